@@ -1,0 +1,32 @@
+"""The Celery application: ``celery -A config worker -Q otp,bulk`` and ``celery -A config beat``."""
+
+from __future__ import annotations
+
+import logging.config
+import os
+from typing import Any
+
+from celery import Celery, signals
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("otpost")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def _logging(**_: Any) -> None:
+    # Being connected keeps Celery from laying its own logging over Django's.
+    from django.conf import settings
+
+    logging.config.dictConfig(settings.LOGGING)
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def _check(**_: Any) -> None:
+    """Refuse to start on settings that cannot work; ``manage.py`` does so by itself."""
+    from django.core.management.base import BaseCommand
+
+    BaseCommand().check()

@@ -1,0 +1,174 @@
+"""Every setting, read from the environment (or ``.env``). The README's table explains each.
+
+With DEBUG off, which is the default, this is the production configuration:
+``manage.py check --deploy`` is silent.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from config.logs import logging_config
+from otp import keys
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+def _secret(name: str) -> str:
+    value: str = env.str(name, default="")
+    if len(value) >= 32 and len(set(value)) >= 8:
+        return value
+    if sys.argv[1:2] in (["secrets"], ["api_key"]):
+        return secrets.token_urlsafe(48)  # these commands make the first secrets
+    raise ImproperlyConfigured(
+        f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "
+        "characters. `python manage.py secrets >> .env` writes a fresh set."
+    )
+
+
+def _providers(text: str) -> dict[str, str]:
+    """``alias=URL,alias=URL`` → {alias: URL}. A comma inside a URL is written %2C."""
+    found: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        alias, separator, url = entry.partition("=")
+        if not separator or "://" in alias or not alias.replace("-", "").replace("_", "").isalnum():
+            raise ImproperlyConfigured(
+                "SMS_PROVIDERS must look like main=twilio://…,spare=…: an alias of letters, digits, - "
+                "and _ before each URL; a comma inside a URL is written %2C."
+            )
+        if alias in found:
+            raise ImproperlyConfigured(f"SMS_PROVIDERS names {alias} twice.")
+        found[alias] = url
+    return found
+
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = _secret("SECRET_KEY")
+PUBLIC_URL = env.str("PUBLIC_URL", default="")
+# Only an address that says http:// itself is served without TLS.
+_TLS = not DEBUG and not PUBLIC_URL.startswith("http://")
+
+# --- codes and messages -------------------------------------------------------------------------
+
+PHONE_SECRET_KEY = _secret("PHONE_SECRET_KEY")
+SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS", default=[])
+SMS_PROVIDERS = _providers(env.str("SMS_PROVIDERS", default=""))
+PHONE_REGION = env.str("PHONE_REGION", default="")
+OTP_SITE_NAME = env.str("OTP_SITE_NAME", default="Otpost")
+MESSAGE_RECORD_HOURS = env.int("MESSAGE_RECORD_HOURS", default=72)
+try:
+    API_KEYS = keys.parse(env.str("API_KEYS", default=""))
+except keys.BadKeys as error:
+    raise ImproperlyConfigured(str(error)) from None
+# The rules of each purpose: see otp/purposes.py for the options and their defaults.
+OTP_PURPOSES: dict[str, dict[str, object]] = {
+    "login": {},
+    "signup": {},
+    "payment": {"text": "{code} confirms your payment with {site}. Never tell it to anybody."},
+}
+
+# --- Redis and Celery ---------------------------------------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            # A request must end within 3 s even if Redis hangs; and a script whose answer got
+            # lost may have run, so nothing is retried below the caller.
+            "SOCKET_CONNECT_TIMEOUT": 1,
+            "SOCKET_TIMEOUT": 1,
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+        },
+    }
+}
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
+CELERY_BROKER_CONNECTION_TIMEOUT = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
+CELERY_BROKER_POOL_LIMIT = None  # one per thread that publishes; none ever waits for another
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 1,
+    "health_check_interval": 10,
+    # What a dead worker had prefetched comes back after this; what it had begun, by its lease.
+    "visibility_timeout": 60,
+    "unacked_restore_interval": 1,
+    "unacked_restore_throttle": 1,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "bulk"
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=100)
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # nothing to remember, so no file to lose
+CELERY_BEAT_SCHEDULE = {
+    f"sweep-{queue}": {"task": "sms.sweep", "schedule": 1.0, "args": (queue,)} for queue in ("otp", "bulk")
+}
+
+# --- Django -------------------------------------------------------------------------------------
+
+INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp"]
+MIDDLEWARE = [
+    "config.middleware.ProxyMiddleware",
+    "config.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.ContentSecurityPolicyMiddleware",
+    "sms.problems.ProblemMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+# No table of ours; a database is for whoever adds Django's own staff accounts.
+DATABASES = {"default": env.db("DATABASE_URL")} if env.str("DATABASE_URL", default="") else {}
+USE_TZ = True
+LANGUAGE_CODE = "en"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = DEBUG or not STATIC_ROOT.exists()
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# localhost: the health checks of containers.
+ALLOWED_HOSTS = [
+    *env.list("ALLOWED_HOSTS", default=[]),
+    *filter(None, [urlsplit(PUBLIC_URL).hostname]),
+    "localhost",
+    "127.0.0.1",
+]
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # only from TRUSTED_PROXIES
+SECURE_SSL_REDIRECT = _TLS
+# Programs in the same network call the API and the health checks directly.
+SECURE_REDIRECT_EXEMPT = [r"^v1/", r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if _TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _TLS
+SECURE_HSTS_PRELOAD = _TLS
+SECURE_REFERRER_POLICY = "same-origin"
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = _TLS
+CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL.rstrip("/")] if PUBLIC_URL else []
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logging_config(json=not DEBUG, level=env.str("LOG_LEVEL", default="INFO"))

@@ -1,0 +1,73 @@
+"""System checks of the settings for codes: what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
+
+from otp import conf, purposes
+from otp.purposes import MAX_LIFETIME, MIN_CODES, Purpose
+
+MIN_SECRET = 32
+
+
+@register(Tags.security)
+def phone_secret_key(**_: Any) -> list[CheckMessage]:
+    """Without a strong secret the digests of phones and codes are as good as clear text."""
+    key = conf.get("PHONE_SECRET_KEY")
+    if len(key) < MIN_SECRET or len(set(key)) < 8:
+        return [
+            Error(
+                f"PHONE_SECRET_KEY must be random and have at least {MIN_SECRET} characters. "
+                "`manage.py secrets` prints one.",
+                id="otp.E001",
+            )
+        ]
+    return []
+
+
+@register(Tags.security)
+def otp_purposes(**_: Any) -> list[CheckMessage]:
+    """Every purpose must be one that can be met, and strong unless it says otherwise."""
+    try:
+        found = purposes.all_purposes()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E002")]
+    if not found:
+        return [Error("OTP_PURPOSES is empty. Leave it out for login, signup and payment.", id="otp.E002")]
+    return [
+        Error(f"OTP_PURPOSES[{purpose.name!r}]: {text}", id="otp.E003")
+        for purpose in found.values()
+        for text in _faults(purpose)
+    ]
+
+
+def _faults(purpose: Purpose) -> list[str]:
+    faults = []
+    numbers = [purpose.length, purpose.lifetime, purpose.attempts, *purpose.cooldown]
+    if not all(type(number) is int and number > 0 for number in numbers) or not purpose.cooldown:
+        return ["length, lifetime, attempts and cooldown are whole numbers over 0."]
+    alphabet = purpose.alphabet
+    if len(set(alphabet)) != len(alphabet) or not alphabet.isascii() or not alphabet.isalnum():
+        faults.append("alphabet holds ASCII letters and digits, each once.")
+    if alphabet != alphabet.upper():
+        faults.append("write the alphabet in capitals: what a user types is read without regard to case.")
+    if purpose.codes < MIN_CODES and not purpose.allow_weak:
+        faults.append(
+            f"{purpose.codes:,} possible codes are under 20 bits (ASVS 5.0, 6.5.4: six digits). "
+            "Raise length, or say allow_weak=True."
+        )
+    if purpose.lifetime > MAX_LIFETIME and not purpose.allow_weak:
+        faults.append(
+            f"lifetime {purpose.lifetime} s is over {MAX_LIFETIME} s (NIST SP 800-63B-4, ASVS 5.0, 6.5.5). "
+            "Lower it, or say allow_weak=True."
+        )
+    for locale, text in purpose.text.items():
+        try:
+            if "123" not in text.format(code="123", site="", minutes=""):
+                faults.append(f"text[{locale!r}] must hold {{code}}.")
+        except (KeyError, IndexError, ValueError):
+            faults.append(f"text[{locale!r}] may hold {{code}}, {{site}} and {{minutes}}, nothing else in braces.")
+    return faults

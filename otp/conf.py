@@ -1,0 +1,29 @@
+"""The settings of this package, each with its default, read from Django at the time of use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+DEFAULTS: dict[str, Any] = {
+    # Secret of the digests of phones and codes: at least 32 characters.
+    "PHONE_SECRET_KEY": "",
+    # purpose → its rules; see otp.purposes.Purpose for the options and their defaults.
+    "OTP_PURPOSES": {"login": {}, "signup": {}, "payment": {}},
+    # What the SMS calls you.
+    "OTP_SITE_NAME": "Otpost",
+    # The host in the last line of the SMS comes from here.
+    "PUBLIC_URL": "",
+    # ISO country that national numbers are read in; empty: international numbers only.
+    "PHONE_REGION": "",
+    # {name: [sha256-hex, …]}: who may use the HTTP API.
+    "API_KEYS": {},
+    # The django-redis cache whose raw client holds the codes.
+    "OTP_CACHE": "default",
+}
+
+
+def get(name: str) -> Any:
+    """The setting ``name``, or its default."""
+    return getattr(settings, name, DEFAULTS[name])

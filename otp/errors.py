@@ -1,0 +1,42 @@
+"""What can go wrong with a verification. A wrong code is an answer, not an error.
+
+    OtpError
+    ├── RateLimited         too soon or too often; ``retry_after`` says when
+    ├── NotAllowed          this number or purpose gets no code; ``code`` says why
+    └── StoreUnavailable    Redis or the broker does not answer; try again later
+"""
+
+from __future__ import annotations
+
+
+class OtpError(Exception):
+    """Base of everything that this package raises on purpose."""
+
+
+class RateLimited(OtpError):
+    """Nothing was sent. ``code``: stable name of the rule; ``retry_after``: whole seconds."""
+
+    def __init__(self, detail: str, *, retry_after: int, code: str = "pending") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        self.code = code
+
+
+class NotAllowed(OtpError):
+    """Nothing was sent, and asking again the same way will not help. ``field``: what to change."""
+
+    def __init__(self, detail: str, *, code: str, field: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+        self.field = field
+
+
+class StoreUnavailable(OtpError):
+    """Redis or the broker does not answer. ``retry_after``: seconds."""
+
+    def __init__(self, detail: str = "The service cannot answer now.", *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after

@@ -1,0 +1,203 @@
+"""``OTPHandler``: the rules of a code, on one page. No HTTP, no Celery, no SMS.
+
+    issued = OTPHandler.generate_otp("+12025550123")   # issued.code goes to the user, somehow
+    checked = OTPHandler.verify_otp("+12025550123", "123456")
+    if checked.status == "valid": ...
+
+Each transition is one script in Redis, so that however many requests race, one code lives per
+phone and purpose, at most ``attempts`` guesses are compared, and a right code is accepted once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from otp import codes, conf, purposes, store
+from otp.purposes import Purpose
+from sms import phone as numbers
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What ``generate_otp`` and ``resend`` answer. Times are seconds since the epoch.
+
+    ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was
+    sent a moment ago; nothing is issued for ``retry_after`` seconds. ``blocked``: too many wrong
+    guesses. ``expired`` (``resend`` only): there is no live code to send again.
+    """
+
+    status: Literal["issued", "pending", "blocked", "expired"]
+    message: str
+    id: str = ""
+    code: str = field(default="", repr=False)
+    expires_at: float = 0.0
+    resend_at: float = 0.0
+    attempts_left: int = 0
+    retry_after: int = 0
+    replaced: str = ""  # reference that was given with the code or SMS that this one replaces
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What ``verify_otp`` answers to one guess.
+
+    ``expired``: there is no live code: it ran out, was accepted before, cancelled, or never was.
+    ``blocked``: too many wrong guesses; this code accepts none any more.
+    """
+
+    status: Literal["valid", "invalid", "expired", "blocked"]
+    message: str
+    attempts_left: int = 0
+    id: str = ""
+    purpose: str = ""
+    reference: str = ""
+
+
+MESSAGES = {
+    "issued": "OTP sent.",
+    "pending": "OTP already sent. Please wait.",
+    "valid": "OTP verified.",
+    "invalid": "Invalid OTP.",
+    "expired": "OTP expired or not found.",
+    "blocked": "Too many attempts. Please request a new OTP.",
+}
+
+
+class OTPHandler:
+    """Make, check, repeat and forget one-time codes; call the methods on the class.
+
+    ``phone_number``: E.164, or any spelling that ``PHONE_REGION`` makes clear; ``purpose``: a name
+    in ``OTP_PURPOSES``. They raise ``sms.errors.InvalidNumber`` for a number that cannot be read,
+    ``KeyError`` for a purpose that is not configured, ``otp.errors.StoreUnavailable`` without Redis.
+    """
+
+    @classmethod
+    def generate_otp(
+        cls, phone_number: str, purpose: str = "login", *, reference: str = "", envelope: bytes = b""
+    ) -> Issue:
+        """Issue a code unless the cooldown of the last one runs; a live older one is replaced.
+
+        ``reference`` and ``envelope`` are kept with the code for the caller: the reference comes
+        back when the code ends, the envelope by ``services.resend``. One round trip.
+        """
+        rules = purposes.get(purpose)
+        phone = phone_digest(phone_number, purpose)
+        id, seed = codes.new_id(), codes.new_id()
+        code, by_id, by_phone = _code(rules, seed, id, phone)
+        answer = store.generate(
+            rules,
+            phone,
+            id=id,
+            seed=seed,
+            by_id=by_id,
+            by_phone=by_phone,
+            reference=reference,
+            envelope=envelope,
+        )
+        status = answer[0].decode()
+        if status != "issued":
+            return _refused(status, answer)
+        _, expires_at, resend_at, replaced = answer
+        return Issue(
+            "issued",
+            MESSAGES["issued"],
+            id=id,
+            code=code,
+            expires_at=expires_at / 1000,
+            resend_at=resend_at / 1000,
+            attempts_left=rules.attempts,
+            replaced=replaced.decode(),
+        )
+
+    @classmethod
+    def verify_otp(cls, phone_number: str, otp_code: str, purpose: str = "login") -> Check:
+        """Check one guess and count it; the right one is accepted once. One round trip."""
+        phone = phone_digest(phone_number, purpose)
+        guess = codes.digest(_key(), "by_phone", phone, codes.normalise(otp_code))
+        return _checked(store.verify(guess, phone=phone))
+
+    @classmethod
+    def resend(
+        cls, phone_number: str, purpose: str = "login", *, id: str = "", reference: str = ""
+    ) -> Issue:
+        """The live code again (or a new one, ``new_code_on_resend``) under the same id.
+
+        The attempts left stay as they are. ``id``: only if this is still the newest one.
+        """
+        rules = purposes.get(purpose)
+        phone = phone_digest(phone_number, purpose)
+        id = id or store.newest_id(phone)
+        if not id:
+            return Issue("expired", MESSAGES["expired"])
+        seed = by_id = by_phone = ""
+        if rules.new_code_on_resend:
+            seed = codes.new_id()
+            _, by_id, by_phone = _code(rules, seed, id, phone)
+        answer = store.resend(
+            rules, phone, id=id, seed=seed, by_id=by_id, by_phone=by_phone, reference=reference
+        )
+        status = answer[0].decode()
+        if status != "issued":
+            return _refused(status, answer)
+        _, seed_now, expires_at, resend_at, left, replaced = answer
+        return Issue(
+            "issued",
+            MESSAGES["issued"],
+            id=id,
+            code=codes.derive(_key(), seed_now.decode(), rules.length, rules.alphabet),
+            expires_at=expires_at / 1000,
+            resend_at=resend_at / 1000,
+            attempts_left=left,
+            replaced=replaced.decode(),
+        )
+
+    @classmethod
+    def cancel(cls, phone_number: str, purpose: str = "login") -> bool:
+        """Forget the code. True if there was one. The cooldown stays."""
+        return bool(store.cancel(phone=phone_digest(phone_number, purpose))[0])
+
+
+def verify_id(id: str, otp_code: str) -> Check:
+    """``verify_otp`` for whoever knows the id of the verification and not the number."""
+    guess = codes.digest(_key(), "by_id", id, codes.normalise(otp_code))
+    return _checked(store.verify(guess, id=id), id)
+
+
+def phone_digest(phone_number: str, purpose: str) -> str:
+    """The keyed digest that stands for a phone and purpose in Redis."""
+    e164 = phone_number if _E164.fullmatch(phone_number) else numbers.parse(phone_number, conf.get("PHONE_REGION")).e164
+    return codes.digest(_key(), "phone", purpose, e164)
+
+
+def _code(rules: Purpose, seed: str, id: str, phone: str) -> tuple[str, str, str]:
+    key = _key()
+    code = codes.derive(key, seed, rules.length, rules.alphabet)
+    return code, codes.digest(key, "by_id", id, code), codes.digest(key, "by_phone", phone, code)
+
+
+def _key() -> bytes:
+    key: str = conf.get("PHONE_SECRET_KEY")
+    return key.encode()
+
+
+def _refused(status: Any, answer: list[Any]) -> Issue:
+    wait = math.ceil(answer[1] / 1000) if len(answer) > 1 else 0
+    return Issue(status, MESSAGES[status], retry_after=wait)
+
+
+def _checked(answer: list[Any], id: str = "") -> Check:
+    status, left, reference, found_id, purpose = answer
+    word = status.decode()
+    return Check(
+        word,
+        MESSAGES[word],
+        attempts_left=left,
+        id=id or found_id.decode(),
+        purpose=purpose.decode(),
+        reference=reference.decode(),
+    )

@@ -1,0 +1,53 @@
+"""API keys: made, digested, and looked up in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class BadKeys(ValueError):
+    """API_KEYS cannot be read; the text says what to change."""
+
+
+def make() -> tuple[str, str]:
+    """A fresh key and the digest of it that stands in ``API_KEYS``."""
+    key = f"otpost_{secrets.token_urlsafe(32)}"
+    return key, digest(key)
+
+
+def digest(key: str) -> str:
+    """SHA-256 as hex. A key has 256 random bits, so a slow hash would add nothing."""
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+def parse(text: str) -> dict[str, list[str]]:
+    """``name:sha256-hex,…`` → {name: [digest, …]}; a name may stand twice, to rotate its key.
+
+    Raises ``BadKeys``.
+    """
+    keys: dict[str, list[str]] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = entry.partition(":")
+        if not _NAME.fullmatch(name) or not _SHA256.fullmatch(value):
+            raise BadKeys(
+                "API_KEYS must hold name:sha256-hex, comma-separated. `manage.py api_key NAME` makes one."
+            )
+        keys.setdefault(name, []).append(value)
+    return keys
+
+
+def owner(key: str, keys: Mapping[str, Sequence[str]]) -> str | None:
+    """The name that ``key`` belongs to, None if to nobody. Looks at every entry, whatever it finds."""
+    given, found = digest(key), None
+    for name, digests in keys.items():
+        for value in digests:
+            if hmac.compare_digest(given, value):
+                found = name
+    return found

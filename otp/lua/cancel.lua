@@ -1,0 +1,21 @@
+-- Forget a code. The cooldown of its phone stays, or start and cancel would flood it.
+-- KEYS: verification, or phone (then its newest verification is meant)
+-- ARGV: by_id or by_phone, prefix of the verification keys, 1 = its SMS never was: no cooldown
+-- Returns {1 if there was a live code, reference, id, purpose}.
+local key, id = KEYS[1], ''
+if ARGV[1] == 'by_phone' then
+  id = redis.call('HGET', KEYS[1], 'id')
+  if not id then
+    return {0, '', '', ''}
+  end
+  key = ARGV[2] .. id
+end
+local code = redis.call('HMGET', key, 'status', 'reference', 'purpose', 'phone')
+if code[1] ~= 'pending' and code[1] ~= 'blocked' then
+  return {0, '', '', ''}
+end
+redis.call('DEL', key)
+if ARGV[3] == '1' then
+  redis.call('DEL', code[4])
+end
+return {1, code[2], id, code[3]}

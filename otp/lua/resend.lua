@@ -1,0 +1,44 @@
+-- Let the live code go out once more, or a new one under the same id, if its cooldown has run.
+-- KEYS: phone, verification
+-- ARGV: id, new seed ("" = keep the code), its digest by id, by phone, lifetime (ms), longest life
+--       since it was made (ms), cooldowns (s, "30,60,120"), reference, escalation forgotten after (ms)
+-- Returns {issued, seed, expires_at, resend_at, attempts left, former reference},
+--         {pending, ms to wait}, {expired} or {blocked}.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
+local code = redis.call('HMGET', KEYS[2], 'status', 'seed', 'left', 'created_at', 'reference')
+if code[1] == 'blocked' then
+  return {'blocked'}
+end
+if code[1] ~= 'pending' or last[1] ~= ARGV[1] then
+  return {'expired'}
+end
+local resend_at = tonumber(last[3])
+if now < resend_at then
+  return {'pending', resend_at - now}
+end
+
+local seed, born = code[2], tonumber(code[4])
+if ARGV[2] ~= '' then
+  seed, born = ARGV[2], now
+  redis.call('HSET', KEYS[2], 'seed', seed, 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
+end
+local sends = tonumber(last[2]) + 1
+local cooldown, count = 0, 0
+for seconds in string.gmatch(ARGV[7], '%d+') do
+  count = count + 1
+  if count <= sends then
+    cooldown = tonumber(seconds) * 1000
+  end
+end
+resend_at = now + cooldown
+-- A fresh SMS with seconds to live helps nobody: the code lives on, within the longest life.
+local expires_at = math.min(now + tonumber(ARGV[5]), born + tonumber(ARGV[6]))
+
+redis.call('HSET', KEYS[2], 'expires_at', expires_at, 'resend_at', resend_at, 'reference', ARGV[8])
+redis.call('PEXPIRE', KEYS[2], math.max(expires_at - now, 1))
+redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
+redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[9]))
+return {'issued', seed, expires_at, resend_at, tonumber(code[3]), code[5]}

@@ -1,0 +1,40 @@
+-- One guess: is there a live code, may it still be guessed, is it right; count or consume.
+-- KEYS: verification, or phone (then its newest verification is meant)
+-- ARGV: digest of the guess, name of the digest to hold it against (by_id or by_phone),
+--       most failures, ms that failures are remembered, prefix of the verification keys
+-- Returns {status, attempts left, reference, id, purpose}.
+local key, id = KEYS[1], ''
+if ARGV[2] == 'by_phone' then
+  id = redis.call('HGET', KEYS[1], 'id')
+  if not id then
+    return {'expired', 0, '', '', ''}
+  end
+  key = ARGV[5] .. id
+end
+
+local code = redis.call('HMGET', key, 'status', ARGV[2], 'left', 'phone', 'failures', 'reference', 'purpose')
+local status, left = code[1], tonumber(code[3])
+if not status or status == 'valid' then -- accepted once is accepted; again is too late
+  return {'expired', 0, '', id, ''}
+end
+local failures = tonumber(redis.call('GET', code[5]) or 0)
+if status == 'blocked' or left <= 0 or failures >= tonumber(ARGV[3]) then
+  return {'blocked', 0, code[6], id, code[7]}
+end
+
+if ARGV[1] == code[2] then
+  -- A stone stays until the code would have died, so that its status can be asked for.
+  redis.call('HSET', key, 'status', 'valid')
+  redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope')
+  redis.call('DEL', code[4], code[5])
+  return {'valid', left - 1, code[6], id, code[7]}
+end
+
+left = redis.call('HINCRBY', key, 'left', -1)
+redis.call('INCR', code[5])
+redis.call('PEXPIRE', code[5], ARGV[4])
+if left <= 0 then
+  redis.call('HSET', key, 'status', 'blocked')
+  redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope')
+end
+return {'invalid', left, code[6], id, code[7]}

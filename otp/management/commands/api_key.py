@@ -1,0 +1,29 @@
+"""``manage.py api_key NAME``: make a key for the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from otp import keys
+
+
+class Command(BaseCommand):
+    help = "Make an API key: prints the key for the caller, and the entry for API_KEYS."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="who will use it: letters, digits, . _ -")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        key, digest = keys.make()
+        entry = f"{options['name']}:{digest}"
+        try:
+            keys.parse(entry)
+        except keys.BadKeys:
+            raise CommandError("A name has 1 to 64 letters, digits, dots, dashes or underscores.") from None
+        self.stderr.write("The key, for the caller; it is shown this once:")
+        self.stdout.write(key)
+        self.stderr.write("Append to API_KEYS (comma-separated):")
+        self.stdout.write(entry)

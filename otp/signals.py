@@ -1,0 +1,17 @@
+"""One Django signal per fact of a verification's life.
+
+Each carries ``verification_id`` and ``purpose``; ``code_issued`` and ``code_resent`` also
+``message_id``. None carries the number or the code. A receiver that raises is logged and stops
+nothing.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+code_issued = Signal()
+code_resent = Signal()
+code_accepted = Signal()
+code_rejected = Signal()  # a wrong guess
+code_blocked = Signal()  # a guess after the last attempt
+verification_cancelled = Signal()

@@ -1,0 +1,140 @@
+"""Codes in Redis: the only room that talks to Redis for them. One script per transition.
+
+    otp:verification:<id>  hash    seed, digests, attempts left; dies with the code
+    otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
+    otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
+
+<digest> is keyed, see otp.codes. Every script uses the Redis server's clock and leaves nothing
+without a TTL. The keys that a script derives (a phone's newest verification) need one server or a
+Sentinel set, not a Redis Cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django_redis import get_redis_connection
+from redis import Redis
+from redis.commands.core import Script
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from otp import conf
+from otp.errors import StoreUnavailable
+from otp.purposes import MAX_LIFETIME, Purpose
+
+VERIFICATION, PHONE, FAILURES = "otp:verification:", "otp:phone:", "otp:failures:"
+
+#: Wrong guesses in a row after which a phone gets no more for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
+MOST_FAILURES = 100
+
+#: Milliseconds. Wrong guesses are forgotten after a day without one.
+FAILURES_KEPT = 24 * 3_600_000
+
+#: Milliseconds of quiet after which the cooldown starts again at its first step.
+ESCALATION_KEPT = 600_000
+
+#: What redis-py raises when the server is away, full, or a replica: worth a later try.
+AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
+
+
+def _script(name: str) -> Script:
+    # Bound to no client here: each call names the one that it runs on.
+    return Script(Redis(), (Path(__file__).parent / "lua" / f"{name}.lua").read_text())
+
+
+_GENERATE, _VERIFY, _RESEND, _CANCEL = map(_script, ("generate", "verify", "resend", "cancel"))
+
+
+@contextmanager
+def _redis() -> Iterator[Redis]:
+    try:
+        yield get_redis_connection(conf.get("OTP_CACHE"))
+    except AWAY as error:
+        raise StoreUnavailable from error
+
+
+def generate(
+    purpose: Purpose, phone: str, *, id: str, seed: str, by_id: str, by_phone: str, reference: str, envelope: bytes
+) -> list[Any]:
+    """Issue a code for the phone digest ``phone`` unless its cooldown runs; see generate.lua."""
+    with _redis() as redis:
+        return _GENERATE(
+            (PHONE + phone, FAILURES + phone, VERIFICATION + id),
+            (
+                id,
+                seed,
+                by_id,
+                by_phone,
+                purpose.lifetime * 1000,
+                purpose.attempts,
+                _cooldowns(purpose),
+                reference,
+                envelope,
+                purpose.name,
+                MOST_FAILURES,
+                ESCALATION_KEPT,
+                VERIFICATION,
+            ),
+            redis,
+        )
+
+
+def verify(guess: str, *, phone: str = "", id: str = "") -> list[Any]:
+    """Hold the digest of a guess against the code of a phone or of an id; see verify.lua."""
+    key, against = (PHONE + phone, "by_phone") if phone else (VERIFICATION + id, "by_id")
+    with _redis() as redis:
+        return _VERIFY((key,), (guess, against, MOST_FAILURES, FAILURES_KEPT, VERIFICATION), redis)
+
+
+def resend(
+    purpose: Purpose, phone: str, *, id: str, seed: str = "", by_id: str = "", by_phone: str = "", reference: str
+) -> list[Any]:
+    """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua."""
+    longest = purpose.lifetime if purpose.lifetime > MAX_LIFETIME else MAX_LIFETIME
+    with _redis() as redis:
+        return _RESEND(
+            (PHONE + phone, VERIFICATION + id),
+            (
+                id,
+                seed,
+                by_id,
+                by_phone,
+                purpose.lifetime * 1000,
+                longest * 1000,
+                _cooldowns(purpose),
+                reference,
+                ESCALATION_KEPT,
+            ),
+            redis,
+        )
+
+
+def cancel(*, phone: str = "", id: str = "", unsent: bool = False) -> list[Any]:
+    """Forget the code of a phone or of an id, ``unsent`` ones with their cooldown; see cancel.lua."""
+    key, by = (PHONE + phone, "by_phone") if phone else (VERIFICATION + id, "by_id")
+    with _redis() as redis:
+        return _CANCEL((key,), (by, VERIFICATION, int(unsent)), redis)
+
+
+def newest_id(phone: str) -> str:
+    """The id of the newest verification of a phone digest, "" if there is none."""
+    with _redis() as redis:
+        found: bytes | None = redis.hget(PHONE + phone, "id")
+    return found.decode() if found else ""
+
+
+def read(id: str) -> dict[str, bytes]:
+    """What stands under an id: status, left, expires_at, resend_at (ms), purpose, envelope."""
+    names = ("status", "left", "expires_at", "resend_at", "purpose", "envelope")
+    with _redis() as redis:
+        values = redis.hmget(VERIFICATION + id, names)
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+def _cooldowns(purpose: Purpose) -> str:
+    return ",".join(map(str, purpose.cooldown))

@@ -1,0 +1,120 @@
+"""HTTP: verifications. The views translate, they decide nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from django.http import HttpRequest
+from ninja import Path, Router, Schema, Status
+from pydantic import Field
+
+from otp import services
+from otp.services import Verification
+from sms.problems import responses
+
+router = Router(tags=["verifications"])
+
+
+class VerificationIn(Schema):
+    """Whom to send a code, and what for."""
+
+    phone: str = Field(max_length=64, examples=["+12025550123"], description="Any usual spelling.")
+    purpose: str = Field("login", max_length=64, examples=["login"])
+    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+
+
+class VerificationOut(Schema):
+    """A verification. Times and attempts are null once it is over."""
+
+    id: str
+    status: Literal["pending", "valid", "expired", "blocked"]
+    expires_at: datetime | None = None
+    resend_at: datetime | None = None
+    attempts_left: int
+
+    @staticmethod
+    def of(verification: Verification) -> VerificationOut:
+        return VerificationOut(
+            id=verification.id,
+            status=verification.status,
+            expires_at=_time(verification.expires_at),
+            resend_at=_time(verification.resend_at),
+            attempts_left=verification.attempts_left,
+        )
+
+
+class CheckIn(Schema):
+    """One guess."""
+
+    code: str = Field(min_length=1, max_length=64, examples=["123456"])
+
+
+class CheckOut(Schema):
+    """What became of the guess."""
+
+    status: Literal["valid", "invalid", "expired", "blocked"]
+    attempts_left: int
+    message: str
+
+
+@router.post(
+    "/verifications",
+    response={202: VerificationOut} | responses(400, 401, 413, 415, 422, 429, 503),
+    operation_id="start_verification",
+    summary="Send a code",
+)
+def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[VerificationOut]:
+    """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
+    verification = services.start(payload.phone, payload.purpose, payload.locale)
+    return Status(202, VerificationOut.of(verification))
+
+
+@router.post(
+    "/verifications/{id}/check",
+    response={200: CheckOut} | responses(400, 401, 413, 415, 422, 503),
+    operation_id="check_code",
+    summary="Check a code",
+)
+def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOut:
+    """Hold a guess against the code. The right one is accepted once."""
+    checked = services.check(id, payload.code)
+    return CheckOut(status=checked.status, attempts_left=checked.attempts_left, message=checked.message)
+
+
+@router.post(
+    "/verifications/{id}/resend",
+    response={202: VerificationOut} | responses(401, 409, 413, 429, 503),
+    operation_id="resend_code",
+    summary="Send the code again",
+)
+def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
+    """Send the live code once more under the same id. Without a live code: 409."""
+    return Status(202, VerificationOut.of(services.resend(id)))
+
+
+@router.get(
+    "/verifications/{id}",
+    response={200: VerificationOut} | responses(401, 503),
+    operation_id="get_verification",
+    summary="State of a verification",
+)
+def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
+    """Where a verification stands. An id that never was is `expired`."""
+    return VerificationOut.of(services.status(id))
+
+
+@router.delete(
+    "/verifications/{id}",
+    response={204: None} | responses(401, 503),
+    operation_id="cancel_verification",
+    summary="Cancel a verification",
+)
+def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
+    """Forget the code and call its SMS back if it still waits. The cooldown of the phone stays."""
+    services.cancel(id)
+    return Status(204, None)
+
+
+def _time(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

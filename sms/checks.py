@@ -1,0 +1,80 @@
+"""System checks of the SMS settings: what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import conf, registry
+from sms.providers.sandbox import SandboxProvider
+from sms.seal import seal
+
+
+@register(Tags.security)
+def seal_keys(**_: Any) -> list[CheckMessage]:
+    """SMS_SEAL_KEYS must hold Fernet keys."""
+    try:
+        seal({})
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="sms.E001")]
+    return []
+
+
+@register()
+def providers(**_: Any) -> list[CheckMessage]:
+    """SMS_PROVIDERS must name providers with options that they have."""
+    try:
+        registry.default()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="sms.E002")]
+    return []
+
+
+@register()
+def public_url(**_: Any) -> list[CheckMessage]:
+    """PUBLIC_URL must be an address with a host and no path."""
+    url = conf.get("PUBLIC_URL")
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+        return [
+            Error(
+                "PUBLIC_URL must look like https://verify.example.com, without a path.",
+                id="sms.E003",
+            )
+        ]
+    return []
+
+
+@register()
+def record_hours(**_: Any) -> list[CheckMessage]:
+    """A record must outlive its message."""
+    if conf.get("MESSAGE_RECORD_HOURS") * 3600 <= conf.get("MESSAGE_LIFETIME"):
+        return [
+            Error(
+                "MESSAGE_RECORD_HOURS must be longer than MESSAGE_LIFETIME (in seconds), "
+                "or a message is forgotten while it still waits.",
+                id="sms.E004",
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def virtual_phone(**_: Any) -> list[CheckMessage]:
+    """The virtual phone shows every code to whoever opens the page."""
+    try:
+        shown = any(isinstance(p, SandboxProvider) for p in registry.providers().values())
+    except ImproperlyConfigured:
+        return []  # the check above says it
+    if shown and not settings.DEBUG:
+        return [
+            Warning(
+                "SMS_PROVIDERS names a sandbox, which only works with DEBUG on. Name a real provider.",
+                id="sms.W001",
+            )
+        ]
+    return []

@@ -1,0 +1,29 @@
+"""The settings of this package, each with its default, read from Django at the time of use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+DEFAULTS: dict[str, Any] = {
+    # Fernet keys (32 bytes, url-safe base64). The first seals, all open.
+    "SMS_SEAL_KEYS": [],
+    # alias → provider URL, in the order in which they stand in the environment.
+    "SMS_PROVIDERS": {},
+    # The address under which providers reach /v1/receipts; empty means: no receipts are asked for.
+    "PUBLIC_URL": "",
+    # ISO country that national numbers are read in; empty: international numbers only.
+    "PHONE_REGION": "",
+    # How long the record of a message (no text, no number) is kept, in hours.
+    "MESSAGE_RECORD_HOURS": 72,
+    # How long a message that is no code may wait for a provider, in seconds.
+    "MESSAGE_LIFETIME": 24 * 3600,
+    # The django-redis cache whose raw client holds the records.
+    "SMS_CACHE": "default",
+}
+
+
+def get(name: str) -> Any:
+    """The setting ``name``, or its default."""
+    return getattr(settings, name, DEFAULTS[name])

@@ -1,0 +1,69 @@
+"""What can go wrong with a message.
+
+    SmsError
+    ├── InvalidNumber        the number cannot get an SMS (never echoed in the text)
+    ├── InvalidBody          the text is empty or too long
+    ├── Unavailable          Redis or the broker does not answer; try again later
+    ├── ReceiptRejected      a delivery report that is forged or cannot be read
+    └── ProviderError        one attempt did not end with "accepted"
+        ├── TemporaryFailure     not taken; the same message may succeed later
+        ├── PermanentFailure     not taken; trying again cannot help
+        └── OutcomeUnknown       the provider may or may not have taken it
+
+Configuration errors are Django system checks or ``ImproperlyConfigured``, outside this tree.
+"""
+
+from __future__ import annotations
+
+
+class SmsError(Exception):
+    """Base of everything that this package raises on purpose."""
+
+
+class InvalidNumber(SmsError):
+    """A phone number that no SMS goes to. ``code`` is stable, the text is for people."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class InvalidBody(SmsError):
+    """A text that cannot be sent: empty, too long, or with characters no phone shows."""
+
+
+class Unavailable(SmsError):
+    """Redis or the broker does not answer. ``retry_after`` is in seconds."""
+
+    def __init__(self, detail: str, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class ReceiptRejected(SmsError):
+    """A delivery report whose signature is wrong or whose body cannot be read."""
+
+
+class ProviderError(SmsError):
+    """One hand-off that failed. ``code`` is the vendor's own word, kept for the operator."""
+
+    def __init__(self, detail: str, *, code: str = "") -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class TemporaryFailure(ProviderError):
+    """Definitely not taken, worth another try. ``retry_after``: seconds the vendor asked for."""
+
+    def __init__(self, detail: str, *, code: str = "", retry_after: float | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
+
+
+class PermanentFailure(ProviderError):
+    """Definitely not taken, and another try of the same message would end alike."""
+
+
+class OutcomeUnknown(ProviderError):
+    """The request left, no answer came: the message may be on its way."""

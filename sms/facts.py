@@ -1,0 +1,33 @@
+"""Tell the outside that a message changed: one log line and one signal per fact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from sms import signals
+from sms.message import Message, State
+
+log = structlog.get_logger("sms")
+
+#: What an operator should look at stands above the level of the daily stream.
+_WARN = {State.FAILED, State.UNKNOWN, State.EXPIRED}
+
+
+def tell(message: Message, **details: Any) -> None:
+    """Log and signal the state that ``message`` has just reached. No number, no text in it."""
+    event = "message_retried" if message.state is State.QUEUED and message.attempts else f"message_{message.state}"
+    write = log.warning if message.state in _WARN else log.info
+    shown = {
+        "message_id": message.id,
+        "verification_id": message.verification_id,
+        "request_id": message.request_id,
+        "country": message.country,
+        "alias": message.alias,
+        "attempt": message.attempts,
+        "error": message.error,
+        **details,
+    }
+    write(event, **{name: value for name, value in shown.items() if value not in ("", 0, None)})
+    signals.announce(message)

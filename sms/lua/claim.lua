@@ -1,0 +1,50 @@
+-- Win the right to hand a message to a provider, or learn why not.
+-- KEYS: record, body.  ARGV: id, lease (ms), prefix of the lease keys
+-- Returns a verdict (claimed, gone, early, busy, done, expired, unknown); with claimed, expired and
+-- unknown also the record as a flat list; with claimed also the sealed text and the ms that remain.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local record = redis.call('HMGET', KEYS[1], 'state', 'expires_at', 'not_before', 'lease_until',
+  'unknowns', 'resend_unknown', 'queue')
+local state = record[1]
+if not state then
+  return {'gone'}
+end
+local expires_at, queue = tonumber(record[2]), record[7]
+local leases = ARGV[3] .. queue
+
+local function settle(final)
+  redis.call('HSET', KEYS[1], 'state', final)
+  redis.call('DEL', KEYS[2])
+  redis.call('ZREM', leases, ARGV[1])
+  return {final, redis.call('HGETALL', KEYS[1])}
+end
+
+if state == 'queued' then
+  -- A second queue entry of the same message must not run its next round early.
+  if now < tonumber(record[3] or 0) then
+    return {'early'}
+  end
+elseif state == 'sending' then
+  if now < tonumber(record[4]) then
+    return {'busy'}
+  end
+  -- The worker died inside the call: what became of its attempt, nobody knows. Codes get one
+  -- more attempt, everything else stops here.
+  local unknowns = redis.call('HINCRBY', KEYS[1], 'unknowns', 1)
+  if record[6] ~= '1' or unknowns > 1 or now >= expires_at then
+    return settle('unknown')
+  end
+else
+  redis.call('ZREM', leases, ARGV[1])
+  return {'done'}
+end
+
+local sealed = redis.call('GET', KEYS[2])
+if now >= expires_at or not sealed then
+  return settle('expired')
+end
+redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(ARGV[2]))
+redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+redis.call('ZADD', leases, now + tonumber(ARGV[2]), ARGV[1])
+return {'claimed', redis.call('HGETALL', KEYS[1]), sealed, expires_at - now}

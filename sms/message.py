@@ -1,0 +1,97 @@
+"""The words of a message's life: its states, what may follow what, and its records."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class State(enum.StrEnum):
+    """Where a message is on its way. ``TRANSITIONS`` says what may come next."""
+
+    QUEUED = "queued"  # accepted, waiting for a worker (or for its next round)
+    SENDING = "sending"  # a worker holds its lease
+    SENT = "sent"  # a provider took it
+    DELIVERED = "delivered"  # a receipt says that it reached the phone
+    FAILED = "failed"  # refused for good, by us, a provider or the network
+    EXPIRED = "expired"  # its code died before it could be sent
+    UNKNOWN = "unknown"  # a provider may have taken it; nobody can say
+    CANCELLED = "cancelled"  # nobody wants it any more
+
+
+#: Scripts get "which states may become this one" from here, so that the rule stands once.
+TRANSITIONS: dict[State, frozenset[State]] = {
+    # SENT and DELIVERED: an earlier attempt whose outcome was unknown turns out to have worked.
+    State.QUEUED: frozenset(
+        {State.SENDING, State.EXPIRED, State.CANCELLED, State.SENT, State.DELIVERED}
+    ),
+    # SENDING again: the lease of a dead worker ran out. DELIVERED: a receipt can overtake the
+    # answer of the call that it is about.
+    State.SENDING: frozenset(
+        {
+            State.SENDING,
+            State.QUEUED,
+            State.SENT,
+            State.DELIVERED,
+            State.FAILED,
+            State.EXPIRED,
+            State.UNKNOWN,
+        }
+    ),
+    State.SENT: frozenset({State.DELIVERED, State.FAILED, State.UNKNOWN}),
+    State.UNKNOWN: frozenset({State.SENT, State.DELIVERED, State.FAILED}),
+    State.DELIVERED: frozenset(),
+    State.FAILED: frozenset(),
+    State.EXPIRED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+#: Nothing of ours touches the message again in these; only receipts may still move it.
+SETTLED = frozenset(State) - {State.QUEUED, State.SENDING}
+
+
+def may_become(target: State) -> frozenset[State]:
+    """The states from which a message may go to ``target``."""
+    return frozenset(state for state, following in TRANSITIONS.items() if target in following)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is kept of a message: no text, no number, only a country and a masked form."""
+
+    id: str
+    state: State
+    queue: str
+    country: str
+    masked: str
+    created_at: float  # seconds since the epoch, the Redis server's clock
+    expires_at: float  # after this it is not handed to a provider any more
+    attempts: int = 0
+    alias: str = ""
+    provider_message_id: str = ""
+    error: str = ""
+    reported: str = ""  # the vendor's own last word about it
+    request_id: str = ""
+    verification_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The right to hand one message to a provider once, won by ``claim``."""
+
+    message: Message
+    number: int  # 1 for the first; also the fencing token of the lease
+    sealed: bytes
+    remaining: float  # seconds until the message expires, at the moment of the claim
+    resend_unknown: bool  # may be sent once more when its outcome stays unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One delivery report in our words. ``raw`` is the vendor's own status word."""
+
+    reference: str  # our message id
+    state: State
+    raw: str
+    provider_message_id: str = ""
+    error: str = ""

@@ -1,0 +1,119 @@
+"""Phone numbers: any usual spelling in, E.164 out, or a clear refusal."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import PhoneNumberType, shortnumberinfo
+
+from sms.errors import InvalidNumber
+
+#: Longer input is refused before it is looked at; E.164 has 15 digits, spelling adds a few.
+MAX_SPELLING = 40
+
+#: No SMS to these: they cost the caller, answer to machines, or are wires without a screen.
+REFUSED_TYPES = {
+    PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
+    PhoneNumberType.SHARED_COST: "a shared-cost number",
+    PhoneNumberType.PAGER: "a pager",
+    PhoneNumberType.UAN: "a company's universal number",
+    PhoneNumberType.VOICEMAIL: "a voicemail box",
+    PhoneNumberType.FIXED_LINE: "a fixed line, which gets no SMS",
+}
+
+_EXAMPLE = "Give it with + and the country code, for example +12025550123."
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A number that can get an SMS."""
+
+    e164: str
+    country: str  # ISO 3166 alpha-2, "" where a number belongs to no country
+    masked: str  # enough for a person to know which phone is meant
+
+    def __repr__(self) -> str:  # a number must not reach a log by way of a repr
+        return f"Phone({self.masked!r})"
+
+
+def parse(spelling: object, region: str = "") -> Phone:
+    """Read one phone number.
+
+    ``spelling``: what a person typed: blanks, dashes, brackets, dots, a leading ``00`` and digits
+    of other scripts are understood. ``region``: ISO country that a national number is read in;
+    empty means that only international numbers are accepted.
+
+    Raises ``InvalidNumber`` with a stable ``code``; its text never holds the number.
+    """
+    if not isinstance(spelling, str) or not spelling.strip():
+        raise InvalidNumber("phone_missing", f"A phone number is required. {_EXAMPLE}")
+    if len(spelling) > MAX_SPELLING:
+        raise InvalidNumber("phone_too_long", f"A phone number has at most 15 digits. {_EXAMPLE}")
+    text = _plain(spelling)
+    region = region.upper()
+    digits = "".join(char for char in text if char.isdigit())
+    if text.startswith("00") and not region:
+        text = "+" + text[2:]
+    if len(digits) <= 6 and _is_emergency(digits, region):
+        raise InvalidNumber("phone_emergency", "This is an emergency number; no SMS goes there.")
+    if not text.startswith("+") and not region:
+        raise InvalidNumber("phone_no_country", f"The country code is missing. {_EXAMPLE}")
+    try:
+        number = phonenumbers.parse(text, region or None)
+    except phonenumbers.NumberParseException as error:
+        raise _unreadable(error.error_type) from None
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason == phonenumbers.ValidationResult.TOO_SHORT:
+        raise InvalidNumber("phone_too_short", f"The phone number is too short. {_EXAMPLE}")
+    if reason == phonenumbers.ValidationResult.TOO_LONG:
+        raise InvalidNumber("phone_too_long", f"The phone number is too long. {_EXAMPLE}")
+    if not phonenumbers.is_valid_number(number):
+        raise InvalidNumber("phone_invalid", f"There is no such phone number. {_EXAMPLE}")
+    refused = REFUSED_TYPES.get(phonenumbers.number_type(number))
+    if refused:
+        raise InvalidNumber("phone_type", f"This is {refused}; give a mobile number.")
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    country = phonenumbers.region_code_for_number(number) or ""
+    return Phone(e164, "" if country == "001" else country, mask(e164))
+
+
+def mask(e164: str) -> str:
+    """``+12025550123`` → ``+1••••••••23``: the first and the last two characters stay."""
+    return f"{e164[:2]}{'•' * (len(e164) - 4)}{e164[-2:]}"
+
+
+def _plain(spelling: str) -> str:
+    """Fold full-width and other scripts' digits to ASCII; refuse what is no spelling of a number."""
+    out = []
+    for char in unicodedata.normalize("NFKC", spelling.strip()):
+        if char.isdecimal():
+            out.append(str(unicodedata.decimal(char)))
+        elif char == "+" and not out:
+            out.append("+")
+        elif char.isspace() or char in "-‐‑‒–—−().·/":
+            continue
+        elif char.isalpha():
+            raise InvalidNumber("phone_letters", f"A phone number has no letters. {_EXAMPLE}")
+        else:
+            raise InvalidNumber("phone_invalid", f"This is no phone number. {_EXAMPLE}")
+    return "".join(out)
+
+
+def _is_emergency(digits: str, region: str) -> bool:
+    # Without a region, the numbers that work in most networks (GSM 02.30) are enough to be clear.
+    if not region:
+        return digits in {"112", "911", "999", "000", "110", "118", "119", "08"}
+    return bool(shortnumberinfo.is_emergency_number(digits, region))
+
+
+def _unreadable(error_type: int) -> InvalidNumber:
+    kinds = phonenumbers.NumberParseException
+    if error_type == kinds.INVALID_COUNTRY_CODE:
+        return InvalidNumber("phone_no_country", f"The country code is not known. {_EXAMPLE}")
+    if error_type in (kinds.TOO_SHORT_NSN, kinds.TOO_SHORT_AFTER_IDD):
+        return InvalidNumber("phone_too_short", f"The phone number is too short. {_EXAMPLE}")
+    if error_type == kinds.TOO_LONG:
+        return InvalidNumber("phone_too_long", f"The phone number is too long. {_EXAMPLE}")
+    return InvalidNumber("phone_invalid", f"This is no phone number. {_EXAMPLE}")

@@ -1,0 +1,79 @@
+"""Errors over HTTP: ``application/problem+json`` (RFC 9457) with a stable ``code``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import Schema
+from pydantic import Field
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(Schema):
+    """An error (RFC 9457). ``code`` is stable, ``detail`` is for people and may change."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    code: str = Field(examples=["phone_too_short"])
+    detail: str = Field(examples=["The phone number is too short."])
+    field: str | None = Field(None, description="The field of the request to change.", examples=["phone"])
+    retry_after: int | None = Field(None, description="Seconds; also in the header Retry-After.")
+
+
+def problem(status: int, code: str, detail: str, *, field: str = "", retry_after: int = 0) -> HttpResponse:
+    """A problem document as a response; ``retry_after`` (seconds) also sets the header."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if field:
+        body["field"] = field
+    if retry_after:
+        body["retry_after"] = retry_after
+    response = JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+    if retry_after:
+        response["Retry-After"] = str(retry_after)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def responses(*statuses: int) -> dict[int, type[Problem]]:
+    """For ``response=`` of an operation: each status answers a ``Problem``."""
+    return dict.fromkeys(statuses, Problem)
+
+
+#: What Django itself answers without a body of ours: a path or method that does not exist, …
+BARE = {
+    400: ("bad_request", "The request cannot be understood."),
+    403: ("forbidden", "This is not allowed."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take this method."),
+    413: ("body_too_large", "The body is too large."),
+    500: ("internal", "Something went wrong on our side."),
+}
+
+
+class ProblemMiddleware:
+    """Under ``/v1/`` every error is a problem document, also those that no view of ours made."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response: HttpResponse = self.get_response(request)
+        if response.status_code < 400 or not request.path.startswith("/v1/"):
+            return response
+        if response["Content-Type"].startswith(CONTENT_TYPE):
+            return response
+        code, detail = BARE.get(response.status_code, BARE[500 if response.status_code >= 500 else 400])
+        bare = problem(response.status_code, code, detail)
+        if response.has_header("Allow"):
+            bare["Allow"] = response["Allow"]
+        return bare

@@ -1,0 +1,159 @@
+"""What a provider is: the contract, its options out of a URL, and how HTTP fails."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, ProtocolError
+
+from sms.errors import OutcomeUnknown, ReceiptRejected, TemporaryFailure
+from sms.message import Receipt
+
+#: Seconds to open a connection. A host that does not answer by then is treated as down.
+CONNECT_TIMEOUT = 3.0
+
+#: The longest ``timeout=`` (seconds to wait for an answer); with CONNECT_TIMEOUT it must stay
+#: under the lease of a claim, or a message would be handed over twice.
+MAX_TIMEOUT = 15.0
+
+
+class BadProviderURL(ValueError):
+    """A provider's URL that cannot be used; the text says what to change, and holds no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """One SMS to hand over."""
+
+    id: str  # our message id, the reference of receipts
+    to: str = field(repr=False)  # E.164
+    body: str = field(repr=False)
+    expires_in: float = 0.0  # seconds after which it is of no use; 0 means that it has no limit
+    callback_url: str = ""  # where receipts go; empty: none are wanted
+
+
+class Provider(ABC):
+    """A vendor that sends SMS. Subclasses add options as keyword arguments of ``__init__``.
+
+    An option's annotation (``str``, ``float``, ``int``) says how it is read from the URL's query;
+    ``url_names`` maps what stands elsewhere in the URL, or under a Python keyword, to an option.
+    """
+
+    scheme: ClassVar[str]
+    url_names: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self, alias: str, *, pool_size: int = 10, timeout: float = 10.0, base_url: str = ""
+    ) -> None:
+        if not 0 < timeout <= MAX_TIMEOUT:
+            raise BadProviderURL(f"{alias}: timeout={timeout:g} must be over 0 and at most {MAX_TIMEOUT:g}.")
+        if base_url and urlsplit(base_url).scheme not in ("http", "https"):
+            raise BadProviderURL(f"{alias}: base_url must begin with https:// or http://.")
+        self.alias = alias
+        self.pool_size = pool_size
+        self.timeout = timeout
+        self.base_url = base_url.rstrip("/")
+
+    @abstractmethod
+    def send(self, sms: Sms) -> str:
+        """Hand one SMS over and return the vendor's id for it.
+
+        Raises ``TemporaryFailure`` or ``PermanentFailure`` where the vendor definitely did not
+        take it, ``OutcomeUnknown`` where it may have. Called from many threads at once.
+        """
+
+    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        """Authenticate and read a vendor's callback. ``headers`` have lower-case names; ``url`` is
+        the public one that the vendor called. Raises ``ReceiptRejected``.
+        """
+        raise ReceiptRejected(f"{self.scheme} sends no receipts")
+
+
+def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any]:
+    """The keyword arguments for ``cls`` that ``url`` holds. Raises ``BadProviderURL``."""
+    try:
+        parts = urlsplit(url)
+        host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    except ValueError:
+        raise BadProviderURL(f"{alias}: the URL cannot be read; is its host or port malformed?") from None
+    found: list[tuple[str, str]] = [
+        (name, unquote(value))
+        for name, value in (
+            ("user", parts.username),
+            ("password", parts.password),
+            ("host", host),
+            ("path", parts.path),
+        )
+        if value
+    ]
+    found += parse_qsl(parts.query, keep_blank_values=True)
+    known = _options(cls)
+    options: dict[str, Any] = {}
+    for name, value in found:
+        option = cls.url_names.get(name, name)
+        if option not in known:
+            names = sorted({*known, *cls.url_names} - {"user", "password", "host", "path"} - set(cls.url_names.values()))
+            raise BadProviderURL(f"{alias}: {cls.scheme} has no option {name!r}. It has: {', '.join(names)}.")
+        try:
+            options[option] = known[option](value)
+        except ValueError:
+            raise BadProviderURL(f"{alias}: {name} must be a number.") from None
+    for option, parameter in inspect.signature(cls).parameters.items():
+        if parameter.default is parameter.empty and option not in options and option != "alias":
+            raise BadProviderURL(f"{alias}: {cls.scheme} needs {option}. See the README's table of providers.")
+    return options
+
+
+def _options(cls: type[Provider]) -> dict[str, type]:
+    hints: dict[str, type] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        if "__init__" in vars(base):
+            hints |= typing.get_type_hints(vars(base)["__init__"])
+    return {name: kind for name, kind in hints.items() if name not in ("return", "alias", "pool_size")}
+
+
+def make_session(pool_size: int) -> requests.Session:
+    """A session for all threads of the process, with one kept connection per concurrent call.
+
+    It never retries by itself: only the caller knows whether a second hand-off may happen.
+    """
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=pool_size, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.trust_env = False  # looking up proxies and .netrc costs more than the call itself
+    return session
+
+
+@contextmanager
+def http_failures() -> Iterator[None]:
+    """Turn the exceptions of ``requests`` into ours: was the request sent, or may it have been?"""
+    try:
+        yield
+    except requests.ReadTimeout:
+        raise OutcomeUnknown("no answer in time", code="read_timeout") from None
+    except requests.ConnectionError as error:  # includes ConnectTimeout, SSLError, ProxyError
+        reason = error.args[0] if error.args else None
+        if isinstance(reason, MaxRetryError):
+            reason = reason.reason
+        if isinstance(reason, ProtocolError):
+            raise OutcomeUnknown("the connection broke after the request", code="reset") from None
+        raise TemporaryFailure("the provider cannot be reached", code="unreachable") from None
+    except requests.RequestException as error:
+        # A broken body or an endless redirect: the vendor did get the request.
+        raise OutcomeUnknown("the answer cannot be read", code=type(error).__name__) from None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds of a ``Retry-After`` header, None if there is none (RFC 9110, 10.2.3)."""
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else None

@@ -1,0 +1,40 @@
+"""``file:///path/outbox.jsonl``: appends each SMS to a file, one JSON object a line.
+
+Keys: ``id``, ``to``, ``body``, ``alias``, ``at`` (seconds since the epoch). For other programs'
+tests and for sites that hand their SMS to a spooler of their own. The file is made readable to
+its owner alone, since it holds codes in clear.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from sms.errors import TemporaryFailure
+from sms.providers.base import BadProviderURL, Provider, Sms
+
+
+class FileProvider(Provider):
+    scheme = "file"
+
+    def __init__(self, alias: str, *, path: str, pool_size: int = 10, timeout: float = 10.0) -> None:
+        super().__init__(alias, pool_size=pool_size, timeout=timeout)
+        if not os.path.isdir(os.path.dirname(path)):
+            raise BadProviderURL(f"{alias}: the folder of {path} does not exist.")
+        self.path = path
+
+    def send(self, sms: Sms) -> str:
+        line = json.dumps(
+            {"id": sms.id, "to": sms.to, "body": sms.body, "alias": self.alias, "at": time.time()}
+        )
+        try:
+            # One write to a file opened for appending: lines of many processes do not mix.
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(file, line.encode() + b"\n")
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise TemporaryFailure("the file cannot be written", code=type(error).__name__) from None
+        return sms.id

@@ -1,0 +1,16 @@
+"""``memory://``: keeps each SMS in a list of this process, for tests."""
+
+from __future__ import annotations
+
+from sms.providers.base import Provider, Sms
+
+#: What was sent, oldest first; ``sms.testing`` is the door to it.
+outbox: list[Sms] = []
+
+
+class MemoryProvider(Provider):
+    scheme = "memory"
+
+    def send(self, sms: Sms) -> str:
+        outbox.append(sms)
+        return sms.id

@@ -1,0 +1,48 @@
+"""``sandbox://:TOKEN@HOST:PORT``: shows each SMS on the virtual phone of the demo page."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+
+from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
+from sms.providers.base import CONNECT_TIMEOUT, Provider, Sms, http_failures, make_session
+
+
+class SandboxProvider(Provider):
+    scheme = "sandbox"
+    url_names = {"password": "token", "host": "host"}
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        token: str = "",
+        host: str = "127.0.0.1:8000",
+        pool_size: int = 10,
+        timeout: float = 10.0,
+        base_url: str = "",
+    ) -> None:
+        super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"http://{host}")
+        self.token = token
+        self._session = make_session(pool_size)
+
+    def send(self, sms: Sms) -> str:
+        with http_failures():
+            response = self._session.post(
+                f"{self.base_url}/phone/messages",
+                json={"id": sms.id, "to": sms.to, "body": sms.body},
+                headers={"Authorization": f"Bearer {self.token}"},
+                timeout=(CONNECT_TIMEOUT, self.timeout),
+            )
+        if response.status_code >= 500:
+            raise TemporaryFailure("the virtual phone is away", code=str(response.status_code))
+        if response.status_code >= 400:
+            raise PermanentFailure("the virtual phone refuses", code=str(response.status_code))
+        return sms.id
+
+    def authenticate(self, headers: Mapping[str, str]) -> None:
+        """Raise ``ReceiptRejected`` unless the caller holds this provider's token."""
+        given = headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            raise ReceiptRejected("wrong token")

@@ -1,0 +1,180 @@
+"""``twilio://SID:TOKEN@?from=%2B15005550006``: Twilio's Programmable Messaging, by its own SDK.
+
+Options: ``from`` (number or sender ID) or ``messaging_service`` (MG…); ``timeout``; ``base_url`` (a
+mock or a proxy); ``temporary`` and ``permanent``: error codes, separated by blanks, that shall
+count as such whatever the table below says.
+
+Sources: twilio.com/docs/messaging/api/message-resource (parameters, statuses),
+twilio.com/docs/api/errors (codes), twilio.com/docs/usage/webhooks/webhooks-security (signature).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from twilio.base.exceptions import TwilioException
+from twilio.http import HttpClient
+from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+
+from sms.errors import OutcomeUnknown, PermanentFailure, ProviderError, ReceiptRejected, TemporaryFailure
+from sms.message import Receipt, State
+from sms.providers.base import (
+    CONNECT_TIMEOUT,
+    BadProviderURL,
+    Provider,
+    Sms,
+    http_failures,
+    make_session,
+    retry_after,
+)
+
+#: Codes whose HTTP status says "your mistake" but that pass: 20429 too many requests, 21611 the
+#: sender's queue is full, 30001 queue overflow, 20500 and 20503 trouble at Twilio. Every other
+#: code follows its status: 429 and 5xx pass, the rest of 4xx does not.
+TEMPORARY = frozenset({20429, 20500, 20503, 21611, 30001})
+
+#: Seconds. Twilio takes a ValidityPeriod of 1 to 36,000 and drops the message after it.
+MAX_VALIDITY = 36_000
+
+STATES: Mapping[str, State] = {
+    "accepted": State.SENT,
+    "scheduled": State.SENT,
+    "queued": State.SENT,
+    "sending": State.SENT,
+    "sent": State.SENT,
+    "delivered": State.DELIVERED,
+    "read": State.DELIVERED,
+    "undelivered": State.FAILED,
+    "failed": State.FAILED,
+    "canceled": State.FAILED,
+}
+
+
+class TwilioProvider(Provider):
+    scheme = "twilio"
+    url_names = {"user": "account_sid", "password": "auth_token", "from": "sender"}
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        account_sid: str,
+        auth_token: str,
+        sender: str = "",
+        messaging_service: str = "",
+        temporary: str = "",
+        permanent: str = "",
+        pool_size: int = 10,
+        timeout: float = 10.0,
+        base_url: str = "",
+    ) -> None:
+        super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url)
+        if bool(sender) == bool(messaging_service):
+            raise BadProviderURL(f"{alias}: give either from= or messaging_service=.")
+        if sender.startswith(" "):
+            raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
+        self._from = {"from_": sender} if sender else {"messaging_service_sid": messaging_service}
+        self._validator = RequestValidator(auth_token)
+        http = _Http(self, _codes(alias, temporary), _codes(alias, permanent))
+        self._client = Client(account_sid, auth_token, http_client=http)
+
+    def send(self, sms: Sms) -> str:
+        params: dict[str, Any] = {"to": sms.to, "body": sms.body, **self._from}
+        if sms.callback_url:
+            params["status_callback"] = sms.callback_url
+        if sms.expires_in:
+            params["validity_period"] = max(1, min(int(sms.expires_in), MAX_VALIDITY))
+        try:
+            sid = self._client.messages.create(**params).sid
+        except ProviderError:
+            raise
+        except (TwilioException, ValueError, TypeError, AttributeError) as error:
+            # 2xx with a body that the SDK cannot read: most likely Twilio has the message.
+            raise OutcomeUnknown("the answer cannot be read", code=type(error).__name__) from None
+        if not sid:
+            raise OutcomeUnknown("the answer names no message", code="no_sid")
+        return str(sid)
+
+    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        try:
+            fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        except ValueError:
+            raise ReceiptRejected("the body is no form") from None
+        if not self._validator.validate(url, fields, headers.get("x-twilio-signature", "")):
+            raise ReceiptRejected("the signature is wrong")
+        word = fields.get("MessageStatus", "")
+        return [
+            Receipt(
+                reference=parse_qs(urlsplit(url).query).get("reference", [""])[0],
+                state=STATES.get(word, State.UNKNOWN),
+                raw=word,
+                provider_message_id=fields.get("MessageSid", ""),
+                error=fields.get("ErrorCode", ""),
+            )
+        ]
+
+
+class _Http(HttpClient):
+    """The SDK's transport: one pooled session, both timeouts set, and errors with their headers.
+
+    The SDK turns an error answer into an exception without headers, which loses Retry-After; so
+    the answer is judged here, where they still are.
+    """
+
+    def __init__(self, provider: TwilioProvider, temporary: frozenset[int], permanent: frozenset[int]) -> None:
+        super().__init__(logging.getLogger(__name__), is_async=False)
+        self._session = make_session(provider.pool_size)
+        self._timeout = (CONNECT_TIMEOUT, provider.timeout)
+        self._base_url = provider.base_url
+        self._temporary = (TEMPORARY | temporary) - permanent
+        self._permanent = permanent
+
+    def request(  # type: ignore[override]  # the SDK's positional list, taken as it comes
+        self, method: str, url: str, params: Any = None, data: Any = None, headers: Any = None, auth: Any = None, **_: Any
+    ) -> Response:
+        if self._base_url:
+            parts = urlsplit(url)
+            url = f"{self._base_url}{parts.path}{'?' + parts.query if parts.query else ''}"
+        with http_failures():
+            answer = self._session.request(
+                method,
+                url,
+                params=params,
+                data=data,
+                headers=headers,
+                auth=auth,
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+        if answer.status_code >= 400:
+            raise self._error(answer.status_code, answer.headers, answer.content)
+        return Response(answer.status_code, answer.text, answer.headers)
+
+    def _error(self, status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+        code = _code(content) or status
+        passes = status == 429 or status >= 500 or code in self._temporary
+        if passes and code not in self._permanent:
+            return TemporaryFailure("Twilio cannot take it now", code=str(code), retry_after=retry_after(headers))
+        return PermanentFailure("Twilio refuses it", code=str(code))
+
+
+def _code(content: bytes) -> int | None:
+    """Twilio's error code, which stands beside a text that may repeat the phone number."""
+    try:
+        code = json.loads(content)["code"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return code if isinstance(code, int) else None
+
+
+def _codes(alias: str, text: str) -> frozenset[int]:
+    try:
+        return frozenset(int(code) for code in text.replace(",", " ").split())
+    except ValueError:
+        raise BadProviderURL(f"{alias}: temporary= and permanent= hold Twilio's error numbers.") from None

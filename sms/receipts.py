@@ -1,0 +1,53 @@
+"""Delivery reports of every provider: authenticate, parse, record, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from sms import conf, registry, store
+from sms.errors import ReceiptRejected
+from sms.facts import tell
+
+log = structlog.get_logger("sms")
+
+
+class UnknownAlias(LookupError):
+    """No provider of that name is configured."""
+
+
+def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> int:
+    """Record the receipts that a provider sent and return how many changed a message.
+
+    ``path``: path and query as called. The signature covers the address that the provider used,
+    which behind a proxy is ``PUBLIC_URL``; ``fallback_url`` is the request's own, for where that is
+    not set. A receipt moves a message only forward, so it may come late, twice or out of order.
+
+    Raises ``UnknownAlias``, ``ReceiptRejected`` or ``Unavailable``.
+    """
+    provider = registry.providers().get(alias)
+    if provider is None:
+        raise UnknownAlias(alias)
+    public_url = conf.get("PUBLIC_URL").rstrip("/")
+    url = public_url + path if public_url else fallback_url
+    try:
+        receipts = provider.parse_receipts({k.lower(): v for k, v in headers.items()}, body, url)
+    except ReceiptRejected as error:
+        log.warning("receipt_rejected", alias=alias, error=str(error))
+        raise
+    changed = 0
+    for receipt in receipts:
+        moved, message = store.move(
+            receipt.reference,
+            receipt.state,
+            reported=receipt.raw,
+            error=receipt.error,
+            provider_message_id=receipt.provider_message_id,
+        )
+        if moved and message is not None:
+            changed += 1
+            tell(message, reported=receipt.raw)
+        elif message is None:
+            log.info("receipt_without_message", alias=alias)
+    return changed

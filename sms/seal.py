@@ -1,0 +1,48 @@
+"""Encrypt what must not be readable at rest: the number and the text of a message.
+
+Fernet (AES-128-CBC with HMAC-SHA256) from the ``cryptography`` package. Several keys may be
+configured: the first seals, every one opens, so that a key is rotated by putting a new one first
+and dropping the old one when the last message sealed with it has died.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import conf
+
+
+class Unsealable(Exception):
+    """The sealed text was made with a key that is not configured here, or was changed."""
+
+
+def seal(content: dict[str, Any]) -> bytes:
+    """Encrypt a small JSON object with the first of ``SMS_SEAL_KEYS``."""
+    return _keys(tuple(conf.get("SMS_SEAL_KEYS"))).encrypt(json.dumps(content).encode())
+
+
+def unseal(sealed: bytes) -> dict[str, Any]:
+    """The object that ``seal`` was given. Raises ``Unsealable``."""
+    try:
+        content: dict[str, Any] = json.loads(_keys(tuple(conf.get("SMS_SEAL_KEYS"))).decrypt(sealed))
+    except InvalidToken:
+        raise Unsealable("no key of SMS_SEAL_KEYS opens this") from None
+    return content
+
+
+@lru_cache(maxsize=8)
+def _keys(keys: tuple[str, ...]) -> MultiFernet:
+    if not keys:
+        raise ImproperlyConfigured("SMS_SEAL_KEYS is empty. `manage.py secrets` prints a fresh one.")
+    try:
+        return MultiFernet([Fernet(key) for key in keys])
+    except ValueError:
+        raise ImproperlyConfigured(
+            "SMS_SEAL_KEYS holds something that is no Fernet key (32 bytes, url-safe base64). "
+            "`manage.py secrets` prints a fresh one."
+        ) from None

@@ -1,0 +1,120 @@
+"""The public door of the package: send an SMS, look at it, call it back.
+
+    from sms import services
+    message = services.send("+12025550123", "Your parcel is here.")
+
+``send`` answers as soon as the message stands in Redis; a worker hands it to the provider.
+"""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+
+import structlog
+
+from sms import broker, conf, phone, store
+from sms.errors import InvalidBody
+from sms.facts import tell
+from sms.message import Message, State
+from sms.phone import Phone
+from sms.seal import Unsealable, seal, unseal
+
+__all__ = [
+    "BULK_QUEUE",
+    "OTP_QUEUE",
+    "Unsealable",
+    "cancel",
+    "get",
+    "new_id",
+    "parse_phone",
+    "require_broker",
+    "seal",
+    "send",
+    "unseal",
+]
+
+#: Characters. Longer texts are refused by every large provider (Twilio: 1600).
+MAX_BODY = 1600
+
+#: The queues that workers listen to: codes do not wait behind newsletters.
+OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
+
+require_broker = broker.require
+
+
+def parse_phone(spelling: object) -> Phone:
+    """Read a number as ``PHONE_REGION`` says. Raises ``InvalidNumber``."""
+    return phone.parse(spelling, conf.get("PHONE_REGION"))
+
+
+def new_id() -> str:
+    """An id that cannot be guessed (128 bits)."""
+    return secrets.token_urlsafe(16)
+
+
+def send(
+    to: str | Phone,
+    body: str,
+    *,
+    queue: str = BULK_QUEUE,
+    expires_at: float | None = None,
+    resend_unknown: bool = False,
+    replaces: str = "",
+    verification_id: str = "",
+    message_id: str = "",
+) -> Message:
+    """Accept one SMS for sending.
+
+    ``to``: any usual spelling, or a ``Phone``. ``expires_at``: seconds since the epoch after which
+    it must not be sent any more; None: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once
+    more when nobody can say whether the provider took it (right for codes: a doubled code does no
+    harm, a missing one does). ``replaces``: a message of the same queue to cancel if it still waits.
+    ``message_id``: an id from ``new_id``, where the caller must know it beforehand.
+
+    Raises ``InvalidNumber``, ``InvalidBody``, or ``Unavailable`` if Redis is away; then nothing was
+    written. With only the broker away the message is accepted and sent when it is back.
+    """
+    number = to if isinstance(to, Phone) else parse_phone(to)
+    _check_body(body)
+    message_id = message_id or new_id()
+    message, replaced = store.create(
+        message_id,
+        seal({"to": number.e164, "body": body}),
+        queue=queue,
+        expires_at=expires_at,
+        replaces=replaces,
+        country=number.country,
+        masked=number.masked,
+        resend_unknown="1" if resend_unknown else "0",
+        verification_id=verification_id,
+        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+    )
+    tell(message)
+    if replaced and (old := store.get(replaces)):
+        tell(old)
+    broker.publish(message_id, queue)
+    return message
+
+
+def get(message_id: str) -> Message | None:
+    """What is known of a message: state, times, attempts; no number, no text."""
+    return store.get(message_id)
+
+
+def cancel(message_id: str) -> bool:
+    """Call back a message that no worker has taken yet. True if it will not be sent."""
+    moved, message = store.move(message_id, State.CANCELLED)
+    if moved and message is not None:
+        tell(message)
+    return moved
+
+
+def _check_body(body: str) -> None:
+    if not body.strip():
+        raise InvalidBody("The text is empty.")
+    if len(body) > MAX_BODY:
+        raise InvalidBody(f"The text has {len(body)} characters; at most {MAX_BODY} can be sent.")
+    # Cc: control characters, Cs: half of a surrogate pair, which no encoding can carry.
+    if any(char != "\n" and unicodedata.category(char) in ("Cc", "Cs") for char in body):
+        raise InvalidBody("The text holds a control character.")

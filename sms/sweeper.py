@@ -1,0 +1,45 @@
+"""Bring back what the broker, a worker or a restart lost: every message whose lease ran out.
+
+A sweep travels through the queue that it sweeps. What was published before it has been taken from
+the queue by the time it runs, so a message of that age that is still waiting is lost, not late.
+That is why a backlog does not make sweeps multiply it: they look only at what was due
+when they were published.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from celery import Task
+from celery.result import AsyncResult
+
+from sms import broker, store
+
+log = structlog.get_logger("sms")
+
+#: At most this many messages a sweep: publishing them takes under a second.
+LIMIT = 1000
+
+
+class SweepTask(Task):
+    """Publishes a sweep only while none is under way, so that any number of beats does no harm
+    and an hour without workers does not fill the broker with them.
+    """
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> AsyncResult[Any] | None:
+        (queue,) = args
+        cutoff = store.ask_for_sweep(queue)
+        if cutoff is None:
+            return None
+        return super().apply_async((queue, cutoff), kwargs, queue=queue, **options)
+
+
+def sweep(queue: str, cutoff: int) -> int:
+    """Publish again what was due in ``queue`` before ``cutoff``; returns how many."""
+    due = store.sweep(queue, cutoff, LIMIT)
+    for message_id in due:
+        broker.publish(message_id, queue)
+    if due:
+        log.info("swept", queue=queue, messages=len(due))
+    return len(due)

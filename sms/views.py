@@ -1,0 +1,114 @@
+"""HTTP: plain messages and the providers' receipts. They translate, they decide nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Router, Schema, Status
+from pydantic import Field
+
+from sms import receipts, services
+from sms.errors import InvalidBody, InvalidNumber, ReceiptRejected, Unavailable
+from sms.message import Message, State
+from sms.problems import problem, responses
+
+router = Router()
+
+
+class MessageIn(Schema):
+    """An SMS to send."""
+
+    to: str = Field(max_length=64, examples=["+12025550123"], description="Any usual spelling.")
+    body: str = Field(max_length=services.MAX_BODY, examples=["Your parcel is here."])
+
+
+class MessageOut(Schema):
+    """An SMS on its way; neither number nor text is kept in clear."""
+
+    id: str
+    state: State
+    country: str = Field(description="ISO 3166 alpha-2, empty if the number belongs to no country.")
+    masked: str = Field(examples=["+1••••••••23"])
+    created_at: datetime
+    expires_at: datetime = Field(description="It is not handed to a provider after this.")
+    attempts: int
+    alias: str = Field(description="The provider that was asked last, empty before the first attempt.")
+    error: str = Field(description="The provider's or our code of the last failure.")
+
+    @staticmethod
+    def of(message: Message) -> MessageOut:
+        return MessageOut(
+            id=message.id,
+            state=message.state,
+            country=message.country,
+            masked=message.masked,
+            created_at=datetime.fromtimestamp(message.created_at, UTC),
+            expires_at=datetime.fromtimestamp(message.expires_at, UTC),
+            attempts=message.attempts,
+            alias=message.alias,
+            error=message.error,
+        )
+
+
+@router.post(
+    "/messages",
+    response={202: MessageOut} | responses(400, 401, 413, 415, 422, 503),
+    operation_id="send_message",
+    summary="Send an SMS",
+    tags=["messages"],
+)
+def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut] | HttpResponse:
+    """Accept one SMS that is not a code; a worker hands it to the provider."""
+    try:
+        services.require_broker()
+        return Status(202, MessageOut.of(services.send(payload.to, payload.body)))
+    except InvalidNumber as error:
+        return problem(422, error.code, error.detail, field="to")
+    except InvalidBody as error:
+        return problem(422, "body_invalid", str(error), field="body")
+    except Unavailable as error:
+        return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
+
+
+@router.get(
+    "/messages/{message_id}",
+    response={200: MessageOut} | responses(401, 404, 503),
+    operation_id="get_message",
+    summary="State of a message",
+    tags=["messages"],
+)
+def get_message(
+    request: HttpRequest, message_id: Path[str]
+) -> MessageOut | HttpResponse:
+    """Where a message is. Records are kept for 72 hours unless configured otherwise."""
+    try:
+        message = services.get(message_id)
+    except Unavailable as error:
+        return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
+    if message is None:
+        return problem(404, "message_unknown", "There is no such message, or it is kept no longer.")
+    return MessageOut.of(message)
+
+
+@router.post(
+    "/receipts/{alias}",
+    response={204: None} | responses(403, 404, 413, 503),
+    auth=None,
+    operation_id="take_receipts",
+    summary="Delivery reports of a provider",
+    tags=["receipts"],
+)
+def take_receipts(request: HttpRequest, alias: Path[str]) -> Status[None] | HttpResponse:
+    """For the provider alone, which signs its reports. The body is in the provider's own format."""
+    try:
+        receipts.take(
+            alias, request.headers, request.body, request.get_full_path(), request.build_absolute_uri()
+        )
+    except receipts.UnknownAlias:
+        return problem(404, "alias_unknown", "No provider of this name is configured.")
+    except ReceiptRejected:
+        return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
+    except Unavailable as error:
+        return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
+    return Status(204, None)
