@@ -27,6 +27,9 @@ def _logging(**_: Any) -> None:
 @signals.beat_init.connect
 def _check(**_: Any) -> None:
     """Refuse to start on settings that cannot work; ``manage.py`` does so by itself."""
-    from django.core.management.base import BaseCommand
+    from django.core.management.base import BaseCommand, SystemCheckError
 
-    BaseCommand().check()
+    try:
+        BaseCommand().check()
+    except SystemCheckError as error:
+        raise SystemExit(str(error)) from None  # Celery would log any other exception and go on

@@ -145,8 +145,8 @@ LANGUAGE_CODE = "en"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = DEBUG or not STATIC_ROOT.exists()
+# The few files are served from where they lie: there is no collectstatic step to forget.
+WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # localhost: the health checks of containers.

@@ -23,7 +23,7 @@ REFUSED_TYPES = {
     PhoneNumberType.FIXED_LINE: "a fixed line, which gets no SMS",
 }
 
-_EXAMPLE = "Give it with + and the country code, for example +12025550123."
+_EXAMPLE = "Give it with + and the country code, for example +447400123456."
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
             ("user", parts.username),
             ("password", parts.password),
             ("host", host),
-            ("path", parts.path),
+            ("path", parts.path.removesuffix("/") and parts.path),
         )
         if value
     ]

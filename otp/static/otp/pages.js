@@ -1,0 +1,154 @@
+// What the hosted pages do better with JavaScript. Everything works without it.
+"use strict";
+
+(() => {
+  const at = (selector) => document.querySelector(selector);
+  const state = at("[data-state]");
+  const field = at("#code");
+
+  // --- a form is sent once, however often it is pressed -----------------------------------------
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    const button = form.querySelector("[data-busy]");
+    if (button) button.textContent = button.dataset.busy;
+  });
+
+  // A page that the browser kept in memory is as old as its buttons and times: get it anew.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.replace(location.href);
+  });
+
+  // --- the code ---------------------------------------------------------------------------------
+
+  const plain = (text) =>
+    text
+      .normalize("NFKC")
+      .replace(/[\s\-‐‑–—]/g, "")
+      .toUpperCase();
+
+  // The same as code_in() on the server.
+  const codeIn = (text) => {
+    const { length, alphabet } = field.dataset;
+    const bound = [...text.matchAll(/@[^\s@#]+ #([^\s%]+)/g)].map((match) => match[1]).reverse();
+    const words = text.match(/[\p{L}\p{N}_]+/gu) || [];
+    return [...bound, text, ...words].map(plain).find((word) => word.length === Number(length) && [...word].every((c) => alphabet.includes(c)));
+  };
+
+  const fill = (text) => {
+    const code = codeIn(text);
+    if (!code) return false;
+    field.value = code;
+    field.form.requestSubmit();
+    return true;
+  };
+
+  if (field) {
+    at("[data-with-script]").hidden = false;
+    field.addEventListener("input", (event) => {
+      if (!event.isComposing) fill(field.value);
+    });
+    field.addEventListener("paste", (event) => {
+      // A field of one line would swallow the line breaks, and with them where the last line begins.
+      if (event.clipboardData && fill(event.clipboardData.getData("text"))) event.preventDefault();
+    });
+    // The virtual phone hands over what was pressed there.
+    document.addEventListener("otpost:code", (event) => {
+      if (fill(event.detail)) field.focus();
+    });
+  }
+
+  // --- the times --------------------------------------------------------------------------------
+
+  if (!state) return;
+
+  const live = at("[data-live]");
+  const say = (words) => {
+    live.textContent = words;
+  };
+  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+
+  // Calls back every second with the seconds that are left of `given`, counted by a clock that
+  // nobody can put forward or back; the last call is for 0.
+  const countDown = (given, tell) => {
+    const end = performance.now() + given * 1000;
+    const tick = () => {
+      const left = Math.max(Math.ceil((end - performance.now()) / 1000), 0);
+      tell(left);
+      if (left) return;
+      clearInterval(timer);
+    };
+    const timer = setInterval(tick, 1000);
+    tick();
+    return () => clearInterval(timer);
+  };
+
+  let stops = [];
+  const begin = (data) => {
+    stops.forEach((stop) => stop());
+    stops = [];
+    if (data.expiresIn) stops.push(countDown(Number(data.expiresIn), expiry()));
+    resendable(!data.resendIn);
+    if (data.resendIn) stops.push(countDown(Number(data.resendIn), cooldown));
+  };
+
+  const expiry = () => {
+    const bar = at(".drain");
+    let said;
+    return (left) => {
+      at("[data-expiry]").textContent = clock(left);
+      bar.hidden = false;
+      bar.value = left;
+      bar.classList.toggle("short", left <= 30);
+      // A screen reader hears of it three times, not every second.
+      const mark = [0, 10, 30].find((seconds) => left <= seconds);
+      if (mark !== undefined && mark !== said && said !== undefined) say(left ? `The code expires in ${left} seconds.` : "The code has expired.");
+      said = mark ?? null;
+      if (!left) setTimeout(refresh, 500);
+    };
+  };
+
+  const resend = at("[data-resend]");
+  const wait = at("[data-wait]");
+  const resendable = (yes) => {
+    if (!resend) return;
+    resend.disabled = !yes;
+    wait.hidden = yes;
+  };
+  const cooldown = (left) => {
+    if (!resend) return;
+    wait.querySelector(".clock").textContent = clock(left);
+    if (left) return;
+    resendable(true);
+    say("You can send a new SMS now.");
+  };
+
+  // Ask the server how things stand, without losing what was typed unless the page is another one.
+  let asking = false;
+  const refresh = async () => {
+    if (asking) return;
+    asking = true;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-state]");
+      if (!fresh || fresh.dataset.state !== state.dataset.state) location.replace(location.href);
+      else begin(fresh.dataset);
+    } catch {
+      setTimeout(refresh, 2000);
+    } finally {
+      asking = false;
+    }
+  };
+
+  begin(state.dataset);
+
+  // The clock of performance.now() may stand still while a device sleeps.
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && state.dataset.state === "pending") refresh();
+  });
+})();

@@ -1,0 +1,87 @@
+// The virtual phone of the demo: shows each SMS as soon as the worker has delivered it.
+"use strict";
+
+(() => {
+  const list = document.querySelector("[data-messages]");
+  const device = document.querySelector(".device");
+  const now = document.querySelector("[data-now]");
+  const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+  const leaving = new AbortController();
+  const codeField = document.querySelector("#code");
+
+  const element = (name, className, text = "") => {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text; // never as HTML: the text of an SMS is anybody's
+    return made;
+  };
+
+  const bubble = (message) => {
+    const item = element("li", "bubble");
+    const about = element("span", "bubble-about", `To ${message.to}, ${time.format(message.at * 1000)}`);
+    const text = element("div", "bubble-text", message.body);
+    const code = /@[^\s@#]+ #([^\s%]+)\s*$/.exec(message.body)?.[1];
+    const place = code ? message.body.indexOf(code) : -1;
+    if (place >= 0 && codeField) {
+      const button = element("button", "fill", code);
+      button.type = "button";
+      button.title = "Put this code into the form";
+      text.replaceChildren(message.body.slice(0, place), button, message.body.slice(place + code.length));
+      text.addEventListener("click", () => {
+        document.dispatchEvent(new CustomEvent("otpost:code", { detail: code }));
+      });
+      item.classList.add("fills");
+    }
+    item.append(about, text);
+    return item;
+  };
+
+  const show = (messages, isNew) => {
+    document.querySelector("[data-nothing]").hidden = true;
+    for (const message of messages) {
+      const item = bubble(message);
+      item.classList.toggle("fresh", isNew);
+      list.append(item);
+    }
+    while (list.children.length > 20) list.firstElementChild.remove();
+    list.scrollTop = list.scrollHeight;
+    if (!isNew) return;
+    device.classList.remove("buzz");
+    requestAnimationFrame(() => device.classList.add("buzz"));
+  };
+
+  const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
+
+  const listen = async () => {
+    let after = 0;
+    let first = true;
+    while (!leaving.signal.aborted) {
+      try {
+        const wait = first ? 0 : 20;
+        const answer = await fetch(`${list.dataset.messages}?after=${after}&wait=${wait}`, { signal: leaving.signal });
+        if (!answer.ok) throw new Error(answer.status);
+        const { messages } = await answer.json();
+        if (messages.length) {
+          show(messages, !first);
+          after = messages.at(-1).seq;
+        } else if (!first) {
+          await pause(500);
+        }
+        // What lay there before is not read aloud, what comes from now on is.
+        list.setAttribute("aria-live", "polite");
+        first = false;
+      } catch {
+        if (!leaving.signal.aborted) await pause(2000);
+      }
+    }
+  };
+
+  const tick = () => {
+    now.textContent = time.format(Date.now());
+  };
+
+  window.addEventListener("pagehide", () => leaving.abort());
+  tick();
+  setInterval(tick, 10_000);
+  listen();
+})();

@@ -1,0 +1,130 @@
+"""The virtual phone of the demo: keeps what the sandbox provider sends, and shows it to the page.
+
+Messages stand here in clear, in the memory of one process. So there is no such address at all
+unless DEBUG is on and ``SMS_PROVIDERS`` names a sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass, field
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, path
+from django.views.decorators.cache import cache_control
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from sms import registry
+from sms.errors import ReceiptRejected
+from sms.providers.sandbox import SandboxProvider
+
+#: Messages that are kept.
+MOST = 20
+
+#: Seconds that a question may wait for a message.
+LONGEST_WAIT = 20
+
+#: Questions that may wait at a time: each holds a thread of the web server.
+MOST_WAITING = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One SMS on the virtual phone; ``at``: seconds since the epoch."""
+
+    seq: int
+    to: str = field(repr=False)
+    body: str = field(repr=False)
+    at: float
+
+
+class Inbox:
+    """The newest messages, and a way to wait for the next one."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Shown] = deque(maxlen=MOST)
+        self._changed = threading.Condition()
+        self._last = 0
+        self._waiting = 0
+
+    def put(self, to: str, body: str) -> None:
+        """Keep one more, and wake everybody who waits for it."""
+        with self._changed:
+            self._last += 1
+            self._messages.append(Shown(self._last, to, body, time.time()))
+            self._changed.notify_all()
+
+    def after(self, seq: int, wait: float = 0) -> list[Shown]:
+        """What came after number ``seq``; if nothing did, wait up to ``wait`` seconds for it."""
+        with self._changed:
+            if seq > self._last:
+                seq = 0  # a page that outlived the process which counted so far
+            if self._waiting < MOST_WAITING:
+                self._waiting += 1
+                try:
+                    self._changed.wait_for(lambda: self._last > seq, timeout=wait)
+                finally:
+                    self._waiting -= 1
+            return [message for message in self._messages if message.seq > seq]
+
+
+inbox = Inbox()
+
+
+def urls() -> list[URLPattern]:
+    """The phone's address for a urlconf; none where there must be no virtual phone."""
+    if not settings.DEBUG or not _sandboxes():
+        return []
+    return [path("phone/messages", messages, name="virtual_phone")]
+
+
+@csrf_exempt
+@cache_control(no_store=True)
+@require_http_methods(["GET", "POST"])
+def messages(request: HttpRequest) -> HttpResponse:
+    """``POST`` from the worker: {"id", "to", "body"}. ``GET ?after=SEQ&wait=SECONDS`` from the page."""
+    return _take(request) if request.method == "POST" else _show(request)
+
+
+def _take(request: HttpRequest) -> HttpResponse:
+    if not any(_holds_token(request, provider) for provider in _sandboxes()):
+        return JsonResponse({"detail": "The token is wrong."}, status=403)
+    try:
+        sms = json.loads(request.body)
+        to, body = sms["to"], sms["body"]
+    except (ValueError, TypeError, KeyError):
+        to = body = None
+    if not isinstance(to, str) or not isinstance(body, str):
+        return JsonResponse({"detail": 'Send {"id", "to", "body"} as JSON.'}, status=400)
+    inbox.put(to, body)
+    return HttpResponse(status=204)
+
+
+def _show(request: HttpRequest) -> HttpResponse:
+    try:
+        after, wait = (int(request.GET.get(name, 0)) for name in ("after", "wait"))
+    except ValueError:
+        return JsonResponse({"detail": "after and wait are whole numbers."}, status=400)
+    found = inbox.after(after, min(max(wait, 0), LONGEST_WAIT))
+    return JsonResponse({"messages": [asdict(message) for message in found]})
+
+
+def _holds_token(request: HttpRequest, provider: SandboxProvider) -> bool:
+    try:
+        provider.authenticate(request.headers)
+    except ReceiptRejected:
+        return False
+    return True
+
+
+def _sandboxes() -> list[SandboxProvider]:
+    try:
+        return [p for p in registry.providers().values() if isinstance(p, SandboxProvider)]
+    except ImproperlyConfigured:
+        return []  # a system check says what is wrong

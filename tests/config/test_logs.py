@@ -1,0 +1,48 @@
+"""Logs: JSON lines, the ids from the request to the message, no number, no code."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import logging.config
+
+import pytest
+
+from config.logs import logging_config
+from sms.testing import code_in, outbox
+
+PHONE = "+12025550123"
+
+
+@pytest.fixture
+def lines():
+    """What the product's logging writes in production, as objects."""
+    written = io.StringIO()
+    config = logging_config(json=True, level="INFO")
+    config["handlers"]["console"]["stream"] = written
+    logging.config.dictConfig(config)
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    logging.getLogger().handlers.clear()
+
+
+def test_a_request_can_be_followed_to_its_message(api, lines):
+    response = api.post("/v1/verifications", {"phone": PHONE})
+    written = {line["event"]: line for line in lines()}
+    issued, sent = written["code_issued"], written["message_sent"]
+    assert issued["request_id"] == sent["request_id"] == response["X-Request-ID"]
+    assert issued["verification_id"] == sent["verification_id"] == response.json()["id"]
+    assert issued["message_id"] == sent["message_id"]
+    everything = json.dumps(written)
+    assert "2025550123" not in everything
+    assert code_in(outbox[-1].body) not in everything.replace(issued["timestamp"], "")
+
+
+def test_a_number_in_a_librarys_error_is_masked(lines):
+    try:
+        raise RuntimeError(f"cannot send to {PHONE}")
+    except RuntimeError:
+        logging.getLogger("other").exception("trouble with %s", PHONE)
+    (line,) = lines()
+    assert "2025550123" not in json.dumps(line)
+    assert "cannot send to +•••" in line["exception"]

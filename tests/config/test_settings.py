@@ -1,0 +1,91 @@
+"""The start: refused on missing, weak or malformed settings, silent where all is well."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+GOOD = {
+    "SECRET_KEY": "Zk3-" * 5 + "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
+    "PHONE_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789",
+    "SMS_SEAL_KEYS": "r6z--mFFv60fd-zhSncr0oRuyHvR07PoW4YTHngI_sE=",
+    "SMS_PROVIDERS": "main=twilio://AC1:t0ken@?from=%2B15005550006",
+    "PUBLIC_URL": "https://verify.example.com",
+    "DEBUG": "0",
+    "API_KEYS": "",
+    "TRUSTED_PROXIES": "",
+}
+
+
+def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in (os.environ | GOOD | changes).items() if value is not None}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+
+def test_check_deploy_is_silent():
+    done = manage("check", "--deploy", "--fail-level", "INFO")
+    assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SECRET_KEY", "", "SECRET_KEY is missing"),
+        ("SECRET_KEY", "short", "SECRET_KEY is too weak"),
+        ("PHONE_SECRET_KEY", "", "PHONE_SECRET_KEY is missing"),
+        ("PHONE_SECRET_KEY", "a" * 64, "PHONE_SECRET_KEY is too weak"),
+        ("SMS_SEAL_KEYS", "", "SMS_SEAL_KEYS is empty"),
+        ("SMS_SEAL_KEYS", "nonsense", "no Fernet key"),
+        ("SMS_PROVIDERS", "", "SMS_PROVIDERS names no provider"),
+        ("SMS_PROVIDERS", "twilio://AC1:t0ken@", "must look like main=twilio"),
+        ("SMS_PROVIDERS", "a=memory://,a=memory://", "names a twice"),
+        ("SMS_PROVIDERS", "a=pigeon://", "pigeon is no provider"),
+        ("API_KEYS", "me:secret", "API_KEYS must hold name:sha256-hex"),
+        ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
+        ("MESSAGE_RECORD_HOURS", "1", "MESSAGE_RECORD_HOURS must be longer"),
+    ],
+)
+def test_a_start_is_refused_and_names_the_setting(name, value, words):
+    done = manage("check", **{name: value})
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "t0ken" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ["-c", "import config.wsgi"],
+        ["-m", "celery", "-A", "config", "worker", "-Q", "otp,bulk"],
+        ["-m", "celery", "-A", "config", "beat"],
+    ],
+)
+def test_web_worker_and_beat_refuse_as_well(program):
+    environment = os.environ | GOOD | {"SMS_PROVIDERS": "main=pigeon://"}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    done = subprocess.run(
+        [sys.executable, *program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode != 0
+    assert "pigeon is no provider" in done.stdout + done.stderr
+
+
+def test_the_sandbox_is_named_in_production():
+    done = manage("check", "--deploy", SMS_PROVIDERS="phone=sandbox://")
+    assert "sms.W001" in done.stderr
+
+
+def test_secrets_can_be_made_before_there_are_any():
+    done = manage("secrets", SECRET_KEY=None, PHONE_SECRET_KEY=None, SMS_SEAL_KEYS=None)
+    assert done.returncode == 0
+    made = dict(line.split("=", 1) for line in done.stdout.split())
+    assert manage("check", **made).returncode == 0

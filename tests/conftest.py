@@ -1,0 +1,81 @@
+"""What the tests share: a real server, a fake one, an empty outbox, a client with a key."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import fakeredis
+import pytest
+from django.test import Client
+from django_redis import get_redis_connection
+from redis import Redis
+
+from config.embedded import EmbeddedServer
+from sms.testing import outbox
+from tests.settings import API_KEY
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[EmbeddedServer]:
+    """One real server for the whole run."""
+    with EmbeddedServer(config={"enable-debug-command": "yes"}) as server:
+        yield server
+
+
+def point_cache_at(settings: Any, url: str, **pool: Any) -> None:
+    """Let django-redis, and so both stores, use the server at ``url``."""
+    caches = copy.copy(settings.CACHES)
+    default = caches["default"] | {"LOCATION": url}
+    default["OPTIONS"] = copy.copy(default["OPTIONS"])
+    default["OPTIONS"]["CONNECTION_POOL_KWARGS"] = default["OPTIONS"]["CONNECTION_POOL_KWARGS"] | pool
+    settings.CACHES = caches | {"default": default}
+
+
+@pytest.fixture(autouse=True)
+def redis(redis_server: EmbeddedServer, settings: Any) -> Redis:
+    """An empty real server behind both stores; the client is for looking at what they left."""
+    point_cache_at(settings, redis_server.url)
+    client: Redis = get_redis_connection("default")
+    client.flushall()
+    outbox.clear()
+    return client
+
+
+@pytest.fixture(params=["real", "fake"])
+def any_redis(request: pytest.FixtureRequest, redis: Redis, settings: Any) -> Redis:
+    """The test runs twice: on the real server and on fakeredis."""
+    if request.param == "real":
+        return redis
+    server = fakeredis.FakeServer()
+    point_cache_at(
+        settings, f"redis://fake-{id(server)}:1/0", connection_class=fakeredis.FakeRedisConnection, server=server
+    )
+    client: Redis = get_redis_connection("default")
+    return client
+
+
+class Api:
+    """The HTTP API as a caller with a key sees it."""
+
+    def __init__(self) -> None:
+        self.client = Client(raise_request_exception=False)
+        self.headers = {"Authorization": f"Bearer {API_KEY}"}
+
+    def post(self, path: str, body: Any = None, **extra: Any) -> Any:
+        data = body if isinstance(body, str | bytes) else json.dumps(body)
+        extra.setdefault("content_type", "application/json")
+        return self.client.post(path, data if body is not None else b"", headers=self.headers, **extra)
+
+    def get(self, path: str) -> Any:
+        return self.client.get(path, headers=self.headers)
+
+    def delete(self, path: str) -> Any:
+        return self.client.delete(path, headers=self.headers)
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()

@@ -1,0 +1,60 @@
+"""A TCP proxy in front of a broker that cuts the line at a given word, and then stays away."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from types import TracebackType
+
+
+class Cutter:
+    """Forwards to ``port`` until a client says ``word``; from then on it takes no connection."""
+
+    def __init__(self, port: int, word: bytes) -> None:
+        self._target, self._word = port, word
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.cut = threading.Event()
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while not self.cut.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._target))
+            self._open += [client, server]
+            threading.Thread(target=self._forward, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self._forward, args=(server, client, False), daemon=True).start()
+
+    def _forward(self, source: socket.socket, sink: socket.socket, watch: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if watch and self._word in data:
+                    self.close()
+                    return
+                sink.sendall(data)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Away: every line is cut, no new one is taken."""
+        self.cut.set()
+        self._listener.close()
+        for end in self._open:
+            # shutdown, because a close alone leaves a thread that reads it in peace
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            end.close()
+
+    def __enter__(self) -> Cutter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

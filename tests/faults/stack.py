@@ -1,0 +1,109 @@
+"""The product as it runs in production: real processes on loopback, their logs in files."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from config.leash import Leash
+from config.ports import free_port
+from tests.settings import API_KEY
+
+ROOT = Path(__file__).parents[2]
+
+PROGRAMS = {
+    "worker": ["-m", "celery", "-A", "config", "worker", "-Q", "otp,bulk"],
+    "beat": ["-m", "celery", "-A", "config", "beat"],
+    "web": [
+        *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--blocking-threads", "8"),
+        *("--no-access-log", "config.wsgi:application"),
+    ],
+}
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 30.0, every: float = 0.05) -> Any:
+    """Ask until the answer is true; the answer, or a failure that quotes the question."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := what():
+            return answer
+        time.sleep(every)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class Stack:
+    """Starts, kills and restarts web, worker and beat, which all read the same settings."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.directory = directory
+        self.web_port = free_port()
+        self.environment = os.environ | {"API_KEYS": _api_keys(), "WORKER_CONCURRENCY": "50"} | environment
+        self.environment["DJANGO_SETTINGS_MODULE"] = "config.settings"
+        self.leash = Leash()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *names: str, **environment: str) -> None:
+        for name in names:
+            port = ["--port", str(self.web_port)] if name == "web" else []
+            with (self.directory / f"{name}.log").open("ab") as log:
+                self.processes[name] = self.leash.spawn(
+                    [sys.executable, *PROGRAMS[name], *port],
+                    env=self.environment | environment,
+                    cwd=ROOT,
+                    stdout=log,
+                    stderr=log,
+                )
+        if "web" in names:
+            wait_for(self._web_answers)
+        if "worker" in names:
+            wait_for(lambda: "ready." in self.log("worker"))
+
+    def kill(self, name: str, how: int = signal.SIGKILL) -> None:
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        process.wait(20)
+        self.leash.release(process)
+
+    def log(self, name: str) -> str:
+        path = self.directory / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any, float]:
+        """Status, JSON and seconds of one request with a valid key."""
+        began = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=10)
+        headers = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"}
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        return response.status, json.loads(text) if text else None, time.monotonic() - began
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self.processes):
+            self.processes[name].kill()
+            self.processes[name].wait()
+        self.leash.close()
+
+    def _web_answers(self) -> bool:
+        try:
+            return self.call("GET", "/healthz")[0] == 200
+        except OSError:
+            return False
+
+
+def _api_keys() -> str:
+    from otp import keys
+
+    return f"tests:{keys.digest(API_KEY)}"

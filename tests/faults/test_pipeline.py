@@ -1,0 +1,268 @@
+"""What must hold when processes die: real web, worker, beat and server, real signals."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from redis import Redis
+
+from config.embedded import EmbeddedServer
+from sms import services, store
+from sms.message import SETTLED, State
+from tests.conftest import point_cache_at
+from tests.faults.cutter import Cutter
+from tests.faults.stack import Stack, wait_for
+from tests.sms.providers.gateway import gateway, response
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server of the test's own, which it may kill."""
+    with EmbeddedServer(directory=tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    path = tmp_path / "outbox.jsonl"
+
+    def read():
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    read.url = f"main=file://{path}"
+    return read
+
+
+@pytest.fixture
+def stack(tmp_path, server, outbox):
+    with Stack(tmp_path, REDIS_URL=server.url, CELERY_BROKER_URL=server.url, SMS_PROVIDERS=outbox.url) as found:
+        yield found
+
+
+@pytest.fixture
+def enqueue(server, settings, monkeypatch):
+    """``services.send`` of this process writes to the test's own server and broker."""
+    point_cache_at(settings, server.url)
+    monkeypatch.setitem(current_app.conf, "task_always_eager", False)
+    with current_app.connection_for_write(url=server.url) as connection:
+        producer = connection.Producer()
+        task = current_app.tasks["sms.deliver"]
+        monkeypatch.setattr(
+            "sms.broker.publish", lambda id, queue: task.apply_async((id,), queue=queue, producer=producer)
+        )
+        yield services.send
+
+
+def phones(count: int) -> list[str]:
+    """Numbers that are valid and tell the messages of a test apart."""
+    return [f"+1202{200 + n // 10_000}{n % 10_000:04d}" for n in range(count)]
+
+
+def dump(redis: Redis) -> str:
+    """Every key and value of a server, and what Celery wrapped in base64 unwrapped as well."""
+    parts = []
+    for key in redis.keys():
+        read = {
+            b"string": lambda k: [redis.get(k)],
+            b"hash": lambda k: [part for pair in redis.hgetall(k).items() for part in pair],
+            b"list": lambda k: redis.lrange(k, 0, -1),
+            b"set": redis.smembers,
+            b"zset": lambda k: redis.zrange(k, 0, -1),
+        }[redis.type(key)]
+        parts += [key, *read(key)]
+    text = "\n".join(part.decode(errors="replace") for part in parts)
+    for body in re.findall(r'"body": "([A-Za-z0-9+/=]+)"', text):
+        text += "\n" + base64.b64decode(body).decode(errors="replace")
+    return text
+
+
+def test_nothing_is_readable_anywhere(stack, server, outbox, tmp_path):
+    """Every key, value, queue and log of a run with the real processes."""
+    redis = Redis.from_url(server.url)
+    numbers = phones(3)
+    seen = []
+    stack.start("web")
+    ids = [stack.call("POST", "/v1/verifications", {"phone": number})[1]["id"] for number in numbers]
+    stack.call("POST", "/v1/messages", {"to": numbers[0], "body": "Your parcel is here."})
+    seen.append(dump(redis))  # while all of it waits in the broker
+    assert redis.llen("otp") == 3
+    stack.start("worker", "beat")
+    wait_for(lambda: len(outbox()) == 4)
+    seen.append(dump(redis))
+    codes = {sms["to"]: sms["body"][-6:] for sms in outbox() if "#" in sms["body"]}
+    for id, number in zip(ids, numbers, strict=True):
+        stack.call("POST", f"/v1/verifications/{id}/check", {"code": "000000"})
+        assert stack.call("POST", f"/v1/verifications/{id}/check", {"code": codes[number]})[1]["status"] == "valid"
+    seen.append(dump(redis))
+    everything = "\n".join(seen + [stack.log(name) for name in ("web", "worker", "beat")])
+    assert ids[0] in everything  # the dump does see what is there
+    assert "message_sent" in everything
+    for secret in ("parcel", "Otpost code", *(number[2:] for number in numbers)):
+        assert secret not in everything
+    for code in codes.values():
+        # As a word of its own; six digits inside a random token or a time say nothing.
+        assert not re.search(rf"(?<![\w.-]){code}(?![\w.-])", everything)
+
+
+def test_redis_away_and_back(stack, server, outbox):
+    stack.start("web", "worker", "beat")
+    assert stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})[0] == 202
+    wait_for(lambda: len(outbox()) == 1)
+    server.kill()
+    for _ in range(3):
+        status, problem, seconds = stack.call("POST", "/v1/verifications", {"phone": "+12025550124"})
+        assert (status, problem["code"]) == (503, "unavailable")
+        assert seconds < 3
+    assert stack.call("GET", "/readyz")[0] == 503
+    server.start()
+    status, body, _ = stack.call("POST", "/v1/verifications", {"phone": "+12025550124"})
+    assert (status, body["status"]) == (202, "pending")
+    if stack.processes["worker"].poll() is not None:  # a supervisor's work, see docs/operations.md
+        stack.start("worker")
+    wait_for(lambda: len(outbox()) == 2)
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+
+
+def test_a_redis_that_hangs_is_answered_in_time(stack, server):
+    import signal
+
+    stack.start("web")
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        status, _, seconds = stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    assert status == 503
+    assert seconds < 3
+
+
+def test_the_broker_away_before_anything_is_written(tmp_path, server, outbox):
+    redis = Redis.from_url(server.url)
+    with Stack(
+        tmp_path, REDIS_URL=server.url, CELERY_BROKER_URL="redis://127.0.0.1:9/0", SMS_PROVIDERS=outbox.url
+    ) as stack:
+        stack.start("web")
+        for path, body in (
+            ("/v1/verifications", {"phone": "+12025550123"}),
+            ("/v1/messages", {"to": "+12025550123", "body": "hi"}),
+        ):
+            status, problem, seconds = stack.call("POST", path, body)
+            assert (status, problem["code"]) == (503, "unavailable")
+            assert seconds < 3
+        assert redis.keys() == []
+
+
+def test_the_broker_away_after_the_record_was_written(tmp_path, server, outbox):
+    """Accepted all the same; the sweeper publishes it when the broker is back."""
+    with (
+        EmbeddedServer() as broker,
+        Cutter(broker.port, b"LPUSH") as cutter,
+        Stack(tmp_path, REDIS_URL=server.url, SMS_PROVIDERS=outbox.url) as stack,
+    ):
+        stack.start("web", CELERY_BROKER_URL=f"redis://127.0.0.1:{cutter.port}/0")
+        stack.environment["CELERY_BROKER_URL"] = broker.url
+        stack.start("worker", "beat")
+        status, body, seconds = stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})
+        assert cutter.cut.is_set()
+        assert (status, body["status"]) == (202, "pending")
+        assert seconds < 3
+        assert outbox() == []
+        (sms,) = wait_for(outbox, seconds=store.GRACE + 15)
+        assert stack.call("POST", f"/v1/verifications/{body['id']}/check", {"code": sms["body"][-6:]})[1][
+            "status"
+        ] == "valid"
+
+
+def test_a_worker_killed_with_fifty_messages_in_hand(stack, enqueue):
+    """All become final within the code's life; what was accepted is not sent again, what is
+    unknown at most once more.
+    """
+    with gateway() as vendor:
+        vendor.delay = 0.2
+        vendor.answer = lambda: response(201, '{"sid": "SM1"}')
+        url = f"main=twilio://AC1:token@?from=x&base_url={vendor.url}"
+        stack.start("worker", SMS_PROVIDERS=url)
+        began = time.time()
+        messages = {
+            number: enqueue(number, "123456", queue="otp", expires_at=began + 120, resend_unknown=True).id
+            for number in phones(150)
+        }
+        wait_for(lambda: len(vendor.requests) >= 75, every=0.005)
+        stack.kill("worker")
+        states = {number: services.get(id).state for number, id in messages.items()}
+        sent_before = {number for number, state in states.items() if state is State.SENT}
+        in_hand = {number for number, state in states.items() if state is State.SENDING}
+        assert len(in_hand) >= 25
+        stack.start("worker", "beat", SMS_PROVIDERS=url)
+        wait_for(lambda: all(services.get(id).state in SETTLED for id in messages.values()), 90, every=0.5)
+        assert time.time() < began + 120
+        assert {services.get(id).state for id in messages.values()} == {State.SENT}
+        calls = Counter(fields["To"] for _, _, fields in vendor.requests)
+        assert set(calls) == set(messages)
+        assert all(calls[number] == 1 for number in messages.keys() - in_hand)
+        assert all(calls[number] <= 2 for number in in_hand)
+        assert sent_before
+
+
+def test_a_worker_told_to_stop_finishes_what_it_has(stack, enqueue):
+    import signal
+
+    with gateway() as vendor:
+        vendor.delay = 0.5
+        vendor.answer = lambda: response(201, '{"sid": "SM1"}')
+        stack.start("worker", SMS_PROVIDERS=f"main=twilio://AC1:token@?from=x&base_url={vendor.url}")
+        messages = [enqueue(number, "Hello").id for number in phones(20)]
+        wait_for(lambda: len(vendor.requests) >= 10, every=0.005)
+        stack.kill("worker", signal.SIGTERM)
+        states = Counter(services.get(id).state for id in messages)
+        assert set(states) <= {State.SENT, State.QUEUED}
+        assert states[State.SENT] == len(vendor.requests)
+
+
+def test_a_backlog_is_not_multiplied_and_the_expired_are_not_sent(stack, server, enqueue, outbox):
+    """10,000 messages while no worker runs for 60 s (here: fewer and shorter, unless in CI)."""
+    count, away = (10_000, 60) if IN_CI else (2_000, 20)
+    redis = Redis.from_url(server.url)
+    stack.start("beat")
+    began = time.time()
+    numbers = phones(count)
+    short, long = [], []
+    for n, number in enumerate(numbers):
+        expires_at = time.time() + (5 if n % 2 else 600)
+        message = enqueue(number, "123456", queue="otp", expires_at=expires_at, resend_unknown=True)
+        (short if n % 2 else long).append(message.id)
+    time.sleep(max(0, began + away - time.time()))
+    entries = sum(redis.llen(queue) for queue in ("otp", "bulk")) + redis.hlen("unacked")
+    assert entries <= 1.1 * count
+    stack.start("worker")
+    wait_for(lambda: redis.zcard("sms:leases:otp") == 0, 120, every=0.5)
+    assert {services.get(id).state for id in short} == {State.EXPIRED}
+    assert {services.get(id).state for id in long} == {State.SENT}
+    assert Counter(sms["id"] for sms in outbox()) == Counter(long)
+
+
+def test_ready_means_that_a_worker_answers(stack, server):
+    stack.start("web")
+    assert stack.call("GET", "/readyz")[1]["worker"] == "away"
+    stack.start("worker")
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+    assert stack.call("GET", "/readyz")[1] == {"status": "ok", "redis": "ok", "broker": "ok", "worker": "ok"}
+    stack.kill("worker")
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 503)
+
+
+def test_logs_of_the_run_are_json(stack, tmp_path: Path):
+    stack.start("web")
+    stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})
+    events = [json.loads(line)["event"] for line in stack.log("web").splitlines() if line.startswith("{")]
+    assert "code_issued" in events

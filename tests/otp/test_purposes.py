@@ -1,0 +1,70 @@
+"""Purposes and the system checks that watch over them."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from otp import checks, purposes
+
+
+def faults(settings, **rules):
+    settings.OTP_PURPOSES = {"login": rules}
+    return [error.msg for error in checks.otp_purposes()]
+
+
+def test_the_defaults_are_sound(settings):
+    assert faults(settings) == []
+    login = purposes.get("login")
+    assert (login.length, login.lifetime, login.attempts, login.cooldown) == (6, 120, 3, (30, 60, 120))
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"length": 5}, "under 20 bits"),
+        ({"lifetime": 601}, "over 600 s"),
+        ({"length": 0}, "whole numbers"),
+        ({"attempts": "3"}, "whole numbers"),
+        ({"cooldown": []}, "whole numbers"),
+        ({"alphabet": "0012345678"}, "each once"),
+        ({"alphabet": "abcdefghij"}, "capitals"),
+        ({"text": "no code"}, "must hold {code}"),
+        ({"text": "{code} {oops}"}, "nothing else in braces"),
+        ({"text": {"de": "{"}}, "nothing else in braces"),
+        ({"lenght": 6}, "has no option 'lenght'"),
+    ],
+)
+def test_what_is_wrong_is_named(settings, rules, words):
+    (fault,) = faults(settings, **rules)
+    assert "login" in fault
+    assert words in fault
+
+
+def test_weak_rules_must_be_asked_for(settings):
+    assert faults(settings, length=5, lifetime=900, allow_weak=True) == []
+
+
+def test_no_purposes_at_all(settings):
+    settings.OTP_PURPOSES = {}
+    assert [error.id for error in checks.otp_purposes()] == ["otp.E002"]
+
+
+def test_an_unknown_option_is_refused_at_use_too(settings):
+    settings.OTP_PURPOSES = {"login": {"lenght": 6}}
+    with pytest.raises(ImproperlyConfigured, match="lenght"):
+        purposes.get("login")
+
+
+def test_the_text_follows_the_locale_and_ends_with_the_bound_line(settings):
+    settings.OTP_PURPOSES = {"login": {"text": {"": "Code {code}", "de": "Dein Code: {code}"}}}
+    login = purposes.get("login")
+    assert login.render("123456", site="X", host="a.example") == "Code 123456\n\n@a.example #123456"
+    assert login.render("1", site="X", host="h", locale="de-AT").startswith("Dein Code: 1")
+    assert login.render("1", site="X", host="h", locale="fr").startswith("Code 1")
+
+
+@pytest.mark.parametrize("key", ["", "short", "a" * 64])
+def test_a_weak_phone_secret_is_refused(settings, key):
+    settings.PHONE_SECRET_KEY = key
+    assert [error.id for error in checks.phone_secret_key()] == ["otp.E001"]

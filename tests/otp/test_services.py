@@ -1,0 +1,159 @@
+"""A code and its SMS together: what reaches the phone, and what is called back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django_redis import get_redis_connection
+
+from otp import services, signals
+from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from sms import broker
+from sms import services as sms
+from sms.errors import Unavailable
+from sms.message import State
+from sms.testing import code_in, outbox
+
+PHONE = "+12025550123"
+
+
+@pytest.fixture
+def no_worker(monkeypatch):
+    """Messages stay in the queue, as while no worker runs."""
+    monkeypatch.setattr(broker, "publish", lambda message_id, queue: True)
+
+
+def test_the_sms_holds_the_code_and_binds_it_to_the_host():
+    started = services.start("+1 (202) 555-0123", "login")
+    (sent,) = outbox
+    assert sent.to == PHONE
+    code = code_in(sent.body)
+    assert sent.body.endswith(f"\n@otp.example.com #{code}")
+    assert 100 < sent.expires_in <= 120
+    assert started.masked == "+1••••••••23"
+    assert services.check(started.id, code).status == "valid"
+    assert services.status(started.id).status == "valid"
+
+
+def test_a_resend_repeats_the_text(settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": 1}}
+    started = services.start(PHONE, locale="de")
+    with pytest.raises(RateLimited) as caught:
+        services.resend(started.id)
+    assert caught.value.retry_after == 1
+    time.sleep(1.05)
+    again = services.resend(started.id)
+    assert again.id == started.id
+    assert [sent.body for sent in outbox] == [outbox[0].body] * 2
+    assert outbox[0].id != outbox[1].id
+
+
+def test_a_resend_without_a_live_code_says_why():
+    with pytest.raises(NotAllowed) as caught:
+        services.resend("never-was")
+    assert caught.value.code == "expired"
+    started = services.start(PHONE)
+    for _ in range(3):
+        services.check(started.id, "x")
+    with pytest.raises(NotAllowed) as caught:
+        services.resend(started.id)
+    assert caught.value.code == "blocked"
+
+
+@pytest.mark.usefixtures("no_worker")
+class TestDeadCodesAreNotSent:
+    """What still waits when its code dies is called back."""
+
+    def test_cancelled(self):
+        started = services.start(PHONE)
+        assert services.cancel(started.id)
+        assert not services.cancel(started.id)
+        assert sms.get(started.message_id).state is State.CANCELLED
+
+    def test_verified(self):
+        code = self.start_with_code()
+        assert services.check(self.started.id, code).status == "valid"
+        assert sms.get(self.started.message_id).state is State.CANCELLED
+
+    def test_blocked(self):
+        self.start_with_code()
+        for _ in range(3):
+            services.check(self.started.id, "x")
+        assert sms.get(self.started.message_id).state is State.CANCELLED
+
+    def test_replaced_or_sent_again(self, settings):
+        settings.OTP_PURPOSES = {"login": {"cooldown": 1}}
+        first = services.start(PHONE)
+        time.sleep(1.05)
+        second = services.start(PHONE)
+        assert sms.get(first.message_id).state is State.CANCELLED
+        time.sleep(1.05)
+        third = services.resend(second.id)
+        assert sms.get(second.message_id).state is State.CANCELLED
+        assert sms.get(third.message_id).state is State.QUEUED
+
+    def start_with_code(self):
+        """Start, and read the code where only a holder of the seal key can."""
+        self.started = services.start(PHONE)
+        sealed = get_redis_connection("default").get(f"sms:body:{self.started.message_id}")
+        return code_in(sms.unseal(sealed)["body"])
+
+
+def test_numbers_and_purposes_that_get_no_code(redis):
+    for phone, code in [("911", "phone_emergency"), ("+19005550123", "phone_type"), ("x", "phone_letters")]:
+        with pytest.raises(NotAllowed) as caught:
+            services.start(phone)
+        assert (caught.value.code, caught.value.field) == (code, "phone")
+    with pytest.raises(NotAllowed) as caught:
+        services.start(PHONE, "nonsense")
+    assert caught.value.field == "purpose"
+    assert redis.keys() == []
+    assert outbox == []
+
+
+def test_a_message_that_cannot_be_written_leaves_no_code(monkeypatch, redis):
+    """Nothing half-made: the next start need not wait for a cooldown."""
+
+    def fail(*args, **kwargs):
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(sms.store, "create", fail)
+    with pytest.raises(StoreUnavailable):
+        services.start(PHONE)
+    assert redis.keys() == []
+    monkeypatch.undo()
+    assert services.start(PHONE).status == "pending"
+
+
+def test_one_signal_per_fact():
+    heard = []
+
+    def hear(signal, **facts):
+        heard.append((names[signal], facts["purpose"]))
+
+    names = {
+        signals.code_issued: "issued",
+        signals.code_accepted: "accepted",
+        signals.code_rejected: "rejected",
+        signals.code_blocked: "blocked",
+        signals.verification_cancelled: "cancelled",
+    }
+    for signal in names:
+        signal.connect(hear)
+    try:
+        first = services.start(PHONE)
+        services.check(first.id, "x")
+        services.check(first.id, code_in(outbox[-1].body))
+        second = services.start(PHONE, "signup")
+        services.cancel(second.id)
+    finally:
+        for signal in names:
+            signal.disconnect(hear)
+    assert heard == [
+        ("issued", "login"),
+        ("rejected", "login"),
+        ("accepted", "login"),
+        ("issued", "signup"),
+        ("cancelled", "signup"),
+    ]

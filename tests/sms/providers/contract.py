@@ -1,0 +1,148 @@
+"""What every HTTP provider must do, whatever the vendor: one suite, a subclass per vendor.
+
+A subclass says how to build the provider, what the vendor answers in each case, and how it signs a
+receipt; the tests come from here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from sms.errors import OutcomeUnknown, PermanentFailure, ReceiptRejected, TemporaryFailure
+from sms.message import Receipt, State
+from sms.providers import from_url
+from sms.providers.base import Provider, Sms
+from tests.sms.providers.gateway import Gateway, gateway, response
+
+SMS = Sms(
+    id="ref-1",
+    to="+12025550123",
+    body="Hello\n\n@a.example #123456",
+    expires_in=90.7,
+    callback_url="https://a.example/v1/receipts/main?reference=ref-1",
+)
+URL = SMS.callback_url
+
+
+class ProviderContract:
+    """Subclass it as ``TestVendor`` and fill in what stands here."""
+
+    url: str  # of the provider, with {base_url} and {timeout}
+    accepted: tuple[int, str]  # the vendor's answer to a good request, status and body
+    accepted_id: str
+    refused_number: tuple[int, str]
+    refused_credentials: tuple[int, str]
+    throttled: tuple[int, str]
+
+    def receipt(self, word: str, **changes: str) -> tuple[dict[str, str], bytes]:
+        """Headers (lower-case) and body of a genuine receipt with the vendor's ``word``."""
+        raise NotImplementedError
+
+    words: dict[str, State]  # the vendor's words and what they mean
+
+    @pytest.fixture
+    def gateway(self) -> Iterator[Gateway]:
+        with gateway() as found:
+            yield found
+
+    def provider(self, base_url: str, timeout: float = 5.0) -> Provider:
+        return from_url("main", self.url.format(base_url=base_url, timeout=timeout))
+
+    def answers(self, gateway: Gateway, status: int, body: str, **headers: str) -> Provider:
+        gateway.answer = lambda: response(status, body, **headers)
+        return self.provider(gateway.url)
+
+    def test_accepted(self, gateway):
+        assert self.answers(gateway, *self.accepted).send(SMS) == self.accepted_id
+        assert len(gateway.requests) == 1
+
+    def test_one_connection_serves_many_messages(self, gateway):
+        provider = self.answers(gateway, *self.accepted)
+        for _ in range(3):
+            provider.send(SMS)
+        assert (len(gateway.requests), gateway.connections) == (3, 1)
+
+    def test_refused_number(self, gateway):
+        with pytest.raises(PermanentFailure) as caught:
+            self.answers(gateway, *self.refused_number).send(SMS)
+        assert caught.value.code
+        assert SMS.to not in str(caught.value)
+
+    def test_refused_credentials(self, gateway):
+        with pytest.raises(PermanentFailure):
+            self.answers(gateway, *self.refused_credentials).send(SMS)
+
+    def test_throttled_keeps_retry_after(self, gateway):
+        with pytest.raises(TemporaryFailure) as caught:
+            self.answers(gateway, *self.throttled, Retry_After="7").send(SMS)
+        assert caught.value.retry_after == 7.0
+
+    @pytest.mark.parametrize("status", [500, 502, 503])
+    def test_trouble_at_the_vendor(self, gateway, status):
+        with pytest.raises(TemporaryFailure):
+            self.answers(gateway, status, "<html>").send(SMS)
+
+    @pytest.mark.parametrize("body", ["", "{", "[]", "null", "{}", "<html>"])
+    def test_a_malformed_answer_is_an_unknown_outcome(self, gateway, body):
+        with pytest.raises(OutcomeUnknown):
+            self.answers(gateway, self.accepted[0], body).send(SMS)
+
+    def test_read_timeout(self, gateway):
+        gateway.delay = 1.0
+        with pytest.raises(OutcomeUnknown) as caught:
+            self.provider(gateway.url, timeout=0.2).send(SMS)
+        assert caught.value.code == "read_timeout"
+
+    def test_reset_after_the_request(self, gateway):
+        gateway.answer = lambda: None
+        with pytest.raises(OutcomeUnknown):
+            self.provider(gateway.url).send(SMS)
+
+    def test_refused_connection(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with pytest.raises(TemporaryFailure):
+            self.provider(f"http://127.0.0.1:{port}").send(SMS)
+
+    def test_connect_timeout(self, monkeypatch):
+        """A full backlog: the kernel drops the SYN, nothing was ever sent."""
+        monkeypatch.setattr(f"{type(self.provider('http://127.0.0.1')).__module__}.CONNECT_TIMEOUT", 0.3)
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+            port = full.getsockname()[1]
+            held = []
+            for _ in range(3):
+                filler = socket.socket()
+                filler.setblocking(False)
+                filler.connect_ex(("127.0.0.1", port))
+                held.append(filler)
+            with pytest.raises(TemporaryFailure):
+                self.provider(f"http://127.0.0.1:{port}").send(SMS)
+            for filler in held:
+                filler.close()
+
+    def test_genuine_receipts(self, gateway):
+        provider = self.provider(gateway.url)
+        for word, state in self.words.items():
+            (found,) = provider.parse_receipts(*self.receipt(word), URL)
+            assert (found.reference, found.state, found.raw) == ("ref-1", state, word)
+
+    def test_an_unknown_word_is_unknown(self, gateway):
+        (found,) = self.provider(gateway.url).parse_receipts(*self.receipt("teleported"), URL)
+        assert isinstance(found, Receipt)
+        assert found.state is State.UNKNOWN
+
+    def test_forged_receipts_are_rejected(self, gateway):
+        provider = self.provider(gateway.url)
+        headers, body = self.receipt("delivered")
+        for forged in (
+            ({}, body, URL),
+            (headers, body + b"&x=1", URL),
+            (headers, body, URL.replace("ref-1", "ref-2")),
+            (headers, b"\xff", URL),
+            ({name: "wrong" for name in headers}, body, URL),
+        ):
+            with pytest.raises(ReceiptRejected):
+                provider.parse_receipts(*forged)

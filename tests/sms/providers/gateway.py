@@ -1,0 +1,69 @@
+"""A vendor's HTTP server for tests: real sockets on loopback, misbehaving as told."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+
+@dataclass
+class Gateway:
+    """``answer`` makes the bytes of the response; None hangs up without one, ``delay`` in seconds."""
+
+    port: int
+    answer: Callable[[], bytes | None] = lambda: None
+    delay: float = 0.0
+    connections: int = 0
+    requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def response(status: int, body: str, **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body.encode())}", "Content-Type: application/json"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+@contextmanager
+def gateway() -> Iterator[Gateway]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    found = Gateway(listener.getsockname()[1])
+
+    def serve(connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as stream:
+            while line := stream.readline():
+                headers = {}
+                while (header := stream.readline().decode().strip()):
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                body = stream.read(int(headers.get("content-length", 0))).decode()
+                fields = {name: values[0] for name, values in parse_qs(body).items()}
+                found.requests.append((line.decode().split()[1], headers, fields))
+                time.sleep(found.delay)
+                content = found.answer()
+                if content is None:
+                    return
+                connection.sendall(content)
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            found.connections += 1
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield found
+    finally:
+        listener.close()

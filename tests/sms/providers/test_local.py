@@ -1,0 +1,106 @@
+"""The providers that need no vendor, and how a provider's URL is read."""
+
+from __future__ import annotations
+
+import json
+import stat
+import time
+
+import pytest
+
+from sms import checks, registry
+from sms.errors import PermanentFailure, TemporaryFailure
+from sms.providers import PROVIDERS, from_url
+from sms.providers.base import BadProviderURL, Sms
+from sms.testing import code_in, outbox
+from tests.sms.providers.gateway import gateway, response
+
+SMS = Sms(id="ref-1", to="+12025550123", body="Grüße\n\n@a.example #123456")
+
+
+def test_file_appends_one_object_a_line_for_its_owner_alone(tmp_path):
+    path = tmp_path / "outbox.jsonl"
+    provider = from_url("spool", f"file://{path}")
+    for _ in range(2):
+        assert provider.send(SMS) == "ref-1"
+    first, _ = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {name: first[name] for name in ("id", "to", "body", "alias")} == {
+        "id": "ref-1",
+        "to": SMS.to,
+        "body": SMS.body,
+        "alias": "spool",
+    }
+    assert abs(first["at"] - time.time()) < 5
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_cannot_be_written_is_a_temporary_failure(tmp_path):
+    (tmp_path / "outbox").mkdir()
+    with pytest.raises(TemporaryFailure):
+        from_url("spool", f"file://{tmp_path}/outbox").send(SMS)
+
+
+def test_console_prints(capsys):
+    from_url("main", "console://").send(SMS)
+    assert SMS.body in capsys.readouterr().out
+
+
+def test_memory_keeps():
+    from_url("main", "memory://").send(SMS)
+    assert outbox == [SMS]
+    assert code_in(outbox[0].body) == "123456"
+    assert code_in("no code") == ""
+
+
+def test_sandbox_posts_with_its_token():
+    with gateway() as phone:
+        provider = from_url("phone", f"sandbox://:s3cret@127.0.0.1:{phone.port}")
+        phone.answer = lambda: response(204, "")
+        assert provider.send(SMS) == "ref-1"
+        path, headers, _ = phone.requests[0]
+        assert (path, headers["authorization"]) == ("/phone/messages", "Bearer s3cret")
+        phone.answer = lambda: response(403, "")
+        with pytest.raises(PermanentFailure):
+            provider.send(SMS)
+        phone.answer = lambda: response(500, "")
+        with pytest.raises(TemporaryFailure):
+            provider.send(SMS)
+
+
+@pytest.mark.parametrize("scheme", PROVIDERS)
+def test_unknown_options_are_refused_by_name(scheme):
+    with pytest.raises(BadProviderURL, match="main: .*no option 'colour'"):
+        from_url("main", f"{scheme}:///?colour=red")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "the URL is no provider"),
+        ("carrier-pigeon://x", "carrier-pigeon is no provider"),
+        ("twilio://?from=x", "needs account_sid"),
+        ("twilio://SID:TOKEN@?from=x&timeout=soon", "timeout must be a number"),
+        ("twilio://SID:TOKEN@?from=x&timeout=60", "at most 15"),
+        ("twilio://SID:TOKEN@?from=x&base_url=ftp://x", "base_url"),
+        ("file:///no/such/folder/outbox", "does not exist"),
+        ("file://", "needs path"),
+        ("sandbox://[::1", "cannot be read"),
+    ],
+)
+def test_a_url_that_cannot_work_is_named_by_a_check(settings, url, words):
+    settings.SMS_PROVIDERS = {"main": url}
+    (error,) = checks.providers()
+    assert "SMS_PROVIDERS: main: " in error.msg
+    assert words in error.msg
+    assert "TOKEN" not in error.msg
+
+
+def test_no_provider_at_all(settings):
+    settings.SMS_PROVIDERS = {}
+    assert [error.id for error in checks.providers()] == ["sms.E002"]
+
+
+def test_the_first_provider_is_the_one(settings):
+    settings.SMS_PROVIDERS = {"b": "memory://", "a": "console://"}
+    assert registry.default().alias == "b"
+    assert registry.providers() is registry.providers()

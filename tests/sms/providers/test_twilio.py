@@ -1,0 +1,90 @@
+"""Twilio: the contract, and what is its own. Samples follow twilio.com/docs/messaging/api."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import urlencode
+
+import pytest
+from twilio.request_validator import RequestValidator
+
+from sms.errors import PermanentFailure, TemporaryFailure
+from sms.message import State
+from sms.providers import from_url
+from sms.providers.base import BadProviderURL
+from tests.sms.providers.contract import SMS, URL, ProviderContract
+from tests.sms.providers.gateway import response
+
+SID, TOKEN = "AC" + "0" * 32, "token-of-the-account"
+
+
+def error(status: int, code: int) -> tuple[int, str]:
+    text = f"The 'To' number {SMS.to} is not valid"  # the vendor does repeat the number
+    return status, json.dumps({"code": code, "message": text, "status": status})
+
+
+class TestTwilio(ProviderContract):
+    url = f"twilio://{SID}:{TOKEN}@?from=%2B15005550006&base_url={{base_url}}&timeout={{timeout}}"
+    accepted = (201, json.dumps({"sid": "SM123", "status": "queued", "body": "…"}))
+    accepted_id = "SM123"
+    refused_number = error(400, 21211)
+    refused_credentials = error(401, 20003)
+    throttled = error(429, 20429)
+    words = {
+        "queued": State.SENT,
+        "sending": State.SENT,
+        "sent": State.SENT,
+        "delivered": State.DELIVERED,
+        "undelivered": State.FAILED,
+        "failed": State.FAILED,
+    }
+
+    def receipt(self, word, **changes):
+        fields = {"MessageSid": "SM123", "MessageStatus": word, "To": SMS.to, "ErrorCode": ""} | changes
+        signature = RequestValidator(TOKEN).compute_signature(URL, fields)
+        return {"x-twilio-signature": signature}, urlencode(fields).encode()
+
+    def test_the_request(self, gateway):
+        self.answers(gateway, *self.accepted).send(SMS)
+        ((path, headers, fields),) = gateway.requests
+        assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
+        assert headers["authorization"] == "Basic " + base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()
+        assert fields == {
+            "To": SMS.to,
+            "From": "+15005550006",
+            "Body": SMS.body,
+            "StatusCallback": SMS.callback_url,
+            "ValidityPeriod": "90",
+        }
+
+    def test_a_messaging_service_instead_of_a_number(self, gateway):
+        gateway.answer = lambda: response(*self.accepted)
+        from_url("a", f"twilio://{SID}:{TOKEN}@?messaging_service=MG1&base_url={gateway.url}").send(SMS)
+        assert gateway.requests[0][2]["MessagingServiceSid"] == "MG1"
+        assert "From" not in gateway.requests[0][2]
+
+    @pytest.mark.parametrize("code", [21611, 30001])
+    def test_some_refusals_pass(self, gateway, code):
+        with pytest.raises(TemporaryFailure):
+            self.answers(gateway, *error(400, code)).send(SMS)
+
+    def test_the_table_can_be_overridden(self, gateway):
+        gateway.answer = lambda: response(*error(400, 21211))
+        url = f"twilio://{SID}:{TOKEN}@?from=x&base_url={gateway.url}"
+        with pytest.raises(TemporaryFailure):
+            from_url("a", url + "&temporary=21211+30003").send(SMS)
+        gateway.answer = lambda: response(*error(429, 20429))
+        with pytest.raises(PermanentFailure):
+            from_url("a", url + "&permanent=20429").send(SMS)
+
+    def test_the_error_of_a_receipt_is_kept(self, gateway):
+        receipt = self.receipt("undelivered", ErrorCode="30005")
+        (found,) = self.provider(gateway.url).parse_receipts(*receipt, URL)
+        assert (found.error, found.provider_message_id) == ("30005", "SM123")
+
+    @pytest.mark.parametrize("options", ["", "from=a&messaging_service=b", "from=+1500", "from=a&temporary=x"])
+    def test_options_that_cannot_work(self, options):
+        with pytest.raises(BadProviderURL) as caught:
+            from_url("main", f"twilio://{SID}:{TOKEN}@?{options}")
+        assert TOKEN not in str(caught.value)

@@ -1,0 +1,41 @@
+"""Plain messages over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from sms.testing import outbox
+
+
+def test_a_message_to_any_number(api):
+    response = api.post("/v1/messages", {"to": "+1 202 555 0123", "body": "Your parcel is here."})
+    assert response.status_code == 202
+    body = response.json()
+    assert body["state"] == "queued"
+    assert "2025550123" not in response.content.decode()
+    assert [(sms.to, sms.body) for sms in outbox] == [("+12025550123", "Your parcel is here.")]
+    found = api.get(f"/v1/messages/{body['id']}").json()
+    assert (found["id"], found["state"], found["alias"]) == (body["id"], "sent", "test")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({"to": "911", "body": "x"}, "phone_emergency", "to"),
+        ({"to": "+12025550123", "body": " "}, "body_invalid", "body"),
+        ({"to": "+12025550123", "body": "a\u0000b"}, "body_invalid", "body"),
+        ({"to": "+12025550123", "body": "x" * 1601}, "field_invalid", "body"),
+        ({"to": "+12025550123"}, "field_missing", "body"),
+        ({"to": "+12025550123", "body": None}, "field_invalid", "body"),
+    ],
+)
+def test_what_cannot_be_sent(api, redis, body, code, field):
+    response = api.post("/v1/messages", body)
+    assert response.status_code == 422
+    assert (response.json()["code"], response.json()["field"]) == (code, field)
+    assert (redis.keys(), outbox) == ([], [])
+
+
+def test_a_message_that_never_was(api):
+    response = api.get("/v1/messages/never")
+    assert (response.status_code, response.json()["code"]) == (404, "message_unknown")

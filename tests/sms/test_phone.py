@@ -1,0 +1,59 @@
+"""Phone numbers: any usual spelling in, E.164 out, or a refusal with its reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from sms import phone
+from sms.errors import InvalidNumber
+
+
+@pytest.mark.parametrize(
+    ("spelling", "region", "e164", "country"),
+    [
+        ("+12025550123", "", "+12025550123", "US"),
+        ("+1 (202) 555-0123", "", "+12025550123", "US"),
+        ("202.555.0123", "US", "+12025550123", "US"),
+        ("0151 23456789", "DE", "+4915123456789", "DE"),
+        ("0049 151 23456789", "", "+4915123456789", "DE"),
+        ("011 49 151 23456789", "US", "+4915123456789", "DE"),
+        ("+４９ 151 23456789", "", "+4915123456789", "DE"),
+        ("۰۹۱۲۳۴۵۶۷۸۹", "IR", "+989123456789", "IR"),
+    ],
+)
+def test_usual_spellings(spelling, region, e164, country):
+    found = phone.parse(spelling, region)
+    assert (found.e164, found.country) == (e164, country)
+    assert e164 not in repr(found)
+    assert e164 not in found.masked
+
+
+@pytest.mark.parametrize(
+    ("spelling", "region", "code"),
+    [
+        ("", "", "phone_missing"),
+        (None, "", "phone_missing"),
+        (12025550123, "", "phone_missing"),
+        ("2025550123", "", "phone_no_country"),
+        ("+999 123456789", "", "phone_no_country"),
+        ("911", "US", "phone_emergency"),
+        ("110", "DE", "phone_emergency"),
+        ("112", "", "phone_emergency"),
+        ("12345", "US", "phone_too_short"),
+        ("+120255501234567", "", "phone_too_long"),
+        ("+" + "1" * 60, "", "phone_too_long"),
+        ("+1 999 999 9999", "", "phone_invalid"),
+        ("+1 900 555 0123", "", "phone_type"),
+        ("+49 30 123456", "", "phone_type"),
+        ("1-800-FLOWERS", "US", "phone_letters"),
+        ("+12025550123 ext 4", "", "phone_letters"),
+        ("+1202555\x000123", "", "phone_invalid"),
+        ("+1202\u202e5550123", "", "phone_invalid"),
+        ("\ud800", "", "phone_invalid"),
+    ],
+)
+def test_refusals_name_the_reason_and_not_the_number(spelling, region, code):
+    with pytest.raises(InvalidNumber) as caught:
+        phone.parse(spelling, region)
+    assert caught.value.code == code
+    assert len(str(spelling)) < 7 or str(spelling) not in str(caught.value)
