@@ -21,7 +21,7 @@ def mask_numbers(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def logging_config(*, json: bool, level: str) -> dict[str, Any]:
     """Configure structlog, and return the ``LOGGING`` that sends everything through it."""
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -69,5 +69,7 @@ def _faults(purpose: Purpose) -> list[str]:
             if "123" not in text.format(code="123", site="", minutes=""):
                 faults.append(f"text[{locale!r}] must hold {{code}}.")
         except (KeyError, IndexError, ValueError):
-            faults.append(f"text[{locale!r}] may hold {{code}}, {{site}} and {{minutes}}, nothing else in braces.")
+            faults.append(
+                f"text[{locale!r}] may hold {{code}}, {{site}} and {{minutes}}, nothing else in braces."
+            )
     return faults

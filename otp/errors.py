@@ -1,9 +1,9 @@
 """What can go wrong with a verification. A wrong code is an answer, not an error.
 
-    OtpError
-    ├── RateLimited         too soon or too often; ``retry_after`` says when
-    ├── NotAllowed          this number or purpose gets no code; ``code`` says why
-    └── StoreUnavailable    Redis or the broker does not answer; try again later
+OtpError
+├── RateLimited         too soon or too often; ``retry_after`` says when
+├── NotAllowed          this number or purpose gets no code; ``code`` says why
+└── StoreUnavailable    Redis or the broker does not answer; try again later
 """
 
 from __future__ import annotations

@@ -122,9 +122,7 @@ class OTPHandler:
         return _checked(store.verify(guess, phone=phone))
 
     @classmethod
-    def resend(
-        cls, phone_number: str, purpose: str = "login", *, id: str = "", reference: str = ""
-    ) -> Issue:
+    def resend(cls, phone_number: str, purpose: str = "login", *, id: str = "", reference: str = "") -> Issue:
         """The live code again (or a new one, ``new_code_on_resend``) under the same id.
 
         The attempts left stay as they are. ``id``: only if this is still the newest one.
@@ -170,7 +168,11 @@ def verify_id(id: str, otp_code: str) -> Check:
 
 def phone_digest(phone_number: str, purpose: str) -> str:
     """The keyed digest that stands for a phone and purpose in Redis."""
-    e164 = phone_number if _E164.fullmatch(phone_number) else numbers.parse(phone_number, conf.get("PHONE_REGION")).e164
+    e164 = (
+        phone_number
+        if _E164.fullmatch(phone_number)
+        else numbers.parse(phone_number, conf.get("PHONE_REGION")).e164
+    )
     return codes.digest(_key(), "phone", purpose, e164)
 
 

@@ -152,9 +152,7 @@ def resend(request: HttpRequest) -> HttpResponse:
         return _ask_phone(request, 422, error.detail, kept.phone)
     except StoreUnavailable:
         return _go("code", replace(kept, said="unsent"))
-    return _go(
-        "code", replace(kept, id=verification.id, resend_at=verification.resend_at, said="resent")
-    )
+    return _go("code", replace(kept, id=verification.id, resend_at=verification.resend_at, said="resent"))
 
 
 @page

@@ -40,7 +40,7 @@ class Purpose:
     @property
     def codes(self) -> int:
         """How many different codes there are."""
-        return len(self.alphabet) ** self.length
+        return int(len(self.alphabet) ** self.length)
 
     def render(self, code: str, *, site: str, host: str, locale: str = "") -> str:
         """The text of the SMS. Its last line binds the code to ``host``, so that a phone offers

@@ -51,74 +51,71 @@ _GENERATE, _VERIFY, _RESEND, _CANCEL = map(_script, ("generate", "verify", "rese
 
 
 @contextmanager
-def _redis() -> Iterator[Redis]:
+def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
     try:
         yield get_redis_connection(conf.get("OTP_CACHE"))
     except AWAY as error:
         raise StoreUnavailable from error
 
 
+def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
+    with _redis() as redis:
+        answer: list[Any] = script(keys, values, redis)
+    return answer
+
+
 def generate(
-    purpose: Purpose, phone: str, *, id: str, seed: str, by_id: str, by_phone: str, reference: str, envelope: bytes
+    purpose: Purpose,
+    phone: str,
+    *,
+    id: str,
+    seed: str,
+    by_id: str,
+    by_phone: str,
+    reference: str,
+    envelope: bytes,
 ) -> list[Any]:
     """Issue a code for the phone digest ``phone`` unless its cooldown runs; see generate.lua."""
-    with _redis() as redis:
-        return _GENERATE(
-            (PHONE + phone, FAILURES + phone, VERIFICATION + id),
-            (
-                id,
-                seed,
-                by_id,
-                by_phone,
-                purpose.lifetime * 1000,
-                purpose.attempts,
-                _cooldowns(purpose),
-                reference,
-                envelope,
-                purpose.name,
-                MOST_FAILURES,
-                ESCALATION_KEPT,
-                VERIFICATION,
-            ),
-            redis,
-        )
+    keys = (PHONE + phone, FAILURES + phone, VERIFICATION + id)
+    values = (
+        *(id, seed, by_id, by_phone),
+        *(purpose.lifetime * 1000, purpose.attempts, _cooldowns(purpose)),
+        *(reference, envelope, purpose.name),
+        *(MOST_FAILURES, ESCALATION_KEPT, VERIFICATION),
+    )
+    return _run(_GENERATE, keys, values)
 
 
 def verify(guess: str, *, phone: str = "", id: str = "") -> list[Any]:
     """Hold the digest of a guess against the code of a phone or of an id; see verify.lua."""
     key, against = (PHONE + phone, "by_phone") if phone else (VERIFICATION + id, "by_id")
-    with _redis() as redis:
-        return _VERIFY((key,), (guess, against, MOST_FAILURES, FAILURES_KEPT, VERIFICATION), redis)
+    return _run(_VERIFY, (key,), (guess, against, MOST_FAILURES, FAILURES_KEPT, VERIFICATION))
 
 
 def resend(
-    purpose: Purpose, phone: str, *, id: str, seed: str = "", by_id: str = "", by_phone: str = "", reference: str
+    purpose: Purpose,
+    phone: str,
+    *,
+    id: str,
+    seed: str = "",
+    by_id: str = "",
+    by_phone: str = "",
+    reference: str,
 ) -> list[Any]:
     """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua."""
-    longest = purpose.lifetime if purpose.lifetime > MAX_LIFETIME else MAX_LIFETIME
-    with _redis() as redis:
-        return _RESEND(
-            (PHONE + phone, VERIFICATION + id),
-            (
-                id,
-                seed,
-                by_id,
-                by_phone,
-                purpose.lifetime * 1000,
-                longest * 1000,
-                _cooldowns(purpose),
-                reference,
-                ESCALATION_KEPT,
-            ),
-            redis,
-        )
+    longest = max(purpose.lifetime, MAX_LIFETIME)
+    values = (
+        *(id, seed, by_id, by_phone),
+        *(purpose.lifetime * 1000, longest * 1000, _cooldowns(purpose)),
+        *(reference, ESCALATION_KEPT),
+    )
+    return _run(_RESEND, (PHONE + phone, VERIFICATION + id), values)
 
 
 def cancel(*, phone: str = "", id: str = "", unsent: bool = False) -> list[Any]:
     """Forget the code of a phone or of an id, ``unsent`` ones with their cooldown; see cancel.lua."""
     key, by = (PHONE + phone, "by_phone") if phone else (VERIFICATION + id, "by_id")
-    with _redis() as redis:
-        return _CANCEL((key,), (by, VERIFICATION, int(unsent)), redis)
+    return _run(_CANCEL, (key,), (by, VERIFICATION, int(unsent)))
 
 
 def newest_id(phone: str) -> str:

@@ -17,7 +17,11 @@ _WARN = {State.FAILED, State.UNKNOWN, State.EXPIRED}
 
 def tell(message: Message, **details: Any) -> None:
     """Log and signal the state that ``message`` has just reached. No number, no text in it."""
-    event = "message_retried" if message.state is State.QUEUED and message.attempts else f"message_{message.state}"
+    event = (
+        "message_retried"
+        if message.state is State.QUEUED and message.attempts
+        else f"message_{message.state}"
+    )
     write = log.warning if message.state in _WARN else log.info
     shown = {
         "message_id": message.id,

@@ -55,7 +55,7 @@ _CREATE, _CLAIM, _MOVE, _SWEEP = (_script(name) for name in ("create", "claim", 
 
 
 @contextmanager
-def _redis() -> Iterator[Redis]:
+def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
     try:
         yield get_redis_connection(conf.get("SMS_CACHE"))
     except AWAY as error:
@@ -93,7 +93,9 @@ def create(
 def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None]:
     """Take the lease of a message that waits, or say why there is nothing to do. One round trip."""
     with _redis() as redis:
-        answer = _CLAIM([RECORD + message_id, BODY + message_id], [message_id, int(LEASE * 1000), LEASES], redis)
+        answer = _CLAIM(
+            [RECORD + message_id, BODY + message_id], [message_id, int(LEASE * 1000), LEASES], redis
+        )
     verdict: Verdict = answer[0].decode()
     if len(answer) == 1:
         return verdict, None

@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 from celery import Task
-from celery.result import AsyncResult
 
 from sms import broker, store
 
@@ -22,17 +21,17 @@ log = structlog.get_logger("sms")
 LIMIT = 1000
 
 
-class SweepTask(Task):
+class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type arguments at run time
     """Publishes a sweep only while none is under way, so that any number of beats does no harm
     and an hour without workers does not fill the broker with them.
     """
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> AsyncResult[Any] | None:
-        (queue,) = args
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        ((queue,), *_) = args
         cutoff = store.ask_for_sweep(queue)
         if cutoff is None:
             return None
-        return super().apply_async((queue, cutoff), kwargs, queue=queue, **options)
+        return super().apply_async((queue, cutoff), queue=queue, **options)
 
 
 def sweep(queue: str, cutoff: int) -> int:

@@ -78,9 +78,7 @@ def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut]
     summary="State of a message",
     tags=["messages"],
 )
-def get_message(
-    request: HttpRequest, message_id: Path[str]
-) -> MessageOut | HttpResponse:
+def get_message(request: HttpRequest, message_id: Path[str]) -> MessageOut | HttpResponse:
     """Where a message is. Records are kept for 72 hours unless configured otherwise."""
     try:
         message = services.get(message_id)

@@ -11,7 +11,6 @@ import fakeredis
 import pytest
 from django.test import Client
 from django_redis import get_redis_connection
-from redis import Redis
 
 from config.embedded import EmbeddedServer
 from sms.testing import outbox
@@ -35,26 +34,28 @@ def point_cache_at(settings: Any, url: str, **pool: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def redis(redis_server: EmbeddedServer, settings: Any) -> Redis:
+def redis(redis_server: EmbeddedServer, settings: Any) -> Any:
     """An empty real server behind both stores; the client is for looking at what they left."""
     point_cache_at(settings, redis_server.url)
-    client: Redis = get_redis_connection("default")
+    client: Any = get_redis_connection("default")
     client.flushall()
     outbox.clear()
     return client
 
 
 @pytest.fixture(params=["real", "fake"])
-def any_redis(request: pytest.FixtureRequest, redis: Redis, settings: Any) -> Redis:
+def any_redis(request: pytest.FixtureRequest, redis: Any, settings: Any) -> Any:
     """The test runs twice: on the real server and on fakeredis."""
     if request.param == "real":
         return redis
     server = fakeredis.FakeServer()
     point_cache_at(
-        settings, f"redis://fake-{id(server)}:1/0", connection_class=fakeredis.FakeRedisConnection, server=server
+        settings,
+        f"redis://fake-{id(server)}:1/0",
+        connection_class=fakeredis.FakeRedisConnection,
+        server=server,
     )
-    client: Redis = get_redis_connection("default")
-    return client
+    return get_redis_connection("default")
 
 
 class Api:

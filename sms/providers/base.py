@@ -51,9 +51,7 @@ class Provider(ABC):
     scheme: ClassVar[str]
     url_names: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(
-        self, alias: str, *, pool_size: int = 10, timeout: float = 10.0, base_url: str = ""
-    ) -> None:
+    def __init__(self, alias: str, *, pool_size: int = 10, timeout: float = 10.0, base_url: str = "") -> None:
         if not 0 < timeout <= MAX_TIMEOUT:
             raise BadProviderURL(f"{alias}: timeout={timeout:g} must be over 0 and at most {MAX_TIMEOUT:g}.")
         if base_url and urlsplit(base_url).scheme not in ("http", "https"):
@@ -101,7 +99,9 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
     for name, value in found:
         option = cls.url_names.get(name, name)
         if option not in known:
-            names = sorted({*known, *cls.url_names} - {"user", "password", "host", "path"} - set(cls.url_names.values()))
+            names = sorted(
+                {*known, *cls.url_names} - {"user", "password", "host", "path"} - set(cls.url_names.values())
+            )
             raise BadProviderURL(f"{alias}: {cls.scheme} has no option {name!r}. It has: {', '.join(names)}.")
         try:
             options[option] = known[option](value)
@@ -109,7 +109,9 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
             raise BadProviderURL(f"{alias}: {name} must be a number.") from None
     for option, parameter in inspect.signature(cls).parameters.items():
         if parameter.default is parameter.empty and option not in options and option != "alias":
-            raise BadProviderURL(f"{alias}: {cls.scheme} needs {option}. See the README's table of providers.")
+            raise BadProviderURL(
+                f"{alias}: {cls.scheme} needs {option}. See the README's table of providers."
+            )
     return options
 
 

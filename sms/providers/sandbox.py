@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from typing import ClassVar
 
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.providers.base import CONNECT_TIMEOUT, Provider, Sms, http_failures, make_session
@@ -11,7 +12,7 @@ from sms.providers.base import CONNECT_TIMEOUT, Provider, Sms, http_failures, ma
 
 class SandboxProvider(Provider):
     scheme = "sandbox"
-    url_names = {"password": "token", "host": "host"}
+    url_names: ClassVar = {"password": "token", "host": "host"}
 
     def __init__(
         self,

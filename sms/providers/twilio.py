@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from twilio.base.exceptions import TwilioException
@@ -58,7 +58,7 @@ STATES: Mapping[str, State] = {
 
 class TwilioProvider(Provider):
     scheme = "twilio"
-    url_names = {"user": "account_sid", "password": "auth_token", "from": "sender"}
+    url_names: ClassVar = {"user": "account_sid", "password": "auth_token", "from": "sender"}
 
     def __init__(
         self,
@@ -127,7 +127,9 @@ class _Http(HttpClient):
     the answer is judged here, where they still are.
     """
 
-    def __init__(self, provider: TwilioProvider, temporary: frozenset[int], permanent: frozenset[int]) -> None:
+    def __init__(
+        self, provider: TwilioProvider, temporary: frozenset[int], permanent: frozenset[int]
+    ) -> None:
         super().__init__(logging.getLogger(__name__), is_async=False)
         self._session = make_session(provider.pool_size)
         self._timeout = (CONNECT_TIMEOUT, provider.timeout)
@@ -135,8 +137,15 @@ class _Http(HttpClient):
         self._temporary = (TEMPORARY | temporary) - permanent
         self._permanent = permanent
 
-    def request(  # type: ignore[override]  # the SDK's positional list, taken as it comes
-        self, method: str, url: str, params: Any = None, data: Any = None, headers: Any = None, auth: Any = None, **_: Any
+    def request(  # type: ignore[override]  # noqa: PLR0917 (the SDK's positional list, taken as it comes)
+        self,
+        method: str,
+        url: str,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        auth: Any = None,
+        **_: Any,
     ) -> Response:
         if self._base_url:
             parts = urlsplit(url)
@@ -160,7 +169,9 @@ class _Http(HttpClient):
         code = _code(content) or status
         passes = status == 429 or status >= 500 or code in self._temporary
         if passes and code not in self._permanent:
-            return TemporaryFailure("Twilio cannot take it now", code=str(code), retry_after=retry_after(headers))
+            return TemporaryFailure(
+                "Twilio cannot take it now", code=str(code), retry_after=retry_after(headers)
+            )
         return PermanentFailure("Twilio refuses it", code=str(code))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from types import TracebackType
@@ -45,10 +46,8 @@ class Cutter:
         self._listener.close()
         for end in self._open:
             # shutdown, because a close alone leaves a thread that reads it in peace
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             end.close()
 
     def __enter__(self) -> Cutter:

@@ -9,6 +9,7 @@ import re
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -25,6 +26,17 @@ from tests.sms.providers.gateway import gateway, response
 IN_CI = os.environ.get("CI") == "true"
 
 
+class Outbox:
+    """What the file provider wrote; call it to read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = f"main=file://{path}"
+
+    def __call__(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+
 @pytest.fixture
 def server(tmp_path):
     """A server of the test's own, which it may kill."""
@@ -34,18 +46,14 @@ def server(tmp_path):
 
 @pytest.fixture
 def outbox(tmp_path):
-    path = tmp_path / "outbox.jsonl"
-
-    def read():
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    read.url = f"main=file://{path}"
-    return read
+    return Outbox(tmp_path / "outbox.jsonl")
 
 
 @pytest.fixture
 def stack(tmp_path, server, outbox):
-    with Stack(tmp_path, REDIS_URL=server.url, CELERY_BROKER_URL=server.url, SMS_PROVIDERS=outbox.url) as found:
+    with Stack(
+        tmp_path, REDIS_URL=server.url, CELERY_BROKER_URL=server.url, SMS_PROVIDERS=outbox.url
+    ) as found:
         yield found
 
 
@@ -68,10 +76,10 @@ def phones(count: int) -> list[str]:
     return [f"+1202{200 + n // 10_000}{n % 10_000:04d}" for n in range(count)]
 
 
-def dump(redis: Redis) -> str:
+def dump(redis: Any) -> str:
     """Every key and value of a server, and what Celery wrapped in base64 unwrapped as well."""
     parts = []
-    for key in redis.keys():
+    for key in redis.scan_iter():
         read = {
             b"string": lambda k: [redis.get(k)],
             b"hash": lambda k: [part for pair in redis.hgetall(k).items() for part in pair],
@@ -102,7 +110,10 @@ def test_nothing_is_readable_anywhere(stack, server, outbox, tmp_path):
     codes = {sms["to"]: sms["body"][-6:] for sms in outbox() if "#" in sms["body"]}
     for id, number in zip(ids, numbers, strict=True):
         stack.call("POST", f"/v1/verifications/{id}/check", {"code": "000000"})
-        assert stack.call("POST", f"/v1/verifications/{id}/check", {"code": codes[number]})[1]["status"] == "valid"
+        assert (
+            stack.call("POST", f"/v1/verifications/{id}/check", {"code": codes[number]})[1]["status"]
+            == "valid"
+        )
     seen.append(dump(redis))
     everything = "\n".join(seen + [stack.log(name) for name in ("web", "worker", "beat")])
     assert ids[0] in everything  # the dump does see what is there
@@ -178,9 +189,12 @@ def test_the_broker_away_after_the_record_was_written(tmp_path, server, outbox):
         assert seconds < 3
         assert outbox() == []
         (sms,) = wait_for(outbox, seconds=store.GRACE + 15)
-        assert stack.call("POST", f"/v1/verifications/{body['id']}/check", {"code": sms["body"][-6:]})[1][
-            "status"
-        ] == "valid"
+        assert (
+            stack.call("POST", f"/v1/verifications/{body['id']}/check", {"code": sms["body"][-6:]})[1][
+                "status"
+            ]
+            == "valid"
+        )
 
 
 def test_a_worker_killed_with_fifty_messages_in_hand(stack, enqueue):
@@ -236,7 +250,8 @@ def test_a_backlog_is_not_multiplied_and_the_expired_are_not_sent(stack, server,
     stack.start("beat")
     began = time.time()
     numbers = phones(count)
-    short, long = [], []
+    short: list[str] = []
+    long: list[str] = []
     for n, number in enumerate(numbers):
         expires_at = time.time() + (5 if n % 2 else 600)
         message = enqueue(number, "123456", queue="otp", expires_at=expires_at, resend_unknown=True)

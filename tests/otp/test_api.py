@@ -18,7 +18,7 @@ def assert_problem(response, status, code):
     assert response["Content-Type"] == "application/problem+json"
     body = response.json()
     assert (body["status"], body["code"]) == (status, code)
-    assert body["type"] and body["title"] and body["detail"]
+    assert all(body[name] for name in ("type", "title", "detail"))
     return body
 
 
@@ -113,7 +113,9 @@ def test_addresses_and_methods_that_do_not_exist(api):
     assert "POST" in response["Allow"]
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml"]
+)
 def test_only_json_is_taken(api, content_type):
     response = api.post(VERIFICATIONS, json.dumps({"phone": PHONE}), content_type=content_type)
     assert_problem(response, 415, "unsupported_media_type")

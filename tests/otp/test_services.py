@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from django_redis import get_redis_connection
@@ -96,7 +97,7 @@ class TestDeadCodesAreNotSent:
     def start_with_code(self):
         """Start, and read the code where only a holder of the seal key can."""
         self.started = services.start(PHONE)
-        sealed = get_redis_connection("default").get(f"sms:body:{self.started.message_id}")
+        sealed: Any = get_redis_connection("default").get(f"sms:body:{self.started.message_id}")
         return code_in(sms.unseal(sealed)["body"])
 
 
@@ -118,7 +119,7 @@ def test_a_message_that_cannot_be_written_leaves_no_code(monkeypatch, redis):
     def fail(*args, **kwargs):
         raise Unavailable("gone")
 
-    monkeypatch.setattr(sms.store, "create", fail)
+    monkeypatch.setattr("sms.store.create", fail)
     with pytest.raises(StoreUnavailable):
         services.start(PHONE)
     assert redis.keys() == []

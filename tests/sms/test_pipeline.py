@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from redis import Redis
 
 from sms import broker, conf, delivery, registry, services, signals, store, sweeper, tasks
 from sms.errors import InvalidBody, InvalidNumber, OutcomeUnknown, PermanentFailure, TemporaryFailure
-from sms.message import SETTLED, TRANSITIONS, State, may_become
+from sms.message import SETTLED, TRANSITIONS, Attempt, State, may_become
 from sms.providers.base import Provider
 from sms.testing import outbox
 
@@ -49,10 +48,18 @@ def queued(monkeypatch):
     return published
 
 
-def now_is_later(redis: Redis, message_id: str, *fields: str) -> None:
+def now_is_later(redis, message_id: str, *fields: str) -> None:
     """Let leases and rounds run out without waiting for them."""
     for field in fields:
         redis.hset(store.RECORD + message_id, field, 1)
+
+
+def attempt(message_id: str) -> Attempt:
+    """Claim a message that can be claimed."""
+    verdict, found = store.claim(message_id)
+    assert verdict == "claimed"
+    assert isinstance(found, Attempt)
+    return found
 
 
 @pytest.mark.usefixtures("any_redis")
@@ -71,7 +78,12 @@ def test_an_accepted_message_is_sent_and_its_text_erased(any_redis):
 
 @pytest.mark.parametrize(
     ("to", "body", "error"),
-    [("911", "x", InvalidNumber), (PHONE, " ", InvalidBody), (PHONE, "x" * 1601, InvalidBody), (PHONE, "a\x00", InvalidBody)],
+    [
+        ("911", "x", InvalidNumber),
+        (PHONE, " ", InvalidBody),
+        (PHONE, "x" * 1601, InvalidBody),
+        (PHONE, "a\x00", InvalidBody),
+    ],
 )
 def test_what_cannot_be_sent_leaves_nothing(redis, to, body, error):
     with pytest.raises(error):
@@ -176,10 +188,9 @@ def test_a_worker_that_dies_in_the_call(queued, any_redis, resend_unknown, claim
 def test_an_acceptance_counts_even_if_the_lease_was_lost(queued, redis):
     """The worker was only slow: what the provider took is not sent again."""
     message = services.send(PHONE, "Hello", resend_unknown=True)
-    _, first = store.claim(message.id)
+    first = attempt(message.id)
     now_is_later(redis, message.id, "lease_until")
-    _, second = store.claim(message.id)
-    assert second.number == 2
+    assert attempt(message.id).number == 2
     delivery._record(first, State.FAILED, error="late")  # a stale failure says nothing
     assert services.get(message.id).state is State.SENDING
     delivery._record(first, State.SENT, alias="a", provider_message_id="b")

@@ -37,6 +37,7 @@
   };
 
   const show = (messages, isNew) => {
+    if (!messages.length) return;
     document.querySelector("[data-nothing]").hidden = true;
     for (const message of messages) {
       const item = bubble(message);
@@ -52,24 +53,36 @@
 
   const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
 
+  // The newest message that this tab has shown, on the page before too: what came meanwhile is new,
+  // and so is what came in the last moment of that page. In a new tab everything is old.
+  const remember = (seq) => sessionStorage.setItem("otpost-seen", seq);
+  const remembered = (otherwise) => Number(sessionStorage.getItem("otpost-seen") ?? otherwise);
+
   const listen = async () => {
     let after = 0;
-    let first = true;
+    let wait = 0;
     while (!leaving.signal.aborted) {
       try {
-        const wait = first ? 0 : 20;
-        const answer = await fetch(`${list.dataset.messages}?after=${after}&wait=${wait}`, { signal: leaving.signal });
+        const address = `${list.dataset.messages}?after=${after}&wait=${wait}`;
+        const answer = await fetch(address, { signal: leaving.signal });
         if (!answer.ok) throw new Error(answer.status);
         const { messages } = await answer.json();
-        if (messages.length) {
-          show(messages, !first);
-          after = messages.at(-1).seq;
-        } else if (!first) {
-          await pause(500);
+        const last = messages.at(-1)?.seq ?? after;
+        if (wait) {
+          show(messages, true);
+          if (!messages.length) await pause(500);
+        } else {
+          const seen = remembered(last);
+          remember(seen);
+          show(messages.filter((message) => message.seq <= seen), false);
+          // What lay there before is not read aloud; what comes from now on is.
+          list.setAttribute("aria-live", "polite");
+          await pause(150); // a live region has to be one before it grows
+          show(messages.filter((message) => message.seq > seen), true);
         }
-        // What lay there before is not read aloud, what comes from now on is.
-        list.setAttribute("aria-live", "polite");
-        first = false;
+        setTimeout(remember, 1000, last);
+        after = last;
+        wait = 20;
       } catch {
         if (!leaving.signal.aborted) await pause(2000);
       }

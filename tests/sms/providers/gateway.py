@@ -27,7 +27,11 @@ class Gateway:
 
 
 def response(status: int, body: str, **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body.encode())}", "Content-Type: application/json"]
+    lines = [
+        f"HTTP/1.1 {status} X",
+        f"Content-Length: {len(body.encode())}",
+        "Content-Type: application/json",
+    ]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
@@ -41,7 +45,7 @@ def gateway() -> Iterator[Gateway]:
         with connection, connection.makefile("rb") as stream:
             while line := stream.readline():
                 headers = {}
-                while (header := stream.readline().decode().strip()):
+                while header := stream.readline().decode().strip():
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 body = stream.read(int(headers.get("content-length", 0))).decode()

@@ -69,7 +69,7 @@ def test_sandbox_posts_with_its_token():
 
 @pytest.mark.parametrize("scheme", PROVIDERS)
 def test_unknown_options_are_refused_by_name(scheme):
-    with pytest.raises(BadProviderURL, match="main: .*no option 'colour'"):
+    with pytest.raises(BadProviderURL, match=r"main: .*no option 'colour'"):
         from_url("main", f"{scheme}:///?colour=red")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import ClassVar
 from urllib.parse import urlencode
 
 import pytest
@@ -31,7 +32,7 @@ class TestTwilio(ProviderContract):
     refused_number = error(400, 21211)
     refused_credentials = error(401, 20003)
     throttled = error(429, 20429)
-    words = {
+    words: ClassVar = {
         "queued": State.SENT,
         "sending": State.SENT,
         "sent": State.SENT,
@@ -79,11 +80,13 @@ class TestTwilio(ProviderContract):
             from_url("a", url + "&permanent=20429").send(SMS)
 
     def test_the_error_of_a_receipt_is_kept(self, gateway):
-        receipt = self.receipt("undelivered", ErrorCode="30005")
-        (found,) = self.provider(gateway.url).parse_receipts(*receipt, URL)
+        headers, body = self.receipt("undelivered", ErrorCode="30005")
+        (found,) = self.provider(gateway.url).parse_receipts(headers, body, URL)
         assert (found.error, found.provider_message_id) == ("30005", "SM123")
 
-    @pytest.mark.parametrize("options", ["", "from=a&messaging_service=b", "from=+1500", "from=a&temporary=x"])
+    @pytest.mark.parametrize(
+        "options", ["", "from=a&messaging_service=b", "from=+1500", "from=a&temporary=x"]
+    )
     def test_options_that_cannot_work(self, options):
         with pytest.raises(BadProviderURL) as caught:
             from_url("main", f"twilio://{SID}:{TOKEN}@?{options}")
