@@ -9,7 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, registry
+from sms import conf, registry, store
+from sms.errors import Unavailable
 from sms.providers.sandbox import SandboxProvider
 from sms.seal import seal
 
@@ -58,6 +59,23 @@ def record_hours(**_: Any) -> list[CheckMessage]:
                 "MESSAGE_RECORD_HOURS must be longer than MESSAGE_LIFETIME (in seconds), "
                 "or a message is forgotten while it still waits.",
                 id="sms.E004",
+            )
+        ]
+    return []
+
+
+@register(deploy=True)
+def eviction(**_: Any) -> list[CheckMessage]:
+    """A Redis that evicts keys loses messages, and Celery's queues, without a word."""
+    try:
+        policy = store.eviction_policy()
+    except (Unavailable, ImproperlyConfigured):
+        return []  # /readyz says it; a check may well run where Redis is not
+    if policy not in ("noeviction", ""):
+        return [
+            Warning(
+                f"Redis drops keys when it is full (maxmemory-policy {policy}). Set it to noeviction.",
+                id="sms.W002",
             )
         ]
     return []

@@ -21,7 +21,7 @@ from django_redis import get_redis_connection
 from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sms import conf
@@ -174,6 +174,16 @@ def ping() -> None:
     """Raise ``Unavailable`` unless the server answers."""
     with _redis() as redis:
         redis.ping()
+
+
+def eviction_policy() -> str:
+    """What the server does when it is full, "" if it does not say (managed ones may forbid to ask)."""
+    with _redis() as redis:
+        try:
+            policy: str = redis.config_get("maxmemory-policy").get("maxmemory-policy", "")
+        except ResponseError:
+            return ""
+    return policy
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

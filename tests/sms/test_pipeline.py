@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sms import broker, conf, delivery, registry, services, signals, store, sweeper, tasks
+from sms import broker, checks, conf, delivery, registry, services, signals, store, sweeper, tasks
 from sms.errors import InvalidBody, InvalidNumber, OutcomeUnknown, PermanentFailure, TemporaryFailure
 from sms.message import SETTLED, TRANSITIONS, Attempt, State, may_become
 from sms.providers.base import Provider
@@ -292,3 +292,12 @@ def test_a_lease_outlasts_the_longest_call():
 
     assert store.LEASE > base.CONNECT_TIMEOUT + base.MAX_TIMEOUT
     assert conf.get("MESSAGE_RECORD_HOURS") == 72
+
+
+def test_a_redis_that_evicts_is_named(redis):
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert [warning.id for warning in checks.eviction()] == ["sms.W002"]
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert checks.eviction() == []
