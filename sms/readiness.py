@@ -64,9 +64,13 @@ def _broker() -> str:
 
 
 def _worker() -> str:
-    # limit=1: the first worker that answers is enough, nobody waits for the rest.
+    app = celery.current_app
     try:
-        answers = celery.current_app.control.inspect(timeout=PATIENCE, limit=1).ping()
+        # A connection of its own: a pooled one still has the BRPOP of the last question open, and
+        # its late answer is read as that of another command (kombu 5.7). limit=1: the first worker
+        # that answers is enough.
+        with app.connection_for_write() as connection:
+            answers = app.control.inspect(timeout=PATIENCE, limit=1, connection=connection).ping()
     except broker.AWAY:
         return "away"
     return "ok" if answers else "away"

@@ -35,6 +35,8 @@ def test_the_whole_loop(api):
     assert wrong.json() == {"status": "invalid", "attempts_left": 2, "message": "Invalid OTP."}
     right = api.post(f"{at}/check", {"code": code_in(outbox[-1].body)})
     assert (right.status_code, right.json()["status"]) == (200, "valid")
+    again = api.post(f"{at}/check", {"code": code_in(outbox[-1].body)})
+    assert again.json()["status"] == "expired"  # accepted once
     assert api.get(at).json()["status"] == "valid"
 
 

@@ -101,7 +101,7 @@ def test_a_code_dies_with_its_lifetime(settings):
     assert OTPHandler.verify_otp(PHONE, code).status == "expired"
 
 
-def test_a_resend_repeats_the_live_code_and_keeps_the_count(settings):
+def test_a_resend_repeats_the_live_code_and_keeps_the_count(settings, any_redis):
     purposes(settings, cooldown=1)
     first = OTPHandler.generate_otp(PHONE, reference="sms-1")
     OTPHandler.verify_otp(PHONE, wrong(first.code))
@@ -111,6 +111,7 @@ def test_a_resend_repeats_the_live_code_and_keeps_the_count(settings):
     assert (again.status, again.id, again.code) == ("issued", first.id, first.code)
     assert (again.attempts_left, again.replaced) == (2, "sms-1")
     assert again.expires_at > first.expires_at
+    assert any_redis.ttl(f"otp:verification:{first.id}") >= 119  # it lives as long as it says
     assert OTPHandler.verify_otp(PHONE, first.code).status == "valid"
 
 

@@ -12,7 +12,7 @@ from otp import keys
 def test_a_key_is_known_by_its_digest():
     key, digest = keys.make()
     assert keys.owner(key, {"a": ["0" * 64], "b": ["1" * 64, digest]}) == "b"
-    assert keys.owner(key + "x", {"b": [digest]}) is None
+    assert all(keys.owner(keys.make()[0], {"b": [digest]}) is None for _ in range(100))
     assert keys.owner("\ud800", {"b": [digest]}) is None
 
 

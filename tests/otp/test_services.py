@@ -63,6 +63,13 @@ def test_a_resend_without_a_live_code_says_why():
 
 
 @pytest.mark.usefixtures("no_worker")
+def test_a_code_goes_the_fast_way_and_once_more_if_nobody_knows(redis):
+    message = sms.get(services.start(PHONE).message_id)
+    assert message.queue == "otp"
+    assert redis.hget(f"sms:message:{message.id}", "resend_unknown") == b"1"
+
+
+@pytest.mark.usefixtures("no_worker")
 class TestDeadCodesAreNotSent:
     """What still waits when its code dies is called back."""
 
