@@ -1,0 +1,77 @@
+# What a contributor runs. Needs make and Python 3.11 or newer; everything else goes into .venv.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := uv
+# The Python to make .venv with. Empty: the first of the usual names which is new enough.
+PYTHON :=
+# Handed on by demo, test, bench and requirements: make test ARGS="tests/sms -x".
+ARGS :=
+
+TEST_READY := $(VENV)/.installed-test
+LINT_READY := $(VENV)/.installed-lint
+# $(1): a file of requirements
+install = echo "Installing what $(1) lists into $(VENV); the first time takes a minute ..." && \
+	{ $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; } && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+compile = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+# A Python may vanish when the system gets a newer one. What was installed for it is then void.
+$(shell test -x $(PY) || rm -f $(TEST_READY) $(LINT_READY))
+
+.PHONY: help demo test lint bench requirements clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: $(TEST_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=...)
+	@$(PY) -m config.demo --stop-with-parent $(ARGS)
+
+test: $(TEST_READY) ## run the tests (ARGS="tests/sms -x")
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(LINT_READY) ## check style, types and the direction of imports
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(TEST_READY) ## measure how many codes a second this machine does
+	@$(PY) -m tests.bench $(ARGS)
+
+requirements: ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade takes the newest)
+	@$(UV) --version >/dev/null 2>&1 || { \
+		echo "Pinning needs uv: pip install uv, or see https://docs.astral.sh/uv/" >&2; exit 1; }
+	$(compile) $(ARGS) pyproject.toml -o requirements.txt
+	$(compile) $(ARGS) pyproject.toml --group test -c requirements.txt -o tests/requirements.txt
+	$(compile) $(ARGS) pyproject.toml --group test --group ci -c tests/requirements.txt -o .ci/requirements.txt
+
+clean: ## remove .venv and everything else that can be made again
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache staticfiles build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(TEST_READY): tests/requirements.txt | $(PY)
+	@$(call install,tests/requirements.txt)
+	@touch $@
+
+$(LINT_READY): .ci/requirements.txt | $(PY)
+	@$(call install,.ci/requirements.txt)
+	@touch $@
+
+# Each candidate is run, not only looked up: pyenv leaves commands for versions it does not have.
+$(PY):
+	@for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.14 python3.13 python3.12 python3.11); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; \
+		python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "$(if $(PYTHON),$(PYTHON) is not,Found no) Python 3.11 or newer. If you have one:" \
+			"make PYTHON=/path/to/python3 ..." >&2; \
+		exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+		echo "$$python cannot make a virtual environment. On Debian and Ubuntu:" \
+			"sudo apt install python3-venv" >&2; \
+		exit 1; \
+	fi; \
+	"$$python" -m venv --clear $(VENV)
