@@ -1,8 +1,8 @@
 """Make a code and its digests. Standard library only; no settings, no Redis.
 
-A code is derived from a random seed with the secret key: ``HMAC-SHA512(key, seed)`` read as a
+A code is derived from a random seed with the secret key: ``HMAC-SHA256(key, seed)`` read as a
 number in the base of the alphabet. The seed comes from ``secrets`` (128 bits), so the code is as
-random as one drawn directly; 512 bits modulo 10^6 are biased by less than 2^-490. What stands in
+random as one drawn directly; 256 bits modulo 10^6 are biased by less than 2^-236. What stands in
 Redis is the seed and two digests, all useless without the key, and a resend can repeat the code
 although nobody stored it.
 """
@@ -23,7 +23,9 @@ def new_id() -> str:
 
 def derive(key: bytes, seed: str, length: int, alphabet: str = DIGITS) -> str:
     """The code that belongs to ``seed``."""
-    number = int.from_bytes(hmac.digest(key, b"code\0" + seed.encode(), "sha512"))
+    number = int.from_bytes(hmac.digest(key, b"code\0" + seed.encode(), "sha256"))
+    if alphabet == DIGITS:
+        return str(number % 10**length).zfill(length)
     base = len(alphabet)
     characters = []
     for _ in range(length):
@@ -43,6 +45,8 @@ def digest(key: bytes, *parts: str) -> str:
 
 def normalise(typed: str) -> str:
     """What a person typed, as it was meant: no blanks or dashes, digits of any script, any case."""
+    if typed.isascii() and typed.isdigit():
+        return typed
     return "".join(
         str(unicodedata.decimal(char)) if char.isdecimal() else char
         for char in unicodedata.normalize("NFKC", typed)

@@ -20,7 +20,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
-from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from otp import codes, conf, purposes, services
@@ -60,12 +59,12 @@ class Left(int):
 
     @property
     def words(self) -> str:
-        for size, name in ((3600, "hour"), (60, "minute"), (1, "second")):
-            # Up to 90 minutes and 90 seconds the smaller unit says it better.
-            if self > 1.5 * size or size == 1:
-                count = math.ceil(self / size)
-                return f"{count} {name}{'' if count == 1 else 's'}"
-        raise AssertionError  # the last unit fits always
+        # Up to 90 of a unit, it says more than the next one.
+        count, unit = int(self), "second"
+        for larger in ("minute", "hour"):
+            if count > 90:
+                count, unit = math.ceil(count / 60), larger
+        return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def page(view: View) -> View:
@@ -77,8 +76,7 @@ def page(view: View) -> View:
             raise Http404("OTP_PURPOSES has no login, which these pages are for.")
         return view(request)
 
-    wrapped = csrf_protect(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
-    return cache_control(no_store=True)(wrapped)
+    return cache_control(no_store=True)(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
 
 
 @page

@@ -17,15 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from django_redis import get_redis_connection
-from redis import Redis
-from redis.commands.core import Script
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp import conf
 from otp.errors import StoreUnavailable
 from otp.purposes import MAX_LIFETIME, Purpose
+from sms.scripts import AWAY, Script
 
 VERIFICATION, PHONE, FAILURES = "otp:verification:", "otp:phone:", "otp:failures:"
 
@@ -38,16 +34,20 @@ FAILURES_KEPT = 24 * 3_600_000
 #: Milliseconds of quiet after which the cooldown starts again at its first step.
 ESCALATION_KEPT = 600_000
 
-#: What redis-py raises when the server is away, full, or a replica: worth a later try.
-AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
-
 
 def _script(name: str) -> Script:
-    # Bound to no client here: each call names the one that it runs on.
-    return Script(Redis(), (Path(__file__).parent / "lua" / f"{name}.lua").read_text())
+    return Script(Path(__file__).parent / "lua" / f"{name}.lua")
 
 
 _GENERATE, _VERIFY, _RESEND, _CANCEL = map(_script, ("generate", "verify", "resend", "cancel"))
+
+
+def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
+    try:
+        answer: list[Any] = script(conf.get("OTP_CACHE"), keys, values)
+    except AWAY as error:
+        raise StoreUnavailable from error
+    return answer
 
 
 @contextmanager
@@ -56,12 +56,6 @@ def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
         yield get_redis_connection(conf.get("OTP_CACHE"))
     except AWAY as error:
         raise StoreUnavailable from error
-
-
-def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
-    with _redis() as redis:
-        answer: list[Any] = script(keys, values, redis)
-    return answer
 
 
 def generate(

@@ -12,21 +12,18 @@ members leave when their message is settled or its record is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from django_redis import get_redis_connection
-from redis import Redis
-from redis.commands.core import Script
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ResponseError
 
 from sms import conf
 from sms.errors import Unavailable
 from sms.message import Attempt, Message, State, may_become
+from sms.scripts import AWAY, Script
 
 #: How long a claim holds, in seconds: the longest provider call (see ``providers.base``) and a
 #: margin. A worker that died inside the call is noticed after this.
@@ -42,16 +39,19 @@ RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:s
 
 Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "unknown"]
 
-#: What redis-py raises when the server is away, full, or a replica: worth a later try.
-AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
-
 
 def _script(name: str) -> Script:
-    # Bound to no client here: each call names the one that it runs on.
-    return Script(Redis(), (Path(__file__).parent / "lua" / f"{name}.lua").read_text())
+    return Script(Path(__file__).parent / "lua" / f"{name}.lua")
 
 
-_CREATE, _CLAIM, _MOVE, _SWEEP = (_script(name) for name in ("create", "claim", "move", "sweep"))
+_CREATE, _CLAIM, _MOVE, _SWEEP = map(_script, ("create", "claim", "move", "sweep"))
+
+
+def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
+    try:
+        return script(conf.get("SMS_CACHE"), keys, values)
+    except AWAY as error:
+        raise Unavailable("Redis does not answer.") from error
 
 
 @contextmanager
@@ -71,31 +71,26 @@ def create(
     message and whether the replaced one was cancelled by this. One round trip.
     """
     fields["queue"] = queue
-    with _redis() as redis:
-        created, expires, cancelled = _CREATE(
-            [RECORD + message_id, BODY + message_id, LEASES + queue, RECORD + replaces, BODY + replaces],
-            [
-                message_id,
-                sealed,
-                "" if expires_at is None else int(expires_at * 1000),
-                int(conf.get("MESSAGE_LIFETIME") * 1000),
-                int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
-                int(GRACE * 1000),
-                replaces,
-                *_flat(fields),
-            ],
-            redis,
-        )
+    keys = (RECORD + message_id, BODY + message_id, LEASES + queue, RECORD + replaces, BODY + replaces)
+    values = (
+        message_id,
+        sealed,
+        "" if expires_at is None else int(expires_at * 1000),
+        int(conf.get("MESSAGE_LIFETIME") * 1000),
+        int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
+        int(GRACE * 1000),
+        replaces,
+        *_flat(fields),
+    )
+    created, expires, cancelled = _run(_CREATE, keys, values)
     fields |= {"state": State.QUEUED, "created_at": created, "expires_at": expires}
     return _message(message_id, fields), bool(cancelled)
 
 
 def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None]:
     """Take the lease of a message that waits, or say why there is nothing to do. One round trip."""
-    with _redis() as redis:
-        answer = _CLAIM(
-            [RECORD + message_id, BODY + message_id], [message_id, int(LEASE * 1000), LEASES], redis
-        )
+    keys = (RECORD + message_id, BODY + message_id)
+    answer = _run(_CLAIM, keys, (message_id, int(LEASE * 1000), LEASES))
     verdict: Verdict = answer[0].decode()
     if len(answer) == 1:
         return verdict, None
@@ -128,21 +123,17 @@ def move(
     round; None settles the message: its text is erased and its lease given back. ``unknown``:
     count an attempt whose outcome is unknown. Returns whether it moved, and the record.
     """
-    with _redis() as redis:
-        moved, record = _MOVE(
-            [RECORD + message_id, BODY + message_id],
-            [
-                message_id,
-                target,
-                f",{','.join(may_become(target))},",
-                "" if attempt is None else attempt,
-                "" if retry_in is None else int(retry_in * 1000),
-                int(unknown),
-                LEASES,
-                *_flat(fields),
-            ],
-            redis,
-        )
+    values = (
+        message_id,
+        target,
+        f",{','.join(may_become(target))},",
+        "" if attempt is None else attempt,
+        "" if retry_in is None else int(retry_in * 1000),
+        int(unknown),
+        LEASES,
+        *_flat(fields),
+    )
+    moved, record = _run(_MOVE, (RECORD + message_id, BODY + message_id), values)
     return bool(moved), _message(message_id, _fields(record)) if record else None
 
 
@@ -165,8 +156,8 @@ def ask_for_sweep(queue: str) -> int | None:
 
 def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
     """The ids of at most ``limit`` messages of ``queue`` that were due before ``cutoff`` (ms)."""
-    with _redis() as redis:
-        ids = _SWEEP([LEASES + queue, SWEEP + queue], [cutoff, limit, int(GRACE * 1000), RECORD], redis)
+    keys = (LEASES + queue, SWEEP + queue)
+    ids = _run(_SWEEP, keys, (cutoff, limit, int(GRACE * 1000), RECORD))
     return [id_.decode() for id_ in ids]
 
 

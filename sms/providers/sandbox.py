@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
-from sms.providers.base import CONNECT_TIMEOUT, Provider, Sms, http_failures, make_session
+from sms.providers.base import Provider, Sms, http_failures, make_pool
 
 
 class SandboxProvider(Provider):
@@ -26,20 +26,20 @@ class SandboxProvider(Provider):
     ) -> None:
         super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"http://{host}")
         self.token = token
-        self._session = make_session(pool_size)
+        self._http = make_pool(pool_size, timeout)
 
     def send(self, sms: Sms) -> str:
         with http_failures():
-            response = self._session.post(
+            response = self._http.request(
+                "POST",
                 f"{self.base_url}/phone/messages",
                 json={"id": sms.id, "to": sms.to, "body": sms.body},
                 headers={"Authorization": f"Bearer {self.token}"},
-                timeout=(CONNECT_TIMEOUT, self.timeout),
             )
-        if response.status_code >= 500:
-            raise TemporaryFailure("the virtual phone is away", code=str(response.status_code))
-        if response.status_code >= 400:
-            raise PermanentFailure("the virtual phone refuses", code=str(response.status_code))
+        if response.status >= 500:
+            raise TemporaryFailure("the virtual phone is away", code=str(response.status))
+        if response.status >= 400:
+            raise PermanentFailure("the virtual phone refuses", code=str(response.status))
         return sms.id
 
     def authenticate(self, headers: Mapping[str, str]) -> None:

@@ -14,23 +14,23 @@ import json
 import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from twilio.base.exceptions import TwilioException
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
+from urllib3.util import make_headers
 
 from sms.errors import OutcomeUnknown, PermanentFailure, ProviderError, ReceiptRejected, TemporaryFailure
 from sms.message import Receipt, State
 from sms.providers.base import (
-    CONNECT_TIMEOUT,
     BadProviderURL,
     Provider,
     Sms,
     http_failures,
-    make_session,
+    make_pool,
     retry_after,
 )
 
@@ -131,8 +131,7 @@ class _Http(HttpClient):
         self, provider: TwilioProvider, temporary: frozenset[int], permanent: frozenset[int]
     ) -> None:
         super().__init__(logging.getLogger(__name__), is_async=False)
-        self._session = make_session(provider.pool_size)
-        self._timeout = (CONNECT_TIMEOUT, provider.timeout)
+        self._pool = make_pool(provider.pool_size, provider.timeout)
         self._base_url = provider.base_url
         self._temporary = (TEMPORARY | temporary) - permanent
         self._permanent = permanent
@@ -151,19 +150,16 @@ class _Http(HttpClient):
             parts = urlsplit(url)
             url = f"{self._base_url}{parts.path}{'?' + parts.query if parts.query else ''}"
         with http_failures():
-            answer = self._session.request(
+            answer = self._pool.request(
                 method,
                 url,
-                params=params,
-                data=data,
-                headers=headers,
-                auth=auth,
-                timeout=self._timeout,
-                allow_redirects=False,
+                body=urlencode(data),
+                headers=headers | make_headers(basic_auth=":".join(auth)),
+                redirect=False,
             )
-        if answer.status_code >= 400:
-            raise self._error(answer.status_code, answer.headers, answer.content)
-        return Response(answer.status_code, answer.text, answer.headers)
+        if answer.status >= 400:
+            raise self._error(answer.status, answer.headers, answer.data)
+        return Response(answer.status, answer.data.decode(errors="replace"), answer.headers)
 
     def _error(self, status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
         code = _code(content) or status
