@@ -34,7 +34,9 @@ class ProxyMiddleware:
         try:
             self.trusted = [ipaddress.ip_network(network) for network in settings.TRUSTED_PROXIES]
         except ValueError as error:
-            raise ImproperlyConfigured(f"TRUSTED_PROXIES holds what is no address or network: {error}") from None
+            raise ImproperlyConfigured(
+                f"TRUSTED_PROXIES holds what is no address or network: {error}"
+            ) from None
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not self._is_trusted(request.META.get("REMOTE_ADDR", "")):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-PROJECT = '''
+PROJECT = """
 import sys
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -51,9 +51,9 @@ assert OTPHandler.verify_otp("+12025550124", issued.code).status == "valid"
 sms.send("+12025550123", "Your parcel is here.")
 assert outbox[-1].body == "Your parcel is here."
 print("done")
-'''
+"""
 
-ALONE = '''
+ALONE = """
 import sys
 from django.conf import settings
 
@@ -68,7 +68,7 @@ issued = OTPHandler.generate_otp("+12025550123")
 assert OTPHandler.verify_otp("+12025550123", issued.code).status == "valid"
 assert not {"celery", "kombu", "ninja", "twilio", "django.http"} & set(sys.modules)
 print("done")
-'''
+"""
 
 
 def run(program: str, url: str) -> subprocess.CompletedProcess[str]:

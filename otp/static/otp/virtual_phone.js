@@ -2,7 +2,8 @@
 "use strict";
 
 (() => {
-  const list = document.querySelector("[data-messages]");
+  const log = document.querySelector("[data-messages]");
+  const list = log.querySelector("ol");
   const device = document.querySelector(".device");
   const now = document.querySelector("[data-now]");
   const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
@@ -18,7 +19,7 @@
 
   const bubble = (message) => {
     const item = element("li", "bubble");
-    const about = element("span", "bubble-about", `To ${message.to}, ${time.format(message.at * 1000)}`);
+    const about = element("span", "bubble-about", `${time.format(message.at * 1000)} · to ${message.to}`);
     const text = element("div", "bubble-text", message.body);
     const code = /@[^\s@#]+ #([^\s%]+)\s*$/.exec(message.body)?.[1];
     const place = code ? message.body.indexOf(code) : -1;
@@ -45,7 +46,7 @@
       list.append(item);
     }
     while (list.children.length > 20) list.firstElementChild.remove();
-    list.scrollTop = list.scrollHeight;
+    log.scrollTop = log.scrollHeight;
     if (!isNew) return;
     device.classList.remove("buzz");
     requestAnimationFrame(() => device.classList.add("buzz"));
@@ -63,26 +64,28 @@
     let wait = 0;
     while (!leaving.signal.aborted) {
       try {
-        const address = `${list.dataset.messages}?after=${after}&wait=${wait}`;
+        const asked = performance.now();
+        const address = `${log.dataset.messages}?after=${after}&wait=${wait}`;
         const answer = await fetch(address, { signal: leaving.signal });
         if (!answer.ok) throw new Error(answer.status);
         const { messages } = await answer.json();
         const last = messages.at(-1)?.seq ?? after;
         if (wait) {
           show(messages, true);
-          if (!messages.length) await pause(500);
+          // An empty answer at once: too many pages wait already.
+          if (!messages.length && performance.now() - asked < 500) await pause(1000);
         } else {
           const seen = remembered(last);
           remember(seen);
           show(messages.filter((message) => message.seq <= seen), false);
           // What lay there before is not read aloud; what comes from now on is.
-          list.setAttribute("aria-live", "polite");
+          log.setAttribute("aria-live", "polite");
           await pause(150); // a live region has to be one before it grows
           show(messages.filter((message) => message.seq > seen), true);
         }
         setTimeout(remember, 1000, last);
         after = last;
-        wait = 20;
+        wait = 1; // a longer one would hold up the web server when it is asked to stop
       } catch {
         if (!leaving.signal.aborted) await pause(2000);
       }

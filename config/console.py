@@ -1,0 +1,55 @@
+"""Lines for the person, or the program, that watches the demo."""
+
+import os
+import re
+import select
+
+_COLOURS = (36, 35, 33, 32, 34)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NAME_WIDTH = 6
+_CHUNK = 512  # POSIX: a pipe that can be written at all takes this much at once
+_PATIENCE = 1.0
+
+
+class Console:
+    """Writes to a file descriptor, and never lets a reader hold up or break the writer.
+
+    A reader that has gone (a closed terminal, a pipe into `head`) is ignored. For one that does
+    not read, the first write waits a second; after that text is dropped until it reads again.
+    Log lines have colours on a terminal only, and there not if NO_COLOR is set.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._coloured = os.isatty(descriptor) and not os.environ.get("NO_COLOR")
+        self._names: list[str] = []
+        self._patience = _PATIENCE
+
+    def log(self, name: str, line: str) -> None:
+        """Write one line with the name of the process it comes from in front."""
+        if not self._coloured:
+            line = _COLOUR.sub("", line)
+        self.write(f"{self._label(name)} {line}")
+
+    def write(self, text: str) -> None:
+        """Write `text` and a line break."""
+        data = f"{text}\n".encode(errors="replace")
+        while data:
+            try:
+                if not select.select([], [self._descriptor], [], self._patience)[1]:
+                    self._patience = 0.0
+                    return
+                written = os.write(self._descriptor, data[:_CHUNK])
+            except OSError:
+                return
+            self._patience = _PATIENCE
+            data = data[written:]
+
+    def _label(self, name: str) -> str:
+        label = f"{name:<{_NAME_WIDTH}} |"
+        if not self._coloured:
+            return label
+        if name not in self._names:
+            self._names.append(name)
+        colour = _COLOURS[self._names.index(name) % len(_COLOURS)]
+        return f"\x1b[{colour}m{label}\x1b[0m"

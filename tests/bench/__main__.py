@@ -1,0 +1,47 @@
+"""``python -m tests.bench``: runs the measures and shows one table. See the package for more."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import handler, http_start, latency, memory, worker
+from .report import Measure, as_json, as_table
+from .surroundings import Surroundings
+
+MEASURES = {
+    "trips": handler.trips,
+    "handler": handler.speed,
+    "start": http_start.starts,
+    "worker": worker.rates,
+    "latency": latency.waits,
+    "memory": memory.sizes,
+}
+
+
+def main() -> None:
+    """Measure what the command line asks for. Exits with 2 on a wrong option."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description="Measure Otpost on this machine, in turns with what it is compared to. "
+        "The whole takes about six minutes.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about two minutes")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        choices=MEASURES,
+        help=f"one measure (may be repeated): {', '.join(MEASURES)}",
+    )
+    options = parser.parse_args()
+    found: list[Measure] = []
+    with Surroundings(quick=options.quick) as bench:
+        for name in options.only or MEASURES:
+            found += MEASURES[name](bench)
+    print(as_json(found) if options.json else as_table(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

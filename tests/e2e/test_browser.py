@@ -1,0 +1,447 @@
+"""The hosted pages in a real browser, with a real web server, worker, beat and store behind them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from config.ports import free_port
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = "/usr/bin/chromium"
+if not Path(CHROMIUM).exists():
+    pytest.skip(f"there is no {CHROMIUM}", allow_module_level=True)
+
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROOT = Path(__file__).resolve().parents[2]
+AUDIT = (Path(__file__).parent / "audit.js").read_text()
+
+numbers = (f"+120255501{tail:02d}" for tail in itertools.count(10))
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[SimpleNamespace]:
+    """`python -m config.demo`, as a newcomer would start it."""
+    # Nothing of the other tests' settings: the demo brings its own.
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "config.demo", "--json", "--stop-with-parent", "--port", str(free_port())],
+        cwd=ROOT,
+        env=inherited | {"DJANGO_SETTINGS_MODULE": "tests.e2e.settings", "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        assert line, "the demo did not start: run `python -m config.demo`"
+        yield SimpleNamespace(**json.loads(line))
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A person at a browser of their own, with a number of their own."""
+
+    def __init__(self, demo: SimpleNamespace, context: Any) -> None:
+        self.demo = demo
+        self.context = context
+        self.number = next(numbers)
+        self.faults: list[str] = []
+        self.page = context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.watch(self.page)
+
+    def watch(self, page: Any) -> None:
+        """Note what a browser complains about: errors of scripts, and what the CSP held back."""
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", self.note)
+
+    def note(self, message: Any) -> None:
+        # A refused form has its own status, which a browser prints as if it were a fault.
+        refused = re.search(r"status of (422|429)", message.text)
+        if message.type in ("error", "warning") and not refused:
+            self.faults.append(message.text)
+
+    def open(self, path: str = "/") -> Any:
+        return self.page.goto(self.demo.url + path)
+
+    def ask_for_code(self) -> str:
+        """Go from the start to the page for the code; the code that the virtual phone shows."""
+        self.open()
+        self.page.get_by_label("Phone number").fill(self.number)
+        self.page.get_by_role("button", name="Send the code").click()
+        self.page.wait_for_url("**/code")
+        return self.code()
+
+    def code(self, nth: int = 1) -> str:
+        """The code of the ``nth`` SMS to this person, as soon as it is there."""
+        deadline = time.monotonic() + 10
+        while len(found := self.sms()) < nth:
+            assert time.monotonic() < deadline, "no SMS arrived"
+            time.sleep(0.05)
+        return found[nth - 1].rpartition("#")[2]
+
+    def sms(self) -> list[str]:
+        """What was sent to this person so far."""
+        with urllib.request.urlopen(f"{self.demo.url}/phone/messages") as answer:  # noqa: S310
+            messages = json.load(answer)["messages"]
+        return [message["body"] for message in messages if message["to"] == self.number]
+
+    def guess(self, code: str) -> None:
+        with self.page.expect_navigation():
+            self.page.get_by_label("Code from the SMS").press_sequentially(code)
+
+    def heading(self) -> str:
+        return self.page.get_by_role("heading", level=1).inner_text()
+
+    def path(self) -> str:
+        return self.page.url.removeprefix(self.demo.url)
+
+
+@pytest.fixture
+def visit(demo, chromium) -> Iterator[Any]:
+    """Make visitors; none of their browsers may have had anything to complain about."""
+    visitors: list[Visitor] = []
+
+    def arrive(**options: Any) -> Visitor:
+        visitors.append(Visitor(demo, chromium.new_context(**options)))
+        return visitors[-1]
+
+    yield arrive
+    for visitor in visitors:
+        visitor.context.close()
+    assert [visitor.faults for visitor in visitors] == [[]] * len(visitors)
+
+
+@pytest.fixture
+def visitor(visit) -> Visitor:
+    return visit()
+
+
+def wrong(code: str) -> str:
+    return f"{(int(code) + 1) % 10**6:06d}"
+
+
+def hasten(demo: SimpleNamespace, seconds: float) -> None:
+    """Every live code has only that long to live."""
+    store = Redis(port=demo.redis_port)
+    for key in store.keys("otp:verification:*"):
+        store.hset(key, "expires_at", int((time.time() + seconds) * 1000))
+        store.pexpire(key, int(seconds * 1000))
+
+
+# --- the way through -------------------------------------------------------------------------------
+
+
+def test_from_the_number_to_the_sms_to_done(visitor):
+    code = visitor.ask_for_code()
+    page = visitor.page
+    bubble = page.get_by_role("log", name="Messages on the virtual phone").get_by_role("listitem").last
+    playwright.expect(bubble).to_contain_text(f"{code} is your Otpost code")
+    playwright.expect(bubble).to_contain_text(visitor.number)
+    assert page.title() == "Enter the code · Otpost"
+    visitor.guess(code)  # the last digit sends it
+    page.wait_for_url("**/done")
+    assert visitor.heading() == "Your phone is verified"
+    assert len(visitor.sms()) == 1
+
+
+def test_the_sms_appears_while_the_page_stays_open(visitor, visit):
+    visitor.open()
+    playwright.expect(visitor.page.get_by_role("log")).to_have_attribute("aria-live", "polite")
+    code = visit().ask_for_code()
+    playwright.expect(visitor.page.get_by_role("log")).to_contain_text(code)
+    visitor.page.reload()
+    playwright.expect(visitor.page.get_by_role("log")).to_contain_text(code)
+
+
+def test_pasting_the_whole_sms(visit):
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    visitor.ask_for_code()
+    sms = "999999 is an old one\n" + visitor.sms()[0]
+    visitor.page.evaluate("text => navigator.clipboard.writeText(text)", sms)
+    visitor.page.get_by_label("Code from the SMS").focus()
+    visitor.page.keyboard.press("Control+V")
+    visitor.page.wait_for_url("**/done")
+
+
+def test_pressing_the_code_on_the_virtual_phone(visitor):
+    code = visitor.ask_for_code()
+    visitor.page.get_by_role("button", name=code).click()
+    visitor.page.wait_for_url("**/done")
+
+
+def test_the_keyboard_alone_is_enough(visitor):
+    visitor.open()
+    keys = visitor.page.keyboard
+    keys.type(visitor.number)  # the field has the focus
+    keys.press("Enter")
+    visitor.page.wait_for_url("**/code")
+    code = visitor.code()
+    keys.type(wrong(code)[:5])
+    with visitor.page.expect_navigation():
+        keys.press("Enter")
+    assert "not a whole code" in visitor.page.locator("#code-error").inner_text()
+    playwright.expect(visitor.page.get_by_role("button", name="Send again")).to_be_enabled()
+    reached = []
+    for _ in range(3):
+        keys.press("Tab")
+        reached.append(visitor.page.evaluate("document.activeElement.textContent"))
+    assert [words.partition(" in ")[0] for words in reached] == ["Verify", "Send again", "Use another number"]
+    assert visitor.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    with visitor.page.expect_navigation():
+        keys.press("Enter")
+    assert visitor.path() == "/"
+
+
+def test_everything_works_without_javascript(visit):
+    visitor = visit(java_script_enabled=False)
+    visitor.ask_for_code()
+    page = visitor.page
+    assert re.search(r"Expires in (2:00|1:5\d)", page.locator(".facts").inner_text())
+    time.sleep(2)
+    page.get_by_role("button", name="Send again").click()
+    visitor.code(nth=2)
+    assert "once more" in page.locator(".lead").inner_text()
+    page.get_by_label("Code from the SMS").fill(visitor.sms()[1])
+    page.get_by_role("button", name="Verify").click()
+    assert visitor.heading() == "Your phone is verified"
+    page.get_by_role("button", name="Verify another number").click()
+    assert visitor.path() == "/"
+
+
+# --- nothing twice ---------------------------------------------------------------------------------
+
+
+def test_reload_and_back_send_nothing_and_cost_no_attempt(visitor):
+    code = visitor.ask_for_code()
+    page = visitor.page
+    visitor.guess(wrong(code))
+    for _ in range(3):
+        page.reload()
+        assert "2 attempts left" in page.locator(".facts").inner_text()
+    page.go_back()
+    page.go_forward()
+    while page.go_back() and visitor.path() != "/":
+        pass
+    page.reload()
+    page.goto(visitor.demo.url + "/code")
+    assert "2 attempts left" in page.locator(".facts").inner_text()
+    visitor.guess(code)
+    page.wait_for_url("**/done")
+    page.go_back()
+    page.reload()
+    assert len(visitor.sms()) == 1
+
+
+def test_nothing_in_the_history_tells_number_or_code(visitor):
+    code = visitor.ask_for_code()
+    visitor.guess(wrong(code))
+    visitor.guess(code)
+    visitor.page.wait_for_url("**/done")
+    entries = visitor.context.new_cdp_session(visitor.page).send("Page.getNavigationHistory")["entries"]
+    addresses = {entry["url"].removeprefix(visitor.demo.url) for entry in entries} - {"about:blank"}
+    assert addresses == {"/", "/code", "/done"}
+    told = json.dumps(entries)
+    assert code not in told
+    assert visitor.number.lstrip("+") not in told
+
+
+def test_an_impatient_finger_sends_one_sms(visitor):
+    visitor.open()
+    visitor.page.get_by_label("Phone number").fill(visitor.number)
+    visitor.page.get_by_role("button", name="Send the code").dblclick()
+    visitor.page.wait_for_url("**/code")
+    visitor.code()
+    time.sleep(0.5)
+    assert len(visitor.sms()) == 1
+
+
+# --- again -----------------------------------------------------------------------------------------
+
+
+def test_sending_again_waits_for_its_time(visitor):
+    code = visitor.ask_for_code()
+    button = visitor.page.get_by_role("button", name="Send again")
+    playwright.expect(button).to_be_disabled()
+    assert re.fullmatch(r"Send again in 0:0[12]", button.inner_text())
+    playwright.expect(button).to_be_enabled()
+    assert button.inner_text() == "Send again"
+    button.click()
+    assert visitor.code(nth=2) == code
+    playwright.expect(visitor.page.locator(".lead")).to_contain_text("once more")
+    playwright.expect(visitor.page.get_by_role("button", name="Send again")).to_be_disabled()
+    visitor.guess(code)
+    visitor.page.wait_for_url("**/done")
+
+
+def test_three_wrong_codes_block_and_a_new_one_helps(visitor):
+    code = visitor.ask_for_code()
+    visitor.guess(wrong(code))
+    error = visitor.page.locator("#code-error")
+    assert "That is not the code" in error.inner_text()
+    field = visitor.page.get_by_label("Code from the SMS")
+    playwright.expect(field).to_be_focused()
+    playwright.expect(field).to_have_attribute("aria-invalid", "true")
+    assert visitor.page.title() == "Wrong code: Enter the code · Otpost"
+    visitor.guess(wrong(code))
+    visitor.guess(wrong(code))
+    assert visitor.heading() == "Too many wrong codes"
+    assert visitor.page.title() == "Too many wrong codes · Otpost"
+    visitor.page.keyboard.press("Enter")  # an Enter too many after the last digit sends nothing
+    visitor.page.get_by_role("button", name="Send a new code").click()
+    visitor.page.wait_for_selector("#code")
+    visitor.guess(visitor.code(nth=2))
+    visitor.page.wait_for_url("**/done")
+    assert len(visitor.sms()) == 2
+
+
+def test_a_code_expires_before_the_eyes(visitor):
+    visitor.ask_for_code()
+    hasten(visitor.demo, 3.5)
+    visitor.page.reload()
+    timer = visitor.page.get_by_role("timer")
+    assert timer.inner_text() in ("0:04", "0:03")
+    visitor.page.evaluate("""() => {
+      window.said = [];
+      new MutationObserver(() => window.said.push(document.querySelector("[data-live]").textContent))
+        .observe(document.querySelector("[data-live]"), { childList: true });
+      addEventListener("pagehide", () => sessionStorage.setItem("said", window.said.join("|")));
+    }""")
+    visitor.page.get_by_label("Code from the SMS").press_sequentially("12")
+    visitor.page.wait_for_selector("main[data-state=expired]")
+    assert visitor.heading() == "The code has expired"
+    assert visitor.page.title() == "The code has expired · Otpost"
+    assert "The code has expired." in visitor.page.evaluate("sessionStorage.getItem('said')")
+    visitor.page.get_by_role("button", name="Send a new code").click()
+    visitor.page.wait_for_selector("#code")
+    visitor.guess(visitor.code(nth=2))
+    visitor.page.wait_for_url("**/done")
+
+
+def test_a_screen_reader_hears_the_time_three_times_only(visitor):
+    visitor.page.clock.install()
+    visitor.ask_for_code()
+    visitor.page.evaluate("""() => {
+      window.said = [];
+      new MutationObserver(() => window.said.push(document.querySelector("[data-live]").textContent))
+        .observe(document.querySelector("[data-live]"), { childList: true });
+    }""")
+    for _ in range(115):
+        visitor.page.clock.run_for(1000)
+    said = visitor.page.evaluate("window.said")
+    assert said == [
+        "You can send a new SMS now.",
+        "The code expires in 30 seconds.",
+        "The code expires in 10 seconds.",
+    ]
+
+
+# --- looks -----------------------------------------------------------------------------------------
+
+
+def test_every_state_can_be_read_in_light_and_dark_on_the_smallest_phone(visit):
+    visitor = visit(viewport={"width": 360, "height": 640}, reduced_motion="reduce")
+    page = visitor.page
+    titles = []
+
+    def look() -> None:
+        titles.append(page.title())
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate(AUDIT) == [], (titles[-1], scheme)
+            background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (sum(map(int, re.findall(r"\d+", background))) > 384) == (scheme == "light")
+
+    def new_code(nth: int) -> str:
+        page.get_by_role("button", name="Send a new code").click()
+        page.wait_for_selector("#code")
+        return visitor.code(nth)
+
+    visitor.open()
+    look()
+    page.get_by_label("Phone number").fill("12")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    look()
+    code = visitor.ask_for_code()
+    look()
+    visitor.guess(wrong(code))
+    look()
+    visitor.guess(wrong(code))
+    visitor.guess(wrong(code))
+    look()
+    new_code(2)
+    hasten(visitor.demo, 0.001)
+    page.reload()
+    look()
+    visitor.guess(new_code(3))
+    page.wait_for_url("**/done")
+    look()
+    assert len(set(titles)) == 7
+
+
+def test_on_a_desktop_the_phone_stands_beside_the_letter_and_on_a_phone_below(visit):
+    for width, beside in ((1280, True), (360, False)):
+        visitor = visit(viewport={"width": width, "height": 800})
+        visitor.open()
+        letter = visitor.page.get_by_role("main").bounding_box()
+        device = visitor.page.locator(".device").bounding_box()
+        assert (device["x"] > letter["x"] + letter["width"]) == beside
+        assert (device["y"] > letter["y"] + letter["height"]) != beside
+
+
+# --- what else a page may not do -------------------------------------------------------------------
+
+
+def test_the_text_of_an_sms_is_never_html(visitor):
+    visitor.open()
+    body = "<img src=x onerror=alert(1)><b>bold</b>"
+    request = urllib.request.Request(  # noqa: S310
+        f"{visitor.demo.url}/v1/messages",
+        json.dumps({"to": visitor.number, "body": body}).encode(),
+        {"Content-Type": "application/json", "Authorization": f"Bearer {visitor.demo.api_key}"},
+    )
+    urllib.request.urlopen(request).close()  # noqa: S310
+    log = visitor.page.get_by_role("log")
+    playwright.expect(log).to_contain_text(body)
+    assert log.locator("img, b").count() == 0
+
+
+def test_the_api_docs_work_under_the_same_policy(visitor):
+    visitor.open("/v1/docs")
+    visitor.page.locator(".opblock-summary-control").first.click()
+    visitor.page.get_by_role("button", name="Try it out").click()
+    visitor.page.get_by_role("button", name="Execute").wait_for()
