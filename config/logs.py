@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import structlog
@@ -42,7 +43,9 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         render += [structlog.processors.format_exc_info, mask_numbers, structlog.processors.JSONRenderer()]
     else:
         # plain_traceback: the pretty ones print local variables, and those hold codes.
-        console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        console = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         render += [mask_numbers, console]
     return {
         "version": 1,

@@ -104,10 +104,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 1,
     "socket_timeout": 1,
     "health_check_interval": 10,
-    # What a dead worker had prefetched comes back after this; what it had begun, by its lease.
-    "visibility_timeout": 60,
-    "unacked_restore_interval": 1,
-    "unacked_restore_throttle": 1,
+    # kombu's own book of what is unacknowledged costs two round trips per message, and knows less
+    # than our leases: what a dead worker had taken comes back when its lease runs out.
+    "ack_emulation": False,
+    # One list per queue, not four: we have no priorities.
+    "priority_steps": [0],
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True

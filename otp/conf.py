@@ -19,8 +19,6 @@ DEFAULTS: dict[str, Any] = {
     "PHONE_REGION": "",
     # {name: [sha256-hex, …]}: who may use the HTTP API.
     "API_KEYS": {},
-    # The django-redis cache whose raw client holds the codes.
-    "OTP_CACHE": "default",
 }
 
 

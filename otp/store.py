@@ -18,7 +18,6 @@ from typing import Any
 
 from django_redis import get_redis_connection
 
-from otp import conf
 from otp.errors import StoreUnavailable
 from otp.purposes import MAX_LIFETIME, Purpose
 from sms.scripts import AWAY, Script
@@ -44,7 +43,7 @@ _GENERATE, _VERIFY, _RESEND, _CANCEL = map(_script, ("generate", "verify", "rese
 
 def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
     try:
-        answer: list[Any] = script(conf.get("OTP_CACHE"), keys, values)
+        answer: list[Any] = script(keys, values)
     except AWAY as error:
         raise StoreUnavailable from error
     return answer
@@ -53,7 +52,7 @@ def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list
 @contextmanager
 def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
     try:
-        yield get_redis_connection(conf.get("OTP_CACHE"))
+        yield get_redis_connection()
     except AWAY as error:
         raise StoreUnavailable from error
 

@@ -19,8 +19,6 @@ DEFAULTS: dict[str, Any] = {
     "MESSAGE_RECORD_HOURS": 72,
     # How long a message that is no code may wait for a provider, in seconds.
     "MESSAGE_LIFETIME": 24 * 3600,
-    # The django-redis cache whose raw client holds the records.
-    "SMS_CACHE": "default",
 }
 
 

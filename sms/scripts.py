@@ -19,7 +19,7 @@ AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError
 class Script:
     """A Lua script beside the module that calls it.
 
-    Called, it runs on the server behind a django-redis cache. It takes a connection of the raw
+    Called, it runs on the server behind the default cache of django-redis. It takes a connection of the raw
     client's pool and speaks EVALSHA on it: redis-py's own way to a script costs as much time as
     the server takes to run one. It never tries twice, as a script whose answer got lost may have run.
     """
@@ -28,9 +28,9 @@ class Script:
         self._text = path.read_text()
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, cache: str, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
+    def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
         """The answer of the script, bytes where it is text. Raises what redis-py raises."""
-        pool: Any = get_redis_connection(cache).connection_pool
+        pool: Any = get_redis_connection().connection_pool
         connection = pool.get_connection()
         try:
             connection.send_command("EVALSHA", self._sha, len(keys), *keys, *values)

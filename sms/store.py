@@ -49,7 +49,7 @@ _CREATE, _CLAIM, _MOVE, _SWEEP = map(_script, ("create", "claim", "move", "sweep
 
 def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
     try:
-        return script(conf.get("SMS_CACHE"), keys, values)
+        return script(keys, values)
     except AWAY as error:
         raise Unavailable("Redis does not answer.") from error
 
@@ -57,7 +57,7 @@ def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
 @contextmanager
 def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
     try:
-        yield get_redis_connection(conf.get("SMS_CACHE"))
+        yield get_redis_connection()
     except AWAY as error:
         raise Unavailable("Redis does not answer.") from error
 
