@@ -222,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m config.demo",
         description="Run Otpost on this machine, with everything it needs and nothing to set up.",
         epilog="Environment: PORT; REDIS_URL, to use that server instead of an own one; "
-        "SMS_PROVIDERS, SMS_ROUTES and PHONE_REGION, to try a real provider.",
+        "SMS_PROVIDERS and PHONE_REGION, to try a real provider.",
     )
     parser.add_argument(
         "--port",

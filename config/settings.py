@@ -62,6 +62,10 @@ _TLS = not DEBUG and not PUBLIC_URL.startswith("http://")
 # --- codes and messages -------------------------------------------------------------------------
 
 PHONE_SECRET_KEY = _secret("PHONE_SECRET_KEY")
+if PHONE_SECRET_KEY == SECRET_KEY:
+    raise ImproperlyConfigured(
+        "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets` prints both."
+    )
 SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS", default=[])
 SMS_PROVIDERS = _providers(env.str("SMS_PROVIDERS", default=""))
 PHONE_REGION = env.str("PHONE_REGION", default="")
@@ -80,6 +84,7 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
 
 # --- Redis and Celery ---------------------------------------------------------------------------
 
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=100)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {
@@ -90,7 +95,11 @@ CACHES = {
             # lost may have run, so nothing is retried below the caller.
             "SOCKET_CONNECT_TIMEOUT": 1,
             "SOCKET_TIMEOUT": 1,
-            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+            "CONNECTION_POOL_KWARGS": {
+                "retry": Retry(NoBackoff(), 0),
+                # redis-py ends at 100, and every thread of a worker may want one at once.
+                "max_connections": WORKER_CONCURRENCY + 100,
+            },
         },
     }
 }
@@ -115,7 +124,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_DEFAULT_QUEUE = "bulk"
 CELERY_WORKER_POOL = "threads"
-CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=100)
+CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # nothing to remember, so no file to lose
 CELERY_BEAT_SCHEDULE = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -68,6 +69,8 @@ def _faults(purpose: Purpose) -> list[str]:
         try:
             if "123" not in text.format(code="123", site="", minutes=""):
                 faults.append(f"text[{locale!r}] must hold {{code}}.")
+            if any(unicodedata.category(char) == "Cc" and char != "\n" for char in text):
+                faults.append(f"text[{locale!r}] holds a control character, which no SMS can.")
         except (KeyError, IndexError, ValueError):
             faults.append(
                 f"text[{locale!r}] may hold {{code}}, {{site}} and {{minutes}}, nothing else in braces."

@@ -11,15 +11,12 @@ phone and purpose, at most ``attempts`` guesses are compared, and a right code i
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from otp import codes, conf, purposes, store
 from otp.purposes import Purpose
 from sms import phone as numbers
-
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +75,23 @@ class OTPHandler:
 
     @classmethod
     def generate_otp(
-        cls, phone_number: str, purpose: str = "login", *, reference: str = "", envelope: bytes = b""
+        cls,
+        phone_number: str,
+        purpose: str = "login",
+        *,
+        id: str = "",
+        reference: str = "",
+        envelope: bytes = b"",
     ) -> Issue:
         """Issue a code unless the cooldown of the last one runs; a live older one is replaced.
 
+        ``id``: from ``codes.new_id``, for who must know it even if the answer gets lost.
         ``reference`` and ``envelope`` are kept with the code for the caller: the reference comes
         back when the code ends, the envelope by ``services.resend``. One round trip.
         """
         rules = purposes.get(purpose)
         phone = phone_digest(phone_number, purpose)
-        id, seed = codes.new_id(), codes.new_id()
+        id, seed = id or codes.new_id(), codes.new_id()
         code, by_id, by_phone = _code(rules, seed, id, phone)
         answer = store.generate(
             rules,
@@ -118,7 +122,7 @@ class OTPHandler:
     def verify_otp(cls, phone_number: str, otp_code: str, purpose: str = "login") -> Check:
         """Check one guess and count it; the right one is accepted once. One round trip."""
         phone = phone_digest(phone_number, purpose)
-        guess = codes.digest(_key(), "by_phone", phone, codes.normalise(otp_code))
+        guess = codes.digest(_key(), "by_phone", phone, codes.normalise(str(otp_code)))
         return _checked(store.verify(guess, phone=phone))
 
     @classmethod
@@ -168,11 +172,7 @@ def verify_id(id: str, otp_code: str) -> Check:
 
 def phone_digest(phone_number: str, purpose: str) -> str:
     """The keyed digest that stands for a phone and purpose in Redis."""
-    e164 = (
-        phone_number
-        if _E164.fullmatch(phone_number)
-        else numbers.parse(phone_number, conf.get("PHONE_REGION")).e164
-    )
+    e164 = numbers.canonical(phone_number, conf.get("PHONE_REGION"))
     return codes.digest(_key(), "phone", purpose, e164)
 
 
@@ -189,7 +189,8 @@ def _key() -> bytes:
 
 def _refused(status: Any, answer: list[Any]) -> Issue:
     wait = math.ceil(answer[1] / 1000) if len(answer) > 1 else 0
-    return Issue(status, MESSAGES[status], retry_after=wait)
+    text = "Too many wrong guesses. Please try again later." if status == "blocked" else MESSAGES[status]
+    return Issue(status, text, retry_after=wait)
 
 
 def _checked(answer: list[Any], id: str = "") -> Check:

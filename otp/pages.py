@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -41,7 +41,7 @@ class Kept:
     """What the cookie of a browser holds."""
 
     id: str
-    phone: str  # E.164
+    phone: str = field(repr=False)  # E.164
     resend_at: float  # seconds since the epoch; a blocked or expired code does not tell it any more
     said: str = ""  # how the last form was answered; a word that the templates know
 
@@ -242,7 +242,7 @@ def _kept(request: HttpRequest) -> Kept | None:
     sealed = request.get_signed_cookie(COOKIE, default="", max_age=MAX_LIFETIME)
     try:
         return Kept(**sms.unseal(sealed.encode())) if sealed else None
-    except sms.Unsealable:
+    except (sms.Unsealable, TypeError):  # TypeError: the cookie of another version
         return None
 
 

@@ -42,13 +42,15 @@ class Purpose:
         """How many different codes there are."""
         return int(len(self.alphabet) ** self.length)
 
-    def render(self, code: str, *, site: str, host: str, locale: str = "") -> str:
-        """The text of the SMS. Its last line binds the code to ``host``, so that a phone offers
-        it there only (https://wicg.github.io/sms-one-time-codes/).
+    def render(self, code: str, *, lives: float, site: str, host: str, locale: str = "") -> str:
+        """The text of the SMS for a code that ``lives`` so many seconds yet.
+
+        Its last line binds the code to ``host``, so that a phone offers it there only
+        (https://wicg.github.io/sms-one-time-codes/).
         """
         language = locale.partition("-")[0]
         text = self.text.get(locale) or self.text.get(language) or self.text[""]
-        minutes = math.ceil(self.lifetime / 60)
+        minutes = max(math.ceil(lives / 60), 1)
         return f"{text.format(code=code, site=site, minutes=minutes)}\n\n@{host} #{code}"
 
 

@@ -10,6 +10,7 @@ the broker) does not answer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import conf, handler, purposes, signals, store
+from otp import codes, conf, handler, purposes, signals, store
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
 from otp.purposes import Purpose
@@ -59,14 +60,17 @@ def start(phone: str, purpose: str = "login", locale: str = "") -> Verification:
         sms.require_broker()
         message_id = sms.new_id()
         envelope = sms.seal({"to": number.e164, "purpose": purpose, "locale": locale})
-        issue = OTPHandler.generate_otp(number.e164, purpose, reference=message_id, envelope=envelope)
-        _raise_unless_issued(issue)
+        id = codes.new_id()
         try:
+            issue = OTPHandler.generate_otp(
+                number.e164, purpose, id=id, reference=message_id, envelope=envelope
+            )
+            _raise_unless_issued(issue)
             _send(rules, number, issue, message_id, locale)
-        except Unavailable:
-            # Nothing half-made: a code without an SMS would only keep the next one waiting.
-            with suppress(StoreUnavailable):
-                store.cancel(id=issue.id, unsent=True)
+        except RateLimited:
+            raise
+        except Exception:
+            _undo(id, message_id)
             raise
     _tell(signals.code_issued, "code_issued", issue.id, purpose, message_id=message_id)
     return _pending(issue, number, message_id)
@@ -105,7 +109,11 @@ def resend(id: str) -> Verification:
         if issue.status in ("expired", "blocked"):
             raise _over(issue.status)
         _raise_unless_issued(issue)
-        _send(rules, number, issue, message_id, kept["locale"])
+        try:
+            _send(rules, number, issue, message_id, kept["locale"])
+        except Exception:
+            _call_back(message_id)  # what the next resend cannot find would go out beside it
+            raise
     _tell(signals.code_resent, "code_resent", id, purpose, message_id=message_id)
     return _pending(issue, number, message_id)
 
@@ -139,6 +147,7 @@ def cancel(id: str) -> bool:
 def _send(rules: Purpose, number: Phone, issue: Issue, message_id: str, locale: str) -> None:
     body = rules.render(
         issue.code,
+        lives=issue.expires_at - time.time(),
         site=conf.get("OTP_SITE_NAME"),
         host=urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost",
         locale=locale,
@@ -153,6 +162,15 @@ def _send(rules: Purpose, number: Phone, issue: Issue, message_id: str, locale: 
         verification_id=issue.id,
         message_id=message_id,
     )
+
+
+def _undo(id: str, message_id: str) -> None:
+    """Nothing half-made: a code without an SMS only keeps the next one waiting, and an SMS without
+    a code is of no use. Both may stand in Redis although its answer got lost.
+    """
+    with suppress(Unavailable, StoreUnavailable):  # if one cannot be told, neither can the other
+        sms.cancel(message_id)
+        store.cancel(id=id, unsent=True)
 
 
 def _call_back(message_id: str) -> None:

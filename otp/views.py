@@ -19,7 +19,9 @@ router = Router(tags=["verifications"])
 class VerificationIn(Schema):
     """Whom to send a code, and what for."""
 
-    phone: str = Field(max_length=64, examples=["+12025550123"], description="Any usual spelling.")
+    phone: str = Field(
+        max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
+    )
     purpose: str = Field("login", max_length=64, examples=["login"])
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
 
@@ -47,7 +49,7 @@ class VerificationOut(Schema):
 class CheckIn(Schema):
     """One guess."""
 
-    code: str = Field(min_length=1, max_length=64, examples=["123456"])
+    code: str = Field(min_length=1, max_length=64, repr=False, examples=["123456"])
 
 
 class CheckOut(Schema):

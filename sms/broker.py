@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import celery
 import structlog
-from kombu.exceptions import OperationalError
+from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError
 
 from sms.errors import Unavailable
@@ -15,7 +15,7 @@ log = structlog.get_logger("sms")
 DELIVER = "sms.deliver"
 
 #: What publishing raises when the broker is away: kombu wraps most of it, but not all.
-AWAY = (OperationalError, RedisError, OSError)
+AWAY = (OperationalError, LimitExceeded, RedisError, OSError)
 
 
 def require() -> None:

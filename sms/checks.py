@@ -11,7 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf, registry, store
 from sms.errors import Unavailable
-from sms.providers.sandbox import SandboxProvider
 from sms.seal import seal
 
 
@@ -22,6 +21,8 @@ def seal_keys(**_: Any) -> list[CheckMessage]:
         seal({})
     except ImproperlyConfigured as error:
         return [Error(str(error), id="sms.E001")]
+    if any(len(set(key)) < 8 for key in conf.get("SMS_SEAL_KEYS")):
+        return [Error("SMS_SEAL_KEYS must be random. `manage.py secrets` prints one.", id="sms.E001")]
     return []
 
 
@@ -82,17 +83,33 @@ def eviction(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
-def virtual_phone(**_: Any) -> list[CheckMessage]:
-    """The virtual phone shows every code to whoever opens the page."""
+def real_providers(**_: Any) -> list[CheckMessage]:
+    """What is for development prints, keeps or shows codes in clear."""
     try:
-        shown = any(isinstance(p, SandboxProvider) for p in registry.providers().values())
+        found = registry.providers().values()
     except ImproperlyConfigured:
         return []  # the check above says it
-    if shown and not settings.DEBUG:
+    toys = sorted({p.scheme for p in found} & {"console", "memory", "sandbox"})
+    if toys and not settings.DEBUG:
         return [
             Warning(
-                "SMS_PROVIDERS names a sandbox, which only works with DEBUG on. Name a real provider.",
+                f"SMS_PROVIDERS names {', '.join(toys)}, which sends nothing and is for development. "
+                "Name a real provider.",
                 id="sms.W001",
+            )
+        ]
+    return []
+
+
+@register(deploy=True)
+def public_url_is_known(**_: Any) -> list[CheckMessage]:
+    """The last line of an SMS binds its code to our host, and receipts need an address."""
+    if not conf.get("PUBLIC_URL") and not settings.DEBUG:
+        return [
+            Warning(
+                "PUBLIC_URL is not set: SMS end with @localhost, and no provider can report to us. "
+                "Set it to https://your.host",
+                id="sms.W003",
             )
         ]
     return []

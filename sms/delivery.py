@@ -33,6 +33,10 @@ ROUNDS = (3.0, 10.0, 20.0)
 RECORD_RETRY = 0.5
 
 
+#: Seconds that an acceptance is held on to while Redis is away; a default code's whole life.
+PATIENCE = 120.0
+
+
 def deliver(message_id: str) -> None:
     """Run one attempt for ``message_id``, if there is anything to do for it."""
     verdict, found = store.claim(message_id)
@@ -119,12 +123,13 @@ def _record(
     took_ms: int | None = None,
     **fields: str,
 ) -> None:
-    """Write the outcome down, and do not give up while the lease lasts: an acceptance that is
+    """Write the outcome down, and do not give up while it matters: an acceptance that is
     forgotten would be sent again.
     """
     # "sent" stands even if the lease was lost meanwhile: the provider has the message.
     token = None if target is State.SENT else attempt.number
-    deadline = time.monotonic() + store.LEASE
+    patience = max(store.LEASE, min(attempt.remaining, PATIENCE)) if target is State.SENT else store.LEASE
+    deadline = time.monotonic() + patience
     while True:
         try:
             moved, message = store.move(
@@ -138,5 +143,6 @@ def _record(
     if message is not None and moved:
         details: dict[str, Any] = {"took_ms": took_ms}
         tell(message, **details)
-    else:
+    elif message is None or message.state not in (State.SENT, State.DELIVERED):
+        # SENT and DELIVERED: its receipt overtook the answer of the call.
         log.warning("outcome_too_late", message_id=attempt.message.id, outcome=target)

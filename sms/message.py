@@ -22,7 +22,10 @@ class State(enum.StrEnum):
 #: Scripts get "which states may become this one" from here, so that the rule stands once.
 TRANSITIONS: dict[State, frozenset[State]] = {
     # SENT and DELIVERED: an earlier attempt whose outcome was unknown turns out to have worked.
-    State.QUEUED: frozenset({State.SENDING, State.EXPIRED, State.CANCELLED, State.SENT, State.DELIVERED}),
+    State.QUEUED: frozenset(
+        {State.SENDING, State.EXPIRED, State.CANCELLED, State.SENT, State.DELIVERED, State.UNKNOWN}
+    ),
+    # A message that is called back in here ends as CANCELLED where it would have gone back to QUEUED.
     # SENDING again: the lease of a dead worker ran out. DELIVERED: a receipt can overtake the
     # answer of the call that it is about.
     State.SENDING: frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneNumberType, shortnumberinfo
@@ -41,9 +42,9 @@ class Phone:
 def parse(spelling: object, region: str = "") -> Phone:
     """Read one phone number.
 
-    ``spelling``: what a person typed: blanks, dashes, brackets, dots, a leading ``00`` and digits
-    of other scripts are understood. ``region``: ISO country that a national number is read in;
-    empty means that only international numbers are accepted.
+    ``spelling``: what a person typed: blanks, dashes, brackets, dots, the region's way to dial
+    abroad (``00`` without one) and digits of other scripts are understood. ``region``: ISO country
+    that a national number is read in; empty means that only international numbers are accepted.
 
     Raises ``InvalidNumber`` with a stable ``code``; its text never holds the number.
     """
@@ -53,7 +54,7 @@ def parse(spelling: object, region: str = "") -> Phone:
         raise InvalidNumber("phone_too_long", f"A phone number has at most 15 digits. {_EXAMPLE}")
     text = _plain(spelling)
     region = region.upper()
-    digits = "".join(char for char in text if char.isdigit())
+    digits = text.removeprefix("+")
     if text.startswith("00") and not region:
         text = "+" + text[2:]
     if len(digits) <= 6 and _is_emergency(digits, region):
@@ -77,6 +78,20 @@ def parse(spelling: object, region: str = "") -> Phone:
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     country = phonenumbers.region_code_for_number(number) or ""
     return Phone(e164, "" if country == "001" else country, mask(e164))
+
+
+@lru_cache(maxsize=1024)
+def canonical(spelling: str, region: str = "") -> str:
+    """One E.164 form per phone, whatever its spelling; no judgement whether an SMS may go there.
+
+    A quarter of the work of ``parse``, and remembered: a check mostly follows its start. Raises
+    ``InvalidNumber``.
+    """
+    try:
+        number = phonenumbers.parse(_plain(spelling), region or None)
+    except phonenumbers.NumberParseException as error:
+        raise _unreadable(error.error_type) from None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def mask(e164: str) -> str:

@@ -41,6 +41,7 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         moved, message = store.move(
             receipt.reference,
             receipt.state,
+            alias=alias,
             reported=receipt.raw,
             error=receipt.error,
             provider_message_id=receipt.provider_message_id,

@@ -9,7 +9,7 @@ from typing import Any
 
 from django_redis import get_redis_connection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 #: What redis-py raises when the server is away, full, or a replica: worth a later try.
@@ -41,5 +41,10 @@ class Script:
                 connection.read_response()
                 connection.send_command("EVALSHA", self._sha, len(keys), *keys, *values)
                 return connection.read_response()
+        except ResponseError as error:
+            # Words that redis-py has no class for: the disk of the AOF is full, a script hangs, …
+            if str(error).startswith(("MISCONF", "BUSY", "MASTERDOWN")):
+                raise RedisConnectionError(str(error)) from error
+            raise
         finally:
             pool.release(connection)

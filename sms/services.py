@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
+from contextlib import suppress
 
 import structlog
 
 from sms import broker, conf, phone, store
-from sms.errors import InvalidBody
+from sms.errors import InvalidBody, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
 from sms.phone import Phone
@@ -72,8 +73,9 @@ def send(
     harm, a missing one does). ``replaces``: a message of the same queue to cancel if it still waits.
     ``message_id``: an id from ``new_id``, where the caller must know it beforehand.
 
-    Raises ``InvalidNumber``, ``InvalidBody``, or ``Unavailable`` if Redis is away; then nothing was
-    written. With only the broker away the message is accepted and sent when it is back.
+    Raises ``InvalidNumber``, ``InvalidBody``, or ``Unavailable`` if Redis is away; where only its
+    answer got lost, the message may stand all the same: ``cancel`` it where that matters. With only
+    the broker away the message is accepted and sent when it is back.
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
     _check_body(body)
@@ -91,9 +93,11 @@ def send(
         request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
     )
     tell(message)
-    if replaced and (old := store.get(replaces)):
-        tell(old)
     broker.publish(message_id, queue)
+    if replaced:
+        with suppress(Unavailable):  # the message stands; only the news of the old one is lost
+            if old := store.get(replaces):
+                tell(old)
     return message
 
 

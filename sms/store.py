@@ -25,9 +25,9 @@ from sms.errors import Unavailable
 from sms.message import Attempt, Message, State, may_become
 from sms.scripts import AWAY, Script
 
-#: How long a claim holds, in seconds: the longest provider call (see ``providers.base``) and a
-#: margin. A worker that died inside the call is noticed after this.
-LEASE = 20.0
+#: How long a claim holds, in seconds: the longest provider call (see ``providers.base``: two
+#: addresses, TLS, the answer) and a margin. A worker that died inside the call is noticed after this.
+LEASE = 30.0
 
 #: How long a queued message may go unclaimed before a sweep publishes it again, in seconds.
 GRACE = 10.0

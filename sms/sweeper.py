@@ -38,7 +38,8 @@ def sweep(queue: str, cutoff: int) -> int:
     """Publish again what was due in ``queue`` before ``cutoff``; returns how many."""
     due = store.sweep(queue, cutoff, LIMIT)
     for message_id in due:
-        broker.publish(message_id, queue)
+        if not broker.publish(message_id, queue):
+            break  # the broker is away; the rest comes up again with the next sweeps
     if due:
         log.info("swept", queue=queue, messages=len(due))
     return len(due)

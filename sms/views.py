@@ -19,8 +19,8 @@ router = Router()
 class MessageIn(Schema):
     """An SMS to send."""
 
-    to: str = Field(max_length=64, examples=["+12025550123"], description="Any usual spelling.")
-    body: str = Field(max_length=services.MAX_BODY, examples=["Your parcel is here."])
+    to: str = Field(max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling.")
+    body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
 
 
 class MessageOut(Schema):

@@ -25,6 +25,12 @@ if ARGV[2] ~= '' then
   seed, born = ARGV[2], now
   redis.call('HSET', KEYS[2], 'seed', seed, 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
 end
+-- A fresh SMS with little to live helps nobody: the code lives on, within the longest life, and
+-- where that leaves less than half of a lifetime, it is time for a new verification.
+local expires_at = math.min(now + tonumber(ARGV[5]), born + tonumber(ARGV[6]))
+if expires_at - now < tonumber(ARGV[5]) / 2 then
+  return {'expired'}
+end
 local sends = tonumber(last[2]) + 1
 local cooldown, count = 0, 0
 for seconds in string.gmatch(ARGV[7], '%d+') do
@@ -34,9 +40,6 @@ for seconds in string.gmatch(ARGV[7], '%d+') do
   end
 end
 resend_at = now + cooldown
--- A fresh SMS with seconds to live helps nobody: the code lives on, within the longest life.
-local expires_at = math.min(now + tonumber(ARGV[5]), born + tonumber(ARGV[6]))
-
 redis.call('HSET', KEYS[2], 'expires_at', expires_at, 'resend_at', resend_at, 'reference', ARGV[8])
 redis.call('PEXPIRE', KEYS[2], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)

@@ -5,7 +5,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'expires_at', 'not_before', 'lease_until',
-  'unknowns', 'resend_unknown', 'queue')
+  'unknowns', 'resend_unknown', 'queue', 'unwanted')
 local state = record[1]
 if not state then
   return {'gone'}
@@ -32,7 +32,7 @@ elseif state == 'sending' then
   -- The worker died inside the call: what became of its attempt, nobody knows. Codes get one
   -- more attempt, everything else stops here.
   local unknowns = redis.call('HINCRBY', KEYS[1], 'unknowns', 1)
-  if record[6] ~= '1' or unknowns > 1 or now >= expires_at then
+  if record[6] ~= '1' or record[8] or unknowns > 1 or now >= expires_at then
     return settle('unknown')
   end
 else
@@ -42,7 +42,8 @@ end
 
 local sealed = redis.call('GET', KEYS[2])
 if now >= expires_at or not sealed then
-  return settle('expired')
+  -- What may have been sent before has not "died before it could be sent".
+  return settle(tonumber(record[5]) > 0 and 'unknown' or 'expired')
 end
 redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(ARGV[2]))
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)

@@ -8,11 +8,14 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expires_at = tonumber(ARGV[3]) or now + tonumber(ARGV[4])
 
 local cancelled = 0
-if redis.call('HGET', KEYS[4], 'state') == 'queued' then
-  redis.call('HSET', KEYS[4], 'state', 'cancelled')
+local replaced = redis.call('HMGET', KEYS[4], 'state', 'unknowns')
+if replaced[1] == 'queued' then
+  redis.call('HSET', KEYS[4], 'state', replaced[2] == '0' and 'cancelled' or 'unknown')
   redis.call('DEL', KEYS[5])
   redis.call('ZREM', KEYS[3], ARGV[7])
   cancelled = 1
+elseif replaced[1] == 'sending' then
+  redis.call('HSET', KEYS[4], 'unwanted', 1) -- its attempt is the last, see move.lua and claim.lua
 end
 
 redis.call('HSET', KEYS[1], 'state', 'queued', 'attempts', 0, 'unknowns', 0,

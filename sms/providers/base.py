@@ -137,13 +137,31 @@ def make_pool(pool_size: int, timeout: float) -> urllib3.PoolManager:
     only the caller knows whether a second hand-off may happen. urllib3 and not requests, because
     that takes three times as long for a call as all the rest of an attempt.
     """
-    return urllib3.PoolManager(
+    manager = urllib3.PoolManager(
         num_pools=4,
         maxsize=pool_size,
         timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
         retries=False,
         ca_certs=certifi.where(),
     )
+    manager.pool_classes_by_scheme = manager.pool_classes_by_scheme | {"https": _HTTPSPool}
+    return manager
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    """Says that a handshake which never ends is a connection that failed, not an answer that is
+    late: urllib3 calls both a read timeout, but here nothing was sent.
+    """
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "TLS handshake") from error
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
 
 
 @contextmanager

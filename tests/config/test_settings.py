@@ -50,6 +50,8 @@ def test_check_deploy_is_silent():
         ("PHONE_SECRET_KEY", "a" * 64, "PHONE_SECRET_KEY is too weak"),
         ("SMS_SEAL_KEYS", "", "SMS_SEAL_KEYS is empty"),
         ("SMS_SEAL_KEYS", "nonsense", "no Fernet key"),
+        ("SMS_SEAL_KEYS", "A" * 43 + "=", "SMS_SEAL_KEYS must be random"),
+        ("PHONE_SECRET_KEY", "Zk3-" * 5 + "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "must differ"),
         ("SMS_PROVIDERS", "", "SMS_PROVIDERS names no provider"),
         ("SMS_PROVIDERS", "twilio://AC1:t0ken@", "must look like main=twilio"),
         ("SMS_PROVIDERS", "a=memory://,a=memory://", "names a twice"),
@@ -90,9 +92,14 @@ def test_web_worker_and_beat_refuse_as_well(program):
     assert "pigeon is no provider" in done.stdout + done.stderr
 
 
-def test_the_sandbox_is_named_in_production():
-    done = manage("check", "--deploy", SMS_PROVIDERS="phone=sandbox://")
+@pytest.mark.parametrize("scheme", ["sandbox", "console", "memory"])
+def test_what_is_for_development_is_named_in_production(scheme):
+    done = manage("check", "--deploy", SMS_PROVIDERS=f"phone={scheme}://")
     assert "sms.W001" in done.stderr
+
+
+def test_a_missing_public_url_is_named_in_production():
+    assert "sms.W003" in manage("check", "--deploy", PUBLIC_URL="").stderr
 
 
 def test_secrets_can_be_made_before_there_are_any():

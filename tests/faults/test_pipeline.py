@@ -23,6 +23,8 @@ from tests.faults.cutter import Cutter
 from tests.faults.stack import Stack, wait_for
 from tests.sms.providers.gateway import gateway, response
 
+pytestmark = pytest.mark.slow
+
 IN_CI = os.environ.get("CI") == "true"
 
 

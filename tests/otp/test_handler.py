@@ -171,6 +171,21 @@ def test_numbers_and_codes_are_read_as_people_write_them():
         OTPHandler.generate_otp("call me")
 
 
+def test_one_phone_has_one_code_however_it_is_spelled():
+    assert OTPHandler.generate_otp("+447400123456").status == "issued"
+    for spelling in ("+4407400123456", "+44 (0)7400 123456", "+44 7400 123456"):
+        assert OTPHandler.generate_otp(spelling).status == "pending"
+
+
+def test_a_resend_that_would_hardly_live_is_a_new_start(settings, any_redis):
+    purposes(settings, cooldown=1)
+    first = OTPHandler.generate_otp(PHONE)
+    any_redis.hincrby(f"otp:verification:{first.id}", "created_at", -560_000)  # made 560 s ago
+    time.sleep(1.05)
+    assert OTPHandler.resend(PHONE).status == "expired"
+    assert OTPHandler.generate_otp(PHONE).status == "issued"
+
+
 def test_letters_in_a_code_may_be_typed_small(settings):
     purposes(settings, alphabet="ABCDEFGHJKLMNPQRSTUVWXYZ23456789", length=8)
     code = OTPHandler.generate_otp(PHONE).code

@@ -59,9 +59,9 @@ def test_an_unknown_option_is_refused_at_use_too(settings):
 def test_the_text_follows_the_locale_and_ends_with_the_bound_line(settings):
     settings.OTP_PURPOSES = {"login": {"text": {"": "Code {code}", "de": "Dein Code: {code}"}}}
     login = purposes.get("login")
-    assert login.render("123456", site="X", host="a.example") == "Code 123456\n\n@a.example #123456"
-    assert login.render("1", site="X", host="h", locale="de-AT").startswith("Dein Code: 1")
-    assert login.render("1", site="X", host="h", locale="fr").startswith("Code 1")
+    assert login.render("123456", lives=60, site="X", host="a.example") == "Code 123456\n\n@a.example #123456"
+    assert login.render("1", lives=60, site="X", host="h", locale="de-AT").startswith("Dein Code: 1")
+    assert login.render("1", lives=60, site="X", host="h", locale="fr").startswith("Code 1")
 
 
 @pytest.mark.parametrize("key", ["", "short", "a" * 64])

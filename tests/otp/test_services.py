@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from typing import Any
 
@@ -131,6 +132,26 @@ def test_a_message_that_cannot_be_written_leaves_no_code(monkeypatch, redis):
         services.start(PHONE)
     assert redis.keys() == []
     monkeypatch.undo()
+    assert services.start(PHONE).status == "pending"
+
+
+@pytest.mark.parametrize("lost", ["sms.store.create", "otp.store.generate"])
+def test_an_answer_that_gets_lost_leaves_nothing_half_made(monkeypatch, redis, lost):
+    """The script has run, Redis hangs before it says so: neither code nor SMS may stay behind."""
+    module, name = lost.rsplit(".", 1)
+    original = getattr(importlib.import_module(module), name)
+
+    def run_and_fail(*args, **kwargs):
+        original(*args, **kwargs)
+        raise Unavailable("gone") if module == "sms.store" else StoreUnavailable
+
+    monkeypatch.setattr("sms.broker.publish", lambda message_id, queue: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(lost, run_and_fail)
+        with pytest.raises(StoreUnavailable):
+            services.start(PHONE)
+    assert not list(redis.scan_iter("otp:*"))
+    assert redis.zcard("sms:leases:otp") == 0
     assert services.start(PHONE).status == "pending"
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sms import broker, checks, conf, delivery, registry, services, signals, store, sweeper, tasks
+from sms import broker, checks, conf, delivery, registry, scripts, services, signals, store, sweeper, tasks
 from sms.errors import InvalidBody, InvalidNumber, OutcomeUnknown, PermanentFailure, TemporaryFailure
 from sms.message import SETTLED, TRANSITIONS, Attempt, State, may_become
 from sms.providers.base import Provider
@@ -290,7 +290,7 @@ def test_the_transitions_cover_every_state():
 def test_a_lease_outlasts_the_longest_call():
     from sms.providers import base
 
-    assert store.LEASE > base.CONNECT_TIMEOUT + base.MAX_TIMEOUT
+    assert store.LEASE > 3 * base.CONNECT_TIMEOUT + base.MAX_TIMEOUT  # two addresses, TLS, the answer
     assert conf.get("MESSAGE_RECORD_HOURS") == 72
 
 
@@ -301,3 +301,71 @@ def test_a_redis_that_evicts_is_named(redis):
     finally:
         redis.config_set("maxmemory-policy", "noeviction")
     assert checks.eviction() == []
+
+
+class TestCalledBackInTheCall:
+    """The code dies while a worker has its message: that attempt is the last."""
+
+    def test_a_temporary_failure_is_not_tried_again(self, queued, redis):
+        message = services.send(PHONE, "123456", resend_unknown=True)
+        first = attempt(message.id)
+        assert not services.cancel(message.id)
+        delivery._record(first, State.QUEUED, retry_in=3.0, error="429")
+        assert services.get(message.id).state is State.CANCELLED
+        assert not redis.exists(store.BODY + message.id)
+
+    def test_an_unknown_outcome_stays_unknown(self, queued):
+        message = services.send(PHONE, "123456", resend_unknown=True)
+        first = attempt(message.id)
+        services.cancel(message.id)
+        delivery._record(first, State.QUEUED, retry_in=3.0, unknown=True, error="read_timeout")
+        assert services.get(message.id).state is State.UNKNOWN
+
+    def test_a_dead_worker_is_not_made_up_for(self, queued, redis):
+        message = services.send(PHONE, "123456", resend_unknown=True)
+        attempt(message.id)
+        services.send(PHONE, "654321", replaces=message.id)
+        now_is_later(redis, message.id, "lease_until")
+        assert store.claim(message.id)[0] == "unknown"
+
+    def test_an_acceptance_is_an_acceptance(self, queued):
+        message = services.send(PHONE, "123456")
+        first = attempt(message.id)
+        services.cancel(message.id)
+        delivery._record(first, State.SENT, alias="a")
+        assert services.get(message.id).state is State.SENT
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "expired", "failed"])
+def test_what_may_have_been_sent_ends_as_unknown(queued, redis, ending):
+    """Only a receipt can still say more, and so it must be let in."""
+    message = services.send(PHONE, "123456", resend_unknown=True)
+    delivery._record(attempt(message.id), State.QUEUED, retry_in=3.0, unknown=True, error="read_timeout")
+    now_is_later(redis, message.id, "not_before")
+    if ending == "cancelled":
+        services.cancel(message.id)
+    elif ending == "expired":
+        now_is_later(redis, message.id, "expires_at")
+        delivery.deliver(message.id)
+    else:
+        delivery._record(attempt(message.id), State.FAILED, error="21211")
+    assert services.get(message.id).state is State.UNKNOWN
+    assert store.move(message.id, State.DELIVERED)[0]
+
+
+def test_a_sweep_stops_where_the_broker_is_away(monkeypatch, redis):
+    tried = []
+    monkeypatch.setattr(broker, "publish", lambda message_id, queue: tried.append(message_id))
+    for _ in range(3):
+        redis.zadd(store.LEASES + "bulk", {services.send(PHONE, "Hello").id: 1})
+    tried.clear()
+    sweeper.sweep("bulk", cutoff=2)
+    assert len(tried) == 1
+
+
+def test_a_server_that_cannot_write_is_away(redis, tmp_path):
+    path = tmp_path / "full.lua"
+    path.write_text('return redis.error_reply("MISCONF the disk is full")')
+    script = scripts.Script(path)
+    with pytest.raises(scripts.AWAY):
+        script((), ())

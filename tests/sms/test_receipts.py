@@ -76,7 +76,7 @@ def test_a_receipt_may_overtake_the_answer_of_the_call():
     store.claim(message.id)
     report(message.id, "delivered")
     moved, record = store.move(message.id, State.SENT, provider_message_id="SM1")
-    assert (moved, record.state) == (False, State.DELIVERED)
+    assert (moved, record.state, record.alias) == (False, State.DELIVERED, "main")
 
 
 def test_a_receipt_saves_a_code_whose_outcome_was_unknown_from_a_second_sms():

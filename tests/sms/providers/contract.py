@@ -124,6 +124,12 @@ class ProviderContract:
             for filler in held:
                 filler.close()
 
+    def test_a_tls_handshake_that_never_ends(self, monkeypatch):
+        """Nothing was sent, so it is no unknown outcome."""
+        monkeypatch.setattr("sms.providers.base.CONNECT_TIMEOUT", 0.3)
+        with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TemporaryFailure):
+            self.provider(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3).send(SMS)
+
     def test_genuine_receipts(self, gateway):
         provider = self.provider(gateway.url)
         for word, state in self.words.items():
