@@ -147,7 +147,14 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # The error pages of this site; a project that takes the apps alone keeps its own.
+        "DIRS": [BASE_DIR / "config" / "templates"],
+        "APP_DIRS": True,
+    }
+]
 # No table of ours; a database is for whoever adds Django's own staff accounts.
 DATABASES = {"default": env.db("DATABASE_URL")} if env.str("DATABASE_URL", default="") else {}
 USE_TZ = True

@@ -24,6 +24,9 @@ REFUSED_TYPES = {
     PhoneNumberType.FIXED_LINE: "a fixed line, which gets no SMS",
 }
 
+#: Marks of writing direction and the like that apps put around a number that is copied.
+_INVISIBLE = "\u200b\u200e\u200f\u202a\u202c\u2066\u2067\u2068\u2069\ufeff"
+
 _EXAMPLE = "Give it with + and the country code, for example +447400123456."
 
 
@@ -107,7 +110,7 @@ def _plain(spelling: str) -> str:
             out.append(str(unicodedata.decimal(char)))
         elif char == "+" and not out:
             out.append("+")
-        elif char.isspace() or char in "-‐‑‒–—−().·/":
+        elif char.isspace() or char in "-‐‑‒–—−().·/" or char in _INVISIBLE:
             continue
         elif char.isalpha():
             raise InvalidNumber("phone_letters", f"A phone number has no letters. {_EXAMPLE}")

@@ -9,9 +9,10 @@ import time
 import pytest
 
 from sms import checks, registry
-from sms.errors import PermanentFailure, TemporaryFailure
+from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.providers import PROVIDERS, from_url
 from sms.providers.base import BadProviderURL, Sms
+from sms.providers.sandbox import SandboxProvider
 from sms.testing import code_in, outbox
 from tests.sms.providers.gateway import gateway, response
 
@@ -65,6 +66,14 @@ def test_sandbox_posts_with_its_token():
         phone.answer = lambda: response(500, "")
         with pytest.raises(TemporaryFailure):
             provider.send(SMS)
+
+
+def test_an_empty_token_of_the_sandbox_is_one_as_well():
+    """Web servers strip ``Bearer `` to ``Bearer``."""
+    phone = SandboxProvider("phone")
+    phone.authenticate({"Authorization": "Bearer"})
+    with pytest.raises(ReceiptRejected):
+        phone.authenticate({"Authorization": "Bearer x"})
 
 
 @pytest.mark.parametrize("scheme", PROVIDERS)
