@@ -131,6 +131,10 @@ class Demo:
             if time.monotonic() > deadline:
                 raise self._failure(f"Not ready within {_READY_SECONDS:.0f} seconds: {problem}")
 
+    def hush(self) -> None:
+        """Keep back what the processes print while they stop; it reads like trouble and is none."""
+        self._ready = False
+
     def _let_settle(self) -> None:
         """Wait for the last lines about starting, so that none follows what we say."""
         deadline = time.monotonic() + _SETTLE_SECONDS
@@ -214,6 +218,7 @@ def _run(
             Console(1).write(_READY.format(url=url, api_key=settings.api_key, sms=sms))
         while not demo.supervisor.stop_requested() and not abandoned():
             demo.supervisor.step()
+        demo.hush()
         demo.say("Stopping ...")
 
 
@@ -245,7 +250,11 @@ def _parser() -> argparse.ArgumentParser:
 def _choose_port(wanted: str | None) -> int:
     """The port that was asked for, if it can be used, or a free one; raises DemoError."""
     if not wanted:
-        return _PREFERRED_PORT if is_free(_PREFERRED_PORT) else free_port()
+        if is_free(_PREFERRED_PORT):
+            return _PREFERRED_PORT
+        other = free_port()
+        Console(2).write(f"Port {_PREFERRED_PORT} is taken by another program; using {other}.")
+        return other
     problem = None
     if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
         problem = f"{wanted!r} is not a port number"

@@ -200,6 +200,7 @@ def _translated() -> Iterator[None]:
     except InvalidNumber as error:
         raise NotAllowed(error.detail, code=error.code, field="phone") from None
     except Unavailable as error:
+        log.warning("unavailable", reason=str(error))
         raise StoreUnavailable(retry_after=error.retry_after) from error
 
 
