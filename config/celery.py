@@ -29,8 +29,9 @@ def _short_turns(**_: Any) -> None:
     """Let threads take shorter turns than Python's 5 ms.
 
     A worker's hundred threads mostly wait; the one that reads the queue must not wait for each that
-    does not. `make bench` at 70 % load: with 5 ms half the messages took over 60 ms to the provider,
-    with 1 ms under 10. Still shorter turns cost throughput: 0.5 ms took a quarter of it.
+    does not. `make bench ARGS=--quick` at 70 % load, single runs on a noisy machine: with 5 ms half the
+    messages took over 60 ms to the provider (3 of 3 runs), with 1 ms under 4 (3 of 3). What it costs
+    in throughput was smaller than what the machine varied by.
     """
     sys.setswitchinterval(0.001)
 

@@ -134,8 +134,8 @@ def make_pool(pool_size: int, timeout: float) -> urllib3.PoolManager:
     """HTTP for all threads of the process, with one kept connection per concurrent call.
 
     ``timeout``: seconds to wait for an answer, beside CONNECT_TIMEOUT. It never retries by itself:
-    only the caller knows whether a second hand-off may happen. urllib3 and not requests, because
-    that takes three times as long for a call as all the rest of an attempt.
+    only the caller knows whether a second hand-off may happen. urllib3 and not requests, whose
+    part was about 1.3 of the 3.5 ms of an attempt under the profiler.
     """
     manager = urllib3.PoolManager(
         num_pools=4,
