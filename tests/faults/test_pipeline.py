@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import re
 import time
@@ -60,9 +61,11 @@ def stack(tmp_path, server, outbox):
 
 
 @pytest.fixture
-def enqueue(server, settings, monkeypatch):
+def enqueue(server, settings, monkeypatch, caplog):
     """``services.send`` of this process writes to the test's own server and broker."""
     point_cache_at(settings, server.url)
+    # A line for each of thousands of messages would bury what a failure has to say.
+    caplog.set_level(logging.WARNING, logger="sms")
     monkeypatch.setitem(current_app.conf, "task_always_eager", False)
     with current_app.connection_for_write(url=server.url) as connection:
         producer = connection.Producer()

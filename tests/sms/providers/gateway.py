@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import BinaryIO
 from urllib.parse import parse_qs
 
 
@@ -36,6 +37,23 @@ def response(status: int, body: str, **headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
+def _read(stream: BinaryIO) -> tuple[str, dict[str, str], dict[str, str]] | None:
+    """Path, headers and form fields of the next request; None if the client went away before its end."""
+    line = stream.readline()
+    headers = {}
+    while (header := stream.readline()) not in (b"", b"\r\n"):
+        name, _, value = header.decode().partition(":")
+        headers[name.lower()] = value.strip()
+    if not header:
+        return None
+    length = int(headers.get("content-length", 0))
+    body = stream.read(length)
+    if len(body) < length:
+        return None
+    fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+    return line.decode().split()[1], headers, fields
+
+
 @contextmanager
 def gateway() -> Iterator[Gateway]:
     listener = socket.create_server(("127.0.0.1", 0))
@@ -43,14 +61,8 @@ def gateway() -> Iterator[Gateway]:
 
     def serve(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream:
-            while line := stream.readline():
-                headers = {}
-                while header := stream.readline().decode().strip():
-                    name, _, value = header.partition(":")
-                    headers[name.lower()] = value.strip()
-                body = stream.read(int(headers.get("content-length", 0))).decode()
-                fields = {name: values[0] for name, values in parse_qs(body).items()}
-                found.requests.append((line.decode().split()[1], headers, fields))
+            while request := _read(stream):
+                found.requests.append(request)
                 time.sleep(found.delay)
                 content = found.answer()
                 if content is None:
