@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import unicodedata
+from functools import lru_cache
 
 DIGITS = "0123456789"
 
@@ -23,7 +24,7 @@ def new_id() -> str:
 
 def derive(key: bytes, seed: str, length: int, alphabet: str = DIGITS) -> str:
     """The code that belongs to ``seed``."""
-    number = int.from_bytes(hmac.digest(key, b"code\0" + seed.encode(), "sha256"))
+    number = int.from_bytes(_hmac(key, b"code\0" + seed.encode()))
     if alphabet == DIGITS:
         return str(number % 10**length).zfill(length)
     base = len(alphabet)
@@ -40,7 +41,20 @@ def digest(key: bytes, *parts: str) -> str:
     Two codes are compared by comparing such digests. Whoever guesses cannot choose or see a
     digest without the key, so the time that the comparison takes tells nothing about the code.
     """
-    return hmac.digest(key, "\0".join(parts).encode(errors="surrogatepass"), "sha256")[:16].hex()
+    return _hmac(key, "\0".join(parts).encode(errors="surrogatepass"))[:16].hex()
+
+
+def _hmac(key: bytes, message: bytes) -> bytes:
+    mac = _keyed(key).copy()
+    mac.update(message)
+    return mac.digest()
+
+
+@lru_cache(maxsize=4)
+def _keyed(key: bytes) -> hmac.HMAC:
+    # With the key worked in already, a digest takes 0.9 µs instead of 1.5, and under 16 threads
+    # it is far more: hmac.digest makes them wait for each other (OpenSSL fetches SHA-256 anew).
+    return hmac.new(key, digestmod="sha256")
 
 
 def normalise(typed: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from otp import codes, conf, purposes, store
@@ -172,8 +173,12 @@ def verify_id(id: str, otp_code: str) -> Check:
 
 def phone_digest(phone_number: str, purpose: str) -> str:
     """The keyed digest that stands for a phone and purpose in Redis."""
-    e164 = numbers.canonical(phone_number, conf.get("PHONE_REGION"))
-    return codes.digest(_key(), "phone", purpose, e164)
+    return _phone_digest(_key(), phone_number, conf.get("PHONE_REGION"), purpose)
+
+
+@lru_cache(maxsize=1024)  # a check mostly follows its start, and reading a number takes its time
+def _phone_digest(key: bytes, phone_number: str, region: str, purpose: str) -> str:
+    return codes.digest(key, "phone", purpose, numbers.canonical(phone_number, region))
 
 
 def _code(rules: Purpose, seed: str, id: str, phone: str) -> tuple[str, str, str]:

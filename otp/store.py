@@ -72,9 +72,9 @@ def generate(
     keys = (PHONE + phone, FAILURES + phone, VERIFICATION + id)
     values = (
         *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, purpose.attempts, _cooldowns(purpose)),
-        *(reference, envelope, purpose.name),
+        *(purpose.lifetime * 1000, purpose.attempts, reference, envelope, purpose.name),
         *(MOST_FAILURES, ESCALATION_KEPT, VERIFICATION),
+        *_cooldowns(purpose),
     )
     return _run(_GENERATE, keys, values)
 
@@ -99,8 +99,8 @@ def resend(
     longest = max(purpose.lifetime, MAX_LIFETIME)
     values = (
         *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, longest * 1000, _cooldowns(purpose)),
-        *(reference, ESCALATION_KEPT),
+        *(purpose.lifetime * 1000, longest * 1000, reference, ESCALATION_KEPT),
+        *_cooldowns(purpose),
     )
     return _run(_RESEND, (PHONE + phone, VERIFICATION + id), values)
 
@@ -126,5 +126,5 @@ def read(id: str) -> dict[str, bytes]:
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def _cooldowns(purpose: Purpose) -> str:
-    return ",".join(map(str, purpose.cooldown))
+def _cooldowns(purpose: Purpose) -> list[int]:
+    return [seconds * 1000 for seconds in purpose.cooldown] or [0]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
+import weakref
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django_redis import get_redis_connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
@@ -15,13 +20,17 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 #: What redis-py raises when the server is away, full, or a replica: worth a later try.
 AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
 
+#: Seconds for which a connection that has just worked is trusted to be open. A server that went
+#: away within them is not back yet, so looking first would help nobody.
+TRUSTED = 0.1
+
 
 class Script:
     """A Lua script beside the module that calls it.
 
-    Called, it runs on the server behind the default cache of django-redis. It takes a connection of the raw
-    client's pool and speaks EVALSHA on it: redis-py's own way to a script costs as much time as
-    the server takes to run one. It never tries twice, as a script whose answer got lost may have run.
+    Called, it runs on the server behind the default cache of django-redis, by EVALSHA on a raw
+    connection: redis-py's own way to a script costs as much time as the server takes to run one.
+    It never tries twice, as a script whose answer got lost may have run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,8 +39,8 @@ class Script:
 
     def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
         """The answer of the script, bytes where it is text. Raises what redis-py raises."""
-        pool: Any = get_redis_connection().connection_pool
-        connection = pool.get_connection()
+        idle = _connections()
+        connection = idle.take()
         try:
             connection.send_command("EVALSHA", self._sha, len(keys), *keys, *values)
             try:
@@ -47,4 +56,61 @@ class Script:
                 raise RedisConnectionError(str(error)) from error
             raise
         finally:
-            pool.release(connection)
+            idle.give_back(connection)
+
+
+class _Idle(deque[tuple[Any, float]]):
+    """Connections of one pool that no thread uses now, and when each was used; the latest is last."""
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__()
+        self._pool = weakref.proxy(pool)
+
+    def take(self) -> Any:
+        """A connection for one thread: the latest used, or one more of the pool.
+
+        It does not go back to that pool, whose book-keeping takes locks and system calls: for 16
+        threads, which wait for each other at each, that is half of the time that a script takes.
+        """
+        try:
+            connection, used = self.pop()
+        except IndexError:
+            return self._pool.get_connection()
+        if time.monotonic() - used > TRUSTED:
+            try:
+                stale = connection.can_read()  # there is nothing to read, unless it was closed
+            except (RedisConnectionError, RedisTimeoutError, OSError):
+                stale = True
+            if stale:
+                connection.disconnect()
+        return connection
+
+    def give_back(self, connection: Any) -> None:
+        """One that broke has no socket any more, and makes a new one when it is used again."""
+        self.append((connection, time.monotonic()))
+
+
+_idle: weakref.WeakKeyDictionary[Any, _Idle] = weakref.WeakKeyDictionary()
+
+#: The setting of the last use, and its connections: asking django-redis takes longer.
+_latest: tuple[object, _Idle | None] = (None, None)
+
+
+def _connections() -> _Idle:
+    global _latest
+    source, found = _latest
+    if found is None or source is not settings.CACHES:
+        pool: Any = get_redis_connection().connection_pool
+        found = _idle.setdefault(pool, _Idle(pool))
+        _latest = (settings.CACHES, found)
+    return found
+
+
+def _forget() -> None:
+    global _latest
+    _latest = (None, None)
+    _idle.clear()
+
+
+# A child process must not speak on the sockets of its parent.
+os.register_at_fork(after_in_child=_forget)

@@ -1,7 +1,8 @@
 -- Let the live code go out once more, or a new one under the same id, if its cooldown has run.
 -- KEYS: phone, verification
 -- ARGV: id, new seed ("" = keep the code), its digest by id, by phone, lifetime (ms), longest life
---       since it was made (ms), cooldowns (s, "30,60,120"), reference, escalation forgotten after (ms)
+--       since it was made (ms), reference, escalation forgotten after (ms),
+--       cooldown (ms) after the 1st, 2nd, … code
 -- Returns {issued, seed, expires_at, resend_at, attempts left, former reference},
 --         {pending, ms to wait}, {expired} or {blocked}.
 local time = redis.call('TIME')
@@ -32,16 +33,10 @@ if expires_at - now < tonumber(ARGV[5]) / 2 then
   return {'expired'}
 end
 local sends = tonumber(last[2]) + 1
-local cooldown, count = 0, 0
-for seconds in string.gmatch(ARGV[7], '%d+') do
-  count = count + 1
-  if count <= sends then
-    cooldown = tonumber(seconds) * 1000
-  end
-end
+local cooldown = tonumber(ARGV[math.min(8 + sends, #ARGV)])
 resend_at = now + cooldown
-redis.call('HSET', KEYS[2], 'expires_at', expires_at, 'resend_at', resend_at, 'reference', ARGV[8])
+redis.call('HSET', KEYS[2], 'expires_at', expires_at, 'resend_at', resend_at, 'reference', ARGV[7])
 redis.call('PEXPIRE', KEYS[2], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
-redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[9]))
+redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[8]))
 return {'issued', seed, expires_at, resend_at, tonumber(code[3]), code[5]}

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
+from django.test import override_settings
 from django_redis import get_redis_connection
 from redis.connection import Connection
 
@@ -129,14 +131,12 @@ class _FarConnection(Connection):
 @contextmanager
 def _far() -> Iterator[None]:
     """Both sides use this pool, so both are equally far."""
-    pool = get_redis_connection().connection_pool
-    near = pool.connection_class
-    pool.disconnect()
-    pool.connection_class = _FarConnection
-    pool.reset()
-    try:
+    default = settings.CACHES["default"]
+    options = default["OPTIONS"]
+    kwargs = options["CONNECTION_POOL_KWARGS"] | {"connection_class": _FarConnection}
+    far = default | {
+        "LOCATION": default["LOCATION"].replace("127.0.0.1", "localhost"),  # a pool of its own
+        "OPTIONS": options | {"CONNECTION_POOL_KWARGS": kwargs},
+    }
+    with override_settings(CACHES=settings.CACHES | {"default": far}):
         yield
-    finally:
-        pool.disconnect()
-        pool.connection_class = near
-        pool.reset()

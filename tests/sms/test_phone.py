@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
+
+import phonenumbers
 import pytest
 
 from sms import phone
@@ -58,3 +61,32 @@ def test_refusals_name_the_reason_and_not_the_number(spelling, region, code):
         phone.parse(spelling, region)
     assert caught.value.code == code
     assert len(str(spelling)) < 7 or str(spelling) not in str(caught.value)
+
+
+def test_a_canonical_number_is_what_the_library_makes_of_it():
+    """The shortcut for numbers that are E.164 already, held against phonenumbers itself."""
+    random = Random(5)
+    codes = list(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+    shortcuts = 0
+    for n in range(20_000):
+        code = random.choice(codes) if n % 10 else random.randint(1, 999)
+        rest = random.choice(["", "0", "1", "8", "00", "15"]) + str(
+            random.randrange(10 ** random.randint(4, 12))
+        )
+        spelling = f"+{code}{rest}"
+        try:
+            expected = phonenumbers.format_number(
+                phonenumbers.parse(spelling), phonenumbers.PhoneNumberFormat.E164
+            )
+        except phonenumbers.NumberParseException:
+            with pytest.raises(InvalidNumber):
+                phone.canonical(spelling)
+            continue
+        assert phone.canonical(spelling) == expected
+        shortcuts += phone._is_canonical(spelling)
+    assert shortcuts > 5_000
+
+
+@pytest.mark.parametrize("spelling", ["+44 07400 123456", "+4407400123456", "+44 (0) 7400 123456"])
+def test_one_phone_is_one_phone(spelling):
+    assert phone.canonical(spelling) == "+447400123456"
