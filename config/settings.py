@@ -84,7 +84,8 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
 
 # --- Redis and Celery ---------------------------------------------------------------------------
 
-WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=100)
+# More threads than this send no more: one process is then at the limit of one core, and late.
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=80)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {

@@ -81,7 +81,7 @@ class TwilioProvider(Provider):
             raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
         self._from = {"from_": sender} if sender else {"messaging_service_sid": messaging_service}
         self._validator = RequestValidator(auth_token)
-        http = _Http(self, _codes(alias, temporary), _codes(alias, permanent))
+        http = _Http(self, account_sid, auth_token, _codes(alias, temporary), _codes(alias, permanent))
         self._client = Client(account_sid, auth_token, http_client=http)
 
     def send(self, sms: Sms) -> str:
@@ -128,11 +128,17 @@ class _Http(HttpClient):
     """
 
     def __init__(
-        self, provider: TwilioProvider, temporary: frozenset[int], permanent: frozenset[int]
+        self,
+        provider: TwilioProvider,
+        account_sid: str,
+        auth_token: str,
+        temporary: frozenset[int],
+        permanent: frozenset[int],
     ) -> None:
         super().__init__(logging.getLogger(__name__), is_async=False)
         self._pool = make_pool(provider.pool_size, provider.timeout)
         self._base_url = provider.base_url
+        self._authorization = make_headers(basic_auth=f"{account_sid}:{auth_token}")
         self._temporary = (TEMPORARY | temporary) - permanent
         self._permanent = permanent
 
@@ -143,19 +149,14 @@ class _Http(HttpClient):
         params: Any = None,
         data: Any = None,
         headers: Any = None,
-        auth: Any = None,
         **_: Any,
     ) -> Response:
         if self._base_url:
             parts = urlsplit(url)
             url = f"{self._base_url}{parts.path}{'?' + parts.query if parts.query else ''}"
         with http_failures():
-            answer = self._pool.request(
-                method,
-                url,
-                body=urlencode(data),
-                headers=headers | make_headers(basic_auth=":".join(auth)),
-                redirect=False,
+            answer = self._pool.urlopen(
+                method, url, body=urlencode(data), headers=headers | self._authorization, redirect=False
             )
         if answer.status >= 400:
             raise self._error(answer.status, answer.headers, answer.data)

@@ -131,7 +131,7 @@ class _FarConnection(Connection):
 @contextmanager
 def _far() -> Iterator[None]:
     """Both sides use this pool, so both are equally far."""
-    default = settings.CACHES["default"]
+    default: Any = settings.CACHES["default"]
     options = default["OPTIONS"]
     kwargs = options["CONNECTION_POOL_KWARGS"] | {"connection_class": _FarConnection}
     far = default | {
