@@ -142,7 +142,7 @@ class _Http(HttpClient):
         self._temporary = (TEMPORARY | temporary) - permanent
         self._permanent = permanent
 
-    def request(  # type: ignore[override]  # noqa: PLR0917 (the SDK's positional list, taken as it comes)
+    def request(  # type: ignore[override]
         self,
         method: str,
         url: str,
