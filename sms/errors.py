@@ -7,7 +7,8 @@
     ├── ReceiptRejected      a delivery report that is forged or cannot be read
     └── ProviderError        one attempt did not end with "accepted"
         ├── TemporaryFailure     not taken; the same message may succeed later
-        ├── PermanentFailure     not taken; trying again cannot help
+        ├── PermanentFailure     not taken; the number or the text is why, whoever sends it
+        │   └── AccountFailure       not taken; our account is why, another provider may take it
         └── OutcomeUnknown       the provider may or may not have taken it
 
 Configuration errors are Django system checks or ``ImproperlyConfigured``, outside this tree.
@@ -63,6 +64,17 @@ class TemporaryFailure(ProviderError):
 
 class PermanentFailure(ProviderError):
     """Definitely not taken, and another try of the same message would end alike."""
+
+
+class AccountFailure(PermanentFailure):
+    """Definitely not taken, because of us: credentials, funds, a suspended account, a sender.
+
+    ``here``: only for the country of this message, as where a sender ID is not registered.
+    """
+
+    def __init__(self, detail: str, *, code: str = "", here: bool = False) -> None:
+        super().__init__(detail, code=code)
+        self.here = here
 
 
 class OutcomeUnknown(ProviderError):

@@ -46,6 +46,7 @@ class Sms:
     body: str = field(repr=False)
     expires_in: float = 0.0  # seconds after which it is of no use; 0 means that it has no limit
     callback_url: str = ""  # where receipts go; empty: none are wanted
+    sender: str = ""  # a number or sender ID instead of the provider's own
 
 
 class Provider(ABC):
@@ -72,8 +73,10 @@ class Provider(ABC):
     def send(self, sms: Sms) -> str:
         """Hand one SMS over and return the vendor's id for it.
 
-        Raises ``TemporaryFailure`` or ``PermanentFailure`` where the vendor definitely did not
-        take it, ``OutcomeUnknown`` where it may have. Called from many threads at once.
+        Where the vendor definitely did not take it, raises ``TemporaryFailure`` (429, 5xx, no
+        connection), ``AccountFailure`` (credentials, funds, a sender that is not allowed) or
+        ``PermanentFailure`` (the number, the text); ``OutcomeUnknown`` where it may have. Called
+        from many threads at once.
         """
 
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:

@@ -23,7 +23,14 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from urllib3.util import make_headers
 
-from sms.errors import OutcomeUnknown, PermanentFailure, ProviderError, ReceiptRejected, TemporaryFailure
+from sms.errors import (
+    AccountFailure,
+    OutcomeUnknown,
+    PermanentFailure,
+    ProviderError,
+    ReceiptRejected,
+    TemporaryFailure,
+)
 from sms.message import Receipt, State
 from sms.providers.base import (
     BadProviderURL,
@@ -38,6 +45,16 @@ from sms.providers.base import (
 #: sender's queue is full, 30001 queue overflow, 20500 and 20503 trouble at Twilio. Every other
 #: code follows its status: 429 and 5xx pass, the rest of 4xx does not.
 TEMPORARY = frozenset({20429, 20500, 20503, 21611, 30001})
+
+#: Codes that say something of the account or its sender and nothing of the number, beside every
+#: 401 and 403: 20005 account not active, 20006 access denied, 21266 and 21603 no or the wrong
+#: sender, 21606 and 21661 a sender that is not ours or sends no SMS, 21659 and 21660 likewise,
+#: 30002 account suspended, 90010 account not active.
+ACCOUNT = frozenset({20003, 20005, 20006, 21266, 21603, 21606, 21659, 21660, 21661, 30002, 90010})
+
+#: The same, but for the message's country alone: 21408 geographic permission, 21612 this sender
+#: cannot reach it, 21267 and 21704 likewise for sender IDs and messaging services.
+COUNTRY = frozenset({21267, 21408, 21612, 21704})
 
 #: Seconds. Twilio takes a ValidityPeriod of 1 to 36,000 and drops the message after it.
 MAX_VALIDITY = 36_000
@@ -85,7 +102,8 @@ class TwilioProvider(Provider):
         self._client = Client(account_sid, auth_token, http_client=http)
 
     def send(self, sms: Sms) -> str:
-        params: dict[str, Any] = {"to": sms.to, "body": sms.body, **self._from}
+        sender = {"from_": sms.sender} if sms.sender else self._from
+        params: dict[str, Any] = {"to": sms.to, "body": sms.body, **sender}
         if sms.callback_url:
             params["status_callback"] = sms.callback_url
         if sms.expires_in:
@@ -169,6 +187,8 @@ class _Http(HttpClient):
             return TemporaryFailure(
                 "Twilio cannot take it now", code=str(code), retry_after=retry_after(headers)
             )
+        if code in ACCOUNT | COUNTRY or (status in (401, 403) and code not in self._permanent):
+            return AccountFailure("Twilio refuses us", code=str(code), here=code in COUNTRY)
         return PermanentFailure("Twilio refuses it", code=str(code))
 
 

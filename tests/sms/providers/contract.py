@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 
-from sms.errors import OutcomeUnknown, PermanentFailure, ReceiptRejected, TemporaryFailure
+from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.message import Receipt, State
 from sms.providers import from_url
 from sms.providers.base import Provider, Sms
@@ -69,11 +69,12 @@ class ProviderContract:
     def test_refused_number(self, gateway):
         with pytest.raises(PermanentFailure) as caught:
             self.answers(gateway, *self.refused_number).send(SMS)
+        assert not isinstance(caught.value, AccountFailure)
         assert caught.value.code
         assert SMS.to not in str(caught.value)
 
     def test_refused_credentials(self, gateway):
-        with pytest.raises(PermanentFailure):
+        with pytest.raises(AccountFailure):
             self.answers(gateway, *self.refused_credentials).send(SMS)
 
     def test_throttled_keeps_retry_after(self, gateway):

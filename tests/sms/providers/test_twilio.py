@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import urlencode
 
 import pytest
 from twilio.request_validator import RequestValidator
 
-from sms.errors import PermanentFailure, TemporaryFailure
+from sms.errors import AccountFailure, PermanentFailure, TemporaryFailure
 from sms.message import State
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL
@@ -64,6 +65,16 @@ class TestTwilio(ProviderContract):
         from_url("a", f"twilio://{SID}:{TOKEN}@?messaging_service=MG1&base_url={gateway.url}").send(SMS)
         assert gateway.requests[0][2]["MessagingServiceSid"] == "MG1"
         assert "From" not in gateway.requests[0][2]
+
+    def test_a_sender_of_the_route(self, gateway):
+        self.answers(gateway, *self.accepted).send(replace(SMS, sender="Otpost"))
+        assert gateway.requests[0][2]["From"] == "Otpost"
+
+    @pytest.mark.parametrize(("code", "here"), [(20005, False), (21606, False), (21408, True), (21612, True)])
+    def test_some_refusals_are_about_us(self, gateway, code, here):
+        with pytest.raises(AccountFailure) as caught:
+            self.answers(gateway, *error(400, code)).send(SMS)
+        assert caught.value.here is here
 
     @pytest.mark.parametrize("code", [21611, 30001])
     def test_some_refusals_pass(self, gateway, code):
