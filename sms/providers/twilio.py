@@ -46,15 +46,15 @@ from sms.providers.base import (
 #: code follows its status: 429 and 5xx pass, the rest of 4xx does not.
 TEMPORARY = frozenset({20429, 20500, 20503, 21611, 30001})
 
-#: Codes that say something of the account or its sender and nothing of the number, beside every
-#: 401 and 403: 20005 account not active, 20006 access denied, 21266 and 21603 no or the wrong
-#: sender, 21606 and 21661 a sender that is not ours or sends no SMS, 21659 and 21660 likewise,
-#: 30002 account suspended, 90010 account not active.
-ACCOUNT = frozenset({20003, 20005, 20006, 21266, 21603, 21606, 21659, 21660, 21661, 30002, 90010})
+#: Codes that speak of the account or its sender and not of the number, beside every 401 and 403:
+#: 20003 credentials, 20005 and 90010 account not active, 30002 account suspended, 21603 no sender,
+#: 21606 and 21661 a sender that sends no SMS, 21659 and 21660 one that is not ours, 21704 a
+#: messaging service without senders.
+ACCOUNT = frozenset({20003, 20005, 21603, 21606, 21659, 21660, 21661, 21704, 30002, 90010})
 
-#: The same, but for the message's country alone: 21408 geographic permission, 21612 this sender
-#: cannot reach it, 21267 and 21704 likewise for sender IDs and messaging services.
-COUNTRY = frozenset({21267, 21408, 21612, 21704})
+#: The same, but for the message's country alone: 21408 no permission to send there, 21612 this
+#: sender does not reach it.
+COUNTRY = frozenset({21408, 21612})
 
 #: Seconds. Twilio takes a ValidityPeriod of 1 to 36,000 and drops the message after it.
 MAX_VALIDITY = 36_000
