@@ -123,4 +123,4 @@ def _rate_limited(request: HttpRequest, error: RateLimited) -> HttpResponse:
 
 @api.exception_handler(StoreUnavailable)
 def _unavailable(request: HttpRequest, error: StoreUnavailable) -> HttpResponse:
-    return problem(503, "unavailable", error.detail, retry_after=error.retry_after)
+    return problem(503, error.code, error.detail, retry_after=error.retry_after)

@@ -6,6 +6,7 @@ With DEBUG off, which is the default, this is the production configuration:
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -37,19 +38,18 @@ def _secret(name: str) -> str:
     )
 
 
-def _providers(text: str) -> dict[str, str]:
-    """``alias=URL,alias=URL`` → {alias: URL}. A comma inside a URL is written %2C."""
+def _entries(variable: str, example: str, name: str) -> dict[str, str]:
+    """``name=value,name=value`` of a variable; ``name`` is the pattern of a name."""
     found: dict[str, str] = {}
-    for entry in filter(None, (part.strip() for part in text.split(","))):
-        alias, separator, url = entry.partition("=")
-        if not separator or "://" in alias or not alias.replace("-", "").replace("_", "").isalnum():
+    for entry in filter(None, (part.strip() for part in env.str(variable, default="").split(","))):
+        key, separator, value = entry.partition("=")
+        if not separator or not re.fullmatch(name, key):
             raise ImproperlyConfigured(
-                "SMS_PROVIDERS must look like main=twilio://…,spare=…: an alias of letters, digits, - "
-                "and _ before each URL; a comma inside a URL is written %2C."
+                f"{variable} must look like {example}, separated by commas; a comma inside is written %2C."
             )
-        if alias in found:
-            raise ImproperlyConfigured(f"SMS_PROVIDERS names {alias} twice.")
-        found[alias] = url
+        if key in found:
+            raise ImproperlyConfigured(f"{variable} names {key} twice.")
+        found[key] = value
     return found
 
 
@@ -67,7 +67,12 @@ if PHONE_SECRET_KEY == SECRET_KEY:
         "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets` prints both."
     )
 SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS", default=[])
-SMS_PROVIDERS = _providers(env.str("SMS_PROVIDERS", default=""))
+SMS_PROVIDERS = _entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters, digits, - and _)", r"[\w-]+")
+SMS_ROUTES = _entries("SMS_ROUTES", "default=main>spare,IR=local>main", r"\+?\w+")
+# Seconds that a code whose outcome is unknown waits for a receipt before the next alias has it.
+SMS_RECEIPT_WAIT = env.float("SMS_RECEIPT_WAIT", default=5.0)
+# Seconds that a code may have to wait for its turn; beyond them new ones are refused.
+SMS_LONGEST_WAIT = {"otp": env.float("SMS_LONGEST_WAIT", default=10.0), "bulk": 3600.0}
 PHONE_REGION = env.str("PHONE_REGION", default="")
 OTP_SITE_NAME = env.str("OTP_SITE_NAME", default="Otpost")
 MESSAGE_RECORD_HOURS = env.int("MESSAGE_RECORD_HOURS", default=72)

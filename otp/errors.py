@@ -3,7 +3,7 @@
 OtpError
 ├── RateLimited         too soon or too often; ``retry_after`` says when
 ├── NotAllowed          this number or purpose gets no code; ``code`` says why
-└── StoreUnavailable    Redis or the broker does not answer; try again later
+└── StoreUnavailable    no answer from Redis or the broker, or more waits than can be sent in time
 """
 
 from __future__ import annotations
@@ -34,9 +34,16 @@ class NotAllowed(OtpError):
 
 
 class StoreUnavailable(OtpError):
-    """Redis or the broker does not answer. ``retry_after``: seconds."""
+    """Try again after ``retry_after`` seconds. ``code``: ``unavailable`` or ``overloaded``."""
 
-    def __init__(self, detail: str = "The service cannot answer now.", *, retry_after: int = 5) -> None:
+    def __init__(
+        self,
+        detail: str = "The service cannot answer now.",
+        *,
+        retry_after: int = 5,
+        code: str = "unavailable",
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
+        self.code = code

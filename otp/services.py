@@ -25,7 +25,7 @@ from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
 from otp.purposes import Purpose
 from sms import services as sms
-from sms.errors import InvalidNumber, Unavailable
+from sms.errors import InvalidNumber, NoRoute, Overloaded, Unavailable
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
@@ -57,6 +57,7 @@ def start(phone: str, purpose: str = "login", locale: str = "") -> Verification:
     rules = _rules(purpose)
     with _translated():
         number = sms.parse_phone(phone)
+        sms.require_route(number)
         sms.require_broker()
         message_id = sms.new_id()
         envelope = sms.seal({"to": number.e164, "purpose": purpose, "locale": locale})
@@ -199,6 +200,11 @@ def _translated() -> Iterator[None]:
         yield
     except InvalidNumber as error:
         raise NotAllowed(error.detail, code=error.code, field="phone") from None
+    except NoRoute as error:
+        raise NotAllowed(str(error), code="no_route", field="phone") from None
+    except Overloaded as error:
+        log.warning("overloaded", seconds=error.retry_after)
+        raise StoreUnavailable(retry_after=error.retry_after, code="overloaded") from error
     except Unavailable as error:
         log.warning("unavailable", reason=str(error))
         raise StoreUnavailable(retry_after=error.retry_after) from error

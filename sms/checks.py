@@ -9,8 +9,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, registry, store
+from sms import conf, health, registry, routing, store
 from sms.errors import Unavailable
+from sms.providers.base import Provider
 from sms.seal import seal
 
 
@@ -30,10 +31,51 @@ def seal_keys(**_: Any) -> list[CheckMessage]:
 def providers(**_: Any) -> list[CheckMessage]:
     """SMS_PROVIDERS must name providers with options that they have."""
     try:
-        registry.default()
+        registry.providers()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="sms.E002")]
     return []
+
+
+@register()
+def routes(**_: Any) -> list[CheckMessage]:
+    """SMS_ROUTES must name aliases of SMS_PROVIDERS, SMS_BREAKER figures that exist."""
+    found: list[CheckMessage] = []
+    try:
+        routing.all_routes()
+    except ImproperlyConfigured as error:
+        found.append(Error(str(error), id="sms.E005"))
+    try:
+        figures = health.breaker()
+        if not (figures.window > 0 and 0 < figures.share <= 1 and figures.fewest >= 1 and figures.pause > 0):
+            raise ValueError
+    except (TypeError, ValueError):
+        found.append(
+            Error(
+                "SMS_BREAKER takes window and pause (seconds over 0), share (over 0, at most 1) and "
+                "fewest (1 or more).",
+                id="sms.E006",
+            )
+        )
+    return found
+
+
+@register(deploy=True)
+def receipts_can_be_verified(**_: Any) -> list[CheckMessage]:
+    """Without a secret every receipt is refused, so nobody learns that a code did not arrive."""
+    try:
+        found = registry.providers().values()
+    except ImproperlyConfigured:
+        return []
+    return [
+        Warning(
+            f"SMS_PROVIDERS: {provider.alias} has no secret for its receipts, so all of them are refused. "
+            "Give it receipt_secret=.",
+            id="sms.W004",
+        )
+        for provider in found
+        if type(provider).parse_receipts is not Provider.parse_receipts and not provider.takes_receipts
+    ]
 
 
 @register()

@@ -11,6 +11,14 @@ DEFAULTS: dict[str, Any] = {
     "SMS_SEAL_KEYS": [],
     # alias → provider URL, in the order in which they stand in the environment.
     "SMS_PROVIDERS": {},
+    # country, +prefix or "default" → route; see sms.routing. Empty: all providers in their order.
+    "SMS_ROUTES": {},
+    # When an alias is left out, and for how long; see sms.health.Breaker.
+    "SMS_BREAKER": {},
+    # Seconds that a code whose outcome is unknown waits for a receipt before the next alias.
+    "SMS_RECEIPT_WAIT": 5.0,
+    # queue → seconds that a message may have to wait before new ones are refused; 0: never refuse.
+    "SMS_LONGEST_WAIT": {"otp": 10.0, "bulk": 3600.0},
     # The address under which providers reach /v1/receipts; empty means: no receipts are asked for.
     "PUBLIC_URL": "",
     # ISO country that national numbers are read in; empty: international numbers only.

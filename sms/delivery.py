@@ -1,13 +1,22 @@
-"""One attempt: claim the message, hand it to a provider, record what came of it.
+"""One attempt: claim the message, find it a provider, record what came of it.
 
-Outcome of the call → what happens to the message:
+The failover rule. Outcome → for this message → for the alias (see ``sms.health``):
 
-    accepted     sent; nothing sends it again
-    temporary    another round after ROUNDS seconds (or Retry-After, if later) while it lives
-    permanent    failed
-    unknown      a code is sent once more, whatever else is left as ``unknown``
-    worker died  the lease runs out, a sweep brings the message back, and the claim treats the
-                 attempt as unknown
+    accepted             sent; a receipt may follow                      healthy
+    temporary            next alias in the same run                      counts; Retry-After kept
+    refused (number,     failed at once: another alias would be          healthy
+      text)              paid to learn the same
+    refused (account,    next alias in the same run                      left out at once
+      sender)
+    unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
+                         then goes to the next alias, once; any other
+                         message ends as ``unknown``
+    worker died in it    the lease runs out, a sweep brings the          counts
+                         message back, then as unknown
+    receipt: undelivered a live code goes to the next alias, once        counts in its country
+
+All aliases failed: again after ROUNDS seconds while the message lives, then ``failed`` and a dead
+letter. Over a rate or out of slots the message waits for its turn, which is no failure.
 """
 
 from __future__ import annotations
@@ -17,21 +26,38 @@ from typing import Any
 
 import structlog
 
-from sms import conf, registry, store
-from sms.errors import OutcomeUnknown, PermanentFailure, TemporaryFailure, Unavailable
+from sms import conf, health, routing, segments, store
+from sms.errors import (
+    AccountFailure,
+    NoRoute,
+    OutcomeUnknown,
+    PermanentFailure,
+    TemporaryFailure,
+    Unavailable,
+)
 from sms.facts import tell
 from sms.message import Attempt, Message, State
 from sms.providers.base import Sms
+from sms.registry import Alias, aliases
+from sms.routing import Hop
 from sms.seal import Unsealable, unseal
 
 log = structlog.get_logger("sms")
 
-#: Seconds to wait after the first, second and third failed attempt. A code lives 120 s by default.
+#: Seconds to wait after the first, second and third round. A code lives 120 s by default.
 ROUNDS = (3.0, 10.0, 20.0)
+
+#: Seconds after which a message for which no alias has a slot or is healthy looks again.
+SOON = 1.0
+
+#: Waits for a turn that are shorter (seconds) are spent in the worker's thread: a sweep is later.
+SHORT = 0.3
+
+#: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
+ONE_CALL = 20.0
 
 #: Seconds between the attempts to write down an outcome while Redis is away.
 RECORD_RETRY = 0.5
-
 
 #: Seconds that an acceptance is held on to while Redis is away; a default code's whole life.
 PATIENCE = 120.0
@@ -39,71 +65,203 @@ PATIENCE = 120.0
 
 def deliver(message_id: str) -> None:
     """Run one attempt for ``message_id``, if there is anything to do for it."""
-    verdict, found = store.claim(message_id)
+    verdict, found, died_in = store.claim(message_id)
+    if died_in:
+        health.failed(died_in, error="worker_died")
     if isinstance(found, Message):  # the claim settled it: expired or unknown
         tell(found)
     elif found is None:
         log.debug("nothing_to_deliver", message_id=message_id, verdict=verdict)
     else:
-        _attempt(found)
+        _Run(found).go()
 
 
-def _attempt(attempt: Attempt) -> None:
-    deadline = time.monotonic() + attempt.remaining
-    message = attempt.message
-    provider = registry.default()
-    try:
-        content = unseal(attempt.sealed)
-    except Unsealable:
-        _record(attempt, State.FAILED, error="unsealable")
-        return
-    sms = Sms(
-        id=message.id,
-        to=content["to"],
-        body=content["body"],
-        expires_in=attempt.remaining,
-        callback_url=_callback_url(provider.alias, message.id),
-    )
-    started = time.monotonic()
-    try:
-        provider_message_id = provider.send(sms)
-    except TemporaryFailure as error:
-        delay = _next_round(attempt.number, error.retry_after)
-        again = delay is not None and time.monotonic() + delay < deadline
-        _record(
-            attempt,
-            State.QUEUED if again else State.FAILED,
-            retry_in=delay if again else None,
-            alias=provider.alias,
-            error=error.code or "temporary",
-        )
-    except PermanentFailure as error:
-        _record(attempt, State.FAILED, alias=provider.alias, error=error.code or "permanent")
-    except OutcomeUnknown as error:
-        again = attempt.resend_unknown and time.monotonic() + ROUNDS[0] < deadline
-        _record(
-            attempt,
-            State.QUEUED if again else State.UNKNOWN,
-            retry_in=ROUNDS[0] if again else None,
-            unknown=True,
-            alias=provider.alias,
-            error=error.code or "unknown",
-        )
-    else:
-        _record(
-            attempt,
-            State.SENT,
-            alias=provider.alias,
-            provider_message_id=provider_message_id,
-            error="",
-            took_ms=round((time.monotonic() - started) * 1000),
-        )
+class _Run:
+    """One claim: asks the aliases of the route, one after the other, until one has an answer."""
 
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.message = attempt.message
+        self.begun = self.leased = time.monotonic()
+        self.failed: set[str] = set()  # aliases that have refused or were not reached in this run
+        self.turn = attempt.turn
+        self.error = ""
+        self.hold = 0.0  # the longest Retry-After of this run
 
-def _next_round(number: int, retry_after: float | None) -> float | None:
-    if number > len(ROUNDS):
+    @property
+    def remaining(self) -> float:
+        return self.begun + self.attempt.remaining - time.monotonic()
+
+    def go(self) -> None:
+        """Ask one alias after the other; always ends with a record of what came of it."""
+        try:
+            self.content = unseal(self.attempt.sealed)
+            self.hops = routing.order(routing.find(self.message.country, self.content["to"]))
+        except Unsealable:
+            return self.record(State.FAILED, error="unsealable")
+        except NoRoute:
+            return self.record(State.FAILED, error="no_route")
+        while (chosen := self.choose()) is not None:
+            hop, alias, probe = chosen
+            sms = Sms(
+                id=self.message.id,
+                to=self.content["to"],
+                body=self.content["body"],
+                expires_in=self.remaining,
+                callback_url=_callback_url(hop.alias, self.message.id),
+                sender=hop.sender,
+            )
+            with alias.slot():
+                if self.call(alias, sms, probe=probe):
+                    return None
         return None
-    return max(ROUNDS[number - 1], retry_after or 0.0)
+
+    def choose(self) -> tuple[Hop, Alias, bool] | None:
+        """Whom to ask now, and whether that is a probe; None: the run is over and recorded."""
+        left = [hop for hop in self.hops if hop.alias not in self.failed]
+        if not left:
+            self.round_is_over()
+            return None
+        # The alias that may have the message already comes only if there is no other.
+        wanted = [hop for hop in left if hop.alias != self.attempt.avoid] or left
+        known = aliases()
+        ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
+        if not ready:
+            self.wait(SOON)
+            return None
+        choice = health.choose(
+            self.message.id,
+            [known[name] for name in ready],
+            self.message.country,
+            segments.count(self.content["body"]),
+            turn=self.turn,
+            patience=self.remaining,
+        )
+        if choice.alias is None:
+            # Nobody may be asked now. A run in which somebody failed counts as a round.
+            if self.failed:
+                self.round_is_over()
+            else:
+                self.wait(max(choice.wait, SOON))
+            return None
+        if choice.wait > SHORT:
+            self.wait(choice.wait, turn=choice.alias.name)
+            return None
+        time.sleep(choice.wait)
+        if self.failed and not self.keeps_lease():
+            return None
+        self.turn = ""
+        return ready[choice.alias.name], choice.alias, choice.probe
+
+    def call(self, alias: Alias, sms: Sms, *, probe: bool) -> bool:
+        """Ask one alias; True if that settles this run."""
+        started = time.monotonic()
+        country = self.message.country
+        try:
+            provider_message_id = alias.provider.send(sms)
+        except TemporaryFailure as error:
+            self.error = error.code or "temporary"
+            self.hold = max(self.hold, error.retry_after or 0.0)
+            health.failed(alias.name, hold=error.retry_after or 0.0, error=self.error)
+        except AccountFailure as error:
+            self.error = error.code or "account"
+            health.failed(alias.name, country if error.here else "", at_once=True, error=self.error)
+        except PermanentFailure as error:
+            health.succeeded(alias.name, country, probe=probe)
+            self.record(State.FAILED, alias=alias.name, error=error.code or "permanent")
+            return True
+        except OutcomeUnknown as error:
+            health.failed(alias.name, error=error.code or "unknown")
+            wait = conf.get("SMS_RECEIPT_WAIT")
+            again = self.attempt.resend_unknown and wait < self.remaining
+            self.record(
+                State.QUEUED if again else State.UNKNOWN,
+                retry_in=wait if again else None,
+                unknown=True,
+                alias=alias.name,
+                avoid=alias.name,
+                error=error.code or "unknown",
+            )
+            return True
+        else:
+            health.succeeded(alias.name, country, probe=probe)
+            self.record(
+                State.SENT,
+                alias=alias.name,
+                provider_message_id=provider_message_id,
+                error="",
+                took_ms=round((time.monotonic() - started) * 1000),
+            )
+            return True
+        log.info("alias_failed", message_id=self.message.id, alias=alias.name, error=self.error)
+        self.failed.add(alias.name)
+        return False
+
+    def round_is_over(self) -> None:
+        """Every alias has failed: another round if there is one in time, else a dead letter."""
+        rounds = self.attempt.rounds
+        delay = max(ROUNDS[rounds], self.hold) if rounds < len(ROUNDS) else None
+        if delay is not None and delay < self.remaining:
+            self.record(State.QUEUED, retry_in=delay, round_over=True, error=self.error)
+        else:
+            self.record(State.FAILED, dead_letter=True, error=self.error)
+
+    def wait(self, seconds: float, turn: str = "") -> None:
+        """Come back later; nothing has failed."""
+        self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)), turn=turn)
+
+    def keeps_lease(self) -> bool:
+        """Whether there is time for one more call under the lease, which is renewed if needed."""
+        if time.monotonic() - self.leased < store.LEASE - ONE_CALL and self.remaining > 0:
+            return True
+        self.leased = time.monotonic()
+        return store.renew(self.message.id, self.attempt.number)
+
+    def record(
+        self,
+        target: State,
+        *,
+        retry_in: float | None = None,
+        unknown: bool = False,
+        round_over: bool = False,
+        dead_letter: bool = False,
+        took_ms: int | None = None,
+        **fields: str,
+    ) -> None:
+        """Write the outcome down, and do not give up while it matters: an acceptance that is
+        forgotten would be sent again.
+        """
+        sent = target is State.SENT
+        # "sent" stands even if the lease was lost meanwhile: the provider has the message.
+        token = None if sent else self.attempt.number
+        patience = max(store.LEASE, min(self.attempt.remaining, PATIENCE)) if sent else store.LEASE
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                moved, message = store.move(
+                    self.message.id,
+                    target,
+                    attempt=token,
+                    retry_in=retry_in,
+                    unknown=unknown,
+                    round_over=round_over,
+                    dead_letter=dead_letter,
+                    **{"turn": ""} | fields,
+                )
+                break
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(RECORD_RETRY)
+        waits = target is State.QUEUED and not (unknown or round_over)
+        if message is not None and moved and waits and message.state is State.QUEUED:
+            log.debug("message_waits", message_id=message.id, seconds=retry_in)
+        elif message is not None and moved:
+            details: dict[str, Any] = {"took_ms": took_ms}
+            tell(message, **details)
+        elif message is None or message.state not in (State.SENT, State.DELIVERED):
+            # SENT and DELIVERED: its receipt overtook the answer of the call.
+            log.warning("outcome_too_late", message_id=self.message.id, outcome=target)
 
 
 def _callback_url(alias: str, message_id: str) -> str:
@@ -112,37 +270,3 @@ def _callback_url(alias: str, message_id: str) -> str:
     if not public_url.startswith("https://"):
         return ""
     return f"{public_url.rstrip('/')}/v1/receipts/{alias}?reference={message_id}"
-
-
-def _record(
-    attempt: Attempt,
-    target: State,
-    *,
-    retry_in: float | None = None,
-    unknown: bool = False,
-    took_ms: int | None = None,
-    **fields: str,
-) -> None:
-    """Write the outcome down, and do not give up while it matters: an acceptance that is
-    forgotten would be sent again.
-    """
-    # "sent" stands even if the lease was lost meanwhile: the provider has the message.
-    token = None if target is State.SENT else attempt.number
-    patience = max(store.LEASE, min(attempt.remaining, PATIENCE)) if target is State.SENT else store.LEASE
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            moved, message = store.move(
-                attempt.message.id, target, attempt=token, retry_in=retry_in, unknown=unknown, **fields
-            )
-            break
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(RECORD_RETRY)
-    if message is not None and moved:
-        details: dict[str, Any] = {"took_ms": took_ms}
-        tell(message, **details)
-    elif message is None or message.state not in (State.SENT, State.DELIVERED):
-        # SENT and DELIVERED: its receipt overtook the answer of the call.
-        log.warning("outcome_too_late", message_id=attempt.message.id, outcome=target)

@@ -3,6 +3,8 @@
     SmsError
     ├── InvalidNumber        the number cannot get an SMS (never echoed in the text)
     ├── InvalidBody          the text is empty or too long
+    ├── NoRoute              no provider is configured for its country
+    ├── Overloaded           more waits than can be sent in time; try again later
     ├── Unavailable          Redis or the broker does not answer; try again later
     ├── ReceiptRejected      a delivery report that is forged or cannot be read
     └── ProviderError        one attempt did not end with "accepted"
@@ -38,6 +40,18 @@ class Unavailable(SmsError):
     """Redis or the broker does not answer. ``retry_after`` is in seconds."""
 
     def __init__(self, detail: str, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class NoRoute(SmsError):
+    """``SMS_ROUTES`` names no provider for the country of a number."""
+
+
+class Overloaded(SmsError):
+    """What waits already would not be sent in time. ``retry_after`` is in seconds."""
+
+    def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
 

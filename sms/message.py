@@ -47,7 +47,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.CANCELLED: frozenset(),
 }
 
-#: Nothing of ours touches the message again in these; only receipts may still move it.
+#: Nothing of ours touches the message again in these; only receipts may still move it. Two ways lead
+#: back to QUEUED: a receipt says that a live code did not arrive (once), and a dead letter's replay.
 SETTLED = frozenset(State) - {State.QUEUED, State.SENDING}
 
 
@@ -85,6 +86,9 @@ class Attempt:
     sealed: bytes
     remaining: float  # seconds until the message expires, at the moment of the claim
     resend_unknown: bool  # may be sent once more when its outcome stays unknown
+    rounds: int = 0  # how often all aliases of its route have failed
+    avoid: str = ""  # the alias that may have sent it already, or that could not deliver it
+    turn: str = ""  # the alias whose turn the message has waited for
 
 
 @dataclass(frozen=True, slots=True)

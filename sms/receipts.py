@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import structlog
 
-from sms import conf, registry, store
+from sms import broker, conf, health, registry, store
 from sms.errors import ReceiptRejected
 from sms.facts import tell
+from sms.message import State
 
 log = structlog.get_logger("sms")
 
@@ -41,6 +42,7 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         moved, message = store.move(
             receipt.reference,
             receipt.state,
+            reported_by=alias,
             alias=alias,
             reported=receipt.raw,
             error=receipt.error,
@@ -49,6 +51,10 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         if moved and message is not None:
             changed += 1
             tell(message, reported=receipt.raw)
+            if receipt.state is State.FAILED:
+                health.failed(alias, message.country, error=receipt.error or receipt.raw)
+            if message.state is State.QUEUED:  # a code that still lives: another alias shall try
+                broker.publish(message.id, message.queue)
         elif message is None:
             log.info("receipt_without_message", alias=alias)
     return changed

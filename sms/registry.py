@@ -1,9 +1,17 @@
-"""The configured providers, made once per process from ``SMS_PROVIDERS``."""
+"""The configured providers, made once per process from ``SMS_PROVIDERS``.
+
+Three options of a URL belong to the alias and not to the vendor: ``rate`` (messages a second),
+``segment_rate`` (parts a second, as carriers count) and ``share`` (of a worker's slots).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -12,24 +20,99 @@ from sms import conf
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL, Provider
 
+#: What one alias may take of a worker's slots where there is another one.
+SHARE = 0.6
+
+
+class Alias:
+    """One configured provider: what calls it, how fast, and how many calls at once."""
+
+    def __init__(self, provider: Provider, *, rate: float, segment_rate: float, slots: int) -> None:
+        self.name = provider.alias
+        self.provider = provider
+        self.slots = slots
+        self._rate = rate
+        self._segment_rate = segment_rate
+        self._taken = 0
+        self._lock = threading.Lock()
+
+    def takes(self, segments: int) -> float:
+        """Seconds of the rate that a message of so many segments takes, 0 without a rate."""
+        if self._rate:
+            return 1 / self._rate
+        return segments / self._segment_rate if self._segment_rate else 0.0
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether this worker may call it once more just now."""
+        return self._taken < self.slots
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold one slot. Several threads may see the same last one: a few too many do no harm."""
+        with self._lock:
+            self._taken += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken -= 1
+
 
 def providers() -> Mapping[str, Provider]:
     """alias → provider, in the order of the setting. Raises ``ImproperlyConfigured``."""
-    return _made(tuple(conf.get("SMS_PROVIDERS").items()))
+    return {name: alias.provider for name, alias in aliases().items()}
 
 
-def default() -> Provider:
-    """The provider that messages go to: the first of ``SMS_PROVIDERS``."""
-    for provider in providers().values():
-        return provider
-    raise ImproperlyConfigured("SMS_PROVIDERS names no provider. Try SMS_PROVIDERS=main=console://")
+def aliases() -> Mapping[str, Alias]:
+    """Every alias by its name, in the order of the setting. Raises ``ImproperlyConfigured``."""
+    found = _made(tuple(conf.get("SMS_PROVIDERS").items()))
+    if not found:
+        raise ImproperlyConfigured("SMS_PROVIDERS names no provider. Try SMS_PROVIDERS=main=console://")
+    return found
 
 
 @lru_cache(maxsize=8)
-def _made(urls: tuple[tuple[str, str], ...]) -> Mapping[str, Provider]:
+def _made(urls: tuple[tuple[str, str], ...]) -> Mapping[str, Alias]:
     # A worker runs this many calls at once, and each wants a connection of its own.
     pool_size = getattr(settings, "CELERY_WORKER_CONCURRENCY", None) or 10
     try:
-        return {alias: from_url(alias, url, pool_size=pool_size) for alias, url in urls}
+        return {name: _alias(name, url, pool_size, alone=len(urls) == 1) for name, url in urls}
     except BadProviderURL as error:
         raise ImproperlyConfigured(f"SMS_PROVIDERS: {error}") from None
+
+
+def _alias(name: str, url: str, pool_size: int, *, alone: bool) -> Alias:
+    ours = {"rate": 0.0, "segment_rate": 0.0, "share": 1.0 if alone else SHARE}
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise BadProviderURL(f"{name}: the URL cannot be read; is its host malformed?") from None
+    query = []
+    for option, value in parse_qsl(parts.query, keep_blank_values=True):
+        if option in ours:
+            ours[option] = _number(name, option, value)
+        else:
+            query.append((option, value))
+    if ours["rate"] and ours["segment_rate"]:
+        raise BadProviderURL(f"{name}: give either rate= or segment_rate=.")
+    if ours["share"] > 1:
+        raise BadProviderURL(f"{name}: share= is a part of the slots, over 0 and at most 1.")
+    if len(query) < len(parse_qsl(parts.query, keep_blank_values=True)):
+        url = f"{url.partition('?')[0]}?{urlencode(query)}"
+    return Alias(
+        from_url(name, url, pool_size=pool_size),
+        rate=ours["rate"],
+        segment_rate=ours["segment_rate"],
+        slots=max(1, int(ours["share"] * pool_size)),
+    )
+
+
+def _number(name: str, option: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < 1e9:
+        raise BadProviderURL(f"{name}: {option}= must be a number over 0.")
+    return number

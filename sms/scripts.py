@@ -33,8 +33,9 @@ class Script:
     It never tries twice, as a script whose answer got lost may have run.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._text = path.read_text()
+    def __init__(self, *paths: Path) -> None:
+        """``paths``: the script, after the texts of what several scripts share."""
+        self._text = "\n".join(path.read_text() for path in paths)
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import structlog
 
-from sms import broker, conf, phone, store
+from sms import broker, conf, health, phone, routing, store
 from sms.errors import InvalidBody, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
@@ -26,10 +26,13 @@ __all__ = [
     "OTP_QUEUE",
     "Unsealable",
     "cancel",
+    "dead_letters",
     "get",
     "new_id",
     "parse_phone",
+    "replay",
     "require_broker",
+    "require_route",
     "seal",
     "send",
     "unseal",
@@ -73,12 +76,14 @@ def send(
     harm, a missing one does). ``replaces``: a message of the same queue to cancel if it still waits.
     ``message_id``: an id from ``new_id``, where the caller must know it beforehand.
 
-    Raises ``InvalidNumber``, ``InvalidBody``, or ``Unavailable`` if Redis is away; where only its
+    Raises ``InvalidNumber``, ``InvalidBody``, ``NoRoute`` where no provider sends there,
+    ``Overloaded`` where it would not be sent in time, or ``Unavailable`` if Redis is away; where only its
     answer got lost, the message may stand all the same: ``cancel`` it where that matters. With only
     the broker away the message is accepted and sent when it is back.
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
     _check_body(body)
+    route = routing.find(number.country, number.e164)
     message_id = message_id or new_id()
     message, replaced = store.create(
         message_id,
@@ -86,6 +91,7 @@ def send(
         queue=queue,
         expires_at=expires_at,
         replaces=replaces,
+        rates=health.rate_keys(route),
         country=number.country,
         masked=number.masked,
         resend_unknown="1" if resend_unknown else "0",
@@ -104,6 +110,25 @@ def send(
 def get(message_id: str) -> Message | None:
     """What is known of a message: state, times, attempts; no number, no text."""
     return store.get(message_id)
+
+
+def require_route(number: Phone) -> None:
+    """Raise ``NoRoute`` unless some provider may send to ``number``."""
+    routing.find(number.country, number.e164)
+
+
+def dead_letters(limit: int = 100) -> list[Message]:
+    """The latest messages that failed in every round; no number, no text."""
+    found = (store.get(id) for id in store.dead_letters(limit))
+    return [message for message in found if message is not None]
+
+
+def replay(message_id: str) -> bool:
+    """Send a dead letter once more. False if it expired or its text is gone."""
+    queue = store.replay(message_id)
+    if queue:
+        broker.publish(message_id, queue)
+    return bool(queue)
 
 
 def cancel(message_id: str) -> bool:

@@ -20,6 +20,10 @@ message_expired = Signal()
 message_unknown = Signal()
 message_cancelled = Signal()
 
+#: ``alias``, ``country`` (empty: everywhere), ``error``: its calls fail, so it is not called for a while.
+provider_left_out = Signal()
+provider_back = Signal()  # ``alias``: a probe worked
+
 _BY_STATE = {
     State.SENT: message_sent,
     State.DELIVERED: message_delivered,

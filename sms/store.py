@@ -4,6 +4,9 @@
     sms:body:<id>      string    the sealed number and text; gone when the message is settled
     sms:leases:<queue> sorted set  id → when a sweep should look at the message again (ms)
     sms:sweep:<queue>  string    a sweep of this queue is under way in the broker
+    sms:waiting:<queue> sorted set  id → when it was accepted (ms), for those that no worker has taken
+    sms:drained:<queue>:<second>  string  how many workers took in that second
+    sms:dead           sorted set  id → when all of its rounds had failed (ms)
 
 Every change is one script, so it is atomic, and uses the Redis server's clock, so that no two
 machines have to agree on the time. Nothing is written without a TTL but the lease sets, whose
@@ -12,6 +15,7 @@ members leave when their message is settled or its record is gone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +25,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
 from sms import conf
-from sms.errors import Unavailable
+from sms.errors import Overloaded, Unavailable
 from sms.message import Attempt, Message, State, may_become
 from sms.scripts import AWAY, Script
 
@@ -36,6 +40,7 @@ GRACE = 10.0
 SWEEP_PENDING = 10.0
 
 RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
+WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
 
 Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "unknown"]
 
@@ -44,7 +49,9 @@ def _script(name: str) -> Script:
     return Script(Path(__file__).parent / "lua" / f"{name}.lua")
 
 
-_CREATE, _CLAIM, _MOVE, _SWEEP = map(_script, ("create", "claim", "move", "sweep"))
+_CREATE, _CLAIM, _MOVE, _RENEW, _REPLAY, _SWEEP = map(
+    _script, ("create", "claim", "move", "renew", "replay", "sweep")
+)
 
 
 def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
@@ -63,15 +70,27 @@ def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
 
 
 def create(
-    message_id: str, sealed: bytes, *, queue: str, expires_at: float | None, replaces: str, **fields: str
+    message_id: str,
+    sealed: bytes,
+    *,
+    queue: str,
+    expires_at: float | None,
+    replaces: str,
+    rates: Iterable[str] = (),
+    **fields: str,
 ) -> tuple[Message, bool]:
     """Write a queued message and its lease; cancel the queued message that it ``replaces``.
 
-    ``expires_at``: seconds since the epoch; None: ``MESSAGE_LIFETIME`` from now. Returns the
-    message and whether the replaced one was cancelled by this. One round trip.
+    ``expires_at``: seconds since the epoch; None: ``MESSAGE_LIFETIME`` from now. ``rates``: the keys
+    that hold back all of its aliases. Returns the message and whether the replaced one was
+    cancelled by this. Raises ``Overloaded`` where it would wait too long. One round trip.
     """
     fields["queue"] = queue
-    keys = (RECORD + message_id, BODY + message_id, LEASES + queue, RECORD + replaces, BODY + replaces)
+    keys = (
+        *(RECORD + message_id, BODY + message_id, LEASES + queue, WAITING + queue),
+        *(RECORD + replaces, BODY + replaces),
+        *rates,
+    )
     values = (
         message_id,
         sealed,
@@ -80,32 +99,48 @@ def create(
         int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
         int(GRACE * 1000),
         replaces,
+        int(conf.get("SMS_LONGEST_WAIT").get(queue, 0) * 1000),
+        f"{DRAINED}{queue}:",
         *_flat(fields),
     )
-    created, expires, cancelled = _run(_CREATE, keys, values)
+    answer = _run(_CREATE, keys, values)
+    if len(answer) == 1:
+        raise Overloaded("More messages wait than can be sent in time.", math.ceil(answer[0] / 1000))
+    created, expires, cancelled = answer
     fields |= {"state": State.QUEUED, "created_at": created, "expires_at": expires}
     return _message(message_id, fields), bool(cancelled)
 
 
-def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None]:
-    """Take the lease of a message that waits, or say why there is nothing to do. One round trip."""
+def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
+    """Take the lease of a message that waits, or say why there is nothing to do. One round trip.
+
+    Last comes the alias in whose call the worker before this one died, "" if none did.
+    """
     keys = (RECORD + message_id, BODY + message_id)
-    answer = _run(_CLAIM, keys, (message_id, int(LEASE * 1000), LEASES))
+    answer = _run(_CLAIM, keys, (message_id, int(LEASE * 1000), LEASES, WAITING, DRAINED))
     verdict: Verdict = answer[0].decode()
     if len(answer) == 1:
-        return verdict, None
-    fields = _fields(answer[1])
+        return verdict, None, ""
+    fields, died = _fields(answer[1]), answer[4].decode()
     message = _message(message_id, fields)
     if verdict != "claimed":
-        return verdict, message
+        return verdict, message, died
     attempt = Attempt(
         message=message,
         number=message.attempts,
         sealed=answer[2],
         remaining=answer[3] / 1000,
         resend_unknown=fields.get("resend_unknown") == "1" and fields["unknowns"] == "0",
+        rounds=int(fields.get("rounds", 0)),
+        avoid=fields.get("avoid", ""),
+        turn=fields.get("turn", ""),
     )
-    return verdict, attempt
+    return verdict, attempt, died
+
+
+def renew(message_id: str, attempt: int) -> bool:
+    """Keep the lease for one more call; False if the message expired or somebody else has it."""
+    return bool(_run(_RENEW, (RECORD + message_id,), (message_id, attempt, int(LEASE * 1000), LEASES)))
 
 
 def move(
@@ -115,13 +150,19 @@ def move(
     attempt: int | None = None,
     retry_in: float | None = None,
     unknown: bool = False,
+    round_over: bool = False,
+    dead_letter: bool = False,
+    reported_by: str = "",
     **fields: str,
 ) -> tuple[bool, Message | None]:
     """Move a message to ``target`` if the table of transitions allows it. One round trip.
 
-    ``attempt``: only if this is still the newest attempt. ``retry_in``: seconds until the next
-    round; None settles the message: its text is erased and its lease given back. ``unknown``:
-    count an attempt whose outcome is unknown. Returns whether it moved, and the record.
+    ``attempt``: only if this is still the newest attempt. ``retry_in``: seconds until it is tried
+    again; None settles the message: its text is erased and its lease given back. ``unknown``:
+    count an attempt whose outcome is unknown. ``round_over``: all aliases have failed.
+    ``dead_letter``: keep the text, so that it can be replayed while it lives. ``reported_by``: the
+    alias whose receipt this is; a live code that it says is FAILED is QUEUED once more instead,
+    for another alias. Returns whether it moved, and the record.
     """
     values = (
         message_id,
@@ -131,9 +172,14 @@ def move(
         "" if retry_in is None else int(retry_in * 1000),
         int(unknown),
         LEASES,
+        WAITING,
+        int(round_over),
+        int(dead_letter),
+        int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
+        reported_by,
         *_flat(fields),
     )
-    moved, record = _run(_MOVE, (RECORD + message_id, BODY + message_id), values)
+    moved, record = _run(_MOVE, (RECORD + message_id, BODY + message_id, DEAD), values)
     return bool(moved), _message(message_id, _fields(record)) if record else None
 
 
@@ -156,9 +202,27 @@ def ask_for_sweep(queue: str) -> int | None:
 
 def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
     """The ids of at most ``limit`` messages of ``queue`` that were due before ``cutoff`` (ms)."""
-    keys = (LEASES + queue, SWEEP + queue)
+    keys = (LEASES + queue, SWEEP + queue, WAITING + queue)
     ids = _run(_SWEEP, keys, (cutoff, limit, int(GRACE * 1000), RECORD))
     return [id_.decode() for id_ in ids]
+
+
+def dead_letters(limit: int) -> list[str]:
+    """Ids of messages that failed in every round, the latest first."""
+    with _redis() as redis:
+        return [id_.decode() for id_ in redis.zrevrange(DEAD, 0, limit - 1)]
+
+
+def replay(message_id: str) -> str:
+    """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
+    keys = (RECORD + message_id, BODY + message_id, DEAD)
+    return str(_run(_REPLAY, keys, (message_id, LEASES)).decode())
+
+
+def waiting(queue: str) -> int:
+    """How many messages of ``queue`` no worker has taken yet."""
+    with _redis() as redis:
+        return int(redis.zcard(WAITING + queue))
 
 
 def ping() -> None:

@@ -9,7 +9,7 @@ from ninja import Path, Router, Schema, Status
 from pydantic import Field
 
 from sms import receipts, services
-from sms.errors import InvalidBody, InvalidNumber, ReceiptRejected, Unavailable
+from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, ReceiptRejected, Unavailable
 from sms.message import Message, State
 from sms.problems import problem, responses
 
@@ -67,6 +67,10 @@ def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut]
         return problem(422, error.code, error.detail, field="to")
     except InvalidBody as error:
         return problem(422, "body_invalid", str(error), field="body")
+    except NoRoute as error:
+        return problem(422, "no_route", str(error), field="to")
+    except Overloaded as error:
+        return problem(503, "overloaded", str(error), retry_after=error.retry_after)
     except Unavailable as error:
         return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
 

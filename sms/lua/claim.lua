@@ -1,23 +1,26 @@
 -- Win the right to hand a message to a provider, or learn why not.
--- KEYS: record, body.  ARGV: id, lease (ms), prefix of the lease keys
+-- KEYS: record, body.  ARGV: id, lease (ms), prefixes of the leases, the waiting and the drained keys
 -- Returns a verdict (claimed, gone, early, busy, done, expired, unknown); with claimed, expired and
--- unknown also the record as a flat list; with claimed also the sealed text and the ms that remain.
+-- unknown also the record as a flat list, the sealed text ('' unless claimed), the ms that remain,
+-- and the alias in whose call the last worker died ('' if none did).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'expires_at', 'not_before', 'lease_until',
-  'unknowns', 'resend_unknown', 'queue', 'unwanted')
+  'unknowns', 'resend_unknown', 'queue', 'unwanted', 'alias')
 local state = record[1]
 if not state then
   return {'gone'}
 end
 local expires_at, queue = tonumber(record[2]), record[7]
 local leases = ARGV[3] .. queue
+local died = ''
 
 local function settle(final)
   redis.call('HSET', KEYS[1], 'state', final)
   redis.call('DEL', KEYS[2])
   redis.call('ZREM', leases, ARGV[1])
-  return {final, redis.call('HGETALL', KEYS[1])}
+  redis.call('ZREM', ARGV[4] .. queue, ARGV[1])
+  return {final, redis.call('HGETALL', KEYS[1]), '', 0, died}
 end
 
 if state == 'queued' then
@@ -30,7 +33,9 @@ elseif state == 'sending' then
     return {'busy'}
   end
   -- The worker died inside the call: what became of its attempt, nobody knows. Codes get one
-  -- more attempt, everything else stops here.
+  -- more attempt, elsewhere if possible; everything else stops here.
+  died = record[9] or ''
+  redis.call('HSET', KEYS[1], 'avoid', died)
   local unknowns = redis.call('HINCRBY', KEYS[1], 'unknowns', 1)
   if record[6] ~= '1' or record[8] or unknowns > 1 or now >= expires_at then
     return settle('unknown')
@@ -48,4 +53,10 @@ end
 redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(ARGV[2]))
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 redis.call('ZADD', leases, now + tonumber(ARGV[2]), ARGV[1])
-return {'claimed', redis.call('HGETALL', KEYS[1]), sealed, expires_at - now}
+if redis.call('ZREM', ARGV[4] .. queue, ARGV[1]) == 1 then
+  -- How many began their way in this second: what create.lua estimates the wait by.
+  local drained = ARGV[5] .. queue .. ':' .. time[1]
+  redis.call('INCR', drained)
+  redis.call('EXPIRE', drained, 20)
+end
+return {'claimed', redis.call('HGETALL', KEYS[1]), sealed, expires_at - now, died}

@@ -1,27 +1,61 @@
 -- Write a message: its record, its sealed text and its lease; drop the one that it replaces.
--- KEYS: record, body, leases, record of the replaced message, body of it
+-- KEYS: record, body, leases, waiting, record of the replaced message, body of it, and where all
+--       aliases of its route have a rate, the keys of these
 -- ARGV: id, sealed text, expires_at (ms; "" = lifetime from now), lifetime (ms), record kept (ms),
---       grace until a sweep looks for it (ms), id of the replaced message, field, value, ...
--- Returns created_at, expires_at (ms), 1 if the replaced message was cancelled by this.
+--       grace until a sweep looks for it (ms), id of the replaced message, longest wait (ms; 0 = any),
+--       prefix of the drained keys of this queue, field, value, ...
+-- Returns created_at, expires_at (ms), 1 if the replaced message was cancelled by this;
+-- or the ms that it would have to wait, where that is too long: then nothing is written.
+local FEW = 10 -- so many may wait for whatever reason, such as one that the broker lost
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expires_at = tonumber(ARGV[3]) or now + tonumber(ARGV[4])
 
+-- A queue whose head has just come is short. Else: how many wait, by how many began in the last 5 s.
+local longest = tonumber(ARGV[8])
+if longest > 0 then
+  local head = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
+  local age = head[2] and now - tonumber(head[2]) or 0
+  local count = age > 1000 and redis.call('ZCARD', KEYS[4]) or 0
+  local wait
+  if count >= FEW then
+    local drained = 0
+    for second = time[1] - 5, time[1] - 1 do
+      drained = drained + tonumber(redis.call('GET', ARGV[9] .. string.format('%d', second)) or 0)
+    end
+    wait = drained > 0 and count * 5000 / drained or age
+  end
+  local turn
+  for i = 7, #KEYS do
+    local next_free = math.max(tonumber(redis.call('GET', KEYS[i]) or 0) - now, 0)
+    turn = math.min(turn or next_free, next_free)
+  end
+  wait = (wait or 0) + (turn or 0)
+  if wait > longest then
+    return {math.ceil(wait)}
+  end
+end
+
 local cancelled = 0
-local replaced = redis.call('HMGET', KEYS[4], 'state', 'unknowns')
+local replaced = redis.call('HMGET', KEYS[5], 'state', 'unknowns')
 if replaced[1] == 'queued' then
-  redis.call('HSET', KEYS[4], 'state', replaced[2] == '0' and 'cancelled' or 'unknown')
-  redis.call('DEL', KEYS[5])
+  redis.call('HSET', KEYS[5], 'state', replaced[2] == '0' and 'cancelled' or 'unknown')
+  redis.call('DEL', KEYS[6])
   redis.call('ZREM', KEYS[3], ARGV[7])
+  redis.call('ZREM', KEYS[4], ARGV[7])
   cancelled = 1
 elseif replaced[1] == 'sending' then
-  redis.call('HSET', KEYS[4], 'unwanted', 1) -- its attempt is the last, see move.lua and claim.lua
+  redis.call('HSET', KEYS[5], 'unwanted', 1) -- its attempt is the last, see move.lua and claim.lua
+elseif replaced[1] == 'sent' then
+  redis.call('HSET', KEYS[5], 'unwanted', 1) -- even if a receipt says that it did not arrive
+  redis.call('DEL', KEYS[6])
 end
 
 redis.call('HSET', KEYS[1], 'state', 'queued', 'attempts', 0, 'unknowns', 0,
-  'created_at', now, 'expires_at', expires_at, unpack(ARGV, 8))
+  'created_at', now, 'expires_at', expires_at, unpack(ARGV, 10))
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 -- The text dies with the code even if nobody ever claims the message.
 redis.call('SET', KEYS[2], ARGV[2], 'PX', math.max(expires_at - now, 1))
 redis.call('ZADD', KEYS[3], now + tonumber(ARGV[6]), ARGV[1])
+redis.call('ZADD', KEYS[4], now, ARGV[1])
 return {now, expires_at, cancelled}

@@ -1,38 +1,68 @@
 -- Move a message to another state, if it may go there from where it is.
--- KEYS: record, body
+-- KEYS: record, body, dead letters
 -- ARGV: id, target, states that may become the target (",a,b,"), attempt that must still be the
 --       newest ("" = any), ms until the next round ("" = none: the message is settled),
---       1 if the outcome of the attempt is unknown, prefix of the lease keys, field, value, ...
+--       1 if the outcome of the attempt is unknown, prefixes of the lease and the waiting keys,
+--       1 if a round of all aliases is over, 1 if it becomes a dead letter, ms that dead letters
+--       are kept, alias that a receipt comes from ("" = it is none), field, value, ...
 -- Returns 1 if it moved, else 0, and the record as a flat list (empty if there is none).
-local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted')
+local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted',
+  'resend_unknown', 'redirected', 'expires_at', 'alias')
 if not record[1] then
   return {0, {}}
 end
 local allowed = string.find(ARGV[3], ',' .. record[1] .. ',', 1, true)
+-- What one alias could not deliver may be in the hands of another by now.
+if ARGV[2] == 'failed' and ARGV[12] ~= '' and ARGV[12] ~= record[9] then
+  allowed = nil
+end
 if not allowed or (ARGV[4] ~= '' and ARGV[4] ~= record[2]) then
   if ARGV[2] == 'cancelled' and record[1] == 'sending' then
     redis.call('HSET', KEYS[1], 'unwanted', 1) -- too late for this attempt, but it is the last
+  elseif ARGV[2] == 'cancelled' and record[1] == 'sent' then
+    redis.call('HSET', KEYS[1], 'unwanted', 1) -- nor goes it to another alias if it is undelivered
+    redis.call('DEL', KEYS[2])
   end
   return {0, redis.call('HGETALL', KEYS[1])}
 end
-local target, settled = ARGV[2], ARGV[5] == ''
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local target, retry_in = ARGV[2], tonumber(ARGV[5])
 if target == 'queued' and record[5] then
-  target, settled = 'cancelled', true
+  target, retry_in = 'cancelled', nil
 end
 local unknowns = redis.call('HINCRBY', KEYS[1], 'unknowns', ARGV[6])
 -- An earlier attempt may have worked, so nobody but a receipt can say that nothing was sent.
 if unknowns > 0 and (target == 'cancelled' or (target == 'failed' and ARGV[4] ~= '')) then
   target = 'unknown'
 end
-redis.call('HSET', KEYS[1], 'state', target, unpack(ARGV, 8))
-local leases = ARGV[7] .. record[3]
-if settled then
-  redis.call('DEL', KEYS[2])
-  redis.call('ZREM', leases, ARGV[1])
+-- A receipt says that a code did not arrive while it lives: it goes to another alias, once.
+if target == 'failed' and ARGV[12] ~= '' and record[1] == 'sent' and record[6] == '1' and not record[5] and not record[7]
+    and now < tonumber(record[8]) and redis.call('EXISTS', KEYS[2]) == 1 then
+  target, retry_in = 'queued', 0
+  redis.call('HSET', KEYS[1], 'state', target, 'redirected', 1, 'avoid', ARGV[12],
+    'alias', '', 'provider_message_id', '')
 else
-  local time = redis.call('TIME')
-  local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[5])
-  redis.call('HSET', KEYS[1], 'not_before', due)
-  redis.call('ZADD', leases, due, ARGV[1])
+  redis.call('HSET', KEYS[1], 'state', target, unpack(ARGV, 13))
+end
+if ARGV[9] == '1' then
+  redis.call('HINCRBY', KEYS[1], 'rounds', 1)
+end
+local leases = ARGV[7] .. record[3]
+if retry_in then
+  redis.call('HSET', KEYS[1], 'not_before', now + retry_in)
+  redis.call('ZADD', leases, now + retry_in, ARGV[1])
+  return {1, redis.call('HGETALL', KEYS[1])}
+end
+redis.call('ZREM', leases, ARGV[1])
+if record[1] == 'queued' then
+  redis.call('ZREM', ARGV[8] .. record[3], ARGV[1])
+end
+if target == 'failed' and ARGV[10] == '1' then
+  -- What may still be sent keeps its sealed text until it expires.
+  redis.call('ZADD', KEYS[3], now, ARGV[1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - tonumber(ARGV[11]))
+elseif not (target == 'sent' and record[6] == '1') then
+  redis.call('DEL', KEYS[2]) -- a code keeps its own while it lives, in case it is undelivered
 end
 return {1, redis.call('HGETALL', KEYS[1])}

@@ -1,5 +1,5 @@
 -- Take the messages of one queue whose lease ran out, and lease each for one more round.
--- KEYS: leases, marker of the asked-for sweep
+-- KEYS: leases, marker of the asked-for sweep, waiting
 -- ARGV: cutoff (ms), how many at most, grace until the next look (ms), prefix of the record keys
 -- Returns their ids.
 redis.call('DEL', KEYS[2])
@@ -12,6 +12,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT
     due[#due + 1] = id
   else
     redis.call('ZREM', KEYS[1], id)
+    redis.call('ZREM', KEYS[3], id)
   end
 end
 return due

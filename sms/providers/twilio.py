@@ -98,6 +98,7 @@ class TwilioProvider(Provider):
             raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
         self._from = {"from_": sender} if sender else {"messaging_service_sid": messaging_service}
         self._validator = RequestValidator(auth_token)
+        self.takes_receipts = bool(auth_token)
         http = _Http(self, account_sid, auth_token, _codes(alias, temporary), _codes(alias, permanent))
         self._client = Client(account_sid, auth_token, http_client=http)
 
@@ -120,6 +121,8 @@ class TwilioProvider(Provider):
         return str(sid)
 
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        if not self.takes_receipts:
+            raise ReceiptRejected("there is no token to verify it with")
         try:
             fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
         except ValueError:

@@ -64,6 +64,7 @@ def stack(tmp_path, server, outbox):
 def enqueue(server, settings, monkeypatch, caplog):
     """``services.send`` of this process writes to the test's own server and broker."""
     point_cache_at(settings, server.url)
+    settings.SMS_LONGEST_WAIT = {}  # a backlog is what some of these tests want
     # A line for each of thousands of messages would bury what a failure has to say.
     caplog.set_level(logging.WARNING, logger="sms")
     monkeypatch.setitem(current_app.conf, "task_always_eager", False)

@@ -21,7 +21,7 @@ class Scripted(Provider):
     scheme = "scripted"
 
     def __init__(self) -> None:
-        super().__init__("scripted")
+        super().__init__("test")
         self.outcomes: list[Exception | None] = []
         self.sent = 0
 
@@ -36,7 +36,8 @@ class Scripted(Provider):
 @pytest.fixture
 def provider(monkeypatch):
     scripted = Scripted()
-    monkeypatch.setattr(registry, "default", lambda: scripted)
+    alias = registry.Alias(scripted, rate=0, segment_rate=0, slots=10)
+    monkeypatch.setattr(delivery, "aliases", lambda: {"test": alias})
     return scripted
 
 
@@ -56,7 +57,7 @@ def now_is_later(redis, message_id: str, *fields: str) -> None:
 
 def attempt(message_id: str) -> Attempt:
     """Claim a message that can be claimed."""
-    verdict, found = store.claim(message_id)
+    verdict, found, _ = store.claim(message_id)
     assert verdict == "claimed"
     assert isinstance(found, Attempt)
     return found
@@ -95,7 +96,7 @@ def test_a_message_is_claimed_once(queued, any_redis):
     message = services.send(PHONE, "Hello")
     assert store.claim(message.id)[0] == "claimed"
     assert store.claim(message.id)[0] == "busy"
-    assert store.claim("never-was") == ("gone", None)
+    assert store.claim("never-was") == ("gone", None, "")
 
 
 def test_delivering_twice_sends_once(queued, provider):
@@ -191,9 +192,9 @@ def test_an_acceptance_counts_even_if_the_lease_was_lost(queued, redis):
     first = attempt(message.id)
     now_is_later(redis, message.id, "lease_until")
     assert attempt(message.id).number == 2
-    delivery._record(first, State.FAILED, error="late")  # a stale failure says nothing
+    delivery._Run(first).record(State.FAILED, error="late")  # a stale failure says nothing
     assert services.get(message.id).state is State.SENDING
-    delivery._record(first, State.SENT, alias="a", provider_message_id="b")
+    delivery._Run(first).record(State.SENT, alias="a", provider_message_id="b")
     assert services.get(message.id).state is State.SENT
 
 
@@ -310,7 +311,7 @@ class TestCalledBackInTheCall:
         message = services.send(PHONE, "123456", resend_unknown=True)
         first = attempt(message.id)
         assert not services.cancel(message.id)
-        delivery._record(first, State.QUEUED, retry_in=3.0, error="429")
+        delivery._Run(first).record(State.QUEUED, retry_in=3.0, error="429")
         assert services.get(message.id).state is State.CANCELLED
         assert not redis.exists(store.BODY + message.id)
 
@@ -318,7 +319,7 @@ class TestCalledBackInTheCall:
         message = services.send(PHONE, "123456", resend_unknown=True)
         first = attempt(message.id)
         services.cancel(message.id)
-        delivery._record(first, State.QUEUED, retry_in=3.0, unknown=True, error="read_timeout")
+        delivery._Run(first).record(State.QUEUED, retry_in=3.0, unknown=True, error="read_timeout")
         assert services.get(message.id).state is State.UNKNOWN
 
     def test_a_dead_worker_is_not_made_up_for(self, queued, redis):
@@ -332,7 +333,7 @@ class TestCalledBackInTheCall:
         message = services.send(PHONE, "123456")
         first = attempt(message.id)
         services.cancel(message.id)
-        delivery._record(first, State.SENT, alias="a")
+        delivery._Run(first).record(State.SENT, alias="a")
         assert services.get(message.id).state is State.SENT
 
 
@@ -340,7 +341,7 @@ class TestCalledBackInTheCall:
 def test_what_may_have_been_sent_ends_as_unknown(queued, redis, ending):
     """Only a receipt can still say more, and so it must be let in."""
     message = services.send(PHONE, "123456", resend_unknown=True)
-    delivery._record(attempt(message.id), State.QUEUED, retry_in=3.0, unknown=True, error="read_timeout")
+    delivery._Run(attempt(message.id)).record(State.QUEUED, retry_in=3.0, unknown=True, error="read_timeout")
     now_is_later(redis, message.id, "not_before")
     if ending == "cancelled":
         services.cancel(message.id)
@@ -348,7 +349,7 @@ def test_what_may_have_been_sent_ends_as_unknown(queued, redis, ending):
         now_is_later(redis, message.id, "expires_at")
         delivery.deliver(message.id)
     else:
-        delivery._record(attempt(message.id), State.FAILED, error="21211")
+        delivery._Run(attempt(message.id)).record(State.FAILED, error="21211")
     assert services.get(message.id).state is State.UNKNOWN
     assert store.move(message.id, State.DELIVERED)[0]
 

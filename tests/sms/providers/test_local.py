@@ -109,7 +109,7 @@ def test_no_provider_at_all(settings):
     assert [error.id for error in checks.providers()] == ["sms.E002"]
 
 
-def test_the_first_provider_is_the_one(settings):
+def test_aliases_are_made_once_and_keep_their_order(settings):
     settings.SMS_PROVIDERS = {"b": "memory://", "a": "console://"}
-    assert registry.default().alias == "b"
-    assert registry.providers() is registry.providers()
+    assert list(registry.providers()) == ["b", "a"]
+    assert registry.aliases() is registry.aliases()

@@ -1,0 +1,163 @@
+"""Who is down, who is over its rate: shared by all workers through Redis.
+
+    sms:health:<alias>             hash    outcomes of the last window, the breaker; see lua/health.lua
+    sms:health:<alias>:<country>   hash    the same for what concerns one country alone
+    sms:rate:<alias>               string  when its next message may go (ms)
+
+An alias whose calls fail is left out (its breaker is open) until a pause is over; then one message
+probes it. Every worker learns it from one script, which runs once per call.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django_redis import get_redis_connection
+
+from sms import conf, signals
+from sms.errors import Unavailable
+from sms.registry import Alias, aliases
+from sms.routing import Route
+from sms.scripts import AWAY, Script
+
+log = structlog.get_logger("sms")
+
+HEALTH, RATE = "sms:health:", "sms:rate:"
+
+#: Seconds after which the next probe may go although the last one never ended: a lease.
+PROBE = 30.0
+
+_LUA = Path(__file__).parent / "lua"
+_ROUTE = Script(_LUA / "health.lua", _LUA / "route.lua")
+_REPORT = Script(_LUA / "health.lua", _LUA / "report.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The answer of ``choose``. Without an alias, ask again in ``wait`` seconds.
+
+    With an alias and a ``wait``, its turn is kept: call it after that, or ask again with ``turn``.
+    """
+
+    alias: Alias | None
+    wait: float = 0.0
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When an alias is left out: the setting ``SMS_BREAKER``. Times in seconds."""
+
+    window: float = 30.0  # outcomes that count
+    share: float = 0.5  # of bad ones that opens
+    fewest: int = 5  # bad ones that open
+    pause: float = 20.0  # until a probe
+
+    @property
+    def figures(self) -> tuple[float, ...]:
+        """As the scripts want them."""
+        return (int(self.window * 1000), self.share, self.fewest, int(self.pause * 1000))
+
+
+def breaker() -> Breaker:
+    """The configured figures. Raises ``TypeError`` for one that does not exist."""
+    return Breaker(**conf.get("SMS_BREAKER"))
+
+
+_good: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+def choose(
+    message_id: str,
+    candidates: Sequence[Alias],
+    country: str,
+    segments: int,
+    *,
+    turn: str = "",
+    patience: float = 0.0,
+) -> Choice:
+    """The first of ``candidates`` that may be called now, noted in the record. One round trip.
+
+    ``turn``: the alias whose turn was kept by an earlier choice. ``patience``: seconds that the
+    message may wait for a turn; over them no turn is kept. Raises ``Unavailable``.
+    """
+    keys = [f"sms:message:{message_id}"]
+    values: list[Any] = [turn, int(patience * 1000), int(PROBE * 1000), *breaker().figures]
+    with _lock:
+        good = [_good.pop(alias.name, 0) for alias in candidates]
+    for alias, count in zip(candidates, good, strict=True):
+        keys += [HEALTH + alias.name, f"{HEALTH}{alias.name}:{country}", RATE + alias.name]
+        values += [alias.name, count, alias.takes(segments) * 1000]
+    index, wait, probe = _run(_ROUTE, tuple(keys), values)
+    return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
+
+
+def rate_keys(route: Route) -> list[str]:
+    """The keys that hold back every alias of ``route``; none if one of them has no rate."""
+    known = aliases()
+    found = [known[hop.alias] for step in route for hop in step]
+    return [RATE + alias.name for alias in found] if all(alias.takes(1) for alias in found) else []
+
+
+def succeeded(alias: str, country: str, *, probe: bool) -> None:
+    """A call worked. It is counted with the next choice, a probe at once."""
+    if not probe:
+        with _lock:
+            _good[alias] += 1
+        return
+    for key in (alias, f"{alias}:{country}"):
+        if _report(key, good=1) < 0:
+            log.warning("provider_back", alias=alias)
+            signals.provider_back.send_robust(Alias, alias=alias)
+
+
+def failed(
+    alias: str, country: str = "", *, at_once: bool = False, hold: float = 0.0, error: str = ""
+) -> None:
+    """A call failed, or with ``country`` something that concerns this country alone.
+
+    ``at_once``: open the breaker now. ``hold``: seconds that the vendor asked for.
+    """
+    key = f"{alias}:{country}" if country else alias
+    if _report(key, bad=1, at_once=at_once, hold=hold) > 0:
+        log.error("provider_left_out", alias=alias, country=country, error=error)
+        signals.provider_left_out.send_robust(Alias, alias=alias, country=country, error=error)
+
+
+def left_out() -> dict[str, float]:
+    """Alias (or alias:country) → seconds until its next probe, for those that are left out."""
+    try:
+        redis: Any = get_redis_connection()
+        found = {}
+        seconds, micros = redis.time()
+        for key in redis.scan_iter(HEALTH + "*", count=1000):
+            until = redis.hget(key, "open_until")
+            if until:
+                left = int(until) / 1000 - seconds - micros / 1e6
+                found[key.decode().removeprefix(HEALTH)] = max(0.0, math.ceil(left))
+    except AWAY as error:
+        raise Unavailable("Redis does not answer.") from error
+    return found
+
+
+def _report(key: str, *, good: int = 0, bad: int = 0, at_once: bool = False, hold: float = 0.0) -> int:
+    values = (good, bad, int(at_once), int(hold * 1000), *breaker().figures)
+    try:
+        return int(_run(_REPORT, (HEALTH + key,), values))
+    except Unavailable:
+        return 0  # what becomes of the message matters more, and is written down next
+
+
+def _run(script: Script, keys: tuple[str, ...], values: Sequence[Any]) -> Any:
+    try:
+        return script(keys, values)
+    except AWAY as error:
+        raise Unavailable("Redis does not answer.") from error

@@ -1,0 +1,66 @@
+"""``manage.py dead_letters``: messages that failed in every round; ``--replay`` sends them again."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from sms import services
+from sms.errors import Unavailable
+from sms.message import Message
+
+
+class Command(BaseCommand):
+    help = (
+        "List the messages that failed at every provider in every round: no number, no text. "
+        "--replay sends again what has not expired."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("id", nargs="*", help="only these; all if none is given")
+        parser.add_argument("--replay", action="store_true", help="send again what may still be sent")
+        parser.add_argument("--limit", type=int, default=100, help="at most so many, the latest (100)")
+        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["limit"] < 1:
+            raise CommandError("--limit must be 1 or more.")
+        try:
+            found = services.dead_letters(options["limit"])
+            if options["id"]:
+                found = [message for message in found if message.id in options["id"]]
+                if missing := set(options["id"]) - {message.id for message in found}:
+                    raise CommandError(f"No dead letter has the id {', '.join(sorted(missing))}.")
+            for message in found:
+                replayed = services.replay(message.id) if options["replay"] else None
+                self.stdout.write(_line(message, replayed, as_json=options["json"]))
+        except Unavailable as error:
+            raise CommandError(f"{error} Is REDIS_URL right?") from None
+        if not found and not options["json"]:
+            self.stderr.write("No dead letters.")
+
+
+def _line(message: Message, replayed: bool | None, *, as_json: bool) -> str:
+    left = max(0, round(message.expires_at - time.time()))
+    created = datetime.fromtimestamp(message.created_at, UTC).isoformat(timespec="seconds")
+    shown = {
+        "id": message.id,
+        "created_at": created,
+        "expires_in": left,
+        "to": message.masked,
+        "country": message.country,
+        "alias": message.alias,
+        "error": message.error,
+    }
+    if replayed is not None:
+        shown["replayed"] = replayed
+    if as_json:
+        return json.dumps(shown, ensure_ascii=False)
+    life = f"{left} s left" if left else "expired"
+    fate = "" if replayed is None else "  sent again" if replayed else "  cannot be sent any more"
+    cause = f"{message.alias or '-'}: {message.error or '-'}"
+    return "  ".join([message.id, created, message.masked, cause, life]) + fate

@@ -1,0 +1,127 @@
+"""Which providers may carry a message, and in which order: the setting ``SMS_ROUTES``.
+
+    default=main>spare              everything: main, and spare where main fails
+    IR=local>main                   a country (ISO 3166)
+    +4477=uk*3|main>spare           the longest prefix wins over the country; of every four
+                                    messages three begin at uk, one at main; then spare
+    DE=main@Otpost>spare@%2B4930…   the sender by which this alias sends here
+
+``>`` separates steps, ``|`` the aliases that share a step by their weights. A message for which
+there is no route is refused. Without the setting all providers are tried in their order.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote
+
+import phonenumbers
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import conf
+from sms.errors import NoRoute
+
+DEFAULT = "default"
+
+_HOP = re.compile(r"(?P<alias>[\w-]+)(?:@(?P<sender>[^@*|>]+))?(?:\*(?P<weight>[^@*|>]*))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One alias of a route."""
+
+    alias: str
+    sender: str = ""  # instead of the provider's own
+    weight: float = 1.0
+
+
+Route = tuple[tuple[Hop, ...], ...]  # steps; the hops of a step share the messages by weight
+
+
+def find(country: str, e164: str) -> Route:
+    """The route for a number. Raises ``NoRoute``."""
+    routes = all_routes()
+    for end in range(len(e164), 1, -1):
+        if e164[:end] in routes:
+            return routes[e164[:end]]
+    route = routes.get(country) or routes.get(DEFAULT)
+    if route is None:
+        raise NoRoute(f"No SMS is sent to {country or 'numbers of no country'}.")
+    return route
+
+
+def order(route: Route) -> list[Hop]:
+    """The hops in the order for one message; within a step chance decides, by the weights."""
+    hops: list[Hop] = []
+    for step in route:
+        if len(step) == 1:
+            hops += step
+        else:
+            # Efraimidis and Spirakis: the order of u^(1/weight) draws without replacement.
+            hops += sorted(step, key=_draw, reverse=True)
+    return hops
+
+
+def _draw(hop: Hop) -> float:
+    return float(random.random() ** (1 / hop.weight))  # noqa: S311  # no secret hangs on it
+
+
+def all_routes() -> Mapping[str, Route]:
+    """Every route by its country, prefix or ``default``. Raises ``ImproperlyConfigured``."""
+    return _parsed(tuple(conf.get("SMS_ROUTES").items()), tuple(conf.get("SMS_PROVIDERS")))
+
+
+@lru_cache(maxsize=8)
+def _parsed(setting: tuple[tuple[str, str], ...], aliases: tuple[str, ...]) -> Mapping[str, Route]:
+    if not setting:
+        return {DEFAULT: tuple((Hop(alias),) for alias in aliases)}
+    routes = {}
+    for target, text in setting:
+        if not (target == DEFAULT or re.fullmatch(r"\+[1-9]\d{0,14}", target, re.ASCII)):
+            _check_country(target)
+        routes[target] = _route(target, text, aliases)
+    return routes
+
+
+def _check_country(target: str) -> None:
+    if target not in phonenumbers.SUPPORTED_REGIONS:
+        raise _wrong(target, "write default, a country such as DE, or a prefix such as +4477")
+
+
+def _route(target: str, text: str, aliases: Collection[str]) -> Route:
+    steps = tuple(
+        tuple(_hop(target, part.strip(), aliases) for part in step.split("|")) for step in text.split(">")
+    )
+    named = [hop.alias for step in steps for hop in step]
+    for alias in named:
+        if named.count(alias) > 1:
+            raise _wrong(target, f"{alias} stands in it twice; name each alias once")
+    return steps
+
+
+def _hop(target: str, text: str, aliases: Collection[str]) -> Hop:
+    if not text:
+        raise _wrong(target, "a provider is missing; write aliases with > between them, as in main>spare")
+    found = _HOP.fullmatch(text)
+    if not found:
+        raise _wrong(target, f"{text!r} cannot be read; write alias, alias@sender or alias*weight")
+    alias, sender, weight = found["alias"], found["sender"] or "", found["weight"]
+    if alias not in aliases:
+        known = ", ".join(aliases) or "nothing yet"
+        raise _wrong(target, f"{alias} is no alias of SMS_PROVIDERS, which names {known}")
+    try:
+        number = 1.0 if weight is None else float(weight)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < 1e6:
+        raise _wrong(target, f"the weight of {alias} must be a number over 0")
+    return Hop(alias, unquote(sender), number)
+
+
+def _wrong(target: str, mend: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"SMS_ROUTES, {target}: {mend}.")

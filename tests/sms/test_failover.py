@@ -1,0 +1,453 @@
+"""The failover rule as a table, the breaker, rates, slots, undelivered codes and dead letters."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from sms import broker, checks, delivery, health, receipts, registry, services, signals, store
+from sms.errors import (
+    AccountFailure,
+    NoRoute,
+    OutcomeUnknown,
+    Overloaded,
+    PermanentFailure,
+    TemporaryFailure,
+)
+from sms.message import Receipt, State
+from sms.providers.base import Provider, Sms
+
+PHONE = "+12025550123"
+
+
+class Scripted(Provider):
+    """Does what the test says, one outcome after the other; ``always`` once they are used up."""
+
+    scheme = "scripted"
+    takes_receipts = True
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        self.outcomes: list[Exception | None] = []
+        self.always: Exception | None = None
+        self.calls: list[Sms] = []
+
+    def send(self, sms):
+        self.calls.append(sms)
+        outcome = self.outcomes.pop(0) if self.outcomes else self.always
+        if outcome:
+            raise outcome
+        return f"{self.alias}-{len(self.calls)}"
+
+    def parse_receipts(self, headers, body, url):
+        reference, word = body.decode().split()
+        return [Receipt(reference, State(word), word)]
+
+
+class House:
+    """Three scripted aliases a, b, c; messages wait until the test delivers them."""
+
+    def __init__(self, monkeypatch, settings, redis) -> None:
+        self.redis = redis
+        self.published: list[str] = []
+        self.providers = {name: Scripted(name) for name in "abc"}
+        self.aliases = {
+            name: registry.Alias(provider, rate=0, segment_rate=0, slots=10)
+            for name, provider in self.providers.items()
+        }
+        settings.SMS_PROVIDERS = dict.fromkeys(self.providers, "memory://")
+        settings.SMS_ROUTES = {"default": "a>b"}
+        for module in (delivery, health, registry):
+            monkeypatch.setattr(module, "aliases", lambda: self.aliases)
+        monkeypatch.setattr(broker, "publish", lambda id, _: self.published.append(id) or True)
+        self.settings = settings
+
+    def send(self, **options):
+        return services.send(PHONE, "123456", **options).id
+
+    def code(self):
+        return self.send(queue="otp", expires_at=time.time() + 120, resend_unknown=True)
+
+    def deliver(self, id):
+        self.redis.hset(store.RECORD + id, "not_before", 1)
+        delivery.deliver(id)
+        return services.get(id)
+
+    @property
+    def calls(self) -> str:
+        """``aab``: who was called, in no order between aliases."""
+        return "".join(name * len(provider.calls) for name, provider in self.providers.items())
+
+    def left_out(self) -> set[str]:
+        return set(health.left_out())
+
+
+@pytest.fixture
+def house(monkeypatch, settings, redis):
+    monkeypatch.setattr(health, "_good", Counter())
+    return House(monkeypatch, settings, redis)
+
+
+RULE = {
+    # outcome of a → state, who was called in the run, is a left out
+    "accepted": (None, State.SENT, "a", False),
+    "temporary": (TemporaryFailure("x", code="503"), State.SENT, "ab", False),
+    "number": (PermanentFailure("x", code="21211"), State.FAILED, "a", False),
+    "account": (AccountFailure("x", code="20003"), State.SENT, "ab", True),
+    "unknown": (OutcomeUnknown("x", code="read_timeout"), State.QUEUED, "a", False),
+}
+
+
+@pytest.mark.parametrize("outcome", RULE)
+def test_the_rule_for_codes(house, outcome):
+    error, state, calls, left_out = RULE[outcome]
+    house.providers["a"].outcomes = [error]
+    found = house.deliver(house.code())
+    assert (found.state, house.calls, "a" in house.left_out()) == (state, calls, left_out)
+
+
+def test_an_unknown_code_goes_to_the_next_alias_once(house):
+    for name in "ab":
+        house.providers[name].always = OutcomeUnknown("x")
+    id = house.code()
+    house.deliver(id)
+    due = house.redis.zscore(store.LEASES + "otp", id) / 1000 - time.time()
+    assert 4 < due <= 5.1  # SMS_RECEIPT_WAIT
+    assert house.deliver(id).state is State.UNKNOWN
+    assert house.calls == "ab"
+    assert house.deliver(id).state is State.UNKNOWN
+    assert house.calls == "ab"
+
+
+def test_an_unknown_message_that_is_no_code_stops(house):
+    house.providers["a"].always = OutcomeUnknown("x")
+    assert house.deliver(house.send()).state is State.UNKNOWN
+    assert house.calls == "a"
+
+
+def test_a_receipt_ends_the_wait_for_the_next_alias(house):
+    house.providers["a"].always = OutcomeUnknown("x")
+    id = house.code()
+    house.deliver(id)
+    receipts.take("a", {}, f"{id} delivered".encode(), "/", "")
+    assert house.deliver(id).state is State.DELIVERED
+    assert house.calls == "a"
+
+
+def test_a_worker_that_died_in_a_call_leaves_that_alias_for_last(house, monkeypatch):
+    id = house.code()
+    monkeypatch.setattr(Scripted, "send", lambda *_: (_ for _ in ()).throw(SystemExit))
+    with pytest.raises(SystemExit):
+        delivery.deliver(id)
+    monkeypatch.undo()
+    house.redis.hset(store.RECORD + id, "lease_until", 1)
+    verdict, attempt, died_in = store.claim(id)
+    assert (verdict, attempt.avoid, died_in) == ("claimed", "a", "a")
+
+
+def test_all_aliases_failed(house, redis):
+    """Rounds after 3, 10 and 20 s, each through the whole route; then a dead letter."""
+    house.settings.SMS_BREAKER = {"fewest": 100}
+    for name in "ab":
+        house.providers[name].always = TemporaryFailure("x", code="busy")
+    id = house.code()
+    waits = []
+    for _ in range(3):
+        assert house.deliver(id).state is State.QUEUED
+        waits.append(round(redis.zscore(store.LEASES + "otp", id) / 1000 - time.time()))
+    assert waits == [3, 10, 20]
+    assert house.deliver(id).state is State.FAILED
+    assert house.calls == "aaaabbbb"
+    assert [message.id for message in services.dead_letters()] == [id]
+
+
+class TestUndelivered:
+    """A receipt says that a code did not arrive while it lives."""
+
+    def undelivered(self, house):
+        id = house.code()
+        house.deliver(id)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+        return id
+
+    def test_it_goes_to_the_next_alias_once(self, house):
+        id = self.undelivered(house)
+        assert services.get(id).state is State.QUEUED
+        assert house.published.count(id) == 2
+        assert house.deliver(id).state is State.SENT
+        assert (house.calls, services.get(id).alias) == ("ab", "b")
+        receipts.take("b", {}, f"{id} failed".encode(), "/", "")
+        assert services.get(id).state is State.FAILED
+
+    def test_the_same_receipt_again_is_nothing(self, house):
+        id = self.undelivered(house)
+        assert receipts.take("a", {}, f"{id} failed".encode(), "/", "") == 0
+        house.deliver(id)
+        assert receipts.take("a", {}, f"{id} failed".encode(), "/", "") == 0
+        assert services.get(id).state is State.SENT
+
+    def test_a_used_code_is_not_sent_again(self, house, redis):
+        id = house.code()
+        house.deliver(id)
+        assert redis.exists(store.BODY + id)
+        services.cancel(id)
+        assert not redis.exists(store.BODY + id)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+        assert services.get(id).state is State.FAILED
+
+    def test_a_replaced_code_is_not_sent_again(self, house, redis):
+        id = house.code()
+        house.deliver(id)
+        house.send(queue="otp", replaces=id)
+        assert not redis.exists(store.BODY + id)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+        assert services.get(id).state is State.FAILED
+
+    def test_a_delivered_code_keeps_no_text(self, house, redis):
+        id = house.code()
+        house.deliver(id)
+        receipts.take("a", {}, f"{id} delivered".encode(), "/", "")
+        assert not redis.exists(store.BODY + id)
+
+    def test_it_counts_in_its_country(self, house):
+        house.settings.SMS_BREAKER = {"fewest": 3}
+        for _ in range(3):
+            self.undelivered(house)
+        assert house.left_out() == {"a:US"}
+        house.deliver(house.code())
+        assert len(house.providers["b"].calls) == 1
+
+
+class TestBreaker:
+    def test_it_opens_and_one_probe_closes_it(self, house, settings):
+        settings.SMS_BREAKER = {"fewest": 3, "pause": 0.2}
+        heard = []
+        signals.provider_left_out.connect(lambda **told: heard.append(told["alias"]), weak=False)
+        a = house.providers["a"]
+        a.always = TemporaryFailure("x", code="503")
+        for _ in range(5):
+            assert house.deliver(house.code()).state is State.SENT
+        assert len(a.calls) == 3  # the fourth and fifth message did not ask
+        assert heard == ["a"]
+        time.sleep(0.25)
+        house.deliver(house.code())
+        house.deliver(house.code())
+        assert len(a.calls) == 4  # one probe, and it failed
+        time.sleep(0.25)
+        a.always = None
+        house.deliver(house.code())
+        assert len(a.calls) == 5
+        assert house.left_out() == set()
+        house.deliver(house.code())
+        assert len(a.calls) == 6
+
+    def test_one_probe_at_a_time(self, house):
+        health.failed("a", at_once=True)
+        house.redis.hset(health.HEALTH + "a", "open_until", 1)
+        known = [house.aliases[name] for name in "ab"]
+        choices = [health.choose("x", known, "US", 1) for _ in range(3)]
+        assert [choice.alias.name for choice in choices] == ["a", "b", "b"]
+        assert choices[0].probe
+
+    def test_good_outcomes_keep_it_closed(self, house, settings):
+        settings.SMS_BREAKER = {"fewest": 2, "share": 0.5}
+        for _ in range(8):
+            house.deliver(house.code())
+        house.providers["a"].outcomes = [TemporaryFailure("x")] * 4
+        for _ in range(4):
+            house.deliver(house.code())
+        assert house.left_out() == set()
+
+    def test_a_refusal_in_one_country_is_about_that_country(self, house):
+        house.providers["a"].outcomes = [AccountFailure("x", code="21408", here=True)]
+        house.deliver(house.code())
+        assert house.left_out() == {"a:US"}
+        german = services.send("+4915123456789", "Hallo").id
+        assert house.deliver(german).alias == "a"
+
+    def test_retry_after_is_honoured_by_all(self, house):
+        house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=30)]
+        house.deliver(house.code())
+        house.deliver(house.code())
+        assert house.calls == "abb"
+
+    def test_nobody_may_be_asked(self, house):
+        """That is no failed round: a code outlives an outage of its only provider."""
+        house.settings.SMS_ROUTES = {"default": "a"}
+        health.failed("a", at_once=True)
+        id = house.code()
+        for _ in range(9):
+            assert house.deliver(id).state is State.QUEUED
+        assert house.calls == ""
+
+
+class TestRate:
+    def test_over_it_the_next_alias_is_sooner(self, house, redis):
+        house.aliases["a"] = registry.Alias(house.providers["a"], rate=1, segment_rate=0, slots=10)
+        for _ in range(3):
+            house.deliver(house.code())
+        assert house.calls == "abb"
+
+    def test_alone_it_waits_for_its_turn(self, house, redis):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        house.aliases["a"] = registry.Alias(house.providers["a"], rate=0.5, segment_rate=0, slots=10)
+        ids = [house.code() for _ in range(3)]
+        states = [house.deliver(id).state for id in ids]
+        assert states == [State.SENT, State.QUEUED, State.QUEUED]
+        due = [redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() for id in ids[1:]]
+        assert due == pytest.approx([2, 4], abs=0.2)
+        # Its turn was kept: it is not charged, and does not queue up again.
+        assert house.deliver(ids[1]).state is State.SENT
+
+    def test_segments_count(self, house):
+        alias = registry.Alias(house.providers["a"], rate=0, segment_rate=2, slots=10)
+        choices = [health.choose("x", [alias], "US", 3, patience=60) for _ in range(2)]
+        assert choices[0].wait == 0
+        assert choices[1].wait == pytest.approx(1.5, abs=0.1)
+
+    def test_a_start_is_refused_where_the_turn_would_be_late(self, house):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        house.aliases["a"] = registry.Alias(house.providers["a"], rate=0.1, segment_rate=0, slots=10)
+        for _ in range(2):
+            house.deliver(house.code())
+        with pytest.raises(Overloaded) as caught:
+            house.code()
+        assert 10 < caught.value.retry_after <= 20
+
+
+def test_a_full_alias_is_passed_over(house):
+    house.aliases["a"] = registry.Alias(house.providers["a"], rate=0, segment_rate=0, slots=1)
+    with house.aliases["a"].slot():
+        house.deliver(house.code())
+        assert house.calls == "b"
+    house.deliver(house.code())
+    assert house.calls == "ab"
+
+
+def test_the_sender_of_the_route_reaches_the_provider(house):
+    house.settings.SMS_ROUTES = {"default": "a", "US": "b@%2B15005550006"}
+    house.deliver(house.code())
+    assert [sms.sender for sms in house.providers["b"].calls] == ["+15005550006"]
+
+
+def test_no_route_stores_nothing(house, redis, settings):
+    settings.SMS_ROUTES = {"DE": "a"}
+    with pytest.raises(NoRoute):
+        house.code()
+    assert redis.keys() == []
+
+
+class TestOverload:
+    def test_what_would_wait_too_long_is_refused(self, house, redis):
+        ids = [house.code() for _ in range(50)]
+        redis.zadd(store.WAITING + "otp", {id: (time.time() - 2) * 1000 for id in ids})
+        house.code()  # the head is 2 s old, no worker has begun anything: they may just restart
+        second = redis.time()[0] - 1
+        redis.set(f"{store.DRAINED}otp:{second}", 5)  # 5 in 5 s
+        with pytest.raises(Overloaded) as caught:
+            house.code()
+        assert caught.value.retry_after == 51
+        assert redis.zcard(store.WAITING + "otp") == 51
+        redis.set(f"{store.DRAINED}otp:{second}", 500)
+        house.code()
+
+    def test_workers_that_are_away(self, house, redis):
+        ids = [house.code() for _ in range(20)]
+        redis.zadd(store.WAITING + "otp", {id: (time.time() - 11) * 1000 for id in ids})
+        with pytest.raises(Overloaded):
+            house.code()
+
+    def test_a_few_lost_ones_close_nothing(self, house, redis):
+        redis.zadd(store.WAITING + "otp", {house.code(): 1})
+        house.code()
+
+    def test_a_claim_and_a_call_back_empty_the_waiting_room(self, house, redis):
+        first, second = house.code(), house.code()
+        house.deliver(first)
+        services.cancel(second)
+        assert redis.zcard(store.WAITING + "otp") == 0
+
+
+class TestDeadLetters:
+    @pytest.fixture
+    def dead(self, house):
+        house.settings.SMS_BREAKER = {"fewest": 100}
+        for name in "ab":
+            house.providers[name].outcomes = [TemporaryFailure("x", code="busy")] * 4
+        id = house.code()
+        for _ in range(4):
+            house.deliver(id)
+        return id
+
+    def command(self, *arguments: str) -> str:
+        out = StringIO()
+        call_command("dead_letters", *arguments, stdout=out, stderr=out)
+        return out.getvalue()
+
+    def test_they_are_listed_without_number_and_text(self, dead):
+        shown = self.command()
+        assert dead in shown
+        assert "busy" in shown
+        assert "123456" not in shown
+        assert "2025550123" not in shown
+
+    def test_replay_sends_again(self, house, dead):
+        assert "sent again" in self.command("--replay")
+        assert house.published.count(dead) == 2
+        assert house.deliver(dead).state is State.SENT
+        assert self.command() == "No dead letters.\n"
+
+    def test_what_expired_is_not_sent(self, house, dead, redis):
+        redis.hset(store.RECORD + dead, "expires_at", 1)
+        assert '"replayed": false' in self.command("--replay", "--json")
+        assert house.deliver(dead).state is State.FAILED
+
+    def test_an_unknown_id_is_named(self, dead):
+        with pytest.raises(CommandError, match="never-was"):
+            self.command("never-was")
+
+    def test_there_are_none(self, house):
+        assert self.command() == "No dead letters.\n"
+
+
+@pytest.mark.parametrize(
+    ("routes", "word"),
+    [
+        ({"default": "nobody"}, "nobody"),
+        ({"default": ""}, "missing"),
+        ({"default": "test>"}, "missing"),
+        ({"XX": "test"}, "XX"),
+        ({"+0": "test"}, r"\+0"),
+        ({"default": "test*x"}, "weight"),
+        ({"default": "test*0"}, "weight"),
+        ({"default": "test>test"}, "twice"),
+        ({"default": "test test"}, "test test"),
+    ],
+)
+def test_routes_that_cannot_be(settings, routes, word):
+    settings.SMS_ROUTES = routes
+    (error,) = checks.routes()
+    assert error.id == "sms.E005"
+    assert "SMS_ROUTES" in error.msg
+    assert word.replace("\\", "") in error.msg
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [("rate=x", "rate="), ("rate=0", "rate="), ("segment_rate=-1", "segment_rate="), ("share=2", "share=")],
+)
+def test_aliases_that_cannot_be(settings, option, word):
+    settings.SMS_PROVIDERS = {"a": f"memory://?{option}"}
+    (error,) = checks.providers()
+    assert error.id == "sms.E002"
+    assert word in error.msg
+
+
+@pytest.mark.parametrize("figures", [{"share": 2}, {"window": 0}, {"nonsense": 1}, {"pause": "x"}])
+def test_breakers_that_cannot_be(settings, figures):
+    settings.SMS_BREAKER = figures
+    assert [error.id for error in checks.routes()] == ["sms.E006"]
