@@ -128,8 +128,13 @@ def failed(
     """
     key = f"{alias}:{country}" if country else alias
     if _report(key, bad=1, at_once=at_once, hold=hold) > 0:
-        log.error("provider_left_out", alias=alias, country=country, error=error)
-        signals.provider_left_out.send_robust(Alias, alias=alias, country=country, error=error)
+        tell_left_out(alias, country, error)
+
+
+def tell_left_out(alias: str, country: str, error: str) -> None:
+    """One loud log line and one signal: nothing goes by ``alias`` (to ``country``) for a while."""
+    log.error("provider_left_out", alias=alias, country=country, error=error)
+    signals.provider_left_out.send_robust(Alias, alias=alias, country=country, error=error)
 
 
 def left_out() -> dict[str, float]:

@@ -39,11 +39,12 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         raise
     changed = 0
     for receipt in receipts:
-        moved, message = store.move(
+        moved, message, left_out = store.report(
             receipt.reference,
             receipt.state,
-            reported_by=alias,
             alias=alias,
+            health=health.HEALTH,
+            figures=health.breaker().figures,
             reported=receipt.raw,
             error=receipt.error,
             provider_message_id=receipt.provider_message_id,
@@ -51,8 +52,8 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         if moved and message is not None:
             changed += 1
             tell(message, reported=receipt.raw)
-            if receipt.state is State.FAILED:
-                health.failed(alias, message.country, error=receipt.error or receipt.raw)
+            if left_out:
+                health.tell_left_out(alias, message.country, receipt.error or receipt.raw)
             if message.state is State.QUEUED:  # a code that still lives: another alias shall try
                 broker.publish(message.id, message.queue)
         elif message is None:

@@ -16,7 +16,7 @@ members leave when their message is settled or its record is gone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -45,13 +45,12 @@ WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
 Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "unknown"]
 
 
-def _script(name: str) -> Script:
-    return Script(Path(__file__).parent / "lua" / f"{name}.lua")
+def _script(*names: str) -> Script:
+    return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
 
 
-_CREATE, _CLAIM, _MOVE, _RENEW, _REPLAY, _SWEEP = map(
-    _script, ("create", "claim", "move", "renew", "replay", "sweep")
-)
+_CREATE, _CLAIM, _RENEW, _REPLAY, _SWEEP = map(_script, ("create", "claim", "renew", "replay", "sweep"))
+_MOVE = _script("health", "move")
 
 
 def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
@@ -152,7 +151,6 @@ def move(
     unknown: bool = False,
     round_over: bool = False,
     dead_letter: bool = False,
-    reported_by: str = "",
     **fields: str,
 ) -> tuple[bool, Message | None]:
     """Move a message to ``target`` if the table of transitions allows it. One round trip.
@@ -160,27 +158,43 @@ def move(
     ``attempt``: only if this is still the newest attempt. ``retry_in``: seconds until it is tried
     again; None settles the message: its text is erased and its lease given back. ``unknown``:
     count an attempt whose outcome is unknown. ``round_over``: all aliases have failed.
-    ``dead_letter``: keep the text, so that it can be replayed while it lives. ``reported_by``: the
-    alias whose receipt this is; a live code that it says is FAILED is QUEUED once more instead,
-    for another alias. Returns whether it moved, and the record.
+    ``dead_letter``: keep the text, so that it can be replayed while it lives. Returns whether it
+    moved, and the record.
     """
-    values = (
-        message_id,
-        target,
-        f",{','.join(may_become(target))},",
+    own = (
         "" if attempt is None else attempt,
         "" if retry_in is None else int(retry_in * 1000),
-        int(unknown),
-        LEASES,
-        WAITING,
-        int(round_over),
-        int(dead_letter),
-        int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
-        reported_by,
+        *(int(unknown), int(round_over), int(dead_letter)),
+    )
+    moved, message, _ = _move(message_id, target, own, ("", "", 0, 0, 0, 0), fields)
+    return moved, message
+
+
+def report(
+    message_id: str, state: State, *, alias: str, health: str, figures: Sequence[float], **fields: str
+) -> tuple[bool, Message | None, bool]:
+    """Record what a receipt of ``alias`` says. One round trip.
+
+    A live code that it says is FAILED is QUEUED once more instead, for another alias. ``health``
+    and ``figures``: where and how its failures in this country are counted, see ``sms.health``.
+    Returns whether the message moved, the record, and whether the alias is left out from now on.
+    """
+    return _move(message_id, state, ("", "", 0, 0, 0), (alias, health, *figures), {"alias": alias} | fields)
+
+
+def _move(
+    message_id: str, target: State, own: tuple[Any, ...], receipt: tuple[Any, ...], fields: Mapping[str, str]
+) -> tuple[bool, Message | None, bool]:
+    values = (
+        *(message_id, target, f",{','.join(may_become(target))},"),
+        *own,
+        *(LEASES, WAITING, int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)),
+        *receipt,
         *_flat(fields),
     )
-    moved, record = _run(_MOVE, (RECORD + message_id, BODY + message_id, DEAD), values)
-    return bool(moved), _message(message_id, _fields(record)) if record else None
+    moved, record, left_out = _run(_MOVE, (RECORD + message_id, BODY + message_id, DEAD), values)
+    message = _message(message_id, _fields(record)) if record else None
+    return bool(moved), message, bool(left_out)
 
 
 def get(message_id: str) -> Message | None:

@@ -1,15 +1,18 @@
+-- (begins with health.lua)
 -- Move a message to another state, if it may go there from where it is.
 -- KEYS: record, body, dead letters
 -- ARGV: id, target, states that may become the target (",a,b,"), attempt that must still be the
 --       newest ("" = any), ms until the next round ("" = none: the message is settled),
---       1 if the outcome of the attempt is unknown, prefixes of the lease and the waiting keys,
---       1 if a round of all aliases is over, 1 if it becomes a dead letter, ms that dead letters
---       are kept, alias that a receipt comes from ("" = it is none), field, value, ...
--- Returns 1 if it moved, else 0, and the record as a flat list (empty if there is none).
+--       1 if the outcome of the attempt is unknown, 1 if a round of all aliases is over, 1 if it
+--       becomes a dead letter, prefixes of the lease and the waiting keys, ms that dead letters
+--       are kept, alias that a receipt comes from ("" = it is none), prefix of the health keys,
+--       window, share, fewest, pause (see health.lua), field, value, ...
+-- Returns 1 if it moved, else 0, the record as a flat list (empty if there is none), and 1 if what
+-- the receipt says opened the breaker of its alias in this country.
 local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted',
-  'resend_unknown', 'redirected', 'expires_at', 'alias')
+  'resend_unknown', 'redirected', 'expires_at', 'alias', 'country')
 if not record[1] then
-  return {0, {}}
+  return {0, {}, 0}
 end
 local allowed = string.find(ARGV[3], ',' .. record[1] .. ',', 1, true)
 -- What one alias could not deliver may be in the hands of another by now.
@@ -23,10 +26,13 @@ if not allowed or (ARGV[4] ~= '' and ARGV[4] ~= record[2]) then
     redis.call('HSET', KEYS[1], 'unwanted', 1) -- nor goes it to another alias if it is undelivered
     redis.call('DEL', KEYS[2])
   end
-  return {0, redis.call('HGETALL', KEYS[1])}
+  return {0, redis.call('HGETALL', KEYS[1]), 0}
 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now, opened = clock(), 0
+if ARGV[2] == 'failed' and ARGV[12] ~= '' then
+  opened = observe(ARGV[13] .. ARGV[12] .. ':' .. (record[10] or ''), now, 0, 1,
+    tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]))
+end
 local target, retry_in = ARGV[2], tonumber(ARGV[5])
 if target == 'queued' and record[5] then
   target, retry_in = 'cancelled', nil
@@ -43,26 +49,26 @@ if target == 'failed' and ARGV[12] ~= '' and record[1] == 'sent' and record[6] =
   redis.call('HSET', KEYS[1], 'state', target, 'redirected', 1, 'avoid', ARGV[12],
     'alias', '', 'provider_message_id', '')
 else
-  redis.call('HSET', KEYS[1], 'state', target, unpack(ARGV, 13))
+  redis.call('HSET', KEYS[1], 'state', target, unpack(ARGV, 18))
 end
-if ARGV[9] == '1' then
+if ARGV[7] == '1' then
   redis.call('HINCRBY', KEYS[1], 'rounds', 1)
 end
-local leases = ARGV[7] .. record[3]
+local leases = ARGV[9] .. record[3]
 if retry_in then
   redis.call('HSET', KEYS[1], 'not_before', now + retry_in)
   redis.call('ZADD', leases, now + retry_in, ARGV[1])
-  return {1, redis.call('HGETALL', KEYS[1])}
+  return {1, redis.call('HGETALL', KEYS[1]), opened}
 end
 redis.call('ZREM', leases, ARGV[1])
 if record[1] == 'queued' then
-  redis.call('ZREM', ARGV[8] .. record[3], ARGV[1])
+  redis.call('ZREM', ARGV[10] .. record[3], ARGV[1])
 end
-if target == 'failed' and ARGV[10] == '1' then
+if target == 'failed' and ARGV[8] == '1' then
   -- What may still be sent keeps its sealed text until it expires.
   redis.call('ZADD', KEYS[3], now, ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - tonumber(ARGV[11]))
 elseif not (target == 'sent' and record[6] == '1') then
   redis.call('DEL', KEYS[2]) -- a code keeps its own while it lives, in case it is undelivered
 end
-return {1, redis.call('HGETALL', KEYS[1])}
+return {1, redis.call('HGETALL', KEYS[1]), opened}

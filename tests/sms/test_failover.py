@@ -451,3 +451,29 @@ def test_aliases_that_cannot_be(settings, option, word):
 def test_breakers_that_cannot_be(settings, figures):
     settings.SMS_BREAKER = figures
     assert [error.id for error in checks.routes()] == ["sms.E006"]
+
+
+@pytest.mark.parametrize("word", ["delivered", "failed"])
+def test_a_receipt_costs_one_round_trip(house, redis, word):
+    ids = [house.code() for _ in range(2)]
+    for id in ids:
+        house.deliver(id)
+    receipts.take("a", {}, f"{ids[0]} {word}".encode(), "/", "")  # loads the script, opens a connection
+    redis.config_resetstat()
+    receipts.take("a", {}, f"{ids[1]} {word}".encode(), "/", "")
+    calls = {name: stats["calls"] for name, stats in redis.info("commandstats").items()}
+    assert calls.pop("cmdstat_evalsha") == 1
+    inside = {
+        "hmget",
+        "hset",
+        "hget",
+        "hgetall",
+        "hincrby",
+        "zrem",
+        "zadd",
+        "del",
+        "exists",
+        "time",
+        "pexpire",
+    }
+    assert {name.removeprefix("cmdstat_") for name in calls} <= inside | {"info", "config|resetstat"}
