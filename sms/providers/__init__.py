@@ -14,10 +14,18 @@ from sms.providers.file import FileProvider
 from sms.providers.memory import MemoryProvider
 from sms.providers.sandbox import SandboxProvider
 from sms.providers.twilio import TwilioProvider
+from sms.providers.vonage import VonageProvider
 
 PROVIDERS: Mapping[str, type[Provider]] = {
     cls.scheme: cls
-    for cls in (ConsoleProvider, FileProvider, MemoryProvider, SandboxProvider, TwilioProvider)
+    for cls in (
+        ConsoleProvider,
+        FileProvider,
+        MemoryProvider,
+        SandboxProvider,
+        TwilioProvider,
+        VonageProvider,
+    )
 }
 
 
