@@ -103,6 +103,23 @@ def get_message(request: HttpRequest, message_id: Path[str]) -> MessageOut | Htt
 )
 def take_receipts(request: HttpRequest, alias: Path[str]) -> Status[None] | HttpResponse:
     """For the provider alone, which signs its reports. The body is in the provider's own format."""
+    return _take_receipts(request, alias)
+
+
+@router.get(
+    "/receipts/{alias}",
+    response={204: None} | responses(403, 404, 503),
+    auth=None,
+    operation_id="take_receipts_by_get",
+    summary="Delivery reports of a provider, by GET",
+    tags=["receipts"],
+)
+def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> Status[None] | HttpResponse:
+    """For a provider that reports in the address it calls, as Kannel does, with a token of ours in it."""
+    return _take_receipts(request, alias)
+
+
+def _take_receipts(request: HttpRequest, alias: str) -> Status[None] | HttpResponse:
     try:
         receipts.take(
             alias, request.headers, request.body, request.get_full_path(), request.build_absolute_uri()

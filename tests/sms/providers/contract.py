@@ -42,6 +42,21 @@ class ProviderContract:
         """Headers (lower-case) and body of a genuine receipt with the vendor's ``word``."""
         raise NotImplementedError
 
+    def receipt_url(self, word: str) -> str:
+        """The address that the vendor calls to report ``word``."""
+        return URL
+
+    def forgeries(self) -> list[tuple[dict[str, str], bytes, str]]:
+        """Headers, body and address of reports that are not the vendor's."""
+        headers, body = self.receipt("delivered")
+        return [
+            ({}, body, URL),
+            (headers, body + b"&x=1", URL),
+            (headers, body, URL.replace("ref-1", "ref-2")),
+            (headers, b"\xff", URL),
+            (dict.fromkeys(headers, "wrong"), body, URL),
+        ]
+
     words: ClassVar[dict[str, State]]  # the vendor's words and what they mean
 
     @pytest.fixture
@@ -134,24 +149,17 @@ class ProviderContract:
     def test_genuine_receipts(self, gateway):
         provider = self.provider(gateway.url)
         for word, state in self.words.items():
-            (found,) = provider.parse_receipts(*self.receipt(word), URL)
+            (found,) = provider.parse_receipts(*self.receipt(word), self.receipt_url(word))
             assert (found.reference, found.state, found.raw) == ("ref-1", state, word)
 
     def test_an_unknown_word_is_unknown(self, gateway):
-        (found,) = self.provider(gateway.url).parse_receipts(*self.receipt("teleported"), URL)
+        provider = self.provider(gateway.url)
+        (found,) = provider.parse_receipts(*self.receipt("teleported"), self.receipt_url("teleported"))
         assert isinstance(found, Receipt)
         assert found.state is State.UNKNOWN
 
     def test_forged_receipts_are_rejected(self, gateway):
         provider = self.provider(gateway.url)
-        headers, body = self.receipt("delivered")
-        attempts: list[tuple[dict[str, str], bytes, str]] = [
-            ({}, body, URL),
-            (headers, body + b"&x=1", URL),
-            (headers, body, URL.replace("ref-1", "ref-2")),
-            (headers, b"\xff", URL),
-            (dict.fromkeys(headers, "wrong"), body, URL),
-        ]
-        for forged in attempts:
+        for forged in self.forgeries():
             with pytest.raises(ReceiptRejected):
                 provider.parse_receipts(*forged)

@@ -21,6 +21,7 @@ class Gateway:
     delay: float = 0.0
     connections: int = 0
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -37,8 +38,8 @@ def response(status: int, body: str, **headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def _read(stream: BinaryIO) -> tuple[str, dict[str, str], dict[str, str]] | None:
-    """Path, headers and form fields of the next request; None if the client went away before its end."""
+def _read(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
+    """Path, headers and body of the next request; None if the client went away before its end."""
     line = stream.readline()
     headers = {}
     while (header := stream.readline()) not in (b"", b"\r\n"):
@@ -50,8 +51,7 @@ def _read(stream: BinaryIO) -> tuple[str, dict[str, str], dict[str, str]] | None
     body = stream.read(length)
     if len(body) < length:
         return None
-    fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-    return line.decode().split()[1], headers, fields
+    return line.decode().split()[1], headers, body
 
 
 @contextmanager
@@ -62,7 +62,10 @@ def gateway() -> Iterator[Gateway]:
     def serve(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream:
             while request := _read(stream):
-                found.requests.append(request)
+                path, headers, body = request
+                fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+                found.bodies.append(body)
+                found.requests.append((path, headers, fields))
                 time.sleep(found.delay)
                 content = found.answer()
                 if content is None:

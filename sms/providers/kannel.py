@@ -1,0 +1,167 @@
+"""``kannel://USER:PASSWORD@10.0.0.5:13013?from=Shop&receipt_secret=SECRET``: a Kannel gateway of your own.
+
+User and password are those of a ``sendsms-user`` group, host and port those of its smsbox
+(127.0.0.1:13013). Options: ``from`` (number or sender ID; without it Kannel's ``default-sender``);
+``receipt_secret``, 16 random characters or more: without it no reports are asked for and none
+believed; ``smsc`` (a connection's id); ``timeout``; ``base_url`` (https, a proxy).
+
+Kannel signs nothing. The address that we give it for reports holds a token made of our reference and
+``receipt_secret``; whoever has that address can report on that one message and on no other.
+
+At its usual log level smsbox writes numbers and texts into its log, and always into its access-log:
+set ``log-level = 2`` there and no ``access-log``.
+
+Source: kannel.org/download/kannel-userguide-snapshot/userguide.html, "Using the HTTP interface to send
+SMS messages", "HTTP response from sendsms" and "Delivery reports"; tried with Kannel 1.4.5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from sms.errors import (
+    AccountFailure,
+    OutcomeUnknown,
+    PermanentFailure,
+    ProviderError,
+    ReceiptRejected,
+    TemporaryFailure,
+)
+from sms.message import Receipt, State
+from sms.providers.base import BadProviderURL, Provider, Sms, http_failures, make_pool, retry_after
+
+#: The values of %d; their sum is the mask that asks for all of them.
+STATES: Mapping[str, State] = {
+    "1": State.DELIVERED,
+    "2": State.FAILED,  # could not be delivered to the phone
+    "4": State.SENT,  # queued on the SMSC
+    "8": State.SENT,  # accepted by the SMSC
+    "16": State.FAILED,  # rejected by the SMSC
+}
+DLR_MASK = "31"
+
+#: GSM 03.38 with its extension; a text with any other character has to go as UCS-2, or Kannel
+#: writes question marks.
+GSM_7 = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅå\u0394_\u03a6\u0393\u039b\u03a9\u03a0\u03a8\u03a3\u0398\u039eÆæßÉ !\"#¤%&'()*+,-./"
+    "0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà\f^{}\\[~]|€"
+)
+
+#: A receipt_secret that is shorter could be guessed by those who see the addresses.
+MIN_SECRET = 16
+
+
+class KannelProvider(Provider):
+    scheme = "kannel"
+    url_names: ClassVar = {"user": "username", "from": "sender"}
+    takes_receipts: bool
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        username: str,
+        password: str,
+        host: str = "127.0.0.1:13013",
+        sender: str = "",
+        receipt_secret: str = "",
+        smsc: str = "",
+        pool_size: int = 10,
+        timeout: float = 10.0,
+        base_url: str = "",
+    ) -> None:
+        super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"http://{host}")
+        if sender.startswith(" "):
+            raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
+        if 0 < len(receipt_secret) < MIN_SECRET:
+            raise BadProviderURL(f"{alias}: receipt_secret= needs {MIN_SECRET} random characters or more.")
+        self.takes_receipts = bool(receipt_secret)
+        self._receipt_secret = receipt_secret.encode()
+        self._headers = {
+            "Content-Type": "text/plain; charset=UTF-8",
+            "X-Kannel-Username": username,
+            "X-Kannel-Password": password,
+            **({"X-Kannel-From": sender} if sender else {}),
+            **({"X-Kannel-SMSC": smsc} if smsc else {}),
+        }
+        if odd := _odd(self._headers):
+            raise BadProviderURL(f"{alias}: {odd.removeprefix('X-Kannel-').lower()} must be printable ASCII.")
+        self._http = make_pool(pool_size, timeout)
+
+    def send(self, sms: Sms) -> str:
+        # Kannel splits this at blanks and sends to each.
+        if not re.fullmatch(r"\+?[0-9]{1,15}", sms.to):
+            raise PermanentFailure("the number is not written as E.164", code="to")
+        headers = self._headers | {
+            "X-Kannel-To": sms.to,
+            "X-Kannel-Coding": "0" if GSM_7.issuperset(sms.body) else "2",
+        }
+        if sms.sender:
+            headers["X-Kannel-From"] = sms.sender
+        if sms.expires_in:
+            # In minutes, rounded up: rounded down, a code of 119 s would lose half of its life.
+            headers["X-Kannel-Validity"] = str(math.ceil(sms.expires_in / 60))
+        if sms.callback_url and self.takes_receipts:
+            headers |= {"X-Kannel-DLR-Mask": DLR_MASK, "X-Kannel-DLR-Url": self._dlr_url(sms)}
+        if odd := _odd(headers):
+            raise AccountFailure("Kannel takes printable ASCII here", code=odd)
+        # POST and headers: a query with password, number and code would end in logs on the way.
+        with http_failures():
+            answer = self._http.request(
+                "POST",
+                f"{self.base_url}/cgi-bin/sendsms",
+                body=sms.body.encode(),
+                headers=headers,
+                redirect=False,
+            )
+        if answer.status >= 400:
+            raise _error(answer.status, answer.headers, answer.data)
+        # "0: Accepted for delivery" or "3: Queued for later delivery"
+        if not answer.data.startswith((b"0:", b"3:")):
+            raise OutcomeUnknown("the answer cannot be read", code=str(answer.status))
+        return sms.id  # Kannel tells no id of its own
+
+    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        if not self.takes_receipts:
+            raise ReceiptRejected("receipt_secret= is not set, so no report can be believed")
+        fields = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+        reference = fields.get("reference", "")
+        if not hmac.compare_digest(self._token(reference).encode(), fields.get("token", "").encode()):
+            raise ReceiptRejected("the token is wrong")
+        word = fields.get("state", "")
+        return [Receipt(reference=reference, state=STATES.get(word, State.UNKNOWN), raw=word)]
+
+    def _dlr_url(self, sms: Sms) -> str:
+        """Where Kannel reports, with %d for the state. Not %A, the SMSC's own words: they may repeat
+        the beginning of the text.
+        """
+        return f"{sms.callback_url.replace('%', '%%')}&token={self._token(sms.id)}&state=%d"
+
+    def _token(self, reference: str) -> str:
+        return hmac.new(self._receipt_secret, f"receipt:{reference}".encode(), hashlib.sha256).hexdigest()
+
+
+def _odd(headers: Mapping[str, str]) -> str:
+    """The name of a header whose value could end it, or that Kannel would read otherwise."""
+    return next(
+        (name for name, v in headers.items() if not (v.isascii() and v.isprintable() and v == v.strip())), ""
+    )
+
+
+def _error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+    """Kannel's text says why and is not kept: it may repeat the number."""
+    if status == 429 or status >= 500:
+        return TemporaryFailure(
+            "Kannel cannot take it now", code=str(status), retry_after=retry_after(headers)
+        )
+    if content.startswith(b"Not routable"):
+        return AccountFailure("Kannel has no SMSC for it", code="not_routable", here=True)
+    if status in (401, 403, 404) or content.startswith(b"Sender missing"):
+        return AccountFailure("Kannel refuses us", code=str(status))
+    return PermanentFailure("Kannel refuses it", code=str(status))
