@@ -58,6 +58,8 @@ class Provider(ABC):
 
     scheme: ClassVar[str]
     url_names: ClassVar[Mapping[str, str]] = {}
+    #: Whether this provider, with its options, can verify a receipt.
+    takes_receipts: bool = False
 
     def __init__(self, alias: str, *, pool_size: int = 10, timeout: float = 10.0, base_url: str = "") -> None:
         if not 0 < timeout <= MAX_TIMEOUT:
