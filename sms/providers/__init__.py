@@ -11,13 +11,22 @@ from collections.abc import Mapping
 from sms.providers.base import BadProviderURL, Provider, options_from_url
 from sms.providers.console import ConsoleProvider
 from sms.providers.file import FileProvider
+from sms.providers.http import HttpProvider, HttpsProvider
 from sms.providers.memory import MemoryProvider
 from sms.providers.sandbox import SandboxProvider
 from sms.providers.twilio import TwilioProvider
 
 PROVIDERS: Mapping[str, type[Provider]] = {
     cls.scheme: cls
-    for cls in (ConsoleProvider, FileProvider, MemoryProvider, SandboxProvider, TwilioProvider)
+    for cls in (
+        ConsoleProvider,
+        FileProvider,
+        HttpProvider,
+        HttpsProvider,
+        MemoryProvider,
+        SandboxProvider,
+        TwilioProvider,
+    )
 }
 
 

@@ -21,6 +21,7 @@ class Gateway:
     delay: float = 0.0
     connections: int = 0
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -37,8 +38,10 @@ def response(status: int, body: str, **headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def _read(stream: BinaryIO) -> tuple[str, dict[str, str], dict[str, str]] | None:
-    """Path, headers and form fields of the next request; None if the client went away before its end."""
+def _read(stream: BinaryIO) -> tuple[tuple[str, dict[str, str], dict[str, str]], bytes] | None:
+    """Path, headers and form fields of the next request, and its body as it came; None if the client
+    went away before its end.
+    """
     line = stream.readline()
     headers = {}
     while (header := stream.readline()) not in (b"", b"\r\n"):
@@ -51,7 +54,7 @@ def _read(stream: BinaryIO) -> tuple[str, dict[str, str], dict[str, str]] | None
     if len(body) < length:
         return None
     fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-    return line.decode().split()[1], headers, fields
+    return (line.decode().split()[1], headers, fields), body
 
 
 @contextmanager
@@ -61,8 +64,9 @@ def gateway() -> Iterator[Gateway]:
 
     def serve(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream:
-            while request := _read(stream):
-                found.requests.append(request)
+            while read := _read(stream):
+                found.requests.append(read[0])
+                found.bodies.append(read[1])
                 time.sleep(found.delay)
                 content = found.answer()
                 if content is None:
