@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from sms.providers.base import BadProviderURL, Provider, options_from_url
 from sms.providers.console import ConsoleProvider
 from sms.providers.file import FileProvider
+from sms.providers.http import HttpProvider, HttpsProvider
 from sms.providers.kannel import KannelProvider
 from sms.providers.memory import MemoryProvider
 from sms.providers.sandbox import SandboxProvider
@@ -22,6 +23,8 @@ PROVIDERS: Mapping[str, type[Provider]] = {
     for cls in (
         ConsoleProvider,
         FileProvider,
+        HttpProvider,
+        HttpsProvider,
         KannelProvider,
         MemoryProvider,
         SandboxProvider,

@@ -1,0 +1,296 @@
+"""``https://USER:PASSWORD@HOST/PATH?…``: any gateway that takes JSON or a form, described by options.
+
+The address is the gateway's (``http://`` for one on your own network), the query is ours. Each value
+is percent-encoded once more: ``%26`` for ``&``, ``%2B`` for ``+``, ``%2C`` for a comma.
+
+The request
+
+    USER:PASSWORD@  sends Basic credentials, :TOKEN@ alone sends ``Authorization: Bearer TOKEN``
+    json=       json={"to":"{to}"%2C"text":"{body}"}   the gateway's sample with placeholders, or
+    form=       form=to={to_digits}%26text={body}      the same for a form
+    method=     method=PUT                             or PATCH; default POST
+    query=      query=key=K%26v=2                      the gateway's own query, without placeholders
+    headers=    headers=X-Key: K|Idempotency-Key: {id} divided by |; {id} is their only placeholder
+    from=       from=Shop                              the {sender}, unless a route names another
+    timeout=, base_url=                                as everywhere; the path stays when it is given
+
+Placeholders: {to} (+12025550123), {to_digits} (no +), {body}, {sender}, {id} (ours), {callback_url},
+{expires_in} (seconds). A brace itself is written twice. A value that comes out empty, as
+{callback_url} where no receipts are wanted, is left out with its name. None stands in the URL, since
+servers log URLs: a gateway that wants the number there cannot be used.
+
+The answer, in JSON. A path goes down by names and, in lists, by numbers from 0.
+
+    id=         id=messages.0.id                       where the message's id stands; id=none: nowhere
+    error=      error=messages.0.status                where a word for what happened stands
+    accepted=, temporary=, refused=, account=, country=
+                temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, by blanks
+
+``refused`` is the number or the text, ``account`` is us, ``country`` us in that country. Unlisted, 429
+and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A listed word decides before
+the status. A 2xx with an unlisted word, or with none where accepted= lists words, is an unknown
+outcome, and so is one without its id.
+
+Receipts, JSON or form, one a call; without a secret all are refused.
+
+    receipt_secret=     receipt_secret=K7f…            shared with the gateway, 16 characters or more
+    receipt_header=     receipt_header=X-Token         it holds the secret, as it is or after ``Bearer``;
+                                                       default Authorization
+    receipt_signature=  receipt_signature=X-Sign       instead: it holds the hex HMAC-SHA256 of the body
+    receipt_reference=  receipt_reference=client_ref   where {id} comes back; needed with a signature,
+                                                       which does not cover the URL
+    receipt_state=      receipt_state=status           where the word stands
+    sent=, delivered=, failed=                         delivered=DELIVRD READ: what it means, by blanks
+    receipt_id=, receipt_error=                        where the gateway's id and error code stand
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
+
+from sms.errors import (
+    AccountFailure,
+    OutcomeUnknown,
+    PermanentFailure,
+    ProviderError,
+    ReceiptRejected,
+    TemporaryFailure,
+)
+from sms.message import Receipt, State
+from sms.providers.base import BadProviderURL, Provider, Sms, http_failures, make_pool, retry_after
+from sms.providers.wire import (
+    FIELDS,
+    at,
+    fill,
+    parse,
+    placeholders,
+    read_headers,
+    read_json,
+    read_pairs,
+    read_words,
+    texts,
+    word_of,
+)
+
+#: An HTTP status in a list of words.
+STATUS = re.compile(r"[1-5][0-9][0-9]")
+
+
+class HttpProvider(Provider):
+    scheme = "http"
+    url_names: ClassVar = {
+        "json": "json_body",
+        "form": "form_body",
+        "from": "sender",
+        "id": "id_path",
+        "error": "error_path",
+    }
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        host: str = "",
+        path: str = "",
+        user: str = "",
+        password: str = "",
+        json_body: str = "",
+        form_body: str = "",
+        method: str = "POST",
+        query: str = "",
+        headers: str = "",
+        sender: str = "",
+        id_path: str = "",
+        error_path: str = "",
+        accepted: str = "",
+        temporary: str = "",
+        refused: str = "",
+        account: str = "",
+        country: str = "",
+        receipt_secret: str = "",
+        receipt_header: str = "",
+        receipt_signature: str = "",
+        receipt_reference: str = "",
+        receipt_state: str = "",
+        receipt_id: str = "",
+        receipt_error: str = "",
+        sent: str = "",
+        delivered: str = "",
+        failed: str = "",
+        pool_size: int = 10,
+        timeout: float = 10.0,
+        base_url: str = "",
+    ) -> None:
+        super().__init__(
+            alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"{self.scheme}://{host}"
+        )
+
+        def need(holds: object, mend: str) -> None:
+            if not holds:
+                raise BadProviderURL(f"{alias}: {mend}")
+
+        need(
+            urlsplit(self.base_url).netloc and host.count(":") < 2,
+            f"name the gateway's host, {self.scheme}://HOST/PATH?…; an IPv6 address goes into base_url=.",
+        )
+        need("{" not in path + query, "the path and query= take no placeholders; json= and form= do.")
+        need(method in ("POST", "PUT", "PATCH"), "method must be POST, PUT or PATCH.")
+        need(not sender.startswith(" "), "write the + of from= as %2B.")
+        need(bool(json_body) != bool(form_body), "give either json= or form=.")
+        self._method, self._sender, self._is_json = method, sender, bool(json_body)
+        self._url = self.base_url + quote(path, safe="/:@!$&'()*+,;=~")
+        if query:
+            self._url += "?" + urlencode(read_pairs(alias, "query", query))
+        kind, text = ("json", json_body) if json_body else ("form", form_body)
+        self._template = read_json(alias, text) if json_body else read_pairs(alias, "form", text)
+        used = set[str]().union(*(placeholders(alias, kind, t, FIELDS) for t in texts(self._template)))
+        need(
+            "body" in used and used & {"to", "to_digits"},
+            f"{kind}= needs {{to}} or {{to_digits}}, and {{body}}.",
+        )
+        self._headers = self._read_headers(headers, user, password)
+
+        need(id_path, "id= must say where the answer has the message's id, as id=data.id, or id=none.")
+        self._id, self._error = "" if id_path == "none" else id_path, error_path
+        outcomes = {"accepted": accepted, "temporary": temporary, "refused": refused}
+        outcomes |= {"account": account, "country": country}
+        self._outcomes = read_words(alias, outcomes)
+        for name, listed in outcomes.items():
+            need(
+                error_path or all(map(STATUS.fullmatch, listed.split())),
+                f"{name}= lists HTTP statuses, as 409; for words, error= must say where they stand.",
+            )
+        self._answers_in_words = not all(map(STATUS.fullmatch, accepted.split()))
+
+        self.takes_receipts = bool(receipt_secret)
+        if receipt_secret:
+            need(len(receipt_secret) >= 16, "receipt_secret must have 16 characters or more.")
+            need(not (receipt_header and receipt_signature), "give receipt_header= or receipt_signature=.")
+            need(
+                receipt_reference or not receipt_signature,
+                "receipt_signature= covers the body alone: receipt_reference= must say where {id} stands.",
+            )
+            need(receipt_state and delivered, "receipts need receipt_state= and delivered=.")
+        self._secret = receipt_secret.encode()
+        self._signature = receipt_signature.lower()
+        self._token = (receipt_header or "authorization").lower()
+        self._reference, self._state = receipt_reference, receipt_state
+        self._receipt_id, self._receipt_error = receipt_id, receipt_error
+        words = read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
+        self._states = {word: State(name) for word, name in words.items()}
+        self._http = make_pool(pool_size, timeout)
+
+    def _read_headers(self, text: str, user: str, password: str) -> Mapping[str, str]:
+        found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}
+        lines = [part.strip(" ") for part in text.split("|") if part.strip(" ")]
+        if user:
+            credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+            lines.insert(0, f"Authorization: Basic {credentials}")
+        elif password:
+            token = password.replace("{", "{{").replace("}", "}}")
+            lines.insert(0, f"Authorization: Bearer {token}")
+        return found | read_headers(self.alias, lines)
+
+    def send(self, sms: Sms) -> str:
+        values = {
+            "to": sms.to,
+            "to_digits": sms.to.removeprefix("+"),
+            "body": sms.body,
+            "sender": sms.sender or self._sender,
+            "id": sms.id,
+            "callback_url": sms.callback_url,
+            "expires_in": max(1, int(sms.expires_in)) if sms.expires_in else "",
+        }
+        content = fill(self._template, values)
+        body = json.dumps(content) if self._is_json else urlencode(content, errors="replace")
+        headers = {k: v.format(id=quote(sms.id, safe="")) for k, v in self._headers.items()}
+        with http_failures():
+            answer = self._http.urlopen(
+                self._method, self._url, body=body.encode(), headers=headers, redirect=False
+            )
+        found = parse(answer.data)
+        word = word_of(at(found, self._error))
+        # A word that nobody listed may be a text that repeats the number, so it is not shown.
+        code = word if word in self._outcomes else str(answer.status)
+        outcome = self._outcome(answer.status, word)
+        if outcome == "accepted":
+            return self._id_in(found)
+        raise _failure(outcome, code, retry_after(answer.headers))
+
+    def _id_in(self, found: Any) -> str:
+        if not self._id:
+            if self._error and found is None:
+                raise OutcomeUnknown("the answer cannot be read", code="no_json")
+            return ""
+        id = at(found, self._id)
+        if not id or isinstance(id, bool) or not isinstance(id, str | int):
+            raise OutcomeUnknown("the answer names no message", code="no_id")
+        return str(id)
+
+    def _outcome(self, status: int, word: str) -> str:
+        good = 200 <= status < 300
+        listed = self._outcomes.get(word)
+        if listed and (good or listed != "accepted"):
+            return listed
+        listed = self._outcomes.get(str(status))
+        if listed and not (good and listed == "accepted"):  # accepted=200 must not hide an error's word
+            return listed
+        if good:
+            return "unknown" if word or self._answers_in_words else "accepted"
+        if status == 429 or status >= 500:
+            return "temporary"
+        if status in (401, 402, 403):
+            return "account"
+        # A redirect is not followed, and may come after the message was taken.
+        return "refused" if status >= 400 else "unknown"
+
+    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        if not self._secret:
+            raise ReceiptRejected("receipt_secret is not set, so no receipt can be verified")
+        if self._signature:
+            given = headers.get(self._signature, "").removeprefix("sha256=").lower()
+            expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest().encode()
+        else:
+            given = headers.get(self._token, "").removeprefix("Bearer ").strip()
+            expected = self._secret
+        if not hmac.compare_digest(given.encode(errors="backslashreplace"), expected):
+            raise ReceiptRejected("the signature or the secret is wrong")
+        try:
+            found = parse(body) if body.lstrip()[:1] in (b"{", b"[") else dict(parse_qsl(body.decode()))
+        except ValueError:
+            raise ReceiptRejected("the body is neither JSON nor a form") from None
+        word = word_of(at(found, self._state))
+        in_url = parse_qs(urlsplit(url).query).get("reference", [])
+        references = {*in_url, word_of(at(found, self._reference))} if self._reference else {*in_url}
+        if len(references) != 1 or "" in references or not word:
+            raise ReceiptRejected("the body names no state, or not one message, the URL's")
+        return [
+            Receipt(
+                reference=references.pop(),
+                state=self._states.get(word, State.UNKNOWN),
+                raw=word,
+                provider_message_id=word_of(at(found, self._receipt_id)),
+                error=word_of(at(found, self._receipt_error)),
+            )
+        ]
+
+
+class HttpsProvider(HttpProvider):
+    scheme = "https"
+
+
+def _failure(outcome: str, code: str, wait: float | None) -> ProviderError:
+    if outcome == "temporary":
+        return TemporaryFailure("the gateway cannot take it now", code=code, retry_after=wait)
+    if outcome in ("account", "country"):
+        return AccountFailure("the gateway refuses us", code=code, here=outcome == "country")
+    if outcome == "refused":
+        return PermanentFailure("the gateway refuses it", code=code)
+    return OutcomeUnknown("the answer says neither yes nor no", code=code)

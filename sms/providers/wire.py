@@ -1,0 +1,127 @@
+"""Templates of requests and paths into answers, for a gateway that only options describe."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from string import Formatter
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sms.providers.base import BadProviderURL
+
+FIELDS = ("to", "to_digits", "body", "sender", "id", "callback_url", "expires_in")
+
+#: A header's name and value (RFC 9110, 5.1 and 5.5), without any byte that could end the line.
+HEADER = re.compile(r"([!#$%&'*+.^_`~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]+)")
+
+#: Headers that say where a request ends or goes. They are urllib3's alone.
+FRAMING = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+
+
+def placeholders(alias: str, option: str, text: str, known: Collection[str]) -> set[str]:
+    """The placeholders in ``text``. What stands there is not repeated: it may be a secret's part."""
+    try:
+        found = [parsed[1:] for parsed in Formatter().parse(text) if parsed[1] is not None]
+        if any(name not in known or spec or conversion for name, spec, conversion in found):
+            raise ValueError
+    except ValueError:
+        names = ", ".join(f"{{{name}}}" for name in known)
+        raise BadProviderURL(
+            f"{alias}: {option}= takes the placeholders {names} alone; write any other brace twice."
+        ) from None
+    return {str(name) for name, _, _ in found}
+
+
+def read_json(alias: str, text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict | list):
+        raise BadProviderURL(f'{alias}: json= must hold JSON, as {{"to":"{{to}}"%2C"text":"{{body}}"}}.')
+    return found
+
+
+def read_pairs(alias: str, option: str, text: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
+    except ValueError:
+        raise BadProviderURL(f"{alias}: {option}= must look like name=value%26name=value.") from None
+
+
+def read_headers(alias: str, lines: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in lines:
+        match = HEADER.fullmatch(line)
+        if not match or match[1].lower() in FRAMING:
+            raise BadProviderURL(
+                f"{alias}: headers= must look like Name: value|Name: value, in ASCII, without line "
+                "breaks and without those that frame the request. A token in the URL is a header too."
+            )
+        placeholders(alias, "headers", match[2], ("id",))
+        found[match[1].lower()] = match[2]
+    return found
+
+
+def read_words(alias: str, lists: Mapping[str, str]) -> dict[str, str]:
+    """word → the list it stands in."""
+    found: dict[str, str] = {}
+    for name, words in lists.items():
+        for word in words.split():
+            if found.setdefault(word, name) != name:
+                raise BadProviderURL(f"{alias}: {found[word]}= and {name}= list the same word.")
+    return found
+
+
+def texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from texts(child)
+
+
+def fill(node: Any, values: Mapping[str, Any]) -> Any:
+    """``node`` with its placeholders filled in, without the texts that come out empty. Only texts
+    inside the parsed template change, so no value can become a part of its syntax.
+    """
+    if isinstance(node, dict):
+        return {name: fill(child, values) for name, child in node.items() if not _empty(child, values)}
+    if isinstance(node, list):
+        return [fill(child, values) for child in node if not _empty(child, values)]
+    if node == "{expires_in}":
+        return values["expires_in"]  # alone it is a number, in JSON as well
+    return node.format_map(values) if isinstance(node, str) else node
+
+
+def _empty(node: Any, values: Mapping[str, Any]) -> bool:
+    return isinstance(node, str) and node != "" and node.format_map(values) == ""
+
+
+def parse(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def at(node: Any, path: str) -> Any:
+    """What stands at ``path``; None if nothing does."""
+    if not path:
+        return None
+    for part in path.split("."):
+        if isinstance(node, dict):
+            node = node.get(part)
+        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        else:
+            return None
+    return node
+
+
+def word_of(node: Any) -> str:
+    if isinstance(node, bool):
+        return "true" if node else "false"
+    return "" if node in (None, "", [], {}) else str(node)
