@@ -6,6 +6,7 @@
 --       prefix of the drained keys of this queue, field, value, ...
 -- Returns created_at, expires_at (ms), 1 if the replaced message was cancelled by this;
 -- or the ms that it would have to wait, where that is too long: then nothing is written.
+local MARGIN = 0.85 -- of the longest wait: what waits is counted, how fast it is drained is guessed
 local FEW = 10 -- so many may wait for whatever reason, such as one that the broker lost
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -31,7 +32,7 @@ if longest > 0 then
     turn = math.min(turn or next_free, next_free)
   end
   wait = (wait or 0) + (turn or 0)
-  if wait > longest then
+  if wait > longest * MARGIN then
     return {math.ceil(wait)}
   end
 end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import handler, http_start, latency, memory, worker
+from . import growth, handler, http_start, latency, memory, overload, worker
 from .report import Measure, as_json, as_table
 from .surroundings import Surroundings
 
@@ -15,7 +15,9 @@ MEASURES = {
     "start": http_start.starts,
     "worker": worker.rates,
     "latency": latency.waits,
+    "overload": overload.answers,
     "memory": memory.sizes,
+    "growth": growth.curve,
 }
 
 
