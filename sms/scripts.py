@@ -42,6 +42,9 @@ class Script:
         idle = _connections()
         connection = idle.take()
         try:
+            # Nothing if it is open. Sending would open it as well, but at the old address: only this
+            # asks the sentinels, if there are any, where the master is now.
+            connection.connect()
             connection.send_command("EVALSHA", self._sha, len(keys), *keys, *values)
             try:
                 return connection.read_response()
