@@ -55,7 +55,7 @@ class Script:
                 return connection.read_response()
         except ResponseError as error:
             # Words that redis-py has no class for: the disk of the AOF is full, a script hangs, …
-            if str(error).startswith(("MISCONF", "BUSY", "MASTERDOWN")):
+            if str(error).startswith(("MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS")):
                 raise RedisConnectionError(str(error)) from error
             raise
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from config.embedded import EmbeddedServer
 from tests.faults.sentinels import PASSWORD, SENTINEL_PASSWORD, Sentinels
 from tests.faults.stack import Stack, wait_for
 from tests.faults.test_pipeline import Outbox, phones
@@ -111,6 +112,17 @@ def test_a_planned_failover(stack, sentinels, outbox):
     wait_for(lambda: len(outbox()) == 2, 60)
 
 
+def test_a_master_without_its_replica_takes_nothing(tmp_path, outbox):
+    """`min-replicas-to-write`, which bounds what a failover can lose, is answered as Redis away."""
+    with (
+        EmbeddedServer(config={"min-replicas-to-write": "1"}) as server,
+        Stack(tmp_path, REDIS_URL=server.url, CELERY_BROKER_URL="", SMS_PROVIDERS=outbox.url) as stack,
+    ):
+        stack.start("web")
+        status, problem, _ = stack.call("POST", "/v1/verifications", {"phone": phones(1)[0]})
+    assert (status, problem["code"]) == (503, "unavailable")
+
+
 def test_two_of_three_sentinels_are_enough(stack, sentinels, outbox):
     sentinels.kill_sentinel(0)
     stack.start("web", "worker")
@@ -118,8 +130,8 @@ def test_two_of_three_sentinels_are_enough(stack, sentinels, outbox):
     wait_for(lambda: len(outbox()) == 1)
 
 
-def test_no_sentinel_no_start(stack, sentinels):
-    """503 in time, though each of them is asked."""
+def test_without_sentinels_starts_are_refused_in_time(stack, sentinels):
+    """Though each of them is asked."""
     for number in range(3):
         sentinels.kill_sentinel(number)
     stack.start("web")
