@@ -137,6 +137,8 @@ def _scheme(url: str, name: str) -> str:
         raise ImproperlyConfigured(f"{name} is no URL: it must look like redis://:password@host:6379/0.")
     if "cluster" in scheme:
         raise ImproperlyConfigured(f"{name} {_CLUSTER}")
+    if "sentinel" in scheme and scheme not in _SENTINEL:
+        raise ImproperlyConfigured(f"{name} {_LIKE}")
     hosts = rest.partition("/")[0].rpartition("@")[2]
     if "," in hosts and scheme not in _SENTINEL:
         several = (

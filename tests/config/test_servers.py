@@ -78,6 +78,7 @@ def test_rabbitmq_gets_nothing_of_redis():
         ("redis+sentinel://:12#sesame@one/mymaster", "must look like redis+sentinel://"),
         ("redis+sentinel://:sesame@one/mymaster?master=x", "must look like redis+sentinel://"),
         ("sentinel://:sesame@one:26379;sentinel://two:26379/mymaster", "must look like redis+sentinel://"),
+        ("rediss+sentinel://:sesame@one/mymaster", "must look like redis+sentinel://"),
         ("sesame", "is no URL"),
     ],
 )
