@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from config import servers
 from config.logs import logging_config
 from otp import keys
 
@@ -92,39 +91,14 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
 # More threads than this send no more: one process is then at the limit of one core, and late.
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=80)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        "OPTIONS": {
-            # A request must end within 3 s even if Redis hangs; and a script whose answer got
-            # lost may have run, so nothing is retried below the caller.
-            "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 1,
-            "CONNECTION_POOL_KWARGS": {
-                "retry": Retry(NoBackoff(), 0),
-                # redis-py ends at 100, and every thread of a worker may want one at once.
-                "max_connections": WORKER_CONCURRENCY + 100,
-            },
-        },
-    }
-}
+# redis-py ends at 100 connections, and every thread of a worker may want one at once.
+CACHES = {"default": servers.cache(REDIS_URL, connections=WORKER_CONCURRENCY + 100)}
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
-CELERY_BROKER_CONNECTION_TIMEOUT = 1
+# CELERY_BROKER_URL, _CONNECTION_TIMEOUT, _TRANSPORT_OPTIONS, and what RabbitMQ needs besides.
+globals().update(servers.broker(env.str("CELERY_BROKER_URL", default="") or REDIS_URL))
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
 CELERY_BROKER_POOL_LIMIT = 64  # connections that publish at once; opened as needed, and kept
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_connect_timeout": 1,
-    "socket_timeout": 1,
-    "health_check_interval": 10,
-    # kombu's own book of what is unacknowledged costs two round trips per message, and knows less
-    # than our leases: what a dead worker had taken comes back when its lease runs out.
-    "ack_emulation": False,
-    # One list per queue, not four: we have no priorities.
-    "priority_steps": [0],
-}
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False

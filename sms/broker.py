@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import celery
 import structlog
+from amqp.exceptions import AMQPError, MessageNacked
 from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError
 
@@ -15,19 +20,21 @@ log = structlog.get_logger("sms")
 DELIVER = "sms.deliver"
 
 #: What publishing raises when the broker is away: kombu wraps most of it, but not all.
-AWAY = (OperationalError, LimitExceeded, RedisError, OSError)
+AWAY = (OperationalError, LimitExceeded, RedisError, AMQPError, MessageNacked, OSError)
+
+#: Seconds that RabbitMQ has for each answer; Redis has what the transport options say.
+PATIENCE = 1.0
 
 
 def require() -> None:
     """Raise ``Unavailable`` unless the broker answers; asked before anything is written."""
-    app = celery.current_app
-    if app.conf.task_always_eager:
+    if celery.current_app.conf.task_always_eager:
         return
     try:
-        with app.producer_pool.acquire(block=True, timeout=1) as producer:
-            client = getattr(producer.channel, "client", None)
-            if client is not None:  # other transports notice a dead broker by themselves
-                client.ping()
+        try:
+            _ask()
+        except (AMQPError, OSError):
+            _ask()  # that connection to RabbitMQ may have died long ago; this one is new
     except AWAY as error:
         raise Unavailable("The broker does not answer.") from error
 
@@ -35,8 +42,48 @@ def require() -> None:
 def publish(message_id: str, queue: str) -> bool:
     """Enqueue ``deliver(message_id)``. False if the broker is away: a sweep does it later."""
     try:
-        celery.current_app.tasks[DELIVER].apply_async((message_id,), queue=queue)
+        with producer() as found:
+            celery.current_app.tasks[DELIVER].apply_async((message_id,), queue=queue, producer=found)
     except AWAY as error:
         log.warning("publish_failed", message_id=message_id, queue=queue, error=type(error).__name__)
         return False
     return True
+
+
+@contextmanager
+def producer() -> Iterator[Any]:
+    """One of the pool's producers, connected; None where tasks run at once. Raises one of ``AWAY``."""
+    app = celery.current_app
+    if app.conf.task_always_eager:
+        yield None
+        return
+    with app.producer_pool.acquire(block=True, timeout=1) as found:
+        connection: Any = found.connection
+        try:
+            hurry(connection)
+            yield found
+        except BaseException:
+            if _is_rabbitmq(connection):
+                # The pool would say goodbye, and wait for an answer of what does not answer.
+                connection.collect()
+            raise
+
+
+def hurry(connection: Any) -> None:
+    """Open a connection of kombu's and let RabbitMQ not take longer than PATIENCE for an answer."""
+    _ = connection.default_channel
+    if _is_rabbitmq(connection):
+        # Neither py-amqp's read_timeout nor a confirm_timeout covers what else it waits for.
+        connection.connection.sock.settimeout(PATIENCE)
+
+
+def _ask() -> None:
+    with producer() as found:
+        if _is_rabbitmq(found.connection):
+            found.channel.confirm_select()  # publishing asks for it anyway
+        elif (client := getattr(found.channel, "client", None)) is not None:
+            client.ping()  # other transports notice a dead broker by themselves
+
+
+def _is_rabbitmq(connection: Any) -> bool:
+    return bool(connection.transport.driver_type == "amqp")

@@ -124,6 +124,25 @@ def eviction(**_: Any) -> list[CheckMessage]:
     return []
 
 
+@register(deploy=True)
+def no_cluster(**_: Any) -> list[CheckMessage]:
+    """A node of a Redis Cluster refuses our scripts, or sends us to another one."""
+    try:
+        cluster = store.is_cluster()
+    except (Unavailable, ImproperlyConfigured):
+        return []  # /readyz says it; a check may well run where Redis is not
+    if cluster:
+        return [
+            Error(
+                "REDIS_URL leads to a Redis Cluster (cluster_enabled:1), which cannot work: a script "
+                "changes several keys in one step, which a cluster keeps in different slots. Use one "
+                "server, or Sentinel (redis+sentinel://…).",
+                id="sms.E007",
+            )
+        ]
+    return []
+
+
 @register(Tags.security, deploy=True)
 def real_providers(**_: Any) -> list[CheckMessage]:
     """What is for development prints, keeps or shows codes in clear."""

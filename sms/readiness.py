@@ -70,6 +70,7 @@ def _worker() -> str:
         # its late answer is read as that of another command (kombu 5.7). limit=1: the first worker
         # that answers is enough.
         with app.connection_for_write() as connection:
+            broker.hurry(connection)
             answers = app.control.inspect(timeout=PATIENCE, limit=1, connection=connection).ping()
     except broker.AWAY:
         return "away"

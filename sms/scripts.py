@@ -43,6 +43,9 @@ class Script:
         idle = _connections()
         connection = idle.take()
         try:
+            # Nothing if it is open. Sending would open it as well, but at the old address: only this
+            # asks the sentinels, if there are any, where the master is now.
+            connection.connect()
             connection.send_command("EVALSHA", self._sha, len(keys), *keys, *values)
             try:
                 return connection.read_response()
@@ -53,7 +56,7 @@ class Script:
                 return connection.read_response()
         except ResponseError as error:
             # Words that redis-py has no class for: the disk of the AOF is full, a script hangs, …
-            if str(error).startswith(("MISCONF", "BUSY", "MASTERDOWN")):
+            if str(error).startswith(("MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS")):
                 raise RedisConnectionError(str(error)) from error
             raise
         finally:

@@ -255,6 +255,15 @@ def eviction_policy() -> str:
     return policy
 
 
+def is_cluster() -> bool:
+    """Whether the server is a node of a Redis Cluster; False if it does not say."""
+    with _redis() as redis:
+        try:
+            return bool(redis.info("cluster").get("cluster_enabled"))
+        except ResponseError:
+            return False
+
+
 def _flat(fields: Mapping[str, str]) -> list[str]:
     return [part for pair in fields.items() for part in pair]
 

@@ -31,7 +31,9 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
         cutoff = store.ask_for_sweep(queue)
         if cutoff is None:
             return None
-        return super().apply_async((queue, cutoff), queue=queue, **options)
+        # Not beat's own producer: where nothing is tried again, it never leaves a connection that broke.
+        with broker.producer() as producer:
+            return super().apply_async((queue, cutoff), queue=queue, **options | {"producer": producer})
 
 
 def sweep(queue: str, cutoff: int) -> int:

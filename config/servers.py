@@ -1,0 +1,188 @@
+"""Settings out of the addresses of Redis and the broker: one server, Sentinel, or RabbitMQ."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+#: Seconds. A request must end within 3 s even if a server hangs.
+TIMEOUT = 1.0
+
+_REDIS = ("redis", "rediss", "unix")
+_SENTINEL = ("redis+sentinel", "sentinel")
+_RABBITMQ = ("amqp", "amqps", "pyamqp")
+_SENTINEL_PORT = 26379
+
+_CLUSTER = (
+    "names a Redis Cluster, which cannot work: a script changes several keys in one step, which a cluster "
+    "keeps in different slots, and Celery's transport knows no cluster. Use one server, Sentinel "
+    "(redis+sentinel://…), or RabbitMQ for the queues (CELERY_BROKER_URL=amqp://…)."
+)
+_LIKE = (
+    "must look like redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 "
+    "(?sentinel_username= and sentinel_password= for the sentinels' own; characters such as / # ? @ in a "
+    "password are written %2F %23 %3F %40)."
+)
+
+
+@dataclass(frozen=True)
+class _Sentinels:
+    """What stands in a redis+sentinel:// URL."""
+
+    hosts: tuple[tuple[str, int], ...]
+    master: str
+    database: int
+    username: str
+    password: str
+    options: dict[str, str]
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """How redis-py is to ask the sentinels: one after another, all within TIMEOUT."""
+        return {
+            "socket_connect_timeout": TIMEOUT / len(self.hosts),
+            "socket_timeout": TIMEOUT / len(self.hosts),
+            "retry": _once(),
+            **self.options,
+        }
+
+
+def cache(url: str, *, connections: int, name: str = "REDIS_URL") -> dict[str, Any]:
+    """The entry of CACHES for ``url``. Raises ImproperlyConfigured, without repeating the URL."""
+    scheme = _scheme(url, name)
+    pool: dict[str, Any] = {"retry": _once(), "max_connections": connections}
+    options: dict[str, Any] = {
+        # A script whose answer got lost may have run, so nothing is retried below the caller.
+        "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
+        "SOCKET_TIMEOUT": TIMEOUT,
+        "CONNECTION_POOL_KWARGS": pool,
+    }
+    if scheme in _SENTINEL:
+        found = _sentinels(url, name)
+        options |= {
+            "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
+            "SENTINELS": list(found.hosts),
+            "SENTINEL_KWARGS": found.client,
+            "USERNAME": found.username,
+            "PASSWORD": found.password,
+        }
+        url = f"redis://{found.master}/{found.database}"
+    elif scheme not in _REDIS:
+        raise ImproperlyConfigured(
+            f"{name} must begin with redis://, rediss://, unix:// or redis+sentinel://."
+        )
+    return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
+
+
+def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
+    """Celery's settings, by name, for a broker at ``url``. Raises ImproperlyConfigured."""
+    scheme = _scheme(url, name)
+    if scheme in _RABBITMQ:
+        return _rabbitmq(url)
+    # kombu would try anew after 2 s; the caller knows better what to do.
+    options: dict[str, Any] = {"max_retries": 0}
+    if scheme.startswith("redis") or scheme in _SENTINEL:
+        options |= {
+            "socket_connect_timeout": TIMEOUT,
+            "socket_timeout": TIMEOUT,
+            "health_check_interval": 10,
+            # kombu's own book of what is unacknowledged costs two round trips per message, and knows
+            # less than our leases: what a dead worker had taken comes back when its lease runs out.
+            "ack_emulation": False,
+            # One list per queue, not four: we have no priorities.
+            "priority_steps": [0],
+        }
+    if scheme in _SENTINEL:
+        found = _sentinels(url, name)
+        options |= {"master_name": found.master, "sentinel_kwargs": found.client}
+        # Each with the master's user and database: kombu reads them from the one that it is at.
+        secret = f"{quote(found.username, safe='')}:{quote(found.password, safe='')}@"
+        url = ";".join(
+            f"sentinel://{secret if found.password else ''}{_in_url(host)}:{port}/{found.database}"
+            for host, port in found.hosts
+        )
+    return {
+        "CELERY_BROKER_URL": url,
+        "CELERY_BROKER_CONNECTION_TIMEOUT": TIMEOUT,
+        "CELERY_BROKER_TRANSPORT_OPTIONS": options,
+    }
+
+
+def _rabbitmq(url: str) -> dict[str, Any]:
+    nodes = url.count(";") + 1
+    return {
+        "CELERY_BROKER_URL": url,
+        # Each node is tried once, all within 1.5 s: what asks first has used up a second by then.
+        "CELERY_BROKER_CONNECTION_TIMEOUT": min(TIMEOUT, 1.5 * TIMEOUT / nodes),
+        "CELERY_BROKER_TRANSPORT_OPTIONS": {"max_retries": nodes - 1, "confirm_publish": True},
+        # A worker that hears nothing for twice as many seconds goes to another node.
+        "CELERY_BROKER_HEARTBEAT": 10,
+        # Queues that live on several nodes, written to the disks of most before they are confirmed.
+        "CELERY_TASK_DEFAULT_QUEUE_TYPE": "quorum",
+        "CELERY_TASK_CREATE_MISSING_QUEUE_TYPE": "quorum",
+        "CELERY_WORKER_DETECT_QUORUM_QUEUES": True,  # they know no prefetch limit for a whole channel
+        "CELERY_WORKER_CONSUMER": "config.consumer:Consumer",
+    }
+
+
+def _scheme(url: str, name: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ImproperlyConfigured(f"{name} is no URL: it must look like redis://:password@host:6379/0.")
+    if "cluster" in scheme:
+        raise ImproperlyConfigured(f"{name} {_CLUSTER}")
+    if "sentinel" in scheme and scheme not in _SENTINEL:
+        raise ImproperlyConfigured(f"{name} {_LIKE}")
+    hosts = rest.partition("/")[0].rpartition("@")[2]
+    if "," in hosts and scheme not in _SENTINEL:
+        several = (
+            "amqp://…;amqp://…" if scheme in _RABBITMQ else "redis+sentinel://host1,host2,host3/mymaster/0"
+        )
+        raise ImproperlyConfigured(f"{name} names several hosts; that is written {several}")
+    return scheme
+
+
+def _sentinels(url: str, name: str) -> _Sentinels:
+    # By hand: to urlsplit an address in brackets has to be the only one.
+    authority, _, rest = url.partition("://")[2].partition("/")
+    path, _, query = rest.partition("?")
+    userinfo, _, hosts = authority.rpartition("@")
+    username, _, password = userinfo.partition(":")
+    master, _, database = path.partition("/")
+    try:
+        options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+        found = _Sentinels(
+            hosts=tuple(_host(host) for host in hosts.split(",")),
+            master=master,
+            database=int(database or 0),
+            username=unquote(username),
+            password=unquote(password),
+            options={key.removeprefix("sentinel_"): value for key, value in options.items()},
+        )
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} {_LIKE}") from None
+    known = options.keys() <= {"sentinel_username", "sentinel_password"}
+    if not known or not re.fullmatch(r"[\w.-]+", master) or "#" in url:
+        raise ImproperlyConfigured(f"{name} {_LIKE}")
+    return found
+
+
+def _host(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+", parts.hostname):
+        raise ValueError
+    return parts.hostname, parts.port or _SENTINEL_PORT
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _once() -> Retry:
+    return Retry(NoBackoff(), 0)

