@@ -36,6 +36,7 @@ from sms.errors import (
     Unavailable,
 )
 from sms.facts import tell
+from sms.health import Choice
 from sms.message import Attempt, Message, State
 from sms.providers.base import Sms
 from sms.registry import Alias, aliases
@@ -119,39 +120,37 @@ class _Run:
     def choose(self) -> tuple[Hop, Alias, bool] | None:
         """Whom to ask now, and whether that is a probe; None: the run is over and recorded."""
         left = [hop for hop in self.hops if hop.alias not in self.failed]
-        if not left:
-            self.round_is_over()
-            return None
         # The alias that may have the message already comes only if there is no other.
         wanted = [hop for hop in left if hop.alias != self.attempt.avoid] or left
         known = aliases()
         ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
-        if not ready:
-            self.wait(SOON)
-            return None
-        choice = health.choose(
-            self.message.id,
-            [known[name] for name in ready],
-            self.message.country,
-            segments.count(self.content["body"]),
-            turn=self.turn,
-            patience=self.remaining,
-        )
-        if choice.alias is None:
-            # Nobody may be asked now. A run in which somebody failed counts as a round.
-            if self.failed:
-                self.round_is_over()
-            else:
-                self.wait(max(choice.wait, SOON))
-            return None
-        if choice.wait > SHORT:
+        choice = self.ask([known[name] for name in ready]) if ready else Choice(None)
+        if choice.alias is not None and choice.wait <= SHORT:
+            time.sleep(choice.wait)
+            self.turn = ""
+            keeps = not self.failed or self.keeps_lease()
+            return (ready[choice.alias.name], choice.alias, choice.probe) if keeps else None
+        if choice.alias is not None:
             self.wait(choice.wait, turn=choice.alias.name)
-            return None
-        time.sleep(choice.wait)
-        if self.failed and not self.keeps_lease():
-            return None
-        self.turn = ""
-        return ready[choice.alias.name], choice.alias, choice.probe
+        elif not left or (self.failed and ready):
+            self.round_is_over()  # some have failed, and the others may not be asked now
+        else:
+            self.wait(max(choice.wait, SOON))
+        return None
+
+    def ask(self, ready: list[Alias]) -> Choice:
+        """Which of these may be called now."""
+        try:
+            return health.choose(
+                self.message.id,
+                ready,
+                self.message.country,
+                segments.count(self.content["body"]),
+                turn=self.turn,
+                patience=self.remaining,
+            )
+        except Unavailable:
+            return Choice(None)  # nothing is in a provider's hands
 
     def call(self, alias: Alias, sms: Sms, *, probe: bool) -> bool:
         """Ask one alias; True if that settles this run."""

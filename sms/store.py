@@ -42,7 +42,7 @@ SWEEP_PENDING = 10.0
 RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
 WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
 
-Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "unknown"]
+Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "unknown", "cancelled"]
 
 
 def _script(*names: str) -> Script:

@@ -1,12 +1,12 @@
 -- Win the right to hand a message to a provider, or learn why not.
 -- KEYS: record, body.  ARGV: id, lease (ms), prefixes of the leases, the waiting and the drained keys
--- Returns a verdict (claimed, gone, early, busy, done, expired, unknown); with claimed, expired and
--- unknown also the record as a flat list, the sealed text ('' unless claimed), the ms that remain,
+-- Returns a verdict (claimed, gone, early, busy, done, expired, unknown, cancelled); with the first
+-- and the last three also the record as a flat list, the sealed text ('' unless claimed), the ms that remain,
 -- and the alias in whose call the last worker died ('' if none did).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'expires_at', 'not_before', 'lease_until',
-  'unknowns', 'resend_unknown', 'queue', 'unwanted', 'alias')
+  'unknowns', 'resend_unknown', 'queue', 'unwanted', 'calling')
 local state = record[1]
 if not state then
   return {'gone'}
@@ -32,13 +32,17 @@ elseif state == 'sending' then
   if now < tonumber(record[4]) then
     return {'busy'}
   end
-  -- The worker died inside the call: what became of its attempt, nobody knows. Codes get one
-  -- more attempt, elsewhere if possible; everything else stops here.
   died = record[9] or ''
-  redis.call('HSET', KEYS[1], 'avoid', died)
-  local unknowns = redis.call('HINCRBY', KEYS[1], 'unknowns', 1)
-  if record[6] ~= '1' or record[8] or unknowns > 1 or now >= expires_at then
-    return settle('unknown')
+  if died ~= '' then
+    -- The worker died inside the call: what became of its attempt, nobody knows. Codes get one
+    -- more attempt, elsewhere if possible; everything else stops here.
+    redis.call('HSET', KEYS[1], 'avoid', died)
+    local unknowns = redis.call('HINCRBY', KEYS[1], 'unknowns', 1)
+    if record[6] ~= '1' or record[8] or unknowns > 1 or now >= expires_at then
+      return settle('unknown')
+    end
+  elseif record[8] then
+    return settle(tonumber(record[5]) > 0 and 'unknown' or 'cancelled')
   end
 else
   redis.call('ZREM', leases, ARGV[1])
@@ -50,7 +54,7 @@ if now >= expires_at or not sealed then
   -- What may have been sent before has not "died before it could be sent".
   return settle(tonumber(record[5]) > 0 and 'unknown' or 'expired')
 end
-redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(ARGV[2]))
+redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(ARGV[2]), 'calling', '')
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 redis.call('ZADD', leases, now + tonumber(ARGV[2]), ARGV[1])
 if redis.call('ZREM', ARGV[4] .. queue, ARGV[1]) == 1 then

@@ -46,7 +46,7 @@ for i = 1, (#KEYS - 1) / 3 do
       if probe_there then
         redis.call('HSET', there, 'probe_until', now + tonumber(ARGV[3]))
       end
-      redis.call('HSET', KEYS[1], 'alias', alias)
+      redis.call('HSET', KEYS[1], 'alias', alias, 'calling', alias)
       return {i, 0, (probe or probe_there) and 1 or 0}
     end
     if not best_wait or wait < best_wait then

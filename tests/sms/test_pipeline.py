@@ -55,6 +55,11 @@ def now_is_later(redis, message_id: str, *fields: str) -> None:
         redis.hset(store.RECORD + message_id, field, 1)
 
 
+def dies_in_the_call(redis, message_id: str) -> None:
+    """What a worker leaves that was killed while a provider had the message; its lease ran out."""
+    redis.hset(store.RECORD + message_id, mapping={"calling": "test", "lease_until": 1})
+
+
 def attempt(message_id: str) -> Attempt:
     """Claim a message that can be claimed."""
     verdict, found, _ = store.claim(message_id)
@@ -181,7 +186,7 @@ def test_a_worker_that_dies_in_the_call(queued, any_redis, resend_unknown, claim
     claimed = 0
     for _ in range(4):
         claimed += store.claim(message.id)[0] == "claimed"
-        now_is_later(any_redis, message.id, "lease_until")
+        dies_in_the_call(any_redis, message.id)
     assert claimed == claims
     assert services.get(message.id).state is State.UNKNOWN
 
@@ -326,8 +331,15 @@ class TestCalledBackInTheCall:
         message = services.send(PHONE, "123456", resend_unknown=True)
         attempt(message.id)
         services.send(PHONE, "654321", replaces=message.id)
-        now_is_later(redis, message.id, "lease_until")
+        dies_in_the_call(redis, message.id)
         assert store.claim(message.id)[0] == "unknown"
+
+    def test_a_worker_that_died_before_the_call_is_not_made_up_for(self, queued, redis):
+        message = services.send(PHONE, "123456", resend_unknown=True)
+        attempt(message.id)
+        services.cancel(message.id)
+        now_is_later(redis, message.id, "lease_until")
+        assert store.claim(message.id)[0] == "cancelled"
 
     def test_an_acceptance_is_an_acceptance(self, queued):
         message = services.send(PHONE, "123456")
