@@ -48,8 +48,7 @@ if replaced[1] == 'queued' then
 elseif replaced[1] == 'sending' then
   redis.call('HSET', KEYS[5], 'unwanted', 1) -- its attempt is the last, see move.lua and claim.lua
 elseif replaced[1] == 'sent' then
-  redis.call('HSET', KEYS[5], 'unwanted', 1) -- even if a receipt says that it did not arrive
-  redis.call('DEL', KEYS[6])
+  redis.call('DEL', KEYS[6]) -- nor goes it to another alias if it is undelivered
 end
 
 redis.call('HSET', KEYS[1], 'state', 'queued', 'attempts', 0, 'unknowns', 0,

@@ -23,8 +23,7 @@ if not allowed or (ARGV[4] ~= '' and ARGV[4] ~= record[2]) then
   if ARGV[2] == 'cancelled' and record[1] == 'sending' then
     redis.call('HSET', KEYS[1], 'unwanted', 1) -- too late for this attempt, but it is the last
   elseif ARGV[2] == 'cancelled' and record[1] == 'sent' then
-    redis.call('HSET', KEYS[1], 'unwanted', 1) -- nor goes it to another alias if it is undelivered
-    redis.call('DEL', KEYS[2])
+    redis.call('DEL', KEYS[2]) -- nor goes it to another alias if it is undelivered
   end
   return {0, redis.call('HGETALL', KEYS[1]), 0}
 end
@@ -43,7 +42,7 @@ if unknowns > 0 and (target == 'cancelled' or (target == 'failed' and ARGV[4] ~=
   target = 'unknown'
 end
 -- A receipt says that a code did not arrive while it lives: it goes to another alias, once.
-if target == 'failed' and ARGV[12] ~= '' and record[1] == 'sent' and record[6] == '1' and not record[5] and not record[7]
+if target == 'failed' and ARGV[12] ~= '' and record[1] == 'sent' and record[6] == '1' and not record[7]
     and now < tonumber(record[8]) and redis.call('EXISTS', KEYS[2]) == 1 then
   target, retry_in = 'queued', 0
   redis.call('HSET', KEYS[1], 'state', target, 'redirected', 1, 'avoid', ARGV[12],
@@ -68,7 +67,7 @@ if target == 'failed' and ARGV[8] == '1' then
   -- What may still be sent keeps its sealed text until it expires.
   redis.call('ZADD', KEYS[3], now, ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - tonumber(ARGV[11]))
-elseif not (target == 'sent' and record[6] == '1') then
+elseif not (target == 'sent' and record[6] == '1' and not record[5]) then
   redis.call('DEL', KEYS[2]) -- a code keeps its own while it lives, in case it is undelivered
 end
 return {1, redis.call('HGETALL', KEYS[1]), opened}

@@ -13,7 +13,7 @@ from otp import services, signals
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from sms import broker
 from sms import services as sms
-from sms.errors import Unavailable
+from sms.errors import Overloaded, Unavailable
 from sms.message import State
 from sms.testing import code_in, outbox
 
@@ -186,3 +186,22 @@ def test_one_signal_per_fact():
         ("issued", "signup"),
         ("cancelled", "signup"),
     ]
+
+
+def test_a_country_without_a_route_gets_no_code(redis, settings):
+    settings.SMS_ROUTES = {"DE": "test"}
+    with pytest.raises(NotAllowed) as caught:
+        services.start("+12025550123")
+    assert (caught.value.code, caught.value.field) == ("no_route", "phone")
+    assert redis.keys() == []
+
+
+def test_overload_undoes_the_code(redis, monkeypatch):
+    def overloaded(*_, **__):
+        raise Overloaded("More messages wait than can be sent in time.", 12)
+
+    monkeypatch.setattr("sms.store.create", overloaded)
+    with pytest.raises(StoreUnavailable) as caught:
+        services.start("+12025550123")
+    assert (caught.value.code, caught.value.retry_after) == ("overloaded", 12)
+    assert redis.keys("otp:*") == []

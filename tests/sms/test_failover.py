@@ -19,7 +19,7 @@ from sms.errors import (
     TemporaryFailure,
     Unavailable,
 )
-from sms.message import Receipt, State
+from sms.message import Attempt, Receipt, State
 from sms.providers.base import Provider, Sms
 
 PHONE = "+12025550123"
@@ -93,6 +93,19 @@ def house(monkeypatch, settings, redis):
     return House(monkeypatch, settings, redis)
 
 
+@pytest.fixture
+def left_out():
+    """Every (alias, country) that the signal told of."""
+    heard = []
+
+    def hear(*, alias, country, **_):
+        heard.append((alias, country))
+
+    signals.provider_left_out.connect(hear)
+    yield heard
+    signals.provider_left_out.disconnect(hear)
+
+
 RULE = {
     # outcome of a → state, who was called in the run, is a left out
     "accepted": (None, State.SENT, "a", False),
@@ -146,8 +159,8 @@ def test_a_worker_that_died_in_a_call_leaves_that_alias_for_last(house, monkeypa
         delivery.deliver(id)
     monkeypatch.undo()
     house.redis.hset(store.RECORD + id, "lease_until", 1)
-    verdict, attempt, died_in = store.claim(id)
-    assert (verdict, attempt.avoid, died_in) == ("claimed", "a", "a")
+    assert house.deliver(id).alias == "b"
+    assert house.redis.hget(health.HEALTH + "a", "bad") == b"1"
 
 
 def test_a_worker_that_died_before_any_call_has_sent_nothing(house):
@@ -157,6 +170,39 @@ def test_a_worker_that_died_before_any_call_has_sent_nothing(house):
     house.redis.hset(store.RECORD + id, "lease_until", 1)
     assert house.deliver(id).state is State.SENT
     assert house.calls == "a"
+
+
+def test_an_earlier_call_is_not_the_one_that_a_worker_died_in(house):
+    for name in "ab":
+        house.providers[name].outcomes = [TemporaryFailure("x")]
+    id = house.send()
+    house.deliver(id)
+    house.redis.hset(store.RECORD + id, "not_before", 1)
+    assert store.claim(id)[0] == "claimed"
+    house.redis.hset(store.RECORD + id, "lease_until", 1)
+    assert house.deliver(id).state is State.SENT
+
+
+def test_who_lost_the_lease_asks_nobody_else(house, monkeypatch):
+    monkeypatch.setattr(delivery, "ONE_CALL", store.LEASE)
+    id = house.send()
+
+    def slow(_):
+        house.redis.hset(store.RECORD + id, "lease_until", 1)
+        house.redis.hset(store.RECORD + id, "resend_unknown", "1")
+        assert store.claim(id)[0] == "claimed"  # somebody else
+        raise TemporaryFailure("x")
+
+    monkeypatch.setattr(house.providers["a"], "send", slow)
+    assert house.deliver(id).state is State.SENDING
+    assert house.calls == ""
+
+
+def test_a_long_run_keeps_its_lease(house, monkeypatch):
+    monkeypatch.setattr(delivery, "ONE_CALL", store.LEASE)
+    house.providers["a"].outcomes = [TemporaryFailure("x")]
+    assert house.deliver(house.send()).state is State.SENT
+    assert house.calls == "ab"
 
 
 def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):
@@ -238,26 +284,41 @@ class TestUndelivered:
         receipts.take("a", {}, f"{id} delivered".encode(), "/", "")
         assert not redis.exists(store.BODY + id)
 
-    def test_it_counts_in_its_country(self, house):
+    def test_a_code_that_died_in_the_call_is_not_sent_again(self, house, redis):
+        id = house.code()
+        _, attempt, _ = store.claim(id)
+        assert isinstance(attempt, Attempt)
+        services.cancel(id)
+        delivery._Run(attempt).record(State.SENT, alias="a")
+        assert not redis.exists(store.BODY + id)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+        assert services.get(id).state is State.FAILED
+
+    def test_the_same_receipt_again_while_the_next_alias_is_being_chosen(self, house):
+        id = self.undelivered(house)
+        assert store.claim(id)[0] == "claimed"
+        assert receipts.take("a", {}, f"{id} failed".encode(), "/", "") == 0
+        assert services.get(id).state is State.SENDING
+
+    def test_it_counts_in_its_country(self, house, left_out):
         house.settings.SMS_BREAKER = {"fewest": 3}
         for _ in range(3):
             self.undelivered(house)
         assert house.left_out() == {"a:US"}
+        assert left_out == [("a", "US")]
         house.deliver(house.code())
         assert len(house.providers["b"].calls) == 1
 
 
 class TestBreaker:
-    def test_it_opens_and_one_probe_closes_it(self, house, settings):
+    def test_it_opens_and_one_probe_closes_it(self, house, settings, left_out):
         settings.SMS_BREAKER = {"fewest": 3, "pause": 0.2}
-        heard = []
-        signals.provider_left_out.connect(lambda **told: heard.append(told["alias"]), weak=False)
         a = house.providers["a"]
         a.always = TemporaryFailure("x", code="503")
         for _ in range(5):
             assert house.deliver(house.code()).state is State.SENT
         assert len(a.calls) == 3  # the fourth and fifth message did not ask
-        assert heard == ["a"]
+        assert left_out == [("a", "")]
         time.sleep(0.25)
         house.deliver(house.code())
         house.deliver(house.code())
@@ -269,6 +330,16 @@ class TestBreaker:
         assert house.left_out() == set()
         house.deliver(house.code())
         assert len(a.calls) == 6
+
+    def test_a_probe_that_fails_opens_it_again(self, house, settings):
+        """One failure is enough then, however long ago the others were."""
+        settings.SMS_BREAKER = {"fewest": 3, "pause": 0.2, "window": 0.05}
+        health.failed("a", at_once=True)
+        time.sleep(0.25)
+        house.providers["a"].always = TemporaryFailure("x")
+        for _ in range(3):
+            house.deliver(house.code())
+        assert len(house.providers["a"].calls) == 1
 
     def test_one_probe_at_a_time(self, house):
         health.failed("a", at_once=True)
@@ -333,6 +404,12 @@ class TestRate:
         choices = [health.choose("x", [alias], "US", 3, patience=60) for _ in range(2)]
         assert choices[0].wait == 0
         assert choices[1].wait == pytest.approx(1.5, abs=0.1)
+
+    def test_no_start_is_refused_while_another_alias_has_room(self, house):
+        house.aliases["a"] = registry.Alias(house.providers["a"], rate=0.01, segment_rate=0, slots=10)
+        for _ in range(3):
+            house.deliver(house.code())
+        assert house.calls == "abb"
 
     def test_a_start_is_refused_where_the_turn_would_be_late(self, house):
         house.settings.SMS_ROUTES = {"default": "a"}
