@@ -340,6 +340,7 @@ class TestBreaker:
         for _ in range(3):
             house.deliver(house.code())
         assert len(house.providers["a"].calls) == 1
+        assert health.left_out()["a"] > 0
 
     def test_one_probe_at_a_time(self, house):
         health.failed("a", at_once=True)
