@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -114,7 +115,12 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
             names = sorted(
                 {*known, *cls.url_names} - {"user", "password", "host", "path"} - set(cls.url_names.values())
             )
-            raise BadProviderURL(f"{alias}: {cls.scheme} has no option {name!r}. It has: {', '.join(names)}.")
+            # Only what looks like an option is repeated: it may be the rest of a secret with an & in it.
+            looks = re.fullmatch(r"[a-z_]{2,20}", name)
+            problem = (
+                f"has no option {name!r}" if looks else "is given an option that it has not; write & as %26"
+            )
+            raise BadProviderURL(f"{alias}: {cls.scheme} {problem}. It has: {', '.join(names)}.")
         try:
             options[option] = known[option](value)
         except ValueError:

@@ -82,6 +82,12 @@ def test_unknown_options_are_refused_by_name(scheme):
         from_url("main", f"{scheme}:///?colour=red")
 
 
+def test_the_rest_of_a_secret_is_not_repeated():
+    with pytest.raises(BadProviderURL, match="%26") as caught:
+        from_url("main", "twilio://SID:TOKEN@?from=x&messaging_service=y&Tr0ub4dor")
+    assert "Tr0ub4dor" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
