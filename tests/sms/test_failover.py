@@ -580,3 +580,11 @@ def test_a_receipt_costs_one_round_trip(house, redis, word):
         "pexpire",
     }
     assert {name.removeprefix("cmdstat_") for name in calls} <= inside | {"info", "config|resetstat"}
+
+
+def test_an_alias_without_a_secret_says_so_at_start(settings):
+    settings.SMS_PROVIDERS = {"gsm": "kannel://user:password@127.0.0.1:13013?from=x", "b": "memory://"}
+    (warning,) = checks.receipts_can_be_verified()
+    assert warning.id == "sms.W004"
+    assert "gsm" in warning.msg
+    assert "password" not in warning.msg
