@@ -37,7 +37,7 @@ def response(status: int, body: str, **headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def _read(stream: BinaryIO) -> tuple[str, dict[str, str], dict[str, str]] | None:
+def read_request(stream: BinaryIO) -> tuple[str, dict[str, str], dict[str, str]] | None:
     """Path, headers and form fields of the next request; None if the client went away before its end."""
     line = stream.readline()
     headers = {}
@@ -61,7 +61,7 @@ def gateway() -> Iterator[Gateway]:
 
     def serve(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream:
-            while request := _read(stream):
+            while request := read_request(stream):
                 found.requests.append(request)
                 time.sleep(found.delay)
                 content = found.answer()

@@ -1,0 +1,152 @@
+"""The faults: what happens, and what is promised while it does.
+
+A fault is one function that begins it, ends it and returns; it is called several times, at
+random instants, under load. To add one, write the function and put it into ``FAULTS``.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults.provider import Call, Mood
+from tests.faults.receipts import Manner
+from tests.faults.scene import RESTART_AFTER, Scene
+
+#: Seconds for which a left-out alias may get no call: the pause of the breaker, and a probe's time.
+UNTIL_ASKED = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``definite``: every call has an outcome that is known, so nothing may be doubled or unknown."""
+
+    name: str
+    inject: Callable[[Scene], None]
+    definite: bool = True
+    broker_apart: bool = False
+
+
+def _worker_killed(scene: Scene) -> None:
+    scene.stack.kill("worker")
+    scene.doubt_what_is_in_hand()
+    _restart(scene, "worker")
+
+
+def _worker_stopped(scene: Scene) -> None:
+    scene.stack.kill("worker", signal.SIGTERM)
+    _restart(scene, "worker")
+
+
+def _web_killed(scene: Scene) -> None:
+    scene.stack.kill("web")
+    _restart(scene, "web")
+
+
+def _beat_killed(scene: Scene) -> None:
+    scene.stack.kill("beat")
+    scene.pause(scene.rng.uniform(3, 6))
+    _restart(scene, "beat")
+
+
+def _two_beats(scene: Scene) -> None:
+    scene.stack.start("beat-2")
+    scene.pause(scene.rng.uniform(4, 8))
+    scene.stack.kill("beat-2")
+
+
+def _redis_killed(scene: Scene) -> None:
+    calls_before = len(scene.calls)
+    scene.store.kill()
+    scene.pause(RESTART_AFTER)
+    # What was answered meanwhile is noted when Redis is back, unless the worker ends before.
+    scene.in_doubt += len(scene.calls) - calls_before
+    scene.over()
+    scene.store.start()
+
+
+def _redis_paused(scene: Scene) -> None:
+    calls_before = len(scene.calls)
+    scene.store.process.send_signal(signal.SIGSTOP)
+    try:
+        scene.pause(5)
+    finally:
+        scene.store.process.send_signal(signal.SIGCONT)
+    scene.in_doubt += len(scene.calls) - calls_before
+
+
+def _broker_away(scene: Scene) -> None:
+    scene.broker.kill()
+    scene.pause(10)
+    scene.over()
+    scene.broker.start()
+
+
+def _restart(scene: Scene, name: str) -> None:
+    scene.pause(RESTART_AFTER)
+    scene.over()
+    scene.stack.start(name)
+
+
+def _provider(mood: Mood) -> Callable[[Scene], None]:
+    def inject(scene: Scene) -> None:
+        before = len(scene.calls)
+
+        def spoilt() -> list[Call]:
+            return [call for call in scene.calls[before:] if call.mood == mood]
+
+        scene.main.turn(mood)
+        try:
+            if mood == "refuse":
+                # It sees no call, so the first that it would have had goes to the other one.
+                found = scene.until(lambda: any(c.alias != "main" for c in scene.calls[before:]), UNTIL_ASKED)
+            else:
+                # Left out since the last time, it is asked again only when its pause is over.
+                found = scene.until(lambda: bool(spoilt()), UNTIL_ASKED)
+            assert found, f"no call met a provider in the mood {mood!r}"
+            scene.pause(scene.rng.uniform(3, 6))
+        finally:
+            scene.main.turn("well")
+            scene.over()
+        scene.pause(0.5)  # for the calls that came before the turn
+        scene.in_doubt += sum(call.taken for call in spoilt())
+
+    return inject
+
+
+def _receipts(manner: Manner) -> Callable[[Scene], None]:
+    def inject(scene: Scene) -> None:
+        before = scene.postman.strange
+        scene.postman.manner = manner
+        scene.pause(scene.rng.uniform(3, 6))
+        scene.postman.manner = "usual"
+        assert scene.postman.strange > before, f"no receipt was {manner}"
+
+    return inject
+
+
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault("worker-killed", _worker_killed, definite=False),
+        Fault("worker-stopped", _worker_stopped),
+        Fault("web-killed", _web_killed),
+        Fault("beat-killed", _beat_killed),
+        Fault("two-beats", _two_beats),
+        Fault("redis-killed", _redis_killed, definite=False),
+        Fault("redis-paused", _redis_paused, definite=False),
+        Fault("broker-away", _broker_away, definite=False, broker_apart=True),
+        Fault("provider-refuses", _provider("refuse")),
+        Fault("provider-500", _provider("error")),
+        Fault("provider-throttles", _provider("throttle")),
+        Fault("provider-hangs", _provider("hang"), definite=False),
+        Fault("provider-resets", _provider("reset"), definite=False),
+        Fault("provider-garbage", _provider("garbage"), definite=False),
+        Fault("provider-drips", _provider("drip"), definite=False),
+        Fault("receipts-late", _receipts("late")),
+        Fault("receipts-doubled", _receipts("doubled")),
+        Fault("receipts-forged", _receipts("forged")),
+        Fault("receipts-first", _receipts("first")),
+    )
+}

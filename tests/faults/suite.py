@@ -1,0 +1,81 @@
+"""One row of the table: a fault, again and again, while messages are started."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from redis.exceptions import RedisError
+
+from sms.message import SETTLED
+from tests.faults.kinds import Fault
+from tests.faults.load import Load
+from tests.faults.report import Row, judge
+from tests.faults.scene import Scene, scene
+
+#: Seconds after which a fault has to be forgotten.
+MOST_RECOVERY = 60.0
+
+#: Seconds after the load in which every message must come to its end: a code's life, and a margin.
+MOST_TO_SETTLE = 150.0
+
+
+def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
+    """Let ``fault`` happen at random instants for about ``seconds`` under ``rate`` starts a second."""
+    rng = random.Random(f"{seed} {fault.name}")
+    with scene(rng, broker_apart=fault.broker_apart) as on:
+        load = Load(on.stack, rate)
+        begun = time.monotonic()
+        recoveries: list[float | None] = []
+        problems: list[str] = []
+        try:
+            if not on.until(lambda: len(on.calls) >= 10, 20):
+                problems.append("no load before the fault")
+            while not problems and (not recoveries or time.monotonic() - begun < seconds):
+                on.pause(rng.uniform(1, 4))
+                problems += _once(fault, on, load, recoveries)
+            on.pause(1)
+        finally:
+            load.stop()
+        lasted = time.monotonic() - begun
+        on.until(lambda: _settled(on, load), MOST_TO_SETTLE)
+        number_of = {call.reference: call.to for call in on.calls}
+        if answers := on.postman.forged.keys() - {403}:
+            problems.append(f"forged receipts were answered {answers}")
+        return judge(
+            fault.name,
+            definite=fault.definite,
+            starts=load.starts,
+            calls=on.calls,
+            states=on.states(),
+            delivered={number_of[reference] for reference in on.postman.delivered},
+            in_doubt=on.in_doubt,
+            recoveries=recoveries,
+            seconds=lasted,
+            restarts=on.restarts,
+            problems=problems,
+        )
+
+
+def _once(fault: Fault, on: Scene, load: Load, recoveries: list[float | None]) -> list[str]:
+    """Let it happen; what was wrong with that."""
+    began, on.over_at = time.monotonic(), None
+    try:
+        fault.inject(on)
+    except AssertionError as error:
+        return [str(error)]
+    over_at = on.over_at or time.monotonic()
+    on.until(lambda: on.recovery(load, over_at) is not None, MOST_RECOVERY)
+    recoveries.append(on.recovery(load, over_at))
+    # Begun in it or hanging in it: when Redis is paused, all callers wait for one request each.
+    during = [start for start in load.starts if start.begun <= over_at and start.answered >= began]
+    return [] if during else ["no load while it happened"]
+
+
+def _settled(on: Scene, load: Load) -> bool:
+    try:
+        states = on.states()
+    except RedisError:
+        return False
+    ended = all(states.get(start.id, ("",))[0] in SETTLED for start in load.starts if start.accepted)
+    return ended and on.postman.idle
