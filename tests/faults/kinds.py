@@ -7,12 +7,13 @@ random instants, under load. To add one, write the function and put it into ``FA
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.faults.provider import Call, Mood
+from tests.faults.provider import SLOW, USUAL, Call, Mood
 from tests.faults.receipts import Manner
-from tests.faults.scene import RESTART_AFTER, Scene
+from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, two_servers
 
 #: Seconds for which a left-out alias may get no call: the pause of the breaker, and a probe's time.
 UNTIL_ASKED = 40.0
@@ -20,22 +21,42 @@ UNTIL_ASKED = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``definite``: every call has an outcome that is known, so nothing may be doubled or unknown."""
+    """``definite``: every call has an outcome that is known, so no message may end as unknown.
+
+    Doubled may be as many as ``inject`` or the supervisor counts as in doubt: what a worker held
+    when it died, and calls that were not answered. What is answered while Redis is away is noted
+    when it is back. ``servers``: what holds the records and the queues.
+    """
 
     name: str
     inject: Callable[[Scene], None]
     definite: bool = True
-    broker_apart: bool = False
+    servers: Servers = one_server
+
+
+@contextmanager
+def _calls_in_hand(scene: Scene) -> Iterator[None]:
+    """What happens inside it happens while the worker has several calls under way."""
+    scene.main.answers_after = SLOW
+    scene.pause(2 * SLOW)
+    try:
+        yield
+    finally:
+        scene.main.answers_after = USUAL
 
 
 def _worker_killed(scene: Scene) -> None:
-    scene.stack.kill("worker")
+    before = scene.in_doubt
+    with _calls_in_hand(scene):
+        scene.stack.kill("worker")
     scene.doubt_what_is_in_hand()
+    assert scene.in_doubt > before, "the worker had nothing in hand"
     _restart(scene, "worker")
 
 
 def _worker_stopped(scene: Scene) -> None:
-    scene.stack.kill("worker", signal.SIGTERM)
+    with _calls_in_hand(scene):
+        scene.stack.kill("worker", signal.SIGTERM)
     _restart(scene, "worker")
 
 
@@ -57,27 +78,25 @@ def _two_beats(scene: Scene) -> None:
 
 
 def _redis_killed(scene: Scene) -> None:
-    calls_before = len(scene.calls)
-    scene.store.kill()
+    with _calls_in_hand(scene):
+        scene.store.kill()
     scene.pause(RESTART_AFTER)
-    # What was answered meanwhile is noted when Redis is back, unless the worker ends before.
-    scene.in_doubt += len(scene.calls) - calls_before
     scene.over()
     scene.store.start()
 
 
 def _redis_paused(scene: Scene) -> None:
-    calls_before = len(scene.calls)
-    scene.store.process.send_signal(signal.SIGSTOP)
+    with _calls_in_hand(scene):
+        scene.store.process.send_signal(signal.SIGSTOP)
     try:
         scene.pause(5)
     finally:
         scene.store.process.send_signal(signal.SIGCONT)
-    scene.in_doubt += len(scene.calls) - calls_before
 
 
 def _broker_away(scene: Scene) -> None:
-    scene.broker.kill()
+    with _calls_in_hand(scene):
+        scene.broker.kill()
     scene.pause(10)
     scene.over()
     scene.broker.start()
@@ -136,7 +155,7 @@ FAULTS = {
         Fault("two-beats", _two_beats),
         Fault("redis-killed", _redis_killed, definite=False),
         Fault("redis-paused", _redis_paused, definite=False),
-        Fault("broker-away", _broker_away, definite=False, broker_apart=True),
+        Fault("broker-away", _broker_away, definite=False, servers=two_servers),
         Fault("provider-refuses", _provider("refuse")),
         Fault("provider-500", _provider("error")),
         Fault("provider-throttles", _provider("throttle")),

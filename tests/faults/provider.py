@@ -18,8 +18,8 @@ from tests.sms.providers.gateway import read_request, response
 #: What it does with a call. From "hang" on it takes the message, but its answer does not arrive.
 Mood = Literal["well", "error", "throttle", "refuse", "hang", "reset", "garbage", "drip"]
 
-#: Seconds that a call takes when all is well.
-ANSWERS_AFTER = 0.05
+#: Seconds that a call takes when all is well, and on a slow day.
+USUAL, SLOW = 0.05, 0.5
 
 #: What no HTTP client can read, and what is HTTP but not Twilio's.
 GARBAGE = (b"\x00\xff\x13 ouch \r\n\r\n", response(200, "<html>It works!</html>"))
@@ -44,6 +44,7 @@ class ScriptedProvider:
     def __init__(self, alias: str, calls: list[Call], postman: Postman) -> None:
         self.alias, self.calls = alias, calls
         self.mood: Mood = "well"
+        self.answers_after = USUAL
         self._postman = postman
         self._token = f"token-of-{alias}"
         self._port = free_port()
@@ -101,7 +102,7 @@ class ScriptedProvider:
         """Whether the connection is kept."""
         mood: Mood = "well" if self.mood == "refuse" else self.mood
         if mood == "well":
-            time.sleep(ANSWERS_AFTER)
+            time.sleep(self.answers_after)
         callback = fields.get("StatusCallback", "")
         self.calls.append(
             Call(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -109,18 +109,33 @@ class Scene:
             self.restarts += 1
 
 
+#: Runs the server of the records and the one of the queues, which may be the same.
+Servers = Callable[[], AbstractContextManager[tuple[EmbeddedServer, EmbeddedServer]]]
+
+
 @contextmanager
-def scene(rng: random.Random, *, broker_apart: bool) -> Iterator[Scene]:
-    """All of it, running. With ``broker_apart`` the queues live in a server of their own."""
+def one_server() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
+    with EmbeddedServer(config=SERVER) as server:
+        yield server, server
+
+
+@contextmanager
+def two_servers() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
+    with EmbeddedServer(config=SERVER) as records, EmbeddedServer(config=SERVER) as queues:
+        yield records, queues
+
+
+@contextmanager
+def scene(rng: random.Random, servers: Servers) -> Iterator[Scene]:
+    """All of it, running."""
     calls: list[Call] = []
     with ExitStack() as running:
         directory = Path(running.enter_context(TemporaryDirectory(prefix="otpost-faults-")))
-        store_server = running.enter_context(EmbeddedServer(config=SERVER))
-        broker = running.enter_context(EmbeddedServer(config=SERVER)) if broker_apart else store_server
+        records, queues = running.enter_context(servers())
         stack = Stack(
             directory,
-            REDIS_URL=store_server.url,
-            CELERY_BROKER_URL=broker.url,
+            REDIS_URL=records.url,
+            CELERY_BROKER_URL=queues.url,
             PUBLIC_URL=PUBLIC_URL,
             SMS_ROUTES="default=main>spare",
             SMS_LONGEST_WAIT="60",  # a backlog is wanted here, not refused
@@ -133,4 +148,4 @@ def scene(rng: random.Random, *, broker_apart: bool) -> Iterator[Scene]:
         running.enter_context(stack)
         stack.start("worker", "beat", "web")
         wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
-        yield Scene(stack, servers=(store_server, broker), calls=calls, main=main, postman=postman, rng=rng)
+        yield Scene(stack, servers=(records, queues), calls=calls, main=main, postman=postman, rng=rng)

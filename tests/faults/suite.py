@@ -23,7 +23,7 @@ MOST_TO_SETTLE = 150.0
 def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
     """Let ``fault`` happen at random instants for about ``seconds`` under ``rate`` starts a second."""
     rng = random.Random(f"{seed} {fault.name}")
-    with scene(rng, broker_apart=fault.broker_apart) as on:
+    with scene(rng, fault.servers) as on:
         load = Load(on.stack, rate)
         begun = time.monotonic()
         recoveries: list[float | None] = []
