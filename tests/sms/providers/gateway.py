@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import parse_qs
@@ -14,11 +14,14 @@ from urllib.parse import parse_qs
 
 @dataclass
 class Gateway:
-    """``answer`` makes the bytes of the response; None hangs up without one, ``delay`` in seconds."""
+    """``answer`` makes the bytes of the response; None hangs up without one. ``delay``: seconds
+    before it; ``drip``: seconds between its bytes.
+    """
 
     port: int
     answer: Callable[[], bytes | None] = lambda: None
     delay: float = 0.0
+    drip: float = 0.0
     connections: int = 0
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
 
@@ -60,14 +63,17 @@ def gateway() -> Iterator[Gateway]:
     found = Gateway(listener.getsockname()[1])
 
     def serve(connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
+        # Who has waited long enough hangs up in the middle of an answer.
+        with suppress(ConnectionError), connection, connection.makefile("rb") as stream:
             while request := read_request(stream):
                 found.requests.append(request)
                 time.sleep(found.delay)
                 content = found.answer()
                 if content is None:
                     return
-                connection.sendall(content)
+                for part in (content[i : i + 1] for i in range(len(content))) if found.drip else [content]:
+                    connection.sendall(part)
+                    time.sleep(found.drip)
 
     def accept() -> None:
         while True:
