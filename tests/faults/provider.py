@@ -21,6 +21,9 @@ Mood = Literal["well", "error", "throttle", "refuse", "hang", "reset", "garbage"
 #: Seconds that a call takes when all is well, and on a slow day.
 USUAL, SLOW = 0.05, 0.5
 
+#: Seconds after which a caller shall not wait for an answer any more.
+PATIENCE = 2
+
 #: What no HTTP client can read, and what is HTTP but not Twilio's.
 GARBAGE = (b"\x00\xff\x13 ouch \r\n\r\n", response(200, "<html>It works!</html>"))
 
@@ -45,6 +48,7 @@ class ScriptedProvider:
         self.alias, self.calls = alias, calls
         self.mood: Mood = "well"
         self.answers_after = USUAL
+        self.longest_held = 0.0  # seconds that a caller waited for the end of an answer
         self._postman = postman
         self._token = f"token-of-{alias}"
         self._port = free_port()
@@ -54,9 +58,10 @@ class ScriptedProvider:
 
     @property
     def url(self) -> str:
-        """For SMS_PROVIDERS; a call that hangs is given up after 2 s."""
+        """For SMS_PROVIDERS."""
         base = f"http://127.0.0.1:{self._port}"
-        return f"twilio://AC{self.alias}:{self._token}@?from=%2B15005550006&timeout=2&base_url={base}"
+        options = f"from=%2B15005550006&timeout={PATIENCE}&base_url={base}"
+        return f"twilio://AC{self.alias}:{self._token}@?{options}"
 
     def turn(self, mood: Mood) -> None:
         """Behave like this from now on; ends what hangs or drips."""
@@ -136,9 +141,18 @@ class ScriptedProvider:
         elif mood == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
+            self._hold(connection, mood, accepted)
+
+    def _hold(self, connection: socket.socket, mood: Mood, accepted: bytes) -> None:
+        """Keep the caller waiting until it hangs up, or the mood changes."""
+        begun = time.monotonic()
+        connection.settimeout(1)
+        try:
             for byte in accepted:
-                if self.mood != mood:
-                    return
                 if mood == "drip":
                     connection.sendall(bytes([byte]))
-                time.sleep(1)
+                with contextlib.suppress(TimeoutError):
+                    if self.mood != mood or connection.recv(1) == b"":
+                        return
+        finally:
+            self.longest_held = max(self.longest_held, time.monotonic() - begun)

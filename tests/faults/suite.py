@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from sms.message import SETTLED
 from tests.faults.kinds import Fault
 from tests.faults.load import Load
+from tests.faults.provider import PATIENCE
 from tests.faults.report import Row, judge
 from tests.faults.scene import Scene, scene
 
@@ -42,6 +43,8 @@ def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
         number_of = {call.reference: call.to for call in on.calls}
         if answers := on.postman.forged.keys() - {403}:
             problems.append(f"forged receipts were answered {answers}")
+        if on.main.longest_held > PATIENCE + 1.5:
+            problems.append(f"a call lasted {on.main.longest_held:.1f} s, its timeout is {PATIENCE} s")
         return judge(
             fault.name,
             definite=fault.definite,
