@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sms.services import OTP_QUEUE
 from tests.faults.provider import SLOW, USUAL, Call, Mood
 from tests.faults.receipts import Manner
 from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, two_servers
@@ -66,7 +67,15 @@ def _web_killed(scene: Scene) -> None:
 
 
 def _beat_killed(scene: Scene) -> None:
+    """The broker loses what is queued while there is no beat to have it brought back."""
     scene.stack.kill("beat")
+    worker = scene.stack.processes["worker"]
+    worker.send_signal(signal.SIGSTOP)  # so that something is queued
+    try:
+        scene.pause(0.5)
+        assert scene.redis.delete(OTP_QUEUE), "nothing was queued"
+    finally:
+        worker.send_signal(signal.SIGCONT)
     scene.pause(scene.rng.uniform(3, 6))
     _restart(scene, "beat")
 

@@ -12,7 +12,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.timeout(300)  # what a dead worker held comes back after 30 s, and may do so twice
 @pytest.mark.parametrize(
-    "name", ["worker-killed", "redis-killed", "provider-500", "provider-hangs", "receipts-forged"]
+    "name",
+    [
+        "worker-killed",
+        "web-killed",
+        "redis-killed",
+        "broker-away",
+        "provider-500",
+        "provider-hangs",
+        "receipts-forged",
+    ],
 )
 def test_every_message_is_accounted_for(name):
     row = run(FAULTS[name], seed=1, seconds=4, rate=20)
