@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
         description="Let everything that Otpost needs fail while it works, and count what becomes of its "
-        "messages. The whole takes about 15 minutes.",
+        "messages. The whole takes about ten minutes.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument(
@@ -42,7 +42,8 @@ def main() -> int:
         verdict = "good" if row.good else f"FAILED: {'; '.join(row.problems)}"
         _say(
             f"{name}: {row.times} times in {row.seconds:.0f} s, {row.refused} refused, "
-            f"{row.unanswered} unanswered, {row.in_doubt} calls in doubt, {row.restarts} restarts: {verdict}"
+            f"{row.unanswered} unanswered, {row.in_doubt} messages in doubt, {row.restarts} restarts: "
+            f"{verdict}"
         )
     print(as_json(rows, seed=seed) if options.json else as_table(rows))
     return 0 if all(row.good for row in rows) else 1

@@ -24,8 +24,8 @@ UNTIL_ASKED = 40.0
 class Fault:
     """``definite``: every call has an outcome that is known, so no message may end as unknown.
 
-    Doubled may be as many as ``inject`` or the supervisor counts as in doubt: what a worker held
-    when it died, and calls that were not answered. What is answered while Redis is away is noted
+    Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held
+    when it died, and messages whose call was not answered. What is answered while Redis is away is noted
     when it is back. ``servers``: what holds the records and the queues.
     """
 
@@ -47,11 +47,11 @@ def _calls_in_hand(scene: Scene) -> Iterator[None]:
 
 
 def _worker_killed(scene: Scene) -> None:
-    before = scene.in_doubt
+    before = len(scene.doubted)
     with _calls_in_hand(scene):
         scene.stack.kill("worker")
     scene.doubt_what_is_in_hand()
-    assert scene.in_doubt > before, "the worker had nothing in hand"
+    assert len(scene.doubted) > before, "the worker had nothing in hand"
     _restart(scene, "worker")
 
 
@@ -138,7 +138,7 @@ def _provider(mood: Mood) -> Callable[[Scene], None]:
             scene.main.turn("well")
             scene.over()
         scene.pause(0.5)  # for the calls that came before the turn
-        scene.in_doubt += sum(call.taken for call in spoilt())
+        scene.doubted |= {call.reference for call in spoilt() if call.taken}
 
     return inject
 

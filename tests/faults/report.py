@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sms.message import SETTLED, State
 from tests.faults.load import Start
@@ -29,6 +29,14 @@ _COLUMNS = {
 MOST_TAKEN = 2
 
 
+class End(NamedTuple):
+    """Where a message stands: its id, and state and error of its record."""
+
+    message: str
+    state: str
+    error: str
+
+
 @dataclass(slots=True)
 class Row:
     """One line of the table. ``problems`` says what was not as promised."""
@@ -45,7 +53,7 @@ class Row:
     unknown: int
     failed: int
     doubled: int  # messages that a provider took more than once
-    in_doubt: int  # calls whose outcome nobody could know: as many may be doubled
+    in_doubt: int  # messages with a call whose outcome nobody could know: these may be doubled
     lost: int
     recovered: float | None  # seconds, the longest
     restarts: int  # processes that ended by themselves
@@ -62,21 +70,24 @@ def judge(
     definite: bool,
     starts: Sequence[Start],
     calls: Sequence[Call],
-    states: dict[str, tuple[str, str]],
+    ends: Mapping[str, End],
     delivered: set[str],
-    in_doubt: int,
+    doubted: Set[str],
     recoveries: Sequence[float | None],
     seconds: float,
     restarts: int,
     problems: Iterable[str],
 ) -> Row:
-    """The line for a fault. ``delivered``: numbers whose message a genuine receipt was taken for."""
-    accepted = [start for start in starts if start.accepted]
-    taken = Counter(call.to for call in calls if call.taken)
-    ends = {start.phone: states.get(start.id, ("gone", "")) for start in accepted}
-    count = Counter(state for state, _ in ends.values())
+    """The line for a fault. Messages by their ids: ``doubted`` had a call of which nobody can say
+    how it ended, for ``delivered`` a genuine receipt was taken. ``ends``: by verification.
+    """
+    accepted = [start.id for start in starts if start.accepted]
+    mine = [ends.get(id, End("", "gone", "")) for id in accepted]
+    taken = Counter(call.reference for call in calls if call.taken)
+    doubled = {message for message, times in taken.items() if times > 1}
+    count = Counter(end.state for end in mine)
     statuses = Counter(start.status for start in starts)
-    lost = [phone for phone, end in ends.items() if _lost(end, taken[phone])]
+    lost = [end for end in mine if _lost(end, taken[end.message])]
     row = Row(
         fault=fault,
         times=len(recoveries),
@@ -84,30 +95,30 @@ def judge(
         accepted=len(accepted),
         refused=statuses[503],
         unanswered=statuses[0],
-        sent=sum(taken[phone] > 0 for phone in ends),
+        sent=sum(taken[end.message] > 0 for end in mine),
         delivered=count[State.DELIVERED],
         expired=count[State.EXPIRED],
         unknown=count[State.UNKNOWN],
         failed=count[State.FAILED],
-        doubled=sum(times > 1 for times in taken.values()),
-        in_doubt=in_doubt,
+        doubled=len(doubled),
+        in_doubt=len(doubted),
         lost=len(lost),
         recovered=None if None in recoveries else round(max(filter(None, recoveries), default=0), 1),
         restarts=restarts,
         problems=list(problems),
     )
-    told = {phone for phone, (state, _) in ends.items() if state == State.DELIVERED}
+    told = {end.message for end in mine if end.state == State.DELIVERED}
     checks = {
         "nothing was sent": not row.sent,
-        f"{row.lost} lost, in the states {Counter(ends[phone] for phone in lost)}": row.lost,
+        f"{row.lost} lost, in the states {dict(Counter(end.state for end in lost))}": row.lost,
         # The other provider takes everything, so nothing has a reason to fail.
         f"{row.failed} failed": row.failed,
-        f"{row.doubled} doubled, of {in_doubt} calls in doubt": row.doubled > in_doubt,
+        f"{len(doubled - doubted)} doubled without a doubt": doubled - doubted,
         f"a message was taken {max(taken.values(), default=0)} times": max(taken.values(), default=0)
         > MOST_TAKEN,
         f"{row.unknown} unknown, {row.expired} expired, but nothing was in doubt": definite
         and row.unknown + row.expired,
-        "delivered and receipts differ": told != delivered & ends.keys(),
+        "delivered and receipts differ": told != delivered & {end.message for end in mine},
         "it did not recover": row.recovered is None,
         f"strange answers: {dict(statuses)}": statuses.keys() - {0, 202, 503},
     }
@@ -115,12 +126,11 @@ def judge(
     return row
 
 
-def _lost(end: tuple[str, str], taken: int) -> bool:
+def _lost(end: End, taken: int) -> bool:
     """Neither in a provider's hands nor in a final state that says why it is not."""
-    state, error = end
-    if state in (State.SENT, State.DELIVERED):
+    if end.state in (State.SENT, State.DELIVERED):
         return not taken
-    return state not in SETTLED or (state == State.FAILED and not error)
+    return end.state not in SETTLED or (end.state == State.FAILED and not end.error)
 
 
 def as_table(rows: Iterable[Row]) -> str:

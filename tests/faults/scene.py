@@ -18,6 +18,7 @@ from sms.message import State
 from tests.faults.load import Load
 from tests.faults.provider import Call, ScriptedProvider
 from tests.faults.receipts import PUBLIC_URL, Postman
+from tests.faults.report import End
 from tests.faults.stack import Stack, wait_for
 
 #: Every write is on disk before it is answered, so that a killed server has lost nothing.
@@ -47,7 +48,7 @@ class Scene:
         self.store, self.broker = servers
         self.calls, self.main, self.postman, self.rng = calls, main, postman, rng
         self.redis = Redis.from_url(self.store.url, socket_timeout=5)
-        self.in_doubt = 0  # calls of which nobody can say how they ended
+        self.doubted: set[str] = set()  # messages with a call of which nobody can say how it ended
         self.restarts = 0  # by the supervisor alone
         self.over_at: float | None = None
         self._dead: dict[str, float] = {}
@@ -71,17 +72,20 @@ class Scene:
         self.over_at = time.monotonic()
 
     def doubt_what_is_in_hand(self) -> None:
-        """Count what the worker that has just died held: it may have been sent."""
-        self.in_doubt += sum(state == State.SENDING for state, _ in self.states().values())
+        """Note what the worker that has just died held: it may have been sent."""
+        self.doubted |= {end.message for end in self.ends().values() if end.state == State.SENDING}
 
-    def states(self) -> dict[str, tuple[str, str]]:
-        """Verification → state and error of its message."""
+    def ends(self) -> dict[str, End]:
+        """Verification → what has become of its message."""
         keys = list(self.redis.scan_iter(f"{store.RECORD}*", count=1000))
         pipe = self.redis.pipeline(transaction=False)
         for key in keys:
             pipe.hmget(key, "verification_id", "state", "error")
         found = [[(part or b"").decode() for part in record] for record in pipe.execute()]
-        return {verification: (state, error) for verification, state, error in found}
+        return {
+            verification: End(key.decode().removeprefix(store.RECORD), state, error)
+            for key, (verification, state, error) in zip(keys, found, strict=True)
+        }
 
     def recovery(self, load: Load, since: float) -> float | None:
         """Seconds from ``since`` until a message that was started later reached a provider soon."""

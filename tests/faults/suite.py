@@ -40,7 +40,6 @@ def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
             load.stop()
         lasted = time.monotonic() - begun
         on.until(lambda: _settled(on, load), MOST_TO_SETTLE)
-        number_of = {call.reference: call.to for call in on.calls}
         if answers := on.postman.forged.keys() - {403}:
             problems.append(f"forged receipts were answered {answers}")
         if on.main.longest_held > PATIENCE + 1.5:
@@ -50,9 +49,9 @@ def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
             definite=fault.definite,
             starts=load.starts,
             calls=on.calls,
-            states=on.states(),
-            delivered={number_of[reference] for reference in on.postman.delivered},
-            in_doubt=on.in_doubt,
+            ends=on.ends(),
+            delivered=on.postman.delivered,
+            doubted=on.doubted,
             recoveries=recoveries,
             seconds=lasted,
             restarts=on.restarts,
@@ -77,8 +76,8 @@ def _once(fault: Fault, on: Scene, load: Load, recoveries: list[float | None]) -
 
 def _settled(on: Scene, load: Load) -> bool:
     try:
-        states = on.states()
+        ends = on.ends()
     except RedisError:
         return False
-    ended = all(states.get(start.id, ("",))[0] in SETTLED for start in load.starts if start.accepted)
-    return ended and on.postman.idle
+    ids = [start.id for start in load.starts if start.accepted]
+    return all(id in ends and ends[id].state in SETTLED for id in ids) and on.postman.idle
