@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 UV := uv
 # The Python to make .venv with. Empty: the first of the usual names which is new enough.
 PYTHON :=
-# Handed on by demo, test, bench and requirements: make test ARGS="tests/sms -x".
+# Handed on by demo, test, bench, faults and requirements: make test ARGS="tests/sms -x".
 ARGS :=
 
 TEST_READY := $(VENV)/.installed-test
@@ -19,7 +19,7 @@ compile = $(UV) pip compile -q --universal --python-version 3.11 --generate-hash
 # A Python may vanish when the system gets a newer one. What was installed for it is then void.
 $(shell test -x $(PY) || rm -f $(TEST_READY) $(LINT_READY))
 
-.PHONY: help demo test lint bench requirements clean
+.PHONY: help demo test lint bench faults requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ lint: $(LINT_READY) ## check style, types and the direction of imports
 
 bench: $(TEST_READY) ## measure how many codes a second this machine does
 	@$(PY) -m tests.bench $(ARGS)
+
+faults: $(TEST_READY) ## let everything fail under load, count the messages (ARGS="--only web-killed")
+	@$(PY) -m tests.faults $(ARGS)
 
 requirements: ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade takes the newest)
 	@$(UV) --version >/dev/null 2>&1 || { \

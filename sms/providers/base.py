@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import inspect
+import io
 import re
+import socket
+import time
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -144,7 +148,7 @@ def _options(cls: type[Provider]) -> dict[str, type]:
 def make_pool(pool_size: int, timeout: float) -> urllib3.PoolManager:
     """HTTP for all threads of the process, with one kept connection per concurrent call.
 
-    ``timeout``: seconds to wait for an answer, beside CONNECT_TIMEOUT. It never retries by itself:
+    ``timeout``: seconds to wait for the whole answer, beside CONNECT_TIMEOUT. It never retries by itself:
     only the caller knows whether a second hand-off may happen. urllib3 and not requests, whose
     part was about 1.3 of the 3.5 ms of an attempt under the profiler.
     """
@@ -155,14 +159,56 @@ def make_pool(pool_size: int, timeout: float) -> urllib3.PoolManager:
         retries=False,
         ca_certs=certifi.where(),
     )
-    manager.pool_classes_by_scheme = manager.pool_classes_by_scheme | {"https": _HTTPSPool}
+    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
     return manager
+
+
+class _Until(io.RawIOBase):
+    """Reads from a socket until its timeout has passed once, however often something comes."""
+
+    def __init__(self, sock: socket.socket, stream: io.RawIOBase) -> None:
+        self._sock, self._stream = sock, stream
+        self._end = time.monotonic() + (sock.gettimeout() or MAX_TIMEOUT)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer takes too long")
+        self._sock.settimeout(left)
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that has the read timeout for all of it. urllib3 gives it to every single read, so a
+    vendor that drips would hold a worker's thread for hours, and longer than the lease.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Until(sock, self.fp.detach()))
+
+
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    response_class = _Answer
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
 
 
 class _HTTPSConnection(urllib3.connection.HTTPSConnection):
     """Says that a handshake which never ends is a connection that failed, not an answer that is
     late: urllib3 calls both a read timeout, but here nothing was sent.
     """
+
+    response_class = _Answer
 
     def connect(self) -> None:
         try:

@@ -40,7 +40,10 @@ def wait_for(what: Callable[[], Any], seconds: float = 30.0, every: float = 0.05
 
 
 class Stack:
-    """Starts, kills and restarts web, worker and beat, which all read the same settings."""
+    """Starts, kills and restarts web, worker and beat, which all read the same settings.
+
+    A second process of a kind gets a name such as ``beat-2``.
+    """
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
@@ -55,7 +58,7 @@ class Stack:
             port = ["--port", str(self.web_port)] if name == "web" else []
             with (self.directory / f"{name}.log").open("ab") as log:
                 self.processes[name] = self.leash.spawn(
-                    [sys.executable, *PROGRAMS[name], *port],
+                    [sys.executable, *PROGRAMS[name.partition("-")[0]], *port],
                     env=self.environment | environment,
                     cwd=ROOT,
                     stdout=log,

@@ -21,6 +21,7 @@ from sms import services, store
 from sms.message import SETTLED, State
 from tests.conftest import point_cache_at
 from tests.faults.cutter import Cutter
+from tests.faults.load import phone
 from tests.faults.stack import Stack, wait_for
 from tests.sms.providers.gateway import gateway, response
 
@@ -79,7 +80,7 @@ def enqueue(server, settings, monkeypatch, caplog):
 
 def phones(count: int) -> list[str]:
     """Numbers that are valid and tell the messages of a test apart."""
-    return [f"+1202{200 + n // 10_000}{n % 10_000:04d}" for n in range(count)]
+    return [phone(n) for n in range(count)]
 
 
 def dump(redis: Any) -> str:

@@ -7,6 +7,7 @@ receipt; the tests come from here.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -67,9 +68,11 @@ class ProviderContract:
     def provider(self, base_url: str, timeout: float = 5.0) -> Provider:
         return from_url("main", self.url.format(base_url=base_url, timeout=timeout))
 
-    def answers(self, gateway: Gateway, status: int, body: str, **headers: str) -> Provider:
+    def answers(
+        self, gateway: Gateway, status: int, body: str, timeout: float = 5.0, **headers: str
+    ) -> Provider:
         gateway.answer = lambda: response(status, body, **headers)
-        return self.provider(gateway.url)
+        return self.provider(gateway.url, timeout)
 
     def test_accepted(self, gateway):
         assert self.answers(gateway, *self.accepted).send(SMS) == self.accepted_id
@@ -112,6 +115,15 @@ class ProviderContract:
         with pytest.raises(OutcomeUnknown) as caught:
             self.provider(gateway.url, timeout=0.2).send(SMS)
         assert caught.value.code == "read_timeout"
+
+    def test_an_answer_that_drips(self, gateway):
+        """Each byte comes in time, the whole does not: the timeout is for the whole."""
+        gateway.drip = 0.05
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknown) as caught:
+            self.answers(gateway, *self.accepted, timeout=0.4).send(SMS)
+        assert caught.value.code == "read_timeout"
+        assert time.monotonic() - began < 1
 
     def test_reset_after_the_request(self, gateway):
         gateway.answer = lambda: None

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import parse_qs
@@ -14,11 +14,14 @@ from urllib.parse import parse_qs
 
 @dataclass
 class Gateway:
-    """``answer`` makes the bytes of the response; None hangs up without one, ``delay`` in seconds."""
+    """``answer`` makes the bytes of the response; None hangs up without one. ``delay``: seconds
+    before it; ``drip``: seconds between its bytes.
+    """
 
     port: int
     answer: Callable[[], bytes | None] = lambda: None
     delay: float = 0.0
+    drip: float = 0.0
     connections: int = 0
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -38,7 +41,7 @@ def response(status: int, body: str, **headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def _read(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
+def read_request(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
     """Path, headers and body of the next request; None if the client went away before its end."""
     line = stream.readline()
     headers = {}
@@ -54,23 +57,30 @@ def _read(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
     return line.decode().split()[1], headers, body
 
 
+def form(body: bytes) -> dict[str, str]:
+    """The fields of a form, the first of each name."""
+    return {name: values[0] for name, values in parse_qs(body.decode()).items()}
+
+
 @contextmanager
 def gateway() -> Iterator[Gateway]:
     listener = socket.create_server(("127.0.0.1", 0))
     found = Gateway(listener.getsockname()[1])
 
     def serve(connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
-            while request := _read(stream):
+        # Who has waited long enough hangs up in the middle of an answer.
+        with suppress(ConnectionError), connection, connection.makefile("rb") as stream:
+            while request := read_request(stream):
                 path, headers, body = request
-                fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
                 found.bodies.append(body)
-                found.requests.append((path, headers, fields))
+                found.requests.append((path, headers, form(body)))
                 time.sleep(found.delay)
                 content = found.answer()
                 if content is None:
                     return
-                connection.sendall(content)
+                for part in (content[i : i + 1] for i in range(len(content))) if found.drip else [content]:
+                    connection.sendall(part)
+                    time.sleep(found.drip)
 
     def accept() -> None:
         while True:

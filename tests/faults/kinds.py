@@ -1,0 +1,180 @@
+"""The faults: what happens, and what is promised while it does.
+
+A fault is one function that begins it, ends it and returns; it is called several times, at
+random instants, under load. To add one, write the function and put it into ``FAULTS``.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sms.services import OTP_QUEUE
+from tests.faults.provider import SLOW, USUAL, Call, Mood
+from tests.faults.receipts import Manner
+from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, two_servers
+
+#: Seconds for which a left-out alias may get no call: the pause of the breaker, and a probe's time.
+UNTIL_ASKED = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``definite``: every call has an outcome that is known, so no message may end as unknown.
+
+    Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held
+    when it died, and messages whose call was not answered. What is answered while Redis is away is noted
+    when it is back. ``servers``: what holds the records and the queues.
+    """
+
+    name: str
+    inject: Callable[[Scene], None]
+    definite: bool = True
+    servers: Servers = one_server
+
+
+@contextmanager
+def _calls_in_hand(scene: Scene) -> Iterator[None]:
+    """What happens inside it happens while the worker has several calls under way."""
+    scene.main.answers_after = SLOW
+    scene.pause(2 * SLOW)
+    try:
+        yield
+    finally:
+        scene.main.answers_after = USUAL
+
+
+def _worker_killed(scene: Scene) -> None:
+    before = len(scene.doubted)
+    with _calls_in_hand(scene):
+        scene.stack.kill("worker")
+    scene.doubt_what_is_in_hand()
+    assert len(scene.doubted) > before, "the worker had nothing in hand"
+    _restart(scene, "worker")
+
+
+def _worker_stopped(scene: Scene) -> None:
+    with _calls_in_hand(scene):
+        scene.stack.kill("worker", signal.SIGTERM)
+    _restart(scene, "worker")
+
+
+def _web_killed(scene: Scene) -> None:
+    scene.stack.kill("web")
+    _restart(scene, "web")
+
+
+def _beat_killed(scene: Scene) -> None:
+    """The broker loses what is queued while there is no beat to have it brought back."""
+    scene.stack.kill("beat")
+    worker = scene.stack.processes["worker"]
+    worker.send_signal(signal.SIGSTOP)  # so that something is queued
+    try:
+        scene.pause(0.5)
+        assert scene.redis.delete(OTP_QUEUE), "nothing was queued"
+    finally:
+        worker.send_signal(signal.SIGCONT)
+    scene.pause(scene.rng.uniform(3, 6))
+    _restart(scene, "beat")
+
+
+def _two_beats(scene: Scene) -> None:
+    scene.stack.start("beat-2")
+    scene.pause(scene.rng.uniform(4, 8))
+    scene.stack.kill("beat-2")
+
+
+def _redis_killed(scene: Scene) -> None:
+    with _calls_in_hand(scene):
+        scene.store.kill()
+    scene.pause(RESTART_AFTER)
+    scene.over()
+    scene.store.start()
+
+
+def _redis_paused(scene: Scene) -> None:
+    with _calls_in_hand(scene):
+        scene.store.process.send_signal(signal.SIGSTOP)
+    try:
+        scene.pause(5)
+    finally:
+        scene.store.process.send_signal(signal.SIGCONT)
+
+
+def _broker_away(scene: Scene) -> None:
+    with _calls_in_hand(scene):
+        scene.broker.kill()
+    scene.pause(10)
+    scene.over()
+    scene.broker.start()
+
+
+def _restart(scene: Scene, name: str) -> None:
+    scene.pause(RESTART_AFTER)
+    scene.over()
+    scene.stack.start(name)
+
+
+def _provider(mood: Mood) -> Callable[[Scene], None]:
+    def inject(scene: Scene) -> None:
+        before = len(scene.calls)
+
+        def spoilt() -> list[Call]:
+            return [call for call in scene.calls[before:] if call.mood == mood]
+
+        scene.main.turn(mood)
+        try:
+            if mood == "refuse":
+                # It sees no call, so the first that it would have had goes to the other one.
+                found = scene.until(lambda: any(c.alias != "main" for c in scene.calls[before:]), UNTIL_ASKED)
+            else:
+                # Left out since the last time, it is asked again only when its pause is over.
+                found = scene.until(lambda: bool(spoilt()), UNTIL_ASKED)
+            assert found, f"no call met a provider in the mood {mood!r}"
+            scene.pause(scene.rng.uniform(3, 6))
+        finally:
+            scene.main.turn("well")
+            scene.over()
+        scene.pause(0.5)  # for the calls that came before the turn
+        scene.doubted |= {call.reference for call in spoilt() if call.taken}
+
+    return inject
+
+
+def _receipts(manner: Manner) -> Callable[[Scene], None]:
+    def inject(scene: Scene) -> None:
+        before = scene.postman.strange
+        scene.postman.manner = manner
+        scene.pause(scene.rng.uniform(3, 6))
+        scene.postman.manner = "usual"
+        assert scene.postman.strange > before, f"no receipt was {manner}"
+
+    return inject
+
+
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault("worker-killed", _worker_killed, definite=False),
+        Fault("worker-stopped", _worker_stopped),
+        Fault("web-killed", _web_killed),
+        Fault("beat-killed", _beat_killed),
+        Fault("two-beats", _two_beats),
+        Fault("redis-killed", _redis_killed, definite=False),
+        Fault("redis-paused", _redis_paused, definite=False),
+        Fault("broker-away", _broker_away, definite=False, servers=two_servers),
+        Fault("provider-refuses", _provider("refuse")),
+        Fault("provider-500", _provider("error")),
+        Fault("provider-throttles", _provider("throttle")),
+        Fault("provider-hangs", _provider("hang"), definite=False),
+        Fault("provider-resets", _provider("reset"), definite=False),
+        Fault("provider-garbage", _provider("garbage"), definite=False),
+        Fault("provider-drips", _provider("drip"), definite=False),
+        Fault("receipts-late", _receipts("late")),
+        Fault("receipts-doubled", _receipts("doubled")),
+        Fault("receipts-forged", _receipts("forged")),
+        Fault("receipts-first", _receipts("first")),
+    )
+}

@@ -1,0 +1,158 @@
+"""A provider that speaks Twilio's wire format and behaves as told; it remembers every call."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal
+
+from config.ports import free_port
+from tests.faults.receipts import Postman
+from tests.sms.providers.gateway import form, read_request, response
+
+#: What it does with a call. From "hang" on it takes the message, but its answer does not arrive.
+Mood = Literal["well", "error", "throttle", "refuse", "hang", "reset", "garbage", "drip"]
+
+#: Seconds that a call takes when all is well, and on a slow day.
+USUAL, SLOW = 0.05, 0.5
+
+#: Seconds after which a caller shall not wait for an answer any more.
+PATIENCE = 2
+
+#: What no HTTP client can read, and what is HTTP but not Twilio's.
+GARBAGE = (b"\x00\xff\x13 ouch \r\n\r\n", response(200, "<html>It works!</html>"))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. ``at``: ``time.monotonic``; ``taken``: the message is in the provider's hands."""
+
+    at: float
+    alias: str
+    to: str
+    body: str
+    reference: str
+    mood: Mood
+    taken: bool
+
+
+class ScriptedProvider:
+    """Listens on loopback as ``alias``. ``calls`` is shared: who had a message first stands first."""
+
+    def __init__(self, alias: str, calls: list[Call], postman: Postman) -> None:
+        self.alias, self.calls = alias, calls
+        self.mood: Mood = "well"
+        self.answers_after = USUAL
+        self.longest_held = 0.0  # seconds that a caller waited for the end of an answer
+        self._postman = postman
+        self._token = f"token-of-{alias}"
+        self._port = free_port()
+        self._sids = count(1)
+        self._waiting: set[socket.socket] = set()  # kept connections on which no call runs
+        self._listen()
+
+    @property
+    def url(self) -> str:
+        """For SMS_PROVIDERS."""
+        base = f"http://127.0.0.1:{self._port}"
+        options = f"from=%2B15005550006&timeout={PATIENCE}&base_url={base}"
+        return f"twilio://AC{self.alias}:{self._token}@?{options}"
+
+    def turn(self, mood: Mood) -> None:
+        """Behave like this from now on; ends what hangs or drips."""
+        before, self.mood = self.mood, mood
+        if mood == "refuse":
+            self.close()
+        elif before == "refuse":
+            self._listen()
+
+    def close(self) -> None:
+        """Take no connection any more; calls under way are answered."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in list(self._waiting):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _listen(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
+            while True:
+                self._waiting.add(connection)
+                try:
+                    request = read_request(stream)
+                finally:
+                    self._waiting.discard(connection)
+                if request is None or not self._answer(connection, form(request[2])):
+                    return
+
+    def _answer(self, connection: socket.socket, fields: dict[str, str]) -> bool:
+        """Whether the connection is kept."""
+        mood: Mood = "well" if self.mood == "refuse" else self.mood
+        if mood == "well":
+            time.sleep(self.answers_after)
+        callback = fields.get("StatusCallback", "")
+        self.calls.append(
+            Call(
+                time.monotonic(),
+                self.alias,
+                fields["To"],
+                fields["Body"],
+                callback.rpartition("=")[2],
+                mood,
+                taken=mood not in ("error", "throttle"),
+            )
+        )
+        number = next(self._sids)
+        sid = f"SM{self.alias}{number}"
+        accepted = response(201, f'{{"sid": "{sid}"}}')
+        if mood == "well":
+            self._postman.report(callback, sid, self._token)
+            connection.sendall(accepted)
+        elif mood == "error":
+            connection.sendall(response(500, '{"code": 20500}'))
+        elif mood == "throttle":
+            connection.sendall(response(429, '{"code": 20429}', Retry_After="2"))
+        else:
+            self._spoil(connection, mood, accepted, number)
+        return mood in ("well", "error", "throttle")
+
+    def _spoil(self, connection: socket.socket, mood: Mood, accepted: bytes, number: int) -> None:
+        """The message is taken; its answer never arrives whole."""
+        if mood == "garbage":
+            connection.sendall(GARBAGE[number % len(GARBAGE)])
+        elif mood == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            self._hold(connection, mood, accepted)
+
+    def _hold(self, connection: socket.socket, mood: Mood, accepted: bytes) -> None:
+        """Keep the caller waiting until it hangs up, or the mood changes."""
+        begun = time.monotonic()
+        connection.settimeout(1)
+        try:
+            for byte in accepted:
+                if mood == "drip":
+                    connection.sendall(bytes([byte]))
+                with contextlib.suppress(TimeoutError):
+                    if self.mood != mood or connection.recv(1) == b"":
+                        return
+        finally:
+            self.longest_held = max(self.longest_held, time.monotonic() - begun)

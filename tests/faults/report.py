@@ -1,0 +1,162 @@
+"""What came of the messages of one fault, whether that is as promised, and the table of it all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sms.message import SETTLED, State
+from tests.faults.load import Start
+from tests.faults.provider import Call
+
+_COLUMNS = {
+    "fault": "fault",
+    "accepted": "accepted",
+    "sent": "sent",
+    "delivered": "delivered",
+    "expired": "expired",
+    "unknown": "unknown",
+    "doubled": "doubled",
+    "lost": "lost",
+    "recovered": "seconds to recover",
+}
+
+#: A message is tried again once after an outcome that nobody knows, so a provider can have it twice.
+MOST_TAKEN = 2
+
+
+class End(NamedTuple):
+    """Where a message stands: its id, and state and error of its record."""
+
+    message: str
+    state: str
+    error: str
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of the table. ``problems`` says what was not as promised."""
+
+    fault: str
+    times: int  # how often the fault happened
+    seconds: float  # of load
+    accepted: int  # answers 202
+    refused: int  # answers 503
+    unanswered: int  # the connection broke
+    sent: int  # messages that a provider took
+    delivered: int
+    expired: int
+    unknown: int
+    failed: int
+    doubled: int  # messages that a provider took more than once
+    in_doubt: int  # messages with a call whose outcome nobody could know: these may be doubled
+    lost: int
+    recovered: float | None  # seconds, the longest
+    restarts: int  # processes that ended by themselves
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not self.problems
+
+
+def judge(
+    fault: str,
+    *,
+    definite: bool,
+    starts: Sequence[Start],
+    calls: Sequence[Call],
+    ends: Mapping[str, End],
+    delivered: set[str],
+    doubted: Set[str],
+    recoveries: Sequence[float | None],
+    seconds: float,
+    restarts: int,
+    problems: Iterable[str],
+) -> Row:
+    """The line for a fault. Messages by their ids: ``doubted`` had a call of which nobody can say
+    how it ended, for ``delivered`` a genuine receipt was taken. ``ends``: by verification.
+    """
+    accepted = [start.id for start in starts if start.accepted]
+    mine = [ends.get(id, End("", "gone", "")) for id in accepted]
+    taken = Counter(call.reference for call in calls if call.taken)
+    doubled = {message for message, times in taken.items() if times > 1}
+    count = Counter(end.state for end in mine)
+    statuses = Counter(start.status for start in starts)
+    lost = [end for end in mine if _lost(end, taken[end.message])]
+    row = Row(
+        fault=fault,
+        times=len(recoveries),
+        seconds=round(seconds, 1),
+        accepted=len(accepted),
+        refused=statuses[503],
+        unanswered=statuses[0],
+        sent=sum(taken[end.message] > 0 for end in mine),
+        delivered=count[State.DELIVERED],
+        expired=count[State.EXPIRED],
+        unknown=count[State.UNKNOWN],
+        failed=count[State.FAILED],
+        doubled=len(doubled),
+        in_doubt=len(doubted),
+        lost=len(lost),
+        recovered=None if None in recoveries else round(max(filter(None, recoveries), default=0), 1),
+        restarts=restarts,
+        problems=list(problems),
+    )
+    told = {end.message for end in mine if end.state == State.DELIVERED}
+    checks = {
+        "nothing was sent": not row.sent,
+        f"{row.lost} lost, in the states {dict(Counter(end.state for end in lost))}": row.lost,
+        # The other provider takes everything, so nothing has a reason to fail.
+        f"{row.failed} failed": row.failed,
+        f"{len(doubled - doubted)} doubled without a doubt": doubled - doubted,
+        f"a message was taken {max(taken.values(), default=0)} times": max(taken.values(), default=0)
+        > MOST_TAKEN,
+        f"{row.unknown} unknown, {row.expired} expired, but nothing was in doubt": definite
+        and row.unknown + row.expired,
+        "delivered and receipts differ": told != delivered & {end.message for end in mine},
+        "it did not recover": row.recovered is None,
+        f"strange answers: {dict(statuses)}": statuses.keys() - {0, 202, 503},
+    }
+    row.problems += [text for text, wrong in checks.items() if wrong]
+    return row
+
+
+def _lost(end: End, taken: int) -> bool:
+    """Neither in a provider's hands nor in a final state that says why it is not."""
+    if end.state in (State.SENT, State.DELIVERED):
+        return not taken
+    return end.state not in SETTLED or (end.state == State.FAILED and not end.error)
+
+
+def as_table(rows: Iterable[Row]) -> str:
+    """All rows as aligned columns; below it, what is wrong."""
+    rows = list(rows)
+    lines = [
+        tuple(_COLUMNS.values()),
+        *(tuple(_cell(getattr(row, name)) for name in _COLUMNS) for row in rows),
+    ]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
+    table = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+    wrong = [f"FAILED {row.fault}: {problem}" for row in rows for problem in row.problems]
+    return "\n".join([table[0], "  ".join("-" * width for width in widths), *table[1:], *wrong])
+
+
+def as_json(rows: Iterable[Row], **more: Any) -> str:
+    """All that is known of each row."""
+    found = [dataclasses.asdict(row) | {"good": row.good} for row in rows]
+    return json.dumps(more | {"rows": found}, indent=2)
+
+
+def _cell(value: Any) -> str:
+    return "never" if value is None else str(value)

@@ -1,0 +1,155 @@
+"""Everything that runs while a fault happens: servers, processes, providers and the load."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from config.embedded import EmbeddedServer
+from sms import store
+from sms.message import State
+from tests.faults.load import Load
+from tests.faults.provider import Call, ScriptedProvider
+from tests.faults.receipts import PUBLIC_URL, Postman
+from tests.faults.report import End
+from tests.faults.stack import Stack, wait_for
+
+#: Every write is on disk before it is answered, so that a killed server has lost nothing.
+SERVER = {"appendfsync": "always"}
+
+#: Seconds after which a process that ended is started again, as a supervisor does.
+RESTART_AFTER = 1.0
+
+#: Seconds within which a message that comes after the fault must reach a provider.
+SOON = 1.0
+
+
+class Scene:
+    """What a fault gets into its hands. It must wait by ``pause``, which also supervises."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        servers: tuple[EmbeddedServer, EmbeddedServer],
+        calls: list[Call],
+        main: ScriptedProvider,
+        postman: Postman,
+        rng: random.Random,
+    ) -> None:
+        self.stack = stack
+        self.store, self.broker = servers
+        self.calls, self.main, self.postman, self.rng = calls, main, postman, rng
+        self.redis = Redis.from_url(self.store.url, socket_timeout=5)
+        self.doubted: set[str] = set()  # messages with a call of which nobody can say how it ended
+        self.restarts = 0  # by the supervisor alone
+        self.over_at: float | None = None
+        self._dead: dict[str, float] = {}
+
+    def pause(self, seconds: float) -> None:
+        """Let everything run for so long."""
+        self.until(lambda: False, seconds)
+
+    def until(self, what: Callable[[], bool], seconds: float) -> bool:
+        """Wait until it is true, at most so long; what it is in the end."""
+        deadline = time.monotonic() + seconds
+        while not what():
+            if time.monotonic() > deadline:
+                return False
+            self._supervise()
+            time.sleep(0.05)
+        return True
+
+    def over(self) -> None:
+        """The fault ends now."""
+        self.over_at = time.monotonic()
+
+    def doubt_what_is_in_hand(self) -> None:
+        """Note what the worker that has just died held: it may have been sent."""
+        self.doubted |= {end.message for end in self.ends().values() if end.state == State.SENDING}
+
+    def ends(self) -> dict[str, End]:
+        """Verification → what has become of its message."""
+        keys = list(self.redis.scan_iter(f"{store.RECORD}*", count=1000))
+        pipe = self.redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.hmget(key, "verification_id", "state", "error")
+        found = [[(part or b"").decode() for part in record] for record in pipe.execute()]
+        return {
+            verification: End(key.decode().removeprefix(store.RECORD), state, error)
+            for key, (verification, state, error) in zip(keys, found, strict=True)
+        }
+
+    def recovery(self, load: Load, since: float) -> float | None:
+        """Seconds from ``since`` until a message that was started later reached a provider soon."""
+        taken = {call.to: call.at for call in self.calls if call.taken and call.at >= since}
+        late = [start for start in list(load.starts) if start.accepted and start.begun >= since]
+        reached = [(taken[start.phone], start.answered) for start in late if start.phone in taken]
+        good = [at for at, answered in reached if at - answered <= SOON]
+        return min(good) - since if good else None
+
+    def _supervise(self) -> None:
+        """Start again what has ended by itself."""
+        for name, process in list(self.stack.processes.items()):
+            if process.poll() is None:
+                continue
+            if time.monotonic() - self._dead.setdefault(name, time.monotonic()) < RESTART_AFTER:
+                continue
+            if name == "worker":
+                try:
+                    self.doubt_what_is_in_hand()
+                except RedisError:
+                    continue
+            del self._dead[name]
+            self.stack.leash.release(self.stack.processes.pop(name))
+            self.stack.start(name)
+            self.restarts += 1
+
+
+#: Runs the server of the records and the one of the queues, which may be the same.
+Servers = Callable[[], AbstractContextManager[tuple[EmbeddedServer, EmbeddedServer]]]
+
+
+@contextmanager
+def one_server() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
+    with EmbeddedServer(config=SERVER) as server:
+        yield server, server
+
+
+@contextmanager
+def two_servers() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
+    with EmbeddedServer(config=SERVER) as records, EmbeddedServer(config=SERVER) as queues:
+        yield records, queues
+
+
+@contextmanager
+def scene(rng: random.Random, servers: Servers) -> Iterator[Scene]:
+    """All of it, running."""
+    calls: list[Call] = []
+    with ExitStack() as running:
+        directory = Path(running.enter_context(TemporaryDirectory(prefix="otpost-faults-")))
+        records, queues = running.enter_context(servers())
+        stack = Stack(
+            directory,
+            REDIS_URL=records.url,
+            CELERY_BROKER_URL=queues.url,
+            PUBLIC_URL=PUBLIC_URL,
+            SMS_ROUTES="default=main>spare",
+            SMS_LONGEST_WAIT="60",  # a backlog is wanted here, not refused
+        )
+        postman = Postman(stack.web_port, rng)
+        main, spare = (ScriptedProvider(alias, calls, postman) for alias in ("main", "spare"))
+        for provider in (main, spare):
+            running.callback(provider.close)
+        stack.environment["SMS_PROVIDERS"] = f"main={main.url},spare={spare.url}"
+        running.enter_context(stack)
+        stack.start("worker", "beat", "web")
+        wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+        yield Scene(stack, servers=(records, queues), calls=calls, main=main, postman=postman, rng=rng)

@@ -1,0 +1,83 @@
+"""One row of the table: a fault, again and again, while messages are started."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from redis.exceptions import RedisError
+
+from sms.message import SETTLED
+from tests.faults.kinds import Fault
+from tests.faults.load import Load
+from tests.faults.provider import PATIENCE
+from tests.faults.report import Row, judge
+from tests.faults.scene import Scene, scene
+
+#: Seconds after which a fault has to be forgotten.
+MOST_RECOVERY = 60.0
+
+#: Seconds after the load in which every message must come to its end: a code's life, and a margin.
+MOST_TO_SETTLE = 150.0
+
+
+def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
+    """Let ``fault`` happen at random instants for about ``seconds`` under ``rate`` starts a second."""
+    rng = random.Random(f"{seed} {fault.name}")
+    with scene(rng, fault.servers) as on:
+        load = Load(on.stack, rate)
+        begun = time.monotonic()
+        recoveries: list[float | None] = []
+        problems: list[str] = []
+        try:
+            if not on.until(lambda: len(on.calls) >= 10, 20):
+                problems.append("no load before the fault")
+            while not problems and (not recoveries or time.monotonic() - begun < seconds):
+                on.pause(rng.uniform(1, 4))
+                problems += _once(fault, on, load, recoveries)
+            on.pause(1)
+        finally:
+            load.stop()
+        lasted = time.monotonic() - begun
+        on.until(lambda: _settled(on, load), MOST_TO_SETTLE)
+        if answers := on.postman.forged.keys() - {403}:
+            problems.append(f"forged receipts were answered {answers}")
+        if on.main.longest_held > PATIENCE + 1.5:
+            problems.append(f"a call lasted {on.main.longest_held:.1f} s, its timeout is {PATIENCE} s")
+        return judge(
+            fault.name,
+            definite=fault.definite,
+            starts=load.starts,
+            calls=on.calls,
+            ends=on.ends(),
+            delivered=on.postman.delivered,
+            doubted=on.doubted,
+            recoveries=recoveries,
+            seconds=lasted,
+            restarts=on.restarts,
+            problems=problems,
+        )
+
+
+def _once(fault: Fault, on: Scene, load: Load, recoveries: list[float | None]) -> list[str]:
+    """Let it happen; what was wrong with that."""
+    began, on.over_at = time.monotonic(), None
+    try:
+        fault.inject(on)
+    except AssertionError as error:
+        return [str(error)]
+    over_at = on.over_at or time.monotonic()
+    on.until(lambda: on.recovery(load, over_at) is not None, MOST_RECOVERY)
+    recoveries.append(on.recovery(load, over_at))
+    # Begun in it or hanging in it: when Redis is paused, all callers wait for one request each.
+    during = [start for start in load.starts if start.begun <= over_at and start.answered >= began]
+    return [] if during else ["no load while it happened"]
+
+
+def _settled(on: Scene, load: Load) -> bool:
+    try:
+        ends = on.ends()
+    except RedisError:
+        return False
+    ids = [start.id for start in load.starts if start.accepted]
+    return all(id in ends and ends[id].state in SETTLED for id in ids) and on.postman.idle
