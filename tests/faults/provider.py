@@ -132,7 +132,8 @@ class ScriptedProvider:
             connection.sendall(response(429, '{"code": 20429}', Retry_After="2"))
         else:
             self._spoil(connection, mood, accepted, number)
-        return mood in ("well", "error", "throttle")
+        # A call that was under way when it began to refuse must not keep its connection in use.
+        return mood in ("well", "error", "throttle") and self.mood != "refuse"
 
     def _spoil(self, connection: socket.socket, mood: Mood, accepted: bytes, number: int) -> None:
         """The message is taken; its answer never arrives whole."""
