@@ -26,7 +26,7 @@ from typing import Any
 
 import structlog
 
-from sms import conf, health, routing, segments, store
+from sms import conf, health, routing, store
 from sms.errors import (
     AccountFailure,
     NoRoute,
@@ -145,7 +145,7 @@ class _Run:
                 self.message.id,
                 ready,
                 self.message.country,
-                segments.count(self.content["body"]),
+                self.content["body"],
                 turn=self.turn,
                 patience=self.remaining,
             )

@@ -15,6 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,12 @@ class Breaker:
 
 def breaker() -> Breaker:
     """The configured figures. Raises ``TypeError`` for one that does not exist."""
-    return Breaker(**conf.get("SMS_BREAKER"))
+    return _breaker(tuple(conf.get("SMS_BREAKER").items()))
+
+
+@lru_cache(maxsize=8)
+def _breaker(figures: tuple[tuple[str, float], ...]) -> Breaker:
+    return Breaker(**dict(figures))
 
 
 _good: Counter[str] = Counter()
@@ -79,7 +85,7 @@ def choose(
     message_id: str,
     candidates: Sequence[Alias],
     country: str,
-    segments: int,
+    body: str,
     *,
     turn: str = "",
     patience: float = 0.0,
@@ -95,7 +101,7 @@ def choose(
         good = [_good.pop(alias.name, 0) for alias in candidates]
     for alias, count in zip(candidates, good, strict=True):
         keys += [HEALTH + alias.name, f"{HEALTH}{alias.name}:{country}", RATE + alias.name]
-        values += [alias.name, count, alias.takes(segments) * 1000]
+        values += [alias.name, count, alias.takes(body) * 1000]
     index, wait, probe = _run(_ROUTE, tuple(keys), values)
     return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
 
@@ -104,7 +110,7 @@ def rate_keys(route: Route) -> list[str]:
     """The keys that hold back every alias of ``route``; none if one of them has no rate."""
     known = aliases()
     found = [known[hop.alias] for step in route for hop in step]
-    return [RATE + alias.name for alias in found] if all(alias.takes(1) for alias in found) else []
+    return [RATE + alias.name for alias in found] if all(alias.takes() for alias in found) else []
 
 
 def succeeded(alias: str, country: str, *, probe: bool) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf
+from sms import conf, segments
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL, Provider
 
@@ -36,11 +36,11 @@ class Alias:
         self._taken = 0
         self._lock = threading.Lock()
 
-    def takes(self, segments: int) -> float:
-        """Seconds of the rate that a message of so many segments takes, 0 without a rate."""
+    def takes(self, body: str = "") -> float:
+        """Seconds of the rate that a message of this text takes, 0 without a rate."""
         if self._rate:
             return 1 / self._rate
-        return segments / self._segment_rate if self._segment_rate else 0.0
+        return segments.count(body) / self._segment_rate if self._segment_rate else 0.0
 
     @property
     def has_slot(self) -> bool:

@@ -346,7 +346,7 @@ class TestBreaker:
         health.failed("a", at_once=True)
         house.redis.hset(health.HEALTH + "a", "open_until", 1)
         known = [house.aliases[name] for name in "ab"]
-        choices = [health.choose("x", known, "US", 1) for _ in range(3)]
+        choices = [health.choose("x", known, "US", "Hello") for _ in range(3)]
         assert [choice.alias.name for choice in choices] == ["a", "b", "b"]
         assert choices[0].probe
 
@@ -402,7 +402,7 @@ class TestRate:
 
     def test_segments_count(self, house):
         alias = registry.Alias(house.providers["a"], rate=0, segment_rate=2, slots=10)
-        choices = [health.choose("x", [alias], "US", 3, patience=60) for _ in range(2)]
+        choices = [health.choose("x", [alias], "US", "x" * 400, patience=60) for _ in range(2)]
         assert choices[0].wait == 0
         assert choices[1].wait == pytest.approx(1.5, abs=0.1)
 
