@@ -73,7 +73,7 @@ def breaker() -> Breaker:
 
 
 @lru_cache(maxsize=8)
-def _breaker(figures: tuple[tuple[str, float], ...]) -> Breaker:
+def _breaker(figures: tuple[tuple[str, Any], ...]) -> Breaker:
     return Breaker(**dict(figures))
 
 
