@@ -108,16 +108,22 @@ def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
             for host, port in found.hosts
         )
     return {
-        "CELERY_BROKER_URL": url,
+        **_address(url),
         "CELERY_BROKER_CONNECTION_TIMEOUT": TIMEOUT,
         "CELERY_BROKER_TRANSPORT_OPTIONS": options,
     }
 
 
+def _address(url: str) -> dict[str, str]:
+    # Celery itself prefers what it finds in the environment's CELERY_BROKER_URL, where it cannot read
+    # redis+sentinel://; these two it asks first.
+    return {f"CELERY_BROKER_{name}": url for name in ("URL", "READ_URL", "WRITE_URL")}
+
+
 def _rabbitmq(url: str) -> dict[str, Any]:
     nodes = url.count(";") + 1
     return {
-        "CELERY_BROKER_URL": url,
+        **_address(url),
         # Each node is tried once, all within 1.5 s: what asks first has used up a second by then.
         "CELERY_BROKER_CONNECTION_TIMEOUT": min(TIMEOUT, 1.5 * TIMEOUT / nodes),
         "CELERY_BROKER_TRANSPORT_OPTIONS": {"max_retries": nodes - 1, "confirm_publish": True},

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -115,3 +119,17 @@ def test_a_server_that_turns_out_to_be_a_cluster_is_refused():
 def test_one_server_passes_the_same_check():
     with EmbeddedServer() as server:
         assert manage("check", "--deploy", "--fail-level", "INFO", REDIS_URL=server.url).returncode == 0
+
+
+def test_celery_does_not_take_the_address_from_the_environment():
+    """It would, before the setting, and cannot read this one."""
+    url = "redis+sentinel://one,two,three/mymaster/0"
+    code = (
+        "import config.celery as c; app = c.app; "
+        "print(app.connection_for_read().as_uri(), app.connection_for_write().as_uri())"
+    )
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "CELERY_BROKER_URL": url}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["sentinel://:**@one:26379/0"] * 2, done.stderr  # it shows the first

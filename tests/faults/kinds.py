@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from sms.services import OTP_QUEUE
 from tests.faults.provider import SLOW, USUAL, Call, Mood
+from tests.faults.rabbitmq import missing
 from tests.faults.receipts import Manner
-from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, two_servers
+from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, rabbitmq, sentinels, two_servers
 
 #: Seconds for which a left-out alias may get no call: the pause of the breaker, and a probe's time.
 UNTIL_ASKED = 40.0
@@ -33,6 +34,7 @@ class Fault:
     inject: Callable[[Scene], None]
     definite: bool = True
     servers: Servers = one_server
+    missing: str = ""  # what this machine lacks for it
 
 
 @contextmanager
@@ -111,6 +113,19 @@ def _broker_away(scene: Scene) -> None:
     scene.broker.start()
 
 
+def _master_killed(scene: Scene) -> None:
+    """The sentinels make the replica the master; the old one comes back as its replica."""
+    with _calls_in_hand(scene):
+        scene.store.kill_master()
+    scene.store.bring_back()
+
+
+def _rabbitmq_restarted(scene: Scene) -> None:
+    with _calls_in_hand(scene):
+        scene.broker.stop()
+    scene.broker.start()
+
+
 def _restart(scene: Scene, name: str) -> None:
     scene.pause(RESTART_AFTER)
     scene.over()
@@ -165,6 +180,8 @@ FAULTS = {
         Fault("redis-killed", _redis_killed, definite=False),
         Fault("redis-paused", _redis_paused, definite=False),
         Fault("broker-away", _broker_away, definite=False, servers=two_servers),
+        Fault("master-killed", _master_killed, definite=False, servers=sentinels),
+        Fault("rabbitmq-restarted", _rabbitmq_restarted, definite=False, servers=rabbitmq, missing=missing()),
         Fault("provider-refuses", _provider("refuse")),
         Fault("provider-500", _provider("error")),
         Fault("provider-throttles", _provider("throttle")),

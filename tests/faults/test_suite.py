@@ -18,6 +18,13 @@ pytestmark = pytest.mark.slow
         "web-killed",
         "redis-killed",
         "broker-away",
+        "master-killed",
+        pytest.param(
+            "rabbitmq-restarted",
+            marks=pytest.mark.skipif(
+                bool(FAULTS["rabbitmq-restarted"].missing), reason=FAULTS["rabbitmq-restarted"].missing or "-"
+            ),
+        ),
         "provider-500",
         "provider-hangs",
         "receipts-forged",
