@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sms.errors import Overloaded
 from sms.testing import outbox
 
 
@@ -39,3 +40,30 @@ def test_what_cannot_be_sent(api, redis, body, code, field):
 def test_a_message_that_never_was(api):
     response = api.get("/v1/messages/never")
     assert (response.status_code, response.json()["code"]) == (404, "message_unknown")
+
+
+def test_a_country_without_a_route(api, redis, settings):
+    settings.SMS_ROUTES = {"DE": "test"}
+    for path, body, field in (
+        ("/v1/messages", {"to": "+12025550123", "body": "Hello"}, "to"),
+        ("/v1/verifications", {"phone": "+12025550123"}, "phone"),
+    ):
+        response = api.post(path, body)
+        assert response.status_code == 422
+        assert (response.json()["code"], response.json()["field"]) == ("no_route", field)
+    assert (redis.keys(), outbox) == ([], [])
+
+
+def test_overload_is_answered(api, redis, monkeypatch):
+    def overloaded(*_, **__):
+        raise Overloaded("More messages wait than can be sent in time.", 12)
+
+    monkeypatch.setattr("sms.store.create", overloaded)
+    for path, body in (
+        ("/v1/messages", {"to": "+12025550123", "body": "Hello"}),
+        ("/v1/verifications", {"phone": "+12025550123"}),
+    ):
+        response = api.post(path, body)
+        assert (response.status_code, response.json()["code"]) == (503, "overloaded")
+        assert response.headers["Retry-After"] == "12"
+    assert redis.keys() == []

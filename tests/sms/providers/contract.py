@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import pytest
 
+from sms import receipts, registry, store
 from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.message import Receipt, State
 from sms.providers import from_url
@@ -175,3 +176,42 @@ class ProviderContract:
         for forged in self.forgeries():
             with pytest.raises(ReceiptRejected):
                 provider.parse_receipts(*forged)
+
+    @pytest.fixture
+    def report(self, settings, monkeypatch, gateway):
+        """Takes a receipt as the view does, for a message ``ref-1`` that this provider has accepted."""
+        settings.PUBLIC_URL = "https://a.example"
+        provider = self.provider(gateway.url)
+        monkeypatch.setattr(registry, "providers", lambda: {"main": provider})
+        store.create("ref-1", b"sealed", queue="bulk", expires_at=None, replaces="", country="US")
+        store.claim("ref-1")
+        store.move("ref-1", State.SENT, alias="main")
+
+        def take(word: str) -> tuple[int, State]:
+            url = self.receipt_url(word)
+            changed = receipts.take("main", *self.receipt(word), url.removeprefix(settings.PUBLIC_URL), url)
+            message = store.get("ref-1")
+            assert message is not None
+            return changed, message.state
+
+        return take
+
+    def word(self, state: State) -> str:
+        return next(word for word, meaning in self.words.items() if meaning is state)
+
+    def test_a_replayed_receipt_changes_nothing(self, report):
+        assert report(self.word(State.DELIVERED)) == (1, State.DELIVERED)
+        assert report(self.word(State.DELIVERED)) == (0, State.DELIVERED)
+
+    def test_receipts_out_of_order(self, report):
+        report(self.word(State.DELIVERED))
+        for late in (self.word(State.SENT), self.word(State.FAILED)):
+            assert report(late) == (0, State.DELIVERED)
+
+    def test_a_receipt_for_an_unknown_reference(self, report, redis):
+        redis.flushall()
+        word = self.word(State.DELIVERED)
+        url = self.receipt_url(word)
+        path = url.removeprefix("https://a.example")
+        assert receipts.take("main", *self.receipt(word), path, url) == 0
+        assert redis.keys() == []
