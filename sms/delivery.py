@@ -51,6 +51,9 @@ ROUNDS = (3.0, 10.0, 20.0)
 #: Seconds after which a message for which no alias has a slot or is healthy looks again.
 SOON = 1.0
 
+#: Seconds after which it looks again at the latest.
+LATER = 3.0
+
 #: Waits for a turn that are shorter (seconds) are spent in the worker's thread: a sweep is later.
 SHORT = 0.3
 
@@ -87,7 +90,7 @@ class _Run:
         self.failed: set[str] = set()  # aliases that have refused or were not reached in this run
         self.turn = attempt.turn
         self.error = ""
-        self.hold = 0.0  # the longest Retry-After of this run
+        self.holds: list[float] = []  # the Retry-After of each that failed, 0 if it named none
 
     @property
     def remaining(self) -> float:
@@ -119,23 +122,29 @@ class _Run:
 
     def choose(self) -> tuple[Hop, Alias, bool] | None:
         """Whom to ask now, and whether that is a probe; None: the run is over and recorded."""
+        if self.failed and not self.keeps_lease():
+            self.wait(SOON)
+            return None
         left = [hop for hop in self.hops if hop.alias not in self.failed]
         # The alias that may have the message already comes only if there is no other.
         wanted = [hop for hop in left if hop.alias != self.attempt.avoid] or left
         known = aliases()
         ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
         choice = self.ask([known[name] for name in ready]) if ready else Choice(None)
+        if choice.alias is not None and not choice.wait:
+            self.turn = ""
+            return ready[choice.alias.name], choice.alias, choice.probe
         if choice.alias is not None and choice.wait <= SHORT:
             time.sleep(choice.wait)
-            self.turn = ""
-            keeps = not self.failed or self.keeps_lease()
-            return (ready[choice.alias.name], choice.alias, choice.probe) if keeps else None
+            self.turn = choice.alias.name
+            return self.choose()  # which notes the call, as every call must be before it begins
         if choice.alias is not None:
             self.wait(choice.wait, turn=choice.alias.name)
         elif not left or (self.failed and ready):
             self.round_is_over()  # some have failed, and the others may not be asked now
         else:
-            self.wait(max(choice.wait, SOON))
+            # A breaker may close long before its time is over.
+            self.wait(min(max(choice.wait, SOON), LATER), turn=self.turn)
         return None
 
     def ask(self, ready: list[Alias]) -> Choice:
@@ -146,6 +155,7 @@ class _Run:
                 ready,
                 self.message.country,
                 self.content["body"],
+                attempt=self.attempt.number,
                 turn=self.turn,
                 patience=self.remaining,
             )
@@ -160,10 +170,11 @@ class _Run:
             provider_message_id = alias.provider.send(sms)
         except TemporaryFailure as error:
             self.error = error.code or "temporary"
-            self.hold = max(self.hold, error.retry_after or 0.0)
+            self.holds.append(error.retry_after or 0.0)
             health.failed(alias.name, hold=error.retry_after or 0.0, error=self.error)
         except AccountFailure as error:
             self.error = error.code or "account"
+            self.holds.append(0.0)
             health.failed(alias.name, country if error.here else "", at_once=True, error=self.error)
         except PermanentFailure as error:
             health.succeeded(alias.name, country, probe=probe)
@@ -199,7 +210,8 @@ class _Run:
     def round_is_over(self) -> None:
         """Every alias has failed: another round if there is one in time, else a dead letter."""
         rounds = self.attempt.rounds
-        delay = max(ROUNDS[rounds], self.hold) if rounds < len(ROUNDS) else None
+        # One that may be asked earlier must not wait for another's Retry-After.
+        delay = max(ROUNDS[rounds], min(self.holds, default=0.0)) if rounds < len(ROUNDS) else None
         if delay is not None and delay < self.remaining:
             self.record(State.QUEUED, retry_in=delay, round_over=True, error=self.error)
         else:

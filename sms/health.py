@@ -87,16 +87,24 @@ def choose(
     country: str,
     body: str,
     *,
+    attempt: int | None = None,
     turn: str = "",
     patience: float = 0.0,
 ) -> Choice:
     """The first of ``candidates`` that may be called now, noted in the record. One round trip.
 
+    ``attempt``: none may be called if the message expired, is unwanted, or another attempt has it.
     ``turn``: the alias whose turn was kept by an earlier choice. ``patience``: seconds that the
     message may wait for a turn; over them no turn is kept. Raises ``Unavailable``.
     """
     keys = [f"sms:message:{message_id}"]
-    values: list[Any] = [turn, int(patience * 1000), int(PROBE * 1000), *breaker().figures]
+    values: list[Any] = [
+        "" if attempt is None else attempt,
+        turn,
+        int(patience * 1000),
+        int(PROBE * 1000),
+        *breaker().figures,
+    ]
     with _lock:
         good = [_good.pop(alias.name, 0) for alias in candidates]
     for alias, count in zip(candidates, good, strict=True):

@@ -39,15 +39,18 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         raise
     changed = 0
     for receipt in receipts:
+        fields = {
+            "reported": receipt.raw,
+            "error": receipt.error,
+            "provider_message_id": receipt.provider_message_id,
+        }
         moved, message, left_out = store.report(
             receipt.reference,
             receipt.state,
             alias=alias,
             health=health.HEALTH,
             figures=health.breaker().figures,
-            reported=receipt.raw,
-            error=receipt.error,
-            provider_message_id=receipt.provider_message_id,
+            **{name: value for name, value in fields.items() if value},
         )
         if moved and message is not None:
             changed += 1

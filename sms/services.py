@@ -92,6 +92,7 @@ def send(
         expires_at=expires_at,
         replaces=replaces,
         rates=health.rate_keys(route),
+        hops=str(sum(map(len, route))),
         country=number.country,
         masked=number.masked,
         resend_unknown="1" if resend_unknown else "0",

@@ -47,8 +47,8 @@ if replaced[1] == 'queued' then
   cancelled = 1
 elseif replaced[1] == 'sending' then
   redis.call('HSET', KEYS[5], 'unwanted', 1) -- its attempt is the last, see move.lua and claim.lua
-elseif replaced[1] == 'sent' then
-  redis.call('DEL', KEYS[6]) -- nor goes it to another alias if it is undelivered
+elseif replaced[1] == 'sent' or replaced[1] == 'failed' then
+  redis.call('DEL', KEYS[6]) -- nor goes it to another alias if it is undelivered, nor is it replayed
 end
 
 redis.call('HSET', KEYS[1], 'state', 'queued', 'attempts', 0, 'unknowns', 0,

@@ -10,26 +10,35 @@
 -- Returns 1 if it moved, else 0, the record as a flat list (empty if there is none), and 1 if what
 -- the receipt says opened the breaker of its alias in this country.
 local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted',
-  'resend_unknown', 'redirected', 'expires_at', 'alias', 'country')
+  'resend_unknown', 'redirected', 'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'undelivered')
 if not record[1] then
   return {0, {}, 0}
 end
 local allowed = string.find(ARGV[3], ',' .. record[1] .. ',', 1, true)
--- What one alias could not deliver may be in the hands of another by now.
-if ARGV[2] == 'failed' and ARGV[12] ~= '' and ARGV[12] ~= record[9] then
+local receipt = ARGV[12] ~= ''
+local whose = record[1] == 'sending' and record[11] or record[9]
+if receipt and ARGV[2] == 'failed' and ARGV[12] ~= whose then
+  allowed = nil -- what one alias could not deliver may be in the hands of another by now
+elseif receipt and ARGV[2] == 'failed' and record[1] == 'sending' then
+  redis.call('HSET', KEYS[1], 'undelivered', ARGV[12]) -- decided when the call has answered
   allowed = nil
+elseif receipt and ARGV[2] == 'sent' and record[7] and ARGV[12] == record[12] then
+  allowed = nil -- the alias that could not deliver it repeats an earlier word
+elseif receipt and ARGV[2] == 'unknown' and record[1] ~= 'sent' then
+  allowed = nil -- a word that nobody knows ends nothing
 end
 if not allowed or (ARGV[4] ~= '' and ARGV[4] ~= record[2]) then
   if ARGV[2] == 'cancelled' and record[1] == 'sending' then
     redis.call('HSET', KEYS[1], 'unwanted', 1) -- too late for this attempt, but it is the last
-  elseif ARGV[2] == 'cancelled' and record[1] == 'sent' then
-    redis.call('DEL', KEYS[2]) -- nor goes it to another alias if it is undelivered
+  elseif ARGV[2] == 'cancelled' and (record[1] == 'sent' or record[1] == 'failed') then
+    redis.call('DEL', KEYS[2]) -- nor goes it to another alias if it is undelivered, nor is it replayed
   end
   return {0, redis.call('HGETALL', KEYS[1]), 0}
 end
 local now, opened = clock(), 0
-if ARGV[2] == 'failed' and ARGV[12] ~= '' then
-  opened = observe(ARGV[13] .. ARGV[12] .. ':' .. (record[10] or ''), now, 0, 1,
+if receipt and (ARGV[2] == 'failed' or ARGV[2] == 'delivered') then
+  local bad = ARGV[2] == 'failed' and 1 or 0
+  opened = observe(ARGV[13] .. ARGV[12] .. ':' .. (record[10] or ''), now, 1 - bad, bad,
     tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]))
 end
 local target, retry_in = ARGV[2], tonumber(ARGV[5])
@@ -42,10 +51,14 @@ if unknowns > 0 and (target == 'cancelled' or (target == 'failed' and ARGV[4] ~=
   target = 'unknown'
 end
 -- A receipt says that a code did not arrive while it lives: it goes to another alias, once.
-if target == 'failed' and ARGV[12] ~= '' and record[1] == 'sent' and record[6] == '1' and not record[7]
+local undelivered = receipt and target == 'failed' and ARGV[12]
+if target == 'sent' and not receipt and record[14] and record[14] == record[11] then
+  undelivered, target = record[14], 'failed' -- the receipt came before the answer of the call
+end
+if undelivered and record[6] == '1' and not record[5] and not record[7] and tonumber(record[13] or 0) > 1
     and now < tonumber(record[8]) and redis.call('EXISTS', KEYS[2]) == 1 then
   target, retry_in = 'queued', 0
-  redis.call('HSET', KEYS[1], 'state', target, 'redirected', 1, 'avoid', ARGV[12],
+  redis.call('HSET', KEYS[1], 'state', target, 'redirected', 1, 'avoid', undelivered,
     'alias', '', 'provider_message_id', '')
 else
   redis.call('HSET', KEYS[1], 'state', target, unpack(ARGV, 18))
@@ -67,7 +80,7 @@ if target == 'failed' and ARGV[8] == '1' then
   -- What may still be sent keeps its sealed text until it expires.
   redis.call('ZADD', KEYS[3], now, ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - tonumber(ARGV[11]))
-elseif not (target == 'sent' and record[6] == '1' and not record[5]) then
+elseif not ((target == 'sent' or receipt and target == 'unknown') and record[6] == '1' and not record[5]) then
   redis.call('DEL', KEYS[2]) -- a code keeps its own while it lives, in case it is undelivered
 end
 return {1, redis.call('HGETALL', KEYS[1]), opened}

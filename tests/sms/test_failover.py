@@ -186,6 +186,36 @@ def test_an_earlier_call_is_not_the_one_that_a_worker_died_in(house):
     assert house.deliver(id).state is State.SENT
 
 
+def test_what_was_delivered_meanwhile_is_not_sent(house):
+    id = house.code()
+    _, attempt, _ = store.claim(id)
+    assert isinstance(attempt, Attempt)
+    store.report(id, State.DELIVERED, alias="a", health=health.HEALTH, figures=health.breaker().figures)
+    delivery._Run(attempt).go()
+    assert (house.calls, services.get(id).state) == ("", State.DELIVERED)
+
+
+def test_what_was_called_back_meanwhile_goes_to_nobody_else(house, monkeypatch):
+    id = house.code()
+
+    def fails(_):
+        services.cancel(id)
+        raise TemporaryFailure("x")
+
+    monkeypatch.setattr(house.providers["a"], "send", fails)
+    assert house.deliver(id).state is State.CANCELLED
+    assert house.calls == ""
+
+
+def test_a_record_that_is_gone_is_not_made_again(house, redis):
+    id = house.code()
+    _, attempt, _ = store.claim(id)
+    assert isinstance(attempt, Attempt)
+    redis.flushall()
+    delivery._Run(attempt).go()
+    assert (house.calls, redis.exists(store.RECORD + id)) == ("", 0)
+
+
 def test_who_lost_the_lease_asks_nobody_else(house, monkeypatch):
     monkeypatch.setattr(delivery, "ONE_CALL", store.LEASE)
     id = house.send()
@@ -263,6 +293,45 @@ class TestUndelivered:
         house.deliver(id)
         assert receipts.take("a", {}, f"{id} failed".encode(), "/", "") == 0
         assert services.get(id).state is State.SENT
+
+    def test_an_earlier_word_that_comes_late_does_not_end_it(self, house):
+        id = self.undelivered(house)
+        assert receipts.take("a", {}, f"{id} sent".encode(), "/", "") == 0
+        assert house.deliver(id).alias == "b"
+
+    def test_it_is_known_before_the_call_has_answered(self, house, monkeypatch):
+        id = house.code()
+        a = house.providers["a"]
+
+        def early(_):
+            receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+            return "a-1"
+
+        monkeypatch.setattr(a, "send", early)
+        assert house.deliver(id).state is State.QUEUED
+        assert house.deliver(id).alias == "b"
+
+    def test_a_word_that_nobody_knows_ends_nothing(self, house):
+        id = house.code()
+        house.deliver(id)
+        receipts.take("a", {}, f"{id} unknown".encode(), "/", "")
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+        receipts.take("a", {}, f"{id} unknown".encode(), "/", "")
+        assert house.deliver(id).alias == "b"
+
+    def test_the_only_alias_is_not_paid_again(self, house):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        id = self.undelivered(house)
+        assert services.get(id).state is State.FAILED
+        assert house.published.count(id) == 1
+
+    def test_few_of_many_do_not_close_a_country(self, house):
+        house.settings.SMS_BREAKER = {"fewest": 3}
+        for n in range(12):
+            id = house.code()
+            house.deliver(id)
+            receipts.take("a", {}, f"{id} {'delivered' if n % 3 else 'failed'}".encode(), "/", "")
+        assert house.left_out() == set()
 
     def test_a_used_code_is_not_sent_again(self, house, redis):
         id = house.code()
@@ -376,6 +445,22 @@ class TestBreaker:
         house.deliver(house.code())
         assert house.calls == "abb"
 
+    def test_one_that_is_held_back_does_not_hold_back_the_other(self, house, redis):
+        house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=300)]
+        house.providers["b"].outcomes = [TemporaryFailure("x")]
+        id = house.code()
+        assert house.deliver(id).state is State.QUEUED
+        assert redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(3, abs=0.2)
+
+    def test_who_waits_for_a_probe_looks_again_soon(self, house, redis):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        health.failed("a", at_once=True)
+        house.pause_is_over("a")
+        health.choose("x", [house.aliases["a"]], "US", "")  # the probe
+        id = house.code()
+        house.deliver(id)
+        assert redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() <= 3.1
+
     def test_nobody_may_be_asked(self, house):
         """That is no failed round: a code outlives an outage of its only provider."""
         house.settings.SMS_ROUTES = {"default": "a"}
@@ -403,6 +488,21 @@ class TestRate:
         assert due == pytest.approx([2, 4], abs=0.2)
         # Its turn was kept: it is not charged, and does not queue up again.
         assert house.deliver(ids[1]).state is State.SENT
+
+    def test_a_call_after_a_short_wait_is_noted_as_well(self, house, redis, monkeypatch):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        house.aliases["a"] = registry.Alias(house.providers["a"], rate=5, segment_rate=0, slots=10)
+        house.deliver(house.code())
+        id = house.send()
+        noted = []
+
+        def send(_):
+            noted.append(redis.hget(store.RECORD + id, "calling"))
+            return "a-2"
+
+        monkeypatch.setattr(house.providers["a"], "send", send)
+        assert house.deliver(id).state is State.SENT
+        assert noted == [b"a"]
 
     def test_segments_count(self, house):
         alias = registry.Alias(house.providers["a"], rate=0, segment_rate=2, slots=10)
@@ -512,6 +612,14 @@ class TestDeadLetters:
         redis.hset(store.RECORD + dead, "expires_at", 1)
         assert '"replayed": false' in self.command("--replay", "--json")
         assert house.deliver(dead).state is State.FAILED
+
+    @pytest.mark.parametrize("ending", ["cancelled", "replaced"])
+    def test_what_nobody_wants_is_not_sent(self, house, dead, ending):
+        if ending == "cancelled":
+            services.cancel(dead)
+        else:
+            house.send(queue="otp", replaces=dead)
+        assert not services.replay(dead)
 
     def test_an_unknown_id_is_named(self, dead):
         with pytest.raises(CommandError, match="never-was"):
