@@ -9,8 +9,9 @@
     sms:dead           sorted set  id → when all of its rounds had failed (ms)
 
 Every change is one script, so it is atomic, and uses the Redis server's clock, so that no two
-machines have to agree on the time. Nothing is written without a TTL but the lease sets, whose
-members leave when their message is settled or its record is gone.
+machines have to agree on the time. Nothing is written without a TTL but the sorted sets, whose
+members leave when their message is settled or its record is gone, dead letters with the next one
+after MESSAGE_RECORD_HOURS.
 """
 
 from __future__ import annotations
