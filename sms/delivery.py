@@ -135,7 +135,7 @@ class _Run:
             self.turn = ""
             return ready[choice.alias.name], choice.alias, choice.probe
         if choice.alias is not None and choice.wait <= SHORT:
-            time.sleep(choice.wait)
+            time.sleep(choice.wait)  # a sweep would bring it back later than that
             self.turn = choice.alias.name
             return self.choose()  # which notes the call, as every call must be before it begins
         if choice.alias is not None:

@@ -54,7 +54,8 @@ if now >= expires_at or not sealed then
   -- What may have been sent before has not "died before it could be sent".
   return settle(tonumber(record[5]) > 0 and 'unknown' or 'expired')
 end
-redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(ARGV[2]), 'calling', '')
+redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(ARGV[2]), 'calling', '',
+  'undelivered', '')
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 redis.call('ZADD', leases, now + tonumber(ARGV[2]), ARGV[1])
 if redis.call('ZREM', ARGV[4] .. queue, ARGV[1]) == 1 then

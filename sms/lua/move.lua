@@ -52,7 +52,7 @@ if unknowns > 0 and (target == 'cancelled' or (target == 'failed' and ARGV[4] ~=
 end
 -- A receipt says that a code did not arrive while it lives: it goes to another alias, once.
 local undelivered = receipt and target == 'failed' and ARGV[12]
-if target == 'sent' and not receipt and record[14] and record[14] == record[11] then
+if target == 'sent' and not receipt and (record[14] or '') ~= '' and record[14] == record[11] then
   undelivered, target = record[14], 'failed' -- the receipt came before the answer of the call
 end
 if undelivered and record[6] == '1' and not record[5] and not record[7] and tonumber(record[13] or 0) > 1

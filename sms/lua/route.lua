@@ -1,9 +1,10 @@
 -- (begins with health.lua)
 -- Choose the alias for one call: healthy, not over its rate, first in the order; note it in the record.
 -- KEYS: record, then for each candidate: health, health in this country, rate
--- ARGV: attempt that must still hold the message ("" = any), alias that keeps its turn from an earlier wait ("" = none), longest wait (ms), a probe lasts
---       (ms), window, share, fewest, pause (see health.lua), then for each candidate: alias, good
---       outcomes not yet counted, ms that this message takes of the rate (0 = no rate)
+-- ARGV: attempt that must still hold the message ("" = any), alias that keeps its turn from an earlier
+--       wait ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
+--       health.lua), then for each candidate: alias, good outcomes not yet counted, ms that this
+--       message takes of the rate (0 = no rate)
 -- Returns {index, ms to wait, 1 if it is a probe}; index 0: none may be asked for so many ms, or the
 -- message is no longer to be sent by this attempt.
 local now = clock()

@@ -311,6 +311,22 @@ class TestUndelivered:
         assert house.deliver(id).state is State.QUEUED
         assert house.deliver(id).alias == "b"
 
+    def test_what_was_known_early_is_about_that_call_alone(self, house, monkeypatch):
+        """The first alias is asked again, as the other is down, and takes it: that is sent."""
+        id = house.code()
+        a, b = house.providers["a"], house.providers["b"]
+        b.always = TemporaryFailure("x")
+
+        def early(_):
+            receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+            return "a-1"
+
+        with monkeypatch.context() as first:
+            first.setattr(a, "send", early)
+            assert house.deliver(id).state is State.QUEUED
+        assert house.deliver(id).state is State.SENT
+        assert house.calls == "ab"
+
     def test_a_word_that_nobody_knows_ends_nothing(self, house):
         id = house.code()
         house.deliver(id)
