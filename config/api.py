@@ -40,6 +40,22 @@ class JsonParser(Parser):
         return super().parse_body(request)
 
 
+_RETRY_AFTER = {
+    "description": "Seconds to wait.",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
+
+#: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+_RATE_LIMIT = {
+    name: {"description": text, "required": True, "schema": {"type": "string"}}
+    for name, text in {
+        "RateLimit-Policy": 'The limit that was reached: its name, quota and seconds, as "phone";q=5;w=600.',
+        "RateLimit": 'What is left of it, and seconds until there is more, as "phone";r=0;t=120.',
+    }.items()
+}
+
+
 class Api(NinjaAPI):
     """NinjaAPI whose description names problem documents as what they are."""
 
@@ -56,13 +72,9 @@ class Api(NinjaAPI):
                         (content,) = response["content"].values()
                         response["content"] = {CONTENT_TYPE: content}
                     if int(status) in (429, 503):
-                        response["headers"] = {
-                            "Retry-After": {
-                                "description": "Seconds to wait.",
-                                "required": True,
-                                "schema": {"type": "integer", "minimum": 1},
-                            }
-                        }
+                        response["headers"] = {"Retry-After": _RETRY_AFTER}
+                    if int(status) == 429:
+                        response["headers"] |= _RATE_LIMIT
         return schema
 
 
@@ -113,12 +125,20 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 def _not_allowed(request: HttpRequest, error: NotAllowed) -> HttpResponse:
     if error.field == "id":
         return problem(409, error.code, error.detail)
+    if error.field == "challenge":
+        return problem(403, error.code, error.detail, field=error.field)
     return problem(422, error.code, error.detail, field=error.field)
 
 
 @api.exception_handler(RateLimited)
 def _rate_limited(request: HttpRequest, error: RateLimited) -> HttpResponse:
-    return problem(429, error.code, error.detail, retry_after=error.retry_after)
+    response = problem(
+        429, error.code, error.detail, retry_after=error.retry_after, more={"limit": error.limit}
+    )
+    window = f";w={error.window}" if error.window else ""
+    response["RateLimit-Policy"] = f'"{error.limit}";q={error.quota}{window}'
+    response["RateLimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
+    return response
 
 
 @api.exception_handler(StoreUnavailable)

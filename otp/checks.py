@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import conf, purposes
+from otp import challenges, conf, limits, purposes, testnumbers
 from otp.purposes import MAX_LIFETIME, MIN_CODES, Purpose
 
 MIN_SECRET = 32
@@ -17,16 +18,17 @@ MIN_SECRET = 32
 @register(Tags.security)
 def phone_secret_key(**_: Any) -> list[CheckMessage]:
     """Without a strong secret the digests of phones and codes are as good as clear text."""
-    key = conf.get("PHONE_SECRET_KEY")
-    if len(key) < MIN_SECRET or len(set(key)) < 8:
-        return [
-            Error(
-                f"PHONE_SECRET_KEY must be random and have at least {MIN_SECRET} characters. "
-                "`manage.py secrets` prints one.",
-                id="otp.E001",
-            )
-        ]
-    return []
+    keys = {"PHONE_SECRET_KEY": [conf.get("PHONE_SECRET_KEY")]}
+    keys["PHONE_SECRET_KEY_FALLBACKS"] = conf.get("PHONE_SECRET_KEY_FALLBACKS")
+    return [
+        Error(
+            f"{name} must be random and have at least {MIN_SECRET} characters. "
+            "`manage.py secrets` prints one.",
+            id="otp.E001",
+        )
+        for name, values in keys.items()
+        if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values)
+    ]
 
 
 @register(Tags.security)
@@ -43,6 +45,50 @@ def otp_purposes(**_: Any) -> list[CheckMessage]:
         for purpose in found.values()
         for text in _faults(purpose)
     ]
+
+
+@register()
+def otp_limits(**_: Any) -> list[CheckMessage]:
+    """OTP_LIMITS must be rules that can be read and met."""
+    try:
+        limits.all_rules()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E004")]
+    return []
+
+
+@register(Tags.security)
+def test_numbers(**_: Any) -> list[CheckMessage]:
+    """Test numbers must be numbers, and must end."""
+    try:
+        testnumbers.check()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E005")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def test_numbers_are_on(**_: Any) -> list[CheckMessage]:
+    """Whoever knows a test number and its code gets in."""
+    if conf.get("TEST_NUMBERS") and testnumbers.until() > time.time():
+        return [
+            Warning(
+                f"{len(conf.get('TEST_NUMBERS'))} test numbers have a known code until "
+                f"{conf.get('TEST_NUMBERS_UNTIL')}. Take TEST_NUMBERS out as soon as nobody needs them.",
+                id="otp.W001",
+            )
+        ]
+    return []
+
+
+@register()
+def challenge(**_: Any) -> list[CheckMessage]:
+    """OTP_CHALLENGE must be a function."""
+    try:
+        challenges.configured()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E006")]
+    return []
 
 
 def _faults(purpose: Purpose) -> list[str]:

@@ -24,6 +24,12 @@ class VerificationIn(Schema):
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    challenge: str = Field(
+        "",
+        max_length=4096,
+        repr=False,
+        description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
+    )
 
 
 class VerificationOut(Schema):
@@ -62,13 +68,13 @@ class CheckOut(Schema):
 
 @router.post(
     "/verifications",
-    response={202: VerificationOut} | responses(400, 401, 413, 415, 422, 429, 503),
+    response={202: VerificationOut} | responses(400, 401, 403, 413, 415, 422, 429, 503),
     operation_id="start_verification",
     summary="Send a code",
 )
 def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[VerificationOut]:
     """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
-    verification = services.start(payload.phone, payload.purpose, payload.locale)
+    verification = services.start(payload.phone, payload.purpose, payload.locale, challenge=payload.challenge)
     return Status(202, VerificationOut.of(verification))
 
 

@@ -16,6 +16,7 @@ GOOD = {
     "PHONE_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789",
     "SMS_SEAL_KEYS": "r6z--mFFv60fd-zhSncr0oRuyHvR07PoW4YTHngI_sE=",
     "SMS_PROVIDERS": "main=twilio://AC1:t0ken@?from=%2B15005550006",
+    "SMS_DESTINATIONS": "US,CA",
     "PUBLIC_URL": "https://verify.example.com",
     "DEBUG": "0",
     "API_KEYS": "",

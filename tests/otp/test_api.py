@@ -165,7 +165,7 @@ def test_the_description_is_openapi_3_1_and_lists_the_errors(api):
     document = api.client.get("/v1/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     start = document["paths"][VERIFICATIONS]["post"]["responses"]
-    assert set(start) == {"202", "400", "401", "413", "415", "422", "429", "500", "503"}
+    assert set(start) == {"202", "400", "401", "403", "413", "415", "422", "429", "500", "503"}
     for path in document["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():
