@@ -21,6 +21,7 @@ import structlog
 from django.dispatch import Signal
 
 from otp import codes, conf, handler, purposes, signals, store
+from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
 from otp.purposes import Purpose
@@ -46,7 +47,9 @@ class Verification:
     message_id: str = ""
 
 
-def start(phone: str, purpose: str = "login", locale: str = "") -> Verification:
+def start(
+    phone: str, purpose: str = "login", locale: str = "", *, caller: Caller | None = None
+) -> Verification:
     """Make a code and put its SMS on the way.
 
     ``phone``: any usual spelling. ``locale``: picks the text of the SMS ("de", "pt-BR").
@@ -87,7 +90,7 @@ def check(id: str, code: str) -> Check:
     return checked
 
 
-def resend(id: str) -> Verification:
+def resend(id: str, *, caller: Caller | None = None) -> Verification:
     """Send the code of verification ``id`` once more.
 
     Raises ``RateLimited`` while its cooldown runs, and ``NotAllowed`` (``expired``, ``blocked``)
