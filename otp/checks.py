@@ -8,7 +8,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import conf, purposes
+from otp import access, caller, conf, purposes
 from otp.purposes import MAX_LIFETIME, MIN_CODES, Purpose
 
 MIN_SECRET = 32
@@ -43,6 +43,27 @@ def otp_purposes(**_: Any) -> list[CheckMessage]:
         for purpose in found.values()
         for text in _faults(purpose)
     ]
+
+
+@register(Tags.security)
+def api_access(**_: Any) -> list[CheckMessage]:
+    """What API_ACCESS grants must be granted to a key that exists, for purposes that exist."""
+    try:
+        known = purposes.all_purposes()
+    except ImproperlyConfigured:
+        return []  # the check above says it
+    texts = access.faults(conf.get("API_ACCESS"), conf.get("API_KEYS"), known)
+    return [Error(text, id="otp.E010") for text in texts]
+
+
+@register(Tags.security)
+def trusted_proxies(**_: Any) -> list[CheckMessage]:
+    """TRUSTED_PROXIES must hold addresses or networks."""
+    try:
+        caller.trusted_proxies()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E011")]
+    return []
 
 
 def _faults(purpose: Purpose) -> list[str]:
