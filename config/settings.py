@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import servers
 from config.logs import logging_config
-from otp import keys
+from otp import access, keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -80,7 +80,8 @@ OTP_SITE_NAME = env.str("OTP_SITE_NAME", default="Otpost")
 MESSAGE_RECORD_HOURS = env.int("MESSAGE_RECORD_HOURS", default=72)
 try:
     API_KEYS = keys.parse(env.str("API_KEYS", default=""))
-except keys.BadKeys as error:
+    API_ACCESS = access.parse(env.str("API_ACCESS", default=""))
+except (keys.BadKeys, access.BadAccess) as error:
     raise ImproperlyConfigured(str(error)) from None
 # The rules of each purpose: see otp/purposes.py for the options and their defaults.
 OTP_PURPOSES: dict[str, dict[str, object]] = {

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import challenges, conf, limits, purposes, testnumbers
+from otp import access, caller, challenges, conf, limits, purposes, testnumbers
+from otp.caller import Caller
 from otp.purposes import MAX_LIFETIME, MIN_CODES, Purpose
 
 MIN_SECRET = 32
@@ -88,6 +89,33 @@ def challenge(**_: Any) -> list[CheckMessage]:
         challenges.configured()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="otp.E006")]
+    return []
+
+
+@register(Tags.security)
+def api_access(**_: Any) -> list[CheckMessage]:
+    """What API_ACCESS grants must be granted to a key that exists, for purposes that exist."""
+    try:
+        known = purposes.all_purposes()
+    except ImproperlyConfigured:
+        return []  # the check above says it
+    entries = conf.get("API_ACCESS")
+    texts = access.faults(entries, conf.get("API_KEYS"), known)
+    for entry in entries.values():
+        try:
+            limits.of_key(Caller(entry.name, limits=entry.limits))
+        except ImproperlyConfigured as error:
+            texts.append(str(error).replace("key:", f"{entry.name}:"))
+    return [Error(text, id="otp.E010") for text in texts]
+
+
+@register(Tags.security)
+def trusted_proxies(**_: Any) -> list[CheckMessage]:
+    """TRUSTED_PROXIES must hold addresses or networks."""
+    try:
+        caller.trusted_proxies()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E011")]
     return []
 
 

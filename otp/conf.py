@@ -28,6 +28,10 @@ DEFAULTS: dict[str, Any] = {
     "OTP_CHALLENGE": "",
     # {name: [sha256-hex, …]}: who may use the HTTP API.
     "API_KEYS": {},
+    # {name: otp.access.Access}: what a key may do; a name without an entry may verify, send and read.
+    "API_ACCESS": {},
+    # Addresses or networks whose X-Forwarded-For is believed.
+    "TRUSTED_PROXIES": [],
 }
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -63,6 +63,11 @@ class Spending:
 NOTHING = Spending()
 
 
+def of_key(caller: Caller) -> Spending:
+    """The own rules of an API key alone, for an SMS that is no code."""
+    return _spending(_own_rules(caller.limits), {"key": caller.name}, "")
+
+
 def spending(number: Phone, purpose: str, caller: Caller) -> Spending:
     """The rules for one SMS, and where each is counted. Raises ``ImproperlyConfigured``."""
     known = {
@@ -73,11 +78,15 @@ def spending(number: Phone, purpose: str, caller: Caller) -> Spending:
         "key": caller.name,
         "all": "all",
     }
+    return _spending((*all_rules(), *_own_rules(caller.limits)), known, number.e164)
+
+
+def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Spending:
     secret: str = conf.get("PHONE_SECRET_KEY")
     rules, keys, values = [], [], []
-    for rule in (*all_rules(), *_own_rules(caller.limits)):
+    for rule in wanted:
         if rule.name[0] == "+":
-            subjects = [rule.name] if number.e164.startswith(rule.name) else [""]
+            subjects = [rule.name] if e164.startswith(rule.name) else [""]
         else:
             subjects = [known[part] for part in rule.name.split("-")]
         if all(subjects):

@@ -23,6 +23,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
 from otp import codes, conf, purposes, services
+from otp.caller import caller_of
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.purposes import MAX_LIFETIME, Purpose
 from sms import services as sms
@@ -86,7 +87,9 @@ def phone(request: HttpRequest) -> HttpResponse:
         return _ask_phone(request)
     typed = request.POST.get("phone", "")
     try:
-        verification = services.start(typed, PURPOSE, challenge=request.POST.get("challenge", ""))
+        verification = services.start(
+            typed, PURPOSE, caller=caller_of(request), challenge=request.POST.get("challenge", "")
+        )
         number = services.parse_phone(typed).e164
     except RateLimited as error:
         kept = _kept(request)
@@ -141,9 +144,9 @@ def resend(request: HttpRequest) -> HttpResponse:
         return _go("code")
     try:
         try:
-            verification = services.resend(kept.id)
+            verification = services.resend(kept.id, caller=caller_of(request))
         except NotAllowed:
-            verification = services.start(kept.phone, PURPOSE)
+            verification = services.start(kept.phone, PURPOSE, caller=caller_of(request))
     except RateLimited as error:
         return _go("code", replace(kept, said="wait", resend_at=time.time() + error.retry_after))
     except NotAllowed as error:

@@ -10,10 +10,11 @@ the broker) does not answer.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from otp import challenges, codes, conf, handler, limits, purposes, signals, sto
 from otp.caller import NOBODY, Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
-from otp.limits import Spending
+from otp.limits import Rule, Spending
 from otp.purposes import Purpose
 from sms import services as sms
 from sms.errors import InvalidNumber, NoRoute, Overloaded, Unavailable
@@ -72,7 +73,7 @@ def start(
             sms.require_route(wanted.number)
         sms.require_broker()
         message_id = sms.new_id()
-        envelope = sms.seal({"to": wanted.number.e164, "purpose": purpose, "locale": locale})
+        envelope = sms.seal({"to": wanted.number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip})
         id = codes.new_id()
         spending = limits.spending(wanted.number, purpose, caller)
         try:
@@ -121,6 +122,7 @@ def resend(id: str, *, caller: Caller = NOBODY) -> Verification:
         raise _over("expired") from None
     purpose = kept["purpose"]
     rules = _rules(purpose)
+    caller = replace(caller, ip=caller.ip or kept.get("ip", ""))  # over the API only the start names it
     with _translated():
         wanted = _wanted(kept["to"], purpose, caller)
         sms.require_broker()
@@ -173,6 +175,17 @@ def status(id: str) -> Verification:
         resend_at=int(found["resend_at"]) / 1000,
         attempts_left=int(found["left"]),
     )
+
+
+def count_message(caller: Caller) -> None:
+    """Count an SMS that is no code towards the own limits of an API key.
+
+    Raises ``RateLimited``. One round trip, none for a key without limits.
+    """
+    spending = limits.of_key(caller)
+    if spending.rules and (refused := store.spend(spending)):
+        wait, index = refused
+        raise _reached(spending.rules[index], math.ceil(wait / 1000))
 
 
 def cancel(id: str) -> bool:
@@ -272,20 +285,23 @@ def _raise_unless_issued(issue: Issue) -> None:
         return
     wait = max(issue.retry_after, 1)
     if issue.limit:
-        rule = issue.limit
-        raise RateLimited(
-            issue.message,
-            retry_after=wait,
-            code="rate_limited",
-            limit=rule.name,
-            quota=rule.at_once or rule.most,
-            window=rule.seconds,
-        )
+        raise _reached(issue.limit, wait)
     if issue.status == "blocked":
         raise RateLimited(
             issue.message, retry_after=wait, code="blocked", limit="guesses", quota=store.MOST_FAILURES
         )
     raise RateLimited(issue.message, retry_after=wait, code=issue.status)
+
+
+def _reached(rule: Rule, wait: int) -> RateLimited:
+    return RateLimited(
+        "Too many SMS were asked for. Please try again later.",
+        retry_after=max(wait, 1),
+        code="rate_limited",
+        limit=rule.name,
+        quota=rule.at_once or rule.most,
+        window=rule.seconds,
+    )
 
 
 def _over(status: str) -> NotAllowed:

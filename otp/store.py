@@ -50,6 +50,7 @@ def _script(*names: str) -> Script:
 _GENERATE = _script("common", "limits", "generate")
 _VERIFY = _script("common", "verify")
 _RESEND = _script("common", "limits", "resend")
+_SPEND = _script("common", "limits", "spend")
 _CANCEL = _script("common", "limits", "cancel")
 
 
@@ -136,6 +137,11 @@ def cancel(
     keys, by = _keys(phones, id)
     values = (by, VERIFICATION, int(unsent), *spending.values)
     return _run(_CANCEL, (*keys, *spending.keys), values)
+
+
+def spend(spending: Spending) -> list[Any]:
+    """Count something else than a code towards limits; see spend.lua."""
+    return _run(_SPEND, spending.keys, spending.values)
 
 
 def newest_id(phones: Sequence[str]) -> str:

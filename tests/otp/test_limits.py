@@ -14,7 +14,7 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from otp import limits, services, signals
+from otp import access, limits, services, signals
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import OTPHandler
@@ -264,6 +264,54 @@ def test_over_http_a_cooldown_and_a_pause_are_named(settings, api):
     answer = api.post(f"/v1/verifications/{started['id']}/resend")
     assert (answer.status_code, answer.json()["limit"]) == (429, "cooldown")
     assert answer["RateLimit-Policy"] == '"cooldown";q=1'
+
+
+def test_the_own_limits_of_a_key_hold_for_messages_too(settings, api):
+    settings.OTP_LIMITS = "off"
+    settings.API_ACCESS = access.parse("tests=verify,messages,client_ip,3/1m")
+    assert api.post("/v1/messages", {"to": PHONE, "body": "one"}).status_code == 202
+    assert api.post("/v1/verifications", {"phone": PHONE}).status_code == 202
+    assert api.post("/v1/messages", {"to": PHONE, "body": "two"}).status_code == 202
+    for path, body in [
+        ("messages", {"to": PHONE, "body": "x"}),
+        ("verifications", {"phone": "+12025550124"}),
+    ]:
+        answer = api.post(f"/v1/{path}", body)
+        assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (
+            429,
+            "rate_limited",
+            "key",
+        )
+        assert answer["RateLimit-Policy"] == '"key";q=3;w=60'
+    assert len(outbox) == 3
+
+
+def test_over_the_api_the_users_address_counts_and_goes_on_with_a_resend(settings, api):
+    settings.OTP_LIMITS = "ip=2/1m"
+    settings.API_ACCESS = access.parse("tests=verify,client_ip")
+    body = {"phone": PHONE, "client_ip": "198.51.100.7"}
+    started = api.post("/v1/verifications", body).json()
+    assert api.post(f"/v1/verifications/{started['id']}/resend").status_code == 202
+    answer = api.post("/v1/verifications", body | {"phone": "+12025550124"})
+    assert (answer.status_code, answer.json()["limit"]) == (429, "ip")
+    assert api.post("/v1/verifications", {"phone": "+12025550124"}).status_code == 202
+
+
+def test_on_the_pages_the_address_of_the_request_counts(settings, client):
+    settings.OTP_LIMITS = "ip=1/1m"
+    assert client.post("/", {"phone": PHONE}, secure=True).status_code == 303
+    answer = client.post(
+        "/", {"phone": "+12025550124"}, secure=True, headers={"X-Forwarded-For": "198.51.100.7"}
+    )
+    assert answer.status_code == 429
+    assert "Too many codes were asked for" in answer.content.decode()
+
+
+@pytest.mark.parametrize("rule", ["abc/def", "0/1m", "5/1y"])
+def test_own_limits_that_cannot_be_read_are_refused_at_start(settings, rule):
+    settings.API_ACCESS = access.parse(f"tests=verify,{rule}")
+    with pytest.raises(SystemCheckError, match="API_ACCESS: tests: "):
+        call_command("check")
 
 
 # --- guesses ------------------------------------------------------------------------------------
