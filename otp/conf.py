@@ -19,6 +19,16 @@ DEFAULTS: dict[str, Any] = {
     "PHONE_REGION": "",
     # {name: [sha256-hex, …]}: who may use the HTTP API.
     "API_KEYS": {},
+    # The pumping guard, see otp.guard: "off", "shadow" (tells, blocks nothing) or "enforce".
+    "GUARD_MODE": "enforce",
+    # Countries ("DE") and prefixes ("+4477") that it never caps.
+    "GUARD_ALLOW": [],
+    # country or "default" → price of an SMS there; any one currency.
+    "GUARD_PRICES": {},
+    # The most that may be spent a day (UTC), in the same currency; 0: no such limit.
+    "GUARD_BUDGET": 0,
+    # What otp.guard.Figures shall have instead of its defaults.
+    "GUARD_FIGURES": {},
 }
 
 
