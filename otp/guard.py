@@ -33,6 +33,9 @@ MODES = ("off", "shadow", "enforce")
 #: Countries without proof together; numbers of no country, as satellite phones have (phonenumbers).
 NEW, NOWHERE = "new", "001"
 
+#: Characters of a prefix that still leaves four of 15 digits open.
+MAX_PREFIX = 12
+
 #: Money is counted in millionths, so that it stays a whole number.
 MICRO = 1_000_000
 
@@ -47,7 +50,7 @@ class Figures:
     ratio: float = 1.0  # 1.0 bears a conversion of 50 %
     proven: int = 5  # verified in 14 days, from which on a country is no longer new
     strict: int = 2  # free sends of a proven range while something wider is over its cap
-    countries: int = 3  # of one address a day, none of which it has verified
+    countries: int = 3  # of one address a day without a verified code, one more for each verified
     new: tuple[int, int, int] = (20, 60, 200)
     country: tuple[int, int, int] = (20, 30, 90)
     coarse: tuple[int, int, int] = (10, 20, 60)
@@ -127,10 +130,15 @@ def figures() -> Figures:
     return _setting().figures
 
 
+def budget() -> Decimal:
+    """The setting ``GUARD_BUDGET``, 0 for none. Raises ``ImproperlyConfigured``."""
+    return _setting().budget
+
+
 def is_scope(text: str) -> bool:
     """Whether ``text`` is a country (``DE``, ``001``) or a prefix (``+4930``)."""
     if text.startswith("+"):
-        return text[1:].isdecimal() and text.isascii() and text[1] != "0" and len(text) <= 12
+        return text.isascii() and text[1:].isdecimal() and text[1] != "0" and len(text) <= MAX_PREFIX
     return text == NOWHERE or text in phonenumbers.SUPPORTED_REGIONS
 
 
@@ -149,11 +157,12 @@ class _Setting:
 def _setting() -> _Setting:
     """All five settings, read and judged once; made anew when one of them is another object."""
     global _made
-    source = tuple(conf.get(name) for name in ("GUARD_MODE", "GUARD_ALLOW", "GUARD_PRICES", "GUARD_BUDGET",
-                                               "GUARD_FIGURES"))
-    if not all(old is new for old, new in zip(_made[0], source, strict=True)):
-        _made = (source, _Setting(*(read(value) for read, value in zip(READERS.values(), source, strict=True))))
-    return _made[1]
+    source = tuple(conf.get(name) for name in READERS)
+    known, setting = _made
+    if setting is None or any(old is not new for old, new in zip(known, source, strict=True)):
+        setting = _Setting(*(read(value) for read, value in zip(READERS.values(), source, strict=True)))
+        _made = (source, setting)
+    return setting
 
 
 def read_mode(value: Any) -> str:
@@ -188,15 +197,18 @@ def read_budget(value: Any) -> Decimal:
 
 
 def read_figures(value: Any) -> Figures:
-    known = {field.name: field for field in fields(Figures)}
+    known = {field.name: field.default for field in fields(Figures)}
+    given: dict[str, Any] = {}
     for name, figure in value.items():
         if name not in known:
             raise ImproperlyConfigured(f"GUARD_FIGURES has no {name!r}. It has: {', '.join(known)}.")
-        parts = figure if isinstance(known[name].default, tuple) else (figure,)
-        if not isinstance(parts, tuple | list) or len(parts) not in (1, 3) or not all(map(_counts, parts)):
-            shape = "three numbers over 0 (an hour, a day, 14 days)" if len(parts) == 3 else "a number over 0"
+        several = isinstance(known[name], tuple)
+        parts = tuple(figure) if several and isinstance(figure, tuple | list) else (figure,)
+        if len(parts) != (3 if several else 1) or not all(map(_counts, parts)):
+            shape = "three numbers over 0 (an hour, a day, 14 days)" if several else "a number over 0"
             raise ImproperlyConfigured(f"GUARD_FIGURES, {name}: give {shape}.")
-    return Figures(**{name: tuple(figure) if isinstance(figure, list) else figure for name, figure in value.items()})
+        given[name] = parts if several else figure
+    return Figures(**given)
 
 
 READERS: dict[str, Any] = {
@@ -207,7 +219,7 @@ READERS: dict[str, Any] = {
     "GUARD_FIGURES": read_figures,
 }
 
-_made: tuple[tuple[Any, ...], Any] = ((object(),) * len(READERS), None)
+_made: tuple[tuple[Any, ...], _Setting | None] = ((), None)
 
 
 def _counts(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import growth, handler, http_start, latency, memory, overload, worker
+from . import growth, handler, http_start, latency, memory, overload, pumping, worker
 from .report import Measure, as_json, as_table
 from .surroundings import Surroundings
 
@@ -18,6 +18,7 @@ MEASURES = {
     "overload": overload.answers,
     "memory": memory.sizes,
     "growth": growth.curve,
+    "pumping": pumping.pumping,
 }
 
 

@@ -11,7 +11,6 @@ those of ``JUDGED`` were not. ``BOUNDED`` holds what a cap can only keep cheap.
 
 from __future__ import annotations
 
-import heapq
 import json
 import math
 import random
@@ -30,13 +29,16 @@ from sms.scripts import Script
 from .report import Goal, Measure
 from .surroundings import Surroundings
 
-DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
+DAY, HOUR = 86_400.0, 3_600.0
 
 #: Virtual time begins on a Monday at midnight, seconds since the epoch.
 BEGIN = 1_700_438_400.0
 HISTORY = 14  # days
 
 SEED = 20_240_617  # not one of those that the figures were chosen with
+
+#: Per cent: the bars.
+LEAST_STOPPED, MOST_REFUSED = 95.0, 0.5
 
 DRIVER = Script(guard.LUA, Path(__file__).with_suffix(".lua"))
 BATCH = 1000  # events of one call: some 100 ms of the server
@@ -70,10 +72,34 @@ LAUNCH = ("GB", 8.0)  # on the first day of the attack, so many times the usual 
 
 #: Where the numbers of pumpers are; nobody else asks for codes there. ISO name, country code.
 EXOTIC = (
-    *(("TJ", "992"), ("AZ", "994"), ("SO", "252"), ("TD", "235"), ("ML", "223"), ("GN", "224"), ("SL", "232")),
-    *(("LR", "231"), ("MG", "261"), ("BI", "257"), ("KM", "269"), ("DZ", "213"), ("LY", "218"), ("KG", "996")),
+    *(
+        ("TJ", "992"),
+        ("AZ", "994"),
+        ("SO", "252"),
+        ("TD", "235"),
+        ("ML", "223"),
+        ("GN", "224"),
+        ("SL", "232"),
+    ),
+    *(
+        ("LR", "231"),
+        ("MG", "261"),
+        ("BI", "257"),
+        ("KM", "269"),
+        ("DZ", "213"),
+        ("LY", "218"),
+        ("KG", "996"),
+    ),
     *(("UZ", "998"), ("PS", "970"), ("IQ", "964"), ("YE", "967"), ("LK", "94"), ("MM", "95"), ("NP", "977")),
-    *(("BD", "880"), ("KH", "855"), ("LA", "856"), ("MZ", "258"), ("ZW", "263"), ("TG", "228"), ("GA", "241")),
+    *(
+        ("BD", "880"),
+        ("KH", "855"),
+        ("LA", "856"),
+        ("MZ", "258"),
+        ("ZW", "263"),
+        ("TG", "228"),
+        ("GA", "241"),
+    ),
 )
 EXOTIC_PRICE = 0.25
 
@@ -146,10 +172,6 @@ class World:
                 for _ in range(self._poisson(expected)):
                     yield from self._person(country, BEGIN + day * DAY + self._time_of_day(country))
 
-    def attack(self, country: str, e164: str, at: float, ip: str, price: float, verified: float = 0) -> Send:
-        """One message of an attack."""
-        return Send(at, Phone(e164, country, ""), ip, price, True, verified)
-
     def digits(self, count: int) -> str:
         """So many random digits."""
         return f"{self.random.randrange(10**count):0{count}d}"
@@ -199,6 +221,12 @@ class World:
 
 # --- shapes of attack: each begins at noon of the first day, or lasts for both -----------------------
 
+
+def _attack(number: tuple[str, str], at: float, ip: str, price: float, verified: float = 0.0) -> Send:
+    country, e164 = number
+    return Send(at, Phone(e164, country, ""), ip, price, True, verified)
+
+
 Shape = Callable[[World], Iterator[Send]]
 NOON = BEGIN + HISTORY * DAY + 12 * HOUR
 DAWN = BEGIN + HISTORY * DAY
@@ -214,7 +242,7 @@ def one_prefix(world: World) -> Iterator[Send]:
     """A range of 10,000 numbers at full speed, few addresses."""
     ips = [world.ip() for _ in range(5)]
     for at in _steady(world, NOON, 4, 2500):
-        yield world.attack("TJ", "+99291755" + world.digits(4), at, world.random.choice(ips), EXOTIC_PRICE)
+        yield _attack(("TJ", "+99291755" + world.digits(4)), at, world.random.choice(ips), EXOTIC_PRICE)
 
 
 def many_prefixes(world: World) -> Iterator[Send]:
@@ -222,14 +250,14 @@ def many_prefixes(world: World) -> Iterator[Send]:
     country = next(c for c in HONEST if c.name == "ID")
     blocks = [world.random.choice(world.ranges(country)) + world.digits(2) for _ in range(300)]
     for at in _steady(world, NOON, 12, 800):
-        yield world.attack("ID", world.random.choice(blocks) + world.digits(4), at, "", country.price)
+        yield _attack(("ID", world.random.choice(blocks) + world.digits(4)), at, "", country.price)
 
 
 def exotic_slowly(world: World) -> Iterator[Send]:
     """Twelve countries, 20 an hour in each, a new address each time."""
     for at in _steady(world, DAWN, 48, 240):
         name, code = world.random.choice(EXOTIC[:12])
-        yield world.attack(name, f"+{code}{world.digits(9)}", at, world.ip(), EXOTIC_PRICE)
+        yield _attack((name, f"+{code}{world.digits(9)}"), at, world.ip(), EXOTIC_PRICE)
 
 
 def random_of_big_with_few_ips(world: World) -> Iterator[Send]:
@@ -237,7 +265,7 @@ def random_of_big_with_few_ips(world: World) -> Iterator[Send]:
     ips, country = [world.ip() for _ in range(50)], HONEST[0]
     for at in _steady(world, NOON, 24, 400):
         number = world.random.choice(world.ranges(country)) + world.digits(6)
-        yield world.attack("US", number, at, world.random.choice(ips), country.price)
+        yield _attack(("US", number), at, world.random.choice(ips), country.price)
 
 
 def ranges_of_an_operator(world: World) -> Iterator[Send]:
@@ -245,7 +273,7 @@ def ranges_of_an_operator(world: World) -> Iterator[Send]:
     country = next(c for c in HONEST if c.name == "DE")
     blocks = [world.random.choice(world.ranges(country)) + world.digits(1) for _ in range(2)]
     for at in _steady(world, NOON, 10, 900):
-        yield world.attack("DE", world.random.choice(blocks) + world.digits(5), at, world.ip(), country.price)
+        yield _attack(("DE", world.random.choice(blocks) + world.digits(5)), at, world.ip(), country.price)
 
 
 def waves_of_countries(world: World) -> Iterator[Send]:
@@ -253,7 +281,7 @@ def waves_of_countries(world: World) -> Iterator[Send]:
     for at in _steady(world, DAWN, 48, 300):
         name, code = EXOTIC[int((at - DAWN) // HOUR) % len(EXOTIC)]
         number = f"+{code}{world.random.randrange(40, 80)}{world.digits(7)}"
-        yield world.attack(name, number, at, world.ip(), EXOTIC_PRICE)
+        yield _attack((name, number), at, world.ip(), EXOTIC_PRICE)
 
 
 def verifying_some(world: World) -> Iterator[Send]:
@@ -264,7 +292,7 @@ def verifying_some(world: World) -> Iterator[Send]:
     for at in _steady(world, NOON, 12, 900):
         verified = world.random.uniform(10, 60) if world.random.random() < 1 / 30 else 0.0
         number = world.random.choice(blocks) + world.digits(4)
-        yield world.attack("BR", number, at, world.random.choice(ips), country.price, verified)
+        yield _attack(("BR", number), at, world.random.choice(ips), country.price, verified)
 
 
 def tiny_country(world: World) -> Iterator[Send]:
@@ -272,7 +300,7 @@ def tiny_country(world: World) -> Iterator[Send]:
     country = next(c for c in HONEST if c.name == "EE")
     for at in _steady(world, NOON, 20, 400):
         number = f"+{country.code}{world.random.choice((5, 8))}{world.digits(7)}"
-        yield world.attack("EE", number, at, world.ip(), country.price)
+        yield _attack(("EE", number), at, world.ip(), country.price)
 
 
 def botnet_from_few_countries(world: World) -> Iterator[Send]:
@@ -281,7 +309,7 @@ def botnet_from_few_countries(world: World) -> Iterator[Send]:
     for at in _steady(world, DAWN, 48, 300):
         name, code = world.random.choice((*EXOTIC, *((c.name, c.code) for c in HONEST[1:5])))
         number = f"+{code}{world.random.randrange(30, 99)}{world.digits(7)}"
-        yield world.attack(name, number, at, world.random.choice(ips), 0.2)
+        yield _attack((name, number), at, world.random.choice(ips), 0.2)
 
 
 def random_of_big(world: World) -> Iterator[Send]:
@@ -289,14 +317,14 @@ def random_of_big(world: World) -> Iterator[Send]:
     country = HONEST[0]
     for at in _steady(world, NOON, 24, 400):
         number = world.random.choice(world.ranges(country)) + world.digits(6)
-        yield world.attack("US", number, at, world.ip(), country.price)
+        yield _attack(("US", number), at, world.ip(), country.price)
 
 
 def drip(world: World) -> Iterator[Send]:
     """One message an hour, each time another of 28 countries and another address."""
     for at in _steady(world, DAWN, 48, 1 / world.scale):
         name, code = world.random.choice(EXOTIC)
-        yield world.attack(name, f"+{code}{world.digits(9)}", at, world.ip(), EXOTIC_PRICE)
+        yield _attack((name, f"+{code}{world.digits(9)}"), at, world.ip(), EXOTIC_PRICE)
 
 
 TUNED: tuple[Shape, ...] = (one_prefix, many_prefixes, exotic_slowly, random_of_big_with_few_ips)
@@ -317,22 +345,20 @@ def run(sends: list[Send]) -> Outcome:
         events.append((send.at, 0, number))
         if send.verified:
             events.append((send.at + send.verified, 1, number))
-    heapq.heapify(events)
-    batch: list[Any] = []
-    asked: list[Send] = []
-    while events:
-        at, kind, number = heapq.heappop(events)
-        if kind:
+    events.sort()
+    for first in range(0, len(events), BATCH):
+        batch: list[Any] = []
+        asked: list[Send] = []
+        for at, kind, number in events[first : first + BATCH]:
             batch.append([int(at * 1000), number])
-        else:
-            send = sends[number]
-            asked.append(send)
-            call = guard.call(send.number, send.ip)
-            batch.append([int(at * 1000), number, call.keys, [str(value) for value in call.values]])
-        if len(batch) == BATCH or not events:
-            for send, answer in zip(asked, DRIVER((), (json.dumps(batch),)), strict=True):
-                _count(outcome, send, answer.decode())
-            batch, asked = [], []
+            if kind == 0:
+                send = sends[number]
+                asked.append(send)
+                call = guard.call(send.number, send.ip)
+                batch[-1] += [call.keys, [str(value) for value in call.values]]
+        answers: list[bytes] = DRIVER((), (json.dumps(batch),))
+        for send, answer in zip(asked, answers, strict=True):
+            _count(outcome, send, answer.decode())
     return outcome
 
 
@@ -351,7 +377,7 @@ def _count(outcome: Outcome, send: Send, answer: str) -> None:
 
 def snapshot() -> dict[bytes, bytes]:
     """What the guard knows."""
-    redis = get_redis_connection()
+    redis: Any = get_redis_connection()
     keys = list(redis.scan_iter("otp:guard*", count=1000))
     return dict(zip(keys, redis.mget(keys), strict=True)) if keys else {}
 
@@ -383,3 +409,36 @@ def total(outcomes: dict[str, Outcome]) -> Outcome:
     for outcome in outcomes.values():
         every.add(outcome)
     return every
+
+
+def pumping(bench: Surroundings) -> Iterator[Measure]:
+    """Shares of attack messages stopped and of honest ones refused, and the money, per shape."""
+    bench.say("pumping: two weeks of honest traffic, then attacks")
+    found = simulate(SEED, JUDGED + BOUNDED + TUNED, 0.3 if bench.quick else 0.6)
+    history = found.pop("history")
+    yield Measure(
+        "honest refused by a new guard, first two weeks, no attack",
+        "%",
+        [history.refused_share],
+        goal=Goal("ours", "<", MOST_REFUSED),
+        note=f"{history.refused} of {history.honest} messages",
+    )
+    for title, shapes in (("judged", JUDGED), ("bounded", BOUNDED), ("tuned", TUNED)):
+        for shape in shapes:
+            yield from _measures(f"{title}: {shape.__name__}", found[shape.__name__], goals=False)
+        every = total({shape.__name__: found[shape.__name__] for shape in shapes})
+        yield from _measures(f"{title}: all", every, goals=title == "judged")
+    yield from _measures(
+        "judged and bounded: all", total({s.__name__: found[s.__name__] for s in JUDGED + BOUNDED})
+    )
+
+
+def _measures(title: str, outcome: Outcome, *, goals: bool = True) -> Iterator[Measure]:
+    note = (
+        f"{outcome.attack} messages, saved {outcome.saved:.0f}, lost {outcome.lost:.1f}; "
+        f"of {outcome.honest} honest {outcome.refused} refused"
+    )
+    stopped = Goal("ours", ">=", LEAST_STOPPED) if goals else None
+    yield Measure(f"{title}, stopped", "%", [outcome.stopped_share], goal=stopped, note=note)
+    refused = Goal("ours", "<", MOST_REFUSED) if goals else None
+    yield Measure(f"{title}, honest refused", "%", [outcome.refused_share], goal=refused)
