@@ -55,7 +55,7 @@ class Figures:
     country: tuple[int, int, int] = (20, 30, 90)
     coarse: tuple[int, int, int] = (10, 20, 60)
     fine: tuple[int, int, int] = (6, 10, 20)
-    address: tuple[int, int, int] = (5, 8, 20)
+    address: tuple[int, int, int] = (4, 6, 15)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,8 @@ local function guard_caps(c, now, ratio, hour, day, fortnight)
   for w = 2, 4 do
     sends[w], verified[w] = guard_count(c, w, now)
   end
-  local usual = math.min(verified[4] / (sends[4] + 10), 0.8)
-  local hoped = math.max(young - young_verified, 0) * usual
+  local open = math.max(young - young_verified, 0)
+  local hoped = open * math.min(verified[4] / (math.max(sends[4] - open, 0) + 10), 0.8)
   local proven = math.max(verified[3], verified[4] / 14) -- verified a day
   return {
     {sends[2] - verified[2] - hoped, hour + ratio * math.max(verified[2], proven / 6)},
