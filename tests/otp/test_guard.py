@@ -9,13 +9,19 @@ import pytest
 import structlog
 from django.core.management import CommandError, call_command
 
-from otp import guard, guard_checks, signals
+from otp import conf, guard, guard_checks, signals
 from otp.errors import RateLimited
 from sms.phone import Phone
 from tests.bench import pumping
 
 HOUR, DAY = 3600, 86_400
 BEGIN = 1_700_006_400  # midnight UTC, seconds since the epoch
+
+
+@pytest.fixture(autouse=True)
+def on(settings):
+    """As it is out of the box; the other tests have it off."""
+    settings.GUARD_MODE = conf.DEFAULTS["GUARD_MODE"]
 
 
 class Clock:
