@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 import structlog
 from django.core.management import CommandError, call_command
+from django_redis import get_redis_connection
 
 from otp import conf, guard, guard_checks, signals
 from otp.errors import RateLimited
@@ -123,7 +124,8 @@ def test_a_verification_counts_where_its_send_counted(clock):
 
 def test_a_verification_that_nobody_remembers_changes_nothing(clock):
     clock.send("+4915112345678", "DE")
-    pumping.restore({})
+    redis = get_redis_connection()
+    redis.delete(*redis.keys("otp:guard*"))
     clock.verify()
     assert pumping.snapshot() == {}
 
@@ -214,7 +216,9 @@ def test_a_country_with_proof_does_not_share_it(clock, wide):
     while not (refusal := clock.send(f"+2241234{clock.sends:03d}0", "GN")):
         pass
     assert refusal == "hour new"
+    before = pumping.snapshot()[b"otp:guard:new"]
     assert clock.sent(spread(10, "+49160"), "DE") == 10
+    assert pumping.snapshot()[b"otp:guard:new"] == before
 
 
 def test_under_an_attack_on_a_country_its_known_ranges_go_on(clock, wide):
@@ -251,6 +255,13 @@ def test_countries_that_were_verified_do_not_count(clock, wide):
     """An office, a VPN's exit: people of many countries behind one address."""
     for e164, country in ABROAD * 2:
         clock.prove(e164, country, 1, "192.0.2.1")
+
+
+def test_an_address_may_ask_for_one_more_country_for_each_code_it_verified(clock, wide):
+    clock.prove("+351912345678", "PT", 1, "192.0.2.1")
+    answers = [clock.send(e164, country, "192.0.2.1") for e164, country in ABROAD]
+    assert answers == [""] * 4  # the verified one is not among the three, and allows a fourth
+    assert clock.send("+4915112345678", "DE", "192.0.2.1").startswith("countries ip:")
 
 
 def test_an_address_that_verifies_nothing_has_a_cap(clock, wide):
@@ -313,6 +324,16 @@ def test_shadow_blocks_nothing_and_says_what_it_would_have(clock, settings, wide
     counts = pumping.snapshot()[b"otp:guard:+491511234"].split()
     assert counts[:2] == [b"4", b"2"]  # fine prefix, 2 refusals
     assert counts[9] == b"4"  # sends of this hour: all went out
+
+
+def test_refusals_are_counted_by_the_day(clock, settings, wide):
+    wide(fine=(2, 1000, 1000))
+    settings.GUARD_MODE = "shadow"
+    for _ in range(5):
+        clock.send("+4915112345678", "DE")
+    clock.now += DAY
+    clock.send("+4915112345678", "DE")
+    assert pumping.snapshot()[b"otp:guard:+491511234"].split()[1:3] == [b"0", b"3"]
 
 
 @pytest.mark.parametrize(("mode", "event"), [("enforce", "guard_refused"), ("shadow", "guard_would_refuse")])
