@@ -6,6 +6,7 @@
 --   guard_note(now, keys, values, refusal)   counts a refusal, for the eyes of the operator
 --   guard_sent(now, keys, values)            counts one send; returns the text from which ...
 --   guard_verified(now, text)                ... counts that it was verified
+--   guard_unsent(now, text)                  ... or takes it back, as its SMS never was
 --
 -- keys:   rules, spend, new, country, [coarse prefix, [fine prefix]]
 -- values: 1 mode, 2 "1" if GUARD_ALLOW names the number, 3 price and 4 budget (millionths),
@@ -20,7 +21,7 @@
 --   otp:guard-fan:<digest>    string  countries of an address that nobody has verified, with times
 --   otp:guard-spend           string  day (since the epoch), spent (millionths)
 --   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
-local GUARD, GUARD_FAN = 'otp:guard:', 'otp:guard-fan:'
+local GUARD, GUARD_FAN, GUARD_SPEND = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-spend'
 local GUARD_DAY = 86400000
 local GUARD_WINDOWS = {300000, 3600000, GUARD_DAY, 14 * GUARD_DAY} -- ms: young, hour, day, fortnight
 local GUARD_NAMES = {'young', 'hour', 'day', 'fortnight'}
@@ -136,10 +137,14 @@ local function guard_rule(now, keys, values)
   end
 end
 
-local function guard_spent(now, keys)
-  local day, spent = string.match(redis.call('GET', keys[2]) or '', '^(%d+) (%d+)$')
+local function guard_spent(now, key)
+  local day, spent = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
   local today = math.floor(now / GUARD_DAY)
   return today, tonumber(day) == today and tonumber(spent) or 0
+end
+
+local function guard_spend(key, today, spent)
+  redis.call('SET', key, today .. ' ' .. string.format('%d', spent), 'PX', 2 * GUARD_DAY)
 end
 
 -- Behind one address there may be many people, of a VPN of many countries: what they verify counts.
@@ -184,7 +189,7 @@ local function guard_refuses(now, keys, values)
   end
   local budget = tonumber(values[4])
   if budget > 0 then
-    local today, spent = guard_spent(now, keys)
+    local today, spent = guard_spent(now, keys[2])
     if spent + values[3] > budget then
       return {'budget all', (today + 1) * GUARD_DAY - now}
     end
@@ -218,16 +223,16 @@ local function guard_add_send(key, now, kind)
   guard_write(key, now, c)
 end
 
--- The text is "<ms> <country> <scope> ..."; it follows from what stands in the keys.
+-- The text is "<ms> <price> <country> <scope> ...".
 local function guard_sent(now, keys, values)
   if values[1] == 'off' then
     return ''
   end
-  local today, spent = guard_spent(now, keys)
-  redis.call('SET', keys[2], today .. ' ' .. string.format('%d', spent + values[3]),
-    'PX', 2 * GUARD_DAY)
+  local today, spent = guard_spent(now, keys[2])
+  guard_spend(keys[2], today, spent + values[3])
   local _, verified = guard_count(guard_read(keys[4], now, GUARD_COUNTRY), 4, now)
-  local told = {string.format('%d', now), guard_scope(keys[4])}
+  local country = guard_scope(keys[4])
+  local told = {string.format('%d', now), values[3], country}
   for i = verified >= tonumber(values[6]) and 4 or 3, #keys do
     guard_add_send(keys[i], now, i - 2)
     told[#told + 1] = guard_scope(keys[i])
@@ -237,31 +242,39 @@ local function guard_sent(now, keys, values)
     guard_add_send(GUARD .. name, now, GUARD_ADDRESS)
     told[#told + 1] = name
     local fan, known = guard_fan(key, now)
-    if not known[told[2]] then
-      fan[#fan + 1] = {told[2], string.format('%d', now)}
+    if not known[country] then
+      fan[#fan + 1] = {country, string.format('%d', now)}
       guard_keep_fan(key, fan)
     end
   end
   return table.concat(told, ' ')
 end
 
+-- What became of a send, in the windows in which it counted: at 0 of the sends, at 1 of the verified.
+local function guard_add(key, now, sent, which, much)
+  local c = guard_read(key, now, 0)
+  if c[1] > 0 then -- otherwise nobody remembers the send
+    for w = 1, 4 do
+      local at = 5 * w - 1
+      local ago = c[at] - math.floor(sent / GUARD_WINDOWS[w])
+      if ago == 0 or ago == 1 then
+        local place = at + 1 + which + 2 * ago
+        c[place] = math.max(c[place] + much, 0)
+      end
+    end
+    guard_write(key, now, c)
+  end
+end
+
+local GUARD_TEXT = '^(%d+) (%d+) (%S+) (.+)$'
+
 local function guard_verified(now, text)
-  local sent, country, scopes = string.match(text or '', '^(%d+) (%S+) (.+)$')
+  local sent, _, country, scopes = string.match(text or '', GUARD_TEXT)
   if not sent then
     return -- the guard was off when it was sent
   end
   for scope in string.gmatch(scopes, '%S+') do
-    local c = guard_read(GUARD .. scope, now, 0)
-    if c[1] > 0 then -- otherwise nobody remembers the send
-      for w = 1, 4 do
-        local at = 5 * w - 1
-        local ago = c[at] - math.floor(sent / GUARD_WINDOWS[w])
-        if ago == 0 or ago == 1 then
-          c[at + 2 + 2 * ago] = c[at + 2 + 2 * ago] + 1
-        end
-      end
-      guard_write(GUARD .. scope, now, c)
-    end
+    guard_add(GUARD .. scope, now, sent, 1, 1)
     if string.sub(scope, 1, 3) == 'ip:' then
       local key, kept = GUARD_FAN .. string.sub(scope, 4), {}
       for _, entry in ipairs((guard_fan(key, now))) do
@@ -271,5 +284,19 @@ local function guard_verified(now, text)
       end
       guard_keep_fan(key, kept)
     end
+  end
+end
+
+local function guard_unsent(now, text)
+  local sent, price, _, scopes = string.match(text or '', GUARD_TEXT)
+  if not sent then
+    return
+  end
+  local today, spent = guard_spent(now, GUARD_SPEND)
+  if math.floor(sent / GUARD_DAY) == today then
+    guard_spend(GUARD_SPEND, today, math.max(spent - price, 0))
+  end
+  for scope in string.gmatch(scopes, '%S+') do
+    guard_add(GUARD .. scope, now, sent, 0, -1)
   end
 end

@@ -13,7 +13,7 @@ from django_redis import get_redis_connection
 from otp import conf, guard, guard_checks, signals
 from otp.errors import RateLimited
 from sms.phone import Phone
-from tests.bench import pumping
+from tests.bench import attacks, pumping
 
 HOUR, DAY = 3600, 86_400
 BEGIN = 1_700_006_400  # midnight UTC, seconds since the epoch
@@ -46,6 +46,10 @@ class Clock:
     def verify(self, number=0):
         """The code of a send (the last one) is typed."""
         pumping.DRIVER((), (json.dumps([[self.now * 1000, number or self.sends]]),))
+
+    def unsend(self):
+        """The last send is taken back."""
+        pumping.DRIVER((), (json.dumps([[self.now * 1000, self.sends, "unsent"]]),))
 
     def prove(self, e164, country, times, ip=""):
         """So many sends that are verified after 20 seconds."""
@@ -128,6 +132,17 @@ def test_a_verification_that_nobody_remembers_changes_nothing(clock):
     redis.delete(*redis.keys("otp:guard*"))
     clock.verify()
     assert pumping.snapshot() == {}
+
+
+def test_what_was_never_sent_does_not_count(clock, wide, settings):
+    """In an overload codes are made and taken back; those who come later must not pay for it."""
+    wide(fine=(2, 1000, 1000))
+    settings.GUARD_PRICES = {"default": "0.5"}
+    settings.GUARD_BUDGET = "1"
+    for _ in range(5):
+        assert clock.send("+4915112345678", "DE", "192.0.2.1") == ""
+        clock.unsend()
+    assert clock.sent(["+4915112345678"] * 3, "DE") == 2
 
 
 # --- caps ---------------------------------------------------------------------------------------
@@ -376,7 +391,7 @@ def test_what_is_allowed_has_no_caps(clock, settings, wide, allowed):
 
 def test_attacks_are_stopped_and_people_are_not(redis):
     """Shapes and a seed that the figures were not chosen with; a smaller form of `make bench`."""
-    found = pumping.simulate(pumping.SEED + 1, pumping.JUDGED, scale=0.2, force=0.4)
+    found = pumping.simulate(pumping.SEED + 1, attacks.JUDGED, scale=0.2, force=0.4)
     history = found.pop("history")
     assert history.refused_share < pumping.MOST_REFUSED
     every = pumping.total(found)
