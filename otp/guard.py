@@ -101,12 +101,30 @@ def apply(refusal: bytes, wait: int, number: Phone, purpose: str) -> None:
 def scopes(e164: str, country: str) -> tuple[str, ...]:
     """What a number counts for: its country, and two prefixes that leave six and four digits open.
 
-    A number with fewer than seven digits after its country code counts for its country alone.
+    The longer one is told by a ``tag``. A number with fewer than seven digits after its country code
+    counts for its country alone.
     """
     end = next((n for n in (2, 3, 4) if int(e164[1:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 4)
     if len(e164) - end < 7:
         return (country,)
-    return country, e164[:-6], e164[:-4]
+    return country, e164[:-6], tag(e164[:-4])
+
+
+def tag(prefix: str) -> str:
+    """``+491511234`` → ``+4915112~5c0f9a1e``: a keyed digest hides the last two digits of a prefix.
+
+    The record of a message shows the last two digits of a number, so no more than the first ones up
+    to the last six may stand beside them.
+    """
+    return f"{prefix[:-2]}~{codes.digest(_key(), 'guard', prefix)[:8]}"
+
+
+def readable(scope: str) -> str:
+    """The prefix behind a ``tag``, for the eyes of an operator; any other scope as it is."""
+    start, hidden, _ = scope.partition("~")
+    if not hidden:
+        return scope
+    return next((p for n in range(100) if tag(p := f"{start}{n:02d}") == scope), scope)
 
 
 def address(ip: str) -> str:
@@ -117,7 +135,12 @@ def address(ip: str) -> str:
         return ""
     if isinstance(found, ipaddress.IPv6Address):
         found = found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address
-    return codes.digest(conf.get("PHONE_SECRET_KEY").encode(), "guard", str(found))
+    return codes.digest(_key(), "guard", str(found))
+
+
+def _key() -> bytes:
+    key: str = conf.get("PHONE_SECRET_KEY")
+    return key.encode()
 
 
 def mode() -> str:
@@ -243,14 +266,15 @@ def _call(e164: str, country: str, digest: str, setting: _Setting) -> Call:
     if setting.mode == "off":
         return Call((), ("off",))
     counted = scopes(e164, country)
-    named = (*(e164[:end] for end in range(len(e164) - 4, 1, -1)), country)
+    prefixes = [e164[:end] for end in range(len(e164) - 4, 1, -1)]
+    named = (*map(tag, prefixes[:2]), *prefixes[2:], country)
     price = setting.prices.get(country, setting.prices.get("default", Decimal(0)))
     numbers = setting.figures
     return Call(
         (RULES, SPEND, KEY + NEW, *(KEY + scope for scope in counted)),
         (
             setting.mode,
-            int(not setting.allow.isdisjoint(named)),
+            int(not setting.allow.isdisjoint((*prefixes, country))),
             *(int(price * MICRO), int(setting.budget * MICRO)),
             *(numbers.ratio, numbers.proven, numbers.strict),
             *(digest, numbers.countries, *numbers.address),

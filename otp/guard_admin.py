@@ -40,7 +40,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scope: a country, a +prefix, ``new``, or ``ip:`` and a digest; ``all``: the budget."""
+    """One scope: a country, a +prefix or its tag, ``new``, ``ip:`` and a digest; ``all``: the budget."""
 
     scope: str
     kind: str
@@ -78,7 +78,7 @@ def rows() -> list[Row]:
     shown += [
         Row(scope, "rule", nothing, nothing, nothing, 0, "", word, until)
         for scope, (word, until) in rules.items()
-        if scope not in known
+        if "~" not in scope and known.isdisjoint(_names(scope))
     ]
     return sorted(shown, key=lambda row: (KINDS.index(row.kind), -row.day.sends, row.scope))
 
@@ -98,7 +98,8 @@ def rule(scope: str, word: str, hours: float) -> datetime:
     """
     lasts = int(hours * 3_600_000)
     with _redis():
-        _, now = _RULE((guard.RULES,), (scope, word, lasts))
+        for name in _names(scope):
+            _, now = _RULE((guard.RULES,), (name, word, lasts))
     return datetime.fromtimestamp((now + lasts) / 1000, UTC)
 
 
@@ -110,12 +111,21 @@ def release(scope: str) -> bool:
     with _redis() as redis:
         keys: list[Any] = [guard.KEY + scope]
         if scope.startswith("+"):
-            keys = list(redis.scan_iter(f"{guard.KEY}{scope}*", count=1000))
+            within = (scope, *(f"{scope}{digit}" for digit in range(10)))
+            keys = [guard.KEY + guard.tag(prefix) for prefix in within]
+            keys += redis.scan_iter(f"{guard.KEY}{scope}*", count=1000)
         released = 0
-        for first in range(0, max(len(keys), 1), _AT_ONCE):
+        for name in _names(scope):
+            released |= _RULE((guard.RULES,), (name, "release", 0))[0]
+        for first in range(0, len(keys), _AT_ONCE):
             some = tuple(keys[first : first + _AT_ONCE])
             released |= _RULE((guard.RULES, *some), (scope, "release", 0))[0]
     return bool(released)
+
+
+def _names(scope: str) -> tuple[str, ...]:
+    """A rule stands under both names of a prefix: numbers ask by the tag where it is a long one."""
+    return (scope, guard.tag(scope)) if scope.startswith("+") else (scope,)
 
 
 def _row(entry: list[Any], rules: dict[str, tuple[str, float]]) -> Row:

@@ -16,7 +16,8 @@
 -- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight.
 --
 -- What stands in Redis, all of it with a TTL:
---   otp:guard:<scope>         string  numbers, see guard_read; <scope> is a country, a +prefix, "new"
+--   otp:guard:<scope>         string  numbers, see guard_read; <scope> is a country, a +prefix (its last two
+--                                     digits as a keyed digest, if it is the fine one), "new"
 --                                     (all countries without proof) or "ip:<keyed digest>"
 --   otp:guard-fan:<digest>    string  countries of an address that nobody has verified, with times
 --   otp:guard-spend           string  day (since the epoch), spent (millionths)

@@ -112,7 +112,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     if row.rule:
         state += f" until {_time(datetime.fromtimestamp(row.rule_until, UTC))}"
     counts = [cell for window in (row.hour, row.day) for cell in _counts(window)]
-    return (row.scope, *counts, str(round(row.refused)), state)
+    return (guard.readable(row.scope), *counts, str(round(row.refused)), state)
 
 
 def _counts(window: Window) -> tuple[str, str]:
@@ -123,7 +123,7 @@ def _counts(window: Window) -> tuple[str, str]:
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    plain = asdict(row) | {"state": row.state}
+    plain = asdict(row) | {"scope": guard.readable(row.scope), "state": row.state}
     for name in ("hour", "day", "fortnight"):
         plain[name] = {field: round(value, 2) for field, value in plain[name].items()}
     plain["refused"] = round(row.refused, 2)
