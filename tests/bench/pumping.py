@@ -146,8 +146,7 @@ def total(outcomes: dict[str, Outcome]) -> Outcome:
 def pumping(bench: Surroundings) -> Iterator[Measure]:
     """Shares of attack messages stopped and of honest ones refused, and the money, per shape."""
     bench.say("pumping: two weeks of honest traffic, then attacks")
-    size = 0.3 if bench.quick else 0.6
-    found = simulate(SEED, JUDGED + BOUNDED, size, size)
+    found = simulate(SEED, JUDGED + BOUNDED, 0.3 if bench.quick else 0.6, 0.6)
     history = found.pop("history")
     yield Measure(
         "honest refused by a new guard in two weeks without attack",
