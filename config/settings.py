@@ -83,6 +83,10 @@ try:
     API_ACCESS = access.parse(env.str("API_ACCESS", default=""))
 except (keys.BadKeys, access.BadAccess) as error:
     raise ImproperlyConfigured(str(error)) from None
+GUARD_MODE = env.str("GUARD_MODE", default="shadow")
+GUARD_ALLOW = env.list("GUARD_ALLOW", default=[])
+GUARD_PRICES = _entries("GUARD_PRICES", "US=0.0079,DE=0.08,default=0.06", r"\w+")
+GUARD_BUDGET = env.str("GUARD_BUDGET", default="0")
 # The rules of each purpose: see otp/purposes.py for the options and their defaults.
 OTP_PURPOSES: dict[str, dict[str, object]] = {
     "login": {},

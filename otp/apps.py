@@ -5,4 +5,4 @@ class OtpConfig(AppConfig):
     name = "otp"
 
     def ready(self) -> None:
-        from otp import checks  # noqa: F401  (registers them)
+        from otp import checks, guard_checks  # noqa: F401  (registers them)

@@ -32,6 +32,16 @@ DEFAULTS: dict[str, Any] = {
     "API_ACCESS": {},
     # Addresses or networks whose X-Forwarded-For is believed.
     "TRUSTED_PROXIES": [],
+    # The pumping guard, see otp.guard: "off", "shadow" (tells, blocks nothing) or "enforce".
+    "GUARD_MODE": "shadow",
+    # Countries ("DE") and prefixes ("+4477") that it never caps.
+    "GUARD_ALLOW": [],
+    # country or "default" → price of an SMS there; any one currency.
+    "GUARD_PRICES": {},
+    # The most that may be spent a day (UTC), in the same currency; 0: no such limit.
+    "GUARD_BUDGET": 0,
+    # What otp.guard.Figures shall have instead of its defaults.
+    "GUARD_FIGURES": {},
 }
 
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from otp import codes, conf, purposes, store
+from otp.guard import OFF, Call
 from otp.limits import NOTHING, Rule, Spending
 from otp.purposes import Purpose
 from sms import phone as numbers
@@ -28,10 +29,11 @@ class Issue:
     ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was
     sent a moment ago; nothing is issued for ``retry_after`` seconds. ``blocked``: too many wrong
     guesses, again for ``retry_after`` seconds (0: this code never again). ``limited``: ``limit`` is
-    reached. ``expired`` (``resend`` only): there is no live code to send again.
+    reached. ``guard``: ``otp.guard`` refuses. ``expired`` (``resend`` only): there is no live code to
+    send again.
     """
 
-    status: Literal["issued", "pending", "blocked", "limited", "expired"]
+    status: Literal["issued", "pending", "blocked", "limited", "guard", "expired"]
     message: str
     id: str = ""
     code: str = field(default="", repr=False)
@@ -40,6 +42,7 @@ class Issue:
     attempts_left: int = 0
     retry_after: int = 0
     limit: Rule | None = None
+    refusal: tuple[bytes, int] | None = None  # what the guard says to it, also where it was issued
     replaced: str = ""  # reference that was given with the code or SMS that this one replaces
 
 
@@ -63,6 +66,7 @@ MESSAGES = {
     "issued": "OTP sent.",
     "pending": "OTP already sent. Please wait.",
     "limited": "Too many OTPs. Please try again later.",
+    "guard": "No OTP can be sent to this number now.",
     "valid": "OTP verified.",
     "invalid": "Invalid OTP.",
     "expired": "OTP expired or not found.",
@@ -88,6 +92,7 @@ class OTPHandler:
         reference: str = "",
         envelope: bytes = b"",
         spending: Spending = NOTHING,
+        guarded: Call = OFF,
         code: str = "",
     ) -> Issue:
         """Issue a code unless the cooldown of the last one runs; a live older one is replaced.
@@ -95,7 +100,8 @@ class OTPHandler:
         ``id``: from ``codes.new_id``, for who must know it even if the answer gets lost.
         ``reference`` and ``envelope`` are kept with the code for the caller: the reference comes
         back when the code ends, the envelope by ``services.resend``. ``spending``: the limits that
-        it counts towards. ``code``: this one, for a test number. One round trip.
+        it counts towards; ``guarded``: what the guard counts it for. ``code``: this one, for a test
+        number. One round trip.
         """
         rules = purposes.get(purpose)
         phones = phone_digests(phone_number, purpose)
@@ -111,11 +117,12 @@ class OTPHandler:
             reference=reference,
             envelope=envelope,
             spending=spending,
+            guarded=guarded,
         )
         status = answer[0].decode()
         if status != "issued":
             return _refused(status, answer, spending)
-        _, expires_at, resend_at, replaced = answer
+        *_, expires_at, resend_at, replaced = answer
         return Issue(
             "issued",
             MESSAGES["issued"],
@@ -125,6 +132,7 @@ class OTPHandler:
             resend_at=resend_at / 1000,
             attempts_left=rules.attempts,
             replaced=replaced.decode(),
+            refusal=_refusal(answer),
         )
 
     @classmethod
@@ -144,12 +152,13 @@ class OTPHandler:
         id: str = "",
         reference: str = "",
         spending: Spending = NOTHING,
+        guarded: Call = OFF,
         code: str = "",
     ) -> Issue:
         """The live code again (or a new one, ``new_code_on_resend``) under the same id.
 
         The attempts left stay as they are. ``id``: only if this is still the newest one.
-        ``spending`` and ``code``: as for ``generate_otp``.
+        ``spending``, ``guarded`` and ``code``: as for ``generate_otp``.
         """
         rules = purposes.get(purpose)
         phones = phone_digests(phone_number, purpose)
@@ -169,11 +178,12 @@ class OTPHandler:
             by_phone=by_phone,
             reference=reference,
             spending=spending,
+            guarded=guarded,
         )
         status = answer[0].decode()
         if status != "issued":
             return _refused(status, answer, spending)
-        _, seed_now, expires_at, resend_at, left, replaced, by_id_now = answer
+        *_, expires_at, resend_at, replaced, seed_now, left, by_id_now = answer
         code = code or _again(rules, seed_now.decode(), id, by_id_now.decode())
         if not code:
             return Issue("expired", MESSAGES["expired"])
@@ -186,6 +196,7 @@ class OTPHandler:
             resend_at=resend_at / 1000,
             attempts_left=left,
             replaced=replaced.decode(),
+            refusal=_refusal(answer),
         )
 
     @classmethod
@@ -242,7 +253,12 @@ def _refused(status: Any, answer: list[Any], spending: Spending) -> Issue:
     wait = math.ceil(answer[1] / 1000) if len(answer) > 1 else 0
     text = "Too many wrong guesses. Please try again later." if status == "blocked" else MESSAGES[status]
     limit = spending.rules[answer[2]] if status == "limited" else None
-    return Issue(status, text, retry_after=wait, limit=limit)
+    refusal = _refusal(answer) if status == "guard" else None
+    return Issue(status, text, retry_after=wait, limit=limit, refusal=refusal)
+
+
+def _refusal(answer: list[Any]) -> tuple[bytes, int] | None:
+    return (answer[2], answer[1]) if answer[2] else None
 
 
 def _checked(answer: list[Any], id: str = "") -> Check:

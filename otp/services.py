@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import challenges, codes, conf, handler, limits, purposes, signals, store, testnumbers
+from otp import challenges, codes, conf, guard, handler, limits, purposes, signals, store, testnumbers
 from otp.caller import NOBODY, Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
@@ -84,9 +84,10 @@ def start(
                 reference=message_id,
                 envelope=envelope,
                 spending=spending,
+                guarded=guard.call(wanted.number, caller.ip),
                 code=wanted.code,
             )
-            _raise_unless_issued(issue)
+            _raise_unless_issued(issue, wanted.number, purpose)
             _send(rules, wanted, issue, message_id, locale)
         except RateLimited:
             raise
@@ -133,11 +134,12 @@ def resend(id: str, *, caller: Caller = NOBODY) -> Verification:
             id=id,
             reference=message_id,
             spending=limits.spending(wanted.number, purpose, caller),
+            guarded=guard.call(wanted.number, caller.ip),
             code=wanted.code,
         )
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
             raise _over(issue.status)
-        _raise_unless_issued(issue)
+        _raise_unless_issued(issue, wanted.number, purpose)
         try:
             _send(rules, wanted, issue, message_id, kept["locale"])
         except Exception:
@@ -280,7 +282,9 @@ def _translated() -> Iterator[None]:
         raise StoreUnavailable(retry_after=error.retry_after) from error
 
 
-def _raise_unless_issued(issue: Issue) -> None:
+def _raise_unless_issued(issue: Issue, number: Phone, purpose: str) -> None:
+    if issue.refusal:
+        guard.apply(*issue.refusal, number, purpose)
     if issue.status == "issued":
         return
     wait = max(issue.retry_after, 1)

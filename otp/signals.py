@@ -1,8 +1,9 @@
 """One Django signal per fact of a verification's life.
 
 Each carries ``verification_id`` and ``purpose``; ``code_issued`` and ``code_resent`` also
-``message_id``. None of them carries the number or the code. A receiver that raises is logged and
-stops nothing.
+``message_id``. ``guard_decided`` comes before there is a verification: it carries ``reason``,
+``scope``, ``country``, ``purpose`` and ``enforced`` (False in shadow mode: the code goes out). None of
+them carries the number or the code. A receiver that raises is logged and stops nothing.
 
 ``code_wanted`` comes before all others and is for judging a risk, such as a SIM that was swapped
 yesterday: it carries ``number`` (a ``sms.phone.Phone``), ``purpose`` and ``ip``. A receiver that
@@ -22,3 +23,4 @@ code_accepted = Signal()
 code_rejected = Signal()  # a wrong guess
 code_blocked = Signal()  # a guess after the last attempt
 verification_cancelled = Signal()
+guard_decided = Signal()  # the pumping guard refused a send, or would have

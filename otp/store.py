@@ -4,6 +4,7 @@
     otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
     otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
     otp:limit:<rule>:<digest>  list or string  see lua/limits.lua
+    otp:guard…             see lua/guard.lua
 
 <digest> is keyed, see otp.codes. Every script uses the Redis server's clock and leaves nothing
 without a TTL. The keys that a script derives (a phone's newest verification) need one server or a
@@ -20,6 +21,7 @@ from typing import Any
 from django_redis import get_redis_connection
 
 from otp.errors import StoreUnavailable
+from otp.guard import Call
 from otp.limits import NOTHING, Spending
 from otp.purposes import MAX_LIFETIME, Purpose
 from sms.scripts import AWAY, Script
@@ -47,11 +49,12 @@ def _script(*names: str) -> Script:
     return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
 
 
-_GENERATE = _script("common", "limits", "generate")
-_VERIFY = _script("common", "verify")
-_RESEND = _script("common", "limits", "resend")
+_ADMISSION = ("common", "limits", "guard", "admission")
+_GENERATE = _script(*_ADMISSION, "generate")
+_RESEND = _script(*_ADMISSION, "resend")
+_VERIFY = _script("common", "guard", "verify")
+_CANCEL = _script("common", "limits", "guard", "cancel")
 _SPEND = _script("common", "limits", "spend")
-_CANCEL = _script("common", "limits", "cancel")
 
 
 def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
@@ -81,6 +84,7 @@ def generate(
     reference: str,
     envelope: bytes,
     spending: Spending,
+    guarded: Call,
 ) -> list[Any]:
     """Issue a code for a phone unless its cooldown runs; see generate.lua.
 
@@ -90,11 +94,11 @@ def generate(
     values = (
         *(id, seed, by_id, by_phone),
         *(purpose.lifetime * 1000, purpose.attempts, reference, envelope, purpose.name),
-        *(VERIFICATION, ESCALATION_KEPT, *_PAUSES, len(phones) - 1),
+        *(VERIFICATION, ESCALATION_KEPT, *_PAUSES, len(phones) - 1, len(spending.keys)),
         *_cooldowns(purpose),
-        *spending.values,
+        *(*spending.values, *guarded.values),
     )
-    return _run(_GENERATE, (*own, VERIFICATION + id, *older, *spending.keys), values)
+    return _run(_GENERATE, (*own, VERIFICATION + id, *older, *spending.keys, *guarded.keys), values)
 
 
 def verify(guesses: Sequence[str], *, phones: Sequence[str] = (), id: str = "") -> list[Any]:
@@ -116,6 +120,7 @@ def resend(
     by_phone: str = "",
     reference: str,
     spending: Spending,
+    guarded: Call,
 ) -> list[Any]:
     """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua."""
     longest = max(purpose.lifetime, MAX_LIFETIME)
@@ -123,11 +128,11 @@ def resend(
     values = (
         *(id, seed, by_id, by_phone),
         *(purpose.lifetime * 1000, longest * 1000, reference, VERIFICATION, ESCALATION_KEPT),
-        *(*_PAUSES, len(phones) - 1),
+        *(*_PAUSES, len(phones) - 1, len(spending.keys)),
         *_cooldowns(purpose),
-        *spending.values,
+        *(*spending.values, *guarded.values),
     )
-    return _run(_RESEND, (*own, VERIFICATION + id, *older, *spending.keys), values)
+    return _run(_RESEND, (*own, VERIFICATION + id, *older, *spending.keys, *guarded.keys), values)
 
 
 def cancel(

@@ -1,9 +1,9 @@
--- (begins with common.lua and limits.lua)
+-- (begins with common.lua, limits.lua and guard.lua)
 -- Forget a code. The cooldown of its phone stays, or start and cancel would flood it.
 -- KEYS: verification, then limits; or phone (then its newest verification is meant), its failures, and
 --       the pairs of these under older secrets
 -- ARGV: by_id or by_phone, prefix of the verification keys, 1 = its SMS never was: no cooldown, and
---       nothing of a limit is used up; values of the limits (see limits.lua)
+--       nothing of a limit is used up, and the guard forgets it; values of the limits (see limits.lua)
 -- Returns {1 if there was a live code, reference, id, purpose}.
 local key, id = KEYS[1], ''
 if ARGV[1] == 'by_phone' then
@@ -14,13 +14,14 @@ if ARGV[1] == 'by_phone' then
   end
   key = ARGV[2] .. id
 end
-local code = redis.call('HMGET', key, 'status', 'reference', 'purpose', 'phone')
+local code = redis.call('HMGET', key, 'status', 'reference', 'purpose', 'phone', 'guard')
 if code[1] ~= 'pending' and code[1] ~= 'blocked' then
   return {0, '', '', ''}
 end
 redis.call('DEL', key)
 if ARGV[3] == '1' then
   redis.call('DEL', code[4])
+  guard_unsent(clock(), code[5])
   limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 4, #ARGV - 3))
 end
 return {1, code[2], id, code[3]}

@@ -1,14 +1,15 @@
--- (begins with common.lua and limits.lua)
--- Issue a code, unless the cooldown of the last one runs, wrong guesses demand a pause, or a limit is reached.
--- KEYS: phone, failures, verification (new), pairs of phone and failures under older secrets, limits
+-- (begins with common.lua, limits.lua, guard.lua and admission.lua)
+-- Issue a code, unless the cooldown of the last one runs, wrong guesses demand a pause, a limit is
+-- reached, or the guard refuses.
+-- KEYS: phone, failures, verification (new), pairs of phone and failures under older secrets, limits, guard
 -- ARGV: id, seed, code digest by id, code digest by phone, lifetime (ms), attempts,
 --       reference, envelope, purpose, prefix of the verification keys, escalation forgotten after (ms),
---       four figures of the pause (see common.lua), how many older pairs, how many cooldowns,
---       cooldown (ms) after the 1st, 2nd, … code, values of the limits (see limits.lua)
--- Returns {issued, expires_at, resend_at, reference of the replaced code},
---         {pending, ms to wait}, {blocked, ms to wait} or {limited, ms to wait, index of the limit}.
+--       four figures of the pause (see common.lua), how many older pairs, limits and cooldowns,
+--       cooldown (ms) after the 1st, 2nd, … code, values of the limits and of the guard
+-- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, reference
+--         of the replaced code}, {pending, ms to wait}, {blocked, ms to wait}, or see admission.lua.
 local now = clock()
-local older, cooldowns = tonumber(ARGV[16]), tonumber(ARGV[17])
+local older, cooldowns = tonumber(ARGV[16]), tonumber(ARGV[18])
 carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older), ARGV[10])
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
@@ -20,13 +21,12 @@ local pause = pause_left(KEYS[2], slice(ARGV, 12, 4))
 if pause > 0 then
   return {'blocked', pause}
 end
-local limits = slice(KEYS, 4 + 2 * older, #KEYS - 3 - 2 * older)
-local limits_values = slice(ARGV, 18 + cooldowns, 3 * #limits)
-local index, wait = limits_refuse(now, limits, limits_values)
-if index then
-  return {'limited', wait, index - 1}
+local asked = admission(4 + 2 * older, 19 + cooldowns, tonumber(ARGV[17]))
+local refused = admission_refuses(now, asked)
+if refused then
+  return refused
 end
-limits_count(now, limits, limits_values)
+local guard = admission_counts(now, asked)
 
 local replaced = ''
 if last[1] then
@@ -36,15 +36,16 @@ if last[1] then
 end
 
 local sends = tonumber(last[2] or 0) + 1
-local cooldown = tonumber(ARGV[17 + math.min(sends, cooldowns)])
+local cooldown = tonumber(ARGV[18 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 local expires_at = now + tonumber(ARGV[5])
 
 redis.call('HSET', KEYS[3], 'phone', KEYS[1], 'failures', KEYS[2], 'status', 'pending',
   'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'left', ARGV[6], 'purpose', ARGV[9],
   'created_at', now, 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'envelope', ARGV[8])
+  'reference', ARGV[7], 'envelope', ARGV[8], 'guard', guard)
 redis.call('PEXPIRE', KEYS[3], ARGV[5])
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[11]))
-return {'issued', expires_at, resend_at, replaced}
+local told = asked.refusal or {0, ''}
+return {'issued', told[1], told[2], expires_at, resend_at, replaced}

@@ -1,16 +1,16 @@
--- (begins with common.lua and limits.lua)
+-- (begins with common.lua, limits.lua, guard.lua and admission.lua)
 -- Let the live code go out once more, or a new one under the same id, unless its cooldown runs, wrong
--- guesses demand a pause, or a limit is reached.
--- KEYS: phone, failures, verification, pairs of phone and failures under older secrets, limits
+-- guesses demand a pause, a limit is reached, or the guard refuses.
+-- KEYS: phone, failures, verification, pairs of phone and failures under older secrets, limits, guard
 -- ARGV: id, new seed ("" = keep the code), its digest by id, by phone, lifetime (ms), longest life
 --       since it was made (ms), reference, prefix of the verification keys, escalation forgotten after (ms),
---       four figures of the pause (see common.lua), how many older pairs, how many cooldowns,
---       cooldown (ms) after the 1st, 2nd, … code, values of the limits (see limits.lua)
--- Returns {issued, seed, expires_at, resend_at, attempts left, former reference, code digest by id},
---         {pending, ms to wait}, {blocked, ms to wait (0 = this code never again)}, {expired} or
---         {limited, ms to wait, index of the limit}.
+--       four figures of the pause (see common.lua), how many older pairs, limits and cooldowns,
+--       cooldown (ms) after the 1st, 2nd, … code, values of the limits and of the guard
+-- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, former
+--         reference, seed, attempts left, code digest by id}, {pending, ms to wait},
+--         {blocked, ms to wait (0 = this code never again)}, {expired}, or see admission.lua.
 local now = clock()
-local older, cooldowns = tonumber(ARGV[14]), tonumber(ARGV[15])
+local older, cooldowns = tonumber(ARGV[14]), tonumber(ARGV[16])
 carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older), ARGV[8])
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
@@ -37,23 +37,24 @@ local expires_at = math.min(now + tonumber(ARGV[5]), born + tonumber(ARGV[6]))
 if expires_at - now < tonumber(ARGV[5]) / 2 then
   return {'expired'}
 end
-local limits = slice(KEYS, 4 + 2 * older, #KEYS - 3 - 2 * older)
-local limits_values = slice(ARGV, 16 + cooldowns, 3 * #limits)
-local index, wait = limits_refuse(now, limits, limits_values)
-if index then
-  return {'limited', wait, index - 1}
+local asked = admission(4 + 2 * older, 17 + cooldowns, tonumber(ARGV[15]))
+local refused = admission_refuses(now, asked)
+if refused then
+  return refused
 end
-limits_count(now, limits, limits_values)
+local guard = admission_counts(now, asked)
 
 if ARGV[2] ~= '' then
   redis.call('HSET', KEYS[3], 'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
 end
 local sends = tonumber(last[2]) + 1
-local cooldown = tonumber(ARGV[15 + math.min(sends, cooldowns)])
+local cooldown = tonumber(ARGV[16 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
-redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at, 'reference', ARGV[7])
+redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
+  'reference', ARGV[7], 'guard', guard)
 redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[9]))
-local now_stands = redis.call('HMGET', KEYS[3], 'seed', 'by_id')
-return {'issued', now_stands[1], expires_at, resend_at, tonumber(code[3]), code[5], now_stands[2]}
+local told = asked.refusal or {0, ''}
+local stands = redis.call('HMGET', KEYS[3], 'seed', 'by_id')
+return {'issued', told[1], told[2], expires_at, resend_at, code[5], stands[1], tonumber(code[3]), stands[2]}

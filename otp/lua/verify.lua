@@ -1,4 +1,4 @@
--- (begins with common.lua)
+-- (begins with common.lua and guard.lua)
 -- One guess: is there a live code, may it still be guessed, is it right; count or consume.
 -- KEYS: verification; or phone (then its newest verification is meant), its failures, and the pairs of
 --       these under older secrets
@@ -15,7 +15,8 @@ if ARGV[1] == 'by_phone' then
   key = ARGV[4] .. id
 end
 
-local code = redis.call('HMGET', key, 'status', ARGV[1], 'left', 'phone', 'failures', 'reference', 'purpose')
+local code = redis.call('HMGET', key, 'status', ARGV[1], 'left', 'phone', 'failures', 'reference', 'purpose',
+  'guard')
 local status, left = code[1], tonumber(code[3])
 if not status or status == 'valid' then -- accepted once is accepted; again is too late
   return {'expired', 0, '', id, ''}
@@ -29,8 +30,9 @@ for i = 5, #ARGV do
   if ARGV[i] == code[2] then
     -- A stone stays until the code would have died, so that its status can be asked for.
     redis.call('HSET', key, 'status', 'valid')
-    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope')
+    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
     redis.call('DEL', code[4], code[5])
+    guard_verified(clock(), code[8])
     return {'valid', left - 1, code[6], id, code[7]}
   end
 end

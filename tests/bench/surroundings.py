@@ -55,6 +55,7 @@ class Surroundings:
             "DATABASE_URL": "",
             "DEBUG": "false",
             "DJANGO_SETTINGS_MODULE": "config.settings",
+            "GUARD_MODE": "off",  # nobody types these codes
             "LOG_LEVEL": "INFO",
             "PHONE_REGION": "",
             "PHONE_SECRET_KEY": secrets.token_hex(32),

@@ -67,6 +67,11 @@ def test_check_deploy_is_silent():
         ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES holds what is no address or network"),
         ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
         ("MESSAGE_RECORD_HOURS", "1", "MESSAGE_RECORD_HOURS must be longer"),
+        ("GUARD_MODE", "on", "GUARD_MODE is 'on'. Write one of: off, shadow, enforce."),
+        ("GUARD_ALLOW", "DE,XX", "GUARD_ALLOW, 'XX': write countries such as DE"),
+        ("GUARD_PRICES", "DE=cheap", "GUARD_PRICES, DE: 'cheap' must be a number"),
+        ("GUARD_PRICES", "DE", "GUARD_PRICES must look like US=0.0079,DE=0.08,default=0.06"),
+        ("GUARD_BUDGET", "-1", "GUARD_BUDGET: '-1' must be a number, 0 or more"),
     ],
 )
 def test_a_start_is_refused_and_names_the_setting(name, value, words):

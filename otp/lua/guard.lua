@@ -1,0 +1,303 @@
+-- The pumping guard: how many sends of a country, a prefix, an address stayed unverified, and
+-- whether one more may go. A library of local functions for the scripts that begin with it.
+--
+--   guard_refuses(now, keys, values)         nil, or {reason and scope, ms to wait}; writes nothing
+--   guard_enforces(values)                   whether a refusal counts, or is only noted (shadow)
+--   guard_note(now, keys, values, refusal)   counts a refusal, for the eyes of the operator
+--   guard_sent(now, keys, values)            counts one send; returns the text from which ...
+--   guard_verified(now, text)                ... counts that it was verified
+--   guard_unsent(now, text)                  ... or takes it back, as its SMS never was
+--
+-- keys:   rules, spend, new, country, [coarse prefix, [fine prefix]]
+-- values: 1 mode, 2 "1" if GUARD_ALLOW names the number, 3 price and 4 budget (millionths),
+--         5 ratio, 6 proven, 7 strict, 8 digest of the address or "", 9 most countries of it,
+--         10-12 caps of the address, then three caps (hour, day, fortnight) per key from the third
+--         on, then the scopes that rules may name, the narrowest first
+-- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight.
+--
+-- What stands in Redis, all of it with a TTL:
+--   otp:guard:<scope>         string  numbers, see guard_read; <scope> is a country, a +prefix (its last two
+--                                     digits as a keyed digest, if it is the fine one), "new"
+--                                     (all countries without proof) or "ip:<keyed digest>"
+--   otp:guard-fan:<digest>    string  countries of an address that nobody has verified, with times
+--   otp:guard-spend           string  day (since the epoch), spent (millionths)
+--   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
+local GUARD, GUARD_FAN, GUARD_SPEND = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-spend'
+local GUARD_DAY = 86400000
+local GUARD_WINDOWS = {300000, 3600000, GUARD_DAY, 14 * GUARD_DAY} -- ms: young, hour, day, fortnight
+local GUARD_NAMES = {'young', 'hour', 'day', 'fortnight'}
+local GUARD_COUNTRY, GUARD_ADDRESS, GUARD_RULED = 2, 5, 6 -- kinds; 1: new, 3 and 4: coarse, fine prefix
+
+-- The counts of one scope: kind, refusals of this day and of the day before, and for each window
+-- its index, sends and verified, sends and verified of the window before it. A verification counts
+-- where its send counted, so sends less verified is what stayed unverified, whenever it is asked.
+local function guard_read(key, now, kind)
+  local c = {}
+  for number in string.gmatch(redis.call('GET', key) or '', '%d+') do
+    c[#c + 1] = tonumber(number)
+  end
+  if not c[1] then
+    c = {kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+  end
+  for w = 1, 4 do
+    local at, index = 5 * w - 1, math.floor(now / GUARD_WINDOWS[w])
+    if index > c[at] then -- a clock that was set back changes nothing
+      local follows = index == c[at] + 1
+      c[at + 3], c[at + 4] = follows and c[at + 1] or 0, follows and c[at + 2] or 0
+      c[at], c[at + 1], c[at + 2] = index, 0, 0
+      if w == 3 then
+        c[2], c[3] = 0, follows and c[2] or 0
+      end
+    end
+  end
+  return c
+end
+
+-- It lives as long as one of its windows could still count.
+local function guard_write(key, now, c)
+  local w = c[1] >= GUARD_ADDRESS and 3 or 4
+  local ends = (c[5 * w - 1] + 2) * GUARD_WINDOWS[w]
+  redis.call('SET', key, table.concat(c, ' '), 'PX', math.max(ends - now, 1000))
+end
+
+-- Sends and verified of a window that ends now: of the window before, the part that still counts.
+local function guard_count(c, w, now)
+  local at = 5 * w - 1
+  local rest = math.max(0, 1 - (now / GUARD_WINDOWS[w] - c[at]))
+  return c[at + 1] + c[at + 3] * rest, c[at + 2] + c[at + 4] * rest
+end
+
+-- Per window from the hour on: unverified, cap. A send younger than five minutes may yet be
+-- verified: it counts by the share that usually is not, which is 1 where nothing is known.
+local function guard_caps(c, now, ratio, hour, day, fortnight)
+  local young, young_verified = guard_count(c, 1, now)
+  local sends, verified = {}, {}
+  for w = 2, 4 do
+    sends[w], verified[w] = guard_count(c, w, now)
+  end
+  local open = math.max(young - young_verified, 0)
+  local hoped = open * math.min(verified[4] / (math.max(sends[4] - open, 0) + 10), 0.8)
+  local proven = math.max(verified[3], verified[4] / 14) -- verified a day
+  return {
+    {sends[2] - verified[2] - hoped, hour + ratio * math.max(verified[2], proven / 6)},
+    {sends[3] - verified[3] - hoped, day + ratio * proven},
+    {sends[4] - verified[4] - hoped, fortnight + ratio * verified[4]},
+  }
+end
+
+-- The first window that has no room for one more send, and ms until it may have; nil if all have.
+local function guard_over(c, now, ratio, hour, day, fortnight)
+  for i, pair in ipairs(guard_caps(c, now, ratio, hour, day, fortnight)) do
+    local much = pair[1] + 1 - pair[2]
+    if much > 0 then
+      local at, window = 5 * i + 4, GUARD_WINDOWS[i + 1]
+      local left = (c[at] + 1) * window - now
+      local before = c[at + 3] - c[at + 4] -- fades over the window
+      return GUARD_NAMES[i + 1], math.max(before > 0 and math.min(much / before * window, left) or left, 60000)
+    end
+  end
+  return nil
+end
+
+-- Countries of an address within a day, as {country, ms}, without those older than that.
+local function guard_fan(key, now)
+  local fan, known = {}, {}
+  for country, at in string.gmatch(redis.call('GET', key) or '', '(%w+):(%d+)') do
+    if now - at < GUARD_DAY then
+      fan[#fan + 1] = {country, tonumber(at)}
+      known[country] = true
+    end
+  end
+  return fan, known
+end
+
+local function guard_keep_fan(key, fan)
+  local texts = {}
+  for i, entry in ipairs(fan) do
+    texts[i] = entry[1] .. ':' .. entry[2]
+  end
+  if #texts > 0 then
+    redis.call('SET', key, table.concat(texts, ' '), 'PX', GUARD_DAY)
+  else
+    redis.call('DEL', key)
+  end
+end
+
+local function guard_scope(key)
+  return string.sub(key, #GUARD + 1)
+end
+
+-- "allow" or "block" of the narrowest scope that has a rule, that scope, ms until it ends.
+local function guard_rule(now, keys, values)
+  local first = 7 + 3 * #keys
+  for i, rule in ipairs(redis.call('HMGET', keys[1], unpack(values, first))) do
+    local word, till = string.match(rule or '', '^(%a+) (%d+)$')
+    if word and tonumber(till) > now then
+      return word, values[first + i - 1], till - now
+    end
+  end
+end
+
+local function guard_spent(now, key)
+  local day, spent = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
+  local today = math.floor(now / GUARD_DAY)
+  return today, tonumber(day) == today and tonumber(spent) or 0
+end
+
+local function guard_spend(key, today, spent)
+  redis.call('SET', key, today .. ' ' .. string.format('%d', spent), 'PX', 2 * GUARD_DAY)
+end
+
+-- Behind one address there may be many people, of a VPN of many countries: what they verify counts.
+local function guard_address_refuses(now, keys, values)
+  local name = 'ip:' .. values[8]
+  local c = guard_read(GUARD .. name, now, GUARD_ADDRESS)
+  local _, verified = guard_count(c, 3, now)
+  local fan, known = guard_fan(GUARD_FAN .. values[8], now)
+  if not known[guard_scope(keys[4])] and #fan >= values[9] + verified then
+    return {'countries ' .. name, fan[1][2] + GUARD_DAY - now}
+  end
+  local window, wait = guard_over(c, now, tonumber(values[5]), values[10], values[11], values[12])
+  return window and {window .. ' ' .. name, wait}
+end
+
+-- From the narrowest scope to the widest. One that is over its cap stops what lies in it, except
+-- for a narrower scope that has verified codes and keeps to a strict cap: under an attack on a
+-- country, the ranges in which its people are known go on. A country need not have verified any,
+-- or none could begin while all new ones together are over their cap.
+local function guard_scopes_refuse(now, keys, values)
+  local ratio, strict = tonumber(values[5]), tonumber(values[7])
+  local good, proven = false, false
+  for i = #keys, 3, -1 do
+    local c = guard_read(keys[i], now, i - 2)
+    local _, verified = guard_count(c, 4, now)
+    if i > 3 or not proven then -- the third is of all countries that have nothing to show
+      local at = 3 * i + 4
+      local window, wait = guard_over(c, now, ratio, values[at], values[at + 1], values[at + 2])
+      if window and not good then
+        return {window .. ' ' .. guard_scope(keys[i]), wait}
+      end
+      good = good or (i == 4 or verified >= 1) and not guard_over(c, now, ratio, strict, strict, 2 * strict)
+    end
+    proven = i == 4 and verified >= tonumber(values[6])
+  end
+  return nil
+end
+
+local function guard_refuses(now, keys, values)
+  if values[1] == 'off' then
+    return nil
+  end
+  local budget = tonumber(values[4])
+  if budget > 0 then
+    local today, spent = guard_spent(now, keys[2])
+    if spent + values[3] > budget then
+      return {'budget all', (today + 1) * GUARD_DAY - now}
+    end
+  end
+  local word, scope, left = guard_rule(now, keys, values)
+  if word == 'block' then
+    return {'blocked ' .. scope, left}
+  end
+  if word == 'allow' or values[2] == '1' then
+    return nil
+  end
+  return values[8] ~= '' and guard_address_refuses(now, keys, values) or guard_scopes_refuse(now, keys, values)
+end
+
+local function guard_enforces(values)
+  return values[1] == 'enforce'
+end
+
+local function guard_note(now, keys, values, refusal)
+  local key = GUARD .. string.match(refusal[1], ' (.+)$')
+  local c = guard_read(key, now, GUARD_RULED)
+  c[2] = c[2] + 1
+  guard_write(key, now, c)
+end
+
+local function guard_add_send(key, now, kind)
+  local c = guard_read(key, now, kind)
+  for at = 5, 20, 5 do
+    c[at] = c[at] + 1
+  end
+  guard_write(key, now, c)
+end
+
+-- The text is "<ms> <price> <country> <scope> ...".
+local function guard_sent(now, keys, values)
+  if values[1] == 'off' then
+    return ''
+  end
+  local today, spent = guard_spent(now, keys[2])
+  guard_spend(keys[2], today, spent + values[3])
+  local _, verified = guard_count(guard_read(keys[4], now, GUARD_COUNTRY), 4, now)
+  local country = guard_scope(keys[4])
+  local told = {string.format('%d', now), values[3], country}
+  for i = verified >= tonumber(values[6]) and 4 or 3, #keys do
+    guard_add_send(keys[i], now, i - 2)
+    told[#told + 1] = guard_scope(keys[i])
+  end
+  if values[8] ~= '' then
+    local name, key = 'ip:' .. values[8], GUARD_FAN .. values[8]
+    guard_add_send(GUARD .. name, now, GUARD_ADDRESS)
+    told[#told + 1] = name
+    local fan, known = guard_fan(key, now)
+    if not known[country] then
+      fan[#fan + 1] = {country, string.format('%d', now)}
+      guard_keep_fan(key, fan)
+    end
+  end
+  return table.concat(told, ' ')
+end
+
+-- What became of a send, in the windows in which it counted: at 0 of the sends, at 1 of the verified.
+local function guard_add(key, now, sent, which, much)
+  local c = guard_read(key, now, 0)
+  if c[1] > 0 then -- otherwise nobody remembers the send
+    for w = 1, 4 do
+      local at = 5 * w - 1
+      local ago = c[at] - math.floor(sent / GUARD_WINDOWS[w])
+      if ago == 0 or ago == 1 then
+        local place = at + 1 + which + 2 * ago
+        c[place] = math.max(c[place] + much, 0)
+      end
+    end
+    guard_write(key, now, c)
+  end
+end
+
+local GUARD_TEXT = '^(%d+) (%d+) (%S+) (.+)$'
+
+local function guard_verified(now, text)
+  local sent, _, country, scopes = string.match(text or '', GUARD_TEXT)
+  if not sent then
+    return -- the guard was off when it was sent
+  end
+  for scope in string.gmatch(scopes, '%S+') do
+    guard_add(GUARD .. scope, now, sent, 1, 1)
+    if string.sub(scope, 1, 3) == 'ip:' then
+      local key, kept = GUARD_FAN .. string.sub(scope, 4), {}
+      for _, entry in ipairs((guard_fan(key, now))) do
+        if entry[1] ~= country then
+          kept[#kept + 1] = entry
+        end
+      end
+      guard_keep_fan(key, kept)
+    end
+  end
+end
+
+local function guard_unsent(now, text)
+  local sent, price, _, scopes = string.match(text or '', GUARD_TEXT)
+  if not sent then
+    return
+  end
+  local today, spent = guard_spent(now, GUARD_SPEND)
+  if math.floor(sent / GUARD_DAY) == today then
+    guard_spend(GUARD_SPEND, today, math.max(spent - price, 0))
+  end
+  for scope in string.gmatch(scopes, '%S+') do
+    guard_add(GUARD .. scope, now, sent, 0, -1)
+  end
+end

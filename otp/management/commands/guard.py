@@ -1,0 +1,143 @@
+"""``manage.py guard``: what the pumping guard counts, and what an operator tells it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from otp import guard, guard_admin
+from otp.errors import StoreUnavailable
+from otp.guard_admin import Row, Window
+
+#: Hours that a rule holds if none are given. What shall hold for good stands in GUARD_ALLOW.
+BLOCK, ALLOW = 24.0, 30 * 24.0
+LONGEST = 366 * 24.0
+
+_HEAD = (
+    "scope",
+    "sent/verified 1 h",
+    "unverified/cap",
+    "sent/verified 1 d",
+    "unverified/cap",
+    "refused",
+    "state",
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Show what the pumping guard counts: sends and verified codes of an hour and a day, what stayed "
+        "unverified and its cap, and how many sends were refused (in shadow mode: would have been) in a day. "
+        "Ranges and addresses are shown where there is something to see, with --all every one. "
+        "A SCOPE is a country (DE) or a prefix (+4930); a rule of the narrowest scope decides, at once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        act = parser.add_mutually_exclusive_group()
+        act.add_argument("--allow", metavar="SCOPE", help="no caps for it, for 30 days or --hours")
+        act.add_argument("--block", metavar="SCOPE", help="no code goes there, for 24 hours or --hours")
+        act.add_argument(
+            "--release",
+            metavar="SCOPE",
+            help="end its rule and forgive what stayed unverified; also new, or an ip: of the table",
+        )
+        act.add_argument("--all", action="store_true", help="every range and address")
+        parser.add_argument("--hours", type=float, metavar="N", help="how long --allow or --block holds")
+        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        word = next((word for word in ("allow", "block", "release") if options[word]), "")
+        if options["hours"] is not None and word not in ("allow", "block"):
+            raise CommandError("--hours goes with --allow or --block.")
+        try:
+            if word:
+                self._tell(word, options[word], options["hours"])
+            else:
+                self._show(everything=options["all"], as_json=options["json"])
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
+        except StoreUnavailable:
+            raise CommandError("Redis does not answer. Is REDIS_URL right?") from None
+
+    def _tell(self, word: str, scope: str, hours: float | None) -> None:
+        other = word == "release" and (scope == guard.NEW or scope.startswith("ip:"))
+        if not other and not guard.is_scope(scope):
+            raise CommandError(
+                f"{scope!r} is no scope. Write a country such as DE, or a prefix such as +4930."
+            )
+        if word == "release":
+            if not guard_admin.release(scope):
+                raise CommandError(f"Nothing is known of {scope}. `manage.py guard --all` shows what is.")
+            self.stdout.write(f"{scope} is released.")
+            return
+        hours = hours if hours is not None else BLOCK if word == "block" else ALLOW
+        if not 0 < hours <= LONGEST:
+            raise CommandError(f"--hours must be over 0 and at most {LONGEST:.0f}.")
+        until = guard_admin.rule(scope, word, hours)
+        self.stdout.write(f"{scope} is {word}ed until {_time(until)}.")
+        if guard.mode() != "enforce":
+            self.stderr.write(f"GUARD_MODE is {guard.mode()}: nothing is blocked while it is not enforce.")
+
+    def _show(self, *, everything: bool, as_json: bool) -> None:
+        found = guard_admin.rows()
+        shown = [
+            row
+            for row in found
+            if everything or row.kind in ("new", "country") or row.rule or row.over or row.refused >= 1
+        ]
+        if as_json:
+            for row in shown:
+                self.stdout.write(json.dumps(_plain(row)))
+            return
+        if shown:
+            self.stdout.write(_table([_HEAD, *map(_cells, shown)]))
+        hidden = len(found) - len(shown)
+        budget = guard.budget()
+        lines = [
+            f"GUARD_MODE is {guard.mode()}.",
+            f"Spent today (UTC): {guard_admin.spent():f}" + (f" of {budget:f}." if budget else "."),
+            f"{hidden} more ranges and addresses are within their caps (--all)." if hidden else "",
+        ]
+        self.stderr.write("\n".join(filter(None, lines)))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    state = row.state
+    if row.rule:
+        state += f" until {_time(datetime.fromtimestamp(row.rule_until, UTC))}"
+    counts = [cell for window in (row.hour, row.day) for cell in _counts(window)]
+    return (guard.readable(row.scope), *counts, str(round(row.refused)), state)
+
+
+def _counts(window: Window) -> tuple[str, str]:
+    return (
+        f"{round(window.sends)}/{round(window.verified)}",
+        f"{math.ceil(max(window.unverified, 0))}/{math.floor(window.cap)}",
+    )
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    plain = asdict(row) | {"scope": guard.readable(row.scope), "state": row.state}
+    for name in ("hour", "day", "fortnight"):
+        plain[name] = {field: round(value, 2) for field, value in plain[name].items()}
+    plain["refused"] = round(row.refused, 2)
+    plain["rule_until"] = _time(datetime.fromtimestamp(row.rule_until, UTC)) if row.rule else None
+    return plain
+
+
+def _table(lines: list[tuple[str, ...]]) -> str:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEAD))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,160 @@
+"""The guard in the way of a code: what it stops, what it counts, who hears of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from otp import services, signals
+from otp.caller import Caller
+from otp.errors import RateLimited, StoreUnavailable
+from sms import services as sms
+from sms.errors import Unavailable
+from sms.testing import code_in, outbox
+
+#: Numbers of one block of ten thousand: six an hour may stay unverified there.
+BLOCK = [f"+1202555{number:04}" for number in range(100, 120)]
+
+
+@pytest.fixture(autouse=True)
+def enforced(settings):
+    settings.GUARD_MODE = "enforce"
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
+
+
+def scopes(capsys) -> dict[str, Any]:
+    capsys.readouterr()
+    call_command("guard", "--json", "--all")
+    rows = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    return {row["scope"]: row for row in rows}
+
+
+def counted(capsys, scope: str = "+1202555") -> tuple[int, int]:
+    hour = scopes(capsys)[scope]["hour"]
+    return hour["sends"], hour["verified"]
+
+
+def test_codes_that_nobody_types_come_to_an_end(api):
+    for phone in BLOCK[:6]:
+        assert api.post("/v1/verifications", {"phone": phone}).status_code == 202
+    answer = api.post("/v1/verifications", {"phone": BLOCK[6]})
+    assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (429, "guard", "guard")
+    assert int(answer["Retry-After"]) > 60
+    assert answer["RateLimit"] == f'"guard";r=0;t={answer["Retry-After"]}'
+    assert len(outbox) == 6
+    assert api.post("/v1/verifications", {"phone": "+14155550123"}).status_code == 202
+
+
+def test_codes_that_are_typed_go_on(capsys):
+    for phone in BLOCK:
+        started = services.start(phone)
+        assert services.check(started.id, code_in(outbox[-1].body)).status == "valid"
+    assert counted(capsys) == (20, 20)
+
+
+def test_shadow_tells_and_sends(settings, capsys):
+    settings.GUARD_MODE = "shadow"
+    heard = []
+
+    def hear(sender, reason, scope, enforced, **_):
+        heard.append((reason, scope.partition("~")[0], enforced))
+
+    signals.guard_decided.connect(hear)
+    try:
+        for phone in BLOCK[:9]:
+            services.start(phone)
+    finally:
+        signals.guard_decided.disconnect(hear)
+    assert len(outbox) == 9
+    assert heard == [("hour", "+12025", False)] * 3
+    assert counted(capsys) == (9, 0)
+
+
+def test_what_a_limit_refuses_the_guard_does_not_count(settings, capsys):
+    settings.OTP_LIMITS = "phone=1/1h"
+    services.start(BLOCK[0])
+    for _ in range(5):
+        with pytest.raises(RateLimited):
+            services.start(BLOCK[0])
+    assert counted(capsys) == (1, 0)
+
+
+def test_what_the_guard_refuses_no_limit_counts(settings, redis):
+    settings.OTP_LIMITS = "all=90/1h"
+    for phone in BLOCK[:6]:
+        services.start(phone)
+    for _ in range(5):
+        with pytest.raises(RateLimited) as caught:
+            services.start(BLOCK[7])
+        assert caught.value.code == "guard"
+    (key,) = redis.keys("otp:limit:all:*")
+    assert redis.llen(key) == 6
+
+
+def test_a_resend_counts_and_is_stopped_too(capsys):
+    started = services.start(BLOCK[0])
+    services.resend(started.id)
+    assert counted(capsys) == (2, 0)
+    for phone in BLOCK[1:5]:
+        services.start(phone)
+    with pytest.raises(RateLimited) as caught:
+        services.resend(started.id)
+    assert caught.value.code == "guard"
+    assert services.status(started.id).status == "pending"
+
+
+def test_what_could_not_be_sent_is_taken_back(monkeypatch, capsys):
+    services.start(BLOCK[0])
+
+    def away(*args, **kwargs):
+        raise Unavailable("Redis does not answer.")
+
+    monkeypatch.setattr(sms, "send", away)
+    for phone in BLOCK[1:5]:
+        with pytest.raises(StoreUnavailable):
+            services.start(phone)
+    assert counted(capsys) == (1, 0)
+
+
+def test_an_address_that_fans_out_is_stopped():
+    numbers = {"DE": "+4915123456789", "GB": "+447400123456", "FR": "+33612345678", "ES": "+34612345678"}
+    for country, phone in numbers.items():
+        if country == "ES":
+            with pytest.raises(RateLimited) as caught:
+                services.start(phone, caller=Caller(ip="198.51.100.7"))
+            assert caught.value.code == "guard"
+        else:
+            services.start(phone, caller=Caller(ip="198.51.100.7"))
+    services.start(numbers["ES"], caller=Caller(ip="198.51.100.8"))
+
+
+def test_the_budget_ends_the_day(settings):
+    settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "0.5"}, "1.2"
+    services.start("+12025550123")
+    services.start("+14155550123")
+    with pytest.raises(RateLimited):
+        services.start("+16465550123")
+
+
+def test_a_block_and_its_release_hold_at_once(capsys):
+    call_command("guard", "--block", "+1202")
+    with pytest.raises(RateLimited):
+        services.start(BLOCK[0])
+    call_command("guard", "--release", "+1202")
+    services.start(BLOCK[0])
+
+
+def test_nothing_of_it_stands_in_clear_and_all_of_it_ends(redis):
+    services.start("+12025550123", caller=Caller(ip="198.51.100.7"))
+    keys = [key.decode() for key in redis.keys("otp:guard*")]
+    assert keys
+    for key in keys:
+        shown = key + str(redis.get(key))
+        assert "2025550" not in shown
+        assert "198.51" not in shown
+        assert redis.pttl(key) > 0
+    (verification,) = redis.keys("otp:verification:*")
+    assert b"2025550" not in b" ".join(redis.hgetall(verification).values())
