@@ -91,7 +91,7 @@ def send(
         queue=queue,
         expires_at=expires_at,
         replaces=replaces,
-        rates=health.rate_keys(route),
+        outlook=health.outlook(route, number.country, body),
         hops=str(sum(map(len, route))),
         country=number.country,
         masked=number.masked,
