@@ -11,14 +11,14 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf, segments
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL, Provider
+from sms.providers.base import BadProviderURL, Provider, read_url
 
 #: What one alias may take of a worker's slots where there is another one.
 SHARE = 0.6
@@ -105,22 +105,15 @@ def _made(urls: tuple[tuple[str, str], ...]) -> Mapping[str, Alias]:
 
 def _alias(name: str, url: str, slots: Slots, *, alone: bool) -> Alias:
     ours = {"rate": 0.0, "segment_rate": 0.0, "share": 1.0 if alone else SHARE}
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise BadProviderURL(f"{name}: the URL cannot be read; is its host malformed?") from None
-    query = []
-    for option, value in parse_qsl(parts.query, keep_blank_values=True):
-        if option in ours:
-            ours[option] = _number(name, option, value)
-        else:
-            query.append((option, value))
+    _, options = read_url(name, url)
+    ours |= {option: _number(name, option, value) for option, value in options if option in ours}
     if ours["rate"] and ours["segment_rate"]:
         raise BadProviderURL(f"{name}: give either rate= or segment_rate=.")
     if ours["share"] > 1:
         raise BadProviderURL(f"{name}: share= is a part of the slots, over 0 and at most 1.")
-    if len(query) < len(parse_qsl(parts.query, keep_blank_values=True)):
-        url = f"{url.partition('?')[0]}?{urlencode(query)}"
+    theirs = [(option, value) for option, value in options if option not in ours]
+    if len(theirs) < len(options):
+        url = f"{url.partition('?')[0]}?{urlencode(theirs)}"
     return Alias(
         from_url(name, url, pool_size=slots.count),
         slots=slots,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
+from collections.abc import Iterator
 from contextlib import suppress
 
 import structlog
@@ -26,6 +27,7 @@ __all__ = [
     "OTP_QUEUE",
     "Unsealable",
     "cancel",
+    "dead_letter",
     "dead_letters",
     "get",
     "new_id",
@@ -118,10 +120,14 @@ def require_route(number: Phone) -> None:
     routing.find(number.country, number.e164)
 
 
-def dead_letters(limit: int = 100) -> list[Message]:
-    """The latest messages that failed in every round; no number, no text."""
-    found = (store.get(id) for id in store.dead_letters(limit))
-    return [message for message in found if message is not None]
+def dead_letters(limit: int = 0) -> Iterator[Message]:
+    """The messages that failed in every round, the latest first; no number, no text. 0: all of them."""
+    return filter(None, map(store.get, store.dead_letters(limit)))
+
+
+def dead_letter(message_id: str) -> Message | None:
+    """One of the dead letters, or None if it is none (any more)."""
+    return store.get(message_id) if store.is_dead_letter(message_id) else None
 
 
 def replay(message_id: str) -> bool:

@@ -43,7 +43,7 @@ SWEEP_PENDING = 10.0
 RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
 WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
 
-Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "unknown", "cancelled"]
+Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
 
 
 def _script(*names: str) -> Script:
@@ -223,10 +223,16 @@ def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
     return [id_.decode() for id_ in ids]
 
 
-def dead_letters(limit: int) -> list[str]:
-    """Ids of messages that failed in every round, the latest first."""
+def dead_letters(limit: int = 0) -> list[str]:
+    """Ids of messages that failed in every round, the latest first; 0: all of them."""
     with _redis() as redis:
         return [id_.decode() for id_ in redis.zrevrange(DEAD, 0, limit - 1)]
+
+
+def is_dead_letter(message_id: str) -> bool:
+    """Whether a message failed in every round, and was not replayed since."""
+    with _redis() as redis:
+        return redis.zscore(DEAD, message_id) is not None
 
 
 def replay(message_id: str) -> str:

@@ -285,6 +285,25 @@ def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):
     assert house.calls == "a"
 
 
+def test_redis_away_between_two_aliases(house, redis, monkeypatch):
+    """Nobody was asked for want of Redis, which is no failed round."""
+    choose, asked = health.choose, []
+
+    def away_the_second_time(*args, **more):
+        asked.append(1)
+        if len(asked) == 2:
+            raise Unavailable("away")
+        return choose(*args, **more)
+
+    monkeypatch.setattr(health, "choose", away_the_second_time)
+    house.providers["a"].outcomes = [TemporaryFailure("x")]
+    id = house.code()
+    assert house.deliver(id).state is State.QUEUED
+    assert not redis.hget(store.RECORD + id, "rounds")
+    assert redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(1, abs=0.2)
+    assert house.deliver(id).state is State.SENT
+
+
 def test_all_aliases_failed(house, redis):
     """Rounds after 3, 10 and 20 s, each through the whole route; then a dead letter."""
     house.settings.SMS_BREAKER = {"fewest": 100}
@@ -299,6 +318,7 @@ def test_all_aliases_failed(house, redis):
     assert house.deliver(id).state is State.FAILED
     assert house.calls == "aaaabbbb"
     assert [message.id for message in services.dead_letters()] == [id]
+    assert services.dead_letter(id).error == "busy"
 
 
 class TestUndelivered:
@@ -318,6 +338,15 @@ class TestUndelivered:
         assert (house.calls, services.get(id).alias) == ("ab", "b")
         receipts.take("b", {}, f"{id} failed".encode(), "/", "")
         assert services.get(id).state is State.FAILED
+
+    def test_dead_before_the_next_alias_had_it_has_failed(self, house, redis):
+        """It was sent, and a receipt says what became of it: that is not "died before it could be sent"."""
+        id = self.undelivered(house)
+        redis.hset(store.RECORD + id, "expires_at", 1)
+        found = house.deliver(id)
+        assert (found.state, found.error, house.calls) == (State.FAILED, "undelivered", "a")
+        assert not redis.exists(store.BODY + id)
+        assert redis.zcard(store.LEASES + "otp") == 0
 
     def test_the_same_receipt_again_is_nothing(self, house):
         id = self.undelivered(house)
@@ -784,6 +813,19 @@ class TestDeadLetters:
             house.send(queue="otp", replaces=dead)
         assert not services.replay(dead)
 
+    def test_the_limit_is_about_the_list_alone(self, house, dead, redis):
+        """``dead`` is the oldest of many; by its id it is found, and --replay reaches all."""
+        for n in range(150):
+            redis.copy(store.RECORD + dead, f"{store.RECORD}later-{n}")
+            redis.zadd(store.DEAD, {f"later-{n}": (time.time() + n) * 1000})
+        assert len(self.command().splitlines()) == 100
+        assert len(self.command("--limit", "120").splitlines()) == 120
+        assert self.command(dead).startswith(dead)
+        shown = self.command("--replay").splitlines()
+        assert len(shown) == 151
+        assert shown[-1].startswith(dead)
+        assert shown[-1].endswith("sent again")
+
     def test_an_unknown_id_is_named(self, dead):
         with pytest.raises(CommandError, match="never-was"):
             self.command("never-was")
@@ -816,7 +858,14 @@ def test_routes_that_cannot_be(settings, routes, word):
 
 @pytest.mark.parametrize(
     ("option", "word"),
-    [("rate=x", "rate="), ("rate=0", "rate="), ("segment_rate=-1", "segment_rate="), ("share=2", "share=")],
+    [
+        ("rate=x", "rate="),
+        ("rate=0", "rate="),
+        ("segment_rate=-1", "segment_rate="),
+        ("share=2", "share="),
+        ("rate=1&rate=2", "rate= is given twice"),
+        ("rate=1#share=.5", "%23"),
+    ],
 )
 def test_aliases_that_cannot_be(settings, option, word):
     settings.SMS_PROVIDERS = {"a": f"memory://?{option}"}
