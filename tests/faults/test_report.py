@@ -38,7 +38,8 @@ AGAIN = [call(message, 41, 41.5) for message in MESSAGES]
 
 def test_what_was_in_flight_may_be_doubled():
     calls = [call(message, 9.8, 10.3) for message in MESSAGES] + AGAIN
-    row = judged(calls, [Doubt(10, 10, set(MESSAGES))])
+    # The later death, with nothing in hand, is not blamed for what the first has doubled.
+    row = judged(calls, [Doubt(10, 10, set(MESSAGES)), Doubt(50, 50, set())])
     assert (row.problems, row.doubled, row.in_flight) == ([], 3, 3)
 
 
