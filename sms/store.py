@@ -247,12 +247,6 @@ def waiting(queue: str) -> int:
         return int(redis.zcard(WAITING + queue))
 
 
-def ping() -> None:
-    """Raise ``Unavailable`` unless the server answers."""
-    with _redis() as redis:
-        redis.ping()
-
-
 def eviction_policy() -> str:
     """What the server does when it is full, "" if it does not say (managed ones may forbid to ask)."""
     with _redis() as redis:
@@ -264,7 +258,7 @@ def eviction_policy() -> str:
 
 
 def is_cluster() -> bool:
-    """Whether the server is a node of a Redis Cluster; False if it does not say."""
+    """Whether the server is a node of a Redis Cluster; False if it does not say. Raises ``Unavailable``."""
     with _redis() as redis:
         try:
             return bool(redis.info("cluster").get("cluster_enabled"))
