@@ -150,7 +150,8 @@ def test_a_queue_that_is_deleted_is_declared_again(stack, rabbit, outbox, worker
     if worker == "away":
         stack.kill("worker")
     with Connection(rabbit.url) as connection:
-        connection.channel().queue_delete("otp")
+        channel: Any = connection.channel()
+        channel.queue_delete("otp")
     start(stack, numbers[1])
     if stack.processes.get("worker") is None or stack.processes["worker"].poll() is not None:
         stack.start("worker")  # a supervisor's work
