@@ -56,10 +56,15 @@ def _few_collections(**_: Any) -> None:
 @signals.worker_init.connect
 @signals.beat_init.connect
 def _check(**_: Any) -> None:
-    """Refuse to start on settings that cannot work; ``manage.py`` does so by itself."""
+    """Refuse to start on settings that cannot work, as ``manage.py`` does by itself, and on servers
+    that cannot.
+    """
     from django.core.management.base import BaseCommand, SystemCheckError
+
+    from sms.checks import SERVERS
 
     try:
         BaseCommand().check()
+        BaseCommand().check(tags=[SERVERS], include_deployment_checks=True)
     except SystemCheckError as error:
         raise SystemExit(str(error)) from None  # Celery would log any other exception and go on

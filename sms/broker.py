@@ -10,7 +10,7 @@ import celery
 import structlog
 from amqp.exceptions import AMQPError, MessageNacked
 from kombu.exceptions import LimitExceeded, OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from sms.errors import Unavailable
 
@@ -35,6 +35,25 @@ def require() -> None:
             _ask()
         except (AMQPError, OSError):
             _ask()  # that connection to RabbitMQ may have died long ago; this one is new
+    except AWAY as error:
+        raise Unavailable("The broker does not answer.") from error
+
+
+def is_cluster() -> bool:
+    """Whether the broker is a node of a Redis Cluster; False if it is not Redis or does not say.
+
+    Raises ``Unavailable``.
+    """
+    if celery.current_app.conf.task_always_eager:
+        return False
+    try:
+        with producer() as found:
+            if found.connection.transport.driver_type != "redis":
+                return False
+            try:
+                return bool(found.channel.client.info("cluster").get("cluster_enabled"))
+            except ResponseError:
+                return False
     except AWAY as error:
         raise Unavailable("The broker does not answer.") from error
 

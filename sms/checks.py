@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,13 +10,15 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, destinations, health, registry, routing, store
+from sms import broker, conf, destinations, health, registry, routing, store
 from sms.errors import Unavailable
 from sms.providers.base import Provider
 from sms.seal import seal
 
 #: Schemes of providers that send nothing, so cost nothing.
 FREE = {"console", "memory", "sandbox", "file"}
+#: The tag of what asks the servers: workers ask it as they start, other commands with --deploy.
+SERVERS = "servers"
 
 
 @register(Tags.security)
@@ -156,23 +159,27 @@ def eviction(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register(deploy=True)
+@register(SERVERS, deploy=True)
 def no_cluster(**_: Any) -> list[CheckMessage]:
     """A node of a Redis Cluster refuses our scripts, or sends us to another one."""
+    return [
+        Error(
+            f"{name} leads to a Redis Cluster (cluster_enabled:1), which cannot work: a script changes "
+            "several keys in one step, which a cluster keeps in different slots, and Celery's transport "
+            "knows no cluster. Use one server, Sentinel (redis+sentinel://…), or RabbitMQ for the queues "
+            "(CELERY_BROKER_URL=amqp://…).",
+            id="sms.E007",
+        )
+        for name, is_cluster in (("REDIS_URL", store.is_cluster), ("CELERY_BROKER_URL", broker.is_cluster))
+        if _answers_yes(is_cluster)
+    ]
+
+
+def _answers_yes(question: Callable[[], bool]) -> bool:
     try:
-        cluster = store.is_cluster()
+        return question()
     except (Unavailable, ImproperlyConfigured):
-        return []  # /readyz says it; a check may well run where Redis is not
-    if cluster:
-        return [
-            Error(
-                "REDIS_URL leads to a Redis Cluster (cluster_enabled:1), which cannot work: a script "
-                "changes several keys in one step, which a cluster keeps in different slots. Use one "
-                "server, or Sentinel (redis+sentinel://…).",
-                id="sms.E007",
-            )
-        ]
-    return []
+        return False  # /readyz says it; a check may well run where the server is not
 
 
 @register(Tags.security, deploy=True)

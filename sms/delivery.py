@@ -16,7 +16,8 @@ The failover rule. Outcome → for this message → for the alias (see ``sms.hea
     receipt: undelivered a live code goes to the next alias, once        counts in its country
 
 All aliases failed: again after ROUNDS seconds while the message lives, then ``failed`` and a dead
-letter. Over a rate or out of slots the message waits for its turn, which is no failure.
+letter. Over a rate or out of slots the message waits for its turn, which is no failure. A code that a
+receipt called undelivered and that died before the next alias had it ends as ``failed``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 import structlog
 
-from sms import conf, health, routing, store
+from sms import conf, health, routing, store, turns
 from sms.errors import (
     AccountFailure,
     NoRoute,
@@ -54,8 +55,8 @@ SOON = 1.0
 #: Seconds after which it looks again at the latest.
 LATER = 3.0
 
-#: Waits for a turn that are shorter (seconds) are spent in the worker's thread: a sweep is later.
-SHORT = 0.3
+#: Seconds before its turn that a sweep brings back what waits for longer; the rest ``sms.turns`` knows.
+BEFORE_TURN = 2.0
 
 #: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
 ONE_CALL = 20.0
@@ -88,6 +89,7 @@ class _Run:
         self.message = attempt.message
         self.begun = self.leased = time.monotonic()
         self.failed: set[str] = set()  # aliases that have refused or were not reached in this run
+        self.full: set[str] = set()  # aliases whose last slot another thread took first
         self.turn = attempt.turn
         self.error = ""
         self.holds: list[float] = []  # the Retry-After of each that failed, 0 if it named none
@@ -115,8 +117,10 @@ class _Run:
                 callback_url=_callback_url(hop.alias, self.message.id),
                 sender=hop.sender,
             )
-            with alias.slot():
-                if self.call(alias, sms, probe=probe):
+            with alias.slot() as held:
+                if not held:
+                    self.full.add(hop.alias)
+                elif self.call(alias, sms, probe=probe):
                     return None
         return None
 
@@ -129,17 +133,16 @@ class _Run:
         # The alias that may have the message already comes only if there is no other.
         wanted = [hop for hop in left if hop.alias != self.attempt.avoid] or left
         known = aliases()
-        ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
+        free = [hop for hop in wanted if hop.alias not in self.full and known[hop.alias].has_slot]
+        ready = {hop.alias: hop for hop in free}
         choice = self.ask([known[name] for name in ready]) if ready else Choice(None)
-        if choice.alias is not None and not choice.wait:
+        if choice is None:
+            self.wait(SOON, turn=self.turn)  # nothing is in a provider's hands
+        elif choice.alias is not None and not choice.wait:
             self.turn = ""
             return ready[choice.alias.name], choice.alias, choice.probe
-        if choice.alias is not None and choice.wait <= SHORT:
-            time.sleep(choice.wait)  # a sweep would bring it back later than that
-            self.turn = choice.alias.name
-            return self.choose()  # which notes the call, as every call must be before it begins
-        if choice.alias is not None:
-            self.wait(choice.wait, turn=choice.alias.name)
+        elif choice.alias is not None:
+            self.wait_for_turn(choice.wait, choice.alias.name)
         elif not left or (self.failed and ready):
             self.round_is_over()  # some have failed, and the others may not be asked now
         else:
@@ -147,8 +150,8 @@ class _Run:
             self.wait(min(max(choice.wait, SOON), LATER), turn=self.turn)
         return None
 
-    def ask(self, ready: list[Alias]) -> Choice:
-        """Which of these may be called now."""
+    def ask(self, ready: list[Alias]) -> Choice | None:
+        """Which of these may be called now; None if Redis is away."""
         try:
             return health.choose(
                 self.message.id,
@@ -160,28 +163,30 @@ class _Run:
                 patience=self.remaining,
             )
         except Unavailable:
-            return Choice(None)  # nothing is in a provider's hands
+            return None
 
     def call(self, alias: Alias, sms: Sms, *, probe: bool) -> bool:
         """Ask one alias; True if that settles this run."""
         started = time.monotonic()
         country = self.message.country
+        probed = country if probe else None
         try:
             provider_message_id = alias.provider.send(sms)
         except TemporaryFailure as error:
             self.error = error.code or "temporary"
             self.holds.append(error.retry_after or 0.0)
-            health.failed(alias.name, hold=error.retry_after or 0.0, error=self.error)
+            health.failed(alias.name, hold=error.retry_after or 0.0, error=self.error, probed=probed)
         except AccountFailure as error:
             self.error = error.code or "account"
             self.holds.append(0.0)
-            health.failed(alias.name, country if error.here else "", at_once=True, error=self.error)
+            where = country if error.here else ""
+            health.failed(alias.name, where, at_once=True, error=self.error, probed=probed)
         except PermanentFailure as error:
             health.succeeded(alias.name, country, probe=probe)
             self.record(State.FAILED, alias=alias.name, error=error.code or "permanent")
             return True
         except OutcomeUnknown as error:
-            health.failed(alias.name, error=error.code or "unknown")
+            health.failed(alias.name, error=error.code or "unknown", probed=probed)
             wait = conf.get("SMS_RECEIPT_WAIT")
             again = self.attempt.resend_unknown and wait < self.remaining
             self.record(
@@ -220,6 +225,14 @@ class _Run:
     def wait(self, seconds: float, turn: str = "") -> None:
         """Come back later; nothing has failed."""
         self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)), turn=turn)
+
+    def wait_for_turn(self, seconds: float, alias: str) -> None:
+        """Come back when a rate allows it. Sweeps are not punctual enough for the last seconds."""
+        if seconds > BEFORE_TURN + LATER:
+            self.wait(seconds - BEFORE_TURN, turn=alias)
+        else:
+            self.wait(seconds, turn=alias)
+            turns.publish_in(seconds, self.message.id, self.message.queue)
 
     def keeps_lease(self) -> bool:
         """Whether there is time for one more call under the lease, which is renewed if needed."""

@@ -4,7 +4,7 @@
     ├── InvalidNumber        the number cannot get an SMS (never echoed in the text)
     ├── InvalidBody          the text is empty or too long
     ├── NoRoute              no provider is configured for its country
-    ├── Overloaded           more waits than can be sent in time; try again later
+    ├── Overloaded           it would not be sent in time; try again later
     ├── Unavailable          Redis or the broker does not answer; try again later
     ├── ReceiptRejected      a delivery report that is forged or cannot be read
     └── ProviderError        one attempt did not end with "accepted"
@@ -49,7 +49,7 @@ class NoRoute(SmsError):
 
 
 class Overloaded(SmsError):
-    """What waits already would not be sent in time. ``retry_after`` is in seconds."""
+    """Too much waits, or no provider can be asked soon. ``retry_after`` is in seconds."""
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)

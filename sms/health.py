@@ -2,10 +2,14 @@
 
     sms:health:<alias>             hash    outcomes of the last window, the breaker; see lua/health.lua
     sms:health:<alias>:<country>   hash    the same for what concerns one country alone
-    sms:rate:<alias>               string  when its next message may go (ms)
+    sms:rate:<alias>               string  when its next call may begin (ms)
+    sms:line:<alias>               sorted set  message → when it was told to come back (ms)
 
 An alias whose calls fail is left out (its breaker is open) until a pause is over; then one message
-probes it. Every worker learns it from one script, which runs once per call.
+probes it. Where an alias has a rate, those over it stand in its line. The rate is not given away
+beforehand but taken by each call as it begins: it holds however late and in whatever bunches the
+messages come back, and who comes late finds what the others left. Who has waited goes before who
+has not. Every worker learns all of it from one script, which runs once per call.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from sms.scripts import AWAY, Script
 
 log = structlog.get_logger("sms")
 
-HEALTH, RATE = "sms:health:", "sms:rate:"
+HEALTH, RATE, LINE = "sms:health:", "sms:rate:", "sms:line:"
 
 #: Seconds after which the next probe may go although the last one never ended: a lease.
 PROBE = 30.0
@@ -44,7 +48,7 @@ _REPORT = Script(_LUA / "health.lua", _LUA / "report.lua")
 class Choice:
     """The answer of ``choose``. Without an alias, ask again in ``wait`` seconds.
 
-    With an alias and a ``wait``, its turn is kept: call it after that, or ask again with ``turn``.
+    With an alias and a ``wait``, the message stands in its line: ask again after that, with ``turn``.
     """
 
     alias: Alias | None
@@ -94,11 +98,12 @@ def choose(
     """The first of ``candidates`` that may be called now, noted in the record. One round trip.
 
     ``attempt``: none may be called if the message expired, is unwanted, or another attempt has it.
-    ``turn``: the alias whose turn was kept by an earlier choice. ``patience``: seconds that the
-    message may wait for a turn; over them no turn is kept. Raises ``Unavailable``.
+    ``turn``: the alias in whose line it has waited. ``patience``: seconds that the message may wait
+    for its turn; over them it gets no place in a line. Raises ``Unavailable``.
     """
     keys = [f"sms:message:{message_id}"]
     values: list[Any] = [
+        message_id,
         "" if attempt is None else attempt,
         turn,
         int(patience * 1000),
@@ -108,17 +113,24 @@ def choose(
     with _lock:
         good = [_good.pop(alias.name, 0) for alias in candidates]
     for alias, count in zip(candidates, good, strict=True):
-        keys += [HEALTH + alias.name, f"{HEALTH}{alias.name}:{country}", RATE + alias.name]
+        keys += _keys(alias.name, country)
         values += [alias.name, count, alias.takes(body) * 1000]
     index, wait, probe = _run(_ROUTE, tuple(keys), values)
     return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
 
 
-def rate_keys(route: Route) -> list[str]:
-    """The keys that hold back every alias of ``route``; none if one of them has no rate."""
+def outlook(route: Route, country: str, body: str) -> tuple[list[str], list[float]]:
+    """What tells how long a message has to wait for the aliases of ``route``: their keys, and the ms
+    that it takes of the rate of each. For ``store.create``.
+    """
     known = aliases()
     found = [known[hop.alias] for step in route for hop in step]
-    return [RATE + alias.name for alias in found] if all(alias.takes() for alias in found) else []
+    keys = [key for alias in found for key in _keys(alias.name, country)]
+    return keys, [alias.takes(body) * 1000 for alias in found]
+
+
+def _keys(alias: str, country: str) -> tuple[str, ...]:
+    return HEALTH + alias, f"{HEALTH}{alias}:{country}", RATE + alias, LINE + alias
 
 
 def succeeded(alias: str, country: str, *, probe: bool) -> None:
@@ -134,14 +146,22 @@ def succeeded(alias: str, country: str, *, probe: bool) -> None:
 
 
 def failed(
-    alias: str, country: str = "", *, at_once: bool = False, hold: float = 0.0, error: str = ""
+    alias: str,
+    country: str = "",
+    *,
+    at_once: bool = False,
+    hold: float = 0.0,
+    error: str = "",
+    probed: str | None = None,
 ) -> None:
     """A call failed, or with ``country`` something that concerns this country alone.
 
-    ``at_once``: open the breaker now. ``hold``: seconds that the vendor asked for.
+    ``at_once``: open the breaker now. ``hold``: seconds that the vendor asked for. ``probed``: the
+    country of the message if the call was a probe; the next one need not wait for its end any more.
     """
     key = f"{alias}:{country}" if country else alias
-    if _report(key, bad=1, at_once=at_once, hold=hold) > 0:
+    probes = () if probed is None else (alias, f"{alias}:{probed}")
+    if _report(key, *probes, bad=1, at_once=at_once, hold=hold) > 0:
         tell_left_out(alias, country, error)
 
 
@@ -167,10 +187,10 @@ def left_out() -> dict[str, float]:
     return found
 
 
-def _report(key: str, *, good: int = 0, bad: int = 0, at_once: bool = False, hold: float = 0.0) -> int:
+def _report(*names: str, good: int = 0, bad: int = 0, at_once: bool = False, hold: float = 0.0) -> int:
     values = (good, bad, int(at_once), int(hold * 1000), *breaker().figures)
     try:
-        return int(_run(_REPORT, (HEALTH + key,), values))
+        return int(_run(_REPORT, tuple(HEALTH + name for name in names), values))
     except Unavailable:
         return 0  # what becomes of the message matters more, and is written down next
 

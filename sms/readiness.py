@@ -30,7 +30,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if Redis, the broker and a worker answer, else 503; the body names each."""
+    """200 if Redis, the broker and a worker answer, else 503; the body names each. ``cluster``: it is
+    a Redis Cluster, which cannot work (see ``sms.checks``).
+    """
     found = _ask()
     ready = all(word == "ok" for word in found.values())
     return JsonResponse({"status": "ok" if ready else "unready", **found}, status=200 if ready else 503)
@@ -49,18 +51,17 @@ def _ask() -> dict[str, str]:
 
 def _redis() -> str:
     try:
-        store.ping()
+        return "cluster" if store.is_cluster() else "ok"
     except Unavailable:
         return "away"
-    return "ok"
 
 
 def _broker() -> str:
     try:
         broker.require()
+        return "cluster" if broker.is_cluster() else "ok"
     except Unavailable:
         return "away"
-    return "ok"
 
 
 def _worker() -> str:

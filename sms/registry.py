@@ -11,30 +11,46 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf, segments
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL, Provider
+from sms.providers.base import BadProviderURL, Provider, read_url
 
 #: What one alias may take of a worker's slots where there is another one.
 SHARE = 0.6
 
 
-class Alias:
-    """One configured provider: what calls it, how fast, and how many calls at once."""
+class Slots:
+    """The calls that one worker process makes at once, of all its aliases together."""
 
-    def __init__(self, provider: Provider, *, rate: float, segment_rate: float, slots: int) -> None:
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.taken = 0
+        self.lock = threading.Lock()
+
+
+class Alias:
+    """One configured provider: what calls it, how fast, and how many calls at once.
+
+    ``share``: the part of ``slots`` that it may hold of those that the others leave. So with any number
+    of aliases that hang some stay free: with shares of 0.6 one holds 60 % at most, two together
+    84 %, three 94 %, and less as their calls end.
+    """
+
+    def __init__(
+        self, provider: Provider, *, slots: Slots, rate: float = 0.0, segment_rate: float = 0.0, share: float
+    ) -> None:
         self.name = provider.alias
         self.provider = provider
-        self.slots = slots
+        self._slots = slots
+        self._share = share
         self._rate = rate
         self._segment_rate = segment_rate
         self._taken = 0
-        self._lock = threading.Lock()
 
     def takes(self, body: str = "") -> float:
         """Seconds of the rate that a message of this text takes, 0 without a rate."""
@@ -44,19 +60,23 @@ class Alias:
 
     @property
     def has_slot(self) -> bool:
-        """Whether this worker may call it once more just now."""
-        return self._taken < self.slots
+        """Whether this worker may call it once more just now. One call may always be."""
+        others = self._slots.taken - self._taken
+        return self._taken + 1 <= max(1, self._share * (self._slots.count - others))
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold one slot. Several threads may see the same last one: a few too many do no harm."""
-        with self._lock:
-            self._taken += 1
+    def slot(self) -> Iterator[bool]:
+        """Hold one slot; False if another thread has taken the last one meanwhile."""
+        with self._slots.lock:
+            held = int(self.has_slot)
+            self._taken += held
+            self._slots.taken += held
         try:
-            yield
+            yield bool(held)
         finally:
-            with self._lock:
-                self._taken -= 1
+            with self._slots.lock:
+                self._taken -= held
+                self._slots.taken -= held
 
 
 def providers() -> Mapping[str, Provider]:
@@ -77,34 +97,29 @@ def _made(urls: tuple[tuple[str, str], ...]) -> Mapping[str, Alias]:
     # A worker runs this many calls at once, and each wants a connection of its own.
     pool_size = getattr(settings, "CELERY_WORKER_CONCURRENCY", None) or 10
     try:
-        return {name: _alias(name, url, pool_size, alone=len(urls) == 1) for name, url in urls}
+        slots = Slots(pool_size)
+        return {name: _alias(name, url, slots, alone=len(urls) == 1) for name, url in urls}
     except BadProviderURL as error:
         raise ImproperlyConfigured(f"SMS_PROVIDERS: {error}") from None
 
 
-def _alias(name: str, url: str, pool_size: int, *, alone: bool) -> Alias:
+def _alias(name: str, url: str, slots: Slots, *, alone: bool) -> Alias:
     ours = {"rate": 0.0, "segment_rate": 0.0, "share": 1.0 if alone else SHARE}
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise BadProviderURL(f"{name}: the URL cannot be read; is its host malformed?") from None
-    query = []
-    for option, value in parse_qsl(parts.query, keep_blank_values=True):
-        if option in ours:
-            ours[option] = _number(name, option, value)
-        else:
-            query.append((option, value))
+    _, options = read_url(name, url)
+    ours |= {option: _number(name, option, value) for option, value in options if option in ours}
     if ours["rate"] and ours["segment_rate"]:
         raise BadProviderURL(f"{name}: give either rate= or segment_rate=.")
     if ours["share"] > 1:
         raise BadProviderURL(f"{name}: share= is a part of the slots, over 0 and at most 1.")
-    if len(query) < len(parse_qsl(parts.query, keep_blank_values=True)):
-        url = f"{url.partition('?')[0]}?{urlencode(query)}"
+    theirs = [(option, value) for option, value in options if option not in ours]
+    if len(theirs) < len(options):
+        url = f"{url.partition('?')[0]}?{urlencode(theirs)}"
     return Alias(
-        from_url(name, url, pool_size=pool_size),
+        from_url(name, url, pool_size=slots.count),
+        slots=slots,
         rate=ours["rate"],
         segment_rate=ours["segment_rate"],
-        slots=max(1, int(ours["share"] * pool_size)),
+        share=ours["share"],
     )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
+from collections.abc import Iterator
 from contextlib import suppress
 
 import structlog
 
 from sms import broker, conf, destinations, health, phone, routing, store
-from sms.errors import InvalidBody, Unavailable
+from sms.errors import InvalidBody, NoRoute, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
 from sms.phone import Phone
@@ -26,6 +27,7 @@ __all__ = [
     "OTP_QUEUE",
     "Unsealable",
     "cancel",
+    "dead_letter",
     "dead_letters",
     "get",
     "mask",
@@ -95,7 +97,12 @@ def send(
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
     _check_body(body)
-    route = () if withheld else routing.find(number.country, number.e164)
+    try:
+        route = routing.find(number.country, number.e164)
+    except NoRoute:
+        if not withheld:
+            raise
+        route = ()
     message_id = message_id or new_id()
     message, replaced = store.create(
         message_id,
@@ -103,7 +110,7 @@ def send(
         queue=queue,
         expires_at=expires_at,
         replaces=replaces,
-        rates=health.rate_keys(route),
+        outlook=health.outlook(route, number.country, body),
         hops=str(sum(map(len, route))),
         country=number.country,
         masked=number.masked,
@@ -132,10 +139,14 @@ def require_route(number: Phone) -> None:
     routing.find(number.country, number.e164)
 
 
-def dead_letters(limit: int = 100) -> list[Message]:
-    """The latest messages that failed in every round; no number, no text."""
-    found = (store.get(id) for id in store.dead_letters(limit))
-    return [message for message in found if message is not None]
+def dead_letters(limit: int = 0) -> Iterator[Message]:
+    """The messages that failed in every round, the latest first; no number, no text. 0: all of them."""
+    return filter(None, map(store.get, store.dead_letters(limit)))
+
+
+def dead_letter(message_id: str) -> Message | None:
+    """One of the dead letters, or None if it is none (any more)."""
+    return store.get(message_id) if store.is_dead_letter(message_id) else None
 
 
 def replay(message_id: str) -> bool:

@@ -43,15 +43,15 @@ SWEEP_PENDING = 10.0
 RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
 WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
 
-Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "unknown", "cancelled"]
+Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
 
 
 def _script(*names: str) -> Script:
     return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
 
 
-_CREATE, _CLAIM, _RENEW, _REPLAY, _SWEEP = map(_script, ("create", "claim", "renew", "replay", "sweep"))
-_MOVE = _script("health", "move")
+_CLAIM, _RENEW, _REPLAY, _SWEEP = map(_script, ("claim", "renew", "replay", "sweep"))
+_CREATE, _MOVE = _script("health", "create"), _script("health", "move")
 
 
 def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
@@ -76,20 +76,20 @@ def create(
     queue: str,
     expires_at: float | None,
     replaces: str,
-    rates: Iterable[str] = (),
+    outlook: tuple[Sequence[str], Sequence[float]] = ((), ()),
     **fields: str,
 ) -> tuple[Message, bool]:
     """Write a queued message and its lease; cancel the queued message that it ``replaces``.
 
-    ``expires_at``: seconds since the epoch; None: ``MESSAGE_LIFETIME`` from now. ``rates``: the keys
-    that hold back all of its aliases. Returns the message and whether the replaced one was
-    cancelled by this. Raises ``Overloaded`` where it would wait too long. One round trip.
+    ``expires_at``: seconds since the epoch; None: ``MESSAGE_LIFETIME`` from now. ``outlook``: what may
+    hold it back, see ``sms.health``. Returns the message and whether the replaced one was cancelled
+    by this. Raises ``Overloaded`` where it would wait too long. One round trip.
     """
     fields["queue"] = queue
     keys = (
         *(RECORD + message_id, BODY + message_id, LEASES + queue, WAITING + queue),
         *(RECORD + replaces, BODY + replaces),
-        *rates,
+        *outlook[0],
     )
     values = (
         message_id,
@@ -101,11 +101,12 @@ def create(
         replaces,
         int(conf.get("SMS_LONGEST_WAIT").get(queue, 0) * 1000),
         f"{DRAINED}{queue}:",
+        *outlook[1],
         *_flat(fields),
     )
     answer = _run(_CREATE, keys, values)
     if len(answer) == 1:
-        raise Overloaded("More messages wait than can be sent in time.", math.ceil(answer[0] / 1000))
+        raise Overloaded("It could not be sent in time now.", math.ceil(answer[0] / 1000))
     created, expires, cancelled = answer
     fields |= {"state": State.QUEUED, "created_at": created, "expires_at": expires}
     return _message(message_id, fields), bool(cancelled)
@@ -222,10 +223,16 @@ def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
     return [id_.decode() for id_ in ids]
 
 
-def dead_letters(limit: int) -> list[str]:
-    """Ids of messages that failed in every round, the latest first."""
+def dead_letters(limit: int = 0) -> list[str]:
+    """Ids of messages that failed in every round, the latest first; 0: all of them."""
     with _redis() as redis:
         return [id_.decode() for id_ in redis.zrevrange(DEAD, 0, limit - 1)]
+
+
+def is_dead_letter(message_id: str) -> bool:
+    """Whether a message failed in every round, and was not replayed since."""
+    with _redis() as redis:
+        return redis.zscore(DEAD, message_id) is not None
 
 
 def replay(message_id: str) -> str:
@@ -240,12 +247,6 @@ def waiting(queue: str) -> int:
         return int(redis.zcard(WAITING + queue))
 
 
-def ping() -> None:
-    """Raise ``Unavailable`` unless the server answers."""
-    with _redis() as redis:
-        redis.ping()
-
-
 def eviction_policy() -> str:
     """What the server does when it is full, "" if it does not say (managed ones may forbid to ask)."""
     with _redis() as redis:
@@ -257,7 +258,7 @@ def eviction_policy() -> str:
 
 
 def is_cluster() -> bool:
-    """Whether the server is a node of a Redis Cluster; False if it does not say."""
+    """Whether the server is a node of a Redis Cluster; False if it does not say. Raises ``Unavailable``."""
     with _redis() as redis:
         try:
             return bool(redis.info("cluster").get("cluster_enabled"))

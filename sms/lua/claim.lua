@@ -1,12 +1,12 @@
 -- Win the right to hand a message to a provider, or learn why not.
 -- KEYS: record, body.  ARGV: id, lease (ms), prefixes of the leases, the waiting and the drained keys
--- Returns a verdict (claimed, gone, early, busy, done, expired, unknown, cancelled); with the first
--- and the last three also the record as a flat list, the sealed text ('' unless claimed), the ms that remain,
+-- Returns a verdict (claimed, gone, early, busy, done, expired, failed, unknown, cancelled); with the
+-- first and the last four also the record as a flat list, the sealed text ('' unless claimed), the ms that remain,
 -- and the alias in whose call the last worker died ('' if none did).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'expires_at', 'not_before', 'lease_until',
-  'unknowns', 'resend_unknown', 'queue', 'unwanted', 'calling', 'withheld')
+  'unknowns', 'resend_unknown', 'queue', 'unwanted', 'calling', 'redirected', 'withheld')
 local state = record[1]
 if not state then
   return {'gone'}
@@ -49,13 +49,16 @@ else
   return {'done'}
 end
 
-if (record[10] or '') ~= '' then
+if (record[11] or '') ~= '' then
   return settle('cancelled') -- nobody is to get it
 end
 local sealed = redis.call('GET', KEYS[2])
 if now >= expires_at or not sealed then
   -- What may have been sent before has not "died before it could be sent".
-  return settle(tonumber(record[5]) > 0 and 'unknown' or 'expired')
+  if tonumber(record[5]) > 0 then
+    return settle('unknown')
+  end
+  return settle(record[10] and 'failed' or 'expired') -- redirected: a receipt said why it did not arrive
 end
 redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(ARGV[2]), 'calling', '',
   'undelivered', '')

@@ -1,15 +1,18 @@
+-- (begins with health.lua)
 -- Write a message: its record, its sealed text and its lease; drop the one that it replaces.
--- KEYS: record, body, leases, waiting, record of the replaced message, body of it, and where all
---       aliases of its route have a rate, the keys of these
+-- KEYS: record, body, leases, waiting, record of the replaced message, body of it, then for each alias
+--       of its route: health, health in this country, rate, line
 -- ARGV: id, sealed text, expires_at (ms; "" = lifetime from now), lifetime (ms), record kept (ms),
 --       grace until a sweep looks for it (ms), id of the replaced message, longest wait (ms; 0 = any),
---       prefix of the drained keys of this queue, field, value, ...
+--       prefix of the drained keys of this queue, for each alias the ms that the message takes of its
+--       rate (0 = no rate), field, value, ...
 -- Returns created_at, expires_at (ms), 1 if the replaced message was cancelled by this;
 -- or the ms that it would have to wait, where that is too long: then nothing is written.
 local MARGIN = 0.85 -- of the longest wait: what waits is counted, how fast it is drained is guessed
 local FEW = 10 -- so many may wait for whatever reason, such as one that the broker lost
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local aliases = (#KEYS - 6) / 4
 local expires_at = tonumber(ARGV[3]) or now + tonumber(ARGV[4])
 
 -- A queue whose head has just come is short. Else: how many wait, by how many began in the last 5 s.
@@ -26,12 +29,22 @@ if longest > 0 then
     end
     wait = drained > 0 and count * 5000 / drained or age
   end
-  local turn
-  for i = 7, #KEYS do
-    local next_free = math.max(tonumber(redis.call('GET', KEYS[i]) or 0) - now, 0)
-    turn = math.min(turn or next_free, next_free)
+  -- And until the first alias may be asked: one that is left out not before its next probe, one
+  -- with a rate when those before it have gone.
+  local soonest
+  for i = 1, aliases do
+    local health, there, rate, line = unpack(KEYS, 4 * i + 3, 4 * i + 6)
+    local takes = tonumber(ARGV[9 + i])
+    local turn = math.max(left_out(health) - now, left_out(there) - now, 0)
+    if takes > 0 then
+      turn = math.max(turn, next_call(rate, now) - now + redis.call('ZCOUNT', line, now - LAPSE, '+inf') * takes)
+    end
+    soonest = math.min(soonest or turn, turn)
+    if soonest == 0 then
+      break
+    end
   end
-  wait = (wait or 0) + (turn or 0)
+  wait = (wait or 0) + (soonest or 0)
   if wait > longest * MARGIN then
     return {math.ceil(wait)}
   end
@@ -52,7 +65,7 @@ elseif replaced[1] == 'sent' or replaced[1] == 'failed' then
 end
 
 redis.call('HSET', KEYS[1], 'state', 'queued', 'attempts', 0, 'unknowns', 0,
-  'created_at', now, 'expires_at', expires_at, unpack(ARGV, 10))
+  'created_at', now, 'expires_at', expires_at, unpack(ARGV, 10 + aliases))
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 -- The text dies with the code even if nobody ever claims the message.
 redis.call('SET', KEYS[2], ARGV[2], 'PX', math.max(expires_at - now, 1))

@@ -9,6 +9,23 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Until when nothing may be asked (ms), whether a probe has to find out then, and until when one is.
+local function left_out(key)
+  local seen = redis.call('HMGET', key, 'open_until', 'hold_until', 'probe_until')
+  local open_until = tonumber(seen[1] or 0)
+  return math.max(open_until, tonumber(seen[2] or 0)), open_until > 0, tonumber(seen[3] or 0)
+end
+
+-- The rate of an alias. Its rate key is when the next call may begin (ms): each moves it on by the ms
+-- that it takes of the rate (GCRA), so calls cannot come in bunches, whoever brings them and how late.
+-- What was left unused in the last CREDIT ms may still be used: a second sees at most 1.1 times the
+-- rate, and one. Its line is a sorted set of those that wait, by the time (ms) for which they were
+-- told to come back; who is more than LAPSE ms late loses the place.
+local CREDIT, LAPSE = 100, 10000
+local function next_call(rate, now)
+  return math.max(tonumber(redis.call('GET', rate) or 0), now - CREDIT)
+end
+
 -- Count outcomes; open the breaker where they are too bad. Returns 1 if it opened by this.
 local function observe(key, now, good, bad, window, share, fewest, pause)
   local seen = redis.call('HMGET', key, 'since', 'good', 'bad', 'was_good', 'was_bad', 'open_until')

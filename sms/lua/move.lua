@@ -59,7 +59,7 @@ if undelivered and record[6] == '1' and not record[5] and not record[7] and tonu
     and now < tonumber(record[8]) and redis.call('EXISTS', KEYS[2]) == 1 then
   target, retry_in = 'queued', 0
   redis.call('HSET', KEYS[1], 'state', target, 'redirected', 1, 'avoid', undelivered,
-    'alias', '', 'provider_message_id', '')
+    'alias', '', 'provider_message_id', '', 'error', 'undelivered')
 else
   redis.call('HSET', KEYS[1], 'state', target, unpack(ARGV, 18))
 end

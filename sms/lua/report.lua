@@ -1,10 +1,14 @@
 -- (begins with health.lua)
 -- Tell how a call to an alias ended.
--- KEYS: health (of the alias, or of the alias in one country)
+-- KEYS: health (of the alias, or of the alias in one country), and if this was a probe that failed,
+--       all for which it was one: the next may begin
 -- ARGV: good, bad (0 or 1), 1 = open at once, hold (ms that the vendor asked for, 0 = none),
 --       window, share, fewest, pause (see health.lua)
 -- Returns 1 if this opened the breaker, -1 if it closed it, else 0.
 local now = clock()
+for i = 2, #KEYS do
+  redis.call('HDEL', KEYS[i], 'probe_until')
+end
 local pause = tonumber(ARGV[8])
 local was_open = redis.call('HEXISTS', KEYS[1], 'open_until') == 1
 local opened = observe(KEYS[1], now, tonumber(ARGV[1]), tonumber(ARGV[2]),

@@ -1,71 +1,89 @@
 -- (begins with health.lua)
 -- Choose the alias for one call: healthy, not over its rate, first in the order; note it in the record.
--- KEYS: record, then for each candidate: health, health in this country, rate
--- ARGV: attempt that must still hold the message ("" = any), alias that keeps its turn from an earlier
---       wait ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
+-- KEYS: record, then for each candidate: health, health in this country, rate, line
+-- ARGV: id, attempt that must still hold the message ("" = any), alias in whose line it has waited
+--       ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
 --       health.lua), then for each candidate: alias, good outcomes not yet counted, ms that this
 --       message takes of the rate (0 = no rate)
--- Returns {index, ms to wait, 1 if it is a probe}; index 0: none may be asked for so many ms, or the
--- message is no longer to be sent by this attempt.
-local now = clock()
-if ARGV[1] ~= '' then
+-- Returns {index, ms to wait, 1 if it is a probe}; with ms to wait it has a place in the line of that
+-- alias; index 0: none may be asked for so many ms, or this attempt may not send the message any more.
+local now, id = clock(), ARGV[1]
+if ARGV[2] ~= '' then
   local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'unwanted', 'expires_at')
-  if record[1] ~= 'sending' or record[2] ~= ARGV[1] or record[3] or now >= tonumber(record[4]) then
+  if record[1] ~= 'sending' or record[2] ~= ARGV[2] or record[3] or now >= tonumber(record[4]) then
     return {0, 0, 0}
   end
 end
 
-local function blocked(key)
-  local h = redis.call('HMGET', key, 'open_until', 'hold_until', 'probe_until')
-  local open_until = tonumber(h[1] or 0)
-  local limit = math.max(open_until, tonumber(h[2] or 0))
-  local half_open = open_until > 0 and limit <= now
-  if half_open then
-    limit = math.max(limit, tonumber(h[3] or 0)) -- one probe at a time
+local function leave_lines()
+  for i = 1, (#KEYS - 1) / 4 do
+    if tonumber(ARGV[3 * i + 9]) > 0 then
+      redis.call('ZREM', KEYS[4 * i + 1], id)
+    end
   end
-  return limit, half_open
 end
 
-local best, best_wait, earliest
-for i = 1, (#KEYS - 1) / 3 do
-  local health, there, rate = KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1]
-  local alias, good, takes = ARGV[3 * i + 6], tonumber(ARGV[3 * i + 7]), tonumber(ARGV[3 * i + 8])
-  if good > 0 then
-    observe(health, now, good, 0, tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]))
+-- How long the message has to wait for this rate (ms), and by what time it stands in the line.
+local function turn(rate, line, takes, has_waited)
+  redis.call('ZREMRANGEBYSCORE', line, '-inf', now - LAPSE)
+  local closed = math.max(next_call(rate, now) - now, 0)
+  local place = redis.call('ZSCORE', line, id)
+  if closed == 0 and (place or has_waited or redis.call('ZCARD', line) == 0) then
+    return 0 -- whoever comes first of those that wait; nobody else while somebody does
+  elseif place then
+    return closed + redis.call('ZRANK', line, id) * takes, place
+  elseif has_waited then -- so late that its place is gone: behind the others that are late
+    return closed + redis.call('ZCOUNT', line, '-inf', now) * takes, now
   end
-  local limit, probe = blocked(health)
-  local limit_there, probe_there = blocked(there)
+  local wait = closed + redis.call('ZCARD', line) * takes
+  return wait, now + wait
+end
+
+local best, best_wait, best_place, earliest
+for i = 1, (#KEYS - 1) / 4 do
+  local health, there, rate, line = KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i], KEYS[4 * i + 1]
+  local alias, good, takes = ARGV[3 * i + 7], tonumber(ARGV[3 * i + 8]), tonumber(ARGV[3 * i + 9])
+  if good > 0 then
+    observe(health, now, good, 0, tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]))
+  end
+  local limit, probe, probed_until = left_out(health)
+  local limit_there, probe_there, probed_there_until = left_out(there)
   limit = math.max(limit, limit_there)
+  if limit <= now then -- one probe at a time
+    limit = math.max(probe and probed_until or 0, probe_there and probed_there_until or 0)
+  end
   if limit > now then
     earliest = math.min(earliest or limit, limit)
   else
-    local wait, next_free = 0, 0
+    local wait, place = 0, nil
     if takes > 0 then
-      next_free = math.max(tonumber(redis.call('GET', rate) or 0), now)
-      wait = alias == ARGV[2] and 0 or next_free - now
+      wait, place = turn(rate, line, takes, alias == ARGV[3])
     end
     if wait == 0 then
-      if takes > 0 and alias ~= ARGV[2] then
-        redis.call('SET', rate, next_free + takes, 'PX', math.ceil(next_free + takes - now) + 1000)
+      leave_lines()
+      if takes > 0 then
+        local free = next_call(rate, now) + takes
+        redis.call('SET', rate, free, 'PX', math.ceil(free - now) + 1000)
       end
       if probe then
-        redis.call('HSET', health, 'probe_until', now + tonumber(ARGV[4]))
+        redis.call('HSET', health, 'probe_until', now + tonumber(ARGV[5]))
       end
       if probe_there then
-        redis.call('HSET', there, 'probe_until', now + tonumber(ARGV[4]))
+        redis.call('HSET', there, 'probe_until', now + tonumber(ARGV[5]))
       end
       redis.call('HSET', KEYS[1], 'alias', alias, 'calling', alias)
       return {i, 0, (probe or probe_there) and 1 or 0}
     end
     if not best_wait or wait < best_wait then
-      best, best_wait = i, wait
+      best, best_wait, best_place = i, wait, place
     end
   end
 end
-if best and best_wait <= tonumber(ARGV[3]) then
-  local rate, takes = KEYS[3 * best + 1], tonumber(ARGV[3 * best + 8])
-  local next_free = now + best_wait
-  redis.call('SET', rate, next_free + takes, 'PX', math.ceil(next_free + takes - now) + 1000)
+if best and best_wait <= tonumber(ARGV[4]) then
+  local line = KEYS[4 * best + 1]
+  leave_lines()
+  redis.call('ZADD', line, best_place, id)
+  redis.call('PEXPIRE', line, math.max(redis.call('PTTL', line), math.ceil(best_wait) + LAPSE))
   return {best, math.ceil(best_wait), 0}
 end
 return {0, math.ceil(best_wait or (earliest and earliest - now) or 0), 0}

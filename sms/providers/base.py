@@ -13,8 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import certifi
 import urllib3
@@ -93,13 +95,31 @@ class Provider(ABC):
         raise ReceiptRejected(f"{self.scheme} sends no receipts")
 
 
-def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any]:
-    """The keyword arguments for ``cls`` that ``url`` holds. Raises ``BadProviderURL``."""
+def read_url(alias: str, url: str) -> tuple[SplitResult, list[tuple[str, str]]]:
+    """The parts of a provider's URL, and the options of its query. Raises ``BadProviderURL``."""
+    if "#" in url:
+        raise BadProviderURL(f"{alias}: a # ends the URL, and what follows would be lost; write it %23.")
     try:
         parts = urlsplit(url)
-        host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+        _ = parts.port  # read only now
     except ValueError:
         raise BadProviderURL(f"{alias}: the URL cannot be read; is its host or port malformed?") from None
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    names = [name for name, _ in options]
+    if twice := sorted({_shown(name) for name in names if names.count(name) > 1}):
+        raise BadProviderURL(f"{alias}: {', '.join(twice)} is given twice; give each option once.")
+    return parts, options
+
+
+def _shown(name: str) -> str:
+    """Only what looks like an option is repeated: it may be the rest of a secret with an & in it."""
+    return f"{name}=" if re.fullmatch(r"[a-z_]{2,20}", name) else "an option"
+
+
+def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any]:
+    """The keyword arguments for ``cls`` that ``url`` holds. Raises ``BadProviderURL``."""
+    parts, query = read_url(alias, url)
+    host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
     found: list[tuple[str, str]] = [
         (name, unquote(value))
         for name, value in (
@@ -110,7 +130,7 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
         )
         if value
     ]
-    found += parse_qsl(parts.query, keep_blank_values=True)
+    found += query
     known = _options(cls)
     options: dict[str, Any] = {}
     for name, value in found:
@@ -119,12 +139,13 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
             names = sorted(
                 {*known, *cls.url_names} - {"user", "password", "host", "path"} - set(cls.url_names.values())
             )
-            # Only what looks like an option is repeated: it may be the rest of a secret with an & in it.
-            looks = re.fullmatch(r"[a-z_]{2,20}", name)
+            looks = _shown(name) == f"{name}="
             problem = (
                 f"has no option {name!r}" if looks else "is given an option that it has not; write & as %26"
             )
             raise BadProviderURL(f"{alias}: {cls.scheme} {problem}. It has: {', '.join(names)}.")
+        if option in options:
+            raise BadProviderURL(f"{alias}: {name} stands in the URL twice; give it once.")
         try:
             options[option] = known[option](value)
         except ValueError:
@@ -236,6 +257,14 @@ def http_failures() -> Iterator[None]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds of a ``Retry-After`` header, None if there is none (RFC 9110, 10.2.3)."""
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None
+    """The seconds of a ``Retry-After`` header, a number or a date (RFC 9110, 10.2.3); None without one."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+        # By the vendor's own clock, where it tells it: ours may be wrong.
+        now = parsedate_to_datetime(headers["Date"]) if headers.get("Date") else datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError):  # TypeError: one of them names no zone
+        return None

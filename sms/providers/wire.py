@@ -46,9 +46,12 @@ def read_json(alias: str, text: str) -> Any:
 
 def read_pairs(alias: str, option: str, text: str) -> dict[str, str]:
     try:
-        return dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
     except ValueError:
         raise BadProviderURL(f"{alias}: {option}= must look like name=value%26name=value.") from None
+    if len(dict(pairs)) < len(pairs):
+        raise BadProviderURL(f"{alias}: {option}= gives one name twice; give each once.")
+    return dict(pairs)
 
 
 def read_headers(alias: str, lines: Iterable[str]) -> dict[str, str]:
@@ -60,6 +63,8 @@ def read_headers(alias: str, lines: Iterable[str]) -> dict[str, str]:
                 f"{alias}: headers= must look like Name: value|Name: value, in ASCII, without line "
                 "breaks and without those that frame the request. A token in the URL is a header too."
             )
+        if match[1].lower() in found:
+            raise BadProviderURL(f"{alias}: headers= names {match[1]} twice; name each header once.")
         placeholders(alias, "headers", match[2], ("id",))
         found[match[1].lower()] = match[2]
     return found

@@ -10,8 +10,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.embedded import EmbeddedServer
+from config.ports import free_port
 from config.servers import broker, cache
 from tests.config.test_settings import manage
+from tests.faults.stack import Stack
 
 SENTINEL = "redis+sentinel://user:se%3Bsame@one:26379,two,[::1]:26380/mymaster/3?sentinel_password=s%26p"
 
@@ -108,12 +110,47 @@ def test_a_start_on_a_cluster_is_refused(name):
     assert "sesame" not in done.stderr
 
 
-def test_a_server_that_turns_out_to_be_a_cluster_is_refused():
-    with EmbeddedServer(config={"cluster-enabled": "yes"}) as server:
-        done = manage("check", "--deploy", REDIS_URL=server.url)
+@pytest.fixture
+def cluster():
+    # By itself it would take the port 10,000 above its own, which may be in use.
+    config = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
+    with EmbeddedServer(config=config) as server:
+        yield server
+
+
+@pytest.fixture
+def server():
+    with EmbeddedServer() as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_a_server_that_turns_out_to_be_a_cluster_is_refused(cluster, server, name):
+    urls = {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.url} | {name: cluster.url}
+    done = manage("check", "--deploy", **urls)
     assert done.returncode != 0
     assert "sms.E007" in done.stderr
+    assert f"{name} leads to" in done.stderr
     assert "different slots" in done.stderr
+
+
+@pytest.mark.parametrize("program", ["worker", "beat"])
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_no_process_starts_on_a_cluster(tmp_path, cluster, server, name, program):
+    urls = {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.url} | {name: cluster.url}
+    with Stack(tmp_path, **urls) as stack:
+        process = stack.spawn(program)
+        assert process.wait(30) != 0
+        assert f"{name} leads to a Redis Cluster" in stack.log(program)
+
+
+@pytest.mark.parametrize(("name", "word"), [("REDIS_URL", "redis"), ("CELERY_BROKER_URL", "broker")])
+def test_a_web_server_on_a_cluster_is_not_ready(tmp_path, cluster, server, name, word):
+    urls = {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.url} | {name: cluster.url}
+    with Stack(tmp_path, **urls) as stack:
+        stack.start("web")
+        status, body, _ = stack.call("GET", "/readyz")
+        assert (status, body[word]) == (503, "cluster")
 
 
 def test_one_server_passes_the_same_check():

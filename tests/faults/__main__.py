@@ -45,8 +45,8 @@ def main() -> int:
         verdict = "good" if row.good else f"FAILED: {'; '.join(row.problems)}"
         _say(
             f"{name}: {row.times} times in {row.seconds:.0f} s, {row.refused} refused, "
-            f"{row.unanswered} unanswered, {row.in_doubt} messages in doubt, {row.restarts} restarts: "
-            f"{verdict}"
+            f"{row.unanswered} unanswered, {row.in_doubt} messages in doubt, {row.in_flight} calls "
+            f"in flight, {row.restarts} restarts: {verdict}"
         )
     print(as_json(rows, seed=seed) if options.json else as_table(rows))
     return 0 if all(row.good for row in rows) else 1

@@ -7,6 +7,7 @@ random instants, under load. To add one, write the function and put it into ``FA
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sms.services import OTP_QUEUE
 from tests.faults.provider import SLOW, USUAL, Call, Mood
 from tests.faults.rabbitmq import missing
 from tests.faults.receipts import Manner
+from tests.faults.report import Doubt
 from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, rabbitmq, sentinels, two_servers
 
 #: Seconds for which a left-out alias may get no call: the pause of the breaker, and a probe's time.
@@ -49,11 +51,12 @@ def _calls_in_hand(scene: Scene) -> Iterator[None]:
 
 
 def _worker_killed(scene: Scene) -> None:
-    before = len(scene.doubted)
     with _calls_in_hand(scene):
+        since = time.monotonic()
         scene.stack.kill("worker")
-    scene.doubt_what_is_in_hand()
-    assert len(scene.doubted) > before, "the worker had nothing in hand"
+        until = time.monotonic()
+    scene.doubt_what_is_in_hand(since, until)
+    assert scene.doubts[-1].messages, "the worker had nothing in hand"
     _restart(scene, "worker")
 
 
@@ -134,7 +137,7 @@ def _restart(scene: Scene, name: str) -> None:
 
 def _provider(mood: Mood) -> Callable[[Scene], None]:
     def inject(scene: Scene) -> None:
-        before = len(scene.calls)
+        before, since = len(scene.calls), time.monotonic()
 
         def spoilt() -> list[Call]:
             return [call for call in scene.calls[before:] if call.mood == mood]
@@ -152,8 +155,9 @@ def _provider(mood: Mood) -> Callable[[Scene], None]:
         finally:
             scene.main.turn("well")
             scene.over()
+        until = time.monotonic()
         scene.pause(0.5)  # for the calls that came before the turn
-        scene.doubted |= {call.reference for call in spoilt() if call.taken}
+        scene.doubts.append(Doubt(since, until, {call.reference for call in spoilt() if call.taken}))
 
     return inject
 

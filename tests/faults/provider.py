@@ -30,8 +30,11 @@ GARBAGE = (b"\x00\xff\x13 ouch \r\n\r\n", response(200, "<html>It works!</html>"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. ``at``: ``time.monotonic``; ``taken``: the message is in the provider's hands."""
+    """One request. ``taken``: the message is in the provider's hands. Times are of ``time.monotonic``:
+    ``begun`` when the request was here, ``at`` when it was decided, just before the answer.
+    """
 
+    begun: float
     at: float
     alias: str
     to: str
@@ -106,11 +109,13 @@ class ScriptedProvider:
     def _answer(self, connection: socket.socket, fields: dict[str, str]) -> bool:
         """Whether the connection is kept."""
         mood: Mood = "well" if self.mood == "refuse" else self.mood
+        begun = time.monotonic()
         if mood == "well":
             time.sleep(self.answers_after)
         callback = fields.get("StatusCallback", "")
         self.calls.append(
             Call(
+                begun,
                 time.monotonic(),
                 self.alias,
                 fields["To"],

@@ -29,6 +29,25 @@ _COLUMNS = {
 MOST_TAKEN = 2
 
 
+#: Seconds that a call may be on its way to the provider, or its answer on the way back.
+ON_THE_WAY = 0.1
+
+
+class Doubt(NamedTuple):
+    """When calls under way ended so that nobody can say how (``time.monotonic``), and their messages."""
+
+    since: float
+    until: float
+    messages: Set[str]
+
+    def in_flight(self, calls: Iterable[Call]) -> int:
+        """How many taken calls were under way then."""
+        return sum(
+            call.taken and call.begun <= self.until + ON_THE_WAY and call.at >= self.since - ON_THE_WAY
+            for call in calls
+        )
+
+
 class End(NamedTuple):
     """Where a message stands: its id, and state and error of its record."""
 
@@ -54,6 +73,7 @@ class Row:
     failed: int
     doubled: int  # messages that a provider took more than once
     in_doubt: int  # messages with a call whose outcome nobody could know: these may be doubled
+    in_flight: int  # calls that the provider had in hand in those instants
     lost: int
     recovered: float | None  # seconds, the longest
     restarts: int  # processes that ended by themselves
@@ -72,15 +92,16 @@ def judge(
     calls: Sequence[Call],
     ends: Mapping[str, End],
     delivered: set[str],
-    doubted: Set[str],
+    doubts: Sequence[Doubt],
     recoveries: Sequence[float | None],
     seconds: float,
     restarts: int,
     problems: Iterable[str],
 ) -> Row:
-    """The line for a fault. Messages by their ids: ``doubted`` had a call of which nobody can say
-    how it ended, for ``delivered`` a genuine receipt was taken. ``ends``: by verification.
+    """The line for a fault. Messages by their ids: those of ``doubts`` had a call of which nobody can
+    say how it ended, for ``delivered`` a genuine receipt was taken. ``ends``: by verification.
     """
+    doubted = {message for doubt in doubts for message in doubt.messages}
     accepted = [start.id for start in starts if start.accepted]
     mine = [ends.get(id, End("", "gone", "")) for id in accepted]
     taken = Counter(call.reference for call in calls if call.taken)
@@ -102,6 +123,7 @@ def judge(
         failed=count[State.FAILED],
         doubled=len(doubled),
         in_doubt=len(doubted),
+        in_flight=sum(doubt.in_flight(calls) for doubt in doubts),
         lost=len(lost),
         recovered=None if None in recoveries else round(max(filter(None, recoveries), default=0), 1),
         restarts=restarts,
@@ -123,7 +145,27 @@ def judge(
         f"strange answers: {dict(statuses)}": statuses.keys() - {0, 202, 503},
     }
     row.problems += [text for text, wrong in checks.items() if wrong]
+    row.problems += _too_many_doubled(doubled, calls, doubts)
     return row
+
+
+def _too_many_doubled(doubled: Set[str], calls: Sequence[Call], doubts: Sequence[Doubt]) -> list[str]:
+    """In each instant of doubt at most so many may be doubled as calls were in flight.
+
+    A doubled message belongs to the first instant that ended after its first call began.
+    """
+    first: dict[str, float] = {}
+    for call in calls:
+        if call.taken and call.reference in doubled:
+            first[call.reference] = min(call.begun, first.get(call.reference, call.begun))
+    found = []
+    ordered = sorted(doubts, key=lambda doubt: doubt.until)
+    for doubt in ordered:
+        mine = {message for message, begun in first.items() if begun <= doubt.until + ON_THE_WAY}
+        first = {message: begun for message, begun in first.items() if message not in mine}
+        if len(mine) > (flying := doubt.in_flight(calls)):
+            found.append(f"{len(mine)} doubled where {flying} calls were in flight")
+    return found
 
 
 def _lost(end: End, taken: int) -> bool:

@@ -20,7 +20,7 @@ from tests.faults.load import Load
 from tests.faults.provider import Call, ScriptedProvider
 from tests.faults.rabbitmq import RabbitMQ
 from tests.faults.receipts import PUBLIC_URL, Postman
-from tests.faults.report import End
+from tests.faults.report import Doubt, End
 from tests.faults.sentinels import Sentinels
 from tests.faults.stack import Stack, wait_for
 
@@ -55,7 +55,8 @@ class Scene:
             if isinstance(self.store, Sentinels)
             else Redis.from_url(self.store.url, socket_timeout=5)
         )
-        self.doubted: set[str] = set()  # messages with a call of which nobody can say how it ended
+        self.doubts: list[Doubt] = []
+        self.began_at = 0.0  # the fault of now
         self.restarts = 0  # by the supervisor alone
         self.over_at: float | None = None
         self._dead: dict[str, float] = {}
@@ -78,9 +79,10 @@ class Scene:
         """The fault ends now."""
         self.over_at = time.monotonic()
 
-    def doubt_what_is_in_hand(self) -> None:
-        """Note what the worker that has just died held: it may have been sent."""
-        self.doubted |= {end.message for end in self.ends().values() if end.state == State.SENDING}
+    def doubt_what_is_in_hand(self, since: float, until: float) -> None:
+        """Note what a worker held that died in that time: it may have been sent."""
+        held = {end.message for end in self.ends().values() if end.state == State.SENDING}
+        self.doubts.append(Doubt(since, until, held))
 
     def ends(self) -> dict[str, End]:
         """Verification → what has become of its message."""
@@ -111,7 +113,8 @@ class Scene:
                 continue
             if name == "worker":
                 try:
-                    self.doubt_what_is_in_hand()
+                    # What it could not write down, as Redis was away, it had in hand as well.
+                    self.doubt_what_is_in_hand(self.began_at, self._dead[name])
                 except RedisError:
                     continue
             del self._dead[name]

@@ -55,20 +55,26 @@ class Stack:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *names: str, **environment: str) -> None:
+        """Start them and wait until each is there."""
         for name in names:
-            port = ["--port", str(self.web_port)] if name == "web" else []
-            with (self.directory / f"{name}.log").open("ab") as log:
-                self.processes[name] = self.leash.spawn(
-                    [sys.executable, *PROGRAMS[name.partition("-")[0]], *port],
-                    env=self.environment | environment,
-                    cwd=ROOT,
-                    stdout=log,
-                    stderr=log,
-                )
+            self.spawn(name, **environment)
         if "web" in names:
             wait_for(self._web_answers)
         if "worker" in names:
             wait_for(lambda: "ready." in self.log("worker"))
+
+    def spawn(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start it and do not wait for it."""
+        port = ["--port", str(self.web_port)] if name == "web" else []
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = self.leash.spawn(
+                [sys.executable, *PROGRAMS[name.partition("-")[0]], *port],
+                env=self.environment | environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+        return self.processes[name]
 
     def kill(self, name: str, how: int = signal.SIGKILL) -> None:
         process = self.processes.pop(name)

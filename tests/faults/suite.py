@@ -51,7 +51,7 @@ def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
             calls=on.calls,
             ends=on.ends(),
             delivered=on.postman.delivered,
-            doubted=on.doubted,
+            doubts=on.doubts,
             recoveries=recoveries,
             seconds=lasted,
             restarts=on.restarts,
@@ -62,6 +62,7 @@ def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
 def _once(fault: Fault, on: Scene, load: Load, recoveries: list[float | None]) -> list[str]:
     """Let it happen; what was wrong with that."""
     began, on.over_at = time.monotonic(), None
+    on.began_at = began
     try:
         fault.inject(on)
     except AssertionError as error:

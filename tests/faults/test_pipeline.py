@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -152,8 +153,6 @@ def test_redis_away_and_back(stack, server, outbox):
 
 
 def test_a_redis_that_hangs_is_answered_in_time(stack, server):
-    import signal
-
     stack.start("web")
     server.process.send_signal(signal.SIGSTOP)
     try:
@@ -236,8 +235,6 @@ def test_a_worker_killed_with_fifty_messages_in_hand(stack, enqueue):
 
 
 def test_a_worker_told_to_stop_finishes_what_it_has(stack, enqueue):
-    import signal
-
     with gateway() as vendor:
         vendor.delay = 0.5
         vendor.answer = lambda: response(201, '{"sid": "SM1"}')
@@ -248,6 +245,27 @@ def test_a_worker_told_to_stop_finishes_what_it_has(stack, enqueue):
         states = Counter(services.get(id).state for id in messages)
         assert set(states) <= {State.SENT, State.QUEUED}
         assert states[State.SENT] == len(vendor.requests)
+
+
+def test_a_rate_holds_when_beat_and_worker_stood_still(stack, enqueue):
+    """All turns of some seconds are then taken at once."""
+    times: list[float] = []
+    with gateway() as vendor:
+        vendor.answer = lambda: times.append(time.monotonic()) or response(201, '{"sid": "SM1"}')
+        url = f"main=twilio://AC1:token@?from=x&base_url={vendor.url}&rate=10"
+        stack.start("worker", SMS_PROVIDERS=url)
+        for number in phones(60):
+            enqueue(number, "Hello")
+        wait_for(lambda: len(times) >= 10, every=0.005)
+        worker = stack.processes["worker"]
+        worker.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        worker.send_signal(signal.SIGCONT)
+        stack.start("beat", SMS_PROVIDERS=url)
+        wait_for(lambda: len(times) == 60)
+        # 1.1 times the rate and one, and one that had its turn just before the worker stood still.
+        assert max(sum(begin <= at < begin + 1 for at in times) for begin in times) <= 13
+        assert times[-1] - times[0] < 3 + 60 / 10 + 3
 
 
 def test_a_backlog_is_not_multiplied_and_the_expired_are_not_sent(stack, server, enqueue, outbox):

@@ -140,6 +140,26 @@ def test_a_worker_and_beat_find_the_broker_again(stack, rabbit, outbox, send_unp
     assert stack.processes["web"].poll() is None
 
 
+@pytest.mark.parametrize("worker", ["running", "away"])
+def test_a_queue_that_is_deleted_is_declared_again(stack, rabbit, outbox, worker):
+    """The mend for one that RabbitMQ has left without a leader, see docs/operations.md."""
+    numbers = phones(3)
+    stack.start("web", "worker", "beat")
+    start(stack, numbers[0])
+    wait_for(lambda: len(outbox()) == 1)
+    if worker == "away":
+        stack.kill("worker")
+    with Connection(rabbit.url) as connection:
+        channel: Any = connection.channel()
+        channel.queue_delete("otp")
+    start(stack, numbers[1])
+    if stack.processes.get("worker") is None or stack.processes["worker"].poll() is not None:
+        stack.start("worker")  # a supervisor's work
+    wait_for(lambda: len(outbox()) == 2, store.GRACE + 20)
+    start(stack, numbers[2])
+    wait_for(lambda: len(outbox()) == 3)
+
+
 def test_a_broker_that_hangs_is_answered_in_time(stack, server, rabbit):
     redis = Redis.from_url(server.url)
     numbers = phones(2)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from sms import broker, checks, delivery, health, receipts, registry, services, signals, store
+from sms import broker, checks, delivery, health, receipts, registry, services, signals, store, turns
 from sms.errors import (
     AccountFailure,
     NoRoute,
@@ -36,9 +39,14 @@ class Scripted(Provider):
         self.outcomes: list[Exception | None] = []
         self.always: Exception | None = None
         self.calls: list[Sms] = []
+        self.times: list[float] = []
+        self.hangs: threading.Event | None = None
 
     def send(self, sms):
         self.calls.append(sms)
+        self.times.append(time.monotonic())
+        if self.hangs:
+            self.hangs.wait(30)
         outcome = self.outcomes.pop(0) if self.outcomes else self.always
         if outcome:
             raise outcome
@@ -49,6 +57,11 @@ class Scripted(Provider):
         return [Receipt(reference, State(word), word)]
 
 
+def busiest(times: list[float]) -> int:
+    """The most calls of any second."""
+    return max(sum(begin <= at < begin + 1 for at in times) for begin in times)
+
+
 class House:
     """Three scripted aliases a, b, c; messages wait until the test delivers them."""
 
@@ -56,8 +69,9 @@ class House:
         self.redis = redis
         self.published: list[str] = []
         self.providers = {name: Scripted(name) for name in "abc"}
+        self.slots = registry.Slots(10)
         self.aliases = {
-            name: registry.Alias(provider, rate=0, segment_rate=0, slots=10)
+            name: registry.Alias(provider, slots=self.slots, share=registry.SHARE)
             for name, provider in self.providers.items()
         }
         settings.SMS_PROVIDERS = dict.fromkeys(self.providers, "memory://")
@@ -65,7 +79,15 @@ class House:
         for module in (delivery, health, registry):
             monkeypatch.setattr(module, "aliases", lambda: self.aliases)
         monkeypatch.setattr(broker, "publish", lambda id, _: self.published.append(id) or True)
+        # Of what waits for a turn nothing shall come back after the test.
+        self._publish_in = turns.publish_in
+        monkeypatch.setattr(turns, "publish_in", lambda *_: None)
         self.settings = settings
+
+    def rate(self, name, rate=0.0, segment_rate=0.0):
+        self.aliases[name] = registry.Alias(
+            self.providers[name], slots=self.slots, share=1, rate=rate, segment_rate=segment_rate
+        )
 
     def send(self, **options):
         return services.send(PHONE, "123456", **options).id
@@ -77,6 +99,20 @@ class House:
         self.redis.hset(store.RECORD + id, "not_before", 1)
         delivery.deliver(id)
         return services.get(id)
+
+    @contextmanager
+    def workers(self, count):
+        """So many threads deliver whatever is published, and what has waited for its turn."""
+        with ThreadPoolExecutor(count) as pool, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(turns, "publish_in", self._publish_in)
+            patch.setattr(broker, "publish", lambda id, _: pool.submit(delivery.deliver, id))
+            yield
+
+    def wait_for(self, alias, count):
+        deadline = time.monotonic() + 10
+        while len(self.providers[alias].calls) < count:
+            assert time.monotonic() < deadline, f"{len(self.providers[alias].calls)} calls"
+            time.sleep(0.01)
 
     @property
     def calls(self) -> str:
@@ -253,6 +289,25 @@ def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):
     assert house.calls == "a"
 
 
+def test_redis_away_between_two_aliases(house, redis, monkeypatch):
+    """Nobody was asked for want of Redis, which is no failed round."""
+    choose, asked = health.choose, []
+
+    def away_the_second_time(*args, **more):
+        asked.append(1)
+        if len(asked) == 2:
+            raise Unavailable("away")
+        return choose(*args, **more)
+
+    monkeypatch.setattr(health, "choose", away_the_second_time)
+    house.providers["a"].outcomes = [TemporaryFailure("x")]
+    id = house.code()
+    assert house.deliver(id).state is State.QUEUED
+    assert not redis.hget(store.RECORD + id, "rounds")
+    assert redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(1, abs=0.2)
+    assert house.deliver(id).state is State.SENT
+
+
 def test_all_aliases_failed(house, redis):
     """Rounds after 3, 10 and 20 s, each through the whole route; then a dead letter."""
     house.settings.SMS_BREAKER = {"fewest": 100}
@@ -267,6 +322,7 @@ def test_all_aliases_failed(house, redis):
     assert house.deliver(id).state is State.FAILED
     assert house.calls == "aaaabbbb"
     assert [message.id for message in services.dead_letters()] == [id]
+    assert services.dead_letter(id).error == "busy"
 
 
 class TestUndelivered:
@@ -286,6 +342,15 @@ class TestUndelivered:
         assert (house.calls, services.get(id).alias) == ("ab", "b")
         receipts.take("b", {}, f"{id} failed".encode(), "/", "")
         assert services.get(id).state is State.FAILED
+
+    def test_dead_before_the_next_alias_had_it_has_failed(self, house, redis):
+        """It was sent, and a receipt says what became of it: that is not "died before it could be sent"."""
+        id = self.undelivered(house)
+        redis.hset(store.RECORD + id, "expires_at", 1)
+        found = house.deliver(id)
+        assert (found.state, found.error, house.calls) == (State.FAILED, "undelivered", "a")
+        assert not redis.exists(store.BODY + id)
+        assert redis.zcard(store.LEASES + "otp") == 0
 
     def test_the_same_receipt_again_is_nothing(self, house):
         id = self.undelivered(house)
@@ -439,6 +504,21 @@ class TestBreaker:
         assert [choice.alias.name for choice in choices] == ["a", "b", "b"]
         assert choices[0].probe
 
+    @pytest.mark.parametrize(
+        "outcome",
+        [TemporaryFailure("x"), OutcomeUnknown("x"), AccountFailure("x"), AccountFailure("x", here=True)],
+    )
+    def test_a_probe_that_fails_keeps_no_other_from_beginning(self, house, redis, outcome):
+        for name in ("a", "a:US"):
+            redis.hset(health.HEALTH + name, "open_until", 1)
+        house.providers["a"].outcomes = [outcome]
+        house.deliver(house.code())
+        assert len(house.providers["a"].calls) == 1
+        for name in ("a", "a:US"):
+            house.pause_is_over(name)
+        house.deliver(house.code())
+        assert len(house.providers["a"].calls) == 2
+
     def test_good_outcomes_keep_it_closed(self, house, settings):
         settings.SMS_BREAKER = {"fewest": 2, "share": 0.5}
         for _ in range(8):
@@ -480,8 +560,8 @@ class TestBreaker:
     def test_nobody_may_be_asked(self, house):
         """That is no failed round: a code outlives an outage of its only provider."""
         house.settings.SMS_ROUTES = {"default": "a"}
-        health.failed("a", at_once=True)
         id = house.code()
+        health.failed("a", at_once=True)
         for _ in range(9):
             assert house.deliver(id).state is State.QUEUED
         assert house.calls == ""
@@ -489,62 +569,160 @@ class TestBreaker:
 
 class TestRate:
     def test_over_it_the_next_alias_is_sooner(self, house, redis):
-        house.aliases["a"] = registry.Alias(house.providers["a"], rate=1, segment_rate=0, slots=10)
+        house.rate("a", 1)
         for _ in range(3):
             house.deliver(house.code())
         assert house.calls == "abb"
 
     def test_alone_it_waits_for_its_turn(self, house, redis):
         house.settings.SMS_ROUTES = {"default": "a"}
-        house.aliases["a"] = registry.Alias(house.providers["a"], rate=0.5, segment_rate=0, slots=10)
+        house.rate("a", 0.5)
         ids = [house.code() for _ in range(3)]
         states = [house.deliver(id).state for id in ids]
         assert states == [State.SENT, State.QUEUED, State.QUEUED]
         due = [redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() for id in ids[1:]]
         assert due == pytest.approx([2, 4], abs=0.2)
-        # Its turn was kept: it is not charged, and does not queue up again.
-        assert house.deliver(ids[1]).state is State.SENT
 
-    def test_a_call_after_a_short_wait_is_noted_as_well(self, house, redis, monkeypatch):
+    def test_it_holds_however_late_the_turns_are_taken(self, house):
+        """As when no sweep came for a while: then all come at once."""
         house.settings.SMS_ROUTES = {"default": "a"}
-        house.aliases["a"] = registry.Alias(house.providers["a"], rate=5, segment_rate=0, slots=10)
-        house.deliver(house.code())
-        id = house.send()
-        noted = []
+        house.rate("a", 10)
+        ids = [house.code() for _ in range(25)]
+        for id in ids:
+            house.deliver(id)
+        time.sleep(2.4)
+        with house.workers(8):
+            began = time.monotonic()
+            for id in ids:
+                broker.publish(id, "otp")
+            house.wait_for("a", 25)
+        times = house.providers["a"].times
+        assert busiest(times[1:]) <= 12
+        assert times[-1] - began < 2.9  # 24 messages, 10 a second
 
-        def send(_):
-            noted.append(redis.hget(store.RECORD + id, "calling"))
-            return "a-2"
+    def test_a_queue_drains_at_the_rate(self, house):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        house.rate("a", 20)
+        with house.workers(4):
+            for _ in range(50):
+                house.code()
+            house.wait_for("a", 50)
+        times = house.providers["a"].times
+        assert busiest(times) <= 23
+        assert times[-1] - times[0] < 2.9
 
-        monkeypatch.setattr(house.providers["a"], "send", send)
-        assert house.deliver(id).state is State.SENT
-        assert noted == [b"a"]
+    def test_who_waits_is_not_overtaken(self, house, redis):
+        house.rate("a", 5)
+        known = [house.aliases["a"]]
+        waits = {id: health.choose(id, known, "US", "", patience=60).wait for id in "xyz"}
+        assert waits == {"x": 0, "y": pytest.approx(0.1, abs=0.05), "z": pytest.approx(0.3, abs=0.05)}
+        time.sleep(0.4)
+        assert health.choose("new", known, "US", "", patience=60).wait == pytest.approx(0.4, abs=0.05)
+        assert health.choose("z", known, "US", "", turn="a", patience=60).wait == 0
+        # Its place was lost as it was too late, but not what it waited for.
+        redis.zrem(health.LINE + "a", "y")
+        assert health.choose("y", known, "US", "", turn="a", patience=60).wait <= 0.2
+        time.sleep(0.2)
+        redis.zrem(health.LINE + "a", "y")
+        assert health.choose("y", known, "US", "", turn="a", patience=60).wait == 0
+
+    def test_who_goes_elsewhere_leaves_the_line(self, house, redis):
+        house.rate("a", 0.5)
+        house.rate("b", 1)
+        known = [house.aliases[name] for name in "ab"]
+        chosen = [health.choose(id, known, "US", "", patience=60) for id in "xyz"]
+        assert [choice.alias.name for choice in chosen] == ["a", "b", "b"]
+        assert redis.zrange(health.LINE + "b", 0, -1) == [b"z"]
+        time.sleep(1)
+        assert health.choose("z", known, "US", "", turn="b", patience=60).wait == 0
+        assert redis.keys(health.LINE + "*") == []
 
     def test_segments_count(self, house):
-        alias = registry.Alias(house.providers["a"], rate=0, segment_rate=2, slots=10)
-        choices = [health.choose("x", [alias], "US", "x" * 400, patience=60) for _ in range(2)]
+        house.rate("a", segment_rate=2)
+        alias = house.aliases["a"]
+        choices = [health.choose(id, [alias], "US", "x" * 400, patience=60) for id in "xy"]
         assert choices[0].wait == 0
-        assert choices[1].wait == pytest.approx(1.5, abs=0.1)
+        assert choices[1].wait == pytest.approx(1.4, abs=0.05)
 
     def test_no_start_is_refused_while_another_alias_has_room(self, house):
-        house.aliases["a"] = registry.Alias(house.providers["a"], rate=0.01, segment_rate=0, slots=10)
+        house.rate("a", 0.01)
         for _ in range(3):
             house.deliver(house.code())
         assert house.calls == "abb"
 
     def test_a_start_is_refused_where_the_turn_would_be_late(self, house):
         house.settings.SMS_ROUTES = {"default": "a"}
-        house.aliases["a"] = registry.Alias(house.providers["a"], rate=0.2, segment_rate=0, slots=10)
+        house.rate("a", 0.2)
         for _ in range(2):  # at once, and after 5 s; the next turn is after 10 s
             house.deliver(house.code())
         with pytest.raises(Overloaded) as caught:
             house.code()
         assert caught.value.retry_after == 10
 
+    def test_a_rate_that_is_left_out_has_no_room(self, house):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        house.rate("a", 100)
+        health.failed("a", at_once=True)
+        with pytest.raises(Overloaded) as caught:
+            house.code()
+        assert caught.value.retry_after == 20  # until the probe
+
+    def test_one_that_is_left_out_does_not_make_room(self, house):
+        """The other has a rate, and its line is long."""
+        house.rate("b", 0.2)
+        health.failed("a", at_once=True)
+        for _ in range(2):
+            house.deliver(house.code())
+        with pytest.raises(Overloaded) as caught:
+            house.code()
+        assert caught.value.retry_after == 10
+        house.pause_is_over("a")
+        house.code()
+
+    @pytest.mark.parametrize("held_until", ["hold_until", "open_until"])
+    def test_what_concerns_another_country_refuses_nobody(self, house, redis, held_until):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        later = (time.time() + 15) * 1000
+        redis.hset(health.HEALTH + "a:DE", held_until, int(later))
+        house.code()
+        redis.hset(health.HEALTH + "a:US", held_until, int(later))
+        with pytest.raises(Overloaded):
+            house.code()
+
+
+def test_a_start_costs_one_round_trip_for_its_message(house, redis):
+    house.rate("a", 100)
+    house.code()  # loads the script
+    redis.config_resetstat()
+    house.code()
+    calls = {name: stats["calls"] for name, stats in redis.info("commandstats").items()}
+    assert calls["cmdstat_evalsha"] == 1
+
+
+def test_two_that_hang_leave_slots_for_a_third(house):
+    house.settings.SMS_ROUTES = {"default": "a>b", "DE": "c"}
+    house.settings.SMS_BREAKER = {"fewest": 100}
+    over = threading.Event()
+    for name in "ab":
+        house.providers[name].hangs = over
+    with house.workers(10):
+        try:
+            for _ in range(30):
+                house.code()
+            house.wait_for("a", 6)
+            house.wait_for("b", 2)
+            for n in range(20):
+                services.send("+4915123456789", "Hallo")
+                house.wait_for("c", n + 1)
+            assert house.calls.count("a") + house.calls.count("b") <= 9
+        finally:
+            over.set()
+
 
 def test_a_full_alias_is_passed_over(house):
-    house.aliases["a"] = registry.Alias(house.providers["a"], rate=0, segment_rate=0, slots=1)
-    with house.aliases["a"].slot():
+    house.aliases["a"] = registry.Alias(house.providers["a"], slots=registry.Slots(1), share=1)
+    with house.aliases["a"].slot() as held:
+        assert held
         house.deliver(house.code())
         assert house.calls == "b"
     house.deliver(house.code())
@@ -637,6 +815,19 @@ class TestDeadLetters:
             house.send(queue="otp", replaces=dead)
         assert not services.replay(dead)
 
+    def test_the_limit_is_about_the_list_alone(self, house, dead, redis):
+        """``dead`` is the oldest of many; by its id it is found, and --replay reaches all."""
+        for n in range(150):
+            redis.copy(store.RECORD + dead, f"{store.RECORD}later-{n}")
+            redis.zadd(store.DEAD, {f"later-{n}": (time.time() + n) * 1000})
+        assert len(self.command().splitlines()) == 100
+        assert len(self.command("--limit", "120").splitlines()) == 120
+        assert self.command(dead).startswith(dead)
+        shown = self.command("--replay").splitlines()
+        assert len(shown) == 151
+        assert shown[-1].startswith(dead)
+        assert shown[-1].endswith("sent again")
+
     def test_an_unknown_id_is_named(self, dead):
         with pytest.raises(CommandError, match="never-was"):
             self.command("never-was")
@@ -669,7 +860,14 @@ def test_routes_that_cannot_be(settings, routes, word):
 
 @pytest.mark.parametrize(
     ("option", "word"),
-    [("rate=x", "rate="), ("rate=0", "rate="), ("segment_rate=-1", "segment_rate="), ("share=2", "share=")],
+    [
+        ("rate=x", "rate="),
+        ("rate=0", "rate="),
+        ("segment_rate=-1", "segment_rate="),
+        ("share=2", "share="),
+        ("rate=1&rate=2", "rate= is given twice"),
+        ("rate=1#share=.5", "%23"),
+    ],
 )
 def test_aliases_that_cannot_be(settings, option, word):
     settings.SMS_PROVIDERS = {"a": f"memory://?{option}"}

@@ -36,7 +36,7 @@ class Scripted(Provider):
 @pytest.fixture
 def provider(monkeypatch):
     scripted = Scripted()
-    alias = registry.Alias(scripted, rate=0, segment_rate=0, slots=10)
+    alias = registry.Alias(scripted, slots=registry.Slots(10), share=1)
     monkeypatch.setattr(delivery, "aliases", lambda: {"test": alias})
     return scripted
 

@@ -21,27 +21,33 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", nargs="*", help="only these; all if none is given")
+        parser.add_argument("id", nargs="*", help="only these; without any, the latest, or with --replay all")
         parser.add_argument("--replay", action="store_true", help="send again what may still be sent")
-        parser.add_argument("--limit", type=int, default=100, help="at most so many, the latest (100)")
+        parser.add_argument("--limit", type=int, default=100, help="list at most so many, the latest (100)")
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["limit"] < 1:
             raise CommandError("--limit must be 1 or more.")
         try:
-            found = services.dead_letters(options["limit"])
-            if options["id"]:
-                found = [message for message in found if message.id in options["id"]]
-                if missing := set(options["id"]) - {message.id for message in found}:
-                    raise CommandError(f"No dead letter has the id {', '.join(sorted(missing))}.")
-            for message in found:
+            shown = 0
+            for message in _these(options["id"]) or services.dead_letters(
+                0 if options["replay"] else options["limit"]
+            ):
                 replayed = services.replay(message.id) if options["replay"] else None
                 self.stdout.write(_line(message, replayed, as_json=options["json"]))
+                shown += 1
         except Unavailable as error:
             raise CommandError(f"{error} Is REDIS_URL right?") from None
-        if not found and not options["json"]:
+        if not shown and not options["json"]:
             self.stderr.write("No dead letters.")
+
+
+def _these(ids: list[str]) -> list[Message]:
+    found = {id: services.dead_letter(id) for id in ids}
+    if missing := sorted(id for id, message in found.items() if message is None):
+        raise CommandError(f"No dead letter has the id {', '.join(missing)}.")
+    return [message for message in found.values() if message is not None]
 
 
 def _line(message: Message, replayed: bool | None, *, as_json: bool) -> str:

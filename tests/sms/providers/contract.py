@@ -9,6 +9,8 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import ClassVar
 
 import pytest
@@ -100,6 +102,22 @@ class ProviderContract:
         with pytest.raises(TemporaryFailure) as caught:
             self.answers(gateway, *self.throttled, Retry_After="7").send(SMS)
         assert caught.value.retry_after == 7.0
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            ({"Date": "Mon, 23 Nov 2026 10:00:00 GMT", "Retry_After": "Mon, 23 Nov 2026 10:00:30 GMT"}, 30.0),
+            ({"Date": "Mon, 23 Nov 2026 10:00:00 GMT", "Retry_After": "Mon, 23 Nov 2026 09:00:00 GMT"}, 0.0),
+            ({"Retry_After": format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)}, 86400.0),
+            ({"Date": "today", "Retry_After": "Mon, 23 Nov 2026 10:00:30 GMT"}, None),
+            ({"Retry_After": "soon"}, None),
+            ({}, None),
+        ],
+    )
+    def test_throttled_until_a_date(self, gateway, headers, seconds):
+        with pytest.raises(TemporaryFailure) as caught:
+            self.answers(gateway, *self.throttled, **headers).send(SMS)
+        assert caught.value.retry_after == (seconds and pytest.approx(seconds, rel=0.01))
 
     @pytest.mark.parametrize("status", [500, 502, 503])
     def test_trouble_at_the_vendor(self, gateway, status):

@@ -362,6 +362,8 @@ GOOD = {"json": '{"to":"{to}","text":"{body}"}', "id": "id"}
         ),
         ({"sent": "A", "failed": "A"}, "sent= and failed= list the same"),
         ({"colour": "s3cret"}, "no option 'colour'"),
+        ({"query": "key=s3cret&key=other"}, "query= gives one name twice"),
+        ({"headers": "X-Key:s3cret|x-key:other"}, "headers= names x-key twice"),
     ],
 )
 def test_options_that_cannot_work(changes, words):

@@ -91,6 +91,23 @@ def test_the_rest_of_a_secret_is_not_repeated():
 @pytest.mark.parametrize(
     ("url", "words"),
     [
+        ("twilio://SID:TOKEN@?from=x&from=y", "main: from= is given twice"),
+        ("twilio://SID:TOKEN@?from=x&Tr0ub4dor&Tr0ub4dor", "main: an option is given twice"),
+        ("twilio://SID:TOKEN@?from=x&auth_token=y", "main: auth_token stands in the URL twice"),
+        ("twilio://SID:TO#Tr0ub4dor@?from=x", "write it %23"),
+        ("twilio://SID:TOKEN@?from=x#Tr0ub4dor", "write it %23"),
+    ],
+)
+def test_nothing_of_a_url_is_lost_in_silence(url, words):
+    with pytest.raises(BadProviderURL) as caught:
+        from_url("main", url)
+    assert words in str(caught.value)
+    assert "Tr0ub4dor" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
         ("nonsense", "the URL is no provider"),
         ("carrier-pigeon://x", "carrier-pigeon is no provider"),
         ("twilio://?from=x", "needs account_sid"),

@@ -1,0 +1,60 @@
+"""Bring a message back when its turn comes: to the millisecond, where sweeps come once a second.
+
+The worker that heard how long a message has to wait publishes its id after that. If it dies before,
+a sweep does it, as the message's lease ends at the same moment.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from heapq import heappop, heappush
+
+from sms import broker
+
+
+class Turns:
+    """Ids and queues by the time at which each is to be published, and the thread that does it."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, str, str]] = []  # a heap
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def publish_in(self, seconds: float, message_id: str, queue: str) -> None:
+        """Publish it after so many seconds. Returns at once."""
+        with self._changed:
+            heappush(self._due, (time.monotonic() + seconds, message_id, queue))
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="turns", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            message_id, queue = self._next()
+            broker.publish(message_id, queue)
+
+    def _next(self) -> tuple[str, str]:
+        with self._changed:
+            while not self._due or self._due[0][0] > time.monotonic():
+                self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+            return heappop(self._due)[1:]
+
+
+_turns = Turns()
+
+
+def publish_in(seconds: float, message_id: str, queue: str) -> None:
+    """Publish it after so many seconds, from a thread of this process."""
+    _turns.publish_in(seconds, message_id, queue)
+
+
+def _forget() -> None:
+    global _turns
+    _turns = Turns()
+
+
+# A child process has neither the thread nor the messages of its parent.
+os.register_at_fork(after_in_child=_forget)
