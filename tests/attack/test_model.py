@@ -1,0 +1,195 @@
+"""``OTPHandler`` held against a plain model of it, through whatever order of calls hypothesis finds.
+
+Time passes on a real server whose clock libfaketime moves, and once more, quickly, on fakeredis.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import fakeredis
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from otp import handler, purposes, store
+from otp.handler import OTPHandler
+from tests.attack.model import Code, Model, no_pause
+from tests.conftest import point_cache_at
+from tests.frozen import BEGIN, LIBRARY, FrozenServer
+
+PAUSE = no_pause
+
+PHONES = ("+12025550123", "+447400123456")
+PURPOSES = {
+    "login": {},
+    "renewing": {"new_code_on_resend": True, "lifetime": 300, "cooldown": 20},
+    "patient": {"attempts": 60, "lifetime": 600, "cooldown": [10, 700]},
+    "hasty": {"attempts": 1, "lifetime": 10, "cooldown": [60, 5]},
+}
+
+#: Seconds. The moments at which something ends, one before, and one after.
+MOMENTS = sorted({max(t + d, 1) for t in (5, 10, 20, 30, 60, 120, 300, 600, 720) for d in (-1, 0, 1)})
+LONG = (1200, 1201, 1300, 3599, 3600, 3601, 86_399, 86_400, 86_401)
+
+
+class FakeClock:
+    """fakeredis asks Python for the time."""
+
+    def __init__(self) -> None:
+        self.now = BEGIN
+
+    def advance(self, seconds: int) -> None:
+        self.now += seconds
+
+
+class Life(RuleBasedStateMachine):
+    """The rules; a subclass says whose clock it is and where the server is."""
+
+    clock: Any
+    client: Any
+
+    @initialize()
+    def begin(self) -> None:
+        self.client.flushall()
+        self.model = Model(dict(purposes.all_purposes()), PAUSE)
+        self.model.now = self.clock.now
+
+    phones, names = st.sampled_from(PHONES), st.sampled_from(sorted(PURPOSES))
+
+    @rule(seconds=st.sampled_from(MOMENTS) | st.sampled_from(LONG) | st.integers(1, 40))
+    def time_passes(self, seconds):
+        self.clock.advance(seconds)
+        self.model.now = self.clock.now
+
+    @rule(phone=phones, purpose=names)
+    def start(self, phone, purpose):
+        status, wait = self.model.may_start(phone, purpose)
+        issue = OTPHandler.generate_otp(phone, purpose)
+        assert (issue.status, issue.retry_after) == (status, wait)
+        if status == "issued":
+            self.same(self.model.started(phone, purpose, issue.id, issue.code), issue, phone, purpose)
+
+    @rule(phone=phones, purpose=names, old=st.none() | st.integers(0, 5))
+    def resend(self, phone, purpose, old):
+        """Of the newest one, of the same by its id, or of one that was before it."""
+        id = self.id(phone, purpose, old)
+        status, wait = self.model.may_resend(phone, purpose, id)
+        issue = OTPHandler.resend(phone, purpose, id=id)
+        assert (issue.status, issue.retry_after) == (status, wait)
+        if status == "issued":
+            self.same(self.model.resent(phone, purpose, issue.code), issue, phone, purpose)
+
+    @rule(phone=phones, purpose=names, old=st.none() | st.integers(0, 5))
+    def right(self, phone, purpose, old):
+        code = self.model.line(phone, purpose).code
+        self.guess(phone, purpose, code.code if code else "123456", self.id(phone, purpose, old))
+
+    @rule(phone=phones, purpose=names, times=st.integers(1, 3) | st.integers(1, 60), by_id=st.booleans())
+    def wrong(self, phone, purpose, times, by_id):
+        code = self.model.line(phone, purpose).code
+        guess = f"{(int(code.code) + 1) % 10**6:06}" if code else "123456"
+        for _ in range(times):
+            self.guess(phone, purpose, guess, code.id if code and by_id else "")
+
+    @rule(phone=phones, purpose=names, which=st.integers(0, 5), by_id=st.booleans())
+    def an_old_code(self, phone, purpose, which, by_id):
+        line = self.model.line(phone, purpose)
+        if line.old:
+            old = line.old[which % len(line.old)]
+            self.guess(phone, purpose, old.code, old.id if by_id else "")
+
+    @rule(phones=st.permutations(PHONES), names=st.permutations(sorted(PURPOSES)))
+    def another_lines_code(self, phones, names):
+        """What is right for one phone and purpose is a wrong guess at any other."""
+        other = self.model.line(phones[0], names[0]).code
+        if other:
+            self.guess(phones[1], names[0], other.code, "")
+            self.guess(phones[0], names[1], other.code, "")
+
+    @rule(phone=phones, purpose=names, by_id=st.booleans())
+    def cancel(self, phone, purpose, by_id):
+        code = self.model.line(phone, purpose).code
+        expected = self.model.cancel(phone, purpose)
+        if by_id and code:
+            assert bool(store.cancel(id=code.id)[0]) == expected
+        else:
+            assert OTPHandler.cancel(phone, purpose) == expected
+
+    @invariant()
+    def every_code_is_as_the_model_says(self):
+        for key in self.model.lines:
+            line = self.model.line(*key)
+            for old in line.old[-3:]:
+                assert store.read(old.id).get("status") in (None, b"valid")
+            if line.code:
+                found = store.read(line.code.id)
+                assert found["status"].decode() == line.code.status
+                assert int(found["expires_at"]) == line.code.expires_at * 1000
+                assert int(found["left"]) == line.code.left or line.code.status == "valid"
+
+    @invariant()
+    def everything_ends(self):
+        for key in self.client.scan_iter():
+            assert self.client.pttl(key) > -1
+
+    def id(self, phone: str, purpose: str, old: int | None) -> str:
+        line = self.model.line(phone, purpose)
+        known = [*([line.code] if line.code else []), *line.old]
+        return known[old % len(known)].id if known and old is not None else ""
+
+    def guess(self, phone: str, purpose: str, code: str, id: str) -> None:
+        expected = self.model.guess(phone, purpose, code, id)
+        checked = handler.verify_id(id, code) if id else OTPHandler.verify_otp(phone, code, purpose)
+        assert (checked.status, checked.attempts_left) == expected
+
+    def same(self, code: Code, issue: Any, phone: str, purpose: str) -> None:
+        line = self.model.line(phone, purpose)
+        assert issue.id == code.id
+        assert issue.attempts_left == code.left
+        assert issue.expires_at == code.expires_at
+        assert issue.resend_at == line.resend_at
+
+
+def run(clock: Any, client: Any, *, examples: int, steps: int) -> None:
+    machine = type("Life", (Life,), {"clock": clock, "client": client})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def frozen() -> Iterator[FrozenServer]:
+    with FrozenServer() as server:
+        yield server
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (package faketime)")
+def test_the_handler_does_what_the_model_does_on_a_real_server(frozen, settings):
+    settings.OTP_PURPOSES = PURPOSES
+    point_cache_at(settings, frozen.url)
+    run(frozen, frozen.client, examples=60, steps=60)
+
+
+def test_the_handler_does_what_the_model_does_on_fakeredis(settings, monkeypatch):
+    settings.OTP_PURPOSES = PURPOSES
+    server, clock = fakeredis.FakeServer(), FakeClock()
+    point_cache_at(
+        settings,
+        f"redis://fake-{id(server)}:1/0",
+        connection_class=fakeredis.FakeRedisConnection,
+        server=server,
+    )
+    monkeypatch.setattr(time, "time", lambda: clock.now)
+    run(clock, fakeredis.FakeRedis(server=server), examples=15, steps=40)
