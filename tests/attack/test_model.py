@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from otp import handler, purposes, store
 from otp.handler import OTPHandler
-from tests.attack.model import Code, Model, no_pause
+from tests.attack.model import DAY, Code, Model, no_pause
 from tests.conftest import point_cache_at
 from tests.frozen import BEGIN, LIBRARY, FrozenServer
 
@@ -30,11 +30,6 @@ PURPOSES = {
     "patient": {"attempts": 60, "lifetime": 600, "cooldown": [10, 700]},
     "hasty": {"attempts": 1, "lifetime": 10, "cooldown": [60, 5]},
 }
-
-#: Seconds. The moments at which something ends, one before, and one after.
-MOMENTS = sorted({max(t + d, 1) for t in (5, 10, 20, 30, 60, 120, 300, 600, 720) for d in (-1, 0, 1)})
-LONG = (1200, 1201, 1300, 3599, 3600, 3601, 86_399, 86_400, 86_401)
-
 
 class FakeClock:
     """fakeredis asks Python for the time."""
@@ -52,30 +47,51 @@ class Life(RuleBasedStateMachine):
     clock: Any
     client: Any
 
-    @initialize()
-    def begin(self) -> None:
+    lines = st.integers(0, 2)  # few phones and purposes a run, so that much happens to each
+
+    @initialize(
+        lines=st.lists(
+            st.tuples(st.sampled_from(PHONES), st.sampled_from(sorted(PURPOSES))),
+            min_size=1,
+            max_size=3,
+            unique=True,
+        )
+    )
+    def begin(self, lines):
         self.client.flushall()
+        self.keys = lines
         self.model = Model(dict(purposes.all_purposes()), PAUSE)
         self.model.now = self.clock.now
 
-    phones, names = st.sampled_from(PHONES), st.sampled_from(sorted(PURPOSES))
-
-    @rule(seconds=st.sampled_from(MOMENTS) | st.sampled_from(LONG) | st.integers(1, 40))
+    @rule(seconds=st.integers(1, 40) | st.integers(1, 1000))
     def time_passes(self, seconds):
         self.clock.advance(seconds)
         self.model.now = self.clock.now
 
-    @rule(phone=phones, purpose=names)
-    def start(self, phone, purpose):
+    @rule(line=lines, which=st.integers(0, 4), beside=st.sampled_from([-1, 0, 1]))
+    def something_ends(self, line, which, beside):
+        """Time passes until the moment at which something ends, or one second less or more."""
+        found = self.model.line(*self.key(line))
+        moments = [found.resend_at, found.quiet_at, found.failed_at + PAUSE(found.failures)]
+        moments += [found.failed_at + DAY] if found.failures else []
+        moments += [found.code.expires_at] if found.code else []
+        left = moments[which % len(moments)] + beside - self.clock.now
+        if left > 0:
+            self.time_passes(left)
+
+    @rule(line=lines)
+    def start(self, line):
+        phone, purpose = self.key(line)
         status, wait = self.model.may_start(phone, purpose)
         issue = OTPHandler.generate_otp(phone, purpose)
         assert (issue.status, issue.retry_after) == (status, wait)
         if status == "issued":
             self.same(self.model.started(phone, purpose, issue.id, issue.code), issue, phone, purpose)
 
-    @rule(phone=phones, purpose=names, old=st.none() | st.integers(0, 5))
-    def resend(self, phone, purpose, old):
+    @rule(line=lines, old=st.none() | st.integers(0, 5))
+    def resend(self, line, old):
         """Of the newest one, of the same by its id, or of one that was before it."""
+        phone, purpose = self.key(line)
         id = self.id(phone, purpose, old)
         status, wait = self.model.may_resend(phone, purpose, id)
         issue = OTPHandler.resend(phone, purpose, id=id)
@@ -83,35 +99,38 @@ class Life(RuleBasedStateMachine):
         if status == "issued":
             self.same(self.model.resent(phone, purpose, issue.code), issue, phone, purpose)
 
-    @rule(phone=phones, purpose=names, old=st.none() | st.integers(0, 5))
-    def right(self, phone, purpose, old):
+    @rule(line=lines, old=st.none() | st.integers(0, 5))
+    def right(self, line, old):
+        phone, purpose = self.key(line)
         code = self.model.line(phone, purpose).code
         self.guess(phone, purpose, code.code if code else "123456", self.id(phone, purpose, old))
 
-    @rule(phone=phones, purpose=names, times=st.integers(1, 3) | st.integers(1, 60), by_id=st.booleans())
-    def wrong(self, phone, purpose, times, by_id):
+    @rule(line=lines, times=st.integers(1, 3) | st.just(60), by_id=st.booleans())
+    def wrong(self, line, times, by_id):
+        phone, purpose = self.key(line)
         code = self.model.line(phone, purpose).code
         guess = f"{(int(code.code) + 1) % 10**6:06}" if code else "123456"
         for _ in range(times):
             self.guess(phone, purpose, guess, code.id if code and by_id else "")
 
-    @rule(phone=phones, purpose=names, which=st.integers(0, 5), by_id=st.booleans())
-    def an_old_code(self, phone, purpose, which, by_id):
-        line = self.model.line(phone, purpose)
-        if line.old:
-            old = line.old[which % len(line.old)]
+    @rule(line=lines, which=st.integers(0, 5), by_id=st.booleans())
+    def an_old_code(self, line, which, by_id):
+        phone, purpose = self.key(line)
+        known = self.model.line(phone, purpose).old
+        if known:
+            old = known[which % len(known)]
             self.guess(phone, purpose, old.code, old.id if by_id else "")
 
-    @rule(phones=st.permutations(PHONES), names=st.permutations(sorted(PURPOSES)))
-    def another_lines_code(self, phones, names):
+    @rule(one=lines, other=lines)
+    def another_lines_code(self, one, other):
         """What is right for one phone and purpose is a wrong guess at any other."""
-        other = self.model.line(phones[0], names[0]).code
-        if other:
-            self.guess(phones[1], names[0], other.code, "")
-            self.guess(phones[0], names[1], other.code, "")
+        code = self.model.line(*self.key(one)).code
+        if code and self.key(one) != self.key(other):
+            self.guess(*self.key(other), code.code, "")
 
-    @rule(phone=phones, purpose=names, by_id=st.booleans())
-    def cancel(self, phone, purpose, by_id):
+    @rule(line=lines, by_id=st.booleans())
+    def cancel(self, line, by_id):
+        phone, purpose = self.key(line)
         code = self.model.line(phone, purpose).code
         expected = self.model.cancel(phone, purpose)
         if by_id and code:
@@ -135,6 +154,9 @@ class Life(RuleBasedStateMachine):
     def everything_ends(self):
         for key in self.client.scan_iter():
             assert self.client.pttl(key) > -1
+
+    def key(self, line: int) -> tuple[str, str]:
+        return self.keys[line % len(self.keys)]
 
     def id(self, phone: str, purpose: str, old: int | None) -> str:
         line = self.model.line(phone, purpose)
@@ -179,7 +201,7 @@ def frozen() -> Iterator[FrozenServer]:
 def test_the_handler_does_what_the_model_does_on_a_real_server(frozen, settings):
     settings.OTP_PURPOSES = PURPOSES
     point_cache_at(settings, frozen.url)
-    run(frozen, frozen.client, examples=60, steps=60)
+    run(frozen, frozen.client, examples=250, steps=60)
 
 
 def test_the_handler_does_what_the_model_does_on_fakeredis(settings, monkeypatch):
@@ -192,4 +214,4 @@ def test_the_handler_does_what_the_model_does_on_fakeredis(settings, monkeypatch
         server=server,
     )
     monkeypatch.setattr(time, "time", lambda: clock.now)
-    run(clock, fakeredis.FakeRedis(server=server), examples=15, steps=40)
+    run(clock, fakeredis.FakeRedis(server=server), examples=30, steps=40)
