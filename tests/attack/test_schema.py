@@ -136,7 +136,9 @@ def test_a_start_with_a_number_that_gets_codes(operations, session):
     @bounded(60)
     def run(data, purpose, locale, spelling):
         body = {"phone": spelling.format(fresh_phone()), "purpose": purpose, "locale": locale}
-        case = data.draw(operations["start_verification"].as_strategy(body=body, media_type="application/json"))
+        case = data.draw(
+            operations["start_verification"].as_strategy(body=body, media_type="application/json")
+        )
         statuses.add(attack(case, session, API_KEY).status_code)
 
     run()
