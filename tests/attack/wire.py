@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import re
 import socket
@@ -29,7 +30,7 @@ class Answer:
         assert self.headers["content-type"] == "application/problem+json", (self.status, self.body[:200])
         found: dict[str, Any] = json.loads(self.body)
         assert found["status"] == self.status
-        assert found["code"] and found["detail"] and found["title"]
+        assert all(found[name] for name in ("code", "detail", "title", "type"))
         return found
 
 
@@ -45,17 +46,17 @@ def post(
     A server that answers before it has read everything is heard too.
     """
     lines = {"Host": "127.0.0.1", "Connection": "close"} | (headers or {})
-    chunked = not isinstance(body, bytes)
-    lines |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
+    if isinstance(body, bytes):
+        lines, pieces = lines | {"Content-Length": str(len(body))}, iter([body])
+    else:
+        lines |= {"Transfer-Encoding": "chunked"}
+        pieces = (b"%x\r\n%s\r\n" % (len(piece), piece) for piece in itertools.chain(body, [b""]))
     head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(head.encode("latin-1"))
-            for piece in body if chunked else [body]:
-                assert isinstance(piece, bytes)
-                connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
-            if chunked:
-                connection.sendall(b"0\r\n\r\n")
+            for piece in pieces:
+                connection.sendall(piece)
         response = http.client.HTTPResponse(connection, method=method)
         response.begin()
         return Answer(response)
