@@ -147,9 +147,10 @@ class Model:
         return True
 
     def _blocked(self, line: Line) -> Answer | None:
-        pause = DAY if line.failures >= MOST_FAILURES else self.pause(line.failures)
-        wait = line.failed_at + pause - self.now
-        return ("blocked", wait) if pause and wait > 0 else None
+        if line.failures >= MOST_FAILURES:
+            return "blocked", line.failed_at + DAY - self.now
+        wait = line.failed_at + self.pause(line.failures) - self.now
+        return ("blocked", wait) if wait > 0 and self.pause(line.failures) else None
 
     def _sent(self, line: Line, rules: Purpose) -> None:
         cooldown = rules.cooldown[min(line.sends, len(rules.cooldown) - 1)]

@@ -31,17 +31,16 @@ def check(api, id, code):
     return api.post(f"{STARTS}/{id}/check", {"code": code}).json()["status"]
 
 
-def test_6_3_8_valid_users_cannot_be_deduced(api, redis):
+def test_6_3_8_valid_users_cannot_be_deduced(api):
     """From answers. From their time: `make bench ARGS="--only uniform"`."""
-    seen, new = [], []
-    for known in (False, True):
+    new: list[object] = []
+    seen: list[object] = []
+    for answers in (new, seen):
         id, code = start(api)
-        (seen if known else new).append(api.get(f"{STARTS}/{id}").json() | {"id": ""})
+        answer = api.get(f"{STARTS}/{id}").json()
+        # Ids and times differ, their lengths must not.
+        answers.append({name: len(str(value)) for name, value in answer.items()})
         assert check(api, id, code) == "valid"
-        redis.delete(*redis.keys("sms:*"))
-    for answers in (seen, new):
-        for name in ("expires_at", "resend_at"):
-            answers[0][name] = len(answers[0][name])
     assert seen == new
     id, code = start(api, OTHER)
     api.delete(f"{STARTS}/{id}")
@@ -58,7 +57,7 @@ def test_6_5_1_a_code_is_usable_only_once(api):
 
 def test_6_5_3_codes_come_from_a_csprng():
     """Their seed is drawn by ``secrets``; what is made of it is HMAC-SHA256 under the secret key."""
-    assert codes.secrets is secrets
+    assert vars(codes)["secrets"] is secrets
     assert "random." not in inspect.getsource(codes)
     assert len({codes.new_id() for _ in range(10_000)}) == 10_000
     assert len(codes.new_id()) * 6 >= 128

@@ -35,7 +35,7 @@ def test_a_secret_comes_from_the_random_bits_of_the_operating_system(monkeypatch
     first = OTPHandler.generate_otp(PHONE).code
     random.seed(1)
     assert OTPHandler.generate_otp(OTHER).code != first
-    monkeypatch.setattr(codes.secrets, "token_urlsafe", lambda size: f"drawn-{size}")
+    monkeypatch.setattr("secrets.token_urlsafe", lambda size: f"drawn-{size}")
     assert codes.new_id() == "drawn-16"  # bytes: 128 bits
     monkeypatch.undo()
     drawn = [codes.derive(b"k" * 32, codes.new_id(), 6) for _ in range(20_000)]
