@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import growth, handler, http_start, latency, memory, overload, worker
+from . import growth, handler, http_start, latency, memory, overload, uniform, worker
 from .report import Measure, as_json, as_table
 from .surroundings import Surroundings
 
@@ -18,6 +18,7 @@ MEASURES = {
     "overload": overload.answers,
     "memory": memory.sizes,
     "growth": growth.curve,
+    "uniform": uniform.compare,
 }
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure Otpost on this machine, in turns with what it is compared to. "
-        "The whole takes about eight minutes.",
+        "The whole takes about nine minutes.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about three minutes")

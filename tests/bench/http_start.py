@@ -31,7 +31,7 @@ def starts(bench: Surroundings) -> Iterator[Measure]:
         )
         try:
             bench.say("starting a web process")
-            bench.wait_for("a web process", lambda: _answers(port), web)
+            bench.wait_for("a web process", lambda: answers(port), web)
             yield from _measure(bench, port, broker.url)
         finally:
             bench.end(web)
@@ -82,7 +82,8 @@ def _start(bench: Surroundings, port: int, phone: str) -> None:
         connection.close()
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether a web process does."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/healthz")
