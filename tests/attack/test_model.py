@@ -92,12 +92,20 @@ class Life(RuleBasedStateMachine):
         self.begin_at(*self.key(line))
 
     @rule(line=lines)
-    def start_as_soon_as_possible(self, line):
-        """When the answer to a start at once says."""
+    def start_after_the_cooldown(self, line):
         key = self.key(line)
-        wait = self.model.may_start(*key)[1]
-        if wait:
-            self.time_passes(wait)
+        left = self.model.line(*key).resend_at - self.clock.now
+        if left > 0:
+            self.time_passes(left)
+        self.begin_at(*key)
+
+    @rule(line=lines)
+    def start_as_soon_as_possible(self, line):
+        """When the answer to a start at once says; after a pause, that may be twice."""
+        key = self.key(line)
+        for _ in range(2):
+            if wait := self.model.may_start(*key)[1]:
+                self.time_passes(wait)
         self.begin_at(*key)
 
     @rule(line=lines, guesses=st.sampled_from([1, 2, 50, 99, 100]))
