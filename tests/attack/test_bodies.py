@@ -153,6 +153,14 @@ def test_a_charset_changes_nothing(target, charset):
     )
 
 
+def test_a_body_in_chunks_is_read_like_any_other(target):
+    """As clients send it that do not know its length beforehand."""
+    body = json.dumps({"phone": fresh_phone()}).encode()
+    assert post(target.web_port, PATHS[0], [body[:7], body[7:8], body[8:]], JSON).status == 202
+    assert post(target.web_port, PATHS[0], [body] * 2000, JSON).problem["code"] == "body_too_large"
+    assert post(target.web_port, PATHS[0], [], JSON).problem["code"] == "field_missing"
+
+
 def test_chunks_without_an_end_are_not_waited_for(target):
     """Bounded here at 64 MiB; what is not read cannot fill the memory."""
     began = time.monotonic()
