@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -10,21 +13,51 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 from ninja.parser import Parser
 from ninja.security import HttpBearer
 
 import otp.views
 import sms.views
-from otp import keys
+from config import idempotency
+from otp import access, keys, services
+from otp.access import Access, Denied
+from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from sms.problems import CONTENT_TYPE, problem
 
+#: What a key needs for each operation, one of these. An operation that is not here is nobody's.
+SCOPES = {
+    "start_verification": ("verify",),
+    "check_code": ("verify",),
+    "resend_code": ("verify",),
+    "cancel_verification": ("verify",),
+    "get_verification": ("verify", "read"),
+    "send_message": ("messages",),
+    "get_message": ("read",),
+}
+
+#: Operations that send an SMS, and so take an ``Idempotency-Key``.
+SENDING = ("start_verification", "resend_code", "send_message")
+
+Run = Callable[..., HttpResponse]
+
 
 class ApiKey(HttpBearer):
-    """``Authorization: Bearer KEY``, one of ``API_KEYS``."""
+    """``Authorization: Bearer KEY``, one of ``API_KEYS``, with one of the scopes."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> str | None:
-        return keys.owner(token, settings.API_KEYS)
+    def __init__(self, *scopes: str) -> None:
+        super().__init__()
+        self._scopes = scopes
+
+    def authenticate(self, request: HttpRequest, token: str) -> Access | None:
+        """What the key may do, None for a key that nobody has. Raises ``Denied``."""
+        name = keys.owner(token, settings.API_KEYS)
+        if name is None:
+            return None
+        found = access.find(name, settings.API_ACCESS)
+        found.require_scope(*self._scopes)
+        return found
 
 
 class WrongMediaType(Exception):
@@ -40,6 +73,25 @@ class JsonParser(Parser):
         return super().parse_body(request)
 
 
+_RETRY_AFTER = {
+    "description": "Seconds to wait.",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
+
+#: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+_RATE_LIMIT = {
+    name: {"description": text, "required": True, "schema": {"type": "string"}}
+    for name, text in {
+        "RateLimit-Policy": 'The limit that was reached: its name, quota and seconds, as "phone";q=5;w=600.',
+        "RateLimit": 'What is left of it, and seconds until there is more, as "phone";r=0;t=120.',
+    }.items()
+}
+
+#: What an operation may answer because of an ``Idempotency-Key``.
+_OF_KEYS = (400, 409, 422)
+
+
 class Api(NinjaAPI):
     """NinjaAPI whose description names problem documents as what they are."""
 
@@ -47,22 +99,30 @@ class Api(NinjaAPI):
         schema = super().get_openapi_schema(**kwargs)
         for path in schema["paths"].values():
             for operation in path.values():
-                operation["responses"][500] = {
-                    "description": "Internal Server Error",
-                    "content": {"": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                }
+                sends = operation["operationId"] in SENDING
+                for status in (
+                    *((403,) if "security" in operation else ()),
+                    *(_OF_KEYS if sends else ()),
+                    500,
+                ):
+                    operation["responses"].setdefault(
+                        status,
+                        {
+                            "description": HTTPStatus(status).phrase,
+                            "content": {"": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                        },
+                    )
                 for status, response in operation["responses"].items():
                     if int(status) >= 400:
                         (content,) = response["content"].values()
                         response["content"] = {CONTENT_TYPE: content}
-                    if int(status) in (429, 503):
-                        response["headers"] = {
-                            "Retry-After": {
-                                "description": "Seconds to wait.",
-                                "required": True,
-                                "schema": {"type": "integer", "minimum": 1},
-                            }
-                        }
+                    if int(status) in (429, 503) or (sends and int(status) == 409):
+                        # With 409 only where waiting helps.
+                        response["headers"] = {"Retry-After": _RETRY_AFTER | {"required": int(status) != 409}}
+                    if int(status) == 429:
+                        response["headers"] |= _RATE_LIMIT
+                if sends:
+                    idempotency.described(operation)
         return schema
 
 
@@ -76,6 +136,37 @@ api = Api(
     openapi_url="/openapi.json",
     urls_namespace="v1",
 )
+
+
+def _guarded(run: Run) -> Run:
+    """Ask for a key with the scope of this operation, and send once what is asked for twice."""
+    operation: Operation = run.__self__  # type: ignore[attr-defined]
+    if not operation.auth_callbacks:
+        return run
+    key = ApiKey(*SCOPES.get(operation.operation_id or "", ()))
+    operation.auth_callbacks = [key]
+    if operation.operation_id not in SENDING:
+        return run
+
+    @functools.wraps(run)
+    def once(request: HttpRequest, **path: Any) -> HttpResponse:
+        def answer() -> HttpResponse:
+            if found and operation.operation_id == "send_message":  # codes are counted as they are issued
+                services.count_message(Caller(found.name, limits=found.limits))
+            return run(request, **path)
+
+        try:
+            found = key(request)
+            if found and idempotency.HEADER in request.headers:
+                return idempotency.once(request, found.name, answer)
+            return answer()
+        except (Denied, RateLimited, RequestDataTooBig, StoreUnavailable) as error:
+            return api.on_exception(request, error)
+
+    return once
+
+
+api.add_decorator(_guarded, mode="view")
 api.add_router("", otp.views.router)
 api.add_router("", sms.views.router)
 
@@ -85,6 +176,11 @@ def _unauthorised(request: HttpRequest, error: AuthenticationError) -> HttpRespo
     response = problem(401, "unauthorized", "Send a valid key as Authorization: Bearer KEY.")
     response["WWW-Authenticate"] = "Bearer"
     return response
+
+
+@api.exception_handler(Denied)
+def _denied(request: HttpRequest, error: Denied) -> HttpResponse:
+    return problem(403, error.code, error.detail)
 
 
 @api.exception_handler(HttpError)
@@ -113,12 +209,20 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 def _not_allowed(request: HttpRequest, error: NotAllowed) -> HttpResponse:
     if error.field == "id":
         return problem(409, error.code, error.detail)
+    if error.field == "challenge":
+        return problem(403, error.code, error.detail, field=error.field)
     return problem(422, error.code, error.detail, field=error.field)
 
 
 @api.exception_handler(RateLimited)
 def _rate_limited(request: HttpRequest, error: RateLimited) -> HttpResponse:
-    return problem(429, error.code, error.detail, retry_after=error.retry_after)
+    response = problem(
+        429, error.code, error.detail, retry_after=error.retry_after, more={"limit": error.limit}
+    )
+    window = f";w={error.window}" if error.window else ""
+    response["RateLimit-Policy"] = f'"{error.limit}";q={error.quota}{window}'
+    response["RateLimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
+    return response
 
 
 @api.exception_handler(StoreUnavailable)

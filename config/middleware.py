@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import uuid
 from collections.abc import Callable
 
 import structlog
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
+
+from otp.caller import is_trusted, trusted_proxies
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -31,24 +30,13 @@ class ProxyMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        try:
-            self.trusted = [ipaddress.ip_network(network) for network in settings.TRUSTED_PROXIES]
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                f"TRUSTED_PROXIES holds what is no address or network: {error}"
-            ) from None
+        self.trusted = trusted_proxies()  # a malformed one ends the start, not the first request
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not self._is_trusted(request.META.get("REMOTE_ADDR", "")):
+        if not is_trusted(request.META.get("REMOTE_ADDR", ""), self.trusted):
             for header in _FORWARDED:
                 request.META.pop(header, None)
         return self.get_response(request)
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            return any(ipaddress.ip_address(address) in network for network in self.trusted)
-        except ValueError:
-            return False
 
 
 class RequestIdMiddleware:

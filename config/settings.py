@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import servers
 from config.logs import logging_config
-from otp import keys
+from otp import access, keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -37,11 +37,11 @@ def _secret(name: str) -> str:
     )
 
 
-def _entries(variable: str, example: str, name: str) -> dict[str, str]:
+def _entries(variable: str, example: str, name: str, sign: str = "=") -> dict[str, str]:
     """``name=value,name=value`` of a variable; ``name`` is the pattern of a name."""
     found: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in env.str(variable, default="").split(","))):
-        key, separator, value = entry.partition("=")
+        key, separator, value = entry.partition(sign)
         if not separator or not re.fullmatch(name, key):
             raise ImproperlyConfigured(
                 f"{variable} must look like {example}, separated by commas; a comma inside is written %2C."
@@ -65,9 +65,12 @@ if PHONE_SECRET_KEY == SECRET_KEY:
     raise ImproperlyConfigured(
         "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets` prints both."
     )
+# Former values, so that codes in flight outlive a change of it.
+PHONE_SECRET_KEY_FALLBACKS = env.list("PHONE_SECRET_KEY_FALLBACKS", default=[])
 SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS", default=[])
 SMS_PROVIDERS = _entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters, digits, - and _)", r"[\w-]+")
 SMS_ROUTES = _entries("SMS_ROUTES", "default=main>spare,IR=local>main", r"\+?\w+")
+SMS_DESTINATIONS = env.list("SMS_DESTINATIONS", default=[])
 # Seconds that a code whose outcome is unknown waits for a receipt before the next alias has it.
 SMS_RECEIPT_WAIT = env.float("SMS_RECEIPT_WAIT", default=5.0)
 # Seconds that a code may have to wait for its turn; beyond them new ones are refused.
@@ -77,7 +80,8 @@ OTP_SITE_NAME = env.str("OTP_SITE_NAME", default="Otpost")
 MESSAGE_RECORD_HOURS = env.int("MESSAGE_RECORD_HOURS", default=72)
 try:
     API_KEYS = keys.parse(env.str("API_KEYS", default=""))
-except keys.BadKeys as error:
+    API_ACCESS = access.parse(env.str("API_ACCESS", default=""))
+except (keys.BadKeys, access.BadAccess) as error:
     raise ImproperlyConfigured(str(error)) from None
 # The rules of each purpose: see otp/purposes.py for the options and their defaults.
 OTP_PURPOSES: dict[str, dict[str, object]] = {
@@ -85,6 +89,16 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
     "signup": {},
     "payment": {"text": "{code} confirms your payment with {site}. Never tell it to anybody."},
 }
+
+# How many SMS may be asked for, and for whom: see otp/limits.py. The variable replaces all of them.
+OTP_LIMITS: dict[str, str] | str = env.str("OTP_LIMITS", default="") or {
+    "phone": "5/10m,10/1d",
+    "ip": "20/10m",
+    "phone-ip": "7/1d",
+}
+OTP_CHALLENGE = env.str("OTP_CHALLENGE", default="")
+TEST_NUMBERS = _entries("TEST_NUMBERS", "+12025550100:123456", r"[^:]*", ":")
+TEST_NUMBERS_UNTIL = env.str("TEST_NUMBERS_UNTIL", default="")
 
 # --- Redis and Celery ---------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,8 @@ from urllib.parse import urlsplit
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import conf, purposes
+from otp import access, caller, challenges, conf, limits, purposes, testnumbers
+from otp.caller import Caller
 from otp.purposes import MAX_LIFETIME, MIN_CODES, Purpose
 
 MIN_SECRET = 32
@@ -23,16 +25,17 @@ MAX_RETRIEVED = 140
 @register(Tags.security)
 def phone_secret_key(**_: Any) -> list[CheckMessage]:
     """Without a strong secret the digests of phones and codes are as good as clear text."""
-    key = conf.get("PHONE_SECRET_KEY")
-    if len(key) < MIN_SECRET or len(set(key)) < 8:
-        return [
-            Error(
-                f"PHONE_SECRET_KEY must be random and have at least {MIN_SECRET} characters. "
-                "`manage.py secrets` prints one.",
-                id="otp.E001",
-            )
-        ]
-    return []
+    keys = {"PHONE_SECRET_KEY": [conf.get("PHONE_SECRET_KEY")]}
+    keys["PHONE_SECRET_KEY_FALLBACKS"] = conf.get("PHONE_SECRET_KEY_FALLBACKS")
+    return [
+        Error(
+            f"{name} must be random and have at least {MIN_SECRET} characters. "
+            "`manage.py secrets` prints one.",
+            id="otp.E001",
+        )
+        for name, values in keys.items()
+        if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values)
+    ]
 
 
 @register(Tags.security)
@@ -63,11 +66,82 @@ def autofill(**_: Any) -> list[CheckMessage]:
             f"OTP_PURPOSES[{purpose.name!r}]: Android's User Consent API offers only codes of 4 to 10 "
             "characters with a digit among them, and these need not be. Use digits alone, 6 to 10 of them, "
             "or silence this if no Android app of yours asks for consent.",
-            id="otp.W001",
+            id="otp.W002",
         )
         for purpose in found.values()
         if not purpose.alphabet.isdigit() or not 4 <= purpose.length <= 10
     ]
+
+
+@register()
+def otp_limits(**_: Any) -> list[CheckMessage]:
+    """OTP_LIMITS must be rules that can be read and met."""
+    try:
+        limits.all_rules()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E004")]
+    return []
+
+
+@register(Tags.security)
+def test_numbers(**_: Any) -> list[CheckMessage]:
+    """Test numbers must be numbers, and must end."""
+    try:
+        testnumbers.check()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E005")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def test_numbers_are_on(**_: Any) -> list[CheckMessage]:
+    """Whoever knows a test number and its code gets in."""
+    if conf.get("TEST_NUMBERS") and testnumbers.until() > time.time():
+        return [
+            Warning(
+                f"{len(conf.get('TEST_NUMBERS'))} test numbers have a known code until "
+                f"{conf.get('TEST_NUMBERS_UNTIL')}. Take TEST_NUMBERS out as soon as nobody needs them.",
+                id="otp.W001",
+            )
+        ]
+    return []
+
+
+@register()
+def challenge(**_: Any) -> list[CheckMessage]:
+    """OTP_CHALLENGE must be a function."""
+    try:
+        challenges.configured()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E006")]
+    return []
+
+
+@register(Tags.security)
+def api_access(**_: Any) -> list[CheckMessage]:
+    """What API_ACCESS grants must be granted to a key that exists, for purposes that exist."""
+    try:
+        known = purposes.all_purposes()
+    except ImproperlyConfigured:
+        return []  # the check above says it
+    entries = conf.get("API_ACCESS")
+    texts = access.faults(entries, conf.get("API_KEYS"), known)
+    for entry in entries.values():
+        try:
+            limits.of_key(Caller(entry.name, limits=entry.limits))
+        except ImproperlyConfigured as error:
+            texts.append(str(error).replace("key:", f"{entry.name}:"))
+    return [Error(text, id="otp.E010") for text in texts]
+
+
+@register(Tags.security)
+def trusted_proxies(**_: Any) -> list[CheckMessage]:
+    """TRUSTED_PROXIES must hold addresses or networks."""
+    try:
+        caller.trusted_proxies()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp.E011")]
+    return []
 
 
 def _faults(purpose: Purpose) -> list[str]:

@@ -17,8 +17,21 @@ DEFAULTS: dict[str, Any] = {
     "PUBLIC_URL": "",
     # ISO country that national numbers are read in; empty: international numbers only.
     "PHONE_REGION": "",
+    # Older values of PHONE_SECRET_KEY that codes in flight may still have been made with.
+    "PHONE_SECRET_KEY_FALLBACKS": [],
+    # subject → figures, or the whole as one text; see otp.limits.
+    "OTP_LIMITS": {"phone": "5/10m,10/1d", "ip": "20/10m", "phone-ip": "7/1d"},
+    # E.164 → its code, and until when; see otp.testnumbers.
+    "TEST_NUMBERS": {},
+    "TEST_NUMBERS_UNTIL": "",
+    # Dotted path of a function that is asked before a code is sent; see otp.challenge.
+    "OTP_CHALLENGE": "",
     # {name: [sha256-hex, …]}: who may use the HTTP API.
     "API_KEYS": {},
+    # {name: otp.access.Access}: what a key may do; a name without an entry may verify, send and read.
+    "API_ACCESS": {},
+    # Addresses or networks whose X-Forwarded-For is believed.
+    "TRUSTED_PROXIES": [],
 }
 
 

@@ -14,13 +14,31 @@ class OtpError(Exception):
 
 
 class RateLimited(OtpError):
-    """Nothing was sent. ``code``: stable name of the rule; ``retry_after``: whole seconds."""
+    """Nothing was sent. Ask again after ``retry_after`` whole seconds.
 
-    def __init__(self, detail: str, *, retry_after: int, code: str = "pending") -> None:
+    ``code``: ``pending`` (a code was sent a moment ago), ``blocked`` (too many wrong guesses) or
+    ``rate_limited``. ``limit``: the stable name of what was reached: ``cooldown``, ``guesses``, or
+    that of a rule of ``OTP_LIMITS`` such as ``phone``; it lets ``quota`` through in ``window`` seconds
+    (0: in no fixed time).
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        retry_after: int,
+        code: str = "pending",
+        limit: str = "cooldown",
+        quota: int = 1,
+        window: int = 0,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
         self.code = code
+        self.limit = limit
+        self.quota = quota
+        self.window = window
 
 
 class NotAllowed(OtpError):

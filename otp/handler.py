@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from otp import codes, conf, purposes, store
+from otp.limits import NOTHING, Rule, Spending
 from otp.purposes import Purpose
 from sms import phone as numbers
 
@@ -26,10 +27,11 @@ class Issue:
 
     ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was
     sent a moment ago; nothing is issued for ``retry_after`` seconds. ``blocked``: too many wrong
-    guesses. ``expired`` (``resend`` only): there is no live code to send again.
+    guesses, again for ``retry_after`` seconds (0: this code never again). ``limited``: ``limit`` is
+    reached. ``expired`` (``resend`` only): there is no live code to send again.
     """
 
-    status: Literal["issued", "pending", "blocked", "expired"]
+    status: Literal["issued", "pending", "blocked", "limited", "expired"]
     message: str
     id: str = ""
     code: str = field(default="", repr=False)
@@ -37,6 +39,7 @@ class Issue:
     resend_at: float = 0.0
     attempts_left: int = 0
     retry_after: int = 0
+    limit: Rule | None = None
     replaced: str = ""  # reference that was given with the code or SMS that this one replaces
 
 
@@ -59,6 +62,7 @@ class Check:
 MESSAGES = {
     "issued": "OTP sent.",
     "pending": "OTP already sent. Please wait.",
+    "limited": "Too many OTPs. Please try again later.",
     "valid": "OTP verified.",
     "invalid": "Invalid OTP.",
     "expired": "OTP expired or not found.",
@@ -83,30 +87,34 @@ class OTPHandler:
         id: str = "",
         reference: str = "",
         envelope: bytes = b"",
+        spending: Spending = NOTHING,
+        code: str = "",
     ) -> Issue:
         """Issue a code unless the cooldown of the last one runs; a live older one is replaced.
 
         ``id``: from ``codes.new_id``, for who must know it even if the answer gets lost.
         ``reference`` and ``envelope`` are kept with the code for the caller: the reference comes
-        back when the code ends, the envelope by ``services.resend``. One round trip.
+        back when the code ends, the envelope by ``services.resend``. ``spending``: the limits that
+        it counts towards. ``code``: this one, for a test number. One round trip.
         """
         rules = purposes.get(purpose)
-        phone = phone_digest(phone_number, purpose)
+        phones = phone_digests(phone_number, purpose)
         id, seed = id or codes.new_id(), codes.new_id()
-        code, by_id, by_phone = _code(rules, seed, id, phone)
+        code, by_id, by_phone = _code(rules, seed, id, phones[0], code)
         answer = store.generate(
             rules,
-            phone,
+            phones,
             id=id,
             seed=seed,
             by_id=by_id,
             by_phone=by_phone,
             reference=reference,
             envelope=envelope,
+            spending=spending,
         )
         status = answer[0].decode()
         if status != "issued":
-            return _refused(status, answer)
+            return _refused(status, answer, spending)
         _, expires_at, resend_at, replaced = answer
         return Issue(
             "issued",
@@ -122,37 +130,58 @@ class OTPHandler:
     @classmethod
     def verify_otp(cls, phone_number: str, otp_code: str, purpose: str = "login") -> Check:
         """Check one guess and count it; the right one is accepted once. One round trip."""
-        phone = phone_digest(phone_number, purpose)
-        guess = codes.digest(_key(), "by_phone", phone, codes.normalise(str(otp_code)))
-        return _checked(store.verify(guess, phone=phone))
+        phones, typed = phone_digests(phone_number, purpose), codes.normalise(str(otp_code))
+        pairs = zip(_secrets(), phones, strict=True)
+        guesses = [codes.digest(secret, "by_phone", phone, typed) for secret, phone in pairs]
+        return _checked(store.verify(guesses, phones=phones))
 
     @classmethod
-    def resend(cls, phone_number: str, purpose: str = "login", *, id: str = "", reference: str = "") -> Issue:
+    def resend(
+        cls,
+        phone_number: str,
+        purpose: str = "login",
+        *,
+        id: str = "",
+        reference: str = "",
+        spending: Spending = NOTHING,
+        code: str = "",
+    ) -> Issue:
         """The live code again (or a new one, ``new_code_on_resend``) under the same id.
 
         The attempts left stay as they are. ``id``: only if this is still the newest one.
+        ``spending`` and ``code``: as for ``generate_otp``.
         """
         rules = purposes.get(purpose)
-        phone = phone_digest(phone_number, purpose)
-        id = id or store.newest_id(phone)
+        phones = phone_digests(phone_number, purpose)
+        id = id or store.newest_id(phones)
         if not id:
             return Issue("expired", MESSAGES["expired"])
         seed = by_id = by_phone = ""
         if rules.new_code_on_resend:
             seed = codes.new_id()
-            _, by_id, by_phone = _code(rules, seed, id, phone)
+            code, by_id, by_phone = _code(rules, seed, id, phones[0], code)
         answer = store.resend(
-            rules, phone, id=id, seed=seed, by_id=by_id, by_phone=by_phone, reference=reference
+            rules,
+            phones,
+            id=id,
+            seed=seed,
+            by_id=by_id,
+            by_phone=by_phone,
+            reference=reference,
+            spending=spending,
         )
         status = answer[0].decode()
         if status != "issued":
-            return _refused(status, answer)
-        _, seed_now, expires_at, resend_at, left, replaced = answer
+            return _refused(status, answer, spending)
+        _, seed_now, expires_at, resend_at, left, replaced, by_id_now = answer
+        code = code or _again(rules, seed_now.decode(), id, by_id_now.decode())
+        if not code:
+            return Issue("expired", MESSAGES["expired"])
         return Issue(
             "issued",
             MESSAGES["issued"],
             id=id,
-            code=codes.derive(_key(), seed_now.decode(), rules.length, rules.alphabet),
+            code=code,
             expires_at=expires_at / 1000,
             resend_at=resend_at / 1000,
             attempts_left=left,
@@ -162,40 +191,58 @@ class OTPHandler:
     @classmethod
     def cancel(cls, phone_number: str, purpose: str = "login") -> bool:
         """Forget the code. True if there was one. The cooldown stays."""
-        return bool(store.cancel(phone=phone_digest(phone_number, purpose))[0])
+        return bool(store.cancel(phones=phone_digests(phone_number, purpose))[0])
 
 
 def verify_id(id: str, otp_code: str) -> Check:
     """``verify_otp`` for whoever knows the id of the verification and not the number."""
-    guess = codes.digest(_key(), "by_id", id, codes.normalise(otp_code))
-    return _checked(store.verify(guess, id=id), id)
+    typed = codes.normalise(otp_code)
+    guesses = [codes.digest(secret, "by_id", id, typed) for secret in _secrets()]
+    return _checked(store.verify(guesses, id=id), id)
 
 
-def phone_digest(phone_number: str, purpose: str) -> str:
-    """The keyed digest that stands for a phone and purpose in Redis."""
-    return _phone_digest(_key(), phone_number, conf.get("PHONE_REGION"), purpose)
+def phone_digests(phone_number: str, purpose: str) -> tuple[str, ...]:
+    """The keyed digests that stand for a phone and purpose in Redis, one for each secret."""
+    return _phone_digests(_secrets(), phone_number, conf.get("PHONE_REGION"), purpose)
 
 
 @lru_cache(maxsize=1024)  # a check mostly follows its start, and reading a number takes its time
-def _phone_digest(key: bytes, phone_number: str, region: str, purpose: str) -> str:
-    return codes.digest(key, "phone", purpose, numbers.canonical(phone_number, region))
+def _phone_digests(
+    secrets: tuple[bytes, ...], phone_number: str, region: str, purpose: str
+) -> tuple[str, ...]:
+    number = numbers.canonical(phone_number, region)
+    return tuple(codes.digest(secret, "phone", purpose, number) for secret in secrets)
 
 
-def _code(rules: Purpose, seed: str, id: str, phone: str) -> tuple[str, str, str]:
-    key = _key()
-    code = codes.derive(key, seed, rules.length, rules.alphabet)
-    return code, codes.digest(key, "by_id", id, code), codes.digest(key, "by_phone", phone, code)
+def _code(rules: Purpose, seed: str, id: str, phone: str, code: str = "") -> tuple[str, str, str]:
+    secret = _secrets()[0]
+    code = code or codes.derive(secret, seed, rules.length, rules.alphabet)
+    return code, codes.digest(secret, "by_id", id, code), codes.digest(secret, "by_phone", phone, code)
 
 
-def _key() -> bytes:
-    key: str = conf.get("PHONE_SECRET_KEY")
-    return key.encode()
+def _again(rules: Purpose, seed: str, id: str, by_id: str) -> str:
+    """The code that was made from ``seed`` with the secret of that time, which its digest tells.
+
+    "" if that secret is configured no more.
+    """
+    for secret in _secrets():
+        code = codes.derive(secret, seed, rules.length, rules.alphabet)
+        if codes.digest(secret, "by_id", id, code) == by_id:
+            return code
+    return ""
 
 
-def _refused(status: Any, answer: list[Any]) -> Issue:
+def _secrets() -> tuple[bytes, ...]:
+    """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
+    newest: str = conf.get("PHONE_SECRET_KEY")
+    return tuple(secret.encode() for secret in (newest, *conf.get("PHONE_SECRET_KEY_FALLBACKS")))
+
+
+def _refused(status: Any, answer: list[Any], spending: Spending) -> Issue:
     wait = math.ceil(answer[1] / 1000) if len(answer) > 1 else 0
     text = "Too many wrong guesses. Please try again later." if status == "blocked" else MESSAGES[status]
-    return Issue(status, text, retry_after=wait)
+    limit = spending.rules[answer[2]] if status == "limited" else None
+    return Issue(status, text, retry_after=wait, limit=limit)
 
 
 def _checked(answer: list[Any], id: str = "") -> Check:

@@ -8,8 +8,12 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+#: What a key's name may look like.
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+#: Live keys of one name: the one in use, and the one that takes its place.
+MOST = 2
 
 
 class BadKeys(ValueError):
@@ -35,11 +39,15 @@ def parse(text: str) -> dict[str, list[str]]:
     keys: dict[str, list[str]] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = entry.partition(":")
-        if not _NAME.fullmatch(name) or not _SHA256.fullmatch(value):
+        if not NAME.fullmatch(name) or not _SHA256.fullmatch(value):
             raise BadKeys(
                 "API_KEYS must hold name:sha256-hex, comma-separated. `manage.py api_key NAME` makes one."
             )
         keys.setdefault(name, []).append(value)
+        if len(keys[name]) > MOST:
+            raise BadKeys(
+                f"API_KEYS names {name} more than twice. Two keys are enough to change one: remove the older."
+            )
     return keys
 
 

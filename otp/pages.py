@@ -23,6 +23,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
 from otp import codes, conf, purposes, services
+from otp.caller import caller_of
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.purposes import MAX_LIFETIME, Purpose
 from sms import services as sms
@@ -86,15 +87,17 @@ def phone(request: HttpRequest) -> HttpResponse:
         return _ask_phone(request)
     typed = request.POST.get("phone", "")
     try:
-        verification = services.start(typed, PURPOSE)
-        number = sms.parse_phone(typed).e164
+        verification = services.start(
+            typed, PURPOSE, caller=caller_of(request), challenge=request.POST.get("challenge", "")
+        )
+        number = services.parse_phone(typed).e164
     except RateLimited as error:
         kept = _kept(request)
         if kept and _is_live(kept, typed):
             return _go("code", replace(kept, said="already"))
         return _ask_phone(request, 429, _too_soon(error), typed, error.retry_after)
     except NotAllowed as error:
-        return _ask_phone(request, 422, error.detail, typed)
+        return _ask_phone(request, 403 if error.field == "challenge" else 422, error.detail, typed)
     except StoreUnavailable as error:
         words = "We cannot send a code right now. Please try again in a moment."
         return _ask_phone(request, 503, words, typed, error.retry_after)
@@ -114,7 +117,7 @@ def code(request: HttpRequest) -> HttpResponse:
     rules = purposes.get(PURPOSE)
     context = {
         "kept": kept,
-        "masked": sms.parse_phone(kept.phone).masked,
+        "masked": sms.mask(kept.phone),
         "rules": rules,
         "numeric": rules.alphabet.isdigit(),
     }
@@ -141,9 +144,9 @@ def resend(request: HttpRequest) -> HttpResponse:
         return _go("code")
     try:
         try:
-            verification = services.resend(kept.id)
+            verification = services.resend(kept.id, caller=caller_of(request))
         except NotAllowed:
-            verification = services.start(kept.phone, PURPOSE)
+            verification = services.start(kept.phone, PURPOSE, caller=caller_of(request))
     except RateLimited as error:
         return _go("code", replace(kept, said="wait", resend_at=time.time() + error.retry_after))
     except NotAllowed as error:
@@ -173,7 +176,7 @@ def done(request: HttpRequest) -> HttpResponse:
     kept = _kept(request)
     if kept is None or kept.said != "valid":
         return _go("code" if kept else "phone")
-    return _render(request, "done", {"masked": sms.parse_phone(kept.phone).masked})
+    return _render(request, "done", {"masked": sms.mask(kept.phone)})
 
 
 def code_in(typed: str, rules: Purpose) -> str:
@@ -206,7 +209,7 @@ def _ask_phone(
         "error": error,
         "typed": typed,
         "region": conf.get("PHONE_REGION").upper(),
-        "masked": sms.parse_phone(live.phone).masked if live else "",
+        "masked": sms.mask(live.phone) if live else "",
     }
     return _render(request, "phone", context, status, retry_after)
 
@@ -231,7 +234,7 @@ def _too_soon(error: RateLimited) -> str:
 
 def _is_live(kept: Kept, typed: str) -> bool:
     """Is this the phone that this browser waits for a code on already?"""
-    if sms.parse_phone(typed).e164 != kept.phone:
+    if services.parse_phone(typed).e164 != kept.phone:
         return False
     with suppress(StoreUnavailable):
         return services.status(kept.id).status == "pending"

@@ -10,19 +10,22 @@ the broker) does not answer.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import structlog
 from django.dispatch import Signal
 
-from otp import codes, conf, handler, purposes, signals, store
+from otp import challenges, codes, conf, handler, limits, purposes, signals, store, testnumbers
+from otp.caller import NOBODY, Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
+from otp.limits import Rule, Spending
 from otp.purposes import Purpose
 from sms import services as sms
 from sms.errors import InvalidNumber, NoRoute, Overloaded, Unavailable
@@ -46,35 +49,52 @@ class Verification:
     message_id: str = ""
 
 
-def start(phone: str, purpose: str = "login", locale: str = "") -> Verification:
+def start(
+    phone: str,
+    purpose: str = "login",
+    locale: str = "",
+    *,
+    caller: Caller = NOBODY,
+    challenge: str = "",
+) -> Verification:
     """Make a code and put its SMS on the way.
 
     ``phone``: any usual spelling. ``locale``: picks the text of the SMS ("de", "pt-BR").
+    ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a code
-    lives and its cooldown runs.
+    lives and its cooldown runs, or where a limit is reached.
     """
     rules = _rules(purpose)
     with _translated():
-        number = sms.parse_phone(phone)
-        sms.require_route(number)
+        wanted = _wanted(phone, purpose, caller)
+        challenges.require(wanted.number, purpose, caller.ip, challenge)
+        if not wanted.withheld:
+            sms.require_route(wanted.number)
         sms.require_broker()
         message_id = sms.new_id()
-        envelope = sms.seal({"to": number.e164, "purpose": purpose, "locale": locale})
+        envelope = sms.seal({"to": wanted.number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip})
         id = codes.new_id()
+        spending = limits.spending(wanted.number, purpose, caller)
         try:
             issue = OTPHandler.generate_otp(
-                number.e164, purpose, id=id, reference=message_id, envelope=envelope
+                wanted.number.e164,
+                purpose,
+                id=id,
+                reference=message_id,
+                envelope=envelope,
+                spending=spending,
+                code=wanted.code,
             )
             _raise_unless_issued(issue)
-            _send(rules, number, issue, message_id, locale)
+            _send(rules, wanted, issue, message_id, locale)
         except RateLimited:
             raise
         except Exception:
-            _undo(id, message_id)
+            _undo(id, message_id, spending)
             raise
     _tell(signals.code_issued, "code_issued", issue.id, purpose, message_id=message_id)
-    return _pending(issue, number, message_id)
+    return _pending(issue, wanted.number, message_id)
 
 
 def check(id: str, code: str) -> Check:
@@ -87,11 +107,11 @@ def check(id: str, code: str) -> Check:
     return checked
 
 
-def resend(id: str) -> Verification:
+def resend(id: str, *, caller: Caller = NOBODY) -> Verification:
     """Send the code of verification ``id`` once more.
 
-    Raises ``RateLimited`` while its cooldown runs, and ``NotAllowed`` (``expired``, ``blocked``)
-    when there is no live code.
+    Raises ``RateLimited`` while its cooldown runs or where a limit is reached, and ``NotAllowed``
+    (``expired``, ``blocked``) when there is no live code.
     """
     envelope = store.read(id).get("envelope")
     if envelope is None:
@@ -102,21 +122,42 @@ def resend(id: str) -> Verification:
         raise _over("expired") from None
     purpose = kept["purpose"]
     rules = _rules(purpose)
+    caller = replace(caller, ip=caller.ip or kept.get("ip", ""))  # over the API only the start names it
     with _translated():
-        number = sms.parse_phone(kept["to"])
+        wanted = _wanted(kept["to"], purpose, caller)
         sms.require_broker()
         message_id = sms.new_id()
-        issue = OTPHandler.resend(number.e164, purpose, id=id, reference=message_id)
-        if issue.status in ("expired", "blocked"):
+        issue = OTPHandler.resend(
+            wanted.number.e164,
+            purpose,
+            id=id,
+            reference=message_id,
+            spending=limits.spending(wanted.number, purpose, caller),
+            code=wanted.code,
+        )
+        if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
             raise _over(issue.status)
         _raise_unless_issued(issue)
         try:
-            _send(rules, number, issue, message_id, kept["locale"])
+            _send(rules, wanted, issue, message_id, kept["locale"])
         except Exception:
             _call_back(message_id)  # what the next resend cannot find would go out beside it
             raise
     _tell(signals.code_resent, "code_resent", id, purpose, message_id=message_id)
-    return _pending(issue, number, message_id)
+    return _pending(issue, wanted.number, message_id)
+
+
+def parse_phone(spelling: str) -> Phone:
+    """The number that gets the code: one that SMS may go to, or a test number.
+
+    Raises ``sms.errors.InvalidNumber``.
+    """
+    try:
+        return sms.parse_phone(spelling)
+    except InvalidNumber:
+        if (found := testnumbers.read(spelling)) is None:
+            raise
+        return found
 
 
 def status(id: str) -> Verification:
@@ -136,6 +177,17 @@ def status(id: str) -> Verification:
     )
 
 
+def count_message(caller: Caller) -> None:
+    """Count an SMS that is no code towards the own limits of an API key.
+
+    Raises ``RateLimited``. One round trip, none for a key without limits.
+    """
+    spending = limits.of_key(caller)
+    if spending.rules and (refused := store.spend(spending)):
+        wait, index = refused
+        raise _reached(spending.rules[index], math.ceil(wait / 1000))
+
+
 def cancel(id: str) -> bool:
     """Forget verification ``id`` and call its SMS back if it still waits. True if there was one."""
     existed, reference, _, purpose = store.cancel(id=id)
@@ -145,7 +197,24 @@ def cancel(id: str) -> bool:
     return bool(existed)
 
 
-def _send(rules: Purpose, number: Phone, issue: Issue, message_id: str, locale: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A number that asks for a code, and what it gets."""
+
+    number: Phone
+    code: str = ""  # that of a test number
+    withheld: str = ""  # why no SMS goes there, though nobody who asks shall see it
+
+
+def _wanted(spelling: str, purpose: str, caller: Caller) -> _Wanted:
+    number = parse_phone(spelling)
+    answers = signals.code_wanted.send_robust(OTPHandler, number=number, purpose=purpose, ip=caller.ip)
+    refused = any(answer == signals.REFUSE for _, answer in answers)
+    code = testnumbers.code_of(number.e164)
+    return _Wanted(number, code, "test_number" if code else "refused" if refused else "")
+
+
+def _send(rules: Purpose, wanted: _Wanted, issue: Issue, message_id: str, locale: str) -> None:
     body = rules.render(
         issue.code,
         lives=issue.expires_at - time.time(),
@@ -154,7 +223,7 @@ def _send(rules: Purpose, number: Phone, issue: Issue, message_id: str, locale: 
         locale=locale,
     )
     sms.send(
-        number,
+        wanted.number,
         body,
         queue=sms.OTP_QUEUE,
         expires_at=issue.expires_at,
@@ -162,16 +231,17 @@ def _send(rules: Purpose, number: Phone, issue: Issue, message_id: str, locale: 
         replaces=issue.replaced,
         verification_id=issue.id,
         message_id=message_id,
+        withheld=wanted.withheld,
     )
 
 
-def _undo(id: str, message_id: str) -> None:
+def _undo(id: str, message_id: str, spending: Spending) -> None:
     """Nothing half-made: a code without an SMS only keeps the next one waiting, and an SMS without
     a code is of no use. Both may stand in Redis although its answer got lost.
     """
     with suppress(Unavailable, StoreUnavailable):  # if one cannot be told, neither can the other
         sms.cancel(message_id)
-        store.cancel(id=id, unsent=True)
+        store.cancel(id=id, unsent=True, spending=spending)
 
 
 def _call_back(message_id: str) -> None:
@@ -211,8 +281,27 @@ def _translated() -> Iterator[None]:
 
 
 def _raise_unless_issued(issue: Issue) -> None:
-    if issue.status != "issued":
-        raise RateLimited(issue.message, retry_after=max(issue.retry_after, 1), code=issue.status)
+    if issue.status == "issued":
+        return
+    wait = max(issue.retry_after, 1)
+    if issue.limit:
+        raise _reached(issue.limit, wait)
+    if issue.status == "blocked":
+        raise RateLimited(
+            issue.message, retry_after=wait, code="blocked", limit="guesses", quota=store.MOST_FAILURES
+        )
+    raise RateLimited(issue.message, retry_after=wait, code=issue.status)
+
+
+def _reached(rule: Rule, wait: int) -> RateLimited:
+    return RateLimited(
+        "Too many SMS were asked for. Please try again later.",
+        retry_after=max(wait, 1),
+        code="rate_limited",
+        limit=rule.name,
+        quota=rule.at_once or rule.most,
+        window=rule.seconds,
+    )
 
 
 def _over(status: str) -> NotAllowed:

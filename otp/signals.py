@@ -1,14 +1,21 @@
 """One Django signal per fact of a verification's life.
 
 Each carries ``verification_id`` and ``purpose``; ``code_issued`` and ``code_resent`` also
-``message_id``. None carries the number or the code. A receiver that raises is logged and stops
-nothing.
+``message_id``. None of them carries the number or the code. A receiver that raises is logged and
+stops nothing.
+
+``code_wanted`` comes before all others and is for judging a risk, such as a SIM that was swapped
+yesterday: it carries ``number`` (a ``sms.phone.Phone``), ``purpose`` and ``ip``. A receiver that
+returns ``REFUSE`` keeps the SMS from being sent; who asked is answered as always and learns nothing.
 """
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
+REFUSE = "refuse"
+
+code_wanted = Signal()
 code_issued = Signal()
 code_resent = Signal()
 code_accepted = Signal()

@@ -3,6 +3,7 @@
     otp:verification:<id>  hash    seed, digests, attempts left; dies with the code
     otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
     otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
+    otp:limit:<rule>:<digest>  list or string  see lua/limits.lua
 
 <digest> is keyed, see otp.codes. Every script uses the Redis server's clock and leaves nothing
 without a TTL. The keys that a script derives (a phone's newest verification) need one server or a
@@ -11,7 +12,7 @@ Sentinel set, not a Redis Cluster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from django_redis import get_redis_connection
 
 from otp.errors import StoreUnavailable
+from otp.limits import NOTHING, Spending
 from otp.purposes import MAX_LIFETIME, Purpose
 from sms.scripts import AWAY, Script
 
@@ -34,11 +36,22 @@ FAILURES_KEPT = 24 * 3_600_000
 ESCALATION_KEPT = 600_000
 
 
-def _script(name: str) -> Script:
-    return Script(Path(__file__).parent / "lua" / f"{name}.lua")
+#: Milliseconds. From the sixth wrong guess in a row on the next code has to wait, and after every third
+#: twice as long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
+FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
+
+_PAUSES = (MOST_FAILURES, FAILURES_KEPT, FIRST_PAUSE, LONGEST_PAUSE)
 
 
-_GENERATE, _VERIFY, _RESEND, _CANCEL = map(_script, ("generate", "verify", "resend", "cancel"))
+def _script(*names: str) -> Script:
+    return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
+
+
+_GENERATE = _script("common", "limits", "generate")
+_VERIFY = _script("common", "verify")
+_RESEND = _script("common", "limits", "resend")
+_SPEND = _script("common", "limits", "spend")
+_CANCEL = _script("common", "limits", "cancel")
 
 
 def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
@@ -59,7 +72,7 @@ def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
 
 def generate(
     purpose: Purpose,
-    phone: str,
+    phones: Sequence[str],
     *,
     id: str,
     seed: str,
@@ -67,55 +80,78 @@ def generate(
     by_phone: str,
     reference: str,
     envelope: bytes,
+    spending: Spending,
 ) -> list[Any]:
-    """Issue a code for the phone digest ``phone`` unless its cooldown runs; see generate.lua."""
-    keys = (PHONE + phone, FAILURES + phone, VERIFICATION + id)
+    """Issue a code for a phone unless its cooldown runs; see generate.lua.
+
+    ``phones``, here and below: its digests, under the newest secret and under each older one.
+    """
+    own, older = _pairs(phones)
     values = (
         *(id, seed, by_id, by_phone),
         *(purpose.lifetime * 1000, purpose.attempts, reference, envelope, purpose.name),
-        *(MOST_FAILURES, ESCALATION_KEPT, VERIFICATION),
+        *(VERIFICATION, ESCALATION_KEPT, *_PAUSES, len(phones) - 1),
         *_cooldowns(purpose),
+        *spending.values,
     )
-    return _run(_GENERATE, keys, values)
+    return _run(_GENERATE, (*own, VERIFICATION + id, *older, *spending.keys), values)
 
 
-def verify(guess: str, *, phone: str = "", id: str = "") -> list[Any]:
-    """Hold the digest of a guess against the code of a phone or of an id; see verify.lua."""
-    key, against = (PHONE + phone, "by_phone") if phone else (VERIFICATION + id, "by_id")
-    return _run(_VERIFY, (key,), (guess, against, MOST_FAILURES, FAILURES_KEPT, VERIFICATION))
+def verify(guesses: Sequence[str], *, phones: Sequence[str] = (), id: str = "") -> list[Any]:
+    """Hold a guess against the code of a phone or of an id; see verify.lua.
+
+    ``guesses``: the digests of the guess, one for each secret.
+    """
+    keys, against = _keys(phones, id)
+    return _run(_VERIFY, keys, (against, MOST_FAILURES, FAILURES_KEPT, VERIFICATION, *guesses))
 
 
 def resend(
     purpose: Purpose,
-    phone: str,
+    phones: Sequence[str],
     *,
     id: str,
     seed: str = "",
     by_id: str = "",
     by_phone: str = "",
     reference: str,
+    spending: Spending,
 ) -> list[Any]:
     """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua."""
     longest = max(purpose.lifetime, MAX_LIFETIME)
+    own, older = _pairs(phones)
     values = (
         *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, longest * 1000, reference, ESCALATION_KEPT),
+        *(purpose.lifetime * 1000, longest * 1000, reference, VERIFICATION, ESCALATION_KEPT),
+        *(*_PAUSES, len(phones) - 1),
         *_cooldowns(purpose),
+        *spending.values,
     )
-    return _run(_RESEND, (PHONE + phone, VERIFICATION + id), values)
+    return _run(_RESEND, (*own, VERIFICATION + id, *older, *spending.keys), values)
 
 
-def cancel(*, phone: str = "", id: str = "", unsent: bool = False) -> list[Any]:
-    """Forget the code of a phone or of an id, ``unsent`` ones with their cooldown; see cancel.lua."""
-    key, by = (PHONE + phone, "by_phone") if phone else (VERIFICATION + id, "by_id")
-    return _run(_CANCEL, (key,), (by, VERIFICATION, int(unsent)))
+def cancel(
+    *, phones: Sequence[str] = (), id: str = "", unsent: bool = False, spending: Spending = NOTHING
+) -> list[Any]:
+    """Forget the code of a phone or of an id, ``unsent`` ones with all traces; see cancel.lua."""
+    keys, by = _keys(phones, id)
+    values = (by, VERIFICATION, int(unsent), *spending.values)
+    return _run(_CANCEL, (*keys, *spending.keys), values)
 
 
-def newest_id(phone: str) -> str:
-    """The id of the newest verification of a phone digest, "" if there is none."""
-    with _redis() as redis:
-        found: bytes | None = redis.hget(PHONE + phone, "id")
-    return found.decode() if found else ""
+def spend(spending: Spending) -> list[Any]:
+    """Count something else than a code towards limits; see spend.lua."""
+    return _run(_SPEND, spending.keys, spending.values)
+
+
+def newest_id(phones: Sequence[str]) -> str:
+    """The id of the newest verification of a phone, "" if there is none."""
+    for phone in phones:
+        with _redis() as redis:
+            found: bytes | None = redis.hget(PHONE + phone, "id")
+        if found:
+            return found.decode()
+    return ""
 
 
 def read(id: str) -> dict[str, bytes]:
@@ -127,4 +163,18 @@ def read(id: str) -> dict[str, bytes]:
 
 
 def _cooldowns(purpose: Purpose) -> list[int]:
-    return [seconds * 1000 for seconds in purpose.cooldown] or [0]
+    steps = [seconds * 1000 for seconds in purpose.cooldown] or [0]
+    return [len(steps), *steps]
+
+
+def _pairs(phones: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The keys of a phone and of its failures; the same under older secrets."""
+    keys = [prefix + phone for phone in phones for prefix in (PHONE, FAILURES)]
+    return keys[:2], keys[2:]
+
+
+def _keys(phones: Sequence[str], id: str) -> tuple[tuple[str, ...], str]:
+    if not phones:
+        return (VERIFICATION + id,), "by_id"
+    own, older = _pairs(phones)
+    return (*own, *older), "by_phone"

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.http import HttpRequest
 from ninja import Path, Router, Schema, Status
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
-from otp import services
+from otp import caller, services, store
+from otp.access import Access
+from otp.caller import Caller
 from otp.services import Verification
 from sms.problems import responses
 
+#: An id that no verification has: theirs have 22 characters.
+NEVER = "never"
+
 router = Router(tags=["verifications"])
+
+
+def _one_address(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "string", "format": form} for form in ("ipv4", "ipv6")] + [{"type": "null"}]
 
 
 class VerificationIn(Schema):
@@ -24,6 +35,26 @@ class VerificationIn(Schema):
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    challenge: str = Field(
+        "",
+        max_length=4096,
+        repr=False,
+        description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
+    )
+    client_ip: str | None = Field(
+        None,
+        examples=["203.0.113.7"],
+        description="The end user's address, which limits count by; from keys that may name it.",
+        json_schema_extra=_one_address,
+    )
+
+    @field_validator("client_ip")
+    @classmethod
+    def _address(cls, given: str | None) -> str | None:
+        try:
+            return None if given is None else caller.normalise(given)
+        except ValueError:
+            raise PydanticCustomError("ip_address", "This is no IPv4 or IPv6 address") from None
 
 
 class VerificationOut(Schema):
@@ -62,13 +93,20 @@ class CheckOut(Schema):
 
 @router.post(
     "/verifications",
-    response={202: VerificationOut} | responses(400, 401, 413, 415, 422, 429, 503),
+    response={202: VerificationOut} | responses(400, 401, 403, 413, 415, 422, 429, 503),
     operation_id="start_verification",
     summary="Send a code",
 )
 def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[VerificationOut]:
     """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
-    verification = services.start(payload.phone, payload.purpose, payload.locale)
+    access = _access(request)
+    access.require_purpose(payload.purpose)
+    if payload.client_ip is not None:
+        access.require_client_ip()
+    who = Caller(access.name, payload.client_ip or "", access.limits)
+    verification = services.start(
+        payload.phone, payload.purpose, payload.locale, caller=who, challenge=payload.challenge
+    )
     return Status(202, VerificationOut.of(verification))
 
 
@@ -80,7 +118,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
 )
 def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOut:
     """Hold a guess against the code. The right one is accepted once."""
-    checked = services.check(id, payload.code)
+    checked = services.check(_own(request, id), payload.code)
     return CheckOut(status=checked.status, attempts_left=checked.attempts_left, message=checked.message)
 
 
@@ -92,7 +130,9 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOu
 )
 def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
     """Send the live code once more under the same id. Without a live code: 409."""
-    return Status(202, VerificationOut.of(services.resend(id)))
+    access = _access(request)
+    verification = services.resend(_own(request, id), caller=Caller(access.name, limits=access.limits))
+    return Status(202, VerificationOut.of(verification))
 
 
 @router.get(
@@ -103,7 +143,7 @@ def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
 )
 def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
     """Where a verification stands. An id that never was is `expired`."""
-    return VerificationOut.of(services.status(id))
+    return VerificationOut.of(replace(services.status(_own(request, id)), id=id))
 
 
 @router.delete(
@@ -114,8 +154,26 @@ def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
 )
 def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
     """Forget the code and call its SMS back if it still waits. The cooldown of the phone stays."""
-    services.cancel(id)
+    services.cancel(_own(request, id))
     return Status(204, None)
+
+
+def _access(request: HttpRequest) -> Access:
+    """What the key of this request may do; the authentication of the API has put it there."""
+    access: Access = request.auth  # type: ignore[attr-defined]
+    return access
+
+
+def _own(request: HttpRequest, id: str) -> str:
+    """``id`` if its purpose is one of the key's, else an id that never was, with the same answers.
+
+    Costs a round trip, and for keys that are limited to purposes only.
+    """
+    access = _access(request)
+    if not access.purposes:
+        return id
+    purpose = store.read(id).get("purpose", b"").decode()
+    return id if access.allows(purpose) else NEVER
 
 
 def _time(seconds: float) -> datetime | None:

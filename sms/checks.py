@@ -9,10 +9,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, health, registry, routing, store
+from sms import conf, destinations, health, registry, routing, store
 from sms.errors import Unavailable
 from sms.providers.base import Provider
 from sms.seal import seal
+
+#: Schemes of providers that send nothing, so cost nothing.
+FREE = {"console", "memory", "sandbox", "file"}
 
 
 @register(Tags.security)
@@ -58,6 +61,35 @@ def routes(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def where_to(**_: Any) -> list[CheckMessage]:
+    """SMS_DESTINATIONS must name countries, prefixes and kinds that exist."""
+    try:
+        destinations.configured()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="sms.E008")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def countries_are_named(**_: Any) -> list[CheckMessage]:
+    """Who may have SMS sent to any country at your cost will do so: SMS pumping, toll fraud."""
+    try:
+        paid = [p.alias for p in registry.providers().values() if p.scheme not in FREE]
+        named = destinations.configured().named
+    except ImproperlyConfigured:
+        return []  # the checks above say it
+    if paid and not named and not settings.DEBUG:
+        return [
+            Error(
+                f"SMS_DESTINATIONS names no country, and {paid[0]} costs money. Name those that your "
+                "users live in, as DE,AT,CH, or * if it is the whole world.",
+                id="sms.E009",
+            )
+        ]
+    return []
 
 
 @register()

@@ -13,6 +13,8 @@ DEFAULTS: dict[str, Any] = {
     "SMS_PROVIDERS": {},
     # country, +prefix or "default" → route; see sms.routing. Empty: all providers in their order.
     "SMS_ROUTES": {},
+    # Countries, prefixes and kinds of numbers that SMS may go to or not; see sms.destinations.
+    "SMS_DESTINATIONS": [],
     # When an alias is left out, and for how long; see sms.health.Breaker.
     "SMS_BREAKER": {},
     # Seconds that a code whose outcome is unknown waits for a receipt before the next alias.

@@ -15,15 +15,10 @@ from sms.errors import InvalidNumber
 #: Longer input is refused before it is looked at; E.164 has 15 digits, spelling adds a few.
 MAX_SPELLING = 40
 
-#: No SMS to these: they cost the caller, answer to machines, or are wires without a screen.
-REFUSED_TYPES = {
-    PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
-    PhoneNumberType.SHARED_COST: "a shared-cost number",
-    PhoneNumberType.PAGER: "a pager",
-    PhoneNumberType.UAN: "a company's universal number",
-    PhoneNumberType.VOICEMAIL: "a voicemail box",
-    PhoneNumberType.FIXED_LINE: "a fixed line, which gets no SMS",
-}
+#: The kinds of numbers that ``phonenumbers`` tells apart, in lower case: mobile, fixed_line, voip, …
+KINDS = {name.lower(): value for name, value in vars(PhoneNumberType).items() if name.isupper()}
+
+_KIND_OF = {value: name for name, value in KINDS.items()}
 
 #: Marks of writing direction and the like that apps put around a number that is copied.
 _INVISIBLE = "\u200b\u200e\u200f\u202a\u202c\u2066\u2067\u2068\u2069\ufeff"
@@ -36,11 +31,12 @@ _EXAMPLE = "Give it with + and the country code, for example +447400123456."
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A number that can get an SMS."""
+    """A number that exists."""
 
     e164: str
     country: str  # ISO 3166 alpha-2, "" where a number belongs to no country
     masked: str  # enough for a person to know which phone is meant
+    kind: str = ""  # one of KINDS
 
     def __repr__(self) -> str:  # a number must not reach a log by way of a repr
         return f"Phone({self.masked!r})"
@@ -79,12 +75,10 @@ def parse(spelling: object, region: str = "") -> Phone:
         raise InvalidNumber("phone_too_long", f"The phone number is too long. {_EXAMPLE}")
     if not phonenumbers.is_valid_number(number):
         raise InvalidNumber("phone_invalid", f"There is no such phone number. {_EXAMPLE}")
-    refused = REFUSED_TYPES.get(phonenumbers.number_type(number))
-    if refused:
-        raise InvalidNumber("phone_type", f"This is {refused}; give a mobile number.")
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     country = phonenumbers.region_code_for_number(number) or ""
-    return Phone(e164, "" if country == "001" else country, mask(e164))
+    kind = _KIND_OF[phonenumbers.number_type(number)]
+    return Phone(e164, "" if country == "001" else country, mask(e164), kind)
 
 
 def canonical(spelling: str, region: str = "") -> str:

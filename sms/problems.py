@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,16 +23,29 @@ class Problem(Schema):
     detail: str = Field(examples=["The phone number is too short."])
     field: str | None = Field(None, description="The field of the request to change.", examples=["phone"])
     retry_after: int | None = Field(None, description="Seconds; also in the header Retry-After.")
+    limit: str | None = Field(None, description="With 429: which limit was reached.", examples=["phone"])
 
 
-def problem(status: int, code: str, detail: str, *, field: str = "", retry_after: int = 0) -> HttpResponse:
-    """A problem document as a response; ``retry_after`` (seconds) also sets the header."""
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str = "",
+    retry_after: int = 0,
+    more: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """A problem document as a response; ``retry_after`` (seconds) also sets the header.
+
+    ``more``: further members of the document.
+    """
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
+        **(more or {}),
     }
     if field:
         body["field"] = field

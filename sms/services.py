@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import structlog
 
-from sms import broker, conf, health, phone, routing, store
+from sms import broker, conf, destinations, health, phone, routing, store
 from sms.errors import InvalidBody, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
@@ -28,6 +28,7 @@ __all__ = [
     "cancel",
     "dead_letters",
     "get",
+    "mask",
     "new_id",
     "parse_phone",
     "replay",
@@ -48,8 +49,16 @@ require_broker = broker.require
 
 
 def parse_phone(spelling: object) -> Phone:
-    """Read a number as ``PHONE_REGION`` says. Raises ``InvalidNumber``."""
-    return phone.parse(spelling, conf.get("PHONE_REGION"))
+    """Read a number as ``PHONE_REGION`` says, if ``SMS_DESTINATIONS`` allows it.
+
+    Raises ``InvalidNumber``.
+    """
+    return destinations.require(phone.parse(spelling, conf.get("PHONE_REGION")))
+
+
+def mask(e164: str) -> str:
+    """Enough of a number for a person to know which phone is meant."""
+    return phone.mask(e164)
 
 
 def new_id() -> str:
@@ -67,6 +76,7 @@ def send(
     replaces: str = "",
     verification_id: str = "",
     message_id: str = "",
+    withheld: str = "",
 ) -> Message:
     """Accept one SMS for sending.
 
@@ -74,7 +84,9 @@ def send(
     it must not be sent any more; None: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once
     more when nobody can say whether the provider took it (right for codes: a doubled code does no
     harm, a missing one does). ``replaces``: a message of the same queue to cancel if it still waits.
-    ``message_id``: an id from ``new_id``, where the caller must know it beforehand.
+    ``message_id``: an id from ``new_id``, where the caller must know it beforehand. ``withheld``: why
+    no provider shall have it, such as ``test_number``; it goes the same way, as far as anybody who
+    asks can tell, and a worker cancels it.
 
     Raises ``InvalidNumber``, ``InvalidBody``, ``NoRoute`` where no provider sends there,
     ``Overloaded`` where it would not be sent in time, or ``Unavailable`` if Redis is away; where only its
@@ -83,7 +95,7 @@ def send(
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
     _check_body(body)
-    route = routing.find(number.country, number.e164)
+    route = () if withheld else routing.find(number.country, number.e164)
     message_id = message_id or new_id()
     message, replaced = store.create(
         message_id,
@@ -97,6 +109,8 @@ def send(
         masked=number.masked,
         resend_unknown="1" if resend_unknown else "0",
         verification_id=verification_id,
+        withheld=withheld,
+        error=withheld,
         request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
     )
     tell(message)

@@ -53,7 +53,7 @@ class MessageOut(Schema):
 
 @router.post(
     "/messages",
-    response={202: MessageOut} | responses(400, 401, 413, 415, 422, 503),
+    response={202: MessageOut} | responses(400, 401, 413, 415, 422, 429, 503),
     operation_id="send_message",
     summary="Send an SMS",
     tags=["messages"],

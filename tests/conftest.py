@@ -43,11 +43,9 @@ def redis(redis_server: EmbeddedServer, settings: Any) -> Any:
     return client
 
 
-@pytest.fixture(params=["real", "fake"])
-def any_redis(request: pytest.FixtureRequest, redis: Any, settings: Any) -> Any:
-    """The test runs twice: on the real server and on fakeredis."""
-    if request.param == "real":
-        return redis
+@pytest.fixture
+def fake_redis(redis: Any, settings: Any) -> Any:
+    """fakeredis behind both stores: its clock is ``time.time``, which a test may turn."""
     server = fakeredis.FakeServer()
     point_cache_at(
         settings,
@@ -56,6 +54,12 @@ def any_redis(request: pytest.FixtureRequest, redis: Any, settings: Any) -> Any:
         server=server,
     )
     return get_redis_connection("default")
+
+
+@pytest.fixture(params=["real", "fake"])
+def any_redis(request: pytest.FixtureRequest, redis: Any) -> Any:
+    """The test runs twice: on the real server and on fakeredis."""
+    return redis if request.param == "real" else request.getfixturevalue("fake_redis")
 
 
 class Api:

@@ -16,6 +16,7 @@ os.environ |= {
     "PUBLIC_URL": "http://otp.example.com",
     "PHONE_REGION": "",
     "API_KEYS": "",
+    "API_ACCESS": "",
     # The fixture `redis_server` puts the real address in its place; nothing listens here.
     "REDIS_URL": "redis://127.0.0.1:9/0",
 }

@@ -1,9 +1,13 @@
+-- (begins with common.lua and limits.lua)
 -- Forget a code. The cooldown of its phone stays, or start and cancel would flood it.
--- KEYS: verification, or phone (then its newest verification is meant)
--- ARGV: by_id or by_phone, prefix of the verification keys, 1 = its SMS never was: no cooldown
+-- KEYS: verification, then limits; or phone (then its newest verification is meant), its failures, and
+--       the pairs of these under older secrets
+-- ARGV: by_id or by_phone, prefix of the verification keys, 1 = its SMS never was: no cooldown, and
+--       nothing of a limit is used up; values of the limits (see limits.lua)
 -- Returns {1 if there was a live code, reference, id, purpose}.
 local key, id = KEYS[1], ''
 if ARGV[1] == 'by_phone' then
+  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2), ARGV[2])
   id = redis.call('HGET', KEYS[1], 'id')
   if not id then
     return {0, '', '', ''}
@@ -17,5 +21,6 @@ end
 redis.call('DEL', key)
 if ARGV[3] == '1' then
   redis.call('DEL', code[4])
+  limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 4, #ARGV - 3))
 end
 return {1, code[2], id, code[3]}

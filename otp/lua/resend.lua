@@ -1,17 +1,22 @@
--- Let the live code go out once more, or a new one under the same id, if its cooldown has run.
--- KEYS: phone, verification
+-- (begins with common.lua and limits.lua)
+-- Let the live code go out once more, or a new one under the same id, unless its cooldown runs, wrong
+-- guesses demand a pause, or a limit is reached.
+-- KEYS: phone, failures, verification, pairs of phone and failures under older secrets, limits
 -- ARGV: id, new seed ("" = keep the code), its digest by id, by phone, lifetime (ms), longest life
---       since it was made (ms), reference, escalation forgotten after (ms),
---       cooldown (ms) after the 1st, 2nd, … code
--- Returns {issued, seed, expires_at, resend_at, attempts left, former reference},
---         {pending, ms to wait}, {expired} or {blocked}.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+--       since it was made (ms), reference, prefix of the verification keys, escalation forgotten after (ms),
+--       four figures of the pause (see common.lua), how many older pairs, how many cooldowns,
+--       cooldown (ms) after the 1st, 2nd, … code, values of the limits (see limits.lua)
+-- Returns {issued, seed, expires_at, resend_at, attempts left, former reference, code digest by id},
+--         {pending, ms to wait}, {blocked, ms to wait (0 = this code never again)}, {expired} or
+--         {limited, ms to wait, index of the limit}.
+local now = clock()
+local older, cooldowns = tonumber(ARGV[14]), tonumber(ARGV[15])
+carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older), ARGV[8])
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
-local code = redis.call('HMGET', KEYS[2], 'status', 'seed', 'left', 'created_at', 'reference')
+local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'left', 'created_at', 'reference')
 if code[1] == 'blocked' then
-  return {'blocked'}
+  return {'blocked', 0}
 end
 if code[1] ~= 'pending' or last[1] ~= ARGV[1] then
   return {'expired'}
@@ -20,23 +25,35 @@ local resend_at = tonumber(last[3])
 if now < resend_at then
   return {'pending', resend_at - now}
 end
-
-local seed, born = code[2], tonumber(code[4])
-if ARGV[2] ~= '' then
-  seed, born = ARGV[2], now
-  redis.call('HSET', KEYS[2], 'seed', seed, 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
+local pause = pause_left(KEYS[2], slice(ARGV, 10, 4))
+if pause > 0 then
+  return {'blocked', pause}
 end
+
+local born = ARGV[2] ~= '' and now or tonumber(code[4])
 -- A fresh SMS with little to live helps nobody: the code lives on, within the longest life, and
 -- where that leaves less than half of a lifetime, it is time for a new verification.
 local expires_at = math.min(now + tonumber(ARGV[5]), born + tonumber(ARGV[6]))
 if expires_at - now < tonumber(ARGV[5]) / 2 then
   return {'expired'}
 end
+local limits = slice(KEYS, 4 + 2 * older, #KEYS - 3 - 2 * older)
+local limits_values = slice(ARGV, 16 + cooldowns, 3 * #limits)
+local index, wait = limits_refuse(now, limits, limits_values)
+if index then
+  return {'limited', wait, index - 1}
+end
+limits_count(now, limits, limits_values)
+
+if ARGV[2] ~= '' then
+  redis.call('HSET', KEYS[3], 'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
+end
 local sends = tonumber(last[2]) + 1
-local cooldown = tonumber(ARGV[math.min(8 + sends, #ARGV)])
+local cooldown = tonumber(ARGV[15 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
-redis.call('HSET', KEYS[2], 'expires_at', expires_at, 'resend_at', resend_at, 'reference', ARGV[7])
-redis.call('PEXPIRE', KEYS[2], math.max(expires_at - now, 1))
+redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at, 'reference', ARGV[7])
+redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
-redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[8]))
-return {'issued', seed, expires_at, resend_at, tonumber(code[3]), code[5]}
+redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[9]))
+local now_stands = redis.call('HMGET', KEYS[3], 'seed', 'by_id')
+return {'issued', now_stands[1], expires_at, resend_at, tonumber(code[3]), code[5], now_stands[2]}

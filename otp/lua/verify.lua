@@ -1,38 +1,43 @@
+-- (begins with common.lua)
 -- One guess: is there a live code, may it still be guessed, is it right; count or consume.
--- KEYS: verification, or phone (then its newest verification is meant)
--- ARGV: digest of the guess, name of the digest to hold it against (by_id or by_phone),
---       most failures, ms that failures are remembered, prefix of the verification keys
+-- KEYS: verification; or phone (then its newest verification is meant), its failures, and the pairs of
+--       these under older secrets
+-- ARGV: name of the digest to hold the guess against (by_id or by_phone), most failures, ms that
+--       failures are remembered, prefix of the verification keys, digests of the guess (one for each secret)
 -- Returns {status, attempts left, reference, id, purpose}.
 local key, id = KEYS[1], ''
-if ARGV[2] == 'by_phone' then
+if ARGV[1] == 'by_phone' then
+  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2), ARGV[4])
   id = redis.call('HGET', KEYS[1], 'id')
   if not id then
     return {'expired', 0, '', '', ''}
   end
-  key = ARGV[5] .. id
+  key = ARGV[4] .. id
 end
 
-local code = redis.call('HMGET', key, 'status', ARGV[2], 'left', 'phone', 'failures', 'reference', 'purpose')
+local code = redis.call('HMGET', key, 'status', ARGV[1], 'left', 'phone', 'failures', 'reference', 'purpose')
 local status, left = code[1], tonumber(code[3])
 if not status or status == 'valid' then -- accepted once is accepted; again is too late
   return {'expired', 0, '', id, ''}
 end
 local failures = tonumber(redis.call('GET', code[5]) or 0)
-if status == 'blocked' or left <= 0 or failures >= tonumber(ARGV[3]) then
+if status == 'blocked' or left <= 0 or failures >= tonumber(ARGV[2]) then
   return {'blocked', 0, code[6], id, code[7]}
 end
 
-if ARGV[1] == code[2] then
-  -- A stone stays until the code would have died, so that its status can be asked for.
-  redis.call('HSET', key, 'status', 'valid')
-  redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope')
-  redis.call('DEL', code[4], code[5])
-  return {'valid', left - 1, code[6], id, code[7]}
+for i = 5, #ARGV do
+  if ARGV[i] == code[2] then
+    -- A stone stays until the code would have died, so that its status can be asked for.
+    redis.call('HSET', key, 'status', 'valid')
+    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope')
+    redis.call('DEL', code[4], code[5])
+    return {'valid', left - 1, code[6], id, code[7]}
+  end
 end
 
 left = redis.call('HINCRBY', key, 'left', -1)
 redis.call('INCR', code[5])
-redis.call('PEXPIRE', code[5], ARGV[4])
+redis.call('PEXPIRE', code[5], ARGV[3])
 if left <= 0 then
   redis.call('HSET', key, 'status', 'blocked')
   redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope')

@@ -6,7 +6,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'expires_at', 'not_before', 'lease_until',
-  'unknowns', 'resend_unknown', 'queue', 'unwanted', 'calling')
+  'unknowns', 'resend_unknown', 'queue', 'unwanted', 'calling', 'withheld')
 local state = record[1]
 if not state then
   return {'gone'}
@@ -49,6 +49,9 @@ else
   return {'done'}
 end
 
+if (record[10] or '') ~= '' then
+  return settle('cancelled') -- nobody is to get it
+end
 local sealed = redis.call('GET', KEYS[2])
 if now >= expires_at or not sealed then
   -- What may have been sent before has not "died before it could be sent".

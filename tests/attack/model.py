@@ -5,7 +5,6 @@ Times are whole seconds. The model knows the right codes only because the handle
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from otp.purposes import Purpose
@@ -18,14 +17,14 @@ ESCALATION_KEPT = 600  # of quiet, after which the cooldown begins anew
 Answer = tuple[str, int]  # status, and how many seconds to wait (0: it says nothing of a wait)
 
 
-def no_pause(failures: int) -> int:
-    """Seconds to wait for the next code after so many wrong guesses in a row: none below 100."""
-    return 0
+def pause(failures: int) -> int:
+    """Seconds without a new code after so many wrong guesses in a row.
 
-
-def growing_pause(failures: int) -> int:
-    """30 s after three wrong guesses in a row, doubled with every three more, at most an hour."""
-    return 0 if failures < 3 else min(30 * 2 ** (failures // 3 - 1), 3600)
+    30 s after six, doubled with every three more, at most an hour; a day after a hundred.
+    """
+    if failures >= MOST_FAILURES:
+        return DAY
+    return 0 if failures < 6 else min(30 * 2 ** (failures // 3 - 2), 3600)
 
 
 @dataclass
@@ -56,8 +55,8 @@ class Line:
 class Model:
     """One line per phone and purpose; the caller says what time it is."""
 
-    def __init__(self, purposes: dict[str, Purpose], pause: Callable[[int], int]) -> None:
-        self.purposes, self.pause = purposes, pause
+    def __init__(self, purposes: dict[str, Purpose]) -> None:
+        self.purposes = purposes
         self.lines: dict[tuple[str, str], Line] = {}
         self.now = 0
 
@@ -99,7 +98,7 @@ class Model:
             return "blocked", 0
         if self.now < line.resend_at:
             return "pending", line.resend_at - self.now
-        if self.pause(line.failures) and (blocked := self._blocked(line)):
+        if blocked := self._blocked(line):
             return blocked
         if not rules.new_code_on_resend and self._resent_until(code, rules) - self.now < rules.lifetime / 2:
             return "expired", 0
@@ -147,10 +146,8 @@ class Model:
         return True
 
     def _blocked(self, line: Line) -> Answer | None:
-        if line.failures >= MOST_FAILURES:
-            return "blocked", line.failed_at + DAY - self.now
-        wait = line.failed_at + self.pause(line.failures) - self.now
-        return ("blocked", wait) if wait > 0 and self.pause(line.failures) else None
+        wait = line.failed_at + pause(line.failures) - self.now
+        return ("blocked", wait) if wait > 0 and line.failures else None
 
     def _sent(self, line: Line, rules: Purpose) -> None:
         cooldown = rules.cooldown[min(line.sends, len(rules.cooldown) - 1)]

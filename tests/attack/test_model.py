@@ -24,11 +24,9 @@ from hypothesis.stateful import (
 
 from otp import handler, purposes, store
 from otp.handler import OTPHandler
-from tests.attack.model import DAY, Code, Model, no_pause
+from tests.attack.model import DAY, Code, Model, pause
 from tests.conftest import point_cache_at
 from tests.frozen import BEGIN, LIBRARY, FrozenServer
-
-PAUSE = no_pause
 
 PHONES = ("+12025550123", "+447400123456")
 PURPOSES = {
@@ -68,7 +66,7 @@ class Life(RuleBasedStateMachine):
     def begin(self, lines):
         self.client.flushall()
         self.keys = lines
-        self.model = Model(dict(purposes.all_purposes()), PAUSE)
+        self.model = Model(dict(purposes.all_purposes()))
         self.model.now = self.clock.now
 
     @rule(seconds=st.integers(1, 40) | st.integers(1, 1000))
@@ -80,7 +78,7 @@ class Life(RuleBasedStateMachine):
     def something_ends(self, line, which, beside):
         """Time passes until the moment at which something ends, or one second less or more."""
         found = self.model.line(*self.key(line))
-        moments = [found.resend_at, found.quiet_at, found.failed_at + PAUSE(found.failures)]
+        moments = [found.resend_at, found.quiet_at, found.failed_at + pause(found.failures)]
         moments += [found.failed_at + DAY] if found.failures else []
         moments += [found.code.expires_at] if found.code else []
         left = moments[which % len(moments)] + beside - self.clock.now

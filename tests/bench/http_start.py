@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from config.ports import free_port
 
@@ -20,37 +22,55 @@ PUBLISH = {"LPUSH", "SADD"}
 _AREAS = (201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 224, 225, 228)
 
 
+#: Every limit that there is, and none of them in the way.
+LIMITS = (
+    "phone=5/10m,10/1d;ip=900/10m;phone-ip=7/1d;country=90000/1h+90000;purpose=90000/1h+90000;"
+    "key=90000/1h+90000;+1=90000/1h+90000;all=90000/1h+90000"
+)
+
+
 def starts(bench: Surroundings) -> Iterator[Measure]:
-    """Commands per start, those of Celery's publishing left out, and the time that a start takes."""
-    port = free_port()
+    """Commands per start, those of Celery's publishing left out; the time that a start takes, and how
+    much of it the limits and the guard do.
+    """
     with bench.another_server() as broker:
-        web = bench.python(
-            *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-            *("--workers", "1", "config.wsgi:application"),
-            environment={"CELERY_BROKER_URL": broker.url},
-        )
-        try:
-            bench.say("starting a web process")
-            bench.wait_for("a web process", lambda: answers(port), web)
-            yield from _measure(bench, port, broker.url)
-        finally:
-            bench.end(web)
+        common = {"CELERY_BROKER_URL": broker.url, "API_ACCESS": "bench=verify,client_ip"}
+        with (
+            _web(bench, common | {"OTP_LIMITS": LIMITS, "GUARD_MODE": "shadow"}) as port,
+            _web(bench, common | {"OTP_LIMITS": "off", "GUARD_MODE": "off"}) as bare,
+        ):
+            yield from _trips(bench, port, broker.url)
+            yield _cost(bench, port, bare)
 
 
-def _measure(bench: Surroundings, port: int, broker_url: str) -> Iterator[Measure]:
+@contextmanager
+def _web(bench: Surroundings, environment: dict[str, str]) -> Iterator[int]:
+    port = free_port()
+    web = bench.python(
+        *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "1", "config.wsgi:application"),
+        environment=environment,
+    )
+    try:
+        bench.say("starting a web process")
+        bench.wait_for("a web process", lambda: _answers(port), web)
+        # Its connections are open and the scripts loaded after these.
+        for number in range(3):
+            _start(bench, port, f"+1{_AREAS[number]}55501{port % 100:02}")
+        yield port
+    finally:
+        bench.end(web)
+
+
+def _trips(bench: Surroundings, port: int, broker_url: str) -> Iterator[Measure]:
     areas = _AREAS if not bench.quick else _AREAS[:8]
     bench.say(f"{len(areas)} starts over HTTP")
-    # Both connections are open and the scripts loaded after these.
-    for number in range(3):
-        _start(bench, port, f"+1{areas[number]}5550199")
     times = []
     with Counter(bench.server.url) as store, Counter(broker_url) as broker:
         for area in areas:
             store.mark()
             broker.mark()
-            begun = time.perf_counter()
-            _start(bench, port, f"+1{area}5550123")
-            times.append((time.perf_counter() - begun) * 1000)
+            times.append(_start(bench, port, f"+1{area}5550299"))
         store.mark()
         broker.mark()
         pairs = zip(store.pieces(len(areas)), broker.pieces(len(areas)), strict=True)
@@ -60,30 +80,55 @@ def _measure(bench: Surroundings, port: int, broker_url: str) -> Iterator[Measur
         "",
         [float(len(words)) for words in asked],
         goal=Goal("ours", "<=", 4),
-        note=f"besides Celery's publish: {', '.join(asked[-1])}",
+        note=f"with all limits and the guard, besides Celery's publish: {', '.join(asked[-1])}",
     )
     yield Measure("start over HTTP: time", "ms", times)
 
 
-def _start(bench: Surroundings, port: int, phone: str) -> None:
+def _cost(bench: Surroundings, port: int, bare: int) -> Measure:
+    """Starts in turns with all limits and without any; the median of each round is compared."""
+    ours, baseline = [], []
+    for number in bench.rounds(9):
+        bench.say(f"starts with and without limits, round {number + 1}")
+        times: dict[int, list[float]] = {port: [], bare: []}
+        for area in _AREAS:
+            for line in range(3):
+                for which in (port, bare) if line % 2 else (bare, port):
+                    phone = f"+1{area}555{1000 + number * 10 + line * 2 + (which == port):04}"
+                    times[which].append(_start(bench, which, phone))
+        ours.append(statistics.median(times[port]))
+        baseline.append(statistics.median(times[bare]))
+    return Measure(
+        "start with all limits ÷ without",
+        "ms",
+        ours,
+        baseline,
+        goal=Goal("ratio", "<=", 1.15),
+        note="nine rules and the guard, in the script that issues the code: no round trip of their own",
+    )
+
+
+def _start(bench: Surroundings, port: int, phone: str) -> float:
+    """Start a verification; how long it took, in ms."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
+        begun = time.perf_counter()
         connection.request(
             "POST",
             "/v1/verifications",
-            json.dumps({"phone": phone}),
+            json.dumps({"phone": phone, "client_ip": "198.51.100.7"}),
             {"Authorization": f"Bearer {bench.api_key}", "Content-Type": "application/json"},
         )
         answer = connection.getresponse()
         text = answer.read().decode()
         if answer.status != 202:
             raise RuntimeError(f"a start was answered with {answer.status}: {text}")
+        return (time.perf_counter() - begun) * 1000
     finally:
         connection.close()
 
 
-def answers(port: int) -> bool:
-    """Whether a web process does."""
+def _answers(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/healthz")

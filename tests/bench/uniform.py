@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from config.ports import free_port
 
-from .http_start import answers
+from .http_start import _answers
 from .report import Goal, Measure
 from .surroundings import Surroundings
 
@@ -74,10 +74,11 @@ def compare(bench: Surroundings) -> Iterator[Measure]:
     web = bench.python(
         *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1", "config.wsgi:application"),
+        environment={"OTP_LIMITS": "off", "GUARD_MODE": "off"},
     )
     try:
         bench.say("starting a web process")
-        bench.wait_for("a web process", lambda: answers(port), web)
+        bench.wait_for("a web process", lambda: _answers(port), web)
         for pair in PAIRS:
             yield from _measure(bench, port, *pair)
     finally:

@@ -20,6 +20,11 @@ FORWARDED = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "203.0.1
         (["10.0.0.1"], "10.0.0.2", False),
         (["::1"], "::1", True),
         (["10.0.0.0/8"], "", False),
+        (["10.0.0.0/8"], "::ffff:10.0.0.1", True),  # as a socket for both families shows IPv4
+        (["::ffff:10.0.0.1"], "::ffff:10.0.0.1", True),
+        (["::ffff:10.0.0.0/104"], "10.0.0.1", True),
+        (["10.0.0.0/8"], "::ffff:11.0.0.1", False),
+        (["::/0"], "10.0.0.1", False),
     ],
 )
 def test_forwarded_headers_count_from_trusted_proxies_only(settings, trusted, address, believed):

@@ -16,9 +16,11 @@ GOOD = {
     "PHONE_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789",
     "SMS_SEAL_KEYS": "r6z--mFFv60fd-zhSncr0oRuyHvR07PoW4YTHngI_sE=",
     "SMS_PROVIDERS": "main=twilio://AC1:t0ken@?from=%2B15005550006",
+    "SMS_DESTINATIONS": "US,CA",
     "PUBLIC_URL": "https://verify.example.com",
     "DEBUG": "0",
     "API_KEYS": "",
+    "API_ACCESS": "",
     "TRUSTED_PROXIES": "",
 }
 
@@ -57,6 +59,12 @@ def test_check_deploy_is_silent():
         ("SMS_PROVIDERS", "a=memory://,a=memory://", "names a twice"),
         ("SMS_PROVIDERS", "a=pigeon://", "pigeon is no provider"),
         ("API_KEYS", "me:secret", "API_KEYS must hold name:sha256-hex"),
+        ("API_KEYS", ",".join(f"me:{digit * 64}" for digit in "012"), "API_KEYS names me more than twice"),
+        ("API_ACCESS", "me", "API_ACCESS must look like"),
+        ("API_ACCESS", "me=fly", "API_ACCESS: me has the word 'fly'"),
+        ("API_ACCESS", "me=client_ip", "API_ACCESS: me may do nothing"),
+        ("API_ACCESS", "me=read", "API_ACCESS names me, which has no key in API_KEYS"),
+        ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES holds what is no address or network"),
         ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
         ("MESSAGE_RECORD_HOURS", "1", "MESSAGE_RECORD_HOURS must be longer"),
     ],
@@ -100,6 +108,14 @@ def test_what_is_for_development_is_named_in_production(scheme):
 
 def test_a_missing_public_url_is_named_in_production():
     assert "sms.W003" in manage("check", "--deploy", PUBLIC_URL="").stderr
+
+
+def test_a_purpose_in_api_access_must_exist():
+    key = f"me:{'0' * 64}"
+    assert manage("check", API_KEYS=key, API_ACCESS="me=verify,purpose:login").returncode == 0
+    done = manage("check", API_KEYS=key, API_ACCESS="me=verify,purpose:logni")
+    assert done.returncode != 0
+    assert "API_ACCESS: me has the purpose logni; OTP_PURPOSES has: login" in done.stderr
 
 
 def test_secrets_can_be_made_before_there_are_any():

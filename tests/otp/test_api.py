@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from config.api import SCOPES, SENDING
 from sms.testing import code_in, outbox
 
 PHONE = "+12025550123"
@@ -153,7 +154,7 @@ def test_without_redis_it_is_503_in_time(api, settings):
 def test_an_error_of_ours_is_a_problem_without_details(api, monkeypatch):
     from otp import services
 
-    def fail(*args):
+    def fail(*args, **options):
         raise RuntimeError(f"secret {PHONE}")
 
     monkeypatch.setattr(services, "start", fail)
@@ -164,13 +165,32 @@ def test_an_error_of_ours_is_a_problem_without_details(api, monkeypatch):
 def test_the_description_is_openapi_3_1_and_lists_the_errors(api):
     document = api.client.get("/v1/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    start = document["paths"][VERIFICATIONS]["post"]["responses"]
-    assert set(start) == {"202", "400", "401", "413", "415", "422", "429", "500", "503"}
+    start = document["paths"][VERIFICATIONS]["post"]
+    assert set(start["responses"]) == {
+        *("202", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503")
+    }
     for path in document["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_the_description_knows_who_may_and_what_is_sent_once(api):
+    document = api.client.get("/v1/openapi.json").json()
+    operations = {one["operationId"]: one for path in document["paths"].values() for one in path.values()}
+    for name, operation in operations.items():
+        keyed = "security" in operation
+        assert keyed is (name in SCOPES), f"{name}: config.api.SCOPES says what its key needs"
+        assert ("403" in operation["responses"]) or not keyed
+        headers = [one["name"] for one in operation.get("parameters", []) if one["in"] == "header"]
+        assert headers == (["Idempotency-Key"] if name in SENDING else [])
+        if name in SENDING:
+            assert {"400", "409", "422"} <= set(operation["responses"])
+            assert "Idempotency-Replayed" in operation["responses"]["202"]["headers"]
+            assert operation["responses"]["409"]["headers"]["Retry-After"]["required"] is False
+    given = document["components"]["schemas"]["VerificationIn"]["properties"]["client_ip"]
+    assert [one.get("format") for one in given["anyOf"]] == ["ipv4", "ipv6", None]
 
 
 def test_every_answer_has_a_request_id(api):

@@ -6,7 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from otp import keys
+from otp import access, keys
+from otp.management.commands import api_key
 
 
 def test_a_key_is_known_by_its_digest():
@@ -22,6 +23,12 @@ def test_a_name_may_have_two_keys():
     assert keys.parse("") == {}
 
 
+def test_a_third_key_of_a_name_is_refused_with_the_mend():
+    entries = [f"a:{digit * 64}" for digit in "012"]
+    with pytest.raises(keys.BadKeys, match=r"API_KEYS names a more than twice.*remove the older"):
+        keys.parse(",".join(entries))
+
+
 @pytest.mark.parametrize("text", ["a", "a:xyz", ":" + "0" * 64, "a b:" + "0" * 64, "a:" + "A" * 64])
 def test_malformed_keys_are_refused(text):
     with pytest.raises(keys.BadKeys, match="API_KEYS"):
@@ -34,3 +41,18 @@ def test_the_command_makes_a_working_key(capsys):
     assert keys.owner(key, keys.parse(entry)) == "shop"
     with pytest.raises(CommandError, match="name"):
         call_command("api_key", "a name")
+
+
+def test_the_command_makes_no_third_key(settings):
+    settings.API_KEYS = {"shop": ["0" * 64]}
+    call_command("api_key", "shop")
+    settings.API_KEYS = {"shop": ["0" * 64, "1" * 64]}
+    with pytest.raises(CommandError, match=r"API_KEYS has 2 keys of shop already.*Remove the older"):
+        call_command("api_key", "shop")
+
+
+def test_the_command_says_what_stands_in_api_access(capsys):
+    call_command("api_key", "shop")
+    assert "API_ACCESS: shop=verify" in capsys.readouterr().err
+    assert access.parse(access.EXAMPLE)
+    assert access.EXAMPLE in api_key.Command.help

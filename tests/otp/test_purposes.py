@@ -86,4 +86,4 @@ def test_a_weak_phone_secret_is_refused(settings, key):
 )
 def test_a_code_that_android_passes_over_is_warned_of(settings, rules, passed):
     settings.OTP_PURPOSES = {"login": rules}
-    assert [warning.id for warning in checks.autofill()] == ([] if passed else ["otp.W001"])
+    assert [warning.id for warning in checks.autofill()] == ([] if passed else ["otp.W002"])

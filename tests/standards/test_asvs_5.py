@@ -13,6 +13,7 @@ import time
 import pytest
 
 from otp import codes, purposes
+from otp.handler import OTPHandler
 from sms.testing import code_in, outbox
 from tests.standards.conftest import wrong
 
@@ -98,6 +99,19 @@ def test_6_6_2_a_code_is_bound_to_its_request(api, settings):
     if first_code != second_code:
         assert check(api, second, first_code) == "invalid"
     assert check(api, second, second_code) == "valid"
+
+
+def test_6_6_3_a_day_of_guessing_is_under_100_guesses(clock):
+    """Whoever starts and guesses as often as the handler lets him, at one phone, without any limit."""
+    guesses, end = 0, clock.now + 86_400
+    while clock.now < end:
+        issued = OTPHandler.generate_otp(PHONE)
+        if issued.status != "issued":
+            clock.advance(max(issued.retry_after, 1))
+            continue
+        while OTPHandler.verify_otp(PHONE, wrong(issued.code)).status == "invalid":
+            guesses += 1
+    assert 10 < guesses < 100
 
 
 def test_6_1_1_a_stranger_without_the_id_cannot_use_up_the_attempts(api):

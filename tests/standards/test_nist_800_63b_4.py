@@ -10,10 +10,11 @@ from collections import Counter
 
 import pytest
 
-from otp import checks, codes, handler, purposes
+from otp import checks, codes, handler, purposes, signals
 from otp.handler import OTPHandler
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL
+from sms.testing import outbox
 from tests.standards.conftest import wrong
 
 PHONE, OTHER = "+12025550123", "+12025550124"
@@ -100,6 +101,30 @@ def test_a_new_secret_does_not_reset_the_failed_count(clock, settings):
     assert OTPHandler.verify_otp(PHONE, code).status == "blocked"  # 30 + 59 + 11
 
 
+def test_the_wait_grows_with_the_failures(clock, settings):
+    """§3.2.2: "for a period of time that increases …, e.g., 30 seconds up to an hour"."""
+    settings.OTP_PURPOSES = {"login": {"cooldown": 1}}
+    waits = []
+    for _ in range(33):
+        code = OTPHandler.generate_otp(PHONE).code
+        for _ in range(3):
+            OTPHandler.verify_otp(PHONE, wrong(code))
+        clock.advance(1)
+        answer = OTPHandler.generate_otp(PHONE)
+        if answer.status == "issued":  # none yet
+            for _ in range(3):
+                OTPHandler.verify_otp(PHONE, wrong(answer.code))
+            clock.advance(1)
+            answer = OTPHandler.generate_otp(PHONE)
+        if answer.status != "blocked" or answer.retry_after > 3600:
+            break
+        waits.append(answer.retry_after + 1)
+        clock.advance(answer.retry_after)
+    assert waits[:4] == [30, 60, 120, 240]
+    assert waits == sorted(waits)
+    assert max(waits) == 3600
+
+
 def test_a_success_clears_the_failed_count(clock, settings):
     """§3.2.2."""
     settings.OTP_PURPOSES = {"login": {"attempts": 100, "lifetime": 600}}
@@ -118,6 +143,21 @@ def test_a_changed_number_is_a_new_binding():
     assert changed.status == "issued"
     assert changed.code != code or OTPHandler.generate_otp(OTHER).status == "pending"
     assert OTPHandler.verify_otp(PHONE, code, "signup").status == "expired"
+
+
+def test_a_risk_hook_may_keep_the_sms_back(api):
+    """§3.1.3.3: risk indicators are considered before the PSTN is used; who asks learns nothing."""
+
+    def judge(number, **_):
+        return signals.REFUSE if number.e164 == PHONE else None
+
+    signals.code_wanted.connect(judge)
+    try:
+        answers = [api.post("/v1/verifications", {"phone": phone}) for phone in (PHONE, OTHER)]
+    finally:
+        signals.code_wanted.disconnect(judge)
+    assert [sms.to for sms in outbox] == [OTHER]
+    assert [(one.status_code, one.json().keys()) for one in answers] == [(202, answers[0].json().keys())] * 2
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "mailto", "email", "imap"])

@@ -6,11 +6,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from otp import keys
+from otp import access, conf, keys
 
 
 class Command(BaseCommand):
-    help = "Make an API key: prints the key for the caller, and the entry for API_KEYS."
+    help = (
+        "Make an API key: prints the key for the caller, and the entry for API_KEYS. What a name may do "
+        f"stands in API_ACCESS, as {access.EXAMPLE}; without an entry it may verify, send messages and "
+        "read both, for every purpose, and not name the end user's address (client_ip)."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,7 +27,13 @@ class Command(BaseCommand):
             keys.parse(entry)
         except keys.BadKeys:
             raise CommandError("A name has 1 to 64 letters, digits, dots, dashes or underscores.") from None
+        if len(conf.get("API_KEYS").get(options["name"], ())) >= keys.MOST:
+            raise CommandError(
+                f"API_KEYS has {keys.MOST} keys of {options['name']} already, which is the most. "
+                "Remove the older one first."
+            )
         self.stderr.write("The key, for the caller; it is shown this once:")
         self.stdout.write(key)
         self.stderr.write("Append to API_KEYS (comma-separated):")
         self.stdout.write(entry)
+        self.stderr.write(f"To grant less, or client_ip, add to API_ACCESS: {options['name']}=verify,read")

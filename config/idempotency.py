@@ -1,0 +1,164 @@
+"""``Idempotency-Key``: a request that sends is sent once, however often a caller repeats it.
+
+The header is that of draft-ietf-httpapi-idempotency-key-header, whose value is a quoted string; a
+bare one, as most programs write it, is the same key. What a key stands for:
+
+    http:idempotency:<digest>   hash   digest of the request, who works on it, the sealed answer
+
+Both digests are keyed, as a key or a body may hold a number. Without the header nothing here asks
+Redis; with it, two scripts are run, one before and one after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from otp import codes
+from otp.errors import StoreUnavailable
+from sms import services as sms
+from sms.problems import problem
+from sms.scripts import AWAY, Script
+
+HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
+
+#: As JSON Schema and Python read it: a quoted string of RFC 9651, or printable ASCII as it stands.
+PATTERN = r'^(?:"(?:[ !#-\[\]-~]|\\["\\])+"|[!#-~](?:[ -~]*[!-~])?)$'
+LONGEST = 255
+
+#: Milliseconds that an answer is kept.
+KEPT = 24 * 3_600_000
+
+#: Milliseconds that a request has its key to itself. Longer than one can take, whose calls to Redis
+#: and broker end after a second each; short enough for whoever asks again after a process died.
+LEASE = 30_000
+
+#: What nothing will change: it was sent, or this request cannot be. Other answers (401, 403, 429,
+#: 5xx, …) mean "not now" or "not so", and the next try under the same key shall be a real one.
+_FINAL = (409, 422)
+
+_LUA = Path(__file__).parent / "lua"
+_CLAIM, _SETTLE = (Script(_LUA / f"{name}.lua") for name in ("claim_key", "settle_key"))
+
+log = structlog.get_logger("http")
+
+
+def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    """``answer()``, or what it was the first time that ``owner`` sent this request under this key.
+
+    Raises ``StoreUnavailable`` if Redis cannot say which of the two, and Django's own errors for a
+    body that cannot be read.
+    """
+    key = _key(request.headers[HEADER])
+    if not key:
+        return problem(
+            400,
+            "idempotency_key_invalid",
+            f"Idempotency-Key must have 1 to {LONGEST} printable ASCII characters, such as a UUID.",
+            field=HEADER,
+        )
+    record = f"http:idempotency:{_digest('key', owner, key)}"
+    asked = _digest("request", str(request.method), request.path, hashlib.sha256(request.body).hexdigest())
+    token = codes.new_id()
+    word, kept = _run(_CLAIM, record, asked, token, LEASE)
+    if word != b"claimed":
+        return _other(word, kept)
+
+    sealed = b""
+    try:
+        response = answer()
+        if response.status_code < 300 or response.status_code in _FINAL:
+            sealed = _seal(response)
+    finally:
+        try:
+            _run(_SETTLE, record, asked, token, sealed, KEPT)
+        except StoreUnavailable:  # the answer stands; only who asks again may get another one
+            log.warning("idempotency_answer_lost")
+    return response
+
+
+def _other(word: bytes, kept: bytes) -> HttpResponse:
+    """The answer to a request that is not the first under its key."""
+    if word == b"reused":
+        return problem(
+            422,
+            "idempotency_key_reused",
+            "This Idempotency-Key stands for another request. Use a fresh one for each request.",
+            field=HEADER,
+        )
+    if word == b"running":
+        return problem(
+            409,
+            "idempotency_in_progress",
+            "The first request with this Idempotency-Key is still at work. Ask again in a moment.",
+            retry_after=1,
+        )
+    try:
+        first = sms.unseal(kept)
+    except sms.Unsealable:
+        return problem(
+            409,
+            "idempotency_answer_lost",
+            "This request was answered before, and the answer can be read no longer. To send once more, "
+            "use a fresh Idempotency-Key.",
+        )
+    response = HttpResponse(first["body"], status=first["status"], content_type=first["type"])
+    response["Cache-Control"] = "no-store"
+    response[REPLAYED] = "true"
+    return response
+
+
+def _seal(response: HttpResponse) -> bytes:
+    return sms.seal(
+        {
+            "status": response.status_code,
+            "type": response["Content-Type"],
+            "body": response.content.decode(),
+        }
+    )
+
+
+def _key(value: str) -> str:
+    """The key in the value of the header, "" if it is malformed."""
+    if len(value) > LONGEST or not re.fullmatch(PATTERN, value):
+        return ""
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+
+
+def _digest(*parts: str) -> str:
+    return codes.digest(settings.SECRET_KEY.encode(), "idempotency", *parts)
+
+
+def _run(script: Script, record: str, *values: Any) -> Any:
+    try:
+        return script((record,), values)
+    except AWAY as error:
+        raise StoreUnavailable from error
+
+
+def described(operation: dict[str, Any]) -> None:
+    """Add the header, and what it may be answered with, to an operation of the OpenAPI document."""
+    operation.setdefault("parameters", []).append(
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "Makes it safe to repeat this request: for 24 hours the same key and body get "
+            "the first answer again, and nothing is sent twice. A UUID, quoted or not.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN},
+        }
+    )
+    for status, response in operation["responses"].items():
+        if int(status) < 300 or int(status) in _FINAL:
+            response.setdefault("headers", {})[REPLAYED] = {
+                "description": "Stands where this is the first answer to the same Idempotency-Key again.",
+                "required": False,
+                "schema": {"type": "string", "enum": ["true"]},
+            }

@@ -1,0 +1,120 @@
+"""Who asks for a code, and from where: what limits count by."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+
+from otp import conf
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: One entry of X-Forwarded-For, as proxies write them: with a port or without, IPv6 in brackets or not.
+_HOP = re.compile(r'\s*"?(?:\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>[\d.]+):\d+|(?P<bare>[^"]*?))"?\s*')
+
+#: An IPv6 network that holds IPv4 addresses in their IPv6 spelling begins with so many bits.
+_MAPPED_BITS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever asks for a code. An empty field is not known, and no rule counts by it."""
+
+    name: str = ""  # of the API key
+    ip: str = ""  # the end user's address, as ``normalise`` writes it; never that of a backend
+    limits: str = ""  # the key's own rules: see otp.access
+
+
+NOBODY = Caller()
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """The end user behind a request for a page.
+
+    The address is the connection's. Only if that is one of ``TRUSTED_PROXIES``, it is the right-most
+    one in X-Forwarded-For that is not: everything left of it is what the user claims. "" where the
+    connection has no address (a Unix socket).
+    """
+    peer = request.META.get("REMOTE_ADDR", "")
+    return Caller(ip=_end_user(peer, request.META.get("HTTP_X_FORWARDED_FOR", "")))
+
+
+def normalise(address: str) -> str:
+    """The one spelling of an IP address; an IPv4 address written as IPv6 becomes IPv4.
+
+    Raises ``ValueError`` for what is no address, or one with a zone (``fe80::1%eth0``).
+    """
+    return str(_parse(address))
+
+
+def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether ``address`` lies in one of the networks; what is no address does not."""
+    try:
+        parsed = _parse(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in trusted)
+
+
+def trusted_proxies() -> tuple[Network, ...]:
+    """The networks of ``TRUSTED_PROXIES``. Raises ``ImproperlyConfigured``."""
+    global _made
+    setting = conf.get("TRUSTED_PROXIES")
+    source, networks = _made
+    if source is not setting:
+        try:
+            networks = tuple(_network(text) for text in setting)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"TRUSTED_PROXIES holds what is no address or network: {error}"
+            ) from None
+        _made = (setting, networks)
+    return networks
+
+
+#: The setting that the networks were read from, and they; read anew when the setting is another.
+_made: tuple[object, tuple[Network, ...]] = (None, ())
+
+
+def _end_user(peer: str, forwarded: str) -> str:
+    try:
+        address = normalise(peer)
+    except ValueError:
+        return ""
+    trusted = trusted_proxies()
+    for hop in reversed(forwarded.split(",")):
+        if not is_trusted(address, trusted):
+            break
+        try:
+            address = _hop(hop)
+        except ValueError:
+            break  # a proxy of ours that did not know: then all whom it did not know count as one
+    return address
+
+
+def _hop(text: str) -> str:
+    match = _HOP.fullmatch(text)
+    if match is None:
+        raise ValueError("no address")
+    return normalise(match["v6"] or match["v4"] or match["bare"] or "")
+
+
+def _parse(address: str) -> Address:
+    if "%" in address:
+        raise ValueError("an address with a zone means nothing elsewhere")
+    parsed = ipaddress.ip_address(address)
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _network(text: str) -> Network:
+    network = ipaddress.ip_network(text)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= _MAPPED_BITS:
+        return ipaddress.IPv4Network((int(mapped), network.prefixlen - _MAPPED_BITS))
+    return network

@@ -1,0 +1,59 @@
+"""Ask for more than a number before an SMS is paid for: the setting ``OTP_CHALLENGE``.
+
+It is the dotted path of a function of yours, called before each first SMS of a verification:
+
+    def captcha(*, number: Phone, purpose: str, ip: str, answer: str) -> bool:
+        return answer != "" and vendor_says_yes(answer, ip)
+
+``answer`` is what came as ``challenge`` with the request, "" at first. Where the function returns
+False the request is answered 403 ``challenge_required``, and the caller tries again with an answer.
+A resend belongs to a verification that has passed. What the function raises goes to the caller as
+503: a vendor that is down must not open the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from otp import conf
+from otp.errors import NotAllowed, StoreUnavailable
+from sms.phone import Phone
+
+log = structlog.get_logger("otp")
+
+
+def require(number: Phone, purpose: str, ip: str, answer: str) -> None:
+    """Raise ``NotAllowed`` (``challenge_required``) unless the function is content, if there is one."""
+    ask = configured()
+    if ask is None:
+        return
+    try:
+        content = ask(number=number, purpose=purpose, ip=ip, answer=answer)
+    except Exception as error:
+        # Its text may hold the number; the function itself knows best what may be logged.
+        log.error("challenge_failed", error=type(error).__name__)
+        raise StoreUnavailable("The challenge cannot be checked now.") from error
+    if not content:
+        raise NotAllowed(
+            "Answer the challenge of this site, and send the answer along.",
+            code="challenge_required",
+            field="challenge",
+        )
+
+
+def configured() -> Callable[..., bool] | None:
+    """The function of ``OTP_CHALLENGE``, None without one. Raises ``ImproperlyConfigured``."""
+    path = conf.get("OTP_CHALLENGE")
+    if not path:
+        return None
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"OTP_CHALLENGE: {error}. It is the dotted path of a function.") from None
+    if not callable(found):
+        raise ImproperlyConfigured(f"OTP_CHALLENGE: {path} is no function.")
+    return found  # type: ignore[no-any-return]  # whatever it is, it is called

@@ -1,0 +1,103 @@
+"""Test numbers: a known code and no SMS, for a while, and nobody who asks can tell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from otp import services
+from otp.errors import NotAllowed, RateLimited
+from sms import services as sms
+from sms.testing import outbox
+
+VALID, INVENTED = "+12025550100", "+10000000001"
+
+
+@pytest.fixture(autouse=True)
+def test_numbers(settings):
+    settings.TEST_NUMBERS = {VALID: "123456", INVENTED: "654321"}
+    settings.TEST_NUMBERS_UNTIL = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("spelling", "code"), [(VALID, "123456"), ("+1 (202) 555-0100", "123456"), (INVENTED, "654321")]
+)
+def test_the_configured_code_works_and_no_sms_goes_out(spelling, code, settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
+    started = services.start(spelling)
+    assert services.check(started.id, "000000").status == "invalid"
+    resent = services.resend(started.id)
+    assert services.check(resent.id, code).status == "valid"
+    assert not outbox
+    assert sms.get(started.message_id).error == sms.get(resent.message_id).error == "test_number"
+
+
+def test_a_new_code_on_resend_is_the_configured_one_too(settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0, "new_code_on_resend": True}}
+    started = services.start(VALID)
+    services.resend(started.id)
+    assert services.check(started.id, "123456").status == "valid"
+
+
+def test_who_asks_cannot_tell(api):
+    here = api.post("/v1/verifications", {"phone": VALID})
+    there = api.post("/v1/verifications", {"phone": "+12025550124"})
+    assert here.status_code == there.status_code == 202
+    assert len(here.content) == len(there.content)
+    with pytest.raises(RateLimited, match="already sent"):  # cooldown and limits hold
+        services.start(VALID)
+
+
+def test_it_needs_no_route_and_no_allowed_country(settings):
+    settings.SMS_ROUTES = {"DE": "test"}
+    settings.SMS_DESTINATIONS = ["DE"]
+    started = services.start(VALID)
+    assert services.check(started.id, "123456").status == "valid"
+    with pytest.raises(NotAllowed):
+        services.start("+12025550124")
+
+
+def test_on_the_pages_it_works_as_any_other(client):
+    answer = client.post("/", {"phone": INVENTED}, follow=True, secure=True)
+    assert "+1••••••••01" in answer.content.decode().replace("<wbr>", "")
+    answer = client.post("/code", {"code": "654321"}, follow=True, secure=True)
+    assert answer.redirect_chain[-1][0].endswith("/done")
+
+
+def test_after_its_day_it_is_a_number_as_any_other(settings):
+    settings.TEST_NUMBERS_UNTIL = "2020-01-01"
+    with pytest.raises(NotAllowed):
+        services.start(INVENTED)
+    started = services.start(VALID)
+    assert len(outbox) == 1
+    if "123456" not in outbox[0].body:  # one time in a million it does hold it
+        assert services.check(started.id, "123456").status == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "until", "words"),
+    [
+        ({"12025550100": "123456"}, "2099-01-01", "is not E.164"),
+        ({"+1202555010012345": "123456"}, "2099-01-01", "is not E.164"),
+        ({VALID: "12"}, "2099-01-01", "4 to 64 digits"),
+        ({VALID: "123456"}, "", "needs TEST_NUMBERS_UNTIL"),
+        ({VALID: "123456"}, "tomorrow", "must be a date or a time"),
+        ({VALID: "123456"}, "2020-01-01", "TEST_NUMBERS_UNTIL is over"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_start(settings, numbers, until, words):
+    settings.TEST_NUMBERS, settings.TEST_NUMBERS_UNTIL = numbers, until
+    with pytest.raises(SystemCheckError, match=words):
+        call_command("check")
+
+
+def test_check_deploy_shows_that_they_are_on(settings, capsys):
+    settings.TEST_NUMBERS_UNTIL = "2099-01-01"
+    call_command("check", "--deploy")
+    assert "2 test numbers have a known code until 2099-01-01" in capsys.readouterr().err
+    settings.TEST_NUMBERS = {}
+    call_command("check", "--deploy")
+    assert "test number" not in capsys.readouterr().err

@@ -1,0 +1,84 @@
+"""Where an SMS may go: countries, prefixes and kinds of numbers."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from sms import destinations, services
+from sms.errors import InvalidNumber
+
+US, GB, DE_MOBILE = "+12025550123", "+447400123456", "+4915123456789"
+PREMIUM, FIXED, VOIP, PERSONAL = "+19005550123", "+4930123456", "+445600123456", "+447012345678"
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed", "refused"),
+    [
+        ("", [US, GB, DE_MOBILE], []),
+        ("*", [US, GB, DE_MOBILE], []),
+        ("US", [US], [GB, DE_MOBILE]),
+        ("US DE", [US, DE_MOBILE], [GB]),
+        ("* -US", [GB, DE_MOBILE], [US]),
+        ("-US", [GB, DE_MOBILE], [US]),
+        ("GB -+4474", [], [GB, US]),
+        ("-+447", [US], [GB]),
+    ],
+)
+def test_countries_and_prefixes(settings, words, allowed, refused):
+    settings.SMS_DESTINATIONS = words.split()
+    for number in allowed:
+        services.parse_phone(number)
+    for number in refused:
+        with pytest.raises(InvalidNumber) as caught:
+            services.parse_phone(number)
+        assert caught.value.code == "phone_not_allowed"
+        assert number[-4:] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed", "refused"),
+    [
+        ("", [VOIP, PERSONAL], [PREMIUM, FIXED]),
+        ("-voip -personal_number", [US], [PREMIUM, FIXED, VOIP, PERSONAL]),
+        ("fixed_line", [FIXED], [PREMIUM]),
+    ],
+)
+def test_kinds(settings, words, allowed, refused):
+    settings.SMS_DESTINATIONS = words.split()
+    for number in allowed:
+        services.parse_phone(number)
+    for number in refused:
+        with pytest.raises(InvalidNumber) as caught:
+            services.parse_phone(number)
+        assert caught.value.code == "phone_type"
+
+
+def test_over_http_nothing_is_stored(settings, api, redis):
+    settings.SMS_DESTINATIONS = ["DE"]
+    for path, body in [("verifications", {"phone": US}), ("messages", {"to": US, "body": "x"})]:
+        answer = api.post(f"/v1/{path}", body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "phone_not_allowed")
+    assert not redis.keys()
+
+
+@pytest.mark.parametrize("word", ["XX", "de", "+4470", "-", "-+", "voips", "Germany", "-*"])
+def test_a_word_that_means_nothing_is_refused_at_start(settings, word):
+    settings.SMS_DESTINATIONS = ["US", word]
+    with pytest.raises(ImproperlyConfigured, match="SMS_DESTINATIONS"):
+        destinations.configured()
+    with pytest.raises(SystemCheckError, match="E008"):
+        call_command("check")
+
+
+def test_in_production_a_paid_provider_needs_named_countries(settings):
+    settings.SMS_PROVIDERS = {"main": "twilio://AC1:secret@?from=%2B15005550006"}
+    for words in ([], ["-IR"]):
+        settings.SMS_DESTINATIONS = words
+        with pytest.raises(SystemCheckError, match=r"E009.*|names no country"):
+            call_command("check", "--deploy")
+    for words in (["US"], ["*", "-IR"]):
+        settings.SMS_DESTINATIONS = words
+        call_command("check", "--deploy")
