@@ -33,6 +33,7 @@ PURPOSES = {
     "login": {},
     "renewing": {"new_code_on_resend": True, "lifetime": 300, "cooldown": 20},
     "patient": {"attempts": 120, "lifetime": 600, "cooldown": [10, 700]},
+    "brisk": {"cooldown": 5, "attempts": 7},
     "hasty": {"attempts": 1, "lifetime": 10, "cooldown": [60, 5]},
 }
 
@@ -106,7 +107,7 @@ class Life(RuleBasedStateMachine):
                 self.time_passes(wait)
         self.begin_at(*key)
 
-    @rule(line=lines, guesses=st.sampled_from([1, 2, 50, 99, 100]))
+    @rule(line=lines, guesses=st.sampled_from([1, 2, 5, 50, 99, 100]))
     def start_guess_and_find(self, line, guesses):
         """What an owner does who mistypes, and what a program does that is lucky at last."""
         phone, purpose = self.key(line)
@@ -120,12 +121,15 @@ class Life(RuleBasedStateMachine):
     def resend(self, line, old):
         """Of the newest one, of the same by its id, or of one that was before it."""
         phone, purpose = self.key(line)
-        id = self.id(phone, purpose, old)
-        status, wait = self.model.may_resend(phone, purpose, id)
-        issue = OTPHandler.resend(phone, purpose, id=id)
-        assert (issue.status, issue.retry_after) == (status, wait)
-        if status == "issued":
-            self.same(self.model.resent(phone, purpose, issue.code), issue, phone, purpose)
+        self.send_again(phone, purpose, self.id(phone, purpose, old))
+
+    @rule(line=lines, every=st.integers(20, 119))
+    def resend_until_it_is_over(self, line, every):
+        phone, purpose = self.key(line)
+        for _ in range(30):
+            self.time_passes(every)
+            if self.send_again(phone, purpose, "") != "issued":
+                break
 
     @precondition(lambda self: self.live())
     @rule(line=lines, by_id=st.booleans())
@@ -141,7 +145,7 @@ class Life(RuleBasedStateMachine):
         self.guess(phone, purpose, code.code if code else "123456", self.id(phone, purpose, old))
 
     @precondition(lambda self: self.live())
-    @rule(line=lines, times=st.sampled_from([1, 2, 3, 99, 100]), by_id=st.booleans())
+    @rule(line=lines, times=st.sampled_from([1, 2, 3, 6, 99, 100]), by_id=st.booleans())
     def wrong(self, line, times, by_id):
         (phone, purpose), code = self.live()[line % len(self.live())]
         for _ in range(min(times, self.model.purposes[purpose].attempts + 1)):
@@ -189,6 +193,14 @@ class Life(RuleBasedStateMachine):
     def everything_ends(self):
         for key in self.client.scan_iter():
             assert self.client.pttl(key) > -1
+
+    def send_again(self, phone: str, purpose: str, id: str) -> str:
+        status, wait = self.model.may_resend(phone, purpose, id)
+        issue = OTPHandler.resend(phone, purpose, id=id)
+        assert (issue.status, issue.retry_after) == (status, wait)
+        if status == "issued":
+            self.same(self.model.resent(phone, purpose, issue.code), issue, phone, purpose)
+        return status
 
     def begin_at(self, phone: str, purpose: str) -> None:
         status, wait = self.model.may_start(phone, purpose)
