@@ -75,8 +75,8 @@ class Life(RuleBasedStateMachine):
         self.clock.advance(seconds)
         self.model.now = self.clock.now
 
-    @rule(line=lines, which=st.integers(0, 4), beside=st.sampled_from([-1, 0, 1]))
-    def something_ends(self, line, which, beside):
+    @rule(line=lines, which=st.integers(0, 4), beside=st.sampled_from([-1, 0, 1]), start=st.booleans())
+    def something_ends(self, line, which, beside, start):
         """Time passes until the moment at which something ends, or one second less or more."""
         found = self.model.line(*self.key(line))
         moments = [found.resend_at, found.quiet_at, found.failed_at + pause(found.failures)]
@@ -85,6 +85,8 @@ class Life(RuleBasedStateMachine):
         left = moments[which % len(moments)] + beside - self.clock.now
         if left > 0:
             self.time_passes(left)
+        if start:
+            self.begin_at(*self.key(line))
 
     @rule(line=lines)
     def start(self, line):
@@ -265,7 +267,7 @@ def frozen() -> Iterator[FrozenServer]:
 def test_the_handler_does_what_the_model_does_on_a_real_server(frozen, settings):
     settings.OTP_PURPOSES = PURPOSES
     point_cache_at(settings, frozen.url)
-    run(frozen, frozen.client, examples=120, steps=50)
+    run(frozen, frozen.client, examples=150, steps=50)
 
 
 def test_the_handler_does_what_the_model_does_on_fakeredis(settings, monkeypatch):
