@@ -50,7 +50,7 @@ requirements: ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade take
 	$(compile) $(ARGS) pyproject.toml --group test --group ci -c tests/requirements.txt -o .ci/requirements.txt
 
 clean: ## remove .venv and everything else that can be made again
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache staticfiles build *.egg-info
+	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache staticfiles build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(TEST_READY): tests/requirements.txt | $(PY)

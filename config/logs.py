@@ -66,6 +66,8 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
             "celery.beat": {"level": "WARNING"},
             # Refused requests are the callers' affair, and answered with what is wrong.
             "django.request": {"level": "ERROR"},
+            "django.security.RequestDataTooBig": {"level": "CRITICAL"},
+            "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
         },

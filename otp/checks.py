@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +16,10 @@ from otp.caller import Caller
 from otp.purposes import MAX_LIFETIME, MIN_CODES, Purpose
 
 MIN_SECRET = 32
+
+#: Bytes. Android's SMS Retriever takes no longer message
+#: (https://developers.google.com/identity/sms-retriever/verify).
+MAX_RETRIEVED = 140
 
 
 @register(Tags.security)
@@ -45,6 +51,25 @@ def otp_purposes(**_: Any) -> list[CheckMessage]:
         Error(f"OTP_PURPOSES[{purpose.name!r}]: {text}", id="otp.E003")
         for purpose in found.values()
         for text in _faults(purpose)
+    ]
+
+
+@register()
+def autofill(**_: Any) -> list[CheckMessage]:
+    """What a phone offers to fill in: Android's User Consent API looks for a code of its own form."""
+    try:
+        found = purposes.all_purposes()
+    except ImproperlyConfigured:
+        return []
+    return [
+        Warning(
+            f"OTP_PURPOSES[{purpose.name!r}]: Android's User Consent API offers only codes of 4 to 10 "
+            "characters with a digit among them, and these need not be. Use digits alone, 6 to 10 of them, "
+            "or silence this if no Android app of yours asks for consent.",
+            id="otp.W002",
+        )
+        for purpose in found.values()
+        if not purpose.alphabet.isdigit() or not 4 <= purpose.length <= 10
     ]
 
 
@@ -148,5 +173,29 @@ def _faults(purpose: Purpose) -> list[str]:
         except (KeyError, IndexError, ValueError):
             faults.append(
                 f"text[{locale!r}] may hold {{code}}, {{site}} and {{minutes}}, nothing else in braces."
+            )
+    if purpose.app_hash and not faults:
+        faults += _app_faults(purpose)
+    return faults
+
+
+def _app_faults(purpose: Purpose) -> list[str]:
+    if not re.fullmatch(r"[A-Za-z0-9+/]{11}", purpose.app_hash):
+        return ["app_hash has 11 characters of base64, as FA+9qCX9VSu; Google's page says how to compute it."]
+    host = urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
+    faults = []
+    for locale in purpose.text:
+        text = purpose.render(
+            purpose.alphabet[0] * purpose.length,
+            lives=purpose.lifetime,
+            site=conf.get("OTP_SITE_NAME"),
+            host=host,
+            locale=locale,
+        )
+        size = len(text.encode())
+        if size > MAX_RETRIEVED:
+            faults.append(
+                f"text[{locale!r}] makes an SMS of {size} bytes; with app_hash it may have {MAX_RETRIEVED}. "
+                f"Shorten it by {size - MAX_RETRIEVED}."
             )
     return faults

@@ -58,11 +58,21 @@ def _keyed(key: bytes) -> hmac.HMAC:
 
 
 def normalise(typed: str) -> str:
-    """What a person typed, as it was meant: no blanks or dashes, digits of any script, any case."""
+    """What a person typed, as it was meant: no blanks or dashes, digits of any script, any case.
+
+    Anything else stays and makes it a wrong code, superscripts and other lookalikes among it.
+    """
     if typed.isascii() and typed.isdigit():
         return typed
     return "".join(
         str(unicodedata.decimal(char)) if char.isdecimal() else char
-        for char in unicodedata.normalize("NFKC", typed)
-        if not char.isspace() and char not in "-‐‑–—"
+        for char in typed.translate(_FULL_WIDTH)
+        if not char.isspace() and char not in _AROUND
     ).upper()
+
+
+#: Full-width forms, as East Asian keyboards type them, to ASCII.
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+
+#: Dashes within a code, and the marks of writing direction that copying leaves around it.
+_AROUND = "-‐‑–—\u200b\u200e\u200f\u202a\u202c\u2066\u2067\u2068\u2069\ufeff"

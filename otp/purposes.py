@@ -34,6 +34,7 @@ class Purpose:
     alphabet: str = DIGITS
     # locale → text with {code}, {site}, {minutes}; "" is for every other locale
     text: Mapping[str, str] = field(default_factory=lambda: {"": TEXT})
+    app_hash: str = ""  # of an Android app that reads the SMS itself (SMS Retriever): 11 characters
     new_code_on_resend: bool = False
     allow_weak: bool = False  # silences the checks for under 20 bits or over 600 s
 
@@ -46,12 +47,14 @@ class Purpose:
         """The text of the SMS for a code that ``lives`` so many seconds yet.
 
         Its last line binds the code to ``host``, so that a phone offers it there only
-        (https://wicg.github.io/sms-one-time-codes/).
+        (https://wicg.github.io/sms-one-time-codes/). An ``app_hash`` goes before it: Android looks for
+        it anywhere (https://developers.google.com/identity/sms-retriever/verify).
         """
         language = locale.partition("-")[0]
         text = self.text.get(locale) or self.text.get(language) or self.text[""]
         minutes = max(math.ceil(lives / 60), 1)
-        return f"{text.format(code=code, site=site, minutes=minutes)}\n\n@{host} #{code}"
+        app = f"{self.app_hash}\n" if self.app_hash else ""
+        return f"{text.format(code=code, site=site, minutes=minutes)}\n\n{app}@{host} #{code}"
 
 
 def get(name: str) -> Purpose:

@@ -23,6 +23,9 @@ _KIND_OF = {value: name for name, value in KINDS.items()}
 #: Marks of writing direction and the like that apps put around a number that is copied.
 _INVISIBLE = "\u200b\u200e\u200f\u202a\u202c\u2066\u2067\u2068\u2069\ufeff"
 
+#: Full-width forms, as East Asian keyboards type them, to ASCII.
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+
 _EXAMPLE = "Give it with + and the country code, for example +447400123456."
 
 
@@ -126,11 +129,14 @@ def mask(e164: str) -> str:
 
 
 def _plain(spelling: str) -> str:
-    """Fold full-width and other scripts' digits to ASCII; refuse what is no spelling of a number."""
+    """Fold full-width forms and other scripts' digits to ASCII; refuse what is no spelling of a number.
+
+    Unicode's own folding (NFKC) would make digits of superscripts and circled numbers too.
+    """
     if spelling.isascii() and spelling.removeprefix("+").isdigit():
         return spelling
     out = []
-    for char in unicodedata.normalize("NFKC", spelling.strip()):
+    for char in spelling.strip().translate(_FULL_WIDTH):
         if char.isdecimal():
             out.append(str(unicodedata.decimal(char)))
         elif char == "+" and not out:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import growth, handler, http_start, latency, memory, overload, pumping, worker
+from . import growth, handler, http_start, latency, memory, overload, pumping, uniform, worker
 from .report import Measure, as_json, as_table
 from .surroundings import Surroundings
 
@@ -19,6 +19,7 @@ MEASURES = {
     "memory": memory.sizes,
     "growth": growth.curve,
     "pumping": pumping.pumping,
+    "uniform": uniform.compare,
 }
 
 

@@ -53,7 +53,7 @@ def _web(bench: Surroundings, environment: dict[str, str]) -> Iterator[int]:
     )
     try:
         bench.say("starting a web process")
-        bench.wait_for("a web process", lambda: _answers(port), web)
+        bench.wait_for("a web process", lambda: answers(port), web)
         # Its connections are open and the scripts loaded after these.
         for number in range(3):
             _start(bench, port, f"+1{_AREAS[number]}55501{port % 100:02}")
@@ -128,7 +128,8 @@ def _start(bench: Surroundings, port: int, phone: str) -> float:
         connection.close()
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether the web process at ``port`` is up."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/healthz")

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from config.leash import Leash
 from config.ports import free_port
@@ -97,7 +97,7 @@ class Stack:
         connection.close()
         return response.status, json.loads(text) if text else None, time.monotonic() - began
 
-    def __enter__(self) -> Stack:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

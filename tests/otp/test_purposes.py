@@ -33,6 +33,10 @@ def test_the_defaults_are_sound(settings):
         ({"text": "{code} {oops}"}, "nothing else in braces"),
         ({"text": {"de": "{"}}, "nothing else in braces"),
         ({"lenght": 6}, "has no option 'lenght'"),
+        ({"app_hash": "short"}, "11 characters"),
+        ({"app_hash": "FA+9qCX9VS!"}, "11 characters"),
+        ({"app_hash": "FA+9qCX9VSu\n"}, "11 characters"),
+        ({"app_hash": "FA+9qCX9VSu", "text": {"": "{code}", "fa": "{code} " + "ک" * 60}}, "Shorten it by "),
     ],
 )
 def test_what_is_wrong_is_named(settings, rules, words):
@@ -68,3 +72,18 @@ def test_the_text_follows_the_locale_and_ends_with_the_bound_line(settings):
 def test_a_weak_phone_secret_is_refused(settings, key):
     settings.PHONE_SECRET_KEY = key
     assert [error.id for error in checks.phone_secret_key()] == ["otp.E001"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "passed"),
+    [
+        ({}, True),
+        ({"length": 10}, True),
+        ({"length": 11}, False),
+        ({"length": 8, "alphabet": "ABCDEFGHJKLMNPQRSTUVWXYZ"}, False),
+        ({"length": 8, "alphabet": "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"}, False),  # one in ten has no digit
+    ],
+)
+def test_a_code_that_android_passes_over_is_warned_of(settings, rules, passed):
+    settings.OTP_PURPOSES = {"login": rules}
+    assert [warning.id for warning in checks.autofill()] == ([] if passed else ["otp.W002"])

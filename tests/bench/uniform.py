@@ -1,0 +1,167 @@
+"""Whether a start tells anything of its number: the answers of two kinds, side by side.
+
+A *kind* is what may be secret of a number: that it was seen before, say. Both kinds of a pair are asked
+in turns, so that the mood of the machine is the same for both. What their medians differ by is held
+against what two halves of the same kind differ by (A/A), by chance alone.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import random
+import re
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from config.ports import free_port
+
+from .http_start import answers
+from .report import Goal, Measure
+from .surroundings import Surroundings
+
+#: Starts of each kind.
+STARTS = 2000
+
+#: Area codes, one for each kind of number; what the last two mean is in ``judging``.
+NEW_AREA, TEST_AREA, REFUSED_AREA = 202, 212, 213
+
+#: Splits of one kind into halves; the 95th percentile of their differences is the noise.
+SPLITS = 400
+
+_numbers: defaultdict[int, Iterator[int]] = defaultdict(itertools.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """``number`` gives one that was not asked for yet; ``prepare`` does what makes it of this kind."""
+
+    name: str
+    number: Callable[[], str]
+    prepare: Callable[[Surroundings, str], None] = lambda bench, phone: None
+
+
+@dataclass
+class Heard:
+    """What one kind was answered: status and masked form of each, and milliseconds."""
+
+    forms: set[tuple[int, tuple[str, ...], int, str]] = field(default_factory=set)
+    times: list[float] = field(default_factory=list)
+
+
+def fresh(area: int = NEW_AREA) -> str:
+    """A number of North America that gets codes, another one each time."""
+    return f"+1{area}555{next(_numbers[area]):04}"
+
+
+def seen_before(bench: Surroundings, phone: str) -> None:
+    """A verification of the number has ended well, so nothing of it waits for a cooldown."""
+    from otp.handler import OTPHandler
+
+    OTPHandler.verify_otp(phone, OTPHandler.generate_otp(phone).code)
+
+
+_NEW = Kind("new", fresh)
+
+#: What is compared. Each pair is two lines of the table.
+PAIRS = (
+    (_NEW, Kind("seen before", fresh, seen_before)),
+    (_NEW, Kind("test number", partial(fresh, TEST_AREA))),
+    (_NEW, Kind("refused by a signal", partial(fresh, REFUSED_AREA))),
+)
+
+
+def compare(bench: Surroundings) -> Iterator[Measure]:
+    """For every pair: do the answers differ in form, and do their times by more than chance?"""
+    port = free_port()
+    web = bench.python(
+        *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "1", "config.wsgi:application"),
+        environment={"DJANGO_SETTINGS_MODULE": "tests.bench.judging", "GUARD_MODE": "shadow"},
+    )
+    try:
+        bench.say("starting a web process")
+        bench.wait_for("a web process", lambda: answers(port), web)
+        for pair in PAIRS:
+            yield from _measure(bench, port, *pair)
+    finally:
+        bench.end(web)
+
+
+def _measure(bench: Surroundings, port: int, one: Kind, other: Kind) -> Iterator[Measure]:
+    count = STARTS // 4 if bench.quick else STARTS
+    name = f"start, {other.name} or {one.name}"
+    bench.say(f"{count} starts each: {one.name}, {other.name}")
+    heard = {one: Heard(), other: Heard()}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    for turn in range(-50, count):  # the first ones warm up what is warmed up
+        numbers = {kind: kind.number() for kind in heard}
+        for kind, phone in numbers.items():
+            kind.prepare(bench, phone)
+        # Who comes second may find things as the first has left them.
+        for kind, phone in sorted(numbers.items(), key=lambda item: item[0] is one, reverse=bool(turn % 2)):
+            form, took = _ask(bench, connection, phone)
+            if turn >= 0:
+                heard[kind].forms.add(form)
+                heard[kind].times.append(took)
+    connection.close()
+
+    differing = heard[one].forms ^ heard[other].forms
+    yield Measure(
+        f"{name}: forms of answer that only one has",
+        "",
+        [float(len(differing))],
+        goal=Goal("ours", "=", 0),
+        note=f"status, header names, size and fields: {sorted(differing) or sorted(heard[one].forms)}",
+    )
+    noise = max(_noise(heard[one].times), _noise(heard[other].times))
+    medians = [statistics.median(heard[kind].times) for kind in (one, other)]
+    difference = abs(medians[1] - medians[0])
+    yield Measure(
+        f"{name}: difference of medians ÷ noise",
+        "",
+        [difference / noise],
+        goal=Goal("ours", "<=", 1),
+        note=f"medians {medians[1]:.3f} and {medians[0]:.3f} ms, apart {difference * 1000:.0f} µs; "
+        f"95 % of halves of one kind differ by less than {noise * 1000:.0f} µs ({count} starts each)",
+    )
+
+
+def _ask(
+    bench: Surroundings, connection: http.client.HTTPConnection, phone: str
+) -> tuple[tuple[int, tuple[str, ...], int, str], float]:
+    body = json.dumps({"phone": phone})
+    headers = {"Authorization": f"Bearer {bench.api_key}", "Content-Type": "application/json"}
+    begun = time.perf_counter()
+    connection.request("POST", "/v1/verifications", body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    took = (time.perf_counter() - begun) * 1000
+    names = tuple(sorted(name.lower() for name, _ in answer.getheaders()))
+    form = _masked(content.decode())
+    return (answer.status, names, len(form), form), took
+
+
+def _masked(text: str) -> str:
+    """Ids, times and counts of seconds are another each time; their form is not."""
+    text = re.sub(r'"id": "[\w-]{22}"', '"id": "…"', text)
+    # A time at a full second is written without a fraction, whatever the number is.
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "…", text)
+    return re.sub(r'"retry_after": \d+', '"retry_after": …', text)
+
+
+def _noise(times: Sequence[float]) -> float:
+    """What the medians of two halves differ by in 95 of 100 splits (ms), for whole samples.
+
+    A half has half as many, so its median strays √2 times as far as that of the whole.
+    """
+    draw, found, half = random.Random(7), [], len(times) // 2
+    for _ in range(SPLITS):
+        mixed = draw.sample(times, len(times))
+        found.append(abs(statistics.median(mixed[:half]) - statistics.median(mixed[half:])))
+    return sorted(found)[int(0.95 * SPLITS)] / 2**0.5
