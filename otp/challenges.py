@@ -9,6 +9,9 @@ It is the dotted path of a function of yours, called before each first SMS of a 
 False the request is answered 403 ``challenge_required``, and the caller tries again with an answer.
 A resend belongs to a verification that has passed. What the function raises goes to the caller as
 503: a vendor that is down must not open the door.
+
+The hosted page hands on a form field of that name: put your widget into your own otp/phone.html, and
+set a Content-Security-Policy that lets its script load.
 """
 
 from __future__ import annotations

@@ -228,6 +228,7 @@ def _too_soon(error: RateLimited) -> str:
     what = {
         "pending": "We sent a code to this number a moment ago.",
         "blocked": "There were too many wrong codes for this number.",
+        "guard": "We cannot send a code to this number now.",
     }.get(error.code, "Too many codes were asked for.")
     return f"{what} You can ask for a new one in {Left(error.retry_after).words}."
 

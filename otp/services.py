@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -21,14 +20,26 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import challenges, codes, conf, guard, handler, limits, purposes, signals, store, testnumbers
+from otp import (
+    challenges,
+    codes,
+    conf,
+    guard,
+    handler,
+    limits,
+    purposes,
+    refusals,
+    signals,
+    store,
+    testnumbers,
+)
 from otp.caller import NOBODY, Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
-from otp.limits import Rule, Spending
+from otp.limits import Spending
 from otp.purposes import Purpose
 from sms import services as sms
-from sms.errors import InvalidNumber, NoRoute, Overloaded, Unavailable
+from sms.errors import InvalidNumber, Unavailable
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
@@ -66,7 +77,7 @@ def start(
     lives and its cooldown runs, or where a limit is reached.
     """
     rules = _rules(purpose)
-    with _translated():
+    with refusals.translated():
         wanted = _wanted(phone, purpose, caller)
         challenges.require(wanted.number, purpose, caller.ip, challenge)
         if not wanted.withheld:
@@ -87,7 +98,7 @@ def start(
                 guarded=guard.call(wanted.number, caller.ip),
                 code=wanted.code,
             )
-            _raise_unless_issued(issue, wanted.number, purpose)
+            refusals.raise_unless_issued(issue, wanted.number, purpose)
             _send(rules, wanted, issue, message_id, locale)
         except RateLimited:
             raise
@@ -116,15 +127,15 @@ def resend(id: str, *, caller: Caller = NOBODY) -> Verification:
     """
     envelope = store.read(id).get("envelope")
     if envelope is None:
-        raise _over("blocked" if status(id).status == "blocked" else "expired")
+        raise refusals.over("blocked" if status(id).status == "blocked" else "expired")
     try:
         kept = sms.unseal(envelope)
     except sms.Unsealable:
-        raise _over("expired") from None
+        raise refusals.over("expired") from None
     purpose = kept["purpose"]
     rules = _rules(purpose)
     caller = replace(caller, ip=caller.ip or kept.get("ip", ""))  # over the API only the start names it
-    with _translated():
+    with refusals.translated():
         wanted = _wanted(kept["to"], purpose, caller)
         sms.require_broker()
         message_id = sms.new_id()
@@ -138,8 +149,8 @@ def resend(id: str, *, caller: Caller = NOBODY) -> Verification:
             code=wanted.code,
         )
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
-            raise _over(issue.status)
-        _raise_unless_issued(issue, wanted.number, purpose)
+            raise refusals.over(issue.status)
+        refusals.raise_unless_issued(issue, wanted.number, purpose)
         try:
             _send(rules, wanted, issue, message_id, kept["locale"])
         except Exception:
@@ -187,7 +198,7 @@ def count_message(caller: Caller) -> None:
     spending = limits.of_key(caller)
     if spending.rules and (refused := store.spend(spending)):
         wait, index = refused
-        raise _reached(spending.rules[index], math.ceil(wait / 1000))
+        raise refusals.reached(spending.rules[index], math.ceil(wait / 1000))
 
 
 def cancel(id: str) -> bool:
@@ -264,56 +275,6 @@ def _rules(purpose: str) -> Purpose:
         raise NotAllowed(
             f"There is no such purpose. Use one of: {known}.", code="purpose_unknown", field="purpose"
         ) from None
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except InvalidNumber as error:
-        raise NotAllowed(error.detail, code=error.code, field="phone") from None
-    except NoRoute as error:
-        raise NotAllowed(str(error), code="no_route", field="phone") from None
-    except Overloaded as error:
-        log.warning("overloaded", seconds=error.retry_after)
-        raise StoreUnavailable(retry_after=error.retry_after, code="overloaded") from error
-    except Unavailable as error:
-        log.warning("unavailable", reason=str(error))
-        raise StoreUnavailable(retry_after=error.retry_after) from error
-
-
-def _raise_unless_issued(issue: Issue, number: Phone, purpose: str) -> None:
-    if issue.refusal:
-        guard.apply(*issue.refusal, number, purpose)
-    if issue.status == "issued":
-        return
-    wait = max(issue.retry_after, 1)
-    if issue.limit:
-        raise _reached(issue.limit, wait)
-    if issue.status == "blocked":
-        raise RateLimited(
-            issue.message, retry_after=wait, code="blocked", limit="guesses", quota=store.MOST_FAILURES
-        )
-    raise RateLimited(issue.message, retry_after=wait, code=issue.status)
-
-
-def _reached(rule: Rule, wait: int) -> RateLimited:
-    return RateLimited(
-        "Too many SMS were asked for. Please try again later.",
-        retry_after=max(wait, 1),
-        code="rate_limited",
-        limit=rule.name,
-        quota=rule.at_once or rule.most,
-        window=rule.seconds,
-    )
-
-
-def _over(status: str) -> NotAllowed:
-    detail = {
-        "expired": "There is no live code to send again. Start a new verification.",
-        "blocked": "Too many wrong guesses. Start a new verification.",
-    }[status]
-    return NotAllowed(detail, code=status, field="id")
 
 
 def _pending(issue: Issue, number: Phone, message_id: str) -> Verification:
