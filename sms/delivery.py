@@ -133,8 +133,10 @@ class _Run:
         # The alias that may have the message already comes only if there is no other.
         wanted = [hop for hop in left if hop.alias != self.attempt.avoid] or left
         known = aliases()
-        free = [hop for hop in wanted if hop.alias not in self.full and known[hop.alias].has_slot]
-        ready = {hop.alias: hop for hop in free}
+        wanted = [hop for hop in wanted if hop.alias not in self.full]
+        if wanted:
+            Alias.wait_for_slot([known[hop.alias] for hop in wanted])
+        ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
         choice = self.ask([known[name] for name in ready]) if ready else Choice(None)
         if choice is None:
             self.wait(SOON, turn=self.turn)  # nothing is in a provider's hands

@@ -26,7 +26,7 @@ from typing import Any
 import structlog
 from django_redis import get_redis_connection
 
-from sms import conf, signals
+from sms import conf, signals, store
 from sms.errors import Unavailable
 from sms.registry import Alias, aliases
 from sms.routing import Route
@@ -115,6 +115,7 @@ def choose(
     for alias, count in zip(candidates, good, strict=True):
         keys += _keys(alias.name, country)
         values += [alias.name, count, alias.takes(body) * 1000]
+    values += [store.WAITING, store.DRAINED]
     index, wait, probe = _run(_ROUTE, tuple(keys), values)
     return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
 

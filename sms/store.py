@@ -4,8 +4,9 @@
     sms:body:<id>      string    the sealed number and text; gone when the message is settled
     sms:leases:<queue> sorted set  id → when a sweep should look at the message again (ms)
     sms:sweep:<queue>  string    a sweep of this queue is under way in the broker
-    sms:waiting:<queue> sorted set  id → when it was accepted (ms), for those that no worker has taken
-    sms:drained:<queue>:<second>  string  how many workers took in that second
+    sms:waiting:<queue> sorted set  id → when it was accepted (ms), until its first call begins
+    sms:drained:<queue>:<second>  string  how many of these calls began in that second
+    sms:drain:<queue>  string    how many a second began when it was measured last
     sms:dead           sorted set  id → when all of its rounds had failed (ms)
 
 Every change is one script, so it is atomic, and uses the Redis server's clock, so that no two
@@ -118,7 +119,7 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
     Last comes the alias in whose call the worker before this one died, "" if none did.
     """
     keys = (RECORD + message_id, BODY + message_id)
-    answer = _run(_CLAIM, keys, (message_id, int(LEASE * 1000), LEASES, WAITING, DRAINED))
+    answer = _run(_CLAIM, keys, (message_id, int(LEASE * 1000), LEASES, WAITING))
     verdict: Verdict = answer[0].decode()
     if len(answer) == 1:
         return verdict, None, ""
@@ -242,7 +243,7 @@ def replay(message_id: str) -> str:
 
 
 def waiting(queue: str) -> int:
-    """How many messages of ``queue`` no worker has taken yet."""
+    """How many messages of ``queue`` wait for their first call to a provider."""
     with _redis() as redis:
         return int(redis.zcard(WAITING + queue))
 

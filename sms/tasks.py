@@ -6,9 +6,16 @@ is unfinished, so that a task may be lost or run twice.
 
 from __future__ import annotations
 
-from celery import shared_task
+from typing import Any
 
-from sms import broker, delivery, sweeper
+from celery import shared_task, signals
+
+from sms import broker, delivery, registry, sweeper
+
+
+@signals.celeryd_after_setup.connect
+def _know_concurrency(instance: Any, **_: Any) -> None:
+    registry.work_with(instance.concurrency)  # -c counts, not only the setting
 
 
 @shared_task(name=broker.DELIVER, ignore_result=True)

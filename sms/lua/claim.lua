@@ -1,5 +1,5 @@
 -- Win the right to hand a message to a provider, or learn why not.
--- KEYS: record, body.  ARGV: id, lease (ms), prefixes of the leases, the waiting and the drained keys
+-- KEYS: record, body.  ARGV: id, lease (ms), prefixes of the leases and the waiting keys
 -- Returns a verdict (claimed, gone, early, busy, done, expired, failed, unknown, cancelled); with the
 -- first and the last four also the record as a flat list, the sealed text ('' unless claimed), the ms that remain,
 -- and the alias in whose call the last worker died ('' if none did).
@@ -64,10 +64,4 @@ redis.call('HSET', KEYS[1], 'state', 'sending', 'lease_until', now + tonumber(AR
   'undelivered', '')
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 redis.call('ZADD', leases, now + tonumber(ARGV[2]), ARGV[1])
-if redis.call('ZREM', ARGV[4] .. queue, ARGV[1]) == 1 then
-  -- How many began their way in this second: what create.lua estimates the wait by.
-  local drained = ARGV[5] .. queue .. ':' .. time[1]
-  redis.call('INCR', drained)
-  redis.call('EXPIRE', drained, 20)
-end
 return {'claimed', redis.call('HGETALL', KEYS[1]), sealed, expires_at - now, died}

@@ -10,24 +10,38 @@
 -- or the ms that it would have to wait, where that is too long: then nothing is written.
 local MARGIN = 0.85 -- of the longest wait: what waits is counted, how fast it is drained is guessed
 local FEW = 10 -- so many may wait for whatever reason, such as one that the broker lost
+local REMEMBERED = 60 -- seconds: a rate of longer ago may have been that of an outage
+local STUCK = 3000 -- ms: only what has waited for longer tells how long a wait is
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local aliases = (#KEYS - 6) / 4
 local expires_at = tonumber(ARGV[3]) or now + tonumber(ARGV[4])
 
--- A queue whose head has just come is short. Else: how many wait, by how many began in the last 5 s.
+-- How many a second stop waiting, out of the last full seconds in all of which some had to wait: in
+-- others there was nothing to do. Without such a second, what was measured last, if that is not long ago.
+local function drain(since)
+  local last, seconds, drained = tonumber(time[1]) - 1, 0, 0
+  for second = math.max(math.floor(since / 1000) + 1, last - 4), last do
+    drained = drained + tonumber(redis.call('GET', ARGV[9] .. string.format('%d', second)) or 0)
+    seconds = seconds + 1
+  end
+  local key = string.gsub(ARGV[9], 'drained:(.*):$', 'drain:%1')
+  if drained > 0 then
+    redis.call('SET', key, drained / seconds, 'EX', REMEMBERED)
+    return drained / seconds
+  end
+  return tonumber(redis.call('GET', key) or 0)
+end
+
+-- How many wait, by how many a second begin; and no less than the oldest has waited.
 local longest = tonumber(ARGV[8])
 if longest > 0 then
-  local head = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
-  local age = head[2] and now - tonumber(head[2]) or 0
-  local count = age > 1000 and redis.call('ZCARD', KEYS[4]) or 0
-  local wait
+  local wait = 0
+  local count = redis.call('ZCARD', KEYS[4])
   if count >= FEW then
-    local drained = 0
-    for second = time[1] - 5, time[1] - 1 do
-      drained = drained + tonumber(redis.call('GET', ARGV[9] .. string.format('%d', second)) or 0)
-    end
-    wait = drained > 0 and count * 5000 / drained or age
+    local head = tonumber(redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2])
+    local rate, age = drain(head), now - head
+    wait = math.max(rate > 0 and count * 1000 / rate or 0, age > STUCK and age or 0)
   end
   -- And until the first alias may be asked: one that is left out not before its next probe, one
   -- with a rate when those before it have gone.
@@ -35,6 +49,7 @@ if longest > 0 then
   for i = 1, aliases do
     local health, there, rate, line = unpack(KEYS, 4 * i + 3, 4 * i + 6)
     local takes = tonumber(ARGV[9 + i])
+    -- A probe that is under way may let it go at once.
     local turn = math.max(left_out(health) - now, left_out(there) - now, 0)
     if takes > 0 then
       turn = math.max(turn, next_call(rate, now) - now + redis.call('ZCOUNT', line, now - LAPSE, '+inf') * takes)
@@ -44,7 +59,7 @@ if longest > 0 then
       break
     end
   end
-  wait = (wait or 0) + (soonest or 0)
+  wait = wait + (soonest or 0)
   if wait > longest * MARGIN then
     return {math.ceil(wait)}
   end

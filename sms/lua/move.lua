@@ -73,9 +73,7 @@ if retry_in then
   return {1, redis.call('HGETALL', KEYS[1]), opened}
 end
 redis.call('ZREM', leases, ARGV[1])
-if record[1] == 'queued' then
-  redis.call('ZREM', ARGV[10] .. record[3], ARGV[1])
-end
+redis.call('ZREM', ARGV[10] .. record[3], ARGV[1])
 if target == 'failed' and ARGV[8] == '1' then
   -- What may still be sent keeps its sealed text until it expires.
   redis.call('ZADD', KEYS[3], now, ARGV[1])

@@ -4,7 +4,7 @@
 -- ARGV: id, attempt that must still hold the message ("" = any), alias in whose line it has waited
 --       ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
 --       health.lua), then for each candidate: alias, good outcomes not yet counted, ms that this
---       message takes of the rate (0 = no rate)
+--       message takes of the rate (0 = no rate); last the prefixes of the waiting and the drained keys
 -- Returns {index, ms to wait, 1 if it is a probe}; with ms to wait it has a place in the line of that
 -- alias; index 0: none may be asked for so many ms, or this attempt may not send the message any more.
 local now, id = clock(), ARGV[1]
@@ -20,6 +20,16 @@ local function leave_lines()
     if tonumber(ARGV[3 * i + 9]) > 0 then
       redis.call('ZREM', KEYS[4 * i + 1], id)
     end
+  end
+end
+
+-- It waits no longer. How many stop waiting in this second is what create.lua estimates the wait by.
+local function begin()
+  local queue = redis.call('HGET', KEYS[1], 'queue') or ''
+  if redis.call('ZREM', ARGV[#ARGV - 1] .. queue, id) == 1 then
+    local drained = ARGV[#ARGV] .. queue .. ':' .. math.floor(now / 1000)
+    redis.call('INCR', drained)
+    redis.call('EXPIRE', drained, 20)
   end
 end
 
@@ -72,6 +82,7 @@ for i = 1, (#KEYS - 1) / 4 do
         redis.call('HSET', there, 'probe_until', now + tonumber(ARGV[5]))
       end
       redis.call('HSET', KEYS[1], 'alias', alias, 'calling', alias)
+      begin()
       return {i, 0, (probe or probe_there) and 1 or 0}
     end
     if not best_wait or wait < best_wait then

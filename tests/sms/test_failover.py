@@ -8,8 +8,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
+from celery.signals import celeryd_after_setup
 from django.core.management import CommandError, call_command
 
 from sms import broker, checks, delivery, health, receipts, registry, services, signals, store, turns
@@ -743,18 +745,63 @@ def test_no_route_stores_nothing(house, redis, settings):
 
 
 class TestOverload:
+    @staticmethod
+    def queue(house, redis, count: int, seconds: float) -> int:
+        """So many wait, the oldest for so long. Returns the last full second of the server."""
+        ids = [house.code() for _ in range(count)]
+        now, micros = redis.time()
+        redis.zadd(store.WAITING + "otp", dict.fromkeys(ids, (now + micros / 1000000.0 - seconds) * 1000))
+        return int(now) - 1
+
     def test_what_would_wait_too_long_is_refused(self, house, redis):
-        ids = [house.code() for _ in range(50)]
-        redis.zadd(store.WAITING + "otp", {id: (time.time() - 2) * 1000 for id in ids})
-        house.code()  # the head is 2 s old, no worker has begun anything: they may just restart
-        second = redis.time()[0] - 1
-        redis.set(f"{store.DRAINED}otp:{second}", 5)  # 5 in 5 s
+        second = self.queue(house, redis, 50, 2.2)
+        house.code()  # no worker has begun anything: they may just restart
+        redis.set(f"{store.DRAINED}otp:{second}", 5)
         with pytest.raises(Overloaded) as caught:
             house.code()
-        assert caught.value.retry_after == 51
+        assert caught.value.retry_after == 11  # 51 at 5 a second
         assert redis.zcard(store.WAITING + "otp") == 51
         redis.set(f"{store.DRAINED}otp:{second}", 500)
         house.code()
+
+    def test_seconds_with_nothing_to_do_say_nothing_of_the_speed(self, house, redis):
+        second = self.queue(house, redis, 180, 2.2)
+        redis.set(f"{store.DRAINED}otp:{second}", 100)  # after four seconds in which nothing was asked for
+        house.code()  # 1.8 s
+
+    def test_a_burst_is_held_against_the_speed_of_a_moment_ago(self, house, redis):
+        self.queue(house, redis, 300, 0.2)
+        house.code()  # nothing is known yet
+        redis.set("sms:drain:otp", "33.3", ex=60)
+        with pytest.raises(Overloaded) as caught:
+            house.code()
+        assert caught.value.retry_after == 10  # 301 at 33 a second
+
+    def test_the_speed_is_remembered_for_a_minute(self, house, redis):
+        second = self.queue(house, redis, 50, 2.2)
+        redis.set(f"{store.DRAINED}otp:{second}", 40)
+        house.code()
+        assert float(redis.get("sms:drain:otp")) >= 20  # 40 in one full second, or in two
+        assert 55 < redis.ttl("sms:drain:otp") <= 60
+
+    def test_whoever_finds_no_slot_waits_on(self, house, redis):
+        """A claim alone begins nothing: what waits for a slot, a turn or a provider still counts."""
+        house.slots.taken = house.slots.count = 0  # no call may begin, but for one of each alias
+        for alias in house.aliases.values():
+            alias._taken = 1
+        ids = [house.code() for _ in range(3)]
+        for id in ids:
+            house.deliver(id)
+        assert redis.zcard(store.WAITING + "otp") == 3
+        assert not redis.keys(store.DRAINED + "*")
+        for alias in house.aliases.values():
+            alias._taken = 0
+        for id in ids:
+            redis.hset(store.RECORD + id, "not_before", 0)
+            house.deliver(id)
+        assert redis.zcard(store.WAITING + "otp") == 0
+        (drained,) = redis.keys(store.DRAINED + "*")
+        assert redis.get(drained) == b"3"
 
     def test_workers_that_are_away(self, house, redis):
         ids = [house.code() for _ in range(20)]
@@ -771,6 +818,15 @@ class TestOverload:
         house.deliver(first)
         services.cancel(second)
         assert redis.zcard(store.WAITING + "otp") == 0
+
+
+def test_a_worker_uses_as_many_slots_as_it_was_started_with(monkeypatch):
+    """`celery worker -c 33`, whatever the setting says."""
+    monkeypatch.setattr(registry, "_concurrency", 0)
+    assert registry.aliases()["test"]._slots.count == 80
+    celeryd_after_setup.send(sender="here", instance=SimpleNamespace(concurrency=33), conf=None)
+    assert registry.aliases()["test"]._slots.count == 33
+    registry.work_with(0)
 
 
 class TestDeadLetters:
