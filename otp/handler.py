@@ -205,6 +205,12 @@ class OTPHandler:
         return bool(store.cancel(phones=phone_digests(phone_number, purpose))[0])
 
 
+def peek(phone_number: str, purpose: str, spending: Spending) -> Issue | None:
+    """Why no code would be issued now, None if one would. Counts nothing. One round trip."""
+    answer = store.peek(phone_digests(phone_number, purpose), spending)
+    return _refused(answer[0].decode(), answer, spending) if answer else None
+
+
 def verify_id(id: str, otp_code: str) -> Check:
     """``verify_otp`` for whoever knows the id of the verification and not the number."""
     typed = codes.normalise(otp_code)

@@ -21,11 +21,11 @@ import structlog
 from django.dispatch import Signal
 
 from otp import (
-    challenges,
     codes,
     conf,
     guard,
     handler,
+    judges,
     limits,
     purposes,
     refusals,
@@ -36,6 +36,7 @@ from otp import (
 from otp.caller import NOBODY, Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
+from otp.judges import Wanted
 from otp.limits import Spending
 from otp.purposes import Purpose
 from sms import services as sms
@@ -78,27 +79,27 @@ def start(
     """
     rules = _rules(purpose)
     with refusals.translated():
-        wanted = _wanted(phone, purpose, caller)
-        challenges.require(wanted.number, purpose, caller.ip, challenge)
-        if not wanted.withheld:
-            sms.require_route(wanted.number)
+        number = parse_phone(phone)
+        spending = limits.spending(number, purpose, caller)
+        wanted = judges.hear(number, purpose, caller, spending, challenge)
+        if not wanted.code:
+            sms.require_route(number)
         sms.require_broker()
         message_id = sms.new_id()
-        envelope = sms.seal({"to": wanted.number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip})
+        envelope = sms.seal({"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip})
         id = codes.new_id()
-        spending = limits.spending(wanted.number, purpose, caller)
         try:
             issue = OTPHandler.generate_otp(
-                wanted.number.e164,
+                number.e164,
                 purpose,
                 id=id,
                 reference=message_id,
                 envelope=envelope,
                 spending=spending,
-                guarded=guard.call(wanted.number, caller.ip),
+                guarded=guard.call(number, caller.ip),
                 code=wanted.code,
             )
-            refusals.raise_unless_issued(issue, wanted.number, purpose)
+            refusals.raise_unless_issued(issue, number, purpose)
             _send(rules, wanted, issue, message_id, locale)
         except RateLimited:
             raise
@@ -106,7 +107,7 @@ def start(
             _undo(id, message_id, spending)
             raise
     _tell(signals.code_issued, "code_issued", issue.id, purpose, message_id=message_id)
-    return _pending(issue, wanted.number, message_id)
+    return _pending(issue, number, message_id)
 
 
 def check(id: str, code: str) -> Check:
@@ -136,28 +137,32 @@ def resend(id: str, *, caller: Caller = NOBODY) -> Verification:
     rules = _rules(purpose)
     caller = replace(caller, ip=caller.ip or kept.get("ip", ""))  # over the API only the start names it
     with refusals.translated():
-        wanted = _wanted(kept["to"], purpose, caller)
+        number = parse_phone(kept["to"])
+        spending = limits.spending(number, purpose, caller)
+        wanted = judges.hear(number, purpose, caller, spending)
         sms.require_broker()
         message_id = sms.new_id()
         issue = OTPHandler.resend(
-            wanted.number.e164,
+            number.e164,
             purpose,
             id=id,
             reference=message_id,
-            spending=limits.spending(wanted.number, purpose, caller),
-            guarded=guard.call(wanted.number, caller.ip),
+            spending=spending,
+            guarded=guard.call(number, caller.ip),
             code=wanted.code,
         )
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
             raise refusals.over(issue.status)
-        refusals.raise_unless_issued(issue, wanted.number, purpose)
+        refusals.raise_unless_issued(issue, number, purpose)
         try:
             _send(rules, wanted, issue, message_id, kept["locale"])
         except Exception:
             _call_back(message_id)  # what the next resend cannot find would go out beside it
+            with suppress(StoreUnavailable):
+                store.unresend(id, message_id, spending)
             raise
     _tell(signals.code_resent, "code_resent", id, purpose, message_id=message_id)
-    return _pending(issue, wanted.number, message_id)
+    return _pending(issue, number, message_id)
 
 
 def parse_phone(spelling: str) -> Phone:
@@ -210,24 +215,7 @@ def cancel(id: str) -> bool:
     return bool(existed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A number that asks for a code, and what it gets."""
-
-    number: Phone
-    code: str = ""  # that of a test number
-    withheld: str = ""  # why no SMS goes there, though nobody who asks shall see it
-
-
-def _wanted(spelling: str, purpose: str, caller: Caller) -> _Wanted:
-    number = parse_phone(spelling)
-    answers = signals.code_wanted.send_robust(OTPHandler, number=number, purpose=purpose, ip=caller.ip)
-    refused = any(answer == signals.REFUSE for _, answer in answers)
-    code = testnumbers.code_of(number.e164)
-    return _Wanted(number, code, "test_number" if code else "refused" if refused else "")
-
-
-def _send(rules: Purpose, wanted: _Wanted, issue: Issue, message_id: str, locale: str) -> None:
+def _send(rules: Purpose, wanted: Wanted, issue: Issue, message_id: str, locale: str) -> None:
     body = rules.render(
         issue.code,
         lives=issue.expires_at - time.time(),

@@ -54,6 +54,8 @@ _GENERATE = _script(*_ADMISSION, "generate")
 _RESEND = _script(*_ADMISSION, "resend")
 _VERIFY = _script("common", "guard", "verify")
 _CANCEL = _script("common", "limits", "guard", "cancel")
+_PEEK = _script("common", "limits", "peek")
+_UNRESEND = _script("common", "limits", "guard", "unresend")
 _SPEND = _script("common", "limits", "spend")
 
 
@@ -142,6 +144,18 @@ def cancel(
     keys, by = _keys(phones, id)
     values = (by, VERIFICATION, int(unsent), *spending.values)
     return _run(_CANCEL, (*keys, *spending.keys), values)
+
+
+def peek(phones: Sequence[str], spending: Spending) -> list[Any]:
+    """Whether a code could be issued; see peek.lua."""
+    own, older = _pairs(phones)
+    values = (VERIFICATION, *_PAUSES, len(phones) - 1, *spending.values)
+    return _run(_PEEK, (*own, *older, *spending.keys), values)
+
+
+def unresend(id: str, reference: str, spending: Spending) -> None:
+    """Take back a resend whose SMS never was; see unresend.lua."""
+    _run(_UNRESEND, (VERIFICATION + id, *spending.keys), (reference, *spending.values))
 
 
 def spend(spending: Spending) -> list[Any]:

@@ -227,6 +227,27 @@ def test_a_start_that_could_not_be_sent_is_not_counted(settings, monkeypatch):
     assert refused(PHONE).limit in ("phone", "all")
 
 
+def test_a_resend_that_could_not_be_sent_is_taken_back(settings, monkeypatch, redis):
+    settings.OTP_PURPOSES = {"login": {"cooldown": (0, 60)}}
+    settings.OTP_LIMITS = "phone=2/1m"
+    started = services.start(PHONE)
+    real = sms.send
+
+    def away(*args, **kwargs):
+        raise Unavailable("Redis does not answer.")
+
+    monkeypatch.setattr(sms, "send", away)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            services.resend(started.id)
+    monkeypatch.setattr(sms, "send", real)
+    services.resend(started.id)
+    assert outbox[0].body == outbox[1].body
+    with pytest.raises(RateLimited) as caught:
+        services.resend(started.id)
+    assert caught.value.code == "pending"
+
+
 def test_one_round_trip_and_nothing_in_clear(settings, redis):
     settings.OTP_LIMITS = "phone=5/10m,10/1d;ip=20/10m;phone-ip=7/1d;country=900/1h;all=50/1s+200"
     services.start(PHONE, caller=Caller("shop", "198.51.100.7"))
@@ -483,6 +504,52 @@ def test_a_number_that_a_signal_refuses_gets_no_sms_and_nobody_can_tell(api, mon
     )
     assert set(here.json()) == set(there.json())
     assert [message.to for message in outbox] == ["+12025550124"]
+
+
+def test_what_is_refused_anyway_costs_no_question(settings):
+    """A vendor of captchas or of SIM swaps is asked for what would be sent, and for nothing else."""
+    settings.OTP_PURPOSES = {"login": {"cooldown": 30}}
+    settings.OTP_LIMITS = "ip=2/1m"
+    settings.OTP_CHALLENGE = f"{__name__}.counting"
+    asked.clear()
+
+    def judge(number, **_):
+        asked.append("judge")
+
+    signals.code_wanted.connect(judge)
+    caller = Caller(ip="198.51.100.7")
+    try:
+        with pytest.raises(NotAllowed):
+            services.start(PHONE, caller=caller, challenge="wrong")
+        assert asked == ["captcha"]  # and no SIM swap is asked about for who is no person
+        services.start(PHONE, caller=caller, challenge="right")
+        assert asked == ["captcha"] * 2 + ["judge"]
+        assert refused(PHONE, caller=caller, challenge="right").code == "pending"
+        services.start("+12025550124", caller=caller, challenge="right")
+        assert refused("+12025550125", caller=caller, challenge="right").limit == "ip"
+        assert len(asked) == 5
+    finally:
+        signals.code_wanted.disconnect(judge)
+
+
+asked: list[str] = []
+
+
+def counting(*, answer, **_):
+    asked.append("captcha")
+    return answer == "right"
+
+
+def test_a_refused_number_needs_a_route_as_any_other(settings):
+    settings.SMS_ROUTES = {"GB": "test"}
+    signals.code_wanted.connect(always)
+    try:
+        for phone in (PHONE, "+12025550124"):
+            with pytest.raises(NotAllowed) as caught:
+                services.start(phone)
+            assert caught.value.code == "no_route"
+    finally:
+        signals.code_wanted.disconnect(always)
 
 
 def test_a_judge_that_raises_stops_nothing():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from itertools import pairwise
 
 import pytest
 from cryptography.fernet import Fernet
@@ -12,6 +13,8 @@ from django.core.management.base import SystemCheckError
 from otp import handler, services
 from otp.errors import NotAllowed
 from otp.handler import OTPHandler
+from sms import broker
+from sms.delivery import deliver
 from sms.testing import code_in, outbox
 
 PHONE = "+12025550123"
@@ -109,6 +112,24 @@ def test_a_new_key_in_front_of_the_seals_loses_no_resend(settings):
     settings.SMS_SEAL_KEYS = settings.SMS_SEAL_KEYS[:1]
     assert outbox[0].body == outbox[1].body
     assert services.check(started.id, code_in(outbox[1].body)).status == "valid"
+
+
+def test_in_three_steps_no_worker_meets_a_seal_that_it_cannot_open(settings, monkeypatch):
+    """Web and worker are restarted one after the other: in each step both ways round."""
+    published = []
+    monkeypatch.setattr(
+        broker, "publish", lambda message_id, queue: bool(published.append(message_id)) or True
+    )
+    old, new = settings.SMS_SEAL_KEYS[0], Fernet.generate_key().decode()
+    steps = [[old], [old, new], [new, old]]
+    phones = iter(f"+1202555{number:04}" for number in range(100, 200))
+    for before, after in pairwise(steps):
+        for web, worker in ((before, after), (after, before)):
+            settings.SMS_SEAL_KEYS = web
+            services.start(next(phones))
+            settings.SMS_SEAL_KEYS = worker
+            deliver(published.pop())
+    assert len(outbox) == 4
 
 
 def test_a_weak_former_key_is_refused_at_start(settings):

@@ -1,0 +1,14 @@
+-- (begins with common.lua, limits.lua and guard.lua)
+-- A resend could not be sent: nobody waits for it, and it counts towards nothing.
+-- KEYS: verification, limits.  ARGV: reference that it was given, values of the limits
+local code = redis.call('HMGET', KEYS[1], 'reference', 'phone', 'guard')
+if code[1] ~= ARGV[1] then
+  return 0 -- it is over, or was resent once more
+end
+local now = clock()
+redis.call('HSET', KEYS[1], 'resend_at', now, 'guard', '')
+redis.call('HSET', code[2], 'resend_at', now)
+redis.call('HINCRBY', code[2], 'sends', -1)
+guard_unsent(now, code[3])
+limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 2, #ARGV - 1))
+return 1
