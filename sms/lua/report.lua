@@ -19,7 +19,9 @@ if ARGV[3] == '1' then
   return was_open and 0 or 1
 end
 if tonumber(ARGV[4]) > 0 then
-  redis.call('HSET', KEYS[1], 'hold_until', now + tonumber(ARGV[4]))
+  -- The longest of them: answers cross, and the latest is not the one that knows best.
+  local held = tonumber(redis.call('HGET', KEYS[1], 'hold_until') or 0)
+  redis.call('HSET', KEYS[1], 'hold_until', math.max(held, now + tonumber(ARGV[4])))
 end
 if was_open and ARGV[1] == '1' then
   -- The probe worked: what was before it counts no more.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from django.core.management import CommandError, call_command
 
 from sms import broker, checks, delivery, health, receipts, registry, services, signals, store, turns
 from sms.errors import (
+    LONGEST_HOLD,
     AccountFailure,
     NoRoute,
     OutcomeUnknown,
@@ -23,7 +25,7 @@ from sms.errors import (
     Unavailable,
 )
 from sms.message import Attempt, Receipt, State
-from sms.providers.base import Provider, Sms
+from sms.providers.base import Provider, Sms, retry_after
 
 PHONE = "+12025550123"
 
@@ -540,6 +542,31 @@ class TestBreaker:
         house.deliver(house.code())
         house.deliver(house.code())
         assert house.calls == "abb"
+
+    def test_a_shorter_retry_after_does_not_end_a_longer_one(self, house, redis):
+        for seconds in (300, 2):
+            health.failed("a", hold=seconds)
+        left = int(redis.hget(health.HEALTH + "a", "hold_until")) / 1000 - time.time()
+        assert left == pytest.approx(300, abs=1)
+        assert redis.ttl(health.HEALTH + "a") > LONGEST_HOLD
+
+    @pytest.mark.parametrize(
+        ("asked", "kept"), [(86_400, 600), (math.inf, 600), (7, 7), (math.nan, None), (-1, None)]
+    )
+    def test_a_retry_after_is_believed_for_so_long_at_most(self, asked, kept):
+        assert TemporaryFailure("x", retry_after=asked).retry_after == kept
+
+    @pytest.mark.parametrize("seconds", ["9" * 309, "86400"])
+    def test_a_retry_after_beyond_reason_does_not_harm(self, house, redis, seconds):
+        """The message goes on at once, and a start is told a time that may come true."""
+        house.settings.SMS_ROUTES = {"default": "a>b", "DE": "a"}
+        asked = retry_after({"Retry-After": seconds})
+        house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=asked)]
+        assert house.deliver(house.code()).state is State.SENT
+        assert house.calls == "ab"
+        with pytest.raises(Overloaded) as caught:
+            services.send("+4915123456789", "Hallo", queue="otp")
+        assert caught.value.retry_after == pytest.approx(LONGEST_HOLD, abs=2)
 
     def test_one_that_is_held_back_does_not_hold_back_the_other(self, house, redis):
         house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=300)]
