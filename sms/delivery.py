@@ -170,17 +170,21 @@ class _Run:
         started = time.monotonic()
         country = self.message.country
         probed = country if probe else None
+        refused = (self.message.id, self.attempt.number)
         try:
             provider_message_id = alias.provider.send(sms)
         except TemporaryFailure as error:
             self.error = error.code or "temporary"
-            self.holds.append(error.retry_after or 0.0)
-            health.failed(alias.name, hold=error.retry_after or 0.0, error=self.error, probed=probed)
+            hold = error.retry_after or 0.0
+            self.holds.append(hold)
+            health.failed(alias.name, hold=hold, error=self.error, probed=probed, refused=refused)
         except AccountFailure as error:
             self.error = error.code or "account"
             self.holds.append(0.0)
             where = country if error.here else ""
-            health.failed(alias.name, where, at_once=True, error=self.error, probed=probed)
+            health.failed(
+                alias.name, where, at_once=True, error=self.error, probed=probed, refused=refused
+            )
         except PermanentFailure as error:
             health.succeeded(alias.name, country, probe=probe)
             self.record(State.FAILED, alias=alias.name, error=error.code or "permanent")
@@ -235,11 +239,16 @@ class _Run:
             turns.publish_in(seconds, self.message.id, self.message.queue)
 
     def keeps_lease(self) -> bool:
-        """Whether there is time for one more call under the lease, which is renewed if needed."""
+        """Whether there is time for one more call under the lease, which is renewed if needed; not
+        while Redis is away.
+        """
         if time.monotonic() - self.leased < store.LEASE - ONE_CALL and self.remaining > 0:
             return True
         self.leased = time.monotonic()
-        return store.renew(self.message.id, self.attempt.number)
+        try:
+            return store.renew(self.message.id, self.attempt.number)
+        except Unavailable:
+            return False
 
     def record(
         self,

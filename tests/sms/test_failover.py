@@ -310,6 +310,62 @@ def test_redis_away_between_two_aliases(house, redis, monkeypatch):
     assert house.deliver(id).state is State.SENT
 
 
+def test_redis_away_as_the_lease_is_renewed(house, redis, monkeypatch):
+    """The alias has definitely refused: that stays so, and it is no failed round."""
+    monkeypatch.setattr(delivery, "ONE_CALL", store.LEASE)
+    house.providers["a"].outcomes = [TemporaryFailure("x")]
+    id = house.send()
+
+    def away(*_):
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "renew", away)
+        assert house.deliver(id).state is State.QUEUED
+    assert not redis.hget(store.RECORD + id, "rounds")
+    assert house.deliver(id).state is State.SENT
+    assert house.calls == "aa"
+
+
+@pytest.mark.parametrize("outcome", [TemporaryFailure("x"), AccountFailure("x")])
+@pytest.mark.parametrize("last", ["report", "renew"])
+def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monkeypatch, outcome, last):
+    """It dies before the next alias is chosen; Redis may not have heard of the refusal at once."""
+    house.providers["a"].outcomes = [outcome]
+    id = house.send()
+
+    def dies(*_, **__):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        if last == "renew":
+            patch.setattr(delivery, "ONE_CALL", store.LEASE)
+            patch.setattr(health, "failed", lambda *_, **__: None)
+        choose = health.choose
+        patch.setattr(
+            health, "choose", lambda *args, **more: dies() if house.calls else choose(*args, **more)
+        )
+        with pytest.raises(SystemExit):
+            delivery.deliver(id)
+    redis.hset(store.RECORD + id, "lease_until", 1)
+    assert house.deliver(id).state is State.SENT
+    assert redis.hget(store.RECORD + id, "unknowns") == b"0"
+
+
+def test_a_refusal_that_comes_too_late_says_nothing_of_the_next_attempt(house, redis):
+    id = house.code()
+    for _ in range(2):
+        assert store.claim(id)[0] == "claimed"
+        redis.hset(store.RECORD + id, "lease_until", 1)
+    redis.hset(store.RECORD + id, "calling", "b")
+    health.failed("a", refused=(id, 1))
+    assert redis.hget(store.RECORD + id, "calling") == b"b"
+    health.failed("b", refused=(id, 2))
+    assert redis.hget(store.RECORD + id, "calling") == b""
+    health.failed("b", refused=("gone", 2))
+    assert not redis.exists(store.RECORD + "gone")
+
+
 def test_all_aliases_failed(house, redis):
     """Rounds after 3, 10 and 20 s, each through the whole route; then a dead letter."""
     house.settings.SMS_BREAKER = {"fewest": 100}
