@@ -102,7 +102,9 @@ class _Run:
         """Ask one alias after the other; always ends with a record of what came of it."""
         try:
             self.content = unseal(self.attempt.sealed)
-            self.hops = routing.order(routing.find(self.message.country, self.content["to"]))
+            hops = routing.order(routing.find(self.message.country, self.content["to"]))
+            # It has waited for this one, which those before it may not outdo by failing once more.
+            self.hops = sorted(hops, key=lambda hop: hop.alias != self.turn)
         except Unsealable:
             return self.record(State.FAILED, error="unsealable")
         except NoRoute:
@@ -139,7 +141,8 @@ class _Run:
         if choice is None:
             self.wait(SOON, turn=self.turn)  # nothing is in a provider's hands
         elif choice.alias is not None and not choice.wait:
-            self.turn = ""
+            if choice.alias.name == self.turn:
+                self.turn = ""
             return ready[choice.alias.name], choice.alias, choice.probe
         elif choice.alias is not None:
             self.wait_for_turn(choice.wait, choice.alias.name)
@@ -182,9 +185,7 @@ class _Run:
             self.error = error.code or "account"
             self.holds.append(0.0)
             where = country if error.here else ""
-            health.failed(
-                alias.name, where, at_once=True, error=self.error, probed=probed, refused=refused
-            )
+            health.failed(alias.name, where, at_once=True, error=self.error, probed=probed, refused=refused)
         except PermanentFailure as error:
             health.succeeded(alias.name, country, probe=probe)
             self.record(State.FAILED, alias=alias.name, error=error.code or "permanent")

@@ -50,8 +50,8 @@ def _script(*names: str) -> Script:
     return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
 
 
-_CLAIM, _RENEW, _REPLAY, _SWEEP = map(_script, ("claim", "renew", "replay", "sweep"))
-_CREATE, _MOVE = _script("health", "create"), _script("health", "move")
+_RENEW, _REPLAY, _SWEEP = map(_script, ("renew", "replay", "sweep"))
+_CREATE, _CLAIM, _MOVE = (_script("health", name) for name in ("create", "claim", "move"))
 
 
 def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:

@@ -1,3 +1,4 @@
+-- (begins with health.lua)
 -- Win the right to hand a message to a provider, or learn why not.
 -- KEYS: record, body.  ARGV: id, lease (ms), prefixes of the leases, the waiting and the drained keys
 -- Returns a verdict (claimed, gone, early, busy, done, expired, failed, unknown, cancelled); with the
@@ -20,6 +21,7 @@ local function settle(final)
   redis.call('DEL', KEYS[2])
   redis.call('ZREM', leases, ARGV[1])
   redis.call('ZREM', ARGV[4] .. queue, ARGV[1])
+  leave_line(KEYS[1], ARGV[1])
   return {final, redis.call('HGETALL', KEYS[1]), '', 0, died}
 end
 

@@ -26,6 +26,15 @@ local function next_call(rate, now)
   return math.max(tonumber(redis.call('GET', rate) or 0), now - CREDIT)
 end
 
+-- A message stands in one line at most; its record names the key of it.
+local function leave_line(record, id)
+  local line = redis.call('HGET', record, 'line')
+  if line then
+    redis.call('ZREM', line, id)
+    redis.call('HDEL', record, 'line')
+  end
+end
+
 -- Count outcomes; open the breaker where they are too bad. Returns 1 if it opened by this.
 local function observe(key, now, good, bad, window, share, fewest, pause)
   local seen = redis.call('HMGET', key, 'since', 'good', 'bad', 'was_good', 'was_bad', 'open_until')

@@ -10,7 +10,8 @@
 -- Returns 1 if it moved, else 0, the record as a flat list (empty if there is none), and 1 if what
 -- the receipt says opened the breaker of its alias in this country.
 local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted',
-  'resend_unknown', 'redirected', 'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'undelivered')
+  'resend_unknown', 'redirected', 'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'undelivered',
+  'line')
 if not record[1] then
   return {0, {}, 0}
 end
@@ -65,6 +66,9 @@ else
 end
 if ARGV[7] == '1' then
   redis.call('HINCRBY', KEYS[1], 'rounds', 1)
+end
+if record[15] and (not retry_in or redis.call('HGET', KEYS[1], 'turn') == '') then
+  leave_line(KEYS[1], ARGV[1])
 end
 local leases = ARGV[9] .. record[3]
 if retry_in then

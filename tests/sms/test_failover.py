@@ -720,6 +720,89 @@ class TestRate:
         assert health.choose("z", known, "US", "", turn="b", patience=60).wait == 0
         assert redis.keys(health.LINE + "*") == []
 
+    def test_who_waited_is_sent_though_the_first_alias_refuses_it(self, house, redis):
+        """Others keep the second at its rate: neither asking the first again nor they cost its place."""
+        house.rate("b", 4)
+        house.settings.SMS_ROUTES = {"default": "a>b", "DE": "b"}
+        house.settings.SMS_BREAKER = {"fewest": 1000}
+        house.providers["a"].always = TemporaryFailure("x")
+        with house.workers(4):
+            others = [services.send("+4915123456789", "Hallo").id for _ in range(4)]
+            id = house.code()
+            began = time.monotonic()
+            while services.get(id).state is not State.SENT:
+                assert time.monotonic() - began < 4
+                others.append(services.send("+4915123456789", "Hallo").id)
+                time.sleep(0.2)
+            # Those who came before it had their turn before it, and only they.
+            order = [sms.id for sms in house.providers["b"].calls]
+            assert set(order[: order.index(id)]) == set(others[: order.index(id)])
+            house.wait_for("b", len(others) + 1)
+        assert redis.keys(health.LINE + "*") == []
+
+    def test_whose_turn_it_is_asks_that_alias_first(self, house):
+        house.rate("b", 4)
+        house.providers["a"].outcomes = [TemporaryFailure("x")] * 2
+        house.deliver(house.code())
+        id = house.code()
+        assert house.deliver(id).state is State.QUEUED
+        time.sleep(0.3)
+        assert house.deliver(id).alias == "b"
+        assert house.calls == "aabb"
+
+    def test_a_place_is_kept_while_another_alias_is_asked(self, house, redis):
+        """It comes back early, the first alias is well, but fails."""
+        house.rate("b", 1)
+        house.settings.SMS_BREAKER = {"fewest": 1000}
+        house.providers["a"].outcomes = [TemporaryFailure("x")] * 4
+        house.deliver(house.code())
+        id = house.code()
+        for waits in (id, house.code()):
+            house.deliver(waits)
+        place = redis.zscore(health.LINE + "b", id)
+        assert house.deliver(id).state is State.QUEUED
+        assert house.calls == "aaaab"
+        assert redis.zscore(health.LINE + "b", id) == place
+
+    @pytest.mark.parametrize(
+        "ending", ["cancelled", "replaced", "expired", "called_back", "sent", "receipt", "round", "unknown"]
+    )
+    def test_who_is_settled_stands_in_no_line(self, house, redis, ending):
+        house.rate("b", 0.2)
+        a, b = house.providers["a"], house.providers["b"]
+        a.outcomes = [TemporaryFailure("x")] * 2
+        house.deliver(house.code())
+        id = house.code()
+        assert house.deliver(id).state is State.QUEUED
+        assert redis.zcard(health.LINE + "b") == 1
+        if ending == "cancelled":
+            services.cancel(id)
+        elif ending == "replaced":
+            house.send(queue="otp", replaces=id)
+        elif ending == "expired":
+            redis.hset(store.RECORD + id, "expires_at", 1)
+            house.deliver(id)
+        elif ending == "called_back":
+            redis.hset(store.RECORD + id, "not_before", 1)
+            _, attempt, _ = store.claim(id)
+            assert isinstance(attempt, Attempt)
+            services.cancel(id)
+            delivery._Run(attempt).go()
+            assert services.get(id).state is State.CANCELLED
+        elif ending == "sent":  # by the other, which may be asked sooner
+            assert house.deliver(id).alias == "a"
+        elif ending == "receipt":
+            receipts.take("b", {}, f"{id} delivered".encode(), "/", "")
+        else:
+            a.outcomes = [OutcomeUnknown("x")]
+            if ending == "round":
+                a.outcomes = [TemporaryFailure("x")]
+                redis.delete(health.RATE + "b")
+                b.outcomes = [TemporaryFailure("x")]
+            assert house.deliver(id).state is State.QUEUED
+        assert redis.keys(health.LINE + "*") == []
+        assert not redis.hexists(store.RECORD + id, "line")
+
     def test_segments_count(self, house):
         house.rate("a", segment_rate=2)
         alias = house.aliases["a"]
