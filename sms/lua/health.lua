@@ -35,7 +35,8 @@ local function leave_line(record, id)
   end
 end
 
--- Count outcomes; open the breaker where they are too bad. Returns 1 if it opened by this.
+-- Count outcomes; open the breaker where they are too bad (never without fewest). Returns 1 if it
+-- opened by this.
 local function observe(key, now, good, bad, window, share, fewest, pause)
   local seen = redis.call('HMGET', key, 'since', 'good', 'bad', 'was_good', 'was_bad', 'open_until')
   local since = tonumber(seen[1] or now)
@@ -52,7 +53,7 @@ local function observe(key, now, good, bad, window, share, fewest, pause)
   g, b = g + good, b + bad
   redis.call('HSET', key, 'since', since, 'good', g, 'bad', b, 'was_good', wg, 'was_bad', wb)
   redis.call('PEXPIRE', key, math.max(4 * window, 4 * pause, 3600000))
-  if bad == 0 then
+  if bad == 0 or not fewest then
     return 0
   end
   local rest = 1 - (now - since) / window -- what of the window before still counts

@@ -464,6 +464,40 @@ class TestUndelivered:
         assert services.get(id).state is State.FAILED
         assert house.published.count(id) == 1
 
+    def test_it_closes_no_country_that_has_no_other_alias(self, house, redis, left_out):
+        """Whoever may start verifications can name five phones that are off."""
+        house.settings.SMS_ROUTES = {"default": "a"}
+        for _ in range(7):
+            self.undelivered(house)
+        assert redis.hget(health.HEALTH + "a:US", "bad") == b"7"
+        assert (house.left_out(), left_out) == (set(), [])
+        assert house.deliver(house.code()).state is State.SENT
+
+    def test_it_leaves_no_country_without_an_alias(self, house, redis, left_out):
+        """The first is left out, so the second stays, even while the first is probed."""
+        for _ in range(5):
+            self.undelivered(house)
+        for n in range(12):
+            if n == 6:
+                house.pause_is_over("a:US")
+                redis.hset(health.HEALTH + "a:US", "probe_until", int((time.time() + 30) * 1000))
+            id = house.code()
+            assert house.deliver(id).alias == "b"
+            receipts.take("b", {}, f"{id} failed".encode(), "/", "")
+        assert left_out == [("a", "US")]
+        assert "b:US" not in house.left_out()
+
+    @pytest.mark.parametrize("held", ["hold_until", "open_until"])
+    @pytest.mark.parametrize("key", ["b", "b:US"])
+    def test_an_alias_that_may_not_be_asked_takes_nothing_over(self, house, redis, held, key):
+        redis.hset(health.HEALTH + key, held, int((time.time() + 60) * 1000))
+        for _ in range(7):
+            self.undelivered(house)
+        assert "a:US" not in house.left_out()
+        redis.delete(health.HEALTH + key)
+        self.undelivered(house)
+        assert "a:US" in house.left_out()
+
     def test_few_of_many_do_not_close_a_country(self, house):
         house.settings.SMS_BREAKER = {"fewest": 3}
         for n in range(12):
