@@ -3,21 +3,26 @@
 The failover rule. Outcome → for this message → for the alias (see ``sms.health``):
 
     accepted             sent; a receipt may follow                      healthy
-    temporary            next alias in the same run                      counts; Retry-After kept
+    temporary            next alias in the same run                      counts; Retry-After kept,
+                                                                         600 s at most
     refused (number,     failed at once: another alias would be          healthy
       text)              paid to learn the same
-    refused (account,    next alias in the same run                      left out at once
-      sender)
+    refused (account,    next alias in the same run                      left out at once, in that
+      sender)                                                            country or everywhere; loud
     unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
                          then goes to the next alias, once; any other
                          message ends as ``unknown``
     worker died in it    the lease runs out, a sweep brings the          counts
-                         message back, then as unknown
-    receipt: undelivered a live code goes to the next alias, once        counts in its country
+                         message back, then as unknown, at once
+    receipt: undelivered a live code goes to the next alias, once;       counts in its country; left
+                         where its route has no other, and any other     out there only while another
+                         message, ends as ``failed``                     of the route is well
 
-All aliases failed: again after ROUNDS seconds while the message lives, then ``failed`` and a dead
-letter. Over a rate or out of slots the message waits for its turn, which is no failure. A code that a
-receipt called undelivered and that died before the next alias had it ends as ``failed``.
+"Once" is once in all: a code that an alias may have, or could not deliver, is handed over one more time,
+and to that alias only if its outcome is unknown and its route has no other. All aliases failed: again
+after ROUNDS seconds (without that alias) while the message lives, then ``failed`` and a dead letter, or
+``unknown`` if one may have it. Over a rate or out of slots the message waits for its turn, which is no
+failure. A code that a receipt called undelivered and that died before the next alias had it: ``failed``.
 """
 
 from __future__ import annotations
@@ -103,8 +108,10 @@ class _Run:
         try:
             self.content = unseal(self.attempt.sealed)
             hops = routing.order(routing.find(self.message.country, self.content["to"]))
+            # The alias that may have the message already comes only where the route has no other.
+            others = [hop for hop in hops if hop.alias != self.attempt.avoid] or hops
             # It has waited for this one, which those before it may not outdo by failing once more.
-            self.hops = sorted(hops, key=lambda hop: hop.alias != self.turn)
+            self.hops = sorted(others, key=lambda hop: hop.alias != self.turn)
         except Unsealable:
             return self.record(State.FAILED, error="unsealable")
         except NoRoute:
@@ -132,10 +139,8 @@ class _Run:
             self.wait(SOON)
             return None
         left = [hop for hop in self.hops if hop.alias not in self.failed]
-        # The alias that may have the message already comes only if there is no other.
-        wanted = [hop for hop in left if hop.alias != self.attempt.avoid] or left
         known = aliases()
-        free = [hop for hop in wanted if hop.alias not in self.full and known[hop.alias].has_slot]
+        free = [hop for hop in left if hop.alias not in self.full and known[hop.alias].has_slot]
         ready = {hop.alias: hop for hop in free}
         choice = self.ask([known[name] for name in ready]) if ready else Choice(None)
         if choice is None:

@@ -131,7 +131,10 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
         number=message.attempts,
         sealed=answer[2],
         remaining=answer[3] / 1000,
-        resend_unknown=fields.get("resend_unknown") == "1" and fields["unknowns"] == "0",
+        # Once more in all, whatever the reason.
+        resend_unknown=fields.get("resend_unknown") == "1"
+        and fields["unknowns"] == "0"
+        and "redirected" not in fields,
         rounds=int(fields.get("rounds", 0)),
         avoid=fields.get("avoid", ""),
         turn=fields.get("turn", ""),

@@ -40,7 +40,7 @@ elseif state == 'sending' then
     -- more attempt, elsewhere if possible; everything else stops here.
     redis.call('HSET', KEYS[1], 'avoid', died)
     local unknowns = redis.call('HINCRBY', KEYS[1], 'unknowns', 1)
-    if record[6] ~= '1' or record[8] or unknowns > 1 or now >= expires_at then
+    if record[6] ~= '1' or record[8] or record[10] or unknowns > 1 or now >= expires_at then
       return settle('unknown')
     end
   elseif record[8] then

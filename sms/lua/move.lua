@@ -69,7 +69,7 @@ local undelivered = receipt and target == 'failed' and ARGV[12]
 if target == 'sent' and not receipt and (record[14] or '') ~= '' and record[14] == record[11] then
   undelivered, target = record[14], 'failed' -- the receipt came before the answer of the call
 end
-if undelivered and record[6] == '1' and not record[5] and not record[7] and string.find(record[13] or '', ',', 1, true)
+if undelivered and record[6] == '1' and not record[5] and not record[7] and unknowns == 0 and string.find(record[13] or '', ',', 1, true)
     and now < tonumber(record[8]) and redis.call('EXISTS', KEYS[2]) == 1 then
   target, retry_in = 'queued', 0
   redis.call('HSET', KEYS[1], 'state', target, 'redirected', 1, 'avoid', undelivered,

@@ -184,6 +184,68 @@ def test_an_unknown_message_that_is_no_code_stops(house):
     assert house.calls == "a"
 
 
+def test_an_unknown_code_does_not_return_while_the_route_has_another(house):
+    """Not while that fails, nor while it is left out: rounds of the others alone."""
+    house.providers["a"].outcomes = [OutcomeUnknown("x")]
+    b = house.providers["b"]
+    b.outcomes = [TemporaryFailure("x")]
+    id = house.code()
+    house.deliver(id)
+    assert house.deliver(id).state is State.QUEUED
+    assert house.redis.hget(store.RECORD + id, "rounds") == b"1"
+    health.failed("b", at_once=True)
+    assert house.deliver(id).state is State.QUEUED
+    house.pause_is_over("b")
+    assert house.deliver(id).state is State.SENT
+    assert house.calls == "abb"
+
+
+def test_an_unknown_code_goes_to_the_only_alias_once_more(house):
+    house.settings.SMS_ROUTES = {"default": "a"}
+    house.providers["a"].always = OutcomeUnknown("x")
+    id = house.code()
+    assert [house.deliver(id).state for _ in range(3)] == [State.QUEUED, State.UNKNOWN, State.UNKNOWN]
+    assert house.calls == "aa"
+
+
+class TestOnceMoreInAll:
+    """A code that an alias may have goes to one more, whatever happens there."""
+
+    def test_unknown_then_undelivered(self, house):
+        house.providers["a"].outcomes = [OutcomeUnknown("x")]
+        id = house.code()
+        house.deliver(id)
+        assert house.deliver(id).alias == "b"
+        receipts.take("b", {}, f"{id} failed".encode(), "/", "")
+        assert services.get(id).state is State.FAILED
+        house.deliver(id)
+        assert house.calls == "ab"
+
+    def test_undelivered_then_unknown(self, house):
+        house.providers["b"].outcomes = [OutcomeUnknown("x")]
+        id = house.code()
+        house.deliver(id)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+        assert house.deliver(id).state is State.UNKNOWN
+        house.deliver(id)
+        assert house.calls == "ab"
+
+    def test_undelivered_then_the_worker_died(self, house, monkeypatch):
+        id = house.code()
+        house.deliver(id)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+
+        def dies(_):
+            raise SystemExit
+
+        monkeypatch.setattr(house.providers["b"], "send", dies)
+        with pytest.raises(SystemExit):
+            delivery.deliver(id)
+        house.redis.hset(store.RECORD + id, "lease_until", 1)
+        assert house.deliver(id).state is State.UNKNOWN
+        assert house.calls == "a"
+
+
 def test_a_receipt_ends_the_wait_for_the_next_alias(house):
     house.providers["a"].always = OutcomeUnknown("x")
     id = house.code()
@@ -435,10 +497,9 @@ class TestUndelivered:
         assert house.deliver(id).alias == "b"
 
     def test_what_was_known_early_is_about_that_call_alone(self, house, monkeypatch):
-        """The first alias is asked again, as the other is down, and takes it: that is sent."""
+        """The first alias is asked again, as the route has no other any more, and takes it: that is sent."""
         id = house.code()
-        a, b = house.providers["a"], house.providers["b"]
-        b.always = TemporaryFailure("x")
+        a = house.providers["a"]
 
         def early(_):
             receipts.take("a", {}, f"{id} failed".encode(), "/", "")
@@ -447,8 +508,9 @@ class TestUndelivered:
         with monkeypatch.context() as first:
             first.setattr(a, "send", early)
             assert house.deliver(id).state is State.QUEUED
+        house.settings.SMS_ROUTES = {"default": "a"}
         assert house.deliver(id).state is State.SENT
-        assert house.calls == "ab"
+        assert house.calls == "a"
 
     def test_a_word_that_nobody_knows_ends_nothing(self, house):
         id = house.code()
