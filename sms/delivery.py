@@ -60,8 +60,11 @@ SOON = 1.0
 #: Seconds after which it looks again at the latest.
 LATER = 3.0
 
-#: Seconds before its turn that a sweep brings back what waits for longer; the rest ``sms.turns`` knows.
+#: Seconds before its turn that what waits for longer than PUNCTUAL comes back.
 BEFORE_TURN = 2.0
+
+#: Waits of up to so many seconds end at the millisecond, by ``sms.turns``; sweeps travel behind the queue.
+PUNCTUAL = 5.0
 
 #: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
 ONE_CALL = 20.0
@@ -237,12 +240,8 @@ class _Run:
         self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)), turn=turn)
 
     def wait_for_turn(self, seconds: float, alias: str) -> None:
-        """Come back when a rate allows it. Sweeps are not punctual enough for the last seconds."""
-        if seconds > BEFORE_TURN + LATER:
-            self.wait(seconds - BEFORE_TURN, turn=alias)
-        else:
-            self.wait(seconds, turn=alias)
-            turns.publish_in(seconds, self.message.id, self.message.queue)
+        """Come back when a rate allows it, or shortly before."""
+        self.wait(seconds if seconds <= PUNCTUAL else seconds - BEFORE_TURN, turn=alias)
 
     def keeps_lease(self) -> bool:
         """Whether there is time for one more call under the lease, which is renewed if needed; not
@@ -292,9 +291,11 @@ class _Run:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(RECORD_RETRY)
-        waits = target is State.QUEUED and not (unknown or round_over)
-        if message is not None and moved and waits and message.state is State.QUEUED:
-            log.debug("message_waits", message_id=message.id, seconds=retry_in)
+        queued = message is not None and moved and message.state is State.QUEUED
+        if queued and (retry_in or 0.0) <= PUNCTUAL:  # None: a receipt came first, and another alias is next
+            turns.publish_in(retry_in or 0.0, self.message.id, self.message.queue)
+        if queued and target is State.QUEUED and not (unknown or round_over):
+            log.debug("message_waits", message_id=self.message.id, seconds=retry_in)
         elif message is not None and moved:
             details: dict[str, Any] = {"took_ms": took_ms}
             tell(message, **details)

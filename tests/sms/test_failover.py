@@ -81,9 +81,6 @@ class House:
         for module in (delivery, health, registry):
             monkeypatch.setattr(module, "aliases", lambda: self.aliases)
         monkeypatch.setattr(broker, "publish", lambda id, _: self.published.append(id) or True)
-        # Of what waits for a turn nothing shall come back after the test.
-        self._publish_in = turns.publish_in
-        monkeypatch.setattr(turns, "publish_in", lambda *_: None)
         self.settings = settings
 
     def rate(self, name, rate=0.0, segment_rate=0.0):
@@ -106,7 +103,7 @@ class House:
     def workers(self, count):
         """So many threads deliver whatever is published, and what has waited for its turn."""
         with ThreadPoolExecutor(count) as pool, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(turns, "publish_in", self._publish_in)
+            patch.setattr(turns, "publish_in", turns.Turns().publish_in)
             patch.setattr(broker, "publish", lambda id, _: pool.submit(delivery.deliver, id))
             yield
 
@@ -443,6 +440,68 @@ def test_all_aliases_failed(house, redis):
     assert house.calls == "aaaabbbb"
     assert [message.id for message in services.dead_letters()] == [id]
     assert services.dead_letter(id).error == "busy"
+
+
+class TestShortWaits:
+    """They end without a sweep, which travels behind the queue."""
+
+    @pytest.mark.parametrize("why", ["round", "unknown", "slot", "left out", "receipt first"])
+    def test_it_comes_back_when_its_time_is_over(self, house, redis, monkeypatch, why):
+        wait = 0.0 if why == "receipt first" else 0.4
+        monkeypatch.setattr(delivery, "ROUNDS", (wait,))
+        monkeypatch.setattr(delivery, "SOON", wait)
+        monkeypatch.setattr(delivery, "LATER", wait)
+        house.settings.SMS_RECEIPT_WAIT = wait
+        a, b = house.providers["a"], house.providers["b"]
+        if why == "round":
+            a.outcomes, b.outcomes = [TemporaryFailure("x")], [TemporaryFailure("x")]
+        elif why == "unknown":
+            a.outcomes = [OutcomeUnknown("x")]
+        elif why == "receipt first":
+            monkeypatch.setattr(
+                a, "send", lambda sms: receipts.take("a", {}, f"{sms.id} failed".encode(), "/", "") or "1"
+            )
+        else:
+            house.settings.SMS_ROUTES = {"default": "a"}
+            house.aliases["a"] = registry.Alias(a, slots=registry.Slots(1), share=1)
+            if why == "left out":
+                redis.hset(health.HEALTH + "a", "hold_until", int((time.time() + 0.3) * 1000))
+        with house.workers(2):
+            began = time.monotonic()
+            if why == "slot":
+                with house.aliases["a"].slot():
+                    id = house.code()
+                    time.sleep(0.2)
+            else:
+                id = house.code()
+            while services.get(id).state is not State.SENT:
+                assert time.monotonic() - began < 2
+                time.sleep(0.01)
+            assert time.monotonic() - began == pytest.approx(wait, abs=0.3)
+
+    def test_a_hundred_that_wait_cost_one_thread(self, house, monkeypatch):
+        house.settings.SMS_BREAKER = {"fewest": 1000}
+        monkeypatch.setattr(delivery, "ROUNDS", (0.5,))
+        for name in "ab":
+            house.providers[name].outcomes = [TemporaryFailure("x")] * 100
+        before = set(threading.enumerate())
+        with house.workers(4):
+            for _ in range(100):
+                house.code()
+            house.wait_for("b", 100)
+            more = set(threading.enumerate()) - before
+            assert sum(thread.name == "turns" for thread in more) == 1
+            house.wait_for("a", 200)
+        assert house.calls.count("b") == 100
+
+    @pytest.mark.parametrize("seconds", [6, 20])
+    def test_a_longer_one_is_left_to_the_sweeps(self, house, monkeypatch, seconds):
+        told = []
+        monkeypatch.setattr(turns, "publish_in", lambda *args: told.append(args))
+        house.settings.SMS_RECEIPT_WAIT = seconds
+        house.providers["a"].outcomes = [OutcomeUnknown("x")]
+        assert house.deliver(house.code()).state is State.QUEUED
+        assert told == []
 
 
 class TestUndelivered:
