@@ -7,7 +7,8 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import StringIO
 
 import pytest
@@ -144,22 +145,108 @@ def left_out():
     signals.provider_left_out.disconnect(hear)
 
 
+DELIVERED, FAILED, QUEUED = State.DELIVERED, State.FAILED, State.QUEUED
+SENDING, SENT, UNKNOWN = State.SENDING, State.SENT, State.UNKNOWN
+
+
+@dataclass
+class Row:
+    """One row of the failover rule, see ``sms.delivery``. The route is a>b, or a alone."""
+
+    outcome: BaseException | str | None  # of the call to a; a str: what its receipt says after it
+    # The message: its state, who is called in this run, who when it comes back.
+    code: tuple[State, str, str]
+    other: tuple[State, str, str]  # a message that is no code
+    alone: tuple[State, str, str]  # a code whose route has no other alias
+    # The alias: outcomes that count for it, and for it in this country; where it is left out, of
+    # which a log line at level error and a signal tell.
+    good: int = 0
+    bad: int = 0
+    good_there: int = 0
+    bad_there: int = 0
+    left_out: str | None = None  # "" everywhere, or a country
+
+
 RULE = {
-    # outcome of a → state, who was called in the run, is a left out
-    "accepted": (None, State.SENT, "a", False),
-    "temporary": (TemporaryFailure("x", code="503"), State.SENT, "ab", False),
-    "number": (PermanentFailure("x", code="21211"), State.FAILED, "a", False),
-    "account": (AccountFailure("x", code="20003"), State.SENT, "ab", True),
-    "unknown": (OutcomeUnknown("x", code="read_timeout"), State.QUEUED, "a", False),
+    "accepted": Row(None, (SENT, "a", ""), (SENT, "a", ""), (SENT, "a", ""), good=1),
+    "temporary": Row(
+        TemporaryFailure("x", code="503"), (SENT, "ab", ""), (SENT, "ab", ""), (QUEUED, "a", "a"), bad=1
+    ),
+    "number": Row(
+        PermanentFailure("x", code="21211"), (FAILED, "a", ""), (FAILED, "a", ""), (FAILED, "a", ""), good=1
+    ),
+    "account": Row(
+        AccountFailure("x", code="20003"),
+        (SENT, "ab", ""),
+        (SENT, "ab", ""),
+        (QUEUED, "a", ""),  # it looks again, but may not ask before the probe
+        bad=1,
+        left_out="",
+    ),
+    "sender": Row(
+        AccountFailure("x", code="21408", here=True),
+        (SENT, "ab", ""),
+        (SENT, "ab", ""),
+        (QUEUED, "a", ""),
+        bad_there=1,
+        left_out="US",
+    ),
+    "unknown": Row(
+        OutcomeUnknown("x", code="read_timeout"),
+        (QUEUED, "a", "b"),
+        (UNKNOWN, "a", ""),
+        (QUEUED, "a", "a"),
+        bad=1,
+    ),
+    "worker died in it": Row(
+        SystemExit(), (SENDING, "a", "b"), (SENDING, "a", ""), (SENDING, "a", "a"), bad=1
+    ),
+    "receipt: undelivered": Row(
+        "failed", (QUEUED, "a", "b"), (FAILED, "a", ""), (FAILED, "a", ""), good=1, bad_there=1
+    ),
+    "receipt: delivered": Row(
+        "delivered", (DELIVERED, "a", ""), (DELIVERED, "a", ""), (DELIVERED, "a", ""), good=1, good_there=1
+    ),
 }
 
 
+@pytest.mark.parametrize("kind", ["code", "other", "alone"])
 @pytest.mark.parametrize("outcome", RULE)
-def test_the_rule_for_codes(house, outcome):
-    error, state, calls, left_out = RULE[outcome]
-    house.providers["a"].outcomes = [error]
-    found = house.deliver(house.code())
-    assert (found.state, house.calls, "a" in house.left_out()) == (state, calls, left_out)
+def test_the_rule(house, left_out, caplog, outcome, kind):
+    redis, row, a = house.redis, RULE[outcome], house.providers["a"]
+    if kind == "alone":
+        house.settings.SMS_ROUTES = {"default": "a"}
+    id = house.send() if kind == "other" else house.code()
+    a.outcomes = [row.outcome] if isinstance(row.outcome, BaseException) else []
+    with suppress(SystemExit):
+        house.deliver(id)
+    if isinstance(row.outcome, str):
+        receipts.take("a", {}, f"{id} {row.outcome}".encode(), "/", "")
+    state, calls = services.get(id).state, house.calls
+
+    redis.hset(store.RECORD + id, "lease_until", 1)
+    good = health._good["a"]  # what the next choice will count
+    house.deliver(id)
+    later = Counter(house.calls) - Counter(calls)
+    assert (state, calls, "".join(later)) == getattr(row, kind)
+    ended = UNKNOWN if state is SENDING else state  # unless somebody took it now
+    assert services.get(id).state is (SENT if later else ended)
+
+    if kind != "alone":  # else it was asked twice
+        counts = [
+            int(redis.hget(health.HEALTH + key, name) or 0)
+            for key, name in (("a", "bad"), ("a:US", "good"), ("a:US", "bad"))
+        ]
+        assert (good, *counts) == (row.good, row.bad, row.good_there, row.bad_there)
+    loud = [record.msg for record in caplog.records if record.levelname == "ERROR"]
+    if row.left_out is None:
+        assert (house.left_out(), left_out, loud) == (set(), [], [])
+    else:
+        assert house.left_out() == {"a:US" if row.left_out else "a"}
+        assert left_out == [("a", row.left_out)]
+        assert [(line["event"], line["alias"], line["country"]) for line in loud] == [
+            ("provider_left_out", "a", row.left_out)
+        ]
 
 
 def test_an_unknown_code_goes_to_the_next_alias_once(house):
