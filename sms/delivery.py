@@ -3,21 +3,26 @@
 The failover rule. Outcome → for this message → for the alias (see ``sms.health``):
 
     accepted             sent; a receipt may follow                      healthy
-    temporary            next alias in the same run                      counts; Retry-After kept
+    temporary            next alias in the same run                      counts; Retry-After kept,
+                                                                         600 s at most
     refused (number,     failed at once: another alias would be          healthy
       text)              paid to learn the same
-    refused (account,    next alias in the same run                      left out at once
-      sender)
+    refused (account,    next alias in the same run                      left out at once, in that
+      sender)                                                            country or everywhere; loud
     unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
                          then goes to the next alias, once; any other
                          message ends as ``unknown``
     worker died in it    the lease runs out, a sweep brings the          counts
-                         message back, then as unknown
-    receipt: undelivered a live code goes to the next alias, once        counts in its country
+                         message back, then as unknown, at once
+    receipt: undelivered a live code goes to the next alias, once;       counts in its country; left
+                         where its route has no other, and any other     out there only while another
+                         message, ends as ``failed``                     of the route is well
 
-All aliases failed: again after ROUNDS seconds while the message lives, then ``failed`` and a dead
-letter. Over a rate or out of slots the message waits for its turn, which is no failure. A code that a
-receipt called undelivered and that died before the next alias had it ends as ``failed``.
+"Once" is once in all: a code that an alias may have, or could not deliver, is handed over one more time,
+and to that alias only if its outcome is unknown and its route has no other. All aliases failed: again
+after ROUNDS seconds (without that alias) while the message lives, then ``failed`` and a dead letter, or
+``unknown`` if one may have it. Over a rate or out of slots the message waits for its turn, which is no
+failure. A code that a receipt called undelivered and that died before the next alias had it: ``failed``.
 """
 
 from __future__ import annotations
@@ -55,8 +60,11 @@ SOON = 1.0
 #: Seconds after which it looks again at the latest.
 LATER = 3.0
 
-#: Seconds before its turn that a sweep brings back what waits for longer; the rest ``sms.turns`` knows.
+#: Seconds before its turn that what waits for longer than PUNCTUAL comes back.
 BEFORE_TURN = 2.0
+
+#: Waits of up to so many seconds end at the millisecond, by ``sms.turns``; sweeps travel behind the queue.
+PUNCTUAL = 5.0
 
 #: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
 ONE_CALL = 20.0
@@ -102,7 +110,11 @@ class _Run:
         """Ask one alias after the other; always ends with a record of what came of it."""
         try:
             self.content = unseal(self.attempt.sealed)
-            self.hops = routing.order(routing.find(self.message.country, self.content["to"]))
+            hops = routing.order(routing.find(self.message.country, self.content["to"]))
+            # The alias that may have the message already comes only where the route has no other.
+            others = [hop for hop in hops if hop.alias != self.attempt.avoid] or hops
+            # It has waited for this one, which those before it may not outdo by failing once more.
+            self.hops = sorted(others, key=lambda hop: hop.alias != self.turn)
         except Unsealable:
             return self.record(State.FAILED, error="unsealable")
         except NoRoute:
@@ -130,10 +142,8 @@ class _Run:
             self.wait(SOON)
             return None
         left = [hop for hop in self.hops if hop.alias not in self.failed]
-        # The alias that may have the message already comes only if there is no other.
-        wanted = [hop for hop in left if hop.alias != self.attempt.avoid] or left
         known = aliases()
-        wanted = [hop for hop in wanted if hop.alias not in self.full]
+        wanted = [hop for hop in left if hop.alias not in self.full]
         if wanted:
             Alias.wait_for_slot([known[hop.alias] for hop in wanted])
         ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
@@ -141,7 +151,8 @@ class _Run:
         if choice is None:
             self.wait(SOON, turn=self.turn)  # nothing is in a provider's hands
         elif choice.alias is not None and not choice.wait:
-            self.turn = ""
+            if choice.alias.name == self.turn:
+                self.turn = ""
             return ready[choice.alias.name], choice.alias, choice.probe
         elif choice.alias is not None:
             self.wait_for_turn(choice.wait, choice.alias.name)
@@ -172,17 +183,19 @@ class _Run:
         started = time.monotonic()
         country = self.message.country
         probed = country if probe else None
+        refused = (self.message.id, self.attempt.number)
         try:
             provider_message_id = alias.provider.send(sms)
         except TemporaryFailure as error:
             self.error = error.code or "temporary"
-            self.holds.append(error.retry_after or 0.0)
-            health.failed(alias.name, hold=error.retry_after or 0.0, error=self.error, probed=probed)
+            hold = error.retry_after or 0.0
+            self.holds.append(hold)
+            health.failed(alias.name, hold=hold, error=self.error, probed=probed, refused=refused)
         except AccountFailure as error:
             self.error = error.code or "account"
             self.holds.append(0.0)
             where = country if error.here else ""
-            health.failed(alias.name, where, at_once=True, error=self.error, probed=probed)
+            health.failed(alias.name, where, at_once=True, error=self.error, probed=probed, refused=refused)
         except PermanentFailure as error:
             health.succeeded(alias.name, country, probe=probe)
             self.record(State.FAILED, alias=alias.name, error=error.code or "permanent")
@@ -229,19 +242,20 @@ class _Run:
         self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)), turn=turn)
 
     def wait_for_turn(self, seconds: float, alias: str) -> None:
-        """Come back when a rate allows it. Sweeps are not punctual enough for the last seconds."""
-        if seconds > BEFORE_TURN + LATER:
-            self.wait(seconds - BEFORE_TURN, turn=alias)
-        else:
-            self.wait(seconds, turn=alias)
-            turns.publish_in(seconds, self.message.id, self.message.queue)
+        """Come back when a rate allows it, or shortly before."""
+        self.wait(seconds if seconds <= PUNCTUAL else seconds - BEFORE_TURN, turn=alias)
 
     def keeps_lease(self) -> bool:
-        """Whether there is time for one more call under the lease, which is renewed if needed."""
+        """Whether there is time for one more call under the lease, which is renewed if needed; not
+        while Redis is away.
+        """
         if time.monotonic() - self.leased < store.LEASE - ONE_CALL and self.remaining > 0:
             return True
         self.leased = time.monotonic()
-        return store.renew(self.message.id, self.attempt.number)
+        try:
+            return store.renew(self.message.id, self.attempt.number)
+        except Unavailable:
+            return False
 
     def record(
         self,
@@ -279,9 +293,11 @@ class _Run:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(RECORD_RETRY)
-        waits = target is State.QUEUED and not (unknown or round_over)
-        if message is not None and moved and waits and message.state is State.QUEUED:
-            log.debug("message_waits", message_id=message.id, seconds=retry_in)
+        queued = message is not None and moved and message.state is State.QUEUED
+        if queued and (retry_in or 0.0) <= PUNCTUAL:  # None: a receipt came first, and another alias is next
+            turns.publish_in(retry_in or 0.0, self.message.id, self.message.queue)
+        if queued and target is State.QUEUED and not (unknown or round_over):
+            log.debug("message_waits", message_id=self.message.id, seconds=retry_in)
         elif message is not None and moved:
             details: dict[str, Any] = {"took_ms": took_ms}
             tell(message, **details)

@@ -18,6 +18,10 @@ Configuration errors are Django system checks or ``ImproperlyConfigured``, outsi
 
 from __future__ import annotations
 
+#: Seconds for which a vendor's Retry-After is believed at most. No code lives as long, and asking again
+#: after ten minutes costs one call; a wrong figure must not close an alias for a day.
+LONGEST_HOLD = 600.0
+
 
 class SmsError(Exception):
     """Base of everything that this package raises on purpose."""
@@ -69,11 +73,17 @@ class ProviderError(SmsError):
 
 
 class TemporaryFailure(ProviderError):
-    """Definitely not taken, worth another try. ``retry_after``: seconds the vendor asked for."""
+    """Definitely not taken, worth another try.
+
+    ``retry_after``: seconds the vendor asked for, at most ``LONGEST_HOLD``; None where it named none,
+    or what is no time to wait (below 0, or no number).
+    """
 
     def __init__(self, detail: str, *, code: str = "", retry_after: float | None = None) -> None:
         super().__init__(detail, code=code)
-        self.retry_after = retry_after
+        self.retry_after: float | None = None
+        if retry_after is not None and retry_after >= 0:  # false for "not a number"
+            self.retry_after = min(retry_after, LONGEST_HOLD)
 
 
 class PermanentFailure(ProviderError):

@@ -154,15 +154,17 @@ def failed(
     hold: float = 0.0,
     error: str = "",
     probed: str | None = None,
+    refused: tuple[str, int] | None = None,
 ) -> None:
     """A call failed, or with ``country`` something that concerns this country alone.
 
     ``at_once``: open the breaker now. ``hold``: seconds that the vendor asked for. ``probed``: the
     country of the message if the call was a probe; the next one need not wait for its end any more.
+    ``refused``: the message and its attempt, if the alias has definitely not taken it.
     """
     key = f"{alias}:{country}" if country else alias
     probes = () if probed is None else (alias, f"{alias}:{probed}")
-    if _report(key, *probes, bad=1, at_once=at_once, hold=hold) > 0:
+    if _report(key, *probes, bad=1, at_once=at_once, hold=hold, refused=refused) > 0:
         tell_left_out(alias, country, error)
 
 
@@ -188,10 +190,20 @@ def left_out() -> dict[str, float]:
     return found
 
 
-def _report(*names: str, good: int = 0, bad: int = 0, at_once: bool = False, hold: float = 0.0) -> int:
-    values = (good, bad, int(at_once), int(hold * 1000), *breaker().figures)
+def _report(
+    name: str,
+    *probes: str,
+    good: int = 0,
+    bad: int = 0,
+    at_once: bool = False,
+    hold: float = 0.0,
+    refused: tuple[str, int] | None = None,
+) -> int:
+    message_id, attempt = refused or ("", "")
+    keys = (HEALTH + name, f"sms:message:{message_id}", *(HEALTH + probe for probe in probes))
+    values = (good, bad, int(at_once), int(hold * 1000), *breaker().figures, attempt)
     try:
-        return int(_run(_REPORT, tuple(HEALTH + name for name in names), values))
+        return int(_run(_REPORT, keys, values))
     except Unavailable:
         return 0  # what becomes of the message matters more, and is written down next
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from urllib.parse import urlencode
@@ -24,8 +26,8 @@ from sms.providers.base import BadProviderURL, Provider, read_url
 #: use 75 together, and the other one has 15 while one hangs with 60.
 SHARE = 0.75
 
-#: Seconds for which a message keeps a thread to itself until a slot is free. Under load one is in
-#: milliseconds; where all hang, threads are needed for messages that go elsewhere.
+#: Seconds for which a message keeps a thread to itself until a slot is free, if one is likely to be by
+#: then. Under load that takes milliseconds; where calls hang, threads are needed for other messages.
 FOR_A_SLOT = 0.3
 
 
@@ -36,6 +38,28 @@ class Slots:
         self.count = count
         self.taken = 0
         self.changed = threading.Condition()
+        self._waiting = 0
+        self._given_back: deque[float] = deque(maxlen=8)  # when the latest ones were, the oldest first
+
+    def give_back(self) -> None:
+        """A call has ended. The caller holds ``changed``."""
+        self._given_back.append(time.monotonic())
+        self.changed.notify()
+
+    def wait_for(self, free: Callable[[], bool]) -> bool:
+        """Wait until ``free()``, where that will not take long. The caller holds ``changed``."""
+        if free():
+            return True
+        if not self._given_back:
+            return False
+        pace = (time.monotonic() - self._given_back[0]) / len(self._given_back)
+        if pace * (self._waiting + 1) > FOR_A_SLOT:
+            return False
+        self._waiting += 1
+        try:
+            return self.changed.wait_for(free, FOR_A_SLOT)
+        finally:
+            self._waiting -= 1
 
 
 class Alias:
@@ -71,9 +95,9 @@ class Alias:
 
     @contextmanager
     def slot(self) -> Iterator[bool]:
-        """Hold one slot; False if none was free for FOR_A_SLOT, as another thread was quicker."""
+        """Hold one slot; False if none is free, as another thread was quicker."""
         with self._slots.changed:
-            held = int(self._slots.changed.wait_for(lambda: self.has_slot, FOR_A_SLOT))
+            held = int(self._slots.wait_for(lambda: self.has_slot))
             self._taken += held
             self._slots.taken += held
         try:
@@ -82,17 +106,16 @@ class Alias:
             with self._slots.changed:
                 self._taken -= held
                 self._slots.taken -= held
-                self._slots.changed.notify()
+                if held:
+                    self._slots.give_back()
 
     @staticmethod
-    def wait_for_slot(wanted: Sequence[Alias]) -> bool:
-        """Wait until one of these has a slot, but no longer than FOR_A_SLOT. Whoever comes first is first."""
-        changed = wanted[0]._slots.changed
-        with changed:
-            if changed.wait_for(lambda: any(alias.has_slot for alias in wanted), FOR_A_SLOT):
-                changed.notify()  # it is not taken yet: whoever waits for another alias may go too
-                return True
-        return False
+    def wait_for_slot(wanted: Sequence[Alias]) -> None:
+        """Wait until one of these has a slot, if that will not take long."""
+        slots = wanted[0]._slots
+        with slots.changed:
+            if slots.wait_for(lambda: any(alias.has_slot for alias in wanted)):
+                slots.changed.notify()  # it is not taken yet: whoever waits for another alias may go too
 
 
 def providers() -> Mapping[str, Provider]:

@@ -111,7 +111,7 @@ def send(
         expires_at=expires_at,
         replaces=replaces,
         outlook=health.outlook(route, number.country, body),
-        hops=str(sum(map(len, route))),
+        hops=",".join(hop.alias for step in route for hop in step),
         country=number.country,
         masked=number.masked,
         resend_unknown="1" if resend_unknown else "0",

@@ -51,8 +51,8 @@ def _script(*names: str) -> Script:
     return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
 
 
-_CLAIM, _RENEW, _REPLAY, _SWEEP = map(_script, ("claim", "renew", "replay", "sweep"))
-_CREATE, _MOVE = _script("health", "create"), _script("health", "move")
+_RENEW, _REPLAY, _SWEEP = map(_script, ("renew", "replay", "sweep"))
+_CREATE, _CLAIM, _MOVE = (_script("health", name) for name in ("create", "claim", "move"))
 
 
 def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
@@ -132,7 +132,10 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
         number=message.attempts,
         sealed=answer[2],
         remaining=answer[3] / 1000,
-        resend_unknown=fields.get("resend_unknown") == "1" and fields["unknowns"] == "0",
+        # Once more in all, whatever the reason.
+        resend_unknown=fields.get("resend_unknown") == "1"
+        and fields["unknowns"] == "0"
+        and "redirected" not in fields,
         rounds=int(fields.get("rounds", 0)),
         avoid=fields.get("avoid", ""),
         turn=fields.get("turn", ""),

@@ -1,7 +1,8 @@
-"""Bring a message back when its turn comes: to the millisecond, where sweeps come once a second.
+"""Bring a message back when a short wait is over: to the millisecond.
 
-The worker that heard how long a message has to wait publishes its id after that. If it dies before,
-a sweep does it, as the message's lease ends at the same moment.
+Sweeps come once a second, and travel behind a queue that may be seconds long. So the worker that
+made a message wait publishes its id after that. If it stops or dies before, a sweep does it, as the
+message's lease ends at the same moment.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+-- (begins with health.lua)
 -- Win the right to hand a message to a provider, or learn why not.
 -- KEYS: record, body.  ARGV: id, lease (ms), prefixes of the leases and the waiting keys
 -- Returns a verdict (claimed, gone, early, busy, done, expired, failed, unknown, cancelled); with the
@@ -20,6 +21,7 @@ local function settle(final)
   redis.call('DEL', KEYS[2])
   redis.call('ZREM', leases, ARGV[1])
   redis.call('ZREM', ARGV[4] .. queue, ARGV[1])
+  leave_line(KEYS[1], ARGV[1])
   return {final, redis.call('HGETALL', KEYS[1]), '', 0, died}
 end
 
@@ -38,7 +40,7 @@ elseif state == 'sending' then
     -- more attempt, elsewhere if possible; everything else stops here.
     redis.call('HSET', KEYS[1], 'avoid', died)
     local unknowns = redis.call('HINCRBY', KEYS[1], 'unknowns', 1)
-    if record[6] ~= '1' or record[8] or unknowns > 1 or now >= expires_at then
+    if record[6] ~= '1' or record[8] or record[10] or unknowns > 1 or now >= expires_at then
       return settle('unknown')
     end
   elseif record[8] then

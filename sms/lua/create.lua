@@ -72,6 +72,7 @@ if replaced[1] == 'queued' then
   redis.call('DEL', KEYS[6])
   redis.call('ZREM', KEYS[3], ARGV[7])
   redis.call('ZREM', KEYS[4], ARGV[7])
+  leave_line(KEYS[5], ARGV[7])
   cancelled = 1
 elseif replaced[1] == 'sending' then
   redis.call('HSET', KEYS[5], 'unwanted', 1) -- its attempt is the last, see move.lua and claim.lua

@@ -26,7 +26,17 @@ local function next_call(rate, now)
   return math.max(tonumber(redis.call('GET', rate) or 0), now - CREDIT)
 end
 
--- Count outcomes; open the breaker where they are too bad. Returns 1 if it opened by this.
+-- A message stands in one line at most; its record names the key of it.
+local function leave_line(record, id)
+  local line = redis.call('HGET', record, 'line')
+  if line then
+    redis.call('ZREM', line, id)
+    redis.call('HDEL', record, 'line')
+  end
+end
+
+-- Count outcomes; open the breaker where they are too bad (never without fewest). Returns 1 if it
+-- opened by this.
 local function observe(key, now, good, bad, window, share, fewest, pause)
   local seen = redis.call('HMGET', key, 'since', 'good', 'bad', 'was_good', 'was_bad', 'open_until')
   local since = tonumber(seen[1] or now)
@@ -43,7 +53,7 @@ local function observe(key, now, good, bad, window, share, fewest, pause)
   g, b = g + good, b + bad
   redis.call('HSET', key, 'since', since, 'good', g, 'bad', b, 'was_good', wg, 'was_bad', wb)
   redis.call('PEXPIRE', key, math.max(4 * window, 4 * pause, 3600000))
-  if bad == 0 then
+  if bad == 0 or not fewest then
     return 0
   end
   local rest = 1 - (now - since) / window -- what of the window before still counts

@@ -10,7 +10,8 @@
 -- Returns 1 if it moved, else 0, the record as a flat list (empty if there is none), and 1 if what
 -- the receipt says opened the breaker of its alias in this country.
 local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted',
-  'resend_unknown', 'redirected', 'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'undelivered')
+  'resend_unknown', 'redirected', 'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'undelivered',
+  'line')
 if not record[1] then
   return {0, {}, 0}
 end
@@ -36,10 +37,23 @@ if not allowed or (ARGV[4] ~= '' and ARGV[4] ~= record[2]) then
   return {0, redis.call('HGETALL', KEYS[1]), 0}
 end
 local now, opened = clock(), 0
+-- Whether another alias of the route could take over: one that is not left out, nor was and waits for its
+-- probe. Whoever may start verifications can name phones that are off; that must not close a country.
+local function another_is_well()
+  for name in string.gmatch(record[13] or '', '[^,]+') do
+    local limit, open = left_out(ARGV[13] .. name)
+    local limit_there, open_there = left_out(ARGV[13] .. name .. ':' .. (record[10] or ''))
+    if name ~= ARGV[12] and not open and not open_there and math.max(limit, limit_there) <= now then
+      return true
+    end
+  end
+  return false
+end
 if receipt and (ARGV[2] == 'failed' or ARGV[2] == 'delivered') then
   local bad = ARGV[2] == 'failed' and 1 or 0
   opened = observe(ARGV[13] .. ARGV[12] .. ':' .. (record[10] or ''), now, 1 - bad, bad,
-    tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]))
+    tonumber(ARGV[14]), tonumber(ARGV[15]), bad == 1 and another_is_well() and tonumber(ARGV[16]) or nil,
+    tonumber(ARGV[17]))
 end
 local target, retry_in = ARGV[2], tonumber(ARGV[5])
 if target == 'queued' and record[5] then
@@ -55,7 +69,7 @@ local undelivered = receipt and target == 'failed' and ARGV[12]
 if target == 'sent' and not receipt and (record[14] or '') ~= '' and record[14] == record[11] then
   undelivered, target = record[14], 'failed' -- the receipt came before the answer of the call
 end
-if undelivered and record[6] == '1' and not record[5] and not record[7] and tonumber(record[13] or 0) > 1
+if undelivered and record[6] == '1' and not record[5] and not record[7] and unknowns == 0 and string.find(record[13] or '', ',', 1, true)
     and now < tonumber(record[8]) and redis.call('EXISTS', KEYS[2]) == 1 then
   target, retry_in = 'queued', 0
   redis.call('HSET', KEYS[1], 'state', target, 'redirected', 1, 'avoid', undelivered,
@@ -65,6 +79,9 @@ else
 end
 if ARGV[7] == '1' then
   redis.call('HINCRBY', KEYS[1], 'rounds', 1)
+end
+if record[15] and (not retry_in or redis.call('HGET', KEYS[1], 'turn') == '') then
+  leave_line(KEYS[1], ARGV[1])
 end
 local leases = ARGV[9] .. record[3]
 if retry_in then

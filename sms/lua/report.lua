@@ -1,13 +1,17 @@
 -- (begins with health.lua)
 -- Tell how a call to an alias ended.
--- KEYS: health (of the alias, or of the alias in one country), and if this was a probe that failed,
---       all for which it was one: the next may begin
+-- KEYS: health (of the alias, or of the alias in one country), record of the message, and if this was
+--       a probe that failed, all for which it was one: the next may begin
 -- ARGV: good, bad (0 or 1), 1 = open at once, hold (ms that the vendor asked for, 0 = none),
---       window, share, fewest, pause (see health.lua)
+--       window, share, fewest, pause (see health.lua), attempt that the alias did definitely not take
+--       ("" = another outcome): if its worker dies from now on, nothing is unknown
 -- Returns 1 if this opened the breaker, -1 if it closed it, else 0.
 local now = clock()
-for i = 2, #KEYS do
+for i = 3, #KEYS do
   redis.call('HDEL', KEYS[i], 'probe_until')
+end
+if ARGV[9] ~= '' and redis.call('HGET', KEYS[2], 'attempts') == ARGV[9] then
+  redis.call('HSET', KEYS[2], 'calling', '')
 end
 local pause = tonumber(ARGV[8])
 local was_open = redis.call('HEXISTS', KEYS[1], 'open_until') == 1
@@ -19,7 +23,9 @@ if ARGV[3] == '1' then
   return was_open and 0 or 1
 end
 if tonumber(ARGV[4]) > 0 then
-  redis.call('HSET', KEYS[1], 'hold_until', now + tonumber(ARGV[4]))
+  -- The longest of them: answers cross, and the latest is not the one that knows best.
+  local held = tonumber(redis.call('HGET', KEYS[1], 'hold_until') or 0)
+  redis.call('HSET', KEYS[1], 'hold_until', math.max(held, now + tonumber(ARGV[4])))
 end
 if was_open and ARGV[1] == '1' then
   -- The probe worked: what was before it counts no more.

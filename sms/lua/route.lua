@@ -15,14 +15,6 @@ if ARGV[2] ~= '' then
   end
 end
 
-local function leave_lines()
-  for i = 1, (#KEYS - 1) / 4 do
-    if tonumber(ARGV[3 * i + 9]) > 0 then
-      redis.call('ZREM', KEYS[4 * i + 1], id)
-    end
-  end
-end
-
 -- It waits no longer. How many stop waiting in this second is what create.lua estimates the wait by.
 local function begin()
   local queue = redis.call('HGET', KEYS[1], 'queue') or ''
@@ -70,7 +62,10 @@ for i = 1, (#KEYS - 1) / 4 do
       wait, place = turn(rate, line, takes, alias == ARGV[3])
     end
     if wait == 0 then
-      leave_lines()
+      -- A place in another's line it keeps until it is settled: this one may fail.
+      if redis.call('HGET', KEYS[1], 'line') == line then
+        leave_line(KEYS[1], id)
+      end
       if takes > 0 then
         local free = next_call(rate, now) + takes
         redis.call('SET', rate, free, 'PX', math.ceil(free - now) + 1000)
@@ -92,8 +87,9 @@ for i = 1, (#KEYS - 1) / 4 do
 end
 if best and best_wait <= tonumber(ARGV[4]) then
   local line = KEYS[4 * best + 1]
-  leave_lines()
+  leave_line(KEYS[1], id)
   redis.call('ZADD', line, best_place, id)
+  redis.call('HSET', KEYS[1], 'line', line)
   redis.call('PEXPIRE', line, math.max(redis.call('PTTL', line), math.ceil(best_wait) + LAPSE))
   return {best, math.ceil(best_wait), 0}
 end

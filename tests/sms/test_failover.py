@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import StringIO
 from types import SimpleNamespace
 
@@ -16,6 +18,7 @@ from django.core.management import CommandError, call_command
 
 from sms import broker, checks, delivery, health, receipts, registry, services, signals, store, turns
 from sms.errors import (
+    LONGEST_HOLD,
     AccountFailure,
     NoRoute,
     OutcomeUnknown,
@@ -25,7 +28,7 @@ from sms.errors import (
     Unavailable,
 )
 from sms.message import Attempt, Receipt, State
-from sms.providers.base import Provider, Sms
+from sms.providers.base import Provider, Sms, retry_after
 
 PHONE = "+12025550123"
 
@@ -81,9 +84,6 @@ class House:
         for module in (delivery, health, registry):
             monkeypatch.setattr(module, "aliases", lambda: self.aliases)
         monkeypatch.setattr(broker, "publish", lambda id, _: self.published.append(id) or True)
-        # Of what waits for a turn nothing shall come back after the test.
-        self._publish_in = turns.publish_in
-        monkeypatch.setattr(turns, "publish_in", lambda *_: None)
         self.settings = settings
 
     def rate(self, name, rate=0.0, segment_rate=0.0):
@@ -106,7 +106,7 @@ class House:
     def workers(self, count):
         """So many threads deliver whatever is published, and what has waited for its turn."""
         with ThreadPoolExecutor(count) as pool, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(turns, "publish_in", self._publish_in)
+            patch.setattr(turns, "publish_in", turns.Turns().publish_in)
             patch.setattr(broker, "publish", lambda id, _: pool.submit(delivery.deliver, id))
             yield
 
@@ -147,22 +147,108 @@ def left_out():
     signals.provider_left_out.disconnect(hear)
 
 
+DELIVERED, FAILED, QUEUED = State.DELIVERED, State.FAILED, State.QUEUED
+SENDING, SENT, UNKNOWN = State.SENDING, State.SENT, State.UNKNOWN
+
+
+@dataclass
+class Row:
+    """One row of the failover rule, see ``sms.delivery``. The route is a>b, or a alone."""
+
+    outcome: BaseException | str | None  # of the call to a; a str: what its receipt says after it
+    # The message: its state, who is called in this run, who when it comes back.
+    code: tuple[State, str, str]
+    other: tuple[State, str, str]  # a message that is no code
+    alone: tuple[State, str, str]  # a code whose route has no other alias
+    # The alias: outcomes that count for it, and for it in this country; where it is left out, of
+    # which a log line at level error and a signal tell.
+    good: int = 0
+    bad: int = 0
+    good_there: int = 0
+    bad_there: int = 0
+    left_out: str | None = None  # "" everywhere, or a country
+
+
 RULE = {
-    # outcome of a → state, who was called in the run, is a left out
-    "accepted": (None, State.SENT, "a", False),
-    "temporary": (TemporaryFailure("x", code="503"), State.SENT, "ab", False),
-    "number": (PermanentFailure("x", code="21211"), State.FAILED, "a", False),
-    "account": (AccountFailure("x", code="20003"), State.SENT, "ab", True),
-    "unknown": (OutcomeUnknown("x", code="read_timeout"), State.QUEUED, "a", False),
+    "accepted": Row(None, (SENT, "a", ""), (SENT, "a", ""), (SENT, "a", ""), good=1),
+    "temporary": Row(
+        TemporaryFailure("x", code="503"), (SENT, "ab", ""), (SENT, "ab", ""), (QUEUED, "a", "a"), bad=1
+    ),
+    "number": Row(
+        PermanentFailure("x", code="21211"), (FAILED, "a", ""), (FAILED, "a", ""), (FAILED, "a", ""), good=1
+    ),
+    "account": Row(
+        AccountFailure("x", code="20003"),
+        (SENT, "ab", ""),
+        (SENT, "ab", ""),
+        (QUEUED, "a", ""),  # it looks again, but may not ask before the probe
+        bad=1,
+        left_out="",
+    ),
+    "sender": Row(
+        AccountFailure("x", code="21408", here=True),
+        (SENT, "ab", ""),
+        (SENT, "ab", ""),
+        (QUEUED, "a", ""),
+        bad_there=1,
+        left_out="US",
+    ),
+    "unknown": Row(
+        OutcomeUnknown("x", code="read_timeout"),
+        (QUEUED, "a", "b"),
+        (UNKNOWN, "a", ""),
+        (QUEUED, "a", "a"),
+        bad=1,
+    ),
+    "worker died in it": Row(
+        SystemExit(), (SENDING, "a", "b"), (SENDING, "a", ""), (SENDING, "a", "a"), bad=1
+    ),
+    "receipt: undelivered": Row(
+        "failed", (QUEUED, "a", "b"), (FAILED, "a", ""), (FAILED, "a", ""), good=1, bad_there=1
+    ),
+    "receipt: delivered": Row(
+        "delivered", (DELIVERED, "a", ""), (DELIVERED, "a", ""), (DELIVERED, "a", ""), good=1, good_there=1
+    ),
 }
 
 
+@pytest.mark.parametrize("kind", ["code", "other", "alone"])
 @pytest.mark.parametrize("outcome", RULE)
-def test_the_rule_for_codes(house, outcome):
-    error, state, calls, left_out = RULE[outcome]
-    house.providers["a"].outcomes = [error]
-    found = house.deliver(house.code())
-    assert (found.state, house.calls, "a" in house.left_out()) == (state, calls, left_out)
+def test_the_rule(house, left_out, caplog, outcome, kind):
+    redis, row, a = house.redis, RULE[outcome], house.providers["a"]
+    if kind == "alone":
+        house.settings.SMS_ROUTES = {"default": "a"}
+    id = house.send() if kind == "other" else house.code()
+    a.outcomes = [row.outcome] if isinstance(row.outcome, BaseException) else []
+    with suppress(SystemExit):
+        house.deliver(id)
+    if isinstance(row.outcome, str):
+        receipts.take("a", {}, f"{id} {row.outcome}".encode(), "/", "")
+    state, calls = services.get(id).state, house.calls
+
+    redis.hset(store.RECORD + id, "lease_until", 1)
+    good = health._good["a"]  # what the next choice will count
+    house.deliver(id)
+    later = Counter(house.calls) - Counter(calls)
+    assert (state, calls, "".join(later)) == getattr(row, kind)
+    ended = UNKNOWN if state is SENDING else state  # unless somebody took it now
+    assert services.get(id).state is (SENT if later else ended)
+
+    if kind != "alone":  # else it was asked twice
+        counts = [
+            int(redis.hget(health.HEALTH + key, name) or 0)
+            for key, name in (("a", "bad"), ("a:US", "good"), ("a:US", "bad"))
+        ]
+        assert (good, *counts) == (row.good, row.bad, row.good_there, row.bad_there)
+    loud = [record.msg for record in caplog.records if record.levelname == "ERROR"]
+    if row.left_out is None:
+        assert (house.left_out(), left_out, loud) == (set(), [], [])
+    else:
+        assert house.left_out() == {"a:US" if row.left_out else "a"}
+        assert left_out == [("a", row.left_out)]
+        assert [(line["event"], line["alias"], line["country"]) for line in loud] == [
+            ("provider_left_out", "a", row.left_out)
+        ]
 
 
 def test_an_unknown_code_goes_to_the_next_alias_once(house):
@@ -182,6 +268,68 @@ def test_an_unknown_message_that_is_no_code_stops(house):
     house.providers["a"].always = OutcomeUnknown("x")
     assert house.deliver(house.send()).state is State.UNKNOWN
     assert house.calls == "a"
+
+
+def test_an_unknown_code_does_not_return_while_the_route_has_another(house):
+    """Not while that fails, nor while it is left out: rounds of the others alone."""
+    house.providers["a"].outcomes = [OutcomeUnknown("x")]
+    b = house.providers["b"]
+    b.outcomes = [TemporaryFailure("x")]
+    id = house.code()
+    house.deliver(id)
+    assert house.deliver(id).state is State.QUEUED
+    assert house.redis.hget(store.RECORD + id, "rounds") == b"1"
+    health.failed("b", at_once=True)
+    assert house.deliver(id).state is State.QUEUED
+    house.pause_is_over("b")
+    assert house.deliver(id).state is State.SENT
+    assert house.calls == "abb"
+
+
+def test_an_unknown_code_goes_to_the_only_alias_once_more(house):
+    house.settings.SMS_ROUTES = {"default": "a"}
+    house.providers["a"].always = OutcomeUnknown("x")
+    id = house.code()
+    assert [house.deliver(id).state for _ in range(3)] == [State.QUEUED, State.UNKNOWN, State.UNKNOWN]
+    assert house.calls == "aa"
+
+
+class TestOnceMoreInAll:
+    """A code that an alias may have goes to one more, whatever happens there."""
+
+    def test_unknown_then_undelivered(self, house):
+        house.providers["a"].outcomes = [OutcomeUnknown("x")]
+        id = house.code()
+        house.deliver(id)
+        assert house.deliver(id).alias == "b"
+        receipts.take("b", {}, f"{id} failed".encode(), "/", "")
+        assert services.get(id).state is State.FAILED
+        house.deliver(id)
+        assert house.calls == "ab"
+
+    def test_undelivered_then_unknown(self, house):
+        house.providers["b"].outcomes = [OutcomeUnknown("x")]
+        id = house.code()
+        house.deliver(id)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+        assert house.deliver(id).state is State.UNKNOWN
+        house.deliver(id)
+        assert house.calls == "ab"
+
+    def test_undelivered_then_the_worker_died(self, house, monkeypatch):
+        id = house.code()
+        house.deliver(id)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+
+        def dies(_):
+            raise SystemExit
+
+        monkeypatch.setattr(house.providers["b"], "send", dies)
+        with pytest.raises(SystemExit):
+            delivery.deliver(id)
+        house.redis.hset(store.RECORD + id, "lease_until", 1)
+        assert house.deliver(id).state is State.UNKNOWN
+        assert house.calls == "a"
 
 
 def test_a_receipt_ends_the_wait_for_the_next_alias(house):
@@ -310,6 +458,62 @@ def test_redis_away_between_two_aliases(house, redis, monkeypatch):
     assert house.deliver(id).state is State.SENT
 
 
+def test_redis_away_as_the_lease_is_renewed(house, redis, monkeypatch):
+    """The alias has definitely refused: that stays so, and it is no failed round."""
+    monkeypatch.setattr(delivery, "ONE_CALL", store.LEASE)
+    house.providers["a"].outcomes = [TemporaryFailure("x")]
+    id = house.send()
+
+    def away(*_):
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "renew", away)
+        assert house.deliver(id).state is State.QUEUED
+    assert not redis.hget(store.RECORD + id, "rounds")
+    assert house.deliver(id).state is State.SENT
+    assert house.calls == "aa"
+
+
+@pytest.mark.parametrize("outcome", [TemporaryFailure("x"), AccountFailure("x")])
+@pytest.mark.parametrize("last", ["report", "renew"])
+def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monkeypatch, outcome, last):
+    """It dies before the next alias is chosen; Redis may not have heard of the refusal at once."""
+    house.providers["a"].outcomes = [outcome]
+    id = house.send()
+
+    def dies(*_, **__):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        if last == "renew":
+            patch.setattr(delivery, "ONE_CALL", store.LEASE)
+            patch.setattr(health, "failed", lambda *_, **__: None)
+        choose = health.choose
+        patch.setattr(
+            health, "choose", lambda *args, **more: dies() if house.calls else choose(*args, **more)
+        )
+        with pytest.raises(SystemExit):
+            delivery.deliver(id)
+    redis.hset(store.RECORD + id, "lease_until", 1)
+    assert house.deliver(id).state is State.SENT
+    assert redis.hget(store.RECORD + id, "unknowns") == b"0"
+
+
+def test_a_refusal_that_comes_too_late_says_nothing_of_the_next_attempt(house, redis):
+    id = house.code()
+    for _ in range(2):
+        assert store.claim(id)[0] == "claimed"
+        redis.hset(store.RECORD + id, "lease_until", 1)
+    redis.hset(store.RECORD + id, "calling", "b")
+    health.failed("a", refused=(id, 1))
+    assert redis.hget(store.RECORD + id, "calling") == b"b"
+    health.failed("b", refused=(id, 2))
+    assert redis.hget(store.RECORD + id, "calling") == b""
+    health.failed("b", refused=("gone", 2))
+    assert not redis.exists(store.RECORD + "gone")
+
+
 def test_all_aliases_failed(house, redis):
     """Rounds after 3, 10 and 20 s, each through the whole route; then a dead letter."""
     house.settings.SMS_BREAKER = {"fewest": 100}
@@ -325,6 +529,68 @@ def test_all_aliases_failed(house, redis):
     assert house.calls == "aaaabbbb"
     assert [message.id for message in services.dead_letters()] == [id]
     assert services.dead_letter(id).error == "busy"
+
+
+class TestShortWaits:
+    """They end without a sweep, which travels behind the queue."""
+
+    @pytest.mark.parametrize("why", ["round", "unknown", "slot", "left out", "receipt first"])
+    def test_it_comes_back_when_its_time_is_over(self, house, redis, monkeypatch, why):
+        wait = 0.0 if why == "receipt first" else 0.4
+        monkeypatch.setattr(delivery, "ROUNDS", (wait,))
+        monkeypatch.setattr(delivery, "SOON", wait)
+        monkeypatch.setattr(delivery, "LATER", wait)
+        house.settings.SMS_RECEIPT_WAIT = wait
+        a, b = house.providers["a"], house.providers["b"]
+        if why == "round":
+            a.outcomes, b.outcomes = [TemporaryFailure("x")], [TemporaryFailure("x")]
+        elif why == "unknown":
+            a.outcomes = [OutcomeUnknown("x")]
+        elif why == "receipt first":
+            monkeypatch.setattr(
+                a, "send", lambda sms: receipts.take("a", {}, f"{sms.id} failed".encode(), "/", "") or "1"
+            )
+        else:
+            house.settings.SMS_ROUTES = {"default": "a"}
+            house.aliases["a"] = registry.Alias(a, slots=registry.Slots(1), share=1)
+            if why == "left out":
+                redis.hset(health.HEALTH + "a", "hold_until", int((time.time() + 0.3) * 1000))
+        with house.workers(2):
+            began = time.monotonic()
+            if why == "slot":
+                with house.aliases["a"].slot():
+                    id = house.code()
+                    time.sleep(0.2)
+            else:
+                id = house.code()
+            while services.get(id).state is not State.SENT:
+                assert time.monotonic() - began < 2
+                time.sleep(0.01)
+            assert time.monotonic() - began == pytest.approx(wait, abs=0.3)
+
+    def test_a_hundred_that_wait_cost_one_thread(self, house, monkeypatch):
+        house.settings.SMS_BREAKER = {"fewest": 1000}
+        monkeypatch.setattr(delivery, "ROUNDS", (0.5,))
+        for name in "ab":
+            house.providers[name].outcomes = [TemporaryFailure("x")] * 100
+        before = set(threading.enumerate())
+        with house.workers(4):
+            for _ in range(100):
+                house.code()
+            house.wait_for("b", 100)
+            more = set(threading.enumerate()) - before
+            assert sum(thread.name == "turns" for thread in more) == 1
+            house.wait_for("a", 200)
+        assert house.calls.count("b") == 100
+
+    @pytest.mark.parametrize("seconds", [6, 20])
+    def test_a_longer_one_is_left_to_the_sweeps(self, house, monkeypatch, seconds):
+        told = []
+        monkeypatch.setattr(turns, "publish_in", lambda *args: told.append(args))
+        house.settings.SMS_RECEIPT_WAIT = seconds
+        house.providers["a"].outcomes = [OutcomeUnknown("x")]
+        assert house.deliver(house.code()).state is State.QUEUED
+        assert told == []
 
 
 class TestUndelivered:
@@ -379,10 +645,9 @@ class TestUndelivered:
         assert house.deliver(id).alias == "b"
 
     def test_what_was_known_early_is_about_that_call_alone(self, house, monkeypatch):
-        """The first alias is asked again, as the other is down, and takes it: that is sent."""
+        """The first alias is asked again, as the route has no other any more, and takes it: that is sent."""
         id = house.code()
-        a, b = house.providers["a"], house.providers["b"]
-        b.always = TemporaryFailure("x")
+        a = house.providers["a"]
 
         def early(_):
             receipts.take("a", {}, f"{id} failed".encode(), "/", "")
@@ -391,8 +656,9 @@ class TestUndelivered:
         with monkeypatch.context() as first:
             first.setattr(a, "send", early)
             assert house.deliver(id).state is State.QUEUED
+        house.settings.SMS_ROUTES = {"default": "a"}
         assert house.deliver(id).state is State.SENT
-        assert house.calls == "ab"
+        assert house.calls == "a"
 
     def test_a_word_that_nobody_knows_ends_nothing(self, house):
         id = house.code()
@@ -407,6 +673,40 @@ class TestUndelivered:
         id = self.undelivered(house)
         assert services.get(id).state is State.FAILED
         assert house.published.count(id) == 1
+
+    def test_it_closes_no_country_that_has_no_other_alias(self, house, redis, left_out):
+        """Whoever may start verifications can name five phones that are off."""
+        house.settings.SMS_ROUTES = {"default": "a"}
+        for _ in range(7):
+            self.undelivered(house)
+        assert redis.hget(health.HEALTH + "a:US", "bad") == b"7"
+        assert (house.left_out(), left_out) == (set(), [])
+        assert house.deliver(house.code()).state is State.SENT
+
+    def test_it_leaves_no_country_without_an_alias(self, house, redis, left_out):
+        """The first is left out, so the second stays, even while the first is probed."""
+        for _ in range(5):
+            self.undelivered(house)
+        for n in range(12):
+            if n == 6:
+                house.pause_is_over("a:US")
+                redis.hset(health.HEALTH + "a:US", "probe_until", int((time.time() + 30) * 1000))
+            id = house.code()
+            assert house.deliver(id).alias == "b"
+            receipts.take("b", {}, f"{id} failed".encode(), "/", "")
+        assert left_out == [("a", "US")]
+        assert "b:US" not in house.left_out()
+
+    @pytest.mark.parametrize("held", ["hold_until", "open_until"])
+    @pytest.mark.parametrize("key", ["b", "b:US"])
+    def test_an_alias_that_may_not_be_asked_takes_nothing_over(self, house, redis, held, key):
+        redis.hset(health.HEALTH + key, held, int((time.time() + 60) * 1000))
+        for _ in range(7):
+            self.undelivered(house)
+        assert "a:US" not in house.left_out()
+        redis.delete(health.HEALTH + key)
+        self.undelivered(house)
+        assert "a:US" in house.left_out()
 
     def test_few_of_many_do_not_close_a_country(self, house):
         house.settings.SMS_BREAKER = {"fewest": 3}
@@ -543,6 +843,31 @@ class TestBreaker:
         house.deliver(house.code())
         assert house.calls == "abb"
 
+    def test_a_shorter_retry_after_does_not_end_a_longer_one(self, house, redis):
+        for seconds in (300, 2):
+            health.failed("a", hold=seconds)
+        left = int(redis.hget(health.HEALTH + "a", "hold_until")) / 1000 - time.time()
+        assert left == pytest.approx(300, abs=1)
+        assert redis.ttl(health.HEALTH + "a") > LONGEST_HOLD
+
+    @pytest.mark.parametrize(
+        ("asked", "kept"), [(86_400, 600), (math.inf, 600), (7, 7), (math.nan, None), (-1, None)]
+    )
+    def test_a_retry_after_is_believed_for_so_long_at_most(self, asked, kept):
+        assert TemporaryFailure("x", retry_after=asked).retry_after == kept
+
+    @pytest.mark.parametrize("seconds", ["9" * 309, "86400"])
+    def test_a_retry_after_beyond_reason_does_not_harm(self, house, redis, seconds):
+        """The message goes on at once, and a start is told a time that may come true."""
+        house.settings.SMS_ROUTES = {"default": "a>b", "DE": "a"}
+        asked = retry_after({"Retry-After": seconds})
+        house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=asked)]
+        assert house.deliver(house.code()).state is State.SENT
+        assert house.calls == "ab"
+        with pytest.raises(Overloaded) as caught:
+            services.send("+4915123456789", "Hallo", queue="otp")
+        assert caught.value.retry_after == pytest.approx(LONGEST_HOLD, abs=2)
+
     def test_one_that_is_held_back_does_not_hold_back_the_other(self, house, redis):
         house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=300)]
         house.providers["b"].outcomes = [TemporaryFailure("x")]
@@ -638,6 +963,89 @@ class TestRate:
         time.sleep(1)
         assert health.choose("z", known, "US", "", turn="b", patience=60).wait == 0
         assert redis.keys(health.LINE + "*") == []
+
+    def test_who_waited_is_sent_though_the_first_alias_refuses_it(self, house, redis):
+        """Others keep the second at its rate: neither asking the first again nor they cost its place."""
+        house.rate("b", 4)
+        house.settings.SMS_ROUTES = {"default": "a>b", "DE": "b"}
+        house.settings.SMS_BREAKER = {"fewest": 1000}
+        house.providers["a"].always = TemporaryFailure("x")
+        with house.workers(4):
+            others = [services.send("+4915123456789", "Hallo").id for _ in range(4)]
+            id = house.code()
+            began = time.monotonic()
+            while services.get(id).state is not State.SENT:
+                assert time.monotonic() - began < 4
+                others.append(services.send("+4915123456789", "Hallo").id)
+                time.sleep(0.2)
+            # Those who came before it had their turn before it, and only they.
+            order = [sms.id for sms in house.providers["b"].calls]
+            assert set(order[: order.index(id)]) == set(others[: order.index(id)])
+            house.wait_for("b", len(others) + 1)
+        assert redis.keys(health.LINE + "*") == []
+
+    def test_whose_turn_it_is_asks_that_alias_first(self, house):
+        house.rate("b", 4)
+        house.providers["a"].outcomes = [TemporaryFailure("x")] * 2
+        house.deliver(house.code())
+        id = house.code()
+        assert house.deliver(id).state is State.QUEUED
+        time.sleep(0.3)
+        assert house.deliver(id).alias == "b"
+        assert house.calls == "aabb"
+
+    def test_a_place_is_kept_while_another_alias_is_asked(self, house, redis):
+        """It comes back early, the first alias is well, but fails."""
+        house.rate("b", 1)
+        house.settings.SMS_BREAKER = {"fewest": 1000}
+        house.providers["a"].outcomes = [TemporaryFailure("x")] * 4
+        house.deliver(house.code())
+        id = house.code()
+        for waits in (id, house.code()):
+            house.deliver(waits)
+        place = redis.zscore(health.LINE + "b", id)
+        assert house.deliver(id).state is State.QUEUED
+        assert house.calls == "aaaab"
+        assert redis.zscore(health.LINE + "b", id) == place
+
+    @pytest.mark.parametrize(
+        "ending", ["cancelled", "replaced", "expired", "called_back", "sent", "receipt", "round", "unknown"]
+    )
+    def test_who_is_settled_stands_in_no_line(self, house, redis, ending):
+        house.rate("b", 0.2)
+        a, b = house.providers["a"], house.providers["b"]
+        a.outcomes = [TemporaryFailure("x")] * 2
+        house.deliver(house.code())
+        id = house.code()
+        assert house.deliver(id).state is State.QUEUED
+        assert redis.zcard(health.LINE + "b") == 1
+        if ending == "cancelled":
+            services.cancel(id)
+        elif ending == "replaced":
+            house.send(queue="otp", replaces=id)
+        elif ending == "expired":
+            redis.hset(store.RECORD + id, "expires_at", 1)
+            house.deliver(id)
+        elif ending == "called_back":
+            redis.hset(store.RECORD + id, "not_before", 1)
+            _, attempt, _ = store.claim(id)
+            assert isinstance(attempt, Attempt)
+            services.cancel(id)
+            delivery._Run(attempt).go()
+            assert services.get(id).state is State.CANCELLED
+        elif ending == "sent":  # by the other, which may be asked sooner
+            assert house.deliver(id).alias == "a"
+        elif ending == "receipt":
+            receipts.take("b", {}, f"{id} delivered".encode(), "/", "")
+        else:
+            a.outcomes = [OutcomeUnknown("x")]
+            if ending == "round":
+                a.outcomes = [TemporaryFailure("x")]
+                redis.delete(health.RATE + "b")
+                b.outcomes = [TemporaryFailure("x")]
+            assert house.deliver(id).state is State.QUEUED
+        assert redis.keys(health.LINE + "*") == []
+        assert not redis.hexists(store.RECORD + id, "line")
 
     def test_segments_count(self, house):
         house.rate("a", segment_rate=2)

@@ -16,7 +16,14 @@ from typing import ClassVar
 import pytest
 
 from sms import receipts, registry, store
-from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure, ReceiptRejected, TemporaryFailure
+from sms.errors import (
+    LONGEST_HOLD,
+    AccountFailure,
+    OutcomeUnknown,
+    PermanentFailure,
+    ReceiptRejected,
+    TemporaryFailure,
+)
 from sms.message import Receipt, State
 from sms.providers import from_url
 from sms.providers.base import Provider, Sms
@@ -108,7 +115,11 @@ class ProviderContract:
         [
             ({"Date": "Mon, 23 Nov 2026 10:00:00 GMT", "Retry_After": "Mon, 23 Nov 2026 10:00:30 GMT"}, 30.0),
             ({"Date": "Mon, 23 Nov 2026 10:00:00 GMT", "Retry_After": "Mon, 23 Nov 2026 09:00:00 GMT"}, 0.0),
-            ({"Retry_After": format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)}, 86400.0),
+            (
+                {"Retry_After": format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)},
+                LONGEST_HOLD,
+            ),
+            ({"Retry_After": "9" * 309}, LONGEST_HOLD),
             ({"Date": "today", "Retry_After": "Mon, 23 Nov 2026 10:00:30 GMT"}, None),
             ({"Retry_After": "soon"}, None),
             ({}, None),
