@@ -105,7 +105,7 @@ def receipts_can_be_verified(**_: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"SMS_PROVIDERS: {provider.alias} has no secret for its receipts, so all of them are refused. "
-            "Give it receipt_secret=.",
+            f"Give it {provider.receipt_option}=.",
             id="sms.W004",
         )
         for provider in found
