@@ -190,12 +190,13 @@ def _lost(end: End, taken: int, doubted: bool) -> bool:
     return not taken and not doubted
 
 
-def as_table(rows: Iterable[Row]) -> str:
-    """All rows as aligned columns; below it, what is wrong."""
+def as_table(rows: Iterable[Row], left_out: Mapping[str, str]) -> str:
+    """All rows as aligned columns; below it, what is wrong. ``left_out``: fault → why it was not run."""
     rows = list(rows)
     lines = [
         tuple(_COLUMNS.values()),
         *(tuple(_cell(getattr(row, name)) for name in _COLUMNS) for row in rows),
+        *((fault, *["not run"] * (len(_COLUMNS) - 1)) for fault in left_out),
     ]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
     table = [
@@ -206,6 +207,7 @@ def as_table(rows: Iterable[Row]) -> str:
         for line in lines
     ]
     wrong = [f"FAILED {row.fault}: {problem}" for row in rows for problem in row.problems]
+    wrong += [f"NOT RUN {fault}: {why}" for fault, why in left_out.items()]
     return "\n".join([table[0], "  ".join("-" * width for width in widths), *table[1:], *wrong])
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from sms.message import State
@@ -145,3 +149,18 @@ def test_most_must_have_been_sent_even_where_all_the_rest_is_in_doubt():
 def test_failed_has_no_reason():
     ends = many(sent=99, failed=1)
     assert judged(taken(ends), [], ends).problems == ["1 failed"]
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_row_that_cannot_be_run_is_in_the_table_and_no_success(form):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--only", "rabbitmq-restarted", *form],
+        env=os.environ | {"PATH": "/nowhere"},  # RabbitMQ needs programs of Erlang's from there
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "rabbitmq-server is not installed" in done.stdout
+    if not form:
+        assert done.stdout.splitlines()[2].split()[:3] == ["rabbitmq-restarted", "not", "run"]
