@@ -2,7 +2,10 @@
 
 `kubernetes-validate` as a command only warns about a kind that it does not know, and a slip in
 `apiVersion` makes any kind unknown. So its schemas are used from here, where unknown is an error.
-Only KEDA's own kinds and kustomize's files are looked at more lightly: no schema comes with them.
+Only KEDA's own kinds and kustomize's files are looked at more lightly: no schema comes with them. Of
+KEDA's: the apiVersion, the fields that each kind cannot do without, the keys and the target of each trigger
+of a type that stands in TRIGGER, that KEDA gets strings, and that what they name is there. Of
+kustomize's: that the files are there.
 """
 
 from __future__ import annotations
@@ -26,7 +29,13 @@ KEDA: dict[str, list[tuple[str | int, ...]]] = {
     "TriggerAuthentication": [("spec", "secretTargetRef", 0, key) for key in ("parameter", "name", "key")],
     "ScaledObject": [("spec", "scaleTargetRef", "name"), ("spec", "triggers", 0)],
 }
-TRIGGER: dict[str, list[str]] = {"redis": ["address", "listName", "listLength"]}
+TRIGGER: dict[str, list[str]] = {
+    "redis": ["address", "listName", "listLength"],
+    "redis-sentinel": ["addresses", "sentinelMaster", "listName", "listLength"],
+    "rabbitmq": ["queueName", "mode", "value"],
+}
+#: The key of a trigger that says how much is a worker's part; KEDA reads it as a number over 0.
+TARGET = {"redis": "listLength", "redis-sentinel": "listLength", "rabbitmq": "value"}
 
 
 def has(found: Any, path: tuple[str | int, ...]) -> bool:
@@ -65,6 +74,9 @@ def check_keda(resource: dict[str, Any], names: set[tuple[str, str]]) -> list[st
         metadata = trigger.get("metadata", {})
         errors += [f"a trigger has no {key}" for key in TRIGGER[trigger["type"]] if not metadata.get(key)]
         errors += [f"{key} is no string" for key, value in metadata.items() if not isinstance(value, str)]
+        target = TARGET[trigger["type"]]
+        if not re.fullmatch("[1-9][0-9]*", str(metadata.get(target, "1"))):
+            errors.append(f"{target} is {metadata[target]!r}, no whole number over 0")
         name = trigger.get("authenticationRef", {}).get("name")
         if ("TriggerAuthentication", name) not in names:
             errors.append(f"there is no TriggerAuthentication {name}")

@@ -19,11 +19,14 @@ _SENTINEL = ("redis+sentinel", "sentinel")
 _RABBITMQ = ("amqp", "amqps", "pyamqp")
 _SENTINEL_PORT = 26379
 
-_CLUSTER = (
-    "names a Redis Cluster, which cannot work: a script changes several keys in one step, which a cluster "
-    "keeps in different slots, and Celery's transport knows no cluster. Use one server, Sentinel "
-    "(redis+sentinel://…), or RabbitMQ for the queues (CELERY_BROKER_URL=amqp://…)."
+_REASON = (
+    "cannot work: a script changes several keys in one step, which a cluster keeps in different slots, and "
+    "Celery's transport knows no cluster. Use one server, Sentinel "
+    "(redis+sentinel://host1,host2,host3/mymaster/0), or RabbitMQ for the queues "
+    "(CELERY_BROKER_URL=amqp://…)."
 )
+_CLUSTER = f"names a Redis Cluster, which {_REASON}"
+_SEVERAL = f"names several hosts. As the nodes of a Redis Cluster they {_REASON}"
 _LIKE = (
     "must look like redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 "
     "(?sentinel_username= and sentinel_password= for the sentinels' own; characters such as / # ? @ in a "
@@ -146,11 +149,14 @@ def _scheme(url: str, name: str) -> str:
     if "sentinel" in scheme and scheme not in _SENTINEL:
         raise ImproperlyConfigured(f"{name} {_LIKE}")
     hosts = rest.partition("/")[0].rpartition("@")[2]
-    if "," in hosts and scheme not in _SENTINEL:
-        several = (
-            "amqp://…;amqp://…" if scheme in _RABBITMQ else "redis+sentinel://host1,host2,host3/mymaster/0"
-        )
-        raise ImproperlyConfigured(f"{name} names several hosts; that is written {several}")
+    if scheme in _RABBITMQ:
+        if "," in hosts:
+            raise ImproperlyConfigured(f"{name} names several hosts; that is written amqp://…;amqp://…")
+    elif scheme in _REDIS:
+        if re.search("[?&]cluster", rest, re.IGNORECASE):
+            raise ImproperlyConfigured(f"{name} {_CLUSTER}")
+        if re.search("[,;]", hosts) or re.search(r";[\w+]*://", rest):
+            raise ImproperlyConfigured(f"{name} {_SEVERAL}")
     return scheme
 
 

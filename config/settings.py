@@ -6,10 +6,12 @@ With DEBUG off, which is the default, this is the production configuration:
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import sys
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import environ
@@ -18,6 +20,8 @@ from django.core.exceptions import ImproperlyConfigured
 from config import servers
 from config.logs import logging_config
 from otp import access, keys
+
+N = TypeVar("N", int, float)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -35,6 +39,19 @@ def _secret(name: str) -> str:
         f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "
         "characters. `python manage.py secrets >> .env` writes a fresh set."
     )
+
+
+def _number(name: str, default: N, least: float = 0) -> N:
+    """The number of a variable, of the kind of ``default``, which also stands for an empty one."""
+    text = env.str(name, default="").strip()
+    try:
+        value = type(default)(text) if text else default
+    except ValueError:
+        value = type(default)(-1)
+    if not least <= value < math.inf:
+        kind = {int: "a whole number", float: "a number"}[type(default)]
+        raise ImproperlyConfigured(f"{name} must be {kind}, {least:g} or more, such as {default:g}.")
+    return value
 
 
 def _entries(variable: str, example: str, name: str, sign: str = "=") -> dict[str, str]:
@@ -72,12 +89,12 @@ SMS_PROVIDERS = _entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters,
 SMS_ROUTES = _entries("SMS_ROUTES", "default=main>spare,IR=local>main", r"\+?\w+")
 SMS_DESTINATIONS = env.list("SMS_DESTINATIONS", default=[])
 # Seconds that a code whose outcome is unknown waits for a receipt before the next alias has it.
-SMS_RECEIPT_WAIT = env.float("SMS_RECEIPT_WAIT", default=5.0)
+SMS_RECEIPT_WAIT = _number("SMS_RECEIPT_WAIT", 5.0)
 # Seconds that a code may have to wait for its turn; beyond them new ones are refused.
-SMS_LONGEST_WAIT = {"otp": env.float("SMS_LONGEST_WAIT", default=10.0), "bulk": 3600.0}
+SMS_LONGEST_WAIT = {"otp": _number("SMS_LONGEST_WAIT", 10.0), "bulk": 3600.0}
 PHONE_REGION = env.str("PHONE_REGION", default="")
 OTP_SITE_NAME = env.str("OTP_SITE_NAME", default="Otpost")
-MESSAGE_RECORD_HOURS = env.int("MESSAGE_RECORD_HOURS", default=72)
+MESSAGE_RECORD_HOURS = _number("MESSAGE_RECORD_HOURS", 72, least=1)
 try:
     API_KEYS = keys.parse(env.str("API_KEYS", default=""))
     API_ACCESS = access.parse(env.str("API_ACCESS", default=""))
@@ -107,7 +124,7 @@ TEST_NUMBERS_UNTIL = env.str("TEST_NUMBERS_UNTIL", default="")
 # --- Redis and Celery ---------------------------------------------------------------------------
 
 # More threads than this send no more: one process is then at the limit of one core, and late.
-WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=80)
+WORKER_CONCURRENCY = _number("WORKER_CONCURRENCY", 80, least=1)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 # redis-py ends at 100 connections, and every thread of a worker may want one at once.
 CACHES = {"default": servers.cache(REDIS_URL, connections=WORKER_CONCURRENCY + 100)}

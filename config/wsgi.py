@@ -2,18 +2,47 @@
 
 import io
 import os
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, SystemCheckError
 from django.core.wsgi import get_wsgi_application
+
+#: Seconds that Redis and the broker have to say what they are.
+PATIENCE = 5.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _django = get_wsgi_application()
 # Refuse to start on settings that cannot work; `manage.py` does so by itself.
 BaseCommand().check()
+
+
+def _refuse_servers_that_cannot_work() -> None:
+    """Raise what is wrong with them. One that does not answer in time keeps nobody from starting: it may
+    well come back, and /readyz tells of it.
+    """
+    from sms.checks import SERVERS
+
+    found: list[SystemCheckError] = []
+
+    def ask() -> None:
+        try:
+            BaseCommand().check(tags=[SERVERS], include_deployment_checks=True)
+        except SystemCheckError as error:
+            found.append(error)
+
+    # Time limits of the clients' own would not cover the look-up of a host's name.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    if found:
+        raise found[0]
+
+
+_refuse_servers_that_cannot_work()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

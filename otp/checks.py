@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from otp import access, caller, challenges, conf, limits, purposes, testnumbers
 from otp.caller import Caller
 from otp.purposes import MAX_LIFETIME, MIN_CODES, Purpose
+from sms import services as sms
 
 MIN_SECRET = 32
 
@@ -51,6 +52,26 @@ def otp_purposes(**_: Any) -> list[CheckMessage]:
         Error(f"OTP_PURPOSES[{purpose.name!r}]: {text}", id="otp.E003")
         for purpose in found.values()
         for text in _faults(purpose)
+    ]
+
+
+@register()
+def receipts_are_waited_for(**_: Any) -> list[CheckMessage]:
+    """A code that waits for a receipt until it is dead goes to no second provider."""
+    wait = sms.receipt_wait()
+    try:
+        shortest = min(purposes.all_purposes().values(), key=lambda purpose: purpose.lifetime)
+        too_long = wait >= shortest.lifetime
+    except (ImproperlyConfigured, TypeError, ValueError):
+        return []  # other checks say it
+    if not too_long:
+        return []
+    return [
+        Error(
+            f"SMS_RECEIPT_WAIT is {wait:g} seconds, and a code of OTP_PURPOSES[{shortest.name!r}] lives "
+            f"{shortest.lifetime}: it would be dead before the next provider has it. Make the wait shorter.",
+            id="otp.E007",
+        )
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -105,7 +106,7 @@ def receipts_can_be_verified(**_: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"SMS_PROVIDERS: {provider.alias} has no secret for its receipts, so all of them are refused. "
-            "Give it receipt_secret=.",
+            f"Give it {provider.receipt_option}=.",
             id="sms.W004",
         )
         for provider in found
@@ -129,8 +130,34 @@ def public_url(**_: Any) -> list[CheckMessage]:
 
 
 @register()
+def times(**_: Any) -> list[CheckMessage]:
+    """How long something waits or is kept must be a number that a clock can reach."""
+    waits = {f"SMS_LONGEST_WAIT[{queue!r}]": wait for queue, wait in conf.longest_wait().items()}
+    waits["SMS_RECEIPT_WAIT"] = conf.get("SMS_RECEIPT_WAIT")
+    kept = {name: conf.get(name) for name in ("MESSAGE_RECORD_HOURS", "MESSAGE_LIFETIME")}
+    texts = [
+        f"{name} must be seconds, 0 or more, such as {conf.DEFAULTS['SMS_RECEIPT_WAIT']:g}."
+        for name, value in waits.items()
+        if not _is_number(value)
+    ]
+    texts += [
+        f"{name} must be a number over 0, such as {conf.DEFAULTS[name]}."
+        for name, value in kept.items()
+        if not _is_number(value) or value == 0
+    ]
+    return [Error(text, id="sms.E010") for text in texts]
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one, finite and not negative. True and False are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+@register()
 def record_hours(**_: Any) -> list[CheckMessage]:
     """A record must outlive its message."""
+    if not all(_is_number(conf.get(name)) for name in ("MESSAGE_RECORD_HOURS", "MESSAGE_LIFETIME")):
+        return []  # the check above says it
     if conf.get("MESSAGE_RECORD_HOURS") * 3600 <= conf.get("MESSAGE_LIFETIME"):
         return [
             Error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     # Seconds that a code whose outcome is unknown waits for a receipt before the next alias.
     "SMS_RECEIPT_WAIT": 5.0,
     # queue → seconds that a message may have to wait before new ones are refused; 0: never refuse.
+    # A number alone is that of the queue of codes.
     "SMS_LONGEST_WAIT": {"otp": 10.0, "bulk": 3600.0},
     # The address under which providers reach /v1/receipts; empty means: no receipts are asked for.
     "PUBLIC_URL": "",
@@ -35,3 +37,10 @@ DEFAULTS: dict[str, Any] = {
 def get(name: str) -> Any:
     """The setting ``name``, or its default."""
     return getattr(settings, name, DEFAULTS[name])
+
+
+def longest_wait() -> Mapping[str, float]:
+    """``SMS_LONGEST_WAIT`` by queue, in seconds."""
+    found = get("SMS_LONGEST_WAIT")
+    waits: Mapping[str, float] = DEFAULTS["SMS_LONGEST_WAIT"]
+    return found if isinstance(found, Mapping) else {**waits, "otp": found}

@@ -33,6 +33,7 @@ __all__ = [
     "mask",
     "new_id",
     "parse_phone",
+    "receipt_wait",
     "replay",
     "require_broker",
     "require_route",
@@ -61,6 +62,12 @@ def parse_phone(spelling: object) -> Phone:
 def mask(e164: str) -> str:
     """Enough of a number for a person to know which phone is meant."""
     return phone.mask(e164)
+
+
+def receipt_wait() -> float:
+    """Seconds that a message whose outcome is unknown waits for a receipt before it is sent once more."""
+    wait: float = conf.get("SMS_RECEIPT_WAIT")
+    return wait
 
 
 def new_id() -> str:

@@ -100,7 +100,7 @@ def create(
         int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
         int(GRACE * 1000),
         replaces,
-        int(conf.get("SMS_LONGEST_WAIT").get(queue, 0) * 1000),
+        int(conf.longest_wait().get(queue, 0) * 1000),
         f"{DRAINED}{queue}:",
         *outlook[1],
         *_flat(fields),

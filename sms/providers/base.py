@@ -67,6 +67,8 @@ class Provider(ABC):
     url_names: ClassVar[Mapping[str, str]] = {}
     #: Whether it can tell a genuine receipt from a forged one, for which it mostly needs a secret.
     takes_receipts: bool = False
+    #: The option of the URL that holds this secret.
+    receipt_option: ClassVar[str] = "receipt_secret"
 
     def __init__(self, alias: str, *, pool_size: int = 10, timeout: float = 10.0, base_url: str = "") -> None:
         if not 0 < timeout <= MAX_TIMEOUT:

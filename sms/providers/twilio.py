@@ -76,6 +76,7 @@ STATES: Mapping[str, State] = {
 class TwilioProvider(Provider):
     scheme = "twilio"
     takes_receipts = True
+    receipt_option = "auth_token"
     url_names: ClassVar = {"user": "account_sid", "password": "auth_token", "from": "sender"}
 
     def __init__(

@@ -76,6 +76,7 @@ class VonageProvider(Provider):
     scheme = "vonage"
     url_names: ClassVar = {"user": "application_id", "from": "sender"}
     takes_receipts: bool
+    receipt_option = "signature_secret"
 
     def __init__(
         self,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -13,7 +15,7 @@ from config.embedded import EmbeddedServer
 from config.ports import free_port
 from config.servers import broker, cache
 from tests.config.test_settings import manage
-from tests.faults.stack import Stack
+from tests.faults.stack import Stack, wait_for
 
 SENTINEL = "redis+sentinel://user:se%3Bsame@one:26379,two,[::1]:26380/mymaster/3?sentinel_password=s%26p"
 
@@ -74,7 +76,14 @@ def test_rabbitmq_gets_nothing_of_redis():
     [
         ("redis+cluster://:sesame@one:6379", "names a Redis Cluster"),
         ("rediss+cluster://:sesame@one:6379", "names a Redis Cluster"),
-        ("redis://:sesame@one:6379,two:6379/0", "names several hosts"),
+        ("redis://:sesame@one:7000,two:7001,three:7002/0", "names several hosts"),
+        ("redis://:sesame@one:7000,two:7001,three:7002/0", "the nodes of a Redis Cluster"),
+        ("redis://:sesame@one:7000,two:7001,three:7002/0", "different slots"),
+        ("redis://:sesame@one;redis://:sesame@two", "names several hosts"),
+        ("redis://:sesame@one:6379/0;redis://:sesame@two:6379/0", "names several hosts"),
+        ("rediss://:sesame@one;two/0", "the nodes of a Redis Cluster"),
+        ("redis://:sesame@one/0?cluster=true", "names a Redis Cluster"),
+        ("rediss://:sesame@one/0?db=1&Cluster_Enabled=1", "names a Redis Cluster"),
         ("redis+sentinel://:sesame@one,two", "must look like redis+sentinel://"),
         ("redis+sentinel://:sesame@one,two/0/mymaster", "must look like redis+sentinel://"),
         ("redis+sentinel://:sesame@one,two/mymaster/zero", "must look like redis+sentinel://"),
@@ -134,7 +143,7 @@ def test_a_server_that_turns_out_to_be_a_cluster_is_refused(cluster, server, nam
     assert "different slots" in done.stderr
 
 
-@pytest.mark.parametrize("program", ["worker", "beat"])
+@pytest.mark.parametrize("program", ["web", "worker", "beat"])
 @pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
 def test_no_process_starts_on_a_cluster(tmp_path, cluster, server, name, program):
     urls = {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.url} | {name: cluster.url}
@@ -145,12 +154,27 @@ def test_no_process_starts_on_a_cluster(tmp_path, cluster, server, name, program
 
 
 @pytest.mark.parametrize(("name", "word"), [("REDIS_URL", "redis"), ("CELERY_BROKER_URL", "broker")])
-def test_a_web_server_on_a_cluster_is_not_ready(tmp_path, cluster, server, name, word):
+def test_a_web_starts_without_its_server_and_is_not_ready_when_that_is_a_cluster(
+    tmp_path, cluster, server, name, word
+):
     urls = {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.url} | {name: cluster.url}
+    cluster.kill()
     with Stack(tmp_path, **urls) as stack:
         stack.start("web")
-        status, body, _ = stack.call("GET", "/readyz")
-        assert (status, body[word]) == (503, "cluster")
+        assert stack.call("GET", "/readyz")[1][word] == "away"
+        cluster.start()
+        wait_for(lambda: stack.call("GET", "/readyz")[1][word] == "cluster")
+        assert stack.call("GET", "/readyz")[0] == 503
+
+
+def test_a_server_that_takes_its_time_keeps_no_web_from_starting(tmp_path, server):
+    """It takes the connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with Stack(tmp_path, REDIS_URL=url, CELERY_BROKER_URL=url) as stack:
+            began = time.monotonic()
+            stack.start("web")
+            assert time.monotonic() - began < 15
 
 
 def test_one_server_passes_the_same_check():

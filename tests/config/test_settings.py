@@ -38,6 +38,10 @@ def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProces
     )
 
 
+def test_a_number_may_be_left_empty_or_have_spaces():
+    assert manage("check", SMS_RECEIPT_WAIT="", WORKER_CONCURRENCY=" 7 ").returncode == 0
+
+
 def test_check_deploy_is_silent():
     done = manage("check", "--deploy", "--fail-level", "INFO")
     assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
@@ -67,6 +71,17 @@ def test_check_deploy_is_silent():
         ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES holds what is no address or network"),
         ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
         ("MESSAGE_RECORD_HOURS", "1", "MESSAGE_RECORD_HOURS must be longer"),
+        ("SMS_RECEIPT_WAIT", "nan", "SMS_RECEIPT_WAIT must be a number, 0 or more, such as 5."),
+        ("SMS_LONGEST_WAIT", "inf", "SMS_LONGEST_WAIT must be a number, 0 or more, such as 10."),
+        ("SMS_LONGEST_WAIT", "-1", "SMS_LONGEST_WAIT must be a number, 0 or more, such as 10."),
+        (
+            "MESSAGE_RECORD_HOURS",
+            "abc",
+            "MESSAGE_RECORD_HOURS must be a whole number, 1 or more, such as 72.",
+        ),
+        ("WORKER_CONCURRENCY", "0", "WORKER_CONCURRENCY must be a whole number, 1 or more, such as 80."),
+        ("WORKER_CONCURRENCY", "1.5", "WORKER_CONCURRENCY must be a whole number"),
+        ("SMS_RECEIPT_WAIT", "120", "SMS_RECEIPT_WAIT is 120 seconds, and a code of OTP_PURPOSES['login']"),
         ("GUARD_MODE", "on", "GUARD_MODE is 'on'. Write one of: off, shadow, enforce."),
         ("GUARD_ALLOW", "DE,XX", "GUARD_ALLOW, 'XX': write countries such as DE"),
         ("GUARD_PRICES", "DE=cheap", "GUARD_PRICES, DE: 'cheap' must be a number"),

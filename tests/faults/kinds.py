@@ -29,7 +29,8 @@ class Fault:
 
     Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held
     when it died, and messages whose call was not answered. What is answered while Redis is away is noted
-    when it is back. ``servers``: what holds the records and the queues.
+    when it is back. ``servers``: what holds the records and the queues. ``alias``: the provider
+    that a message must reach again before all counts as recovered; "": either.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Fault:
     definite: bool = True
     servers: Servers = one_server
     missing: str = ""  # what this machine lacks for it
+    alias: str = ""
 
 
 @contextmanager
@@ -162,6 +164,21 @@ def _provider(mood: Mood) -> Callable[[Scene], None]:
     return inject
 
 
+def _both_fail(scene: Scene) -> None:
+    """No alias takes anything for longer than the first round waits: the rounds bring it all home."""
+    before = len(scene.calls)
+    for provider in (scene.main, scene.spare):
+        provider.turn("error")
+    try:
+        scene.pause(scene.rng.uniform(5, 8))
+    finally:
+        for provider in (scene.main, scene.spare):
+            provider.turn("well")
+        scene.over()
+    failed = {call.alias for call in scene.calls[before:] if not call.taken}
+    assert failed == {"main", "spare"}, f"calls failed at {failed} only"
+
+
 def _receipts(manner: Manner) -> Callable[[Scene], None]:
     def inject(scene: Scene) -> None:
         before = scene.postman.strange
@@ -186,13 +203,14 @@ FAULTS = {
         Fault("broker-away", _broker_away, definite=False, servers=two_servers),
         Fault("master-killed", _master_killed, definite=False, servers=sentinels),
         Fault("rabbitmq-restarted", _rabbitmq_restarted, definite=False, servers=rabbitmq, missing=missing()),
-        Fault("provider-refuses", _provider("refuse")),
-        Fault("provider-500", _provider("error")),
-        Fault("provider-throttles", _provider("throttle")),
-        Fault("provider-hangs", _provider("hang"), definite=False),
-        Fault("provider-resets", _provider("reset"), definite=False),
-        Fault("provider-garbage", _provider("garbage"), definite=False),
-        Fault("provider-drips", _provider("drip"), definite=False),
+        Fault("provider-refuses", _provider("refuse"), alias="main"),
+        Fault("provider-500", _provider("error"), alias="main"),
+        Fault("provider-throttles", _provider("throttle"), alias="main"),
+        Fault("provider-hangs", _provider("hang"), definite=False, alias="main"),
+        Fault("provider-resets", _provider("reset"), definite=False, alias="main"),
+        Fault("provider-garbage", _provider("garbage"), definite=False, alias="main"),
+        Fault("provider-drips", _provider("drip"), definite=False, alias="main"),
+        Fault("both-providers-500", _both_fail, alias="main"),
         Fault("receipts-late", _receipts("late")),
         Fault("receipts-doubled", _receipts("doubled")),
         Fault("receipts-forged", _receipts("forged")),

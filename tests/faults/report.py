@@ -28,13 +28,20 @@ _COLUMNS = {
 #: A message is tried again once after an outcome that nobody knows, so a provider can have it twice.
 MOST_TAKEN = 2
 
+#: The share of what was accepted that a provider must have taken. What is in doubt may be missing, and a
+#: row in which that is much shows nothing.
+LEAST_SENT = 0.95
 
 #: Seconds that a call may be on its way to the provider, or its answer on the way back.
 ON_THE_WAY = 0.1
 
 
 class Doubt(NamedTuple):
-    """When calls under way ended so that nobody can say how (``time.monotonic``), and their messages."""
+    """When calls under way ended so that nobody can say how (``time.monotonic``), and their messages.
+
+    For a process that died it is an instant. For a provider that lies it is as long as it lied, so
+    that ``in_flight`` counts all calls of that time: there ``messages`` is the bound that says something.
+    """
 
     since: float
     until: float
@@ -100,6 +107,7 @@ def judge(
 ) -> Row:
     """The line for a fault. Messages by their ids: those of ``doubts`` had a call of which nobody can
     say how it ended, for ``delivered`` a genuine receipt was taken. ``ends``: by verification.
+    ``definite``: nothing may end as unknown.
     """
     doubted = {message for doubt in doubts for message in doubt.messages}
     accepted = [start.id for start in starts if start.accepted]
@@ -108,7 +116,7 @@ def judge(
     doubled = {message for message, times in taken.items() if times > 1}
     count = Counter(end.state for end in mine)
     statuses = Counter(start.status for start in starts)
-    lost = [end for end in mine if _lost(end, taken[end.message])]
+    lost = [end for end in mine if _lost(end, taken[end.message], end.message in doubted)]
     row = Row(
         fault=fault,
         times=len(recoveries),
@@ -129,17 +137,20 @@ def judge(
         restarts=restarts,
         problems=list(problems),
     )
+    unknown = {end.message for end in mine if end.state == State.UNKNOWN}
     told = {end.message for end in mine if end.state == State.DELIVERED}
     checks = {
-        "nothing was sent": not row.sent,
+        f"only {row.sent} of {row.accepted} were sent": row.sent < max(1, LEAST_SENT * row.accepted),
         f"{row.lost} lost, in the states {dict(Counter(end.state for end in lost))}": row.lost,
-        # The other provider takes everything, so nothing has a reason to fail.
+        # The other provider takes everything, or both do before the last round: nothing has a reason to fail.
         f"{row.failed} failed": row.failed,
+        # What was accepted is refused while there is time for it, and not forgotten until there is none.
+        f"{row.expired} expired": row.expired,
+        f"{len(unknown - doubted)} unknown without a doubt": unknown - doubted,
         f"{len(doubled - doubted)} doubled without a doubt": doubled - doubted,
         f"a message was taken {max(taken.values(), default=0)} times": max(taken.values(), default=0)
         > MOST_TAKEN,
-        f"{row.unknown} unknown, {row.expired} expired, but nothing was in doubt": definite
-        and row.unknown + row.expired,
+        f"{row.unknown} unknown where every outcome is definite": definite and row.unknown,
         "delivered and receipts differ": told != delivered & {end.message for end in mine},
         "it did not recover": row.recovered is None,
         f"strange answers: {dict(statuses)}": statuses.keys() - {0, 202, 503},
@@ -168,19 +179,24 @@ def _too_many_doubled(doubled: Set[str], calls: Sequence[Call], doubts: Sequence
     return found
 
 
-def _lost(end: End, taken: int) -> bool:
-    """Neither in a provider's hands nor in a final state that says why it is not."""
+def _lost(end: End, taken: int, doubted: bool) -> bool:
+    """Not at its end, or at an end at which no provider has it, and nobody can say why."""
+    if end.state not in SETTLED:
+        return True
+    if end.state == State.FAILED:
+        return not end.error
     if end.state in (State.SENT, State.DELIVERED):
         return not taken
-    return end.state not in SETTLED or (end.state == State.FAILED and not end.error)
+    return not taken and not doubted
 
 
-def as_table(rows: Iterable[Row]) -> str:
-    """All rows as aligned columns; below it, what is wrong."""
+def as_table(rows: Iterable[Row], left_out: Mapping[str, str]) -> str:
+    """All rows as aligned columns; below it, what is wrong. ``left_out``: fault → why it was not run."""
     rows = list(rows)
     lines = [
         tuple(_COLUMNS.values()),
         *(tuple(_cell(getattr(row, name)) for name in _COLUMNS) for row in rows),
+        *((fault, *["not run"] * (len(_COLUMNS) - 1)) for fault in left_out),
     ]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
     table = [
@@ -191,6 +207,7 @@ def as_table(rows: Iterable[Row]) -> str:
         for line in lines
     ]
     wrong = [f"FAILED {row.fault}: {problem}" for row in rows for problem in row.problems]
+    wrong += [f"NOT RUN {fault}: {why}" for fault, why in left_out.items()]
     return "\n".join([table[0], "  ".join("-" * width for width in widths), *table[1:], *wrong])
 
 

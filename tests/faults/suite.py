@@ -68,8 +68,8 @@ def _once(fault: Fault, on: Scene, load: Load, recoveries: list[float | None]) -
     except AssertionError as error:
         return [str(error)]
     over_at = on.over_at or time.monotonic()
-    on.until(lambda: on.recovery(load, over_at) is not None, MOST_RECOVERY)
-    recoveries.append(on.recovery(load, over_at))
+    on.until(lambda: on.recovery(load, over_at, fault.alias) is not None, MOST_RECOVERY)
+    recoveries.append(on.recovery(load, over_at, fault.alias))
     # Begun in it or hanging in it: when Redis is paused, all callers wait for one request each.
     during = [start for start in load.starts if start.begun <= over_at and start.answered >= began]
     return [] if during else ["no load while it happened"]

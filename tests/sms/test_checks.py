@@ -1,0 +1,67 @@
+"""The system checks: what they say is what can be done."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from sms import checks, conf, services, store
+from sms.errors import Overloaded
+from sms.providers import PROVIDERS
+from sms.providers.base import Provider
+from tests.sms.providers.test_vonage import BASE64
+
+
+@pytest.mark.parametrize("scheme", PROVIDERS)
+def test_the_option_for_the_secret_of_receipts_is_one_that_the_provider_has(scheme):
+    provider = PROVIDERS[scheme]
+    if provider.parse_receipts is not Provider.parse_receipts:
+        assert provider.receipt_option in inspect.signature(provider).parameters
+
+
+@pytest.mark.parametrize(
+    ("url", "option"),
+    [
+        (f"vonage://app-1@?from=Shop&key={BASE64}", "signature_secret="),
+        ("kannel://user:password@127.0.0.1:13013?from=x", "receipt_secret="),
+    ],
+)
+def test_an_alias_without_a_secret_is_told_which_option_takes_it(settings, url, option):
+    settings.SMS_PROVIDERS = {"gsm": url}
+    (warning,) = checks.receipts_can_be_verified()
+    assert warning.id == "sms.W004"
+    assert warning.msg.endswith(f"Give it {option}.")
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "5", None, True])
+@pytest.mark.parametrize(
+    "name", ["SMS_RECEIPT_WAIT", "SMS_LONGEST_WAIT", "MESSAGE_RECORD_HOURS", "MESSAGE_LIFETIME"]
+)
+def test_a_time_that_no_clock_can_reach(settings, name, value):
+    setattr(settings, name, value)
+    (error,) = checks.times()
+    assert error.id == "sms.E010"
+    assert error.msg.startswith(name)
+    assert checks.record_hours() == [] or value == -1
+
+
+def test_a_time_of_one_queue(settings):
+    settings.SMS_LONGEST_WAIT = {"otp": 10, "bulk": -5}
+    (error,) = checks.times()
+    assert error.msg == "SMS_LONGEST_WAIT['bulk'] must be seconds, 0 or more, such as 5."
+
+
+def test_the_times_that_are_right(settings):
+    assert checks.times() == []
+    settings.SMS_LONGEST_WAIT, settings.SMS_RECEIPT_WAIT = 0, 0
+    assert checks.times() == []
+    assert conf.longest_wait() == {"otp": 0, "bulk": 3600.0}
+
+
+def test_a_number_alone_is_the_longest_wait_of_codes(settings, redis):
+    settings.SMS_LONGEST_WAIT = 2
+    redis.zadd(f"{store.WAITING}otp", {f"waits-{n}": 1 for n in range(20)})
+    with pytest.raises(Overloaded):
+        services.send("+12025550123", "123456 is your code.", queue=services.OTP_QUEUE)
+    services.send("+12025550123", "A newsletter.")
