@@ -18,8 +18,8 @@ from otp.errors import StoreUnavailable
 from sms.scripts import AWAY, Script
 
 _LUA = Path(__file__).parent / "lua"
-_REPORT = Script(guard.LUA, _LUA / "guard_report.lua")
-_RULE = Script(guard.LUA, _LUA / "guard_rule.lua")
+_REPORT = Script(*guard.LUA, _LUA / "guard_report.lua")
+_RULE = Script(*guard.LUA, _LUA / "guard_rule.lua")
 
 #: Scopes that one script looks at: some milliseconds of the server.
 _AT_ONCE = 500

@@ -1,4 +1,4 @@
--- (begins with guard.lua)
+-- (begins with guard_counts.lua and guard.lua)
 -- Send and verify in virtual time, many events in one call.
 -- ARGV: JSON, a list of [ms, number of the send, keys, values] for a send, [ms, number] for a verification,
 --       [ms, number, "unsent"] for a send that is taken back

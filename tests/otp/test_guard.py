@@ -10,7 +10,7 @@ import structlog
 from django.core.management import CommandError, call_command
 from django_redis import get_redis_connection
 
-from otp import guard, guard_checks, signals
+from otp import guard, guard_checks, guard_settings, signals
 from otp.errors import RateLimited
 from sms.phone import Phone
 from tests.bench import attacks, pumping
@@ -442,7 +442,7 @@ def test_good_settings_are_silent(settings):
     settings.GUARD_BUDGET = "12.50"
     settings.GUARD_FIGURES = {"fine": [1, 2, 3], "ratio": 0.8}
     assert guard_checks.guard_settings() == []
-    assert guard.figures() == guard.Figures(fine=(1, 2, 3), ratio=0.8)
+    assert guard.figures() == guard_settings.Figures(fine=(1, 2, 3), ratio=0.8)
     settings.GUARD_MODE = "shadow"
     (warning,) = guard_checks.guard_settings()
     assert "GUARD_BUDGET stops nothing while GUARD_MODE is shadow" in warning.msg
@@ -499,7 +499,7 @@ def test_json_has_one_object_a_line(today):
     assert set(found) == {"new", "DE", "+4915112", "+491511234"}
     assert found["DE"]["kind"] == "country"
     assert found["DE"]["day"]["sends"] == found["DE"]["day"]["verified"] == 1
-    assert found["DE"]["day"]["cap"] == guard.Figures().country[1] + 1
+    assert found["DE"]["day"]["cap"] == guard_settings.Figures().country[1] + 1
     assert (found["DE"]["state"], found["DE"]["rule_until"]) == ("ok", None)
 
 

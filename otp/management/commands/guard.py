@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from otp import guard, guard_admin
+from otp import guard, guard_admin, guard_settings
 from otp.errors import StoreUnavailable
 from otp.guard_admin import Row, Window
 
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
     def _tell(self, word: str, scope: str, hours: float | None) -> None:
         other = word == "release" and (scope == guard.NEW or scope.startswith("ip:"))
-        if not other and not guard.is_scope(scope):
+        if not other and not guard_settings.is_scope(scope):
             raise CommandError(
                 f"{scope!r} is no scope. Write a country such as DE, or a prefix such as +4930."
             )
