@@ -17,9 +17,6 @@ MODES = ("off", "shadow", "enforce")
 #: Numbers of no country, as satellite phones have (phonenumbers).
 NOWHERE = "001"
 
-#: Characters of a prefix that still leaves four of 15 digits open.
-MAX_PREFIX = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -39,11 +36,35 @@ class Figures:
     address: tuple[int, int, int] = (4, 6, 15)
 
 
-def is_scope(text: str) -> bool:
-    """Whether ``text`` is a country (``DE``, ``001``) or a prefix (``+4930``)."""
-    if text.startswith("+"):
-        return text.isascii() and text[1:].isdecimal() and text[1] != "0" and len(text) <= MAX_PREFIX
-    return text == NOWHERE or text in phonenumbers.SUPPORTED_REGIONS
+def scope_problem(text: str) -> str:
+    """What is wrong with ``text`` as a country (``DE``, ``001``) or prefix (``+4930``), "" for nothing."""
+    if not text.startswith("+"):
+        known = text == NOWHERE or text in phonenumbers.SUPPORTED_REGIONS
+        return "" if known else "write countries such as DE (ISO 3166) and prefixes such as +4477"
+    digits = text[1:]
+    if not (text.isascii() and digits.isdecimal() and digits[0] != "0"):
+        return "write a prefix with + and digits that begin with a country code, such as +4477"
+    code = next((n for n in (1, 2, 3) if int(digits[:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 0)
+    if not code and not any(str(known).startswith(digits) for known in _CODES):
+        return "no country code begins so"
+    if code and len(digits) > code + 3 and not _holds_ranges(text):
+        return "there is no number that begins so and goes on for four more digits; write a shorter prefix"
+    return ""
+
+
+#: The shortest first: what a prefix of one or two digits may be the beginning of.
+_CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+
+
+def _holds_ranges(prefix: str) -> bool:
+    """Whether a number that exists begins with ``prefix`` and has four digits more.
+
+    Rules are looked up for all but the last four digits of a number, so that no key, log or record
+    tells more of it: a longer prefix would never be asked for. What follows is tried out, as
+    ``phonenumbers`` knows the forms of whole numbers alone.
+    """
+    rests = [f"{two:02d}3456789"[:more] for more in range(4, 16 - len(prefix) + 1) for two in range(100)]
+    return any(phonenumbers.is_valid_number(phonenumbers.parse(prefix + rest)) for rest in rests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +95,23 @@ def read_mode(value: Any) -> str:
 
 
 def read_allow(value: Any) -> frozenset[str]:
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise ImproperlyConfigured(f"GUARD_ALLOW is {value!r}. Write a list such as ['DE', '+4477'].")
     for scope in value:
-        if not isinstance(scope, str) or not is_scope(scope):
-            raise ImproperlyConfigured(
-                f"GUARD_ALLOW, {scope!r}: write countries such as DE (ISO 3166) and prefixes such as +4477."
-            )
+        problem = scope_problem(scope) if isinstance(scope, str) else "write texts such as 'DE' and '+4477'"
+        if problem:
+            raise ImproperlyConfigured(f"GUARD_ALLOW, {scope!r}: {problem}.")
     return frozenset(value)
 
 
 def read_prices(value: Any) -> dict[str, Decimal]:
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(
+            f"GUARD_PRICES is {value!r}. Write a dict such as {{'US': '0.0079', 'default': '0.06'}}."
+        )
     prices = {}
     for country, text in value.items():
-        if country != "default" and not (is_scope(country) and not country.startswith("+")):
+        if country not in ("default", NOWHERE, *phonenumbers.SUPPORTED_REGIONS):
             raise ImproperlyConfigured(
                 f"GUARD_PRICES, {country}: write a country such as DE (ISO 3166), or default."
             )
@@ -98,6 +124,8 @@ def read_budget(value: Any) -> Decimal:
 
 
 def read_figures(value: Any) -> Figures:
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(f"GUARD_FIGURES is {value!r}. Write a dict such as {{'ratio': 0.8}}.")
     known = {field.name: field.default for field in fields(Figures)}
     given: dict[str, Any] = {}
     for name, figure in value.items():

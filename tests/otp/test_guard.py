@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from io import StringIO
 
+import phonenumbers
 import pytest
 import structlog
 from django.core.management import CommandError, call_command
@@ -413,7 +414,14 @@ def test_attacks_are_stopped_and_people_are_not(redis):
         ("GUARD_ALLOW", ["XX"], "GUARD_ALLOW, 'XX': write countries such as DE"),
         ("GUARD_ALLOW", ["+0123"], "GUARD_ALLOW, '+0123': write"),
         ("GUARD_ALLOW", ["+"], "GUARD_ALLOW, '+': write"),
-        ("GUARD_ALLOW", ["+4915112345678"], "GUARD_ALLOW, '+4915112345678': write"),
+        ("GUARD_ALLOW", ["+4915112345678"], "GUARD_ALLOW, '+4915112345678': there is no number that begins"),
+        ("GUARD_ALLOW", ["+999"], "GUARD_ALLOW, '+999': no country code begins so."),
+        ("GUARD_ALLOW", [49], "GUARD_ALLOW, 49: write texts such as 'DE' and '+4477'."),
+        ("GUARD_ALLOW", "DE", "GUARD_ALLOW is 'DE'. Write a list such as ['DE', '+4477']."),
+        ("GUARD_PRICES", 5, "GUARD_PRICES is 5. Write a dict such as {'US': '0.0079'"),
+        ("GUARD_PRICES", {49: "1"}, "GUARD_PRICES, 49: write a country such as DE"),
+        ("GUARD_BUDGET", [5], "GUARD_BUDGET: [5] must be a number"),
+        ("GUARD_FIGURES", [1.0], "GUARD_FIGURES is [1.0]. Write a dict such as {'ratio': 0.8}."),
         ("GUARD_PRICES", {"XX": "1"}, "GUARD_PRICES, XX: write a country such as DE"),
         ("GUARD_PRICES", {"DE": "cheap"}, "GUARD_PRICES, DE: 'cheap' must be a number, 0 or more"),
         ("GUARD_PRICES", {"DE": "nan"}, "GUARD_PRICES, DE: 'nan' must be a number"),
@@ -432,6 +440,33 @@ def test_bad_settings_are_refused_with_their_name_and_the_mend(settings, name, v
     setattr(settings, name, value)
     (error,) = guard_checks.guard_settings()
     assert error.msg.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("narrowest", "number", "country"),
+    [
+        ("+1202555", "+12025550123", "US"),
+        ("+491511234", "+4915112345678", "DE"),
+        ("+354611", "+3546111234", "IS"),  # where longer numbers begin with other digits
+        ("+2305422", "+23054221234", "MU"),
+    ],
+)
+def test_a_rule_that_is_taken_can_match_and_one_digit_more_is_refused(today, narrowest, number, country):
+    command("--block", narrowest)
+    assert today.send(number, country) == f"blocked {narrowest}"
+    with pytest.raises(CommandError, match="is no scope: there is no number that begins so"):
+        command("--block", number[: len(narrowest) + 1])
+
+
+def test_every_range_of_mobile_numbers_may_have_a_rule():
+    """Whether there are such numbers is tried out, and what exists must not be refused for it."""
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+        if not number:  # Tristan da Cunha has none
+            continue
+        e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        for end in range(2, len(e164) - 3):
+            assert guard_settings.scope_problem(e164[:end]) == "", e164[:end]
 
 
 def test_good_settings_are_silent(settings):
@@ -568,8 +603,9 @@ def test_release_forgives_a_prefix_and_all_within_it(today):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--block", "XX"), "'XX' is no scope. Write a country such as DE, or a prefix such as +4930."),
-        (("--allow", "+"), "'+' is no scope."),
+        (("--block", "XX"), "'XX' is no scope: write countries such as DE (ISO 3166) and prefixes such as"),
+        (("--allow", "+"), "'+' is no scope: write a prefix with + and digits"),
+        (("--block", "+12025550"), "'+12025550' is no scope: there is no number that begins so and goes on"),
         (("--release", "FR"), "Nothing is known of FR."),
         (("--block", "DE", "--hours", "0"), "--hours must be over 0"),
         (("--block", "DE", "--hours", "nan"), "--hours must be over 0"),

@@ -67,10 +67,8 @@ class Command(BaseCommand):
 
     def _tell(self, word: str, scope: str, hours: float | None) -> None:
         other = word == "release" and (scope == guard.NEW or scope.startswith("ip:"))
-        if not other and not guard_settings.is_scope(scope):
-            raise CommandError(
-                f"{scope!r} is no scope. Write a country such as DE, or a prefix such as +4930."
-            )
+        if problem := "" if other else guard_settings.scope_problem(scope):
+            raise CommandError(f"{scope!r} is no scope: {problem}.")
         if word == "release":
             if not guard_admin.release(scope):
                 raise CommandError(f"Nothing is known of {scope}. `manage.py guard --all` shows what is.")
