@@ -98,7 +98,16 @@ def tag(prefix: str) -> str:
     The record of a message shows the last two digits of a number, so no more than the first ones up
     to the last six may stand beside them.
     """
-    return f"{prefix[:-2]}~{codes.digest(_key(), 'guard', prefix)[:8]}"
+    return tags(prefix)[0]
+
+
+def tags(prefix: str) -> tuple[str, ...]:
+    """The ``tag`` of a prefix under the secret of now, then under the former ones.
+
+    Counts begin anew with a new secret; what an operator said of a range must not end with it.
+    """
+    digests = (codes.digest(secret, "guard", prefix)[:8] for secret in conf.phone_secrets())
+    return tuple(f"{prefix[:-2]}~{digest}" for digest in digests)
 
 
 def readable(scope: str) -> str:
@@ -106,7 +115,7 @@ def readable(scope: str) -> str:
     start, hidden, _ = scope.partition("~")
     if not hidden:
         return scope
-    return next((p for n in range(100) if tag(p := f"{start}{n:02d}") == scope), scope)
+    return next((p for n in range(100) if scope in tags(p := f"{start}{n:02d}")), scope)
 
 
 def address(ip: str) -> str:
@@ -117,12 +126,7 @@ def address(ip: str) -> str:
         return ""
     if isinstance(found, ipaddress.IPv6Address):
         found = found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address
-    return codes.digest(_key(), "guard", str(found))
-
-
-def _key() -> bytes:
-    key: str = conf.get("PHONE_SECRET_KEY")
-    return key.encode()
+    return codes.digest(conf.phone_secrets()[0], "guard", str(found))
 
 
 def mode() -> str:
@@ -145,7 +149,7 @@ def _call(e164: str, country: str, digest: str, setting: Setting) -> Call:
         return OFF
     counted = scopes(e164, country)
     prefixes = [e164[:end] for end in range(len(e164) - 4, 1, -1)]
-    named = (*map(tag, prefixes[:2]), *prefixes[2:], country)
+    named = (*(name for prefix in prefixes[:2] for name in tags(prefix)), *prefixes[2:], country)
     price = setting.prices.get(country, setting.prices.get("default", Decimal(0)))
     numbers = setting.figures
     return Call(

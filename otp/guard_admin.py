@@ -103,6 +103,21 @@ def rule(scope: str, word: str, hours: float) -> datetime:
     return datetime.fromtimestamp((now + lasts) / 1000, UTC)
 
 
+def carry_rules() -> None:
+    """Write the rules of prefixes under the secret of now, where it was changed since.
+
+    While the former secret is among the fallbacks they hold all the same; this keeps them beyond
+    that. Raises ``StoreUnavailable``.
+    """
+    with _redis() as redis:
+        seconds, _ = redis.time()
+        rules = _rules(redis.hgetall(guard.RULES), seconds)
+        for scope, (word, until) in rules.items():
+            left = int((until - seconds) * 1000)
+            if scope[0] == "+" and "~" not in scope and left > 0 and guard.tag(scope) not in rules:
+                _RULE((guard.RULES,), (guard.tag(scope), word, left))
+
+
 def release(scope: str) -> bool:
     """End the rule of a scope and forgive what stayed unverified, of a prefix in all that lies in it.
 
@@ -112,7 +127,7 @@ def release(scope: str) -> bool:
         keys: list[Any] = [guard.KEY + scope]
         if scope.startswith("+"):
             within = (scope, *(f"{scope}{digit}" for digit in range(10)))
-            keys = [guard.KEY + guard.tag(prefix) for prefix in within]
+            keys = [guard.KEY + name for prefix in within for name in guard.tags(prefix)]
             keys += redis.scan_iter(f"{guard.KEY}{scope}*", count=1000)
         released = 0
         for name in _names(scope):
@@ -125,7 +140,7 @@ def release(scope: str) -> bool:
 
 def _names(scope: str) -> tuple[str, ...]:
     """A rule stands under both names of a prefix: numbers ask by the tag where it is a long one."""
-    return (scope, guard.tag(scope)) if scope.startswith("+") else (scope,)
+    return (scope, *guard.tags(scope)) if scope.startswith("+") else (scope,)
 
 
 def _row(entry: list[Any], rules: dict[str, tuple[str, float]]) -> Row:

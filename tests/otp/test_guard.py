@@ -563,6 +563,27 @@ def test_a_rule_holds_for_a_prefix_of_any_length(today, prefix):
     assert today.send("+4915112345678", "DE") == ""
 
 
+@pytest.mark.parametrize("word", ["block", "allow"])
+@pytest.mark.parametrize("prefix", ["+49151123", "+491511234"])
+def test_a_rule_outlives_a_change_of_the_secret(today, settings, wide, prefix, word):
+    wide(fine=(1, 9, 9))
+
+    def holds():
+        answers = [today.send("+4915112345678", "DE") for _ in range(2)]
+        return answers == [f"blocked {prefix}" if word == "block" else ""] * 2
+
+    command(f"--{word}", prefix)
+    former = settings.PHONE_SECRET_KEY
+    settings.PHONE_SECRET_KEY, settings.PHONE_SECRET_KEY_FALLBACKS = "another-" * 8, [former]
+    assert holds()
+    command()  # as docs/security.md asks for before the former value goes
+    settings.PHONE_SECRET_KEY_FALLBACKS = []
+    assert holds()
+    settings.PHONE_SECRET_KEY_FALLBACKS = [former]
+    command("--release", prefix)
+    assert not holds()
+
+
 def test_the_rule_of_the_narrowest_scope_decides(today):
     command("--block", "DE")
     command("--allow", "+49151")

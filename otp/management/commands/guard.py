@@ -83,6 +83,7 @@ class Command(BaseCommand):
             self.stderr.write(f"GUARD_MODE is {guard.mode()}: nothing is blocked while it is not enforce.")
 
     def _show(self, *, everything: bool, as_json: bool) -> None:
+        guard_admin.carry_rules()
         found = guard_admin.rows()
         shown = [
             row
