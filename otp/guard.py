@@ -152,6 +152,7 @@ def _call(e164: str, country: str, digest: str, setting: Setting) -> Call:
     named = (*(name for prefix in prefixes[:2] for name in tags(prefix)), *prefixes[2:], country)
     price = setting.prices.get(country, setting.prices.get("default", Decimal(0)))
     numbers = setting.figures
+    phones = " ".join(codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets())
     return Call(
         (RULES, SPEND, KEY + NEW, *(KEY + scope for scope in counted)),
         (
@@ -160,6 +161,10 @@ def _call(e164: str, country: str, digest: str, setting: Setting) -> Call:
             *(int(price * MICRO), int(setting.budget * MICRO)),
             *(numbers.ratio, numbers.proven, numbers.strict),
             *(digest, numbers.countries, *numbers.address),
+            *(
+                numbers.known,
+                phones,
+            ),
             *numbers.new,
             *numbers.country,
             *(numbers.coarse + numbers.fine if len(counted) > 1 else ()),

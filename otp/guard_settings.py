@@ -28,11 +28,12 @@ class Figures:
     ratio: float = 1.0  # 1.0 bears a conversion of 50 %
     proven: int = 5  # verified in 14 days, from which on a country is no longer new
     strict: int = 2  # free sends of a proven range while something wider is over its cap
+    known: int = 5  # sends to a phone that verified in 14 days, beyond the caps of its ranges; 0: none
     countries: int = 3  # of one address a day without a verified code, one more for each verified
     new: tuple[int, int, int] = (20, 60, 200)
     country: tuple[int, int, int] = (20, 30, 90)
-    coarse: tuple[int, int, int] = (10, 20, 60)
-    fine: tuple[int, int, int] = (6, 10, 20)
+    coarse: tuple[int, int, int] = (10, 20, 280)  # what no day stops, a fortnight does not:
+    fine: tuple[int, int, int] = (6, 10, 140)  # strangers must not shut a range for longer
     address: tuple[int, int, int] = (4, 6, 15)
 
 
@@ -133,7 +134,8 @@ def read_figures(value: Any) -> Figures:
             raise ImproperlyConfigured(f"GUARD_FIGURES has no {name!r}. It has: {', '.join(known)}.")
         several = isinstance(known[name], tuple)
         parts = tuple(figure) if several and isinstance(figure, tuple | list) else (figure,)
-        if len(parts) != (3 if several else 1) or not all(map(_counts, parts)):
+        none = name == "known" and figure == 0 and figure is not False
+        if len(parts) != (3 if several else 1) or not (none or all(map(_counts, parts))):
             shape = "three numbers over 0 (an hour, a day, 14 days)" if several else "a number over 0"
             raise ImproperlyConfigured(f"GUARD_FIGURES, {name}: give {shape}.")
         given[name] = parts if several else figure

@@ -11,8 +11,9 @@
 -- keys:   rules, spend, new, country, [coarse prefix, [fine prefix]]
 -- values: 1 mode, 2 "1" if GUARD_ALLOW names the number, 3 price and 4 budget (millionths),
 --         5 ratio, 6 proven, 7 strict, 8 digest of the address or "", 9 most countries of it,
---         10-12 caps of the address, then three caps (hour, day, fortnight) per key from the third
---         on, then the scopes that rules may name, the narrowest first
+--         10-12 caps of the address, 13 sends that a phone has beyond the caps since it verified,
+--         14 digests of the phone (under each secret, the newest first), then three caps (hour, day,
+--         fortnight) per key from the third on, then the scopes that rules may name, the narrowest first
 -- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight.
 --
 -- What stands in Redis, all of it with a TTL:
@@ -20,9 +21,11 @@
 --                                     digits as a keyed digest, if it is the fine one), "new"
 --                                     (all countries without proof) or "ip:<keyed digest>"
 --   otp:guard-fan:<digest>    string  countries of an address that nobody has verified, with times
+--   otp:guard-known:<digest>  string  of a phone that verified: ms of when, sends to it since
 --   otp:guard-spend           string  day (since the epoch), spent (millionths)
 --   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
-local GUARD, GUARD_FAN, GUARD_SPEND = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-spend'
+local GUARD, GUARD_FAN, GUARD_KNOWN = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-known:'
+local GUARD_SPEND = 'otp:guard-spend'
 
 -- Countries of an address within a day, as {country, ms}, without those older than that.
 local function guard_fan(key, now)
@@ -54,7 +57,7 @@ end
 
 -- "allow" or "block" of the narrowest scope that has a rule, that scope, ms until it ends.
 local function guard_rule(now, keys, values)
-  local first = 7 + 3 * #keys
+  local first = 9 + 3 * #keys
   for i, rule in ipairs(redis.call('HMGET', keys[1], unpack(values, first))) do
     local word, till = string.match(rule or '', '^(%a+) (%d+)$')
     if word and tonumber(till) > now then
@@ -97,7 +100,7 @@ local function guard_scopes_refuse(now, keys, values)
     local c = guard_read(keys[i], now, i - 2)
     local _, verified = guard_count(c, 4, now)
     if i > 3 or not proven then -- the third is of all countries that have nothing to show
-      local at = 3 * i + 4
+      local at = 3 * i + 6
       local window, wait = guard_over(c, now, ratio, values[at], values[at + 1], values[at + 2])
       if window and not good then
         return {window .. ' ' .. guard_scope(keys[i]), wait}
@@ -107,6 +110,21 @@ local function guard_scopes_refuse(now, keys, values)
     proven = i == 4 and verified >= tonumber(values[6])
   end
   return nil
+end
+
+-- Of a phone that verified within a fortnight: its key, ms of when, sends to it since then.
+local function guard_known(now, digests)
+  for digest in string.gmatch(digests, '%S+') do
+    local key = GUARD_KNOWN .. digest
+    local at, sends = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
+    if at and now - at < GUARD_WINDOWS[4] then
+      return key, tonumber(at), tonumber(sends)
+    end
+  end
+end
+
+local function guard_keep_known(key, now, at, sends)
+  redis.call('SET', key, string.format('%d %d', at, sends), 'PX', math.max(at + GUARD_WINDOWS[4] - now, 1000))
 end
 
 local function guard_refuses(now, keys, values)
@@ -127,7 +145,15 @@ local function guard_refuses(now, keys, values)
   if word == 'allow' or values[2] == '1' then
     return nil
   end
-  return values[8] ~= '' and guard_address_refuses(now, keys, values) or guard_scopes_refuse(now, keys, values)
+  local refusal = values[8] ~= '' and guard_address_refuses(now, keys, values)
+  if refusal then
+    return refusal
+  end
+  -- Strangers can bring a range over its caps: who proved his phone goes on. All of it is looked at
+  -- for every phone, so that the time tells none apart.
+  refusal = guard_scopes_refuse(now, keys, values)
+  local _, _, sends = guard_known(now, values[14])
+  return not (sends and sends < tonumber(values[13])) and refusal or nil
 end
 
 local function guard_enforces(values)
@@ -173,6 +199,11 @@ local function guard_sent(now, keys, values)
       guard_keep_fan(key, fan)
     end
   end
+  local known, at, sends = guard_known(now, values[14])
+  if known then
+    guard_keep_known(known, now, at, sends + 1)
+  end
+  told[#told + 1] = 'phone:' .. string.match(values[14], '%S+')
   return table.concat(told, ' ')
 end
 
@@ -201,6 +232,9 @@ local function guard_verified(now, text)
   end
   for scope in string.gmatch(scopes, '%S+') do
     guard_add(GUARD .. scope, now, sent, 1, 1)
+    if string.sub(scope, 1, 6) == 'phone:' then
+      guard_keep_known(GUARD_KNOWN .. string.sub(scope, 7), now, now, 0)
+    end
     if string.sub(scope, 1, 3) == 'ip:' then
       local key, kept = GUARD_FAN .. string.sub(scope, 4), {}
       for _, entry in ipairs((guard_fan(key, now))) do
@@ -224,5 +258,9 @@ local function guard_unsent(now, text)
   end
   for scope in string.gmatch(scopes, '%S+') do
     guard_add(GUARD .. scope, now, sent, 0, -1)
+    local key, at, sends = guard_known(now, string.match(scope, '^phone:(.+)') or '')
+    if key then
+      guard_keep_known(key, now, at, math.max(sends - 1, 0))
+    end
   end
 end

@@ -62,7 +62,8 @@ local function guard_caps(c, now, ratio, hour, day, fortnight)
   }
 end
 
--- The first window that has no room for one more send, and ms until it may have; nil if all have.
+-- The first window that has no room for one more send, and ms until it may have, at most a day: a
+-- long one may be over its cap for longer, but people verify meanwhile. nil if all have room.
 local function guard_over(c, now, ratio, hour, day, fortnight)
   for i, pair in ipairs(guard_caps(c, now, ratio, hour, day, fortnight)) do
     local much = pair[1] + 1 - pair[2]
@@ -70,7 +71,8 @@ local function guard_over(c, now, ratio, hour, day, fortnight)
       local at, window = 5 * i + 4, GUARD_WINDOWS[i + 1]
       local left = (c[at] + 1) * window - now
       local before = c[at + 3] - c[at + 4] -- fades over the window
-      return GUARD_NAMES[i + 1], math.max(before > 0 and math.min(much / before * window, left) or left, 60000)
+      local wait = before > 0 and math.min(much / before * window, left) or left
+      return GUARD_NAMES[i + 1], math.min(math.max(wait, 60000), GUARD_DAY)
     end
   end
   return nil

@@ -115,7 +115,7 @@ def test_nothing_in_redis_shows_a_number_or_an_address_or_stays_for_good(redis):
     # The record of a message shows the last two digits, so six must be open here.
     for secret in (b"15112345678", b"15112345", b"1511234", b"15112 3", b"202555", b"192.0.2"):
         assert secret not in everything
-    assert len(keys) == 10  # new, 2 countries, 4 prefixes, the address, its countries, the money
+    assert len(keys) == 11  # new, 2 countries, 4 prefixes, the address, its countries, a phone, the money
     assert all(0 < redis.pttl(key) <= 28 * DAY * 1000 for key in keys)
 
 
@@ -135,7 +135,7 @@ def test_a_verification_that_nobody_remembers_changes_nothing(clock):
     redis = get_redis_connection()
     redis.delete(*redis.keys("otp:guard*"))
     clock.verify()
-    assert pumping.snapshot() == {}
+    assert [key for key in pumping.snapshot() if not key.startswith(b"otp:guard-known:")] == []
 
 
 def test_what_was_never_sent_does_not_count(clock, wide, settings):
@@ -238,6 +238,103 @@ def test_a_country_with_proof_does_not_share_it(clock, wide):
     before = pumping.snapshot()[b"otp:guard:new"]
     assert clock.sent(spread(10, "+49160"), "DE") == 10
     assert pumping.snapshot()[b"otp:guard:new"] == before
+
+
+def shut(clock, range="+491511234", country="DE"):
+    """A stranger with ever new addresses fills the cap of a range."""
+    while not clock.send(f"{range}{clock.sends:04d}", country):
+        pass
+
+
+def test_a_phone_that_verified_goes_on_whatever_its_range_does(clock):
+    clock.prove("+4915112349999", "DE", 1)
+    clock.now += 13 * DAY
+    shut(clock)
+    assert clock.send("+4915112348888", "DE") == "hour +491511234"
+    assert [clock.send("+4915112349999", "DE") for _ in range(6)] == [""] * 5 + ["hour +491511234"]
+
+
+def test_what_a_phone_has_beyond_the_caps_begins_anew_when_it_verifies(clock):
+    clock.prove("+4915112349999", "DE", 1)
+    shut(clock)
+    for _ in range(3):
+        clock.prove("+4915112349999", "DE", 4)
+
+
+def test_a_send_that_never_was_takes_nothing_from_a_phone(clock):
+    clock.prove("+4915112349999", "DE", 1)
+    shut(clock)
+    for _ in range(9):
+        assert clock.send("+4915112349999", "DE") == ""
+        clock.unsend()
+
+
+def test_a_phone_is_forgotten_a_fortnight_after_it_verified(redis):
+    clock = Clock()
+    clock.prove("+4915112349999", "DE", 1)
+    (key,) = redis.keys("otp:guard-known:*")
+    assert 13.9 * DAY * 1000 < redis.pttl(key) <= 14 * DAY * 1000
+    clock.now += 14 * DAY - 60
+    clock.send("+4915112349999", "DE")
+    assert 0 < redis.pttl(key) <= 60_000  # a send makes it last no longer
+    clock.now += 60
+    shut(clock)
+    assert clock.send("+4915112349999", "DE") == "hour +491511234"
+
+
+def test_a_phone_is_known_under_the_former_secret_too(clock, settings):
+    clock.prove("+4915112349999", "DE", 1)
+    settings.PHONE_SECRET_KEY, settings.PHONE_SECRET_KEY_FALLBACKS = (
+        "another-" * 8,
+        [settings.PHONE_SECRET_KEY],
+    )
+    shut(clock)
+    assert clock.send("+4915112349999", "DE") == ""
+
+
+@pytest.mark.parametrize("stop", ["block", "budget", "address", "known=0"])
+def test_a_phone_that_verified_is_stopped_by_what_strangers_cannot_bring_about(clock, settings, redis, stop):
+    settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "1"}, "9"
+    clock.now = redis.time()[0]
+    clock.prove("+4915112349999", "DE", 1)
+    if stop == "known=0":
+        settings.GUARD_FIGURES = {"known": 0}
+        shut(clock)
+    elif stop == "budget":
+        settings.GUARD_BUDGET = "1"
+    elif stop == "block":
+        command("--block", "DE")
+    else:
+        assert (
+            clock.sent(["+12025550123", "+12125550123", "+13105550123", "+14155550123"], "US", "192.0.2.1")
+            == 4
+        )
+    assert clock.send("+4915112349999", "DE", "192.0.2.1" if stop == "address" else "")
+
+
+def test_a_range_is_shut_for_little_more_than_a_day_and_nobody_is_told_to_wait_longer(clock):
+    """Ten sends of a stranger, as fast as the guard lets him."""
+    for _ in range(10):
+        while clock.send(f"+491511234{clock.sends:04d}", "DE"):
+            clock.now += HOUR / 4
+    begin = clock.now
+    while refusal := clock.send("+4915112349999", "DE"):
+        assert refusal.split()[1] == "+491511234"
+        assert clock.wait <= DAY * 1000
+        clock.now += HOUR
+    assert clock.now - begin < 27 * HOUR
+
+
+@pytest.mark.parametrize("days", [2, 4, 14])
+def test_strangers_who_go_on_for_days_shut_it_no_longer(clock, days):
+    for _ in range(4 * 24 * days):
+        clock.send(f"+491511234{clock.sends % 10_000:04d}", "DE")
+        clock.now += HOUR / 4
+    begin = clock.now
+    while clock.send("+4915112349999", "DE"):
+        assert clock.wait <= DAY * 1000
+        clock.now += HOUR
+    assert clock.now - begin < 27 * HOUR
 
 
 def test_under_an_attack_on_a_country_its_known_ranges_go_on(clock, wide):
