@@ -46,34 +46,32 @@ class Call:
 OFF = Call((), ("off",))
 
 
-def call(number: Phone, ip: str = "") -> Call:
+def call(number: Phone, ip: str = "", *, free: bool = False) -> Call:
     """The keys and values of the guard's functions for one send.
 
-    ``ip``: the end user's address, "" where it is not known. Raises ``ImproperlyConfigured``.
+    ``ip``: the end user's address, "" where it is not known. ``free``: no SMS goes out, as for a test
+    number. It is refused where others would be, so that nobody can tell, but uses up no money and no
+    cap. Raises ``ImproperlyConfigured``.
     """
-    return _call(number.e164, number.country or NOWHERE, address(ip), guard_settings.read())
+    return _call(number.e164, number.country or NOWHERE, address(ip), free, guard_settings.read())
 
 
 def apply(refusal: bytes, wait: int, number: Phone, purpose: str) -> None:
-    """Tell of a refusal, in a log line and a signal, and raise ``RateLimited`` if it counts.
+    """Tell of a decision, in a log line and a signal, and raise ``RateLimited`` if it refuses.
 
     ``refusal``: "<reason> <scope>", as ``guard_refuses`` answered; ``wait``: its milliseconds.
-    In the mode ``shadow`` this returns, and the code goes out.
+    In the mode ``shadow``, and of what an operator allowed, this returns, and the code goes out.
     """
-    reason, _, scope = refusal.decode().partition(" ")
-    seconds = max(math.ceil(wait / 1000), 1)
-    enforced = mode() == "enforce"
-    log.warning(
-        "guard_refused" if enforced else "guard_would_refuse",
-        reason=reason,
-        scope=scope,
-        country=number.country,
-        purpose=purpose,
-        retry_after=seconds,
-    )
-    signals.guard_decided.send_robust(
-        Figures, reason=reason, scope=scope, country=number.country, purpose=purpose, enforced=enforced
-    )
+    words, _, scope = refusal.decode().partition(" ")
+    reason, allowed = words.removeprefix("allowed-"), words.startswith("allowed-")
+    facts = {"reason": reason, "scope": scope, "country": number.country, "purpose": purpose}
+    enforced = mode() == "enforce" and not allowed
+    if allowed:
+        log.info("guard_allowed", **facts)
+    else:
+        seconds = max(math.ceil(wait / 1000), 1)
+        log.warning("guard_refused" if enforced else "guard_would_refuse", **facts, retry_after=seconds)
+    signals.guard_decided.send_robust(Figures, **facts, enforced=enforced, allowed=allowed)
     if enforced:
         raise RateLimited(
             "No code can be sent to this number now.", retry_after=seconds, code="guard", limit="guard"
@@ -144,7 +142,7 @@ def budget() -> Decimal:
     return guard_settings.read().budget
 
 
-def _call(e164: str, country: str, digest: str, setting: Setting) -> Call:
+def _call(e164: str, country: str, digest: str, free: bool, setting: Setting) -> Call:
     if setting.mode == "off":
         return OFF
     counted = scopes(e164, country)
@@ -161,10 +159,7 @@ def _call(e164: str, country: str, digest: str, setting: Setting) -> Call:
             *(int(price * MICRO), int(setting.budget * MICRO)),
             *(numbers.ratio, numbers.proven, numbers.strict),
             *(digest, numbers.countries, *numbers.address),
-            *(
-                numbers.known,
-                phones,
-            ),
+            *(numbers.known, phones, int(not free)),
             *numbers.new,
             *numbers.country,
             *(numbers.coarse + numbers.fine if len(counted) > 1 else ()),

@@ -11,11 +11,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import structlog
 from django_redis import get_redis_connection
 
 from otp import guard
 from otp.errors import StoreUnavailable
 from sms.scripts import AWAY, Script
+
+log = structlog.get_logger("otp")
 
 _LUA = Path(__file__).parent / "lua"
 _REPORT = Script(*guard.LUA, _LUA / "guard_report.lua")
@@ -100,7 +103,9 @@ def rule(scope: str, word: str, hours: float) -> datetime:
     with _redis():
         for name in _names(scope):
             _, now = _RULE((guard.RULES,), (name, word, lasts))
-    return datetime.fromtimestamp((now + lasts) / 1000, UTC)
+    until = datetime.fromtimestamp((now + lasts) / 1000, UTC)
+    log.warning("guard_rule_set", rule=word, scope=scope, until=until.isoformat(timespec="seconds"))
+    return until
 
 
 def carry_rules() -> None:
@@ -135,6 +140,8 @@ def release(scope: str) -> bool:
         for first in range(0, len(keys), _AT_ONCE):
             some = tuple(keys[first : first + _AT_ONCE])
             released |= _RULE((guard.RULES, *some), (scope, "release", 0))[0]
+    if released:
+        log.warning("guard_released", scope=scope)
     return bool(released)
 
 

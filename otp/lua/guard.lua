@@ -1,9 +1,11 @@
 -- The pumping guard: how many sends of a country, a prefix, an address stayed unverified, and
 -- whether one more may go. Local functions for the scripts that begin with guard_counts.lua and this.
 --
---   guard_refuses(now, keys, values)         nil, or {reason and scope, ms to wait}; writes nothing
---   guard_enforces(values)                   whether a refusal counts, or is only noted (shadow)
---   guard_note(now, keys, values, refusal)   counts a refusal, for the eyes of the operator
+--   guard_refuses(now, keys, values)         nil, or {reason and scope, ms to wait, whether it is allowed
+--                                            all the same}; writes nothing
+--   guard_enforces(values, refusal)          whether a refusal counts, or is only told (shadow, allowed)
+--   guard_note(now, keys, values, refusal)   counts a refusal, for the eyes of the operator; returns
+--                                            whether to tell of it
 --   guard_sent(now, keys, values)            counts one send; returns the text from which ...
 --   guard_verified(now, text)                ... counts that it was verified
 --   guard_unsent(now, text)                  ... or takes it back, as its SMS never was
@@ -12,9 +14,11 @@
 -- values: 1 mode, 2 "1" if GUARD_ALLOW names the number, 3 price and 4 budget (millionths),
 --         5 ratio, 6 proven, 7 strict, 8 digest of the address or "", 9 most countries of it,
 --         10-12 caps of the address, 13 sends that a phone has beyond the caps since it verified,
---         14 digests of the phone (under each secret, the newest first), then three caps (hour, day,
---         fortnight) per key from the third on, then the scopes that rules may name, the narrowest first
--- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight.
+--         14 digests of the phone (under each secret, the newest first), 15 what the send counts: 1, or 0
+--         where no SMS goes out, then three caps (hour, day, fortnight) per key from the third on, then
+--         the scopes that rules may name, the narrowest first
+-- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight; of
+-- what an operator allowed "allowed-<reason> <scope>".
 --
 -- What stands in Redis, all of it with a TTL:
 --   otp:guard:<scope>         string  numbers, see guard_read; <scope> is a country, a +prefix (its last two
@@ -22,10 +26,11 @@
 --                                     (all countries without proof) or "ip:<keyed digest>"
 --   otp:guard-fan:<digest>    string  countries of an address that nobody has verified, with times
 --   otp:guard-known:<digest>  string  of a phone that verified: ms of when, sends to it since
+--   otp:guard-told:<scope>    string  1 while an allowed send beyond its cap was told of in the last minute
 --   otp:guard-spend           string  day (since the epoch), spent (millionths)
 --   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
 local GUARD, GUARD_FAN, GUARD_KNOWN = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-known:'
-local GUARD_SPEND = 'otp:guard-spend'
+local GUARD_SPEND, GUARD_TOLD = 'otp:guard-spend', 'otp:guard-told:'
 
 -- Countries of an address within a day, as {country, ms}, without those older than that.
 local function guard_fan(key, now)
@@ -57,7 +62,7 @@ end
 
 -- "allow" or "block" of the narrowest scope that has a rule, that scope, ms until it ends.
 local function guard_rule(now, keys, values)
-  local first = 9 + 3 * #keys
+  local first = 10 + 3 * #keys
   for i, rule in ipairs(redis.call('HMGET', keys[1], unpack(values, first))) do
     local word, till = string.match(rule or '', '^(%a+) (%d+)$')
     if word and tonumber(till) > now then
@@ -100,7 +105,7 @@ local function guard_scopes_refuse(now, keys, values)
     local c = guard_read(keys[i], now, i - 2)
     local _, verified = guard_count(c, 4, now)
     if i > 3 or not proven then -- the third is of all countries that have nothing to show
-      local at = 3 * i + 6
+      local at = 3 * i + 7
       local window, wait = guard_over(c, now, ratio, values[at], values[at + 1], values[at + 2])
       if window and not good then
         return {window .. ' ' .. guard_scope(keys[i]), wait}
@@ -142,69 +147,76 @@ local function guard_refuses(now, keys, values)
   if word == 'block' then
     return {'blocked ' .. scope, left}
   end
-  if word == 'allow' or values[2] == '1' then
-    return nil
-  end
   local refusal = values[8] ~= '' and guard_address_refuses(now, keys, values)
-  if refusal then
-    return refusal
+  if not refusal then
+    -- Strangers can bring a range over its caps: who proved his phone goes on. All of it is looked at
+    -- for every phone, so that the time tells none apart.
+    refusal = guard_scopes_refuse(now, keys, values)
+    local _, _, sends = guard_known(now, values[14])
+    refusal = not (sends and sends < tonumber(values[13])) and refusal or nil
   end
-  -- Strangers can bring a range over its caps: who proved his phone goes on. All of it is looked at
-  -- for every phone, so that the time tells none apart.
-  refusal = guard_scopes_refuse(now, keys, values)
-  local _, _, sends = guard_known(now, values[14])
-  return not (sends and sends < tonumber(values[13])) and refusal or nil
+  if refusal and (word == 'allow' or values[2] == '1') then
+    return {'allowed-' .. refusal[1], refusal[2], true}
+  end
+  return refusal
 end
 
-local function guard_enforces(values)
-  return values[1] == 'enforce'
+local function guard_enforces(values, refusal)
+  return values[1] == 'enforce' and not refusal[3]
 end
 
 local function guard_note(now, keys, values, refusal)
-  local key = GUARD .. string.match(refusal[1], ' (.+)$')
+  local scope = string.match(refusal[1], ' (.+)$')
+  if refusal[3] then -- once a minute: what an operator allows may be very much
+    return redis.call('SET', GUARD_TOLD .. scope, 1, 'PX', 60000, 'NX')
+  end
+  local key = GUARD .. scope
   local c = guard_read(key, now, GUARD_RULED)
   c[2] = c[2] + 1
   guard_write(key, now, c)
+  return true
 end
 
-local function guard_add_send(key, now, kind)
+local function guard_add_send(key, now, kind, much)
   local c = guard_read(key, now, kind)
   for at = 5, 20, 5 do
-    c[at] = c[at] + 1
+    c[at] = c[at] + much
   end
   guard_write(key, now, c)
 end
 
--- The text is "<ms> <price> <country> <scope> ...".
+-- The text is "<ms> <price> <country> <scope> ...", "" for what does not count. That takes the same steps,
+-- as who asks must not see by the time that no SMS goes out.
 local function guard_sent(now, keys, values)
   if values[1] == 'off' then
     return ''
   end
+  local counts = tonumber(values[15])
   local today, spent = guard_spent(now, keys[2])
-  guard_spend(keys[2], today, spent + values[3])
+  guard_spend(keys[2], today, spent + counts * values[3])
   local _, verified = guard_count(guard_read(keys[4], now, GUARD_COUNTRY), 4, now)
   local country = guard_scope(keys[4])
   local told = {string.format('%d', now), values[3], country}
   for i = verified >= tonumber(values[6]) and 4 or 3, #keys do
-    guard_add_send(keys[i], now, i - 2)
+    guard_add_send(keys[i], now, i - 2, counts)
     told[#told + 1] = guard_scope(keys[i])
   end
   if values[8] ~= '' then
     local name, key = 'ip:' .. values[8], GUARD_FAN .. values[8]
-    guard_add_send(GUARD .. name, now, GUARD_ADDRESS)
+    guard_add_send(GUARD .. name, now, GUARD_ADDRESS, counts)
     told[#told + 1] = name
     local fan, known = guard_fan(key, now)
-    if not known[country] then
+    if counts == 1 and not known[country] then
       fan[#fan + 1] = {country, string.format('%d', now)}
-      guard_keep_fan(key, fan)
     end
+    guard_keep_fan(key, fan)
   end
   local known, at, sends = guard_known(now, values[14])
   if known then
-    guard_keep_known(known, now, at, sends + 1)
+    guard_keep_known(known, now, at, sends + counts)
   end
   told[#told + 1] = 'phone:' .. string.match(values[14], '%S+')
-  return table.concat(told, ' ')
+  return counts == 1 and table.concat(told, ' ') or ''
 end
 
 -- What became of a send, in the windows in which it counted: at 0 of the sends, at 1 of the verified.

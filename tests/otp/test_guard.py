@@ -32,17 +32,22 @@ class Clock:
     def __init__(self):
         self.now = BEGIN + 12 * HOUR
         self.sends = 0
+        self.told: list[str] = []  # of sends that were allowed beyond a cap
 
-    def send(self, e164, country, ip=""):
+    def send(self, e164, country, ip="", free=False):
         """Ask for one send: "" if it went, otherwise reason and scope. ``self.wait``: milliseconds."""
-        call = guard.call(Phone(e164, country, ""), ip)
+        call = guard.call(Phone(e164, country, ""), ip, free=free)
         self.sends += 1
         values = [str(value) for value in call.values]
         event = [self.now * 1000, self.sends, call.keys, values]
         (answer,) = pumping.DRIVER((), (json.dumps([event]),))
         wait, _, refusal = answer.decode().partition(" ")
         self.wait = int(wait or 0)
-        return " ".join(map(guard.readable, refusal.split()))
+        said = " ".join(map(guard.readable, refusal.split()))
+        if said.startswith("allowed-"):
+            self.told.append(said)
+            return ""
+        return said
 
     def verify(self, number=0):
         """The code of a send (the last one) is typed."""
@@ -458,8 +463,9 @@ def test_every_decision_is_a_log_line_and_a_signal(settings, mode, event):
     heard = []
 
     def receiver(**facts):
-        heard.append({name: facts[name] for name in ("reason", "scope", "country", "purpose", "enforced")})
+        heard.append({name: facts[name] for name in told})
 
+    told = ("reason", "scope", "country", "purpose", "enforced", "allowed")
     signals.guard_decided.connect(receiver)
     number = Phone("+4915112345678", "DE", "+4••••78")
     try:
@@ -474,7 +480,7 @@ def test_every_decision_is_a_log_line_and_a_signal(settings, mode, event):
     finally:
         signals.guard_decided.disconnect(receiver)
     facts = {"reason": "hour", "scope": "+491511234", "country": "DE", "purpose": "login"}
-    assert heard == [facts | {"enforced": mode == "enforce"}]
+    assert heard == [facts | {"enforced": mode == "enforce", "allowed": False}]
     assert lines == [facts | {"event": event, "log_level": "warning", "retry_after": 91}]
     assert "12345678" not in str(lines)
 
@@ -485,6 +491,86 @@ def test_what_is_allowed_has_no_caps(clock, settings, wide, allowed):
     settings.GUARD_ALLOW = [allowed]
     assert clock.sent(["+4915112345678"] * 5, "DE") == 5
     assert clock.sent(["+33612345678"] * 5, "FR") == 2
+
+
+@pytest.mark.parametrize("how", ["setting", "rule"])
+def test_what_is_allowed_beyond_a_cap_is_told_once_a_minute(settings, redis, how):
+    clock = Clock()
+    clock.now = redis.time()[0]
+    if how == "setting":
+        settings.GUARD_ALLOW = ["DE"]
+    else:
+        command("--allow", "DE")
+    assert clock.sent([f"+49151123400{n:02d}" for n in range(50)], "DE") == 50
+    assert clock.told == ["allowed-hour +491511234", "allowed-hour +4915112"][: len(clock.told)]
+    assert clock.told
+    (key, *_) = redis.keys("otp:guard-told:*")
+    assert 59_000 < redis.pttl(key) <= 60_000
+    redis.delete(*redis.keys("otp:guard-told:*"))
+    clock.told.clear()
+    clock.send("+4915112340000", "DE")
+    assert len(clock.told) == 1
+
+
+def test_what_is_allowed_is_no_refusal_in_the_table(today, settings):
+    settings.GUARD_ALLOW = ["DE"]
+    assert today.sent([f"+49151123400{n:02d}" for n in range(50)], "DE") == 50
+    assert {line.split()[5] for line in command("--all")[0].splitlines()[1:]} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("words", "event"), [(("--allow", "DE"), "guard_rule_set"), (("--block", "+4915"), "guard_rule_set")]
+)
+def test_what_an_operator_says_is_a_log_line(today, words, event):
+    today.send("+4915112345678", "DE")
+    with structlog.testing.capture_logs() as lines:
+        command(*words, "--hours", "1")
+        command("--release", words[1])
+    said, released = lines
+    assert said.pop("until")
+    assert said == {"event": event, "log_level": "warning", "rule": words[0][2:], "scope": words[1]}
+    assert released == {"event": "guard_released", "log_level": "warning", "scope": words[1]}
+
+
+# --- what is not sent ---------------------------------------------------------------------------
+
+
+def test_what_is_not_sent_uses_up_neither_money_nor_caps(clock, settings, wide):
+    wide(fine=(2, 9, 9))
+    settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "0.4"}, "1"
+    for _ in range(50):
+        assert clock.send("+4915112345678", "DE", "192.0.2.1", free=True) == ""
+        clock.verify()
+    assert clock.sent(["+4915112345678"] * 3, "DE", "192.0.2.1") == 2
+
+
+def test_its_countries_do_not_count_for_an_address(clock, wide):
+    for number in ABROAD:
+        assert clock.send(*number, "192.0.2.1", free=True) == ""
+    assert [clock.send(*number, "192.0.2.1") for number in ABROAD[:3]] == [""] * 3
+
+
+def test_what_is_not_sent_proves_no_phone(clock):
+    clock.send("+4915112345678", "DE", free=True)
+    clock.verify()
+    clock.unsend()
+    shut(clock)
+    assert clock.send("+4915112345678", "DE") == "hour +491511234"
+
+
+@pytest.mark.parametrize("stop", ["hour", "budget", "blocked"])
+def test_what_is_not_sent_is_refused_where_others_are(today, settings, stop):
+    """Otherwise a start tells which numbers are test numbers, or refused, while others have to wait."""
+    settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "1"}, "20"
+    if stop == "blocked":
+        command("--block", "DE")
+    elif stop == "budget":
+        settings.GUARD_BUDGET = "0.5"
+    else:
+        shut(today)
+    answers = {today.send("+4915112345678", "DE", free=free) for free in (True, False)}
+    assert len(answers) == 1
+    assert answers.pop().startswith(stop)
 
 
 # --- the simulation -----------------------------------------------------------------------------
