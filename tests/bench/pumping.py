@@ -167,6 +167,7 @@ def _measures(title: str, outcome: Outcome, *, goals: bool = False) -> Iterator[
     note = (
         f"{outcome.attack} messages, saved {outcome.saved:.0f}, lost {outcome.lost:.1f}; "
         f"of {outcome.honest} honest {outcome.refused} refused"
+        + ("" if goals else "; no goal of its own: the bars hold for the five judged shapes together")
     )
     stopped = Goal("ours", ">=", LEAST_STOPPED) if goals else None
     yield Measure(f"{title}, stopped", "%", [outcome.stopped_share], goal=stopped, note=note)
