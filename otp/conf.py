@@ -48,3 +48,9 @@ DEFAULTS: dict[str, Any] = {
 def get(name: str) -> Any:
     """The setting ``name``, or its default."""
     return getattr(settings, name, DEFAULTS[name])
+
+
+def phone_secrets() -> tuple[bytes, ...]:
+    """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
+    newest: str = get("PHONE_SECRET_KEY")
+    return tuple(secret.encode() for secret in (newest, *get("PHONE_SECRET_KEY_FALLBACKS")))

@@ -9,53 +9,30 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from dataclasses import dataclass, fields
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import phonenumbers
 import structlog
-from django.core.exceptions import ImproperlyConfigured
 
-from otp import codes, conf, signals
+from otp import codes, conf, guard_settings, signals
 from otp.errors import RateLimited
+from otp.guard_settings import NOWHERE, Figures, Setting
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
 
 #: The functions of the guard, and their keys.
-LUA = Path(__file__).parent / "lua" / "guard.lua"
+LUA = tuple(Path(__file__).parent / "lua" / f"{name}.lua" for name in ("guard_counts", "guard"))
 KEY, FAN, SPEND, RULES = "otp:guard:", "otp:guard-fan:", "otp:guard-spend", "otp:guard-rules"
 
-MODES = ("off", "shadow", "enforce")
-
-#: Countries without proof together; numbers of no country, as satellite phones have (phonenumbers).
-NEW, NOWHERE = "new", "001"
-
-#: Characters of a prefix that still leaves four of 15 digits open.
-MAX_PREFIX = 12
+#: Countries without proof together.
+NEW = "new"
 
 #: Money is counted in millionths, so that it stays a whole number.
 MICRO = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The setting ``GUARD_FIGURES``: unverified sends that are free, an hour, a day and 14 days.
-
-    To them come ``ratio`` unverified sends for every verified one.
-    """
-
-    ratio: float = 1.0  # 1.0 bears a conversion of 50 %
-    proven: int = 5  # verified in 14 days, from which on a country is no longer new
-    strict: int = 2  # free sends of a proven range while something wider is over its cap
-    countries: int = 3  # of one address a day without a verified code, one more for each verified
-    new: tuple[int, int, int] = (20, 60, 200)
-    country: tuple[int, int, int] = (20, 30, 90)
-    coarse: tuple[int, int, int] = (10, 20, 60)
-    fine: tuple[int, int, int] = (6, 10, 20)
-    address: tuple[int, int, int] = (4, 6, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,34 +46,32 @@ class Call:
 OFF = Call((), ("off",))
 
 
-def call(number: Phone, ip: str = "") -> Call:
+def call(number: Phone, ip: str = "", *, free: bool = False) -> Call:
     """The keys and values of the guard's functions for one send.
 
-    ``ip``: the end user's address, "" where it is not known. Raises ``ImproperlyConfigured``.
+    ``ip``: the end user's address, "" where it is not known. ``free``: no SMS goes out, as for a test
+    number. It is refused where others would be, so that nobody can tell, but uses up no money and no
+    cap. Raises ``ImproperlyConfigured``.
     """
-    return _call(number.e164, number.country or NOWHERE, address(ip), _setting())
+    return _call(number.e164, number.country or NOWHERE, address(ip), free, guard_settings.read())
 
 
 def apply(refusal: bytes, wait: int, number: Phone, purpose: str) -> None:
-    """Tell of a refusal, in a log line and a signal, and raise ``RateLimited`` if it counts.
+    """Tell of a decision, in a log line and a signal, and raise ``RateLimited`` if it refuses.
 
     ``refusal``: "<reason> <scope>", as ``guard_refuses`` answered; ``wait``: its milliseconds.
-    In the mode ``shadow`` this returns, and the code goes out.
+    In the mode ``shadow``, and of what an operator allowed, this returns, and the code goes out.
     """
-    reason, _, scope = refusal.decode().partition(" ")
-    seconds = max(math.ceil(wait / 1000), 1)
-    enforced = mode() == "enforce"
-    log.warning(
-        "guard_refused" if enforced else "guard_would_refuse",
-        reason=reason,
-        scope=scope,
-        country=number.country,
-        purpose=purpose,
-        retry_after=seconds,
-    )
-    signals.guard_decided.send_robust(
-        Figures, reason=reason, scope=scope, country=number.country, purpose=purpose, enforced=enforced
-    )
+    words, _, scope = refusal.decode().partition(" ")
+    reason, allowed = words.removeprefix("allowed-"), words.startswith("allowed-")
+    facts = {"reason": reason, "scope": scope, "country": number.country, "purpose": purpose}
+    enforced = mode() == "enforce" and not allowed
+    if allowed:
+        log.info("guard_allowed", **facts)
+    else:
+        seconds = max(math.ceil(wait / 1000), 1)
+        log.warning("guard_refused" if enforced else "guard_would_refuse", **facts, retry_after=seconds)
+    signals.guard_decided.send_robust(Figures, **facts, enforced=enforced, allowed=allowed)
     if enforced:
         raise RateLimited(
             "No code can be sent to this number now.", retry_after=seconds, code="guard", limit="guard"
@@ -121,7 +96,16 @@ def tag(prefix: str) -> str:
     The record of a message shows the last two digits of a number, so no more than the first ones up
     to the last six may stand beside them.
     """
-    return f"{prefix[:-2]}~{codes.digest(_key(), 'guard', prefix)[:8]}"
+    return tags(prefix)[0]
+
+
+def tags(prefix: str) -> tuple[str, ...]:
+    """The ``tag`` of a prefix under the secret of now, then under the former ones.
+
+    Counts begin anew with a new secret; what an operator said of a range must not end with it.
+    """
+    digests = (codes.digest(secret, "guard", prefix)[:8] for secret in conf.phone_secrets())
+    return tuple(f"{prefix[:-2]}~{digest}" for digest in digests)
 
 
 def readable(scope: str) -> str:
@@ -129,7 +113,7 @@ def readable(scope: str) -> str:
     start, hidden, _ = scope.partition("~")
     if not hidden:
         return scope
-    return next((p for n in range(100) if tag(p := f"{start}{n:02d}") == scope), scope)
+    return next((p for n in range(100) if scope in tags(p := f"{start}{n:02d}")), scope)
 
 
 def address(ip: str) -> str:
@@ -140,141 +124,33 @@ def address(ip: str) -> str:
         return ""
     if isinstance(found, ipaddress.IPv6Address):
         found = found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address
-    return codes.digest(_key(), "guard", str(found))
-
-
-def _key() -> bytes:
-    key: str = conf.get("PHONE_SECRET_KEY")
-    return key.encode()
+    return codes.digest(conf.phone_secrets()[0], "guard", str(found))
 
 
 def mode() -> str:
     """The setting ``GUARD_MODE``. Raises ``ImproperlyConfigured``."""
-    return _setting().mode
+    return guard_settings.read().mode
 
 
 def figures() -> Figures:
     """The setting ``GUARD_FIGURES``. Raises ``ImproperlyConfigured``."""
-    return _setting().figures
+    return guard_settings.read().figures
 
 
 def budget() -> Decimal:
     """The setting ``GUARD_BUDGET``, 0 for none. Raises ``ImproperlyConfigured``."""
-    return _setting().budget
+    return guard_settings.read().budget
 
 
-def is_scope(text: str) -> bool:
-    """Whether ``text`` is a country (``DE``, ``001``) or a prefix (``+4930``)."""
-    if text.startswith("+"):
-        return text.isascii() and text[1:].isdecimal() and text[1] != "0" and len(text) <= MAX_PREFIX
-    return text == NOWHERE or text in phonenumbers.SUPPORTED_REGIONS
-
-
-# --- settings -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    mode: str
-    allow: frozenset[str]
-    prices: dict[str, Decimal]
-    budget: Decimal
-    figures: Figures
-
-
-def _setting() -> _Setting:
-    """All five settings, read and judged once; made anew when one of them is another object."""
-    global _made
-    source = tuple(conf.get(name) for name in READERS)
-    known, setting = _made
-    if setting is None or any(old is not new for old, new in zip(known, source, strict=True)):
-        setting = _Setting(*(read(value) for read, value in zip(READERS.values(), source, strict=True)))
-        _made = (source, setting)
-    return setting
-
-
-def read_mode(value: Any) -> str:
-    """Raises ``ImproperlyConfigured`` that names the setting and the mend, as all of these do."""
-    if value not in MODES:
-        raise ImproperlyConfigured(f"GUARD_MODE is {value!r}. Write one of: {', '.join(MODES)}.")
-    return str(value)
-
-
-def read_allow(value: Any) -> frozenset[str]:
-    for scope in value:
-        if not isinstance(scope, str) or not is_scope(scope):
-            raise ImproperlyConfigured(
-                f"GUARD_ALLOW, {scope!r}: write countries such as DE (ISO 3166) and prefixes such as +4477."
-            )
-    return frozenset(value)
-
-
-def read_prices(value: Any) -> dict[str, Decimal]:
-    prices = {}
-    for country, text in value.items():
-        if country != "default" and not (is_scope(country) and not country.startswith("+")):
-            raise ImproperlyConfigured(
-                f"GUARD_PRICES, {country}: write a country such as DE (ISO 3166), or default."
-            )
-        prices[country] = _money(f"GUARD_PRICES, {country}", text, "0.0079")
-    return prices
-
-
-def read_budget(value: Any) -> Decimal:
-    return _money("GUARD_BUDGET", value or 0, "50")
-
-
-def read_figures(value: Any) -> Figures:
-    known = {field.name: field.default for field in fields(Figures)}
-    given: dict[str, Any] = {}
-    for name, figure in value.items():
-        if name not in known:
-            raise ImproperlyConfigured(f"GUARD_FIGURES has no {name!r}. It has: {', '.join(known)}.")
-        several = isinstance(known[name], tuple)
-        parts = tuple(figure) if several and isinstance(figure, tuple | list) else (figure,)
-        if len(parts) != (3 if several else 1) or not all(map(_counts, parts)):
-            shape = "three numbers over 0 (an hour, a day, 14 days)" if several else "a number over 0"
-            raise ImproperlyConfigured(f"GUARD_FIGURES, {name}: give {shape}.")
-        given[name] = parts if several else figure
-    return Figures(**given)
-
-
-READERS: dict[str, Any] = {
-    "GUARD_MODE": read_mode,
-    "GUARD_ALLOW": read_allow,
-    "GUARD_PRICES": read_prices,
-    "GUARD_BUDGET": read_budget,
-    "GUARD_FIGURES": read_figures,
-}
-
-_made: tuple[tuple[Any, ...], _Setting | None] = ((), None)
-
-
-def _counts(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def _money(where: str, value: Any, example: str) -> Decimal:
-    try:
-        found = Decimal(str(value))
-    except InvalidOperation:
-        found = Decimal("nan")
-    if not (found.is_finite() and 0 <= found < 10**9):
-        raise ImproperlyConfigured(f"{where}: {value!r} must be a number, 0 or more, such as {example}.")
-    return found
-
-
-# --- keys and values ----------------------------------------------------------------------------
-
-
-def _call(e164: str, country: str, digest: str, setting: _Setting) -> Call:
+def _call(e164: str, country: str, digest: str, free: bool, setting: Setting) -> Call:
     if setting.mode == "off":
         return OFF
     counted = scopes(e164, country)
     prefixes = [e164[:end] for end in range(len(e164) - 4, 1, -1)]
-    named = (*map(tag, prefixes[:2]), *prefixes[2:], country)
+    named = (*(name for prefix in prefixes[:2] for name in tags(prefix)), *prefixes[2:], country)
     price = setting.prices.get(country, setting.prices.get("default", Decimal(0)))
     numbers = setting.figures
+    phones = " ".join(codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets())
     return Call(
         (RULES, SPEND, KEY + NEW, *(KEY + scope for scope in counted)),
         (
@@ -283,6 +159,7 @@ def _call(e164: str, country: str, digest: str, setting: _Setting) -> Call:
             *(int(price * MICRO), int(setting.budget * MICRO)),
             *(numbers.ratio, numbers.proven, numbers.strict),
             *(digest, numbers.countries, *numbers.address),
+            *(numbers.known, phones, int(not free)),
             *numbers.new,
             *numbers.country,
             *(numbers.coarse + numbers.fine if len(counted) > 1 else ()),

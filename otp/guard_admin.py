@@ -11,15 +11,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import structlog
 from django_redis import get_redis_connection
 
 from otp import guard
 from otp.errors import StoreUnavailable
 from sms.scripts import AWAY, Script
 
+log = structlog.get_logger("otp")
+
 _LUA = Path(__file__).parent / "lua"
-_REPORT = Script(guard.LUA, _LUA / "guard_report.lua")
-_RULE = Script(guard.LUA, _LUA / "guard_rule.lua")
+_REPORT = Script(*guard.LUA, _LUA / "guard_report.lua")
+_RULE = Script(*guard.LUA, _LUA / "guard_rule.lua")
 
 #: Scopes that one script looks at: some milliseconds of the server.
 _AT_ONCE = 500
@@ -100,7 +103,24 @@ def rule(scope: str, word: str, hours: float) -> datetime:
     with _redis():
         for name in _names(scope):
             _, now = _RULE((guard.RULES,), (name, word, lasts))
-    return datetime.fromtimestamp((now + lasts) / 1000, UTC)
+    until = datetime.fromtimestamp((now + lasts) / 1000, UTC)
+    log.warning("guard_rule_set", rule=word, scope=scope, until=until.isoformat(timespec="seconds"))
+    return until
+
+
+def carry_rules() -> None:
+    """Write the rules of prefixes under the secret of now, where it was changed since.
+
+    While the former secret is among the fallbacks they hold all the same; this keeps them beyond
+    that. Raises ``StoreUnavailable``.
+    """
+    with _redis() as redis:
+        seconds, _ = redis.time()
+        rules = _rules(redis.hgetall(guard.RULES), seconds)
+        for scope, (word, until) in rules.items():
+            left = int((until - seconds) * 1000)
+            if scope[0] == "+" and "~" not in scope and left > 0 and guard.tag(scope) not in rules:
+                _RULE((guard.RULES,), (guard.tag(scope), word, left))
 
 
 def release(scope: str) -> bool:
@@ -112,7 +132,7 @@ def release(scope: str) -> bool:
         keys: list[Any] = [guard.KEY + scope]
         if scope.startswith("+"):
             within = (scope, *(f"{scope}{digit}" for digit in range(10)))
-            keys = [guard.KEY + guard.tag(prefix) for prefix in within]
+            keys = [guard.KEY + name for prefix in within for name in guard.tags(prefix)]
             keys += redis.scan_iter(f"{guard.KEY}{scope}*", count=1000)
         released = 0
         for name in _names(scope):
@@ -120,12 +140,14 @@ def release(scope: str) -> bool:
         for first in range(0, len(keys), _AT_ONCE):
             some = tuple(keys[first : first + _AT_ONCE])
             released |= _RULE((guard.RULES, *some), (scope, "release", 0))[0]
+    if released:
+        log.warning("guard_released", scope=scope)
     return bool(released)
 
 
 def _names(scope: str) -> tuple[str, ...]:
     """A rule stands under both names of a prefix: numbers ask by the tag where it is a long one."""
-    return (scope, guard.tag(scope)) if scope.startswith("+") else (scope,)
+    return (scope, *guard.tags(scope)) if scope.startswith("+") else (scope,)
 
 
 def _row(entry: list[Any], rules: dict[str, tuple[str, float]]) -> Row:

@@ -9,13 +9,14 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf, guard
+from otp.guard_settings import READERS
 
 
 @register(Tags.security)
 def guard_settings(**_: Any) -> list[CheckMessage]:
     """Each of the settings must be readable, and a budget needs prices."""
     found: list[CheckMessage] = []
-    for name, read in guard.READERS.items():
+    for name, read in READERS.items():
         try:
             read(conf.get(name))
         except ImproperlyConfigured as error:

@@ -139,7 +139,7 @@ class OTPHandler:
     def verify_otp(cls, phone_number: str, otp_code: str, purpose: str = "login") -> Check:
         """Check one guess and count it; the right one is accepted once. One round trip."""
         phones, typed = phone_digests(phone_number, purpose), codes.normalise(str(otp_code))
-        pairs = zip(_secrets(), phones, strict=True)
+        pairs = zip(conf.phone_secrets(), phones, strict=True)
         guesses = [codes.digest(secret, "by_phone", phone, typed) for secret, phone in pairs]
         return _checked(store.verify(guesses, phones=phones))
 
@@ -214,13 +214,13 @@ def peek(phone_number: str, purpose: str, spending: Spending) -> Issue | None:
 def verify_id(id: str, otp_code: str) -> Check:
     """``verify_otp`` for whoever knows the id of the verification and not the number."""
     typed = codes.normalise(otp_code)
-    guesses = [codes.digest(secret, "by_id", id, typed) for secret in _secrets()]
+    guesses = [codes.digest(secret, "by_id", id, typed) for secret in conf.phone_secrets()]
     return _checked(store.verify(guesses, id=id), id)
 
 
 def phone_digests(phone_number: str, purpose: str) -> tuple[str, ...]:
     """The keyed digests that stand for a phone and purpose in Redis, one for each secret."""
-    return _phone_digests(_secrets(), phone_number, conf.get("PHONE_REGION"), purpose)
+    return _phone_digests(conf.phone_secrets(), phone_number, conf.get("PHONE_REGION"), purpose)
 
 
 @lru_cache(maxsize=1024)  # a check mostly follows its start, and reading a number takes its time
@@ -232,7 +232,7 @@ def _phone_digests(
 
 
 def _code(rules: Purpose, seed: str, id: str, phone: str, code: str = "") -> tuple[str, str, str]:
-    secret = _secrets()[0]
+    secret = conf.phone_secrets()[0]
     code = code or codes.derive(secret, seed, rules.length, rules.alphabet)
     return code, codes.digest(secret, "by_id", id, code), codes.digest(secret, "by_phone", phone, code)
 
@@ -242,17 +242,11 @@ def _again(rules: Purpose, seed: str, id: str, by_id: str) -> str:
 
     "" if that secret is configured no more.
     """
-    for secret in _secrets():
+    for secret in conf.phone_secrets():
         code = codes.derive(secret, seed, rules.length, rules.alphabet)
         if codes.digest(secret, "by_id", id, code) == by_id:
             return code
     return ""
-
-
-def _secrets() -> tuple[bytes, ...]:
-    """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
-    newest: str = conf.get("PHONE_SECRET_KEY")
-    return tuple(secret.encode() for secret in (newest, *conf.get("PHONE_SECRET_KEY_FALLBACKS")))
 
 
 def _refused(status: Any, answer: list[Any], spending: Spending) -> Issue:

@@ -96,7 +96,7 @@ def start(
                 reference=message_id,
                 envelope=envelope,
                 spending=spending,
-                guarded=guard.call(number, caller.ip),
+                guarded=guard.call(number, caller.ip, free=bool(wanted.withheld)),
                 code=wanted.code,
             )
             refusals.raise_unless_issued(issue, number, purpose)
@@ -148,7 +148,7 @@ def resend(id: str, *, caller: Caller = NOBODY) -> Verification:
             id=id,
             reference=message_id,
             spending=spending,
-            guarded=guard.call(number, caller.ip),
+            guarded=guard.call(number, caller.ip, free=bool(wanted.withheld)),
             code=wanted.code,
         )
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):

@@ -2,7 +2,8 @@
 
 Each carries ``verification_id`` and ``purpose``; ``code_issued`` and ``code_resent`` also
 ``message_id``. ``guard_decided`` comes before there is a verification: it carries ``reason``,
-``scope``, ``country``, ``purpose`` and ``enforced`` (False in shadow mode: the code goes out). None of
+``scope``, ``country``, ``purpose``, ``enforced`` (False in shadow mode: the code goes out) and ``allowed``
+(the code goes out beyond a cap as an operator said so; told once a minute for each cap). None of
 them carries the number or the code. A receiver that raises is logged and stops nothing.
 
 ``code_wanted`` comes before all others and is for judging a risk, such as a SIM that was swapped
@@ -23,4 +24,4 @@ code_accepted = Signal()
 code_rejected = Signal()  # a wrong guess
 code_blocked = Signal()  # a guess after the last attempt
 verification_cancelled = Signal()
-guard_decided = Signal()  # the pumping guard refused a send, or would have
+guard_decided = Signal()  # the pumping guard refused a send, would have, or was told to allow it

@@ -49,13 +49,13 @@ def _script(*names: str) -> Script:
     return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
 
 
-_ADMISSION = ("common", "limits", "guard", "admission")
+_ADMISSION = ("common", "limits", "guard_counts", "guard", "admission")
 _GENERATE = _script(*_ADMISSION, "generate")
 _RESEND = _script(*_ADMISSION, "resend")
-_VERIFY = _script("common", "guard", "verify")
-_CANCEL = _script("common", "limits", "guard", "cancel")
+_VERIFY = _script("common", "guard_counts", "guard", "verify")
+_CANCEL = _script("common", "limits", "guard_counts", "guard", "cancel")
 _PEEK = _script("common", "limits", "peek")
-_UNRESEND = _script("common", "limits", "guard", "unresend")
+_UNRESEND = _script("common", "limits", "guard_counts", "guard", "unresend")
 _SPEND = _script("common", "limits", "spend")
 
 

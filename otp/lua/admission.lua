@@ -1,4 +1,4 @@
--- (begins with common.lua, limits.lua and guard.lua)
+-- (begins with common.lua, limits.lua, guard_counts.lua and guard.lua)
 -- Whether one more SMS may be asked for: the limits and the guard, for the scripts that issue a code.
 
 -- What the tails of KEYS and ARGV hold: keys of the limits, then those of the guard; the same of values.
@@ -13,7 +13,7 @@ local function admission(first_key, first_value, limits)
 end
 
 -- nil, or {limited, ms to wait, index of the limit} or {guard, ms to wait, "<reason> <scope>"}. What the
--- guard says only for the record (shadow) stands in asked.refusal.
+-- guard says only for the record (shadow, allowed) stands in asked.refusal.
 local function admission_refuses(now, asked)
   local index, wait = limits_refuse(now, asked.limits, asked.limits_values)
   if index then
@@ -21,9 +21,10 @@ local function admission_refuses(now, asked)
   end
   local refusal = guard_refuses(now, asked.guard, asked.guard_values)
   if refusal then
-    guard_note(now, asked.guard, asked.guard_values, refusal)
-    asked.refusal = {math.ceil(refusal[2]), refusal[1]}
-    return guard_enforces(asked.guard_values) and {'guard', unpack(asked.refusal)} or nil
+    if guard_note(now, asked.guard, asked.guard_values, refusal) then
+      asked.refusal = {math.ceil(refusal[2]), refusal[1]}
+    end
+    return guard_enforces(asked.guard_values, refusal) and {'guard', unpack(asked.refusal)} or nil
   end
 end
 

@@ -1,9 +1,11 @@
 -- The pumping guard: how many sends of a country, a prefix, an address stayed unverified, and
--- whether one more may go. A library of local functions for the scripts that begin with it.
+-- whether one more may go. Local functions for the scripts that begin with guard_counts.lua and this.
 --
---   guard_refuses(now, keys, values)         nil, or {reason and scope, ms to wait}; writes nothing
---   guard_enforces(values)                   whether a refusal counts, or is only noted (shadow)
---   guard_note(now, keys, values, refusal)   counts a refusal, for the eyes of the operator
+--   guard_refuses(now, keys, values)         nil, or {reason and scope, ms to wait, whether it is allowed
+--                                            all the same}; writes nothing
+--   guard_enforces(values, refusal)          whether a refusal counts, or is only told (shadow, allowed)
+--   guard_note(now, keys, values, refusal)   counts a refusal, for the eyes of the operator; returns
+--                                            whether to tell of it
 --   guard_sent(now, keys, values)            counts one send; returns the text from which ...
 --   guard_verified(now, text)                ... counts that it was verified
 --   guard_unsent(now, text)                  ... or takes it back, as its SMS never was
@@ -11,93 +13,24 @@
 -- keys:   rules, spend, new, country, [coarse prefix, [fine prefix]]
 -- values: 1 mode, 2 "1" if GUARD_ALLOW names the number, 3 price and 4 budget (millionths),
 --         5 ratio, 6 proven, 7 strict, 8 digest of the address or "", 9 most countries of it,
---         10-12 caps of the address, then three caps (hour, day, fortnight) per key from the third
---         on, then the scopes that rules may name, the narrowest first
--- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight.
+--         10-12 caps of the address, 13 sends that a phone has beyond the caps since it verified,
+--         14 digests of the phone (under each secret, the newest first), 15 what the send counts: 1, or 0
+--         where no SMS goes out, then three caps (hour, day, fortnight) per key from the third on, then
+--         the scopes that rules may name, the narrowest first
+-- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight; of
+-- what an operator allowed "allowed-<reason> <scope>".
 --
 -- What stands in Redis, all of it with a TTL:
 --   otp:guard:<scope>         string  numbers, see guard_read; <scope> is a country, a +prefix (its last two
 --                                     digits as a keyed digest, if it is the fine one), "new"
 --                                     (all countries without proof) or "ip:<keyed digest>"
 --   otp:guard-fan:<digest>    string  countries of an address that nobody has verified, with times
+--   otp:guard-known:<digest>  string  of a phone that verified: ms of when, sends to it since
+--   otp:guard-told:<scope>    string  1 while an allowed send beyond its cap was told of in the last minute
 --   otp:guard-spend           string  day (since the epoch), spent (millionths)
 --   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
-local GUARD, GUARD_FAN, GUARD_SPEND = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-spend'
-local GUARD_DAY = 86400000
-local GUARD_WINDOWS = {300000, 3600000, GUARD_DAY, 14 * GUARD_DAY} -- ms: young, hour, day, fortnight
-local GUARD_NAMES = {'young', 'hour', 'day', 'fortnight'}
-local GUARD_COUNTRY, GUARD_ADDRESS, GUARD_RULED = 2, 5, 6 -- kinds; 1: new, 3 and 4: coarse, fine prefix
-
--- The counts of one scope: kind, refusals of this day and of the day before, and for each window
--- its index, sends and verified, sends and verified of the window before it. A verification counts
--- where its send counted, so sends less verified is what stayed unverified, whenever it is asked.
-local function guard_read(key, now, kind)
-  local c = {}
-  for number in string.gmatch(redis.call('GET', key) or '', '%d+') do
-    c[#c + 1] = tonumber(number)
-  end
-  if not c[1] then
-    c = {kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-  end
-  for w = 1, 4 do
-    local at, index = 5 * w - 1, math.floor(now / GUARD_WINDOWS[w])
-    if index > c[at] then -- a clock that was set back changes nothing
-      local follows = index == c[at] + 1
-      c[at + 3], c[at + 4] = follows and c[at + 1] or 0, follows and c[at + 2] or 0
-      c[at], c[at + 1], c[at + 2] = index, 0, 0
-      if w == 3 then
-        c[2], c[3] = 0, follows and c[2] or 0
-      end
-    end
-  end
-  return c
-end
-
--- It lives as long as one of its windows could still count.
-local function guard_write(key, now, c)
-  local w = c[1] >= GUARD_ADDRESS and 3 or 4
-  local ends = (c[5 * w - 1] + 2) * GUARD_WINDOWS[w]
-  redis.call('SET', key, table.concat(c, ' '), 'PX', math.max(ends - now, 1000))
-end
-
--- Sends and verified of a window that ends now: of the window before, the part that still counts.
-local function guard_count(c, w, now)
-  local at = 5 * w - 1
-  local rest = math.max(0, 1 - (now / GUARD_WINDOWS[w] - c[at]))
-  return c[at + 1] + c[at + 3] * rest, c[at + 2] + c[at + 4] * rest
-end
-
--- Per window from the hour on: unverified, cap. A send younger than five minutes may yet be
--- verified: it counts by the share that usually is not, which is 1 where nothing is known.
-local function guard_caps(c, now, ratio, hour, day, fortnight)
-  local young, young_verified = guard_count(c, 1, now)
-  local sends, verified = {}, {}
-  for w = 2, 4 do
-    sends[w], verified[w] = guard_count(c, w, now)
-  end
-  local open = math.max(young - young_verified, 0)
-  local hoped = open * math.min(verified[4] / (math.max(sends[4] - open, 0) + 10), 0.8)
-  local proven = math.max(verified[3], verified[4] / 14) -- verified a day
-  return {
-    {sends[2] - verified[2] - hoped, hour + ratio * math.max(verified[2], proven / 6)},
-    {sends[3] - verified[3] - hoped, day + ratio * proven},
-    {sends[4] - verified[4] - hoped, fortnight + ratio * verified[4]},
-  }
-end
-
--- The first window that has no room for one more send, and ms until it may have; nil if all have.
-local function guard_over(c, now, ratio, hour, day, fortnight)
-  for i, pair in ipairs(guard_caps(c, now, ratio, hour, day, fortnight)) do
-    local much = pair[1] + 1 - pair[2]
-    if much > 0 then
-      local at, window = 5 * i + 4, GUARD_WINDOWS[i + 1]
-      local left = (c[at] + 1) * window - now
-      local before = c[at + 3] - c[at + 4] -- fades over the window
-      return GUARD_NAMES[i + 1], math.max(before > 0 and math.min(much / before * window, left) or left, 60000)
-    end
-  end
-  return nil
-end
+local GUARD, GUARD_FAN, GUARD_KNOWN = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-known:'
+local GUARD_SPEND, GUARD_TOLD = 'otp:guard-spend', 'otp:guard-told:'
 
 -- Countries of an address within a day, as {country, ms}, without those older than that.
 local function guard_fan(key, now)
@@ -129,7 +62,7 @@ end
 
 -- "allow" or "block" of the narrowest scope that has a rule, that scope, ms until it ends.
 local function guard_rule(now, keys, values)
-  local first = 7 + 3 * #keys
+  local first = 10 + 3 * #keys
   for i, rule in ipairs(redis.call('HMGET', keys[1], unpack(values, first))) do
     local word, till = string.match(rule or '', '^(%a+) (%d+)$')
     if word and tonumber(till) > now then
@@ -172,7 +105,7 @@ local function guard_scopes_refuse(now, keys, values)
     local c = guard_read(keys[i], now, i - 2)
     local _, verified = guard_count(c, 4, now)
     if i > 3 or not proven then -- the third is of all countries that have nothing to show
-      local at = 3 * i + 4
+      local at = 3 * i + 7
       local window, wait = guard_over(c, now, ratio, values[at], values[at + 1], values[at + 2])
       if window and not good then
         return {window .. ' ' .. guard_scope(keys[i]), wait}
@@ -182,6 +115,21 @@ local function guard_scopes_refuse(now, keys, values)
     proven = i == 4 and verified >= tonumber(values[6])
   end
   return nil
+end
+
+-- Of a phone that verified within a fortnight: its key, ms of when, sends to it since then.
+local function guard_known(now, digests)
+  for digest in string.gmatch(digests, '%S+') do
+    local key = GUARD_KNOWN .. digest
+    local at, sends = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
+    if at and now - at < GUARD_WINDOWS[4] then
+      return key, tonumber(at), tonumber(sends)
+    end
+  end
+end
+
+local function guard_keep_known(key, now, at, sends)
+  redis.call('SET', key, string.format('%d %d', at, sends), 'PX', math.max(at + GUARD_WINDOWS[4] - now, 1000))
 end
 
 local function guard_refuses(now, keys, values)
@@ -199,56 +147,76 @@ local function guard_refuses(now, keys, values)
   if word == 'block' then
     return {'blocked ' .. scope, left}
   end
-  if word == 'allow' or values[2] == '1' then
-    return nil
+  local refusal = values[8] ~= '' and guard_address_refuses(now, keys, values)
+  if not refusal then
+    -- Strangers can bring a range over its caps: who proved his phone goes on. All of it is looked at
+    -- for every phone, so that the time tells none apart.
+    refusal = guard_scopes_refuse(now, keys, values)
+    local _, _, sends = guard_known(now, values[14])
+    refusal = not (sends and sends < tonumber(values[13])) and refusal or nil
   end
-  return values[8] ~= '' and guard_address_refuses(now, keys, values) or guard_scopes_refuse(now, keys, values)
+  if refusal and (word == 'allow' or values[2] == '1') then
+    return {'allowed-' .. refusal[1], refusal[2], true}
+  end
+  return refusal
 end
 
-local function guard_enforces(values)
-  return values[1] == 'enforce'
+local function guard_enforces(values, refusal)
+  return values[1] == 'enforce' and not refusal[3]
 end
 
 local function guard_note(now, keys, values, refusal)
-  local key = GUARD .. string.match(refusal[1], ' (.+)$')
+  local scope = string.match(refusal[1], ' (.+)$')
+  if refusal[3] then -- once a minute: what an operator allows may be very much
+    return redis.call('SET', GUARD_TOLD .. scope, 1, 'PX', 60000, 'NX')
+  end
+  local key = GUARD .. scope
   local c = guard_read(key, now, GUARD_RULED)
   c[2] = c[2] + 1
   guard_write(key, now, c)
+  return true
 end
 
-local function guard_add_send(key, now, kind)
+local function guard_add_send(key, now, kind, much)
   local c = guard_read(key, now, kind)
   for at = 5, 20, 5 do
-    c[at] = c[at] + 1
+    c[at] = c[at] + much
   end
   guard_write(key, now, c)
 end
 
--- The text is "<ms> <price> <country> <scope> ...".
+-- The text is "<ms> <price> <country> <scope> ...", "" for what does not count. That takes the same steps,
+-- as who asks must not see by the time that no SMS goes out.
 local function guard_sent(now, keys, values)
   if values[1] == 'off' then
     return ''
   end
+  local counts = tonumber(values[15])
   local today, spent = guard_spent(now, keys[2])
-  guard_spend(keys[2], today, spent + values[3])
+  guard_spend(keys[2], today, spent + counts * values[3])
   local _, verified = guard_count(guard_read(keys[4], now, GUARD_COUNTRY), 4, now)
   local country = guard_scope(keys[4])
   local told = {string.format('%d', now), values[3], country}
   for i = verified >= tonumber(values[6]) and 4 or 3, #keys do
-    guard_add_send(keys[i], now, i - 2)
+    guard_add_send(keys[i], now, i - 2, counts)
     told[#told + 1] = guard_scope(keys[i])
   end
   if values[8] ~= '' then
     local name, key = 'ip:' .. values[8], GUARD_FAN .. values[8]
-    guard_add_send(GUARD .. name, now, GUARD_ADDRESS)
+    guard_add_send(GUARD .. name, now, GUARD_ADDRESS, counts)
     told[#told + 1] = name
     local fan, known = guard_fan(key, now)
-    if not known[country] then
+    if counts == 1 and not known[country] then
       fan[#fan + 1] = {country, string.format('%d', now)}
-      guard_keep_fan(key, fan)
     end
+    guard_keep_fan(key, fan)
   end
-  return table.concat(told, ' ')
+  local known, at, sends = guard_known(now, values[14])
+  if known then
+    guard_keep_known(known, now, at, sends + counts)
+  end
+  told[#told + 1] = 'phone:' .. string.match(values[14], '%S+')
+  return counts == 1 and table.concat(told, ' ') or ''
 end
 
 -- What became of a send, in the windows in which it counted: at 0 of the sends, at 1 of the verified.
@@ -276,6 +244,9 @@ local function guard_verified(now, text)
   end
   for scope in string.gmatch(scopes, '%S+') do
     guard_add(GUARD .. scope, now, sent, 1, 1)
+    if string.sub(scope, 1, 6) == 'phone:' then
+      guard_keep_known(GUARD_KNOWN .. string.sub(scope, 7), now, now, 0)
+    end
     if string.sub(scope, 1, 3) == 'ip:' then
       local key, kept = GUARD_FAN .. string.sub(scope, 4), {}
       for _, entry in ipairs((guard_fan(key, now))) do
@@ -299,5 +270,9 @@ local function guard_unsent(now, text)
   end
   for scope in string.gmatch(scopes, '%S+') do
     guard_add(GUARD .. scope, now, sent, 0, -1)
+    local key, at, sends = guard_known(now, string.match(scope, '^phone:(.+)') or '')
+    if key then
+      guard_keep_known(key, now, at, math.max(sends - 1, 0))
+    end
   end
 end

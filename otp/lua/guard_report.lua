@@ -1,4 +1,4 @@
--- (begins with guard.lua)
+-- (begins with guard_counts.lua and guard.lua)
 -- What the guard knows of some scopes, for the eyes of the operator.
 -- KEYS: the scopes' keys
 -- ARGV: ratio, then three caps (hour, day, fortnight) of each kind: new, country, coarse prefix, fine

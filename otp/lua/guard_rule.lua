@@ -1,4 +1,4 @@
--- (begins with guard.lua)
+-- (begins with guard_counts.lua and guard.lua)
 -- What the operator says of a scope.
 -- KEYS: rules, then the scope and, for a prefix, those within it
 -- ARGV: scope, "allow", "block" or "release", ms for which it shall hold

@@ -127,8 +127,15 @@ def drip(world: World) -> Iterator[Send]:
         yield _attack((name, f"+{code}{world.digits(9)}"), at, world.ip(), EXOTIC_PRICE)
 
 
+def reading_the_codes(world: World) -> Iterator[Send]:
+    """One range of 10,000 numbers whose owner types a little more than half of the codes."""
+    for at in _steady(world, NOON, 24, 600):
+        verified = world.random.uniform(5, 20) if world.random.random() < 0.52 else 0.0
+        yield _attack(("TJ", "+99291755" + world.digits(4)), at, world.ip(), EXOTIC_PRICE, verified)
+
+
 TUNED: tuple[Shape, ...] = (one_prefix, many_prefixes, exotic_slowly, random_of_big_with_few_ips)
 JUDGED: tuple[Shape, ...] = (
     *(ranges_of_an_operator, waves_of_countries, verifying_some, tiny_country, botnet_from_few_countries),
 )
-BOUNDED: tuple[Shape, ...] = (random_of_big, drip)
+BOUNDED: tuple[Shape, ...] = (random_of_big, drip, reading_the_codes)

@@ -1,4 +1,4 @@
--- (begins with guard.lua)
+-- (begins with guard_counts.lua and guard.lua)
 -- Send and verify in virtual time, many events in one call.
 -- ARGV: JSON, a list of [ms, number of the send, keys, values] for a send, [ms, number] for a verification,
 --       [ms, number, "unsent"] for a send that is taken back
@@ -12,10 +12,10 @@ for _, event in ipairs(cjson.decode(ARGV[1])) do
     guard_verified(now, redis.call('GET', note))
   else
     local refusal = guard_refuses(now, keys, values)
-    if refusal then
-      guard_note(now, keys, values, refusal)
+    if refusal and not guard_note(now, keys, values, refusal) then
+      refusal = nil -- allowed, and told of before
     end
-    if not (refusal and guard_enforces(values)) then
+    if not (refusal and guard_enforces(values, refusal)) then
       redis.call('SET', note, guard_sent(now, keys, values), 'PX', 120000)
     end
     answers[#answers + 1] = refusal and string.format('%d %s', refusal[2], refusal[1]) or ''

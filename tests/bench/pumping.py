@@ -18,7 +18,7 @@ from typing import Any
 from django.test import override_settings
 from django_redis import get_redis_connection
 
-from otp import conf, guard
+from otp import conf, guard, guard_settings
 from sms.scripts import Script
 
 from .attacks import BOUNDED, JUDGED, Shape
@@ -31,7 +31,7 @@ SEED = 20_240_617  # not one of those that the figures were chosen with
 #: Per cent: the bars.
 LEAST_STOPPED, MOST_REFUSED = 95.0, 0.5
 
-DRIVER = Script(guard.LUA, Path(__file__).with_suffix(".lua"))
+DRIVER = Script(*guard.LUA, Path(__file__).with_suffix(".lua"))
 BATCH = 1000  # events of one call: some 100 ms of the server
 
 
@@ -125,7 +125,7 @@ def simulate(seed: int, shapes: tuple[Shape, ...], scale: float, force: float) -
     """The outcome of each shape by its name, and of the two weeks before as ``history``."""
     world = World(seed, scale, force)
     get_redis_connection().flushall()
-    setting = {name: conf.DEFAULTS[name] for name in guard.READERS} | {"GUARD_MODE": "enforce"}
+    setting = {name: conf.DEFAULTS[name] for name in guard_settings.READERS} | {"GUARD_MODE": "enforce"}
     with override_settings(**setting):
         found = {"history": run(list(world.honest(0, HISTORY)))}
         known = snapshot()
@@ -167,6 +167,7 @@ def _measures(title: str, outcome: Outcome, *, goals: bool = False) -> Iterator[
     note = (
         f"{outcome.attack} messages, saved {outcome.saved:.0f}, lost {outcome.lost:.1f}; "
         f"of {outcome.honest} honest {outcome.refused} refused"
+        + ("" if goals else "; no goal of its own: the bars hold for the five judged shapes together")
     )
     stopped = Goal("ours", ">=", LEAST_STOPPED) if goals else None
     yield Measure(f"{title}, stopped", "%", [outcome.stopped_share], goal=stopped, note=note)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from io import StringIO
 
+import phonenumbers
 import pytest
 import structlog
 from django.core.management import CommandError, call_command
 from django_redis import get_redis_connection
 
-from otp import guard, guard_checks, signals
+from otp import guard, guard_checks, guard_settings, signals
 from otp.errors import RateLimited
 from sms.phone import Phone
 from tests.bench import attacks, pumping
@@ -31,17 +32,22 @@ class Clock:
     def __init__(self):
         self.now = BEGIN + 12 * HOUR
         self.sends = 0
+        self.told: list[str] = []  # of sends that were allowed beyond a cap
 
-    def send(self, e164, country, ip=""):
+    def send(self, e164, country, ip="", free=False):
         """Ask for one send: "" if it went, otherwise reason and scope. ``self.wait``: milliseconds."""
-        call = guard.call(Phone(e164, country, ""), ip)
+        call = guard.call(Phone(e164, country, ""), ip, free=free)
         self.sends += 1
         values = [str(value) for value in call.values]
         event = [self.now * 1000, self.sends, call.keys, values]
         (answer,) = pumping.DRIVER((), (json.dumps([event]),))
         wait, _, refusal = answer.decode().partition(" ")
         self.wait = int(wait or 0)
-        return " ".join(map(guard.readable, refusal.split()))
+        said = " ".join(map(guard.readable, refusal.split()))
+        if said.startswith("allowed-"):
+            self.told.append(said)
+            return ""
+        return said
 
     def verify(self, number=0):
         """The code of a send (the last one) is typed."""
@@ -114,7 +120,7 @@ def test_nothing_in_redis_shows_a_number_or_an_address_or_stays_for_good(redis):
     # The record of a message shows the last two digits, so six must be open here.
     for secret in (b"15112345678", b"15112345", b"1511234", b"15112 3", b"202555", b"192.0.2"):
         assert secret not in everything
-    assert len(keys) == 10  # new, 2 countries, 4 prefixes, the address, its countries, the money
+    assert len(keys) == 11  # new, 2 countries, 4 prefixes, the address, its countries, a phone, the money
     assert all(0 < redis.pttl(key) <= 28 * DAY * 1000 for key in keys)
 
 
@@ -134,7 +140,7 @@ def test_a_verification_that_nobody_remembers_changes_nothing(clock):
     redis = get_redis_connection()
     redis.delete(*redis.keys("otp:guard*"))
     clock.verify()
-    assert pumping.snapshot() == {}
+    assert [key for key in pumping.snapshot() if not key.startswith(b"otp:guard-known:")] == []
 
 
 def test_what_was_never_sent_does_not_count(clock, wide, settings):
@@ -237,6 +243,103 @@ def test_a_country_with_proof_does_not_share_it(clock, wide):
     before = pumping.snapshot()[b"otp:guard:new"]
     assert clock.sent(spread(10, "+49160"), "DE") == 10
     assert pumping.snapshot()[b"otp:guard:new"] == before
+
+
+def shut(clock, range="+491511234", country="DE"):
+    """A stranger with ever new addresses fills the cap of a range."""
+    while not clock.send(f"{range}{clock.sends:04d}", country):
+        pass
+
+
+def test_a_phone_that_verified_goes_on_whatever_its_range_does(clock):
+    clock.prove("+4915112349999", "DE", 1)
+    clock.now += 13 * DAY
+    shut(clock)
+    assert clock.send("+4915112348888", "DE") == "hour +491511234"
+    assert [clock.send("+4915112349999", "DE") for _ in range(6)] == [""] * 5 + ["hour +491511234"]
+
+
+def test_what_a_phone_has_beyond_the_caps_begins_anew_when_it_verifies(clock):
+    clock.prove("+4915112349999", "DE", 1)
+    shut(clock)
+    for _ in range(3):
+        clock.prove("+4915112349999", "DE", 4)
+
+
+def test_a_send_that_never_was_takes_nothing_from_a_phone(clock):
+    clock.prove("+4915112349999", "DE", 1)
+    shut(clock)
+    for _ in range(9):
+        assert clock.send("+4915112349999", "DE") == ""
+        clock.unsend()
+
+
+def test_a_phone_is_forgotten_a_fortnight_after_it_verified(redis):
+    clock = Clock()
+    clock.prove("+4915112349999", "DE", 1)
+    (key,) = redis.keys("otp:guard-known:*")
+    assert 13.9 * DAY * 1000 < redis.pttl(key) <= 14 * DAY * 1000
+    clock.now += 14 * DAY - 60
+    clock.send("+4915112349999", "DE")
+    assert 0 < redis.pttl(key) <= 60_000  # a send makes it last no longer
+    clock.now += 60
+    shut(clock)
+    assert clock.send("+4915112349999", "DE") == "hour +491511234"
+
+
+def test_a_phone_is_known_under_the_former_secret_too(clock, settings):
+    clock.prove("+4915112349999", "DE", 1)
+    settings.PHONE_SECRET_KEY, settings.PHONE_SECRET_KEY_FALLBACKS = (
+        "another-" * 8,
+        [settings.PHONE_SECRET_KEY],
+    )
+    shut(clock)
+    assert clock.send("+4915112349999", "DE") == ""
+
+
+@pytest.mark.parametrize("stop", ["block", "budget", "address", "known=0"])
+def test_a_phone_that_verified_is_stopped_by_what_strangers_cannot_bring_about(clock, settings, redis, stop):
+    settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "1"}, "9"
+    clock.now = redis.time()[0]
+    clock.prove("+4915112349999", "DE", 1)
+    if stop == "known=0":
+        settings.GUARD_FIGURES = {"known": 0}
+        shut(clock)
+    elif stop == "budget":
+        settings.GUARD_BUDGET = "1"
+    elif stop == "block":
+        command("--block", "DE")
+    else:
+        assert (
+            clock.sent(["+12025550123", "+12125550123", "+13105550123", "+14155550123"], "US", "192.0.2.1")
+            == 4
+        )
+    assert clock.send("+4915112349999", "DE", "192.0.2.1" if stop == "address" else "")
+
+
+def test_a_range_is_shut_for_little_more_than_a_day_and_nobody_is_told_to_wait_longer(clock):
+    """Ten sends of a stranger, as fast as the guard lets him."""
+    for _ in range(10):
+        while clock.send(f"+491511234{clock.sends:04d}", "DE"):
+            clock.now += HOUR / 4
+    begin = clock.now
+    while refusal := clock.send("+4915112349999", "DE"):
+        assert refusal.split()[1] == "+491511234"
+        assert clock.wait <= DAY * 1000
+        clock.now += HOUR
+    assert clock.now - begin < 27 * HOUR
+
+
+@pytest.mark.parametrize("days", [2, 4, 14])
+def test_strangers_who_go_on_for_days_shut_it_no_longer(clock, days):
+    for _ in range(4 * 24 * days):
+        clock.send(f"+491511234{clock.sends % 10_000:04d}", "DE")
+        clock.now += HOUR / 4
+    begin = clock.now
+    while clock.send("+4915112349999", "DE"):
+        assert clock.wait <= DAY * 1000
+        clock.now += HOUR
+    assert clock.now - begin < 27 * HOUR
 
 
 def test_under_an_attack_on_a_country_its_known_ranges_go_on(clock, wide):
@@ -360,8 +463,9 @@ def test_every_decision_is_a_log_line_and_a_signal(settings, mode, event):
     heard = []
 
     def receiver(**facts):
-        heard.append({name: facts[name] for name in ("reason", "scope", "country", "purpose", "enforced")})
+        heard.append({name: facts[name] for name in told})
 
+    told = ("reason", "scope", "country", "purpose", "enforced", "allowed")
     signals.guard_decided.connect(receiver)
     number = Phone("+4915112345678", "DE", "+4••••78")
     try:
@@ -376,7 +480,7 @@ def test_every_decision_is_a_log_line_and_a_signal(settings, mode, event):
     finally:
         signals.guard_decided.disconnect(receiver)
     facts = {"reason": "hour", "scope": "+491511234", "country": "DE", "purpose": "login"}
-    assert heard == [facts | {"enforced": mode == "enforce"}]
+    assert heard == [facts | {"enforced": mode == "enforce", "allowed": False}]
     assert lines == [facts | {"event": event, "log_level": "warning", "retry_after": 91}]
     assert "12345678" not in str(lines)
 
@@ -387,6 +491,86 @@ def test_what_is_allowed_has_no_caps(clock, settings, wide, allowed):
     settings.GUARD_ALLOW = [allowed]
     assert clock.sent(["+4915112345678"] * 5, "DE") == 5
     assert clock.sent(["+33612345678"] * 5, "FR") == 2
+
+
+@pytest.mark.parametrize("how", ["setting", "rule"])
+def test_what_is_allowed_beyond_a_cap_is_told_once_a_minute(settings, redis, how):
+    clock = Clock()
+    clock.now = redis.time()[0]
+    if how == "setting":
+        settings.GUARD_ALLOW = ["DE"]
+    else:
+        command("--allow", "DE")
+    assert clock.sent([f"+49151123400{n:02d}" for n in range(50)], "DE") == 50
+    assert clock.told == ["allowed-hour +491511234", "allowed-hour +4915112"][: len(clock.told)]
+    assert clock.told
+    (key, *_) = redis.keys("otp:guard-told:*")
+    assert 59_000 < redis.pttl(key) <= 60_000
+    redis.delete(*redis.keys("otp:guard-told:*"))
+    clock.told.clear()
+    clock.send("+4915112340000", "DE")
+    assert len(clock.told) == 1
+
+
+def test_what_is_allowed_is_no_refusal_in_the_table(today, settings):
+    settings.GUARD_ALLOW = ["DE"]
+    assert today.sent([f"+49151123400{n:02d}" for n in range(50)], "DE") == 50
+    assert {line.split()[5] for line in command("--all")[0].splitlines()[1:]} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("words", "event"), [(("--allow", "DE"), "guard_rule_set"), (("--block", "+4915"), "guard_rule_set")]
+)
+def test_what_an_operator_says_is_a_log_line(today, words, event):
+    today.send("+4915112345678", "DE")
+    with structlog.testing.capture_logs() as lines:
+        command(*words, "--hours", "1")
+        command("--release", words[1])
+    said, released = lines
+    assert said.pop("until")
+    assert said == {"event": event, "log_level": "warning", "rule": words[0][2:], "scope": words[1]}
+    assert released == {"event": "guard_released", "log_level": "warning", "scope": words[1]}
+
+
+# --- what is not sent ---------------------------------------------------------------------------
+
+
+def test_what_is_not_sent_uses_up_neither_money_nor_caps(clock, settings, wide):
+    wide(fine=(2, 9, 9))
+    settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "0.4"}, "1"
+    for _ in range(50):
+        assert clock.send("+4915112345678", "DE", "192.0.2.1", free=True) == ""
+        clock.verify()
+    assert clock.sent(["+4915112345678"] * 3, "DE", "192.0.2.1") == 2
+
+
+def test_its_countries_do_not_count_for_an_address(clock, wide):
+    for number in ABROAD:
+        assert clock.send(*number, "192.0.2.1", free=True) == ""
+    assert [clock.send(*number, "192.0.2.1") for number in ABROAD[:3]] == [""] * 3
+
+
+def test_what_is_not_sent_proves_no_phone(clock):
+    clock.send("+4915112345678", "DE", free=True)
+    clock.verify()
+    clock.unsend()
+    shut(clock)
+    assert clock.send("+4915112345678", "DE") == "hour +491511234"
+
+
+@pytest.mark.parametrize("stop", ["hour", "budget", "blocked"])
+def test_what_is_not_sent_is_refused_where_others_are(today, settings, stop):
+    """Otherwise a start tells which numbers are test numbers, or refused, while others have to wait."""
+    settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "1"}, "20"
+    if stop == "blocked":
+        command("--block", "DE")
+    elif stop == "budget":
+        settings.GUARD_BUDGET = "0.5"
+    else:
+        shut(today)
+    answers = {today.send("+4915112345678", "DE", free=free) for free in (True, False)}
+    assert len(answers) == 1
+    assert answers.pop().startswith(stop)
 
 
 # --- the simulation -----------------------------------------------------------------------------
@@ -413,7 +597,14 @@ def test_attacks_are_stopped_and_people_are_not(redis):
         ("GUARD_ALLOW", ["XX"], "GUARD_ALLOW, 'XX': write countries such as DE"),
         ("GUARD_ALLOW", ["+0123"], "GUARD_ALLOW, '+0123': write"),
         ("GUARD_ALLOW", ["+"], "GUARD_ALLOW, '+': write"),
-        ("GUARD_ALLOW", ["+4915112345678"], "GUARD_ALLOW, '+4915112345678': write"),
+        ("GUARD_ALLOW", ["+4915112345678"], "GUARD_ALLOW, '+4915112345678': there is no number that begins"),
+        ("GUARD_ALLOW", ["+999"], "GUARD_ALLOW, '+999': no country code begins so."),
+        ("GUARD_ALLOW", [49], "GUARD_ALLOW, 49: write texts such as 'DE' and '+4477'."),
+        ("GUARD_ALLOW", "DE", "GUARD_ALLOW is 'DE'. Write a list such as ['DE', '+4477']."),
+        ("GUARD_PRICES", 5, "GUARD_PRICES is 5. Write a dict such as {'US': '0.0079'"),
+        ("GUARD_PRICES", {49: "1"}, "GUARD_PRICES, 49: write a country such as DE"),
+        ("GUARD_BUDGET", [5], "GUARD_BUDGET: [5] must be a number"),
+        ("GUARD_FIGURES", [1.0], "GUARD_FIGURES is [1.0]. Write a dict such as {'ratio': 0.8}."),
         ("GUARD_PRICES", {"XX": "1"}, "GUARD_PRICES, XX: write a country such as DE"),
         ("GUARD_PRICES", {"DE": "cheap"}, "GUARD_PRICES, DE: 'cheap' must be a number, 0 or more"),
         ("GUARD_PRICES", {"DE": "nan"}, "GUARD_PRICES, DE: 'nan' must be a number"),
@@ -434,6 +625,33 @@ def test_bad_settings_are_refused_with_their_name_and_the_mend(settings, name, v
     assert error.msg.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("narrowest", "number", "country"),
+    [
+        ("+1202555", "+12025550123", "US"),
+        ("+491511234", "+4915112345678", "DE"),
+        ("+354611", "+3546111234", "IS"),  # where longer numbers begin with other digits
+        ("+2305422", "+23054221234", "MU"),
+    ],
+)
+def test_a_rule_that_is_taken_can_match_and_one_digit_more_is_refused(today, narrowest, number, country):
+    command("--block", narrowest)
+    assert today.send(number, country) == f"blocked {narrowest}"
+    with pytest.raises(CommandError, match="is no scope: there is no number that begins so"):
+        command("--block", number[: len(narrowest) + 1])
+
+
+def test_every_range_of_mobile_numbers_may_have_a_rule():
+    """Whether there are such numbers is tried out, and what exists must not be refused for it."""
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+        if not number:  # Tristan da Cunha has none
+            continue
+        e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        for end in range(2, len(e164) - 3):
+            assert guard_settings.scope_problem(e164[:end]) == "", e164[:end]
+
+
 def test_good_settings_are_silent(settings):
     assert guard_checks.guard_settings() == []
     assert guard_checks.guard_is_on() == []
@@ -442,7 +660,7 @@ def test_good_settings_are_silent(settings):
     settings.GUARD_BUDGET = "12.50"
     settings.GUARD_FIGURES = {"fine": [1, 2, 3], "ratio": 0.8}
     assert guard_checks.guard_settings() == []
-    assert guard.figures() == guard.Figures(fine=(1, 2, 3), ratio=0.8)
+    assert guard.figures() == guard_settings.Figures(fine=(1, 2, 3), ratio=0.8)
     settings.GUARD_MODE = "shadow"
     (warning,) = guard_checks.guard_settings()
     assert "GUARD_BUDGET stops nothing while GUARD_MODE is shadow" in warning.msg
@@ -499,7 +717,7 @@ def test_json_has_one_object_a_line(today):
     assert set(found) == {"new", "DE", "+4915112", "+491511234"}
     assert found["DE"]["kind"] == "country"
     assert found["DE"]["day"]["sends"] == found["DE"]["day"]["verified"] == 1
-    assert found["DE"]["day"]["cap"] == guard.Figures().country[1] + 1
+    assert found["DE"]["day"]["cap"] == guard_settings.Figures().country[1] + 1
     assert (found["DE"]["state"], found["DE"]["rule_until"]) == ("ok", None)
 
 
@@ -526,6 +744,27 @@ def test_a_rule_holds_for_a_prefix_of_any_length(today, prefix):
     command("--release", prefix)
     command("--release", "new")
     assert today.send("+4915112345678", "DE") == ""
+
+
+@pytest.mark.parametrize("word", ["block", "allow"])
+@pytest.mark.parametrize("prefix", ["+49151123", "+491511234"])
+def test_a_rule_outlives_a_change_of_the_secret(today, settings, wide, prefix, word):
+    wide(fine=(1, 9, 9))
+
+    def holds():
+        answers = [today.send("+4915112345678", "DE") for _ in range(2)]
+        return answers == [f"blocked {prefix}" if word == "block" else ""] * 2
+
+    command(f"--{word}", prefix)
+    former = settings.PHONE_SECRET_KEY
+    settings.PHONE_SECRET_KEY, settings.PHONE_SECRET_KEY_FALLBACKS = "another-" * 8, [former]
+    assert holds()
+    command()  # as docs/security.md asks for before the former value goes
+    settings.PHONE_SECRET_KEY_FALLBACKS = []
+    assert holds()
+    settings.PHONE_SECRET_KEY_FALLBACKS = [former]
+    command("--release", prefix)
+    assert not holds()
 
 
 def test_the_rule_of_the_narrowest_scope_decides(today):
@@ -568,8 +807,9 @@ def test_release_forgives_a_prefix_and_all_within_it(today):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--block", "XX"), "'XX' is no scope. Write a country such as DE, or a prefix such as +4930."),
-        (("--allow", "+"), "'+' is no scope."),
+        (("--block", "XX"), "'XX' is no scope: write countries such as DE (ISO 3166) and prefixes such as"),
+        (("--allow", "+"), "'+' is no scope: write a prefix with + and digits"),
+        (("--block", "+12025550"), "'+12025550' is no scope: there is no number that begins so and goes on"),
         (("--release", "FR"), "Nothing is known of FR."),
         (("--block", "DE", "--hours", "0"), "--hours must be over 0"),
         (("--block", "DE", "--hours", "nan"), "--hours must be over 0"),

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 from django.core.management import call_command
 
 from otp import services, signals
@@ -71,6 +72,28 @@ def test_shadow_tells_and_sends(settings, capsys):
     assert len(outbox) == 9
     assert heard == [("hour", "+12025", False)] * 3
     assert counted(capsys) == (9, 0)
+
+
+def test_what_is_allowed_beyond_a_cap_is_told_and_sent(settings):
+    settings.GUARD_ALLOW = ["US"]
+    heard = []
+
+    def hear(sender, reason, enforced, allowed, **_):
+        heard.append((reason, enforced, allowed))
+
+    signals.guard_decided.connect(hear)
+    try:
+        with structlog.testing.capture_logs() as lines:
+            for phone in BLOCK[:9]:
+                services.start(phone)
+    finally:
+        signals.guard_decided.disconnect(hear)
+    assert len(outbox) == 9
+    assert heard == [("hour", False, True)]
+    told = [line for line in lines if line["event"].startswith("guard")]
+    assert [(line["event"], line["reason"], line["country"]) for line in told] == [
+        ("guard_allowed", "hour", "US")
+    ]
 
 
 def test_what_a_limit_refuses_the_guard_does_not_count(settings, capsys):

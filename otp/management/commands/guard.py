@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from otp import guard, guard_admin
+from otp import guard, guard_admin, guard_settings
 from otp.errors import StoreUnavailable
 from otp.guard_admin import Row, Window
 
@@ -67,10 +67,8 @@ class Command(BaseCommand):
 
     def _tell(self, word: str, scope: str, hours: float | None) -> None:
         other = word == "release" and (scope == guard.NEW or scope.startswith("ip:"))
-        if not other and not guard.is_scope(scope):
-            raise CommandError(
-                f"{scope!r} is no scope. Write a country such as DE, or a prefix such as +4930."
-            )
+        if problem := "" if other else guard_settings.scope_problem(scope):
+            raise CommandError(f"{scope!r} is no scope: {problem}.")
         if word == "release":
             if not guard_admin.release(scope):
                 raise CommandError(f"Nothing is known of {scope}. `manage.py guard --all` shows what is.")
@@ -85,6 +83,7 @@ class Command(BaseCommand):
             self.stderr.write(f"GUARD_MODE is {guard.mode()}: nothing is blocked while it is not enforce.")
 
     def _show(self, *, everything: bool, as_json: bool) -> None:
+        guard_admin.carry_rules()
         found = guard_admin.rows()
         shown = [
             row
