@@ -6,6 +6,7 @@ import http.client
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,12 +63,18 @@ def seen(peer: str, forwarded: str | None = None) -> str:
         (PROXY, "[2001:DB8::7]", "2001:db8::7"),
         (PROXY, "[2001:db8:0::7]:4711", "2001:db8::7"),
         (PROXY, f'"{USER}"', USER),
+        (PROXY, f' \t "{USER}" ', USER),
         (PROXY, '"[2001:db8::7]:4711"', "2001:db8::7"),
         (PROXY, f"::ffff:{USER}", USER),
         (PROXY, f"{FORGED}, {USER}, ::ffff:10.0.0.2", USER),
         (f"::ffff:{PROXY}", USER, USER),
         (f"::ffff:{USER}", FORGED, USER),
         ("2001:db8:1::1", f"{FORGED}, {USER}", USER),
+        # So many proxies in a row are nobody's; what stands left of them is not read.
+        (PROXY, ",".join([USER] + ["10.0.0.2"] * 31), USER),
+        (PROXY, ",".join([USER] + ["10.0.0.2"] * 40), "10.0.0.2"),
+        # IPv4 in other clothes is no proxy of ours: nobody has proved to own it.
+        ("2002:a00:1::1", USER, "2002:a00:1::1"),
         # A Unix socket.
         ("", USER, ""),
         ("localhost", USER, ""),
@@ -88,6 +95,15 @@ def test_without_trusted_proxies_it_is_the_connections(settings):
 def test_a_long_header_costs_little(settings):
     settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
     assert seen(PROXY, ",".join([FORGED] * 50_000 + [USER])) == USER
+
+
+@pytest.mark.parametrize("hop", ['{}x"y', '"{}"x', "[{}", "1{}:5", "{}", "1.1.1.1{}"])
+@pytest.mark.parametrize("filling", [" ", '"', "[", "1", ":", "."])
+def test_no_hop_takes_long_to_read(settings, hop, filling):
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+    began = time.perf_counter()
+    seen(PROXY, f"{USER},{hop.format(filling * 50_000)}")
+    assert time.perf_counter() - began < 1
 
 
 def test_a_malformed_network_is_named(settings):
