@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
-from otp import codes, conf, purposes, services
+from otp import codes, conf, purposes, refusals, services
 from otp.caller import caller_of
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.purposes import MAX_LIFETIME, Purpose
@@ -95,7 +95,10 @@ def phone(request: HttpRequest) -> HttpResponse:
         kept = _kept(request)
         if kept and _is_live(kept, typed):
             return _go("code", replace(kept, said="already"))
-        return _ask_phone(request, 429, _too_soon(error), typed, error.retry_after)
+        response = _ask_phone(request, 429, _too_soon(error), typed, error.retry_after)
+        for name, value in refusals.headers(error).items():
+            response[name] = value
+        return response
     except NotAllowed as error:
         return _ask_phone(request, 403 if error.field == "challenge" else 422, error.detail, typed)
     except StoreUnavailable as error:
