@@ -87,7 +87,7 @@ def find(name: str, entries: Mapping[str, Access]) -> Access:
     return entries.get(name) or Access(name)
 
 
-def faults(entries: Mapping[str, Access], names: Collection[str], purposes: Collection[str]) -> list[str]:
+def faults(entries: object, names: Collection[str], purposes: Collection[str]) -> list[str]:
     """What names a key or a purpose that does not exist, each with its mend.
 
     Raises ``BadAccess`` for what ``parse`` would not make.

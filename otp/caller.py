@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
 
 if TYPE_CHECKING:  # codes alone need no HTTP
     from django.http import HttpRequest
+
+log = structlog.get_logger("otp")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -89,6 +92,29 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     return any(parsed in network for network in trusted)
 
 
+def tell_ignored(peer: str) -> None:
+    """Warn that ``X-Forwarded-For`` from ``peer`` is not believed: once per process and kind of address.
+
+    Behind a proxy that nobody named, all users share its address, and soon all get 429 ``ip``.
+    """
+    try:
+        address = _parse(peer)
+    except ValueError:
+        return  # a Unix socket: no limit counts by address then
+    kind = "loopback" if address.is_loopback else "public" if address.is_global else "private"
+    if kind not in _told:
+        _told.add(kind)
+        log.warning(
+            "forwarded_for_ignored",
+            peer=kind,
+            mend="If that is a proxy of yours, name it in TRUSTED_PROXIES: until then all users behind it "
+            "count as one address.",
+        )
+
+
+_told: set[str] = set()
+
+
 def trusted_proxies() -> tuple[Network, ...]:
     """The networks of ``TRUSTED_PROXIES``. Raises ``ImproperlyConfigured``."""
     global _made
@@ -115,6 +141,8 @@ def _end_user(peer: str, forwarded: str) -> str:
     except ValueError:
         return ""
     trusted = trusted_proxies()
+    if forwarded and not is_trusted(address, trusted):
+        tell_ignored(address)
     for hop in reversed(forwarded.rsplit(",", _MOST_HOPS)):
         if not is_trusted(address, trusted):
             break

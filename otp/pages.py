@@ -100,7 +100,7 @@ def phone(request: HttpRequest) -> HttpResponse:
             response[name] = value
         return response
     except NotAllowed as error:
-        return _ask_phone(request, 403 if error.field == "challenge" else 422, error.detail, typed)
+        return _not_allowed(request, error, typed)
     except StoreUnavailable as error:
         words = "We cannot send a code right now. Please try again in a moment."
         return _ask_phone(request, 503, words, typed, error.retry_after)
@@ -152,8 +152,8 @@ def resend(request: HttpRequest) -> HttpResponse:
             verification = services.start(kept.phone, PURPOSE, caller=caller_of(request))
     except RateLimited as error:
         return _go("code", replace(kept, said="wait", resend_at=time.time() + error.retry_after))
-    except NotAllowed as error:
-        return _ask_phone(request, 422, error.detail, kept.phone)
+    except NotAllowed as error:  # a new verification, which may want a challenge answered
+        return _not_allowed(request, error, kept.phone)
     except StoreUnavailable:
         return _go("code", replace(kept, said="unsent"))
     return _go("code", replace(kept, id=verification.id, resend_at=verification.resend_at, said="resent"))
@@ -215,6 +215,13 @@ def _ask_phone(
         "masked": sms.mask(live.phone) if live else "",
     }
     return _render(request, "phone", context, status, retry_after)
+
+
+def _not_allowed(request: HttpRequest, error: NotAllowed, typed: str) -> HttpResponse:
+    if error.field == "challenge":
+        words = "Please complete the check in this form, then ask for the code."
+        return _ask_phone(request, 403, words, typed)
+    return _ask_phone(request, 422, error.detail, typed)
 
 
 def _render(

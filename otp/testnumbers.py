@@ -57,7 +57,7 @@ def until() -> float:
 
 def check() -> None:
     """Raise ``ImproperlyConfigured`` for what cannot work."""
-    setting: Mapping[str, str] = conf.get("TEST_NUMBERS")
+    setting: object = conf.get("TEST_NUMBERS")
     if not isinstance(setting, Mapping) or not all(
         isinstance(text, str) for entry in setting.items() for text in entry
     ):

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, RequestFactory
 
 from config.leash import Leash
 from config.ports import free_port
-from otp import services
+from otp import caller, services
 from otp.caller import Caller, caller_of, normalise
 from sms.testing import outbox
 from tests.config.observe import eventually
@@ -90,6 +91,19 @@ def test_without_trusted_proxies_it_is_the_connections(settings):
     assert seen(PROXY, USER) == PROXY
     del settings.TRUSTED_PROXIES
     assert seen(PROXY, USER) == PROXY
+
+
+def test_in_a_project_too_a_proxy_that_nobody_named_is_told_of(settings, monkeypatch):
+    """Such a project may have none of our middleware."""
+    monkeypatch.setattr(caller, "_told", set())
+    settings.TRUSTED_PROXIES = []
+    with structlog.testing.capture_logs() as lines:
+        seen(PROXY)
+        assert not lines
+        seen(PROXY, USER)
+        seen(PROXY, USER)
+    (line,) = lines
+    assert (line["event"], line["peer"]) == ("forwarded_for_ignored", "private")
 
 
 def test_a_long_header_costs_little(settings):
