@@ -65,7 +65,7 @@ if PHONE_SECRET_KEY == SECRET_KEY:
     raise ImproperlyConfigured(
         "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets` prints both."
     )
-# Former values, so that codes in flight outlive a change of it.
+# Other values while it is changed, so that codes in flight outlive that.
 PHONE_SECRET_KEY_FALLBACKS = env.list("PHONE_SECRET_KEY_FALLBACKS", default=[])
 SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS", default=[])
 SMS_PROVIDERS = _entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters, digits, - and _)", r"[\w-]+")
