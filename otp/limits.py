@@ -8,7 +8,8 @@
 
 Rules are separated by ``;``, the figures of one rule by ``,``. What is counted: ``phone``, ``ip``,
 ``country``, ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or several joined by ``-``.
-A rule without its subject does not apply: no address, no rule by address.
+A rule without its subject does not apply: no address, no rule by address. Numbers of no country, such
+as +882, count as of one country.
 
 All rules are checked and counted by the script that issues the code (``lua/generate.lua``,
 ``lua/resend.lua``), all or nothing: what is refused for any reason is not counted.

@@ -218,11 +218,7 @@ def ask(port: int, source: str, *headers: tuple[str, str]) -> str:
         ("127.0.0.1", [f"{FORGED}, [2001:db8::7]:4711"], "2001:db8::7"),
         ("127.0.0.1", [f"{FORGED}, {USER}", "unknown"], "127.0.0.1"),
         ("127.0.0.1", [FORGED, USER, "10.0.0.2"], USER),  # two of them: lines are joined in their order
-        (
-            "127.0.0.1",
-            [USER, FORGED],
-            FORGED,
-        ),  # the trap of docs/security.md: a proxy that puts its line first
+        ("127.0.0.1", [USER, FORGED], FORGED),  # the trap: a proxy that puts its own line first
         ("127.0.0.1", [], "127.0.0.1"),
         ("127.0.0.2", [FORGED], "127.0.0.2"),
         ("127.0.0.2", [f"{FORGED}, 127.0.0.1", "10.0.0.1"], "127.0.0.2"),

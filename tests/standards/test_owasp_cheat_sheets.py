@@ -221,12 +221,12 @@ def test_the_message_is_uniform(api, purpose):
     assert answers[0] == answers[1]
 
 
-def test_resets_keep_an_owner_waiting_for_a_day_at_most(api, clock):
+def test_resets_lock_no_account_out_but_use_up_the_day_of_a_phone(api, clock):
     """Forgot Password: "accounts should not be locked out in response to a forgotten password attack".
 
     Holds in part, with the limits as they are by default: whoever asks for codes in another's name
     makes ten a day that reach the other's phone, and no wrong guess. The owner then gets none until
-    the first of them is a day old, however often anybody asks meanwhile.
+    the first of them is a day old. Asking does not prolong it; whoever is quicker then has it.
     """
 
     def start() -> Any:
