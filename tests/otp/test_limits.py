@@ -273,7 +273,7 @@ def test_a_start_that_could_not_be_sent_is_not_counted(settings, monkeypatch):
 
 
 def test_one_round_trip_and_nothing_in_clear(settings, redis):
-    settings.OTP_LIMITS = "phone=5/10m,10/1d;ip=20/10m;phone-ip=7/1d;country=900/1h;all=50/1s+200"
+    settings.OTP_LIMITS = "phone=5/10m,10/1d;ip=20/10m;phone-ip=7/1d;country=900/1h;all=50/1h+200"
     services.start(PHONE, caller=Caller("shop", "198.51.100.7"))
     keys = [key.decode() for key in redis.keys("otp:limit:*")]
     assert len(keys) == 6
