@@ -20,7 +20,7 @@ from ninja.security import HttpBearer
 import otp.views
 import sms.views
 from config import idempotency
-from otp import access, keys, services
+from otp import access, keys, refusals, services
 from otp.access import Access, Denied
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
@@ -219,9 +219,8 @@ def _rate_limited(request: HttpRequest, error: RateLimited) -> HttpResponse:
     response = problem(
         429, error.code, error.detail, retry_after=error.retry_after, more={"limit": error.limit}
     )
-    window = f";w={error.window}" if error.window else ""
-    response["RateLimit-Policy"] = f'"{error.limit}";q={error.quota}{window}'
-    response["RateLimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
+    for name, value in refusals.headers(error).items():
+        response[name] = value
     return response
 
 

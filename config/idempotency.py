@@ -65,7 +65,8 @@ def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -
             field=HEADER,
         )
     record = f"http:idempotency:{_digest('key', owner, key)}"
-    asked = _digest("request", str(request.method), request.path, hashlib.sha256(request.body).hexdigest())
+    body = hashlib.sha256(request.body).hexdigest()
+    asked = _digest("request", str(request.method), request.path, request.content_type or "", body)
     token = codes.new_id()
     word, kept = _run(_CLAIM, record, asked, token, LEASE)
     if word != b"claimed":

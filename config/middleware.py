@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from otp.caller import is_trusted, trusted_proxies
+from otp.caller import is_trusted, tell_ignored, trusted_proxies
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -20,8 +21,8 @@ _FORWARDED = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDE
 
 #: Everything comes from ourselves; the data: images are the icons in the API docs' stylesheet.
 _CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'{more}; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'{more}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -34,6 +35,8 @@ class ProxyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_trusted(request.META.get("REMOTE_ADDR", ""), self.trusted):
+            if "HTTP_X_FORWARDED_FOR" in request.META:
+                tell_ignored(request.META.get("REMOTE_ADDR", ""))
             for header in _FORWARDED:
                 request.META.pop(header, None)
         return self.get_response(request)
@@ -55,12 +58,14 @@ class RequestIdMiddleware:
 
 
 class ContentSecurityPolicyMiddleware:
-    """No page loads or sends anything anywhere else."""
+    """No page loads or sends anything anywhere else, but for ``CSP_SOURCES``: a captcha's origins."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        more = "".join(f" {source}" for source in settings.CSP_SOURCES)
+        self.policy = _CSP.format(more=more) + (f"; frame-src{more}" if more else "")
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.setdefault("Content-Security-Policy", _CSP)
+        response.setdefault("Content-Security-Policy", self.policy)
         return response

@@ -82,7 +82,7 @@ if PHONE_SECRET_KEY == SECRET_KEY:
     raise ImproperlyConfigured(
         "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets` prints both."
     )
-# Former values, so that codes in flight outlive a change of it.
+# Other values while it is changed, so that codes in flight outlive that.
 PHONE_SECRET_KEY_FALLBACKS = env.list("PHONE_SECRET_KEY_FALLBACKS", default=[])
 SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS", default=[])
 SMS_PROVIDERS = _entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters, digits, - and _)", r"[\w-]+")
@@ -118,6 +118,12 @@ OTP_LIMITS: dict[str, str] | str = env.str("OTP_LIMITS", default="") or {
     "phone-ip": "7/1d",
 }
 OTP_CHALLENGE = env.str("OTP_CHALLENGE", default="")
+# Whence a page may load and run scripts and frames beside our own: those of a captcha.
+CSP_SOURCES = env.list("CSP_SOURCES", default=[])
+if not all(re.fullmatch(r"https://(\*\.)?[A-Za-z0-9.-]+(:\d+)?", source) for source in CSP_SOURCES):
+    raise ImproperlyConfigured(
+        "CSP_SOURCES must hold origins without a path, as https://captcha.example.com, separated by commas."
+    )
 TEST_NUMBERS = _entries("TEST_NUMBERS", "+12025550100:123456", r"[^:]*", ":")
 TEST_NUMBERS_UNTIL = env.str("TEST_NUMBERS_UNTIL", default="")
 

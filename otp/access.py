@@ -87,8 +87,15 @@ def find(name: str, entries: Mapping[str, Access]) -> Access:
     return entries.get(name) or Access(name)
 
 
-def faults(entries: Mapping[str, Access], names: Collection[str], purposes: Collection[str]) -> list[str]:
-    """What names a key or a purpose that does not exist, each with its mend."""
+def faults(entries: object, names: Collection[str], purposes: Collection[str]) -> list[str]:
+    """What names a key or a purpose that does not exist, each with its mend.
+
+    Raises ``BadAccess`` for what ``parse`` would not make.
+    """
+    if not isinstance(entries, Mapping) or not all(isinstance(one, Access) for one in entries.values()):
+        raise BadAccess(
+            f'API_ACCESS is a dict of otp.access.Access; otp.access.parse("{EXAMPLE}") makes one.'
+        )
     texts = []
     for name, access in entries.items():
         if name not in names:

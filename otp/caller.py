@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
@@ -15,11 +16,20 @@ from otp import conf
 if TYPE_CHECKING:  # codes alone need no HTTP
     from django.http import HttpRequest
 
+log = structlog.get_logger("otp")
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: One entry of X-Forwarded-For, as proxies write them: with a port or without, IPv6 in brackets or not.
-_HOP = re.compile(r'\s*"?(?:\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>[\d.]+):\d+|(?P<bare>[^"]*?))"?\s*')
+#: Entries of X-Forwarded-For as some proxies write them: IPv6 in brackets, and a port behind it.
+_HOP = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
+
+#: So many proxies stand in a row nowhere, and no longer is an entry: "[" 45 characters "]:65535" in quotes.
+_MOST_HOPS = 32
+_LONGEST_HOP = 64
+
+#: Behind NAT64 an IPv4 address is the last 32 bits of one of these (RFC 6052, 2.1).
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 #: An IPv6 network that holds IPv4 addresses in their IPv6 spelling begins with so many bits.
 _MAPPED_BITS = 96
@@ -56,6 +66,23 @@ def normalise(address: str) -> str:
     return str(_parse(address))
 
 
+def subscriber(ip: str) -> str:
+    """What counts as one address: of IPv6 the /64, which is what one household or server gets.
+
+    Where IPv4 hides in IPv6 (6to4, Teredo, NAT64) it is the IPv4 address: all of NAT64 would be one
+    /64, and whoever has one IPv4 address has 65,536 of them in 6to4. Only for counting, never for
+    trust: nobody has proved to own the address that is written there. Raises ``ValueError``.
+    """
+    address = _parse(ip)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address in _NAT64:
+        return str(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+    teredo = address.teredo
+    hidden = address.sixtofour or (teredo and teredo[1])
+    return str(hidden or ipaddress.IPv6Network((address, 64), strict=False))
+
+
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     """Whether ``address`` lies in one of the networks; what is no address does not."""
     try:
@@ -63,6 +90,29 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     except ValueError:
         return False
     return any(parsed in network for network in trusted)
+
+
+def tell_ignored(peer: str) -> None:
+    """Warn that ``X-Forwarded-For`` from ``peer`` is not believed: once per process and kind of address.
+
+    Behind a proxy that nobody named, all users share its address, and soon all get 429 ``ip``.
+    """
+    try:
+        address = _parse(peer)
+    except ValueError:
+        return  # a Unix socket: no limit counts by address then
+    kind = "loopback" if address.is_loopback else "public" if address.is_global else "private"
+    if kind not in _told:
+        _told.add(kind)
+        log.warning(
+            "forwarded_for_ignored",
+            peer=kind,
+            mend="If that is a proxy of yours, name it in TRUSTED_PROXIES: until then all users behind it "
+            "count as one address.",
+        )
+
+
+_told: set[str] = set()
 
 
 def trusted_proxies() -> tuple[Network, ...]:
@@ -91,7 +141,9 @@ def _end_user(peer: str, forwarded: str) -> str:
     except ValueError:
         return ""
     trusted = trusted_proxies()
-    for hop in reversed(forwarded.split(",")):
+    if forwarded and not is_trusted(address, trusted):
+        tell_ignored(address)
+    for hop in reversed(forwarded.rsplit(",", _MOST_HOPS)):
         if not is_trusted(address, trusted):
             break
         try:
@@ -102,10 +154,11 @@ def _end_user(peer: str, forwarded: str) -> str:
 
 
 def _hop(text: str) -> str:
-    match = _HOP.fullmatch(text)
-    if match is None:
+    text = text.strip().strip('"')
+    if len(text) > _LONGEST_HOP:
         raise ValueError("no address")
-    return normalise(match["v6"] or match["v4"] or match["bare"] or "")
+    match = _HOP.fullmatch(text)
+    return normalise((match[1] or match[2] or "") if match else text)
 
 
 def _parse(address: str) -> Address:

@@ -1,17 +1,32 @@
 """Ask for more than a number before an SMS is paid for: the setting ``OTP_CHALLENGE``.
 
-It is the dotted path of a function of yours, called before each first SMS of a verification:
+It is the dotted path of a function of yours, called before each first SMS of a verification. One for
+Turnstile, for example, as ``OTP_CHALLENGE=shop.captcha``:
 
     def captcha(*, number: Phone, purpose: str, ip: str, answer: str) -> bool:
-        return answer != "" and vendor_says_yes(answer, ip)
+        if not answer:
+            return False
+        form = urlencode({"secret": SECRET, "response": answer, "remoteip": ip}).encode()
+        url = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
+        with urllib.request.urlopen(url, form, timeout=3) as said:
+            return json.load(said)["success"] is True
 
 ``answer`` is what came as ``challenge`` with the request, "" at first. Where the function returns
 False the request is answered 403 ``challenge_required``, and the caller tries again with an answer.
 A resend belongs to a verification that has passed. What the function raises goes to the caller as
 503: a vendor that is down must not open the door.
 
-The hosted page hands on a form field of that name: put your widget into your own otp/phone.html, and
-set a Content-Security-Policy that lets its script load.
+The hosted page hands on a form field of that name. Your widget stands in a template of yours,
+config/templates/otp/phone.html (in a project of your own: otp/phone.html in ``DIRS`` of TEMPLATES):
+
+    {% extends "otp/phone.html" %}
+    {% block head %}{{ block.super }}
+    <script src="https://challenges.cloudflare.com/turnstile/v0/api.js" async defer></script>{% endblock %}
+    {% block challenge %}
+    <div class="cf-turnstile" data-sitekey="…" data-response-field-name="challenge"></div>{% endblock %}
+
+and ``CSP_SOURCES=https://challenges.cloudflare.com`` lets it load its script and frame. A widget whose
+field has another name needs a hidden input ``challenge`` and a script of yours that copies it there.
 """
 
 from __future__ import annotations

@@ -146,7 +146,10 @@ def api_access(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured:
         return []  # the check above says it
     entries = conf.get("API_ACCESS")
-    texts = access.faults(entries, conf.get("API_KEYS"), known)
+    try:
+        texts = access.faults(entries, conf.get("API_KEYS"), known)
+    except access.BadAccess as error:
+        return [Error(str(error), id="otp.E010")]
     for entry in entries.values():
         try:
             limits.of_key(Caller(entry.name, limits=entry.limits))

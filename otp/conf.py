@@ -17,7 +17,7 @@ DEFAULTS: dict[str, Any] = {
     "PUBLIC_URL": "",
     # ISO country that national numbers are read in; empty: international numbers only.
     "PHONE_REGION": "",
-    # Older values of PHONE_SECRET_KEY that codes in flight may still have been made with.
+    # Other values of PHONE_SECRET_KEY that codes in flight may still have been made with.
     "PHONE_SECRET_KEY_FALLBACKS": [],
     # subject → figures, or the whole as one text; see otp.limits.
     "OTP_LIMITS": {"phone": "5/10m,10/1d", "ip": "20/10m", "phone-ip": "7/1d"},

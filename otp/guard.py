@@ -7,7 +7,6 @@ for its use. It is part of the scripts that issue and check codes, so it costs n
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +17,7 @@ import phonenumbers
 import structlog
 
 from otp import codes, conf, guard_settings, signals
+from otp.caller import subscriber
 from otp.errors import RateLimited
 from otp.guard_settings import NOWHERE, Figures, Setting
 from sms.phone import Phone
@@ -119,12 +119,9 @@ def readable(scope: str) -> str:
 def address(ip: str) -> str:
     """A keyed digest that stands for an address, of IPv6 for its /64; "" for what is none."""
     try:
-        found = ipaddress.ip_address(ip)
+        return codes.digest(conf.phone_secrets()[0], "guard", subscriber(ip))
     except ValueError:
         return ""
-    if isinstance(found, ipaddress.IPv6Address):
-        found = found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address
-    return codes.digest(conf.phone_secrets()[0], "guard", str(found))
 
 
 def mode() -> str:

@@ -8,7 +8,8 @@
 
 Rules are separated by ``;``, the figures of one rule by ``,``. What is counted: ``phone``, ``ip``,
 ``country``, ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or several joined by ``-``.
-A rule without its subject does not apply: no address, no rule by address.
+A rule without its subject does not apply: no address, no rule by address. Numbers of no country, such
+as +882, count as of one country.
 
 All rules are checked and counted by the script that issues the code (``lua/generate.lua``,
 ``lua/resend.lua``), all or nothing: what is refused for any reason is not counted.
@@ -16,19 +17,22 @@ All rules are checked and counted by the script that issues the code (``lua/gene
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import codes, conf
-from otp.caller import Caller
+from otp.caller import Caller, subscriber
 from sms.phone import Phone
 
 SUBJECTS = ("phone", "ip", "country", "purpose", "key", "all")
+
+#: What stands for the country of numbers that have none, such as +882: ITU's "world".
+NO_COUNTRY = "001"
 
 #: A window remembers when each of its SMS was asked for, so it must be small; a rate need not.
 LARGEST_WINDOW = 1000
@@ -49,6 +53,11 @@ class Rule:
     most: int
     seconds: int
     at_once: int = 0  # 0: in any window of that length; else on average, so many in a bunch
+
+    @property
+    def figures(self) -> str:
+        """As they stand in the setting, in seconds: ``5/600``, ``1000/3600+100``."""
+        return f"{self.most}/{self.seconds}" + (f"+{self.at_once}" if self.at_once else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +81,8 @@ def spending(number: Phone, purpose: str, caller: Caller) -> Spending:
     """The rules for one SMS, and where each is counted. Raises ``ImproperlyConfigured``."""
     known = {
         "phone": number.e164,
-        "ip": _network(caller.ip) if caller.ip else "",
-        "country": number.country,
+        "ip": subscriber(caller.ip) if caller.ip else "",
+        "country": number.country or NO_COUNTRY,
         "purpose": purpose,
         "key": caller.name,
         "all": "all",
@@ -83,7 +92,7 @@ def spending(number: Phone, purpose: str, caller: Caller) -> Spending:
 
 def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Spending:
     secret: str = conf.get("PHONE_SECRET_KEY")
-    rules, keys, values = [], [], []
+    rules: dict[str, Rule] = {}  # by key: a rule that stands in two settings counts an SMS once
     for rule in wanted:
         if rule.name[0] == "+":
             subjects = [rule.name] if e164.startswith(rule.name) else [""]
@@ -91,16 +100,25 @@ def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Sp
             subjects = [known[part] for part in rule.name.split("-")]
         if all(subjects):
             of = codes.digest(secret.encode(), "limit", *subjects)
-            rules.append(rule)
-            keys.append(f"otp:limit:{rule.name}:{rule.most}/{rule.seconds}:{of}")
-            values += [rule.most, rule.seconds * 1000, rule.at_once or ""]
-    return Spending(tuple(rules), tuple(keys), tuple(values))
+            # A window and a rate keep different things: all figures are part of the key.
+            rules[f"otp:limit:{rule.name}:{rule.figures}:{of}"] = rule
+    values = [(rule.most, rule.seconds * 1000, rule.at_once or "") for rule in rules.values()]
+    return Spending(tuple(rules.values()), tuple(rules), tuple(chain.from_iterable(values)))
 
 
 def all_rules() -> tuple[Rule, ...]:
     """The rules of ``OTP_LIMITS``. Raises ``ImproperlyConfigured``."""
     setting = conf.get("OTP_LIMITS")
-    return _parsed(setting if isinstance(setting, str) else tuple(setting.items()))
+    if isinstance(setting, str):
+        return _parsed(setting)
+    if not isinstance(setting, Mapping) or not all(
+        isinstance(text, str) for text in chain.from_iterable(setting.items())
+    ):
+        raise _wrong(
+            'it is a text such as "phone=5/10m,10/1d;ip=20/10m", or a dict of texts such as '
+            '{"phone": "5/10m,10/1d", "ip": "20/10m"}'
+        )
+    return _parsed(tuple(setting.items()))
 
 
 def parse_rules(name: str, text: str, setting: str = "OTP_LIMITS") -> tuple[Rule, ...]:
@@ -162,14 +180,6 @@ def _rule(name: str, figures: str, setting: str) -> Rule:
             f"{name}: a window counts up to {LARGEST_WINDOW}; write a rate such as {figures}+{most}", setting
         )
     return Rule(name, most, seconds, int(found[4] or 0))
-
-
-def _network(ip: str) -> str:
-    """What counts as one address: of IPv6 the /64, which is what one household or server gets."""
-    address = ipaddress.ip_address(ip)
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
 
 
 def _wrong(mend: str, setting: str = "OTP_LIMITS") -> ImproperlyConfigured:

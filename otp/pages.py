@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
-from otp import codes, conf, purposes, services
+from otp import codes, conf, purposes, refusals, services
 from otp.caller import caller_of
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.purposes import MAX_LIFETIME, Purpose
@@ -95,9 +95,12 @@ def phone(request: HttpRequest) -> HttpResponse:
         kept = _kept(request)
         if kept and _is_live(kept, typed):
             return _go("code", replace(kept, said="already"))
-        return _ask_phone(request, 429, _too_soon(error), typed, error.retry_after)
+        response = _ask_phone(request, 429, _too_soon(error), typed, error.retry_after)
+        for name, value in refusals.headers(error).items():
+            response[name] = value
+        return response
     except NotAllowed as error:
-        return _ask_phone(request, 403 if error.field == "challenge" else 422, error.detail, typed)
+        return _not_allowed(request, error, typed)
     except StoreUnavailable as error:
         words = "We cannot send a code right now. Please try again in a moment."
         return _ask_phone(request, 503, words, typed, error.retry_after)
@@ -149,8 +152,8 @@ def resend(request: HttpRequest) -> HttpResponse:
             verification = services.start(kept.phone, PURPOSE, caller=caller_of(request))
     except RateLimited as error:
         return _go("code", replace(kept, said="wait", resend_at=time.time() + error.retry_after))
-    except NotAllowed as error:
-        return _ask_phone(request, 422, error.detail, kept.phone)
+    except NotAllowed as error:  # a new verification, which may want a challenge answered
+        return _not_allowed(request, error, kept.phone)
     except StoreUnavailable:
         return _go("code", replace(kept, said="unsent"))
     return _go("code", replace(kept, id=verification.id, resend_at=verification.resend_at, said="resent"))
@@ -212,6 +215,13 @@ def _ask_phone(
         "masked": sms.mask(live.phone) if live else "",
     }
     return _render(request, "phone", context, status, retry_after)
+
+
+def _not_allowed(request: HttpRequest, error: NotAllowed, typed: str) -> HttpResponse:
+    if error.field == "challenge":
+        words = "Please complete the check in this form, then ask for the code."
+        return _ask_phone(request, 403, words, typed)
+    return _ask_phone(request, 422, error.detail, typed)
 
 
 def _render(

@@ -57,9 +57,18 @@ def reached(rule: Rule, wait: int) -> RateLimited:
         retry_after=max(wait, 1),
         code="rate_limited",
         limit=rule.name,
-        quota=rule.at_once or rule.most,
+        quota=rule.most,
         window=rule.seconds,
     )
+
+
+def headers(error: RateLimited) -> dict[str, str]:
+    """What a 429 says of its limit besides ``Retry-After`` (draft-ietf-httpapi-ratelimit-headers)."""
+    window = f";w={error.window}" if error.window else ""
+    return {
+        "RateLimit-Policy": f'"{error.limit}";q={error.quota}{window}',
+        "RateLimit": f'"{error.limit}";r=0;t={error.retry_after}',
+    }
 
 
 def over(status: str) -> NotAllowed:

@@ -3,8 +3,9 @@
     TEST_NUMBERS=+12025550100:123456,+447400000000:654321
     TEST_NUMBERS_UNTIL=2026-12-31            a date or a time (ISO 8601, UTC unless it says otherwise)
 
-A known code to a known number is a way in, so it ends by itself. Nothing else is different: limits,
-cooldown and attempts hold, and who asks cannot tell such a number from another.
+A known code to a known number is a way in, so it ends by itself: what is started before that moment
+lives its ``lifetime``, a few minutes, as any other. Nothing else is different: limits, cooldown and
+attempts hold, and who asks cannot tell such a number from another.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import conf
+from otp import conf, purposes
 from sms import phone as numbers
 from sms.errors import InvalidNumber
 from sms.phone import Phone
@@ -56,7 +57,14 @@ def until() -> float:
 
 def check() -> None:
     """Raise ``ImproperlyConfigured`` for what cannot work."""
-    setting: Mapping[str, str] = conf.get("TEST_NUMBERS")
+    setting: object = conf.get("TEST_NUMBERS")
+    if not isinstance(setting, Mapping) or not all(
+        isinstance(text, str) for entry in setting.items() for text in entry
+    ):
+        raise ImproperlyConfigured(
+            'TEST_NUMBERS is a dict of a number and its code, both texts: {"+12025550100": "123456"}.'
+        )
+    known = purposes.all_purposes().values()
     for e164, code in setting.items():
         if not _E164.fullmatch(e164):
             raise ImproperlyConfigured(
@@ -65,6 +73,12 @@ def check() -> None:
         if not _CODE.fullmatch(code):
             raise ImproperlyConfigured(
                 f"TEST_NUMBERS: the code of {numbers.mask(e164)} must have 4 to 64 digits or capital letters."
+            )
+        if not any(len(code) == rules.length and set(code) <= set(rules.alphabet) for rules in known):
+            lengths = ", ".join(f"{rules.length} ({rules.name})" for rules in known)
+            raise ImproperlyConfigured(
+                f"TEST_NUMBERS: the code of {numbers.mask(e164)} is one of no purpose. Give it the length "
+                f"and the characters of one: {lengths}."
             )
     if not setting:
         return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import phonenumbers
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
@@ -75,6 +76,16 @@ def where_to(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [Error(str(error), id="sms.E008")]
     return []
+
+
+@register()
+def phone_region(**_: Any) -> list[CheckMessage]:
+    """PHONE_REGION must be a country: in another no national number can be read."""
+    region = conf.get("PHONE_REGION")
+    if region == "" or (isinstance(region, str) and region.upper() in phonenumbers.SUPPORTED_REGIONS):
+        return []
+    mend = "Write GB" if region in ("UK", "uk") else "Write one such as US, or nothing"
+    return [Error(f"PHONE_REGION: {region!r} is no country of ISO 3166. {mend}.", id="sms.E010")]
 
 
 @register(Tags.security, deploy=True)

@@ -68,7 +68,10 @@ def require(number: Phone) -> Phone:
 
 def configured() -> Destinations:
     """The rules of ``SMS_DESTINATIONS``. Raises ``ImproperlyConfigured``."""
-    return _read(tuple(conf.get("SMS_DESTINATIONS")))
+    setting = conf.get("SMS_DESTINATIONS")
+    if not isinstance(setting, list | tuple) or not all(isinstance(word, str) for word in setting):
+        raise ImproperlyConfigured('SMS_DESTINATIONS is a list of texts such as ["DE", "-+4370"].')
+    return _read(tuple(setting))
 
 
 @lru_cache(maxsize=8)

@@ -90,7 +90,7 @@ def canonical(spelling: str, region: str = "") -> str:
     if _is_canonical(text):
         return text
     try:
-        number = phonenumbers.parse(text, region or None)
+        number = phonenumbers.parse(text, region.upper() or None)
     except phonenumbers.NumberParseException as error:
         raise _unreadable(error.error_type) from None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

@@ -70,6 +70,13 @@ def test_a_message_is_sent_once(api):
     assert len(outbox) == 2
 
 
+def test_the_type_of_the_body_is_part_of_the_request(api):
+    first = post(api, MESSAGES, HELLO)
+    assert refusal(post(api, MESSAGES, HELLO, content_type="text/plain")) == (422, "idempotency_key_reused")
+    assert_replay(first, post(api, MESSAGES, HELLO, content_type="Application/JSON; charset=utf-8"))
+    assert refusal(post(api, MESSAGES, HELLO, "other", content_type="text/plain"))[0] == 415
+
+
 def test_a_resend_is_sent_once(api, settings):
     settings.OTP_PURPOSES = {"login": {"cooldown": 1}}
     at = f"{VERIFICATIONS}/{api.post(VERIFICATIONS, {'phone': PHONE}).json()['id']}/resend"

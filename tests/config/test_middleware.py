@@ -7,7 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from config.middleware import ProxyMiddleware
+from config.middleware import ContentSecurityPolicyMiddleware, ProxyMiddleware
+from otp import caller
 
 FORWARDED = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "203.0.113.7"}
 
@@ -35,6 +36,31 @@ def test_forwarded_headers_count_from_trusted_proxies_only(settings, trusted, ad
     assert all((name in request.META) is believed for name in FORWARDED)
 
 
+def test_a_proxy_that_nobody_named_is_told_of_once(settings, monkeypatch, caplog):
+    """Behind it all users share one address: 20 codes in ten minutes, and then 429 for everybody."""
+    monkeypatch.setattr(caller, "_told", set())
+    settings.TRUSTED_PROXIES = ["10.0.0.1"]
+    middleware = ProxyMiddleware(lambda _: HttpResponse())
+    for address, given in [
+        ("10.0.0.1", FORWARDED),
+        ("", FORWARDED),
+        ("10.0.0.2", {}),
+        ("10.0.0.2", FORWARDED),
+        ("192.168.0.9", FORWARDED),
+        ("::1", FORWARDED),
+        ("8.8.8.8", FORWARDED),
+    ]:
+        request = RequestFactory().get("/", REMOTE_ADDR=address)
+        request.META |= given
+        middleware(request)
+    lines = [record.msg for record in caplog.records]
+    assert [line["peer"] for line in lines] == ["private", "loopback", "public"]
+    assert all("TRUSTED_PROXIES" in line["mend"] and line["level"] == "warning" for line in lines)
+    assert not any(
+        FORWARDED["HTTP_X_FORWARDED_FOR"] in str(line) or "10.0.0.2" in str(line) for line in lines
+    )
+
+
 def test_a_malformed_network_is_named(settings):
     settings.TRUSTED_PROXIES = ["10.0.0.0/99"]
     with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES"):
@@ -46,3 +72,14 @@ def test_pages_load_from_here_alone(client):
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "http" not in policy
+    assert "frame-src" not in policy
+
+
+def test_csp_sources_may_bring_scripts_and_frames_and_be_asked(settings):
+    settings.CSP_SOURCES = ["https://captcha.example.com", "https://*.captcha.example.net"]
+    answer = ContentSecurityPolicyMiddleware(lambda _: HttpResponse())(RequestFactory().get("/"))
+    policy = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
+    both = "https://captcha.example.com https://*.captcha.example.net"
+    assert policy["frame-src"] == both
+    assert policy["script-src"] == policy["connect-src"] == f"'self' {both}"
+    assert both not in policy["style-src"] + policy["form-action"] + policy["default-src"]

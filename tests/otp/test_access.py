@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 
 from config.api import SCOPES
 from otp import access, keys, services
@@ -26,6 +28,13 @@ def start(api, **more):
 def refusal(response):
     assert response["Content-Type"] == "application/problem+json"
     return response.status_code, response.json()["code"]
+
+
+@pytest.mark.parametrize("setting", ["tests=verify", ["tests"], {"tests": "verify"}, {"tests": {"verify"}}])
+def test_a_setting_of_another_type_is_refused_at_start(settings, setting):
+    settings.API_ACCESS = setting
+    with pytest.raises(SystemCheckError, match="API_ACCESS is a dict"):
+        call_command("check")
 
 
 # --- the setting ------------------------------------------------------------------------------------

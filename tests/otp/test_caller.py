@@ -6,6 +6,7 @@ import http.client
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from django.test import Client, RequestFactory
 
 from config.leash import Leash
 from config.ports import free_port
-from otp import services
+from otp import caller, services
 from otp.caller import Caller, caller_of, normalise
 from sms.testing import outbox
 from tests.config.observe import eventually
@@ -62,12 +63,18 @@ def seen(peer: str, forwarded: str | None = None) -> str:
         (PROXY, "[2001:DB8::7]", "2001:db8::7"),
         (PROXY, "[2001:db8:0::7]:4711", "2001:db8::7"),
         (PROXY, f'"{USER}"', USER),
+        (PROXY, f' \t "{USER}" ', USER),
         (PROXY, '"[2001:db8::7]:4711"', "2001:db8::7"),
         (PROXY, f"::ffff:{USER}", USER),
         (PROXY, f"{FORGED}, {USER}, ::ffff:10.0.0.2", USER),
         (f"::ffff:{PROXY}", USER, USER),
         (f"::ffff:{USER}", FORGED, USER),
         ("2001:db8:1::1", f"{FORGED}, {USER}", USER),
+        # So many proxies in a row are nobody's; what stands left of them is not read.
+        (PROXY, ",".join([USER] + ["10.0.0.2"] * 31), USER),
+        (PROXY, ",".join([USER] + ["10.0.0.2"] * 40), "10.0.0.2"),
+        # IPv4 in other clothes is no proxy of ours: nobody has proved to own it.
+        ("2002:a00:1::1", USER, "2002:a00:1::1"),
         # A Unix socket.
         ("", USER, ""),
         ("localhost", USER, ""),
@@ -85,9 +92,30 @@ def test_without_trusted_proxies_it_is_the_connections(settings):
     assert seen(PROXY, USER) == PROXY
 
 
+def test_in_a_project_too_a_proxy_that_nobody_named_is_told_of(settings, monkeypatch, caplog):
+    """Such a project may have none of our middleware."""
+    monkeypatch.setattr(caller, "_told", set())
+    settings.TRUSTED_PROXIES = []
+    seen(PROXY)
+    assert not caplog.records
+    seen(PROXY, USER)
+    seen(PROXY, USER)
+    (record,) = caplog.records
+    assert (record.msg["event"], record.msg["peer"]) == ("forwarded_for_ignored", "private")
+
+
 def test_a_long_header_costs_little(settings):
     settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
     assert seen(PROXY, ",".join([FORGED] * 50_000 + [USER])) == USER
+
+
+@pytest.mark.parametrize("hop", ['{}x"y', '"{}"x', "[{}", "1{}:5", "{}", "1.1.1.1{}"])
+@pytest.mark.parametrize("filling", [" ", '"', "[", "1", ":", "."])
+def test_no_hop_takes_long_to_read(settings, hop, filling):
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+    began = time.perf_counter()
+    seen(PROXY, f"{USER},{hop.format(filling * 50_000)}")
+    assert time.perf_counter() - began < 1
 
 
 def test_a_malformed_network_is_named(settings):
@@ -187,6 +215,8 @@ def ask(port: int, source: str, *headers: tuple[str, str]) -> str:
         ("127.0.0.1", [FORGED, f"{FORGED}, {USER}, 10.0.0.2"], USER),
         ("127.0.0.1", [f"{FORGED}, [2001:db8::7]:4711"], "2001:db8::7"),
         ("127.0.0.1", [f"{FORGED}, {USER}", "unknown"], "127.0.0.1"),
+        ("127.0.0.1", [FORGED, USER, "10.0.0.2"], USER),  # two of them: lines are joined in their order
+        ("127.0.0.1", [USER, FORGED], FORGED),  # the trap: a proxy that puts its own line first
         ("127.0.0.1", [], "127.0.0.1"),
         ("127.0.0.2", [FORGED], "127.0.0.2"),
         ("127.0.0.2", [f"{FORGED}, 127.0.0.1", "10.0.0.1"], "127.0.0.2"),

@@ -156,6 +156,35 @@ def test_of_ipv6_the_network_counts(settings):
     services.start(others[1], caller=Caller(ip="2001:db8:1:3::1"))
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("64:ff9b::c633:6407", "64:ff9b::cb00:7109", False),  # NAT64: two users of IPv4
+        ("64:ff9b::c633:6407", "198.51.100.7", True),
+        ("2002:c633:6407:1::1", "2002:c633:6407:ffff::1", True),  # 6to4: one user, two of his /64
+        ("2002:c633:6407::1", "198.51.100.7", True),
+        ("2001:0:4136:e378:8000:63bf:39cc:9bf8", "198.51.100.7", True),  # Teredo keeps it inverted
+        ("2001:0:4136:e378:8000:63bf:39cc:9bf8", "2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+    ],
+)
+def test_ipv4_inside_ipv6_counts_as_ipv4(settings, one, other, same):
+    settings.OTP_LIMITS = "ip=1/1m"
+    first, second = numbers(2)
+    services.start(first, caller=Caller(ip=one))
+    if same:
+        assert refused(second, caller=Caller(ip=other)).limit == "ip"
+    else:
+        services.start(second, caller=Caller(ip=other))
+
+
+def test_numbers_of_no_country_have_a_limit_by_country_too(settings):
+    settings.OTP_LIMITS = "country=1/1m"
+    settings.TEST_NUMBERS = {"+88216123456789": "123456", "+88316123456789": "123456"}
+    settings.TEST_NUMBERS_UNTIL = "2999-01-01"
+    services.start("+88216123456789")
+    assert refused("+88316123456789").limit == "country"
+
+
 def test_prefix_country_purpose_key_and_a_keys_own_limits(settings):
     settings.OTP_LIMITS = "+1202555=2/1m;country=3/1m;purpose=4/1m;key=5/1m"
     services.start("+12025550101", caller=Caller("shop"))
@@ -170,6 +199,22 @@ def test_prefix_country_purpose_key_and_a_keys_own_limits(settings):
     services.start("+4915123456789", "payment", caller=Caller("other", limits="1/1m,9/1d"))
     error = refused("+447400123458", "payment", caller=Caller("other", limits="1/1m,9/1d"))
     assert (error.limit, error.quota) == ("key", 1)
+
+
+@pytest.mark.parametrize(("before", "after"), [("4/1m", "4/1m+2"), ("4/1m+2", "4/1m"), ("", "4/1m,4/1m+2")])
+def test_a_window_that_becomes_a_rate_counts_anew(settings, api, before, after):
+    for figures in filter(None, (before, after)):
+        settings.OTP_LIMITS = f"all={figures}"
+        for phone in numbers(2):
+            assert api.post("/v1/verifications", {"phone": phone}).status_code == 202
+    assert ("+2" in after) == (api.post("/v1/verifications", {"phone": PHONE}).status_code == 429)
+
+
+def test_a_rule_that_stands_twice_counts_once(settings):
+    settings.OTP_LIMITS = "key=4/1m;all=4/1m,4/60s"
+    for phone in numbers(4):
+        services.start(phone, caller=Caller("shop", limits="4/1m"))
+    assert refused(PHONE, caller=Caller("shop", limits="4/1m")).limit in ("key", "all")
 
 
 # --- all or nothing -----------------------------------------------------------------------------
@@ -249,7 +294,7 @@ def test_a_resend_that_could_not_be_sent_is_taken_back(settings, monkeypatch, re
 
 
 def test_one_round_trip_and_nothing_in_clear(settings, redis):
-    settings.OTP_LIMITS = "phone=5/10m,10/1d;ip=20/10m;phone-ip=7/1d;country=900/1h;all=50/1s+200"
+    settings.OTP_LIMITS = "phone=5/10m,10/1d;ip=20/10m;phone-ip=7/1d;country=900/1h;all=50/1h+200"
     services.start(PHONE, caller=Caller("shop", "198.51.100.7"))
     keys = [key.decode() for key in redis.keys("otp:limit:*")]
     assert len(keys) == 6
@@ -277,6 +322,13 @@ def test_over_http_the_limit_is_named(settings, api):
     assert answer["Retry-After"] == str(wait)
     assert answer["RateLimit-Policy"] == '"phone";q=1;w=600'
     assert answer["RateLimit"] == f'"phone";r=0;t={wait}'
+
+
+def test_the_quota_of_a_rate_is_its_figure_not_its_bunch(settings, api):
+    settings.OTP_LIMITS = "all=1/1m+2"
+    for phone in numbers(2):
+        api.post("/v1/verifications", {"phone": phone})
+    assert api.post("/v1/verifications", {"phone": PHONE})["RateLimit-Policy"] == '"all";q=1;w=60'
 
 
 def test_over_http_a_cooldown_and_a_pause_are_named(settings, api):
@@ -326,6 +378,8 @@ def test_on_the_pages_the_address_of_the_request_counts(settings, client):
     )
     assert answer.status_code == 429
     assert "Too many codes were asked for" in answer.content.decode()
+    assert answer["RateLimit-Policy"] == '"ip";q=1;w=60'
+    assert answer["RateLimit"] == f'"ip";r=0;t={answer["Retry-After"]}'
 
 
 @pytest.mark.parametrize("rule", ["abc/def", "0/1m", "5/1y"])
@@ -423,6 +477,10 @@ def test_a_stranger_with_an_id_of_his_own_cannot_guess_the_owners_code():
         ("phone=5/10m;phone=9/1d", "twice"),
         ("all=5000/1m", "5000/1m+5000"),
         ({"phone": "often"}, "cannot be read"),
+        ({"phone": 5}, "a dict of texts"),
+        ({"phone": ["5/10m"]}, "a dict of texts"),
+        (["phone=5/10m"], "a dict of texts"),
+        (None, "a dict of texts"),
     ],
 )
 def test_a_rule_that_cannot_be_read_is_refused_at_start(settings, setting, word):

@@ -83,6 +83,13 @@ def test_after_its_day_it_is_a_number_as_any_other(settings):
         ({"12025550100": "123456"}, "2099-01-01", "is not E.164"),
         ({"+1202555010012345": "123456"}, "2099-01-01", "is not E.164"),
         ({VALID: "12"}, "2099-01-01", "4 to 64 digits"),
+        ({VALID: "1234"}, "2099-01-01", r"the code of \+1••••••••00 is one of no purpose.*6 \(login\)"),
+        ({VALID: "12345678"}, "2099-01-01", "is one of no purpose"),
+        ({VALID: "ABCDEF"}, "2099-01-01", "is one of no purpose"),
+        ({VALID: 123456}, "2099-01-01", "TEST_NUMBERS is a dict"),
+        ([VALID], "2099-01-01", "TEST_NUMBERS is a dict"),
+        (f"{VALID}:123456", "2099-01-01", "TEST_NUMBERS is a dict"),
+        ({VALID: "123456"}, "12:00Z", "must be a date or a time"),
         ({VALID: "123456"}, "", "needs TEST_NUMBERS_UNTIL"),
         ({VALID: "123456"}, "tomorrow", "must be a date or a time"),
         ({VALID: "123456"}, "2020-01-01", "TEST_NUMBERS_UNTIL is over"),
@@ -92,6 +99,12 @@ def test_what_cannot_work_is_refused_at_start(settings, numbers, until, words):
     settings.TEST_NUMBERS, settings.TEST_NUMBERS_UNTIL = numbers, until
     with pytest.raises(SystemCheckError, match=words):
         call_command("check")
+
+
+def test_a_code_may_be_one_of_any_purpose(settings):
+    settings.OTP_PURPOSES = {"login": {}, "payment": {"length": 8, "alphabet": "0123456789AB"}}
+    settings.TEST_NUMBERS = {VALID: "1234567A"}
+    call_command("check")
 
 
 def test_check_deploy_shows_that_they_are_on(settings, capsys):

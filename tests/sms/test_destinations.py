@@ -73,6 +73,26 @@ def test_a_word_that_means_nothing_is_refused_at_start(settings, word):
         call_command("check")
 
 
+@pytest.mark.parametrize("setting", ["DE", "*", None, [49], {"DE": True}])
+def test_what_is_no_list_of_words_is_refused_at_start(settings, setting):
+    settings.SMS_DESTINATIONS = setting
+    with pytest.raises(SystemCheckError, match="SMS_DESTINATIONS is a list of texts"):
+        call_command("check")
+
+
+@pytest.mark.parametrize(("region", "mend"), [("UK", "Write GB"), ("DEU", "such as US"), (49, "such as US")])
+def test_a_region_that_is_no_country_is_refused_at_start(settings, region, mend):
+    settings.PHONE_REGION = region
+    with pytest.raises(SystemCheckError, match=f"PHONE_REGION.*{mend}"):
+        call_command("check")
+
+
+@pytest.mark.parametrize("region", ["", "GB", "gb"])
+def test_a_region_in_any_case_is_one(settings, region):
+    settings.PHONE_REGION = region
+    call_command("check")
+
+
 def test_in_production_a_paid_provider_needs_named_countries(settings):
     settings.SMS_PROVIDERS = {"main": "twilio://AC1:secret@?from=%2B15005550006"}
     for words in ([], ["-IR"]):

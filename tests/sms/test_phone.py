@@ -17,6 +17,7 @@ from sms.errors import InvalidNumber
         ("+12025550123", "", "+12025550123", "US"),
         ("+1 (202) 555-0123", "", "+12025550123", "US"),
         ("\u202a+1 202-555-0123\u202c", "", "+12025550123", "US"),
+        ("202.555.0123", "us", "+12025550123", "US"),
         ("202.555.0123", "US", "+12025550123", "US"),
         ("0151 23456789", "DE", "+4915123456789", "DE"),
         ("0049 151 23456789", "", "+4915123456789", "DE"),
@@ -28,6 +29,7 @@ from sms.errors import InvalidNumber
 def test_usual_spellings(spelling, region, e164, country):
     found = phone.parse(spelling, region)
     assert (found.e164, found.country) == (e164, country)
+    assert region == "" or phone.canonical(spelling, region) == e164
     assert e164 not in repr(found)
     assert e164 not in found.masked
 
