@@ -85,7 +85,7 @@ def phone_region(**_: Any) -> list[CheckMessage]:
     if region == "" or (isinstance(region, str) and region.upper() in phonenumbers.SUPPORTED_REGIONS):
         return []
     mend = "Write GB" if region in ("UK", "uk") else "Write one such as US, or nothing"
-    return [Error(f"PHONE_REGION: {region!r} is no country of ISO 3166. {mend}.", id="sms.E010")]
+    return [Error(f"PHONE_REGION: {region!r} is no country of ISO 3166. {mend}.", id="sms.E011")]
 
 
 @register(Tags.security, deploy=True)
