@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 DEFAULTS: dict[str, Any] = {
     # Fernet keys (32 bytes, url-safe base64). The first seals, all open.
@@ -34,9 +35,21 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+#: In a project somebody may write these as they stand in the environment.
+_SHAPES: dict[str, tuple[type[Any] | tuple[type[Any], ...], str]] = {
+    "SMS_PROVIDERS": (Mapping, 'a dict such as {"main": "twilio://…"}'),
+    "SMS_ROUTES": (Mapping, 'a dict such as {"default": "main>spare"}'),
+    "SMS_BREAKER": (Mapping, 'a dict such as {"window": 30}'),
+    "SMS_SEAL_KEYS": ((list, tuple), "a list of keys"),
+}
+
+
 def get(name: str) -> Any:
-    """The setting ``name``, or its default."""
-    return getattr(settings, name, DEFAULTS[name])
+    """The setting ``name``, or its default. Raises ``ImproperlyConfigured`` for one of a wrong type."""
+    found = getattr(settings, name, DEFAULTS[name])
+    if name in _SHAPES and not isinstance(found, _SHAPES[name][0]):
+        raise ImproperlyConfigured(f"{name} must be {_SHAPES[name][1]}.")
+    return found
 
 
 def longest_wait() -> Mapping[str, float]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 
 from sms import checks, conf, services, store
 from sms.errors import Overloaded
@@ -65,3 +69,18 @@ def test_a_number_alone_is_the_longest_wait_of_codes(settings, redis):
     with pytest.raises(Overloaded):
         services.send("+12025550123", "123456 is your code.", queue=services.OTP_QUEUE)
     services.send("+12025550123", "A newsletter.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SMS_PROVIDERS", "main=memory://", 'SMS_PROVIDERS must be a dict such as {"main"'),
+        ("SMS_ROUTES", "default=test", 'SMS_ROUTES must be a dict such as {"default"'),
+        ("SMS_BREAKER", 30, "SMS_BREAKER must be a dict"),
+        ("SMS_SEAL_KEYS", None, "SMS_SEAL_KEYS must be a list of keys"),
+    ],
+)
+def test_a_setting_written_as_in_the_environment_is_refused_by_name(settings, name, value, words):
+    setattr(settings, name, value)
+    with pytest.raises((SystemCheckError, ImproperlyConfigured), match=re.escape(words)):
+        call_command("check")
