@@ -49,13 +49,14 @@ def _script(*names: str) -> Script:
     return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
 
 
-_ADMISSION = ("common", "limits", "guard_counts", "guard", "admission")
+_GUARD = ("guard_begin", "guard_counts", "guard", "guard_end")
+_ADMISSION = ("common", "limits", *_GUARD, "admission")
 _GENERATE = _script(*_ADMISSION, "generate")
 _RESEND = _script(*_ADMISSION, "resend")
-_VERIFY = _script("common", "guard_counts", "guard", "verify")
-_CANCEL = _script("common", "limits", "guard_counts", "guard", "cancel")
+_VERIFY = _script("common", *_GUARD, "verify")
+_CANCEL = _script("common", "limits", *_GUARD, "cancel")
 _PEEK = _script("common", "limits", "peek")
-_UNRESEND = _script("common", "limits", "guard_counts", "guard", "unresend")
+_UNRESEND = _script("common", "limits", *_GUARD, "unresend")
 _SPEND = _script("common", "limits", "spend")
 
 

@@ -19,17 +19,21 @@ local function admission_refuses(now, asked)
   if index then
     return {'limited', wait, index - 1}
   end
-  local refusal = guard_refuses(now, asked.guard, asked.guard_values)
+  if asked.guard_values[1] == 'off' then
+    return nil
+  end
+  asked.library = guard_library()
+  local refusal = asked.library.refuses(now, asked.guard, asked.guard_values)
   if refusal then
-    if guard_note(now, asked.guard, asked.guard_values, refusal) then
+    if asked.library.note(now, asked.guard, asked.guard_values, refusal) then
       asked.refusal = {math.ceil(refusal[2]), refusal[1]}
     end
-    return guard_enforces(asked.guard_values, refusal) and {'guard', unpack(asked.refusal)} or nil
+    return asked.library.enforces(asked.guard_values, refusal) and {'guard', unpack(asked.refusal)} or nil
   end
 end
 
--- Count it; returns what guard_verified and guard_unsent want to know later.
+-- Count it; returns what the guard wants to know when it is verified or taken back.
 local function admission_counts(now, asked)
   limits_count(now, asked.limits, asked.limits_values)
-  return guard_sent(now, asked.guard, asked.guard_values)
+  return asked.library and asked.library.sent(now, asked.guard, asked.guard_values) or ''
 end

@@ -21,7 +21,9 @@ end
 redis.call('DEL', key)
 if ARGV[3] == '1' then
   redis.call('DEL', code[4])
-  guard_unsent(clock(), code[5])
+  if (code[5] or '') ~= '' then
+    guard_library().unsent(clock(), code[5])
+  end
   limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 4, #ARGV - 3))
 end
 return {1, code[2], id, code[3]}

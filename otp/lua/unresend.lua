@@ -9,6 +9,8 @@ local now = clock()
 redis.call('HSET', KEYS[1], 'resend_at', now, 'guard', '')
 redis.call('HSET', code[2], 'resend_at', now)
 redis.call('HINCRBY', code[2], 'sends', -1)
-guard_unsent(now, code[3])
+if (code[3] or '') ~= '' then
+  guard_library().unsent(now, code[3])
+end
 limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 2, #ARGV - 1))
 return 1

@@ -32,7 +32,9 @@ for i = 5, #ARGV do
     redis.call('HSET', key, 'status', 'valid')
     redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
     redis.call('DEL', code[4], code[5])
-    guard_verified(clock(), code[8])
+    if (code[8] or '') ~= '' then
+      guard_library().verified(clock(), code[8])
+    end
     return {'valid', left - 1, code[6], id, code[7]}
   end
 end
