@@ -12,7 +12,11 @@ import threading
 import time
 from heapq import heappop, heappush
 
+import structlog
+
 from sms import broker
+
+log = structlog.get_logger("sms")
 
 
 class Turns:
@@ -35,7 +39,10 @@ class Turns:
     def _run(self) -> None:
         while True:
             message_id, queue = self._next()
-            broker.publish(message_id, queue)
+            try:
+                broker.publish(message_id, queue)
+            except Exception as error:  # others wait for this thread; a sweep brings this one back
+                log.error("return_failed", message_id=message_id, error=type(error).__name__)
 
     def _next(self) -> tuple[str, str]:
         with self._changed:

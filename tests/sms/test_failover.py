@@ -1234,6 +1234,21 @@ class TestOverload:
         assert redis.zcard(store.WAITING + "otp") == 0
 
 
+def test_one_that_cannot_be_published_does_not_end_the_thread_that_does_it(monkeypatch):
+    published = threading.Event()
+
+    def publish(message_id, queue):
+        if message_id == "bad":
+            raise RuntimeError
+        published.set()
+
+    monkeypatch.setattr(broker, "publish", publish)
+    returns = turns.Turns()
+    returns.publish_in(0.0, "bad", "otp")
+    returns.publish_in(0.05, "good", "otp")
+    assert published.wait(2)
+
+
 def test_a_worker_uses_as_many_slots_as_it_was_started_with(monkeypatch):
     """`celery worker -c 33`, whatever the setting says."""
     monkeypatch.setattr(registry, "_concurrency", 0)
