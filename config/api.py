@@ -140,7 +140,7 @@ api = Api(
 
 def _guarded(run: Run) -> Run:
     """Ask for a key with the scope of this operation, and send once what is asked for twice."""
-    operation: Operation = run.__self__  # type: ignore[attr-defined]
+    operation: Operation = run.__self__  # type: ignore[attr-defined]  # ninja hands over a method of it
     if not operation.auth_callbacks:
         return run
     key = ApiKey(*SCOPES.get(operation.operation_id or "", ()))

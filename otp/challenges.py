@@ -51,7 +51,7 @@ def require(number: Phone, purpose: str, ip: str, answer: str) -> None:
         return
     try:
         content = ask(number=number, purpose=purpose, ip=ip, answer=answer)
-    except Exception as error:
+    except Exception as error:  # of a function that is not ours
         # Its text may hold the number; the function itself knows best what may be logged.
         log.error("challenge_failed", error=type(error).__name__)
         raise StoreUnavailable("The challenge cannot be checked now.") from error

@@ -19,7 +19,8 @@ import structlog
 from otp import codes, conf, guard_settings, signals
 from otp.caller import subscriber
 from otp.errors import RateLimited
-from otp.guard_settings import NOWHERE, Figures, Setting
+from otp.guard_settings import Figures, Setting
+from otp.limits import NO_COUNTRY
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
@@ -53,7 +54,7 @@ def call(number: Phone, ip: str = "", *, free: bool = False) -> Call:
     number. It is refused where others would be, so that nobody can tell, but uses up no money and no
     cap. Raises ``ImproperlyConfigured``.
     """
-    return _call(number.e164, number.country or NOWHERE, address(ip), free, guard_settings.read())
+    return _call(number.e164, number.country or NO_COUNTRY, address(ip), free, guard_settings.read())
 
 
 def apply(refusal: bytes, wait: int, number: Phone, purpose: str) -> None:

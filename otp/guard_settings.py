@@ -11,11 +11,9 @@ import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
+from otp.limits import NO_COUNTRY
 
 MODES = ("off", "shadow", "enforce")
-
-#: Numbers of no country, as satellite phones have (phonenumbers).
-NOWHERE = "001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Figures:
 def scope_problem(text: str) -> str:
     """What is wrong with ``text`` as a country (``DE``, ``001``) or prefix (``+4930``), "" for nothing."""
     if not text.startswith("+"):
-        known = text == NOWHERE or text in phonenumbers.SUPPORTED_REGIONS
+        known = text == NO_COUNTRY or text in phonenumbers.SUPPORTED_REGIONS
         return "" if known else "write countries such as DE (ISO 3166) and prefixes such as +4477"
     digits = text[1:]
     if not (text.isascii() and digits.isdecimal() and digits[0] != "0"):
@@ -112,7 +110,7 @@ def read_prices(value: Any) -> dict[str, Decimal]:
         )
     prices = {}
     for country, text in value.items():
-        if country not in ("default", NOWHERE, *phonenumbers.SUPPORTED_REGIONS):
+        if country not in ("default", NO_COUNTRY, *phonenumbers.SUPPORTED_REGIONS):
             raise ImproperlyConfigured(
                 f"GUARD_PRICES, {country}: write a country such as DE (ISO 3166), or default."
             )

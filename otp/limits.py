@@ -91,7 +91,7 @@ def spending(number: Phone, purpose: str, caller: Caller) -> Spending:
 
 
 def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Spending:
-    secret: str = conf.get("PHONE_SECRET_KEY")
+    secret = conf.phone_secrets()[0]
     rules: dict[str, Rule] = {}  # by key: a rule that stands in two settings counts an SMS once
     for rule in wanted:
         if rule.name[0] == "+":
@@ -99,7 +99,7 @@ def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Sp
         else:
             subjects = [known[part] for part in rule.name.split("-")]
         if all(subjects):
-            of = codes.digest(secret.encode(), "limit", *subjects)
+            of = codes.digest(secret, "limit", *subjects)
             # A window and a rate keep different things: all figures are part of the key.
             rules[f"otp:limit:{rule.name}:{rule.figures}:{of}"] = rule
     values = [(rule.most, rule.seconds * 1000, rule.at_once or "") for rule in rules.values()]
@@ -121,20 +121,20 @@ def all_rules() -> tuple[Rule, ...]:
     return _parsed(tuple(setting.items()))
 
 
-def parse_rules(name: str, text: str, setting: str = "OTP_LIMITS") -> tuple[Rule, ...]:
+def _rules(name: str, text: str, setting: str = "OTP_LIMITS") -> tuple[Rule, ...]:
     """``"5/10m,10/1d"`` as rules that count ``name``. Raises ``ImproperlyConfigured``."""
     return tuple(_rule(name, figures.strip(), setting) for figures in text.split(","))
 
 
 @lru_cache(maxsize=64)
 def _own_rules(text: str) -> tuple[Rule, ...]:
-    return parse_rules("key", text, "API_ACCESS") if text else ()
+    return _rules("key", text, "API_ACCESS") if text else ()
 
 
 @lru_cache(maxsize=8)
 def _parsed(setting: str | tuple[tuple[str, str], ...]) -> tuple[Rule, ...]:
     entries = dict(_split(setting)) if isinstance(setting, str) else dict(setting)
-    return tuple(rule for name, text in entries.items() for rule in parse_rules(_name(name), text))
+    return tuple(rule for name, text in entries.items() for rule in _rules(_name(name), text))
 
 
 def _split(text: str) -> Iterator[tuple[str, str]]:

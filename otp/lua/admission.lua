@@ -1,4 +1,4 @@
--- (begins with common.lua, limits.lua, guard_counts.lua and guard.lua)
+-- (begins with common.lua, limits.lua and the guard, see guard_begin.lua)
 -- Whether one more SMS may be asked for: the limits and the guard, for the scripts that issue a code.
 
 -- What the tails of KEYS and ARGV hold: keys of the limits, then those of the guard; the same of values.

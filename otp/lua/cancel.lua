@@ -1,4 +1,4 @@
--- (begins with common.lua, limits.lua, guard_counts.lua and guard.lua)
+-- (begins with common.lua, limits.lua and the guard, see guard_begin.lua)
 -- Forget a code. The cooldown of its phone stays, or start and cancel would flood it.
 -- KEYS: verification, then limits; or phone (then its newest verification is meant), its failures, and
 --       the pairs of these under older secrets

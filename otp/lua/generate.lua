@@ -1,4 +1,4 @@
--- (begins with common.lua, limits.lua, guard_counts.lua, guard.lua and admission.lua)
+-- (begins with common.lua, limits.lua, the guard (see guard_begin.lua) and admission.lua)
 -- Issue a code, unless the cooldown of the last one runs, wrong guesses demand a pause, a limit is
 -- reached, or the guard refuses.
 -- KEYS: phone, failures, verification (new), pairs of phone and failures under older secrets, limits, guard

@@ -1,3 +1,4 @@
--- From here to guard_end.lua stands the guard as one function: making all of its functions would take
--- longer than all else that a check does, and most scripts that may ask it do not.
+-- guard_counts.lua, guard.lua and guard_end.lua follow: the guard as one function, which makes its many
+-- functions only where one of them is called. Made in every script, a code and its check were
+-- 2.74 times as fast as the baseline of `make bench ARGS="--only handler"`, so 3.16 (single quick runs).
 local function guard_library()

@@ -1,9 +1,9 @@
--- (begins with common.lua, limits.lua and guard.lua)
+-- (begins with common.lua, limits.lua and the guard, see guard_begin.lua)
 -- A resend could not be sent: nobody waits for it, and it counts towards nothing.
 -- KEYS: verification, limits.  ARGV: reference that it was given, values of the limits
-local code = redis.call('HMGET', KEYS[1], 'reference', 'phone', 'guard')
-if code[1] ~= ARGV[1] then
-  return 0 -- it is over, or was resent once more
+local code = redis.call('HMGET', KEYS[1], 'reference', 'phone', 'guard', 'status')
+if code[1] ~= ARGV[1] or code[4] ~= 'pending' then
+  return 0 -- it is over, and with it its phone's cooldown; or it was resent once more
 end
 local now = clock()
 redis.call('HSET', KEYS[1], 'resend_at', now, 'guard', '')

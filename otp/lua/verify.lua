@@ -1,4 +1,4 @@
--- (begins with common.lua, guard_counts.lua and guard.lua)
+-- (begins with common.lua and the guard, see guard_begin.lua)
 -- One guess: is there a live code, may it still be guessed, is it right; count or consume.
 -- KEYS: verification; or phone (then its newest verification is meant), its failures, and the pairs of
 --       these under older secrets

@@ -22,7 +22,7 @@ from otp.limits import Rule, Spending
 from sms import broker
 from sms import services as sms
 from sms.errors import Unavailable
-from sms.testing import outbox
+from sms.testing import code_in, outbox
 
 PHONE = "+12025550123"
 
@@ -291,6 +291,22 @@ def test_a_resend_that_could_not_be_sent_is_taken_back(settings, monkeypatch, re
     with pytest.raises(RateLimited) as caught:
         services.resend(started.id)
     assert caught.value.code == "pending"
+
+
+def test_a_code_that_was_accepted_meanwhile_is_left_alone(monkeypatch, redis):
+    """Its phone has no cooldown any more, and must not get one that nothing ends."""
+    started = services.start(PHONE)
+    code = code_in(outbox[0].body)
+
+    def accepted(*args, **kwargs):
+        assert services.check(started.id, code).status == "valid"
+        raise Unavailable("Redis does not answer.")
+
+    monkeypatch.setattr(sms, "send", accepted)
+    with pytest.raises(StoreUnavailable):
+        services.resend(started.id)
+    assert services.status(started.id).status == "valid"
+    assert redis.keys("otp:phone:*") == []
 
 
 def test_one_round_trip_and_nothing_in_clear(settings, redis):
