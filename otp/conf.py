@@ -24,7 +24,7 @@ DEFAULTS: dict[str, Any] = {
     # E.164 → its code, and until when; see otp.testnumbers.
     "TEST_NUMBERS": {},
     "TEST_NUMBERS_UNTIL": "",
-    # Dotted path of a function that is asked before a code is sent; see otp.challenge.
+    # Dotted path of a function that is asked before a code is sent; see otp.challenges.
     "OTP_CHALLENGE": "",
     # {name: [sha256-hex, …]}: who may use the HTTP API.
     "API_KEYS": {},
@@ -40,7 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "GUARD_PRICES": {},
     # The most that may be spent a day (UTC), in the same currency; 0: no such limit.
     "GUARD_BUDGET": 0,
-    # What otp.guard.Figures shall have instead of its defaults.
+    # What otp.guard_settings.Figures shall have instead of its defaults.
     "GUARD_FIGURES": {},
 }
 
