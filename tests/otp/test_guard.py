@@ -131,7 +131,7 @@ def test_a_verification_counts_where_its_send_counted(clock):
     clock.now += 20  # the next hour
     for number in (1, 2, 3):
         clock.verify(number)
-    hour = pumping.snapshot()[b"otp:guard:DE"].split()[8:13]
+    hour = pumping.snapshot()[b"otp:guard:DE"].split(b",")[8:13]
     assert hour[1:] == [b"0", b"0", b"3", b"3"]  # sends, verified, and those of the hour before
 
 
@@ -442,7 +442,7 @@ def test_shadow_blocks_nothing_and_says_what_it_would_have(clock, settings, wide
     settings.GUARD_MODE = "shadow"
     answers = [clock.send("+4915112345678", "DE") for _ in range(4)]
     assert answers == ["", "", "hour +491511234", "hour +491511234"]
-    counts = pumping.snapshot()[f"otp:guard:{guard.tag('+491511234')}".encode()].split()
+    counts = pumping.snapshot()[f"otp:guard:{guard.tag('+491511234')}".encode()].split(b",")
     assert counts[:2] == [b"4", b"2"]  # fine prefix, 2 refusals
     assert counts[9] == b"4"  # sends of this hour: all went out
 
@@ -454,7 +454,7 @@ def test_refusals_are_counted_by_the_day(clock, settings, wide):
         clock.send("+4915112345678", "DE")
     clock.now += DAY
     clock.send("+4915112345678", "DE")
-    assert pumping.snapshot()[f"otp:guard:{guard.tag('+491511234')}".encode()].split()[1:3] == [b"0", b"3"]
+    assert pumping.snapshot()[f"otp:guard:{guard.tag('+491511234')}".encode()].split(b",")[1:3] == [b"0", b"3"]
 
 
 @pytest.mark.parametrize(("mode", "event"), [("enforce", "guard_refused"), ("shadow", "guard_would_refuse")])
