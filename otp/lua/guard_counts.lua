@@ -54,7 +54,7 @@ end
 
 -- Per window from the hour on: unverified, cap. A send younger than five minutes may yet be
 -- verified: it counts by the share that usually is not, which is 1 where nothing is known.
-local function guard_caps(c, now, ratio, hour, day, fortnight)
+local function guard_caps(c, now, ratio, caps)
   local young, young_verified = guard_count(c, 1, now)
   local sends, verified = {}, {}
   for w = 2, 4 do
@@ -64,16 +64,16 @@ local function guard_caps(c, now, ratio, hour, day, fortnight)
   local hoped = open * math.min(verified[4] / (math.max(sends[4] - open, 0) + 10), 0.8)
   local proven = math.max(verified[3], verified[4] / 14) -- verified a day
   return {
-    {sends[2] - verified[2] - hoped, hour + ratio * math.max(verified[2], proven / 6)},
-    {sends[3] - verified[3] - hoped, day + ratio * proven},
-    {sends[4] - verified[4] - hoped, fortnight + ratio * verified[4]},
+    {sends[2] - verified[2] - hoped, caps[1] + ratio * math.max(verified[2], proven / 6)},
+    {sends[3] - verified[3] - hoped, caps[2] + ratio * proven},
+    {sends[4] - verified[4] - hoped, caps[3] + ratio * verified[4]},
   }
 end
 
 -- The first window that has no room for one more send, and ms until it may have, at most a day: a
 -- long one may be over its cap for longer, but people verify meanwhile. nil if all have room.
-local function guard_over(c, now, ratio, hour, day, fortnight)
-  for i, pair in ipairs(guard_caps(c, now, ratio, hour, day, fortnight)) do
+local function guard_over(c, now, ratio, caps)
+  for i, pair in ipairs(guard_caps(c, now, ratio, caps)) do
     local much = pair[1] + 1 - pair[2]
     if much > 0 then
       local at, window = 5 * i + 4, GUARD_WINDOWS[i + 1]
