@@ -3,7 +3,7 @@
     otp:verification:<id>  hash    seed, digests, attempts left; dies with the code
     otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
     otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
-    otp:limit:<rule>:<digest>  list or string  see lua/limits.lua
+    otp:limit:<rule>:<subject>  list or string  see lua/limits.lua; a digest where it is a person's
     otp:guard…             see lua/guard.lua
 
 <digest> is keyed, see otp.codes. Every script uses the Redis server's clock and leaves nothing

@@ -102,7 +102,7 @@ local function guard_address_refuses(now, keys, values)
   if not known[guard_scope(keys[4])] and #fan >= figures.countries + verified then
     return {'countries ' .. name, fan[1][2] + GUARD_DAY - now}
   end
-  local window, wait = guard_over(c, now, figures.ratio, figures.address)
+  local window, wait = guard_over(c, now, guard_standing(c, now, figures.ratio), figures.address)
   return window and {window .. ' ' .. name, wait}
 end
 
@@ -112,18 +112,19 @@ end
 -- or none could begin while all new ones together are over their cap.
 local function guard_scopes_refuse(now, keys, values)
   local figures = guard_figures(values)
-  local ratio, strict = figures.ratio, {figures.strict, figures.strict, 2 * figures.strict}
+  local strict = {figures.strict, figures.strict, 2 * figures.strict}
   local caps = {figures.new, figures.country, figures.coarse, figures.fine}
   local good, proven = false, false
   for i = #keys, 3, -1 do
     local c = guard_read(keys[i], now, i - 2)
     local _, verified = guard_count(c, 4, now)
     if i > 3 or not proven then -- the third is of all countries that have nothing to show
-      local window, wait = guard_over(c, now, ratio, caps[i - 2])
+      local standing = guard_standing(c, now, figures.ratio)
+      local window, wait = guard_over(c, now, standing, caps[i - 2])
       if window and not good then
         return {window .. ' ' .. guard_scope(keys[i]), wait}
       end
-      good = good or (i == 4 or verified >= 1) and not guard_over(c, now, ratio, strict)
+      good = good or (i == 4 or verified >= 1) and not guard_over(c, now, standing, strict)
     end
     proven = i == 4 and verified >= figures.proven
   end
@@ -205,8 +206,10 @@ local function guard_sent(now, keys, values)
     return ''
   end
   local counts = tonumber(values[8])
-  local today, spent = guard_spent(now, keys[2])
-  guard_spend(keys[2], today, spent + counts * values[4])
+  if values[4] ~= '0' then
+    local today, spent = guard_spent(now, keys[2])
+    guard_spend(keys[2], today, spent + counts * values[4])
+  end
   local _, verified = guard_count(guard_read(keys[4], now, GUARD_COUNTRY), 4, now)
   local country = guard_scope(keys[4])
   local told = {string.format('%d', now), values[4], country}

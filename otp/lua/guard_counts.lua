@@ -52,29 +52,29 @@ local function guard_count(c, w, now)
   return c[at + 1] + c[at + 3] * rest, c[at + 2] + c[at + 4] * rest
 end
 
--- Per window from the hour on: unverified, cap. A send younger than five minutes may yet be
--- verified: it counts by the share that usually is not, which is 1 where nothing is known.
-local function guard_caps(c, now, ratio, caps)
+-- Per window from the hour on: unverified, and what of that the verified ones have earned beyond a cap.
+-- A send younger than five minutes may yet be verified: it counts by the share that usually is not, which
+-- is 1 where nothing is known.
+local function guard_standing(c, now, ratio)
   local young, young_verified = guard_count(c, 1, now)
-  local sends, verified = {}, {}
-  for w = 2, 4 do
-    sends[w], verified[w] = guard_count(c, w, now)
-  end
+  local hour, hour_verified = guard_count(c, 2, now)
+  local day, day_verified = guard_count(c, 3, now)
+  local fortnight, fortnight_verified = guard_count(c, 4, now)
   local open = math.max(young - young_verified, 0)
-  local hoped = open * math.min(verified[4] / (math.max(sends[4] - open, 0) + 10), 0.8)
-  local proven = math.max(verified[3], verified[4] / 14) -- verified a day
+  local hoped = open * math.min(fortnight_verified / (math.max(fortnight - open, 0) + 10), 0.8)
+  local proven = math.max(day_verified, fortnight_verified / 14) -- verified a day
   return {
-    {sends[2] - verified[2] - hoped, caps[1] + ratio * math.max(verified[2], proven / 6)},
-    {sends[3] - verified[3] - hoped, caps[2] + ratio * proven},
-    {sends[4] - verified[4] - hoped, caps[3] + ratio * verified[4]},
+    {hour - hour_verified - hoped, ratio * math.max(hour_verified, proven / 6)},
+    {day - day_verified - hoped, ratio * proven},
+    {fortnight - fortnight_verified - hoped, ratio * fortnight_verified},
   }
 end
 
 -- The first window that has no room for one more send, and ms until it may have, at most a day: a
 -- long one may be over its cap for longer, but people verify meanwhile. nil if all have room.
-local function guard_over(c, now, ratio, caps)
-  for i, pair in ipairs(guard_caps(c, now, ratio, caps)) do
-    local much = pair[1] + 1 - pair[2]
+local function guard_over(c, now, standing, caps)
+  for i, pair in ipairs(standing) do
+    local much = pair[1] + 1 - pair[2] - caps[i]
     if much > 0 then
       local at, window = 5 * i + 4, GUARD_WINDOWS[i + 1]
       local left = (c[at] + 1) * window - now

@@ -13,13 +13,14 @@ for _, key in ipairs(KEYS) do
   local c = guard_read(key, now, 0)
   local kind = c[1]
   if kind > 0 then
-    local row = {key, kind}
-    for i, pair in ipairs(guard_caps(c, now, figures.ratio, caps[kind])) do
+    local row, standing = {key, kind}, guard_standing(c, now, figures.ratio)
+    for i, pair in ipairs(standing) do
       local sends, verified = guard_count(c, i + 1, now)
-      row[#row + 1], row[#row + 2], row[#row + 3], row[#row + 4] = sends, verified, pair[1], pair[2]
+      row[#row + 1], row[#row + 2], row[#row + 3] = sends, verified, pair[1]
+      row[#row + 1] = pair[2] + caps[kind][i]
     end
     row[#row + 1] = c[2] + c[3] * math.max(0, 1 - (now / GUARD_DAY - c[14]))
-    row[#row + 1] = guard_over(c, now, figures.ratio, caps[kind]) or ''
+    row[#row + 1] = guard_over(c, now, standing, caps[kind]) or ''
     found[#found + 1] = row
   end
 end

@@ -111,7 +111,8 @@ def test_a_number_counts_for_its_country_and_two_prefixes(e164, country, expecte
     assert e164[:-5] not in "".join(found)
 
 
-def test_nothing_in_redis_shows_a_number_or_an_address_or_stays_for_good(redis):
+def test_nothing_in_redis_shows_a_number_or_an_address_or_stays_for_good(redis, settings):
+    settings.GUARD_PRICES = {"default": "0.05"}
     clock = Clock()
     clock.prove("+4915112345678", "DE", 2, "192.0.2.77")
     clock.send("+12025550123", "US", "192.0.2.77")
