@@ -4,6 +4,9 @@
     verification = services.start("+12025550123", purpose="login")
     services.check(verification.id, "123456").status == "valid"
 
+A verification belongs to the API key whose name the ``caller`` of its start has. The functions that take
+an ``owner`` find that one's alone where it is given, and every verification where it is "".
+
 Every function raises ``otp.errors.StoreUnavailable`` when Redis (or, for ``start`` and ``resend``,
 the broker) does not answer.
 """
@@ -95,6 +98,7 @@ def start(
                 id=id,
                 reference=message_id,
                 envelope=envelope,
+                owner=caller.name,
                 spending=spending,
                 guarded=guard.call(number, caller.ip, free=bool(wanted.withheld)),
                 code=wanted.code,
@@ -110,9 +114,9 @@ def start(
     return _pending(issue, number, message_id)
 
 
-def check(id: str, code: str) -> Check:
+def check(id: str, code: str, *, owner: str = "") -> Check:
     """Hold one guess against the code of verification ``id``. A wrong code is an answer."""
-    checked = handler.verify_id(id, code)
+    checked = handler.verify_id(id, code, owner)
     if checked.status in _SIGNALS:
         _tell(_SIGNALS[checked.status], f"code_{checked.status}", id, checked.purpose)
     if checked.status == "valid" or (checked.status == "invalid" and not checked.attempts_left):
@@ -120,15 +124,15 @@ def check(id: str, code: str) -> Check:
     return checked
 
 
-def resend(id: str, *, caller: Caller = NOBODY) -> Verification:
+def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification:
     """Send the code of verification ``id`` once more.
 
     Raises ``RateLimited`` while its cooldown runs or where a limit is reached, and ``NotAllowed``
     (``expired``, ``blocked``) when there is no live code.
     """
-    envelope = store.read(id).get("envelope")
+    envelope = store.read(id, owner).get("envelope")
     if envelope is None:
-        raise refusals.over("blocked" if status(id).status == "blocked" else "expired")
+        raise refusals.over("blocked" if status(id, owner=owner).status == "blocked" else "expired")
     try:
         kept = sms.unseal(envelope)
     except sms.Unsealable:
@@ -178,9 +182,9 @@ def parse_phone(spelling: str) -> Phone:
         return found
 
 
-def status(id: str) -> Verification:
+def status(id: str, *, owner: str = "") -> Verification:
     """Where verification ``id`` stands. An id that never was is ``expired``."""
-    found = store.read(id)
+    found = store.read(id, owner)
     if not found:
         return Verification(id, "expired")
     word: Any = found["status"].decode()
@@ -206,9 +210,9 @@ def count_message(caller: Caller) -> None:
         raise refusals.reached(spending.rules[index], math.ceil(wait / 1000))
 
 
-def cancel(id: str) -> bool:
+def cancel(id: str, *, owner: str = "") -> bool:
     """Forget verification ``id`` and call its SMS back if it still waits. True if there was one."""
-    existed, reference, _, purpose = store.cancel(id=id)
+    existed, reference, _, purpose = store.cancel(id=id, owner=owner)
     if existed:
         _tell(signals.verification_cancelled, "verification_cancelled", id, purpose.decode())
         _call_back(reference.decode())
