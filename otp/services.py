@@ -242,7 +242,7 @@ def _send(rules: Purpose, wanted: Wanted, issue: Issue, message_id: str, locale:
 
 def _undo(id: str, message_id: str, spending: Spending) -> None:
     """Nothing half-made: a code without an SMS only keeps the next one waiting, and an SMS without
-    a code is of no use. Both may stand in Redis although its answer got lost.
+    a code is of no use. Both may stand in Redis although its answer got lost. The code before it lives on.
     """
     with suppress(Unavailable, StoreUnavailable):  # if one cannot be told, neither can the other
         sms.cancel(message_id)

@@ -184,13 +184,14 @@ def newest_id(phones: Sequence[str]) -> str:
 def read(id: str, owner: str = "") -> dict[str, bytes]:
     """What stands under an id: status, left, expires_at, resend_at (ms), purpose, owner, envelope.
 
-    Nothing where there is none, or another's.
+    Nothing where there is none (any more, as a newer one replaced it), or another's.
     """
     names = ("status", "left", "expires_at", "resend_at", "purpose", "owner", "envelope")
     with _redis() as redis:
         values = redis.hmget(VERIFICATION + id, names)
     found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-    return {} if owner and found.get("owner") != owner.encode() else found
+    anothers = owner and found.get("owner") != owner.encode()
+    return {} if anothers or found.get("status") == b"replaced" else found
 
 
 def _cooldowns(purpose: Purpose) -> list[int]:

@@ -28,11 +28,17 @@ if refused then
 end
 local guard = admission_counts(now, asked)
 
-local replaced = ''
+local replaced, before = '', ''
 if last[1] then
   local old = ARGV[11] .. last[1]
-  replaced = redis.call('HGET', old, 'reference') or ''
-  redis.call('DEL', old)
+  local code = redis.call('HMGET', old, 'status', 'reference')
+  replaced = code[2] or ''
+  if code[1] == 'pending' then -- dead, unless the SMS of the new one cannot be sent, see cancel.lua
+    redis.call('HSET', old, 'status', 'replaced')
+    before = last[1]
+  else
+    redis.call('DEL', old)
+  end
 end
 
 local sends = tonumber(last[2] or 0) + 1
@@ -43,7 +49,7 @@ local expires_at = now + tonumber(ARGV[5])
 redis.call('HSET', KEYS[3], 'phone', KEYS[1], 'failures', KEYS[2], 'status', 'pending',
   'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'left', ARGV[6], 'purpose', ARGV[9], 'owner', ARGV[10],
   'created_at', now, 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'envelope', ARGV[8], 'guard', guard)
+  'reference', ARGV[7], 'envelope', ARGV[8], 'guard', guard, 'before', before)
 redis.call('PEXPIRE', KEYS[3], ARGV[5])
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[12]))

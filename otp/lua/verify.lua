@@ -20,7 +20,8 @@ local code = redis.call('HMGET', key, 'status', ARGV[1], 'left', 'phone', 'failu
   'guard', 'owner')
 local status, left = code[1], tonumber(code[3])
 local anothers = ARGV[5] ~= '' and ARGV[5] ~= code[9]
-if not status or status == 'valid' or anothers then -- accepted once is accepted; again is too late
+-- Accepted once is accepted, again is too late; and the newest alone counts.
+if not status or status == 'valid' or status == 'replaced' or anothers then
   return {'expired', 0, '', id, ''}
 end
 local failures = tonumber(redis.call('GET', code[5]) or 0)
