@@ -146,21 +146,23 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
         wanted = judges.hear(number, purpose, caller, spending)
         sms.require_broker()
         message_id = sms.new_id()
-        issue = OTPHandler.resend(
-            number.e164,
-            purpose,
-            id=id,
-            reference=message_id,
-            spending=spending,
-            guarded=guard.call(number, caller.ip, free=bool(wanted.withheld)),
-            code=wanted.code,
-        )
-        if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
-            raise refusals.over(issue.status)
-        refusals.raise_unless_issued(issue, number, purpose)
         try:
+            issue = OTPHandler.resend(
+                number.e164,
+                purpose,
+                id=id,
+                reference=message_id,
+                spending=spending,
+                guarded=guard.call(number, caller.ip, free=bool(wanted.withheld)),
+                code=wanted.code,
+            )
+            if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
+                raise refusals.over(issue.status)
+            refusals.raise_unless_issued(issue, number, purpose)
             _send(rules, wanted, issue, message_id, kept["locale"])
-        except Exception:
+        except (NotAllowed, RateLimited):
+            raise
+        except Exception:  # the answer of a script that has run may have been lost
             _call_back(message_id)  # what the next resend cannot find would go out beside it
             with suppress(StoreUnavailable):
                 store.unresend(id, message_id, spending)

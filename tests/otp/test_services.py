@@ -190,6 +190,34 @@ def test_a_start_that_fails_leaves_the_earlier_code_and_its_sms(monkeypatch, red
     assert services.check(first.id, code).status == "valid"
 
 
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("lost", ["sms.store.create", "otp.store.resend"])
+def test_a_resend_that_fails_leaves_the_earlier_sms_in_its_place(monkeypatch, redis, settings, lost):
+    """Else it went out beside the next one, or after its code was used."""
+    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30)}}
+    settings.OTP_LIMITS = "phone=2/1m"
+    first = services.start(PHONE)
+    time.sleep(1.05)
+    original = getattr(importlib.import_module(lost.rpartition(".")[0]), "resend", None)
+
+    def fail(*args, **kwargs):
+        if original is None:
+            raise Overloaded("More messages wait than can be sent in time.", 12)
+        original(*args, **kwargs)
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lost, fail)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                services.resend(first.id)
+    assert sms.get(first.message_id).state is State.QUEUED
+    second = services.resend(first.id)
+    assert sms.get(first.message_id).state is State.CANCELLED
+    assert services.cancel(first.id)
+    assert sms.get(second.message_id).state is State.CANCELLED
+
+
 def test_one_signal_per_fact():
     heard = []
 
