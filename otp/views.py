@@ -15,7 +15,7 @@ from otp import caller, services, store
 from otp.access import Access
 from otp.caller import Caller
 from otp.services import Verification
-from sms.problems import responses
+from sms.problems import Body, responses
 
 #: An id that no verification has: theirs have 22 characters.
 NEVER = "never"
@@ -27,7 +27,7 @@ def _one_address(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"type": "string", "format": form} for form in ("ipv4", "ipv6")] + [{"type": "null"}]
 
 
-class VerificationIn(Schema):
+class VerificationIn(Body):
     """Whom to send a code, and what for."""
 
     phone: str = Field(
@@ -77,7 +77,7 @@ class VerificationOut(Schema):
         )
 
 
-class CheckIn(Schema):
+class CheckIn(Body):
     """One guess."""
 
     code: str = Field(min_length=1, max_length=64, repr=False, examples=["123456"])

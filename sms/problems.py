@@ -8,9 +8,15 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Schema
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 CONTENT_TYPE = "application/problem+json"
+
+
+class Body(BaseModel):  # of ninja's own a strict one is read twice
+    """What an operation reads: fields that it has not are refused, or a misspelled one had no effect."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Problem(Schema):
