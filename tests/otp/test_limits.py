@@ -480,6 +480,8 @@ def test_a_stranger_with_an_id_of_his_own_cannot_guess_the_owners_code():
     ("setting", "word"),
     [
         ("phone", "write them as"),
+        ("", "it is empty"),
+        (" ", "it is empty"),
         ("phone=5", "cannot be read"),
         ("phone=5/10", "cannot be read"),
         ("phone=0/10m", "figures over 0"),
