@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -87,6 +88,9 @@ _RATE_LIMIT = {
         "RateLimit": 'What is left of it, and seconds until there is more, as "phone";r=0;t=120.',
     }.items()
 }
+
+#: A name that a field could have.
+_FIELD = re.compile(r"[A-Za-z][A-Za-z_]{0,31}")
 
 #: What an operation may answer because of an ``Idempotency-Key``.
 _OF_KEYS = (400, 409, 422)
@@ -200,9 +204,20 @@ def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Name the first field that is wrong, without repeating what it held."""
     first = error.errors[0]
-    field = ".".join(str(part) for part in first["loc"][2:]) or str(first["loc"][-1])
+    if first["type"] == "extra_forbidden":
+        return _unknown_field(str(first["loc"][-1]))
+    field = ".".join(str(part) for part in first["loc"][2:])
     code = "field_missing" if first["type"] == "missing" else "field_invalid"
-    return problem(422, code, f"{field}: {first['msg']}.", field=field)
+    detail = f"{field}: {first['msg']}." if field else "The body must be a JSON object."
+    return problem(422, code, detail, field=field)
+
+
+def _unknown_field(name: str) -> HttpResponse:
+    """Tell a misspelled name, and nothing that is none: a number or a code may stand in its place."""
+    told = name if _FIELD.fullmatch(name) else ""
+    return problem(
+        422, "field_unknown", f"This operation has no field {told or 'of such a name'}.", field=told
+    )
 
 
 @api.exception_handler(NotAllowed)

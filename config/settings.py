@@ -112,7 +112,7 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
 }
 
 # How many SMS may be asked for, and for whom: see otp/limits.py. The variable replaces all of them.
-OTP_LIMITS: dict[str, str] | str = env.str("OTP_LIMITS", default="") or {
+OTP_LIMITS: dict[str, str] | str = env.str("OTP_LIMITS", default="").strip() or {
     "phone": "5/10m,10/1d",
     "ip": "20/10m",
     "phone-ip": "7/1d",

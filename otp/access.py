@@ -2,8 +2,9 @@
 
     API_ACCESS=shop=verify,read,client_ip,purpose:login,purpose:signup,600/1m;ops=read
 
-An entry is the name of a key and its words: scopes (``verify``: start, check, resend, cancel and
-read verifications; ``messages``: send any SMS; ``read``: look at messages and verifications),
+An entry is the name of a key and its words: scopes (``verify``: start verifications, and check, resend,
+cancel and read those that a key of this name started; ``messages``: send any SMS; ``read``: look at
+messages and verifications, whoever started them),
 ``client_ip`` (may name the end user's address), ``purpose:NAME`` (only these; none: every one) and
 rules of its own limits, written as in ``OTP_LIMITS``.
 """

@@ -142,8 +142,10 @@ def _parsed(setting: str | tuple[tuple[str, str], ...]) -> tuple[Rule, ...]:
 
 
 def _split(text: str) -> Iterator[tuple[str, str]]:
-    if text.strip().lower() in ("off", ""):
+    if text.strip().lower() == "off":
         return
+    if not text.strip():
+        raise _wrong("it is empty; write off for no limits, or leave it out for those that are usual")
     seen = set()
     for entry in text.split(";"):
         name, separator, figures = (part.strip() for part in entry.partition("="))

@@ -19,6 +19,10 @@ MAX_LIFETIME = 600
 #: Fewest possible codes. ASVS 5.0, 6.5.4 asks for 20 bits and counts six digits (19.93) as that.
 MIN_CODES = 10**6
 
+#: Characters of a code. 64 are read of a guess, with its blanks and dashes; and 256 random bits make no
+#: more than 49 letters and digits.
+MAX_LENGTH = 32
+
 TEXT = "{code} is your {site} code. It expires in {minutes} min. Do not share it."
 
 
@@ -65,9 +69,11 @@ def get(name: str) -> Purpose:
 def all_purposes() -> Mapping[str, Purpose]:
     """Every configured purpose by its name. Raises ``ImproperlyConfigured``."""
     global _made
-    setting = conf.get("OTP_PURPOSES")
+    setting = conf.get("OTP_PURPOSES") or {}
     source, purposes = _made
     if source is not setting:
+        if not isinstance(setting, Mapping):
+            raise ImproperlyConfigured(f"OTP_PURPOSES is a dict such as {_EXAMPLE}.")
         purposes = {name: _make(name, options) for name, options in setting.items()}
         _made = (setting, purposes)
     return purposes
@@ -77,20 +83,46 @@ def all_purposes() -> Mapping[str, Purpose]:
 _made: tuple[object, Mapping[str, Purpose]] = (None, {})
 
 
-def _make(name: str, options: Mapping[str, Any]) -> Purpose:
+_EXAMPLE = '{"login": {}, "payment": {"length": 8}}'
+
+_TYPES = {
+    "alphabet": (str, "a text"),
+    "app_hash": (str, "a text"),
+    "new_code_on_resend": (bool, "True or False"),
+    "allow_weak": (bool, "True or False"),
+}
+
+
+def _make(name: Any, options: Any) -> Purpose:
+    if not isinstance(name, str) or not isinstance(options, Mapping):
+        raise ImproperlyConfigured(
+            f"OTP_PURPOSES[{name!r}] must be the name of a purpose and a dict of its options, as {_EXAMPLE}."
+        )
     known = {f.name for f in fields(Purpose)} - {"name"}
     for option in options:
         if option not in known:
             raise ImproperlyConfigured(
                 f"OTP_PURPOSES[{name!r}] has no option {option!r}. It has: {', '.join(sorted(known))}."
             )
+        kind, words = _TYPES.get(option, (object, ""))
+        if not isinstance(options[option], kind):
+            raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: {option} must be {words}.")
     values = dict(options)
-    if isinstance(values.get("text"), str):
-        values["text"] = {"": values["text"]}
     if "text" in values:
-        values["text"] = {"": TEXT} | values["text"]
-    if isinstance(values.get("cooldown"), int):
-        values["cooldown"] = (values["cooldown"],)
+        values["text"] = {"": TEXT} | _texts(name, values["text"])
     if "cooldown" in values:
-        values["cooldown"] = tuple(values["cooldown"])
+        several = isinstance(values["cooldown"], list | tuple)
+        values["cooldown"] = tuple(values["cooldown"]) if several else (values["cooldown"],)
     return Purpose(name=name, **values)
+
+
+def _texts(name: str, text: Any) -> dict[str, str]:
+    texts = {"": text} if isinstance(text, str) else text
+    if not isinstance(texts, Mapping) or not all(
+        isinstance(part, str) for pair in texts.items() for part in pair
+    ):
+        raise ImproperlyConfigured(
+            f"OTP_PURPOSES[{name!r}]: text must be a text, or a dict of locales and their texts, as "
+            '{"": "{code} …", "de": "{code} …"}.'
+        )
+    return dict(texts)

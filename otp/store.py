@@ -86,6 +86,7 @@ def generate(
     by_phone: str,
     reference: str,
     envelope: bytes,
+    owner: str,
     spending: Spending,
     guarded: Call,
 ) -> list[Any]:
@@ -96,7 +97,7 @@ def generate(
     own, older = _pairs(phones)
     values = (
         *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, purpose.attempts, reference, envelope, purpose.name),
+        *(purpose.lifetime * 1000, purpose.attempts, reference, envelope, purpose.name, owner),
         *(VERIFICATION, ESCALATION_KEPT, *_PAUSES, len(phones) - 1, len(spending.keys)),
         *_cooldowns(purpose),
         *(*spending.values, *guarded.values),
@@ -104,13 +105,14 @@ def generate(
     return _run(_GENERATE, (*own, VERIFICATION + id, *older, *spending.keys, *guarded.keys), values)
 
 
-def verify(guesses: Sequence[str], *, phones: Sequence[str] = (), id: str = "") -> list[Any]:
+def verify(guesses: Sequence[str], *, phones: Sequence[str] = (), id: str = "", owner: str = "") -> list[Any]:
     """Hold a guess against the code of a phone or of an id; see verify.lua.
 
-    ``guesses``: the digests of the guess, one for each secret.
+    ``guesses``: the digests of the guess, one for each secret. ``owner``, here and below: only if this is
+    the one that started it; "": whoever did.
     """
     keys, against = _keys(phones, id)
-    return _run(_VERIFY, keys, (against, MOST_FAILURES, FAILURES_KEPT, VERIFICATION, *guesses))
+    return _run(_VERIFY, keys, (against, MOST_FAILURES, FAILURES_KEPT, VERIFICATION, owner, *guesses))
 
 
 def resend(
@@ -139,11 +141,16 @@ def resend(
 
 
 def cancel(
-    *, phones: Sequence[str] = (), id: str = "", unsent: bool = False, spending: Spending = NOTHING
+    *,
+    phones: Sequence[str] = (),
+    id: str = "",
+    owner: str = "",
+    unsent: bool = False,
+    spending: Spending = NOTHING,
 ) -> list[Any]:
     """Forget the code of a phone or of an id, ``unsent`` ones with all traces; see cancel.lua."""
     keys, by = _keys(phones, id)
-    values = (by, VERIFICATION, int(unsent), *spending.values)
+    values = (by, VERIFICATION, int(unsent), owner, *spending.values)
     return _run(_CANCEL, (*keys, *spending.keys), values)
 
 
@@ -174,12 +181,17 @@ def newest_id(phones: Sequence[str]) -> str:
     return ""
 
 
-def read(id: str) -> dict[str, bytes]:
-    """What stands under an id: status, left, expires_at, resend_at (ms), purpose, envelope."""
-    names = ("status", "left", "expires_at", "resend_at", "purpose", "envelope")
+def read(id: str, owner: str = "") -> dict[str, bytes]:
+    """What stands under an id: status, left, expires_at, resend_at (ms), purpose, owner, envelope.
+
+    Nothing where there is none (any more, as a newer one replaced it), or another's.
+    """
+    names = ("status", "left", "expires_at", "resend_at", "purpose", "owner", "envelope")
     with _redis() as redis:
         values = redis.hmget(VERIFICATION + id, names)
-    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    anothers = owner and found.get("owner") != owner.encode()
+    return {} if anothers or found.get("status") == b"replaced" else found
 
 
 def _cooldowns(purpose: Purpose) -> list[int]:

@@ -48,9 +48,9 @@ def until() -> float:
         return 0.0
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ImproperlyConfigured(
-            "TEST_NUMBERS_UNTIL must be a date or a time such as 2026-12-31 or 2026-12-31T18:00Z."
+            "TEST_NUMBERS_UNTIL must be a text with a date or a time such as 2026-12-31 or 2026-12-31T18:00Z."
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 

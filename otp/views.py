@@ -15,7 +15,7 @@ from otp import caller, services, store
 from otp.access import Access
 from otp.caller import Caller
 from otp.services import Verification
-from sms.problems import responses
+from sms.problems import Body, responses
 
 #: An id that no verification has: theirs have 22 characters.
 NEVER = "never"
@@ -27,7 +27,7 @@ def _one_address(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"type": "string", "format": form} for form in ("ipv4", "ipv6")] + [{"type": "null"}]
 
 
-class VerificationIn(Schema):
+class VerificationIn(Body):
     """Whom to send a code, and what for."""
 
     phone: str = Field(
@@ -77,7 +77,7 @@ class VerificationOut(Schema):
         )
 
 
-class CheckIn(Schema):
+class CheckIn(Body):
     """One guess."""
 
     code: str = Field(min_length=1, max_length=64, repr=False, examples=["123456"])
@@ -118,7 +118,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
 )
 def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOut:
     """Hold a guess against the code. The right one is accepted once."""
-    checked = services.check(_own(request, id), payload.code)
+    checked = services.check(_own(request, id), payload.code, owner=_access(request).name)
     return CheckOut(status=checked.status, attempts_left=checked.attempts_left, message=checked.message)
 
 
@@ -131,7 +131,8 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOu
 def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
     """Send the live code once more under the same id. Without a live code: 409."""
     access = _access(request)
-    verification = services.resend(_own(request, id), caller=Caller(access.name, limits=access.limits))
+    who = Caller(access.name, limits=access.limits)
+    verification = services.resend(_own(request, id), caller=who, owner=access.name)
     return Status(202, VerificationOut.of(verification))
 
 
@@ -143,7 +144,9 @@ def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
 )
 def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
     """Where a verification stands. An id that never was is `expired`."""
-    return VerificationOut.of(replace(services.status(_own(request, id)), id=id))
+    access = _access(request)
+    owner = "" if "read" in access.scopes else access.name
+    return VerificationOut.of(replace(services.status(_own(request, id), owner=owner), id=id))
 
 
 @router.delete(
@@ -154,7 +157,7 @@ def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
 )
 def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
     """Forget the code and call its SMS back if it still waits. The cooldown of the phone stays."""
-    services.cancel(_own(request, id))
+    services.cancel(_own(request, id), owner=_access(request).name)
     return Status(204, None)
 
 

@@ -8,9 +8,15 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Schema
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 CONTENT_TYPE = "application/problem+json"
+
+
+class Body(BaseModel):  # of ninja's own a strict one is read twice
+    """What an operation reads: fields that it has not are refused, or a misspelled one had no effect."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Problem(Schema):
@@ -19,7 +25,7 @@ class Problem(Schema):
     type: str = "about:blank"
     title: str = Field(examples=["Unprocessable Entity"])
     status: int = Field(examples=[422])
-    code: str = Field(examples=["phone_too_short"])
+    code: str = Field(examples=["phone_too_short"], description="The README lists all of them.")
     detail: str = Field(examples=["The phone number is too short."])
     field: str | None = Field(None, description="The field of the request to change.", examples=["phone"])
     retry_after: int | None = Field(None, description="Seconds; also in the header Retry-After.")

@@ -11,12 +11,12 @@ from pydantic import Field
 from sms import receipts, services
 from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, ReceiptRejected, Unavailable
 from sms.message import Message, State
-from sms.problems import problem, responses
+from sms.problems import Body, problem, responses
 
 router = Router()
 
 
-class MessageIn(Schema):
+class MessageIn(Body):
     """An SMS to send."""
 
     to: str = Field(max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling.")

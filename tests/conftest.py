@@ -15,6 +15,7 @@ from django_redis import get_redis_connection
 from config.embedded import EmbeddedServer
 from sms import turns
 from sms.testing import outbox
+from tests.documented import ERRORS
 from tests.settings import API_KEY
 
 
@@ -79,13 +80,21 @@ class Api:
     def post(self, path: str, body: Any = None, **extra: Any) -> Any:
         data = body if isinstance(body, str | bytes) else json.dumps(body)
         extra.setdefault("content_type", "application/json")
-        return self.client.post(path, data if body is not None else b"", headers=self.headers, **extra)
+        sent = data if body is not None else b""
+        return documented(self.client.post(path, sent, headers=self.headers, **extra))
 
     def get(self, path: str) -> Any:
-        return self.client.get(path, headers=self.headers)
+        return documented(self.client.get(path, headers=self.headers))
 
     def delete(self, path: str) -> Any:
-        return self.client.delete(path, headers=self.headers)
+        return documented(self.client.delete(path, headers=self.headers))
+
+
+def documented(response: Any) -> Any:
+    """The response; an error must be one that the README tells of."""
+    if response.status_code >= 400 and response["Content-Type"] == "application/problem+json":
+        assert (response.status_code, response.json()["code"]) in ERRORS
+    return response
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 -- Forget a code. The cooldown of its phone stays, or start and cancel would flood it.
 -- KEYS: verification, then limits; or phone (then its newest verification is meant), its failures, and
 --       the pairs of these under older secrets
--- ARGV: by_id or by_phone, prefix of the verification keys, 1 = its SMS never was: no cooldown, and
---       nothing of a limit is used up, and the guard forgets it; values of the limits (see limits.lua)
+-- ARGV: by_id or by_phone, prefix of the verification keys, 1 = its SMS never was: no cooldown, the code
+--       that it replaced lives on, nothing of a limit is used up, and the guard forgets it; owner
+--       ("" = whoever it is); values of the limits (see limits.lua)
 -- Returns {1 if there was a live code, reference, id, purpose}.
 local key, id = KEYS[1], ''
 if ARGV[1] == 'by_phone' then
@@ -14,16 +15,23 @@ if ARGV[1] == 'by_phone' then
   end
   key = ARGV[2] .. id
 end
-local code = redis.call('HMGET', key, 'status', 'reference', 'purpose', 'phone', 'guard')
-if code[1] ~= 'pending' and code[1] ~= 'blocked' then
+local code = redis.call('HMGET', key, 'status', 'reference', 'purpose', 'phone', 'guard', 'owner', 'before')
+if code[1] ~= 'pending' and code[1] ~= 'blocked' or ARGV[4] ~= '' and ARGV[4] ~= code[6] then
   return {0, '', '', ''}
 end
 redis.call('DEL', key)
 if ARGV[3] == '1' then
-  redis.call('DEL', code[4])
+  local old = ARGV[2] .. (code[7] or '')
+  if redis.call('HGET', old, 'status') == 'replaced' then
+    redis.call('HSET', old, 'status', 'pending')
+    redis.call('HSET', code[4], 'id', code[7], 'resend_at', clock())
+    redis.call('HINCRBY', code[4], 'sends', -1)
+  else
+    redis.call('DEL', code[4])
+  end
   if (code[5] or '') ~= '' then
     guard_library().unsent(clock(), code[5])
   end
-  limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 4, #ARGV - 3))
+  limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 5, #ARGV - 4))
 end
 return {1, code[2], id, code[3]}

@@ -3,49 +3,55 @@
 -- reached, or the guard refuses.
 -- KEYS: phone, failures, verification (new), pairs of phone and failures under older secrets, limits, guard
 -- ARGV: id, seed, code digest by id, code digest by phone, lifetime (ms), attempts,
---       reference, envelope, purpose, prefix of the verification keys, escalation forgotten after (ms),
+--       reference, envelope, purpose, owner, prefix of the verification keys, escalation forgotten after (ms),
 --       four figures of the pause (see common.lua), how many older pairs, limits and cooldowns,
 --       cooldown (ms) after the 1st, 2nd, … code, values of the limits and of the guard
 -- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, reference
 --         of the replaced code}, {pending, ms to wait}, {blocked, ms to wait}, or see admission.lua.
 local now = clock()
-local older, cooldowns = tonumber(ARGV[16]), tonumber(ARGV[18])
-carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older), ARGV[10])
+local older, cooldowns = tonumber(ARGV[17]), tonumber(ARGV[19])
+carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older), ARGV[11])
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
 local resend_at = tonumber(last[3] or 0)
 if now < resend_at then
   return {'pending', resend_at - now}
 end
-local pause = pause_left(KEYS[2], slice(ARGV, 12, 4))
+local pause = pause_left(KEYS[2], slice(ARGV, 13, 4))
 if pause > 0 then
   return {'blocked', pause}
 end
-local asked = admission(4 + 2 * older, 19 + cooldowns, tonumber(ARGV[17]))
+local asked = admission(4 + 2 * older, 20 + cooldowns, tonumber(ARGV[18]))
 local refused = admission_refuses(now, asked)
 if refused then
   return refused
 end
 local guard = admission_counts(now, asked)
 
-local replaced = ''
+local replaced, before = '', ''
 if last[1] then
-  local old = ARGV[10] .. last[1]
-  replaced = redis.call('HGET', old, 'reference') or ''
-  redis.call('DEL', old)
+  local old = ARGV[11] .. last[1]
+  local code = redis.call('HMGET', old, 'status', 'reference')
+  replaced = code[2] or ''
+  if code[1] == 'pending' then -- dead, unless the SMS of the new one cannot be sent, see cancel.lua
+    redis.call('HSET', old, 'status', 'replaced')
+    before = last[1]
+  else
+    redis.call('DEL', old)
+  end
 end
 
 local sends = tonumber(last[2] or 0) + 1
-local cooldown = tonumber(ARGV[18 + math.min(sends, cooldowns)])
+local cooldown = tonumber(ARGV[19 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 local expires_at = now + tonumber(ARGV[5])
 
 redis.call('HSET', KEYS[3], 'phone', KEYS[1], 'failures', KEYS[2], 'status', 'pending',
-  'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'left', ARGV[6], 'purpose', ARGV[9],
+  'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'left', ARGV[6], 'purpose', ARGV[9], 'owner', ARGV[10],
   'created_at', now, 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'envelope', ARGV[8], 'guard', guard)
+  'reference', ARGV[7], 'envelope', ARGV[8], 'guard', guard, 'before', before)
 redis.call('PEXPIRE', KEYS[3], ARGV[5])
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'sends', sends, 'resend_at', resend_at)
-redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[11]))
+redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[12]))
 local told = asked.refusal or {0, ''}
 return {'issued', told[1], told[2], expires_at, resend_at, replaced}

@@ -51,7 +51,7 @@ local sends = tonumber(last[2]) + 1
 local cooldown = tonumber(ARGV[16 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'guard', guard)
+  'reference', ARGV[7], 'former', code[5], 'guard', guard)
 redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[9]))

@@ -3,7 +3,8 @@
 -- KEYS: verification; or phone (then its newest verification is meant), its failures, and the pairs of
 --       these under older secrets
 -- ARGV: name of the digest to hold the guess against (by_id or by_phone), most failures, ms that
---       failures are remembered, prefix of the verification keys, digests of the guess (one for each secret)
+--       failures are remembered, prefix of the verification keys, owner ("" = whoever it is), digests of
+--       the guess (one for each secret)
 -- Returns {status, attempts left, reference, id, purpose}.
 local key, id = KEYS[1], ''
 if ARGV[1] == 'by_phone' then
@@ -16,9 +17,11 @@ if ARGV[1] == 'by_phone' then
 end
 
 local code = redis.call('HMGET', key, 'status', ARGV[1], 'left', 'phone', 'failures', 'reference', 'purpose',
-  'guard')
+  'guard', 'owner')
 local status, left = code[1], tonumber(code[3])
-if not status or status == 'valid' then -- accepted once is accepted; again is too late
+local anothers = ARGV[5] ~= '' and ARGV[5] ~= code[9]
+-- Accepted once is accepted, again is too late; and the newest alone counts.
+if not status or status == 'valid' or status == 'replaced' or anothers then
   return {'expired', 0, '', id, ''}
 end
 local failures = tonumber(redis.call('GET', code[5]) or 0)
@@ -26,7 +29,7 @@ if status == 'blocked' or left <= 0 or failures >= tonumber(ARGV[2]) then
   return {'blocked', 0, code[6], id, code[7]}
 end
 
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   if ARGV[i] == code[2] then
     -- A stone stays until the code would have died, so that its status can be asked for.
     redis.call('HSET', key, 'status', 'valid')

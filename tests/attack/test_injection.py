@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sms.errors import ProviderError
+from sms.providers import PROVIDERS as EVERY_PROVIDER
 from sms.providers import from_url
 from sms.providers.base import Sms
 from sms.testing import outbox
@@ -88,6 +89,14 @@ PROVIDERS = {
         "0: Accepted for delivery",
     ),
 }
+
+
+#: They reach no vendor; https is http with TLS.
+OTHERS = {"console", "file", "memory", "sandbox", "https"}
+
+
+def test_every_vendor_is_attacked():
+    assert {url.partition("://")[0] for url, *_ in PROVIDERS.values()} == set(EVERY_PROVIDER) - OTHERS
 
 
 def is_a(kind: bytes, head: bytes) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from tests.documented import ERRORS
+
 #: Seconds that the server has for an answer.
 PATIENCE = 20.0
 
@@ -31,6 +33,7 @@ class Answer:
         found: dict[str, Any] = json.loads(self.body)
         assert found["status"] == self.status
         assert all(found[name] for name in ("code", "detail", "title", "type"))
+        assert (self.status, found["code"]) in ERRORS
         return found
 
 

@@ -8,6 +8,7 @@ import logging
 import logging.config
 
 import pytest
+import structlog
 
 from config.logs import logging_config
 from sms.testing import code_in, outbox
@@ -15,15 +16,21 @@ from sms.testing import code_in, outbox
 PHONE = "+12025550123"
 
 
-@pytest.fixture
-def lines():
-    """What the product's logging writes in production, as objects."""
+@pytest.fixture(params=[True])
+def written(request):
+    """What the product's logging writes, in production or in development."""
     written = io.StringIO()
-    config = logging_config(json=True, level="INFO")
+    config = logging_config(json=request.param, level="INFO")
     config["handlers"]["console"]["stream"] = written
     logging.config.dictConfig(config)
-    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    yield written
     logging.getLogger().handlers.clear()
+
+
+@pytest.fixture
+def lines(written):
+    """What it writes in production, as objects."""
+    return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
 
 
 def test_a_request_can_be_followed_to_its_message(api, lines):
@@ -36,6 +43,18 @@ def test_a_request_can_be_followed_to_its_message(api, lines):
     everything = json.dumps(written)
     assert "2025550123" not in everything
     assert code_in(outbox[-1].body) not in everything.replace(issued["timestamp"], "")
+
+
+@pytest.mark.parametrize(
+    "value", [[PHONE], {"to": {PHONE: (PHONE,)}}, {PHONE}, RuntimeError(PHONE), PHONE.encode()]
+)
+@pytest.mark.parametrize("written", [True, False], ids=["JSON", "readable"], indirect=True)
+def test_a_number_is_masked_however_deep_it_stands(value, written):
+    structlog.get_logger("other").warning("trouble", value=value, **{PHONE: 1})
+    text = written.getvalue()
+    assert "trouble" in text
+    assert text.count("+•••") == 2 + (type(value) is dict)
+    assert "2025550123" not in text
 
 
 def test_a_number_in_a_librarys_error_is_masked(lines):

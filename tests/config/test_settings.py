@@ -42,6 +42,11 @@ def test_a_number_may_be_left_empty_or_have_spaces():
     assert manage("check", SMS_RECEIPT_WAIT="", WORKER_CONCURRENCY=" 7 ").returncode == 0
 
 
+def test_limits_that_are_left_empty_are_those_that_are_usual():
+    rules = "from django.conf import settings; print(settings.OTP_LIMITS)"
+    assert "phone-ip" in manage("shell", "--no-imports", "-c", rules, OTP_LIMITS=" ").stdout
+
+
 def test_check_deploy_is_silent():
     done = manage("check", "--deploy", "--fail-level", "INFO")
     assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr

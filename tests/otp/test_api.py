@@ -12,6 +12,7 @@ from sms.testing import code_in, outbox
 
 PHONE = "+12025550123"
 VERIFICATIONS = "/v1/verifications"
+MARK = "7f3bMARK"  # what must not come back
 
 
 def assert_problem(response, status, code):
@@ -89,11 +90,13 @@ def test_an_id_that_never_was_is_expired(api):
         ({"phone": "+1 999 555 0123"}, 422, "phone_invalid"),
         ({"phone": PHONE, "purpose": "nonsense"}, 422, "purpose_unknown"),
         ({"phone": PHONE, "locale": "x" * 50}, 422, "field_invalid"),
+        ({"phone": PHONE, "chanel": "sms"}, 422, "field_unknown"),
+        ({"phone": PHONE, PHONE: "123456"}, 422, "field_unknown"),
         ("{", 400, "malformed_json"),
         (b"\xff\xfe", 400, "malformed_json"),
         ("[" * 8000, 400, "malformed_json"),
-        ("[]", 422, "field_missing"),
-        ("null", 422, "field_missing"),
+        ("[]", 422, "field_invalid"),
+        ("null", 422, "field_invalid"),
         (json.dumps({"phone": "1" * 17000}), 413, "body_too_large"),
     ],
 )
@@ -102,6 +105,32 @@ def test_bad_input_is_refused_and_leaves_nothing(api, redis, body, status, code)
     assert PHONE not in json.dumps(answer)
     assert redis.keys() == []
     assert outbox == []
+
+
+@pytest.mark.parametrize("path", [VERIFICATIONS, f"{VERIFICATIONS}/never/check", "/v1/messages"])
+@pytest.mark.parametrize("name", ["chanel", "CODE", "client_IP", "a1", "+1", "", " x", "x" * 33])
+def test_a_field_that_an_operation_has_not_is_named(api, path, name):
+    """Unless its name is none: nothing else that was sent comes back."""
+    required = {VERIFICATIONS: {"phone": PHONE}, "/v1/messages": {"to": PHONE, "body": "Hello"}}
+    answer = api.post(path, required.get(path, {"code": "123456"}) | {name: MARK})
+    problem = assert_problem(answer, 422, "field_unknown")
+    assert problem.get("field") == (name if name in ("chanel", "CODE", "client_IP") else None)
+    assert "x" * 33 not in problem["detail"]
+    assert MARK not in answer.content.decode()
+    assert outbox == []
+
+
+@pytest.mark.parametrize("body", ["", "[]", "1", '{"phone": "+12025550123", "\\ud800": 1}'])
+def test_a_body_that_is_no_object_is_told_so(api, body):
+    problem = assert_problem(api.post(VERIFICATIONS, body), 422, "field_invalid" if body else "field_missing")
+    assert (problem["detail"], "field" in problem) == ("The body must be a JSON object.", False)
+
+
+def test_the_description_says_that_no_other_field_is_read(api):
+    schemas = api.client.get("/v1/openapi.json").json()["components"]["schemas"]
+    read = {name: schema for name, schema in schemas.items() if name.endswith("In")}
+    assert set(read) == {"VerificationIn", "CheckIn", "MessageIn"}
+    assert all(schema["additionalProperties"] is False for schema in read.values())
 
 
 def test_a_lone_surrogate_in_a_code_is_a_wrong_code(api):

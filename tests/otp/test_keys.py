@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -15,6 +17,18 @@ def test_a_key_is_known_by_its_digest():
     assert keys.owner(key, {"a": ["0" * 64], "b": ["1" * 64, digest]}) == "b"
     assert all(keys.owner(keys.make()[0], {"b": [digest]}) is None for _ in range(100))
     assert keys.owner("\ud800", {"b": [digest]}) is None
+
+
+@pytest.mark.parametrize("place", [None, 0, 1, 2])
+def test_every_entry_is_looked_at_in_constant_time_wherever_the_key_stands(monkeypatch, place):
+    key, digest = keys.make()
+    digests = [digest if number == place else f"{number}" * 64 for number in range(3)]
+    compared = []
+    real = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda *two: compared.append(two) or real(*two))
+    found = keys.owner(key, {"a": digests[:2], "b": digests[2:]})
+    assert found == (None if place is None else "aab"[place])
+    assert compared == [(digest, one) for one in digests]
 
 
 def test_a_name_may_have_two_keys():

@@ -239,8 +239,9 @@ def test_what_waits_for_its_cooldown_is_not_counted(settings):
     services.start(PHONE)
 
 
-def test_the_longest_wait_of_all_rules_is_told(settings):
-    settings.OTP_LIMITS = {"phone": "2/1m,2/1h"}
+@pytest.mark.parametrize("figures", ["2/1m,2/1h", "2/1h,2/1m"])
+def test_the_longest_wait_of_all_rules_is_told(settings, figures):
+    settings.OTP_LIMITS = {"phone": figures}
     services.start(PHONE)
     services.start(PHONE)
     assert refused(PHONE).retry_after > 3590
@@ -257,7 +258,7 @@ def test_a_resend_counts_too(settings):
     assert len(outbox) == 2
 
 
-def test_a_start_that_could_not_be_sent_is_not_counted(settings, monkeypatch):
+def test_a_start_that_could_not_be_sent_is_not_counted(settings, monkeypatch, redis):
     settings.OTP_LIMITS = "phone=1/1m;all=9/1m+1"
     real = sms.send
 
@@ -267,6 +268,7 @@ def test_a_start_that_could_not_be_sent_is_not_counted(settings, monkeypatch):
     monkeypatch.setattr(sms, "send", away)
     with pytest.raises(StoreUnavailable):
         services.start(PHONE)
+    assert all(redis.pttl(key) > 0 for key in redis.keys("otp:*"))
     monkeypatch.setattr(sms, "send", real)
     services.start(PHONE)
     assert refused(PHONE).limit in ("phone", "all")
@@ -480,6 +482,8 @@ def test_a_stranger_with_an_id_of_his_own_cannot_guess_the_owners_code():
     ("setting", "word"),
     [
         ("phone", "write them as"),
+        ("", "it is empty"),
+        (" ", "it is empty"),
         ("phone=5", "cannot be read"),
         ("phone=5/10", "cannot be read"),
         ("phone=0/10m", "figures over 0"),

@@ -6,15 +6,16 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import checks, purposes
+from otp.handler import OTPHandler
 
 
-def faults(settings, **rules):
+def faults(settings, rules):
     settings.OTP_PURPOSES = {"login": rules}
     return [error.msg for error in checks.otp_purposes()]
 
 
 def test_the_defaults_are_sound(settings):
-    assert faults(settings) == []
+    assert faults(settings, {}) == []
     login = purposes.get("login")
     assert (login.length, login.lifetime, login.attempts, login.cooldown) == (6, 120, 3, (30, 60, 120))
 
@@ -33,6 +34,18 @@ def test_the_defaults_are_sound(settings):
         ({"text": "{code} {oops}"}, "nothing else in braces"),
         ({"text": {"de": "{"}}, "nothing else in braces"),
         ({"lenght": 6}, "has no option 'lenght'"),
+        ({"length": 33}, "length is over 32"),
+        ({"cooldown": "30"}, "whole numbers"),
+        ({"cooldown": 30.0}, "whole numbers"),
+        ({"cooldown": None}, "whole numbers"),
+        ({"text": ["{code}"]}, "text must be a text, or a dict"),
+        ({"text": {"de": 5}}, "text must be a text, or a dict"),
+        ({"alphabet": 123456}, "alphabet must be a text"),
+        ({"app_hash": 5}, "app_hash must be a text"),
+        ({"new_code_on_resend": "no"}, "new_code_on_resend must be True or False"),
+        ({"length": 5, "allow_weak": "False"}, "allow_weak must be True or False"),
+        (None, "a dict of its options"),
+        ([], "a dict of its options"),
         ({"app_hash": "short"}, "11 characters"),
         ({"app_hash": "FA+9qCX9VS!"}, "11 characters"),
         ({"app_hash": "FA+9qCX9VSu\n"}, "11 characters"),
@@ -40,18 +53,29 @@ def test_the_defaults_are_sound(settings):
     ],
 )
 def test_what_is_wrong_is_named(settings, rules, words):
-    (fault,) = faults(settings, **rules)
+    (fault,) = faults(settings, rules)
+    checks.autofill()  # no other check breaks on it
+    checks.receipts_are_waited_for()
     assert "login" in fault
     assert words in fault
 
 
 def test_weak_rules_must_be_asked_for(settings):
-    assert faults(settings, length=5, lifetime=900, allow_weak=True) == []
+    assert faults(settings, {"length": 5, "lifetime": 900, "allow_weak": True}) == []
 
 
-def test_no_purposes_at_all(settings):
-    settings.OTP_PURPOSES = {}
+@pytest.mark.parametrize("setting", [{}, None, "login", ["login"], {5: {}}])
+def test_what_are_no_purposes_at_all(settings, setting):
+    settings.OTP_PURPOSES = setting
     assert [error.id for error in checks.otp_purposes()] == ["otp.E002"]
+    assert "OTP_PURPOSES" in checks.otp_purposes()[0].msg
+
+
+def test_the_longest_code_is_drawn_to_its_last_character(settings):
+    settings.OTP_PURPOSES = {"login": {"length": 32, "alphabet": "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"}}
+    assert checks.otp_purposes() == []
+    drawn = [OTPHandler.generate_otp(f"+120255501{n:02}").code for n in range(40)]
+    assert all(len({code[place] for code in drawn}) > 10 for place in range(32))
 
 
 def test_an_unknown_option_is_refused_at_use_too(settings):

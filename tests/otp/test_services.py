@@ -155,6 +155,69 @@ def test_an_answer_that_gets_lost_leaves_nothing_half_made(monkeypatch, redis, l
     assert services.start(PHONE).status == "pending"
 
 
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("failing", ["sms.store.create", "otp.services._send"])
+def test_a_start_that_fails_leaves_the_earlier_code_and_its_sms(monkeypatch, redis, settings, failing):
+    """Whoever asks once more while too much waits must not lose the code that is on its way."""
+    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30, 60)}}
+    settings.OTP_LIMITS = "phone=2/1m"
+    first = services.start(PHONE)
+    code = code_in(sms.unseal(redis.get(f"sms:body:{first.message_id}"))["body"])
+    services.check(first.id, "x")
+    time.sleep(1.05)
+
+    def overloaded(*_, **__):
+        assert services.status(first.id).status == "expired"  # for this moment the new one counts
+        assert services.check(first.id, code).status == "expired"
+        with pytest.raises(NotAllowed):
+            services.resend(first.id)
+        assert not services.cancel(first.id)
+        raise Overloaded("More messages wait than can be sent in time.", 12)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(failing, overloaded)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                services.start(PHONE)
+    assert sms.get(first.message_id).state is State.QUEUED
+    assert all(redis.pttl(key) > 0 for key in redis.keys("otp:*"))
+    standing = services.status(first.id)
+    assert (standing.status, standing.attempts_left) == ("pending", 2)
+    assert len(redis.keys("otp:verification:*")) == 1
+    second = services.resend(first.id)  # the second SMS and the second step of the cooldown
+    assert 28 < second.resend_at - time.time() <= 30
+    assert sms.get(first.message_id).state is State.CANCELLED
+    assert services.check(first.id, code).status == "valid"
+
+
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("lost", ["sms.store.create", "otp.store.resend"])
+def test_a_resend_that_fails_leaves_the_earlier_sms_in_its_place(monkeypatch, redis, settings, lost):
+    """Else it went out beside the next one, or after its code was used."""
+    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30)}}
+    settings.OTP_LIMITS = "phone=2/1m"
+    first = services.start(PHONE)
+    time.sleep(1.05)
+    original = getattr(importlib.import_module(lost.rpartition(".")[0]), "resend", None)
+
+    def fail(*args, **kwargs):
+        if original is None:
+            raise Overloaded("More messages wait than can be sent in time.", 12)
+        original(*args, **kwargs)
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lost, fail)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                services.resend(first.id)
+    assert sms.get(first.message_id).state is State.QUEUED
+    second = services.resend(first.id)
+    assert sms.get(first.message_id).state is State.CANCELLED
+    assert services.cancel(first.id)
+    assert sms.get(second.message_id).state is State.CANCELLED
+
+
 def test_one_signal_per_fact():
     heard = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -89,16 +89,18 @@ def test_after_its_day_it_is_a_number_as_any_other(settings):
         ({VALID: 123456}, "2099-01-01", "TEST_NUMBERS is a dict"),
         ([VALID], "2099-01-01", "TEST_NUMBERS is a dict"),
         (f"{VALID}:123456", "2099-01-01", "TEST_NUMBERS is a dict"),
-        ({VALID: "123456"}, "12:00Z", "must be a date or a time"),
+        ({VALID: "123456"}, "12:00Z", "a date or a time"),
         ({VALID: "123456"}, "", "needs TEST_NUMBERS_UNTIL"),
-        ({VALID: "123456"}, "tomorrow", "must be a date or a time"),
+        ({VALID: "123456"}, "tomorrow", "a date or a time"),
         ({VALID: "123456"}, "2020-01-01", "TEST_NUMBERS_UNTIL is over"),
+        ({VALID: "123456"}, date(2099, 1, 1), "must be a text with a date"),
     ],
 )
-def test_what_cannot_work_is_refused_at_start(settings, numbers, until, words):
+@pytest.mark.parametrize("command", [["check"], ["check", "--deploy"]])
+def test_what_cannot_work_is_refused_at_start(settings, numbers, until, words, command):
     settings.TEST_NUMBERS, settings.TEST_NUMBERS_UNTIL = numbers, until
     with pytest.raises(SystemCheckError, match=words):
-        call_command("check")
+        call_command(*command)
 
 
 def test_a_code_may_be_one_of_any_purpose(settings):

@@ -12,9 +12,11 @@ import time
 
 import pytest
 
-from otp import codes, purposes
+from otp import access, codes, keys, purposes
 from otp.handler import OTPHandler
 from sms.testing import code_in, outbox
+from tests.conftest import Api
+from tests.settings import API_KEY
 from tests.standards.conftest import wrong
 
 PHONE, OTHER = "+12025550123", "+12025550124"
@@ -99,6 +101,35 @@ def test_6_6_2_a_code_is_bound_to_its_request(api, settings):
     if first_code != second_code:
         assert check(api, second, first_code) == "invalid"
     assert check(api, second, second_code) == "valid"
+
+
+@pytest.mark.parametrize("words", ["verify", "verify,purpose:login", "verify,messages,read"])
+def test_6_6_2_a_verification_is_bound_to_the_key_that_started_it(api, client, redis, settings, words):
+    """To the name, as the key may be rotated; that of a page belongs to none."""
+    second, digest = keys.make()
+    third, another = keys.make()
+    settings.API_KEYS = {"tests": [keys.digest(API_KEY), another], "other": [digest]}
+    settings.API_ACCESS = access.parse(f"tests={words};other={words}")
+    twin, other = Api(), Api()
+    twin.headers, other.headers = ({"Authorization": f"Bearer {key}"} for key in (third, second))
+    id, code = start(api)
+    at, never = f"{STARTS}/{id}", f"{STARTS}/{codes.new_id()}"
+    calls = [lambda at: other.post(f"{at}/check", {"code": code}), lambda at: other.post(f"{at}/resend")]
+    calls += [other.delete, *([] if "read" in words else [other.get])]
+    before = redis.hgetall(f"otp:verification:{id}")
+    for call in calls:
+        foreign, nobodys = call(at), call(never)
+        assert foreign.status_code == nobodys.status_code
+        assert foreign.content.replace(at[-22:].encode(), never[-22:].encode()) == nobodys.content
+    assert redis.hgetall(f"otp:verification:{id}") == before
+    assert other.get(at).json()["status"] == ("pending" if "read" in words else "expired")
+    assert check(twin, id, code) == "valid"
+
+    client.post("/", {"phone": OTHER})
+    (key,) = set(redis.keys("otp:verification:*")) - {f"otp:verification:{id}".encode()}
+    assert check(api, key.decode().rpartition(":")[2], code_in(outbox[-1].body)) == "expired"
+    answer = client.post("/code", {"code": code_in(outbox[-1].body)})
+    assert answer["Location"] == "/done"
 
 
 def test_6_6_3_a_day_of_guessing_is_under_100_guesses(clock):

@@ -1,0 +1,58 @@
+"""The README's table of errors has every ``code`` of the API, and no other."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+from otp.errors import RateLimited, StoreUnavailable
+from sms.problems import BARE
+from tests.documented import ERRORS
+
+ROOT = Path(__file__).parents[2]
+
+#: Where the code stands: the name of what is called, and its place among the arguments.
+PLACES = {"problem": 1, "InvalidNumber": 0, "Denied": 0}
+NAMED = {"NotAllowed", "RateLimited", "StoreUnavailable"}
+
+#: What ``otp.refusals`` takes over from a status of the handler.
+STATUSES = {(409, "expired"), (409, "blocked"), (429, "pending"), (429, "blocked")}
+
+
+def written() -> Iterator[str]:
+    """Every code that stands in the source as it is."""
+    for folder in ("otp", "sms", "config"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call):
+                    yield from texts(node)
+                elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "code":
+                    either = node.value if isinstance(node.value, ast.IfExp) else None
+                    yield from constants(either.body, either.orelse) if either else ()
+
+
+def texts(call: ast.Call) -> Iterator[str]:
+    name = getattr(call.func, "id", "")
+    if name in PLACES:
+        yield from constants(*call.args[PLACES[name] : PLACES[name] + 1])
+    if name in NAMED:
+        yield from constants(*(word.value for word in call.keywords if word.arg == "code"))
+
+
+def constants(*nodes: ast.expr) -> Iterator[str]:
+    yield from (
+        node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def test_the_table_has_every_code_and_no_other():
+    """The status of each is checked wherever a test meets it, see ``tests.conftest.Api``."""
+    defaults = {
+        inspect.signature(error).parameters["code"].default for error in (RateLimited, StoreUnavailable)
+    }
+    bare = {(status, code) for status, (code, _) in BARE.items()}
+    found = {*written(), *defaults, *(code for _, code in bare | STATUSES)}
+    assert found == {code for _, code in ERRORS}
+    assert bare | STATUSES <= ERRORS
