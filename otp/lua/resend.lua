@@ -13,7 +13,7 @@ local older, cooldowns = tonumber(ARGV[8]), tonumber(ARGV[10])
 carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
-local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'left', 'created_at', 'reference')
+local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'left', 'created_at', 'reference', 'guard')
 if code[1] == 'blocked' then
   return {'blocked', 0}
 end
@@ -50,7 +50,7 @@ local sends = tonumber(last[2]) + 1
 local cooldown = tonumber(ARGV[10 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'former', code[5], 'guard', guard)
+  'reference', ARGV[7], 'former', code[5], 'guard', guard, 'former_guard', code[6] or '')
 redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + ESCALATION_KEPT)
