@@ -88,6 +88,19 @@ class Model:
         self._sent(line, rules)
         return line.code
 
+    def taken_back(self, phone: str, purpose: str) -> None:
+        """A code was issued whose SMS could not be sent: a live one before it goes on, else all is new."""
+        line, rules = self.line(phone, purpose), self.purposes[purpose]
+        if line.code and line.code.status == "pending":
+            sends = line.sends
+            self._sent(line, rules)
+            line.sends, line.resend_at = sends, self.now
+            return
+        line.sends = line.resend_at = 0
+        if line.code and line.code.status == "blocked":
+            line.old.append(line.code)
+            line.code = None
+
     def may_resend(self, phone: str, purpose: str, id: str = "") -> Answer:
         """Whether the code of ``id`` (of the newest one without) may go out again."""
         line, rules = self.line(phone, purpose), self.purposes[purpose]

@@ -92,6 +92,20 @@ class Life(RuleBasedStateMachine):
     def start(self, line):
         self.begin_at(*self.key(line))
 
+    @rule(line=lines, soon=st.booleans())
+    def start_that_is_taken_back(self, line, soon):
+        phone, purpose = self.key(line)
+        left = self.model.line(phone, purpose).resend_at - self.clock.now
+        if soon and left > 0:
+            self.time_passes(left)
+        status, wait = self.model.may_start(phone, purpose)
+        issue = OTPHandler.generate_otp(phone, purpose)
+        assert (issue.status, issue.retry_after) == (status, wait)
+        if status == "issued":
+            assert store.cancel(id=issue.id, unsent=True)[0]
+            assert store.read(issue.id) == {}
+            self.model.taken_back(phone, purpose)
+
     @rule(line=lines)
     def start_after_the_cooldown(self, line):
         key = self.key(line)
