@@ -44,6 +44,14 @@ if refused then
 end
 local guard = admission_counts(now, asked)
 
+-- What is changed here stays beside it, for a resend that cannot be sent: see unresend.lua.
+local changed = {'reference', 'guard', 'expires_at'}
+if ARGV[2] ~= '' then
+  changed = {'reference', 'guard', 'expires_at', 'seed', 'by_id', 'by_phone', 'created_at'}
+end
+for i, value in ipairs(redis.call('HMGET', KEYS[3], unpack(changed))) do
+  redis.call('HSET', KEYS[3], 'former_' .. changed[i], value)
+end
 if ARGV[2] ~= '' then
   redis.call('HSET', KEYS[3], 'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
 end
@@ -51,7 +59,7 @@ local sends = tonumber(last[2]) + 1
 local cooldown = tonumber(ARGV[16 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'former', code[5], 'guard', guard)
+  'reference', ARGV[7], 'guard', guard)
 redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[9]))
