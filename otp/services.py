@@ -163,9 +163,9 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
                 raise refusals.over(issue.status)
             refusals.raise_unless_issued(issue, number, purpose)
             _send(rules, wanted, issue, message_id, kept["locale"])
-        except (NotAllowed, RateLimited):
+        except RateLimited:
             raise
-        except Exception:  # the answer of a script that has run may have been lost
+        except Exception:  # also one of a script that has run: its answer got lost, or its code is unknown
             _call_back(message_id)  # what the next resend cannot find would go out beside it
             with suppress(StoreUnavailable):
                 store.unresend(id, message_id, spending)

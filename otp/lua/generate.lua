@@ -27,14 +27,14 @@ if refused then
 end
 local guard = admission_counts(now, asked)
 
-local replaced, before = '', ''
+local replaced = ''
 if last[1] then
   local old = VERIFICATION .. last[1]
   local code = redis.call('HMGET', old, 'status', 'reference')
   replaced = code[2] or ''
   if code[1] == 'pending' then -- dead, unless the SMS of the new one cannot be sent, see cancel.lua
     redis.call('HSET', old, 'status', 'replaced')
-    before = last[1]
+    redis.call('HSET', KEYS[3], 'before', last[1])
   else
     redis.call('DEL', old)
   end
@@ -46,9 +46,12 @@ resend_at = now + cooldown
 local expires_at = now + tonumber(ARGV[5])
 
 redis.call('HSET', KEYS[3], 'phone', KEYS[1], 'failures', KEYS[2], 'status', 'pending',
-  'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'left', ARGV[6], 'purpose', ARGV[9], 'owner', ARGV[10],
+  'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'left', ARGV[6], 'purpose', ARGV[9],
   'created_at', now, 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'envelope', ARGV[8], 'guard', guard, 'before', before)
+  'reference', ARGV[7], 'envelope', ARGV[8], 'guard', guard)
+if ARGV[10] ~= '' then
+  redis.call('HSET', KEYS[3], 'owner', ARGV[10])
+end
 redis.call('PEXPIRE', KEYS[3], ARGV[5])
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + ESCALATION_KEPT)

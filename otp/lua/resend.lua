@@ -13,7 +13,7 @@ local older, cooldowns = tonumber(ARGV[8]), tonumber(ARGV[10])
 carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
-local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'left', 'created_at', 'reference', 'guard')
+local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'left', 'created_at', 'reference')
 if code[1] == 'blocked' then
   return {'blocked', 0}
 end
@@ -43,6 +43,14 @@ if refused then
 end
 local guard = admission_counts(now, asked)
 
+-- What is changed here stays beside it, for a resend that cannot be sent: see unresend.lua.
+local changed = {'reference', 'guard', 'expires_at'}
+if ARGV[2] ~= '' then
+  changed = {'reference', 'guard', 'expires_at', 'seed', 'by_id', 'by_phone', 'created_at'}
+end
+for i, value in ipairs(redis.call('HMGET', KEYS[3], unpack(changed))) do
+  redis.call('HSET', KEYS[3], 'former_' .. changed[i], value)
+end
 if ARGV[2] ~= '' then
   redis.call('HSET', KEYS[3], 'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
 end
@@ -50,7 +58,7 @@ local sends = tonumber(last[2]) + 1
 local cooldown = tonumber(ARGV[10 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'former', code[5], 'guard', guard, 'former_guard', code[6] or '')
+  'reference', ARGV[7], 'guard', guard)
 redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + ESCALATION_KEPT)

@@ -1,13 +1,20 @@
 -- (begins with common.lua, limits.lua and the guard, see guard_begin.lua)
--- A resend could not be sent: nobody waits for it, and it counts towards nothing. The SMS before it is the
--- code's again: to be called back with it, and what counts as verified if it is accepted.
+-- A resend could not be sent: nobody waits for it, and it counts towards nothing. The code and the SMS before
+-- it are in their places again.
 -- KEYS: verification, limits.  ARGV: reference that it was given, values of the limits
-local code = redis.call('HMGET', KEYS[1], 'reference', 'phone', 'guard', 'status', 'former', 'former_guard')
+local code = redis.call('HMGET', KEYS[1], 'reference', 'phone', 'guard', 'status')
 if code[1] ~= ARGV[1] or code[4] ~= 'pending' then
   return 0 -- it is over, and with it its phone's cooldown; or it was resent once more
 end
 local now = clock()
-redis.call('HSET', KEYS[1], 'resend_at', now, 'guard', code[6], 'reference', code[5])
+redis.call('HSET', KEYS[1], 'resend_at', now)
+for _, name in ipairs({'reference', 'guard', 'expires_at', 'seed', 'by_id', 'by_phone', 'created_at'}) do
+  local former = redis.call('HGET', KEYS[1], 'former_' .. name)
+  if former then
+    redis.call('HSET', KEYS[1], name, former)
+  end
+end
+redis.call('PEXPIRE', KEYS[1], math.max(redis.call('HGET', KEYS[1], 'expires_at') - now, 1))
 redis.call('HSET', code[2], 'resend_at', now)
 redis.call('HINCRBY', code[2], 'sends', -1)
 if (code[3] or '') ~= '' then

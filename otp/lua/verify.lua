@@ -32,7 +32,7 @@ for i = 3, #ARGV do
   if ARGV[i] == code[2] then
     -- A stone stays until the code would have died, so that its status can be asked for.
     redis.call('HSET', key, 'status', 'valid')
-    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard', 'former_guard')
+    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
     redis.call('DEL', code[4], code[5])
     if (code[8] or '') ~= '' then
       guard_library().verified(clock(), code[8])

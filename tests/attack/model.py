@@ -88,6 +88,17 @@ class Model:
         self._sent(line, rules)
         return line.code
 
+    def taken_back(self, phone: str, purpose: str) -> None:
+        """A code was issued whose SMS could not be sent: a live one before it goes on, else all is new."""
+        line, rules = self.line(phone, purpose), self.purposes[purpose]
+        if line.code and line.code.status == "pending":
+            self._unsent(line, rules)
+            return
+        line.sends = line.resend_at = 0
+        if line.code and line.code.status == "blocked":
+            line.old.append(line.code)
+            line.code = None
+
     def may_resend(self, phone: str, purpose: str, id: str = "") -> Answer:
         """Whether the code of ``id`` (of the newest one without) may go out again."""
         line, rules = self.line(phone, purpose), self.purposes[purpose]
@@ -116,6 +127,10 @@ class Model:
         found.code, found.expires_at = code, self._resent_until(found, rules)
         self._sent(line, rules)
         return found
+
+    def not_resent(self, phone: str, purpose: str) -> None:
+        """It did not go out again: the code is as it was, and may be asked for at once."""
+        self._unsent(self.line(phone, purpose), self.purposes[purpose])
 
     def guess(self, phone: str, purpose: str, code: str, id: str = "") -> Answer:
         """One guess, by phone or by id. The number is that of the attempts left."""
@@ -154,6 +169,11 @@ class Model:
         line.sends += 1
         line.resend_at = self.now + cooldown
         line.quiet_at = self.now + max(cooldown, rules.lifetime) + ESCALATION_KEPT
+
+    def _unsent(self, line: Line, rules: Purpose) -> None:
+        sends = line.sends
+        self._sent(line, rules)
+        line.sends, line.resend_at = sends, self.now
 
     def _resent_until(self, code: Code, rules: Purpose) -> int:
         return min(self.now + rules.lifetime, code.made_at + max(rules.lifetime, LONGEST_LIFE))

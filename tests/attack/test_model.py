@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from otp import handler, purposes, store
 from otp.handler import OTPHandler
+from otp.limits import NOTHING
 from tests.attack.model import DAY, Code, Model, pause
 from tests.conftest import point_cache_at
 from tests.frozen import BEGIN, LIBRARY, FrozenServer
@@ -91,6 +92,33 @@ class Life(RuleBasedStateMachine):
     @rule(line=lines)
     def start(self, line):
         self.begin_at(*self.key(line))
+
+    @rule(line=lines, soon=st.booleans())
+    def start_that_is_taken_back(self, line, soon):
+        phone, purpose = self.key(line)
+        left = self.model.line(phone, purpose).resend_at - self.clock.now
+        if soon and left > 0:
+            self.time_passes(left)
+        status, wait = self.model.may_start(phone, purpose)
+        issue = OTPHandler.generate_otp(phone, purpose)
+        assert (issue.status, issue.retry_after) == (status, wait)
+        if status == "issued":
+            assert store.cancel(id=issue.id, unsent=True)[0]
+            assert store.read(issue.id) == {}
+            self.model.taken_back(phone, purpose)
+
+    @rule(line=lines, soon=st.booleans())
+    def resend_that_is_taken_back(self, line, soon):
+        phone, purpose = self.key(line)
+        left = self.model.line(phone, purpose).resend_at - self.clock.now
+        if soon and left > 0:
+            self.time_passes(left)
+        status, wait = self.model.may_resend(phone, purpose)
+        issue = OTPHandler.resend(phone, purpose, reference="unsent")
+        assert (issue.status, issue.retry_after) == (status, wait)
+        if status == "issued":
+            store.unresend(issue.id, "unsent", NOTHING)
+            self.model.not_resent(phone, purpose)
 
     @rule(line=lines)
     def start_after_the_cooldown(self, line):

@@ -192,11 +192,15 @@ def test_a_start_that_fails_leaves_the_earlier_code_and_its_sms(monkeypatch, red
 
 @pytest.mark.usefixtures("no_worker")
 @pytest.mark.parametrize("lost", ["sms.store.create", "otp.store.resend"])
-def test_a_resend_that_fails_leaves_the_earlier_sms_in_its_place(monkeypatch, redis, settings, lost):
-    """Else it went out beside the next one, or after its code was used."""
-    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30)}}
+@pytest.mark.parametrize("new_code", [False, True])
+def test_a_resend_that_fails_leaves_the_earlier_sms_in_its_place(
+    monkeypatch, redis, settings, lost, new_code
+):
+    """Else it went out beside the next one, after its code was used, or with a code that is dead."""
+    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30), "new_code_on_resend": new_code, "length": 12}}
     settings.OTP_LIMITS = "phone=2/1m"
     first = services.start(PHONE)
+    code = code_in(sms.unseal(redis.get(f"sms:body:{first.message_id}"))["body"])
     time.sleep(1.05)
     original = getattr(importlib.import_module(lost.rpartition(".")[0]), "resend", None)
 
@@ -212,10 +216,29 @@ def test_a_resend_that_fails_leaves_the_earlier_sms_in_its_place(monkeypatch, re
             with pytest.raises(StoreUnavailable):
                 services.resend(first.id)
     assert sms.get(first.message_id).state is State.QUEUED
+    assert services.status(first.id).expires_at == first.expires_at
+    assert redis.pttl(f"otp:verification:{first.id}") <= 119_000
     second = services.resend(first.id)
     assert sms.get(first.message_id).state is State.CANCELLED
+    again = code_in(sms.unseal(redis.get(f"sms:body:{second.message_id}"))["body"])
+    assert (again == code) is not new_code
     assert services.cancel(first.id)
     assert sms.get(second.message_id).state is State.CANCELLED
+
+
+def test_a_new_code_that_cannot_be_sent_leaves_the_former_one_right(monkeypatch, settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": 1, "new_code_on_resend": True}}
+    first = services.start(PHONE)
+    time.sleep(1.05)
+
+    def overloaded(*_, **__):
+        raise Overloaded("More messages wait than can be sent in time.", 12)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sms.store.create", overloaded)
+        with pytest.raises(StoreUnavailable):
+            services.resend(first.id)
+    assert services.check(first.id, code_in(outbox[-1].body)).status == "valid"
 
 
 def test_one_signal_per_fact():

@@ -67,6 +67,20 @@ def test_on_the_pages_it_works_as_any_other(client):
     assert answer.redirect_chain[-1][0].endswith("/done")
 
 
+def test_a_resend_after_its_day_is_over_and_counts_towards_nothing(settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
+    settings.OTP_LIMITS = "phone=2/1m"
+    started = services.start(VALID)
+    settings.TEST_NUMBERS_UNTIL = "2020-01-01"
+    for _ in range(3):
+        with pytest.raises(NotAllowed) as caught:
+            services.resend(started.id)
+        assert caught.value.code == "expired"
+    assert services.check(started.id, "123456").status == "valid"
+    services.start(VALID)
+    assert len(outbox) == 1
+
+
 def test_after_its_day_it_is_a_number_as_any_other(settings):
     settings.TEST_NUMBERS_UNTIL = "2020-01-01"
     with pytest.raises(NotAllowed):
