@@ -130,11 +130,6 @@ def mode() -> str:
     return guard_settings.read().mode
 
 
-def figures() -> Figures:
-    """The setting ``GUARD_FIGURES``. Raises ``ImproperlyConfigured``."""
-    return guard_settings.read().figures
-
-
 def budget() -> Decimal:
     """The setting ``GUARD_BUDGET``, 0 for none. Raises ``ImproperlyConfigured``."""
     return guard_settings.read().budget
@@ -145,22 +140,16 @@ def _call(e164: str, country: str, digest: str, free: bool, setting: Setting) ->
         return OFF
     counted = scopes(e164, country)
     prefixes = [e164[:end] for end in range(len(e164) - 4, 1, -1)]
-    named = (*(name for prefix in prefixes[:2] for name in tags(prefix)), *prefixes[2:], country)
     price = setting.prices.get(country, setting.prices.get("default", Decimal(0)))
-    numbers = setting.figures
     phones = " ".join(codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets())
     return Call(
         (RULES, SPEND, KEY + NEW, *(KEY + scope for scope in counted)),
         (
             setting.mode,
+            setting.figures_json,
             int(not setting.allow.isdisjoint((*prefixes, country))),
             *(int(price * MICRO), int(setting.budget * MICRO)),
-            *(numbers.ratio, numbers.proven, numbers.strict),
-            *(digest, numbers.countries, *numbers.address),
-            *(numbers.known, phones, int(not free)),
-            *numbers.new,
-            *numbers.country,
-            *(numbers.coarse + numbers.fine if len(counted) > 1 else ()),
-            *named,
+            *(digest, phones, int(not free), e164[:-6]),
+            *(name for prefix in prefixes[:2] for name in tags(prefix)),
         ),
     )

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from django_redis import get_redis_connection
 
-from otp import guard
+from otp import guard, guard_settings
 from otp.errors import StoreUnavailable
 from sms.scripts import AWAY, Script
 
@@ -65,16 +65,14 @@ class Row:
 
 def rows() -> list[Row]:
     """All scopes that have counts or a rule, the widest first. Raises ``StoreUnavailable``."""
-    figures = guard.figures()
-    caps = (figures.new, figures.country, figures.coarse, figures.fine, figures.address)
-    values = (figures.ratio, *(cap for kind in caps for cap in kind))
+    figures = guard_settings.read().figures_json
     found: list[list[Any]] = []
     with _redis() as redis:
         seconds, _ = redis.time()
         rules = _rules(redis.hgetall(guard.RULES), seconds)
         keys = list(redis.scan_iter(guard.KEY + "*", count=1000))
         for first in range(0, len(keys), _AT_ONCE):
-            found += json.loads(_REPORT(tuple(keys[first : first + _AT_ONCE]), values)[1])
+            found += json.loads(_REPORT(tuple(keys[first : first + _AT_ONCE]), (figures,))[1])
     shown = [_row(entry, rules) for entry in found]
     nothing = Window(0, 0, 0, 0)
     known = {row.scope for row in shown}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -73,6 +74,10 @@ class Setting:
     prices: dict[str, Decimal]
     budget: Decimal
     figures: Figures
+    figures_json: str = field(init=False)  # as the scripts read them
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "figures_json", json.dumps(asdict(self.figures)))
 
 
 def read() -> Setting:

@@ -31,6 +31,9 @@ from sms.phone import Phone
 
 SUBJECTS = ("phone", "ip", "country", "purpose", "key", "all")
 
+#: What tells of a person stands in Redis as a digest, and so does what is joined of several.
+_PERSONAL = ("phone", "ip")
+
 #: What stands for the country of numbers that have none, such as +882: ITU's "world".
 NO_COUNTRY = "001"
 
@@ -99,7 +102,8 @@ def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Sp
         else:
             subjects = [known[part] for part in rule.name.split("-")]
         if all(subjects):
-            of = codes.digest(secret, "limit", *subjects)
+            plain = rule.name not in _PERSONAL and len(subjects) == 1
+            of = subjects[0] if plain else codes.digest(secret, "limit", *subjects)
             # A window and a rate keep different things: all figures are part of the key.
             rules[f"otp:limit:{rule.name}:{rule.figures}:{of}"] = rule
     values = [(rule.most, rule.seconds * 1000, rule.at_once or "") for rule in rules.values()]

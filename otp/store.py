@@ -3,7 +3,7 @@
     otp:verification:<id>  hash    seed, digests, attempts left; dies with the code
     otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
     otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
-    otp:limit:<rule>:<digest>  list or string  see lua/limits.lua
+    otp:limit:<rule>:<subject>  list or string  see lua/limits.lua; a digest where it is a person's
     otp:guard…             see lua/guard.lua
 
 <digest> is keyed, see otp.codes. Every script uses the Redis server's clock and leaves nothing
@@ -37,16 +37,21 @@ FAILURES_KEPT = 24 * 3_600_000
 #: Milliseconds of quiet after which the cooldown starts again at its first step.
 ESCALATION_KEPT = 600_000
 
-
 #: Milliseconds. From the sixth wrong guess in a row on the next code has to wait, and after every third
 #: twice as long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
 FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
 
-_PAUSES = (MOST_FAILURES, FAILURES_KEPT, FIRST_PAUSE, LONGEST_PAUSE)
-
 
 def _script(*names: str) -> Script:
-    return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
+    return Script(
+        *(Path(__file__).parent / "lua" / f"{name}.lua" for name in names),
+        VERIFICATION=VERIFICATION,
+        MOST_FAILURES=MOST_FAILURES,
+        FAILURES_KEPT=FAILURES_KEPT,
+        FIRST_PAUSE=FIRST_PAUSE,
+        LONGEST_PAUSE=LONGEST_PAUSE,
+        ESCALATION_KEPT=ESCALATION_KEPT,
+    )
 
 
 _GUARD = ("guard_begin", "guard_counts", "guard", "guard_end")
@@ -98,7 +103,7 @@ def generate(
     values = (
         *(id, seed, by_id, by_phone),
         *(purpose.lifetime * 1000, purpose.attempts, reference, envelope, purpose.name, owner),
-        *(VERIFICATION, ESCALATION_KEPT, *_PAUSES, len(phones) - 1, len(spending.keys)),
+        *(len(phones) - 1, len(spending.keys)),
         *_cooldowns(purpose),
         *(*spending.values, *guarded.values),
     )
@@ -112,7 +117,7 @@ def verify(guesses: Sequence[str], *, phones: Sequence[str] = (), id: str = "", 
     the one that started it; "": whoever did.
     """
     keys, against = _keys(phones, id)
-    return _run(_VERIFY, keys, (against, MOST_FAILURES, FAILURES_KEPT, VERIFICATION, owner, *guesses))
+    return _run(_VERIFY, keys, (against, owner, *guesses))
 
 
 def resend(
@@ -132,8 +137,7 @@ def resend(
     own, older = _pairs(phones)
     values = (
         *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, longest * 1000, reference, VERIFICATION, ESCALATION_KEPT),
-        *(*_PAUSES, len(phones) - 1, len(spending.keys)),
+        *(purpose.lifetime * 1000, longest * 1000, reference, len(phones) - 1, len(spending.keys)),
         *_cooldowns(purpose),
         *(*spending.values, *guarded.values),
     )
@@ -150,14 +154,14 @@ def cancel(
 ) -> list[Any]:
     """Forget the code of a phone or of an id, ``unsent`` ones with all traces; see cancel.lua."""
     keys, by = _keys(phones, id)
-    values = (by, VERIFICATION, int(unsent), owner, *spending.values)
+    values = (by, int(unsent), owner, *spending.values)
     return _run(_CANCEL, (*keys, *spending.keys), values)
 
 
 def peek(phones: Sequence[str], spending: Spending) -> list[Any]:
     """Whether a code could be issued; see peek.lua."""
     own, older = _pairs(phones)
-    values = (VERIFICATION, *_PAUSES, len(phones) - 1, *spending.values)
+    values = (len(phones) - 1, *spending.values)
     return _run(_PEEK, (*own, *older, *spending.keys), values)
 
 

@@ -2,26 +2,26 @@
 -- Forget a code. The cooldown of its phone stays, or start and cancel would flood it.
 -- KEYS: verification, then limits; or phone (then its newest verification is meant), its failures, and
 --       the pairs of these under older secrets
--- ARGV: by_id or by_phone, prefix of the verification keys, 1 = its SMS never was: no cooldown, the code
---       that it replaced lives on, nothing of a limit is used up, and the guard forgets it; owner
---       ("" = whoever it is); values of the limits (see limits.lua)
+-- ARGV: by_id or by_phone, 1 = its SMS never was: no cooldown, the code that it replaced lives on, nothing
+--       of a limit is used up, and the guard forgets it; owner ("" = whoever it is); values of the limits
+--       (see limits.lua)
 -- Returns {1 if there was a live code, reference, id, purpose}.
 local key, id = KEYS[1], ''
 if ARGV[1] == 'by_phone' then
-  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2), ARGV[2])
+  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2))
   id = redis.call('HGET', KEYS[1], 'id')
   if not id then
     return {0, '', '', ''}
   end
-  key = ARGV[2] .. id
+  key = VERIFICATION .. id
 end
 local code = redis.call('HMGET', key, 'status', 'reference', 'purpose', 'phone', 'guard', 'owner', 'before')
-if code[1] ~= 'pending' and code[1] ~= 'blocked' or ARGV[4] ~= '' and ARGV[4] ~= code[6] then
+if code[1] ~= 'pending' and code[1] ~= 'blocked' or ARGV[3] ~= '' and ARGV[3] ~= code[6] then
   return {0, '', '', ''}
 end
 redis.call('DEL', key)
-if ARGV[3] == '1' then
-  local old = ARGV[2] .. (code[7] or '')
+if ARGV[2] == '1' then
+  local old = VERIFICATION .. (code[7] or '')
   if redis.call('HGET', old, 'status') == 'replaced' then
     redis.call('HSET', old, 'status', 'pending')
     redis.call('HSET', code[4], 'id', code[7], 'resend_at', clock())
@@ -32,6 +32,6 @@ if ARGV[3] == '1' then
   if (code[5] or '') ~= '' then
     guard_library().unsent(clock(), code[5])
   end
-  limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 5, #ARGV - 4))
+  limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 4, #ARGV - 3))
 end
 return {1, code[2], id, code[3]}

@@ -1,4 +1,4 @@
--- What several scripts share; they begin with this text.
+-- What several scripts share; they begin with this text, and that with the constants of otp/store.py.
 local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -10,11 +10,11 @@ end
 
 -- While PHONE_SECRET_KEY is being changed: what stands under digests of an older key goes on under
 -- those of the newest. phone, failures: their keys; older: the same pairs of the older keys.
-local function carry(phone, failures, older, verifications)
+local function carry(phone, failures, older)
   for i = 1, #older, 2 do
     if redis.call('EXISTS', phone) == 0 and redis.call('EXISTS', older[i]) == 1 then
       redis.call('RENAME', older[i], phone)
-      local code = verifications .. redis.call('HGET', phone, 'id')
+      local code = VERIFICATION .. redis.call('HGET', phone, 'id')
       if redis.call('EXISTS', code) == 1 then
         redis.call('HSET', code, 'phone', phone, 'failures', failures)
       end
@@ -26,17 +26,16 @@ local function carry(phone, failures, older, verifications)
 end
 
 -- Ms for which there is no further SMS after wrong guesses in a row, over all codes of a phone and
--- purpose; none after the first few, then growing with every third. figures: most guesses, ms that
--- they are remembered after the last one, the first and the longest pause (ms).
-local function pause_left(failures, figures)
+-- purpose; none after the first few, then growing with every third.
+local function pause_left(failures)
   local count = tonumber(redis.call('GET', failures) or 0)
   if count < 6 then
     return 0
   end
   local left = redis.call('PTTL', failures)
-  if count >= tonumber(figures[1]) then
+  if count >= MOST_FAILURES then
     return left
   end
-  local pause = math.min(tonumber(figures[3]) * 2 ^ (math.floor(count / 3) - 2), tonumber(figures[4]))
-  return math.max(left - tonumber(figures[2]) + pause, 0)
+  local pause = math.min(FIRST_PAUSE * 2 ^ (math.floor(count / 3) - 2), LONGEST_PAUSE)
+  return math.max(left - FAILURES_KEPT + pause, 0)
 end

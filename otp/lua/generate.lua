@@ -3,25 +3,24 @@
 -- reached, or the guard refuses.
 -- KEYS: phone, failures, verification (new), pairs of phone and failures under older secrets, limits, guard
 -- ARGV: id, seed, code digest by id, code digest by phone, lifetime (ms), attempts,
---       reference, envelope, purpose, owner, prefix of the verification keys, escalation forgotten after (ms),
---       four figures of the pause (see common.lua), how many older pairs, limits and cooldowns,
+--       reference, envelope, purpose, owner, how many older pairs, limits and cooldowns,
 --       cooldown (ms) after the 1st, 2nd, … code, values of the limits and of the guard
 -- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, reference
 --         of the replaced code}, {pending, ms to wait}, {blocked, ms to wait}, or see admission.lua.
 local now = clock()
-local older, cooldowns = tonumber(ARGV[17]), tonumber(ARGV[19])
-carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older), ARGV[11])
+local older, cooldowns = tonumber(ARGV[11]), tonumber(ARGV[13])
+carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
 local resend_at = tonumber(last[3] or 0)
 if now < resend_at then
   return {'pending', resend_at - now}
 end
-local pause = pause_left(KEYS[2], slice(ARGV, 13, 4))
+local pause = pause_left(KEYS[2])
 if pause > 0 then
   return {'blocked', pause}
 end
-local asked = admission(4 + 2 * older, 20 + cooldowns, tonumber(ARGV[18]))
+local asked = admission(4 + 2 * older, 14 + cooldowns, tonumber(ARGV[12]))
 local refused = admission_refuses(now, asked)
 if refused then
   return refused
@@ -30,7 +29,7 @@ local guard = admission_counts(now, asked)
 
 local replaced = ''
 if last[1] then
-  local old = ARGV[11] .. last[1]
+  local old = VERIFICATION .. last[1]
   local code = redis.call('HMGET', old, 'status', 'reference')
   replaced = code[2] or ''
   if code[1] == 'pending' then -- dead, unless the SMS of the new one cannot be sent, see cancel.lua
@@ -42,7 +41,7 @@ if last[1] then
 end
 
 local sends = tonumber(last[2] or 0) + 1
-local cooldown = tonumber(ARGV[19 + math.min(sends, cooldowns)])
+local cooldown = tonumber(ARGV[13 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 local expires_at = now + tonumber(ARGV[5])
 
@@ -55,6 +54,6 @@ if ARGV[10] ~= '' then
 end
 redis.call('PEXPIRE', KEYS[3], ARGV[5])
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'sends', sends, 'resend_at', resend_at)
-redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[12]))
+redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + ESCALATION_KEPT)
 local told = asked.refusal or {0, ''}
 return {'issued', told[1], told[2], expires_at, resend_at, replaced}

@@ -11,12 +11,10 @@
 --   guard_unsent(now, text)                  ... or takes it back, as its SMS never was
 --
 -- keys:   rules, spend, new, country, [coarse prefix, [fine prefix]]
--- values: 1 mode, 2 "1" if GUARD_ALLOW names the number, 3 price and 4 budget (millionths),
---         5 ratio, 6 proven, 7 strict, 8 digest of the address or "", 9 most countries of it,
---         10-12 caps of the address, 13 sends that a phone has beyond the caps since it verified,
---         14 digests of the phone (under each secret, the newest first), 15 what the send counts: 1, or 0
---         where no SMS goes out, then three caps (hour, day, fortnight) per key from the third on, then
---         the scopes that rules may name, the narrowest first
+-- values: 1 mode, 2 otp.guard_settings.Figures as JSON, 3 "1" if GUARD_ALLOW names the number, 4 price and
+--         5 budget (millionths), 6 digest of the address or "", 7 digests of the phone (under each secret,
+--         the newest first), 8 what the send counts: 1, or 0 where no SMS goes out, 9 the number without its
+--         last six digits, then the tags of its two longer prefixes, the longer one's first
 -- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight; of
 -- what an operator allowed "allowed-<reason> <scope>".
 --
@@ -60,13 +58,27 @@ local function guard_scope(key)
   return string.sub(key, #GUARD + 1)
 end
 
+local guard_decoded = {} -- by text: most scripts see one
+local function guard_figures(values)
+  local text = values[2]
+  guard_decoded[text] = guard_decoded[text] or cjson.decode(text)
+  return guard_decoded[text]
+end
+
 -- "allow" or "block" of the narrowest scope that has a rule, that scope, ms until it ends.
 local function guard_rule(now, keys, values)
-  local first = 10 + 3 * #keys
-  for i, rule in ipairs(redis.call('HMGET', keys[1], unpack(values, first))) do
+  if redis.call('EXISTS', keys[1]) == 0 then
+    return nil
+  end
+  local scopes = {unpack(values, 10)}
+  for digits = #values[9], 2, -1 do
+    scopes[#scopes + 1] = string.sub(values[9], 1, digits)
+  end
+  scopes[#scopes + 1] = guard_scope(keys[4])
+  for i, rule in ipairs(redis.call('HMGET', keys[1], unpack(scopes))) do
     local word, till = string.match(rule or '', '^(%a+) (%d+)$')
     if word and tonumber(till) > now then
-      return word, values[first + i - 1], till - now
+      return word, scopes[i], till - now
     end
   end
 end
@@ -83,14 +95,14 @@ end
 
 -- Behind one address there may be many people, of a VPN of many countries: what they verify counts.
 local function guard_address_refuses(now, keys, values)
-  local name = 'ip:' .. values[8]
+  local name, figures = 'ip:' .. values[6], guard_figures(values)
   local c = guard_read(GUARD .. name, now, GUARD_ADDRESS)
   local _, verified = guard_count(c, 3, now)
-  local fan, known = guard_fan(GUARD_FAN .. values[8], now)
-  if not known[guard_scope(keys[4])] and #fan >= values[9] + verified then
+  local fan, known = guard_fan(GUARD_FAN .. values[6], now)
+  if not known[guard_scope(keys[4])] and #fan >= figures.countries + verified then
     return {'countries ' .. name, fan[1][2] + GUARD_DAY - now}
   end
-  local window, wait = guard_over(c, now, tonumber(values[5]), values[10], values[11], values[12])
+  local window, wait = guard_over(c, now, guard_standing(c, now, figures.ratio), figures.address)
   return window and {window .. ' ' .. name, wait}
 end
 
@@ -99,20 +111,22 @@ end
 -- country, the ranges in which its people are known go on. A country need not have verified any,
 -- or none could begin while all new ones together are over their cap.
 local function guard_scopes_refuse(now, keys, values)
-  local ratio, strict = tonumber(values[5]), tonumber(values[7])
+  local figures = guard_figures(values)
+  local strict = {figures.strict, figures.strict, 2 * figures.strict}
+  local caps = {figures.new, figures.country, figures.coarse, figures.fine}
   local good, proven = false, false
   for i = #keys, 3, -1 do
     local c = guard_read(keys[i], now, i - 2)
     local _, verified = guard_count(c, 4, now)
     if i > 3 or not proven then -- the third is of all countries that have nothing to show
-      local at = 3 * i + 7
-      local window, wait = guard_over(c, now, ratio, values[at], values[at + 1], values[at + 2])
+      local standing = guard_standing(c, now, figures.ratio)
+      local window, wait = guard_over(c, now, standing, caps[i - 2])
       if window and not good then
         return {window .. ' ' .. guard_scope(keys[i]), wait}
       end
-      good = good or (i == 4 or verified >= 1) and not guard_over(c, now, ratio, strict, strict, 2 * strict)
+      good = good or (i == 4 or verified >= 1) and not guard_over(c, now, standing, strict)
     end
-    proven = i == 4 and verified >= tonumber(values[6])
+    proven = i == 4 and verified >= figures.proven
   end
   return nil
 end
@@ -136,10 +150,10 @@ local function guard_refuses(now, keys, values)
   if values[1] == 'off' then
     return nil
   end
-  local budget = tonumber(values[4])
+  local budget = tonumber(values[5])
   if budget > 0 then
     local today, spent = guard_spent(now, keys[2])
-    if spent + values[3] > budget then
+    if spent + values[4] > budget then
       return {'budget all', (today + 1) * GUARD_DAY - now}
     end
   end
@@ -147,15 +161,15 @@ local function guard_refuses(now, keys, values)
   if word == 'block' then
     return {'blocked ' .. scope, left}
   end
-  local refusal = values[8] ~= '' and guard_address_refuses(now, keys, values)
+  local refusal = values[6] ~= '' and guard_address_refuses(now, keys, values)
   if not refusal then
     -- Strangers can bring a range over its caps: who proved his phone goes on. All of it is looked at
     -- for every phone, so that the time tells none apart.
     refusal = guard_scopes_refuse(now, keys, values)
-    local _, _, sends = guard_known(now, values[14])
-    refusal = not (sends and sends < tonumber(values[13])) and refusal or nil
+    local _, _, sends = guard_known(now, values[7])
+    refusal = not (sends and sends < guard_figures(values).known) and refusal or nil
   end
-  if refusal and (word == 'allow' or values[2] == '1') then
+  if refusal and (word == 'allow' or values[3] == '1') then
     return {'allowed-' .. refusal[1], refusal[2], true}
   end
   return refusal
@@ -191,18 +205,20 @@ local function guard_sent(now, keys, values)
   if values[1] == 'off' then
     return ''
   end
-  local counts = tonumber(values[15])
-  local today, spent = guard_spent(now, keys[2])
-  guard_spend(keys[2], today, spent + counts * values[3])
+  local counts = tonumber(values[8])
+  if values[4] ~= '0' then
+    local today, spent = guard_spent(now, keys[2])
+    guard_spend(keys[2], today, spent + counts * values[4])
+  end
   local _, verified = guard_count(guard_read(keys[4], now, GUARD_COUNTRY), 4, now)
   local country = guard_scope(keys[4])
-  local told = {string.format('%d', now), values[3], country}
-  for i = verified >= tonumber(values[6]) and 4 or 3, #keys do
+  local told = {string.format('%d', now), values[4], country}
+  for i = verified >= guard_figures(values).proven and 4 or 3, #keys do
     guard_add_send(keys[i], now, i - 2, counts)
     told[#told + 1] = guard_scope(keys[i])
   end
-  if values[8] ~= '' then
-    local name, key = 'ip:' .. values[8], GUARD_FAN .. values[8]
+  if values[6] ~= '' then
+    local name, key = 'ip:' .. values[6], GUARD_FAN .. values[6]
     guard_add_send(GUARD .. name, now, GUARD_ADDRESS, counts)
     told[#told + 1] = name
     local fan, known = guard_fan(key, now)
@@ -211,11 +227,11 @@ local function guard_sent(now, keys, values)
     end
     guard_keep_fan(key, fan)
   end
-  local known, at, sends = guard_known(now, values[14])
+  local known, at, sends = guard_known(now, values[7])
   if known then
     guard_keep_known(known, now, at, sends + counts)
   end
-  told[#told + 1] = 'phone:' .. string.match(values[14], '%S+')
+  told[#told + 1] = 'phone:' .. string.match(values[7], '%S+')
   return counts == 1 and table.concat(told, ' ') or ''
 end
 

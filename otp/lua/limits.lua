@@ -35,8 +35,9 @@ local function limits_count(now, keys, values)
       local full = math.max(tonumber(redis.call('GET', key) or 0), now) + window / most
       redis.call('SET', key, full, 'PX', math.ceil(full - now) + 1)
     else
-      redis.call('LPUSH', key, now)
-      redis.call('LTRIM', key, 0, most - 1)
+      if redis.call('LPUSH', key, now) > most then
+        redis.call('LTRIM', key, 0, most - 1)
+      end
       redis.call('PEXPIRE', key, window)
     end
   end)

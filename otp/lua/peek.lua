@@ -1,21 +1,20 @@
 -- (begins with common.lua and limits.lua)
 -- Whether a code could be issued: asked before whatever costs money is asked about the number.
 -- KEYS: phone, failures, pairs of phone and failures under older secrets, limits
--- ARGV: prefix of the verification keys, four figures of the pause (see common.lua), how many older
---       pairs, values of the limits
+-- ARGV: how many older pairs, values of the limits
 -- Returns {} or what generate.lua would: {pending, ms to wait}, {blocked, …}, {limited, …, index}.
-local now, older = clock(), tonumber(ARGV[6])
-carry(KEYS[1], KEYS[2], slice(KEYS, 3, 2 * older), ARGV[1])
+local now, older = clock(), tonumber(ARGV[1])
+carry(KEYS[1], KEYS[2], slice(KEYS, 3, 2 * older))
 local resend_at = tonumber(redis.call('HGET', KEYS[1], 'resend_at') or 0)
 if now < resend_at then
   return {'pending', resend_at - now}
 end
-local pause = pause_left(KEYS[2], slice(ARGV, 2, 4))
+local pause = pause_left(KEYS[2])
 if pause > 0 then
   return {'blocked', pause}
 end
 local first = 3 + 2 * older
-local index, wait = limits_refuse(now, slice(KEYS, first, #KEYS - first + 1), slice(ARGV, 7, #ARGV - 6))
+local index, wait = limits_refuse(now, slice(KEYS, first, #KEYS - first + 1), slice(ARGV, 2, #ARGV - 1))
 if index then
   return {'limited', wait, index - 1}
 end

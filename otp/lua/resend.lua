@@ -3,15 +3,14 @@
 -- guesses demand a pause, a limit is reached, or the guard refuses.
 -- KEYS: phone, failures, verification, pairs of phone and failures under older secrets, limits, guard
 -- ARGV: id, new seed ("" = keep the code), its digest by id, by phone, lifetime (ms), longest life
---       since it was made (ms), reference, prefix of the verification keys, escalation forgotten after (ms),
---       four figures of the pause (see common.lua), how many older pairs, limits and cooldowns,
+--       since it was made (ms), reference, how many older pairs, limits and cooldowns,
 --       cooldown (ms) after the 1st, 2nd, … code, values of the limits and of the guard
 -- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, former
 --         reference, seed, attempts left, code digest by id}, {pending, ms to wait},
 --         {blocked, ms to wait (0 = this code never again)}, {expired}, or see admission.lua.
 local now = clock()
-local older, cooldowns = tonumber(ARGV[14]), tonumber(ARGV[16])
-carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older), ARGV[8])
+local older, cooldowns = tonumber(ARGV[8]), tonumber(ARGV[10])
+carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
 local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'left', 'created_at', 'reference')
@@ -25,7 +24,7 @@ local resend_at = tonumber(last[3])
 if now < resend_at then
   return {'pending', resend_at - now}
 end
-local pause = pause_left(KEYS[2], slice(ARGV, 10, 4))
+local pause = pause_left(KEYS[2])
 if pause > 0 then
   return {'blocked', pause}
 end
@@ -37,7 +36,7 @@ local expires_at = math.min(now + tonumber(ARGV[5]), born + tonumber(ARGV[6]))
 if expires_at - now < tonumber(ARGV[5]) / 2 then
   return {'expired'}
 end
-local asked = admission(4 + 2 * older, 17 + cooldowns, tonumber(ARGV[15]))
+local asked = admission(4 + 2 * older, 11 + cooldowns, tonumber(ARGV[9]))
 local refused = admission_refuses(now, asked)
 if refused then
   return refused
@@ -56,13 +55,13 @@ if ARGV[2] ~= '' then
   redis.call('HSET', KEYS[3], 'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
 end
 local sends = tonumber(last[2]) + 1
-local cooldown = tonumber(ARGV[16 + math.min(sends, cooldowns)])
+local cooldown = tonumber(ARGV[10 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
   'reference', ARGV[7], 'guard', guard)
 redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
-redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + tonumber(ARGV[9]))
+redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + ESCALATION_KEPT)
 local told = asked.refusal or {0, ''}
 local stands = redis.call('HMGET', KEYS[3], 'seed', 'by_id')
 return {'issued', told[1], told[2], expires_at, resend_at, code[5], stands[1], tonumber(code[3]), stands[2]}

@@ -2,38 +2,37 @@
 -- One guess: is there a live code, may it still be guessed, is it right; count or consume.
 -- KEYS: verification; or phone (then its newest verification is meant), its failures, and the pairs of
 --       these under older secrets
--- ARGV: name of the digest to hold the guess against (by_id or by_phone), most failures, ms that
---       failures are remembered, prefix of the verification keys, owner ("" = whoever it is), digests of
---       the guess (one for each secret)
+-- ARGV: name of the digest to hold the guess against (by_id or by_phone), owner ("" = whoever it is),
+--       digests of the guess (one for each secret)
 -- Returns {status, attempts left, reference, id, purpose}.
 local key, id = KEYS[1], ''
 if ARGV[1] == 'by_phone' then
-  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2), ARGV[4])
+  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2))
   id = redis.call('HGET', KEYS[1], 'id')
   if not id then
     return {'expired', 0, '', '', ''}
   end
-  key = ARGV[4] .. id
+  key = VERIFICATION .. id
 end
 
 local code = redis.call('HMGET', key, 'status', ARGV[1], 'left', 'phone', 'failures', 'reference', 'purpose',
   'guard', 'owner')
 local status, left = code[1], tonumber(code[3])
-local anothers = ARGV[5] ~= '' and ARGV[5] ~= code[9]
+local anothers = ARGV[2] ~= '' and ARGV[2] ~= code[9]
 -- Accepted once is accepted, again is too late; and the newest alone counts.
 if not status or status == 'valid' or status == 'replaced' or anothers then
   return {'expired', 0, '', id, ''}
 end
 local failures = tonumber(redis.call('GET', code[5]) or 0)
-if status == 'blocked' or left <= 0 or failures >= tonumber(ARGV[2]) then
+if status == 'blocked' or left <= 0 or failures >= MOST_FAILURES then
   return {'blocked', 0, code[6], id, code[7]}
 end
 
-for i = 6, #ARGV do
+for i = 3, #ARGV do
   if ARGV[i] == code[2] then
     -- A stone stays until the code would have died, so that its status can be asked for.
     redis.call('HSET', key, 'status', 'valid')
-    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
+    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard', 'former_guard')
     redis.call('DEL', code[4], code[5])
     if (code[8] or '') ~= '' then
       guard_library().verified(clock(), code[8])
@@ -44,7 +43,7 @@ end
 
 left = redis.call('HINCRBY', key, 'left', -1)
 redis.call('INCR', code[5])
-redis.call('PEXPIRE', code[5], ARGV[3])
+redis.call('PEXPIRE', code[5], FAILURES_KEPT)
 if left <= 0 then
   redis.call('HSET', key, 'status', 'blocked')
   redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope')

@@ -37,7 +37,11 @@ def starts(bench: Surroundings) -> Iterator[Measure]:
     """
     get_redis_connection().flushall()  # no cooldown of an earlier measure
     with bench.another_server() as broker:
-        common = {"CELERY_BROKER_URL": broker.url, "API_ACCESS": "bench=verify,client_ip"}
+        common = {
+            "CELERY_BROKER_URL": broker.url,
+            "API_ACCESS": "bench=verify,client_ip",
+            "DJANGO_SETTINGS_MODULE": "tests.bench.roomy",  # a refusal, or a line about one, costs more
+        }
         with (
             _web(bench, common | {"OTP_LIMITS": LIMITS, "GUARD_MODE": "shadow"}) as port,
             _web(bench, common | {"OTP_LIMITS": "off", "GUARD_MODE": "off"}) as bare,

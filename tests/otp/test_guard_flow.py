@@ -142,6 +142,21 @@ def test_what_could_not_be_sent_is_taken_back(monkeypatch, capsys):
     assert counted(capsys) == (1, 0)
 
 
+def test_a_resend_that_could_not_be_sent_leaves_the_earlier_send_to_be_verified(monkeypatch, capsys):
+    started = services.start(BLOCK[0])
+
+    def away(*args, **kwargs):
+        raise Unavailable("Redis does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sms, "send", away)
+        with pytest.raises(StoreUnavailable):
+            services.resend(started.id)
+    assert counted(capsys) == (1, 0)
+    assert services.check(started.id, code_in(outbox[-1].body)).status == "valid"
+    assert counted(capsys) == (1, 1)
+
+
 def test_an_address_that_fans_out_is_stopped():
     numbers = {"DE": "+4915123456789", "GB": "+447400123456", "FR": "+33612345678", "ES": "+34612345678"}
     for country, phone in numbers.items():
