@@ -57,9 +57,6 @@ ROUNDS = (3.0, 10.0, 20.0)
 #: Seconds after which a message for which no alias has a slot or is healthy looks again.
 SOON = 1.0
 
-#: Seconds after which it looks again at the latest.
-LATER = 3.0
-
 #: Seconds before its turn that what waits for longer than PUNCTUAL comes back.
 BEFORE_TURN = 2.0
 
@@ -159,8 +156,7 @@ class _Run:
         elif not left or (self.failed and ready):
             self.round_is_over()  # some have failed, and the others may not be asked now
         else:
-            # A breaker may close long before its time is over.
-            self.wait(min(max(choice.wait, SOON), LATER), turn=self.turn)
+            self.wait(max(choice.wait, SOON), turn=self.turn)
         return None
 
     def ask(self, ready: list[Alias]) -> Choice | None:

@@ -39,6 +39,10 @@ HEALTH, RATE, LINE = "sms:health:", "sms:rate:", "sms:line:"
 #: Seconds after which the next probe may go although the last one never ended: a lease.
 PROBE = 30.0
 
+#: Seconds after which a message that nobody may be asked for looks again at the latest: a breaker may
+#: close long before its time is over.
+LATER = 3.0
+
 _LUA = Path(__file__).parent / "lua"
 _ROUTE = Script(_LUA / "health.lua", _LUA / "route.lua")
 _REPORT = Script(_LUA / "health.lua", _LUA / "report.lua")
@@ -109,6 +113,7 @@ def choose(
         int(patience * 1000),
         int(PROBE * 1000),
         *breaker().figures,
+        int(LATER * 1000),
     ]
     with _lock:
         good = [_good.pop(alias.name, 0) for alias in candidates]

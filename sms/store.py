@@ -4,7 +4,8 @@
     sms:body:<id>      string    the sealed number and text; gone when the message is settled
     sms:leases:<queue> sorted set  id → when a sweep should look at the message again (ms)
     sms:sweep:<queue>  string    a sweep of this queue is under way in the broker
-    sms:waiting:<queue> sorted set  id → when it was accepted (ms), until its first call begins
+    sms:waiting:<queue> sorted set  id → since when it waits (ms), until its first call begins: since it was
+                                   accepted; of one that its alias holds back, when it comes back
     sms:drained:<queue>:<second>  string  how many of these calls began in that second
     sms:drain:<queue>  string    how many a second began when it was measured last
     sms:dead           sorted set  id → when all of its rounds had failed (ms)

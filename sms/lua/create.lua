@@ -33,33 +33,36 @@ local function drain(since)
   return tonumber(redis.call('GET', key) or 0)
 end
 
--- How many wait, by how many a second begin; and no less than the oldest has waited.
 local longest = tonumber(ARGV[8])
 if longest > 0 then
-  local wait = 0
-  local count = redis.call('ZCARD', KEYS[4])
-  if count >= FEW then
-    local head = tonumber(redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2])
-    local rate, age = drain(head), now - head
-    wait = math.max(rate > 0 and count * 1000 / rate or 0, age > STUCK and age or 0)
-  end
-  -- And until the first alias may be asked: one that is left out not before its next probe, one
-  -- with a rate when those before it have gone.
-  local soonest
+  -- Until the first alias may be asked: one that is left out not before its next probe, one with a
+  -- rate when those before it have gone.
+  local soonest, shut = nil, false
   for i = 1, aliases do
     local health, there, rate, line = unpack(KEYS, 4 * i + 3, 4 * i + 6)
     local takes = tonumber(ARGV[9 + i])
     -- A probe that is under way may let it go at once.
-    local turn = math.max(left_out(health) - now, left_out(there) - now, 0)
+    local closed = math.max(left_out(health) - now, left_out(there) - now, 0)
+    local turn = closed
     if takes > 0 then
       turn = math.max(turn, next_call(rate, now) - now + redis.call('ZCOUNT', line, now - LAPSE, '+inf') * takes)
     end
-    soonest = math.min(soonest or turn, turn)
+    if not soonest or turn < soonest then
+      soonest, shut = turn, closed > 0
+    end
     if soonest == 0 then
       break
     end
   end
-  wait = wait + (soonest or 0)
+  -- And how many wait, by how many a second begin; no less than the oldest has waited. Those that an
+  -- alias holds back (their score is still to come) count only where this one would be held back as well.
+  local wait = soonest or 0
+  local count = shut and redis.call('ZCARD', KEYS[4]) or redis.call('ZCOUNT', KEYS[4], '-inf', now)
+  if count >= FEW then
+    local head = tonumber(redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2])
+    local rate, age = drain(head), now - head
+    wait = wait + math.max(rate > 0 and count * 1000 / rate or 0, age > STUCK and age or 0)
+  end
   if wait > longest * MARGIN then
     return {math.ceil(wait)}
   end

@@ -3,8 +3,9 @@
 -- KEYS: record, then for each candidate: health, health in this country, rate, line
 -- ARGV: id, attempt that must still hold the message ("" = any), alias in whose line it has waited
 --       ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
---       health.lua), then for each candidate: alias, good outcomes not yet counted, ms that this
---       message takes of the rate (0 = no rate); last the prefixes of the waiting and the drained keys
+--       health.lua), ms after which it asks again at the latest, then for each candidate: alias, good
+--       outcomes not yet counted, ms that this message takes of the rate (0 = no rate); last the
+--       prefixes of the waiting and the drained keys
 -- Returns {index, ms to wait, 1 if it is a probe}; with ms to wait it has a place in the line of that
 -- alias; index 0: none may be asked for so many ms, or this attempt may not send the message any more.
 local now, id = clock(), ARGV[1]
@@ -15,14 +16,21 @@ if ARGV[2] ~= '' then
   end
 end
 
+local queue = redis.call('HGET', KEYS[1], 'queue') or ''
+local waiting = ARGV[#ARGV - 1] .. queue
+
 -- It waits no longer. How many stop waiting in this second is what create.lua estimates the wait by.
 local function begin()
-  local queue = redis.call('HGET', KEYS[1], 'queue') or ''
-  if redis.call('ZREM', ARGV[#ARGV - 1] .. queue, id) == 1 then
+  if redis.call('ZREM', waiting, id) == 1 then
     local drained = ARGV[#ARGV] .. queue .. ':' .. math.floor(now / 1000)
     redis.call('INCR', drained)
     redis.call('EXPIRE', drained, 20)
   end
+end
+
+-- It waits for an alias and not for a worker: until it comes back it stands in nobody's way.
+local function hold(wait)
+  redis.call('ZADD', waiting, 'XX', now + wait, id)
 end
 
 -- How long the message has to wait for this rate (ms), and by what time it stands in the line.
@@ -44,7 +52,7 @@ end
 local best, best_wait, best_place, earliest
 for i = 1, (#KEYS - 1) / 4 do
   local health, there, rate, line = KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i], KEYS[4 * i + 1]
-  local alias, good, takes = ARGV[3 * i + 7], tonumber(ARGV[3 * i + 8]), tonumber(ARGV[3 * i + 9])
+  local alias, good, takes = ARGV[3 * i + 8], tonumber(ARGV[3 * i + 9]), tonumber(ARGV[3 * i + 10])
   if good > 0 then
     observe(health, now, good, 0, tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]))
   end
@@ -91,6 +99,9 @@ if best and best_wait <= tonumber(ARGV[4]) then
   redis.call('ZADD', line, best_place, id)
   redis.call('HSET', KEYS[1], 'line', line)
   redis.call('PEXPIRE', line, math.max(redis.call('PTTL', line), math.ceil(best_wait) + LAPSE))
+  hold(best_wait)
   return {best, math.ceil(best_wait), 0}
 end
-return {0, math.ceil(best_wait or (earliest and earliest - now) or 0), 0}
+local wait = math.min(best_wait or (earliest or now) - now, tonumber(ARGV[10]))
+hold(wait)
+return {0, math.ceil(wait), 0}

@@ -539,7 +539,7 @@ class TestShortWaits:
         wait = 0.0 if why == "receipt first" else 0.4
         monkeypatch.setattr(delivery, "ROUNDS", (wait,))
         monkeypatch.setattr(delivery, "SOON", wait)
-        monkeypatch.setattr(delivery, "LATER", wait)
+        monkeypatch.setattr(health, "LATER", wait)
         house.settings.SMS_RECEIPT_WAIT = wait
         a, b = house.providers["a"], house.providers["b"]
         if why == "round":
@@ -1220,6 +1220,34 @@ class TestOverload:
     def test_workers_that_are_away(self, house, redis):
         ids = [house.code() for _ in range(20)]
         redis.zadd(store.WAITING + "otp", {id: (time.time() - 11) * 1000 for id in ids})
+        with pytest.raises(Overloaded):
+            house.code()
+
+    @pytest.mark.parametrize("held", ["left out", "rate"])
+    def test_what_another_alias_holds_back_is_in_nobodys_way(self, house, redis, held):
+        """The outage of the only way to one country must not close all the others."""
+        house.settings.SMS_ROUTES = {"default": "a", "DE": "c"}
+        ids = [
+            services.send("+4915123456789", "Hallo", queue="otp", expires_at=time.time() + 120).id
+            for _ in range(20)
+        ]
+        accepted = (time.time() - 11) * 1000
+        redis.zadd(store.WAITING + "otp", dict.fromkeys(ids, accepted))
+        if held == "left out":
+            health.failed("c", at_once=True)
+        else:
+            house.rate("c", 0.1)
+        for id in ids:
+            house.deliver(id)
+        house.code()
+        if held == "left out":  # those who wait for the same probe stand before a message all the same
+            redis.set("sms:drain:otp", "1", ex=60)
+            house.pause_is_over("c")
+            redis.hset(health.HEALTH + "c", "hold_until", int((time.time() + 1) * 1000))
+            with pytest.raises(Overloaded):
+                services.send("+4915123456789", "Hallo", queue="otp")
+        # When they come back, and no worker is there to ask, they wait as others do.
+        redis.zadd(store.WAITING + "otp", dict.fromkeys(ids, accepted))
         with pytest.raises(Overloaded):
             house.code()
 
