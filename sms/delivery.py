@@ -64,7 +64,7 @@ BEFORE_TURN = 2.0
 PUNCTUAL = 5.0
 
 #: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
-ONE_CALL = 20.0
+ONE_CALL = 25.0
 
 #: Seconds between the attempts to write down an outcome while Redis is away.
 RECORD_RETRY = 0.5

@@ -32,8 +32,8 @@ from sms.errors import Overloaded, Unavailable
 from sms.message import Attempt, Message, State, may_become
 from sms.scripts import AWAY, Script
 
-#: How long a claim holds, in seconds: the longest provider call (see ``providers.base``: two
-#: addresses, TLS, the answer) and a margin. A worker that died inside the call is noticed after this.
+#: How long a claim holds, in seconds: the longest provider call (see ``providers.base``: to connect, and the
+#: answer) and a margin. A worker that died inside the call is noticed after this.
 LEASE = 30.0
 
 #: How long a queued message may go unclaimed before a sweep publishes it again, in seconds.
@@ -244,12 +244,6 @@ def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
     keys = (RECORD + message_id, BODY + message_id, DEAD)
     return str(_run(_REPLAY, keys, (message_id, LEASES)).decode())
-
-
-def waiting(queue: str) -> int:
-    """How many messages of ``queue`` wait for their first call to a provider."""
-    with _redis() as redis:
-        return int(redis.zcard(WAITING + queue))
 
 
 def eviction_policy() -> str:

@@ -23,19 +23,23 @@ import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
+    LocationParseError,
+    LocationValueError,
     NewConnectionError,
-    ProxyError,
     ReadTimeoutError,
-    SSLError,
 )
 
 from sms.errors import OutcomeUnknown, ReceiptRejected, TemporaryFailure
 from sms.message import Receipt
 
-#: Seconds to open a connection. A host that does not answer by then is treated as down.
+#: Seconds to connect to one address, and for TLS. A host that does not answer by then is treated as down.
 CONNECT_TIMEOUT = 3.0
 
-#: The longest ``timeout=`` (seconds to wait for an answer); with CONNECT_TIMEOUT it must stay
+#: Seconds after which nothing is sent over a new connection any more: a name may take long to be found, or
+#: have many addresses that do not answer.
+LONGEST_CONNECT = 9.0
+
+#: The longest ``timeout=`` (seconds to wait for an answer); with LONGEST_CONNECT it must stay
 #: under the lease of a claim, or a message would be handed over twice.
 MAX_TIMEOUT = 15.0
 
@@ -73,8 +77,11 @@ class Provider(ABC):
     def __init__(self, alias: str, *, pool_size: int = 10, timeout: float = 10.0, base_url: str = "") -> None:
         if not 0 < timeout <= MAX_TIMEOUT:
             raise BadProviderURL(f"{alias}: timeout={timeout:g} must be over 0 and at most {MAX_TIMEOUT:g}.")
-        if base_url and urlsplit(base_url).scheme not in ("http", "https"):
-            raise BadProviderURL(f"{alias}: base_url must begin with https:// or http://.")
+        if base_url and not _is_address(base_url):
+            raise BadProviderURL(
+                f"{alias}: the host, or base_url=, must make an address such as https://api.example:8443, "
+                "with https:// or http:// and without a query."
+            )
         self.alias = alias
         self.pool_size = pool_size
         self.timeout = timeout
@@ -95,6 +102,16 @@ class Provider(ABC):
         the public one that the vendor called. Raises ``ReceiptRejected``.
         """
         raise ReceiptRejected(f"{self.scheme} sends no receipts")
+
+
+def _is_address(url: str) -> bool:
+    """Whether a request can be sent there."""
+    try:
+        found = urllib3.util.parse_url(url)
+        (found.host or "").encode("idna")  # as the look-up of the name does
+    except (LocationParseError, UnicodeError):
+        return False
+    return found.scheme in ("http", "https") and bool(found.host) and not (found.query or found.fragment)
 
 
 def read_url(alias: str, url: str) -> tuple[SplitResult, list[tuple[str, str]]]:
@@ -121,7 +138,7 @@ def _shown(name: str) -> str:
 def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any]:
     """The keyword arguments for ``cls`` that ``url`` holds. Raises ``BadProviderURL``."""
     parts, query = read_url(alias, url)
-    host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    host = parts.netloc.rpartition("@")[2]
     found: list[tuple[str, str]] = [
         (name, unquote(value))
         for name, value in (
@@ -218,8 +235,27 @@ class _Answer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Until(sock, self.fp.detach()))
 
 
+@contextmanager
+def _connecting(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
+    """Say of whatever goes wrong in here, TLS too, that nothing was sent: urllib3 tells a handshake that
+    never ends, or is reset, like an answer that is late or breaks off.
+    """
+    begun = time.monotonic()
+    try:
+        yield
+    except OSError as error:  # ssl.SSLError is one
+        raise NewConnectionError(connection, "TLS handshake") from error
+    if time.monotonic() - begun > LONGEST_CONNECT:
+        connection.close()
+        raise NewConnectionError(connection, "too late")
+
+
 class _HTTPConnection(urllib3.connection.HTTPConnection):
     response_class = _Answer
+
+    def connect(self) -> None:
+        with _connecting(self):
+            super().connect()
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):
@@ -227,17 +263,11 @@ class _HTTPPool(urllib3.HTTPConnectionPool):
 
 
 class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    """Says that a handshake which never ends is a connection that failed, not an answer that is
-    late: urllib3 calls both a read timeout, but here nothing was sent.
-    """
-
     response_class = _Answer
 
     def connect(self) -> None:
-        try:
+        with _connecting(self):
             super().connect()
-        except TimeoutError as error:
-            raise ConnectTimeoutError(self, "TLS handshake") from error
 
 
 class _HTTPSPool(urllib3.HTTPSConnectionPool):
@@ -251,10 +281,10 @@ def http_failures() -> Iterator[None]:
         yield
     except ReadTimeoutError:
         raise OutcomeUnknown("no answer in time", code="read_timeout") from None
-    except (ConnectTimeoutError, NewConnectionError, SSLError, ProxyError):
+    except (ConnectTimeoutError, NewConnectionError, LocationValueError):
         raise TemporaryFailure("the provider cannot be reached", code="unreachable") from None
     except HTTPError as error:
-        # A reset, a broken body: the vendor may well have the request.
+        # A reset, a broken body, broken TLS: the vendor may well have the request.
         raise OutcomeUnknown("the connection broke after the request", code=type(error).__name__) from None
 
 

@@ -136,10 +136,6 @@ class HttpProvider(Provider):
             if not holds:
                 raise BadProviderURL(f"{alias}: {mend}")
 
-        need(
-            urlsplit(self.base_url).netloc and host.count(":") < 2,
-            f"name the gateway's host, {self.scheme}://HOST/PATH?…; an IPv6 address goes into base_url=.",
-        )
         need("{" not in path + query, "the path and query= take no placeholders; json= and form= do.")
         need(method in ("POST", "PUT", "PATCH"), "method must be POST, PUT or PATCH.")
         need(not sender.startswith(" "), "write the + of from= as %2B.")

@@ -27,7 +27,15 @@ from sms.errors import (
 from sms.message import Receipt, State
 from sms.providers import from_url
 from sms.providers.base import Provider, Sms
-from tests.sms.providers.gateway import Gateway, gateway, response
+from tests.sms.providers.gateway import (
+    Gateway,
+    break_tls,
+    certify,
+    gateway,
+    one_connection,
+    reset,
+    response,
+)
 
 SMS = Sms(
     id="ref-1",
@@ -187,6 +195,24 @@ class ProviderContract:
         monkeypatch.setattr("sms.providers.base.CONNECT_TIMEOUT", 0.3)
         with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TemporaryFailure):
             self.provider(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3).send(SMS)
+
+    def test_a_tls_handshake_that_is_reset(self):
+        with one_connection(reset) as url, pytest.raises(TemporaryFailure):
+            self.provider(url).send(SMS)
+
+    def test_tls_that_breaks_after_the_request(self, monkeypatch, tmp_path):
+        """Whether the vendor has the message, nobody knows."""
+        certificate = certify(tmp_path / "certificate.pem")
+        monkeypatch.setattr("sms.providers.base.certifi.where", lambda: str(certificate))
+        with one_connection(break_tls(certificate)) as url, pytest.raises(OutcomeUnknown):
+            self.provider(url).send(SMS)
+
+    def test_a_connection_that_took_too_long_is_not_used(self, gateway, monkeypatch):
+        """By then the lease may be over, and another worker have the message."""
+        monkeypatch.setattr("sms.providers.base.LONGEST_CONNECT", 0.0)
+        with pytest.raises(TemporaryFailure):
+            self.answers(gateway, *self.accepted).send(SMS)
+        assert not gateway.requests
 
     def test_genuine_receipts(self, gateway):
         provider = self.provider(gateway.url)
