@@ -127,10 +127,12 @@ class _Run:
                 sender=hop.sender,
             )
             with alias.slot() as held:
-                if not held:
-                    self.full.add(hop.alias)
-                elif self.call(alias, sms, probe=probe):
+                if held and self.call(alias, sms, probe=probe):
                     return None
+            if not held:
+                self.full.add(hop.alias)
+                if probe:
+                    health.not_probed(hop.alias, self.message.country)
         return None
 
     def choose(self) -> tuple[Hop, Alias, bool] | None:

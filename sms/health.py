@@ -173,6 +173,11 @@ def failed(
         tell_left_out(alias, country, error)
 
 
+def not_probed(alias: str, country: str) -> None:
+    """A probe found no slot: the next one need not wait for its end."""
+    _report(alias, alias, f"{alias}:{country}")
+
+
 def tell_left_out(alias: str, country: str, error: str) -> None:
     """One loud log line and one signal: nothing goes by ``alias`` (to ``country``) for a while."""
     log.error("provider_left_out", alias=alias, country=country, error=error)

@@ -11,9 +11,8 @@
     sms:dead           sorted set  id → when all of its rounds had failed (ms)
 
 Every change is one script, so it is atomic, and uses the Redis server's clock, so that no two
-machines have to agree on the time. Nothing is written without a TTL but the sorted sets, whose
-members leave when their message is settled or its record is gone, dead letters with the next one
-after MESSAGE_RECORD_HOURS.
+machines have to agree on the time. Nothing is written without a TTL but the leases and what waits, whose
+members leave when their message is settled or its record is gone.
 """
 
 from __future__ import annotations

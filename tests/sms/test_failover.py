@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import StringIO
 from types import SimpleNamespace
@@ -821,6 +821,17 @@ class TestBreaker:
         house.deliver(house.code())
         assert len(house.providers["a"].calls) == 2
 
+    def test_a_probe_that_finds_no_slot_keeps_no_other_from_beginning(self, house, redis, monkeypatch):
+        for name in ("a", "a:US"):
+            redis.hset(health.HEALTH + name, "open_until", 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(house.aliases["a"], "slot", lambda: nullcontext(False))
+            house.deliver(house.code())
+        assert house.calls == "b"
+        house.deliver(house.code())
+        assert house.calls == "ab"
+        assert house.left_out() == set()
+
     def test_good_outcomes_keep_it_closed(self, house, settings):
         settings.SMS_BREAKER = {"fewest": 2, "share": 0.5}
         for _ in range(8):
@@ -1308,6 +1319,10 @@ class TestDeadLetters:
         assert "busy" in shown
         assert "123456" not in shown
         assert "2025550123" not in shown
+
+    def test_they_are_forgotten_with_their_records(self, dead, redis):
+        record = redis.ttl(store.RECORD + dead)
+        assert redis.ttl(store.DEAD) == pytest.approx(record, abs=2) == pytest.approx(72 * 3600, abs=2)
 
     def test_replay_sends_again(self, house, dead):
         assert "sent again" in self.command("--replay")
