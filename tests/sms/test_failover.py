@@ -1376,6 +1376,8 @@ class TestDeadLetters:
         ({"default": "test*0"}, "weight"),
         ({"default": "test>test"}, "twice"),
         ({"default": "test test"}, "test test"),
+        ({"default": "test@Sh%0Aop"}, "sender"),
+        ({"default": "test@%20Shop"}, "sender"),
     ],
 )
 def test_routes_that_cannot_be(settings, routes, word):
