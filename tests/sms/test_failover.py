@@ -1406,7 +1406,9 @@ def test_aliases_that_cannot_be(settings, option, word):
     assert word in error.msg
 
 
-@pytest.mark.parametrize("figures", [{"share": 2}, {"window": 0}, {"nonsense": 1}, {"pause": "x"}])
+@pytest.mark.parametrize(
+    "figures", [{"share": 2}, {"window": 0}, {"nonsense": 1}, {"pause": "x"}, {"window": math.inf}]
+)
 def test_breakers_that_cannot_be(settings, figures):
     settings.SMS_BREAKER = figures
     assert [error.id for error in checks.routes()] == ["sms.E006"]
