@@ -91,7 +91,7 @@ class Provider(ABC):
     def send(self, sms: Sms) -> str:
         """Hand one SMS over and return the vendor's id for it.
 
-        Where the vendor definitely did not take it, raises ``TemporaryFailure`` (429, 5xx, no
+        Where the vendor definitely did not take it, raises ``TemporaryFailure`` (408, 429, 5xx, no
         connection), ``AccountFailure`` (credentials, funds, a sender that is not allowed) or
         ``PermanentFailure`` (the number, the text); ``OutcomeUnknown`` where it may have. Called
         from many threads at once.
@@ -286,6 +286,13 @@ def http_failures() -> Iterator[None]:
     except HTTPError as error:
         # A reset, a broken body, broken TLS: the vendor may well have the request.
         raise OutcomeUnknown("the connection broke after the request", code=type(error).__name__) from None
+
+
+def is_temporary(status: int) -> bool:
+    """Whether an HTTP status says that the same request, which was not taken, may succeed later: 408, whose
+    request did not arrive in time, 429 and 5xx (RFC 9110, 15.5.9 and 15.6; RFC 6585, 4).
+    """
+    return status in (408, 429) or status >= 500
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -26,8 +26,8 @@ The answer, in JSON. A path goes down by names and, in lists, by numbers from 0.
     accepted=, temporary=, refused=, account=, country=
                 temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, by blanks
 
-``refused`` is the number or the text, ``account`` is us, ``country`` us in that country. Unlisted, 429
-and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A listed word decides before
+``refused`` is the number or the text, ``account`` is us, ``country`` us in that country. Unlisted, 408,
+429 and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A listed word decides before
 the status. A 2xx with an unlisted word, or with none where accepted= lists words, is an unknown
 outcome, and so is one without its id.
 
@@ -64,7 +64,15 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms, http_failures, make_pool, retry_after
+from sms.providers.base import (
+    BadProviderURL,
+    Provider,
+    Sms,
+    http_failures,
+    is_temporary,
+    make_pool,
+    retry_after,
+)
 from sms.providers.wire import (
     FIELDS,
     at,
@@ -240,7 +248,7 @@ class HttpProvider(Provider):
             return listed
         if good:
             return "unknown" if word or self._answers_in_words else "accepted"
-        if status == 429 or status >= 500:
+        if is_temporary(status):
             return "temporary"
         if status in (401, 402, 403):
             return "account"

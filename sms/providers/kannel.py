@@ -34,7 +34,15 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms, http_failures, make_pool, retry_after
+from sms.providers.base import (
+    BadProviderURL,
+    Provider,
+    Sms,
+    http_failures,
+    is_temporary,
+    make_pool,
+    retry_after,
+)
 
 #: The values of %d; their sum is the mask that asks for all of them.
 STATES: Mapping[str, State] = {
@@ -156,7 +164,7 @@ def _odd(headers: Mapping[str, str]) -> str:
 
 def _error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
     """Kannel's text says why and is not kept: it may repeat the number."""
-    if status == 429 or status >= 500:
+    if is_temporary(status):
         return TemporaryFailure(
             "Kannel cannot take it now", code=str(status), retry_after=retry_after(headers)
         )

@@ -37,13 +37,14 @@ from sms.providers.base import (
     Provider,
     Sms,
     http_failures,
+    is_temporary,
     make_pool,
     retry_after,
 )
 
 #: Codes whose HTTP status says "your mistake" but that pass: 20429 too many requests, 21611 the
 #: sender's queue is full, 30001 queue overflow, 20500 and 20503 trouble at Twilio. Every other
-#: code follows its status: 429 and 5xx pass, the rest of 4xx does not.
+#: code follows its status: 408, 429 and 5xx pass, the rest of 4xx does not.
 TEMPORARY = frozenset({20429, 20500, 20503, 21611, 30001})
 
 #: Codes that speak of the account or its sender and not of the number, beside every 401 and 403:
@@ -187,7 +188,7 @@ class _Http(HttpClient):
 
     def _error(self, status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
         code = _code(content) or status
-        passes = status == 429 or status >= 500 or code in self._temporary
+        passes = is_temporary(status) or code in self._temporary
         if passes and code not in self._permanent:
             return TemporaryFailure(
                 "Twilio cannot take it now", code=str(code), retry_after=retry_after(headers)

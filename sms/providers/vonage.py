@@ -39,10 +39,18 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms, http_failures, make_pool, retry_after
+from sms.providers.base import (
+    BadProviderURL,
+    Provider,
+    Sms,
+    http_failures,
+    is_temporary,
+    make_pool,
+    retry_after,
+)
 
 #: Codes that pass whatever the HTTP status: 1000 too many requests, 1030 trouble at Vonage, 1100 the
-#: message could not be submitted. Every other code follows its status: 429 and 5xx pass.
+#: message could not be submitted. Every other code follows its status: 408, 429 and 5xx pass.
 TEMPORARY = frozenset({"1000", "1030", "1100"})
 
 #: Codes that speak of the account or its sender, beside every 401, 402, 403 and 404: 1060 account
@@ -197,7 +205,7 @@ class VonageProvider(Provider):
 
 def _error(status: int, headers: Mapping[str, str], problem: Mapping[str, Any]) -> ProviderError:
     code = _code(problem) or str(status)
-    if status == 429 or status >= 500 or code in TEMPORARY:
+    if is_temporary(status) or code in TEMPORARY:
         return TemporaryFailure("Vonage cannot take it now", code=code, retry_after=retry_after(headers))
     if status in (401, 402, 403, 404) or code in ACCOUNT | COUNTRY or _blames_sender(problem):
         return AccountFailure("Vonage refuses us", code=code, here=code in COUNTRY)

@@ -138,7 +138,7 @@ class ProviderContract:
             self.answers(gateway, *self.throttled, **headers).send(SMS)
         assert caught.value.retry_after == (seconds and pytest.approx(seconds, rel=0.01))
 
-    @pytest.mark.parametrize("status", [500, 502, 503])
+    @pytest.mark.parametrize("status", [408, 500, 502, 503])
     def test_trouble_at_the_vendor(self, gateway, status):
         with pytest.raises(TemporaryFailure):
             self.answers(gateway, status, "<html>").send(SMS)
