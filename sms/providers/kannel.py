@@ -43,6 +43,7 @@ from sms.providers.base import (
     make_pool,
     retry_after,
 )
+from sms.segments import GSM_7
 
 #: The values of %d; their sum is the mask that asks for all of them.
 STATES: Mapping[str, State] = {
@@ -53,13 +54,6 @@ STATES: Mapping[str, State] = {
     "16": State.FAILED,  # rejected by the SMSC
 }
 DLR_MASK = "31"
-
-#: GSM 03.38 with its extension; a text with any other character has to go as UCS-2, or Kannel
-#: writes question marks.
-GSM_7 = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅå\u0394_\u03a6\u0393\u039b\u03a9\u03a0\u03a8\u03a3\u0398\u039eÆæßÉ !\"#¤%&'()*+,-./"
-    "0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà\f^{}\\[~]|€"
-)
 
 #: A receipt_secret that is shorter could be guessed by those who see the addresses.
 MIN_SECRET = 16
@@ -108,6 +102,7 @@ class KannelProvider(Provider):
             raise PermanentFailure("the number is not written as E.164", code="to")
         headers = self._headers | {
             "X-Kannel-To": sms.to,
+            # With any other character it has to go as UCS-2, or Kannel writes question marks.
             "X-Kannel-Coding": "0" if GSM_7.issuperset(sms.body) else "2",
         }
         if sms.sender:
