@@ -61,7 +61,8 @@ class Sms:
 
 
 class Provider(ABC):
-    """A vendor that sends SMS. Subclasses add options as keyword arguments of ``__init__``.
+    """A vendor that sends SMS. Subclasses add options as keyword arguments of ``__init__``, and hand those
+    that every provider has to this one's.
 
     An option's annotation (``str``, ``float``, ``int``) says how it is read from the URL's query;
     ``url_names`` maps what stands elsewhere in the URL, or under a Python keyword, to an option.
@@ -74,7 +75,11 @@ class Provider(ABC):
     #: The option of the URL that holds this secret.
     receipt_option: ClassVar[str] = "receipt_secret"
 
-    def __init__(self, alias: str, *, pool_size: int = 10, timeout: float = 10.0, base_url: str = "") -> None:
+    def __init__(
+        self, alias: str, address: str = "", *, pool_size: int = 10, timeout: float = 10.0, base_url: str = ""
+    ) -> None:
+        """``address``: where its API is, unless ``base_url=`` says otherwise."""
+        base_url = base_url or address
         if not 0 < timeout <= MAX_TIMEOUT:
             raise BadProviderURL(f"{alias}: timeout={timeout:g} must be over 0 and at most {MAX_TIMEOUT:g}.")
         if base_url and not _is_address(base_url):
@@ -170,7 +175,7 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
         except ValueError:
             raise BadProviderURL(f"{alias}: {name} must be a number.") from None
     for option, parameter in inspect.signature(cls).parameters.items():
-        if parameter.default is parameter.empty and option not in options and option != "alias":
+        if option in known and parameter.default is parameter.empty and option not in options:
             raise BadProviderURL(
                 f"{alias}: {cls.scheme} needs {option}. See the README's table of providers."
             )
@@ -178,11 +183,13 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
 
 
 def _options(cls: type[Provider]) -> dict[str, type]:
-    hints: dict[str, type] = {}
-    for base in reversed(cls.__mro__[:-1]):
-        if "__init__" in vars(base):
-            hints |= typing.get_type_hints(vars(base)["__init__"])
-    return {name: kind for name, kind in hints.items() if name not in ("return", "alias", "pool_size")}
+    found: dict[str, type] = {}
+    for init in (vars(base)["__init__"] for base in reversed(cls.__mro__[:-1]) if "__init__" in vars(base)):
+        hints = typing.get_type_hints(init)
+        for name, parameter in inspect.signature(init).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and name != "pool_size":
+                found[name] = hints[name]
+    return found
 
 
 def make_pool(pool_size: int, timeout: float) -> urllib3.PoolManager:

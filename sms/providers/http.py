@@ -132,13 +132,9 @@ class HttpProvider(Provider):
         sent: str = "",
         delivered: str = "",
         failed: str = "",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(
-            alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"{self.scheme}://{host}"
-        )
+        super().__init__(alias, f"{self.scheme}://{host}", **common)
 
         def need(holds: object, mend: str) -> None:
             if not holds:
@@ -189,7 +185,7 @@ class HttpProvider(Provider):
         self._receipt_id, self._receipt_error = receipt_id, receipt_error
         words = read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
         self._states = {word: State(name) for word, name in words.items()}
-        self._http = make_pool(pool_size, timeout)
+        self._http = make_pool(self.pool_size, self.timeout)
 
     def _read_headers(self, text: str, user: str, password: str) -> Mapping[str, str]:
         found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}

@@ -22,7 +22,7 @@ import hmac
 import math
 import re
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from sms.errors import (
@@ -74,11 +74,9 @@ class KannelProvider(Provider):
         sender: str = "",
         receipt_secret: str = "",
         smsc: str = "",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"http://{host}")
+        super().__init__(alias, f"http://{host}", **common)
         if sender.startswith(" "):
             raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
         if 0 < len(receipt_secret) < MIN_SECRET:
@@ -94,7 +92,7 @@ class KannelProvider(Provider):
         }
         if odd := _odd(self._headers):
             raise BadProviderURL(f"{alias}: {odd.removeprefix('X-Kannel-').lower()} must be printable ASCII.")
-        self._http = make_pool(pool_size, timeout)
+        self._http = make_pool(self.pool_size, self.timeout)
 
     def send(self, sms: Sms) -> str:
         # Kannel splits this at blanks and sends to each.

@@ -90,11 +90,9 @@ class TwilioProvider(Provider):
         messaging_service: str = "",
         temporary: str = "",
         permanent: str = "",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url)
+        super().__init__(alias, **common)
         if bool(sender) == bool(messaging_service):
             raise BadProviderURL(f"{alias}: give either from= or messaging_service=.")
         if sender.startswith(" "):

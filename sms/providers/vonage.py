@@ -94,13 +94,9 @@ class VonageProvider(Provider):
         key: str,
         sender: str,
         signature_secret: str = "",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(
-            alias, pool_size=pool_size, timeout=timeout, base_url=base_url or "https://api.nexmo.com"
-        )
+        super().__init__(alias, "https://api.nexmo.com", **common)
         if not sender or sender.startswith(" "):
             raise BadProviderURL(f"{alias}: from= must hold a number or a sender ID; write its + as %2B.")
         self.takes_receipts = bool(signature_secret)
@@ -109,7 +105,7 @@ class VonageProvider(Provider):
         self._signature_secret = signature_secret
         self._key = _private_key(alias, key)
         self._token = ("", 0.0)  # and when to stop using it
-        self._http = make_pool(pool_size, timeout)
+        self._http = make_pool(self.pool_size, self.timeout)
 
     def send(self, sms: Sms) -> str:
         message: dict[str, Any] = {

@@ -76,6 +76,12 @@ def test_an_empty_token_of_the_sandbox_is_one_as_well():
         phone.authenticate({"Authorization": "Bearer x"})
 
 
+def test_every_provider_takes_the_options_that_all_have(tmp_path):
+    for scheme, rest in {"file": f"{tmp_path}/x", "memory": "", "console": "", "sandbox": "a"}.items():
+        provider = from_url("main", f"{scheme}://{rest}?timeout=3&base_url=https://a.example")
+        assert (provider.timeout, provider.base_url) == (3, "https://a.example")
+
+
 @pytest.mark.parametrize("scheme", PROVIDERS)
 def test_unknown_options_are_refused_by_name(scheme):
     with pytest.raises(BadProviderURL, match=r"main: .*no option 'colour'"):
