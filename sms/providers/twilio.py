@@ -114,7 +114,7 @@ class TwilioProvider(Provider):
             sid = self._client.messages.create(**params).sid
         except ProviderError:
             raise
-        except (TwilioException, ValueError, TypeError, AttributeError) as error:
+        except (TwilioException, ValueError, TypeError, AttributeError, RecursionError) as error:
             # 2xx with a body that the SDK cannot read: most likely Twilio has the message.
             raise OutcomeUnknown("the answer cannot be read", code=type(error).__name__) from None
         if not sid:
@@ -200,7 +200,7 @@ def _code(content: bytes) -> int | None:
     """Twilio's error code, which stands beside a text that may repeat the phone number."""
     try:
         code = json.loads(content)["code"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return code if isinstance(code, int) else None
 

@@ -142,8 +142,10 @@ class ProviderContract:
     def test_trouble_at_the_vendor(self, gateway, status):
         with pytest.raises(TemporaryFailure):
             self.answers(gateway, status, "<html>").send(SMS)
+        with pytest.raises(TemporaryFailure):
+            self.answers(gateway, status, "[" * 200_000).send(SMS)
 
-    @pytest.mark.parametrize("body", ["", "{", "[]", "null", "{}", "<html>"])
+    @pytest.mark.parametrize("body", ["", "{", "[]", "null", "{}", "<html>", "[" * 200_000])
     def test_a_malformed_answer_is_an_unknown_outcome(self, gateway, body):
         with pytest.raises(OutcomeUnknown):
             self.answers(gateway, self.accepted[0], body).send(SMS)
