@@ -44,6 +44,10 @@ LONGEST_CONNECT = 9.0
 MAX_TIMEOUT = 15.0
 
 
+#: Bytes that an answer may have. What is no answer must not fill the memory of a worker.
+MOST_ANSWER = 1_000_000
+
+
 class BadProviderURL(ValueError):
     """A provider's URL that cannot be used; the text says what to change, and holds no secret."""
 
@@ -211,11 +215,14 @@ def make_pool(pool_size: int, timeout: float) -> urllib3.PoolManager:
 
 
 class _Until(io.RawIOBase):
-    """Reads from a socket until its timeout has passed once, however often something comes."""
+    """Reads from a socket until its timeout has passed once, however often something comes, and MOST_ANSWER
+    bytes at most.
+    """
 
     def __init__(self, sock: socket.socket, stream: io.RawIOBase) -> None:
         self._sock, self._stream = sock, stream
         self._end = time.monotonic() + (sock.gettimeout() or MAX_TIMEOUT)
+        self._room = MOST_ANSWER
 
     def readable(self) -> bool:
         return True
@@ -225,7 +232,11 @@ class _Until(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the answer takes too long")
         self._sock.settimeout(left)
-        return self._stream.readinto(buffer)
+        count = self._stream.readinto(buffer)
+        self._room -= count or 0
+        if self._room < 0:
+            raise ConnectionError("the answer is too long")
+        return count
 
     def close(self) -> None:
         self._stream.close()

@@ -165,6 +165,12 @@ class ProviderContract:
         assert caught.value.code == "read_timeout"
         assert time.monotonic() - began < 1
 
+    def test_an_answer_without_end(self, gateway):
+        """It would fill the worker's memory for as long as the timeout lets it."""
+        status, body = self.accepted
+        with pytest.raises(OutcomeUnknown):
+            self.answers(gateway, status, body + " " * 1_000_000).send(SMS)
+
     def test_reset_after_the_request(self, gateway):
         gateway.answer = lambda: None
         with pytest.raises(OutcomeUnknown):
