@@ -31,8 +31,8 @@ from sms.errors import Overloaded, Unavailable
 from sms.message import Attempt, Message, State, may_become
 from sms.scripts import AWAY, Script
 
-#: How long a claim holds, in seconds: the longest provider call (see ``providers.base``: to connect, and the
-#: answer) and a margin. A worker that died inside the call is noticed after this.
+#: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
+#: ``providers.transport``) and a margin. A worker that died inside the call is noticed after this.
 LEASE = 30.0
 
 #: How long a queued message may go unclaimed before a sweep publishes it again, in seconds.

@@ -64,15 +64,8 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import (
-    BadProviderURL,
-    Provider,
-    Sms,
-    http_failures,
-    is_temporary,
-    make_pool,
-    retry_after,
-)
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
 from sms.providers.wire import (
     FIELDS,
     at,

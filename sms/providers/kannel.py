@@ -34,15 +34,8 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import (
-    BadProviderURL,
-    Provider,
-    Sms,
-    http_failures,
-    is_temporary,
-    make_pool,
-    retry_after,
-)
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
 from sms.segments import GSM_7
 
 #: The values of %d; their sum is the mask that asks for all of them.

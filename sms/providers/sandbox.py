@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
-from sms.providers.base import Provider, Sms, http_failures, make_pool
+from sms.providers.base import Provider, Sms
+from sms.providers.transport import http_failures, make_pool
 
 
 class SandboxProvider(Provider):

@@ -32,15 +32,8 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import (
-    BadProviderURL,
-    Provider,
-    Sms,
-    http_failures,
-    is_temporary,
-    make_pool,
-    retry_after,
-)
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
 
 #: Codes whose HTTP status says "your mistake" but that pass: 20429 too many requests, 21611 the
 #: sender's queue is full, 30001 queue overflow, 20500 and 20503 trouble at Twilio. Every other

@@ -39,15 +39,8 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import (
-    BadProviderURL,
-    Provider,
-    Sms,
-    http_failures,
-    is_temporary,
-    make_pool,
-    retry_after,
-)
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
 
 #: Codes that pass whatever the HTTP status: 1000 too many requests, 1030 trouble at Vonage, 1100 the
 #: message could not be submitted. Every other code follows its status: 408, 429 and 5xx pass.

@@ -28,7 +28,8 @@ from sms.errors import (
     Unavailable,
 )
 from sms.message import Attempt, Receipt, State
-from sms.providers.base import Provider, Sms, retry_after
+from sms.providers.base import Provider, Sms
+from sms.providers.transport import retry_after
 
 PHONE = "+12025550123"
 

@@ -184,7 +184,7 @@ class ProviderContract:
 
     def test_connect_timeout(self, monkeypatch):
         """A full backlog: the kernel drops the SYN, nothing was ever sent."""
-        monkeypatch.setattr("sms.providers.base.CONNECT_TIMEOUT", 0.3)
+        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.3)
         with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
             port = full.getsockname()[1]
             held = []
@@ -200,7 +200,7 @@ class ProviderContract:
 
     def test_a_tls_handshake_that_never_ends(self, monkeypatch):
         """Nothing was sent, so it is no unknown outcome."""
-        monkeypatch.setattr("sms.providers.base.CONNECT_TIMEOUT", 0.3)
+        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.3)
         with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TemporaryFailure):
             self.provider(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3).send(SMS)
 
@@ -211,13 +211,13 @@ class ProviderContract:
     def test_tls_that_breaks_after_the_request(self, monkeypatch, tmp_path):
         """Whether the vendor has the message, nobody knows."""
         certificate = certify(tmp_path / "certificate.pem")
-        monkeypatch.setattr("sms.providers.base.certifi.where", lambda: str(certificate))
+        monkeypatch.setattr("sms.providers.transport.certifi.where", lambda: str(certificate))
         with one_connection(break_tls(certificate)) as url, pytest.raises(OutcomeUnknown):
             self.provider(url).send(SMS)
 
     def test_a_connection_that_took_too_long_is_not_used(self, gateway, monkeypatch):
         """By then the lease may be over, and another worker have the message."""
-        monkeypatch.setattr("sms.providers.base.LONGEST_CONNECT", 0.0)
+        monkeypatch.setattr("sms.providers.transport.LONGEST_CONNECT", 0.0)
         with pytest.raises(TemporaryFailure):
             self.answers(gateway, *self.accepted).send(SMS)
         assert not gateway.requests
