@@ -172,6 +172,7 @@ class _Run:
                 attempt=self.attempt.number,
                 turn=self.turn,
                 patience=self.remaining,
+                queue=self.message.queue,
             )
         except Unavailable:
             return None

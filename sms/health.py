@@ -3,10 +3,11 @@
     sms:health:<alias>             hash    outcomes of the last window, the breaker; see lua/health.lua
     sms:health:<alias>:<country>   hash    the same for what concerns one country alone
     sms:rate:<alias>               string  when its next call may begin (ms)
-    sms:line:<alias>               sorted set  message → when it was told to come back (ms)
+    sms:line:<alias>:<queue>       sorted set  message → when it was told to come back (ms)
 
 An alias whose calls fail is left out (its breaker is open) until a pause is over; then one message
-probes it. Where an alias has a rate, those over it stand in its line. The rate is not given away
+probes it. Where an alias has a rate, those over it stand in its line, and codes in one of their own, which
+goes first. The rate is not given away
 beforehand but taken by each call as it begins: it holds however late and in whatever bunches the
 messages come back, and who comes late finds what the others left. Who has waited goes before who
 has not. Every worker learns all of it from one script, which runs once per call.
@@ -98,12 +99,13 @@ def choose(
     attempt: int | None = None,
     turn: str = "",
     patience: float = 0.0,
+    queue: str = store.BULK_QUEUE,
 ) -> Choice:
     """The first of ``candidates`` that may be called now, noted in the record. One round trip.
 
     ``attempt``: none may be called if the message expired, is unwanted, or another attempt has it.
     ``turn``: the alias in whose line it has waited. ``patience``: seconds that the message may wait
-    for its turn; over them it gets no place in a line. Raises ``Unavailable``.
+    for its turn; over them it gets no place in a line. ``queue``: its own. Raises ``Unavailable``.
     """
     keys = [f"sms:message:{message_id}"]
     values: list[Any] = [
@@ -118,25 +120,26 @@ def choose(
     with _lock:
         good = [_good.pop(alias.name, 0) for alias in candidates]
     for alias, count in zip(candidates, good, strict=True):
-        keys += _keys(alias.name, country)
+        keys += _keys(alias.name, country, queue)
         values += [alias.name, count, alias.takes(body) * 1000]
     values += [store.WAITING, store.DRAINED]
     index, wait, probe = _run(_ROUTE, tuple(keys), values)
     return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
 
 
-def outlook(route: Route, country: str, body: str) -> tuple[list[str], list[float]]:
+def outlook(route: Route, country: str, body: str, queue: str) -> tuple[list[str], list[float]]:
     """What tells how long a message has to wait for the aliases of ``route``: their keys, and the ms
     that it takes of the rate of each. For ``store.create``.
     """
     known = aliases()
     found = [known[hop.alias] for step in route for hop in step]
-    keys = [key for alias in found for key in _keys(alias.name, country)]
+    keys = [key for alias in found for key in _keys(alias.name, country, queue)]
     return keys, [alias.takes(body) * 1000 for alias in found]
 
 
-def _keys(alias: str, country: str) -> tuple[str, ...]:
-    return HEALTH + alias, f"{HEALTH}{alias}:{country}", RATE + alias, LINE + alias
+def _keys(alias: str, country: str, queue: str) -> tuple[str, ...]:
+    lines = (f"{LINE}{alias}:{name}" for name in (queue, store.OTP_QUEUE))
+    return HEALTH + alias, f"{HEALTH}{alias}:{country}", RATE + alias, *lines
 
 
 def succeeded(alias: str, country: str, *, probe: bool) -> None:

@@ -41,6 +41,9 @@ GRACE = 10.0
 #: How long one asked-for sweep keeps others from being asked for, in seconds.
 SWEEP_PENDING = 10.0
 
+#: The queues that workers listen to: codes do not wait behind newsletters.
+OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
+
 RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
 WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
 

@@ -1,6 +1,6 @@
 -- (begins with health.lua)
 -- Choose the alias for one call: healthy, not over its rate, first in the order; note it in the record.
--- KEYS: record, then for each candidate: health, health in this country, rate, line
+-- KEYS: record, then for each candidate: health, health in this country, rate, line, line of the codes
 -- ARGV: id, attempt that must still hold the message ("" = any), alias in whose line it has waited
 --       ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
 --       health.lua), ms after which it asks again at the latest, then for each candidate: alias, good
@@ -34,9 +34,12 @@ local function hold(wait)
 end
 
 -- How long the message has to wait for this rate (ms), and by what time it stands in the line.
-local function turn(rate, line, takes, has_waited)
+local function turn(rate, line, codes, takes, has_waited)
   redis.call('ZREMRANGEBYSCORE', line, '-inf', now - LAPSE)
   local closed = math.max(next_call(rate, now) - now, 0)
+  if line ~= codes then -- codes go first
+    closed = closed + redis.call('ZCOUNT', codes, now - LAPSE, '+inf') * takes
+  end
   local place = redis.call('ZSCORE', line, id)
   if closed == 0 and (place or has_waited or redis.call('ZCARD', line) == 0) then
     return 0 -- whoever comes first of those that wait; nobody else while somebody does
@@ -50,8 +53,8 @@ local function turn(rate, line, takes, has_waited)
 end
 
 local best, best_wait, best_place, earliest
-for i = 1, (#KEYS - 1) / 4 do
-  local health, there, rate, line = KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i], KEYS[4 * i + 1]
+for i = 1, (#KEYS - 1) / 5 do
+  local health, there, rate, line, codes = unpack(KEYS, 5 * i - 3, 5 * i + 1)
   local alias, good, takes = ARGV[3 * i + 8], tonumber(ARGV[3 * i + 9]), tonumber(ARGV[3 * i + 10])
   if good > 0 then
     observe(health, now, good, 0, tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]))
@@ -67,7 +70,7 @@ for i = 1, (#KEYS - 1) / 4 do
   else
     local wait, place = 0, nil
     if takes > 0 then
-      wait, place = turn(rate, line, takes, alias == ARGV[3])
+      wait, place = turn(rate, line, codes, takes, alias == ARGV[3])
     end
     if wait == 0 then
       -- A place in another's line it keeps until it is settled: this one may fail.
@@ -94,7 +97,7 @@ for i = 1, (#KEYS - 1) / 4 do
   end
 end
 if best and best_wait <= tonumber(ARGV[4]) then
-  local line = KEYS[4 * best + 1]
+  local line = KEYS[5 * best]
   leave_line(KEYS[1], id)
   redis.call('ZADD', line, best_place, id)
   redis.call('HSET', KEYS[1], 'line', line)

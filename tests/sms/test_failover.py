@@ -959,11 +959,42 @@ class TestRate:
         assert health.choose("new", known, "US", "", patience=60).wait == pytest.approx(0.4, abs=0.05)
         assert health.choose("z", known, "US", "", turn="a", patience=60).wait == 0
         # Its place was lost as it was too late, but not what it waited for.
-        redis.zrem(health.LINE + "a", "y")
+        redis.zrem(health.LINE + "a:bulk", "y")
         assert health.choose("y", known, "US", "", turn="a", patience=60).wait <= 0.2
         time.sleep(0.2)
-        redis.zrem(health.LINE + "a", "y")
+        redis.zrem(health.LINE + "a:bulk", "y")
         assert health.choose("y", known, "US", "", turn="a", patience=60).wait == 0
+
+    def test_a_code_does_not_wait_behind_newsletters(self, house, redis):
+        """The rate is one, the lines are two: who is in that of the codes goes first."""
+        house.settings.SMS_ROUTES = {"default": "a"}
+        house.rate("a", 5)
+        letters = [house.send(expires_at=time.time() + 600) for _ in range(60)]
+        for id in letters:
+            house.deliver(id)
+        code = house.code()
+        assert house.deliver(code).state is State.QUEUED
+        due = redis.zscore(store.LEASES + "otp", code) / 1000 - time.time()
+        assert due <= 0.3
+        time.sleep(0.4)
+        redis.hset(store.RECORD + letters[1], "not_before", 0)
+        assert house.deliver(letters[1]).state is State.QUEUED
+        assert house.deliver(code).state is State.SENT
+
+    def test_codes_go_first_and_all_go(self, house):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        house.rate("a", 20)
+        with house.workers(8):
+            letters = {house.send(expires_at=time.time() + 600) for _ in range(40)}
+            codes = set()
+            for _ in range(10):
+                codes.add(house.code())
+                time.sleep(0.05)
+            house.wait_for("a", 50)
+        order = [sms.id for sms in house.providers["a"].calls]
+        assert set(order) == letters | codes
+        assert max(order.index(id) for id in codes) < 20  # 40 of the others came before them
+        assert busiest(house.providers["a"].times) <= 23
 
     def test_who_goes_elsewhere_leaves_the_line(self, house, redis):
         house.rate("a", 0.5)
@@ -971,7 +1002,7 @@ class TestRate:
         known = [house.aliases[name] for name in "ab"]
         chosen = [health.choose(id, known, "US", "", patience=60) for id in "xyz"]
         assert [choice.alias.name for choice in chosen] == ["a", "b", "b"]
-        assert redis.zrange(health.LINE + "b", 0, -1) == [b"z"]
+        assert redis.zrange(health.LINE + "b:bulk", 0, -1) == [b"z"]
         time.sleep(1)
         assert health.choose("z", known, "US", "", turn="b", patience=60).wait == 0
         assert redis.keys(health.LINE + "*") == []
@@ -1015,10 +1046,10 @@ class TestRate:
         id = house.code()
         for waits in (id, house.code()):
             house.deliver(waits)
-        place = redis.zscore(health.LINE + "b", id)
+        place = redis.zscore(health.LINE + "b:otp", id)
         assert house.deliver(id).state is State.QUEUED
         assert house.calls == "aaaab"
-        assert redis.zscore(health.LINE + "b", id) == place
+        assert redis.zscore(health.LINE + "b:otp", id) == place
 
     @pytest.mark.parametrize(
         "ending", ["cancelled", "replaced", "expired", "called_back", "sent", "receipt", "round", "unknown"]
@@ -1030,7 +1061,7 @@ class TestRate:
         house.deliver(house.code())
         id = house.code()
         assert house.deliver(id).state is State.QUEUED
-        assert redis.zcard(health.LINE + "b") == 1
+        assert redis.zcard(health.LINE + "b:otp") == 1
         if ending == "cancelled":
             services.cancel(id)
         elif ending == "replaced":
