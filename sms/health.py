@@ -15,7 +15,6 @@ has not. Every worker learns all of it from one script, which runs once per call
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from django_redis import get_redis_connection
 
 from sms import conf, signals, store
 from sms.errors import Unavailable
@@ -185,22 +183,6 @@ def tell_left_out(alias: str, country: str, error: str) -> None:
     """One loud log line and one signal: nothing goes by ``alias`` (to ``country``) for a while."""
     log.error("provider_left_out", alias=alias, country=country, error=error)
     signals.provider_left_out.send_robust(Alias, alias=alias, country=country, error=error)
-
-
-def left_out() -> dict[str, float]:
-    """Alias (or alias:country) → seconds until its next probe, for those that are left out."""
-    try:
-        redis: Any = get_redis_connection()
-        found = {}
-        seconds, micros = redis.time()
-        for key in redis.scan_iter(HEALTH + "*", count=1000):
-            until = redis.hget(key, "open_until")
-            if until:
-                left = int(until) / 1000 - seconds - micros / 1e6
-                found[key.decode().removeprefix(HEALTH)] = max(0.0, math.ceil(left))
-    except AWAY as error:
-        raise Unavailable("Redis does not answer.") from error
-    return found
 
 
 def _report(
