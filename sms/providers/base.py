@@ -57,7 +57,7 @@ class Provider(ABC):
         if base_url and not is_address(base_url):
             raise BadProviderURL(
                 f"{alias}: the host, or base_url=, must make an address such as https://api.example:8443, "
-                "with https:// or http:// and without a query."
+                "with https:// or http://, without a user and without a query."
             )
         self.alias = alias
         self.pool_size = pool_size

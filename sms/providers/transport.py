@@ -41,13 +41,14 @@ MOST_ANSWER = 1_000_000
 
 
 def is_address(url: str) -> bool:
-    """Whether a request can be sent there."""
+    """Whether a request can be sent there, and nothing of it would be lost."""
     try:
         found = urllib3.util.parse_url(url)
         (found.host or "").encode("idna")  # as the look-up of the name does
     except (LocationParseError, UnicodeError):
         return False
-    return found.scheme in ("http", "https") and bool(found.host) and not (found.query or found.fragment)
+    lost = found.auth or found.query or found.fragment
+    return found.scheme in ("http", "https") and bool(found.host) and not lost
 
 
 def make_pool(pool_size: int, timeout: float) -> urllib3.PoolManager:

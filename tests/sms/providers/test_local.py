@@ -125,6 +125,7 @@ def test_nothing_of_a_url_is_lost_in_silence(url, words):
         ("twilio://SID:TOKEN@?from=x&base_url=https://ho%20st", "base_url"),
         ("twilio://SID:TOKEN@?from=x&base_url=https://a..example", "base_url"),
         ("twilio://SID:TOKEN@?from=x&base_url=https://a.example?b=c", "base_url"),
+        ("twilio://SID:TOKEN@?from=x&base_url=https://TOKEN@a.example", "base_url"),
         ("kannel://user:TOKEN@:13013?from=x", "the host"),
         ("file:///no/such/folder/outbox", "does not exist"),
         ("file://", "needs path"),
