@@ -922,7 +922,7 @@ class TestRate:
         states = [house.deliver(id).state for id in ids]
         assert states == [State.SENT, State.QUEUED, State.QUEUED]
         due = [redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() for id in ids[1:]]
-        assert due == pytest.approx([2, 4], abs=0.2)
+        assert due == pytest.approx([2, 4], abs=0.5)
 
     def test_it_holds_however_late_the_turns_are_taken(self, house):
         """As when no sweep came for a while: then all come at once."""
@@ -970,15 +970,15 @@ class TestRate:
     def test_a_code_does_not_wait_behind_newsletters(self, house, redis):
         """The rate is one, the lines are two: who is in that of the codes goes first."""
         house.settings.SMS_ROUTES = {"default": "a"}
-        house.rate("a", 5)
-        letters = [house.send(expires_at=time.time() + 600) for _ in range(60)]
+        house.rate("a", 1)
+        letters = [house.send(expires_at=time.time() + 600) for _ in range(20)]
         for id in letters:
             house.deliver(id)
         code = house.code()
         assert house.deliver(code).state is State.QUEUED
         due = redis.zscore(store.LEASES + "otp", code) / 1000 - time.time()
-        assert due <= 0.3
-        time.sleep(0.4)
+        assert due <= 1
+        time.sleep(1)
         redis.hset(store.RECORD + letters[1], "not_before", 0)
         assert house.deliver(letters[1]).state is State.QUEUED
         assert house.deliver(code).state is State.SENT
