@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,7 +56,8 @@ def routes(**_: Any) -> list[CheckMessage]:
         found.append(Error(str(error), id="sms.E005"))
     try:
         figures = health.breaker()
-        if not (figures.window > 0 and 0 < figures.share <= 1 and figures.fewest >= 1 and figures.pause > 0):
+        good = figures.window > 0 and 0 < figures.share <= 1 and figures.fewest >= 1 and figures.pause > 0
+        if not (good and all(map(_is_number, astuple(figures)))):
             raise ValueError
     except (TypeError, ValueError):
         found.append(

@@ -35,20 +35,25 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-#: In a project somebody may write these as they stand in the environment.
-_SHAPES: dict[str, tuple[type[Any] | tuple[type[Any], ...], str]] = {
-    "SMS_PROVIDERS": (Mapping, 'a dict such as {"main": "twilio://…"}'),
-    "SMS_ROUTES": (Mapping, 'a dict such as {"default": "main>spare"}'),
-    "SMS_BREAKER": (Mapping, 'a dict such as {"window": 30}'),
-    "SMS_SEAL_KEYS": ((list, tuple), "a list of keys"),
+_Types = type[Any] | tuple[type[Any], ...]
+
+#: The type of each, and of what it holds: in a project somebody may write them otherwise.
+_SHAPES: dict[str, tuple[_Types, _Types, str]] = {
+    "SMS_PROVIDERS": (Mapping, str, 'a dict such as {"main": "twilio://…"}'),
+    "SMS_ROUTES": (Mapping, str, 'a dict such as {"default": "main>spare"}'),
+    "SMS_BREAKER": (Mapping, object, 'a dict such as {"window": 30}'),
+    "SMS_SEAL_KEYS": ((list, tuple), (str, bytes), "a list of keys"),
 }
 
 
 def get(name: str) -> Any:
     """The setting ``name``, or its default. Raises ``ImproperlyConfigured`` for one of a wrong type."""
     found = getattr(settings, name, DEFAULTS[name])
-    if name in _SHAPES and not isinstance(found, _SHAPES[name][0]):
-        raise ImproperlyConfigured(f"{name} must be {_SHAPES[name][1]}.")
+    if name in _SHAPES:
+        whole, parts, example = _SHAPES[name]
+        values = found.values() if isinstance(found, Mapping) else found
+        if not isinstance(found, whole) or not all(isinstance(value, parts) for value in values):
+            raise ImproperlyConfigured(f"{name} must be {example}.")
     return found
 
 

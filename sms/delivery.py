@@ -57,9 +57,6 @@ ROUNDS = (3.0, 10.0, 20.0)
 #: Seconds after which a message for which no alias has a slot or is healthy looks again.
 SOON = 1.0
 
-#: Seconds after which it looks again at the latest.
-LATER = 3.0
-
 #: Seconds before its turn that what waits for longer than PUNCTUAL comes back.
 BEFORE_TURN = 2.0
 
@@ -67,7 +64,7 @@ BEFORE_TURN = 2.0
 PUNCTUAL = 5.0
 
 #: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
-ONE_CALL = 20.0
+ONE_CALL = 25.0
 
 #: Seconds between the attempts to write down an outcome while Redis is away.
 RECORD_RETRY = 0.5
@@ -130,10 +127,12 @@ class _Run:
                 sender=hop.sender,
             )
             with alias.slot() as held:
-                if not held:
-                    self.full.add(hop.alias)
-                elif self.call(alias, sms, probe=probe):
+                if held and self.call(alias, sms, probe=probe):
                     return None
+            if not held:
+                self.full.add(hop.alias)
+                if probe:
+                    health.not_probed(hop.alias, self.message.country)
         return None
 
     def choose(self) -> tuple[Hop, Alias, bool] | None:
@@ -159,8 +158,7 @@ class _Run:
         elif not left or (self.failed and ready):
             self.round_is_over()  # some have failed, and the others may not be asked now
         else:
-            # A breaker may close long before its time is over.
-            self.wait(min(max(choice.wait, SOON), LATER), turn=self.turn)
+            self.wait(max(choice.wait, SOON), turn=self.turn)
         return None
 
     def ask(self, ready: list[Alias]) -> Choice | None:
@@ -174,6 +172,7 @@ class _Run:
                 attempt=self.attempt.number,
                 turn=self.turn,
                 patience=self.remaining,
+                queue=self.message.queue,
             )
         except Unavailable:
             return None

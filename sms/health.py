@@ -3,10 +3,11 @@
     sms:health:<alias>             hash    outcomes of the last window, the breaker; see lua/health.lua
     sms:health:<alias>:<country>   hash    the same for what concerns one country alone
     sms:rate:<alias>               string  when its next call may begin (ms)
-    sms:line:<alias>               sorted set  message → when it was told to come back (ms)
+    sms:line:<alias>:<queue>       sorted set  message → when it was told to come back (ms)
 
 An alias whose calls fail is left out (its breaker is open) until a pause is over; then one message
-probes it. Where an alias has a rate, those over it stand in its line. The rate is not given away
+probes it. Where an alias has a rate, those over it stand in its line, and codes in one of their own, which
+goes first. The rate is not given away
 beforehand but taken by each call as it begins: it holds however late and in whatever bunches the
 messages come back, and who comes late finds what the others left. Who has waited goes before who
 has not. Every worker learns all of it from one script, which runs once per call.
@@ -14,7 +15,6 @@ has not. Every worker learns all of it from one script, which runs once per call
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from django_redis import get_redis_connection
 
 from sms import conf, signals, store
 from sms.errors import Unavailable
@@ -38,6 +37,10 @@ HEALTH, RATE, LINE = "sms:health:", "sms:rate:", "sms:line:"
 
 #: Seconds after which the next probe may go although the last one never ended: a lease.
 PROBE = 30.0
+
+#: Seconds after which a message that nobody may be asked for looks again at the latest: a breaker may
+#: close long before its time is over.
+LATER = 3.0
 
 _LUA = Path(__file__).parent / "lua"
 _ROUTE = Script(_LUA / "health.lua", _LUA / "route.lua")
@@ -94,12 +97,13 @@ def choose(
     attempt: int | None = None,
     turn: str = "",
     patience: float = 0.0,
+    queue: str = store.BULK_QUEUE,
 ) -> Choice:
     """The first of ``candidates`` that may be called now, noted in the record. One round trip.
 
     ``attempt``: none may be called if the message expired, is unwanted, or another attempt has it.
     ``turn``: the alias in whose line it has waited. ``patience``: seconds that the message may wait
-    for its turn; over them it gets no place in a line. Raises ``Unavailable``.
+    for its turn; over them it gets no place in a line. ``queue``: its own. Raises ``Unavailable``.
     """
     keys = [f"sms:message:{message_id}"]
     values: list[Any] = [
@@ -109,29 +113,31 @@ def choose(
         int(patience * 1000),
         int(PROBE * 1000),
         *breaker().figures,
+        int(LATER * 1000),
     ]
     with _lock:
         good = [_good.pop(alias.name, 0) for alias in candidates]
     for alias, count in zip(candidates, good, strict=True):
-        keys += _keys(alias.name, country)
+        keys += _keys(alias.name, country, queue)
         values += [alias.name, count, alias.takes(body) * 1000]
     values += [store.WAITING, store.DRAINED]
     index, wait, probe = _run(_ROUTE, tuple(keys), values)
     return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
 
 
-def outlook(route: Route, country: str, body: str) -> tuple[list[str], list[float]]:
+def outlook(route: Route, country: str, body: str, queue: str) -> tuple[list[str], list[float]]:
     """What tells how long a message has to wait for the aliases of ``route``: their keys, and the ms
     that it takes of the rate of each. For ``store.create``.
     """
     known = aliases()
     found = [known[hop.alias] for step in route for hop in step]
-    keys = [key for alias in found for key in _keys(alias.name, country)]
+    keys = [key for alias in found for key in _keys(alias.name, country, queue)]
     return keys, [alias.takes(body) * 1000 for alias in found]
 
 
-def _keys(alias: str, country: str) -> tuple[str, ...]:
-    return HEALTH + alias, f"{HEALTH}{alias}:{country}", RATE + alias, LINE + alias
+def _keys(alias: str, country: str, queue: str) -> tuple[str, ...]:
+    lines = (f"{LINE}{alias}:{name}" for name in (queue, store.OTP_QUEUE))
+    return HEALTH + alias, f"{HEALTH}{alias}:{country}", RATE + alias, *lines
 
 
 def succeeded(alias: str, country: str, *, probe: bool) -> None:
@@ -168,26 +174,15 @@ def failed(
         tell_left_out(alias, country, error)
 
 
+def not_probed(alias: str, country: str) -> None:
+    """A probe found no slot: the next one need not wait for its end."""
+    _report(alias, alias, f"{alias}:{country}")
+
+
 def tell_left_out(alias: str, country: str, error: str) -> None:
     """One loud log line and one signal: nothing goes by ``alias`` (to ``country``) for a while."""
     log.error("provider_left_out", alias=alias, country=country, error=error)
     signals.provider_left_out.send_robust(Alias, alias=alias, country=country, error=error)
-
-
-def left_out() -> dict[str, float]:
-    """Alias (or alias:country) → seconds until its next probe, for those that are left out."""
-    try:
-        redis: Any = get_redis_connection()
-        found = {}
-        seconds, micros = redis.time()
-        for key in redis.scan_iter(HEALTH + "*", count=1000):
-            until = redis.hget(key, "open_until")
-            if until:
-                left = int(until) / 1000 - seconds - micros / 1e6
-                found[key.decode().removeprefix(HEALTH)] = max(0.0, math.ceil(left))
-    except AWAY as error:
-        raise Unavailable("Redis does not answer.") from error
-    return found
 
 
 def _report(

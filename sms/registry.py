@@ -7,6 +7,7 @@ Three options of a URL belong to the alias and not to the vendor: ``rate`` (mess
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections import deque
@@ -152,6 +153,8 @@ def _made(urls: tuple[tuple[str, str], ...]) -> Mapping[str, Alias]:
 
 
 def _alias(name: str, url: str, slots: Slots, *, alone: bool) -> Alias:
+    if not re.fullmatch(r"[\w-]+", name, re.ASCII):  # it stands in routes and in the address of receipts
+        raise BadProviderURL(f"{name!r} is no alias; write letters from a to z, digits, - and _.")
     ours = {"rate": 0.0, "segment_rate": 0.0, "share": 1.0 if alone else SHARE}
     _, options = read_url(name, url)
     ours |= {option: _number(name, option, value) for option, value in options if option in ours}

@@ -120,7 +120,10 @@ def _hop(target: str, text: str, aliases: Collection[str]) -> Hop:
         number = math.nan
     if not 0 < number < 1e6:
         raise _wrong(target, f"the weight of {alias} must be a number over 0")
-    return Hop(alias, unquote(sender), number)
+    sender = unquote(sender)
+    if not sender.isprintable() or sender != sender.strip():
+        raise _wrong(target, f"the sender of {alias} must be a number or a name, without blanks around it")
+    return Hop(alias, sender, number)
 
 
 def _wrong(target: str, mend: str) -> ImproperlyConfigured:

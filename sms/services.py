@@ -21,6 +21,7 @@ from sms.facts import tell
 from sms.message import Message, State
 from sms.phone import Phone
 from sms.seal import Unsealable, seal, unseal
+from sms.store import BULK_QUEUE, OTP_QUEUE
 
 __all__ = [
     "BULK_QUEUE",
@@ -44,9 +45,6 @@ __all__ = [
 
 #: Characters. Longer texts are refused by every large provider (Twilio: 1600).
 MAX_BODY = 1600
-
-#: The queues that workers listen to: codes do not wait behind newsletters.
-OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
 require_broker = broker.require
 
@@ -117,7 +115,7 @@ def send(
         queue=queue,
         expires_at=expires_at,
         replaces=replaces,
-        outlook=health.outlook(route, number.country, body),
+        outlook=health.outlook(route, number.country, body, queue),
         hops=",".join(hop.alias for step in route for hop in step),
         country=number.country,
         masked=number.masked,

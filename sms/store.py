@@ -4,15 +4,15 @@
     sms:body:<id>      string    the sealed number and text; gone when the message is settled
     sms:leases:<queue> sorted set  id → when a sweep should look at the message again (ms)
     sms:sweep:<queue>  string    a sweep of this queue is under way in the broker
-    sms:waiting:<queue> sorted set  id → when it was accepted (ms), until its first call begins
+    sms:waiting:<queue> sorted set  id → since when it waits (ms), until its first call begins: since it was
+                                   accepted; of one that its alias holds back, when it comes back
     sms:drained:<queue>:<second>  string  how many of these calls began in that second
     sms:drain:<queue>  string    how many a second began when it was measured last
     sms:dead           sorted set  id → when all of its rounds had failed (ms)
 
 Every change is one script, so it is atomic, and uses the Redis server's clock, so that no two
-machines have to agree on the time. Nothing is written without a TTL but the sorted sets, whose
-members leave when their message is settled or its record is gone, dead letters with the next one
-after MESSAGE_RECORD_HOURS.
+machines have to agree on the time. Nothing is written without a TTL but the leases and what waits, whose
+members leave when their message is settled or its record is gone.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from sms.errors import Overloaded, Unavailable
 from sms.message import Attempt, Message, State, may_become
 from sms.scripts import AWAY, Script
 
-#: How long a claim holds, in seconds: the longest provider call (see ``providers.base``: two
-#: addresses, TLS, the answer) and a margin. A worker that died inside the call is noticed after this.
+#: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
+#: ``providers.transport``) and a margin. A worker that died inside the call is noticed after this.
 LEASE = 30.0
 
 #: How long a queued message may go unclaimed before a sweep publishes it again, in seconds.
@@ -40,6 +40,9 @@ GRACE = 10.0
 
 #: How long one asked-for sweep keeps others from being asked for, in seconds.
 SWEEP_PENDING = 10.0
+
+#: The queues that workers listen to: codes do not wait behind newsletters.
+OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
 RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
 WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
@@ -243,12 +246,6 @@ def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
     keys = (RECORD + message_id, BODY + message_id, DEAD)
     return str(_run(_REPLAY, keys, (message_id, LEASES)).decode())
-
-
-def waiting(queue: str) -> int:
-    """How many messages of ``queue`` wait for their first call to a provider."""
-    with _redis() as redis:
-        return int(redis.zcard(WAITING + queue))
 
 
 def eviction_policy() -> str:

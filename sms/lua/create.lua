@@ -1,7 +1,7 @@
 -- (begins with health.lua)
 -- Write a message: its record, its sealed text and its lease; drop the one that it replaces.
 -- KEYS: record, body, leases, waiting, record of the replaced message, body of it, then for each alias
---       of its route: health, health in this country, rate, line
+--       of its route: health, health in this country, rate, line, line of the codes
 -- ARGV: id, sealed text, expires_at (ms; "" = lifetime from now), lifetime (ms), record kept (ms),
 --       grace until a sweep looks for it (ms), id of the replaced message, longest wait (ms; 0 = any),
 --       prefix of the drained keys of this queue, for each alias the ms that the message takes of its
@@ -14,7 +14,7 @@ local REMEMBERED = 60 -- seconds: a rate of longer ago may have been that of an 
 local STUCK = 3000 -- ms: only what has waited for longer tells how long a wait is
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local aliases = (#KEYS - 6) / 4
+local aliases = (#KEYS - 6) / 5
 local expires_at = tonumber(ARGV[3]) or now + tonumber(ARGV[4])
 
 -- How many a second stop waiting, out of the last full seconds in all of which some had to wait: in
@@ -33,33 +33,40 @@ local function drain(since)
   return tonumber(redis.call('GET', key) or 0)
 end
 
--- How many wait, by how many a second begin; and no less than the oldest has waited.
 local longest = tonumber(ARGV[8])
 if longest > 0 then
-  local wait = 0
-  local count = redis.call('ZCARD', KEYS[4])
-  if count >= FEW then
-    local head = tonumber(redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2])
-    local rate, age = drain(head), now - head
-    wait = math.max(rate > 0 and count * 1000 / rate or 0, age > STUCK and age or 0)
-  end
-  -- And until the first alias may be asked: one that is left out not before its next probe, one
-  -- with a rate when those before it have gone.
-  local soonest
+  -- Until the first alias may be asked: one that is left out not before its next probe, one with a
+  -- rate when those before it have gone.
+  local soonest, shut = nil, false
   for i = 1, aliases do
-    local health, there, rate, line = unpack(KEYS, 4 * i + 3, 4 * i + 6)
+    local health, there, rate, line, codes = unpack(KEYS, 5 * i + 2, 5 * i + 6)
     local takes = tonumber(ARGV[9 + i])
     -- A probe that is under way may let it go at once.
-    local turn = math.max(left_out(health) - now, left_out(there) - now, 0)
+    local closed = math.max(left_out(health) - now, left_out(there) - now, 0)
+    local turn = closed
     if takes > 0 then
-      turn = math.max(turn, next_call(rate, now) - now + redis.call('ZCOUNT', line, now - LAPSE, '+inf') * takes)
+      local before = redis.call('ZCOUNT', line, now - LAPSE, '+inf')
+      if line ~= codes then
+        before = before + redis.call('ZCOUNT', codes, now - LAPSE, '+inf')
+      end
+      turn = math.max(turn, next_call(rate, now) - now + before * takes)
     end
-    soonest = math.min(soonest or turn, turn)
+    if not soonest or turn < soonest then
+      soonest, shut = turn, closed > 0
+    end
     if soonest == 0 then
       break
     end
   end
-  wait = wait + (soonest or 0)
+  -- And how many wait, by how many a second begin; no less than the oldest has waited. Those that an
+  -- alias holds back (their score is still to come) count only where this one would be held back as well.
+  local wait = soonest or 0
+  local count = shut and redis.call('ZCARD', KEYS[4]) or redis.call('ZCOUNT', KEYS[4], '-inf', now)
+  if count >= FEW then
+    local head = tonumber(redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2])
+    local rate, age = drain(head), now - head
+    wait = wait + math.max(rate > 0 and count * 1000 / rate or 0, age > STUCK and age or 0)
+  end
   if wait > longest * MARGIN then
     return {math.ceil(wait)}
   end

@@ -95,6 +95,7 @@ if target == 'failed' and ARGV[8] == '1' then
   -- What may still be sent keeps its sealed text until it expires.
   redis.call('ZADD', KEYS[3], now, ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - tonumber(ARGV[11]))
+  redis.call('PEXPIRE', KEYS[3], ARGV[11])
 elseif not ((target == 'sent' or receipt and target == 'unknown') and record[6] == '1' and not record[5]) then
   redis.call('DEL', KEYS[2]) -- a code keeps its own while it lives, in case it is undelivered
 end

@@ -1,7 +1,7 @@
 -- (begins with health.lua)
 -- Tell how a call to an alias ended.
 -- KEYS: health (of the alias, or of the alias in one country), record of the message, and if this was
---       a probe that failed, all for which it was one: the next may begin
+--       a probe that failed or was not made, all for which it was one: the next may begin
 -- ARGV: good, bad (0 or 1), 1 = open at once, hold (ms that the vendor asked for, 0 = none),
 --       window, share, fewest, pause (see health.lua), attempt that the alias did definitely not take
 --       ("" = another outcome): if its worker dies from now on, nothing is unknown

@@ -1,10 +1,11 @@
 -- (begins with health.lua)
 -- Choose the alias for one call: healthy, not over its rate, first in the order; note it in the record.
--- KEYS: record, then for each candidate: health, health in this country, rate, line
+-- KEYS: record, then for each candidate: health, health in this country, rate, line, line of the codes
 -- ARGV: id, attempt that must still hold the message ("" = any), alias in whose line it has waited
 --       ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
---       health.lua), then for each candidate: alias, good outcomes not yet counted, ms that this
---       message takes of the rate (0 = no rate); last the prefixes of the waiting and the drained keys
+--       health.lua), ms after which it asks again at the latest, then for each candidate: alias, good
+--       outcomes not yet counted, ms that this message takes of the rate (0 = no rate); last the
+--       prefixes of the waiting and the drained keys
 -- Returns {index, ms to wait, 1 if it is a probe}; with ms to wait it has a place in the line of that
 -- alias; index 0: none may be asked for so many ms, or this attempt may not send the message any more.
 local now, id = clock(), ARGV[1]
@@ -15,20 +16,30 @@ if ARGV[2] ~= '' then
   end
 end
 
+local queue = redis.call('HGET', KEYS[1], 'queue') or ''
+local waiting = ARGV[#ARGV - 1] .. queue
+
 -- It waits no longer. How many stop waiting in this second is what create.lua estimates the wait by.
 local function begin()
-  local queue = redis.call('HGET', KEYS[1], 'queue') or ''
-  if redis.call('ZREM', ARGV[#ARGV - 1] .. queue, id) == 1 then
+  if redis.call('ZREM', waiting, id) == 1 then
     local drained = ARGV[#ARGV] .. queue .. ':' .. math.floor(now / 1000)
     redis.call('INCR', drained)
     redis.call('EXPIRE', drained, 20)
   end
 end
 
+-- It waits for an alias and not for a worker: until it comes back it stands in nobody's way.
+local function hold(wait)
+  redis.call('ZADD', waiting, 'XX', now + wait, id)
+end
+
 -- How long the message has to wait for this rate (ms), and by what time it stands in the line.
-local function turn(rate, line, takes, has_waited)
+local function turn(rate, line, codes, takes, has_waited)
   redis.call('ZREMRANGEBYSCORE', line, '-inf', now - LAPSE)
   local closed = math.max(next_call(rate, now) - now, 0)
+  if line ~= codes then -- codes go first
+    closed = closed + redis.call('ZCOUNT', codes, now - LAPSE, '+inf') * takes
+  end
   local place = redis.call('ZSCORE', line, id)
   if closed == 0 and (place or has_waited or redis.call('ZCARD', line) == 0) then
     return 0 -- whoever comes first of those that wait; nobody else while somebody does
@@ -42,9 +53,9 @@ local function turn(rate, line, takes, has_waited)
 end
 
 local best, best_wait, best_place, earliest
-for i = 1, (#KEYS - 1) / 4 do
-  local health, there, rate, line = KEYS[4 * i - 2], KEYS[4 * i - 1], KEYS[4 * i], KEYS[4 * i + 1]
-  local alias, good, takes = ARGV[3 * i + 7], tonumber(ARGV[3 * i + 8]), tonumber(ARGV[3 * i + 9])
+for i = 1, (#KEYS - 1) / 5 do
+  local health, there, rate, line, codes = unpack(KEYS, 5 * i - 3, 5 * i + 1)
+  local alias, good, takes = ARGV[3 * i + 8], tonumber(ARGV[3 * i + 9]), tonumber(ARGV[3 * i + 10])
   if good > 0 then
     observe(health, now, good, 0, tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]))
   end
@@ -59,7 +70,7 @@ for i = 1, (#KEYS - 1) / 4 do
   else
     local wait, place = 0, nil
     if takes > 0 then
-      wait, place = turn(rate, line, takes, alias == ARGV[3])
+      wait, place = turn(rate, line, codes, takes, alias == ARGV[3])
     end
     if wait == 0 then
       -- A place in another's line it keeps until it is settled: this one may fail.
@@ -86,11 +97,14 @@ for i = 1, (#KEYS - 1) / 4 do
   end
 end
 if best and best_wait <= tonumber(ARGV[4]) then
-  local line = KEYS[4 * best + 1]
+  local line = KEYS[5 * best]
   leave_line(KEYS[1], id)
   redis.call('ZADD', line, best_place, id)
   redis.call('HSET', KEYS[1], 'line', line)
   redis.call('PEXPIRE', line, math.max(redis.call('PTTL', line), math.ceil(best_wait) + LAPSE))
+  hold(best_wait)
   return {best, math.ceil(best_wait), 0}
 end
-return {0, math.ceil(best_wait or (earliest and earliest - now) or 0), 0}
+local wait = math.min(best_wait or (earliest or now) - now, tonumber(ARGV[10]))
+hold(wait)
+return {0, math.ceil(wait), 0}

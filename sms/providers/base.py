@@ -1,43 +1,19 @@
-"""What a provider is: the contract, its options out of a URL, and how HTTP fails."""
+"""What a provider is: the contract, and its options out of a URL."""
 
 from __future__ import annotations
 
-import http.client
 import inspect
-import io
 import re
-import socket
-import time
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-import certifi
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
-
-from sms.errors import OutcomeUnknown, ReceiptRejected, TemporaryFailure
+from sms.errors import ReceiptRejected
 from sms.message import Receipt
-
-#: Seconds to open a connection. A host that does not answer by then is treated as down.
-CONNECT_TIMEOUT = 3.0
-
-#: The longest ``timeout=`` (seconds to wait for an answer); with CONNECT_TIMEOUT it must stay
-#: under the lease of a claim, or a message would be handed over twice.
-MAX_TIMEOUT = 15.0
+from sms.providers.transport import MAX_TIMEOUT, is_address
 
 
 class BadProviderURL(ValueError):
@@ -57,7 +33,8 @@ class Sms:
 
 
 class Provider(ABC):
-    """A vendor that sends SMS. Subclasses add options as keyword arguments of ``__init__``.
+    """A vendor that sends SMS. Subclasses add options as keyword arguments of ``__init__``, and hand those
+    that every provider has to this one's.
 
     An option's annotation (``str``, ``float``, ``int``) says how it is read from the URL's query;
     ``url_names`` maps what stands elsewhere in the URL, or under a Python keyword, to an option.
@@ -70,11 +47,18 @@ class Provider(ABC):
     #: The option of the URL that holds this secret.
     receipt_option: ClassVar[str] = "receipt_secret"
 
-    def __init__(self, alias: str, *, pool_size: int = 10, timeout: float = 10.0, base_url: str = "") -> None:
+    def __init__(
+        self, alias: str, address: str = "", *, pool_size: int = 10, timeout: float = 10.0, base_url: str = ""
+    ) -> None:
+        """``address``: where its API is, unless ``base_url=`` says otherwise."""
+        base_url = base_url or address
         if not 0 < timeout <= MAX_TIMEOUT:
             raise BadProviderURL(f"{alias}: timeout={timeout:g} must be over 0 and at most {MAX_TIMEOUT:g}.")
-        if base_url and urlsplit(base_url).scheme not in ("http", "https"):
-            raise BadProviderURL(f"{alias}: base_url must begin with https:// or http://.")
+        if base_url and not is_address(base_url):
+            raise BadProviderURL(
+                f"{alias}: the host, or base_url=, must make an address such as https://api.example:8443, "
+                "with https:// or http://, without a user and without a query."
+            )
         self.alias = alias
         self.pool_size = pool_size
         self.timeout = timeout
@@ -84,7 +68,7 @@ class Provider(ABC):
     def send(self, sms: Sms) -> str:
         """Hand one SMS over and return the vendor's id for it.
 
-        Where the vendor definitely did not take it, raises ``TemporaryFailure`` (429, 5xx, no
+        Where the vendor definitely did not take it, raises ``TemporaryFailure`` (408, 429, 5xx, no
         connection), ``AccountFailure`` (credentials, funds, a sender that is not allowed) or
         ``PermanentFailure`` (the number, the text); ``OutcomeUnknown`` where it may have. Called
         from many threads at once.
@@ -121,7 +105,7 @@ def _shown(name: str) -> str:
 def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any]:
     """The keyword arguments for ``cls`` that ``url`` holds. Raises ``BadProviderURL``."""
     parts, query = read_url(alias, url)
-    host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    host = parts.netloc.rpartition("@")[2]
     found: list[tuple[str, str]] = [
         (name, unquote(value))
         for name, value in (
@@ -153,7 +137,7 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
         except ValueError:
             raise BadProviderURL(f"{alias}: {name} must be a number.") from None
     for option, parameter in inspect.signature(cls).parameters.items():
-        if parameter.default is parameter.empty and option not in options and option != "alias":
+        if option in known and parameter.default is parameter.empty and option not in options:
             raise BadProviderURL(
                 f"{alias}: {cls.scheme} needs {option}. See the README's table of providers."
             )
@@ -161,112 +145,10 @@ def options_from_url(cls: type[Provider], alias: str, url: str) -> dict[str, Any
 
 
 def _options(cls: type[Provider]) -> dict[str, type]:
-    hints: dict[str, type] = {}
-    for base in reversed(cls.__mro__[:-1]):
-        if "__init__" in vars(base):
-            hints |= typing.get_type_hints(vars(base)["__init__"])
-    return {name: kind for name, kind in hints.items() if name not in ("return", "alias", "pool_size")}
-
-
-def make_pool(pool_size: int, timeout: float) -> urllib3.PoolManager:
-    """HTTP for all threads of the process, with one kept connection per concurrent call.
-
-    ``timeout``: seconds to wait for the whole answer, beside CONNECT_TIMEOUT. It never retries by itself:
-    only the caller knows whether a second hand-off may happen. urllib3 and not requests, whose
-    part was about 1.3 of the 3.5 ms of an attempt under the profiler.
-    """
-    manager = urllib3.PoolManager(
-        num_pools=4,
-        maxsize=pool_size,
-        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
-        retries=False,
-        ca_certs=certifi.where(),
-    )
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-    return manager
-
-
-class _Until(io.RawIOBase):
-    """Reads from a socket until its timeout has passed once, however often something comes."""
-
-    def __init__(self, sock: socket.socket, stream: io.RawIOBase) -> None:
-        self._sock, self._stream = sock, stream
-        self._end = time.monotonic() + (sock.gettimeout() or MAX_TIMEOUT)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer takes too long")
-        self._sock.settimeout(left)
-        return self._stream.readinto(buffer)
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    """An answer that has the read timeout for all of it. urllib3 gives it to every single read, so a
-    vendor that drips would hold a worker's thread for hours, and longer than the lease.
-    """
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Until(sock, self.fp.detach()))
-
-
-class _HTTPConnection(urllib3.connection.HTTPConnection):
-    response_class = _Answer
-
-
-class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    """Says that a handshake which never ends is a connection that failed, not an answer that is
-    late: urllib3 calls both a read timeout, but here nothing was sent.
-    """
-
-    response_class = _Answer
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except TimeoutError as error:
-            raise ConnectTimeoutError(self, "TLS handshake") from error
-
-
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-@contextmanager
-def http_failures() -> Iterator[None]:
-    """Turn urllib3's exceptions into ours: was the request sent, or may it have been?"""
-    try:
-        yield
-    except ReadTimeoutError:
-        raise OutcomeUnknown("no answer in time", code="read_timeout") from None
-    except (ConnectTimeoutError, NewConnectionError, SSLError, ProxyError):
-        raise TemporaryFailure("the provider cannot be reached", code="unreachable") from None
-    except HTTPError as error:
-        # A reset, a broken body: the vendor may well have the request.
-        raise OutcomeUnknown("the connection broke after the request", code=type(error).__name__) from None
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds of a ``Retry-After`` header, a number or a date (RFC 9110, 10.2.3); None without one."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-        # By the vendor's own clock, where it tells it: ours may be wrong.
-        now = parsedate_to_datetime(headers["Date"]) if headers.get("Date") else datetime.now(UTC)
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):  # TypeError: one of them names no zone
-        return None
+    found: dict[str, type] = {}
+    for init in (vars(base)["__init__"] for base in reversed(cls.__mro__[:-1]) if "__init__" in vars(base)):
+        hints = typing.get_type_hints(init)
+        for name, parameter in inspect.signature(init).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and name != "pool_size":
+                found[name] = hints[name]
+    return found

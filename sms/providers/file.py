@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from typing import Any
 
 from sms.errors import TemporaryFailure
 from sms.providers.base import BadProviderURL, Provider, Sms
@@ -18,8 +19,8 @@ from sms.providers.base import BadProviderURL, Provider, Sms
 class FileProvider(Provider):
     scheme = "file"
 
-    def __init__(self, alias: str, *, path: str, pool_size: int = 10, timeout: float = 10.0) -> None:
-        super().__init__(alias, pool_size=pool_size, timeout=timeout)
+    def __init__(self, alias: str, *, path: str, **common: Any) -> None:
+        super().__init__(alias, **common)
         if not os.path.isdir(os.path.dirname(path)):
             raise BadProviderURL(f"{alias}: the folder of {path} does not exist.")
         self.path = path

@@ -26,8 +26,8 @@ The answer, in JSON. A path goes down by names and, in lists, by numbers from 0.
     accepted=, temporary=, refused=, account=, country=
                 temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, by blanks
 
-``refused`` is the number or the text, ``account`` is us, ``country`` us in that country. Unlisted, 429
-and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A listed word decides before
+``refused`` is the number or the text, ``account`` is us, ``country`` us in that country. Unlisted, 408,
+429 and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A listed word decides before
 the status. A 2xx with an unlisted word, or with none where accepted= lists words, is an unknown
 outcome, and so is one without its id.
 
@@ -64,7 +64,8 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms, http_failures, make_pool, retry_after
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
 from sms.providers.wire import (
     FIELDS,
     at,
@@ -124,22 +125,14 @@ class HttpProvider(Provider):
         sent: str = "",
         delivered: str = "",
         failed: str = "",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(
-            alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"{self.scheme}://{host}"
-        )
+        super().__init__(alias, f"{self.scheme}://{host}", **common)
 
         def need(holds: object, mend: str) -> None:
             if not holds:
                 raise BadProviderURL(f"{alias}: {mend}")
 
-        need(
-            urlsplit(self.base_url).netloc and host.count(":") < 2,
-            f"name the gateway's host, {self.scheme}://HOST/PATH?…; an IPv6 address goes into base_url=.",
-        )
         need("{" not in path + query, "the path and query= take no placeholders; json= and form= do.")
         need(method in ("POST", "PUT", "PATCH"), "method must be POST, PUT or PATCH.")
         need(not sender.startswith(" "), "write the + of from= as %2B.")
@@ -185,7 +178,7 @@ class HttpProvider(Provider):
         self._receipt_id, self._receipt_error = receipt_id, receipt_error
         words = read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
         self._states = {word: State(name) for word, name in words.items()}
-        self._http = make_pool(pool_size, timeout)
+        self._http = make_pool(self.pool_size, self.timeout)
 
     def _read_headers(self, text: str, user: str, password: str) -> Mapping[str, str]:
         found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}
@@ -244,7 +237,7 @@ class HttpProvider(Provider):
             return listed
         if good:
             return "unknown" if word or self._answers_in_words else "accepted"
-        if status == 429 or status >= 500:
+        if is_temporary(status):
             return "temporary"
         if status in (401, 402, 403):
             return "account"

@@ -22,7 +22,7 @@ import hmac
 import math
 import re
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from sms.errors import (
@@ -34,7 +34,9 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms, http_failures, make_pool, retry_after
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
+from sms.segments import GSM_7
 
 #: The values of %d; their sum is the mask that asks for all of them.
 STATES: Mapping[str, State] = {
@@ -45,13 +47,6 @@ STATES: Mapping[str, State] = {
     "16": State.FAILED,  # rejected by the SMSC
 }
 DLR_MASK = "31"
-
-#: GSM 03.38 with its extension; a text with any other character has to go as UCS-2, or Kannel
-#: writes question marks.
-GSM_7 = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅå\u0394_\u03a6\u0393\u039b\u03a9\u03a0\u03a8\u03a3\u0398\u039eÆæßÉ !\"#¤%&'()*+,-./"
-    "0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà\f^{}\\[~]|€"
-)
 
 #: A receipt_secret that is shorter could be guessed by those who see the addresses.
 MIN_SECRET = 16
@@ -72,11 +67,9 @@ class KannelProvider(Provider):
         sender: str = "",
         receipt_secret: str = "",
         smsc: str = "",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"http://{host}")
+        super().__init__(alias, f"http://{host}", **common)
         if sender.startswith(" "):
             raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
         if 0 < len(receipt_secret) < MIN_SECRET:
@@ -92,7 +85,7 @@ class KannelProvider(Provider):
         }
         if odd := _odd(self._headers):
             raise BadProviderURL(f"{alias}: {odd.removeprefix('X-Kannel-').lower()} must be printable ASCII.")
-        self._http = make_pool(pool_size, timeout)
+        self._http = make_pool(self.pool_size, self.timeout)
 
     def send(self, sms: Sms) -> str:
         # Kannel splits this at blanks and sends to each.
@@ -100,6 +93,7 @@ class KannelProvider(Provider):
             raise PermanentFailure("the number is not written as E.164", code="to")
         headers = self._headers | {
             "X-Kannel-To": sms.to,
+            # With any other character it has to go as UCS-2, or Kannel writes question marks.
             "X-Kannel-Coding": "0" if GSM_7.issuperset(sms.body) else "2",
         }
         if sms.sender:
@@ -156,7 +150,7 @@ def _odd(headers: Mapping[str, str]) -> str:
 
 def _error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
     """Kannel's text says why and is not kept: it may repeat the number."""
-    if status == 429 or status >= 500:
+    if is_temporary(status):
         return TemporaryFailure(
             "Kannel cannot take it now", code=str(status), retry_after=retry_after(headers)
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
-from sms.providers.base import Provider, Sms, http_failures, make_pool
+from sms.providers.base import Provider, Sms
+from sms.providers.transport import http_failures, make_pool
 
 
 class SandboxProvider(Provider):
@@ -20,13 +21,11 @@ class SandboxProvider(Provider):
         *,
         token: str = "",
         host: str = "127.0.0.1:8000",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url or f"http://{host}")
+        super().__init__(alias, f"http://{host}", **common)
         self.token = token
-        self._http = make_pool(pool_size, timeout)
+        self._http = make_pool(self.pool_size, self.timeout)
 
     def send(self, sms: Sms) -> str:
         with http_failures():

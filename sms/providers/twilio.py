@@ -32,18 +32,12 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import (
-    BadProviderURL,
-    Provider,
-    Sms,
-    http_failures,
-    make_pool,
-    retry_after,
-)
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
 
 #: Codes whose HTTP status says "your mistake" but that pass: 20429 too many requests, 21611 the
 #: sender's queue is full, 30001 queue overflow, 20500 and 20503 trouble at Twilio. Every other
-#: code follows its status: 429 and 5xx pass, the rest of 4xx does not.
+#: code follows its status: 408, 429 and 5xx pass, the rest of 4xx does not.
 TEMPORARY = frozenset({20429, 20500, 20503, 21611, 30001})
 
 #: Codes that speak of the account or its sender and not of the number, beside every 401 and 403:
@@ -89,11 +83,9 @@ class TwilioProvider(Provider):
         messaging_service: str = "",
         temporary: str = "",
         permanent: str = "",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(alias, pool_size=pool_size, timeout=timeout, base_url=base_url)
+        super().__init__(alias, **common)
         if bool(sender) == bool(messaging_service):
             raise BadProviderURL(f"{alias}: give either from= or messaging_service=.")
         if sender.startswith(" "):
@@ -115,7 +107,7 @@ class TwilioProvider(Provider):
             sid = self._client.messages.create(**params).sid
         except ProviderError:
             raise
-        except (TwilioException, ValueError, TypeError, AttributeError) as error:
+        except (TwilioException, ValueError, TypeError, AttributeError, RecursionError) as error:
             # 2xx with a body that the SDK cannot read: most likely Twilio has the message.
             raise OutcomeUnknown("the answer cannot be read", code=type(error).__name__) from None
         if not sid:
@@ -187,7 +179,7 @@ class _Http(HttpClient):
 
     def _error(self, status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
         code = _code(content) or status
-        passes = status == 429 or status >= 500 or code in self._temporary
+        passes = is_temporary(status) or code in self._temporary
         if passes and code not in self._permanent:
             return TemporaryFailure(
                 "Twilio cannot take it now", code=str(code), retry_after=retry_after(headers)
@@ -201,7 +193,7 @@ def _code(content: bytes) -> int | None:
     """Twilio's error code, which stands beside a text that may repeat the phone number."""
     try:
         code = json.loads(content)["code"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return code if isinstance(code, int) else None
 

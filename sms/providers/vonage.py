@@ -39,10 +39,11 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms, http_failures, make_pool, retry_after
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
 
 #: Codes that pass whatever the HTTP status: 1000 too many requests, 1030 trouble at Vonage, 1100 the
-#: message could not be submitted. Every other code follows its status: 429 and 5xx pass.
+#: message could not be submitted. Every other code follows its status: 408, 429 and 5xx pass.
 TEMPORARY = frozenset({"1000", "1030", "1100"})
 
 #: Codes that speak of the account or its sender, beside every 401, 402, 403 and 404: 1060 account
@@ -86,13 +87,9 @@ class VonageProvider(Provider):
         key: str,
         sender: str,
         signature_secret: str = "",
-        pool_size: int = 10,
-        timeout: float = 10.0,
-        base_url: str = "",
+        **common: Any,
     ) -> None:
-        super().__init__(
-            alias, pool_size=pool_size, timeout=timeout, base_url=base_url or "https://api.nexmo.com"
-        )
+        super().__init__(alias, "https://api.nexmo.com", **common)
         if not sender or sender.startswith(" "):
             raise BadProviderURL(f"{alias}: from= must hold a number or a sender ID; write its + as %2B.")
         self.takes_receipts = bool(signature_secret)
@@ -101,7 +98,7 @@ class VonageProvider(Provider):
         self._signature_secret = signature_secret
         self._key = _private_key(alias, key)
         self._token = ("", 0.0)  # and when to stop using it
-        self._http = make_pool(pool_size, timeout)
+        self._http = make_pool(self.pool_size, self.timeout)
 
     def send(self, sms: Sms) -> str:
         message: dict[str, Any] = {
@@ -197,7 +194,7 @@ class VonageProvider(Provider):
 
 def _error(status: int, headers: Mapping[str, str], problem: Mapping[str, Any]) -> ProviderError:
     code = _code(problem) or str(status)
-    if status == 429 or status >= 500 or code in TEMPORARY:
+    if is_temporary(status) or code in TEMPORARY:
         return TemporaryFailure("Vonage cannot take it now", code=code, retry_after=retry_after(headers))
     if status in (401, 402, 403, 404) or code in ACCOUNT | COUNTRY or _blames_sender(problem):
         return AccountFailure("Vonage refuses us", code=code, here=code in COUNTRY)

@@ -176,7 +176,7 @@ def _enqueuing() -> Callable[[], str]:
 
     def create() -> str:
         id = services.new_id()
-        outlook = health.outlook(route, "US", body)
+        outlook = health.outlook(route, "US", body, QUEUE)
         store.create(id, sealed, queue=QUEUE, expires_at=None, replaces="", outlook=outlook, **fields)
         return id
 

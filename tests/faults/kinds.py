@@ -25,7 +25,7 @@ UNTIL_ASKED = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``definite``: every call has an outcome that is known, so no message may end as unknown.
+    """``definite``: every call has an outcome that is known, so no message may end as unknown or be doubled.
 
     Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held
     when it died, and messages whose call was not answered. What is answered while Redis is away is noted
@@ -47,6 +47,7 @@ def _calls_in_hand(scene: Scene) -> Iterator[None]:
     scene.main.answers_after = SLOW
     scene.pause(2 * SLOW)
     try:
+        assert scene.until(lambda: len(scene.main.in_hand) > 1, UNTIL_ASKED), "no calls were under way"
         yield
     finally:
         scene.main.answers_after = USUAL
@@ -88,8 +89,9 @@ def _beat_killed(scene: Scene) -> None:
 
 
 def _two_beats(scene: Scene) -> None:
-    scene.stack.start("beat-2")
-    scene.pause(scene.rng.uniform(4, 8))
+    second = scene.stack.spawn("beat-2")
+    scene.pause(scene.rng.uniform(5, 9))  # it takes 2 s to start
+    assert scene.stack.processes.get("beat-2") is second, "the second one did not stay"
     scene.stack.kill("beat-2")
 
 

@@ -56,7 +56,8 @@ class ScriptedProvider:
         self._token = f"token-of-{alias}"
         self._port = free_port()
         self._sids = count(1)
-        self._waiting: set[socket.socket] = set()  # kept connections on which no call runs
+        self.in_hand: set[socket.socket] = set()  # connections on which a call runs
+        self._waiting: set[socket.socket] = set()  # kept connections on which none does
         self._listen()
 
     @property
@@ -103,8 +104,14 @@ class ScriptedProvider:
                     request = read_request(stream)
                 finally:
                     self._waiting.discard(connection)
-                if request is None or not self._answer(connection, form(request[2])):
+                if request is None:
                     return
+                self.in_hand.add(connection)
+                try:
+                    if not self._answer(connection, form(request[2])):
+                        return
+                finally:
+                    self.in_hand.discard(connection)
 
     def _answer(self, connection: socket.socket, fields: dict[str, str]) -> bool:
         """Whether the connection is kept."""

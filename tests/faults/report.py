@@ -107,7 +107,7 @@ def judge(
 ) -> Row:
     """The line for a fault. Messages by their ids: those of ``doubts`` had a call of which nobody can
     say how it ended, for ``delivered`` a genuine receipt was taken. ``ends``: by verification.
-    ``definite``: nothing may end as unknown.
+    ``definite``: nothing may end as unknown, nor be doubled.
     """
     doubted = {message for doubt in doubts for message in doubt.messages}
     accepted = [start.id for start in starts if start.accepted]
@@ -151,6 +151,7 @@ def judge(
         f"a message was taken {max(taken.values(), default=0)} times": max(taken.values(), default=0)
         > MOST_TAKEN,
         f"{row.unknown} unknown where every outcome is definite": definite and row.unknown,
+        f"{row.doubled} doubled where every outcome is definite": definite and row.doubled,
         "delivered and receipts differ": told != delivered & {end.message for end in mine},
         "it did not recover": row.recovered is None,
         f"strange answers: {dict(statuses)}": statuses.keys() - {0, 202, 503},

@@ -140,6 +140,12 @@ def test_unknown_needs_a_doubt_and_a_fault_that_may_leave_one(definite):
     assert row.lost == 0
 
 
+def test_where_every_outcome_is_definite_no_doubt_excuses_a_doubled_one():
+    calls = [call(message, 9.8, 10.3) for message in MESSAGES] + AGAIN
+    row = judged(calls, [Doubt(10, 10, set(MESSAGES))], definite=True)
+    assert row.problems == ["3 doubled where every outcome is definite"]
+
+
 def test_most_must_have_been_sent_even_where_all_the_rest_is_in_doubt():
     ends = many(sent=94, unknown=6)
     row = judged(taken(ends), [Doubt(1, 1, set(ends))], ends)

@@ -50,6 +50,13 @@ def test_a_time_that_no_clock_can_reach(settings, name, value):
     assert checks.record_hours() == [] or value == -1
 
 
+@pytest.mark.parametrize("name", ["grün", "a b", "a:US", ""])
+def test_an_alias_that_can_stand_in_no_route(settings, name):
+    settings.SMS_PROVIDERS = {name: "memory://"}
+    (error,) = checks.providers()
+    assert (error.id, repr(name) in error.msg) == ("sms.E002", True)
+
+
 def test_a_time_of_one_queue(settings):
     settings.SMS_LONGEST_WAIT = {"otp": 10, "bulk": -5}
     (error,) = checks.times()
@@ -76,11 +83,14 @@ def test_a_number_alone_is_the_longest_wait_of_codes(settings, redis):
     [
         ("SMS_PROVIDERS", "main=memory://", 'SMS_PROVIDERS must be a dict such as {"main"'),
         ("SMS_ROUTES", "default=test", 'SMS_ROUTES must be a dict such as {"default"'),
+        ("SMS_PROVIDERS", {"main": None}, "SMS_PROVIDERS must be a dict"),
+        ("SMS_ROUTES", {"default": ["test"]}, "SMS_ROUTES must be a dict"),
         ("SMS_BREAKER", 30, "SMS_BREAKER must be a dict"),
         ("SMS_SEAL_KEYS", None, "SMS_SEAL_KEYS must be a list of keys"),
+        ("SMS_SEAL_KEYS", [None], "SMS_SEAL_KEYS must be a list of keys"),
     ],
 )
-def test_a_setting_written_as_in_the_environment_is_refused_by_name(settings, name, value, words):
+def test_a_setting_of_a_wrong_type_is_refused_by_name(settings, name, value, words):
     setattr(settings, name, value)
     with pytest.raises((SystemCheckError, ImproperlyConfigured), match=re.escape(words)):
         call_command("check")

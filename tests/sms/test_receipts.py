@@ -96,6 +96,14 @@ def test_forged_receipts_are_refused(forged):
     assert services.get(id).state is State.SENT
 
 
+def test_a_flood_of_forged_receipts_costs_no_lookup(redis):
+    id = sent_message()
+    redis.config_resetstat()
+    for n in range(50):
+        assert report(f"{id}{n}", "delivered", token="wrong").status_code == 403
+    assert redis.info("commandstats").keys() <= {"cmdstat_info", "cmdstat_config|resetstat"}
+
+
 def test_unknown_references_and_aliases():
     assert report("never-was", "delivered").status_code == 204
     response = Client().post("/v1/receipts/other", "x", "text/plain")

@@ -27,7 +27,15 @@ from sms.errors import (
 from sms.message import Receipt, State
 from sms.providers import from_url
 from sms.providers.base import Provider, Sms
-from tests.sms.providers.gateway import Gateway, gateway, response
+from tests.sms.providers.gateway import (
+    Gateway,
+    break_tls,
+    certify,
+    gateway,
+    one_connection,
+    reset,
+    response,
+)
 
 SMS = Sms(
     id="ref-1",
@@ -130,12 +138,14 @@ class ProviderContract:
             self.answers(gateway, *self.throttled, **headers).send(SMS)
         assert caught.value.retry_after == (seconds and pytest.approx(seconds, rel=0.01))
 
-    @pytest.mark.parametrize("status", [500, 502, 503])
+    @pytest.mark.parametrize("status", [408, 500, 502, 503])
     def test_trouble_at_the_vendor(self, gateway, status):
         with pytest.raises(TemporaryFailure):
             self.answers(gateway, status, "<html>").send(SMS)
+        with pytest.raises(TemporaryFailure):
+            self.answers(gateway, status, "[" * 200_000).send(SMS)
 
-    @pytest.mark.parametrize("body", ["", "{", "[]", "null", "{}", "<html>"])
+    @pytest.mark.parametrize("body", ["", "{", "[]", "null", "{}", "<html>", "[" * 200_000])
     def test_a_malformed_answer_is_an_unknown_outcome(self, gateway, body):
         with pytest.raises(OutcomeUnknown):
             self.answers(gateway, self.accepted[0], body).send(SMS)
@@ -155,6 +165,12 @@ class ProviderContract:
         assert caught.value.code == "read_timeout"
         assert time.monotonic() - began < 1
 
+    def test_an_answer_without_end(self, gateway):
+        """It would fill the worker's memory for as long as the timeout lets it."""
+        status, body = self.accepted
+        with pytest.raises(OutcomeUnknown):
+            self.answers(gateway, status, body + " " * 1_000_000).send(SMS)
+
     def test_reset_after_the_request(self, gateway):
         gateway.answer = lambda: None
         with pytest.raises(OutcomeUnknown):
@@ -168,7 +184,7 @@ class ProviderContract:
 
     def test_connect_timeout(self, monkeypatch):
         """A full backlog: the kernel drops the SYN, nothing was ever sent."""
-        monkeypatch.setattr("sms.providers.base.CONNECT_TIMEOUT", 0.3)
+        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.3)
         with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
             port = full.getsockname()[1]
             held = []
@@ -184,9 +200,27 @@ class ProviderContract:
 
     def test_a_tls_handshake_that_never_ends(self, monkeypatch):
         """Nothing was sent, so it is no unknown outcome."""
-        monkeypatch.setattr("sms.providers.base.CONNECT_TIMEOUT", 0.3)
+        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.3)
         with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TemporaryFailure):
             self.provider(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3).send(SMS)
+
+    def test_a_tls_handshake_that_is_reset(self):
+        with one_connection(reset) as url, pytest.raises(TemporaryFailure):
+            self.provider(url).send(SMS)
+
+    def test_tls_that_breaks_after_the_request(self, monkeypatch, tmp_path):
+        """Whether the vendor has the message, nobody knows."""
+        certificate = certify(tmp_path / "certificate.pem")
+        monkeypatch.setattr("sms.providers.transport.certifi.where", lambda: str(certificate))
+        with one_connection(break_tls(certificate)) as url, pytest.raises(OutcomeUnknown):
+            self.provider(url).send(SMS)
+
+    def test_a_connection_that_took_too_long_is_not_used(self, gateway, monkeypatch):
+        """By then the lease may be over, and another worker have the message."""
+        monkeypatch.setattr("sms.providers.transport.LONGEST_CONNECT", 0.0)
+        with pytest.raises(TemporaryFailure):
+            self.answers(gateway, *self.accepted).send(SMS)
+        assert not gateway.requests
 
     def test_genuine_receipts(self, gateway):
         provider = self.provider(gateway.url)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 @dataclass
@@ -60,6 +69,53 @@ def read_request(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
 def form(body: bytes) -> dict[str, str]:
     """The fields of a form, the first of each name."""
     return {name: values[0] for name, values in parse_qs(body.decode()).items()}
+
+
+@contextmanager
+def one_connection(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The https:// address of a server that hands one connection to ``serve``, and takes no other."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: serve(listener.accept()[0]), daemon=True).start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def reset(connection: socket.socket) -> None:
+    """Read something, then end the connection by a RST."""
+    connection.recv(1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def break_tls(certificate: Path) -> Callable[[socket.socket], None]:
+    """For ``one_connection``: read the whole request, then answer with what is no TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def serve(connection: socket.socket) -> None:
+        wrapped = context.wrap_socket(connection, server_side=True)
+        read_request(wrapped.makefile("rb"))
+        with socket.socket(fileno=wrapped.detach()) as bare:
+            bare.sendall(response(502, "the proxy in front speaks"))
+
+    return serve
+
+
+def certify(path: Path) -> Path:
+    """Write a key and its certificate for 127.0.0.1, which whoever trusts this file accepts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([])
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(names, critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    form, bare = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, form, bare))
+    return path
 
 
 @contextmanager

@@ -375,7 +375,8 @@ def test_options_that_cannot_work(changes, words):
 
 
 @pytest.mark.parametrize(
-    "start", ["https:///send?", "https://[::1]:80/send?", "https://gateway.example/{to}?"]
+    "start",
+    ["https:///send?", "https://:443/send?", "https://gate way/send?", "https://gateway.example/{to}?"],
 )
 def test_addresses_that_cannot_work(start):
     with pytest.raises(BadProviderURL):

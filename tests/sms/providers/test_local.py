@@ -76,6 +76,12 @@ def test_an_empty_token_of_the_sandbox_is_one_as_well():
         phone.authenticate({"Authorization": "Bearer x"})
 
 
+def test_every_provider_takes_the_options_that_all_have(tmp_path):
+    for scheme, rest in {"file": f"{tmp_path}/x", "memory": "", "console": "", "sandbox": "a"}.items():
+        provider = from_url("main", f"{scheme}://{rest}?timeout=3&base_url=https://a.example")
+        assert (provider.timeout, provider.base_url) == (3, "https://a.example")
+
+
 @pytest.mark.parametrize("scheme", PROVIDERS)
 def test_unknown_options_are_refused_by_name(scheme):
     with pytest.raises(BadProviderURL, match=r"main: .*no option 'colour'"):
@@ -114,6 +120,13 @@ def test_nothing_of_a_url_is_lost_in_silence(url, words):
         ("twilio://SID:TOKEN@?from=x&timeout=soon", "timeout must be a number"),
         ("twilio://SID:TOKEN@?from=x&timeout=60", "at most 15"),
         ("twilio://SID:TOKEN@?from=x&base_url=ftp://x", "base_url"),
+        ("twilio://SID:TOKEN@?from=x&base_url=https://", "base_url"),
+        ("twilio://SID:TOKEN@?from=x&base_url=https://host:port", "base_url"),
+        ("twilio://SID:TOKEN@?from=x&base_url=https://ho%20st", "base_url"),
+        ("twilio://SID:TOKEN@?from=x&base_url=https://a..example", "base_url"),
+        ("twilio://SID:TOKEN@?from=x&base_url=https://a.example?b=c", "base_url"),
+        ("twilio://SID:TOKEN@?from=x&base_url=https://TOKEN@a.example", "base_url"),
+        ("kannel://user:TOKEN@:13013?from=x", "the host"),
         ("file:///no/such/folder/outbox", "does not exist"),
         ("file://", "needs path"),
         ("sandbox://[::1", "cannot be read"),

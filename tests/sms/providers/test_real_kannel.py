@@ -18,7 +18,7 @@ from config.ports import free_port
 from sms.errors import AccountFailure, ReceiptRejected
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.kannel import GSM_7
+from sms.segments import GSM_7
 from tests.faults.stack import wait_for
 from tests.sms.providers.contract import SMS
 from tests.sms.providers.gateway import Gateway, gateway, response
