@@ -88,9 +88,12 @@ def phone_region(**_: Any) -> list[CheckMessage]:
     return [Error(f"PHONE_REGION: {region!r} is no country of ISO 3166. {mend}.", id="sms.E011")]
 
 
-@register(Tags.security, deploy=True)
+@register(Tags.security)
 def countries_are_named(**_: Any) -> list[CheckMessage]:
-    """Who may have SMS sent to any country at your cost will do so: SMS pumping, toll fraud."""
+    """Who may have SMS sent to any country at your cost will do so: SMS pumping, toll fraud.
+
+    Not with ``--deploy`` alone: whoever does not ask would learn it from the bill.
+    """
     try:
         paid = [p.alias for p in registry.providers().values() if p.scheme not in FREE]
         named = destinations.configured().named
