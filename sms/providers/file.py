@@ -18,8 +18,14 @@ from sms.providers.base import BadProviderURL, Provider, Sms
 class FileProvider(Provider):
     scheme = "file"
 
-    def __init__(self, alias: str, *, path: str, pool_size: int = 10, timeout: float = 10.0) -> None:
+    def __init__(
+        self, alias: str, *, host: str = "", path: str = "", pool_size: int = 10, timeout: float = 10.0
+    ) -> None:
         super().__init__(alias, pool_size=pool_size, timeout=timeout)
+        if host or not path:  # file://outbox.jsonl: to a URL that is a host
+            raise BadProviderURL(
+                f"{alias}: write the whole path of the file, after three slashes, as file:///var/spool/outbox.jsonl."
+            )
         if not os.path.isdir(os.path.dirname(path)):
             raise BadProviderURL(f"{alias}: the folder of {path} does not exist.")
         self.path = path

@@ -75,13 +75,20 @@ def test_over_http_nothing_is_stored(settings, api, redis):
     assert not redis.keys()
 
 
-@pytest.mark.parametrize("word", ["XX", "de", "+4470", "-", "-+", "voips", "Germany", "-*"])
+@pytest.mark.parametrize("word", ["XX", "de", "+4470", "-", "-+", "-+999", "voips", "Germany", "-*"])
 def test_a_word_that_means_nothing_is_refused_at_start(settings, word):
     settings.SMS_DESTINATIONS = ["US", word]
     with pytest.raises(ImproperlyConfigured, match="SMS_DESTINATIONS"):
         destinations.configured()
     with pytest.raises(SystemCheckError, match="E008"):
         call_command("check")
+
+
+@pytest.mark.parametrize(("word", "mend"), [("de", "write DE instead of de"), ("-ir", "write -IR instead")])
+def test_a_country_in_small_letters_is_told_how_to_write_it(settings, word, mend):
+    settings.SMS_DESTINATIONS = ["US", word]
+    with pytest.raises(ImproperlyConfigured, match=f"SMS_DESTINATIONS: {mend}"):
+        destinations.configured()
 
 
 @pytest.mark.parametrize("setting", ["DE", "*", None, [49], {"DE": True}])

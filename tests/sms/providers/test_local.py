@@ -115,7 +115,9 @@ def test_nothing_of_a_url_is_lost_in_silence(url, words):
         ("twilio://SID:TOKEN@?from=x&timeout=60", "at most 15"),
         ("twilio://SID:TOKEN@?from=x&base_url=ftp://x", "base_url"),
         ("file:///no/such/folder/outbox", "does not exist"),
-        ("file://", "needs path"),
+        ("file://", "after three slashes"),
+        ("file://outbox.jsonl", "after three slashes"),
+        ("file://var/spool/outbox.jsonl", "after three slashes"),
         ("sandbox://[::1", "cannot be read"),
     ],
 )
