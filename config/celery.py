@@ -10,6 +10,8 @@ from typing import Any
 
 from celery import Celery, signals
 
+from config.start import plainly
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("otpost")
@@ -23,6 +25,15 @@ def _logging(**_: Any) -> None:
     from django.conf import settings
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@app.on_configure.connect
+def _read_settings(**_: Any) -> None:
+    """Where Celery is the first to read them, say plainly what is wrong with them."""
+    from django.conf import settings
+
+    with plainly():
+        _any = settings.INSTALLED_APPS
 
 
 @signals.worker_init.connect
@@ -59,12 +70,10 @@ def _check(**_: Any) -> None:
     """Refuse to start on settings that cannot work, as ``manage.py`` does by itself, and on servers
     that cannot.
     """
-    from django.core.management.base import BaseCommand, SystemCheckError
+    from django.core.management.base import BaseCommand
 
     from sms.checks import SERVERS
 
-    try:
+    with plainly():  # Celery would log any other exception and go on
         BaseCommand().check()
         BaseCommand().check(tags=[SERVERS], include_deployment_checks=True)
-    except SystemCheckError as error:
-        raise SystemExit(str(error)) from None  # Celery would log any other exception and go on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from typing import Any
@@ -18,6 +19,17 @@ def mask_numbers(_: WrappedLogger, __: str, line: str) -> str:
     It reads the line as it is written, so nothing is too deep in an event.
     """
     return _E164.sub("+•••", line) if "+" in line else line
+
+
+def as_warning(record: logging.LogRecord) -> bool:
+    """Make a warning of what Django calls an error and is none of ours: an answer that says 503 because
+    Redis or a worker is away, which we log where we notice it, and a Host that is not ours, which
+    any scanner sends.
+    """
+    if record.name.startswith("django.security.") or getattr(record, "status_code", 0) == 503:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = None
+    return logging.getLogger().isEnabledFor(record.levelno)
 
 
 def logging_config(*, json: bool, level: str) -> dict[str, Any]:
@@ -57,6 +69,7 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
                 "processors": [*render, mask_numbers],
             }
         },
+        "filters": {"as_warning": {"()": lambda: as_warning}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
@@ -65,7 +78,8 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
             # Refused requests are the callers' affair, and answered with what is wrong.
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["as_warning"]},
+            "django.security.DisallowedHost": {"filters": ["as_warning"]},
             "django.security.RequestDataTooBig": {"level": "CRITICAL"},
             "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
             "django": {"handlers": [], "propagate": True},

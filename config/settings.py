@@ -54,6 +54,11 @@ def _number(name: str, default: N, least: float = 0) -> N:
     return value
 
 
+def _list(name: str) -> list[str]:
+    """What stands between the commas of a variable; blanks around it are nobody's."""
+    return [part.strip() for part in env.str(name, default="").split(",") if part.strip()]
+
+
 def _entries(variable: str, example: str, name: str, sign: str = "=") -> dict[str, str]:
     """``name=value,name=value`` of a variable; ``name`` is the pattern of a name."""
     found: dict[str, str] = {}
@@ -72,6 +77,12 @@ def _entries(variable: str, example: str, name: str, sign: str = "=") -> dict[st
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = _secret("SECRET_KEY")
 PUBLIC_URL = env.str("PUBLIC_URL", default="")
+try:
+    _PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname
+except ValueError:
+    raise ImproperlyConfigured(
+        "PUBLIC_URL must look like https://verify.example.com, without a path."
+    ) from None
 # Only an address that says http:// itself is served without TLS.
 _TLS = not DEBUG and not PUBLIC_URL.startswith("http://")
 
@@ -83,11 +94,11 @@ if PHONE_SECRET_KEY == SECRET_KEY:
         "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets` prints both."
     )
 # Other values while it is changed, so that codes in flight outlive that.
-PHONE_SECRET_KEY_FALLBACKS = env.list("PHONE_SECRET_KEY_FALLBACKS", default=[])
-SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS", default=[])
+PHONE_SECRET_KEY_FALLBACKS = _list("PHONE_SECRET_KEY_FALLBACKS")
+SMS_SEAL_KEYS = _list("SMS_SEAL_KEYS")
 SMS_PROVIDERS = _entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters, digits, - and _)", r"[\w-]+")
 SMS_ROUTES = _entries("SMS_ROUTES", "default=main>spare,IR=local>main", r"\+?\w+")
-SMS_DESTINATIONS = env.list("SMS_DESTINATIONS", default=[])
+SMS_DESTINATIONS = _list("SMS_DESTINATIONS")
 # Seconds that a code whose outcome is unknown waits for a receipt before the next alias has it.
 SMS_RECEIPT_WAIT = _number("SMS_RECEIPT_WAIT", 5.0)
 # Seconds that a code may have to wait for its turn; beyond them new ones are refused.
@@ -101,7 +112,7 @@ try:
 except (keys.BadKeys, access.BadAccess) as error:
     raise ImproperlyConfigured(str(error)) from None
 GUARD_MODE = env.str("GUARD_MODE", default="shadow")
-GUARD_ALLOW = env.list("GUARD_ALLOW", default=[])
+GUARD_ALLOW = _list("GUARD_ALLOW")
 GUARD_PRICES = _entries("GUARD_PRICES", "US=0.0079,DE=0.08,default=0.06", r"\w+")
 GUARD_BUDGET = env.str("GUARD_BUDGET", default="0")
 # The rules of each purpose: see otp/purposes.py for the options and their defaults.
@@ -119,7 +130,7 @@ OTP_LIMITS: dict[str, str] | str = env.str("OTP_LIMITS", default="").strip() or 
 }
 OTP_CHALLENGE = env.str("OTP_CHALLENGE", default="")
 # Whence a page may load and run scripts and frames beside our own: those of a captcha.
-CSP_SOURCES = env.list("CSP_SOURCES", default=[])
+CSP_SOURCES = _list("CSP_SOURCES")
 if not all(re.fullmatch(r"https://(\*\.)?[A-Za-z0-9.-]+(:\d+)?", source) for source in CSP_SOURCES):
     raise ImproperlyConfigured(
         "CSP_SOURCES must hold origins without a path, as https://captcha.example.com, separated by commas."
@@ -154,7 +165,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Django -------------------------------------------------------------------------------------
 
-INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp"]
+INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp", "config.apps.OtpostConfig"]
 MIDDLEWARE = [
     "config.middleware.ProxyMiddleware",
     "config.middleware.RequestIdMiddleware",
@@ -177,7 +188,12 @@ TEMPLATES = [
     }
 ]
 # No table of ours; a database is for whoever adds Django's own staff accounts.
-DATABASES = {"default": env.db("DATABASE_URL")} if env.str("DATABASE_URL", default="") else {}
+_DATABASE = env.str("DATABASE_URL", default="")
+if _DATABASE and _DATABASE.partition("://")[0] not in env.DB_SCHEMES:
+    raise ImproperlyConfigured(
+        "DATABASE_URL must look like sqlite:////var/lib/otpost/staff.sqlite3 or postgres://USER:PASSWORD@HOST/NAME."
+    )
+DATABASES = {"default": env.db("DATABASE_URL")} if _DATABASE else {}
 USE_TZ = True
 LANGUAGE_CODE = "en"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024
@@ -189,12 +205,12 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # localhost: the health checks of containers.
 ALLOWED_HOSTS = [
-    *env.list("ALLOWED_HOSTS", default=[]),
-    *filter(None, [urlsplit(PUBLIC_URL).hostname]),
+    *_list("ALLOWED_HOSTS"),
+    *filter(None, [_PUBLIC_HOST]),
     "localhost",
     "127.0.0.1",
 ]
-TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+TRUSTED_PROXIES = _list("TRUSTED_PROXIES")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # only from TRUSTED_PROXIES
 SECURE_SSL_REDIRECT = _TLS
 # Programs in the same network call the API and the health checks directly.
@@ -209,4 +225,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL.rstrip("/")] if PUBLIC_URL else []
 X_FRAME_OPTIONS = "DENY"
 
 LOGGING_CONFIG = "logging.config.dictConfig"
-LOGGING = logging_config(json=not DEBUG, level=env.str("LOG_LEVEL", default="INFO"))
+_LOG_LEVEL = env.str("LOG_LEVEL", default="").upper() or "INFO"
+if _LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured("LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
+LOGGING = logging_config(json=not DEBUG, level=_LOG_LEVEL)

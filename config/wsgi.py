@@ -10,14 +10,17 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, SystemCheckError
 from django.core.wsgi import get_wsgi_application
 
+from config.start import plainly
+
 #: Seconds that Redis and the broker have to say what they are.
 PATIENCE = 5.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-_django = get_wsgi_application()
-# Refuse to start on settings that cannot work; `manage.py` does so by itself.
-BaseCommand().check()
+with plainly():
+    _django = get_wsgi_application()
+    # Refuse to start on settings that cannot work; `manage.py` does so by itself.
+    BaseCommand().check()
 
 
 def _refuse_servers_that_cannot_work() -> None:
@@ -42,7 +45,8 @@ def _refuse_servers_that_cannot_work() -> None:
         raise found[0]
 
 
-_refuse_servers_that_cannot_work()
+with plainly():
+    _refuse_servers_that_cannot_work()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -47,14 +47,15 @@ class Call:
 OFF = Call((), ("off",))
 
 
-def call(number: Phone, ip: str = "", *, free: bool = False) -> Call:
+def call(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> Call:
     """The keys and values of the guard's functions for one send.
 
     ``ip``: the end user's address, "" where it is not known. ``free``: no SMS goes out, as for a test
     number. It is refused where others would be, so that nobody can tell, but uses up no money and no
-    cap. Raises ``ImproperlyConfigured``.
+    cap. ``parts``: as how many its text is paid. Raises ``ImproperlyConfigured``.
     """
-    return _call(number.e164, number.country or NO_COUNTRY, address(ip), free, guard_settings.read())
+    setting, country = guard_settings.read(), number.country or NO_COUNTRY
+    return _call(number.e164, country, address(ip), free=free, parts=parts, setting=setting)
 
 
 def apply(refusal: bytes, wait: int, number: Phone, purpose: str) -> None:
@@ -135,7 +136,7 @@ def budget() -> Decimal:
     return guard_settings.read().budget
 
 
-def _call(e164: str, country: str, digest: str, free: bool, setting: Setting) -> Call:
+def _call(e164: str, country: str, digest: str, *, free: bool, parts: int, setting: Setting) -> Call:
     if setting.mode == "off":
         return OFF
     counted = scopes(e164, country)
@@ -148,7 +149,7 @@ def _call(e164: str, country: str, digest: str, free: bool, setting: Setting) ->
             setting.mode,
             setting.figures_json,
             int(not setting.allow.isdisjoint((*prefixes, country))),
-            *(int(price * MICRO), int(setting.budget * MICRO)),
+            *(int(price * MICRO) * parts, int(setting.budget * MICRO)),
             *(digest, phones, int(not free), e164[:-6]),
             *(name for prefix in prefixes[:2] for name in tags(prefix)),
         ),

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
 from otp.limits import NO_COUNTRY
+from sms.phone import is_prefix
 
 MODES = ("off", "shadow", "enforce")
 
@@ -44,16 +45,12 @@ def scope_problem(text: str) -> str:
     digits = text[1:]
     if not (text.isascii() and digits.isdecimal() and digits[0] != "0"):
         return "write a prefix with + and digits that begin with a country code, such as +4477"
-    code = next((n for n in (1, 2, 3) if int(digits[:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 0)
-    if not code and not any(str(known).startswith(digits) for known in _CODES):
+    if not is_prefix(text):
         return "no country code begins so"
+    code = next((n for n in (1, 2, 3) if int(digits[:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 0)
     if code and len(digits) > code + 3 and not _holds_ranges(text):
         return "there is no number that begins so and goes on for four more digits; write a shorter prefix"
     return ""
-
-
-#: The shortest first: what a prefix of one or two digits may be the beginning of.
-_CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
 
 
 def _holds_ranges(prefix: str) -> bool:

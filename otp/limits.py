@@ -27,7 +27,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import codes, conf
 from otp.caller import Caller, subscriber
-from sms.phone import Phone
+from sms.phone import Phone, is_prefix
 
 SUBJECTS = ("phone", "ip", "country", "purpose", "key", "all")
 
@@ -42,7 +42,6 @@ LARGEST_WINDOW = 1000
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FIGURES = re.compile(r"(\d{1,9})/(\d{1,6})([smhd])(?:\+(\d{1,9}))?", re.ASCII)
-_PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
 
 #: Longer than a month nothing is counted: Redis is not a ledger.
 _LONGEST = 31 * 86400
@@ -159,7 +158,10 @@ def _split(text: str) -> Iterator[tuple[str, str]]:
 
 def _name(name: str) -> str:
     parts = name.split("-")
-    if not _PREFIX.fullmatch(name) and (set(parts) - set(SUBJECTS) or len(set(parts)) < len(parts)):
+    if name.startswith("+"):
+        if not is_prefix(name):
+            raise _wrong(f"no number begins with {name}")
+    elif set(parts) - set(SUBJECTS) or len(set(parts)) < len(parts):
         raise _wrong(
             f"{name!r} is nothing that can be counted; use {', '.join(SUBJECTS)}, several of them "
             "joined by -, or a prefix such as +4477"
@@ -169,6 +171,8 @@ def _name(name: str) -> str:
 
 def _rule(name: str, figures: str, setting: str) -> Rule:
     found = _FIGURES.fullmatch(figures)
+    if not found and "=" in figures:
+        raise _wrong(f"{name}: {figures!r} is a rule of its own; write a ; before it, no comma", setting)
     if not found:
         raise _wrong(
             f"{name}: {figures!r} cannot be read; write 5/10m (a window; s, m, h or d), or 50/1s+200 "
@@ -176,11 +180,10 @@ def _rule(name: str, figures: str, setting: str) -> Rule:
             setting,
         )
     most, seconds = int(found[1]), int(found[2]) * _UNITS[found[3]]
-    if not (most and 0 < seconds <= _LONGEST) or found[4] == "0":
-        raise _wrong(
-            f"{name}: {figures} would let nothing through or count for over 31 days; use figures over 0",
-            setting,
-        )
+    if not most or not seconds or found[4] == "0":
+        raise _wrong(f"{name}: {figures} would let nothing through; use figures over 0", setting)
+    if seconds > _LONGEST:
+        raise _wrong(f"{name}: {figures} would count for over 31 days; write at most 31d", setting)
     if most > LARGEST_WINDOW and not found[4]:
         raise _wrong(
             f"{name}: a window counts up to {LARGEST_WINDOW}; write a rate such as {figures}+{most}", setting

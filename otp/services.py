@@ -103,7 +103,9 @@ def start(
                 envelope=envelope,
                 owner=caller.name,
                 spending=spending,
-                guarded=guard.call(number, caller.ip, free=bool(wanted.withheld)),
+                guarded=guard.call(
+                    number, caller.ip, free=bool(wanted.withheld), parts=_parts(rules, locale)
+                ),
                 code=wanted.code,
             )
             refusals.raise_unless_issued(issue, number, purpose)
@@ -156,7 +158,9 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
                 id=id,
                 reference=message_id,
                 spending=spending,
-                guarded=guard.call(number, caller.ip, free=bool(wanted.withheld)),
+                guarded=guard.call(
+                    number, caller.ip, free=bool(wanted.withheld), parts=_parts(rules, kept["locale"])
+                ),
                 code=wanted.code,
             )
             if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
@@ -224,17 +228,25 @@ def cancel(id: str, *, owner: str = "") -> bool:
     return bool(existed)
 
 
-def _send(rules: Purpose, wanted: Wanted, issue: Issue, message_id: str, locale: str) -> None:
-    body = rules.render(
-        issue.code,
-        lives=issue.expires_at - time.time(),
+def _text(rules: Purpose, code: str, lives: float, locale: str) -> str:
+    return rules.render(
+        code,
+        lives=lives,
         site=conf.get("OTP_SITE_NAME"),
         host=urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost",
         locale=locale,
     )
+
+
+def _parts(rules: Purpose, locale: str) -> int:
+    """As how many SMS a code is paid, before there is one: all codes of a purpose are of one length."""
+    return sms.parts(_text(rules, rules.alphabet[0] * rules.length, rules.lifetime, locale))
+
+
+def _send(rules: Purpose, wanted: Wanted, issue: Issue, message_id: str, locale: str) -> None:
     sms.send(
         wanted.number,
-        body,
+        _text(rules, issue.code, issue.expires_at - time.time(), locale),
         queue=sms.OTP_QUEUE,
         expires_at=issue.expires_at,
         resend_unknown=True,

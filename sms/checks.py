@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import broker, conf, destinations, health, registry, routing, store
@@ -90,9 +90,12 @@ def phone_region(**_: Any) -> list[CheckMessage]:
     return [Error(f"PHONE_REGION: {region!r} is no country of ISO 3166. {mend}.", id="sms.E011")]
 
 
-@register(Tags.security, deploy=True)
+@register(Tags.security)
 def countries_are_named(**_: Any) -> list[CheckMessage]:
-    """Who may have SMS sent to any country at your cost will do so: SMS pumping, toll fraud."""
+    """Who may have SMS sent to any country at your cost will do so: SMS pumping, toll fraud.
+
+    Not with ``--deploy`` alone: whoever does not ask would learn it from the bill.
+    """
     try:
         paid = [p.alias for p in registry.providers().values() if p.scheme not in FREE]
         named = destinations.configured().named
@@ -131,8 +134,12 @@ def receipts_can_be_verified(**_: Any) -> list[CheckMessage]:
 def public_url(**_: Any) -> list[CheckMessage]:
     """PUBLIC_URL must be an address with a host and no path."""
     url = conf.get("PUBLIC_URL")
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and parts.hostname and not parts.path.strip("/")
+    except ValueError:
+        right = False
+    if url and not right:
         return [
             Error(
                 "PUBLIC_URL must look like https://verify.example.com, without a path.",
@@ -188,7 +195,7 @@ def eviction(**_: Any) -> list[CheckMessage]:
     try:
         policy = store.eviction_policy()
     except (Unavailable, ImproperlyConfigured):
-        return []  # /readyz says it; a check may well run where Redis is not
+        return []  # another check says it
     if policy not in ("noeviction", ""):
         return [
             Warning(
@@ -197,6 +204,26 @@ def eviction(**_: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register(deploy=True)
+def servers_answer(**_: Any) -> list[CheckMessage]:
+    """What only they can tell was not looked at, and whoever reads "no issues" must know that.
+
+    No warning: a check may well run where they are not, or not yet.
+    """
+    return [
+        Info(
+            f"{name}: nothing answers there, so it was not asked whether it can work. If it runs, mend the "
+            "address; if not, check again when it does.",
+            id="sms.I001",
+        )
+        for name, ask in (
+            ("REDIS_URL", store.is_cluster),
+            ("CELERY_BROKER_URL (without one, REDIS_URL)", broker.require),
+        )
+        if not _answers(ask)
+    ]
 
 
 @register(SERVERS, deploy=True)
@@ -215,11 +242,19 @@ def no_cluster(**_: Any) -> list[CheckMessage]:
     ]
 
 
+def _answers(question: Callable[[], object]) -> bool:
+    try:
+        question()
+    except (Unavailable, ImproperlyConfigured):
+        return False
+    return True
+
+
 def _answers_yes(question: Callable[[], bool]) -> bool:
     try:
         return question()
     except (Unavailable, ImproperlyConfigured):
-        return False  # /readyz says it; a check may well run where the server is not
+        return False  # the check above says it
 
 
 @register(Tags.security, deploy=True)

@@ -11,7 +11,6 @@ Without a country in it, every country is allowed. A denial wins over what allow
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf
 from sms.errors import InvalidNumber
-from sms.phone import KINDS, Phone
+from sms.phone import KINDS, Phone, is_prefix
 
 #: Kinds that get no SMS unless the setting names them: they cost the caller, answer to machines,
 #: or are wires without a screen. What to call each in "This is …".
@@ -33,8 +32,6 @@ REFUSED = {
     "voicemail": "a voicemail box",
     "fixed_line": "a fixed line, which gets no SMS",
 }
-
-_PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +85,13 @@ def _read(words: Iterable[str]) -> Destinations:
             (denied if word != bare else allowed).add(bare)
         elif word == "*":
             allowed.add(word)
-        elif word != bare and _PREFIX.fullmatch(bare):
+        elif word != bare and is_prefix(bare):
             prefixes.add(bare)
+        elif word.startswith("-+"):
+            raise ImproperlyConfigured(f"SMS_DESTINATIONS, {word}: no number begins with {bare}.")
         else:
+            if word.upper() != word and word.upper().removeprefix("-") in phonenumbers.SUPPORTED_REGIONS:
+                raise ImproperlyConfigured(f"SMS_DESTINATIONS: write {word.upper()} instead of {word}.")
             raise ImproperlyConfigured(
                 f"SMS_DESTINATIONS: {word!r} is no country such as DE, nor *, nor a denial such as -IR, "
                 f"-+4470 or -voip, nor a kind of number ({', '.join(sorted(KINDS))})."

@@ -26,6 +26,8 @@ _INVISIBLE = "\u200b\u200e\u200f\u202a\u202c\u2066\u2067\u2068\u2069\ufeff"
 #: Full-width forms, as East Asian keyboards type them, to ASCII.
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 
+_PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
+
 _EXAMPLE = "Give it with + and the country code, for example +447400123456."
 
 
@@ -121,6 +123,16 @@ def _national_prefix(code: str) -> tuple[bool, re.Pattern[str] | None]:
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
     pattern = metadata and metadata.national_prefix_for_parsing
     return True, re.compile(pattern) if pattern else None
+
+
+def is_prefix(text: str) -> bool:
+    """Whether ``text`` is + and digits that numbers begin with: a country code, more of it, or less."""
+    if not _PREFIX.fullmatch(text):
+        return False
+    digits, codes = text[1:], phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return any(int(digits[:end]) in codes for end in (1, 2, 3)) or any(
+        str(code).startswith(digits) for code in codes
+    )
 
 
 def mask(e164: str) -> str:

@@ -25,6 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf
 from sms.errors import NoRoute
+from sms.phone import is_prefix
 
 DEFAULT = "default"
 
@@ -82,15 +83,17 @@ def _parsed(setting: tuple[tuple[str, str], ...], aliases: tuple[str, ...]) -> M
         return {DEFAULT: tuple((Hop(alias),) for alias in aliases)}
     routes = {}
     for target, text in setting:
-        if not (target == DEFAULT or re.fullmatch(r"\+[1-9]\d{0,14}", target, re.ASCII)):
-            _check_country(target)
+        _check_target(target)
         routes[target] = _route(target, text, aliases)
     return routes
 
 
-def _check_country(target: str) -> None:
-    if target not in phonenumbers.SUPPORTED_REGIONS:
-        raise _wrong(target, "write default, a country such as DE, or a prefix such as +4477")
+def _check_target(target: str) -> None:
+    if is_prefix(target) or target == DEFAULT or target in phonenumbers.SUPPORTED_REGIONS:
+        return
+    if target.startswith("+"):
+        raise _wrong(target, "no number begins so; write a prefix such as +4477")
+    raise _wrong(target, "write default, a country such as DE, or a prefix such as +4477")
 
 
 def _route(target: str, text: str, aliases: Collection[str]) -> Route:

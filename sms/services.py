@@ -15,7 +15,7 @@ from contextlib import suppress
 
 import structlog
 
-from sms import broker, conf, destinations, health, phone, routing, store
+from sms import broker, conf, destinations, health, phone, routing, segments, store
 from sms.errors import InvalidBody, NoRoute, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
@@ -34,6 +34,7 @@ __all__ = [
     "mask",
     "new_id",
     "parse_phone",
+    "parts",
     "receipt_wait",
     "replay",
     "require_broker",
@@ -60,6 +61,11 @@ def parse_phone(spelling: object) -> Phone:
 def mask(e164: str) -> str:
     """Enough of a number for a person to know which phone is meant."""
     return phone.mask(e164)
+
+
+def parts(body: str) -> int:
+    """As how many SMS a text is sent and paid."""
+    return segments.count(body)
 
 
 def receipt_wait() -> float:

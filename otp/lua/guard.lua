@@ -11,10 +11,11 @@
 --   guard_unsent(now, text)                  ... or takes it back, as its SMS never was
 --
 -- keys:   rules, spend, new, country, [coarse prefix, [fine prefix]]
--- values: 1 mode, 2 otp.guard_settings.Figures as JSON, 3 "1" if GUARD_ALLOW names the number, 4 price and
---         5 budget (millionths), 6 digest of the address or "", 7 digests of the phone (under each secret,
---         the newest first), 8 what the send counts: 1, or 0 where no SMS goes out, 9 the number without its
---         last six digits, then the tags of its two longer prefixes, the longer one's first
+-- values: 1 mode, 2 otp.guard_settings.Figures as JSON, 3 "1" if GUARD_ALLOW names the number, 4 price of
+--         all its parts and 5 budget (millionths), 6 digest of the address or "", 7 digests of the phone
+--         (under each secret, the newest first), 8 what the send counts: 1, or 0 where no SMS goes out,
+--         9 the number without its last six digits, then the tags of its two longer prefixes, the longer
+--         one's first
 -- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight; of
 -- what an operator allowed "allowed-<reason> <scope>".
 --

@@ -19,8 +19,12 @@ from sms.providers.base import BadProviderURL, Provider, Sms
 class FileProvider(Provider):
     scheme = "file"
 
-    def __init__(self, alias: str, *, path: str, **common: Any) -> None:
+    def __init__(self, alias: str, *, host: str = "", path: str = "", **common: Any) -> None:
         super().__init__(alias, **common)
+        if host or not path:  # file://outbox.jsonl: to a URL that is a host
+            raise BadProviderURL(
+                f"{alias}: write the whole path of the file, after three slashes, as file:///var/spool/outbox.jsonl."
+            )
         if not os.path.isdir(os.path.dirname(path)):
             raise BadProviderURL(f"{alias}: the folder of {path} does not exist.")
         self.path = path

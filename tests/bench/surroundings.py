@@ -63,6 +63,7 @@ class Surroundings:
             "PUBLIC_URL": "https://otp.example.com",
             "REDIS_URL": self.server.url,
             "SECRET_KEY": secrets.token_hex(32),
+            "SMS_DESTINATIONS": "*",
             "SMS_PROVIDERS": f"bench=twilio://AC{'0' * 32}:{'0' * 32}@?from=%2B15005550006"
             f"&base_url={self.provider.url}",
             "SMS_LONGEST_WAIT": "0",  # backlogs are made on purpose

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from config.logs import logging_config
+from sms import readiness
 from sms.testing import code_in, outbox
 
 PHONE = "+12025550123"
@@ -55,6 +56,34 @@ def test_a_number_is_masked_however_deep_it_stands(value, written):
     assert "trouble" in text
     assert text.count("+•••") == 2 + (type(value) is dict)
     assert "2025550123" not in text
+
+
+def test_a_host_that_is_not_ours_is_one_line_and_no_error(api, lines):
+    assert api.client.get("/", headers={"host": "scanner.example"}).status_code == 400
+    (line,) = lines()
+    assert (line["level"], line["logger"]) == ("warning", "django.security.DisallowedHost")
+    assert "You may need to add 'scanner.example' to ALLOWED_HOSTS" in line["event"]
+    assert "exception" not in line
+
+
+def test_not_to_be_ready_is_no_error(api, lines, settings, monkeypatch):
+    monkeypatch.setattr(readiness, "_last", (-readiness.FRESH, {}))
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:9/0"}}
+    assert api.client.get("/readyz").status_code == 503
+    assert [(line["level"], line["event"]) for line in lines()] == [
+        ("warning", "Service Unavailable: /readyz")
+    ]
+
+
+def test_what_breaks_here_is_an_error(api, lines, monkeypatch):
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(readiness, "_ask", breaks)
+    assert api.client.get("/readyz").status_code == 500
+    (line,) = lines()
+    assert line["level"] == "error"
+    assert "ZeroDivisionError" in line["exception"]
 
 
 def test_a_number_in_a_librarys_error_is_masked(lines):

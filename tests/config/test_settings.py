@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from config.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,9 +20,9 @@ GOOD = {
     "SMS_SEAL_KEYS": "r6z--mFFv60fd-zhSncr0oRuyHvR07PoW4YTHngI_sE=",
     "SMS_PROVIDERS": "main=twilio://AC1:t0ken@?from=%2B15005550006",
     "SMS_DESTINATIONS": "US,CA",
-    "PUBLIC_URL": "https://verify.example.com",
+    "PUBLIC_URL": "https://verify.shop.test",
     "DEBUG": "0",
-    "API_KEYS": "",
+    "API_KEYS": f"shop:{'0' * 64}",
     "API_ACCESS": "",
     "TRUSTED_PROXIES": "",
 }
@@ -47,9 +50,58 @@ def test_limits_that_are_left_empty_are_those_that_are_usual():
     assert "phone-ip" in manage("shell", "--no-imports", "-c", rules, OTP_LIMITS=" ").stdout
 
 
-def test_check_deploy_is_silent():
-    done = manage("check", "--deploy", "--fail-level", "INFO")
+def test_a_list_may_have_spaces_after_its_commas():
+    lists = {
+        "SMS_DESTINATIONS": "US, CA",
+        "GUARD_ALLOW": "US, +4477",
+        "TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
+        "ALLOWED_HOSTS": "otp.internal, ",
+    }
+    last = [f"s.{name}[-1]" for name in lists if name != "ALLOWED_HOSTS"]
+    last += ["s.ALLOWED_HOSTS[0]", "len(s.ALLOWED_HOSTS)"]
+    done = manage("shell", "-c", f"from django.conf import settings as s; print({', '.join(last)})", **lists)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "CA +4477 10.0.0.0/8 otp.internal 4"
+
+
+def test_check_deploy_is_silent(redis_server):
+    done = manage("check", "--deploy", "--fail-level", "INFO", REDIS_URL=redis_server.url)
     assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
+
+
+def test_servers_that_are_away_are_no_issue_and_are_told():
+    done = manage("check", "--deploy", "--fail-level", "WARNING", REDIS_URL="redis://127.0.0.1:9/0")
+    assert done.returncode == 0
+    for name in ("REDIS_URL", "CELERY_BROKER_URL (without one, REDIS_URL)"):
+        assert f"(sms.I001) {name}: nothing answers there" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PUBLIC_URL", "https://otp.example.com", "(config.W001) PUBLIC_URL is still that of an example"),
+        ("SMS_PROVIDERS", None, "(config.W001) SMS_PROVIDERS: main still has ACCOUNT_SID, AUTH_TOKEN of an"),
+        (
+            "SMS_PROVIDERS",
+            "gsm=kannel://me:sesame@10.0.0.5:13013?from=Shop&receipt_secret=SHARED_SECRET_OF_16_OR_MORE",
+            "(config.W001) SMS_PROVIDERS: gsm still has SHARED_SECRET_OF_16_OR_MORE of an",
+        ),
+        (
+            "SMS_PROVIDERS",
+            "own=https://gateway.example/?form=to={to}%26text={body}&id=id",
+            "(config.W001) SMS_PROVIDERS: own still has gateway.example of an",
+        ),
+        ("API_KEYS", "", "(config.W002) API_KEYS is empty"),
+    ],
+)
+def test_what_is_left_of_the_examples_is_told_before_deployment(name, value, words):
+    if value is None:
+        example = (ROOT / ".env.example").read_text()
+        (value,) = re.findall(rf"^{name}=(.*)$", example, re.MULTILINE)
+    done = manage("check", "--deploy", **{name: value})
+    assert words in done.stderr
+    assert "sesame" not in done.stderr
+    assert words not in manage("check", **{name: value}).stderr
 
 
 @pytest.mark.parametrize(
@@ -78,6 +130,10 @@ def test_check_deploy_is_silent():
         ("API_ACCESS", "me=read", "API_ACCESS names me, which has no key in API_KEYS"),
         ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES holds what is no address or network"),
         ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://[::1", "PUBLIC_URL must look like"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        ("DATABASE_URL", "nonsense", "DATABASE_URL must look like sqlite:////"),
+        ("SMS_DESTINATIONS", "", "SMS_DESTINATIONS names no country, and main costs money"),
         ("MESSAGE_RECORD_HOURS", "1", "MESSAGE_RECORD_HOURS must be longer"),
         ("SMS_RECEIPT_WAIT", "nan", "SMS_RECEIPT_WAIT must be a number, 0 or more, such as 5."),
         ("SMS_LONGEST_WAIT", "inf", "SMS_LONGEST_WAIT must be a number, 0 or more, such as 10."),
@@ -99,24 +155,37 @@ def test_check_deploy_is_silent():
 )
 def test_a_start_is_refused_and_names_the_setting(name, value, words):
     done = manage("check", **{name: value})
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert words in done.stderr
+    assert "Traceback" not in done.stderr
     assert "t0ken" not in done.stderr
+
+
+def test_who_asks_for_it_sees_the_traceback():
+    assert "Traceback" in manage("check", "--traceback", API_ACCESS="me").stderr
 
 
 @pytest.mark.parametrize(
     "program",
     [
-        ["-c", "import config.wsgi"],
-        ["-m", "celery", "-A", "config", "worker", "-Q", "otp,bulk"],
-        ["-m", "celery", "-A", "config", "beat"],
+        ["granian", "--interface", "wsgi", "config.wsgi:application"],
+        ["celery", "-A", "config", "worker", "-Q", "otp,bulk"],
+        ["celery", "-A", "config", "beat"],
     ],
 )
-def test_web_worker_and_beat_refuse_as_well(program):
-    environment = os.environ | GOOD | {"SMS_PROVIDERS": "main=pigeon://"}
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SMS_PROVIDERS", "main=pigeon://", "pigeon is no provider"),
+        ("SMS_DESTINATIONS", "", "SMS_DESTINATIONS names no country, and main costs money"),
+        ("API_ACCESS", "me", "API_ACCESS must look like"),
+    ],
+)
+def test_web_worker_and_beat_refuse_as_well(program, name, value, words):
+    environment = os.environ | GOOD | {"GRANIAN_PORT": str(free_port()), name: value}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     done = subprocess.run(
-        [sys.executable, *program],
+        [sys.executable, "-m", *program],
         check=False,
         cwd=ROOT,
         env=environment,
@@ -124,8 +193,10 @@ def test_web_worker_and_beat_refuse_as_well(program):
         text=True,
         timeout=30,
     )
-    assert done.returncode != 0
-    assert "pigeon is no provider" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert words in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("scheme", ["sandbox", "console", "memory"])

@@ -199,8 +199,29 @@ def test_pasting_the_whole_sms(visit):
 
 def test_pressing_the_code_on_the_virtual_phone(visitor):
     code = visitor.ask_for_code()
+    assert visitor.page.locator(".notice").is_hidden()  # who sees the phone needs no other
     visitor.page.get_by_role("button", name=code).click()
     visitor.page.wait_for_url("**/done")
+
+
+def test_on_a_small_screen_the_sms_comes_from_above_where_it_can_be_seen_and_pressed(visit):
+    visitor = visit(viewport={"width": 390, "height": 844})
+    notice = visitor.page.locator(".notice")
+    code = visitor.ask_for_code()
+    notice.get_by_text(code).first.wait_for()
+    box = notice.bounding_box()
+    assert box["y"] + box["height"] < visitor.page.get_by_label("Code from the SMS").bounding_box()["y"]
+    notice.locator("button").click()
+    visitor.page.wait_for_url("**/done")
+
+
+def test_who_looks_at_the_phone_below_needs_no_notice_any_more(visit):
+    visitor = visit(viewport={"width": 390, "height": 844})
+    visitor.ask_for_code()
+    notice = visitor.page.locator(".notice")
+    notice.wait_for()
+    visitor.page.mouse.wheel(0, 2000)
+    notice.wait_for(state="hidden")
 
 
 def test_the_keyboard_alone_is_enough(visitor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,38 @@ assert outbox[-1].body == "Your parcel is here."
 print("done")
 """
 
+LOGGED = """
+import sys
+from cryptography.fernet import Fernet
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=["sms", "otp"],
+    CACHES={"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": sys.argv[1]}},
+    PHONE_SECRET_KEY="abcdefghijklmnopqrstuvwxyz0123456789",
+    SMS_SEAL_KEYS=[Fernet.generate_key().decode()],
+    SMS_PROVIDERS={"test": "memory://"},
+    CELERY_TASK_ALWAYS_EAGER=True,
+    LOGGING={
+        "version": 1,
+        "formatters": {"short": {"format": "%(levelname)s %(name)s %(message)s"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "short"}},
+        "loggers": {"otp": {"handlers": ["console"], "level": "INFO"}, "sms": {"level": "ERROR"}},
+    },
+)
+EXAMPLE
+import django
+from celery import Celery
+
+Celery("project").config_from_object("django.conf:settings", namespace="CELERY")
+django.setup()
+
+from otp import services
+
+services.start("+12025550123")
+print("done")
+"""
+
 ALONE = """
 import sys
 from django.conf import settings
@@ -86,6 +119,16 @@ def run(program: str, url: str) -> subprocess.CompletedProcess[str]:
 def test_the_apps_in_another_project(redis_server):
     done = run(PROJECT, redis_server.url)
     assert done.stdout.endswith("done\n"), done.stderr
+
+
+def test_the_logging_of_a_project_decides_as_the_readme_says(redis_server):
+    (example,) = re.findall(
+        r"```python\n(import structlog\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    done = run(LOGGED.replace("EXAMPLE", example), redis_server.url)
+    assert done.stdout == "done\n", done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("INFO otp event='code_issued' verification_id='")
 
 
 def test_the_handler_alone_needs_neither_http_nor_celery(redis_server):

@@ -48,7 +48,13 @@ class Stack:
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
         self.web_port = free_port()
-        self.environment = os.environ | {"API_KEYS": _api_keys(), "WORKER_CONCURRENCY": "50"} | environment
+        self.environment = {
+            **os.environ,
+            "API_KEYS": _api_keys(),
+            "SMS_DESTINATIONS": "*",
+            "WORKER_CONCURRENCY": "50",
+            **environment,
+        }
         self.environment["DJANGO_SETTINGS_MODULE"] = "config.settings"
         self.environment["GUARD_MODE"] = "off"  # most codes here are typed by nobody
         self.leash = Leash()

@@ -9,9 +9,10 @@ import pytest
 import structlog
 from django.core.management import call_command
 
-from otp import services, signals
+from otp import guard_admin, services, signals
 from otp.caller import Caller
 from otp.errors import RateLimited, StoreUnavailable
+from sms import segments
 from sms import services as sms
 from sms.errors import Unavailable
 from sms.testing import code_in, outbox
@@ -175,6 +176,27 @@ def test_the_budget_ends_the_day(settings):
     services.start("+14155550123")
     with pytest.raises(RateLimited):
         services.start("+16465550123")
+
+
+#: Each is sent as two parts: 173 characters of GSM-7, 91 of UCS-2.
+LONG, HINDI = "{code} " + "x" * 140, "{code} आपका कोड है। इसे किसी को न बताएं। यह जल्द समाप्त हो जाएगा।"
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [("{code}", 1), (LONG, 2), ({"": "{code}", "hi": HINDI}, 2)],
+    ids=["short", "long", "hi"],
+)
+def test_the_budget_counts_the_parts_that_are_paid(settings, capsys, text, price):
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0, "text": text}}
+    settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "1"}, "4"
+    started = services.start("+12025550123", locale="hi")
+    services.resend(started.id)
+    assert [segments.count(message.body) for message in outbox] == [price] * 2
+    assert guard_admin.spent() == 2 * price
+    if price == 2:
+        with pytest.raises(RateLimited):
+            services.start("+14155550123", locale="hi")
 
 
 def test_a_block_and_its_release_hold_at_once(capsys):

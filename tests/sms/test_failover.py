@@ -1406,6 +1406,7 @@ class TestDeadLetters:
         ({"default": "test>"}, "missing"),
         ({"XX": "test"}, "XX"),
         ({"+0": "test"}, r"\+0"),
+        ({"+999": "test"}, "no number begins so"),
         ({"default": "test*x"}, "weight"),
         ({"default": "test*0"}, "weight"),
         ({"default": "test>test"}, "twice"),

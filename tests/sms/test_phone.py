@@ -90,3 +90,14 @@ def test_a_canonical_number_is_what_the_library_makes_of_it():
 @pytest.mark.parametrize("spelling", ["+44 07400 123456", "+4407400123456", "+44 (0) 7400 123456"])
 def test_one_phone_is_one_phone(spelling):
     assert phone.canonical(spelling) == "+447400123456"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        *((text, True) for text in ("+1", "+4", "+49", "+4915", "+99", "+992", "+882", "+12025550123")),
+        *((text, False) for text in ("", "+", "49", "+0", "+999", "+9991", "+٤٩", "+49 15", "-+49", "++49")),
+    ],
+)
+def test_a_prefix_is_one_that_numbers_begin_with(text, is_one):
+    assert phone.is_prefix(text) == is_one

@@ -5,6 +5,7 @@
   const log = document.querySelector("[data-messages]");
   const list = log.querySelector("ol");
   const device = document.querySelector(".device");
+  const notice = document.querySelector("[data-notice]");
   const now = document.querySelector("[data-now]");
   const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
   const leaving = new AbortController();
@@ -37,6 +38,22 @@
     return item;
   };
 
+  // On a small screen the phone lies below what can be seen. So an SMS also comes from above, as on a
+  // real one, until it is pressed or the phone is looked at.
+  const notify = (message) => {
+    if (log.getBoundingClientRect().bottom <= innerHeight) return;
+    const item = bubble(message);
+    for (const button of item.querySelectorAll("button")) button.tabIndex = -1; // the log has one for the keyboard
+    notice.replaceChildren(item);
+    notice.hidden = false;
+  };
+  notice.addEventListener("click", () => {
+    notice.hidden = true;
+  });
+  new IntersectionObserver((seen) => {
+    if (seen.at(-1).isIntersecting) notice.hidden = true;
+  }, { threshold: 0.9 }).observe(log);
+
   const show = (messages, isNew) => {
     if (!messages.length) return;
     document.querySelector("[data-nothing]").hidden = true;
@@ -48,6 +65,7 @@
     while (list.children.length > 20) list.firstElementChild.remove();
     log.scrollTop = log.scrollHeight;
     if (!isNew) return;
+    notify(messages.at(-1));
     device.classList.remove("buzz");
     requestAnimationFrame(() => device.classList.add("buzz"));
   };

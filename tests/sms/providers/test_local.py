@@ -128,7 +128,9 @@ def test_nothing_of_a_url_is_lost_in_silence(url, words):
         ("twilio://SID:TOKEN@?from=x&base_url=https://TOKEN@a.example", "base_url"),
         ("kannel://user:TOKEN@:13013?from=x", "the host"),
         ("file:///no/such/folder/outbox", "does not exist"),
-        ("file://", "needs path"),
+        ("file://", "after three slashes"),
+        ("file://outbox.jsonl", "after three slashes"),
+        ("file://var/spool/outbox.jsonl", "after three slashes"),
         ("sandbox://[::1", "cannot be read"),
     ],
 )

@@ -1,0 +1,63 @@
+"""System checks of ``.env`` before it is used in earnest: what is still that of the examples, or missing."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Tags, Warning, register
+
+#: What stands for yours in .env.example and the README.
+_WORDS = {
+    *("ACCOUNT_SID", "AUTH_TOKEN", "SID", "TOKEN", "APPLICATION_ID", "API_TOKEN"),
+    *("USER", "PASSWORD", "HOST", "SECRET", "SHARED_SECRET_OF_16_OR_MORE"),
+}
+
+#: No host of anybody ends so (RFC 2606).
+_HOSTS = (".example", ".example.com", ".example.net", ".example.org")
+
+
+@register(deploy=True)
+def examples(**_: Any) -> list[CheckMessage]:
+    """A value of an example looks like one of yours until the first SMS is to go out."""
+    found: list[CheckMessage] = []
+    if _of_an_example(urlsplit(settings.PUBLIC_URL).hostname):
+        found.append(
+            Warning("PUBLIC_URL is still that of an example. Write the address of yours.", id="config.W001")
+        )
+    for alias, url in settings.SMS_PROVIDERS.items():
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            continue  # another check says it
+        values = {parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))}
+        left = sorted(_WORDS.intersection(values))
+        if _of_an_example(parts.hostname):
+            left.append(str(parts.hostname))
+        if left:
+            found.append(
+                Warning(
+                    f"SMS_PROVIDERS: {alias} still has {', '.join(left)} of an example. "
+                    "Write what your provider gave you.",
+                    id="config.W001",
+                )
+            )
+    return found
+
+
+@register(Tags.security, deploy=True)
+def somebody_has_a_key(**_: Any) -> list[CheckMessage]:
+    """Without a key only the hosted page works, and it tells no program what it found."""
+    if settings.API_KEYS:
+        return []
+    return [
+        Warning(
+            "API_KEYS is empty: nobody may use the HTTP API. `manage.py api_key NAME` makes a key and entry.",
+            id="config.W002",
+        )
+    ]
+
+
+def _of_an_example(host: str | None) -> bool:
+    return bool(host) and f".{host}".endswith(_HOSTS)
