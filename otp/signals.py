@@ -3,8 +3,8 @@
 Each carries ``verification_id`` and ``purpose``; ``code_issued`` and ``code_resent`` also
 ``message_id``. ``guard_decided`` comes before there is a verification: it carries ``reason``,
 ``scope``, ``country``, ``purpose``, ``enforced`` (False in shadow mode: the code goes out) and ``allowed``
-(the code goes out beyond a cap as an operator said so; told once a minute for each cap). None of
-them carries the number or the code. A receiver that raises is logged and stops nothing.
+(the code goes out beyond a cap as an operator said so). None of them carries the number or the code. A
+receiver that raises is logged and stops nothing.
 
 ``code_wanted`` comes before all others and is for judging a risk, such as a SIM that was swapped
 yesterday: it carries ``number`` (a ``sms.phone.Phone``), ``purpose`` and ``ip``. A receiver that

@@ -25,9 +25,8 @@ local function admission_refuses(now, asked)
   asked.library = guard_library()
   local refusal = asked.library.refuses(now, asked.guard, asked.guard_values)
   if refusal then
-    if asked.library.note(now, asked.guard, asked.guard_values, refusal) then
-      asked.refusal = {math.ceil(refusal[2]), refusal[1]}
-    end
+    asked.library.note(now, refusal)
+    asked.refusal = {math.ceil(refusal[2]), refusal[1]}
     return asked.library.enforces(asked.guard_values, refusal) and {'guard', unpack(asked.refusal)} or nil
   end
 end

@@ -4,8 +4,7 @@
 --   guard_refuses(now, keys, values)         nil, or {reason and scope, ms to wait, whether it is allowed
 --                                            all the same}; writes nothing
 --   guard_enforces(values, refusal)          whether a refusal counts, or is only told (shadow, allowed)
---   guard_note(now, keys, values, refusal)   counts a refusal, for the eyes of the operator; returns
---                                            whether to tell of it
+--   guard_note(now, refusal)                 counts a refusal, for the eyes of the operator
 --   guard_sent(now, keys, values)            counts one send; returns the text from which ...
 --   guard_verified(now, text)                ... counts that it was verified
 --   guard_unsent(now, text)                  ... or takes it back, as its SMS never was
@@ -25,11 +24,10 @@
 --                                     (all countries without proof) or "ip:<keyed digest>"
 --   otp:guard-fan:<digest>    string  countries of an address that nobody has verified, with times
 --   otp:guard-known:<digest>  string  of a phone that verified: ms of when, sends to it since
---   otp:guard-told:<scope>    string  1 while an allowed send beyond its cap was told of in the last minute
 --   otp:guard-spend           string  day (since the epoch), spent (millionths)
 --   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
 local GUARD, GUARD_FAN, GUARD_KNOWN = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-known:'
-local GUARD_SPEND, GUARD_TOLD = 'otp:guard-spend', 'otp:guard-told:'
+local GUARD_SPEND = 'otp:guard-spend'
 
 -- Countries of an address within a day, as {country, ms}, without those older than that.
 local function guard_fan(key, now)
@@ -180,16 +178,13 @@ local function guard_enforces(values, refusal)
   return values[1] == 'enforce' and not refusal[3]
 end
 
-local function guard_note(now, keys, values, refusal)
-  local scope = string.match(refusal[1], ' (.+)$')
-  if refusal[3] then -- once a minute: what an operator allows may be very much
-    return redis.call('SET', GUARD_TOLD .. scope, 1, 'PX', 60000, 'NX')
+local function guard_note(now, refusal)
+  if not refusal[3] then
+    local key = GUARD .. string.match(refusal[1], ' (.+)$')
+    local c = guard_read(key, now, GUARD_RULED)
+    c[2] = c[2] + 1
+    guard_write(key, now, c)
   end
-  local key = GUARD .. scope
-  local c = guard_read(key, now, GUARD_RULED)
-  c[2] = c[2] + 1
-  guard_write(key, now, c)
-  return true
 end
 
 local function guard_add_send(key, now, kind, much)
@@ -282,7 +277,7 @@ local function guard_unsent(now, text)
     return
   end
   local today, spent = guard_spent(now, GUARD_SPEND)
-  if math.floor(sent / GUARD_DAY) == today then
+  if price ~= '0' and math.floor(sent / GUARD_DAY) == today then
     guard_spend(GUARD_SPEND, today, math.max(spent - price, 0))
   end
   for scope in string.gmatch(scopes, '%S+') do

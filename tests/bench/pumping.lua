@@ -12,8 +12,8 @@ for _, event in ipairs(cjson.decode(ARGV[1])) do
     guard_verified(now, redis.call('GET', note))
   else
     local refusal = guard_refuses(now, keys, values)
-    if refusal and not guard_note(now, keys, values, refusal) then
-      refusal = nil -- allowed, and told of before
+    if refusal then
+      guard_note(now, refusal)
     end
     if not (refusal and guard_enforces(values, refusal)) then
       redis.call('SET', note, guard_sent(now, keys, values), 'PX', 120000)
