@@ -39,7 +39,7 @@ _MAPPED_BITS = 96
 class Caller:
     """Whoever asks for a code. An empty field is not known, and no rule counts by it."""
 
-    name: str = ""  # of the API key
+    name: str = ""  # of the API key; stands in Redis in clear
     ip: str = ""  # the end user's address, as ``normalise`` writes it; never that of a backend
     limits: str = ""  # the key's own rules: see otp.access
 

@@ -90,7 +90,7 @@ def autofill(**_: Any) -> list[CheckMessage]:
             id="otp.W002",
         )
         for purpose in found.values()
-        if not purpose.alphabet.isdigit() or not 4 <= purpose.length <= 10
+        if not _faults(purpose) and not (purpose.alphabet.isdigit() and 4 <= purpose.length <= 10)
     ]
 
 
@@ -178,7 +178,7 @@ def _faults(purpose: Purpose) -> list[str]:
     if not all(type(number) is int and number > 0 for number in numbers) or not purpose.cooldown:
         return ["length, lifetime, attempts and cooldown are whole numbers over 0."]
     if purpose.length > MAX_LENGTH:
-        faults.append(f"length is over {MAX_LENGTH}, and nobody types such a code. Lower it.")
+        return [f"length is over {MAX_LENGTH}, and nobody types such a code. Lower it."]
     alphabet = purpose.alphabet
     if len(set(alphabet)) != len(alphabet) or not alphabet.isascii() or not alphabet.isalnum():
         faults.append("alphabet holds ASCII letters and digits, each once.")

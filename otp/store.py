@@ -37,6 +37,9 @@ FAILURES_KEPT = 24 * 3_600_000
 #: Milliseconds of quiet after which the cooldown starts again at its first step.
 ESCALATION_KEPT = 600_000
 
+#: Milliseconds after a start that failed, until there may be another beside the code that still lives.
+AFTER_FAILURE = 1000
+
 #: Milliseconds. From the sixth wrong guess in a row on the next code has to wait, and after every third
 #: twice as long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
 FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
@@ -51,6 +54,7 @@ def _script(*names: str) -> Script:
         FIRST_PAUSE=FIRST_PAUSE,
         LONGEST_PAUSE=LONGEST_PAUSE,
         ESCALATION_KEPT=ESCALATION_KEPT,
+        AFTER_FAILURE=AFTER_FAILURE,
     )
 
 

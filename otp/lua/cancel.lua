@@ -15,23 +15,35 @@ if ARGV[1] == 'by_phone' then
   end
   key = VERIFICATION .. id
 end
-local code = redis.call('HMGET', key, 'status', 'reference', 'purpose', 'phone', 'guard', 'owner', 'before')
-if code[1] ~= 'pending' and code[1] ~= 'blocked' or ARGV[3] ~= '' and ARGV[3] ~= code[6] then
+local code = redis.call('HMGET', key, 'status', 'reference', 'purpose', 'phone', 'guard', 'owner', 'before',
+  'failures')
+local replaced = code[1] == 'replaced' -- dead; gone, it cannot come back either
+if code[1] ~= 'pending' and code[1] ~= 'blocked' and not replaced or ARGV[3] ~= '' and ARGV[3] ~= code[6] then
   return {0, '', '', ''}
 end
 redis.call('DEL', key)
 if ARGV[2] == '1' then
+  local now = clock()
+  local sends = tonumber(redis.call('HGET', code[4], 'sends') or 0)
   local old = VERIFICATION .. (code[7] or '')
-  if redis.call('HGET', old, 'status') == 'replaced' then
-    redis.call('HSET', old, 'status', 'pending')
-    redis.call('HSET', code[4], 'id', code[7], 'resend_at', clock())
-    redis.call('HINCRBY', code[4], 'sends', -1)
+  if replaced or sends == 0 then
+    -- The place of its phone is another's by now, or nobody's.
+  elseif redis.call('HGET', old, 'status') == 'replaced' then
+    redis.call('HSET', old, 'status', 'pending', 'phone', code[4], 'failures', code[8])
+    -- Not at once: starts that fail one after the other must not keep it dead.
+    redis.call('HSET', code[4], 'id', code[7], 'sends', sends - 1, 'resend_at', now + AFTER_FAILURE)
+  elseif sends > 1 then
+    redis.call('HDEL', code[4], 'id')
+    redis.call('HSET', code[4], 'sends', sends - 1, 'resend_at', now)
   else
     redis.call('DEL', code[4])
   end
   if (code[5] or '') ~= '' then
-    guard_library().unsent(clock(), code[5])
+    guard_library().unsent(now, code[5])
   end
   limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 4, #ARGV - 3))
+end
+if replaced then
+  return {0, '', '', ''}
 end
 return {1, code[2], id, code[3]}

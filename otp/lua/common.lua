@@ -14,7 +14,7 @@ local function carry(phone, failures, older)
   for i = 1, #older, 2 do
     if redis.call('EXISTS', phone) == 0 and redis.call('EXISTS', older[i]) == 1 then
       redis.call('RENAME', older[i], phone)
-      local code = VERIFICATION .. redis.call('HGET', phone, 'id')
+      local code = VERIFICATION .. (redis.call('HGET', phone, 'id') or '')
       if redis.call('EXISTS', code) == 1 then
         redis.call('HSET', code, 'phone', phone, 'failures', failures)
       end

@@ -189,6 +189,7 @@ end
 
 local function guard_add_send(key, now, kind, much)
   local c = guard_read(key, now, kind)
+  c[1] = kind -- a refusal may have been noted before the first send
   for at = 5, 20, 5 do
     c[at] = c[at] + much
   end

@@ -48,8 +48,9 @@ local changed = {'reference', 'guard', 'expires_at'}
 if ARGV[2] ~= '' then
   changed = {'reference', 'guard', 'expires_at', 'seed', 'by_id', 'by_phone', 'created_at'}
 end
+local former = {}
 for i, value in ipairs(redis.call('HMGET', KEYS[3], unpack(changed))) do
-  redis.call('HSET', KEYS[3], 'former_' .. changed[i], value)
+  former[changed[i]] = value
 end
 if ARGV[2] ~= '' then
   redis.call('HSET', KEYS[3], 'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
@@ -58,7 +59,7 @@ local sends = tonumber(last[2]) + 1
 local cooldown = tonumber(ARGV[10 + math.min(sends, cooldowns)])
 resend_at = now + cooldown
 redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'guard', guard)
+  'reference', ARGV[7], 'guard', guard, 'former', cjson.encode(former))
 redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
 redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + ESCALATION_KEPT)

@@ -32,7 +32,7 @@ for i = 3, #ARGV do
   if ARGV[i] == code[2] then
     -- A stone stays until the code would have died, so that its status can be asked for.
     redis.call('HSET', key, 'status', 'valid')
-    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
+    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard', 'former')
     redis.call('DEL', code[4], code[5])
     if (code[8] or '') ~= '' then
       guard_library().verified(clock(), code[8])
@@ -46,6 +46,6 @@ redis.call('INCR', code[5])
 redis.call('PEXPIRE', code[5], FAILURES_KEPT)
 if left <= 0 then
   redis.call('HSET', key, 'status', 'blocked')
-  redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope')
+  redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'former')
 end
 return {'invalid', left, code[6], id, code[7]}

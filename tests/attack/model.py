@@ -12,6 +12,7 @@ from otp.purposes import Purpose
 DAY = 86_400
 MOST_FAILURES = 100  # NIST SP 800-63B-4 §3.2.2
 LONGEST_LIFE = 600  # of a code since it was made, however often it was resent
+AFTER_FAILURE = 1  # between a start that failed and the next one, where an earlier code lives
 ESCALATION_KEPT = 600  # of quiet, after which the cooldown begins anew
 
 Answer = tuple[str, int]  # status, and how many seconds to wait (0: it says nothing of a wait)
@@ -89,12 +90,12 @@ class Model:
         return line.code
 
     def taken_back(self, phone: str, purpose: str) -> None:
-        """A code was issued whose SMS could not be sent: a live one before it goes on, else all is new."""
+        """A code was issued whose SMS could not be sent: what was before it goes on."""
         line, rules = self.line(phone, purpose), self.purposes[purpose]
-        if line.code and line.code.status == "pending":
+        if line.sends:
             self._unsent(line, rules)
-            return
-        line.sends = line.resend_at = 0
+        if line.code and line.code.status == "pending":
+            line.resend_at = self.now + AFTER_FAILURE
         if line.code and line.code.status == "blocked":
             line.old.append(line.code)
             line.code = None

@@ -613,6 +613,7 @@ def test_attacks_are_stopped_and_people_are_not(redis):
         ("GUARD_FIGURES", {"fun": 1}, "GUARD_FIGURES has no 'fun'. It has: ratio, proven"),
         ("GUARD_FIGURES", {"ratio": 0}, "GUARD_FIGURES, ratio: give a number over 0."),
         ("GUARD_FIGURES", {"ratio": "much"}, "GUARD_FIGURES, ratio: give a number over 0."),
+        ("GUARD_FIGURES", {"ratio": 10**400}, "GUARD_FIGURES, ratio: give a number over 0."),
         ("GUARD_FIGURES", {"fine": 5}, "GUARD_FIGURES, fine: give three numbers over 0"),
         ("GUARD_FIGURES", {"fine": [5, 6, True]}, "GUARD_FIGURES, fine: give three numbers over 0"),
     ],
@@ -686,6 +687,16 @@ def today(redis):
     clock = Clock()
     clock.now = redis.time()[0]
     return clock
+
+
+def test_a_country_that_was_refused_before_its_first_send_is_a_country(today, settings):
+    settings.GUARD_MODE = "shadow"
+    command("--block", "DE")
+    assert today.send("+4915112345678", "DE") == "blocked DE"
+    (row,) = (
+        json.loads(line) for line in command("--json", "--all")[0].splitlines() if '"scope": "DE"' in line
+    )
+    assert (row["kind"], row["refused"]) == ("country", 1)
 
 
 def test_the_table_shows_what_there_is_to_see(today, settings):

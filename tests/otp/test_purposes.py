@@ -35,6 +35,8 @@ def test_the_defaults_are_sound(settings):
         ({"text": {"de": "{"}}, "nothing else in braces"),
         ({"lenght": 6}, "has no option 'lenght'"),
         ({"length": 33}, "length is over 32"),
+        ({"length": 10**9}, "length is over 32"),
+        ({"length": "6"}, "whole numbers"),
         ({"cooldown": "30"}, "whole numbers"),
         ({"cooldown": 30.0}, "whole numbers"),
         ({"cooldown": None}, "whole numbers"),

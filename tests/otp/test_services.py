@@ -171,7 +171,6 @@ def test_a_start_that_fails_leaves_the_earlier_code_and_its_sms(monkeypatch, red
         assert services.check(first.id, code).status == "expired"
         with pytest.raises(NotAllowed):
             services.resend(first.id)
-        assert not services.cancel(first.id)
         raise Overloaded("More messages wait than can be sent in time.", 12)
 
     with monkeypatch.context() as patch:
@@ -179,6 +178,9 @@ def test_a_start_that_fails_leaves_the_earlier_code_and_its_sms(monkeypatch, red
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
                 services.start(PHONE)
+            with pytest.raises(RateLimited):  # or starts in a row would keep the code dead
+                services.start(PHONE)
+            time.sleep(1.05)
     assert sms.get(first.message_id).state is State.QUEUED
     assert all(redis.pttl(key) > 0 for key in redis.keys("otp:*"))
     standing = services.status(first.id)
@@ -188,6 +190,25 @@ def test_a_start_that_fails_leaves_the_earlier_code_and_its_sms(monkeypatch, red
     assert 28 < second.resend_at - time.time() <= 30
     assert sms.get(first.message_id).state is State.CANCELLED
     assert services.check(first.id, code).status == "valid"
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_code_that_is_cancelled_while_a_start_fails_stays_cancelled(monkeypatch, redis, settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30)}}
+    first = services.start(PHONE)
+    code = code_in(sms.unseal(redis.get(f"sms:body:{first.message_id}"))["body"])
+    time.sleep(1.05)
+
+    def overloaded(*_, **__):
+        services.cancel(first.id)
+        raise Overloaded("More messages wait than can be sent in time.", 12)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sms.store.create", overloaded)
+        with pytest.raises(StoreUnavailable):
+            services.start(PHONE)
+    assert services.check(first.id, code).status == "expired"
+    assert services.start(PHONE).status == "pending"
 
 
 @pytest.mark.usefixtures("no_worker")
@@ -239,6 +260,64 @@ def test_a_new_code_that_cannot_be_sent_leaves_the_former_one_right(monkeypatch,
         with pytest.raises(StoreUnavailable):
             services.resend(first.id)
     assert services.check(first.id, code_in(outbox[-1].body)).status == "valid"
+
+
+def overloaded(*_: object, **__: object) -> None:
+    raise Overloaded("More messages wait than can be sent in time.", 12)
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_start_that_fails_takes_no_step_of_the_cooldown_and_forgets_none(monkeypatch, settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30, 60)}}
+    services.cancel(services.start(PHONE).id)
+    time.sleep(1.05)
+    with monkeypatch.context() as patch:
+        patch.setattr("sms.store.create", overloaded)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                services.start(PHONE)
+    assert 28 < services.start(PHONE).resend_at - time.time() <= 30
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_resend_that_fails_counts_towards_nothing_although_the_code_was_used_up_meanwhile(
+    monkeypatch, settings
+):
+    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30, 60)}}
+    settings.OTP_LIMITS = "phone=2/1m"
+    first = services.start(PHONE)
+    time.sleep(1.05)
+
+    def fail(*args, **kwargs):
+        for _ in range(3):
+            services.check(first.id, "x")
+        overloaded()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sms.store.create", fail)
+        with pytest.raises(StoreUnavailable):
+            services.resend(first.id)
+    assert services.status(first.id).status == "blocked"
+    assert services.start(PHONE).status == "pending"
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_no_former_code_comes_back_although_the_purpose_was_changed(monkeypatch, redis, settings):
+    def body(message_id):
+        return code_in(sms.unseal(redis.get(f"sms:body:{message_id}"))["body"])
+
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0, "new_code_on_resend": True}}
+    first = services.start(PHONE)
+    old = body(first.message_id)
+    new = body(services.resend(first.id).message_id)
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
+    with monkeypatch.context() as patch:
+        patch.setattr("sms.store.create", overloaded)
+        with pytest.raises(StoreUnavailable):
+            services.resend(first.id)
+    assert services.check(first.id, old).status == "invalid"
+    assert services.check(first.id, new).status == "valid"
+    assert not redis.hexists(f"otp:verification:{first.id}", "former")
 
 
 def test_one_signal_per_fact():
