@@ -146,7 +146,9 @@ class _Run:
         if wanted:
             Alias.wait_for_slot([known[hop.alias] for hop in wanted])
         ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
-        choice = self.ask([known[name] for name in ready]) if ready else Choice(None)
+        # What waits for a slot waits for a worker, which whoever comes next would do as well.
+        held = len(ready) == len(left)
+        choice = self.ask([known[name] for name in ready], held=held) if ready else Choice(None)
         if choice is None:
             self.wait(SOON, turn=self.turn)  # nothing is in a provider's hands
         elif choice.alias is not None and not choice.wait:
@@ -161,8 +163,8 @@ class _Run:
             self.wait(max(choice.wait, SOON), turn=self.turn)
         return None
 
-    def ask(self, ready: list[Alias]) -> Choice | None:
-        """Which of these may be called now; None if Redis is away."""
+    def ask(self, ready: list[Alias], *, held: bool) -> Choice | None:
+        """Which of these may be called now; None if Redis is away. ``held``: it waits for them alone."""
         try:
             return health.choose(
                 self.message.id,
@@ -173,6 +175,7 @@ class _Run:
                 turn=self.turn,
                 patience=self.remaining,
                 queue=self.message.queue,
+                held=held,
             )
         except Unavailable:
             return None

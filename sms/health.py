@@ -98,12 +98,14 @@ def choose(
     turn: str = "",
     patience: float = 0.0,
     queue: str = store.BULK_QUEUE,
+    held: bool = True,
 ) -> Choice:
     """The first of ``candidates`` that may be called now, noted in the record. One round trip.
 
     ``attempt``: none may be called if the message expired, is unwanted, or another attempt has it.
     ``turn``: the alias in whose line it has waited. ``patience``: seconds that the message may wait
-    for its turn; over them it gets no place in a line. ``queue``: its own. Raises ``Unavailable``.
+    for its turn; over them it gets no place in a line. ``queue``: its own. ``held``: if it has to wait, it
+    is for an alias, and stands in nobody's way meanwhile (see create.lua). Raises ``Unavailable``.
     """
     keys = [f"sms:message:{message_id}"]
     values: list[Any] = [
@@ -114,6 +116,7 @@ def choose(
         int(PROBE * 1000),
         *breaker().figures,
         int(LATER * 1000),
+        int(held),
     ]
     with _lock:
         good = [_good.pop(alias.name, 0) for alias in candidates]

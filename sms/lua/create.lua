@@ -41,9 +41,11 @@ if longest > 0 then
   for i = 1, aliases do
     local health, there, rate, line, codes = unpack(KEYS, 5 * i + 2, 5 * i + 6)
     local takes = tonumber(ARGV[9 + i])
+    local limit, open = left_out(health)
+    local limit_there, open_there = left_out(there)
     -- A probe that is under way may let it go at once.
-    local closed = math.max(left_out(health) - now, left_out(there) - now, 0)
-    local turn = closed
+    local turn = math.max(limit - now, limit_there - now, 0)
+    local closed = turn > 0 or open or open_there
     if takes > 0 then
       local before = redis.call('ZCOUNT', line, now - LAPSE, '+inf')
       if line ~= codes then
@@ -52,7 +54,7 @@ if longest > 0 then
       turn = math.max(turn, next_call(rate, now) - now + before * takes)
     end
     if not soonest or turn < soonest then
-      soonest, shut = turn, closed > 0
+      soonest, shut = turn, closed
     end
     if soonest == 0 then
       break
@@ -63,7 +65,12 @@ if longest > 0 then
   local wait = soonest or 0
   local count = shut and redis.call('ZCARD', KEYS[4]) or redis.call('ZCOUNT', KEYS[4], '-inf', now)
   if count >= FEW then
-    local head = tonumber(redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2])
+    local first, head = unpack(redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES'))
+    if shut then
+      local record = string.sub(KEYS[1], 1, -1 - #ARGV[1]) .. first
+      head = redis.call('HGET', record, 'created_at') or head
+    end
+    head = tonumber(head)
     local rate, age = drain(head), now - head
     wait = wait + math.max(rate > 0 and count * 1000 / rate or 0, age > STUCK and age or 0)
   end

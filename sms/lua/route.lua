@@ -3,9 +3,9 @@
 -- KEYS: record, then for each candidate: health, health in this country, rate, line, line of the codes
 -- ARGV: id, attempt that must still hold the message ("" = any), alias in whose line it has waited
 --       ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
---       health.lua), ms after which it asks again at the latest, then for each candidate: alias, good
---       outcomes not yet counted, ms that this message takes of the rate (0 = no rate); last the
---       prefixes of the waiting and the drained keys
+--       health.lua), ms after which it asks again at the latest, 1 = if it waits it is for these alone,
+--       then for each candidate: alias, good outcomes not yet counted, ms that this message takes of the
+--       rate (0 = no rate); last the prefixes of the waiting and the drained keys
 -- Returns {index, ms to wait, 1 if it is a probe}; with ms to wait it has a place in the line of that
 -- alias; index 0: none may be asked for so many ms, or this attempt may not send the message any more.
 local now, id = clock(), ARGV[1]
@@ -30,7 +30,9 @@ end
 
 -- It waits for an alias and not for a worker: until it comes back it stands in nobody's way.
 local function hold(wait)
-  redis.call('ZADD', waiting, 'XX', now + wait, id)
+  if ARGV[11] == '1' then
+    redis.call('ZADD', waiting, 'XX', now + wait, id)
+  end
 end
 
 -- How long the message has to wait for this rate (ms), and by what time it stands in the line.
@@ -55,7 +57,7 @@ end
 local best, best_wait, best_place, earliest
 for i = 1, (#KEYS - 1) / 5 do
   local health, there, rate, line, codes = unpack(KEYS, 5 * i - 3, 5 * i + 1)
-  local alias, good, takes = ARGV[3 * i + 8], tonumber(ARGV[3 * i + 9]), tonumber(ARGV[3 * i + 10])
+  local alias, good, takes = ARGV[3 * i + 9], tonumber(ARGV[3 * i + 10]), tonumber(ARGV[3 * i + 11])
   if good > 0 then
     observe(health, now, good, 0, tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]))
   end

@@ -1296,6 +1296,30 @@ class TestOverload:
         with pytest.raises(Overloaded):
             house.code()
 
+    def test_what_waits_for_a_slot_is_in_the_way_although_another_alias_is_left_out(self, house, redis):
+        """Else nobody would see a queue that grows without end."""
+        house.aliases["a"] = registry.Alias(house.providers["a"], slots=registry.Slots(1), share=1)
+        health.failed("b", at_once=True)
+        id = house.code()
+        accepted = redis.zscore(store.WAITING + "otp", id)
+        with house.aliases["a"].slot():
+            house.deliver(id)
+        assert services.get(id).state is State.QUEUED
+        assert redis.zscore(store.WAITING + "otp", id) == accepted
+
+    def test_what_waits_for_a_probe_counts_while_one_is_under_way(self, house, redis):
+        """It may take as long as a call, and most that is accepted meanwhile would never be sent."""
+        house.settings.SMS_ROUTES = {"default": "a"}
+        ids = [house.code() for _ in range(20)]
+        health.failed("a", at_once=True)
+        for id in ids:
+            house.deliver(id)
+            redis.hset(store.RECORD + id, "created_at", int((time.time() - 11) * 1000))
+        house.pause_is_over("a")
+        redis.hset(health.HEALTH + "a", "probe_until", int((time.time() + 30) * 1000))
+        with pytest.raises(Overloaded):
+            house.code()
+
     def test_a_few_lost_ones_close_nothing(self, house, redis):
         redis.zadd(store.WAITING + "otp", {house.code(): 1})
         house.code()
