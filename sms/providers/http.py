@@ -65,7 +65,7 @@ from sms.errors import (
 )
 from sms.message import Receipt, State
 from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
+from sms.providers.transport import Http, is_temporary, retry_after
 from sms.providers.wire import (
     FIELDS,
     at,
@@ -178,7 +178,7 @@ class HttpProvider(Provider):
         self._receipt_id, self._receipt_error = receipt_id, receipt_error
         words = read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
         self._states = {word: State(name) for word, name in words.items()}
-        self._http = make_pool(self.pool_size, self.timeout)
+        self._http = Http(self.pool_size, self.timeout)
 
     def _read_headers(self, text: str, user: str, password: str) -> Mapping[str, str]:
         found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}
@@ -204,10 +204,7 @@ class HttpProvider(Provider):
         content = fill(self._template, values)
         body = json.dumps(content) if self._is_json else urlencode(content, errors="replace")
         headers = {k: v.format(id=quote(sms.id, safe="")) for k, v in self._headers.items()}
-        with http_failures():
-            answer = self._http.urlopen(
-                self._method, self._url, body=body.encode(), headers=headers, redirect=False
-            )
+        answer = self._http.ask(self._method, self._url, body.encode(), headers)
         found = parse(answer.data)
         word = word_of(at(found, self._error))
         # A word that nobody listed may be a text that repeats the number, so it is not shown.

@@ -35,7 +35,7 @@ from sms.errors import (
 )
 from sms.message import Receipt, State
 from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
+from sms.providers.transport import Http, is_temporary, retry_after
 from sms.segments import GSM_7
 
 #: The values of %d; their sum is the mask that asks for all of them.
@@ -85,7 +85,7 @@ class KannelProvider(Provider):
         }
         if odd := _odd(self._headers):
             raise BadProviderURL(f"{alias}: {odd.removeprefix('X-Kannel-').lower()} must be printable ASCII.")
-        self._http = make_pool(self.pool_size, self.timeout)
+        self._http = Http(self.pool_size, self.timeout)
 
     def send(self, sms: Sms) -> str:
         # Kannel splits this at blanks and sends to each.
@@ -106,14 +106,7 @@ class KannelProvider(Provider):
         if odd := _odd(headers):
             raise AccountFailure("Kannel takes printable ASCII here", code=odd)
         # POST and headers: a query with password, number and code would end in logs on the way.
-        with http_failures():
-            answer = self._http.request(
-                "POST",
-                f"{self.base_url}/cgi-bin/sendsms",
-                body=sms.body.encode(),
-                headers=headers,
-                redirect=False,
-            )
+        answer = self._http.ask("POST", f"{self.base_url}/cgi-bin/sendsms", sms.body.encode(), headers)
         if answer.status >= 400:
             raise _error(answer.status, answer.headers, answer.data)
         # "0: Accepted for delivery" or "3: Queued for later delivery"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.providers.base import Provider, Sms
-from sms.providers.transport import http_failures, make_pool
+from sms.providers.transport import Http
 
 
 class SandboxProvider(Provider):
@@ -25,20 +26,19 @@ class SandboxProvider(Provider):
     ) -> None:
         super().__init__(alias, f"http://{host}", **common)
         self.token = token
-        self._http = make_pool(self.pool_size, self.timeout)
+        self._http = Http(self.pool_size, self.timeout)
 
     def send(self, sms: Sms) -> str:
-        with http_failures():
-            response = self._http.request(
-                "POST",
-                f"{self.base_url}/phone/messages",
-                json={"id": sms.id, "to": sms.to, "body": sms.body},
-                headers={"Authorization": f"Bearer {self.token}"},
-            )
-        if response.status >= 500:
-            raise TemporaryFailure("the virtual phone is away", code=str(response.status))
-        if response.status >= 400:
-            raise PermanentFailure("the virtual phone refuses", code=str(response.status))
+        answer = self._http.ask(
+            "POST",
+            f"{self.base_url}/phone/messages",
+            json.dumps({"id": sms.id, "to": sms.to, "body": sms.body}),
+            {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        )
+        if answer.status >= 500:
+            raise TemporaryFailure("the virtual phone is away", code=str(answer.status))
+        if answer.status >= 400:
+            raise PermanentFailure("the virtual phone refuses", code=str(answer.status))
         return sms.id
 
     def authenticate(self, headers: Mapping[str, str]) -> None:

@@ -33,7 +33,7 @@ from sms.errors import (
 )
 from sms.message import Receipt, State
 from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
+from sms.providers.transport import Http, is_temporary, retry_after
 
 #: Codes whose HTTP status says "your mistake" but that pass: 20429 too many requests, 21611 the
 #: sender's queue is full, 30001 queue overflow, 20500 and 20503 trouble at Twilio. Every other
@@ -151,7 +151,7 @@ class _Http(HttpClient):
         permanent: frozenset[int],
     ) -> None:
         super().__init__(logging.getLogger(__name__), is_async=False)
-        self._pool = make_pool(provider.pool_size, provider.timeout)
+        self._http = Http(provider.pool_size, provider.timeout)
         self._base_url = provider.base_url
         self._authorization = make_headers(basic_auth=f"{account_sid}:{auth_token}")
         self._temporary = (TEMPORARY | temporary) - permanent
@@ -169,10 +169,7 @@ class _Http(HttpClient):
         if self._base_url:
             parts = urlsplit(url)
             url = f"{self._base_url}{parts.path}{'?' + parts.query if parts.query else ''}"
-        with http_failures():
-            answer = self._pool.urlopen(
-                method, url, body=urlencode(data), headers=headers | self._authorization, redirect=False
-            )
+        answer = self._http.ask(method, url, urlencode(data), headers | self._authorization)
         if answer.status >= 400:
             raise self._error(answer.status, answer.headers, answer.data)
         return Response(answer.status, answer.data.decode(errors="replace"), answer.headers)

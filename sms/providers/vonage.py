@@ -40,7 +40,7 @@ from sms.errors import (
 )
 from sms.message import Receipt, State
 from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import http_failures, is_temporary, make_pool, retry_after
+from sms.providers.transport import Http, is_temporary, retry_after
 
 #: Codes that pass whatever the HTTP status: 1000 too many requests, 1030 trouble at Vonage, 1100 the
 #: message could not be submitted. Every other code follows its status: 408, 429 and 5xx pass.
@@ -98,7 +98,7 @@ class VonageProvider(Provider):
         self._signature_secret = signature_secret
         self._key = _private_key(alias, key)
         self._token = ("", 0.0)  # and when to stop using it
-        self._http = make_pool(self.pool_size, self.timeout)
+        self._http = Http(self.pool_size, self.timeout)
 
     def send(self, sms: Sms) -> str:
         message: dict[str, Any] = {
@@ -113,14 +113,8 @@ class VonageProvider(Provider):
             message |= {"webhook_url": sms.callback_url, "webhook_version": "v1"}
         if sms.expires_in:
             message["ttl"] = max(MIN_TTL, min(int(sms.expires_in), MAX_TTL))
-        with http_failures():
-            answer = self._http.request(
-                "POST",
-                f"{self.base_url}/v1/messages",
-                json=message,
-                headers={"Authorization": f"Bearer {self._authorization()}"},
-                redirect=False,
-            )
+        headers = {"Authorization": f"Bearer {self._authorization()}", "Content-Type": "application/json"}
+        answer = self._http.ask("POST", f"{self.base_url}/v1/messages", json.dumps(message), headers)
         found = _object(answer.data)
         if answer.status >= 400:
             raise _error(answer.status, answer.headers, found)

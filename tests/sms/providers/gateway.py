@@ -40,14 +40,15 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}"
 
 
-def response(status: int, body: str, **headers: str) -> bytes:
+def response(status: int, body: str | bytes, **headers: str) -> bytes:
+    content = body.encode() if isinstance(body, str) else body
     lines = [
         f"HTTP/1.1 {status} X",
-        f"Content-Length: {len(body.encode())}",
+        f"Content-Length: {len(content)}",
         "Content-Type: application/json",
     ]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + content
 
 
 def read_request(stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
