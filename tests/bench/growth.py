@@ -1,8 +1,9 @@
 """What a message costs with ever more records in Redis: it should be the same.
 
 The records are copies, made on the server, of one message that was sent and one that waits; a tenth
-of them wait. Each step is timed at the door of the store, one after the other: a sweep takes DUE of those
-that wait, and the sealed text is made once.
+of them wait. Each step is timed at the door of the store, one after the other, and the sealed text is made
+once. A sweep finds DUE of those that wait and publishes them again; what the store does of that is
+shown too.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 #: How much slower the largest may be: what a sorted set's depth and a colder cache explain.
 FLAT = 1.5
 
-#: And a sweep, which moves DUE members within a sorted set: log 100,000 / log 100.
+#: And the store's part of a sweep, which moves DUE members within a sorted set: log 100,000 / log 100.
 DEEP = 2.5
+
+STORE_PART = "the store's part of a sweep"
 
 #: Messages that a sweep finds due, and sweeps that are timed in a round.
 DUE, SWEEPS = 100, 30
@@ -71,10 +74,11 @@ def curve(bench: Surroundings) -> Iterator[Measure]:
                 with _at(homes[size]):
                     for step, micros in _steps().items():
                         times.setdefault((step, size), []).append(micros)
-    for step in ("enqueue", "claim", "finish", "receipt", "sweep"):
+                get_redis_connection().delete(QUEUE)  # what the sweeps have published
+    for step in ("enqueue", "claim", "finish", "receipt", "sweep", STORE_PART):
         base = times[step, SIZES[0]]
         for size in SIZES[1:]:
-            goal = Goal("ratio", "<=", DEEP if step == "sweep" else FLAT) if size == SIZES[-1] else None
+            goal = Goal("ratio", "<=", DEEP if step == STORE_PART else FLAT) if size == SIZES[-1] else None
             name = f"{step} with {size:,} records against {SIZES[0]:,}"
             yield Measure(name, "µs", times[step, size], base, goal)
     yield Measure(f"memory of a record among {SIZES[-1]:,}", "B", [used])
@@ -114,7 +118,7 @@ def _fill(size: int) -> float:
 
 def _steps(count: int = 300) -> dict[str, float]:
     """Microseconds of each step, the mean of ``count`` messages or SWEEPS sweeps."""
-    from sms import health, store
+    from sms import health, store, sweeper
     from sms.message import State
 
     figures = health.breaker().figures
@@ -136,11 +140,16 @@ def _steps(count: int = 300) -> dict[str, float]:
         found[step] = (time.perf_counter() - began) / count * 1e6
     redis: Any = get_redis_connection()
     redis.delete(*(store.RECORD + id for id in ids))  # or the smallest server would grow by a third each time
-    found["sweep"] = sum(_swept(redis) for _ in range(SWEEPS)) / SWEEPS * 1e6
+    sweeps: dict[str, Callable[[], int]] = {
+        "sweep": lambda: sweeper.sweep(QUEUE, _now()),
+        STORE_PART: lambda: len(store.sweep(QUEUE, _now(), sweeper.LIMIT)),
+    }
+    for step, sweep in sweeps.items():
+        found[step] = sum(_swept(redis, sweep) for _ in range(SWEEPS)) / SWEEPS * 1e6
     return found
 
 
-def _swept(redis: Any) -> float:
+def _swept(redis: Any, sweep: Callable[[], int]) -> float:
     """Seconds of one sweep that finds DUE messages."""
     from sms import store
 
@@ -148,12 +157,16 @@ def _swept(redis: Any) -> float:
     later = {id: redis.zscore(leases, id) for id in redis.zrandmember(leases, DUE)}
     redis.zadd(leases, dict.fromkeys(later, 0))
     began = time.perf_counter()
-    found = store.sweep(QUEUE, int(time.time() * 1000), 2 * DUE)
+    found = sweep()
     took = time.perf_counter() - began
-    if len(found) != DUE:
-        raise RuntimeError(f"a sweep found {len(found)} messages; {DUE} were due")
+    if found != DUE:
+        raise RuntimeError(f"a sweep found {found} messages; {DUE} were due")
     redis.zadd(leases, later)
     return took
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _enqueuing() -> Callable[[], str]:
