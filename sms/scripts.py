@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django_redis import get_redis_connection
+from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -50,13 +51,15 @@ class Script:
             # Nothing if it is open. Sending would open it as well, but at the old address: only this
             # asks the sentinels, if there are any, where the master is now.
             connection.connect()
-            connection.send_command("EVALSHA", self._sha, len(keys), *keys, *values)
+            # Not send_command: it looks at each word before it has all of them packed.
+            call = (pack_command(("EVALSHA", self._sha, len(keys), *keys, *values)),)
+            connection.send_packed_command(call)
             try:
                 return connection.read_response()
             except NoScriptError:  # the server was restarted, or never saw it
                 connection.send_command("SCRIPT LOAD", self._text)
                 connection.read_response()
-                connection.send_command("EVALSHA", self._sha, len(keys), *keys, *values)
+                connection.send_packed_command(call)
                 return connection.read_response()
         except ResponseError as error:
             # Words that redis-py has no class for: the disk of the AOF is full, a script hangs, …
