@@ -66,6 +66,11 @@ class Script:
             if str(error).startswith(("MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS")):
                 raise RedisConnectionError(str(error)) from error
             raise
+        except BaseException:
+            # A connection by Sentinel stays open after a timeout, and whoever uses it next would read the
+            # answer that is still to come: of another code, maybe that it was right.
+            connection.disconnect()
+            raise
         finally:
             idle.give_back(connection)
 

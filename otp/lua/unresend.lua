@@ -8,7 +8,7 @@ if code[1] ~= ARGV[1] or code[4] ~= 'pending' and code[4] ~= 'blocked' then
 end
 local now = clock()
 if code[4] == 'pending' then
-  for name, value in pairs(cjson.decode(code[5])) do
+  for name, value in pairs(cjson.decode(code[5] or '{}')) do
     redis.call('HSET', KEYS[1], name, value)
   end
   redis.call('HSET', KEYS[1], 'resend_at', now)

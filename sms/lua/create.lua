@@ -41,11 +41,11 @@ if longest > 0 then
   for i = 1, aliases do
     local health, there, rate, line, codes = unpack(KEYS, 5 * i + 2, 5 * i + 6)
     local takes = tonumber(ARGV[9 + i])
-    local limit, open = left_out(health)
-    local limit_there, open_there = left_out(there)
-    -- A probe that is under way may let it go at once.
+    local limit, _, probed_until = left_out(health)
+    local limit_there, _, probed_there_until = left_out(there)
+    -- A probe that is under way may let it go at once; where none is, this one may be it.
     local turn = math.max(limit - now, limit_there - now, 0)
-    local closed = turn > 0 or open or open_there
+    local closed = turn > 0 or probed_until > now or probed_there_until > now
     if takes > 0 then
       local before = redis.call('ZCOUNT', line, now - LAPSE, '+inf')
       if line ~= codes then

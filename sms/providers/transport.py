@@ -21,6 +21,7 @@ from urllib3.exceptions import (
     LocationParseError,
     LocationValueError,
     NewConnectionError,
+    ProtocolError,
     ReadTimeoutError,
 )
 
@@ -88,7 +89,10 @@ class Http:
                 method, url, body=body, headers=headers, redirect=False, preload_content=False
             )
             # No more than that of what is packed either: unpacked it may be a thousand times as long.
-            data = answer.read(MOST_ANSWER + 1)
+            try:
+                data = answer.read(MOST_ANSWER + 1)
+            except ValueError as error:  # a chunk of a negative length, which http.client does not expect
+                raise ProtocolError("the answer cannot be read", error) from None
             if len(data) > MOST_ANSWER:
                 answer.close()
                 raise OutcomeUnknown("the answer is too long", code="too_long")

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from config.embedded import EmbeddedServer
+from config.servers import cache
+from otp.errors import StoreUnavailable
+from otp.handler import OTPHandler
 from tests.faults.sentinels import PASSWORD, SENTINEL_PASSWORD, Sentinels
 from tests.faults.stack import Stack, wait_for
 from tests.faults.test_pipeline import Outbox, phones
@@ -121,6 +124,19 @@ def test_a_master_without_its_replica_takes_nothing(tmp_path, outbox):
         stack.start("web")
         status, problem, _ = stack.call("POST", "/v1/verifications", {"phone": phones(1)[0]})
     assert (status, problem["code"]) == (503, "unavailable")
+
+
+def test_an_answer_that_comes_too_late_is_nobody_elses(sentinels, settings):
+    """A wrong code must not be taken for right because a right one before it timed out."""
+    settings.CACHES = {"default": cache(sentinels.url, connections=4)}
+    numbers = phones(2)
+    right, other = (OTPHandler.generate_otp(number).code for number in numbers)
+    sentinels.client(sentinels.master).client_pause(1500, all=False)  # longer than a script may take
+    with pytest.raises(StoreUnavailable):
+        OTPHandler.verify_otp(numbers[0], right)
+    checked = OTPHandler.verify_otp(numbers[1], "0" * 6 if other != "0" * 6 else "1" * 6)
+    assert (checked.status, checked.attempts_left) == ("invalid", 2)
+    assert OTPHandler.verify_otp(numbers[1], other).status == "valid"
 
 
 def test_two_of_three_sentinels_are_enough(stack, sentinels, outbox):

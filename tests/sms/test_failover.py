@@ -1307,6 +1307,18 @@ class TestOverload:
         assert services.get(id).state is State.QUEUED
         assert redis.zscore(store.WAITING + "otp", id) == accepted
 
+    def test_who_may_probe_an_alias_is_not_refused_for_what_another_holds_back(self, house, redis):
+        """Or nobody would ever probe it."""
+        house.settings.SMS_ROUTES = {"default": "a", "DE": "c"}
+        ids = [services.send("+4915123456789", "Hallo", queue="otp").id for _ in range(20)]
+        for alias in "ac":
+            health.failed(alias, at_once=True)
+        for id in ids:
+            house.deliver(id)
+            redis.hset(store.RECORD + id, "created_at", int((time.time() - 11) * 1000))
+        house.pause_is_over("a")
+        house.code()
+
     def test_what_waits_for_a_probe_counts_while_one_is_under_way(self, house, redis):
         """It may take as long as a call, and most that is accepted meanwhile would never be sent."""
         house.settings.SMS_ROUTES = {"default": "a"}

@@ -173,6 +173,11 @@ class ProviderContract:
         with pytest.raises(OutcomeUnknown):
             self.answers(gateway, status, body + " " * 1_000_000).send(SMS)
 
+    def test_a_chunk_of_a_negative_length(self, gateway):
+        gateway.answer = lambda: b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello"
+        with pytest.raises(OutcomeUnknown):
+            self.provider(gateway.url).send(SMS)
+
     def test_an_answer_that_is_packed(self, gateway):
         """We ask for none, but some gateways send it; unpacked it may be a thousand times as long."""
         status, body = self.accepted
