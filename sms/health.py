@@ -107,7 +107,7 @@ def choose(
     for its turn; over them it gets no place in a line. ``queue``: its own. ``held``: if it has to wait, it
     is for an alias, and stands in nobody's way meanwhile (see create.lua). Raises ``Unavailable``.
     """
-    keys = [f"sms:message:{message_id}"]
+    keys = [store.RECORD + message_id]
     values: list[Any] = [
         message_id,
         "" if attempt is None else attempt,
@@ -198,7 +198,7 @@ def _report(
     refused: tuple[str, int] | None = None,
 ) -> int:
     message_id, attempt = refused or ("", "")
-    keys = (HEALTH + name, f"sms:message:{message_id}", *(HEALTH + probe for probe in probes))
+    keys = (HEALTH + name, store.RECORD + message_id, *(HEALTH + probe for probe in probes))
     values = (good, bad, int(at_once), int(hold * 1000), *breaker().figures, attempt)
     try:
         return int(_run(_REPORT, keys, values))

@@ -39,3 +39,15 @@ local function pause_left(failures)
   local pause = math.min(FIRST_PAUSE * 2 ^ (math.floor(count / 3) - 2), LONGEST_PAUSE)
   return math.max(left - FAILURES_KEPT + pause, 0)
 end
+
+-- Whether a phone may have an SMS now: nil, or {pending, ms to wait} while its cooldown runs, or {blocked,
+-- ms to wait} in a pause after wrong guesses.
+local function phone_refuses(now, resend_at, failures)
+  if now < resend_at then
+    return {'pending', resend_at - now}
+  end
+  local pause = pause_left(failures)
+  if pause > 0 then
+    return {'blocked', pause}
+  end
+end

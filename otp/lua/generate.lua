@@ -12,16 +12,8 @@ local older, cooldowns = tonumber(ARGV[11]), tonumber(ARGV[13])
 carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
-local resend_at = tonumber(last[3] or 0)
-if now < resend_at then
-  return {'pending', resend_at - now}
-end
-local pause = pause_left(KEYS[2])
-if pause > 0 then
-  return {'blocked', pause}
-end
 local asked = admission(4 + 2 * older, 14 + cooldowns, tonumber(ARGV[12]))
-local refused = admission_refuses(now, asked)
+local refused = phone_refuses(now, tonumber(last[3] or 0), KEYS[2]) or admission_refuses(now, asked)
 if refused then
   return refused
 end
@@ -42,7 +34,7 @@ end
 
 local sends = tonumber(last[2] or 0) + 1
 local cooldown = tonumber(ARGV[13 + math.min(sends, cooldowns)])
-resend_at = now + cooldown
+local resend_at = now + cooldown
 local expires_at = now + tonumber(ARGV[5])
 
 redis.call('HSET', KEYS[3], 'phone', KEYS[1], 'failures', KEYS[2], 'status', 'pending',

@@ -5,13 +5,9 @@
 -- Returns {} or what generate.lua would: {pending, ms to wait}, {blocked, …}, {limited, …, index}.
 local now, older = clock(), tonumber(ARGV[1])
 carry(KEYS[1], KEYS[2], slice(KEYS, 3, 2 * older))
-local resend_at = tonumber(redis.call('HGET', KEYS[1], 'resend_at') or 0)
-if now < resend_at then
-  return {'pending', resend_at - now}
-end
-local pause = pause_left(KEYS[2])
-if pause > 0 then
-  return {'blocked', pause}
+local refused = phone_refuses(now, tonumber(redis.call('HGET', KEYS[1], 'resend_at') or 0), KEYS[2])
+if refused then
+  return refused
 end
 local first = 3 + 2 * older
 local index, wait = limits_refuse(now, slice(KEYS, first, #KEYS - first + 1), slice(ARGV, 2, #ARGV - 1))

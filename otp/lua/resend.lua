@@ -20,13 +20,9 @@ end
 if code[1] ~= 'pending' or last[1] ~= ARGV[1] then
   return {'expired'}
 end
-local resend_at = tonumber(last[3])
-if now < resend_at then
-  return {'pending', resend_at - now}
-end
-local pause = pause_left(KEYS[2])
-if pause > 0 then
-  return {'blocked', pause}
+local refused = phone_refuses(now, tonumber(last[3]), KEYS[2])
+if refused then
+  return refused
 end
 
 local born = ARGV[2] ~= '' and now or tonumber(code[4])
@@ -37,7 +33,7 @@ if expires_at - now < tonumber(ARGV[5]) / 2 then
   return {'expired'}
 end
 local asked = admission(4 + 2 * older, 11 + cooldowns, tonumber(ARGV[9]))
-local refused = admission_refuses(now, asked)
+refused = admission_refuses(now, asked)
 if refused then
   return refused
 end
@@ -57,7 +53,7 @@ if ARGV[2] ~= '' then
 end
 local sends = tonumber(last[2]) + 1
 local cooldown = tonumber(ARGV[10 + math.min(sends, cooldowns)])
-resend_at = now + cooldown
+local resend_at = now + cooldown
 redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
   'reference', ARGV[7], 'guard', guard, 'former', cjson.encode(former))
 redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))

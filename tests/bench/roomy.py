@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.settings import *  # noqa: F403
+from config.settings import *  # noqa: F403  (all of them, but for what follows)
 
 _ROOM = (100_000, 100_000, 100_000)
 
