@@ -1,7 +1,7 @@
 """``Idempotency-Key``: a request that sends is sent once, however often a caller repeats it.
 
 The header is that of draft-ietf-httpapi-idempotency-key-header, whose value is a quoted string; a
-bare one, as most programs write it, is the same key. What a key stands for:
+bare one, as most programs write it, is the same key. What a key stands for (after the namespace):
 
     http:idempotency:<digest>   hash   digest of the request, who works on it, the sealed answer
 
@@ -23,9 +23,12 @@ from django.http import HttpRequest, HttpResponse
 
 from otp import codes
 from otp.errors import StoreUnavailable
+from sms import names
 from sms import services as sms
 from sms.problems import problem
 from sms.scripts import AWAY, Script
+
+RECORD = names.family("http:idempotency:")
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 
@@ -64,7 +67,7 @@ def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -
             f"Idempotency-Key must have 1 to {LONGEST} printable ASCII characters, such as a UUID.",
             field=HEADER,
         )
-    record = f"http:idempotency:{_digest('key', owner, key)}"
+    record = names.key(RECORD + _digest("key", owner, key))
     body = hashlib.sha256(request.body).hexdigest()
     asked = _digest("request", str(request.method), request.path, request.content_type or "", body)
     token = codes.new_id()

@@ -146,6 +146,12 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 # redis-py ends at 100 connections, and every thread of a worker may want one at once.
 CACHES = {"default": servers.cache(REDIS_URL, connections=WORKER_CONCURRENCY + 100)}
 
+# Before every key and queue, so that several installations can share a server; sms.names checks it.
+OTPOST_NAMESPACE = env.str("OTPOST_NAMESPACE", default="").strip()
+_NAMESPACE = f"{OTPOST_NAMESPACE}:" if OTPOST_NAMESPACE else ""
+# Nothing here uses Django's cache but codes and messages, so nobody clears it.
+SILENCED_SYSTEM_CHECKS = ["sms.W021"]
+
 # CELERY_BROKER_URL, _CONNECTION_TIMEOUT, _TRANSPORT_OPTIONS, and what RabbitMQ needs besides.
 globals().update(servers.broker(env.str("CELERY_BROKER_URL", default="") or REDIS_URL))
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -154,7 +160,10 @@ CELERY_BROKER_POOL_LIMIT = 64  # connections that publish at once; opened as nee
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
-CELERY_TASK_DEFAULT_QUEUE = "bulk"
+CELERY_TASK_DEFAULT_QUEUE = f"{_NAMESPACE}bulk"
+# Whoever asks for the workers of this installation shall hear from no other.
+CELERY_CONTROL_EXCHANGE = f"{_NAMESPACE}celery"
+CELERY_EVENT_EXCHANGE = f"{_NAMESPACE}celeryev"
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

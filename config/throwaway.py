@@ -38,6 +38,8 @@ def throwaway(given: Mapping[str, str], *, port: int, redis_url: str) -> Throwaw
         "GUARD_BUDGET": "0",
         "GUARD_MODE": "shadow",
         "GUARD_PRICES": "",
+        # Its own in each run: a given Redis may hold something else, or another demo.
+        "OTPOST_NAMESPACE": f"demo-{secrets.token_hex(4)}",
         "OTP_CHALLENGE": "",
         "OTP_LIMITS": "",
         "PHONE_REGION": given.get("PHONE_REGION") or "US",

@@ -21,13 +21,13 @@ from otp.caller import subscriber
 from otp.errors import RateLimited
 from otp.guard_settings import Figures, Setting
 from otp.limits import NO_COUNTRY
+from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, key
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
 
-#: The functions of the guard, and their keys.
+#: The functions of the guard.
 LUA = tuple(Path(__file__).parent / "lua" / f"{name}.lua" for name in ("guard_counts", "guard"))
-KEY, FAN, SPEND, RULES = "otp:guard:", "otp:guard-fan:", "otp:guard-spend", "otp:guard-rules"
 
 #: Countries without proof together.
 NEW = "new"
@@ -144,7 +144,7 @@ def _call(e164: str, country: str, digest: str, *, free: bool, parts: int, setti
     price = setting.prices.get(country, setting.prices.get("default", Decimal(0)))
     phones = " ".join(codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets())
     return Call(
-        (RULES, SPEND, KEY + NEW, *(KEY + scope for scope in counted)),
+        tuple(map(key, (GUARD_RULES, GUARD_SPEND, GUARD + NEW, *(GUARD + scope for scope in counted)))),
         (
             setting.mode,
             setting.figures_json,

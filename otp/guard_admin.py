@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from django_redis import get_redis_connection
 
 from otp import guard, guard_settings
 from otp.errors import StoreUnavailable
+from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, IN_LUA, key
+from sms import names
 from sms.scripts import AWAY, Script
 
 log = structlog.get_logger("otp")
 
 _LUA = Path(__file__).parent / "lua"
-_REPORT = Script(*guard.LUA, _LUA / "guard_report.lua")
-_RULE = Script(*guard.LUA, _LUA / "guard_rule.lua")
+_REPORT = Script(*guard.LUA, _LUA / "guard_report.lua", keys=IN_LUA)
+_RULE = Script(*guard.LUA, _LUA / "guard_rule.lua", keys=IN_LUA)
 
 #: Scopes that one script looks at: some milliseconds of the server.
 _AT_ONCE = 500
@@ -69,8 +70,8 @@ def rows() -> list[Row]:
     found: list[list[Any]] = []
     with _redis() as redis:
         seconds, _ = redis.time()
-        rules = _rules(redis.hgetall(guard.RULES), seconds)
-        keys = list(redis.scan_iter(guard.KEY + "*", count=1000))
+        rules = _rules(redis.hgetall(key(GUARD_RULES)), seconds)
+        keys = list(redis.scan_iter(key(GUARD + "*"), count=1000))
         for first in range(0, len(keys), _AT_ONCE):
             found += json.loads(_REPORT(tuple(keys[first : first + _AT_ONCE]), (figures,))[1])
     shown = [_row(entry, rules) for entry in found]
@@ -87,7 +88,7 @@ def rows() -> list[Row]:
 def spent() -> Decimal:
     """The money of this day (UTC). Raises ``StoreUnavailable``."""
     with _redis() as redis:
-        day, _, much = (redis.get(guard.SPEND) or b"0 0").partition(b" ")
+        day, _, much = (redis.get(key(GUARD_SPEND)) or b"0 0").partition(b" ")
         seconds, _ = redis.time()
     return Decimal(int(much)) / guard.MICRO if int(day) == seconds // 86_400 else Decimal(0)
 
@@ -100,7 +101,7 @@ def rule(scope: str, word: str, hours: float) -> datetime:
     lasts = int(hours * 3_600_000)
     with _redis():
         for name in _names(scope):
-            _, now = _RULE((guard.RULES,), (name, word, lasts))
+            _, now = _RULE((key(GUARD_RULES),), (name, word, lasts))
     until = datetime.fromtimestamp((now + lasts) / 1000, UTC)
     log.warning("guard_rule_set", rule=word, scope=scope, until=until.isoformat(timespec="seconds"))
     return until
@@ -114,11 +115,11 @@ def carry_rules() -> None:
     """
     with _redis() as redis:
         seconds, _ = redis.time()
-        rules = _rules(redis.hgetall(guard.RULES), seconds)
+        rules = _rules(redis.hgetall(key(GUARD_RULES)), seconds)
         for scope, (word, until) in rules.items():
             left = int((until - seconds) * 1000)
             if scope[0] == "+" and "~" not in scope and left > 0 and guard.tag(scope) not in rules:
-                _RULE((guard.RULES,), (guard.tag(scope), word, left))
+                _RULE((key(GUARD_RULES),), (guard.tag(scope), word, left))
 
 
 def release(scope: str) -> bool:
@@ -127,17 +128,17 @@ def release(scope: str) -> bool:
     False if nothing was known of it. Raises ``StoreUnavailable``.
     """
     with _redis() as redis:
-        keys: list[Any] = [guard.KEY + scope]
+        keys: list[Any] = [key(GUARD + scope)]
         if scope.startswith("+"):
             within = (scope, *(f"{scope}{digit}" for digit in range(10)))
-            keys = [guard.KEY + name for prefix in within for name in guard.tags(prefix)]
-            keys += redis.scan_iter(f"{guard.KEY}{scope}*", count=1000)
+            keys = [key(GUARD + name) for prefix in within for name in guard.tags(prefix)]
+            keys += redis.scan_iter(key(f"{GUARD}{scope}*"), count=1000)
         released = 0
         for name in _names(scope):
-            released |= _RULE((guard.RULES,), (name, "release", 0))[0]
+            released |= _RULE((key(GUARD_RULES),), (name, "release", 0))[0]
         for first in range(0, len(keys), _AT_ONCE):
             some = tuple(keys[first : first + _AT_ONCE])
-            released |= _RULE((guard.RULES, *some), (scope, "release", 0))[0]
+            released |= _RULE((key(GUARD_RULES), *some), (scope, "release", 0))[0]
     if released:
         log.warning("guard_released", scope=scope)
     return bool(released)
@@ -149,9 +150,9 @@ def _names(scope: str) -> tuple[str, ...]:
 
 
 def _row(entry: list[Any], rules: dict[str, tuple[str, float]]) -> Row:
-    key, kind, *counts, refused, over = entry
+    name, kind, *counts, refused, over = entry
     hour, day, fortnight = (Window(*counts[first : first + 4]) for first in (0, 4, 8))
-    scope = key.removeprefix(guard.KEY)
+    scope = name.removeprefix(key(GUARD))
     over = "" if KINDS[kind] == "rule" else over
     return Row(scope, KINDS[kind], hour, day, fortnight, refused, over, *rules.get(scope, ("", 0.0)))
 
@@ -168,6 +169,6 @@ def _rules(found: dict[bytes, bytes], now: float) -> dict[str, tuple[str, float]
 @contextmanager
 def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
     try:
-        yield get_redis_connection()
+        yield names.redis()
     except AWAY as error:
         raise StoreUnavailable from error

@@ -27,6 +27,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import codes, conf
 from otp.caller import Caller, subscriber
+from otp.names import LIMIT, key
 from sms.phone import Phone, is_prefix
 
 SUBJECTS = ("phone", "ip", "country", "purpose", "key", "all")
@@ -104,7 +105,7 @@ def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Sp
             plain = rule.name not in _PERSONAL and len(subjects) == 1
             of = subjects[0] if plain else codes.digest(secret, "limit", *subjects)
             # A window and a rate keep different things: all figures are part of the key.
-            rules[f"otp:limit:{rule.name}:{rule.figures}:{of}"] = rule
+            rules[key(f"{LIMIT}{rule.name}:{rule.figures}:{of}")] = rule
     values = [(rule.most, rule.seconds * 1000, rule.at_once or "") for rule in rules.values()]
     return Spending(tuple(rules.values()), tuple(rules), tuple(chain.from_iterable(values)))
 

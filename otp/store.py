@@ -1,12 +1,6 @@
 """Codes in Redis: the only room that talks to Redis for them. One script per transition.
 
-    otp:verification:<id>  hash    seed, digests, attempts left; dies with the code
-    otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
-    otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
-    otp:limit:<rule>:<subject>  list or string  see lua/limits.lua; a digest where it is a person's
-    otp:guard…             see lua/guard.lua
-
-<digest> is keyed, see otp.codes. Every script uses the Redis server's clock and leaves nothing
+What stands under which key says ``otp.names``. Every script uses the Redis server's clock and leaves nothing
 without a TTL. The keys that a script derives (a phone's newest verification) need one server or a
 Sentinel set, not a Redis Cluster.
 """
@@ -18,15 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django_redis import get_redis_connection
-
 from otp.errors import StoreUnavailable
 from otp.guard import Call
 from otp.limits import NOTHING, Spending
+from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, key
 from otp.purposes import MAX_LIFETIME, Purpose
+from sms import names
 from sms.scripts import AWAY, Script
-
-VERIFICATION, PHONE, FAILURES = "otp:verification:", "otp:phone:", "otp:failures:"
 
 #: Wrong guesses in a row after which a phone gets no more for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
 MOST_FAILURES = 100
@@ -48,7 +40,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
 def _script(*names: str) -> Script:
     return Script(
         *(Path(__file__).parent / "lua" / f"{name}.lua" for name in names),
-        VERIFICATION=VERIFICATION,
+        keys=IN_LUA,
         MOST_FAILURES=MOST_FAILURES,
         FAILURES_KEPT=FAILURES_KEPT,
         FIRST_PAUSE=FIRST_PAUSE,
@@ -80,7 +72,7 @@ def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list
 @contextmanager
 def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
     try:
-        yield get_redis_connection()
+        yield names.redis()
     except AWAY as error:
         raise StoreUnavailable from error
 
@@ -111,7 +103,7 @@ def generate(
         *_cooldowns(purpose),
         *(*spending.values, *guarded.values),
     )
-    return _run(_GENERATE, (*own, VERIFICATION + id, *older, *spending.keys, *guarded.keys), values)
+    return _run(_GENERATE, (*own, key(VERIFICATION + id), *older, *spending.keys, *guarded.keys), values)
 
 
 def verify(guesses: Sequence[str], *, phones: Sequence[str] = (), id: str = "", owner: str = "") -> list[Any]:
@@ -145,7 +137,7 @@ def resend(
         *_cooldowns(purpose),
         *(*spending.values, *guarded.values),
     )
-    return _run(_RESEND, (*own, VERIFICATION + id, *older, *spending.keys, *guarded.keys), values)
+    return _run(_RESEND, (*own, key(VERIFICATION + id), *older, *spending.keys, *guarded.keys), values)
 
 
 def cancel(
@@ -171,7 +163,7 @@ def peek(phones: Sequence[str], spending: Spending) -> list[Any]:
 
 def unresend(id: str, reference: str, spending: Spending) -> None:
     """Take back a resend whose SMS never was; see unresend.lua."""
-    _run(_UNRESEND, (VERIFICATION + id, *spending.keys), (reference, *spending.values))
+    _run(_UNRESEND, (key(VERIFICATION + id), *spending.keys), (reference, *spending.values))
 
 
 def spend(spending: Spending) -> list[Any]:
@@ -183,7 +175,7 @@ def newest_id(phones: Sequence[str]) -> str:
     """The id of the newest verification of a phone, "" if there is none."""
     for phone in phones:
         with _redis() as redis:
-            found: bytes | None = redis.hget(PHONE + phone, "id")
+            found: bytes | None = redis.hget(key(PHONE + phone), "id")
         if found:
             return found.decode()
     return ""
@@ -194,10 +186,10 @@ def read(id: str, owner: str = "") -> dict[str, bytes]:
 
     Nothing where there is none (any more, as a newer one replaced it), or another's.
     """
-    names = ("status", "left", "expires_at", "resend_at", "purpose", "owner", "envelope")
+    fields = ("status", "left", "expires_at", "resend_at", "purpose", "owner", "envelope")
     with _redis() as redis:
-        values = redis.hmget(VERIFICATION + id, names)
-    found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        values = redis.hmget(key(VERIFICATION + id), fields)
+    found = {name: value for name, value in zip(fields, values, strict=True) if value is not None}
     anothers = owner and found.get("owner") != owner.encode()
     return {} if anothers or found.get("status") == b"replaced" else found
 
@@ -209,12 +201,12 @@ def _cooldowns(purpose: Purpose) -> list[int]:
 
 def _pairs(phones: Sequence[str]) -> tuple[list[str], list[str]]:
     """The keys of a phone and of its failures; the same under older secrets."""
-    keys = [prefix + phone for phone in phones for prefix in (PHONE, FAILURES)]
+    keys = [key(prefix + phone) for phone in phones for prefix in (PHONE, FAILURES)]
     return keys[:2], keys[2:]
 
 
 def _keys(phones: Sequence[str], id: str) -> tuple[tuple[str, ...], str]:
     if not phones:
-        return (VERIFICATION + id,), "by_id"
+        return (key(VERIFICATION + id),), "by_id"
     own, older = _pairs(phones)
     return (*own, *older), "by_phone"

@@ -12,6 +12,7 @@ from amqp.exceptions import AMQPError, MessageNacked
 from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError, ResponseError
 
+from sms import names
 from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
@@ -62,7 +63,9 @@ def publish(message_id: str, queue: str) -> bool:
     """Enqueue ``deliver(message_id)``. False if the broker is away: a sweep does it later."""
     try:
         with producer() as found:
-            celery.current_app.tasks[DELIVER].apply_async((message_id,), queue=queue, producer=found)
+            celery.current_app.tasks[DELIVER].apply_async(
+                (message_id,), queue=names.queue(queue), producer=found
+            )
     except AWAY as error:
         log.warning("publish_failed", message_id=message_id, queue=queue, error=type(error).__name__)
         return False

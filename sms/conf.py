@@ -9,6 +9,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 DEFAULTS: dict[str, Any] = {
+    # The alias of CACHES behind which codes and messages live; one of its own is best, see sms.place_checks.
+    "OTPOST_CACHE": "default",
+    # What stands before every key and queue; None: the KEY_PREFIX of that alias, if it has one.
+    "OTPOST_NAMESPACE": None,
     # Fernet keys (32 bytes, url-safe base64). The first seals, all open.
     "SMS_SEAL_KEYS": [],
     # alias → provider URL, in the order in which they stand in the environment.

@@ -1,10 +1,5 @@
 """Who is down, who is over its rate: shared by all workers through Redis.
 
-    sms:health:<alias>             hash    outcomes of the last window, the breaker; see lua/health.lua
-    sms:health:<alias>:<country>   hash    the same for what concerns one country alone
-    sms:rate:<alias>               string  when its next call may begin (ms)
-    sms:line:<alias>:<queue>       sorted set  message → when it was told to come back (ms)
-
 An alias whose calls fail is left out (its breaker is open) until a pause is over; then one message
 probes it. Where an alias has a rate, those over it stand in its line, and codes in one of their own, which
 goes first. The rate is not given away
@@ -27,13 +22,12 @@ import structlog
 
 from sms import conf, signals, store
 from sms.errors import Unavailable
+from sms.names import DRAINED, HEALTH, LINE, RATE, RECORD, WAITING, key
 from sms.registry import Alias, aliases
 from sms.routing import Route
 from sms.scripts import AWAY, Script
 
 log = structlog.get_logger("sms")
-
-HEALTH, RATE, LINE = "sms:health:", "sms:rate:", "sms:line:"
 
 #: Seconds after which the next probe may go although the last one never ended: a lease.
 PROBE = 30.0
@@ -107,7 +101,7 @@ def choose(
     for its turn; over them it gets no place in a line. ``queue``: its own. ``held``: if it has to wait, it
     is for an alias, and stands in nobody's way meanwhile (see create.lua). Raises ``Unavailable``.
     """
-    keys = [store.RECORD + message_id]
+    keys = [key(RECORD + message_id)]
     values: list[Any] = [
         message_id,
         "" if attempt is None else attempt,
@@ -123,7 +117,7 @@ def choose(
     for alias, count in zip(candidates, good, strict=True):
         keys += _keys(alias.name, country, queue)
         values += [alias.name, count, alias.takes(body) * 1000]
-    values += [store.WAITING, store.DRAINED]
+    values += [key(WAITING), key(DRAINED)]
     index, wait, probe = _run(_ROUTE, tuple(keys), values)
     return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
 
@@ -134,13 +128,13 @@ def outlook(route: Route, country: str, body: str, queue: str) -> tuple[list[str
     """
     known = aliases()
     found = [known[hop.alias] for step in route for hop in step]
-    keys = [key for alias in found for key in _keys(alias.name, country, queue)]
+    keys = [one for alias in found for one in _keys(alias.name, country, queue)]
     return keys, [alias.takes(body) * 1000 for alias in found]
 
 
 def _keys(alias: str, country: str, queue: str) -> tuple[str, ...]:
-    lines = (f"{LINE}{alias}:{name}" for name in (queue, store.OTP_QUEUE))
-    return HEALTH + alias, f"{HEALTH}{alias}:{country}", RATE + alias, *lines
+    lines = (key(f"{LINE}{alias}:{name}") for name in (queue, store.OTP_QUEUE))
+    return key(HEALTH + alias), key(f"{HEALTH}{alias}:{country}"), key(RATE + alias), *lines
 
 
 def succeeded(alias: str, country: str, *, probe: bool) -> None:
@@ -149,8 +143,8 @@ def succeeded(alias: str, country: str, *, probe: bool) -> None:
         with _lock:
             _good[alias] += 1
         return
-    for key in (alias, f"{alias}:{country}"):
-        if _report(key, good=1) < 0:
+    for name in (alias, f"{alias}:{country}"):
+        if _report(name, good=1) < 0:
             log.warning("provider_back", alias=alias)
             signals.provider_back.send_robust(Alias, alias=alias)
 
@@ -171,9 +165,9 @@ def failed(
     country of the message if the call was a probe; the next one need not wait for its end any more.
     ``refused``: the message and its attempt, if the alias has definitely not taken it.
     """
-    key = f"{alias}:{country}" if country else alias
+    name = f"{alias}:{country}" if country else alias
     probes = () if probed is None else (alias, f"{alias}:{probed}")
-    if _report(key, *probes, bad=1, at_once=at_once, hold=hold, refused=refused) > 0:
+    if _report(name, *probes, bad=1, at_once=at_once, hold=hold, refused=refused) > 0:
         tell_left_out(alias, country, error)
 
 
@@ -198,7 +192,7 @@ def _report(
     refused: tuple[str, int] | None = None,
 ) -> int:
     message_id, attempt = refused or ("", "")
-    keys = (HEALTH + name, store.RECORD + message_id, *(HEALTH + probe for probe in probes))
+    keys = tuple(map(key, (HEALTH + name, RECORD + message_id, *(HEALTH + probe for probe in probes))))
     values = (good, bad, int(at_once), int(hold * 1000), *breaker().figures, attempt)
     try:
         return int(_run(_REPORT, keys, values))

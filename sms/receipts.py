@@ -10,6 +10,7 @@ from sms import broker, conf, health, registry, store
 from sms.errors import ReceiptRejected
 from sms.facts import tell
 from sms.message import State
+from sms.names import HEALTH, key
 
 log = structlog.get_logger("sms")
 
@@ -48,7 +49,7 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
             receipt.reference,
             receipt.state,
             alias=alias,
-            health=health.HEALTH,
+            health=key(HEALTH),
             figures=health.breaker().figures,
             **{name: value for name, value in fields.items() if value},
         )

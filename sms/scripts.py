@@ -8,16 +8,18 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
-from django_redis import get_redis_connection
 from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from sms import names
 
 #: What redis-py raises when the server is away, full, or a replica: worth a later try.
 AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
@@ -30,21 +32,37 @@ TRUSTED = 0.02
 class Script:
     """A Lua script beside the module that calls it.
 
-    Called, it runs on the server behind the default cache of django-redis, by EVALSHA on a raw
+    Called, it runs on the server behind the alias OTPOST_CACHE of django-redis, by EVALSHA on a raw
     connection: redis-py's own way to a script costs as much time as the server takes to run one.
     It never tries twice, as a script whose answer got lost may have run.
     """
 
-    def __init__(self, *paths: Path, **constants: str | int) -> None:
+    def __init__(
+        self, *paths: Path, keys: Mapping[str, str] = MappingProxyType({}), **constants: str | int
+    ) -> None:
         """``paths``: the script, after the texts of what several scripts share. ``constants``: locals of it
-        that Python knows as well; they stand in its text, as each value of a call costs time.
+        that Python knows as well; they stand in its text, as each value of a call costs time. ``keys``: the
+        same for names of keys, which get the namespace before them.
         """
-        given = "".join(f"local {name} = {json.dumps(value)}\n" for name, value in constants.items())
-        self._text = given + "\n".join(path.read_text() for path in paths)
-        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+        self._keys = keys
+        self._constants = constants
+        self._body = "\n".join(path.read_text() for path in paths)
+        self._texts: dict[str, tuple[str, str]] = {}
+
+    def _text(self) -> tuple[str, str]:
+        """The script as it runs in the namespace of now, and its digest."""
+        namespace = names.namespace()
+        if namespace not in self._texts:
+            known = self._constants | {name: names.key(key) for name, key in self._keys.items()}
+            given = "".join(f"local {name} = {json.dumps(value)}\n" for name, value in known.items())
+            text = given + self._body
+            sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+            self._texts[namespace] = text, sha
+        return self._texts[namespace]
 
     def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
         """The answer of the script, bytes where it is text. Raises what redis-py raises."""
+        text, sha = self._text()
         idle = _connections()
         connection = idle.take()
         try:
@@ -52,12 +70,12 @@ class Script:
             # asks the sentinels, if there are any, where the master is now.
             connection.connect()
             # Not send_command: it looks at each word before it has all of them packed.
-            call = (pack_command(("EVALSHA", self._sha, len(keys), *keys, *values)),)
+            call = (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),)
             connection.send_packed_command(call)
             try:
                 return connection.read_response()
             except NoScriptError:  # the server was restarted, or never saw it
-                connection.send_command("SCRIPT LOAD", self._text)
+                connection.send_command("SCRIPT LOAD", text)
                 connection.read_response()
                 connection.send_packed_command(call)
                 return connection.read_response()
@@ -108,23 +126,23 @@ class _Idle(deque[tuple[Any, float]]):
 
 _idle: weakref.WeakKeyDictionary[Any, _Idle] = weakref.WeakKeyDictionary()
 
-#: The setting of the last use, and its connections: asking django-redis takes longer.
-_latest: tuple[object, _Idle | None] = (None, None)
+#: The settings of the last use, and its connections: asking django-redis takes longer.
+_latest: tuple[object, str, _Idle | None] = (None, "", None)
 
 
 def _connections() -> _Idle:
     global _latest
-    source, found = _latest
-    if found is None or source is not settings.CACHES:
-        pool: Any = get_redis_connection().connection_pool
+    source, alias, found = _latest
+    if found is None or source is not settings.CACHES or alias != names.cache_alias():
+        pool: Any = names.redis().connection_pool
         found = _idle.setdefault(pool, _Idle(pool))
-        _latest = (settings.CACHES, found)
+        _latest = (settings.CACHES, names.cache_alias(), found)
     return found
 
 
 def _forget() -> None:
     global _latest
-    _latest = (None, None)
+    _latest = (None, "", None)
     _idle.clear()
 
 

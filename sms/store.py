@@ -1,18 +1,8 @@
 """The records of messages in Redis: the only room that talks to Redis for them.
 
-    sms:message:<id>   hash      state, times, counts; kept MESSAGE_RECORD_HOURS
-    sms:body:<id>      string    the sealed number and text; gone when the message is settled
-    sms:leases:<queue> sorted set  id → when a sweep should look at the message again (ms)
-    sms:sweep:<queue>  string    a sweep of this queue is under way in the broker
-    sms:waiting:<queue> sorted set  id → since when it waits (ms), until its first call begins: since it was
-                                   accepted; of one that its alias holds back, when it comes back
-    sms:drained:<queue>:<second>  string  how many of these calls began in that second
-    sms:drain:<queue>  string    how many a second began when it was measured last
-    sms:dead           sorted set  id → when all of its rounds had failed (ms)
-
-Every change is one script, so it is atomic, and uses the Redis server's clock, so that no two
-machines have to agree on the time. Nothing is written without a TTL but the leases and what waits, whose
-members leave when their message is settled or its record is gone.
+What stands under which key says ``sms.names``. Every change is one script, so it is atomic, and uses the
+Redis server's clock, so that no two machines have to agree on the time. Nothing is written without a TTL
+but the leases and what waits, whose members leave when their message is settled or its record is gone.
 """
 
 from __future__ import annotations
@@ -23,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
-from sms import conf
+from sms import conf, names
 from sms.errors import Overloaded, Unavailable
 from sms.message import Attempt, Message, State, may_become
+from sms.names import BODY, DEAD, DRAINED, LEASES, RECORD, SWEEP, WAITING, key
 from sms.scripts import AWAY, Script
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
@@ -42,10 +32,7 @@ GRACE = 10.0
 SWEEP_PENDING = 10.0
 
 #: The queues that workers listen to: codes do not wait behind newsletters.
-OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
-
-RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
-WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
+QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
 Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
 
@@ -68,7 +55,7 @@ def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
 @contextmanager
 def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
     try:
-        yield get_redis_connection()
+        yield names.redis()
     except AWAY as error:
         raise Unavailable("Redis does not answer.") from error
 
@@ -91,8 +78,9 @@ def create(
     """
     fields["queue"] = queue
     keys = (
-        *(RECORD + message_id, BODY + message_id, LEASES + queue, WAITING + queue),
-        *(RECORD + replaces, BODY + replaces),
+        *_own(message_id),
+        *(key(LEASES + queue), key(WAITING + queue)),
+        *_own(replaces),
         *outlook[0],
     )
     values = (
@@ -104,7 +92,7 @@ def create(
         int(GRACE * 1000),
         replaces,
         int(conf.longest_wait().get(queue, 0) * 1000),
-        f"{DRAINED}{queue}:",
+        key(f"{DRAINED}{queue}:"),
         *outlook[1],
         *_flat(fields),
     )
@@ -121,8 +109,8 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
 
     Last comes the alias in whose call the worker before this one died, "" if none did.
     """
-    keys = (RECORD + message_id, BODY + message_id)
-    answer = _run(_CLAIM, keys, (message_id, int(LEASE * 1000), LEASES, WAITING))
+    values = (message_id, int(LEASE * 1000), key(LEASES), key(WAITING))
+    answer = _run(_CLAIM, _own(message_id), values)
     verdict: Verdict = answer[0].decode()
     if len(answer) == 1:
         return verdict, None, ""
@@ -148,7 +136,8 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
 
 def renew(message_id: str, attempt: int) -> bool:
     """Keep the lease for one more call; False if the message expired or somebody else has it."""
-    return bool(_run(_RENEW, (RECORD + message_id,), (message_id, attempt, int(LEASE * 1000), LEASES)))
+    values = (message_id, attempt, int(LEASE * 1000), key(LEASES))
+    return bool(_run(_RENEW, (key(RECORD + message_id),), values))
 
 
 def move(
@@ -197,11 +186,11 @@ def _move(
     values = (
         *(message_id, target, f",{','.join(may_become(target))},"),
         *own,
-        *(LEASES, WAITING, int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)),
+        *(key(LEASES), key(WAITING), int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)),
         *receipt,
         *_flat(fields),
     )
-    moved, record, left_out = _run(_MOVE, (RECORD + message_id, BODY + message_id, DEAD), values)
+    moved, record, left_out = _run(_MOVE, (*_own(message_id), key(DEAD)), values)
     message = _message(message_id, _fields(record)) if record else None
     return bool(moved), message, bool(left_out)
 
@@ -209,7 +198,7 @@ def _move(
 def get(message_id: str) -> Message | None:
     """The record of a message, or None if it never was or is kept no longer."""
     with _redis() as redis:
-        fields = redis.hgetall(RECORD + message_id)
+        fields = redis.hgetall(key(RECORD + message_id))
     return _message(message_id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
 
 
@@ -217,7 +206,7 @@ def ask_for_sweep(queue: str) -> int | None:
     """The server's time in ms if no sweep of this queue is under way already, else None."""
     with _redis() as redis:
         pipe = redis.pipeline(transaction=False)
-        pipe.set(SWEEP + queue, 1, nx=True, px=int(SWEEP_PENDING * 1000))
+        pipe.set(key(SWEEP + queue), 1, nx=True, px=int(SWEEP_PENDING * 1000))
         pipe.time()
         free, (seconds, micros) = pipe.execute()
     return seconds * 1000 + micros // 1000 if free else None
@@ -225,27 +214,33 @@ def ask_for_sweep(queue: str) -> int | None:
 
 def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
     """The ids of at most ``limit`` messages of ``queue`` that were due before ``cutoff`` (ms)."""
-    keys = (LEASES + queue, SWEEP + queue, WAITING + queue)
-    ids = _run(_SWEEP, keys, (cutoff, limit, int(GRACE * 1000), RECORD))
+    keys = (key(LEASES + queue), key(SWEEP + queue), key(WAITING + queue))
+    ids = _run(_SWEEP, keys, (cutoff, limit, int(GRACE * 1000), key(RECORD)))
     return [id_.decode() for id_ in ids]
 
 
 def dead_letters(limit: int = 0) -> list[str]:
     """Ids of messages that failed in every round, the latest first; 0: all of them."""
     with _redis() as redis:
-        return [id_.decode() for id_ in redis.zrevrange(DEAD, 0, limit - 1)]
+        return [id_.decode() for id_ in redis.zrevrange(key(DEAD), 0, limit - 1)]
 
 
 def is_dead_letter(message_id: str) -> bool:
     """Whether a message failed in every round, and was not replayed since."""
     with _redis() as redis:
-        return redis.zscore(DEAD, message_id) is not None
+        return redis.zscore(key(DEAD), message_id) is not None
 
 
 def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
-    keys = (RECORD + message_id, BODY + message_id, DEAD)
-    return str(_run(_REPLAY, keys, (message_id, LEASES)).decode())
+    keys = (*_own(message_id), key(DEAD))
+    return str(_run(_REPLAY, keys, (message_id, key(LEASES))).decode())
+
+
+def left_behind() -> int:
+    """How many messages of a version without namespaces are not settled. Raises ``Unavailable``."""
+    with _redis() as redis:
+        return sum(redis.zcard(LEASES + queue) for queue in QUEUES)
 
 
 def eviction_policy() -> str:
@@ -265,6 +260,11 @@ def is_cluster() -> bool:
             return bool(redis.info("cluster").get("cluster_enabled"))
         except ResponseError:
             return False
+
+
+def _own(message_id: str) -> tuple[str, str]:
+    """The keys of one message: its record and its body."""
+    return key(RECORD + message_id), key(BODY + message_id)
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

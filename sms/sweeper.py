@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from celery import Task
 
-from sms import broker, store
+from sms import broker, mark, names, store
 
 log = structlog.get_logger("sms")
 
@@ -33,11 +33,14 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
             return None
         # Not beat's own producer: where nothing is tried again, it never leaves a connection that broke.
         with broker.producer() as producer:
-            return super().apply_async((queue, cutoff), queue=queue, **options | {"producer": producer})
+            return super().apply_async(
+                (queue, cutoff), queue=names.queue(queue), **options | {"producer": producer}
+            )
 
 
 def sweep(queue: str, cutoff: int) -> int:
     """Publish again what was due in ``queue`` before ``cutoff``; returns how many."""
+    mark.keep()
     due = store.sweep(queue, cutoff, LIMIT)
     for message_id in due:
         if not broker.publish(message_id, queue):

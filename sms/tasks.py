@@ -8,14 +8,36 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from celery import shared_task, signals
 
-from sms import broker, delivery, registry, sweeper
+from sms import broker, delivery, mark, names, place_checks, registry, store, sweeper
+
+log = structlog.get_logger("sms")
 
 
 @signals.celeryd_after_setup.connect
 def _know_concurrency(instance: Any, **_: Any) -> None:
     registry.work_with(instance.concurrency)  # -c counts, not only the setting
+
+
+@signals.worker_ready.connect
+def _look_around(**_: Any) -> None:
+    """Tell at once whose place this is: not every project runs ``check --deploy``."""
+    mark.keep()
+    for warning in place_checks.nothing_was_left_behind():
+        log.error("messages_left_behind", hint=warning.msg)
+
+
+@signals.celeryd_init.connect
+def _know_queues(instance: Any, **_: Any) -> None:
+    """Let ``-Q otp,bulk`` mean the queues of this installation, whatever its namespace."""
+    queues = instance.app.amqp.queues
+    for name in store.QUEUES:
+        if names.queue(name) != name:
+            queue = queues.new_missing(names.queue(name))
+            queue.alias = name
+            queues.add(queue)
 
 
 @shared_task(name=broker.DELIVER, ignore_result=True)

@@ -17,6 +17,7 @@ os.environ |= {
     "PHONE_REGION": "",
     "API_KEYS": "",
     "API_ACCESS": "",
+    "OTPOST_NAMESPACE": "",
     # The fixture `redis_server` puts the real address in its place; nothing listens here.
     "REDIS_URL": "redis://127.0.0.1:9/0",
 }

@@ -18,7 +18,7 @@
 -- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight; of
 -- what an operator allowed "allowed-<reason> <scope>".
 --
--- What stands in Redis, all of it with a TTL:
+-- What stands in Redis, all of it with a TTL (GUARD, GUARD_FAN, GUARD_KNOWN and GUARD_SPEND: see otp/names.py):
 --   otp:guard:<scope>         string  numbers, see guard_read; <scope> is a country, a +prefix (its last two
 --                                     digits as a keyed digest, if it is the fine one), "new"
 --                                     (all countries without proof) or "ip:<keyed digest>"
@@ -26,8 +26,6 @@
 --   otp:guard-known:<digest>  string  of a phone that verified: ms of when, sends to it since
 --   otp:guard-spend           string  day (since the epoch), spent (millionths)
 --   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
-local GUARD, GUARD_FAN, GUARD_KNOWN = 'otp:guard:', 'otp:guard-fan:', 'otp:guard-known:'
-local GUARD_SPEND = 'otp:guard-spend'
 
 -- Countries of an address within a day, as {country, ms}, without those older than that.
 local function guard_fan(key, now)

@@ -25,7 +25,7 @@ local function drain(since)
     drained = drained + tonumber(redis.call('GET', ARGV[9] .. string.format('%d', second)) or 0)
     seconds = seconds + 1
   end
-  local key = string.gsub(ARGV[9], 'drained:(.*):$', 'drain:%1')
+  local key = string.gsub(ARGV[9], 'drained:([^:]*):$', 'drain:%1')
   if drained > 0 then
     redis.call('SET', key, drained / seconds, 'EX', REMEMBERED)
     return drained / seconds

@@ -95,7 +95,7 @@ def _at(url: str) -> Iterator[None]:
 
 def _fill(size: int) -> float:
     """Put ``size`` records into an empty server; the bytes that they take."""
-    from sms import services, store
+    from sms import names, services, store
     from sms.message import State
 
     redis: Any = get_redis_connection()
@@ -105,12 +105,12 @@ def _fill(size: int) -> float:
     store.claim(sent)
     store.move(sent, State.SENT, alias="bench", provider_message_id="SM0")
     kept, now = 3_600_000, int(time.time() * 1000)
-    waiting = (redis.dump(store.RECORD + waits), redis.dump(store.BODY + waits))
-    settled = (redis.dump(store.RECORD + sent), "")
+    waiting = (redis.dump(names.RECORD + waits), redis.dump(names.BODY + waits))
+    settled = (redis.dump(names.RECORD + sent), "")
     for copies, count in ((waiting, size // 10), (settled, size - size // 10)):
         for first in range(0, count, CHUNK):
             ids = [services.new_id() for _ in range(min(CHUNK, count - first))]
-            keys = (store.LEASES + QUEUE, store.WAITING + QUEUE)
+            keys = (names.LEASES + QUEUE, names.WAITING + QUEUE)
             redis.eval(_COPY, len(keys), *keys, *copies, kept, now, now + kept, *ids)
     store.move(waits, State.CANCELLED)  # its own lease runs out before the last copies are made
     return float(redis.info("memory")["used_memory"] - empty)
@@ -118,7 +118,7 @@ def _fill(size: int) -> float:
 
 def _steps(count: int = 300) -> dict[str, float]:
     """Microseconds of each step, the mean of ``count`` messages or SWEEPS sweeps."""
-    from sms import health, store, sweeper
+    from sms import health, names, store, sweeper
     from sms.message import State
 
     figures = health.breaker().figures
@@ -129,7 +129,7 @@ def _steps(count: int = 300) -> dict[str, float]:
         "claim": lambda n: store.claim(ids[n]),
         "finish": lambda n: store.move(ids[n], State.SENT, alias="bench"),
         "receipt": lambda n: store.report(
-            ids[n], State.DELIVERED, alias="bench", health=health.HEALTH, figures=figures
+            ids[n], State.DELIVERED, alias="bench", health=names.HEALTH, figures=figures
         ),
     }
     found = {}
@@ -139,7 +139,7 @@ def _steps(count: int = 300) -> dict[str, float]:
             run(n)
         found[step] = (time.perf_counter() - began) / count * 1e6
     redis: Any = get_redis_connection()
-    redis.delete(*(store.RECORD + id for id in ids))  # or the smallest server would grow by a third each time
+    redis.delete(*(names.RECORD + id for id in ids))  # or the smallest server would grow by a third each time
     sweeps: dict[str, Callable[[], int]] = {
         "sweep": lambda: sweeper.sweep(QUEUE, _now()),
         STORE_PART: lambda: len(store.sweep(QUEUE, _now(), sweeper.LIMIT)),
@@ -151,9 +151,9 @@ def _steps(count: int = 300) -> dict[str, float]:
 
 def _swept(redis: Any, sweep: Callable[[], int]) -> float:
     """Seconds of one sweep that finds DUE messages."""
-    from sms import store
+    from sms import names
 
-    leases = store.LEASES + QUEUE
+    leases = names.LEASES + QUEUE
     later = {id: redis.zscore(leases, id) for id in redis.zrandmember(leases, DUE)}
     redis.zadd(leases, dict.fromkeys(later, 0))
     began = time.perf_counter()

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from config.embedded import EmbeddedServer
-from sms import store
+from sms import names
 from sms.message import State
 from tests.faults.load import Load
 from tests.faults.provider import Call, ScriptedProvider
@@ -87,13 +87,13 @@ class Scene:
 
     def ends(self) -> dict[str, End]:
         """Verification → what has become of its message."""
-        keys = list(self.redis.scan_iter(f"{store.RECORD}*", count=1000))
+        keys = list(self.redis.scan_iter(f"{names.RECORD}*", count=1000))
         pipe = self.redis.pipeline(transaction=False)
         for key in keys:
             pipe.hmget(key, "verification_id", "state", "error")
         found = [[(part or b"").decode() for part in record] for record in pipe.execute()]
         return {
-            verification: End(key.decode().removeprefix(store.RECORD), state, error)
+            verification: End(key.decode().removeprefix(names.RECORD), state, error)
             for key, (verification, state, error) in zip(keys, found, strict=True)
         }
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from sms import checks, conf, services, store
+from sms import checks, conf, names, services
 from sms.errors import Overloaded
 from sms.providers import PROVIDERS
 from sms.providers.base import Provider
@@ -72,7 +72,7 @@ def test_the_times_that_are_right(settings):
 
 def test_a_number_alone_is_the_longest_wait_of_codes(settings, redis):
     settings.SMS_LONGEST_WAIT = 2
-    redis.zadd(f"{store.WAITING}otp", {f"waits-{n}": 1 for n in range(20)})
+    redis.zadd(f"{names.WAITING}otp", {f"waits-{n}": 1 for n in range(20)})
     with pytest.raises(Overloaded):
         services.send("+12025550123", "123456 is your code.", queue=services.OTP_QUEUE)
     services.send("+12025550123", "A newsletter.")

@@ -16,7 +16,7 @@ import pytest
 from celery.signals import celeryd_after_setup
 from django.core.management import CommandError, call_command
 
-from sms import broker, checks, delivery, health, receipts, registry, services, signals, store, turns
+from sms import broker, checks, delivery, health, names, receipts, registry, services, signals, store, turns
 from sms.errors import (
     LONGEST_HOLD,
     AccountFailure,
@@ -99,7 +99,7 @@ class House:
         return self.send(queue="otp", expires_at=time.time() + 120, resend_unknown=True)
 
     def deliver(self, id):
-        self.redis.hset(store.RECORD + id, "not_before", 1)
+        self.redis.hset(names.RECORD + id, "not_before", 1)
         delivery.deliver(id)
         return services.get(id)
 
@@ -123,12 +123,12 @@ class House:
         return "".join(name * len(provider.calls) for name, provider in self.providers.items())
 
     def pause_is_over(self, alias):
-        self.redis.hset(health.HEALTH + alias, "open_until", 1)
+        self.redis.hset(names.HEALTH + alias, "open_until", 1)
 
     def left_out(self) -> set[str]:
         """Alias, or alias:country."""
-        keys = (key.decode() for key in self.redis.keys(health.HEALTH + "*"))
-        return {key.removeprefix(health.HEALTH) for key in keys if self.redis.hexists(key, "open_until")}
+        keys = (key.decode() for key in self.redis.keys(names.HEALTH + "*"))
+        return {key.removeprefix(names.HEALTH) for key in keys if self.redis.hexists(key, "open_until")}
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_the_rule(house, left_out, caplog, outcome, kind):
         receipts.take("a", {}, f"{id} {row.outcome}".encode(), "/", "")
     state, calls = services.get(id).state, house.calls
 
-    redis.hset(store.RECORD + id, "lease_until", 1)
+    redis.hset(names.RECORD + id, "lease_until", 1)
     good = health._good["a"]  # what the next choice will count
     house.deliver(id)
     later = Counter(house.calls) - Counter(calls)
@@ -239,7 +239,7 @@ def test_the_rule(house, left_out, caplog, outcome, kind):
 
     if kind != "alone":  # else it was asked twice
         counts = [
-            int(redis.hget(health.HEALTH + key, name) or 0)
+            int(redis.hget(names.HEALTH + key, name) or 0)
             for key, name in (("a", "bad"), ("a:US", "good"), ("a:US", "bad"))
         ]
         assert (good, *counts) == (row.good, row.bad, row.good_there, row.bad_there)
@@ -259,7 +259,7 @@ def test_an_unknown_code_goes_to_the_next_alias_once(house):
         house.providers[name].always = OutcomeUnknown("x")
     id = house.code()
     house.deliver(id)
-    due = house.redis.zscore(store.LEASES + "otp", id) / 1000 - time.time()
+    due = house.redis.zscore(names.LEASES + "otp", id) / 1000 - time.time()
     assert 4 < due <= 5.1  # SMS_RECEIPT_WAIT
     assert house.deliver(id).state is State.UNKNOWN
     assert house.calls == "ab"
@@ -281,7 +281,7 @@ def test_an_unknown_code_does_not_return_while_the_route_has_another(house):
     id = house.code()
     house.deliver(id)
     assert house.deliver(id).state is State.QUEUED
-    assert house.redis.hget(store.RECORD + id, "rounds") == b"1"
+    assert house.redis.hget(names.RECORD + id, "rounds") == b"1"
     health.failed("b", at_once=True)
     assert house.deliver(id).state is State.QUEUED
     house.pause_is_over("b")
@@ -330,7 +330,7 @@ class TestOnceMoreInAll:
         monkeypatch.setattr(house.providers["b"], "send", dies)
         with pytest.raises(SystemExit):
             delivery.deliver(id)
-        house.redis.hset(store.RECORD + id, "lease_until", 1)
+        house.redis.hset(names.RECORD + id, "lease_until", 1)
         assert house.deliver(id).state is State.UNKNOWN
         assert house.calls == "a"
 
@@ -350,16 +350,16 @@ def test_a_worker_that_died_in_a_call_leaves_that_alias_for_last(house, monkeypa
     with pytest.raises(SystemExit):
         delivery.deliver(id)
     monkeypatch.undo()
-    house.redis.hset(store.RECORD + id, "lease_until", 1)
+    house.redis.hset(names.RECORD + id, "lease_until", 1)
     assert house.deliver(id).alias == "b"
-    assert house.redis.hget(health.HEALTH + "a", "bad") == b"1"
+    assert house.redis.hget(names.HEALTH + "a", "bad") == b"1"
 
 
 def test_a_worker_that_died_before_any_call_has_sent_nothing(house):
     """So nothing is unknown, and a message that is no code may go out."""
     id = house.send()
     assert store.claim(id)[0] == "claimed"
-    house.redis.hset(store.RECORD + id, "lease_until", 1)
+    house.redis.hset(names.RECORD + id, "lease_until", 1)
     assert house.deliver(id).state is State.SENT
     assert house.calls == "a"
 
@@ -369,9 +369,9 @@ def test_an_earlier_call_is_not_the_one_that_a_worker_died_in(house):
         house.providers[name].outcomes = [TemporaryFailure("x")]
     id = house.send()
     house.deliver(id)
-    house.redis.hset(store.RECORD + id, "not_before", 1)
+    house.redis.hset(names.RECORD + id, "not_before", 1)
     assert store.claim(id)[0] == "claimed"
-    house.redis.hset(store.RECORD + id, "lease_until", 1)
+    house.redis.hset(names.RECORD + id, "lease_until", 1)
     assert house.deliver(id).state is State.SENT
 
 
@@ -379,7 +379,7 @@ def test_what_was_delivered_meanwhile_is_not_sent(house):
     id = house.code()
     _, attempt, _ = store.claim(id)
     assert isinstance(attempt, Attempt)
-    store.report(id, State.DELIVERED, alias="a", health=health.HEALTH, figures=health.breaker().figures)
+    store.report(id, State.DELIVERED, alias="a", health=names.HEALTH, figures=health.breaker().figures)
     delivery._Run(attempt).go()
     assert (house.calls, services.get(id).state) == ("", State.DELIVERED)
 
@@ -402,7 +402,7 @@ def test_a_record_that_is_gone_is_not_made_again(house, redis):
     assert isinstance(attempt, Attempt)
     redis.flushall()
     delivery._Run(attempt).go()
-    assert (house.calls, redis.exists(store.RECORD + id)) == ("", 0)
+    assert (house.calls, redis.exists(names.RECORD + id)) == ("", 0)
 
 
 def test_who_lost_the_lease_asks_nobody_else(house, monkeypatch):
@@ -410,8 +410,8 @@ def test_who_lost_the_lease_asks_nobody_else(house, monkeypatch):
     id = house.send()
 
     def slow(_):
-        house.redis.hset(store.RECORD + id, "lease_until", 1)
-        house.redis.hset(store.RECORD + id, "resend_unknown", "1")
+        house.redis.hset(names.RECORD + id, "lease_until", 1)
+        house.redis.hset(names.RECORD + id, "resend_unknown", "1")
         assert store.claim(id)[0] == "claimed"  # somebody else
         raise TemporaryFailure("x")
 
@@ -456,8 +456,8 @@ def test_redis_away_between_two_aliases(house, redis, monkeypatch):
     house.providers["a"].outcomes = [TemporaryFailure("x")]
     id = house.code()
     assert house.deliver(id).state is State.QUEUED
-    assert not redis.hget(store.RECORD + id, "rounds")
-    assert redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(1, abs=0.2)
+    assert not redis.hget(names.RECORD + id, "rounds")
+    assert redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(1, abs=0.2)
     assert house.deliver(id).state is State.SENT
 
 
@@ -473,7 +473,7 @@ def test_redis_away_as_the_lease_is_renewed(house, redis, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(store, "renew", away)
         assert house.deliver(id).state is State.QUEUED
-    assert not redis.hget(store.RECORD + id, "rounds")
+    assert not redis.hget(names.RECORD + id, "rounds")
     assert house.deliver(id).state is State.SENT
     assert house.calls == "aa"
 
@@ -498,23 +498,23 @@ def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monke
         )
         with pytest.raises(SystemExit):
             delivery.deliver(id)
-    redis.hset(store.RECORD + id, "lease_until", 1)
+    redis.hset(names.RECORD + id, "lease_until", 1)
     assert house.deliver(id).state is State.SENT
-    assert redis.hget(store.RECORD + id, "unknowns") == b"0"
+    assert redis.hget(names.RECORD + id, "unknowns") == b"0"
 
 
 def test_a_refusal_that_comes_too_late_says_nothing_of_the_next_attempt(house, redis):
     id = house.code()
     for _ in range(2):
         assert store.claim(id)[0] == "claimed"
-        redis.hset(store.RECORD + id, "lease_until", 1)
-    redis.hset(store.RECORD + id, "calling", "b")
+        redis.hset(names.RECORD + id, "lease_until", 1)
+    redis.hset(names.RECORD + id, "calling", "b")
     health.failed("a", refused=(id, 1))
-    assert redis.hget(store.RECORD + id, "calling") == b"b"
+    assert redis.hget(names.RECORD + id, "calling") == b"b"
     health.failed("b", refused=(id, 2))
-    assert redis.hget(store.RECORD + id, "calling") == b""
+    assert redis.hget(names.RECORD + id, "calling") == b""
     health.failed("b", refused=("gone", 2))
-    assert not redis.exists(store.RECORD + "gone")
+    assert not redis.exists(names.RECORD + "gone")
 
 
 def test_all_aliases_failed(house, redis):
@@ -526,7 +526,7 @@ def test_all_aliases_failed(house, redis):
     waits = []
     for _ in range(3):
         assert house.deliver(id).state is State.QUEUED
-        waits.append(round(redis.zscore(store.LEASES + "otp", id) / 1000 - time.time()))
+        waits.append(round(redis.zscore(names.LEASES + "otp", id) / 1000 - time.time()))
     assert waits == [3, 10, 20]
     assert house.deliver(id).state is State.FAILED
     assert house.calls == "aaaabbbb"
@@ -557,7 +557,7 @@ class TestShortWaits:
             house.settings.SMS_ROUTES = {"default": "a"}
             house.aliases["a"] = registry.Alias(a, slots=registry.Slots(1), share=1)
             if why == "left out":
-                redis.hset(health.HEALTH + "a", "hold_until", int((time.time() + 0.3) * 1000))
+                redis.hset(names.HEALTH + "a", "hold_until", int((time.time() + 0.3) * 1000))
         with house.workers(2):
             began = time.monotonic()
             if why == "slot":
@@ -617,11 +617,11 @@ class TestUndelivered:
     def test_dead_before_the_next_alias_had_it_has_failed(self, house, redis):
         """It was sent, and a receipt says what became of it: that is not "died before it could be sent"."""
         id = self.undelivered(house)
-        redis.hset(store.RECORD + id, "expires_at", 1)
+        redis.hset(names.RECORD + id, "expires_at", 1)
         found = house.deliver(id)
         assert (found.state, found.error, house.calls) == (State.FAILED, "undelivered", "a")
-        assert not redis.exists(store.BODY + id)
-        assert redis.zcard(store.LEASES + "otp") == 0
+        assert not redis.exists(names.BODY + id)
+        assert redis.zcard(names.LEASES + "otp") == 0
 
     def test_the_same_receipt_again_is_nothing(self, house):
         id = self.undelivered(house)
@@ -682,7 +682,7 @@ class TestUndelivered:
         house.settings.SMS_ROUTES = {"default": "a"}
         for _ in range(7):
             self.undelivered(house)
-        assert redis.hget(health.HEALTH + "a:US", "bad") == b"7"
+        assert redis.hget(names.HEALTH + "a:US", "bad") == b"7"
         assert (house.left_out(), left_out) == (set(), [])
         assert house.deliver(house.code()).state is State.SENT
 
@@ -693,7 +693,7 @@ class TestUndelivered:
         for n in range(12):
             if n == 6:
                 house.pause_is_over("a:US")
-                redis.hset(health.HEALTH + "a:US", "probe_until", int((time.time() + 30) * 1000))
+                redis.hset(names.HEALTH + "a:US", "probe_until", int((time.time() + 30) * 1000))
             id = house.code()
             assert house.deliver(id).alias == "b"
             receipts.take("b", {}, f"{id} failed".encode(), "/", "")
@@ -703,11 +703,11 @@ class TestUndelivered:
     @pytest.mark.parametrize("held", ["hold_until", "open_until"])
     @pytest.mark.parametrize("key", ["b", "b:US"])
     def test_an_alias_that_may_not_be_asked_takes_nothing_over(self, house, redis, held, key):
-        redis.hset(health.HEALTH + key, held, int((time.time() + 60) * 1000))
+        redis.hset(names.HEALTH + key, held, int((time.time() + 60) * 1000))
         for _ in range(7):
             self.undelivered(house)
         assert "a:US" not in house.left_out()
-        redis.delete(health.HEALTH + key)
+        redis.delete(names.HEALTH + key)
         self.undelivered(house)
         assert "a:US" in house.left_out()
 
@@ -722,9 +722,9 @@ class TestUndelivered:
     def test_a_used_code_is_not_sent_again(self, house, redis):
         id = house.code()
         house.deliver(id)
-        assert redis.exists(store.BODY + id)
+        assert redis.exists(names.BODY + id)
         services.cancel(id)
-        assert not redis.exists(store.BODY + id)
+        assert not redis.exists(names.BODY + id)
         receipts.take("a", {}, f"{id} failed".encode(), "/", "")
         assert services.get(id).state is State.FAILED
 
@@ -732,7 +732,7 @@ class TestUndelivered:
         id = house.code()
         house.deliver(id)
         house.send(queue="otp", replaces=id)
-        assert not redis.exists(store.BODY + id)
+        assert not redis.exists(names.BODY + id)
         receipts.take("a", {}, f"{id} failed".encode(), "/", "")
         assert services.get(id).state is State.FAILED
 
@@ -740,7 +740,7 @@ class TestUndelivered:
         id = house.code()
         house.deliver(id)
         receipts.take("a", {}, f"{id} delivered".encode(), "/", "")
-        assert not redis.exists(store.BODY + id)
+        assert not redis.exists(names.BODY + id)
 
     def test_a_code_that_died_in_the_call_is_not_sent_again(self, house, redis):
         id = house.code()
@@ -748,7 +748,7 @@ class TestUndelivered:
         assert isinstance(attempt, Attempt)
         services.cancel(id)
         delivery._Run(attempt).record(State.SENT, alias="a")
-        assert not redis.exists(store.BODY + id)
+        assert not redis.exists(names.BODY + id)
         receipts.take("a", {}, f"{id} failed".encode(), "/", "")
         assert services.get(id).state is State.FAILED
 
@@ -799,7 +799,7 @@ class TestBreaker:
         for _ in range(3):
             house.deliver(house.code())
         assert len(house.providers["a"].calls) == 1
-        assert int(redis.hget(health.HEALTH + "a", "open_until")) / 1000 > time.time()
+        assert int(redis.hget(names.HEALTH + "a", "open_until")) / 1000 > time.time()
 
     def test_one_probe_at_a_time(self, house):
         health.failed("a", at_once=True)
@@ -815,7 +815,7 @@ class TestBreaker:
     )
     def test_a_probe_that_fails_keeps_no_other_from_beginning(self, house, redis, outcome):
         for name in ("a", "a:US"):
-            redis.hset(health.HEALTH + name, "open_until", 1)
+            redis.hset(names.HEALTH + name, "open_until", 1)
         house.providers["a"].outcomes = [outcome]
         house.deliver(house.code())
         assert len(house.providers["a"].calls) == 1
@@ -826,7 +826,7 @@ class TestBreaker:
 
     def test_a_probe_that_finds_no_slot_keeps_no_other_from_beginning(self, house, redis, monkeypatch):
         for name in ("a", "a:US"):
-            redis.hset(health.HEALTH + name, "open_until", 1)
+            redis.hset(names.HEALTH + name, "open_until", 1)
         with monkeypatch.context() as patch:
             patch.setattr(house.aliases["a"], "slot", lambda: nullcontext(False))
             house.deliver(house.code())
@@ -860,9 +860,9 @@ class TestBreaker:
     def test_a_shorter_retry_after_does_not_end_a_longer_one(self, house, redis):
         for seconds in (300, 2):
             health.failed("a", hold=seconds)
-        left = int(redis.hget(health.HEALTH + "a", "hold_until")) / 1000 - time.time()
+        left = int(redis.hget(names.HEALTH + "a", "hold_until")) / 1000 - time.time()
         assert left == pytest.approx(300, abs=1)
-        assert redis.ttl(health.HEALTH + "a") > LONGEST_HOLD
+        assert redis.ttl(names.HEALTH + "a") > LONGEST_HOLD
 
     @pytest.mark.parametrize(
         ("asked", "kept"), [(86_400, 600), (math.inf, 600), (7, 7), (math.nan, None), (-1, None)]
@@ -887,7 +887,7 @@ class TestBreaker:
         house.providers["b"].outcomes = [TemporaryFailure("x")]
         id = house.code()
         assert house.deliver(id).state is State.QUEUED
-        assert redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(3, abs=0.2)
+        assert redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(3, abs=0.2)
 
     def test_who_waits_for_a_probe_looks_again_soon(self, house, redis):
         house.settings.SMS_ROUTES = {"default": "a"}
@@ -896,7 +896,7 @@ class TestBreaker:
         health.choose("x", [house.aliases["a"]], "US", "")  # the probe
         id = house.code()
         house.deliver(id)
-        assert redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() <= 3.1
+        assert redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() <= 3.1
 
     def test_nobody_may_be_asked(self, house):
         """That is no failed round: a code outlives an outage of its only provider."""
@@ -921,7 +921,7 @@ class TestRate:
         ids = [house.code() for _ in range(3)]
         states = [house.deliver(id).state for id in ids]
         assert states == [State.SENT, State.QUEUED, State.QUEUED]
-        due = [redis.zscore(store.LEASES + "otp", id) / 1000 - time.time() for id in ids[1:]]
+        due = [redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() for id in ids[1:]]
         assert due == pytest.approx([2, 4], abs=0.5)
 
     def test_it_holds_however_late_the_turns_are_taken(self, house):
@@ -961,10 +961,10 @@ class TestRate:
         assert health.choose("new", known, "US", "", patience=60).wait == pytest.approx(0.4, abs=0.05)
         assert health.choose("z", known, "US", "", turn="a", patience=60).wait == 0
         # Its place was lost as it was too late, but not what it waited for.
-        redis.zrem(health.LINE + "a:bulk", "y")
+        redis.zrem(names.LINE + "a:bulk", "y")
         assert health.choose("y", known, "US", "", turn="a", patience=60).wait <= 0.2
         time.sleep(0.2)
-        redis.zrem(health.LINE + "a:bulk", "y")
+        redis.zrem(names.LINE + "a:bulk", "y")
         assert health.choose("y", known, "US", "", turn="a", patience=60).wait == 0
 
     def test_a_code_does_not_wait_behind_newsletters(self, house, redis):
@@ -976,10 +976,10 @@ class TestRate:
             house.deliver(id)
         code = house.code()
         assert house.deliver(code).state is State.QUEUED
-        due = redis.zscore(store.LEASES + "otp", code) / 1000 - time.time()
+        due = redis.zscore(names.LEASES + "otp", code) / 1000 - time.time()
         assert due <= 1
         time.sleep(1)
-        redis.hset(store.RECORD + letters[1], "not_before", 0)
+        redis.hset(names.RECORD + letters[1], "not_before", 0)
         assert house.deliver(letters[1]).state is State.QUEUED
         assert house.deliver(code).state is State.SENT
 
@@ -1004,10 +1004,10 @@ class TestRate:
         known = [house.aliases[name] for name in "ab"]
         chosen = [health.choose(id, known, "US", "", patience=60) for id in "xyz"]
         assert [choice.alias.name for choice in chosen] == ["a", "b", "b"]
-        assert redis.zrange(health.LINE + "b:bulk", 0, -1) == [b"z"]
+        assert redis.zrange(names.LINE + "b:bulk", 0, -1) == [b"z"]
         time.sleep(1)
         assert health.choose("z", known, "US", "", turn="b", patience=60).wait == 0
-        assert redis.keys(health.LINE + "*") == []
+        assert redis.keys(names.LINE + "*") == []
 
     def test_who_waited_is_sent_though_the_first_alias_refuses_it(self, house, redis):
         """Others keep the second at its rate: neither asking the first again nor they cost its place."""
@@ -1027,7 +1027,7 @@ class TestRate:
             order = [sms.id for sms in house.providers["b"].calls]
             assert set(order[: order.index(id)]) == set(others[: order.index(id)])
             house.wait_for("b", len(others) + 1)
-        assert redis.keys(health.LINE + "*") == []
+        assert redis.keys(names.LINE + "*") == []
 
     def test_whose_turn_it_is_asks_that_alias_first(self, house):
         house.rate("b", 4)
@@ -1048,10 +1048,10 @@ class TestRate:
         id = house.code()
         for waits in (id, house.code()):
             house.deliver(waits)
-        place = redis.zscore(health.LINE + "b:otp", id)
+        place = redis.zscore(names.LINE + "b:otp", id)
         assert house.deliver(id).state is State.QUEUED
         assert house.calls == "aaaab"
-        assert redis.zscore(health.LINE + "b:otp", id) == place
+        assert redis.zscore(names.LINE + "b:otp", id) == place
 
     @pytest.mark.parametrize(
         "ending", ["cancelled", "replaced", "expired", "called_back", "sent", "receipt", "round", "unknown"]
@@ -1063,16 +1063,16 @@ class TestRate:
         house.deliver(house.code())
         id = house.code()
         assert house.deliver(id).state is State.QUEUED
-        assert redis.zcard(health.LINE + "b:otp") == 1
+        assert redis.zcard(names.LINE + "b:otp") == 1
         if ending == "cancelled":
             services.cancel(id)
         elif ending == "replaced":
             house.send(queue="otp", replaces=id)
         elif ending == "expired":
-            redis.hset(store.RECORD + id, "expires_at", 1)
+            redis.hset(names.RECORD + id, "expires_at", 1)
             house.deliver(id)
         elif ending == "called_back":
-            redis.hset(store.RECORD + id, "not_before", 1)
+            redis.hset(names.RECORD + id, "not_before", 1)
             _, attempt, _ = store.claim(id)
             assert isinstance(attempt, Attempt)
             services.cancel(id)
@@ -1086,11 +1086,11 @@ class TestRate:
             a.outcomes = [OutcomeUnknown("x")]
             if ending == "round":
                 a.outcomes = [TemporaryFailure("x")]
-                redis.delete(health.RATE + "b")
+                redis.delete(names.RATE + "b")
                 b.outcomes = [TemporaryFailure("x")]
             assert house.deliver(id).state is State.QUEUED
-        assert redis.keys(health.LINE + "*") == []
-        assert not redis.hexists(store.RECORD + id, "line")
+        assert redis.keys(names.LINE + "*") == []
+        assert not redis.hexists(names.RECORD + id, "line")
 
     def test_segments_count(self, house):
         house.rate("a", segment_rate=2)
@@ -1138,9 +1138,9 @@ class TestRate:
     def test_what_concerns_another_country_refuses_nobody(self, house, redis, held_until):
         house.settings.SMS_ROUTES = {"default": "a"}
         later = (time.time() + 15) * 1000
-        redis.hset(health.HEALTH + "a:DE", held_until, int(later))
+        redis.hset(names.HEALTH + "a:DE", held_until, int(later))
         house.code()
-        redis.hset(health.HEALTH + "a:US", held_until, int(later))
+        redis.hset(names.HEALTH + "a:US", held_until, int(later))
         with pytest.raises(Overloaded):
             house.code()
 
@@ -1203,14 +1203,14 @@ class TestOverload:
         """So many wait, the oldest for so long. Returns the last full second of the server."""
         ids = [house.code() for _ in range(count)]
         now = redis.time()[0]
-        redis.zadd(store.WAITING + "otp", dict.fromkeys(ids, (now - seconds) * 1000))
+        redis.zadd(names.WAITING + "otp", dict.fromkeys(ids, (now - seconds) * 1000))
         return int(now) - 1
 
     @staticmethod
     def drained(redis, second: int, count: int) -> None:
         """So many began in this second and the next ones, as a test may take a second itself."""
         for one in range(second, second + 4):
-            redis.set(f"{store.DRAINED}otp:{one}", count)
+            redis.set(f"{names.DRAINED}otp:{one}", count)
 
     def test_what_would_wait_too_long_is_refused(self, house, redis):
         second = self.queue(house, redis, 50, 1.9)
@@ -1219,7 +1219,7 @@ class TestOverload:
         with pytest.raises(Overloaded) as caught:
             house.code()
         assert caught.value.retry_after == 11  # 51 at 5 a second
-        assert redis.zcard(store.WAITING + "otp") == 51
+        assert redis.zcard(names.WAITING + "otp") == 51
         self.drained(redis, second, 500)
         house.code()
 
@@ -1251,20 +1251,20 @@ class TestOverload:
         ids = [house.code() for _ in range(3)]
         for id in ids:
             house.deliver(id)
-        assert redis.zcard(store.WAITING + "otp") == 3
-        assert not redis.keys(store.DRAINED + "*")
+        assert redis.zcard(names.WAITING + "otp") == 3
+        assert not redis.keys(names.DRAINED + "*")
         for alias in house.aliases.values():
             alias._taken = 0
         for id in ids:
-            redis.hset(store.RECORD + id, "not_before", 0)
+            redis.hset(names.RECORD + id, "not_before", 0)
             house.deliver(id)
-        assert redis.zcard(store.WAITING + "otp") == 0
-        (drained,) = redis.keys(store.DRAINED + "*")
+        assert redis.zcard(names.WAITING + "otp") == 0
+        (drained,) = redis.keys(names.DRAINED + "*")
         assert redis.get(drained) == b"3"
 
     def test_workers_that_are_away(self, house, redis):
         ids = [house.code() for _ in range(20)]
-        redis.zadd(store.WAITING + "otp", {id: (time.time() - 11) * 1000 for id in ids})
+        redis.zadd(names.WAITING + "otp", {id: (time.time() - 11) * 1000 for id in ids})
         with pytest.raises(Overloaded):
             house.code()
 
@@ -1277,7 +1277,7 @@ class TestOverload:
             for _ in range(20)
         ]
         accepted = (time.time() - 11) * 1000
-        redis.zadd(store.WAITING + "otp", dict.fromkeys(ids, accepted))
+        redis.zadd(names.WAITING + "otp", dict.fromkeys(ids, accepted))
         if held == "left out":
             health.failed("c", at_once=True)
         else:
@@ -1288,11 +1288,11 @@ class TestOverload:
         if held == "left out":  # those who wait for the same probe stand before a message all the same
             redis.set("sms:drain:otp", "1", ex=60)
             house.pause_is_over("c")
-            redis.hset(health.HEALTH + "c", "hold_until", int((time.time() + 1) * 1000))
+            redis.hset(names.HEALTH + "c", "hold_until", int((time.time() + 1) * 1000))
             with pytest.raises(Overloaded):
                 services.send("+4915123456789", "Hallo", queue="otp")
         # When they come back, and no worker is there to ask, they wait as others do.
-        redis.zadd(store.WAITING + "otp", dict.fromkeys(ids, accepted))
+        redis.zadd(names.WAITING + "otp", dict.fromkeys(ids, accepted))
         with pytest.raises(Overloaded):
             house.code()
 
@@ -1301,11 +1301,11 @@ class TestOverload:
         house.aliases["a"] = registry.Alias(house.providers["a"], slots=registry.Slots(1), share=1)
         health.failed("b", at_once=True)
         id = house.code()
-        accepted = redis.zscore(store.WAITING + "otp", id)
+        accepted = redis.zscore(names.WAITING + "otp", id)
         with house.aliases["a"].slot():
             house.deliver(id)
         assert services.get(id).state is State.QUEUED
-        assert redis.zscore(store.WAITING + "otp", id) == accepted
+        assert redis.zscore(names.WAITING + "otp", id) == accepted
 
     def test_who_may_probe_an_alias_is_not_refused_for_what_another_holds_back(self, house, redis):
         """Or nobody would ever probe it."""
@@ -1315,7 +1315,7 @@ class TestOverload:
             health.failed(alias, at_once=True)
         for id in ids:
             house.deliver(id)
-            redis.hset(store.RECORD + id, "created_at", int((time.time() - 11) * 1000))
+            redis.hset(names.RECORD + id, "created_at", int((time.time() - 11) * 1000))
         house.pause_is_over("a")
         house.code()
 
@@ -1326,21 +1326,21 @@ class TestOverload:
         health.failed("a", at_once=True)
         for id in ids:
             house.deliver(id)
-            redis.hset(store.RECORD + id, "created_at", int((time.time() - 11) * 1000))
+            redis.hset(names.RECORD + id, "created_at", int((time.time() - 11) * 1000))
         house.pause_is_over("a")
-        redis.hset(health.HEALTH + "a", "probe_until", int((time.time() + 30) * 1000))
+        redis.hset(names.HEALTH + "a", "probe_until", int((time.time() + 30) * 1000))
         with pytest.raises(Overloaded):
             house.code()
 
     def test_a_few_lost_ones_close_nothing(self, house, redis):
-        redis.zadd(store.WAITING + "otp", {house.code(): 1})
+        redis.zadd(names.WAITING + "otp", {house.code(): 1})
         house.code()
 
     def test_a_claim_and_a_call_back_empty_the_waiting_room(self, house, redis):
         first, second = house.code(), house.code()
         house.deliver(first)
         services.cancel(second)
-        assert redis.zcard(store.WAITING + "otp") == 0
+        assert redis.zcard(names.WAITING + "otp") == 0
 
 
 def test_one_that_cannot_be_published_does_not_end_the_thread_that_does_it(monkeypatch):
@@ -1391,8 +1391,8 @@ class TestDeadLetters:
         assert "2025550123" not in shown
 
     def test_they_are_forgotten_with_their_records(self, dead, redis):
-        record = redis.ttl(store.RECORD + dead)
-        assert redis.ttl(store.DEAD) == pytest.approx(record, abs=2) == pytest.approx(72 * 3600, abs=2)
+        record = redis.ttl(names.RECORD + dead)
+        assert redis.ttl(names.DEAD) == pytest.approx(record, abs=2) == pytest.approx(72 * 3600, abs=2)
 
     def test_replay_sends_again(self, house, dead):
         assert "sent again" in self.command("--replay")
@@ -1401,7 +1401,7 @@ class TestDeadLetters:
         assert self.command() == "No dead letters.\n"
 
     def test_what_expired_is_not_sent(self, house, dead, redis):
-        redis.hset(store.RECORD + dead, "expires_at", 1)
+        redis.hset(names.RECORD + dead, "expires_at", 1)
         assert '"replayed": false' in self.command("--replay", "--json")
         assert house.deliver(dead).state is State.FAILED
 
@@ -1416,8 +1416,8 @@ class TestDeadLetters:
     def test_the_limit_is_about_the_list_alone(self, house, dead, redis):
         """``dead`` is the oldest of many; by its id it is found, and --replay reaches all."""
         for n in range(150):
-            redis.copy(store.RECORD + dead, f"{store.RECORD}later-{n}")
-            redis.zadd(store.DEAD, {f"later-{n}": (time.time() + n) * 1000})
+            redis.copy(names.RECORD + dead, f"{names.RECORD}later-{n}")
+            redis.zadd(names.DEAD, {f"later-{n}": (time.time() + n) * 1000})
         assert len(self.command().splitlines()) == 100
         assert len(self.command("--limit", "120").splitlines()) == 120
         assert self.command(dead).startswith(dead)

@@ -1,0 +1,41 @@
+"""The names of this package's keys in Redis; ``sms.names`` puts the namespace before each.
+
+    otp:verification:<id>  hash    seed, digests, attempts left; dies with the code
+    otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
+    otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
+    otp:limit:<rule>:<subject>  list or string  see lua/limits.lua; a digest where it is a person's
+    otp:guard:<scope>, otp:guard-fan:<digest>, otp:guard-known:<digest>, otp:guard-spend, otp:guard-rules
+                           see lua/guard.lua
+
+<digest> is keyed, see otp.codes.
+"""
+
+from __future__ import annotations
+
+from sms.names import family, key
+
+__all__ = [
+    "FAILURES",
+    "GUARD",
+    "GUARD_RULES",
+    "GUARD_SPEND",
+    "IN_LUA",
+    "LIMIT",
+    "PHONE",
+    "VERIFICATION",
+    "key",
+]
+
+VERIFICATION, PHONE = family("otp:verification:"), family("otp:phone:")
+FAILURES, LIMIT = family("otp:failures:"), family("otp:limit:")
+GUARD, GUARD_FAN, GUARD_KNOWN = family("otp:guard:"), family("otp:guard-fan:"), family("otp:guard-known:")
+GUARD_SPEND, GUARD_RULES = family("otp:guard-spend"), family("otp:guard-rules")
+
+#: Those that scripts put together themselves, each under the name that it has there.
+IN_LUA = {
+    "VERIFICATION": VERIFICATION,
+    "GUARD": GUARD,
+    "GUARD_FAN": GUARD_FAN,
+    "GUARD_KNOWN": GUARD_KNOWN,
+    "GUARD_SPEND": GUARD_SPEND,
+}

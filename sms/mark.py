@@ -1,0 +1,73 @@
+"""Whose place in Redis this is: a mark by which two installations notice that they share one.
+
+The mark holds a keyed digest of each seal key, for what makes two installations harm each other is that
+one cannot open what the other sealed. It survives a rotation of the keys, as one of them is common to
+every process at every step. Workers leave it as they start and with their sweeps; ``sms.place_checks``
+reads it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from sms import conf, names, registry
+from sms.errors import Unavailable
+from sms.scripts import AWAY, Script
+
+log = structlog.get_logger("sms")
+
+#: Seconds that a mark outlives its last worker.
+KEPT = 3600.0
+
+#: Seconds between two marks of one process.
+PAUSE = 60.0
+
+_MARK = Script(Path(__file__).parent / "lua" / "mark.lua")
+
+_next = 0.0
+
+
+def keep() -> None:
+    """Leave the mark of this installation, at most every PAUSE; one loud log line if another's stands.
+
+    Processes that send nothing (memory://) leave none: tests may empty their Redis.
+    """
+    global _next
+    if time.monotonic() < _next or _sends_nothing():
+        return
+    _next = time.monotonic() + PAUSE
+    with suppress(*AWAY):
+        if not _MARK((names.key(names.INSTALLATION),), (int(KEPT * 1000), *_digests())):
+            log.error("another_installation", namespace=names.namespace())
+
+
+def stands() -> bool:
+    """Whether a worker that sends has been here within KEPT. Raises ``Unavailable``."""
+    return bool(_found())
+
+
+def is_anothers() -> bool:
+    """Whether the mark was made with none of our seal keys. Raises ``Unavailable``."""
+    found = _found()
+    return bool(found) and found.isdisjoint(_digests())
+
+
+def _found() -> set[str]:
+    try:
+        return set((names.redis().get(names.key(names.INSTALLATION)) or b"").decode().split())
+    except AWAY as error:
+        raise Unavailable("Redis does not answer.") from error
+
+
+def _digests() -> list[str]:
+    keys = (key.encode() if isinstance(key, str) else key for key in conf.get("SMS_SEAL_KEYS"))
+    return [hmac.digest(key, b"otpost installation", "sha256")[:8].hex() for key in keys]
+
+
+def _sends_nothing() -> bool:
+    return all(provider.scheme == "memory" for provider in registry.providers().values())
