@@ -17,6 +17,8 @@ The failover rule. Outcome → for this message → for the alias (see ``sms.hea
     receipt: undelivered a live code goes to the next alias, once;       counts in its country; left
                          where its route has no other, and any other     out there only while another
                          message, ends as ``failed``                     of the route is well
+    no key opens it      waits for a worker that has the key, see        –
+                         ``sms.unopened``
 
 "Once" is once in all: a code that an alias may have, or could not deliver, is handed over one more time,
 and to that alias only if its outcome is unknown and its route has no other. All aliases failed: again
@@ -32,7 +34,7 @@ from typing import Any
 
 import structlog
 
-from sms import conf, health, routing, store, turns
+from sms import conf, health, routing, store, turns, unopened
 from sms.errors import (
     AccountFailure,
     NoRoute,
@@ -78,7 +80,9 @@ def deliver(message_id: str) -> None:
     verdict, found, died_in = store.claim(message_id)
     if died_in:
         health.failed(died_in, error="worker_died")
-    if isinstance(found, Message):  # the claim settled it: expired or unknown
+    if verdict == "gone":  # of another installation that shares the broker, or Redis was emptied
+        log.warning("message_gone", message_id=message_id)
+    elif isinstance(found, Message):  # the claim settled it: expired or unknown
         tell(found)
     elif found is None:
         log.debug("nothing_to_deliver", message_id=message_id, verdict=verdict)
@@ -113,7 +117,7 @@ class _Run:
             # It has waited for this one, which those before it may not outdo by failing once more.
             self.hops = sorted(others, key=lambda hop: hop.alias != self.turn)
         except Unsealable:
-            return self.record(State.FAILED, error="unsealable")
+            return unopened.give_back(self.attempt, punctual=PUNCTUAL)
         except NoRoute:
             return self.record(State.FAILED, error="no_route")
         while (chosen := self.choose()) is not None:

@@ -151,8 +151,11 @@ def require_route(number: Phone) -> None:
 
 
 def dead_letters(limit: int = 0) -> Iterator[Message]:
-    """The messages that failed in every round, the latest first; no number, no text. 0: all of them."""
-    return filter(None, map(store.get, store.dead_letters(limit)))
+    """The messages that failed in every round, or that no worker could open, the latest first; no number,
+    no text. 0: all of them.
+    """
+    found = filter(None, map(store.get, store.dead_letters(limit)))
+    return (message for message in found if message.state is not State.CANCELLED)
 
 
 def dead_letter(message_id: str) -> Message | None:

@@ -11,7 +11,7 @@
 -- the receipt says opened the breaker of its alias in this country.
 local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted',
   'resend_unknown', 'redirected', 'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'undelivered',
-  'line')
+  'line', 'error')
 if not record[1] then
   return {0, {}, 0}
 end
@@ -35,6 +35,10 @@ if not allowed or (ARGV[4] ~= '' and ARGV[4] ~= record[2]) then
     redis.call('DEL', KEYS[2]) -- nor goes it to another alias if it is undelivered, nor is it replayed
   end
   return {0, redis.call('HGETALL', KEYS[1]), 0}
+end
+if record[16] == 'unsealable' then -- a worker could open it after all, or it is called back
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  redis.call('HSET', KEYS[1], 'error', '')
 end
 local now, opened = clock(), 0
 -- Whether another alias of the route could take over: one that is not left out, nor was and waits for its

@@ -1,4 +1,4 @@
-"""``manage.py dead_letters``: messages that failed in every round; ``--replay`` sends them again."""
+"""``manage.py dead_letters``: messages that failed in every round, or that no worker could open."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sms.message import Message
 
 class Command(BaseCommand):
     help = (
-        "List the messages that failed at every provider in every round: no number, no text. "
-        "--replay sends again what has not expired."
+        "List the messages that failed at every provider in every round, or that no seal key opens: no "
+        "number, no text. --replay sends again what has not expired."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

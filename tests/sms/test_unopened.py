@@ -1,0 +1,158 @@
+"""What no seal key here opens waits, keeps its place, and goes out as soon as a worker has the key."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
+from structlog.testing import capture_logs
+
+from otp import services as otp
+from sms import broker, delivery, names, services, store, turns, unopened
+from sms.errors import Overloaded
+from sms.message import State
+from sms.testing import code_in, outbox
+
+PHONE = "+12025550123"
+
+
+@pytest.fixture
+def queued(monkeypatch):
+    """Messages wait for ``delivery.deliver`` to be called by the test; what was published is here."""
+    published: list[str] = []
+    monkeypatch.setattr(broker, "publish", lambda message_id, queue: published.append(message_id) or True)
+    return published
+
+
+@pytest.fixture
+def keys(settings):
+    """The keys of the web process that seals, and of a worker that has others."""
+    return {"right": settings.SMS_SEAL_KEYS, "wrong": [Fernet.generate_key().decode()]}
+
+
+def dead_letters(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("dead_letters", *arguments, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def due(redis, message_id: str) -> float:
+    """Seconds until it is tried again."""
+    return redis.zscore(names.LEASES + "otp", message_id) / 1000 - time.time()
+
+
+def test_a_code_that_a_worker_cannot_open_waits_for_one_that_can(queued, keys, settings, any_redis):
+    """It costs neither an attempt nor a round, and is tried again after seconds, not at once."""
+    started = otp.start(PHONE)
+    id = started.message_id
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    for _ in range(3):
+        delivery.deliver(id)
+        record = services.get(id)
+        assert (record.state, record.error, record.attempts) == (State.QUEUED, "unsealable", 0)
+        assert 1.5 < due(any_redis, id) <= 2.1
+        delivery.deliver(id)  # too early, says the claim
+        any_redis.hset(names.RECORD + id, "not_before", 1)
+    settings.SMS_SEAL_KEYS = keys["right"]
+    delivery.deliver(id)
+    record = services.get(id)
+    assert (record.state, record.error, record.attempts) == (State.SENT, "", 1)
+    assert otp.check(started.id, code_in(outbox[-1].body)).status == "valid"
+    assert any_redis.zcard(names.LEASES + "otp") == any_redis.zcard(names.WAITING + "otp") == 0
+    assert dead_letters() == "No dead letters.\n"
+
+
+def test_it_is_loud_once(queued, keys, settings, redis):
+    id = services.send(PHONE, "Hello").id
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    with capture_logs() as logs:
+        for _ in range(3):
+            delivery.deliver(id)
+            redis.hset(names.RECORD + id, "not_before", 1)
+    assert [(line["log_level"], line["event"]) for line in logs] == [("error", "message_unsealable")]
+
+
+def test_the_worker_itself_brings_it_back_in_time(queued, keys, settings, monkeypatch):
+    later: list[tuple[float, str, str]] = []
+    monkeypatch.setattr(turns, "publish_in", lambda *turn: later.append(turn))
+    id = services.send(PHONE, "123456", queue="otp").id
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    delivery.deliver(id)
+    assert later == [(2.0, id, "otp")]
+
+
+def test_the_older_it_is_the_rarer_it_is_tried(queued, keys, settings, redis, monkeypatch):
+    """A newsletter of before a change of the keys keeps no worker busy."""
+    later: list[str] = []
+    monkeypatch.setattr(turns, "publish_in", lambda *turn: later.append(turn))
+    settings.SMS_SEAL_KEYS = keys["right"]
+    id = services.send(PHONE, "Hello", queue="otp").id
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    for age, wait in ((80, 10), (80_000, 300)):
+        redis.hset(
+            names.RECORD + id, mapping={"created_at": int((time.time() - age) * 1000), "not_before": 1}
+        )
+        delivery.deliver(id)
+        assert due(redis, id) == pytest.approx(wait, abs=0.3)
+    assert later == []  # sweeps bring it back
+
+
+def test_it_refuses_nobody(queued, keys, settings, redis):
+    """What cannot be opened here is no backlog: who asks for a code meanwhile gets one."""
+    ids = [services.send(PHONE, "123456", queue="otp").id for _ in range(30)]
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    for id in ids:
+        redis.zadd(names.WAITING + "otp", {id: (time.time() - 60) * 1000})
+        delivery.deliver(id)
+    services.send(PHONE, "123456", queue="otp")
+    redis.zadd(names.WAITING + "otp", dict.fromkeys(ids, (time.time() - 60) * 1000))
+    with pytest.raises(Overloaded):  # as it were if nobody had looked at them
+        services.send(PHONE, "123456", queue="otp")
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "unwanted", "expired"])
+def test_it_ends_as_any_other(queued, keys, settings, redis, ending):
+    id = services.send(PHONE, "123456", queue="otp").id
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    if ending == "unwanted":  # called back while a worker tries to open it
+        late: Any = store.claim(id)[1]
+        services.cancel(id)
+        unopened.give_back(late, punctual=5)
+    delivery.deliver(id)
+    if ending == "cancelled":
+        assert services.cancel(id)
+    elif ending == "expired":
+        redis.hset(names.RECORD + id, mapping={"not_before": 1, "expires_at": 1})
+        delivery.deliver(id)
+    assert services.get(id).state is (State.EXPIRED if ending == "expired" else State.CANCELLED)
+    assert not redis.exists(names.BODY + id)
+    assert redis.zcard(names.LEASES + "otp") == redis.zcard(names.WAITING + "otp") == 0
+    assert (id in dead_letters()) == (ending == "expired")
+
+
+def test_a_slow_worker_gives_nothing_back_that_another_has(queued, keys, settings, redis):
+    id = services.send(PHONE, "123456", queue="otp", resend_unknown=True).id
+    slow: Any = store.claim(id)[1]
+    redis.hset(names.RECORD + id, "lease_until", 1)
+    assert store.claim(id)[0] == "claimed"
+    unopened.give_back(slow, punctual=5)
+    assert (services.get(id).state, services.get(id).attempts) == (State.SENDING, 2)
+
+
+def test_an_operator_sees_it_and_lets_it_be_tried_at_once(queued, keys, settings, redis):
+    id = services.send(PHONE, "Hello").id
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    redis.hset(names.RECORD + id, "created_at", 1)
+    delivery.deliver(id)
+    assert "unsealable" in dead_letters()
+    assert dead_letters() == dead_letters(id)
+    settings.SMS_SEAL_KEYS = keys["right"]
+    queued.clear()
+    assert "sent again" in dead_letters("--replay")
+    assert queued == [id]
+    delivery.deliver(id)
+    assert services.get(id).state is State.SENT
