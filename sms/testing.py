@@ -1,25 +1,54 @@
-"""For any project's tests: what was sent, in the spirit of ``django.core.mail.outbox``.
+"""For any project's tests: what was sent, and a fresh start for each of them.
 
-    from sms.testing import outbox
+    from sms.testing import code_in
 
-    def test_login(client, settings):
-        settings.SMS_PROVIDERS = {"test": "memory://"}
-        settings.CELERY_TASK_ALWAYS_EAGER = True
-        ...
-        assert outbox[-1].to == "+12025550123"
-        assert code_in(outbox[-1].body) == ...
+    def test_login(client, sms_outbox):          # a fixture of pytest's, see sms.pytest_plugin
+        client.post("/login", {"phone": "+12025550123"})
+        assert sms_outbox[-1].to == "+12025550123"
+        code = code_in(sms_outbox[-1].body)
 
-``outbox`` is a plain list; clear it between tests with ``outbox.clear()``.
+``sms_outbox`` is ``outbox``, a plain list of what the provider memory:// got, after a ``reset``. Other test
+runners call ``reset`` themselves, as in ``setUp``.
 """
 
 from __future__ import annotations
 
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import mark, names, registry
 from sms.providers.memory import outbox
 
-__all__ = ["code_in", "outbox"]
+__all__ = ["code_in", "outbox", "reset"]
+
+#: Keys that are deleted at a time.
+_AT_ONCE = 1000
 
 
 def code_in(body: str) -> str:
     """The code in the last, domain-bound line (``@host #123456``) of an SMS, "" if there is none."""
     last = body.rsplit("\n", 1)[-1]
     return last.rpartition("#")[2] if last.startswith("@") else ""
+
+
+def reset() -> None:
+    """Forget every code, cooldown, limit and message, and empty ``outbox``.
+
+    Deletes keys of ours, in the namespace of these settings, and no others. Raises ``ImproperlyConfigured``
+    where that could hit users: if any provider sends (all must be memory://), or if a worker that sends used
+    the same database and namespace within the last hour. ``Unavailable``: no Redis.
+    """
+    if sending := [p.alias for p in registry.providers().values() if p.scheme != "memory"]:
+        raise ImproperlyConfigured(
+            f"SMS_PROVIDERS: reset() deletes every code, and {sending[0]} sends to people. In the settings "
+            'of your tests write SMS_PROVIDERS = {"test": "memory://"}.'
+        )
+    if mark.stands():
+        raise ImproperlyConfigured(
+            "OTPOST_CACHE: reset() deletes every code, and a worker that sends uses the same database and "
+            "namespace. Give your tests a database, or an OTPOST_NAMESPACE, of their own."
+        )
+    redis, ours = names.redis(), tuple(family.encode() for family in names.families())
+    found = [key for key in redis.scan_iter(f"{names.namespace()}*", count=_AT_ONCE) if key.startswith(ours)]
+    for first in range(0, len(found), _AT_ONCE):
+        redis.delete(*found[first : first + _AT_ONCE])
+    outbox.clear()
