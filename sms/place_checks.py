@@ -10,10 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from redis.exceptions import RedisError
 
 from sms import conf, mark, names, store
 from sms.checks import SERVERS
 from sms.errors import Unavailable
+
+#: Redis is away, or refuses to be read (a cluster, an ACL): there are checks of these.
+_ANOTHER_SAYS_IT = (Unavailable, ImproperlyConfigured, RedisError)
 
 _LOCAL = {"localhost": "127.0.0.1", "::1": "127.0.0.1", None: "127.0.0.1"}
 
@@ -66,8 +70,8 @@ def nobody_else_is_there(**_: Any) -> list[CheckMessage]:
     """Two installations in one place take each other's messages, and cannot open them."""
     try:
         anothers = mark.is_anothers()
-    except (Unavailable, ImproperlyConfigured):
-        return []  # another check says it
+    except _ANOTHER_SAYS_IT:
+        return []
     if not anothers:
         return []
     space = names.namespace().removesuffix(":")
@@ -89,8 +93,8 @@ def nothing_was_left_behind(**_: Any) -> list[CheckMessage]:
         if conf.get("OTPOST_NAMESPACE") is not None or not names.namespace():
             return []
         waiting = store.left_behind()
-    except (Unavailable, ImproperlyConfigured):
-        return []  # another check says it
+    except _ANOTHER_SAYS_IT:
+        return []
     if not waiting:
         return []
     return [
