@@ -24,8 +24,9 @@ from django.http import HttpRequest, HttpResponse
 from otp import codes
 from otp.errors import StoreUnavailable
 from sms import services as sms
+from sms.errors import Unavailable
 from sms.problems import problem
-from sms.scripts import AWAY, Script
+from sms.scripts import Script
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 
@@ -140,7 +141,7 @@ def _digest(*parts: str) -> str:
 def _run(script: Script, record: str, *values: Any) -> Any:
     try:
         return script((record,), values)
-    except AWAY as error:
+    except Unavailable as error:
         raise StoreUnavailable from error
 
 

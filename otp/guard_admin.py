@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from django_redis import get_redis_connection
 
 from otp import guard, guard_settings
 from otp.errors import StoreUnavailable
-from sms.scripts import AWAY, Script
+from sms import scripts
+from sms.errors import Unavailable
+from sms.scripts import Script
 
 log = structlog.get_logger("otp")
 
@@ -166,8 +167,9 @@ def _rules(found: dict[bytes, bytes], now: float) -> dict[str, tuple[str, float]
 
 
 @contextmanager
-def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
+def _redis() -> Iterator[Any]:
     try:
-        yield get_redis_connection()
-    except AWAY as error:
+        with scripts.client() as redis:
+            yield redis
+    except Unavailable as error:
         raise StoreUnavailable from error

@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django_redis import get_redis_connection
-
 from otp.errors import StoreUnavailable
 from otp.guard import Call
 from otp.limits import NOTHING, Spending
 from otp.purposes import MAX_LIFETIME, Purpose
-from sms.scripts import AWAY, Script
+from sms import scripts
+from sms.errors import Unavailable
+from sms.scripts import Script
 
 VERIFICATION, PHONE, FAILURES = "otp:verification:", "otp:phone:", "otp:failures:"
 
@@ -72,16 +72,17 @@ _SPEND = _script("common", "limits", "spend")
 def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
     try:
         answer: list[Any] = script(keys, values)
-    except AWAY as error:
+    except Unavailable as error:
         raise StoreUnavailable from error
     return answer
 
 
 @contextmanager
-def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
+def _redis() -> Iterator[Any]:
     try:
-        yield get_redis_connection()
-    except AWAY as error:
+        with scripts.client() as redis:
+            yield redis
+    except Unavailable as error:
         raise StoreUnavailable from error
 
 

@@ -18,18 +18,16 @@ members leave when their message is settled or its record is gone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
 from sms import conf
-from sms.errors import Overloaded, Unavailable
+from sms.errors import Overloaded
 from sms.message import Attempt, Message, State, may_become
-from sms.scripts import AWAY, Script
+from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
 #: ``providers.transport``) and a margin. A worker that died inside the call is noticed after this.
@@ -56,21 +54,6 @@ def _script(*names: str) -> Script:
 
 _RENEW, _REPLAY, _SWEEP = map(_script, ("renew", "replay", "sweep"))
 _CREATE, _CLAIM, _MOVE = (_script("health", name) for name in ("create", "claim", "move"))
-
-
-def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
-    try:
-        return script(keys, values)
-    except AWAY as error:
-        raise Unavailable("Redis does not answer.") from error
-
-
-@contextmanager
-def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
-    try:
-        yield get_redis_connection()
-    except AWAY as error:
-        raise Unavailable("Redis does not answer.") from error
 
 
 def create(
@@ -108,7 +91,7 @@ def create(
         *outlook[1],
         *_flat(fields),
     )
-    answer = _run(_CREATE, keys, values)
+    answer = _CREATE(keys, values)
     if len(answer) == 1:
         raise Overloaded("It could not be sent in time now.", math.ceil(answer[0] / 1000))
     created, expires, cancelled = answer
@@ -122,7 +105,7 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
     Last comes the alias in whose call the worker before this one died, "" if none did.
     """
     keys = (RECORD + message_id, BODY + message_id)
-    answer = _run(_CLAIM, keys, (message_id, int(LEASE * 1000), LEASES, WAITING))
+    answer = _CLAIM(keys, (message_id, int(LEASE * 1000), LEASES, WAITING))
     verdict: Verdict = answer[0].decode()
     if len(answer) == 1:
         return verdict, None, ""
@@ -148,7 +131,7 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
 
 def renew(message_id: str, attempt: int) -> bool:
     """Keep the lease for one more call; False if the message expired or somebody else has it."""
-    return bool(_run(_RENEW, (RECORD + message_id,), (message_id, attempt, int(LEASE * 1000), LEASES)))
+    return bool(_RENEW((RECORD + message_id,), (message_id, attempt, int(LEASE * 1000), LEASES)))
 
 
 def move(
@@ -201,21 +184,21 @@ def _move(
         *receipt,
         *_flat(fields),
     )
-    moved, record, left_out = _run(_MOVE, (RECORD + message_id, BODY + message_id, DEAD), values)
+    moved, record, left_out = _MOVE((RECORD + message_id, BODY + message_id, DEAD), values)
     message = _message(message_id, _fields(record)) if record else None
     return bool(moved), message, bool(left_out)
 
 
 def get(message_id: str) -> Message | None:
     """The record of a message, or None if it never was or is kept no longer."""
-    with _redis() as redis:
+    with client() as redis:
         fields = redis.hgetall(RECORD + message_id)
     return _message(message_id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
 
 
 def ask_for_sweep(queue: str) -> int | None:
     """The server's time in ms if no sweep of this queue is under way already, else None."""
-    with _redis() as redis:
+    with client() as redis:
         pipe = redis.pipeline(transaction=False)
         pipe.set(SWEEP + queue, 1, nx=True, px=int(SWEEP_PENDING * 1000))
         pipe.time()
@@ -226,31 +209,31 @@ def ask_for_sweep(queue: str) -> int | None:
 def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
     """The ids of at most ``limit`` messages of ``queue`` that were due before ``cutoff`` (ms)."""
     keys = (LEASES + queue, SWEEP + queue, WAITING + queue)
-    ids = _run(_SWEEP, keys, (cutoff, limit, int(GRACE * 1000), RECORD))
+    ids = _SWEEP(keys, (cutoff, limit, int(GRACE * 1000), RECORD))
     return [id_.decode() for id_ in ids]
 
 
 def dead_letters(limit: int = 0) -> list[str]:
     """Ids of messages that failed in every round, the latest first; 0: all of them."""
-    with _redis() as redis:
+    with client() as redis:
         return [id_.decode() for id_ in redis.zrevrange(DEAD, 0, limit - 1)]
 
 
 def is_dead_letter(message_id: str) -> bool:
     """Whether a message failed in every round, and was not replayed since."""
-    with _redis() as redis:
+    with client() as redis:
         return redis.zscore(DEAD, message_id) is not None
 
 
 def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
     keys = (RECORD + message_id, BODY + message_id, DEAD)
-    return str(_run(_REPLAY, keys, (message_id, LEASES)).decode())
+    return str(_REPLAY(keys, (message_id, LEASES)).decode())
 
 
 def eviction_policy() -> str:
     """What the server does when it is full, "" if it does not say (managed ones may forbid to ask)."""
-    with _redis() as redis:
+    with client() as redis:
         try:
             policy: str = redis.config_get("maxmemory-policy").get("maxmemory-policy", "")
         except ResponseError:
@@ -260,7 +243,7 @@ def eviction_policy() -> str:
 
 def is_cluster() -> bool:
     """Whether the server is a node of a Redis Cluster; False if it does not say. Raises ``Unavailable``."""
-    with _redis() as redis:
+    with client() as redis:
         try:
             return bool(redis.info("cluster").get("cluster_enabled"))
         except ResponseError:

@@ -7,7 +7,14 @@ import time
 import pytest
 
 from sms import broker, checks, conf, delivery, registry, scripts, services, signals, store, sweeper, tasks
-from sms.errors import InvalidBody, InvalidNumber, OutcomeUnknown, PermanentFailure, TemporaryFailure
+from sms.errors import (
+    InvalidBody,
+    InvalidNumber,
+    OutcomeUnknown,
+    PermanentFailure,
+    TemporaryFailure,
+    Unavailable,
+)
 from sms.message import SETTLED, TRANSITIONS, Attempt, State, may_become
 from sms.providers.base import Provider
 from sms.testing import outbox
@@ -381,5 +388,5 @@ def test_a_server_that_cannot_write_is_away(redis, tmp_path):
     path = tmp_path / "full.lua"
     path.write_text('return redis.error_reply("MISCONF the disk is full")')
     script = scripts.Script(path)
-    with pytest.raises(scripts.AWAY):
+    with pytest.raises(Unavailable):
         script((), ())
