@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse
 
 from otp import codes
 from otp.errors import StoreUnavailable
+from sms import probe
 from sms import services as sms
 from sms.errors import Unavailable
 from sms.problems import problem
@@ -47,6 +48,8 @@ _FINAL = (409, 422)
 
 _LUA = Path(__file__).parent / "lua"
 _CLAIM, _SETTLE = (Script(_LUA / f"{name}.lua") for name in ("claim_key", "settle_key"))
+
+probe.KEYS.append("http:probe")
 
 log = structlog.get_logger("http")
 

@@ -22,9 +22,11 @@ from otp.errors import StoreUnavailable
 from otp.guard import Call
 from otp.limits import NOTHING, Spending
 from otp.purposes import MAX_LIFETIME, Purpose
-from sms import scripts
+from sms import probe, scripts
 from sms.errors import Unavailable
 from sms.scripts import Script
+
+probe.KEYS.append("otp:probe")
 
 VERIFICATION, PHONE, FAILURES = "otp:verification:", "otp:phone:", "otp:failures:"
 

@@ -109,14 +109,14 @@ def reason(error: BaseException) -> str:
 def unavailable(error: BaseException) -> BaseException:
     """What to raise for an error of Redis: ``Unavailable``, or the error itself if it is a fault of ours.
 
-    Logged once a minute, without Redis's own words: they may hold a key.
+    Logged once a minute unless it is only away, without Redis's own words: they may hold a key.
     """
     found = reason(error)
     if not found:
         return error
     with _lock:
         now = time.monotonic()
-        loud = now - _told.get(found, -_QUIET) >= _QUIET
+        loud = found != "away" and now - _told.get(found, -_QUIET) >= _QUIET
         if loud:
             _told[found] = now
     if loud:

@@ -8,10 +8,11 @@ from typing import Any
 
 import celery
 import structlog
-from amqp.exceptions import AMQPError, MessageNacked
+from amqp.exceptions import AccessRefused, AMQPError, MessageNacked
 from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError, ResponseError
 
+from sms import away
 from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
@@ -36,7 +37,7 @@ def require() -> None:
         except (AMQPError, OSError):
             _ask()  # that connection to RabbitMQ may have died long ago; this one is new
     except AWAY as error:
-        raise Unavailable("The broker does not answer.") from error
+        raise _unavailable(error) from error
 
 
 def is_cluster() -> bool:
@@ -55,7 +56,21 @@ def is_cluster() -> bool:
             except ResponseError:
                 return False
     except AWAY as error:
-        raise Unavailable("The broker does not answer.") from error
+        raise _unavailable(error) from error
+
+
+def reason(error: BaseException) -> str:
+    """Why the broker cannot be used, as ``sms.away`` has it for Redis."""
+    causes = [cause for cause in (error, error.__cause__, error.__context__) if cause is not None]
+    if any(isinstance(cause, AccessRefused) for cause in causes):
+        return "password"
+    return next(filter(None, map(away.reason, reversed(causes))), "away")
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    found = reason(error)
+    said = "does not answer" if found == "away" else f"cannot be used ({found})"
+    return Unavailable(f"The broker {said}.", reason=found)
 
 
 def publish(message_id: str, queue: str) -> bool:

@@ -4,6 +4,7 @@
     sms:body:<id>      string    the sealed number and text; gone when the message is settled
     sms:leases:<queue> sorted set  id → when a sweep should look at the message again (ms)
     sms:sweep:<queue>  string    a sweep of this queue is under way in the broker
+    sms:beat           string    beat has asked for a sweep of late
     sms:waiting:<queue> sorted set  id → since when it waits (ms), until its first call begins: since it was
                                    accepted; of one that its alias holds back, when it comes back
     sms:drained:<queue>:<second>  string  how many of these calls began in that second
@@ -39,11 +40,14 @@ GRACE = 10.0
 #: How long one asked-for sweep keeps others from being asked for, in seconds.
 SWEEP_PENDING = 10.0
 
+#: How long beat may be silent before /readyz says so, in seconds. It asks once a second.
+BEAT_SILENT = 15.0
+
 #: The queues that workers listen to: codes do not wait behind newsletters.
 OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
 RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
-WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
+WAITING, DRAINED, DEAD, BEAT = "sms:waiting:", "sms:drained:", "sms:dead", "sms:beat"
 
 Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
 
@@ -201,8 +205,9 @@ def ask_for_sweep(queue: str) -> int | None:
     with client() as redis:
         pipe = redis.pipeline(transaction=False)
         pipe.set(SWEEP + queue, 1, nx=True, px=int(SWEEP_PENDING * 1000))
+        pipe.set(BEAT, 1, px=int(BEAT_SILENT * 1000))
         pipe.time()
-        free, (seconds, micros) = pipe.execute()
+        free, _, (seconds, micros) = pipe.execute()
     return seconds * 1000 + micros // 1000 if free else None
 
 
