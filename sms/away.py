@@ -37,18 +37,18 @@ log = structlog.get_logger("sms")
 #: What Redis may raise; ``unavailable`` tells which of it is ours.
 ERRORS = (RedisError, OSError)
 
-#: Each reason, as ``/readyz`` names it, and what it means.
+#: Each reason, as ``/readyz`` names it, and what a server then does.
 REASONS = {
-    "away": "Redis does not answer.",
-    "loading": "Redis is still reading its data from disk.",
-    "busy": "Redis is held up by a script that takes too long.",
-    "full": "Redis is full.",
-    "read_only": "Redis takes no writes: it is a replica, has too few replicas, or cannot write to its disk.",
-    "password": "Redis refuses the user name or password.",
-    "database": "Redis has no database of that number.",
-    "forbidden_commands": "Redis forbids its user a command that we need, such as EVALSHA.",
-    "forbidden_keys": "Redis forbids its user the keys that we need.",
-    "cluster": "Redis is a cluster.",
+    "away": "does not answer",
+    "loading": "is still reading its data from disk",
+    "busy": "is held up by a script that takes too long",
+    "full": "is full",
+    "read_only": "takes no writes: it is a replica, has too few replicas, or cannot write to its disk",
+    "password": "refuses the user name or password",
+    "database": "has no database of that number",
+    "forbidden_commands": "forbids its user a command that we need, such as EVALSHA",
+    "forbidden_keys": "forbids its user the keys that we need",
+    "cluster": "is a cluster",
 }
 
 #: Subclasses before their bases.
@@ -120,5 +120,5 @@ def unavailable(error: BaseException) -> BaseException:
         if loud:
             _told[found] = now
     if loud:
-        log.error("redis_refuses", reason=found, detail=REASONS[found])
-    return Unavailable(REASONS[found], reason=found)
+        log.error("redis_refuses", reason=found, detail=f"Redis {REASONS[found]}.")
+    return Unavailable(f"Redis {REASONS[found]}.", reason=found)

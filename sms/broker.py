@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import celery
 import structlog
 from amqp.exceptions import AccessRefused, AMQPError, MessageNacked
+from django.core.exceptions import ImproperlyConfigured
 from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError, ResponseError
 
@@ -69,8 +70,7 @@ def reason(error: BaseException) -> str:
 
 def _unavailable(error: BaseException) -> Unavailable:
     found = reason(error)
-    said = "does not answer" if found == "away" else f"cannot be used ({found})"
-    return Unavailable(f"The broker {said}.", reason=found)
+    return Unavailable(f"The broker {away.REASONS[found]}.", reason=found)
 
 
 def publish(message_id: str, queue: str) -> bool:
@@ -91,16 +91,32 @@ def producer() -> Iterator[Any]:
     if app.conf.task_always_eager:
         yield None
         return
-    with app.producer_pool.acquire(block=True, timeout=1) as found:
+    with ExitStack() as stack:
+        with _readable():
+            found = stack.enter_context(app.producer_pool.acquire(block=True, timeout=1))
         connection: Any = found.connection
         try:
-            hurry(connection)
+            with _readable():
+                hurry(connection)
             yield found
         except BaseException:
             if _is_rabbitmq(connection):
                 # The pool would say goodbye, and wait for an answer of what does not answer.
                 connection.collect()
             raise
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """kombu reads the URL when it first needs it, and its errors may quote a password."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError):
+        raise ImproperlyConfigured(
+            "CELERY_BROKER_URL cannot be read. It must look like redis://:password@host:6379/0, "
+            "redis+socket:///run/redis.sock or amqp://user:password@host/vhost "
+            "(/ # ? @ ; [ in a password are written %2F %23 %3F %40 %3B %5B)."
+        ) from None
 
 
 def hurry(connection: Any) -> None:

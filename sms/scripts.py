@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
 from hiredis import pack_command
 from redis.exceptions import NoScriptError, ResponseError
@@ -32,11 +33,27 @@ TRUSTED = 0.02
 UNUSED = 60.0
 
 
-@contextmanager
-def client() -> Iterator[Any]:  # redis-py types every answer as bytes or str
-    """django-redis's client. Raises ``Unavailable`` from the block."""
+def connection() -> Any:  # redis-py types every answer as bytes or str
+    """django-redis's client. Raises ``ImproperlyConfigured`` where the cache has none."""
     try:
-        yield get_redis_connection()
+        return get_redis_connection()
+    except NotImplementedError:
+        kind = settings.CACHES["default"].get("BACKEND")
+        raise ImproperlyConfigured(
+            f"CACHES['default'] is {kind}. Otpost needs django_redis.cache.RedisCache there."
+        ) from None
+    except ValueError:  # its text may quote the password
+        raise ImproperlyConfigured(
+            "CACHES['default']: its LOCATION must look like redis://:password@host:6379/0 "
+            "(/ # ? @ in a password are written %2F %23 %3F %40)."
+        ) from None
+
+
+@contextmanager
+def client() -> Iterator[Any]:
+    """The same, for a block that raises ``Unavailable`` where Redis cannot do what it asks."""
+    try:
+        yield connection()
     except away.ERRORS as error:
         raise away.unavailable(error) from error
 
@@ -144,7 +161,7 @@ def _connections() -> _Idle:
     global _latest
     source, found = _latest
     if found is None or source is not settings.CACHES:
-        pool: Any = get_redis_connection().connection_pool
+        pool: Any = connection().connection_pool
         found = _idle.setdefault(pool, _Idle(pool))
         _latest = (settings.CACHES, found)
     return found

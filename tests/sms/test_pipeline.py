@@ -6,7 +6,19 @@ import time
 
 import pytest
 
-from sms import broker, checks, conf, delivery, registry, scripts, services, signals, store, sweeper, tasks
+from sms import (
+    broker,
+    conf,
+    delivery,
+    registry,
+    scripts,
+    server_checks,
+    services,
+    signals,
+    store,
+    sweeper,
+    tasks,
+)
 from sms.errors import (
     InvalidBody,
     InvalidNumber,
@@ -311,10 +323,10 @@ def test_a_lease_outlasts_the_longest_call():
 def test_a_redis_that_evicts_is_named(redis):
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        assert [warning.id for warning in checks.eviction()] == ["sms.W002"]
+        assert [warning.id for warning in server_checks.eviction()] == ["sms.W002"]
     finally:
         redis.config_set("maxmemory-policy", "noeviction")
-    assert checks.eviction() == []
+    assert server_checks.eviction() == []
 
 
 class TestCalledBackInTheCall:
