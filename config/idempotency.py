@@ -23,10 +23,11 @@ from django.http import HttpRequest, HttpResponse
 
 from otp import codes
 from otp.errors import StoreUnavailable
-from sms import names
+from sms import names, probe
 from sms import services as sms
+from sms.errors import Unavailable
 from sms.problems import problem
-from sms.scripts import AWAY, Script
+from sms.scripts import Script
 
 RECORD = names.family("http:idempotency:")
 
@@ -49,6 +50,8 @@ _FINAL = (409, 422)
 
 _LUA = Path(__file__).parent / "lua"
 _CLAIM, _SETTLE = (Script(_LUA / f"{name}.lua") for name in ("claim_key", "settle_key"))
+
+probe.KEYS.append("http:probe")
 
 log = structlog.get_logger("http")
 
@@ -143,7 +146,7 @@ def _digest(*parts: str) -> str:
 def _run(script: Script, record: str, *values: Any) -> Any:
     try:
         return script((record,), values)
-    except AWAY as error:
+    except Unavailable as error:
         raise StoreUnavailable from error
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from config import redis_url
 
 #: Seconds. A request must end within 3 s even if a server hangs.
 TIMEOUT = 1.0
@@ -76,7 +78,9 @@ def cache(url: str, *, connections: int, name: str = "REDIS_URL") -> dict[str, A
             "PASSWORD": found.password,
         }
         url = f"redis://{found.master}/{found.database}"
-    elif scheme not in _REDIS:
+    elif scheme in _REDIS:
+        url = redis_url.read(url, name)
+    else:
         raise ImproperlyConfigured(
             f"{name} must begin with redis://, rediss://, unix:// or redis+sentinel://."
         )
@@ -87,10 +91,12 @@ def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
     """Celery's settings, by name, for a broker at ``url``. Raises ImproperlyConfigured."""
     scheme = _scheme(url, name)
     if scheme in _RABBITMQ:
-        return _rabbitmq(url)
+        return _rabbitmq(url, name)
     # kombu would try anew after 2 s; the caller knows better what to do.
     options: dict[str, Any] = {"max_retries": 0}
-    if scheme.startswith("redis") or scheme in _SENTINEL:
+    if scheme in _REDIS:
+        url = _as_kombu_reads_it(redis_url.read(url, name))
+    if scheme.startswith("redis") or scheme in (*_REDIS, *_SENTINEL):
         options |= {
             "socket_connect_timeout": TIMEOUT,
             "socket_timeout": TIMEOUT,
@@ -123,10 +129,23 @@ def _address(url: str) -> dict[str, str]:
     return {f"CELERY_BROKER_{name}": url for name in ("URL", "READ_URL", "WRITE_URL")}
 
 
-def _rabbitmq(url: str) -> dict[str, Any]:
-    nodes = url.count(";") + 1
+def _as_kombu_reads_it(url: str) -> str:
+    """It knows another scheme for a socket, and none of redis-py's options but those of TLS."""
+    address, _, query = url.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    known = {key: value for key, value in options.items() if key.startswith("ssl_")}
+    if address.startswith("unix://"):
+        address = address.replace("unix", "redis+socket", 1)
+        known = {"virtual_host": options["db"]} if "db" in options else {}
+    return address + (f"?{urlencode(known)}" if known else "")
+
+
+def _rabbitmq(url: str, name: str) -> dict[str, Any]:
+    # Not where a ";" belongs to a password, which an "@" follows.
+    addresses = [_rabbitmq_node(part, name) for part in re.split(r";(?![^/]*@)", url)]
+    nodes = len(addresses)
     return {
-        **_address(url),
+        **_address(";".join(addresses)),
         # Each node is tried once, all within 1.5 s: what asks first has used up a second by then.
         "CELERY_BROKER_CONNECTION_TIMEOUT": min(TIMEOUT, 1.5 * TIMEOUT / nodes),
         "CELERY_BROKER_TRANSPORT_OPTIONS": {"max_retries": nodes - 1, "confirm_publish": True},
@@ -138,6 +157,17 @@ def _rabbitmq(url: str) -> dict[str, Any]:
         "CELERY_WORKER_DETECT_QUORUM_QUEUES": True,  # they know no prefetch limit for a whole channel
         "CELERY_WORKER_CONSUMER": "config.consumer:Consumer",
     }
+
+
+def _rabbitmq_node(url: str, name: str) -> str:
+    scheme, separator, rest = url.rpartition("://")  # of a further one the scheme may be left out
+    secret, host, tail = redis_url.split(rest)
+    if "@" in tail or not redis_url.HOST.fullmatch(host):
+        raise ImproperlyConfigured(
+            f"{name} must look like amqp://user:password@host:5672/vhost (characters such as / # ? @ in a "
+            "password are written %2F %23 %3F %40)."
+        )
+    return f"{scheme}{separator}{secret}{host}{tail}"
 
 
 def _scheme(url: str, name: str) -> str:
@@ -168,6 +198,8 @@ def _sentinels(url: str, name: str) -> _Sentinels:
     username, _, password = userinfo.partition(":")
     master, _, database = path.partition("/")
     try:
+        if not re.fullmatch(r"\d*", database):
+            raise ValueError
         options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
         found = _Sentinels(
             hosts=tuple(_host(host) for host in hosts.split(",")),

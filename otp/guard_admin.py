@@ -16,8 +16,9 @@ import structlog
 from otp import guard, guard_settings
 from otp.errors import StoreUnavailable
 from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, IN_LUA, key
-from sms import names
-from sms.scripts import AWAY, Script
+from sms import scripts
+from sms.errors import Unavailable
+from sms.scripts import Script
 
 log = structlog.get_logger("otp")
 
@@ -167,8 +168,9 @@ def _rules(found: dict[bytes, bytes], now: float) -> dict[str, tuple[str, float]
 
 
 @contextmanager
-def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
+def _redis() -> Iterator[Any]:
     try:
-        yield names.redis()
-    except AWAY as error:
+        with scripts.client() as redis:
+            yield redis
+    except Unavailable as error:
         raise StoreUnavailable from error

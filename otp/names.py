@@ -23,6 +23,7 @@ __all__ = [
     "LIMIT",
     "PHONE",
     "VERIFICATION",
+    "family",
     "key",
 ]
 

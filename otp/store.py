@@ -15,10 +15,13 @@ from typing import Any
 from otp.errors import StoreUnavailable
 from otp.guard import Call
 from otp.limits import NOTHING, Spending
-from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, key
+from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
 from otp.purposes import MAX_LIFETIME, Purpose
-from sms import names
-from sms.scripts import AWAY, Script
+from sms import probe, scripts
+from sms.errors import Unavailable
+from sms.scripts import Script
+
+probe.KEYS.append(family("otp:probe"))
 
 #: Wrong guesses in a row after which a phone gets no more for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
 MOST_FAILURES = 100
@@ -64,16 +67,17 @@ _SPEND = _script("common", "limits", "spend")
 def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
     try:
         answer: list[Any] = script(keys, values)
-    except AWAY as error:
+    except Unavailable as error:
         raise StoreUnavailable from error
     return answer
 
 
 @contextmanager
-def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
+def _redis() -> Iterator[Any]:
     try:
-        yield names.redis()
-    except AWAY as error:
+        with scripts.client() as redis:
+            yield redis
+    except Unavailable as error:
         raise StoreUnavailable from error
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import celery
 import structlog
-from amqp.exceptions import AMQPError, MessageNacked
+from amqp.exceptions import AccessRefused, AMQPError, MessageNacked
+from django.core.exceptions import ImproperlyConfigured
 from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from sms import names
+from sms import away, names
 from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
@@ -37,7 +38,7 @@ def require() -> None:
         except (AMQPError, OSError):
             _ask()  # that connection to RabbitMQ may have died long ago; this one is new
     except AWAY as error:
-        raise Unavailable("The broker does not answer.") from error
+        raise _unavailable(error) from error
 
 
 def is_cluster() -> bool:
@@ -56,7 +57,20 @@ def is_cluster() -> bool:
             except ResponseError:
                 return False
     except AWAY as error:
-        raise Unavailable("The broker does not answer.") from error
+        raise _unavailable(error) from error
+
+
+def reason(error: BaseException) -> str:
+    """Why the broker cannot be used, as ``sms.away`` has it for Redis."""
+    causes = [cause for cause in (error, error.__cause__, error.__context__) if cause is not None]
+    if any(isinstance(cause, AccessRefused) for cause in causes):
+        return "password"
+    return next(filter(None, map(away.reason, reversed(causes))), "away")
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    found = reason(error)
+    return Unavailable(f"The broker {away.REASONS[found]}.", reason=found)
 
 
 def publish(message_id: str, queue: str) -> bool:
@@ -79,16 +93,32 @@ def producer() -> Iterator[Any]:
     if app.conf.task_always_eager:
         yield None
         return
-    with app.producer_pool.acquire(block=True, timeout=1) as found:
+    with ExitStack() as stack:
+        with _readable():
+            found = stack.enter_context(app.producer_pool.acquire(block=True, timeout=1))
         connection: Any = found.connection
         try:
-            hurry(connection)
+            with _readable():
+                hurry(connection)
             yield found
         except BaseException:
             if _is_rabbitmq(connection):
                 # The pool would say goodbye, and wait for an answer of what does not answer.
                 connection.collect()
             raise
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """kombu reads the URL when it first needs it, and its errors may quote a password."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError):
+        raise ImproperlyConfigured(
+            "CELERY_BROKER_URL cannot be read. It must look like redis://:password@host:6379/0, "
+            "redis+socket:///run/redis.sock or amqp://user:password@host/vhost "
+            "(/ # ? @ ; [ in a password are written %2F %23 %3F %40 %3B %5B)."
+        ) from None
 
 
 def hurry(connection: Any) -> None:

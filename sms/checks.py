@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import astuple
 from typing import Any
 from urllib.parse import urlsplit
 
 import phonenumbers
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import broker, conf, destinations, health, registry, routing, store
-from sms.errors import Unavailable
+from sms import conf, destinations, health, registry, routing
 from sms.providers.base import Provider
 from sms.seal import seal
 
@@ -187,74 +185,6 @@ def record_hours(**_: Any) -> list[CheckMessage]:
             )
         ]
     return []
-
-
-@register(deploy=True)
-def eviction(**_: Any) -> list[CheckMessage]:
-    """A Redis that evicts keys loses messages, and Celery's queues, without a word."""
-    try:
-        policy = store.eviction_policy()
-    except (Unavailable, ImproperlyConfigured):
-        return []  # another check says it
-    if policy not in ("noeviction", ""):
-        return [
-            Warning(
-                f"Redis drops keys when it is full (maxmemory-policy {policy}). Set it to noeviction.",
-                id="sms.W002",
-            )
-        ]
-    return []
-
-
-@register(deploy=True)
-def servers_answer(**_: Any) -> list[CheckMessage]:
-    """What only they can tell was not looked at, and whoever reads "no issues" must know that.
-
-    No warning: a check may well run where they are not, or not yet.
-    """
-    return [
-        Info(
-            f"{name}: nothing answers there, so it was not asked whether it can work. If it runs, mend the "
-            "address; if not, check again when it does.",
-            id="sms.I001",
-        )
-        for name, ask in (
-            ("REDIS_URL", store.is_cluster),
-            ("CELERY_BROKER_URL (without one, REDIS_URL)", broker.require),
-        )
-        if not _answers(ask)
-    ]
-
-
-@register(SERVERS, deploy=True)
-def no_cluster(**_: Any) -> list[CheckMessage]:
-    """A node of a Redis Cluster refuses our scripts, or sends us to another one."""
-    return [
-        Error(
-            f"{name} leads to a Redis Cluster (cluster_enabled:1), which cannot work: a script changes "
-            "several keys in one step, which a cluster keeps in different slots, and Celery's transport "
-            "knows no cluster. Use one server, Sentinel (redis+sentinel://…), or RabbitMQ for the queues "
-            "(CELERY_BROKER_URL=amqp://…).",
-            id="sms.E007",
-        )
-        for name, is_cluster in (("REDIS_URL", store.is_cluster), ("CELERY_BROKER_URL", broker.is_cluster))
-        if _answers_yes(is_cluster)
-    ]
-
-
-def _answers(question: Callable[[], object]) -> bool:
-    try:
-        question()
-    except (Unavailable, ImproperlyConfigured):
-        return False
-    return True
-
-
-def _answers_yes(question: Callable[[], bool]) -> bool:
-    try:
-        return question()
-    except (Unavailable, ImproperlyConfigured):
-        return False  # the check above says it
 
 
 @register(Tags.security, deploy=True)

@@ -41,11 +41,15 @@ class InvalidBody(SmsError):
 
 
 class Unavailable(SmsError):
-    """Redis or the broker does not answer. ``retry_after`` is in seconds."""
+    """Redis or the broker does not answer, or not as it should. ``retry_after`` is in seconds.
 
-    def __init__(self, detail: str, retry_after: int = 5) -> None:
+    ``reason``: one of ``sms.away.REASONS``.
+    """
+
+    def __init__(self, detail: str, retry_after: int = 5, *, reason: str = "away") -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class NoRoute(SmsError):

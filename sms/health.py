@@ -25,7 +25,7 @@ from sms.errors import Unavailable
 from sms.names import DRAINED, HEALTH, LINE, RATE, RECORD, WAITING, key
 from sms.registry import Alias, aliases
 from sms.routing import Route
-from sms.scripts import AWAY, Script
+from sms.scripts import Script
 
 log = structlog.get_logger("sms")
 
@@ -118,7 +118,7 @@ def choose(
         keys += _keys(alias.name, country, queue)
         values += [alias.name, count, alias.takes(body) * 1000]
     values += [key(WAITING), key(DRAINED)]
-    index, wait, probe = _run(_ROUTE, tuple(keys), values)
+    index, wait, probe = _ROUTE(tuple(keys), values)
     return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
 
 
@@ -195,13 +195,6 @@ def _report(
     keys = tuple(map(key, (HEALTH + name, RECORD + message_id, *(HEALTH + probe for probe in probes))))
     values = (good, bad, int(at_once), int(hold * 1000), *breaker().figures, attempt)
     try:
-        return int(_run(_REPORT, keys, values))
+        return int(_REPORT(keys, values))
     except Unavailable:
         return 0  # what becomes of the message matters more, and is written down next
-
-
-def _run(script: Script, keys: tuple[str, ...], values: Sequence[Any]) -> Any:
-    try:
-        return script(keys, values)
-    except AWAY as error:
-        raise Unavailable("Redis does not answer.") from error

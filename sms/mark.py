@@ -17,7 +17,7 @@ import structlog
 
 from sms import conf, names, registry
 from sms.errors import Unavailable
-from sms.scripts import AWAY, Script
+from sms.scripts import Script, client
 
 log = structlog.get_logger("sms")
 
@@ -41,7 +41,7 @@ def keep() -> None:
     if time.monotonic() < _next or _sends_nothing():
         return
     _next = time.monotonic() + PAUSE
-    with suppress(*AWAY):
+    with suppress(Unavailable):
         if not _MARK((names.key(names.INSTALLATION),), (int(KEPT * 1000), *_digests())):
             log.error("another_installation", namespace=names.namespace())
 
@@ -58,10 +58,8 @@ def is_anothers() -> bool:
 
 
 def _found() -> set[str]:
-    try:
-        return set((names.redis().get(names.key(names.INSTALLATION)) or b"").decode().split())
-    except AWAY as error:
-        raise Unavailable("Redis does not answer.") from error
+    with client() as redis:
+        return set((redis.get(names.key(names.INSTALLATION)) or b"").decode().split())
 
 
 def _digests() -> list[str]:

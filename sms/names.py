@@ -4,6 +4,7 @@
     <namespace>sms:body:<id>         string  the sealed number and text; gone when the message is settled
     <namespace>sms:leases:<queue>    sorted set  id → when a sweep should look at the message again (ms)
     <namespace>sms:sweep:<queue>     string  a sweep of this queue is under way in the broker
+    <namespace>sms:beat              string  beat has asked for a sweep of late
     <namespace>sms:waiting:<queue>   sorted set  id → since when it waits (ms), until its first call begins:
                                      since it was accepted; of one that its alias holds back, and of one
                                      that no worker could open, when it comes back
@@ -30,7 +31,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
-from django_redis import get_redis_connection
 
 from sms import conf
 
@@ -49,6 +49,7 @@ def family(name: str) -> str:
 RECORD, BODY = family("sms:message:"), family("sms:body:")
 LEASES, SWEEP, WAITING = family("sms:leases:"), family("sms:sweep:"), family("sms:waiting:")
 DRAINED, DRAIN, DEAD = family("sms:drained:"), family("sms:drain:"), family("sms:dead")
+BEAT = family("sms:beat")
 HEALTH, RATE, LINE = family("sms:health:"), family("sms:rate:"), family("sms:line:")
 INSTALLATION = "sms:installation"
 
@@ -89,11 +90,6 @@ def cache_alias() -> str:
     """``OTPOST_CACHE``: the alias of CACHES behind which everything stands."""
     alias: str = conf.get("OTPOST_CACHE")
     return alias
-
-
-def redis() -> Any:  # redis-py types every answer as bytes or str
-    """A client of the server on which everything stands."""
-    return get_redis_connection(cache_alias())
 
 
 @receiver(setting_changed)

@@ -1,4 +1,9 @@
-"""Is this process alive, and can the whole pipeline send a message right now?"""
+"""Is this process alive, and can the whole pipeline send a message right now?
+
+Whoever may reach ``/readyz`` may ask it as often as they like. So a question to the servers is asked once a
+second at most, in a thread of its own: one request waits for it, and few others where there is no answer
+yet; all the rest get the last one.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +14,25 @@ import celery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from sms import broker, store
+from sms import broker, probe
 from sms.errors import Unavailable
 
-#: Seconds. Asking the workers is a broadcast, so a crowd of askers shares one answer.
+#: Seconds for which an answer is as good as a new one.
 FRESH = 1.0
+
+#: Seconds after which an answer is none any more, while the next question is under way.
+STALE = 10.0
 
 #: Seconds that a worker has to answer.
 PATIENCE = 1.0
 
-_lock = threading.Lock()
-_last: tuple[float, dict[str, str]] = (-FRESH, {})
+#: Seconds that a request waits for the servers; what has not answered by then is ``unknown``.
+LONGEST = 5.0
+
+#: Requests that may wait so at once: threads of the web server that are not there for others.
+WAITING = 2
+
+PARTS = ("redis", "broker", "worker", "beat")
 
 
 @require_safe
@@ -30,38 +43,71 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if Redis, the broker and a worker answer, else 503; the body names each. ``cluster``: it is
-    a Redis Cluster, which cannot work (see ``sms.checks``).
+    """200 if Redis, the broker, a worker and beat answer, else 503; the body names each.
+
+    Redis and the broker may also be one of ``sms.away.REASONS``.
     """
-    found = _ask()
-    ready = all(word == "ok" for word in found.values())
+    found = _questions.answer()
+    ready = all(found[part] == "ok" for part in PARTS)
     return JsonResponse({"status": "ok" if ready else "unready", **found}, status=200 if ready else 503)
 
 
-def _ask() -> dict[str, str]:
-    global _last
-    with _lock:
-        asked_at, found = _last
-        if time.monotonic() - asked_at >= FRESH:
-            found = {"redis": _redis(), "broker": _broker()}
-            found["worker"] = _worker() if found["broker"] == "ok" else "unknown"
-            _last = (time.monotonic(), found)
-    return found
+class Questions:
+    """The last answer, and the question that is under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # held for no question
+        self._waiting = threading.BoundedSemaphore(WAITING)
+        self._asking: threading.Thread | None = None
+        self._answered_at = -STALE
+        self._answer: dict[str, str] = {}
+        self._partly: dict[str, str] = {}
+
+    def answer(self) -> dict[str, str]:
+        """The word of each part. Takes LONGEST at most, and mostly no time."""
+        with self._lock:
+            age = time.monotonic() - self._answered_at
+            if age < FRESH:
+                return self._answer
+            asking = self._asking
+            asks = False
+            if asking is None or not asking.is_alive():
+                asks = True
+                self._partly = dict.fromkeys(PARTS, "unknown")
+                asking = self._asking = threading.Thread(target=self._ask, args=(self._partly,), daemon=True)
+                asking.start()
+            partly, last = self._partly, self._answer
+        if not asks and age < STALE:
+            return last
+        if self._waiting.acquire(blocking=False):
+            try:
+                asking.join(LONGEST)
+            finally:
+                self._waiting.release()
+        return dict(partly)
+
+    def _ask(self, found: dict[str, str]) -> None:
+        try:
+            found["beat"] = "ok" if probe.redis() else "away"
+            found["redis"] = "ok"
+        except Unavailable as error:
+            found["redis"] = error.reason
+        found["broker"] = _broker()
+        if found["broker"] == "ok":
+            found["worker"] = _worker()
+        with self._lock:
+            self._answer, self._answered_at = found, time.monotonic()
 
 
-def _redis() -> str:
-    try:
-        return "cluster" if store.is_cluster() else "ok"
-    except Unavailable:
-        return "away"
+_questions = Questions()
 
 
 def _broker() -> str:
     try:
         broker.require()
         return "cluster" if broker.is_cluster() else "ok"
-    except Unavailable:
-        return "away"
+    except Unavailable as error:
+        return error.reason
 
 
 def _worker() -> str:
@@ -73,6 +119,6 @@ def _worker() -> str:
         with app.connection_for_write() as connection:
             broker.hurry(connection)
             answers = app.control.inspect(timeout=PATIENCE, limit=1, connection=connection).ping()
-    except broker.AWAY:
-        return "away"
+    except broker.AWAY as error:
+        return broker.reason(error)
     return "ok" if answers else "away"

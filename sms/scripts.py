@@ -1,32 +1,63 @@
-"""Run Lua scripts in Redis: one atomic step, one round trip, one error when the server is away."""
+"""Redis: scripts, each one atomic step and one round trip, and a client for what needs none.
+
+Both raise ``Unavailable`` where the server cannot do it now.
+"""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django_redis import get_redis_connection
 from hiredis import pack_command
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError, ResponseError
 
-from sms import names
-
-#: What redis-py raises when the server is away, full, or a replica: worth a later try.
-AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
+from sms import away, names
 
 #: Seconds for which a connection that has just worked is trusted to be open. A server that went
 #: away within them is not back yet (one without data took 60 ms), so looking first would help nobody.
 TRUSTED = 0.02
+
+#: Seconds after which a connection that nobody needed is closed.
+UNUSED = 60.0
+
+
+def connection() -> Any:  # redis-py types every answer as bytes or str
+    """django-redis's client. Raises ``ImproperlyConfigured`` where the cache has none."""
+    alias = names.cache_alias()
+    try:
+        return get_redis_connection(alias)
+    except NotImplementedError:
+        kind = settings.CACHES[alias].get("BACKEND")
+        raise ImproperlyConfigured(
+            f"CACHES[{alias!r}] is {kind}. Otpost needs django_redis.cache.RedisCache there."
+        ) from None
+    except ValueError:  # its text may quote the password
+        raise ImproperlyConfigured(
+            f"CACHES[{alias!r}]: its LOCATION must look like redis://:password@host:6379/0 "
+            "(/ # ? @ in a password are written %2F %23 %3F %40)."
+        ) from None
+
+
+@contextmanager
+def client() -> Iterator[Any]:
+    """The same, for a block that raises ``Unavailable`` where Redis cannot do what it asks."""
+    try:
+        yield connection()
+    except away.ERRORS as error:
+        raise away.unavailable(error) from error
 
 
 class Script:
@@ -61,8 +92,14 @@ class Script:
         return self._texts[namespace]
 
     def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
-        """The answer of the script, bytes where it is text. Raises what redis-py raises."""
+        """The answer of the script, bytes where it is text. Raises ``Unavailable``."""
         text, sha = self._text()
+        try:
+            return self._run(text, (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),))
+        except away.ERRORS as error:
+            raise away.unavailable(error) from error
+
+    def _run(self, text: str, call: tuple[bytes, ...]) -> Any:
         idle = _connections()
         connection = idle.take()
         try:
@@ -70,7 +107,6 @@ class Script:
             # asks the sentinels, if there are any, where the master is now.
             connection.connect()
             # Not send_command: it looks at each word before it has all of them packed.
-            call = (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),)
             connection.send_packed_command(call)
             try:
                 return connection.read_response()
@@ -80,9 +116,8 @@ class Script:
                 connection.send_packed_command(call)
                 return connection.read_response()
         except ResponseError as error:
-            # Words that redis-py has no class for: the disk of the AOF is full, a script hangs, …
-            if str(error).startswith(("MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS")):
-                raise RedisConnectionError(str(error)) from error
+            if away.reason(error):
+                connection.disconnect()  # by now another server may be the master
             raise
         except BaseException:
             # A connection by Sentinel stays open after a timeout, and whoever uses it next would read the
@@ -94,18 +129,20 @@ class Script:
 
 
 class _Idle(deque[tuple[Any, float]]):
-    """Connections of one pool that no thread uses now, and when each was used; the latest is last."""
+    """Connections that no thread uses now, and when each was used; the latest is last.
+
+    They do not go back to redis-py's pool at once, whose book-keeping takes locks and system calls: with 16
+    threads, which wait for each other at each, a code took twice the CPU. Nor are they those of the
+    project's cache, which must find all of its own free: they are as many again at most.
+    """
 
     def __init__(self, pool: Any) -> None:
         super().__init__()
-        self._pool = weakref.proxy(pool)
+        self._pool = copy.copy(pool)
+        self._pool.reset()  # it shares nothing with the project's
 
     def take(self) -> Any:
-        """A connection for one thread: the latest used, or one more of the pool.
-
-        It does not go back to that pool, whose book-keeping takes locks and system calls: for 16
-        threads, which wait for each other at each, that is half of the time that a script takes.
-        """
+        """A connection for one thread: the latest used, or one more of the pool."""
         try:
             connection, used = self.pop()
         except IndexError:
@@ -113,7 +150,7 @@ class _Idle(deque[tuple[Any, float]]):
         if time.monotonic() - used > TRUSTED:
             try:
                 stale = connection.can_read()  # there is nothing to read, unless it was closed
-            except (RedisConnectionError, RedisTimeoutError, OSError):
+            except away.ERRORS:
                 stale = True
             if stale:
                 connection.disconnect()
@@ -121,7 +158,15 @@ class _Idle(deque[tuple[Any, float]]):
 
     def give_back(self, connection: Any) -> None:
         """One that broke has no socket any more, and makes a new one when it is used again."""
-        self.append((connection, time.monotonic()))
+        now = time.monotonic()
+        self.append((connection, now))
+        try:
+            while now - self[0][1] > UNUSED:
+                unused, _ = self.popleft()
+                unused.disconnect()
+                self._pool.release(unused)
+        except IndexError:  # another thread took the last
+            pass
 
 
 _idle: weakref.WeakKeyDictionary[Any, _Idle] = weakref.WeakKeyDictionary()
@@ -134,7 +179,7 @@ def _connections() -> _Idle:
     global _latest
     source, alias, found = _latest
     if found is None or source is not settings.CACHES or alias != names.cache_alias():
-        pool: Any = names.redis().connection_pool
+        pool: Any = connection().connection_pool
         found = _idle.setdefault(pool, _Idle(pool))
         _latest = (settings.CACHES, names.cache_alias(), found)
     return found

@@ -8,18 +8,17 @@ but the leases and what waits, whose members leave when their message is settled
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from redis.exceptions import ResponseError
 
-from sms import conf, names
-from sms.errors import Overloaded, Unavailable
+from sms import conf
+from sms.errors import Overloaded
 from sms.message import Attempt, Message, State, may_become
-from sms.names import BODY, DEAD, DRAINED, LEASES, RECORD, SWEEP, WAITING, key
-from sms.scripts import AWAY, Script
+from sms.names import BEAT, BODY, DEAD, DRAINED, LEASES, RECORD, SWEEP, WAITING, key
+from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
 #: ``providers.transport``) and a margin. A worker that died inside the call is noticed after this.
@@ -30,6 +29,9 @@ GRACE = 10.0
 
 #: How long one asked-for sweep keeps others from being asked for, in seconds.
 SWEEP_PENDING = 10.0
+
+#: How long beat may be silent before /readyz says so, in seconds. It asks once a second.
+BEAT_SILENT = 15.0
 
 #: The queues that workers listen to: codes do not wait behind newsletters.
 QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
@@ -43,21 +45,6 @@ def _script(*names: str) -> Script:
 
 _RENEW, _REPLAY, _SWEEP = map(_script, ("renew", "replay", "sweep"))
 _CREATE, _CLAIM, _MOVE = (_script("health", name) for name in ("create", "claim", "move"))
-
-
-def _run(script: Script, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
-    try:
-        return script(keys, values)
-    except AWAY as error:
-        raise Unavailable("Redis does not answer.") from error
-
-
-@contextmanager
-def _redis() -> Iterator[Any]:  # redis-py types every answer as bytes or str
-    try:
-        yield names.redis()
-    except AWAY as error:
-        raise Unavailable("Redis does not answer.") from error
 
 
 def create(
@@ -96,7 +83,7 @@ def create(
         *outlook[1],
         *_flat(fields),
     )
-    answer = _run(_CREATE, keys, values)
+    answer = _CREATE(keys, values)
     if len(answer) == 1:
         raise Overloaded("It could not be sent in time now.", math.ceil(answer[0] / 1000))
     created, expires, cancelled = answer
@@ -110,7 +97,7 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
     Last comes the alias in whose call the worker before this one died, "" if none did.
     """
     values = (message_id, int(LEASE * 1000), key(LEASES), key(WAITING))
-    answer = _run(_CLAIM, _own(message_id), values)
+    answer = _CLAIM(_own(message_id), values)
     verdict: Verdict = answer[0].decode()
     if len(answer) == 1:
         return verdict, None, ""
@@ -137,7 +124,7 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
 def renew(message_id: str, attempt: int) -> bool:
     """Keep the lease for one more call; False if the message expired or somebody else has it."""
     values = (message_id, attempt, int(LEASE * 1000), key(LEASES))
-    return bool(_run(_RENEW, (key(RECORD + message_id),), values))
+    return bool(_RENEW((key(RECORD + message_id),), values))
 
 
 def move(
@@ -190,62 +177,63 @@ def _move(
         *receipt,
         *_flat(fields),
     )
-    moved, record, left_out = _run(_MOVE, (*_own(message_id), key(DEAD)), values)
+    moved, record, left_out = _MOVE((*_own(message_id), key(DEAD)), values)
     message = _message(message_id, _fields(record)) if record else None
     return bool(moved), message, bool(left_out)
 
 
 def get(message_id: str) -> Message | None:
     """The record of a message, or None if it never was or is kept no longer."""
-    with _redis() as redis:
+    with client() as redis:
         fields = redis.hgetall(key(RECORD + message_id))
     return _message(message_id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
 
 
 def ask_for_sweep(queue: str) -> int | None:
     """The server's time in ms if no sweep of this queue is under way already, else None."""
-    with _redis() as redis:
+    with client() as redis:
         pipe = redis.pipeline(transaction=False)
         pipe.set(key(SWEEP + queue), 1, nx=True, px=int(SWEEP_PENDING * 1000))
+        pipe.set(key(BEAT), 1, px=int(BEAT_SILENT * 1000))
         pipe.time()
-        free, (seconds, micros) = pipe.execute()
+        free, _, (seconds, micros) = pipe.execute()
     return seconds * 1000 + micros // 1000 if free else None
 
 
 def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
     """The ids of at most ``limit`` messages of ``queue`` that were due before ``cutoff`` (ms)."""
     keys = (key(LEASES + queue), key(SWEEP + queue), key(WAITING + queue))
-    ids = _run(_SWEEP, keys, (cutoff, limit, int(GRACE * 1000), key(RECORD)))
+    ids = _SWEEP(keys, (cutoff, limit, int(GRACE * 1000), key(RECORD)))
     return [id_.decode() for id_ in ids]
 
 
 def dead_letters(limit: int = 0) -> list[str]:
     """Ids of messages that failed in every round, the latest first; 0: all of them."""
-    with _redis() as redis:
+    with client() as redis:
         return [id_.decode() for id_ in redis.zrevrange(key(DEAD), 0, limit - 1)]
 
 
 def is_dead_letter(message_id: str) -> bool:
     """Whether a message failed in every round, and was not replayed since."""
-    with _redis() as redis:
+    with client() as redis:
         return redis.zscore(key(DEAD), message_id) is not None
 
 
 def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
     keys = (*_own(message_id), key(DEAD))
-    return str(_run(_REPLAY, keys, (message_id, key(LEASES))).decode())
+    return str(_REPLAY(keys, (message_id, key(LEASES))).decode())
 
 
 def left_behind() -> int:
     """How many messages of a version without namespaces are not settled. Raises ``Unavailable``."""
-    with _redis() as redis:
+    with client() as redis:
         return sum(redis.zcard(LEASES + queue) for queue in QUEUES)
 
 
 def eviction_policy() -> str:
     """What the server does when it is full, "" if it does not say (managed ones may forbid to ask)."""
-    with _redis() as redis:
+    with client() as redis:
         try:
             policy: str = redis.config_get("maxmemory-policy").get("maxmemory-policy", "")
         except ResponseError:
@@ -255,7 +243,7 @@ def eviction_policy() -> str:
 
 def is_cluster() -> bool:
     """Whether the server is a node of a Redis Cluster; False if it does not say. Raises ``Unavailable``."""
-    with _redis() as redis:
+    with client() as redis:
         try:
             return bool(redis.info("cluster").get("cluster_enabled"))
         except ResponseError:

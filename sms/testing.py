@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sms import mark, names, registry
 from sms.providers.memory import outbox
+from sms.scripts import client
 
 __all__ = ["code_in", "outbox", "reset"]
 
@@ -47,8 +48,10 @@ def reset() -> None:
             "OTPOST_CACHE: reset() deletes every code, and a worker that sends uses the same database and "
             "namespace. Give your tests a database, or an OTPOST_NAMESPACE, of their own."
         )
-    redis, ours = names.redis(), tuple(family.encode() for family in names.families())
-    found = [key for key in redis.scan_iter(f"{names.namespace()}*", count=_AT_ONCE) if key.startswith(ours)]
-    for first in range(0, len(found), _AT_ONCE):
-        redis.delete(*found[first : first + _AT_ONCE])
+    ours = tuple(family.encode() for family in names.families())
+    with client() as redis:
+        every = redis.scan_iter(f"{names.namespace()}*", count=_AT_ONCE)
+        found = [key for key in every if key.startswith(ours)]
+        for first in range(0, len(found), _AT_ONCE):
+            redis.delete(*found[first : first + _AT_ONCE])
     outbox.clear()

@@ -11,10 +11,9 @@ from pathlib import Path
 import structlog
 
 from sms import conf, store, turns
-from sms.errors import Unavailable
 from sms.message import Attempt
 from sms.names import DEAD, LEASES, RECORD, WAITING, key
-from sms.scripts import AWAY, Script
+from sms.scripts import Script
 
 log = structlog.get_logger("sms")
 
@@ -33,11 +32,8 @@ def give_back(attempt: Attempt, *, punctual: float) -> None:
     keys = (RECORD + message.id, LEASES + message.queue, WAITING + message.queue, DEAD)
     kept = int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)
     times = (int(SOON * 1000), int(LATE * 1000), int(store.GRACE * 1000), kept)
-    try:
-        wait, first = _GIVE_BACK(tuple(map(key, keys)), (message.id, attempt.number, *times))
-    except AWAY as error:
-        # Not tried again: by then the number of this attempt may be another's. Its lease runs out.
-        raise Unavailable("Redis does not answer.") from error
+    # Not tried again if Redis is away: by then the number of this attempt may be another's. Its lease ends.
+    wait, first = _GIVE_BACK(tuple(map(key, keys)), (message.id, attempt.number, *times))
     if first:
         log.error("message_unsealable", message_id=message.id, queue=message.queue)
     if 0 <= wait <= punctual * 1000:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fakeredis
@@ -18,11 +21,22 @@ from sms.testing import outbox
 from tests.documented import ERRORS
 from tests.settings import API_KEY
 
+#: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
+SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
+
+
+def server_with(**config: str) -> EmbeddedServer:
+    """A server of one test, not started, with settings of its own (`_` stands for `-`)."""
+    return EmbeddedServer(
+        config={name.replace("_", "-"): value for name, value in config.items()}, program=SERVER
+    )
+
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedServer]:
     """One real server for the whole run."""
-    with EmbeddedServer(config={"enable-debug-command": "yes"}) as server:
+    old = SERVER and " v=6." in subprocess.check_output([SERVER, "--version"], text=True)
+    with server_with(**({} if old else {"enable_debug_command": "yes"})) as server:
         yield server
 
 

@@ -67,7 +67,7 @@ def test_a_host_that_is_not_ours_is_one_line_and_no_error(api, lines):
 
 
 def test_not_to_be_ready_is_no_error(api, lines, settings, monkeypatch):
-    monkeypatch.setattr(readiness, "_last", (-readiness.FRESH, {}))
+    monkeypatch.setattr(readiness, "_questions", readiness.Questions())
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:9/0"}}
     assert api.client.get("/readyz").status_code == 503
     assert [(line["level"], line["event"]) for line in lines()] == [
@@ -79,7 +79,7 @@ def test_what_breaks_here_is_an_error(api, lines, monkeypatch):
     def breaks(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(readiness, "_ask", breaks)
+    monkeypatch.setattr(readiness.Questions, "answer", breaks)
     assert api.client.get("/readyz").status_code == 500
     (line,) = lines()
     assert line["level"] == "error"

@@ -48,6 +48,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         "redis://:12/sesame@127.0.0.1:6379",
         "redis://:12#sesame@127.0.0.1:6379",
         "redis://:sesame@127.0.0.1:port",
+        "redis://:sesame@127.0.0.1/main",
     ],
 )
 def test_what_cannot_be_read_is_not_repeated(url: str) -> None:

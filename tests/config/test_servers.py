@@ -7,9 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from urllib.parse import quote
 
 import pytest
+import redis
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Connection
+from redis.connection import parse_url
 
 from config.embedded import EmbeddedServer
 from config.ports import free_port
@@ -70,10 +74,69 @@ def test_rabbitmq_gets_nothing_of_redis():
     assert broker("amqp://one")["CELERY_BROKER_CONNECTION_TIMEOUT"] == 1
 
 
+RAW = "a;b[c,d]e%f:g@h"  # no letter of it is escaped, "/", "?" and "#" are not among them
+
+
+@pytest.mark.parametrize(
+    "url", [f"redis://user:{RAW}@host:6379/3", f"redis://user:{quote(RAW, safe='')}@host:6379/3"]
+)
+def test_a_password_may_hold_what_some_library_splits_a_url_at(url):
+    """redis-py, kombu and Celery read URLs otherwise: what one took, another showed in a traceback."""
+    store = parse_url(cache(url, connections=7)["LOCATION"])
+    assert (store["username"], store["password"], store["host"], store["db"]) == ("user", RAW, "host", 3)
+    queues = Connection(broker(url)["CELERY_BROKER_URL"])
+    assert (queues.userid, queues.password, queues.hostname, queues.virtual_host) == (
+        "user",
+        RAW,
+        "host",
+        "3",
+    )
+    assert queues.alt == []
+
+
+def test_the_passwords_of_several_rabbitmqs_may_hold_it_too():
+    found = broker(f"amqp://user:{RAW}@one:5672/otpost;amqp://user:{RAW}@two")
+    first, second = (Connection(url) for url in found["CELERY_BROKER_URL"].split(";"))
+    assert (first.password, first.hostname, first.virtual_host) == (RAW, "one", "otpost")
+    assert (second.password, second.hostname) == (RAW, "two")
+    assert found["CELERY_BROKER_TRANSPORT_OPTIONS"]["max_retries"] == 1
+
+
+def test_options_of_redis_py_are_none_of_kombus():
+    url = "redis://one?db=3&socket_timeout=5&password=p%40q"
+    assert cache(url, connections=7)["LOCATION"] == "redis://:p%40q@one/3?socket_timeout=5"
+    assert broker(url)["CELERY_BROKER_URL"] == "redis://:p%40q@one/3"
+
+
+def test_a_socket_for_the_queues_is_written_as_celery_reads_it():
+    url = "unix://:se%3Bsame@/run/redis.sock?db=3"
+    assert cache(url, connections=7)["LOCATION"] == url
+    found = broker(url)["CELERY_BROKER_URL"]
+    assert found == "redis+socket://:se%3Bsame@/run/redis.sock?virtual_host=3"
+    assert broker("unix:///run/redis.sock")["CELERY_BROKER_URL"] == "redis+socket:///run/redis.sock"
+
+
 @pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
 @pytest.mark.parametrize(
     ("url", "words"),
     [
+        ("redis://:sesame@one/main", "the database must be a number, as in redis://"),
+        ("redis://:sesame@one:6379/0/1", "the database must be a number"),
+        ("redis://:sesame@one/-1", "the database must be a number"),
+        ("redis://:sesame@one?db=main", "the database must be a number"),
+        ("unix://:sesame@/run/redis.sock?db=main", "must look like redis://"),
+        ("unix://run/redis.sock", "must look like redis://"),
+        ("unix:///", "must look like redis://"),
+        ("redis://:sesame@one:port/0", "must look like redis://"),
+        ("redis://:sesame@one:99999/0", "must look like redis://"),
+        ("redis://:se/same@one:6379/0", "must look like redis://"),
+        ("redis://:se#same@one:6379/0", "must look like redis://"),
+        ("redis://:se?same@one:6379/0", "must look like redis://"),
+        ("redis://:sesame@[::1:6379/0", "must look like redis://"),
+        ("redis://:sesame@one two/0", "must look like redis://"),
+        ("redis://:sesame@one/0?socket_timeout=sesame", "must look like redis://"),
+        ("redis://:sesame@one/0?no_such_option=sesame", "must look like redis://"),
+        ("redis+sentinel://:sesame@one/mymaster/-1", "must look like redis+sentinel://"),
         ("redis+cluster://:sesame@one:6379", "names a Redis Cluster"),
         ("rediss+cluster://:sesame@one:6379", "names a Redis Cluster"),
         ("redis://:sesame@one:7000,two:7001,three:7002/0", "names several hosts"),
@@ -103,6 +166,24 @@ def test_what_cannot_work_is_refused_by_name_and_not_repeated(name, url, words):
     assert str(caught.value).startswith(name)
     assert words in str(caught.value)
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://user:se/same@one", "amqp://:sesame@one:port", "amqp://:sesame@[::1/v"]
+)
+def test_a_rabbitmq_that_cannot_be_read_is_refused_and_not_repeated(url):
+    with pytest.raises(ImproperlyConfigured, match="CELERY_BROKER_URL must look like amqp://") as caught:
+        broker(url)
+    assert "same" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+@pytest.mark.parametrize("url", ["redis://:sesame@one/main", "redis://:se/same@one", "redis://:sesame@[one"])
+def test_a_url_that_cannot_be_read_ends_a_start_with_one_line(name, url):
+    done = manage("check", **{name: url})
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith(name)
+    assert "same" not in done.stderr
 
 
 def test_rabbitmq_is_no_store():
@@ -175,6 +256,74 @@ def test_a_server_that_takes_its_time_keeps_no_web_from_starting(tmp_path, serve
             began = time.monotonic()
             stack.start("web")
             assert time.monotonic() - began < 15
+
+
+@pytest.fixture
+def limited(server):
+    """URLs of the same server that cannot work, by what is wrong with them."""
+    admin = redis.Redis.from_url(server.url)
+    admin.execute_command("ACL", "SETUSER", "scripts", "on", ">sesame", "allkeys", "+@all", "-@scripting")
+    admin.execute_command("ACL", "SETUSER", "keys", "on", ">sesame", "~cache:*", "+@all")
+    return {
+        "password": server.url.replace("redis://", "redis://nobody:sesame@"),
+        "database": server.url.removesuffix("/0") + "/99",
+        "forbidden_commands": server.url.replace("redis://", "redis://scripts:sesame@"),
+        "forbidden_keys": server.url.replace("redis://", "redis://keys:sesame@"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("REDIS_URL", "password", "REDIS_URL: Redis refuses the user name or password."),
+        ("CELERY_BROKER_URL", "password", "REDIS_URL): The broker refuses the user name or password."),
+        ("REDIS_URL", "database", "REDIS_URL: Redis has no database of that number."),
+        ("CELERY_BROKER_URL", "database", "REDIS_URL): The broker has no database of that number."),
+        ("REDIS_URL", "forbidden_commands", "REDIS_URL: Redis forbids its user a command"),
+        ("REDIS_URL", "forbidden_keys", "REDIS_URL: Redis forbids its user the keys"),
+    ],
+)
+def test_a_server_that_does_not_let_us_in_is_named_before_anything_starts(
+    server, limited, name, wrong, words
+):
+    urls = {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.url} | {name: limited[wrong]}
+    done = manage("check", "--deploy", **urls)
+    assert done.returncode != 0
+    assert "(sms.E032)" in done.stderr
+    assert words in done.stderr
+    assert "sms.I001" not in done.stderr  # it does answer
+    assert "sesame" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("program", ["web", "worker", "beat"])
+def test_no_process_starts_with_a_wrong_password(tmp_path, limited, program):
+    url = limited["password"]
+    with Stack(tmp_path, REDIS_URL=url, CELERY_BROKER_URL=url) as stack:
+        assert stack.spawn(program).wait(30) != 0
+        assert "REDIS_URL: Redis refuses the user name or password." in stack.log(program)
+        assert "Traceback" not in stack.log(program)
+        assert "sesame" not in stack.log(program)
+
+
+def test_a_full_server_is_a_warning(server):
+    redis.Redis.from_url(server.url).config_set("maxmemory", "1")
+    done = manage("check", "--deploy", REDIS_URL=server.url, CELERY_BROKER_URL=server.url)
+    assert (done.returncode, "(sms.W020) REDIS_URL: Redis is full." in done.stderr) == (0, True)
+
+
+def test_a_code_goes_out_over_a_socket(tmp_path):
+    """kombu has another word for it than redis-py."""
+    path, outbox = tmp_path / "redis.sock", tmp_path / "outbox.jsonl"
+    with EmbeddedServer(config={"unixsocket": str(path)}, password="se;sa[me"):
+        url = f"unix://:se;sa[me@{path}?db=1"
+        with Stack(
+            tmp_path, REDIS_URL=url, CELERY_BROKER_URL="", SMS_PROVIDERS=f"main=file://{outbox}"
+        ) as stack:
+            stack.start("web", "worker")
+            assert stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})[0] == 202
+            wait_for(lambda: outbox.exists() and outbox.read_text())
+            assert "same" not in stack.log("web") + stack.log("worker")
 
 
 def test_one_server_passes_the_same_check():

@@ -18,7 +18,7 @@ from celery import current_app
 from redis import Redis
 
 from config.embedded import EmbeddedServer
-from sms import services, store
+from sms import names, services, store
 from sms.message import SETTLED, State
 from tests.conftest import point_cache_at
 from tests.faults.cutter import Cutter
@@ -291,14 +291,29 @@ def test_a_backlog_is_not_multiplied_and_the_expired_are_not_sent(stack, server,
     assert Counter(sms["id"] for sms in outbox()) == Counter(long)
 
 
-def test_ready_means_that_a_worker_answers(stack, server):
+def test_ready_means_that_a_worker_and_beat_are_there(stack, server):
     stack.start("web")
     assert stack.call("GET", "/readyz")[1]["worker"] == "away"
     stack.start("worker")
+    wait_for(lambda: stack.call("GET", "/readyz")[1]["worker"] == "ok")
+    status, answer, _ = stack.call("GET", "/readyz")
+    assert (status, answer["beat"]) == (503, "away")  # what is lost would stay lost
+    stack.start("beat")
     wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
-    assert stack.call("GET", "/readyz")[1] == {"status": "ok", "redis": "ok", "broker": "ok", "worker": "ok"}
+    assert stack.call("GET", "/readyz")[1] == {
+        "status": "ok",
+        "redis": "ok",
+        "broker": "ok",
+        "worker": "ok",
+        "beat": "ok",
+    }
+    stack.kill("beat")
+    Redis.from_url(server.url).delete(names.key(names.BEAT))  # as after BEAT_SILENT
+    wait_for(lambda: stack.call("GET", "/readyz")[1]["beat"] == "away")
+    stack.start("beat")
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
     stack.kill("worker")
-    wait_for(lambda: stack.call("GET", "/readyz")[0] == 503)
+    wait_for(lambda: stack.call("GET", "/readyz")[1]["worker"] == "away")
 
 
 def test_logs_of_the_run_are_json(stack, tmp_path: Path):
@@ -306,3 +321,18 @@ def test_logs_of_the_run_are_json(stack, tmp_path: Path):
     stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})
     events = [json.loads(line)["event"] for line in stack.log("web").splitlines() if line.startswith("{")]
     assert "code_issued" in events
+
+
+#: The user that docs/operations.md names for an ACL.
+ACL = "allkeys allchannels +@read +@write +@scripting +@connection +@transaction +@pubsub +time +info"
+
+
+def test_the_rights_that_the_docs_name_are_enough(stack, server, outbox):
+    assert ACL in (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    Redis.from_url(server.url).execute_command("ACL", "SETUSER", "otpost", "on", ">p", *ACL.split())
+    url = server.url.replace("redis://", "redis://otpost:p@")
+    stack.start("web", "worker", "beat", REDIS_URL=url, CELERY_BROKER_URL=url)
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+    assert stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})[0] == 202
+    wait_for(lambda: len(outbox()) == 1)
+    assert "NOPERM" not in stack.log("worker") + stack.log("beat") + stack.log("web")

@@ -8,19 +8,26 @@ import pytest
 
 from sms import (
     broker,
-    checks,
     conf,
     delivery,
     names,
     registry,
     scripts,
+    server_checks,
     services,
     signals,
     store,
     sweeper,
     tasks,
 )
-from sms.errors import InvalidBody, InvalidNumber, OutcomeUnknown, PermanentFailure, TemporaryFailure
+from sms.errors import (
+    InvalidBody,
+    InvalidNumber,
+    OutcomeUnknown,
+    PermanentFailure,
+    TemporaryFailure,
+    Unavailable,
+)
 from sms.message import SETTLED, TRANSITIONS, Attempt, State, may_become
 from sms.providers.base import Provider
 from sms.testing import outbox
@@ -308,10 +315,10 @@ def test_a_lease_outlasts_the_longest_call():
 def test_a_redis_that_evicts_is_named(redis):
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        assert [warning.id for warning in checks.eviction()] == ["sms.W002"]
+        assert [warning.id for warning in server_checks.eviction()] == ["sms.W002"]
     finally:
         redis.config_set("maxmemory-policy", "noeviction")
-    assert checks.eviction() == []
+    assert server_checks.eviction() == []
 
 
 class TestCalledBackInTheCall:
@@ -385,5 +392,5 @@ def test_a_server_that_cannot_write_is_away(redis, tmp_path):
     path = tmp_path / "full.lua"
     path.write_text('return redis.error_reply("MISCONF the disk is full")')
     script = scripts.Script(path)
-    with pytest.raises(scripts.AWAY):
+    with pytest.raises(Unavailable):
         script((), ())

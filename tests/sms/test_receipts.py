@@ -101,7 +101,11 @@ def test_a_flood_of_forged_receipts_costs_no_lookup(redis):
     redis.config_resetstat()
     for n in range(50):
         assert report(f"{id}{n}", "delivered", token="wrong").status_code == 403
-    assert redis.info("commandstats").keys() <= {"cmdstat_info", "cmdstat_config|resetstat"}
+    assert redis.info("commandstats").keys() <= {
+        "cmdstat_info",
+        "cmdstat_config|resetstat",
+        "cmdstat_config",  # what Redis 6.2 calls it
+    }
 
 
 def test_unknown_references_and_aliases():

@@ -62,8 +62,8 @@ class Command(BaseCommand):
                 self._show(everything=options["all"], as_json=options["json"])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
-        except StoreUnavailable:
-            raise CommandError("Redis does not answer. Is REDIS_URL right?") from None
+        except StoreUnavailable as error:  # its cause says why
+            raise CommandError(f"{error.__cause__} Is REDIS_URL right?") from None
 
     def _tell(self, word: str, scope: str, hours: float | None) -> None:
         other = word == "release" and (scope == guard.NEW or scope.startswith("ip:"))

@@ -1,0 +1,132 @@
+"""System checks of Redis and the broker: can they work as they are set up and as they answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Info, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import broker, names, probe, scripts, store
+from sms.checks import SERVERS
+from sms.errors import Unavailable
+
+#: Reasons that end only when somebody changes a setting, and how.
+_MEND = {
+    "password": "Write those that the server knows; / # ? @ in a password are written %2F %23 %3F %40.",
+    "database": "Write one that it has: 0 to 15, unless its `databases` says otherwise.",
+    "forbidden_commands": "Give the user the rights that docs/operations.md names under Readiness.",
+    "forbidden_keys": "Give the user the rights that docs/operations.md names under Readiness.",
+}
+
+
+@register()
+def cache_is_redis(**_: Any) -> list[CheckMessage]:
+    """Codes and messages live behind the cache of django-redis, which hands out Redis itself."""
+    try:
+        pool = scripts.connection().connection_pool
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="sms.E020")]
+    if pool.connection_kwargs.get("decode_responses"):
+        return [
+            Error(
+                f"CACHES[{names.cache_alias()!r}] has decode_responses on, so what is "
+                "sealed cannot be read. Take it out of CONNECTION_POOL_KWARGS or LOCATION.",
+                id="sms.E031",
+            )
+        ]
+    return []
+
+
+@register(SERVERS, deploy=True)
+def servers_let_us_in(**_: Any) -> list[CheckMessage]:
+    """What refuses everybody until a setting is changed: a server that does not let us in, a URL that
+    Celery, which reads it only now, cannot read.
+    """
+    found: list[CheckMessage] = []
+    for name, error in _failures():
+        if isinstance(error, ImproperlyConfigured):
+            found.append(Error(str(error), id="sms.E033"))
+        elif error.reason in _MEND:
+            found.append(Error(f"{name}: {error} {_MEND[error.reason]}", id="sms.E032"))
+    return found
+
+
+@register(deploy=True)
+def servers_answer(**_: Any) -> list[CheckMessage]:
+    """What only they can tell was not looked at, and whoever reads "no issues" must know that.
+
+    No warning where one does not answer: a check may well run where they are not, or not yet.
+    """
+    found: list[CheckMessage] = []
+    for name, error in _failures():
+        if isinstance(error, ImproperlyConfigured):
+            continue  # the check above says it
+        if error.reason in ("full", "read_only"):
+            found.append(Warning(f"{name}: {error} Until that is mended starts answer 503.", id="sms.W020"))
+        elif error.reason in ("away", "loading", "busy"):
+            said = "nothing answers there" if error.reason == "away" else str(error)
+            found.append(
+                Info(
+                    f"{name}: {said}, so it was not asked whether it can work. If it runs, mend the "
+                    "address; if not, check again when it does.",
+                    id="sms.I001",
+                )
+            )
+    return found
+
+
+@register(deploy=True)
+def eviction(**_: Any) -> list[CheckMessage]:
+    """A Redis that evicts keys loses messages, and Celery's queues, without a word."""
+    try:
+        policy = store.eviction_policy()
+    except (Unavailable, ImproperlyConfigured):
+        return []  # another check says it
+    if policy not in ("noeviction", ""):
+        return [
+            Warning(
+                f"Redis drops keys when it is full (maxmemory-policy {policy}). Set it to noeviction.",
+                id="sms.W002",
+            )
+        ]
+    return []
+
+
+@register(SERVERS, deploy=True)
+def no_cluster(**_: Any) -> list[CheckMessage]:
+    """A node of a Redis Cluster refuses our scripts, or sends us to another one."""
+    return [
+        Error(
+            f"{name} leads to a Redis Cluster (cluster_enabled:1), which cannot work: a script changes "
+            "several keys in one step, which a cluster keeps in different slots, and Celery's transport "
+            "knows no cluster. Use one server, Sentinel (redis+sentinel://…), or RabbitMQ for the queues "
+            "(CELERY_BROKER_URL=amqp://…).",
+            id="sms.E007",
+        )
+        for name, is_cluster in (("REDIS_URL", store.is_cluster), ("CELERY_BROKER_URL", broker.is_cluster))
+        if _answers_yes(is_cluster)
+    ]
+
+
+def _failures() -> list[tuple[str, Unavailable | ImproperlyConfigured]]:
+    """The servers that cannot be used, each by the name of its setting, and why."""
+    found: list[tuple[str, Unavailable | ImproperlyConfigured]] = []
+    if not cache_is_redis():
+        try:
+            probe.redis()
+        except Unavailable as error:
+            found.append(("REDIS_URL", error))
+    try:
+        broker.require()
+    except (Unavailable, ImproperlyConfigured) as error:
+        found.append(("CELERY_BROKER_URL (without one, REDIS_URL)", error))
+    return found
+
+
+def _answers_yes(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except (Unavailable, ImproperlyConfigured):
+        return False  # the checks above say it

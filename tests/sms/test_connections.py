@@ -1,0 +1,85 @@
+"""The connections that scripts use: none of the project's, no more than it allows, none for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django_redis import get_redis_connection
+
+from sms import scripts
+from sms.errors import Unavailable
+from tests.conftest import point_cache_at, server_with
+from tests.faults.stack import wait_for
+
+MOST = 8
+
+
+@pytest.fixture(autouse=True)
+def server(settings: Any) -> Iterator[Any]:
+    with server_with() as found:
+        point_cache_at(settings, found.url, max_connections=MOST)
+        yield found
+
+
+@pytest.fixture
+def script(tmp_path: Any) -> scripts.Script:
+    path = tmp_path / "busy.lua"
+    path.write_text("for i = 1, 200000 do end return redis.call('INCR', KEYS[1])")
+    return scripts.Script(path)
+
+
+def at_once(threads: int, call: Callable[[], Any]) -> list[BaseException]:
+    """Run it in so many threads, begun together; what each raised."""
+    raised: list[BaseException] = []
+    go = threading.Barrier(threads)
+
+    def run() -> None:
+        go.wait()
+        try:
+            call()
+        except Exception as error:
+            raised.append(error)
+
+    running = [threading.Thread(target=run) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return raised
+
+
+def connected() -> int:
+    return len(get_redis_connection().client_list())
+
+
+def test_the_projects_cache_finds_all_of_its_connections_free(script):
+    """As many threads as it has connections have run scripts, and idle now."""
+    assert at_once(MOST, lambda: script(("a",), ())) == []
+    pool = get_redis_connection().connection_pool
+    taken = [pool.get_connection() for _ in range(MOST)]
+    for connection in taken:
+        pool.release(connection)
+    assert at_once(MOST, lambda: cache.get("anything")) == []
+
+
+def test_scripts_open_no_more_than_the_project_allows(script):
+    before = connected()
+    raised = at_once(4 * MOST, lambda: [script(("a",), ()) for _ in range(5)])
+    assert all(isinstance(error, Unavailable) for error in raised)
+    assert connected() <= before + MOST
+    assert at_once(MOST, lambda: script(("a",), ())) == []
+
+
+def test_what_nobody_needs_is_closed_and_opened_again(script, monkeypatch):
+    at_once(MOST, lambda: script(("a",), ()))
+    before = connected()
+    assert before > 2
+    monkeypatch.setattr(scripts, "UNUSED", -1.0)
+    script(("a",), ())
+    wait_for(lambda: connected() < before - 1)
+    monkeypatch.undo()
+    assert at_once(MOST, lambda: script(("a",), ())) == []
