@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import celery
@@ -21,6 +22,9 @@ DELIVER = "sms.deliver"
 
 #: What publishing raises when the broker is away: kombu wraps most of it, but not all.
 AWAY = (OperationalError, LimitExceeded, RedisError, AMQPError, MessageNacked, OSError)
+
+#: Seconds between two tries of a worker or beat to reach a broker that is away. kombu's own grow to 30.
+PAUSE = 1.0
 
 #: Seconds that RabbitMQ has for each answer; Redis has what the transport options say.
 PATIENCE = 1.0
@@ -67,6 +71,13 @@ def publish(message_id: str, queue: str) -> bool:
         log.warning("publish_failed", message_id=message_id, queue=queue, error=type(error).__name__)
         return False
     return True
+
+
+def connect_often(connection: Any) -> None:
+    """Let ``connection`` of kombu's be tried every PAUSE where it is to be opened however long that takes."""
+    connection.ensure_connection = partial(
+        connection.ensure_connection, interval_start=PAUSE, interval_step=0, interval_max=PAUSE
+    )
 
 
 @contextmanager

@@ -95,12 +95,15 @@ def _two_beats(scene: Scene) -> None:
     scene.stack.kill("beat-2")
 
 
-def _redis_killed(scene: Scene) -> None:
-    with _calls_in_hand(scene):
-        scene.store.kill()
-    scene.pause(RESTART_AFTER)
-    scene.over()
-    scene.store.start()
+def _redis_away(seconds: float) -> Callable[[Scene], None]:
+    def inject(scene: Scene) -> None:
+        with _calls_in_hand(scene):
+            scene.store.kill()
+        scene.pause(seconds)
+        scene.over()
+        scene.store.start()
+
+    return inject
 
 
 def _redis_paused(scene: Scene) -> None:
@@ -200,7 +203,9 @@ FAULTS = {
         Fault("web-killed", _web_killed),
         Fault("beat-killed", _beat_killed),
         Fault("two-beats", _two_beats),
-        Fault("redis-killed", _redis_killed, definite=False),
+        Fault("redis-killed", _redis_away(RESTART_AFTER), definite=False),
+        Fault("redis-away-15", _redis_away(15), definite=False),
+        Fault("redis-away-60", _redis_away(60), definite=False),
         Fault("redis-paused", _redis_paused, definite=False),
         Fault("broker-away", _broker_away, definite=False, servers=two_servers),
         Fault("master-killed", _master_killed, definite=False, servers=sentinels),
