@@ -8,6 +8,7 @@
                                    accepted; of one that its alias holds back, when it comes back
     sms:drained:<queue>:<second>  string  how many of these calls began in that second
     sms:drain:<queue>  string    how many a second began when it was measured last
+    sms:started:<queue> string   when a worker started last (ms), if that was a moment ago
     sms:dead           sorted set  id → when all of its rounds had failed (ms)
 
 Every change is one script, so it is atomic, and uses the Redis server's clock, so that no two
@@ -45,7 +46,7 @@ SWEEP_PENDING = 10.0
 OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
 RECORD, BODY, LEASES, SWEEP = "sms:message:", "sms:body:", "sms:leases:", "sms:sweep:"
-WAITING, DRAINED, DEAD = "sms:waiting:", "sms:drained:", "sms:dead"
+WAITING, DRAINED, STARTED, DEAD = "sms:waiting:", "sms:drained:", "sms:started:", "sms:dead"
 
 Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
 
@@ -144,6 +145,13 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
         turn=fields.get("turn", ""),
     )
     return verdict, attempt, died
+
+
+def worker_started() -> None:
+    """Note that one has: how fast messages began before says nothing of how fast they will."""
+    with _redis() as redis:
+        for queue in (OTP_QUEUE, BULK_QUEUE):  # for longer than create.lua looks back
+            redis.set(STARTED + queue, redis.time()[0] * 1000, ex=10)
 
 
 def renew(message_id: str, attempt: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -15,6 +16,7 @@ import structlog
 from celery import shared_task, signals
 
 from sms import broker, delivery, registry, store, sweeper
+from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
 
@@ -56,6 +58,12 @@ def _time(value: object) -> bool:
 @signals.celeryd_after_setup.connect
 def _know_concurrency(instance: Any, **_: Any) -> None:
     registry.work_with(instance.concurrency)  # -c counts, not only the setting
+
+
+@signals.worker_ready.connect
+def _note_the_start(**_: Any) -> None:
+    with suppress(Unavailable):
+        store.worker_started()
 
 
 @signals.beat_init.connect

@@ -296,6 +296,7 @@ def test_ready_means_that_a_worker_answers(stack, server):
     assert stack.call("GET", "/readyz")[1]["worker"] == "away"
     stack.start("worker")
     wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+    assert Redis.from_url(server.url).exists("sms:started:otp", "sms:started:bulk") == 2
     assert stack.call("GET", "/readyz")[1] == {"status": "ok", "redis": "ok", "broker": "ok", "worker": "ok"}
     stack.kill("worker")
     wait_for(lambda: stack.call("GET", "/readyz")[0] == 503)
