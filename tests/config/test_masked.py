@@ -96,7 +96,7 @@ def server():
 
 def ask(server: EmbeddedServer, command: str, **arguments: object) -> Any:
     """The answers to a command of Celery's remote control."""
-    with Celery("asks", broker=server.url) as app:
+    with Celery("asks", broker=server.url, set_as_current=False) as app:
         return app.control.broadcast(command, arguments=arguments, reply=True, timeout=5, limit=1)
 
 

@@ -130,6 +130,13 @@ def _master_killed(scene: Scene) -> None:
     scene.store.bring_back()
 
 
+def _master_handed_over(scene: Scene) -> None:
+    """The sentinels make the replica the master, as before an upgrade; the old one becomes its replica."""
+    with _calls_in_hand(scene):
+        scene.store.fail_over()
+    scene.over()
+
+
 def _rabbitmq_restarted(scene: Scene) -> None:
     with _calls_in_hand(scene):
         scene.broker.stop()
@@ -209,6 +216,7 @@ FAULTS = {
         Fault("redis-paused", _redis_paused, definite=False),
         Fault("broker-away", _broker_away, definite=False, servers=two_servers),
         Fault("master-killed", _master_killed, definite=False, servers=sentinels),
+        Fault("master-handed-over", _master_handed_over, definite=False, servers=sentinels),
         Fault("rabbitmq-restarted", _rabbitmq_restarted, definite=False, servers=rabbitmq, missing=missing()),
         Fault("provider-refuses", _provider("refuse"), alias="main"),
         Fault("provider-500", _provider("error"), alias="main"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import resource
 import subprocess
@@ -12,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from config.embedded import EmbeddedServer
+from tests.config.observe import children
 from tests.config.test_settings import GOOD
 from tests.faults.load import phone
 from tests.faults.stack import PROGRAMS, ROOT, Stack, wait_for
 from tests.faults.test_pipeline import Outbox
+from tests.settings import API_KEY
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,6 +65,28 @@ def test_a_worker_without_any_left_ends_and_says_why(tmp_path, server, kind):
         assert {"descriptors": "no descriptors are left", "threads": "no thread can be started"}[kind] in line
         stack.start("worker")
         wait_for(lambda: len(outbox()) == 5, SOON)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_web_without_descriptors_says_that_it_is_away(tmp_path, server, used):
+    """Whether it has to open a file for the first time or a connection once more: 503, and no 500."""
+    with Stack(tmp_path, REDIS_URL=server.url, CELERY_BROKER_URL="", SMS_PROVIDERS="main=memory://") as stack:
+        stack.start("web")
+        if used:
+            assert stack.call("POST", "/v1/verifications", {"phone": phone(0)})[0] == 202
+            server.kill()
+            server.start()
+        connection = http.client.HTTPConnection("127.0.0.1", stack.web_port, timeout=10)
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        web = stack.processes["web"].pid
+        for pid in (web, *children(web)):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, 8))
+        headers = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/verifications", json.dumps({"phone": phone(1)}), headers)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["code"]) == (503, "unavailable")
+        assert answer.getheader("Retry-After")
 
 
 def worker_with(server: EmbeddedServer, soft: int, hard: int) -> subprocess.Popen[bytes]:
