@@ -102,7 +102,7 @@ def test_whatever_stands_in_a_queue_ends_no_worker(stack, rabbit, outbox):
     worker = stack.processes["worker"]
     task = {"task": "sms.deliver", "id": "x"}
     with Connection(rabbit.url) as connection:
-        channel = connection.default_channel
+        channel: Any = connection.default_channel
         for body in (
             b"",
             b"sesame",

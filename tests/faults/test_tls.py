@@ -5,9 +5,13 @@ and remote control.
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +19,9 @@ import pytest
 
 from config.embedded import EmbeddedServer
 from config.ports import free_port
+from sms.errors import TemporaryFailure
+from sms.providers import from_url
+from sms.providers.base import Sms
 from tests.config.test_settings import manage
 from tests.faults import rabbitmq
 from tests.faults.certificates import MASTER, PASSWORD, Authority, TlsRedis, missing
@@ -126,6 +133,29 @@ def test_sentinel_and_what_it_leads_to_are_verified(tmp_path, known, right, outb
         else:
             assert status == 503
             wait_for(lambda: "No master found" in stack.log("worker"))
+
+
+def test_a_provider_that_is_not_verified_gets_nothing(known):
+    """Neither number nor code, nor its own password: the next one has the message."""
+    certificate, key = known.issue("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def listen() -> None:
+            connection, _ = listener.accept()
+            with suppress(OSError), context.wrap_socket(connection, server_side=True) as inside:
+                heard.append(inside.recv(1000))
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        base = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        provider = from_url("main", f"twilio://AC1:token@?from=x&base_url={base}", pool_size=1)
+        with pytest.raises(TemporaryFailure):
+            provider.send(Sms(id="id", to=phone(1), body="123456", expires_in=60, callback_url="", sender=""))
+        thread.join(10)
+    assert b"".join(heard) == b""
 
 
 @pytest.mark.skipif(bool(rabbitmq.missing()), reason=rabbitmq.missing() or "-")
