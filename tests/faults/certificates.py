@@ -22,6 +22,8 @@ from tests.faults.stack import wait_for
 PROGRAM = shutil.which("redis-server")
 PASSWORD = "of-the-redis"
 MASTER = "mymaster"
+#: Of the tests' own connections.
+NAME = "tests"
 
 
 def missing() -> str:
@@ -99,7 +101,7 @@ class TlsRedis:
         return f"{self.url}?ssl_ca_certs={self._authority.file}"
 
     def client(self) -> Any:
-        return Redis.from_url(f"{self.url}?ssl_cert_reqs=none")
+        return Redis.from_url(f"{self.url}?ssl_cert_reqs=none", client_name=NAME)
 
     def __enter__(self) -> Self:
         self._directory.mkdir(exist_ok=True)
