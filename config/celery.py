@@ -6,32 +6,52 @@ import gc
 import logging.config
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from celery import Celery, signals
+from django.conf import settings
+from kombu.transport import TRANSPORT_ALIASES
 
 from config.start import plainly
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+
+class _Settings(Mapping[str, Any]):
+    """What Django's settings hold for Celery, and by the names that Celery masks by.
+
+    What it has it shows, and the settings of the whole hold more secrets than those of the broker.
+    """
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(settings, f"CELERY_{name.upper()}")
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removeprefix("CELERY_").lower() for name in dir(settings) if name.startswith("CELERY_"))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+TRANSPORT_ALIASES["amqps"] = "config.tls:AmqpsTransport"
 app = Celery("otpost")
-app.config_from_object("django.conf:settings", namespace="CELERY")
+app.config_from_object(_Settings())
 app.autodiscover_tasks()
 
 
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
     # Being connected keeps Celery from laying its own logging over Django's.
-    from django.conf import settings
-
     logging.config.dictConfig(settings.LOGGING)
 
 
 @app.on_configure.connect
 def _read_settings(**_: Any) -> None:
     """Where Celery is the first to read them, say plainly what is wrong with them."""
-    from django.conf import settings
-
     with plainly():
         _any = settings.INSTALLED_APPS
 

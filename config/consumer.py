@@ -1,19 +1,29 @@
-"""How a worker reads from RabbitMQ; `config.servers` names it to Celery."""
+"""How a worker of ours reads its broker; `config.settings` names it to Celery."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from celery.worker import consumer
+from celery.worker.control import Panel
+
+from sms import consumer
 
 _theirs: Any = consumer.Consumer.Blueprint
 
 
 class _Blueprint(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
+    # Queues for delayed tasks: 28 of them in RabbitMQ, and we delay none.
     default_steps = tuple(step for step in _theirs.default_steps if "delayed_delivery" not in step)
 
 
 class Consumer(consumer.Consumer):
-    """Celery's, without its queues for delayed tasks: 28 of them, and we delay none."""
+    """That of ``sms``, without what ours do not use, but whoever may write to the broker could: workers tell
+    each other nothing, and of remote control there is only `ping`, which the probes ask for.
+    """
 
     Blueprint = _Blueprint
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        for command in Panel.data.keys() - {"ping"}:
+            del Panel.data[command]
+        super().__init__(*args, **kwargs | {"without_mingle": True, "without_gossip": True})

@@ -10,14 +10,16 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import SentinelManagedSSLConnection
 
-from config import redis_url
+from config import redis_url, tls
+from sms.masked import Masked
 
 #: Seconds. A request must end within 3 s even if a server hangs.
 TIMEOUT = 1.0
 
 _REDIS = ("redis", "rediss", "unix")
-_SENTINEL = ("redis+sentinel", "sentinel")
+_SENTINEL = ("redis+sentinel", "rediss+sentinel", "sentinel")
 _RABBITMQ = ("amqp", "amqps", "pyamqp")
 _SENTINEL_PORT = 26379
 
@@ -31,8 +33,8 @@ _CLUSTER = f"names a Redis Cluster, which {_REASON}"
 _SEVERAL = f"names several hosts. As the nodes of a Redis Cluster they {_REASON}"
 _LIKE = (
     "must look like redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 "
-    "(?sentinel_username= and sentinel_password= for the sentinels' own; characters such as / # ? @ in a "
-    "password are written %2F %23 %3F %40)."
+    "(rediss+sentinel:// with TLS; ?sentinel_username= and sentinel_password= for the sentinels' own; "
+    "characters such as / # ? @ in a password are written %2F %23 %3F %40)."
 )
 
 
@@ -61,7 +63,9 @@ class _Sentinels:
 def cache(url: str, *, connections: int, name: str = "REDIS_URL") -> dict[str, Any]:
     """The entry of CACHES for ``url``. Raises ImproperlyConfigured, without repeating the URL."""
     scheme = _scheme(url, name)
+    url, secure = tls.read(url, name)
     pool: dict[str, Any] = {"retry": _once(), "max_connections": connections}
+    pool |= secure.of_redis if secure else {}
     options: dict[str, Any] = {
         # A script whose answer got lost may have run, so nothing is retried below the caller.
         "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
@@ -70,12 +74,14 @@ def cache(url: str, *, connections: int, name: str = "REDIS_URL") -> dict[str, A
     }
     if scheme in _SENTINEL:
         found = _sentinels(url, name)
+        if secure:
+            pool["connection_class"] = SentinelManagedSSLConnection
         options |= {
             "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
             "SENTINELS": list(found.hosts),
-            "SENTINEL_KWARGS": found.client,
+            "SENTINEL_KWARGS": found.client | _to_sentinels(secure),
             "USERNAME": found.username,
-            "PASSWORD": found.password,
+            "PASSWORD": Masked(found.password),
         }
         url = f"redis://{found.master}/{found.database}"
     elif scheme in _REDIS:
@@ -84,7 +90,7 @@ def cache(url: str, *, connections: int, name: str = "REDIS_URL") -> dict[str, A
         raise ImproperlyConfigured(
             f"{name} must begin with redis://, rediss://, unix:// or redis+sentinel://."
         )
-    return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}
+    return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": Masked(url), "OPTIONS": options}
 
 
 def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
@@ -92,6 +98,7 @@ def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
     scheme = _scheme(url, name)
     if scheme in _RABBITMQ:
         return _rabbitmq(url, name)
+    url, secure = tls.read(url, name)
     # kombu would try anew after 2 s; the caller knows better what to do.
     options: dict[str, Any] = {"max_retries": 0}
     if scheme in _REDIS:
@@ -109,7 +116,10 @@ def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
         }
     if scheme in _SENTINEL:
         found = _sentinels(url, name)
-        options |= {"master_name": found.master, "sentinel_kwargs": found.client}
+        options |= {
+            "master_name": found.master,
+            "sentinel_kwargs": found.client | _to_sentinels(secure),
+        }
         # Each with the master's user and database: kombu reads them from the one that it is at.
         secret = f"{quote(found.username, safe='')}:{quote(found.password, safe='')}@"
         url = ";".join(
@@ -120,54 +130,67 @@ def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
         **_address(url),
         "CELERY_BROKER_CONNECTION_TIMEOUT": TIMEOUT,
         "CELERY_BROKER_TRANSPORT_OPTIONS": options,
+        "CELERY_BROKER_USE_SSL": secure.of_redis if secure else False,
     }
+
+
+def _to_sentinels(secure: tls.Tls | None) -> dict[str, Any]:
+    return {"ssl": True, **secure.of_redis} if secure else {}
 
 
 def _address(url: str) -> dict[str, str]:
     # Celery itself prefers what it finds in the environment's CELERY_BROKER_URL, where it cannot read
     # redis+sentinel://; these two it asks first.
-    return {f"CELERY_BROKER_{name}": url for name in ("URL", "READ_URL", "WRITE_URL")}
+    return {f"CELERY_BROKER_{name}": Masked(url) for name in ("URL", "READ_URL", "WRITE_URL")}
 
 
 def _as_kombu_reads_it(url: str) -> str:
-    """It knows another scheme for a socket, and none of redis-py's options but those of TLS."""
+    """It knows another scheme for a socket, and none of redis-py's options."""
     address, _, query = url.partition("?")
+    if not address.startswith("unix://"):
+        return address
     options = dict(parse_qsl(query, keep_blank_values=True))
-    known = {key: value for key, value in options.items() if key.startswith("ssl_")}
-    if address.startswith("unix://"):
-        address = address.replace("unix", "redis+socket", 1)
-        known = {"virtual_host": options["db"]} if "db" in options else {}
-    return address + (f"?{urlencode(known)}" if known else "")
+    database = urlencode({"virtual_host": options["db"]}) if "db" in options else ""
+    return address.replace("unix", "redis+socket", 1) + (f"?{database}" if database else "")
 
 
 def _rabbitmq(url: str, name: str) -> dict[str, Any]:
     # Not where a ";" belongs to a password, which an "@" follows.
-    addresses = [_rabbitmq_node(part, name) for part in re.split(r";(?![^/]*@)", url)]
-    nodes = len(addresses)
+    scheme = url.partition("://")[0]
+    nodes = [
+        node if "://" in node else f"{scheme}://{node}"  # a further one may leave it out
+        for node in re.split(r";(?![^/]*@)", url)
+    ]
+    read = [tls.read(_rabbitmq_node(node, name), name) for node in nodes]
+    secure = read[0][1]
+    if any(other != secure for _, other in read):
+        raise ImproperlyConfigured(
+            f"{name}: either each node has TLS (amqps://), and the same ssl_…=, or none."
+        )
     return {
-        **_address(";".join(addresses)),
+        **_address(";".join(node for node, _ in read)),
+        "CELERY_BROKER_USE_SSL": secure.of_amqp if secure else False,
         # Each node is tried once, all within 1.5 s: what asks first has used up a second by then.
-        "CELERY_BROKER_CONNECTION_TIMEOUT": min(TIMEOUT, 1.5 * TIMEOUT / nodes),
-        "CELERY_BROKER_TRANSPORT_OPTIONS": {"max_retries": nodes - 1, "confirm_publish": True},
+        "CELERY_BROKER_CONNECTION_TIMEOUT": min(TIMEOUT, 1.5 * TIMEOUT / len(nodes)),
+        "CELERY_BROKER_TRANSPORT_OPTIONS": {"max_retries": len(nodes) - 1, "confirm_publish": True},
         # A worker that hears nothing for twice as many seconds goes to another node.
         "CELERY_BROKER_HEARTBEAT": 10,
         # Queues that live on several nodes, written to the disks of most before they are confirmed.
         "CELERY_TASK_DEFAULT_QUEUE_TYPE": "quorum",
         "CELERY_TASK_CREATE_MISSING_QUEUE_TYPE": "quorum",
         "CELERY_WORKER_DETECT_QUORUM_QUEUES": True,  # they know no prefetch limit for a whole channel
-        "CELERY_WORKER_CONSUMER": "config.consumer:Consumer",
     }
 
 
 def _rabbitmq_node(url: str, name: str) -> str:
-    scheme, separator, rest = url.rpartition("://")  # of a further one the scheme may be left out
+    scheme, _, rest = url.partition("://")
     secret, host, tail = redis_url.split(rest)
     if "@" in tail or not redis_url.HOST.fullmatch(host):
         raise ImproperlyConfigured(
             f"{name} must look like amqp://user:password@host:5672/vhost (characters such as / # ? @ in a "
             "password are written %2F %23 %3F %40)."
         )
-    return f"{scheme}{separator}{secret}{host}{tail}"
+    return f"{scheme}://{secret}{host}{tail}"
 
 
 def _scheme(url: str, name: str) -> str:
@@ -207,7 +230,7 @@ def _sentinels(url: str, name: str) -> _Sentinels:
             database=int(database or 0),
             username=unquote(username),
             password=unquote(password),
-            options={key.removeprefix("sentinel_"): value for key, value in options.items()},
+            options={key.removeprefix("sentinel_"): Masked(value) for key, value in options.items()},
         )
     except ValueError:
         raise ImproperlyConfigured(f"{name} {_LIKE}") from None

@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config import servers
 from config.logs import logging_config
 from otp import access, keys
+from sms.masked import Masked
 
 N = TypeVar("N", int, float)
 
@@ -75,7 +76,7 @@ def _entries(variable: str, example: str, name: str, sign: str = "=") -> dict[st
 
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = _secret("SECRET_KEY")
+SECRET_KEY = Masked(_secret("SECRET_KEY"))
 PUBLIC_URL = env.str("PUBLIC_URL", default="")
 try:
     _PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname
@@ -142,7 +143,7 @@ TEST_NUMBERS_UNTIL = env.str("TEST_NUMBERS_UNTIL", default="")
 
 # More threads than this send no more: one process is then at the limit of one core, and late.
 WORKER_CONCURRENCY = _number("WORKER_CONCURRENCY", 80, least=1)
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+REDIS_URL = Masked(env.str("REDIS_URL", default="redis://127.0.0.1:6379/0"))
 # redis-py ends at 100 connections, and every thread of a worker may want one at once.
 CACHES = {"default": servers.cache(REDIS_URL, connections=WORKER_CONCURRENCY + 100)}
 
@@ -164,6 +165,7 @@ CELERY_TASK_DEFAULT_QUEUE = f"{_NAMESPACE}bulk"
 # Whoever asks for the workers of this installation shall hear from no other.
 CELERY_CONTROL_EXCHANGE = f"{_NAMESPACE}celery"
 CELERY_EVENT_EXCHANGE = f"{_NAMESPACE}celeryev"
+CELERY_WORKER_CONSUMER = "config.consumer:Consumer"
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -203,6 +205,8 @@ if _DATABASE and _DATABASE.partition("://")[0] not in env.DB_SCHEMES:
         "DATABASE_URL must look like sqlite:////var/lib/otpost/staff.sqlite3 or postgres://USER:PASSWORD@HOST/NAME."
     )
 DATABASES = {"default": env.db("DATABASE_URL")} if _DATABASE else {}
+for _database in DATABASES.values():
+    _database["PASSWORD"] = Masked(_database["PASSWORD"])
 USE_TZ = True
 LANGUAGE_CODE = "en"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024

@@ -1,5 +1,6 @@
 """The web server's entry: ``granian --interface wsgi config.wsgi:application``."""
 
+import encodings.unicode_escape  # noqa: F401  # or Django's log opens it with the first error, and maybe cannot
 import io
 import os
 import threading

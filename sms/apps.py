@@ -6,4 +6,8 @@ class SmsConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the tasks and the checks; the broker finds `deliver` by its name.
-        from sms import checks, place_checks, server_checks, tasks  # noqa: F401
+        from sms import celery_checks, checks, place_checks, server_checks, shown, tasks  # noqa: F401
+        from sms.masked import mask_settings
+
+        mask_settings("SMS_PROVIDERS", "SMS_SEAL_KEYS")
+        shown.mask()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import celery
@@ -23,6 +24,9 @@ DELIVER = "sms.deliver"
 
 #: What publishing raises when the broker is away: kombu wraps most of it, but not all.
 AWAY = (OperationalError, LimitExceeded, RedisError, AMQPError, MessageNacked, OSError)
+
+#: Seconds between two tries of a worker or beat to reach a broker that is away. kombu's own grow to 30.
+PAUSE = 1.0
 
 #: Seconds that RabbitMQ has for each answer; Redis has what the transport options say.
 PATIENCE = 1.0
@@ -86,6 +90,13 @@ def publish(message_id: str, queue: str) -> bool:
     return True
 
 
+def connect_often(connection: Any) -> None:
+    """Let ``connection`` of kombu's be tried every PAUSE where it is to be opened however long that takes."""
+    connection.ensure_connection = partial(
+        connection.ensure_connection, interval_start=PAUSE, interval_step=0, interval_max=PAUSE
+    )
+
+
 @contextmanager
 def producer() -> Iterator[Any]:
     """One of the pool's producers, connected; None where tasks run at once. Raises one of ``AWAY``."""
@@ -94,11 +105,11 @@ def producer() -> Iterator[Any]:
         yield None
         return
     with ExitStack() as stack:
-        with _readable():
+        with readable():
             found = stack.enter_context(app.producer_pool.acquire(block=True, timeout=1))
         connection: Any = found.connection
         try:
-            with _readable():
+            with readable():
                 hurry(connection)
             yield found
         except BaseException:
@@ -109,7 +120,7 @@ def producer() -> Iterator[Any]:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
     """kombu reads the URL when it first needs it, and its errors may quote a password."""
     try:
         yield

@@ -34,7 +34,7 @@ from typing import Any
 
 import structlog
 
-from sms import conf, health, routing, store, turns, unopened
+from sms import conf, health, resources, routing, store, turns, unopened
 from sms.errors import (
     AccountFailure,
     NoRoute,
@@ -193,6 +193,9 @@ class _Run:
         try:
             provider_message_id = alias.provider.send(sms)
         except TemporaryFailure as error:
+            if resources.ran_out(error):  # the fault of this process, which ``sms.consumer`` ends
+                self.wait(SOON)
+                return True
             self.error = error.code or "temporary"
             hold = error.retry_after or 0.0
             self.holds.append(hold)

@@ -10,6 +10,7 @@
                                      that no worker could open, when it comes back
     <namespace>sms:drained:<queue>:<second>  string  how many of these calls began in that second
     <namespace>sms:drain:<queue>     string  how many a second began when it was measured last
+    <namespace>sms:started:<queue>   string  when a worker started last (ms), if that was a moment ago
     <namespace>sms:dead              sorted set  id → when all of its rounds had failed (ms)
     <namespace>sms:health:<alias>    hash    outcomes of the last window, the breaker; see lua/health.lua
     <namespace>sms:health:<alias>:<country>  hash  the same for what concerns one country alone
@@ -48,7 +49,8 @@ def family(name: str) -> str:
 
 RECORD, BODY = family("sms:message:"), family("sms:body:")
 LEASES, SWEEP, WAITING = family("sms:leases:"), family("sms:sweep:"), family("sms:waiting:")
-DRAINED, DRAIN, DEAD = family("sms:drained:"), family("sms:drain:"), family("sms:dead")
+DRAINED, DRAIN, STARTED = family("sms:drained:"), family("sms:drain:"), family("sms:started:")
+DEAD = family("sms:dead")
 BEAT = family("sms:beat")
 HEALTH, RATE, LINE = family("sms:health:"), family("sms:rate:"), family("sms:line:")
 INSTALLATION = "sms:installation"

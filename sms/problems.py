@@ -10,6 +10,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Schema
 from pydantic import BaseModel, ConfigDict, Field
 
+from sms import resources
+
+#: Seconds after which it may be worth another try where a process has run out of something.
+RETRY_AFTER = 2
+
 CONTENT_TYPE = "application/problem+json"
 
 
@@ -97,3 +102,9 @@ class ProblemMiddleware:
         if response.has_header("Allow"):
             bare["Allow"] = response["Allow"]
         return bare
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Where the system gives this process no more descriptors or memory, another one may answer."""
+        if not request.path.startswith("/v1/") or not resources.ran_out(error):
+            return None
+        return problem(503, "unavailable", "This server cannot answer now.", retry_after=RETRY_AFTER)

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from sms import conf
 from sms.errors import Overloaded
 from sms.message import Attempt, Message, State, may_become
-from sms.names import BEAT, BODY, DEAD, DRAINED, LEASES, RECORD, SWEEP, WAITING, key
+from sms.names import BEAT, BODY, DEAD, DRAINED, LEASES, RECORD, STARTED, SWEEP, WAITING, key
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
@@ -119,6 +119,13 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
         turn=fields.get("turn", ""),
     )
     return verdict, attempt, died
+
+
+def worker_started() -> None:
+    """Note that one has: how fast messages began before says nothing of how fast they will."""
+    with client() as redis:
+        for queue in QUEUES:  # for longer than create.lua looks back
+            redis.set(key(STARTED + queue), redis.time()[0] * 1000, ex=10)
 
 
 def renew(message_id: str, attempt: int) -> bool:

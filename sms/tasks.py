@@ -6,14 +6,53 @@ is unfinished, so that a task may be lost or run twice.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 import structlog
 from celery import shared_task, signals
 
 from sms import broker, delivery, mark, names, place_checks, registry, store, sweeper
+from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
+
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+
+
+def _takes(*right: Callable[[Any], object]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Call the task only with arguments that are right; anybody may have put it into the queue."""
+
+    def checked(run: Callable[..., None]) -> Callable[..., None]:
+        @wraps(run)
+        def task(*args: Any, **kwargs: Any) -> None:
+            if (
+                kwargs
+                or len(args) != len(right)
+                or not all(is_(arg) for is_, arg in zip(right, args, strict=True))
+            ):
+                log.error("entry_dropped", error="arguments")
+            else:
+                run(*args)
+
+        return task
+
+    return checked
+
+
+def _id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _queue(value: object) -> bool:
+    return isinstance(value, str) and value in store.QUEUES
+
+
+def _time(value: object) -> bool:
+    return type(value) is int
 
 
 @signals.celeryd_after_setup.connect
@@ -25,6 +64,8 @@ def _know_concurrency(instance: Any, **_: Any) -> None:
 def _look_around(**_: Any) -> None:
     """Tell at once whose place this is: not every project runs ``check --deploy``."""
     mark.keep()
+    with suppress(Unavailable):
+        store.worker_started()
     for warning in place_checks.nothing_was_left_behind():
         log.error("messages_left_behind", hint=warning.msg)
 
@@ -40,13 +81,20 @@ def _know_queues(instance: Any, **_: Any) -> None:
             queues.add(queue)
 
 
+@signals.beat_init.connect
+def _connect_often(sender: Any, **_: Any) -> None:
+    broker.connect_often(sender.scheduler.connection)
+
+
 @shared_task(name=broker.DELIVER, ignore_result=True)
+@_takes(_id)
 def deliver(message_id: str) -> None:
     """One attempt for one message."""
     delivery.deliver(message_id)
 
 
 @shared_task(name="sms.sweep", base=sweeper.SweepTask, ignore_result=True)
+@_takes(_queue, _time)
 def sweep(queue: str, cutoff: int) -> None:
     """Publish again what was due in ``queue`` before ``cutoff`` (ms, the Redis server's clock)."""
     sweeper.sweep(queue, cutoff)

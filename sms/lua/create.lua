@@ -18,9 +18,12 @@ local aliases = (#KEYS - 6) / 5
 local expires_at = tonumber(ARGV[3]) or now + tonumber(ARGV[4])
 
 -- How many a second stop waiting, out of the last full seconds in all of which some had to wait: in
--- others there was nothing to do. Without such a second, what was measured last, if that is not long ago.
+-- others there was nothing to do. Nor count those before a worker started: nobody may have been there.
+-- Without such a second, what was measured last, if that is not long ago.
 local function drain(since)
   local last, seconds, drained = tonumber(time[1]) - 1, 0, 0
+  local started = redis.call('GET', (string.gsub(ARGV[9], 'drained:([^:]*):$', 'started:%1')))
+  since = math.max(since, tonumber(started or 0))
   for second = math.max(math.floor(since / 1000) + 1, last - 4), last do
     drained = drained + tonumber(redis.call('GET', ARGV[9] .. string.format('%d', second)) or 0)
     seconds = seconds + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import typing
 from abc import ABC, abstractmethod
@@ -48,9 +49,18 @@ class Provider(ABC):
     receipt_option: ClassVar[str] = "receipt_secret"
 
     def __init__(
-        self, alias: str, address: str = "", *, pool_size: int = 10, timeout: float = 10.0, base_url: str = ""
+        self,
+        alias: str,
+        address: str = "",
+        *,
+        pool_size: int = 10,
+        timeout: float = 10.0,
+        base_url: str = "",
+        ssl_ca_certs: str = "",
     ) -> None:
-        """``address``: where its API is, unless ``base_url=`` says otherwise."""
+        """``address``: where its API is, unless ``base_url=`` says otherwise. ``ssl_ca_certs``: the CA to
+        believe, where it is none that everybody does.
+        """
         base_url = base_url or address
         if not 0 < timeout <= MAX_TIMEOUT:
             raise BadProviderURL(f"{alias}: timeout={timeout:g} must be over 0 and at most {MAX_TIMEOUT:g}.")
@@ -59,7 +69,10 @@ class Provider(ABC):
                 f"{alias}: the host, or base_url=, must make an address such as https://api.example:8443, "
                 "with https:// or http://, without a user and without a query."
             )
+        if ssl_ca_certs and not os.access(ssl_ca_certs, os.R_OK):
+            raise BadProviderURL(f"{alias}: ssl_ca_certs= names no file that can be read.")
         self.alias = alias
+        self.ssl_ca_certs = ssl_ca_certs
         self.pool_size = pool_size
         self.timeout = timeout
         self.base_url = base_url.rstrip("/")

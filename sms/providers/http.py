@@ -178,7 +178,7 @@ class HttpProvider(Provider):
         self._receipt_id, self._receipt_error = receipt_id, receipt_error
         words = read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
         self._states = {word: State(name) for word, name in words.items()}
-        self._http = Http(self.pool_size, self.timeout)
+        self._http = Http(self.pool_size, self.timeout, self.ssl_ca_certs)
 
     def _read_headers(self, text: str, user: str, password: str) -> Mapping[str, str]:
         found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}

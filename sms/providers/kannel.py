@@ -85,7 +85,7 @@ class KannelProvider(Provider):
         }
         if odd := _odd(self._headers):
             raise BadProviderURL(f"{alias}: {odd.removeprefix('X-Kannel-').lower()} must be printable ASCII.")
-        self._http = Http(self.pool_size, self.timeout)
+        self._http = Http(self.pool_size, self.timeout, self.ssl_ca_certs)
 
     def send(self, sms: Sms) -> str:
         # Kannel splits this at blanks and sends to each.

@@ -151,7 +151,7 @@ class _Http(HttpClient):
         permanent: frozenset[int],
     ) -> None:
         super().__init__(logging.getLogger(__name__), is_async=False)
-        self._http = Http(provider.pool_size, provider.timeout)
+        self._http = Http(provider.pool_size, provider.timeout, provider.ssl_ca_certs)
         self._base_url = provider.base_url
         self._authorization = make_headers(basic_auth=f"{account_sid}:{auth_token}")
         self._temporary = (TEMPORARY | temporary) - permanent

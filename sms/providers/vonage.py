@@ -98,7 +98,7 @@ class VonageProvider(Provider):
         self._signature_secret = signature_secret
         self._key = _private_key(alias, key)
         self._token = ("", 0.0)  # and when to stop using it
-        self._http = Http(self.pool_size, self.timeout)
+        self._http = Http(self.pool_size, self.timeout, self.ssl_ca_certs)
 
     def send(self, sms: Sms) -> str:
         message: dict[str, Any] = {

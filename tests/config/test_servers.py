@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -71,6 +72,7 @@ def test_rabbitmq_gets_nothing_of_redis():
     assert found["CELERY_BROKER_TRANSPORT_OPTIONS"] == {"max_retries": 2, "confirm_publish": True}
     assert found["CELERY_BROKER_CONNECTION_TIMEOUT"] == 0.5
     assert found["CELERY_TASK_DEFAULT_QUEUE_TYPE"] == "quorum"
+    assert found["CELERY_BROKER_USE_SSL"] is False
     assert broker("amqp://one")["CELERY_BROKER_CONNECTION_TIMEOUT"] == 1
 
 
@@ -156,7 +158,17 @@ def test_a_socket_for_the_queues_is_written_as_celery_reads_it():
         ("redis+sentinel://:12#sesame@one/mymaster", "must look like redis+sentinel://"),
         ("redis+sentinel://:sesame@one/mymaster?master=x", "must look like redis+sentinel://"),
         ("sentinel://:sesame@one:26379;sentinel://two:26379/mymaster", "must look like redis+sentinel://"),
-        ("rediss+sentinel://:sesame@one/mymaster", "must look like redis+sentinel://"),
+        ("rediss+sentinel://:sesame@one", "must look like redis+sentinel://"),
+        (
+            "redis://:sesame@one/0?ssl_ca_certs=/ca.pem",
+            "has ssl_ca_certs=, but no TLS: that begins with rediss",
+        ),
+        ("redis+sentinel://:sesame@one/m?ssl_cert_reqs=none", "that begins with rediss+sentinel://"),
+        ("rediss://:sesame@one/0?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= is required or none"),
+        ("rediss://:sesame@one/0?ssl_cert_reqs=optional", "ssl_cert_reqs= is required or none"),
+        ("rediss://:sesame@one/0?ssl_cert_reqs=", "ssl_cert_reqs= is required or none"),
+        ("rediss://:sesame@one/0?ssl_check_hostname=no", "ssl_check_hostname= is true or false"),
+        ("rediss://:sesame@one/0?ssl_ca_certs=/no/such.pem", "ssl_ca_certs= names no file that can be read"),
         ("sesame", "is no URL"),
     ],
 )
@@ -184,6 +196,48 @@ def test_a_url_that_cannot_be_read_ends_a_start_with_one_line(name, url):
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert done.stderr.startswith(name)
     assert "same" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("amqps://:sesame@one;amqp://:sesame@two", "either each node has TLS (amqps://)"),
+        ("amqps://:sesame@one?ssl_cert_reqs=none;amqps://:sesame@two", "either each node has TLS"),
+        ("amqp://:sesame@one?ssl_cert_reqs=none", "but no TLS: that begins with amqps://"),
+        ("amqps://:sesame@one?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= is required or none"),
+    ],
+)
+def test_tls_of_rabbitmq_is_spelled_as_that_of_redis(url, words):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        broker(url)
+    assert words in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+def test_with_tls_all_is_verified_unless_a_word_says_otherwise(tmp_path):
+    """Of the store and of the queues, by the same words."""
+    ca = tmp_path / "ca.pem"
+    ca.touch()
+    for url in ("rediss://one/0", "rediss+sentinel://one/mymaster/0"):
+        for query, expected in (
+            ("", ("required", True, None)),
+            (f"?ssl_ca_certs={ca}", ("required", True, str(ca))),
+            ("?ssl_check_hostname=false", ("required", False, None)),
+            ("?ssl_cert_reqs=none", ("none", False, None)),
+        ):
+            names = ("ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs")
+            stored = cache(url + query, connections=7)["OPTIONS"]
+            queued = broker(url + query)
+            found = [stored["CONNECTION_POOL_KWARGS"], queued["CELERY_BROKER_USE_SSL"]]
+            if "sentinel" in url:
+                found += [
+                    stored["SENTINEL_KWARGS"],
+                    queued["CELERY_BROKER_TRANSPORT_OPTIONS"]["sentinel_kwargs"],
+                ]
+                assert found[2]["ssl"] is found[3]["ssl"] is True
+            assert [tuple(map(options.get, names)) for options in found] == [expected] * len(found)
+            assert "ssl_" not in queued["CELERY_BROKER_URL"]
+    assert broker("amqps://one")["CELERY_BROKER_USE_SSL"]["cert_reqs"] == ssl.CERT_REQUIRED
 
 
 def test_rabbitmq_is_no_store():

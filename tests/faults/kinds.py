@@ -95,12 +95,15 @@ def _two_beats(scene: Scene) -> None:
     scene.stack.kill("beat-2")
 
 
-def _redis_killed(scene: Scene) -> None:
-    with _calls_in_hand(scene):
-        scene.store.kill()
-    scene.pause(RESTART_AFTER)
-    scene.over()
-    scene.store.start()
+def _redis_away(seconds: float) -> Callable[[Scene], None]:
+    def inject(scene: Scene) -> None:
+        with _calls_in_hand(scene):
+            scene.store.kill()
+        scene.pause(seconds)
+        scene.over()
+        scene.store.start()
+
+    return inject
 
 
 def _redis_paused(scene: Scene) -> None:
@@ -125,6 +128,13 @@ def _master_killed(scene: Scene) -> None:
     with _calls_in_hand(scene):
         scene.store.kill_master()
     scene.store.bring_back()
+
+
+def _master_handed_over(scene: Scene) -> None:
+    """The sentinels make the replica the master, as before an upgrade; the old one becomes its replica."""
+    with _calls_in_hand(scene):
+        scene.store.fail_over()
+    scene.over()
 
 
 def _rabbitmq_restarted(scene: Scene) -> None:
@@ -200,10 +210,13 @@ FAULTS = {
         Fault("web-killed", _web_killed),
         Fault("beat-killed", _beat_killed),
         Fault("two-beats", _two_beats),
-        Fault("redis-killed", _redis_killed, definite=False),
+        Fault("redis-killed", _redis_away(RESTART_AFTER), definite=False),
+        Fault("redis-away-15", _redis_away(15), definite=False),
+        Fault("redis-away-60", _redis_away(60), definite=False),
         Fault("redis-paused", _redis_paused, definite=False),
         Fault("broker-away", _broker_away, definite=False, servers=two_servers),
         Fault("master-killed", _master_killed, definite=False, servers=sentinels),
+        Fault("master-handed-over", _master_handed_over, definite=False, servers=sentinels),
         Fault("rabbitmq-restarted", _rabbitmq_restarted, definite=False, servers=rabbitmq, missing=missing()),
         Fault("provider-refuses", _provider("refuse"), alias="main"),
         Fault("provider-500", _provider("error"), alias="main"),

@@ -31,7 +31,9 @@ def missing() -> str:
 class RabbitMQ:
     """Starts on entry and ends on exit, with all that it started; `stop` and `start` in between."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, config: str = "") -> None:
+        """``config``: what its rabbitmq.conf says."""
+        self._config = config
         self._directory = directory / "rabbitmq"
         self._port, self._names_port, self._nodes_port = (free_port() for _ in range(3))
         self._leash = Leash()
@@ -73,8 +75,9 @@ class RabbitMQ:
 
     def _spawn(self, argv: list[str], name: str) -> subprocess.Popen[bytes]:
         (self._directory / "enabled_plugins").write_text("[].")
-        for file in ("rabbitmq.conf", "rabbitmq-env.conf"):
-            (self._directory / file).touch()  # or it reads those of the system
+        # Without these it reads those of the system.
+        (self._directory / "rabbitmq.conf").write_text(self._config)
+        (self._directory / "rabbitmq-env.conf").touch()
         environment = os.environ | {
             "HOME": str(self._directory),  # where it keeps the secret that nodes share
             "ERL_EPMD_PORT": str(self._names_port),

@@ -296,6 +296,7 @@ def test_ready_means_that_a_worker_and_beat_are_there(stack, server):
     assert stack.call("GET", "/readyz")[1]["worker"] == "away"
     stack.start("worker")
     wait_for(lambda: stack.call("GET", "/readyz")[1]["worker"] == "ok")
+    assert Redis.from_url(server.url).exists("sms:started:otp", "sms:started:bulk") == 2
     status, answer, _ = stack.call("GET", "/readyz")
     assert (status, answer["beat"]) == (503, "away")  # what is lost would stay lost
     stack.start("beat")

@@ -96,6 +96,37 @@ def test_a_code_goes_through_quorum_queues(stack, rabbit, outbox):
     assert "delayed delivery" not in stack.log("worker").lower()
 
 
+def test_whatever_stands_in_a_queue_ends_no_worker(stack, rabbit, outbox):
+    """Nor does it come back, as what is not acknowledged would."""
+    stack.start("web", "worker")
+    worker = stack.processes["worker"]
+    task = {"task": "sms.deliver", "id": "x"}
+    with Connection(rabbit.url) as connection:
+        channel: Any = connection.default_channel
+        for body in (
+            b"",
+            b"sesame",
+            b"\xff\x00",
+            b"[" * 200_000,
+            b"[[], {}]",
+            b'[["sesame", 1], {}, {}]',
+            b"7",
+        ):
+            for headers in ({}, {"task": "sesame"}, {"task": "sms.deliver"}, task, task | {"eta": "sesame"}):
+                for content in ("application/json", "application/x-python-serialize", "sesame"):
+                    message = channel.prepare_message(
+                        body, content_type=content, content_encoding="utf-8", headers=headers
+                    )
+                    channel.basic_publish(message, exchange="", routing_key="otp")
+        start(stack, phones(1)[0])
+        wait_for(lambda: len(outbox()) == 1)
+        assert stack.processes["worker"] is worker
+        assert worker.poll() is None
+        wait_for(lambda: declare(connection, "otp", **{"x-queue-type": "quorum"}) == 0)
+    assert "sesame" not in stack.log("worker")
+    assert stack.log("worker").count("entry_dropped") == 7 * 5 * 3
+
+
 def test_the_broker_away_and_back(stack, server, rabbit, outbox):
     numbers = phones(4)
     stack.start("web", "worker", "beat")

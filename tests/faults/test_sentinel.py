@@ -102,7 +102,7 @@ def test_a_planned_failover(stack, sentinels, outbox):
     wait_for(lambda: len(outbox()) == 1)
     sentinels.wait_for_the_replica()
     sentinels.fail_over()
-    assert sentinels.client(sentinels.master).info("replication")["role"] == "slave"
+    assert sentinels.client(sentinels.replica).info("replication")["role"] == "slave"
 
     def again() -> Any:
         status, body, seconds = stack.call("POST", "/v1/verifications", {"phone": numbers[1]})

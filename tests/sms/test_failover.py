@@ -1236,6 +1236,21 @@ class TestOverload:
             house.code()
         assert caught.value.retry_after == 10  # 301 at 33 a second
 
+    def test_the_speed_of_before_a_worker_started_says_nothing(self, house, redis):
+        """After a restart of the only one it would be that of nobody: starts were refused for a second."""
+        second = self.queue(house, redis, 100, 4.5)
+        redis.set(f"{names.DRAINED}otp:{second}", 10)  # by one that came back within this second
+        with pytest.raises(Overloaded):
+            house.code()  # 100 at 10 in 4 seconds
+        redis.delete("sms:drain:otp")
+        store.worker_started()
+        house.code()
+        assert 0 < redis.ttl("sms:started:otp") <= 10
+        redis.set("sms:started:otp", (second - 2) * 1000)
+        self.drained(redis, second - 1, 5)
+        with pytest.raises(Overloaded):
+            house.code()  # what it has done since then is slow
+
     def test_the_speed_is_remembered_for_a_minute(self, house, redis):
         second = self.queue(house, redis, 50, 1.9)
         self.drained(redis, second, 40)

@@ -1,0 +1,153 @@
+"""Celery's consumer, made for a worker that must never stay away: ``CELERY_WORKER_CONSUMER`` names it.
+
+It tries the broker again every second (Celery: after 2, 4, 6 … 30 s). It drops what is no task, and tells of
+it without repeating it (Celery ends, or logs the whole). And where threads, descriptors or memory have run
+out it says so and ends, so that its supervisor can act: it would live on and send nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from queue import Empty
+from typing import Any
+
+import structlog
+from celery import signals
+from celery.exceptions import WorkerShutdown
+from celery.worker import consumer
+from django.core.exceptions import ImproperlyConfigured
+from kombu.transport import redis
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+from sms import broker, resources
+
+log = structlog.get_logger("sms")
+
+#: Seconds between two looks at whether there are threads and descriptors left.
+LOOK = 1.0
+
+
+_theirs: Any = consumer.Consumer
+
+
+class Consumer(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
+    """See the module. Everything else is Celery's, so that a project's own tasks run as they did."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            resources.require_descriptors(kwargs["pool"].limit)
+        except ImproperlyConfigured as error:
+            raise SystemExit(str(error)) from None
+        super().__init__(*args, **kwargs)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        broker.connect_often(conn)
+        connect, transport = conn.ensure_connection, conn.get_transport_cls
+
+        def connect_while_it_can(errback: Any, max_retries: int | None, callback: Callable[[], None]) -> Any:
+            def on_try() -> None:
+                self.look()
+                callback()
+
+            return connect(errback, max_retries, callback=on_try)
+
+        conn.ensure_connection = connect_while_it_can
+        conn.get_transport_cls = lambda: _tolerant(transport())
+        return super().ensure_connected(conn)
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(LOOK, self.look)
+
+    def look(self) -> None:
+        """End the worker if it could not go on."""
+        try:
+            resources.probe()
+        except Exception as error:
+            self.give_up(error)
+
+    def give_up(self, error: BaseException) -> None:
+        """End the worker if ``error`` means that something ran out. What it has in hand it finishes."""
+        if reason := resources.ran_out(error):
+            log.critical("worker_gives_up", reason=reason)
+            raise WorkerShutdown(1) from error
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_task_received(message: Any) -> None:
+            try:
+                handle(message)
+            except Exception as error:
+                self.give_up(error)
+                if _is_the_brokers(error, self.connection_errors):
+                    raise
+                self.drop(message, error)  # something in it
+
+        return on_task_received
+
+    def drop(self, message: Any, error: object) -> None:
+        """Take ``message`` out of its queue and tell of it, but nothing of what it holds."""
+        tell(error)
+        if not message.acknowledged:
+            message.reject_log_error(log, self.connection_errors)
+        signals.task_rejected.send(sender=self, message=message, exc=error)
+
+    # Celery's own write what the message holds into the log, and fail on one that lacks a header.
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self.drop(message, "no task")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self.drop(message, "unknown task")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self.drop(message, exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        self.drop(message, exc)
+
+
+def tell(error: object) -> None:
+    """The log line of an entry that was dropped."""
+    log.error("entry_dropped", error=error if isinstance(error, str) else type(error).__name__)
+
+
+def _is_the_brokers(error: Exception, errors: tuple[type[Exception], ...]) -> bool:
+    # kombu's list has KeyError, for a socket that is gone; here it is a header that is not there.
+    return isinstance(error, errors) and not isinstance(error, KeyError)
+
+
+@cache
+def _tolerant(transport: Any) -> Any:
+    """kombu's transport for Redis, whose channels then drop what is no message. Others stay as they are."""
+    if not issubclass(transport, redis.Transport):
+        return transport
+
+    class Channel(transport.Channel):  # type: ignore[misc]  # which one, only kombu knows
+        def _brpop_read(self, **options: Any) -> Any:
+            return self._drop_what_fails(super()._brpop_read, **options)
+
+        def _receive(self) -> Any:
+            return self._drop_what_fails(super()._receive)
+
+        def _handle_message(self, client: Any, r: Any) -> Any:
+            found = super()._handle_message(client, r)
+            if bytes_to_str(found["type"]).endswith("message") and found["data"]:
+                loads(bytes_to_str(found["data"]))  # kombu's own look would repeat it in a warning
+            return found
+
+        def _drop_what_fails(self, read: Callable[..., Any], **options: Any) -> Any:
+            try:
+                return read(**options)
+            except Empty:
+                raise
+            except Exception as error:
+                if _is_the_brokers(error, (*self.connection_errors, *self.connection.channel_errors)):
+                    raise
+                tell(error)  # of what was taken from its queue before it could be read
+                return True
+
+    return type(transport.__name__, (transport,), {"Channel": Channel})

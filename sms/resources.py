@@ -1,0 +1,62 @@
+"""What the system lets a process have, and what it looks like when there is no more of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import threading
+
+from celery import current_app
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import registry
+
+#: Descriptors of an idle worker: its program's files, event loop, broker, and what its libraries open.
+IDLE = 64
+
+_RAN_OUT = {
+    errno.EMFILE: "no descriptors are left: raise `ulimit -n`",
+    errno.ENFILE: "the machine has no descriptors left: raise fs.file-max",
+    errno.ENOMEM: "no memory is left",
+}
+
+
+def require_descriptors(concurrency: int) -> None:
+    """See to it that so many messages can be in hand at once, by raising the soft limit where it is lower.
+
+    Raises ``ImproperlyConfigured`` where the hard limit is. Each message in hand may hold one connection to
+    Redis and one to each provider; some publish meanwhile.
+    """
+    need = IDLE + concurrency * (1 + len(registry.aliases())) + (current_app.conf.broker_pool_limit or 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= need:
+        return
+    if hard != resource.RLIM_INFINITY and hard < need:
+        raise ImproperlyConfigured(
+            f"A worker with WORKER_CONCURRENCY={concurrency} needs {need} descriptors and may have {hard}. "
+            f"Raise the hard limit (`ulimit -n {need}`, systemd's LimitNOFILE=), or lower WORKER_CONCURRENCY."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+
+
+def probe() -> None:
+    """Raise if this process can open no file or start no thread."""
+    os.close(os.open(os.sep, os.O_RDONLY))
+    threading.Thread(target=int, name="probe").start()
+
+
+def ran_out(error: BaseException | None) -> str:
+    """Which resource is gone and the mend, if that is behind ``error``; else ""."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return _RAN_OUT[errno.ENOMEM]
+        if isinstance(error, OSError) and error.errno in _RAN_OUT:
+            return _RAN_OUT[error.errno]
+        if isinstance(error, RuntimeError) and "start new thread" in str(error):
+            return (
+                "no thread can be started: raise `ulimit -u` or the container's limit of processes, or "
+                "lower WORKER_CONCURRENCY"
+            )
+        error = error.__cause__ or error.__context__
+    return ""

@@ -1,0 +1,155 @@
+"""Certificates of a test's own, and a Redis that shows one."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import shutil
+from pathlib import Path
+from typing import Any, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from redis import Redis
+from redis.exceptions import RedisError
+
+from config.leash import Leash
+from config.ports import free_port
+from tests.faults.stack import wait_for
+
+PROGRAM = shutil.which("redis-server")
+PASSWORD = "of-the-redis"
+MASTER = "mymaster"
+#: Of the tests' own connections.
+NAME = "tests"
+
+
+def missing() -> str:
+    """What this machine lacks for TLS; "" if nothing. The server of the tests' wheel has none."""
+    return "" if PROGRAM else "redis-server is not installed (apt install redis-server)"
+
+
+class Authority:
+    """A CA that nobody knows but whoever is told of ``file``."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"CA of {directory.name}")])
+        self.file = directory / "ca.pem"
+        directory.mkdir(exist_ok=True)
+        made = self._sign(self._name, self._key, [(x509.BasicConstraints(ca=True, path_length=0), True)])
+        self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, *names: str) -> tuple[Path, Path]:
+        """Certificate and key for these hosts or addresses."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
+        certificate = self._sign(name, key, [(alternatives, False)])
+        files = (self._directory / f"{names[0]}.pem", self._directory / f"{names[0]}.key")
+        files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        files[1].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return files
+
+    def _sign(self, name: x509.Name, key: Any, extensions: list[tuple[Any, bool]]) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+        )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical=critical)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+class TlsRedis:
+    """Starts on entry and ends on exit; takes connections with TLS alone. Its log is in ``directory``."""
+
+    def __init__(self, directory: Path, authority: Authority, *names: str) -> None:
+        self._directory, self._authority, self._names = directory, authority, names
+        self.port = free_port()
+        self._leash = Leash()
+
+    @property
+    def url(self) -> str:
+        return f"rediss://:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+    @property
+    def trusting(self) -> str:
+        """The same, with its CA."""
+        return f"{self.url}?ssl_ca_certs={self._authority.file}"
+
+    def client(self) -> Any:
+        return Redis.from_url(f"{self.url}?ssl_cert_reqs=none", client_name=NAME)
+
+    def __enter__(self) -> Self:
+        self._directory.mkdir(exist_ok=True)
+        certificate, key = self._authority.issue(*self._names)
+        self._run({**self._options(certificate, key, self.port), "requirepass": PASSWORD})
+        wait_for(self._answers)
+        return self
+
+    def watch(self) -> int:
+        """Start a sentinel for it, with the same certificate; its port."""
+        port = free_port()
+        file = self._directory / "sentinel.conf"
+        certificate, key = self._authority.issue(*self._names)
+        options = self._options(certificate, key, port) | {
+            "tls-replication": "yes",  # it connects to what it watches with TLS
+            "tls-ca-cert-file": str(self._authority.file),
+            "sentinel": f"monitor {MASTER} 127.0.0.1 {self.port} 1\nsentinel auth-pass {MASTER} {PASSWORD}",
+        }
+        file.write_text("".join(f"{name} {value}\n" for name, value in options.items() if name != "save"))
+        self._spawn([str(PROGRAM), str(file), "--sentinel"], "sentinel")
+        wait_for(lambda: f"+monitor master {MASTER}" in (self._directory / "sentinel.log").read_text())
+        return port
+
+    def _options(self, certificate: Path, key: Path, port: int) -> dict[str, str]:
+        return {
+            "bind": "127.0.0.1",
+            "port": "0",
+            "tls-port": str(port),
+            "tls-cert-file": str(certificate),
+            "tls-key-file": str(key),
+            "tls-auth-clients": "no",
+            "dir": str(self._directory),
+            "save": "",
+        }
+
+    def _run(self, options: dict[str, str]) -> None:
+        words = (word for name, value in options.items() for word in (f"--{name}", value))
+        self._spawn([str(PROGRAM), *words], "redis")
+
+    def _spawn(self, argv: list[str], name: str) -> None:
+        with (self._directory / f"{name}.log").open("ab") as log:
+            self._leash.spawn(argv, stdout=log, stderr=log)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client().ping())
+        except RedisError:
+            return False
+
+    def __exit__(self, *_: object) -> None:
+        self._leash.close()

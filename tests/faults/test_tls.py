@@ -1,0 +1,189 @@
+"""Nobody gives a password to a server that cannot show who it is: Redis, Sentinel and RabbitMQ, store, queues
+and remote control.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from config.embedded import EmbeddedServer
+from config.ports import free_port
+from sms.errors import TemporaryFailure
+from sms.providers import from_url
+from sms.providers.base import Sms
+from tests.config.test_settings import manage
+from tests.faults import rabbitmq
+from tests.faults.certificates import MASTER, NAME, PASSWORD, Authority, TlsRedis, missing
+from tests.faults.load import phone
+from tests.faults.stack import ROOT, Stack, wait_for
+from tests.faults.test_pipeline import Outbox
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing() or "-")]
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "known")
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    return Outbox(tmp_path / "outbox.jsonl")
+
+
+@pytest.fixture
+def right(tmp_path: Path, known: Authority) -> Iterator[TlsRedis]:
+    with TlsRedis(tmp_path / "right", known, "127.0.0.1") as found:
+        yield found
+
+
+@pytest.fixture
+def wrong_host(tmp_path: Path, known: Authority) -> Iterator[TlsRedis]:
+    with TlsRedis(tmp_path / "wrong", known, "another.test") as found:
+        yield found
+
+
+def clients(server: TlsRedis) -> int:
+    """How many others are in, past their password."""
+    return len([client for client in server.client().client_list() if client["name"] != NAME])
+
+
+def refused(stack: Stack) -> bool:
+    """Whether the worker tells that it did not go in."""
+    return "CERTIFICATE_VERIFY_FAILED" in stack.log("worker")
+
+
+def inspect_ping(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "config", "inspect", "ping", "--timeout", "5"],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_with_the_ca_named_all_of_it_works(tmp_path, right, outbox):
+    with Stack(tmp_path, REDIS_URL=right.trusting, CELERY_BROKER_URL="", SMS_PROVIDERS=outbox.url) as stack:
+        stack.start("web", "worker", "beat")
+        assert stack.call("POST", "/v1/verifications", {"phone": phone(1)})[0] == 202
+        wait_for(outbox)
+        wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+        assert "pong" in inspect_ping(**stack.environment).stdout
+
+
+@pytest.mark.parametrize("why", ["unknown ca", "another host"])
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_a_server_that_is_not_verified_gets_no_password(tmp_path, right, wrong_host, name, why):
+    """By the store nor by who publishes, consumes, asks for sweeps or pings: all of them find it away."""
+    bad = right.url if why == "unknown ca" else wrong_host.trusting
+    good = right.trusting
+    server = right if why == "unknown ca" else wrong_host
+    urls = {"REDIS_URL": good, "CELERY_BROKER_URL": good} | {name: bad}
+    with Stack(tmp_path, **urls, SMS_PROVIDERS="main=memory://") as stack:
+        stack.start("web")
+        for program in ("worker", "beat"):
+            stack.spawn(program)
+        assert stack.call("POST", "/v1/verifications", {"phone": phone(1)})[0] == 503
+        assert stack.call("GET", "/readyz")[1]["redis" if name == "REDIS_URL" else "broker"] == "away"
+        if name == "CELERY_BROKER_URL":
+            assert "pong" not in inspect_ping(**stack.environment).stdout
+            wait_for(partial(refused, stack))
+            assert why == "unknown ca" or clients(server) == 0  # the store's own are in the other one
+        for log in map(stack.log, stack.processes):
+            assert PASSWORD not in log
+
+
+def test_a_word_turns_it_off_and_check_deploy_names_it(tmp_path, right):
+    url = f"{right.url}?ssl_cert_reqs=none"
+    done = manage("check", "--deploy", REDIS_URL=url)
+    assert done.returncode == 0, done.stderr
+    assert "sms.W012" in done.stderr
+    assert "REDIS_URL" in done.stderr
+    assert "CELERY_BROKER_URL" in done.stderr
+    assert PASSWORD not in done.stderr
+    assert "sms.W012" not in manage("check", "--deploy", REDIS_URL=right.trusting).stderr
+
+
+@pytest.mark.parametrize("query", ["?ssl_ca_certs={ca}", "", "?ssl_ca_certs={ca}&ssl_check_hostname=false"])
+def test_sentinel_and_what_it_leads_to_are_verified(tmp_path, known, right, outbox, query):
+    url = f"rediss+sentinel://:{PASSWORD}@127.0.0.1:{right.watch()}/{MASTER}/0" + query.format(ca=known.file)
+    with Stack(tmp_path, REDIS_URL=url, CELERY_BROKER_URL="", SMS_PROVIDERS=outbox.url) as stack:
+        stack.start("web")
+        stack.spawn("worker")
+        status = stack.call("POST", "/v1/verifications", {"phone": phone(1)})[0]
+        if query:
+            assert status == 202
+            wait_for(outbox)
+        else:
+            assert status == 503
+            wait_for(lambda: "No master found" in stack.log("worker"))
+
+
+@pytest.mark.parametrize("names_the_ca", [False, True])
+def test_a_provider_that_is_not_verified_gets_nothing(known, names_the_ca):
+    """Neither number nor code, nor its own password: the next one has the message."""
+    certificate, key = known.issue("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def listen() -> None:
+            connection, _ = listener.accept()
+            with suppress(OSError), context.wrap_socket(connection, server_side=True) as inside:
+                heard.append(inside.recv(1000))
+                inside.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        url = f"twilio://AC1:token@?from=x&base_url=https://127.0.0.1:{listener.getsockname()[1]}"
+        provider = from_url("main", url + f"&ssl_ca_certs={known.file}" * names_the_ca, pool_size=1)
+        with pytest.raises(TemporaryFailure):
+            provider.send(Sms(id="id", to=phone(1), body="123456"))
+        thread.join(10)
+    assert bool(b"".join(heard)) is names_the_ca
+
+
+@pytest.mark.skipif(bool(rabbitmq.missing()), reason=rabbitmq.missing() or "-")
+def test_rabbitmq_is_verified_each_node_by_its_own_name(tmp_path, known, outbox):
+    """The first of two nodes is away, so that the second is asked after it."""
+    certificate, key = known.issue("localhost")
+    port = free_port()
+    config = (
+        f"listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {known.file}\n"
+        f"ssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n"
+    )
+    ca = f"ssl_ca_certs={known.file}"
+    with EmbeddedServer() as server, rabbitmq.RabbitMQ(tmp_path, config):
+        environment = {"REDIS_URL": server.url, "SMS_PROVIDERS": outbox.url}
+        for number, (host, query, works) in enumerate(
+            [("localhost", ca, True), ("127.0.0.1", ca, False), ("localhost", "", False)]
+        ):
+            address = f"amqps://guest:guest@{host}:{port}//?{query}".rstrip("?")
+            url = address if number else f"amqps://guest:guest@localhost:{free_port()}//?{query};{address}"
+            directory = tmp_path / str(number)
+            directory.mkdir()
+            with Stack(directory, **environment, CELERY_BROKER_URL=url) as stack:
+                stack.start("web")
+                stack.spawn("worker")
+                status = stack.call("POST", "/v1/verifications", {"phone": phone(number)})[0]
+                if works:
+                    assert status == 202
+                    wait_for(outbox)
+                else:
+                    assert status == 503
+                    wait_for(partial(refused, stack))

@@ -1,0 +1,66 @@
+"""What `check --deploy` says of a project's own Celery and cache."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import pytest
+from celery import current_app
+
+from sms import celery_checks
+from tests.conftest import point_cache_at
+
+
+def told(check: Any) -> list[str]:
+    return [str(found.msg) for found in check()]
+
+
+@pytest.mark.parametrize(
+    ("url", "use_ssl", "what"),
+    [
+        ("redis://:p@host/0", False, ""),
+        ("rediss://:p@host/0", False, "no certificate"),  # kombu's default
+        ("rediss://:p@host/0?ssl_cert_reqs=none", False, "no certificate"),
+        ("rediss://:p@host/0?ssl_cert_reqs=required", False, ""),
+        ("rediss://:p@host/0?ssl_cert_reqs=required&ssl_check_hostname=false", False, "no host name"),
+        ("rediss://:p@host/0", {"ssl_cert_reqs": ssl.CERT_REQUIRED}, ""),
+        ("rediss://:p@host/0", {"ssl_cert_reqs": ssl.CERT_OPTIONAL}, "no certificate"),
+        ("amqp://host", False, ""),
+        ("pyamqp://host", True, "no host name"),
+        ("pyamqp://host", {"cert_reqs": ssl.CERT_NONE}, "no certificate"),
+        ("pyamqp://host", {"server_hostname": "host"}, ""),
+    ],
+)
+def test_a_broker_whose_tls_believes_anybody_is_named(monkeypatch, url, use_ssl, what):
+    monkeypatch.setitem(current_app.conf, "broker_write_url", url)
+    monkeypatch.setitem(current_app.conf, "broker_use_ssl", use_ssl)
+    found = told(celery_checks.servers_are_verified)
+    assert [text for text in found if "CELERY_BROKER_URL" in text and what in text] == found
+    assert bool(found) is bool(what)
+
+
+@pytest.mark.parametrize(
+    ("url", "pool", "what"),
+    [
+        ("rediss://host/0", {}, ""),
+        ("rediss://host/0?ssl_cert_reqs=none", {}, "no certificate"),
+        ("rediss://another/0", {"ssl_cert_reqs": None}, "no certificate"),
+        ("rediss://host/0?ssl_check_hostname=false", {}, "no host name"),
+        ("redis://host/0", {}, ""),
+    ],
+)
+def test_a_cache_whose_tls_believes_anybody_is_named(settings, url, pool, what):
+    point_cache_at(settings, url, **pool)
+    found = told(celery_checks.servers_are_verified)
+    assert [text for text in found if "REDIS_URL" in text and what in text] == found
+    assert bool(found) is bool(what)
+
+
+def test_a_worker_that_would_stay_away_is_named(monkeypatch):
+    """Celery's own consumer waits for up to 30 s between its tries."""
+    assert told(celery_checks.the_consumer_is_ours) == []
+    monkeypatch.setitem(current_app.conf, "worker_consumer", "sms.consumer:Consumer")
+    assert told(celery_checks.the_consumer_is_ours) == []
+    monkeypatch.setitem(current_app.conf, "worker_consumer", "celery.worker.consumer:Consumer")
+    assert "sms.consumer:Consumer" in told(celery_checks.the_consumer_is_ours)[0]
