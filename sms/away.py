@@ -45,7 +45,7 @@ REASONS = {
     "full": "is full",
     "read_only": "takes no writes: it is a replica, has too few replicas, or cannot write to its disk",
     "password": "refuses the user name or password",
-    "database": "has no database of that number",
+    "database": "has no such database or virtual host",
     "forbidden_commands": "forbids its user a command that we need, such as EVALSHA",
     "forbidden_keys": "forbids its user the keys that we need",
     "cluster": "is a cluster",

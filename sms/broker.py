@@ -9,7 +9,7 @@ from typing import Any
 
 import celery
 import structlog
-from amqp.exceptions import AccessRefused, AMQPError, MessageNacked
+from amqp.exceptions import AccessRefused, AMQPError, MessageNacked, NotAllowed
 from django.core.exceptions import ImproperlyConfigured
 from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError, ResponseError
@@ -67,8 +67,9 @@ def is_cluster() -> bool:
 def reason(error: BaseException) -> str:
     """Why the broker cannot be used, as ``sms.away`` has it for Redis."""
     causes = [cause for cause in (error, error.__cause__, error.__context__) if cause is not None]
-    if any(isinstance(cause, AccessRefused) for cause in causes):
-        return "password"
+    for kind, found in ((AccessRefused, "password"), (NotAllowed, "database")):  # RabbitMQ's
+        if any(isinstance(cause, kind) for cause in causes):
+            return found
     return next(filter(None, map(away.reason, reversed(causes))), "away")
 
 

@@ -15,7 +15,7 @@ from sms.errors import Unavailable
 #: Reasons that end only when somebody changes a setting, and how.
 _MEND = {
     "password": "Write those that the server knows; / # ? @ in a password are written %2F %23 %3F %40.",
-    "database": "Write one that it has: 0 to 15, unless its `databases` says otherwise.",
+    "database": "Write one that it has: in Redis 0 to 15, unless its `databases` says otherwise.",
     "forbidden_commands": "Give the user the rights that docs/operations.md names under Readiness.",
     "forbidden_keys": "Give the user the rights that docs/operations.md names under Readiness.",
 }

@@ -331,8 +331,8 @@ def limited(server):
     [
         ("REDIS_URL", "password", "REDIS_URL: Redis refuses the user name or password."),
         ("CELERY_BROKER_URL", "password", "REDIS_URL): The broker refuses the user name or password."),
-        ("REDIS_URL", "database", "REDIS_URL: Redis has no database of that number."),
-        ("CELERY_BROKER_URL", "database", "REDIS_URL): The broker has no database of that number."),
+        ("REDIS_URL", "database", "REDIS_URL: Redis has no such database"),
+        ("CELERY_BROKER_URL", "database", "REDIS_URL): The broker has no such database"),
         ("REDIS_URL", "forbidden_commands", "REDIS_URL: Redis forbids its user a command"),
         ("REDIS_URL", "forbidden_keys", "REDIS_URL: Redis forbids its user the keys"),
     ],

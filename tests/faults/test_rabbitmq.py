@@ -12,6 +12,7 @@ from redis import Redis
 
 from config.embedded import EmbeddedServer
 from sms import services, store
+from tests.config.test_settings import manage
 from tests.conftest import point_cache_at
 from tests.faults.rabbitmq import RabbitMQ, missing
 from tests.faults.stack import Stack, wait_for
@@ -206,3 +207,18 @@ def test_a_broker_that_hangs_is_answered_in_time(stack, server, rabbit):
         rabbit.go_on()
     assert redis.dbsize() == before
     start(stack, numbers[1])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ("guest:guest@", "guest:sesame@", "the user name or password"),
+        ("//", "/sesame", "no such database or virtual"),
+    ],
+)
+def test_a_rabbitmq_that_does_not_let_us_in_is_named(server, rabbit, right, wrong, words):
+    head, _, tail = rabbit.url.rpartition(right)
+    done = manage("check", "--deploy", REDIS_URL=server.url, CELERY_BROKER_URL=f"{head}{wrong}{tail}")
+    assert (done.returncode, "(sms.E022) CELERY_BROKER_URL" in done.stderr) == (1, True)
+    assert words in done.stderr
+    assert "sesame" not in done.stderr

@@ -10,6 +10,8 @@ from twilio.request_validator import RequestValidator
 
 from sms import broker, services, store
 from sms.message import State
+from tests.conftest import point_cache_at, server_with
+from tests.spoilt import SPOILT
 
 PUBLIC = "https://verify.example.com"
 TOKEN = "token-of-the-account"
@@ -122,3 +124,15 @@ def test_a_provider_without_receipts_refuses_them(settings):
 def test_a_receipt_over_16_kib_is_refused():
     response = Client().post("/v1/receipts/main", "x" * 17_000, "text/plain")
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_provider_reports_again_where_redis_cannot_take_it(settings, name):
+    """503: it comes back with the report."""
+    with server_with(lua_time_limit="50") as server:
+        point_cache_at(settings, server.url)
+        id = sent_message()
+        with SPOILT[name](server, settings):
+            assert report(id, "delivered").status_code == 503
+        point_cache_at(settings, server.url)
+        assert report(id, "delivered").status_code == 204
