@@ -65,9 +65,9 @@ def _store() -> tuple[str, str, str]:
 
 def _broker() -> tuple[str, str, str]:
     name = "CELERY_BROKER_URL (without one, REDIS_URL)"
-    found = celery.current_app.connection_for_write()
     try:
         with broker.readable():
+            found = celery.current_app.connection_for_write()
             driver = found.transport.driver_type
     except ImproperlyConfigured:
         return name, "", ""  # another check says it
