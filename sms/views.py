@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router, Schema, Status
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sms import receipts, services
 from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, ReceiptRejected, Unavailable
@@ -21,6 +21,11 @@ class MessageIn(Body):
 
     to: str = Field(max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling.")
     body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
+
+    @field_validator("body", mode="before")
+    @classmethod
+    def _with_line_feeds(cls, body: object) -> object:
+        return services.with_line_feeds(body) if isinstance(body, str) else body
 
 
 class MessageOut(Schema):
