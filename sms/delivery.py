@@ -8,7 +8,7 @@ The failover rule. Outcome → for this message → for the alias (see ``sms.hea
     refused (number,     failed at once: another alias would be          healthy
       text)              paid to learn the same
     refused (account,    next alias in the same run                      left out at once, in that
-      sender)                                                            country or everywhere; loud
+      sender, address)                                                   country or everywhere; loud
     unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
                          then goes to the next alias, once; any other
                          message ends as ``unknown``
@@ -42,6 +42,7 @@ from sms.errors import (
     Unavailable,
 )
 from sms.facts import tell
+from sms.handover import hand_over
 from sms.health import Choice
 from sms.message import Attempt, Message, State
 from sms.providers.base import Sms
@@ -187,7 +188,7 @@ class _Run:
         probed = country if probe else None
         refused = (self.message.id, self.attempt.number)
         try:
-            provider_message_id = alias.provider.send(sms)
+            provider_message_id = hand_over(alias.provider, sms)
         except TemporaryFailure as error:
             self.error = error.code or "temporary"
             hold = error.retry_after or 0.0

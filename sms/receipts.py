@@ -9,6 +9,7 @@ import structlog
 from sms import broker, conf, health, registry, store
 from sms.errors import ReceiptRejected
 from sms.facts import tell
+from sms.handover import place_of, plain
 from sms.message import State
 
 log = structlog.get_logger("sms")
@@ -37,15 +38,18 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
     except ReceiptRejected as error:
         log.warning("receipt_rejected", alias=alias, error=str(error))
         raise
+    except Exception as error:
+        log.error("receipt_unreadable", alias=alias, error=type(error).__name__, place=place_of(error))
+        raise ReceiptRejected("the provider's module cannot read it") from None
     changed = 0
     for receipt in receipts:
         fields = {
-            "reported": receipt.raw,
-            "error": receipt.error,
-            "provider_message_id": receipt.provider_message_id,
+            "reported": plain(receipt.raw),
+            "error": plain(receipt.error),
+            "provider_message_id": plain(receipt.provider_message_id),
         }
         moved, message, left_out = store.report(
-            receipt.reference,
+            plain(receipt.reference),
             receipt.state,
             alias=alias,
             health=health.HEALTH,
@@ -54,9 +58,9 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         )
         if moved and message is not None:
             changed += 1
-            tell(message, reported=receipt.raw)
+            tell(message, reported=fields["reported"])
             if left_out:
-                health.tell_left_out(alias, message.country, receipt.error or receipt.raw)
+                health.tell_left_out(alias, message.country, fields["error"] or fields["reported"])
             if message.state is State.QUEUED:  # a code that still lives: another alias shall try
                 broker.publish(message.id, message.queue)
         elif message is None:

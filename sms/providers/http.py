@@ -27,9 +27,9 @@ The answer, in JSON. A path goes down by names and, in lists, by numbers from 0.
                 temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, by blanks
 
 ``refused`` is the number or the text, ``account`` is us, ``country`` us in that country. Unlisted, 408,
-429 and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A listed word decides before
-the status. A 2xx with an unlisted word, or with none where accepted= lists words, is an unknown
-outcome, and so is one without its id.
+429 and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A redirect is not followed: the
+address is wrong, so it counts as the account. A listed word decides before the status. A 2xx with an
+unlisted word, or with none where accepted= lists words, is an unknown outcome, and so is one without its id.
 
 Receipts, JSON or form, one a call; without a secret all are refused.
 
@@ -65,7 +65,7 @@ from sms.errors import (
 )
 from sms.message import Receipt, State
 from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import Http, is_temporary, retry_after
+from sms.providers.transport import is_temporary, redirected, retry_after
 from sms.providers.wire import (
     FIELDS,
     at,
@@ -178,7 +178,7 @@ class HttpProvider(Provider):
         self._receipt_id, self._receipt_error = receipt_id, receipt_error
         words = read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
         self._states = {word: State(name) for word, name in words.items()}
-        self._http = Http(self.pool_size, self.timeout)
+        self._http = self.http_pool()
 
     def _read_headers(self, text: str, user: str, password: str) -> Mapping[str, str]:
         found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}
@@ -204,7 +204,7 @@ class HttpProvider(Provider):
         content = fill(self._template, values)
         body = json.dumps(content) if self._is_json else urlencode(content, errors="replace")
         headers = {k: v.format(id=quote(sms.id, safe="")) for k, v in self._headers.items()}
-        answer = self._http.ask(self._method, self._url, body.encode(), headers)
+        answer = self._http.ask(self._method, self._url, body.encode(), headers, take_redirects=True)
         found = parse(answer.data)
         word = word_of(at(found, self._error))
         # A word that nobody listed may be a text that repeats the number, so it is not shown.
@@ -212,6 +212,8 @@ class HttpProvider(Provider):
         outcome = self._outcome(answer.status, word)
         if outcome == "accepted":
             return self._id_in(found)
+        if outcome == "redirect":
+            raise redirected(answer.status)
         raise _failure(outcome, code, retry_after(answer.headers))
 
     def _id_in(self, found: Any) -> str:
@@ -238,8 +240,7 @@ class HttpProvider(Provider):
             return "temporary"
         if status in (401, 402, 403):
             return "account"
-        # A redirect is not followed, and may come after the message was taken.
-        return "refused" if status >= 400 else "unknown"
+        return "refused" if status >= 400 else "redirect"
 
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
         if not self._secret:

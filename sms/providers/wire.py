@@ -127,6 +127,9 @@ def at(node: Any, path: str) -> Any:
 
 
 def word_of(node: Any) -> str:
+    """What stands in an answer as a word; "" for nothing. A list or an object is a word that nobody lists."""
     if isinstance(node, bool):
         return "true" if node else "false"
-    return "" if node in (None, "", [], {}) else str(node)
+    if node in (None, "", [], {}):
+        return ""
+    return str(node) if isinstance(node, str | int | float) else f"({type(node).__name__})"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
+from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
-from sms import broker, services, store
+from sms import broker, registry, services, store
 from sms.message import State
 
 PUBLIC = "https://verify.example.com"
@@ -118,3 +120,49 @@ def test_a_provider_without_receipts_refuses_them(settings):
 def test_a_receipt_over_16_kib_is_refused():
     response = Client().post("/v1/receipts/main", "x" * 17_000, "text/plain")
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+
+
+GATEWAY = (
+    'https://gateway.example/?json={"to":"{to}"%2C"text":"{body}"}&id=id'
+    "&receipt_secret=shared-with-the-gateway&receipt_reference=ref&receipt_state=word&delivered=DELIVRD"
+    "&receipt_id=id&receipt_error=error"
+)
+
+
+def from_the_gateway(content: object):
+    return Client().post(
+        "/v1/receipts/main",
+        json.dumps(content),
+        "application/json",
+        headers={"Authorization": "Bearer shared-with-the-gateway"},
+    )
+
+
+@pytest.mark.parametrize("odd", ["\ud83d", "a\x00\n", "x" * 6_000, 10**4000, ["x"], {"x": ["y"]}])
+def test_a_genuine_receipt_may_hold_odd_words(settings, odd):
+    """The vendor would send it again and again where we answered with an error of ours."""
+    settings.SMS_PROVIDERS = {"main": GATEWAY}
+    id = sent_message()
+    assert from_the_gateway({"ref": odd, "word": "DELIVRD"}).status_code == 204
+    assert from_the_gateway({"ref": id, "word": odd}).status_code == 204
+    assert from_the_gateway({"ref": id, "word": "DELIVRD", "id": odd, "error": odd}).status_code == 204
+    record = services.get(id)
+    assert record.state is State.DELIVERED
+    assert record.error.isprintable()
+    assert len(record.error) <= 210
+
+
+def test_a_report_on_which_the_module_fails_is_refused_and_named(monkeypatch):
+    """The log says where, and nothing of what the report holds."""
+    id = sent_message()
+
+    def fail(*_):
+        raise KeyError(PHONE)
+
+    monkeypatch.setattr(registry.providers()["main"], "parse_receipts", fail)
+    with capture_logs() as logs:
+        assert report(id, "delivered").json()["code"] == "receipt_rejected"
+    (line,) = [line for line in logs if line["event"] == "receipt_unreadable"]
+    assert (line["log_level"], line["error"]) == ("error", "KeyError")
+    assert "test_receipts.py:" in line["place"]
+    assert PHONE[1:] not in str(logs)

@@ -174,7 +174,8 @@ class TestJson(Described):
             (403, None, AccountFailure, "403"),
             (404, f"{SMS.to} 123456", PermanentFailure, "404"),
             (200, f"{SMS.to} 123456", OutcomeUnknown, "200"),
-            (302, "", OutcomeUnknown, "302"),
+            (302, "", AccountFailure, "redirect_302"),
+            (302, "QUEUE_FULL", TemporaryFailure, "QUEUE_FULL"),
         ],
     )
     def test_what_statuses_and_words_mean(self, gateway, status, word, expected, code):
@@ -183,12 +184,6 @@ class TestJson(Described):
             self.answers(gateway, status, json.dumps(body)).send(SMS)
         assert type(caught.value) is expected
         assert caught.value.code == code
-
-    def test_a_redirect_is_not_followed(self, gateway):
-        """It would carry the number and the text to whatever address it names."""
-        with pytest.raises(OutcomeUnknown):
-            self.answers(gateway, 307, "", Location=f"{gateway.url}/elsewhere").send(SMS)
-        assert len(gateway.requests) == 1
 
     def test_a_country(self, gateway):
         with pytest.raises(AccountFailure) as caught:
