@@ -166,3 +166,16 @@ def test_a_report_on_which_the_module_fails_is_refused_and_named(monkeypatch):
     assert (line["log_level"], line["error"]) == ("error", "KeyError")
     assert "test_receipts.py:" in line["place"]
     assert PHONE[1:] not in str(logs)
+
+
+@pytest.mark.parametrize("index", ["0", "*"])
+def test_each_report_of_a_call_is_recorded(settings, index):
+    paths = f"&receipt_reference=results.{index}.ref&receipt_state=results.{index}.word&failed=UNDELIV"
+    settings.SMS_PROVIDERS = {
+        "main": GATEWAY.partition("&receipt_reference")[0] + paths + "&delivered=DELIVRD"
+    }
+    ids = [sent_message() for _ in range(3)]
+    words = ["DELIVRD", "UNDELIV", "DELIVRD"]
+    results = [{"ref": id, "word": word} for id, word in zip(ids, words, strict=True)]
+    assert from_the_gateway({"results": results}).status_code == 204
+    assert [services.get(id).state for id in ids] == [State.DELIVERED, State.FAILED, State.DELIVERED]
