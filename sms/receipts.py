@@ -24,7 +24,8 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
 
     ``path``: path and query as called. The signature covers the address that the provider used,
     which behind a proxy is ``PUBLIC_URL``; ``fallback_url`` is the request's own, for where that is
-    not set. A receipt moves a message only forward, so it may come late, twice or out of order.
+    not set. A receipt moves a message only forward, so it may come late, twice or out of order, and only
+    one that this alias was asked for.
 
     Raises ``UnknownAlias``, ``ReceiptRejected`` or ``Unavailable``.
     """
@@ -48,7 +49,7 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
             "error": plain(receipt.error),
             "provider_message_id": plain(receipt.provider_message_id),
         }
-        moved, message, left_out = store.report(
+        moved, message, left_out, anothers = store.report(
             plain(receipt.reference),
             receipt.state,
             alias=alias,
@@ -63,6 +64,8 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
                 health.tell_left_out(alias, message.country, fields["error"] or fields["reported"])
             if message.state is State.QUEUED:  # a code that still lives: another alias shall try
                 broker.publish(message.id, message.queue)
+        elif anothers:
+            log.warning("receipt_of_another", alias=alias, message_id=plain(receipt.reference))
         elif message is None:
             log.info("receipt_without_message", alias=alias)
     return changed

@@ -175,25 +175,26 @@ def move(
         "" if retry_in is None else int(retry_in * 1000),
         *(int(unknown), int(round_over), int(dead_letter)),
     )
-    moved, message, _ = _move(message_id, target, own, ("", "", 0, 0, 0, 0), fields)
+    moved, message, *_ = _move(message_id, target, own, ("", "", 0, 0, 0, 0), fields)
     return moved, message
 
 
 def report(
     message_id: str, state: State, *, alias: str, health: str, figures: Sequence[float], **fields: str
-) -> tuple[bool, Message | None, bool]:
-    """Record what a receipt of ``alias`` says. One round trip.
+) -> tuple[bool, Message | None, bool, bool]:
+    """Record what a receipt of ``alias`` says, if that was asked for the message. One round trip.
 
     A live code that it says is FAILED is QUEUED once more instead, for another alias. ``health``
     and ``figures``: where and how its failures in this country are counted, see ``sms.health``.
-    Returns whether the message moved, the record, and whether the alias is left out from now on.
+    Returns whether the message moved, the record, whether the alias is left out from now on, and whether
+    it never was asked.
     """
     return _move(message_id, state, ("", "", 0, 0, 0), (alias, health, *figures), {"alias": alias} | fields)
 
 
 def _move(
     message_id: str, target: State, own: tuple[Any, ...], receipt: tuple[Any, ...], fields: Mapping[str, str]
-) -> tuple[bool, Message | None, bool]:
+) -> tuple[bool, Message | None, bool, bool]:
     values = (
         *(message_id, target, f",{','.join(may_become(target))},"),
         *own,
@@ -201,9 +202,9 @@ def _move(
         *receipt,
         *_flat(fields),
     )
-    moved, record, left_out = _run(_MOVE, (RECORD + message_id, BODY + message_id, DEAD), values)
+    moved, record, left_out, anothers = _run(_MOVE, (RECORD + message_id, BODY + message_id, DEAD), values)
     message = _message(message_id, _fields(record)) if record else None
-    return bool(moved), message, bool(left_out)
+    return bool(moved), message, bool(left_out), bool(anothers)
 
 
 def get(message_id: str) -> Message | None:

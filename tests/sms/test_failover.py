@@ -379,6 +379,7 @@ def test_what_was_delivered_meanwhile_is_not_sent(house):
     id = house.code()
     _, attempt, _ = store.claim(id)
     assert isinstance(attempt, Attempt)
+    house.redis.hset(store.RECORD + id, "asked", "a")  # by an earlier attempt, whose outcome is unknown
     store.report(id, State.DELIVERED, alias="a", health=health.HEALTH, figures=health.breaker().figures)
     delivery._Run(attempt).go()
     assert (house.calls, services.get(id).state) == ("", State.DELIVERED)
@@ -1081,7 +1082,7 @@ class TestRate:
         elif ending == "sent":  # by the other, which may be asked sooner
             assert house.deliver(id).alias == "a"
         elif ending == "receipt":
-            receipts.take("b", {}, f"{id} delivered".encode(), "/", "")
+            receipts.take("a", {}, f"{id} delivered".encode(), "/", "")  # it had been asked first
         else:
             a.outcomes = [OutcomeUnknown("x")]
             if ending == "round":
