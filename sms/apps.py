@@ -6,4 +6,4 @@ class SmsConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the tasks and the checks; the broker finds `deliver` by its name.
-        from sms import checks, tasks  # noqa: F401
+        from sms import checks, provider_checks, tasks  # noqa: F401

@@ -89,6 +89,20 @@ class Provider(ABC):
         raise ReceiptRejected(f"{self.scheme} sends no receipts")
 
 
+class ClearProvider(Provider):
+    """One that writes numbers and texts in clear where others may read them: for development, or where
+    ``clear=yes`` says that this is wanted. ``example``: a URL that says so.
+    """
+
+    example: ClassVar[str]
+
+    def __init__(self, alias: str, *, clear: str = "", **common: Any) -> None:
+        super().__init__(alias, **common)
+        if clear not in ("", "yes"):
+            raise BadProviderURL(f"{alias}: clear= takes yes alone.")
+        self.is_wanted = clear == "yes"
+
+
 def read_url(alias: str, url: str) -> tuple[SplitResult, list[tuple[str, str]]]:
     """The parts of a provider's URL, and the options of its query. Raises ``BadProviderURL``."""
     if "#" in url:
