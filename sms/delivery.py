@@ -32,7 +32,7 @@ from typing import Any
 
 import structlog
 
-from sms import conf, health, routing, store, turns
+from sms import conf, health, receipts, routing, store, turns
 from sms.errors import (
     AccountFailure,
     NoRoute,
@@ -124,7 +124,7 @@ class _Run:
                 to=self.content["to"],
                 body=self.content["body"],
                 expires_in=self.remaining,
-                callback_url=_callback_url(hop.alias, self.message.id),
+                callback_url=receipts.address(hop.alias, self.message.id),
                 sender=hop.sender,
             )
             with alias.slot() as held:
@@ -307,11 +307,3 @@ class _Run:
         elif message is None or message.state not in (State.SENT, State.DELIVERED):
             # SENT and DELIVERED: its receipt overtook the answer of the call.
             log.warning("outcome_too_late", message_id=self.message.id, outcome=target)
-
-
-def _callback_url(alias: str, message_id: str) -> str:
-    public_url = conf.get("PUBLIC_URL")
-    # Vendors refuse or cannot reach an address of this machine alone.
-    if not public_url.startswith("https://"):
-        return ""
-    return f"{public_url.rstrip('/')}/v1/receipts/{alias}?reference={message_id}"

@@ -1,10 +1,12 @@
-"""Delivery reports of every provider: authenticate, parse, record, answer."""
+"""Delivery reports of every provider: where they go; authenticate, parse, record, answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import structlog
+from django.conf import settings
+from django.urls import NoReverseMatch, reverse
 
 from sms import broker, conf, health, registry, store
 from sms.errors import ReceiptRejected
@@ -17,6 +19,30 @@ log = structlog.get_logger("sms")
 
 class UnknownAlias(LookupError):
     """No provider of that name is configured."""
+
+
+def path(alias: str) -> str:
+    """Where ``alias`` reports, below ``PUBLIC_URL``; "" where ``sms.urls`` is not included in the project."""
+    if not getattr(settings, "ROOT_URLCONF", ""):
+        return ""
+    try:
+        return reverse("sms:receipts", args=(alias,))
+    except NoReverseMatch:
+        return ""
+
+
+def address(alias: str, message_id: str) -> str:
+    """What a provider is told to call about a message; "" where it could not, or would find nobody."""
+    public_url = conf.get("PUBLIC_URL").rstrip("/")
+    # Vendors refuse or cannot reach an address of this machine alone.
+    if not public_url.startswith("https://"):
+        return ""
+    try:
+        where = path(alias)
+    except Exception as error:  # a URLconf that this process cannot import must not cost the message
+        log.error("receipts_have_no_address", alias=alias, error=type(error).__name__)
+        where = ""
+    return f"{public_url}{where}?reference={message_id}" if where else ""
 
 
 def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> int:

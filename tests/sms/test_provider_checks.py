@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.urls import include, path
+from structlog.testing import capture_logs
 
-from sms import provider_checks, registry, services
+from sms import provider_checks, receipts, registry, services
 from sms.providers import PROVIDERS
 from sms.providers.base import ClearProvider
 
@@ -63,3 +67,53 @@ class TestWhatIsWrittenInClear:
             registry.aliases()
         settings.SMS_PROVIDERS = {"main": "memory://"}
         assert provider_checks.nothing_is_in_clear() == []
+
+
+class TestReportsFindUs:
+    """What a provider reports comes to an address of the project, or a check says why not."""
+
+    @pytest.fixture(autouse=True)
+    def twilio(self, settings):
+        settings.SMS_PROVIDERS = {"main": "twilio://AC1:secret@?from=x"}
+        settings.PUBLIC_URL = "https://otp.example.com"
+
+    def found(self) -> list[str]:
+        return [str(warning.id) for warning in provider_checks.reports_find_us()]
+
+    def test_they_do_here(self):
+        assert self.found() == []
+        assert receipts.address("main", "m1") == "https://otp.example.com/v1/receipts/main?reference=m1"
+
+    @pytest.mark.parametrize("urls", ["otp.urls", ""])
+    def test_an_address_that_is_missing(self, settings, urls):
+        settings.ROOT_URLCONF = urls
+        assert self.found() == ["sms.W006"]
+        assert receipts.address("main", "m1") == ""
+
+    def test_any_prefix_does(self, settings):
+        urls = ModuleType("urls")
+        urls.__dict__["urlpatterns"] = [
+            path("a/<int:b>/", include("otp.urls")),
+            path("deep/er/", include("sms.urls")),
+        ]
+        settings.ROOT_URLCONF = urls
+        assert self.found() == []
+        assert receipts.address("main", "m1") == "https://otp.example.com/deep/er/receipts/main?reference=m1"
+
+    def test_a_project_whose_addresses_this_process_cannot_read(self, settings):
+        """A worker may lack what only the web needs: the SMS goes out, and nobody reports on it."""
+        settings.ROOT_URLCONF = "no.such.module"
+        with capture_logs() as logs:
+            assert receipts.address("main", "m1") == ""
+        assert [line["event"] for line in logs] == ["receipts_have_no_address"]
+
+    def test_a_host_that_is_turned_away(self, settings):
+        settings.ALLOWED_HOSTS = ["localhost"]
+        assert self.found() == ["sms.W007"]
+        settings.ALLOWED_HOSTS = [".example.com"]
+        assert self.found() == []
+
+    def test_who_reports_nothing_needs_no_address(self, settings):
+        settings.ROOT_URLCONF = "otp.urls"
+        settings.SMS_PROVIDERS = {"main": "memory://", "gsm": "kannel://user:password@127.0.0.1?from=x"}
+        assert self.found() == []
