@@ -34,6 +34,7 @@ __all__ = [
     "get",
     "mask",
     "new_id",
+    "now",
     "parse_phone",
     "parts",
     "receipt_wait",
@@ -50,6 +51,7 @@ __all__ = [
 MAX_BODY = 1600
 
 require_broker = broker.require
+now = store.now
 
 
 def parse_phone(spelling: object) -> Phone:

@@ -186,8 +186,7 @@ def report(
 
     A live code that it says is FAILED is QUEUED once more instead, for another alias. ``health``
     and ``figures``: where and how its failures in this country are counted, see ``sms.health``.
-    Returns whether the message moved, the record, whether the alias is left out from now on, and whether
-    it never was asked.
+    Returns whether it moved, the record, whether the alias is left out now, and whether it was never asked.
     """
     return _move(message_id, state, ("", "", 0, 0, 0), (alias, health, *figures), {"alias": alias} | fields)
 
@@ -227,8 +226,7 @@ def ask_for_sweep(queue: str) -> int | None:
 def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
     """The ids of at most ``limit`` messages of ``queue`` that were due before ``cutoff`` (ms)."""
     keys = (LEASES + queue, SWEEP + queue, WAITING + queue)
-    ids = _run(_SWEEP, keys, (cutoff, limit, int(GRACE * 1000), RECORD))
-    return [id_.decode() for id_ in ids]
+    return [id_.decode() for id_ in _run(_SWEEP, keys, (cutoff, limit, int(GRACE * 1000), RECORD))]
 
 
 def dead_letters(limit: int = 0) -> list[str]:
@@ -247,6 +245,12 @@ def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
     keys = (RECORD + message_id, BODY + message_id, DEAD)
     return str(_run(_REPLAY, keys, (message_id, LEASES)).decode())
+
+
+def now() -> float:
+    """What the server's clock says: seconds since the epoch. The times of a record are by this clock."""
+    with _redis() as redis:
+        return float("{}.{:06}".format(*redis.time()))
 
 
 def eviction_policy() -> str:

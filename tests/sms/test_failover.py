@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
@@ -1394,6 +1395,12 @@ class TestDeadLetters:
     def test_they_are_forgotten_with_their_records(self, dead, redis):
         record = redis.ttl(store.RECORD + dead)
         assert redis.ttl(store.DEAD) == pytest.approx(record, abs=2) == pytest.approx(72 * 3600, abs=2)
+
+    @pytest.mark.parametrize("skew", [-300, 300])
+    def test_what_is_left_of_them_is_told_by_the_clock_of_redis(self, dead, monkeypatch, skew):
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + skew)
+        assert 110 <= json.loads(self.command("--json"))["expires_in"] <= 120
 
     def test_replay_sends_again(self, house, dead):
         assert "sent again" in self.command("--replay")
