@@ -10,6 +10,7 @@ from sms.readiness import healthz, readyz
 
 urlpatterns = [
     path("v1/", api.urls),
+    path("v1/", include("sms.urls")),  # the API has and describes this address; here it gets its name
     path("healthz", healthz),
     path("readyz", readyz),
     *virtual_phone.urls(),

@@ -38,6 +38,7 @@ class Issue:
     id: str = ""
     code: str = field(default="", repr=False)
     expires_at: float = 0.0
+    expires_in: float = 0.0  # seconds, by the clock of Redis; expires_at less our own time may be off
     resend_at: float = 0.0
     attempts_left: int = 0
     retry_after: int = 0
@@ -132,6 +133,7 @@ class OTPHandler:
             id=id,
             code=code,
             expires_at=expires_at / 1000,
+            expires_in=rules.lifetime,
             resend_at=resend_at / 1000,
             attempts_left=rules.attempts,
             replaced=replaced.decode(),
@@ -186,7 +188,7 @@ class OTPHandler:
         status = answer[0].decode()
         if status != "issued":
             return _refused(status, answer, spending)
-        *_, expires_at, resend_at, replaced, seed_now, left, by_id_now = answer
+        *_, expires_at, resend_at, replaced, seed_now, left, by_id_now, lives = answer
         code = code or _again(rules, seed_now.decode(), id, by_id_now.decode())
         if not code:
             return Issue("expired", MESSAGES["expired"])
@@ -196,6 +198,7 @@ class OTPHandler:
             id=id,
             code=code,
             expires_at=expires_at / 1000,
+            expires_in=lives / 1000,
             resend_at=resend_at / 1000,
             attempts_left=left,
             replaced=replaced.decode(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -125,4 +126,4 @@ def _texts(name: str, text: Any) -> dict[str, str]:
             f"OTP_PURPOSES[{name!r}]: text must be a text, or a dict of locales and their texts, as "
             '{"": "{code} …", "de": "{code} …"}.'
         )
-    return dict(texts)
+    return {locale: re.sub(r"\r\n?", "\n", text) for locale, text in texts.items()}

@@ -14,7 +14,6 @@ the broker) does not answer.
 from __future__ import annotations
 
 import math
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -246,7 +245,7 @@ def _parts(rules: Purpose, locale: str) -> int:
 def _send(rules: Purpose, wanted: Wanted, issue: Issue, message_id: str, locale: str) -> None:
     sms.send(
         wanted.number,
-        _text(rules, issue.code, issue.expires_at - time.time(), locale),
+        _text(rules, issue.code, issue.expires_in, locale),
         queue=sms.OTP_QUEUE,
         expires_at=issue.expires_at,
         resend_unknown=True,

@@ -6,7 +6,15 @@ class SmsConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the tasks and the checks; the broker finds `deliver` by its name.
-        from sms import celery_checks, checks, place_checks, server_checks, shown, tasks  # noqa: F401
+        from sms import (  # noqa: F401
+            celery_checks,
+            checks,
+            place_checks,
+            provider_checks,
+            server_checks,
+            shown,
+            tasks,
+        )
         from sms.masked import mask_settings
 
         mask_settings("SMS_PROVIDERS", "SMS_SEAL_KEYS")

@@ -8,7 +8,7 @@ The failover rule. Outcome → for this message → for the alias (see ``sms.hea
     refused (number,     failed at once: another alias would be          healthy
       text)              paid to learn the same
     refused (account,    next alias in the same run                      left out at once, in that
-      sender)                                                            country or everywhere; loud
+      sender, address)                                                   country or everywhere; loud
     unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
                          then goes to the next alias, once; any other
                          message ends as ``unknown``
@@ -34,7 +34,7 @@ from typing import Any
 
 import structlog
 
-from sms import conf, health, resources, routing, store, turns, unopened
+from sms import conf, health, receipts, resources, routing, store, turns, unopened
 from sms.errors import (
     AccountFailure,
     NoRoute,
@@ -44,6 +44,7 @@ from sms.errors import (
     Unavailable,
 )
 from sms.facts import tell
+from sms.handover import hand_over
 from sms.health import Choice
 from sms.message import Attempt, Message, State
 from sms.providers.base import Sms
@@ -127,7 +128,7 @@ class _Run:
                 to=self.content["to"],
                 body=self.content["body"],
                 expires_in=self.remaining,
-                callback_url=_callback_url(hop.alias, self.message.id),
+                callback_url=receipts.address(hop.alias, self.message.id),
                 sender=hop.sender,
             )
             with alias.slot() as held:
@@ -191,7 +192,7 @@ class _Run:
         probed = country if probe else None
         refused = (self.message.id, self.attempt.number)
         try:
-            provider_message_id = alias.provider.send(sms)
+            provider_message_id = hand_over(alias.provider, sms)
         except TemporaryFailure as error:
             if resources.ran_out(error):  # the fault of this process, which ``sms.consumer`` ends
                 self.wait(SOON)
@@ -313,11 +314,3 @@ class _Run:
         elif message is None or message.state not in (State.SENT, State.DELIVERED):
             # SENT and DELIVERED: its receipt overtook the answer of the call.
             log.warning("outcome_too_late", message_id=self.message.id, outcome=target)
-
-
-def _callback_url(alias: str, message_id: str) -> str:
-    public_url = conf.get("PUBLIC_URL")
-    # Vendors refuse or cannot reach an address of this machine alone.
-    if not public_url.startswith("https://"):
-        return ""
-    return f"{public_url.rstrip('/')}/v1/receipts/{alias}?reference={message_id}"

@@ -1,14 +1,17 @@
-"""Delivery reports of every provider: authenticate, parse, record, answer."""
+"""Delivery reports of every provider: where they go; authenticate, parse, record, answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import structlog
+from django.conf import settings
+from django.urls import NoReverseMatch, reverse
 
 from sms import broker, conf, health, registry, store
 from sms.errors import ReceiptRejected
 from sms.facts import tell
+from sms.handover import place_of, plain
 from sms.message import State
 from sms.names import HEALTH, key
 
@@ -19,12 +22,37 @@ class UnknownAlias(LookupError):
     """No provider of that name is configured."""
 
 
+def path(alias: str) -> str:
+    """Where ``alias`` reports, below ``PUBLIC_URL``; "" where ``sms.urls`` is not included in the project."""
+    if not getattr(settings, "ROOT_URLCONF", ""):
+        return ""
+    try:
+        return reverse("sms:receipts", args=(alias,))
+    except NoReverseMatch:
+        return ""
+
+
+def address(alias: str, message_id: str) -> str:
+    """What a provider is told to call about a message; "" where it could not, or would find nobody."""
+    public_url = conf.get("PUBLIC_URL").rstrip("/")
+    # Vendors refuse or cannot reach an address of this machine alone.
+    if not public_url.startswith("https://"):
+        return ""
+    try:
+        where = path(alias)
+    except Exception as error:  # a URLconf that this process cannot import must not cost the message
+        log.error("receipts_have_no_address", alias=alias, error=type(error).__name__)
+        where = ""
+    return f"{public_url}{where}?reference={message_id}" if where else ""
+
+
 def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> int:
     """Record the receipts that a provider sent and return how many changed a message.
 
     ``path``: path and query as called. The signature covers the address that the provider used,
     which behind a proxy is ``PUBLIC_URL``; ``fallback_url`` is the request's own, for where that is
-    not set. A receipt moves a message only forward, so it may come late, twice or out of order.
+    not set. A receipt moves a message only forward, so it may come late, twice or out of order, and only
+    one that this alias was asked for.
 
     Raises ``UnknownAlias``, ``ReceiptRejected`` or ``Unavailable``.
     """
@@ -38,15 +66,18 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
     except ReceiptRejected as error:
         log.warning("receipt_rejected", alias=alias, error=str(error))
         raise
+    except Exception as error:
+        log.error("receipt_unreadable", alias=alias, error=type(error).__name__, place=place_of(error))
+        raise ReceiptRejected("the provider's module cannot read it") from None
     changed = 0
     for receipt in receipts:
         fields = {
-            "reported": receipt.raw,
-            "error": receipt.error,
-            "provider_message_id": receipt.provider_message_id,
+            "reported": plain(receipt.raw),
+            "error": plain(receipt.error),
+            "provider_message_id": plain(receipt.provider_message_id),
         }
-        moved, message, left_out = store.report(
-            receipt.reference,
+        moved, message, left_out, anothers = store.report(
+            plain(receipt.reference),
             receipt.state,
             alias=alias,
             health=key(HEALTH),
@@ -55,11 +86,13 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         )
         if moved and message is not None:
             changed += 1
-            tell(message, reported=receipt.raw)
+            tell(message, reported=fields["reported"])
             if left_out:
-                health.tell_left_out(alias, message.country, receipt.error or receipt.raw)
+                health.tell_left_out(alias, message.country, fields["error"] or fields["reported"])
             if message.state is State.QUEUED:  # a code that still lives: another alias shall try
                 broker.publish(message.id, message.queue)
+        elif anothers:
+            log.warning("receipt_of_another", alias=alias, message_id=plain(receipt.reference))
         elif message is None:
             log.info("receipt_without_message", alias=alias)
     return changed

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf, segments
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL, Provider, read_url
+from sms.providers.base import BadProviderURL, ClearProvider, Provider, read_url
 
 #: What one alias may take of a worker's slots where there is another one. Of 80 slots two healthy aliases
 #: use 75 together, and the other one has 15 while one hangs with 60.
@@ -126,9 +126,11 @@ def providers() -> Mapping[str, Provider]:
 
 def aliases() -> Mapping[str, Alias]:
     """Every alias by its name, in the order of the setting. Raises ``ImproperlyConfigured``."""
-    found = _made(tuple(conf.get("SMS_PROVIDERS").items()))
+    found = _made(tuple(conf.get("SMS_PROVIDERS").items()), bool(settings.DEBUG))
     if not found:
-        raise ImproperlyConfigured("SMS_PROVIDERS names no provider. Try SMS_PROVIDERS=main=console://")
+        raise ImproperlyConfigured(
+            "SMS_PROVIDERS names no provider. The README's table has them; console:// is one for development."
+        )
     return found
 
 
@@ -143,13 +145,26 @@ _concurrency = 0  # not known: the setting, or what a process that is no worker 
 
 
 @lru_cache(maxsize=8)
-def _made(urls: tuple[tuple[str, str], ...]) -> Mapping[str, Alias]:
+def _made(urls: tuple[tuple[str, str], ...], debug: bool) -> Mapping[str, Alias]:
     # A worker runs this many calls at once, and each wants a connection of its own.
     slots = Slots(_concurrency or getattr(settings, "CELERY_WORKER_CONCURRENCY", None) or 10)
     try:
-        return {name: _alias(name, url, slots, alone=len(urls) == 1) for name, url in urls}
+        found = {name: _alias(name, url, slots, alone=len(urls) == 1) for name, url in urls}
+        if not debug:
+            _require_sealed(alias.provider for alias in found.values())
+        return found
     except BadProviderURL as error:
         raise ImproperlyConfigured(f"SMS_PROVIDERS: {error}") from None
+
+
+def _require_sealed(found: Iterable[Provider]) -> None:
+    """In production nothing is written in clear that nobody asked to have so."""
+    for provider in found:
+        if isinstance(provider, ClearProvider) and not provider.is_wanted:
+            raise BadProviderURL(
+                f"{provider.alias}: {provider.scheme}:// writes numbers and codes in clear, which only "
+                f"development may. Name a real provider, or say that it is wanted: {provider.example}."
+            )
 
 
 def _alias(name: str, url: str, slots: Slots, *, alone: bool) -> Alias:

@@ -13,9 +13,23 @@ GSM_7 = _BASIC | _EXTENSION
 
 
 def count(text: str) -> int:
-    """The parts of ``text``: 160 places of GSM-7 in one, 153 in each of several; UCS-2: 70 and 67."""
+    """The parts of ``text``: 160 places of GSM-7 in one, 153 in each of several; UCS-2: 70 and 67.
+
+    A character of two places, an escape sequence or a surrogate pair, is not divided between two parts:
+    where one place is left it begins the next part.
+    """
     if GSM_7.issuperset(text):
-        places, one, several = sum(2 if char in _EXTENSION else 1 for char in text), 160, 153
+        one, several = 160, 153
+        wide = [char in _EXTENSION for char in text]
     else:
-        places, one, several = len(text.encode("utf-16-le", errors="surrogatepass")) // 2, 70, 67
-    return 1 if places <= one else -(-places // several)
+        one, several = 70, 67
+        wide = [char > "\uffff" for char in text]
+    if len(text) + sum(wide) <= one:
+        return 1
+    parts, left = 1, several
+    for is_wide in wide:
+        places = 2 if is_wide else 1
+        if places > left:
+            parts, left = parts + 1, several
+        left -= places
+    return parts

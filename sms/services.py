@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import unicodedata
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ __all__ = [
     "get",
     "mask",
     "new_id",
+    "now",
     "parse_phone",
     "parts",
     "receipt_wait",
@@ -42,12 +44,14 @@ __all__ = [
     "seal",
     "send",
     "unseal",
+    "with_line_feeds",
 ]
 
 #: Characters. Longer texts are refused by every large provider (Twilio: 1600).
 MAX_BODY = 1600
 
 require_broker = broker.require
+now = store.now
 
 
 def parse_phone(spelling: object) -> Phone:
@@ -93,13 +97,13 @@ def send(
 ) -> Message:
     """Accept one SMS for sending.
 
-    ``to``: any usual spelling, or a ``Phone``. ``expires_at``: seconds since the epoch after which
-    it must not be sent any more; None: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once
-    more when nobody can say whether the provider took it (right for codes: a doubled code does no
-    harm, a missing one does). ``replaces``: a message of the same queue to cancel if it still waits.
-    ``message_id``: an id from ``new_id``, where the caller must know it beforehand. ``withheld``: why
-    no provider shall have it, such as ``test_number``; it goes the same way, as far as anybody who
-    asks can tell, and a worker cancels it.
+    ``to``: any usual spelling, or a ``Phone``. ``body``: a line may end with LF, CRLF or CR.
+    ``expires_at``: seconds since the epoch after which it must not be sent any more; None:
+    ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once more when nobody can say whether the
+    provider took it (right for codes: a doubled code does no harm, a missing one does).
+    ``replaces``: a message of the same queue to cancel if it still waits. ``message_id``: an id from
+    ``new_id``, where the caller must know it beforehand. ``withheld``: why no provider shall have it, such
+    as ``test_number``; it goes the same way, as far as anybody who asks can tell, and a worker cancels it.
 
     Raises ``InvalidNumber``, ``InvalidBody``, ``NoRoute`` where no provider sends there,
     ``Overloaded`` where it would not be sent in time, or ``Unavailable`` if Redis is away; where only its
@@ -107,6 +111,7 @@ def send(
     the broker away the message is accepted and sent when it is back.
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
+    body = with_line_feeds(body)
     _check_body(body)
     try:
         route = routing.find(number.country, number.e164)
@@ -177,6 +182,11 @@ def cancel(message_id: str) -> bool:
     if moved and message is not None:
         tell(message)
     return moved
+
+
+def with_line_feeds(text: str) -> str:
+    """``text`` with every line ended by LF: forms send CRLF, and a phone shows nothing else."""
+    return re.sub(r"\r\n?", "\n", text)
 
 
 def _check_body(body: str) -> None:

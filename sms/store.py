@@ -158,25 +158,25 @@ def move(
         "" if retry_in is None else int(retry_in * 1000),
         *(int(unknown), int(round_over), int(dead_letter)),
     )
-    moved, message, _ = _move(message_id, target, own, ("", "", 0, 0, 0, 0), fields)
+    moved, message, *_ = _move(message_id, target, own, ("", "", 0, 0, 0, 0), fields)
     return moved, message
 
 
 def report(
     message_id: str, state: State, *, alias: str, health: str, figures: Sequence[float], **fields: str
-) -> tuple[bool, Message | None, bool]:
-    """Record what a receipt of ``alias`` says. One round trip.
+) -> tuple[bool, Message | None, bool, bool]:
+    """Record what a receipt of ``alias`` says, if that was asked for the message. One round trip.
 
     A live code that it says is FAILED is QUEUED once more instead, for another alias. ``health``
     and ``figures``: where and how its failures in this country are counted, see ``sms.health``.
-    Returns whether the message moved, the record, and whether the alias is left out from now on.
+    Returns whether it moved, the record, whether the alias is left out now, and whether it was never asked.
     """
     return _move(message_id, state, ("", "", 0, 0, 0), (alias, health, *figures), {"alias": alias} | fields)
 
 
 def _move(
     message_id: str, target: State, own: tuple[Any, ...], receipt: tuple[Any, ...], fields: Mapping[str, str]
-) -> tuple[bool, Message | None, bool]:
+) -> tuple[bool, Message | None, bool, bool]:
     values = (
         *(message_id, target, f",{','.join(may_become(target))},"),
         *own,
@@ -184,9 +184,9 @@ def _move(
         *receipt,
         *_flat(fields),
     )
-    moved, record, left_out = _MOVE((*_own(message_id), key(DEAD)), values)
+    moved, record, left_out, anothers = _MOVE((*_own(message_id), key(DEAD)), values)
     message = _message(message_id, _fields(record)) if record else None
-    return bool(moved), message, bool(left_out)
+    return bool(moved), message, bool(left_out), bool(anothers)
 
 
 def get(message_id: str) -> Message | None:
@@ -236,6 +236,12 @@ def left_behind() -> int:
     """How many messages of a version without namespaces are not settled. Raises ``Unavailable``."""
     with client() as redis:
         return sum(redis.zcard(LEASES + queue) for queue in QUEUES)
+
+
+def now() -> float:
+    """What the server's clock says: seconds since the epoch. The times of a record are by this clock."""
+    with client() as redis:
+        return float("{}.{:06}".format(*redis.time()))
 
 
 def eviction_policy() -> str:

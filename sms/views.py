@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router, Schema, Status
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from sms import receipts, services
-from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, ReceiptRejected, Unavailable
+from sms import receipt_views, services
+from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, Unavailable
 from sms.message import Message, State
 from sms.problems import Body, problem, responses
 
@@ -21,6 +21,11 @@ class MessageIn(Body):
 
     to: str = Field(max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling.")
     body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
+
+    @field_validator("body", mode="before")
+    @classmethod
+    def _with_line_feeds(cls, body: object) -> object:
+        return services.with_line_feeds(body) if isinstance(body, str) else body
 
 
 class MessageOut(Schema):
@@ -101,9 +106,9 @@ def get_message(request: HttpRequest, message_id: Path[str]) -> MessageOut | Htt
     summary="Delivery reports of a provider",
     tags=["receipts"],
 )
-def take_receipts(request: HttpRequest, alias: Path[str]) -> Status[None] | HttpResponse:
+def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
     """For the provider alone, which signs its reports. The body is in the provider's own format."""
-    return _take_receipts(request, alias)
+    return receipt_views.taken(request, alias)
 
 
 @router.get(
@@ -114,20 +119,6 @@ def take_receipts(request: HttpRequest, alias: Path[str]) -> Status[None] | Http
     summary="Delivery reports of a provider, by GET",
     tags=["receipts"],
 )
-def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> Status[None] | HttpResponse:
+def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> HttpResponse:
     """For a provider that reports in the address it calls, as Kannel does, with a token of ours in it."""
-    return _take_receipts(request, alias)
-
-
-def _take_receipts(request: HttpRequest, alias: str) -> Status[None] | HttpResponse:
-    try:
-        receipts.take(
-            alias, request.headers, request.body, request.get_full_path(), request.build_absolute_uri()
-        )
-    except receipts.UnknownAlias:
-        return problem(404, "alias_unknown", "No provider of this name is configured.")
-    except ReceiptRejected:
-        return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
-    except Unavailable as error:
-        return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
-    return Status(204, None)
+    return receipt_views.taken(request, alias)

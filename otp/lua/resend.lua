@@ -6,7 +6,7 @@
 --       since it was made (ms), reference, how many older pairs, limits and cooldowns,
 --       cooldown (ms) after the 1st, 2nd, … code, values of the limits and of the guard
 -- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, former
---         reference, seed, attempts left, code digest by id}, {pending, ms to wait},
+--         reference, seed, attempts left, code digest by id, ms to live}, {pending, ms to wait},
 --         {blocked, ms to wait (0 = this code never again)}, {expired}, or see admission.lua.
 local now = clock()
 local older, cooldowns = tonumber(ARGV[8]), tonumber(ARGV[10])
@@ -61,4 +61,5 @@ redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
 redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + ESCALATION_KEPT)
 local told = asked.refusal or {0, ''}
 local stands = redis.call('HMGET', KEYS[3], 'seed', 'by_id')
-return {'issued', told[1], told[2], expires_at, resend_at, code[5], stands[1], tonumber(code[3]), stands[2]}
+return {'issued', told[1], told[2], expires_at, resend_at, code[5], stands[1], tonumber(code[3]), stands[2],
+  expires_at - now}

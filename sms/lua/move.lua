@@ -7,16 +7,25 @@
 --       becomes a dead letter, prefixes of the lease and the waiting keys, ms that dead letters
 --       are kept, alias that a receipt comes from ("" = it is none), prefix of the health keys,
 --       window, share, fewest, pause (see health.lua), field, value, ...
--- Returns 1 if it moved, else 0, the record as a flat list (empty if there is none), and 1 if what
--- the receipt says opened the breaker of its alias in this country.
+-- Returns 1 if it moved, else 0, the record as a flat list (empty if there is none), 1 if what the
+-- receipt says opened the breaker of its alias in this country, and 1 if that alias was never asked.
 local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted',
   'resend_unknown', 'redirected', 'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'undelivered',
   'line', 'error')
 if not record[1] then
-  return {0, {}, 0}
+  return {0, {}, 0, 0}
 end
 local allowed = string.find(ARGV[3], ',' .. record[1] .. ',', 1, true)
 local receipt = ARGV[12] ~= ''
+if receipt then
+  -- Whoever holds the secret of one alias says nothing of what another one sent. 'asked' has all of them;
+  -- a worker of before wrote the latest alone, and the one that may have it.
+  local asked = redis.call('HGET', KEYS[1], 'asked') or ''
+  asked = ',' .. table.concat({asked, record[9] or '', record[11] or '', record[12] or ''}, ',') .. ','
+  if not string.find(asked, ',' .. ARGV[12] .. ',', 1, true) then
+    return {0, redis.call('HGETALL', KEYS[1]), 0, 1}
+  end
+end
 local whose = record[1] == 'sending' and record[11] or record[9]
 if receipt and ARGV[2] == 'failed' and ARGV[12] ~= whose then
   allowed = nil -- what one alias could not deliver may be in the hands of another by now
@@ -34,7 +43,7 @@ if not allowed or (ARGV[4] ~= '' and ARGV[4] ~= record[2]) then
   elseif ARGV[2] == 'cancelled' and (record[1] == 'sent' or record[1] == 'failed') then
     redis.call('DEL', KEYS[2]) -- nor goes it to another alias if it is undelivered, nor is it replayed
   end
-  return {0, redis.call('HGETALL', KEYS[1]), 0}
+  return {0, redis.call('HGETALL', KEYS[1]), 0, 0}
 end
 if record[16] == 'unsealable' then -- a worker could open it after all, or it is called back
   redis.call('ZREM', KEYS[3], ARGV[1])
@@ -91,7 +100,7 @@ local leases = ARGV[9] .. record[3]
 if retry_in then
   redis.call('HSET', KEYS[1], 'not_before', now + retry_in)
   redis.call('ZADD', leases, now + retry_in, ARGV[1])
-  return {1, redis.call('HGETALL', KEYS[1]), opened}
+  return {1, redis.call('HGETALL', KEYS[1]), opened, 0}
 end
 redis.call('ZREM', leases, ARGV[1])
 redis.call('ZREM', ARGV[10] .. record[3], ARGV[1])
@@ -103,4 +112,4 @@ if target == 'failed' and ARGV[8] == '1' then
 elseif not ((target == 'sent' or receipt and target == 'unknown') and record[6] == '1' and not record[5]) then
   redis.call('DEL', KEYS[2]) -- a code keeps its own while it lives, in case it is undelivered
 end
-return {1, redis.call('HGETALL', KEYS[1]), opened}
+return {1, redis.call('HGETALL', KEYS[1]), opened, 0}

@@ -16,7 +16,8 @@ if ARGV[2] ~= '' then
   end
 end
 
-local queue = redis.call('HGET', KEYS[1], 'queue') or ''
+local seen = redis.call('HMGET', KEYS[1], 'queue', 'asked')
+local queue, asked = seen[1] or '', seen[2] or ''
 local waiting = ARGV[#ARGV - 1] .. queue
 
 -- It waits no longer. How many stop waiting in this second is what create.lua estimates the wait by.
@@ -89,7 +90,10 @@ for i = 1, (#KEYS - 1) / 5 do
       if probe_there then
         redis.call('HSET', there, 'probe_until', now + tonumber(ARGV[5]))
       end
-      redis.call('HSET', KEYS[1], 'alias', alias, 'calling', alias)
+      if not string.find(',' .. asked .. ',', ',' .. alias .. ',', 1, true) then
+        asked = asked == '' and alias or asked .. ',' .. alias -- only these may report on it, see move.lua
+      end
+      redis.call('HSET', KEYS[1], 'alias', alias, 'calling', alias, 'asked', asked)
       begin()
       return {i, 0, (probe or probe_there) and 1 or 0}
     end

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from sms.errors import ReceiptRejected
 from sms.message import Receipt
-from sms.providers.transport import MAX_TIMEOUT, is_address
+from sms.providers.transport import MAX_TIMEOUT, Http, is_address
 
 
 class BadProviderURL(ValueError):
@@ -47,6 +47,8 @@ class Provider(ABC):
     takes_receipts: bool = False
     #: The option of the URL that holds this secret.
     receipt_option: ClassVar[str] = "receipt_secret"
+    #: Whether its requests go through ``http_pool``, which knows if one has left. Of others nobody knows.
+    sends_by_pool: bool = False
 
     def __init__(
         self,
@@ -77,14 +79,20 @@ class Provider(ABC):
         self.timeout = timeout
         self.base_url = base_url.rstrip("/")
 
+    def http_pool(self) -> Http:
+        """What every request of this provider goes through."""
+        self.sends_by_pool = True
+        return Http(self.pool_size, self.timeout, self.ssl_ca_certs)
+
     @abstractmethod
     def send(self, sms: Sms) -> str:
         """Hand one SMS over and return the vendor's id for it.
 
         Where the vendor definitely did not take it, raises ``TemporaryFailure`` (408, 429, 5xx, no
         connection), ``AccountFailure`` (credentials, funds, a sender that is not allowed) or
-        ``PermanentFailure`` (the number, the text); ``OutcomeUnknown`` where it may have. Called
-        from many threads at once.
+        ``PermanentFailure`` (the number, the text); ``OutcomeUnknown`` where it may have. What else it
+        raises is read as the last of these, or the first if nothing has left yet (see
+        ``sms.handover``). Called from many threads at once.
         """
 
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
@@ -92,6 +100,20 @@ class Provider(ABC):
         the public one that the vendor called. Raises ``ReceiptRejected``.
         """
         raise ReceiptRejected(f"{self.scheme} sends no receipts")
+
+
+class ClearProvider(Provider):
+    """One that writes numbers and texts in clear where others may read them: for development, or where
+    ``clear=yes`` says that this is wanted. ``example``: a URL that says so.
+    """
+
+    example: ClassVar[str]
+
+    def __init__(self, alias: str, *, clear: str = "", **common: Any) -> None:
+        super().__init__(alias, **common)
+        if clear not in ("", "yes"):
+            raise BadProviderURL(f"{alias}: clear= takes yes alone.")
+        self.is_wanted = clear == "yes"
 
 
 def read_url(alias: str, url: str) -> tuple[SplitResult, list[tuple[str, str]]]:

@@ -1,14 +1,18 @@
-"""``console://``: prints each SMS to the worker's standard output. For development."""
+"""``console://``: prints each SMS to the worker's standard output. For development.
+
+With DEBUG off it is refused, unless the URL says ``console://?clear=yes``.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from sms.providers.base import Provider, Sms
+from sms.providers.base import ClearProvider, Sms
 
 
-class ConsoleProvider(Provider):
+class ConsoleProvider(ClearProvider):
     scheme = "console"
+    example = "console://?clear=yes"
 
     def send(self, sms: Sms) -> str:
         sys.stdout.write(f"\n── SMS to {sms.to} ──\n{sms.body}\n──\n")

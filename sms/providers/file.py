@@ -2,7 +2,8 @@
 
 Keys: ``id``, ``to``, ``body``, ``alias``, ``at`` (seconds since the epoch). For other programs'
 tests and for sites that hand their SMS to a spooler of their own. The file is made readable to
-its owner alone, since it holds codes in clear.
+its owner alone, since it holds codes in clear; so with DEBUG off it is refused, unless the URL says
+``file:///path/outbox.jsonl?clear=yes``.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import time
 from typing import Any
 
 from sms.errors import TemporaryFailure
-from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.base import BadProviderURL, ClearProvider, Sms
 
 
-class FileProvider(Provider):
+class FileProvider(ClearProvider):
     scheme = "file"
+    example = "file:///path/outbox.jsonl?clear=yes"
 
     def __init__(self, alias: str, *, host: str = "", path: str = "", **common: Any) -> None:
         super().__init__(alias, **common)

@@ -27,45 +27,35 @@ The answer, in JSON. A path goes down by names and, in lists, by numbers from 0.
                 temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, by blanks
 
 ``refused`` is the number or the text, ``account`` is us, ``country`` us in that country. Unlisted, 408,
-429 and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A listed word decides before
-the status. A 2xx with an unlisted word, or with none where accepted= lists words, is an unknown
-outcome, and so is one without its id.
+429 and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A redirect is not followed: the
+address is wrong, so it counts as the account. A listed word decides before the status. A 2xx with an
+unlisted word, or with none where accepted= lists words, is an unknown outcome, and so is one without its id.
 
-Receipts, JSON or form, one a call; without a secret all are refused.
-
-    receipt_secret=     receipt_secret=K7f…            shared with the gateway, 16 characters or more
-    receipt_header=     receipt_header=X-Token         it holds the secret, as it is or after ``Bearer``;
-                                                       default Authorization
-    receipt_signature=  receipt_signature=X-Sign       instead: it holds the hex HMAC-SHA256 of the body
-    receipt_reference=  receipt_reference=client_ref   where {id} comes back; needed with a signature,
-                                                       which does not cover the URL
-    receipt_state=      receipt_state=status           where the word stands
-    sent=, delivered=, failed=                         delivered=DELIVRD READ: what it means, by blanks
-    receipt_id=, receipt_error=                        where the gateway's id and error code stand
+Its receipts: ``http_receipts.py``.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from sms.errors import (
     AccountFailure,
     OutcomeUnknown,
     PermanentFailure,
     ProviderError,
-    ReceiptRejected,
     TemporaryFailure,
 )
-from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import Http, is_temporary, retry_after
+from sms.message import Receipt
+from sms.providers import wire
+from sms.providers.base import Provider, Sms
+from sms.providers.http_receipts import HttpReceipts
+from sms.providers.transport import is_temporary, redirected, retry_after
 from sms.providers.wire import (
     FIELDS,
     at,
@@ -129,10 +119,7 @@ class HttpProvider(Provider):
     ) -> None:
         super().__init__(alias, f"{self.scheme}://{host}", **common)
 
-        def need(holds: object, mend: str) -> None:
-            if not holds:
-                raise BadProviderURL(f"{alias}: {mend}")
-
+        need = partial(wire.need, alias)
         need("{" not in path + query, "the path and query= take no placeholders; json= and form= do.")
         need(method in ("POST", "PUT", "PATCH"), "method must be POST, PUT or PATCH.")
         need(not sender.startswith(" "), "write the + of from= as %2B.")
@@ -162,23 +149,19 @@ class HttpProvider(Provider):
             )
         self._answers_in_words = not all(map(STATUS.fullmatch, accepted.split()))
 
+        self._receipts = HttpReceipts(
+            alias,
+            read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed}),
+            secret=receipt_secret,
+            header=receipt_header,
+            signature=receipt_signature,
+            reference=receipt_reference,
+            state=receipt_state,
+            id=receipt_id,
+            error=receipt_error,
+        )
         self.takes_receipts = bool(receipt_secret)
-        if receipt_secret:
-            need(len(receipt_secret) >= 16, "receipt_secret must have 16 characters or more.")
-            need(not (receipt_header and receipt_signature), "give receipt_header= or receipt_signature=.")
-            need(
-                receipt_reference or not receipt_signature,
-                "receipt_signature= covers the body alone: receipt_reference= must say where {id} stands.",
-            )
-            need(receipt_state and delivered, "receipts need receipt_state= and delivered=.")
-        self._secret = receipt_secret.encode()
-        self._signature = receipt_signature.lower()
-        self._token = (receipt_header or "authorization").lower()
-        self._reference, self._state = receipt_reference, receipt_state
-        self._receipt_id, self._receipt_error = receipt_id, receipt_error
-        words = read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
-        self._states = {word: State(name) for word, name in words.items()}
-        self._http = Http(self.pool_size, self.timeout, self.ssl_ca_certs)
+        self._http = self.http_pool()
 
     def _read_headers(self, text: str, user: str, password: str) -> Mapping[str, str]:
         found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}
@@ -204,7 +187,7 @@ class HttpProvider(Provider):
         content = fill(self._template, values)
         body = json.dumps(content) if self._is_json else urlencode(content, errors="replace")
         headers = {k: v.format(id=quote(sms.id, safe="")) for k, v in self._headers.items()}
-        answer = self._http.ask(self._method, self._url, body.encode(), headers)
+        answer = self._http.ask(self._method, self._url, body.encode(), headers, take_redirects=True)
         found = parse(answer.data)
         word = word_of(at(found, self._error))
         # A word that nobody listed may be a text that repeats the number, so it is not shown.
@@ -212,6 +195,8 @@ class HttpProvider(Provider):
         outcome = self._outcome(answer.status, word)
         if outcome == "accepted":
             return self._id_in(found)
+        if outcome == "redirect":
+            raise redirected(answer.status)
         raise _failure(outcome, code, retry_after(answer.headers))
 
     def _id_in(self, found: Any) -> str:
@@ -238,38 +223,10 @@ class HttpProvider(Provider):
             return "temporary"
         if status in (401, 402, 403):
             return "account"
-        # A redirect is not followed, and may come after the message was taken.
-        return "refused" if status >= 400 else "unknown"
+        return "refused" if status >= 400 else "redirect"
 
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        if not self._secret:
-            raise ReceiptRejected("receipt_secret is not set, so no receipt can be verified")
-        if self._signature:
-            given = headers.get(self._signature, "").removeprefix("sha256=").lower()
-            expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest().encode()
-        else:
-            given = headers.get(self._token, "").removeprefix("Bearer ").strip()
-            expected = self._secret
-        if not hmac.compare_digest(given.encode(errors="backslashreplace"), expected):
-            raise ReceiptRejected("the signature or the secret is wrong")
-        try:
-            found = parse(body) if body.lstrip()[:1] in (b"{", b"[") else dict(parse_qsl(body.decode()))
-        except ValueError:
-            raise ReceiptRejected("the body is neither JSON nor a form") from None
-        word = word_of(at(found, self._state))
-        in_url = parse_qs(urlsplit(url).query).get("reference", [])
-        references = {*in_url, word_of(at(found, self._reference))} if self._reference else {*in_url}
-        if len(references) != 1 or "" in references or not word:
-            raise ReceiptRejected("the body names no state, or not one message, the URL's")
-        return [
-            Receipt(
-                reference=references.pop(),
-                state=self._states.get(word, State.UNKNOWN),
-                raw=word,
-                provider_message_id=word_of(at(found, self._receipt_id)),
-                error=word_of(at(found, self._receipt_error)),
-            )
-        ]
+        return self._receipts.parse(headers, body, url)
 
 
 class HttpsProvider(HttpProvider):

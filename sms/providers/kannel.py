@@ -35,7 +35,7 @@ from sms.errors import (
 )
 from sms.message import Receipt, State
 from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import Http, is_temporary, retry_after
+from sms.providers.transport import is_temporary, retry_after
 from sms.segments import GSM_7
 
 #: The values of %d; their sum is the mask that asks for all of them.
@@ -85,7 +85,7 @@ class KannelProvider(Provider):
         }
         if odd := _odd(self._headers):
             raise BadProviderURL(f"{alias}: {odd.removeprefix('X-Kannel-').lower()} must be printable ASCII.")
-        self._http = Http(self.pool_size, self.timeout, self.ssl_ca_certs)
+        self._http = self.http_pool()
 
     def send(self, sms: Sms) -> str:
         # Kannel splits this at blanks and sends to each.

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.providers.base import Provider, Sms
-from sms.providers.transport import Http
 
 
 class SandboxProvider(Provider):
@@ -26,7 +25,7 @@ class SandboxProvider(Provider):
     ) -> None:
         super().__init__(alias, f"http://{host}", **common)
         self.token = token
-        self._http = Http(self.pool_size, self.timeout)
+        self._http = self.http_pool()
 
     def send(self, sms: Sms) -> str:
         answer = self._http.ask(

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,16 +17,14 @@ from typing import Any
 import certifi
 import urllib3
 from urllib3.exceptions import (
-    ConnectTimeoutError,
     HTTPError,
     LocationParseError,
-    LocationValueError,
     NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
 )
 
-from sms.errors import OutcomeUnknown, TemporaryFailure
+from sms.errors import AccountFailure, OutcomeUnknown, TemporaryFailure
 
 #: Seconds to connect to one address, and for TLS. A host that does not answer by then is treated as down.
 CONNECT_TIMEOUT = 3.0
@@ -81,11 +80,22 @@ class Http:
         )
         self._pool.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
-    def ask(self, method: str, url: str, body: str | bytes, headers: Mapping[str, str]) -> Answer:
+    def ask(
+        self,
+        method: str,
+        url: str,
+        body: str | bytes,
+        headers: Mapping[str, str],
+        *,
+        take_redirects: bool = False,
+    ) -> Answer:
         """One request. It is never sent twice, as only the caller knows whether that may be, nor elsewhere.
 
-        Raises ``TemporaryFailure`` if nothing was sent, ``OutcomeUnknown`` if the vendor may have it.
+        Where a provider makes several, the last must be the one that hands the message over.
+        Raises ``TemporaryFailure`` if nothing was sent, ``OutcomeUnknown`` if the vendor may have it, and
+        what ``redirected`` makes of a 3xx, unless the caller wants to see it (``take_redirects``).
         """
+        _left.set(False)
         with _failures():
             answer = self._pool.urlopen(
                 method, url, body=body, headers=headers, redirect=False, preload_content=False
@@ -99,6 +109,8 @@ class Http:
                 answer.close()
                 raise OutcomeUnknown("the answer is too long", code="too_long")
             answer.release_conn()
+        if 300 <= answer.status < 400 and not take_redirects:
+            raise redirected(answer.status)
         return Answer(answer.status, answer.headers, data)
 
 
@@ -141,57 +153,72 @@ class _Answer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Until(sock, self.fp.detach()))
 
 
-@contextmanager
-def _connecting(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
-    """Say of whatever goes wrong in here, TLS too, that nothing was sent: urllib3 tells a handshake that
-    never ends, or is reset, like an answer that is late or breaks off.
-    """
-    begun = time.monotonic()
-    try:
-        yield
-    except OSError as error:  # ssl.SSLError is one
-        raise NewConnectionError(connection, "TLS handshake") from error
-    if time.monotonic() - begun > LONGEST_CONNECT:
-        connection.close()
-        raise NewConnectionError(connection, "too late")
+class _Connection(urllib3.connection.HTTPConnection):
+    """Knows when a request leaves, and gives up one that comes too late."""
 
-
-class _HTTPConnection(urllib3.connection.HTTPConnection):
     response_class = _Answer
 
     def connect(self) -> None:
-        with _connecting(self):
-            super().connect()
+        begun = time.monotonic()
+        super().connect()
+        if time.monotonic() - begun > LONGEST_CONNECT:
+            self.close()
+            raise NewConnectionError(self, "too late")
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _left.set(True)
+        super().send(data)
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
+    ConnectionCls = _Connection
 
 
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Answer
-
-    def connect(self) -> None:
-        with _connecting(self):
-            super().connect()
+class _HTTPSConnection(_Connection, urllib3.connection.HTTPSConnection):
+    pass
 
 
 class _HTTPSPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
+#: Whether some of the latest request of this thread has left.
+_left: ContextVar[bool] = ContextVar("left", default=False)
+
+
+def nothing_has_left() -> None:
+    """A message is about to be handed over."""
+    _left.set(False)
+
+
+def request_left() -> bool:
+    """Whether the vendor may have the message: a first byte was written to an open connection."""
+    return _left.get()
+
+
 @contextmanager
 def _failures() -> Iterator[None]:
-    """Turn urllib3's exceptions into ours: was the request sent, or may it have been?"""
+    """Turn urllib3's exceptions into ours. They do not tell whether the request has left: a handshake that
+    never ends, or is reset, looks like an answer that is late or breaks off.
+    """
     try:
         yield
-    except ReadTimeoutError:
-        raise OutcomeUnknown("no answer in time", code="read_timeout") from None
-    except (ConnectTimeoutError, NewConnectionError, LocationValueError):
-        raise TemporaryFailure("the provider cannot be reached", code="unreachable") from None
     except HTTPError as error:
+        if not request_left():
+            raise TemporaryFailure("the provider cannot be reached", code="unreachable") from None
+        if isinstance(error, ReadTimeoutError):
+            raise OutcomeUnknown("no answer in time", code="read_timeout") from None
         # A reset, a broken body, broken TLS: the vendor may well have the request.
         raise OutcomeUnknown("the connection broke after the request", code=type(error).__name__) from None
+
+
+def redirected(status: int) -> AccountFailure:
+    """A 3xx: the vendor takes messages at another address than ours, and has taken none."""
+    return AccountFailure(
+        "the provider's address has moved: mend its host or base_url=", code=f"redirect_{status}"
+    )
 
 
 def is_temporary(status: int) -> bool:
@@ -211,5 +238,5 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         # By the vendor's own clock, where it tells it: ours may be wrong.
         now = parsedate_to_datetime(headers["Date"]) if headers.get("Date") else datetime.now(UTC)
         return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):  # TypeError: one of them names no zone
+    except (ValueError, TypeError, OverflowError):  # TypeError: one of them names no zone
         return None

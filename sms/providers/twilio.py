@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from twilio.base.exceptions import TwilioException
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
@@ -33,7 +32,7 @@ from sms.errors import (
 )
 from sms.message import Receipt, State
 from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import Http, is_temporary, retry_after
+from sms.providers.transport import is_temporary, request_left, retry_after
 
 #: Codes whose HTTP status says "your mistake" but that pass: 20429 too many requests, 21611 the
 #: sender's queue is full, 30001 queue overflow, 20500 and 20503 trouble at Twilio. Every other
@@ -107,12 +106,14 @@ class TwilioProvider(Provider):
             sid = self._client.messages.create(**params).sid
         except ProviderError:
             raise
-        except (TwilioException, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except Exception as error:
+            if not request_left():
+                raise
             # 2xx with a body that the SDK cannot read: most likely Twilio has the message.
             raise OutcomeUnknown("the answer cannot be read", code=type(error).__name__) from None
-        if not sid:
+        if not isinstance(sid, str) or not sid:
             raise OutcomeUnknown("the answer names no message", code="no_sid")
-        return str(sid)
+        return sid
 
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
         if not self.takes_receipts:
@@ -151,7 +152,7 @@ class _Http(HttpClient):
         permanent: frozenset[int],
     ) -> None:
         super().__init__(logging.getLogger(__name__), is_async=False)
-        self._http = Http(provider.pool_size, provider.timeout, provider.ssl_ca_certs)
+        self._http = provider.http_pool()
         self._base_url = provider.base_url
         self._authorization = make_headers(basic_auth=f"{account_sid}:{auth_token}")
         self._temporary = (TEMPORARY | temporary) - permanent

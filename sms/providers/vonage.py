@@ -40,7 +40,7 @@ from sms.errors import (
 )
 from sms.message import Receipt, State
 from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import Http, is_temporary, retry_after
+from sms.providers.transport import is_temporary, retry_after
 
 #: Codes that pass whatever the HTTP status: 1000 too many requests, 1030 trouble at Vonage, 1100 the
 #: message could not be submitted. Every other code follows its status: 408, 429 and 5xx pass.
@@ -98,7 +98,7 @@ class VonageProvider(Provider):
         self._signature_secret = signature_secret
         self._key = _private_key(alias, key)
         self._token = ("", 0.0)  # and when to stop using it
-        self._http = Http(self.pool_size, self.timeout, self.ssl_ca_certs)
+        self._http = self.http_pool()
 
     def send(self, sms: Sms) -> str:
         message: dict[str, Any] = {

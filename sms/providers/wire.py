@@ -20,6 +20,12 @@ HEADER = re.compile(r"([!#$%&'*+.^_`~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]+)")
 FRAMING = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
 
+def need(alias: str, holds: object, mend: str) -> None:
+    """Refuse the URL unless ``holds``."""
+    if not holds:
+        raise BadProviderURL(f"{alias}: {mend}")
+
+
 def placeholders(alias: str, option: str, text: str, known: Collection[str]) -> set[str]:
     """The placeholders in ``text``. What stands there is not repeated: it may be a secret's part."""
     try:
@@ -126,7 +132,47 @@ def at(node: Any, path: str) -> Any:
     return node
 
 
+def alike(path: str, model: str) -> str:
+    """``path`` with * for each number that it shares with the beginning of ``model``."""
+    steps, models = path.split("."), model.split(".")
+    shared = next((i for i, (a, b) in enumerate(zip(steps, models, strict=False)) if a != b), len(models))
+    return ".".join("*" if i < shared and step.isdecimal() else step for i, step in enumerate(steps))
+
+
+def lists(path: str) -> list[str]:
+    """The paths to the lists all of whose elements ``path`` goes through."""
+    steps = path.split(".")
+    return [".".join(steps[:i]) for i, step in enumerate(steps) if step == "*"]
+
+
+def each(node: Any, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """What stands at ``paths``, once for each element of the lists where they have a *."""
+    head = next((lists(path)[0] for path in paths.values() if lists(path)), None)
+    if head is None:
+        yield {name: at(node, path) for name, path in paths.items()}
+        return
+    star = f"{head}.*" if head else "*"
+    inner = {n: path[len(star) + 1 :] for n, path in paths.items() if f"{path}.".startswith(f"{star}.")}
+    outer = {name: at(node, path) for name, path in paths.items() if name not in inner}
+    elements = at(node, head) if head else node
+    for element in elements if isinstance(elements, list) else ():
+        bare = {name: element for name, path in inner.items() if not path}
+        below = {name: path for name, path in inner.items() if path}
+        for found in each(element, below):
+            yield outer | bare | found
+
+
+def holds_several(node: Any, path: str) -> bool:
+    """Whether a list on the way has more elements than the one that ``path`` goes through."""
+    steps = path.split(".")
+    passed = (at(node, ".".join(steps[:i])) if i else node for i, s in enumerate(steps) if s.isdecimal())
+    return any(isinstance(found, list) and len(found) > 1 for found in passed)
+
+
 def word_of(node: Any) -> str:
+    """What stands in an answer as a word; "" for nothing. A list or an object is a word that nobody lists."""
     if isinstance(node, bool):
         return "true" if node else "false"
-    return "" if node in (None, "", [], {}) else str(node)
+    if node in (None, "", [], {}):
+        return ""
+    return str(node) if isinstance(node, str | int | float) else f"({type(node).__name__})"

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
+import secrets
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
+
+from cryptography.fernet import Fernet
+from twilio.request_validator import RequestValidator
+
+from config.leash import Leash
+from config.ports import free_port
+from tests.faults.stack import wait_for
+from tests.sms.providers.gateway import gateway, response
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,16 +116,128 @@ print("done")
 """
 
 
+#: A Python that has the wheel installed, as in CI, or this one with the checkout on its path.
+PYTHON = os.environ.get("OTPOST_PROJECT_PYTHON", sys.executable)
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+if sys.executable == PYTHON:
+    ENVIRONMENT["PYTHONPATH"] = str(ROOT)
+
+
 def run(program: str, url: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     return subprocess.run(
-        [sys.executable, "-c", program, url],
+        [PYTHON, "-c", program, url],
         check=False,
-        env=environment | {"PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT,
+        cwd="/",
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def example(begin: str) -> str:
+    """The example of the README that begins so."""
+    (found,) = re.findall(rf"```python\n({begin}.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return str(found)
+
+
+class Project:
+    """A project as ``django-admin`` makes it, in production, with what the README says added to it.
+
+    ``**environment``: what its settings read.
+    """
+
+    def __init__(self, directory: Path, redis_url: str, **environment: str) -> None:
+        self.directory = directory
+        self.environment = ENVIRONMENT | environment
+        self.python("-m", "django", "startproject", "shop", ".")
+        settings = example("# settings.py").replace("redis://localhost:6379/0", redis_url)
+        self.add("settings.py", settings)
+        self.add("settings.py", 'DEBUG, ALLOWED_HOSTS = False, ["example.com"]\n')
+        # Nobody is let in without an account, and the providers have none.
+        self.add("settings.py", 'MIDDLEWARE += ["django.contrib.auth.middleware.LoginRequiredMiddleware"]\n')
+        self.add("celery.py", example("# yourproject/celery.py").replace("yourproject", "shop"))
+        self.add("__init__.py", "from .celery import app\n")
+
+    def add(self, name: str, text: str) -> None:
+        with (self.directory / "shop" / name).open("a") as file:
+            file.write(f"\n{text}")
+
+    def python(self, *words: str) -> str:
+        """What it prints, errors too."""
+        done = subprocess.run(
+            [PYTHON, *words],
+            check=False,
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.stdout + done.stderr
+
+    def shell(self, program: str) -> str:
+        """The last line that it prints."""
+        return self.python("manage.py", "shell", "-v", "0", "-c", program).splitlines()[-1]
+
+    def spawn(self, leash: Leash, *words: str) -> Path:
+        """Start a process of its own; its log."""
+        path = self.directory / f"{words[1]}.log"
+        with path.open("wb") as log:
+            leash.spawn([PYTHON, *words], cwd=self.directory, env=self.environment, stdout=log, stderr=log)
+        return path
+
+
+def test_a_fresh_project_hears_what_became_of_its_sms(tmp_path, redis_server):
+    """From the README alone: a check tells what is missing, then a signed report finds its message."""
+    sid, token = "AC" + "0" * 32, "token-of-the-account"
+    with gateway() as vendor, Leash() as leash:
+        vendor.answer = lambda: response(201, '{"sid": "SM1"}')
+        project = Project(
+            tmp_path,
+            redis_server.url,
+            PHONE_SECRET_KEY=secrets.token_urlsafe(48),
+            SMS_SEAL_KEYS=Fernet.generate_key().decode(),
+            SMS_PROVIDER_URL=f"twilio://{sid}:{token}@?from=%2B15005550006&base_url={vendor.url}",
+        )
+        assert "sms.W006" in project.python("manage.py", "check", "--deploy")
+        project.add("urls.py", example("# urls.py"))
+        said = project.python("manage.py", "check", "--deploy")
+        assert not re.findall(r"\((?:sms|otp)\.[EW]\d+\).*", said)
+
+        port = free_port()
+        worker = project.spawn(
+            leash, "-m", "celery", "-A", "shop", "worker", "-P", "threads", "-c", "4", "-Q", "otp,bulk"
+        )
+        web = project.spawn(
+            leash, "-m", "granian", "--interface", "wsgi", "--port", str(port), "shop.wsgi:application"
+        )
+        id = project.shell("from otp import services; print(services.start('+12025550123').message_id)")
+        wait_for(lambda: vendor.requests or (sys.stderr.write(worker.read_text()) and False))
+        callback = vendor.requests[0][2]["StatusCallback"]
+        assert callback == f"https://example.com/sms/receipts/main?reference={id}"
+
+        fields = {"MessageSid": "SM1", "MessageStatus": "delivered"}
+        wait_for(lambda: listens(port))
+        for secret, status in (("wrong", 403), (token, 204)):
+            signature = RequestValidator(secret).compute_signature(callback, fields)
+            headers = {
+                "Host": "example.com",
+                "X-Twilio-Signature": signature,
+                "Content-Type": "application/x-www-form-urlencoded",
+            }
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request(
+                "POST", callback.removeprefix("https://example.com"), urlencode(fields), headers
+            )
+            assert connection.getresponse().status == status, web.read_text()
+            connection.close()
+        assert project.shell(f"from sms import services; print(services.get('{id}').state)") == "delivered"
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_the_apps_in_another_project(redis_server):
@@ -122,10 +246,7 @@ def test_the_apps_in_another_project(redis_server):
 
 
 def test_the_logging_of_a_project_decides_as_the_readme_says(redis_server):
-    (example,) = re.findall(
-        r"```python\n(import structlog\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    done = run(LOGGED.replace("EXAMPLE", example), redis_server.url)
+    done = run(LOGGED.replace("EXAMPLE", example("import structlog\n")), redis_server.url)
     assert done.stdout == "done\n", done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("INFO otp event='code_issued' verification_id='")

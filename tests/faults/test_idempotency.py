@@ -43,7 +43,7 @@ def test_a_web_process_killed_in_the_middle_holds_its_key_for_a_lease(tmp_path: 
             tmp_path,
             REDIS_URL=store.url,
             CELERY_BROKER_URL=broker.url,
-            SMS_PROVIDERS=f"main=file://{tmp_path / 'outbox'}",
+            SMS_PROVIDERS=f"main=file://{tmp_path / 'outbox'}?clear=yes",
         ) as stack,
         ThreadPoolExecutor(1) as pool,
     ):

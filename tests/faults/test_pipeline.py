@@ -36,7 +36,7 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.url = f"main=file://{path}"
+        self.url = f"main=file://{path}?clear=yes"
 
     def __call__(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []

@@ -113,3 +113,10 @@ def test_a_weak_phone_secret_is_refused(settings, key):
 def test_a_code_that_android_passes_over_is_warned_of(settings, rules, passed):
     settings.OTP_PURPOSES = {"login": rules}
     assert [warning.id for warning in checks.autofill()] == ([] if passed else ["otp.W002"])
+
+
+def test_a_line_of_a_text_may_end_as_any_system_ends_it(settings):
+    settings.OTP_PURPOSES = {"login": {"text": {"": "{code}\r\nis it", "de": "{code}\rist es"}}}
+    for locale, middle in (("", "is it"), ("de", "ist es")):
+        text = purposes.get("login").render("123456", lives=60, site="", host="a.example", locale=locale)
+        assert text == f"123456\n{middle}\n\n@a.example #123456"

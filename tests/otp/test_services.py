@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from django_redis import get_redis_connection
 
 from otp import services, signals
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from otp.names import VERIFICATION
 from sms import broker
 from sms import services as sms
 from sms.errors import Overloaded, Unavailable
@@ -49,6 +51,22 @@ def test_a_resend_repeats_the_text(settings):
     assert again.id == started.id
     assert [sent.body for sent in outbox] == [outbox[0].body] * 2
     assert outbox[0].id != outbox[1].id
+
+
+@pytest.mark.parametrize("skew", [-300, 300])
+def test_the_sms_tells_the_life_of_the_code_whatever_the_clock_of_the_web_says(
+    settings, monkeypatch, redis, skew
+):
+    """A code lives by the clock of Redis, which the web's may not agree with."""
+    settings.OTP_PURPOSES = {"login": {"lifetime": 300, "cooldown": 0}}
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + skew)
+    started = services.start(PHONE)
+    services.resend(started.id)
+    redis.hset(VERIFICATION + started.id, "created_at", int((now() - 420) * 1000))
+    services.resend(started.id)  # 10 min after it was made it is over: 3 remain
+    assert [re.findall(r"expires in (\d+) min", sent.body) for sent in outbox] == [["5"], ["5"], ["3"]]
+    assert [round(sent.expires_in, -1) for sent in outbox] == [300, 300, 180]
 
 
 def test_a_resend_without_a_live_code_says_why():

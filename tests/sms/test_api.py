@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sms import services
 from sms.errors import Overloaded
 from sms.testing import outbox
 
@@ -67,3 +68,16 @@ def test_overload_is_answered(api, redis, monkeypatch):
         assert (response.status_code, response.json()["code"]) == (503, "overloaded")
         assert response.headers["Retry-After"] == "12"
     assert redis.keys() == []
+
+
+@pytest.mark.parametrize("ends", ["\r\n", "\r", "\n"])
+def test_a_line_may_end_as_any_system_ends_it(api, ends):
+    """A phone gets LF, whatever the caller's editor or form writes; what is counted is what is sent."""
+    text = f"a{ends}b{ends}{ends}c"
+    assert api.post("/v1/messages", {"to": "+12025550123", "body": text}).status_code == 202
+    assert outbox[-1].body == "a\nb\n\nc"
+    services.send("+12025550123", text)
+    assert outbox[-1].body == "a\nb\n\nc"
+    full = ends.join(["x" * 79] * 20)
+    assert api.post("/v1/messages", {"to": "+12025550123", "body": full + ends}).status_code == 202
+    assert len(outbox[-1].body) == services.MAX_BODY

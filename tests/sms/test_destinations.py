@@ -126,7 +126,11 @@ def test_in_production_a_paid_provider_needs_named_countries(settings, words, re
 
 @pytest.mark.parametrize(
     ("debug", "provider"),
-    [(True, "twilio://AC1:secret@?from=%2B15005550006"), (False, "console://"), (False, "file:///tmp/out")],
+    [
+        (True, "twilio://AC1:secret@?from=%2B15005550006"),
+        (False, "console://?clear=yes"),
+        (False, "file:///tmp/out?clear=yes"),
+    ],
 )
 def test_in_development_and_without_cost_no_country_need_be_named(settings, debug, provider):
     settings.DEBUG, settings.SMS_PROVIDERS = debug, {"main": provider}

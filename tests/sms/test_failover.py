@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
@@ -379,6 +380,7 @@ def test_what_was_delivered_meanwhile_is_not_sent(house):
     id = house.code()
     _, attempt, _ = store.claim(id)
     assert isinstance(attempt, Attempt)
+    house.redis.hset(names.RECORD + id, "asked", "a")  # by an earlier attempt, whose outcome is unknown
     store.report(id, State.DELIVERED, alias="a", health=names.HEALTH, figures=health.breaker().figures)
     delivery._Run(attempt).go()
     assert (house.calls, services.get(id).state) == ("", State.DELIVERED)
@@ -1081,7 +1083,7 @@ class TestRate:
         elif ending == "sent":  # by the other, which may be asked sooner
             assert house.deliver(id).alias == "a"
         elif ending == "receipt":
-            receipts.take("b", {}, f"{id} delivered".encode(), "/", "")
+            receipts.take("a", {}, f"{id} delivered".encode(), "/", "")  # it had been asked first
         else:
             a.outcomes = [OutcomeUnknown("x")]
             if ending == "round":
@@ -1408,6 +1410,12 @@ class TestDeadLetters:
     def test_they_are_forgotten_with_their_records(self, dead, redis):
         record = redis.ttl(names.RECORD + dead)
         assert redis.ttl(names.DEAD) == pytest.approx(record, abs=2) == pytest.approx(72 * 3600, abs=2)
+
+    @pytest.mark.parametrize("skew", [-300, 300])
+    def test_what_is_left_of_them_is_told_by_the_clock_of_redis(self, dead, monkeypatch, skew):
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + skew)
+        assert 110 <= json.loads(self.command("--json"))["expires_in"] <= 120
 
     def test_replay_sends_again(self, house, dead):
         assert "sent again" in self.command("--replay")

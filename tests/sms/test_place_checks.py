@@ -116,7 +116,7 @@ class TestMark:
 
     @pytest.fixture(autouse=True)
     def sends(self, settings, monkeypatch):
-        settings.SMS_PROVIDERS = {"main": "console://"}
+        settings.SMS_PROVIDERS = {"main": "console://?clear=yes"}
         monkeypatch.setattr(mark, "_next", 0.0)
 
     @staticmethod

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
+from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
-from sms import broker, services, store
+from sms import broker, delivery, names, registry, services, store
 from sms.message import State
 from tests.conftest import point_cache_at, server_with
+from tests.sms.providers.gateway import gateway, response
 from tests.spoilt import SPOILT
 
 PUBLIC = "https://verify.example.com"
@@ -32,9 +35,11 @@ def sent_message() -> str:
     return message.id
 
 
-def report(reference: str, word: str, *, public: str = PUBLIC, token: str = TOKEN, **fields: str):
+def report(
+    reference: str, word: str, *, public: str = PUBLIC, alias: str = "main", token: str = TOKEN, **fields: str
+):
     """The vendor calls the public address; the proxy hands it on to ours, by plain HTTP."""
-    path = f"/v1/receipts/main?reference={reference}"
+    path = f"/v1/receipts/{alias}?reference={reference}"
     form = {"MessageSid": "SM1", "MessageStatus": word, "To": PHONE} | fields
     signature = RequestValidator(token).compute_signature(public + path, form)
     return Client().post(
@@ -73,9 +78,10 @@ def test_a_failure_keeps_the_vendors_code():
     assert (record.state, record.error) == (State.FAILED, "30005")
 
 
-def test_a_receipt_may_overtake_the_answer_of_the_call():
+def test_a_receipt_may_overtake_the_answer_of_the_call(redis):
     message = services.send(PHONE, "Hello")
     store.claim(message.id)
+    redis.hset(names.RECORD + message.id, mapping={"calling": "main", "asked": "main"})
     report(message.id, "delivered")
     moved, record = store.move(message.id, State.SENT, provider_message_id="SM1")
     assert (moved, record.state, record.alias) == (False, State.DELIVERED, "main")
@@ -84,7 +90,7 @@ def test_a_receipt_may_overtake_the_answer_of_the_call():
 def test_a_receipt_saves_a_code_whose_outcome_was_unknown_from_a_second_sms():
     message = services.send(PHONE, "123456", resend_unknown=True)
     store.claim(message.id)
-    store.move(message.id, State.QUEUED, retry_in=3.0, unknown=True)
+    store.move(message.id, State.QUEUED, retry_in=3.0, unknown=True, alias="main", avoid="main")
     report(message.id, "sent")
     assert services.get(message.id).state is State.SENT
     assert store.claim(message.id)[0] == "done"
@@ -136,3 +142,146 @@ def test_a_provider_reports_again_where_redis_cannot_take_it(settings, name):
             assert report(id, "delivered").status_code == 503
         point_cache_at(settings, server.url)
         assert report(id, "delivered").status_code == 204
+
+
+GATEWAY = (
+    'https://gateway.example/?json={"to":"{to}"%2C"text":"{body}"}&id=id'
+    "&receipt_secret=shared-with-the-gateway&receipt_reference=ref&receipt_state=word&delivered=DELIVRD"
+    "&receipt_id=id&receipt_error=error"
+)
+
+
+def from_the_gateway(content: object):
+    return Client().post(
+        "/v1/receipts/main",
+        json.dumps(content),
+        "application/json",
+        headers={"Authorization": "Bearer shared-with-the-gateway"},
+    )
+
+
+@pytest.mark.parametrize("odd", ["\ud83d", "a\x00\n", "x" * 6_000, 10**4000, ["x"], {"x": ["y"]}])
+def test_a_genuine_receipt_may_hold_odd_words(settings, odd):
+    """The vendor would send it again and again where we answered with an error of ours."""
+    settings.SMS_PROVIDERS = {"main": GATEWAY}
+    id = sent_message()
+    assert from_the_gateway({"ref": odd, "word": "DELIVRD"}).status_code == 204
+    assert from_the_gateway({"ref": id, "word": odd}).status_code == 204
+    assert from_the_gateway({"ref": id, "word": "DELIVRD", "id": odd, "error": odd}).status_code == 204
+    record = services.get(id)
+    assert record.state is State.DELIVERED
+    assert record.error.isprintable()
+    assert len(record.error) <= 210
+
+
+def test_a_report_on_which_the_module_fails_is_refused_and_named(monkeypatch):
+    """The log says where, and nothing of what the report holds."""
+    id = sent_message()
+
+    def fail(*_):
+        raise KeyError(PHONE)
+
+    monkeypatch.setattr(registry.providers()["main"], "parse_receipts", fail)
+    with capture_logs() as logs:
+        assert report(id, "delivered").json()["code"] == "receipt_rejected"
+    (line,) = [line for line in logs if line["event"] == "receipt_unreadable"]
+    assert (line["log_level"], line["error"]) == ("error", "KeyError")
+    assert "test_receipts.py:" in line["place"]
+    assert PHONE[1:] not in str(logs)
+
+
+@pytest.mark.parametrize("index", ["0", "*"])
+def test_each_report_of_a_call_is_recorded(settings, index):
+    paths = f"&receipt_reference=results.{index}.ref&receipt_state=results.{index}.word&failed=UNDELIV"
+    settings.SMS_PROVIDERS = {
+        "main": GATEWAY.partition("&receipt_reference")[0] + paths + "&delivered=DELIVRD"
+    }
+    ids = [sent_message() for _ in range(3)]
+    words = ["DELIVRD", "UNDELIV", "DELIVRD"]
+    results = [{"ref": id, "word": word} for id, word in zip(ids, words, strict=True)]
+    assert from_the_gateway({"results": results}).status_code == 204
+    assert [services.get(id).state for id in ids] == [State.DELIVERED, State.FAILED, State.DELIVERED]
+
+
+class TestWhoMayReport:
+    """A secret is one alias's own: it says nothing of what another one sent."""
+
+    @pytest.fixture(autouse=True)
+    def vendors(self, settings):
+        with gateway() as main, gateway() as spare:
+            for vendor in (main, spare):
+                vendor.answer = lambda: response(201, '{"sid": "SM1"}')
+            settings.SMS_PROVIDERS = {
+                name: f"twilio://AC1:{name}-{TOKEN}@?from=x&base_url={vendor.url}"
+                for name, vendor in {"main": main, "spare": spare, "idle": spare}.items()
+            }
+            settings.SMS_ROUTES = {"default": "main>spare>idle"}
+            self.main, self.spare = main, spare
+            yield
+
+    def sent(self) -> str:
+        message = services.send(PHONE, "123456", resend_unknown=True)
+        delivery.deliver(message.id)
+        return message.id
+
+    def reports(self, alias: str, id: str, word: str) -> bool:
+        """Whether what ``alias`` says moves the message. The vendor is answered alike, whatever it does."""
+        before = services.get(id).state
+        with capture_logs() as logs:
+            answer = report(id, word, alias=alias, token=f"{alias}-{TOKEN}")
+        assert answer.status_code == 204
+        moved = services.get(id).state is not before
+        told = [line["alias"] for line in logs if line["event"] == "receipt_of_another"]
+        assert told == ([] if moved else [alias])
+        return moved
+
+    def test_one_that_was_not_asked_moves_nothing(self, redis):
+        id = self.sent()
+        for word in ("delivered", "undelivered", "sent", "teleported"):
+            assert not self.reports("spare", id, word)
+        assert redis.keys("sms:health:spare*") == []
+        assert self.reports("main", id, "delivered")
+
+    def test_none_may_before_any_is_asked(self):
+        id = services.send(PHONE, "123456").id
+        assert not self.reports("main", id, "delivered")
+
+    def test_each_that_was_asked_may(self):
+        """The first may turn out to have sent it, whatever it answered."""
+        self.main.answer = lambda: response(500, "")
+        assert not self.reports("idle", id := self.sent(), "delivered")
+        assert self.reports("main", id, "delivered")
+        assert self.reports("spare", self.sent(), "delivered")
+
+    def test_one_whose_outcome_was_unknown_may(self, redis):
+        self.main.answer = lambda: None
+        id = self.sent()
+        redis.hset(names.RECORD + id, "not_before", 1)
+        delivery.deliver(id)
+        assert services.get(id).alias == "spare"
+        assert self.reports("main", id, "delivered")
+
+    def test_one_in_whose_call_the_worker_died_may(self, redis, monkeypatch):
+        id = services.send(PHONE, "123456", resend_unknown=True).id
+
+        def die(sms):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(registry.providers()["main"], "send", die)
+            with pytest.raises(KeyboardInterrupt):
+                delivery.deliver(id)
+        assert not self.reports("spare", id, "delivered")
+        redis.hset(names.RECORD + id, "lease_until", 1)
+        delivery.deliver(id)
+        assert services.get(id).alias == "spare"
+        assert self.reports("main", id, "delivered")
+
+    def test_what_an_older_worker_sent_may_be_reported(self, redis):
+        """Its record does not say whom it asked, but which alias had it last, and which may have it."""
+        for field in ("alias", "avoid"):
+            id = self.sent()
+            redis.hdel(names.RECORD + id, "asked", "calling", "alias")
+            redis.hset(names.RECORD + id, field, "main")
+            assert not self.reports("spare", id, "delivered")
+            assert self.reports("main", id, "delivered")

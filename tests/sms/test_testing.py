@@ -135,7 +135,7 @@ class TestReset:
         reset()
         assert {key for key in redis.scan_iter() if not key.startswith(b"test:")} == self.THEIRS
 
-    @pytest.mark.parametrize("url", ["console://", "twilio://SID:TOKEN@?from=%2B15005550006"])
+    @pytest.mark.parametrize("url", ["console://?clear=yes", "twilio://SID:TOKEN@?from=%2B15005550006"])
     def test_it_refuses_where_a_provider_sends(self, settings, url):
         settings.SMS_PROVIDERS = {"test": "memory://", "main": url}
         with pytest.raises(ImproperlyConfigured, match="main sends"):

@@ -49,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         environment = {
             "REDIS_URL": server.url,
-            "SMS_PROVIDERS": f"main=file://{outbox}",
+            "SMS_PROVIDERS": f"main=file://{outbox}?clear=yes",
             "SMS_LONGEST_WAIT": "0",
             "LOG_LEVEL": "DEBUG",
         }

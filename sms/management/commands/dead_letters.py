@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,12 +29,12 @@ class Command(BaseCommand):
         if options["limit"] < 1:
             raise CommandError("--limit must be 1 or more.")
         try:
-            shown = 0
+            shown, now = 0, services.now()
             for message in _these(options["id"]) or services.dead_letters(
                 0 if options["replay"] else options["limit"]
             ):
                 replayed = services.replay(message.id) if options["replay"] else None
-                self.stdout.write(_line(message, replayed, as_json=options["json"]))
+                self.stdout.write(_line(message, message.expires_at - now, replayed, as_json=options["json"]))
                 shown += 1
         except Unavailable as error:
             raise CommandError(f"{error} Is REDIS_URL right?") from None
@@ -50,8 +49,8 @@ def _these(ids: list[str]) -> list[Message]:
     return [message for message in found.values() if message is not None]
 
 
-def _line(message: Message, replayed: bool | None, *, as_json: bool) -> str:
-    left = max(0, round(message.expires_at - time.time()))
+def _line(message: Message, seconds: float, replayed: bool | None, *, as_json: bool) -> str:
+    left = max(0, round(seconds))
     created = datetime.fromtimestamp(message.created_at, UTC).isoformat(timespec="seconds")
     shown = {
         "id": message.id,

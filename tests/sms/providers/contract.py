@@ -7,15 +7,20 @@ receipt; the tests come from here.
 from __future__ import annotations
 
 import gzip
+import json
+import re
 import socket
 import time
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sms import receipts, registry, store
 from sms.errors import (
@@ -23,9 +28,11 @@ from sms.errors import (
     AccountFailure,
     OutcomeUnknown,
     PermanentFailure,
+    ProviderError,
     ReceiptRejected,
     TemporaryFailure,
 )
+from sms.handover import LONGEST_WORD, hand_over
 from sms.message import Receipt, State
 from sms.providers import from_url
 from sms.providers.base import Provider, Sms
@@ -47,6 +54,38 @@ SMS = Sms(
     callback_url="https://a.example/v1/receipts/main?reference=ref-1",
 )
 URL = SMS.callback_url
+
+#: What may stand in JSON where a vendor's documents promise an id, a word or a number.
+ODD_VALUES: st.SearchStrategy[Any] = st.one_of(
+    st.sampled_from(["\ud83d", "a\x00\r\n", "x" * 10_000, "", -1, 10**4000, 1e308, 2.5]),
+    st.sampled_from([float("nan"), float("inf"), None, True, False, [], {}, [["x"]], {"id": ["x"]}]),
+    st.text(st.characters(codec=None), max_size=20),
+    st.integers(),
+)
+ODD_HEADERS = st.one_of(
+    st.sampled_from(
+        ["Mon, 01 Jan 99999999999 00:00:00 GMT", "Mon, 23 Nov 2026 10:00:30 +9999", "-1", "1e999"]
+    ),
+    st.sampled_from(["9" * 5000, "Mon, 23 Nov 2026 99:00:00 GMT", "Mon, 23 Nov 2026 10:00:00", "7, 7"]),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30),
+)
+
+FUZZED = settings(max_examples=60, deadline=None)
+
+
+def bodies(accepted: str) -> st.SearchStrategy[bytes]:
+    """Answers like ``accepted`` with odd values in it, and answers like none."""
+    values = re.findall(r'"[^"]*"(?!\s*:)|\d+', accepted) or [accepted]
+
+    def put(value: Any, place: str) -> bytes:
+        return accepted.replace(place, json.dumps(value)).encode()
+
+    return st.one_of(
+        st.builds(put, ODD_VALUES, st.sampled_from(values)),
+        ODD_VALUES.map(lambda value: json.dumps(value).encode()),
+        st.sampled_from([b'{"id": ' + b"7" * 5000 + b"}", b"[" * 200_000, b'{"a":' * 5000, b"\xff\xfe{\x00"]),
+        st.binary(max_size=50),
+    )
 
 
 class ProviderContract:
@@ -147,10 +186,40 @@ class ProviderContract:
         with pytest.raises(TemporaryFailure):
             self.answers(gateway, status, "[" * 200_000).send(SMS)
 
+    @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+    def test_a_redirect_is_refused_and_not_followed(self, gateway, status):
+        """The vendor has taken nothing, as base_url= or the host is wrong; and nobody else gets the text."""
+        with pytest.raises(AccountFailure) as caught:
+            self.answers(gateway, status, "moved", Location=f"{gateway.url}/elsewhere").send(SMS)
+        assert (caught.value.code, caught.value.here) == (f"redirect_{status}", False)
+        assert "base_url=" in str(caught.value)
+        assert len(gateway.requests) == 1
+
     @pytest.mark.parametrize("body", ["", "{", "[]", "null", "{}", "<html>", "[" * 200_000])
     def test_a_malformed_answer_is_an_unknown_outcome(self, gateway, body):
         with pytest.raises(OutcomeUnknown):
             self.answers(gateway, self.accepted[0], body).send(SMS)
+
+    def test_whatever_the_vendor_answers(self, gateway):
+        """It is read, or it is an outcome that is known to be unknown; the module does not fail."""
+        statuses = st.sampled_from([200, 201, 202, 204, 302, 400, 401, 404, 429, 503])
+        headers = st.dictionaries(st.sampled_from(["Retry_After", "Date"]), ODD_HEADERS, max_size=2)
+
+        @FUZZED
+        @given(status=statuses, body=bodies(self.accepted[1]), headers=headers)
+        def answer(status, body, headers):
+            provider = self.answers(gateway, status, b"" if status == 204 else body, **headers)
+            with capture_logs() as logs:
+                try:
+                    word = hand_over(provider, SMS)
+                except ProviderError as error:
+                    word = error.code
+            assert logs == []
+            assert len(word) <= LONGEST_WORD * len("\\U0001f600")
+            assert word.isprintable()
+            assert word.encode()
+
+        answer()
 
     def test_read_timeout(self, gateway):
         gateway.delay = 1.0
@@ -257,6 +326,23 @@ class ProviderContract:
         (found,) = provider.parse_receipts(*self.receipt("teleported"), self.receipt_url("teleported"))
         assert isinstance(found, Receipt)
         assert found.state is State.UNKNOWN
+
+    def test_whatever_a_stranger_reports_is_rejected(self, gateway):
+        headers, genuine = self.receipt("delivered")
+        provider = self.provider(gateway.url)
+
+        @FUZZED
+        @given(
+            value=st.text(st.characters(codec="latin-1"), max_size=50),
+            body=st.binary(min_size=1, max_size=100),
+            query=st.text(st.sampled_from("reftoknsaid=&%0fF7é\u202e"), max_size=50),
+        )
+        def report(value, body, query):
+            for content in (body, genuine + body):
+                with pytest.raises(ReceiptRejected):
+                    provider.parse_receipts(dict.fromkeys(headers, value), content, f"{URL}&{query}")
+
+        report()
 
     def test_forged_receipts_are_rejected(self, gateway):
         provider = self.provider(gateway.url)

@@ -174,7 +174,8 @@ class TestJson(Described):
             (403, None, AccountFailure, "403"),
             (404, f"{SMS.to} 123456", PermanentFailure, "404"),
             (200, f"{SMS.to} 123456", OutcomeUnknown, "200"),
-            (302, "", OutcomeUnknown, "302"),
+            (302, "", AccountFailure, "redirect_302"),
+            (302, "QUEUE_FULL", TemporaryFailure, "QUEUE_FULL"),
         ],
     )
     def test_what_statuses_and_words_mean(self, gateway, status, word, expected, code):
@@ -183,12 +184,6 @@ class TestJson(Described):
             self.answers(gateway, status, json.dumps(body)).send(SMS)
         assert type(caught.value) is expected
         assert caught.value.code == code
-
-    def test_a_redirect_is_not_followed(self, gateway):
-        """It would carry the number and the text to whatever address it names."""
-        with pytest.raises(OutcomeUnknown):
-            self.answers(gateway, 307, "", Location=f"{gateway.url}/elsewhere").send(SMS)
-        assert len(gateway.requests) == 1
 
     def test_a_country(self, gateway):
         with pytest.raises(AccountFailure) as caught:
@@ -253,6 +248,89 @@ class TestJson(Described):
         shown = f"{caught.value!r} {caught.value.code} {caught.value.__cause__}"
         assert SMS.to[1:] not in shown
         assert "123456" not in shown
+
+
+class TestBatches:
+    """A call may hold several reports: each is recorded, or none is, loudly."""
+
+    def provider(self, **paths):
+        options = GOOD | {"receipt_secret": SECRET, "delivered": "DELIVRD", "failed": "UNDELIV"}
+        return from_url("main", made("https://gateway.example/?", **options, **paths))
+
+    def read(self, content, url="https://a.example/v1/receipts/main", **paths):
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        found = self.provider(**paths).parse_receipts({"authorization": SECRET}, body, url)
+        return [(receipt.reference, receipt.state.value, receipt.error) for receipt in found]
+
+    RESULTS: ClassVar = [
+        {"ref": "ref-1", "status": {"name": "DELIVRD"}},
+        {"ref": "ref-2", "status": {"name": "UNDELIV", "code": 7}},
+        {"ref": "ref-3", "status": {"name": "DELIVRD", "code": 0}},
+    ]
+    ALL: ClassVar = [("ref-1", "delivered", ""), ("ref-2", "failed", "7"), ("ref-3", "delivered", "0")]
+
+    @pytest.mark.parametrize("index", ["*", "0"])
+    @pytest.mark.parametrize("url", ["https://a.example/v1/receipts/main", URL])
+    def test_every_element_of_the_list_is_read(self, index, url):
+        """A configuration that names the first means each of them; the address can name one alone."""
+        paths = {
+            "receipt_reference": f"results.{index}.ref",
+            "receipt_state": f"results.{index}.status.name",
+            "receipt_error": f"results.{index}.status.code",
+        }
+        assert self.read({"results": self.RESULTS}, url, **paths) == self.ALL
+        assert self.read({"results": self.RESULTS[:1]}, url, **paths) == self.ALL[:1]
+
+    def test_lists_within_lists(self):
+        content = [{"batch": self.RESULTS[:1]}, {"batch": self.RESULTS[1:]}]
+        paths = {"receipt_reference": "*.batch.*.ref", "receipt_state": "*.batch.*.status.name"}
+        assert [found[0] for found in self.read(content, **paths)] == ["ref-1", "ref-2", "ref-3"]
+
+    def test_a_list_within_one_report_is_none_of_reports(self):
+        paths = {"receipt_reference": "ref", "receipt_state": "word", "receipt_error": "errors.0.code"}
+        report = {"ref": "ref-1", "word": "UNDELIV"}
+        for errors, code in (([], ""), ([{"code": 1}, {"code": 2}], "1")):
+            assert self.read(report | {"errors": errors}, **paths) == [("ref-1", "failed", code)]
+
+    def test_one_state_for_several_messages(self):
+        found = self.read(
+            {"refs": ["a", "b"], "word": "DELIVRD"}, receipt_reference="refs.*", receipt_state="word"
+        )
+        assert found == [("a", "delivered", ""), ("b", "delivered", "")]
+
+    def test_those_of_others_are_left_out(self):
+        """An account may send more than we do. A call that names none of ours is refused."""
+        paths = {"receipt_reference": "results.*.ref", "receipt_state": "results.*.status.name"}
+        others = [{"status": {"name": "DELIVRD"}}, {"ref": "ref-9"}, "x"]
+        assert self.read({"results": [*others, self.RESULTS[0]]}, **paths) == self.ALL[:1]
+        for results in (others, [], None, {"ref": "ref-1"}):
+            with pytest.raises(ReceiptRejected):
+                self.read({"results": results}, **paths)
+
+    def test_several_of_which_the_address_names_one_are_refused(self):
+        """Nobody can say which of them is meant."""
+        with pytest.raises(ReceiptRejected, match="receipt_reference="):
+            self.read({"results": self.RESULTS}, URL, receipt_state="results.0.status.name")
+        one = self.read({"results": self.RESULTS[:1]}, URL, receipt_state="results.0.status.name")
+        assert one == self.ALL[:1]
+
+    @pytest.mark.parametrize("form", [b"ref=a&stat=DELIVRD&ref=b&stat=UNDELIV", b"ref=a&ref=b&stat=DELIVRD"])
+    def test_a_form_that_names_several_is_refused(self, form):
+        with pytest.raises(ReceiptRejected, match="twice"):
+            self.read(form, receipt_reference="ref", receipt_state="stat")
+
+    @pytest.mark.parametrize(
+        "paths",
+        [
+            {"receipt_state": "results.*.word"},
+            {"receipt_reference": "ref", "receipt_state": "results.*.word"},
+            {"receipt_reference": "results.*.ref", "receipt_state": "others.*.word"},
+            {"receipt_reference": "*.ref", "receipt_state": "*.words.*"},
+        ],
+    )
+    def test_lists_that_do_not_belong_together(self, paths):
+        with pytest.raises(BadProviderURL, match="same list"):
+            self.provider(**paths)
 
 
 class TestForm(Described):

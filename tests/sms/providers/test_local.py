@@ -148,6 +148,6 @@ def test_no_provider_at_all(settings):
 
 
 def test_aliases_are_made_once_and_keep_their_order(settings):
-    settings.SMS_PROVIDERS = {"b": "memory://", "a": "console://"}
+    settings.SMS_PROVIDERS = {"b": "memory://", "a": "console://?clear=yes"}
     assert list(registry.providers()) == ["b", "a"]
     assert registry.aliases() is registry.aliases()

@@ -1,0 +1,59 @@
+"""Hand one message to one provider, whatever the provider's module does.
+
+Vendors answer what nobody expected, and modules have faults. Nothing that comes of it may leave a message
+in the air: what a module raises besides a ``ProviderError`` is a ``TemporaryFailure`` while nothing has
+left, so that the next alias has the message at once, and afterwards an ``OutcomeUnknown``.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import structlog
+
+from sms.errors import OutcomeUnknown, ProviderError, TemporaryFailure
+from sms.providers.base import Provider, Sms
+from sms.providers.transport import nothing_has_left, request_left
+
+log = structlog.get_logger("sms")
+
+#: Characters of a vendor's word or id that are kept. The longest id of a known vendor has 36.
+LONGEST_WORD = 200
+
+
+def hand_over(provider: Provider, sms: Sms) -> str:
+    """Send one SMS and return the vendor's id for it, fit to be kept. Raises a ``ProviderError``."""
+    nothing_has_left()
+    try:
+        return plain(provider.send(sms))
+    except ProviderError as error:
+        error.code = plain(error.code)
+        raise
+    except Exception as error:
+        # Of a provider that sends by other means, nobody knows; a second SMS is worse than a wait.
+        left = request_left() or not provider.sends_by_pool
+        code = type(error).__name__
+        log.error(
+            "provider_raised", message_id=sms.id, alias=provider.alias, error=code, place=place_of(error)
+        )
+        if left:
+            raise OutcomeUnknown("the provider's module failed after the request", code=code) from None
+        raise TemporaryFailure("the provider's module failed before the request", code=code) from None
+
+
+def plain(word: object) -> str:
+    """A vendor's word or id as it can be kept and shown: printable, not too long, "" for what is none."""
+    if isinstance(word, bool) or not isinstance(word, str | int):
+        return ""
+    try:
+        text = str(word)[:LONGEST_WORD]
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return ""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def place_of(error: Exception) -> str:
+    """The way to the line that raised it. Its text is left out, as it may repeat a number or a code."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    return " ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-6:])

@@ -1,0 +1,35 @@
+"""HTTP: where the providers report. It translates, it decides nothing."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from sms import receipts
+from sms.errors import ReceiptRejected, Unavailable
+from sms.problems import problem
+
+
+@csrf_exempt
+@login_not_required
+@require_http_methods(["GET", "POST"])
+def take(request: HttpRequest, alias: str) -> HttpResponse:
+    """Reports of one provider, in its own format. It has no account here: it signs them."""
+    return taken(request, alias)
+
+
+def taken(request: HttpRequest, alias: str) -> HttpResponse:
+    """204 where the reports are the provider's own, a problem document elsewhere."""
+    try:
+        receipts.take(
+            alias, request.headers, request.body, request.get_full_path(), request.build_absolute_uri()
+        )
+    except receipts.UnknownAlias:
+        return problem(404, "alias_unknown", "No provider of this name is configured.")
+    except ReceiptRejected:
+        return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
+    except Unavailable as error:
+        return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
+    return HttpResponse(status=204)

@@ -1,0 +1,119 @@
+"""What the configured providers do is what somebody wants, and they can be heard of."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.urls import include, path
+from structlog.testing import capture_logs
+
+from sms import provider_checks, receipts, registry, services
+from sms.providers import PROVIDERS
+from sms.providers.base import ClearProvider
+
+
+@pytest.fixture(params=[scheme for scheme, found in PROVIDERS.items() if issubclass(found, ClearProvider)])
+def clear(request, tmp_path) -> str:
+    """The URL of a provider that writes in clear."""
+    return f"{request.param}://{tmp_path / 'outbox' if request.param == 'file' else ''}"
+
+
+class TestWhatIsWrittenInClear:
+    """Numbers and codes stand readable in production only where somebody asked for it by name."""
+
+    def test_it_is_refused_in_production(self, settings, redis, clear):
+        settings.SMS_PROVIDERS = {"spool": clear}
+        scheme = clear.partition(":")[0]
+        with pytest.raises(
+            SystemCheckError, match=rf"SMS_PROVIDERS: spool: {scheme}://.* {scheme}:.*clear=yes"
+        ):
+            call_command("check")
+        with pytest.raises(ImproperlyConfigured):
+            services.send("+12025550123", "Hello")
+        assert redis.keys() == []
+
+    def test_one_among_real_ones_is_refused_too(self, settings, clear):
+        settings.SMS_PROVIDERS = {"main": "memory://", "spool": clear}
+        with pytest.raises(ImproperlyConfigured, match="spool"):
+            registry.aliases()
+
+    def test_it_is_wanted_and_warned_of(self, settings, clear):
+        settings.SMS_PROVIDERS = {"spool": f"{clear}?clear=yes"}
+        assert services.get(services.send("+12025550123", "Hello").id).state == "sent"
+        (warning,) = provider_checks.nothing_is_in_clear()
+        assert (warning.id, "spool" in warning.msg) == ("sms.W005", True)
+
+    def test_development_needs_no_word(self, settings, clear):
+        settings.DEBUG = True
+        settings.SMS_PROVIDERS = {"spool": clear}
+        assert services.get(services.send("+12025550123", "Hello").id).state == "sent"
+        assert provider_checks.nothing_is_in_clear() == []
+        settings.DEBUG = False
+        with pytest.raises(ImproperlyConfigured):
+            registry.aliases()
+
+    def test_only_yes_is_a_yes(self, settings, clear):
+        settings.SMS_PROVIDERS = {"spool": f"{clear}?clear=true"}
+        with pytest.raises(ImproperlyConfigured, match="clear= takes yes"):
+            registry.aliases()
+
+    def test_others_have_nothing_to_say_about_it(self, settings):
+        settings.SMS_PROVIDERS = {"main": "memory://?clear=yes"}
+        with pytest.raises(ImproperlyConfigured, match="no option 'clear'"):
+            registry.aliases()
+        settings.SMS_PROVIDERS = {"main": "memory://"}
+        assert provider_checks.nothing_is_in_clear() == []
+
+
+class TestReportsFindUs:
+    """What a provider reports comes to an address of the project, or a check says why not."""
+
+    @pytest.fixture(autouse=True)
+    def twilio(self, settings):
+        settings.SMS_PROVIDERS = {"main": "twilio://AC1:secret@?from=x"}
+        settings.PUBLIC_URL = "https://otp.example.com"
+
+    def found(self) -> list[str]:
+        return [str(warning.id) for warning in provider_checks.reports_find_us()]
+
+    def test_they_do_here(self):
+        assert self.found() == []
+        assert receipts.address("main", "m1") == "https://otp.example.com/v1/receipts/main?reference=m1"
+
+    @pytest.mark.parametrize("urls", ["otp.urls", ""])
+    def test_an_address_that_is_missing(self, settings, urls):
+        settings.ROOT_URLCONF = urls
+        assert self.found() == ["sms.W006"]
+        assert receipts.address("main", "m1") == ""
+
+    def test_any_prefix_does(self, settings):
+        urls = ModuleType("urls")
+        urls.__dict__["urlpatterns"] = [
+            path("a/<int:b>/", include("otp.urls")),
+            path("deep/er/", include("sms.urls")),
+        ]
+        settings.ROOT_URLCONF = urls
+        assert self.found() == []
+        assert receipts.address("main", "m1") == "https://otp.example.com/deep/er/receipts/main?reference=m1"
+
+    def test_a_project_whose_addresses_this_process_cannot_read(self, settings):
+        """A worker may lack what only the web needs: the SMS goes out, and nobody reports on it."""
+        settings.ROOT_URLCONF = "no.such.module"
+        with capture_logs() as logs:
+            assert receipts.address("main", "m1") == ""
+        assert [line["event"] for line in logs] == ["receipts_have_no_address"]
+
+    def test_a_host_that_is_turned_away(self, settings):
+        settings.ALLOWED_HOSTS = ["localhost"]
+        assert self.found() == ["sms.W007"]
+        settings.ALLOWED_HOSTS = [".example.com"]
+        assert self.found() == []
+
+    def test_who_reports_nothing_needs_no_address(self, settings):
+        settings.ROOT_URLCONF = "otp.urls"
+        settings.SMS_PROVIDERS = {"main": "memory://", "gsm": "kannel://user:password@127.0.0.1?from=x"}
+        assert self.found() == []
