@@ -10,6 +10,7 @@ import re
 import signal
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,22 @@ def test_redis_away_and_back(stack, server, outbox):
         stack.start("worker")
     wait_for(lambda: len(outbox()) == 2)
     wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+
+
+def test_who_waits_for_the_broker_tries_it_every_second(stack, server):
+    """Not after 2, 4, 6 … 30 s: worker and beat are there as soon as it is."""
+    server.kill()
+    for name in ("worker", "beat"):
+        stack.spawn(name)
+        wait_for(partial(_tried, stack, name, 4))
+    server.start()
+    redis = Redis.from_url(server.url)
+    wait_for(lambda: redis.exists("sms:started:otp"), 4)
+    wait_for(lambda: "cmdstat_lpush" in redis.info("commandstats"), 4)  # the first that beat asks for
+
+
+def _tried(stack: Stack, name: str, times: int) -> bool:
+    return stack.log(name).count("Trying again in 1.0") >= times
 
 
 def test_a_redis_that_hangs_is_answered_in_time(stack, server):
