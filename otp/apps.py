@@ -6,3 +6,6 @@ class OtpConfig(AppConfig):
 
     def ready(self) -> None:
         from otp import checks, guard_checks  # noqa: F401  (registers them)
+        from sms import auth
+
+        auth.entrust("otp.auth.keeper")

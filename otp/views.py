@@ -1,4 +1,7 @@
-"""HTTP: verifications. The views translate, they decide nothing."""
+"""HTTP: verifications. The views translate, they decide nothing.
+
+Each operation says itself which key opens it, so that it is closed in every API that mounts the router.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,16 @@ from pydantic_core import PydanticCustomError
 from otp import caller, services, store
 from otp.access import Access
 from otp.caller import Caller
+from otp.problems import answered
 from otp.services import Verification
+from sms.bearer import ApiKey
 from sms.problems import Body, responses
 
 #: An id that no verification has: theirs have 22 characters.
 NEVER = "never"
 
-router = Router(tags=["verifications"])
+router = Router(auth=ApiKey(), tags=["verifications"])
+router.add_decorator(answered)
 
 
 def _one_address(schema: dict[str, Any]) -> None:
@@ -94,6 +100,7 @@ class CheckOut(Schema):
 @router.post(
     "/verifications",
     response={202: VerificationOut} | responses(400, 401, 403, 413, 415, 422, 429, 503),
+    auth=ApiKey("verify"),
     operation_id="start_verification",
     summary="Send a code",
 )
@@ -113,6 +120,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
 @router.post(
     "/verifications/{id}/check",
     response={200: CheckOut} | responses(400, 401, 413, 415, 422, 503),
+    auth=ApiKey("verify"),
     operation_id="check_code",
     summary="Check a code",
 )
@@ -125,6 +133,7 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOu
 @router.post(
     "/verifications/{id}/resend",
     response={202: VerificationOut} | responses(401, 409, 413, 429, 503),
+    auth=ApiKey("verify"),
     operation_id="resend_code",
     summary="Send the code again",
 )
@@ -139,6 +148,7 @@ def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
 @router.get(
     "/verifications/{id}",
     response={200: VerificationOut} | responses(401, 503),
+    auth=ApiKey("verify", "read"),
     operation_id="get_verification",
     summary="State of a verification",
 )
@@ -152,6 +162,7 @@ def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
 @router.delete(
     "/verifications/{id}",
     response={204: None} | responses(401, 503),
+    auth=ApiKey("verify"),
     operation_id="cancel_verification",
     summary="Cancel a verification",
 )

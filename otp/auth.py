@@ -1,0 +1,41 @@
+"""Whose an API key is, and what it may do: what the operations of ``otp`` and ``sms`` ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest, HttpResponse
+
+from otp import access, conf, keys, problems, services
+from otp.access import Access, Denied
+from otp.caller import Caller
+from otp.errors import RateLimited, StoreUnavailable
+from sms.bearer import Forbidden
+
+
+class Keys:
+    """``API_KEYS`` and ``API_ACCESS``; see ``sms.auth.Keeper``."""
+
+    def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> Access | None:
+        """What the key may do, None for one that nobody has. Raises ``Forbidden``."""
+        name = keys.owner(token, conf.get("API_KEYS"))
+        if name is None:
+            return None
+        found = access.find(name, conf.get("API_ACCESS"))
+        try:
+            found.require_scope(*scopes)
+        except Denied as error:
+            raise Forbidden(error.code, error.detail) from None
+        return found
+
+    def refuse_message(self, holder: object) -> HttpResponse | None:
+        """Count a message towards the own limits of the key; the answer where one is reached."""
+        if isinstance(holder, Access):
+            try:
+                services.count_message(Caller(holder.name, limits=holder.limits))
+            except (RateLimited, StoreUnavailable) as error:
+                return problems.answer(error)
+        return None
+
+
+keeper = Keys()
