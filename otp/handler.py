@@ -140,7 +140,11 @@ class OTPHandler:
 
     @classmethod
     def verify_otp(cls, phone_number: str, otp_code: str, purpose: str = "login") -> Check:
-        """Check one guess and count it; the right one is accepted once. One round trip."""
+        """Check one guess and count it; the right one is accepted once. One round trip.
+
+        Guesses by number have ``attempts`` of their own, so whoever knows the id can still use it when strangers
+        have used these up.
+        """
         phones, typed = phone_digests(phone_number, purpose), codes.normalise(str(otp_code))
         pairs = zip(conf.phone_secrets(), phones, strict=True)
         guesses = [codes.digest(secret, "by_phone", phone, typed) for secret, phone in pairs]
@@ -165,6 +169,7 @@ class OTPHandler:
         """
         rules = purposes.get(purpose)
         phones = phone_digests(phone_number, purpose)
+        by = "by_id" if id else "by_phone"
         id = id or store.newest_id(phones)
         if not id:
             return Issue("expired", MESSAGES["expired"])
@@ -180,6 +185,7 @@ class OTPHandler:
             by_id=by_id,
             by_phone=by_phone,
             reference=reference,
+            by=by,
             spending=spending,
             guarded=guarded,
         )

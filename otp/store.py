@@ -133,15 +133,19 @@ def resend(
     by_id: str = "",
     by_phone: str = "",
     reference: str,
+    by: str,
     spending: Spending,
     guarded: Call,
 ) -> list[Any]:
-    """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua."""
+    """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua.
+
+    ``by``: ``by_id`` or ``by_phone``, as the caller knows it.
+    """
     longest = max(purpose.lifetime, MAX_LIFETIME)
     own, older = _pairs(phones)
     values = (
         *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, longest * 1000, reference, len(phones) - 1, len(spending.keys)),
+        *(purpose.lifetime * 1000, longest * 1000, reference, by, len(phones) - 1, len(spending.keys)),
         *_cooldowns(purpose),
         *(*spending.values, *guarded.values),
     )

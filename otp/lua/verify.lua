@@ -15,17 +15,18 @@ if ARGV[1] == 'by_phone' then
   key = VERIFICATION .. id
 end
 
-local code = redis.call('HMGET', key, 'status', ARGV[1], 'left', 'phone', 'failures', 'reference', 'purpose',
-  'guard', 'owner')
-local status, left = code[1], tonumber(code[3])
-local anothers = ARGV[2] ~= '' and ARGV[2] ~= code[9]
+local code = redis.call('HMGET', key, 'status', ARGV[1], 'phone', 'failures', 'reference', 'purpose', 'guard',
+  'owner')
+local status, failures_key, reference, purpose = code[1], code[4], code[5], code[6]
+local anothers = ARGV[2] ~= '' and ARGV[2] ~= code[8]
 -- Accepted once is accepted, again is too late; and the newest alone counts.
 if not status or status == 'valid' or status == 'replaced' or anothers then
   return {'expired', 0, '', id, ''}
 end
-local failures = tonumber(redis.call('GET', code[5]) or 0)
+local left, counted = attempts(key, ARGV[1])
+local failures = tonumber(redis.call('GET', failures_key) or 0)
 if status == 'blocked' or left <= 0 or failures >= MOST_FAILURES then
-  return {'blocked', 0, code[6], id, code[7]}
+  return {'blocked', 0, reference, id, purpose}
 end
 
 for i = 3, #ARGV do
@@ -33,19 +34,19 @@ for i = 3, #ARGV do
     -- A stone stays until the code would have died, so that its status can be asked for.
     redis.call('HSET', key, 'status', 'valid')
     redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard', 'former')
-    redis.call('DEL', code[4], code[5])
-    if (code[8] or '') ~= '' then
-      guard_library().verified(clock(), code[8])
+    redis.call('DEL', code[3], failures_key)
+    if (code[7] or '') ~= '' then
+      guard_library().verified(clock(), code[7])
     end
-    return {'valid', left - 1, code[6], id, code[7]}
+    return {'valid', left - 1, reference, id, purpose}
   end
 end
 
-left = redis.call('HINCRBY', key, 'left', -1)
-redis.call('INCR', code[5])
-redis.call('PEXPIRE', code[5], FAILURES_KEPT)
-if left <= 0 then
+left = redis.call('HINCRBY', key, counted, -1)
+redis.call('INCR', failures_key)
+redis.call('PEXPIRE', failures_key, FAILURES_KEPT)
+if left <= 0 and counted == 'left' then -- by its id, or its only count: no way is left
   redis.call('HSET', key, 'status', 'blocked')
   redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'former')
 end
-return {'invalid', left, code[6], id, code[7]}
+return {'invalid', left, reference, id, purpose}
