@@ -39,6 +39,7 @@ def throwaway(given: Mapping[str, str], *, port: int, redis_url: str) -> Throwaw
         "GUARD_MODE": "shadow",
         "GUARD_PRICES": "",
         "OTP_CHALLENGE": "",
+        "OTP_GUESS_LIMITS": "",
         "OTP_LIMITS": "",
         "PHONE_REGION": given.get("PHONE_REGION") or "US",
         "PHONE_SECRET_KEY_FALLBACKS": "",

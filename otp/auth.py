@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
 
-from otp import access, conf, keys, problems, services
+from otp import access, conf, keys, limits, problems, refusals, store
 from otp.access import Access, Denied
 from otp.caller import Caller
-from otp.errors import RateLimited, StoreUnavailable
+from otp.errors import StoreUnavailable
 from sms.bearer import Forbidden
 
 
@@ -29,13 +30,22 @@ class Keys:
         return found
 
     def refuse_message(self, holder: object) -> HttpResponse | None:
-        """Count a message towards the own limits of the key; the answer where one is reached."""
-        if isinstance(holder, Access):
-            try:
-                services.count_message(Caller(holder.name, limits=holder.limits))
-            except (RateLimited, StoreUnavailable) as error:
-                return problems.answer(error)
-        return None
+        """Count a message towards the own limits of the key; the answer where one is reached.
+
+        One round trip, none for a key without limits.
+        """
+        if not isinstance(holder, Access) or not holder.limits:
+            return None
+        caller = Caller(holder.name, limits=holder.limits)
+        spending = limits.of_key(caller)
+        try:
+            refused = store.spend(spending)
+        except StoreUnavailable as error:
+            return problems.answer(error)
+        if not refused:
+            return None
+        wait, index = refused
+        return problems.answer(refusals.reached(spending.rules[index], math.ceil(wait / 1000), caller))
 
 
 keeper = Keys()

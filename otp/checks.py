@@ -96,12 +96,14 @@ def autofill(**_: Any) -> list[CheckMessage]:
 
 @register()
 def otp_limits(**_: Any) -> list[CheckMessage]:
-    """OTP_LIMITS must be rules that can be read and met."""
-    try:
-        limits.all_rules()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="otp.E004")]
-    return []
+    """OTP_LIMITS and OTP_GUESS_LIMITS must be rules that can be read and met."""
+    found: list[CheckMessage] = []
+    for rules in (limits.all_rules, limits.guess_rules):
+        try:
+            rules()
+        except ImproperlyConfigured as error:
+            found.append(Error(str(error), id="otp.E004"))
+    return found
 
 
 @register(Tags.security)

@@ -62,7 +62,7 @@ _GUARD = ("guard_begin", "guard_counts", "guard", "guard_end")
 _ADMISSION = ("common", "limits", *_GUARD, "admission")
 _GENERATE = _script(*_ADMISSION, "generate")
 _RESEND = _script(*_ADMISSION, "resend")
-_VERIFY = _script("common", *_GUARD, "verify")
+_VERIFY = _script("common", "limits", *_GUARD, "verify")
 _CANCEL = _script("common", "limits", *_GUARD, "cancel")
 _PEEK = _script("common", "limits", "peek")
 _UNRESEND = _script("common", "limits", *_GUARD, "unresend")
@@ -114,14 +114,22 @@ def generate(
     return _run(_GENERATE, (*own, VERIFICATION + id, *older, *spending.keys, *guarded.keys), values)
 
 
-def verify(guesses: Sequence[str], *, phones: Sequence[str] = (), id: str = "", owner: str = "") -> list[Any]:
+def verify(
+    guesses: Sequence[str],
+    *,
+    phones: Sequence[str] = (),
+    id: str = "",
+    owner: str = "",
+    spending: Spending = NOTHING,
+) -> list[Any]:
     """Hold a guess against the code of a phone or of an id; see verify.lua.
 
     ``guesses``: the digests of the guess, one for each secret. ``owner``, here and below: only if this is
-    the one that started it; "": whoever did.
+    the one that started it; "": whoever did. ``spending``: what a wrong one counts towards.
     """
     keys, against = _keys(phones, id)
-    return _run(_VERIFY, keys, (against, owner, *guesses))
+    values = (against, owner, len(guesses), *guesses, *spending.values)
+    return _run(_VERIFY, (*keys, *spending.keys), values)
 
 
 def resend(

@@ -33,20 +33,9 @@ def _one_address(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"type": "string", "format": form} for form in ("ipv4", "ipv6")] + [{"type": "null"}]
 
 
-class VerificationIn(Body):
-    """Whom to send a code, and what for."""
+class OfAUser(Body):
+    """What a program asks for somebody else."""
 
-    phone: str = Field(
-        max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
-    )
-    purpose: str = Field("login", max_length=64, examples=["login"])
-    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
-    challenge: str = Field(
-        "",
-        max_length=4096,
-        repr=False,
-        description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
-    )
     client_ip: str | None = Field(
         None,
         examples=["203.0.113.7"],
@@ -61,6 +50,22 @@ class VerificationIn(Body):
             return None if given is None else caller.normalise(given)
         except ValueError:
             raise PydanticCustomError("ip_address", "This is no IPv4 or IPv6 address") from None
+
+
+class VerificationIn(OfAUser):
+    """Whom to send a code, and what for."""
+
+    phone: str = Field(
+        max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
+    )
+    purpose: str = Field("login", max_length=64, examples=["login"])
+    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    challenge: str = Field(
+        "",
+        max_length=4096,
+        repr=False,
+        description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
+    )
 
 
 class VerificationOut(Schema):
@@ -83,7 +88,7 @@ class VerificationOut(Schema):
         )
 
 
-class CheckIn(Body):
+class CheckIn(OfAUser):
     """One guess."""
 
     code: str = Field(min_length=1, max_length=64, repr=False, examples=["123456"])
@@ -108,9 +113,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
     """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
     access = _access(request)
     access.require_purpose(payload.purpose)
-    if payload.client_ip is not None:
-        access.require_client_ip()
-    who = Caller(access.name, payload.client_ip or "", access.limits)
+    who = _caller(access, payload)
     verification = services.start(
         payload.phone, payload.purpose, payload.locale, caller=who, challenge=payload.challenge
     )
@@ -119,14 +122,18 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
 
 @router.post(
     "/verifications/{id}/check",
-    response={200: CheckOut} | responses(400, 401, 413, 415, 422, 503),
+    response={200: CheckOut} | responses(400, 401, 413, 415, 422, 429, 503),
     auth=ApiKey("verify"),
     operation_id="check_code",
     summary="Check a code",
 )
 def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOut:
-    """Hold a guess against the code. The right one is accepted once."""
-    checked = services.check(_own(request, id), payload.code, owner=_access(request).name)
+    """Hold a guess against the code. The right one is accepted once. After too many wrong ones of an address
+    or a key, at whatever phones: 429 `rate_limited`, and the guess is not compared.
+    """
+    access = _access(request)
+    who = _caller(access, payload)
+    checked = services.check(_own(request, id), payload.code, owner=access.name, caller=who)
     return CheckOut(status=checked.status, attempts_left=checked.attempts_left, message=checked.message)
 
 
@@ -176,6 +183,13 @@ def _access(request: HttpRequest) -> Access:
     """What the key of this request may do; the authentication of the API has put it there."""
     access: Access = request.auth  # type: ignore[attr-defined]  # ninja sets it
     return access
+
+
+def _caller(access: Access, payload: OfAUser) -> Caller:
+    """Whoever asks, at the address that the key says, if it may say one."""
+    if payload.client_ip is not None:
+        access.require_client_ip()
+    return Caller(access.name, payload.client_ip or "", access.limits)
 
 
 def _own(request: HttpRequest, id: str) -> str:

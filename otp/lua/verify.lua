@@ -1,13 +1,19 @@
--- (begins with common.lua and the guard, see guard_begin.lua)
--- One guess: is there a live code, may it still be guessed, is it right; count or consume.
+-- (begins with common.lua, limits.lua and the guard, see guard_begin.lua)
+-- One guess: is there a live code, may it still be guessed, has whoever guesses too many wrong ones at others
+-- behind him, is it right; count or consume.
 -- KEYS: verification; or phone (then its newest verification is meant), its failures, and the pairs of
---       these under older secrets
--- ARGV: name of the digest to hold the guess against (by_id or by_phone), owner ("" = whoever it is),
---       digests of the guess (one for each secret)
--- Returns {status, attempts left, reference, id, purpose}.
+--       these under older secrets; limits on wrong guesses
+-- ARGV: name of the digest to hold the guess against (by_id or by_phone), owner ("" = whoever it is), how
+--       many digests, digests of the guess (one for each secret), values of the limits (see limits.lua)
+-- Returns {status, attempts left, reference, id, purpose}, or {limited, ms to wait, index of the limit}: it was not
+--         compared.
 local key, id = KEYS[1], ''
+local digests = tonumber(ARGV[3])
+local limits = (#ARGV - 3 - digests) / 3
+local limit_keys = slice(KEYS, #KEYS - limits + 1, limits)
+local limit_values = slice(ARGV, 4 + digests, 3 * limits)
 if ARGV[1] == 'by_phone' then
-  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2))
+  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2 - limits))
   id = redis.call('HGET', KEYS[1], 'id')
   if not id then
     return {'expired', 0, '', '', ''}
@@ -29,14 +35,21 @@ if status == 'blocked' or left <= 0 or failures >= MOST_FAILURES then
   return {'blocked', 0, reference, id, purpose}
 end
 
-for i = 3, #ARGV do
+local now = clock()
+local index, wait = limits_refuse(now, limit_keys, limit_values)
+if index then
+  return {'limited', wait, index - 1}
+end
+
+for i = 4, 3 + digests do
   if ARGV[i] == code[2] then
     -- A stone stays until the code would have died, so that its status can be asked for.
     redis.call('HSET', key, 'status', 'valid')
     redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard', 'former')
     redis.call('DEL', code[3], failures_key)
+    limits_take_back(now, limit_keys, limit_values) -- most guesses of people are right
     if (code[7] or '') ~= '' then
-      guard_library().verified(clock(), code[7])
+      guard_library().verified(now, code[7])
     end
     return {'valid', left - 1, reference, id, purpose}
   end
@@ -45,6 +58,7 @@ end
 left = redis.call('HINCRBY', key, counted, -1)
 redis.call('INCR', failures_key)
 redis.call('PEXPIRE', failures_key, FAILURES_KEPT)
+limits_count(now, limit_keys, limit_values)
 if left <= 0 and counted == 'left' then -- by its id, or its only count: no way is left
   redis.call('HSET', key, 'status', 'blocked')
   redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'former')
