@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
 
-from otp import access, conf, keys, limits, problems, refusals, store
+from otp import access, alarms, conf, keys, limits, problems, refusals, store
 from otp.access import Access, Denied
-from otp.caller import Caller
+from otp.caller import Caller, caller_of
 from otp.errors import StoreUnavailable
 from sms.bearer import Forbidden
 
@@ -19,13 +19,16 @@ class Keys:
 
     def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> Access | None:
         """What the key may do, None for one that nobody has. Raises ``Forbidden``."""
+        alarms.tell_due()
         name = keys.owner(token, conf.get("API_KEYS"))
         if name is None:
+            alarms.note(alarms.DENIED, ip=caller_of(request).ip, reason="unauthorized", name="")
             return None
         found = access.find(name, conf.get("API_ACCESS"))
         try:
             found.require_scope(*scopes)
         except Denied as error:
+            alarms.note(alarms.DENIED, reason=error.code, name=name)
             raise Forbidden(error.code, error.detail) from None
         return found
 

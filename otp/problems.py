@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from otp import refusals
+from otp import alarms, refusals
 from otp.access import Denied
 from otp.errors import NotAllowed, OtpError, RateLimited, StoreUnavailable
 from sms.problems import problem
@@ -31,6 +31,7 @@ def answer(error: OtpError | Denied) -> HttpResponse:
     """The problem document for ``error``."""
     match error:
         case Denied():
+            alarms.note(alarms.DENIED, reason=error.code, name=error.name)
             return problem(403, error.code, error.detail)
         case NotAllowed(field="id"):
             return problem(409, error.code, error.detail)

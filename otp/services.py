@@ -23,6 +23,7 @@ import structlog
 from django.dispatch import Signal
 
 from otp import (
+    alarms,
     codes,
     conf,
     guard,
@@ -124,6 +125,7 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     ``caller``: whom ``OTP_GUESS_LIMITS`` counts a wrong one for. Raises ``RateLimited`` where it has no more;
     the guess was not compared then.
     """
+    alarms.tell_due()
     checked = handler.verify_id(id, code, owner, limits.guessing(caller))
     if checked.limit:
         raise refusals.reached(checked.limit, checked.retry_after, caller)
