@@ -122,7 +122,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
 
 @router.post(
     "/verifications/{id}/check",
-    response={200: CheckOut} | responses(400, 401, 413, 415, 422, 429, 503),
+    response={200: CheckOut} | responses(400, 401, 403, 413, 415, 422, 429, 503),
     auth=ApiKey("verify"),
     operation_id="check_code",
     summary="Check a code",
