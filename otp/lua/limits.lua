@@ -1,4 +1,5 @@
--- Limits on how many SMS may be asked for, and on wrong guesses; the scripts that need them begin with this text.
+-- Limits on how many SMS may be asked for, and how many guesses may be wrong; the scripts that need them begin
+-- with this text.
 -- Each rule has a key, and three values: how many, in how many ms, and how many at once ("" = a window).
 --   window  at most so many in any so many ms. The key is a list: when the latest were, newest first.
 --   rate    so many in so many ms on average, at most `at once` in a bunch. The key is a string: when

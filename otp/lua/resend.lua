@@ -14,14 +14,14 @@ local older, cooldowns = tonumber(ARGV[9]), tonumber(ARGV[11])
 carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))
 
 local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
-local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'created_at', 'reference')
+local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'created_at', 'reference', 'left', 'left_by_phone')
 if code[1] == 'blocked' then
   return {'blocked', 0}
 end
 if code[1] ~= 'pending' or last[1] ~= ARGV[1] then
   return {'expired'}
 end
-local left = attempts(KEYS[3], ARGV[8])
+local left = attempts(ARGV[8], code[5], code[6])
 if left <= 0 then
   return {'blocked', 0}
 end
