@@ -1,4 +1,4 @@
-"""The HTTP API as one: routers, authentication, errors as problem documents, and its description."""
+"""The HTTP API as one: routers, errors as problem documents, ``Idempotency-Key``, and its description."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -16,49 +15,19 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 from ninja.parser import Parser
-from ninja.security import HttpBearer
 
 import otp.views
 import sms.views
 from config import idempotency
-from otp import access, keys, refusals, services
-from otp.access import Access, Denied
-from otp.caller import Caller
-from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from otp import problems
+from otp.errors import StoreUnavailable
+from sms.bearer import ApiKey, Forbidden
 from sms.problems import CONTENT_TYPE, problem
-
-#: What a key needs for each operation, one of these. An operation that is not here is nobody's.
-SCOPES = {
-    "start_verification": ("verify",),
-    "check_code": ("verify",),
-    "resend_code": ("verify",),
-    "cancel_verification": ("verify",),
-    "get_verification": ("verify", "read"),
-    "send_message": ("messages",),
-    "get_message": ("read",),
-}
 
 #: Operations that send an SMS, and so take an ``Idempotency-Key``.
 SENDING = ("start_verification", "resend_code", "send_message")
 
 Run = Callable[..., HttpResponse]
-
-
-class ApiKey(HttpBearer):
-    """``Authorization: Bearer KEY``, one of ``API_KEYS``, with one of the scopes."""
-
-    def __init__(self, *scopes: str) -> None:
-        super().__init__()
-        self._scopes = scopes
-
-    def authenticate(self, request: HttpRequest, token: str) -> Access | None:
-        """What the key may do, None for a key that nobody has. Raises ``Denied``."""
-        name = keys.owner(token, settings.API_KEYS)
-        if name is None:
-            return None
-        found = access.find(name, settings.API_ACCESS)
-        found.require_scope(*self._scopes)
-        return found
 
 
 class WrongMediaType(Exception):
@@ -134,7 +103,7 @@ api = Api(
     title="Otpost",
     version="1",
     description="Phone verification that you host yourself. Every error is a problem document (RFC 9457).",
-    auth=ApiKey(),
+    auth=ApiKey(),  # operations name the scopes that open them; one that does not is closed
     parser=JsonParser(),
     docs_url="/docs",
     openapi_url="/openapi.json",
@@ -142,35 +111,29 @@ api = Api(
 )
 
 
-def _guarded(run: Run) -> Run:
-    """Ask for a key with the scope of this operation, and send once what is asked for twice."""
+def _once(run: Run) -> Run:
+    """Send once what is asked for twice under an ``Idempotency-Key``."""
     operation: Operation = run.__self__  # type: ignore[attr-defined]  # ninja hands over a method of it
-    if not operation.auth_callbacks:
-        return run
-    key = ApiKey(*SCOPES.get(operation.operation_id or "", ()))
-    operation.auth_callbacks = [key]
     if operation.operation_id not in SENDING:
         return run
+    (key,) = operation.auth_callbacks
 
     @functools.wraps(run)
     def once(request: HttpRequest, **path: Any) -> HttpResponse:
-        def answer() -> HttpResponse:
-            if found and operation.operation_id == "send_message":  # codes are counted as they are issued
-                services.count_message(Caller(found.name, limits=found.limits))
+        if idempotency.HEADER not in request.headers:
             return run(request, **path)
-
         try:
-            found = key(request)
-            if found and idempotency.HEADER in request.headers:
-                return idempotency.once(request, found.name, answer)
-            return answer()
-        except (Denied, RateLimited, RequestDataTooBig, StoreUnavailable) as error:
+            holder = key(request)
+            if holder is None:
+                raise AuthenticationError
+            return idempotency.once(request, holder.name, lambda: run(request, **path))
+        except (HttpError, RequestDataTooBig, StoreUnavailable) as error:
             return api.on_exception(request, error)
 
     return once
 
 
-api.add_decorator(_guarded, mode="view")
+api.add_decorator(_once, mode="view")
 api.add_router("", otp.views.router)
 api.add_router("", sms.views.router)
 
@@ -182,9 +145,9 @@ def _unauthorised(request: HttpRequest, error: AuthenticationError) -> HttpRespo
     return response
 
 
-@api.exception_handler(Denied)
-def _denied(request: HttpRequest, error: Denied) -> HttpResponse:
-    return problem(403, error.code, error.detail)
+@api.exception_handler(Forbidden)
+def _forbidden(request: HttpRequest, error: Forbidden) -> HttpResponse:
+    return problem(403, error.code, error.message)
 
 
 @api.exception_handler(HttpError)
@@ -220,25 +183,6 @@ def _unknown_field(name: str) -> HttpResponse:
     )
 
 
-@api.exception_handler(NotAllowed)
-def _not_allowed(request: HttpRequest, error: NotAllowed) -> HttpResponse:
-    if error.field == "id":
-        return problem(409, error.code, error.detail)
-    if error.field == "challenge":
-        return problem(403, error.code, error.detail, field=error.field)
-    return problem(422, error.code, error.detail, field=error.field)
-
-
-@api.exception_handler(RateLimited)
-def _rate_limited(request: HttpRequest, error: RateLimited) -> HttpResponse:
-    response = problem(
-        429, error.code, error.detail, retry_after=error.retry_after, more={"limit": error.limit}
-    )
-    for name, value in refusals.headers(error).items():
-        response[name] = value
-    return response
-
-
 @api.exception_handler(StoreUnavailable)
 def _unavailable(request: HttpRequest, error: StoreUnavailable) -> HttpResponse:
-    return problem(503, error.code, error.detail, retry_after=error.retry_after)
+    return problems.answer(error)

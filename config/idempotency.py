@@ -44,10 +44,6 @@ KEPT = 24 * 3_600_000
 #: and broker end after a second each; short enough for whoever asks again after a process died.
 LEASE = 30_000
 
-#: What nothing will change: it was sent, or this request cannot be. Other answers (401, 403, 429,
-#: 5xx, …) mean "not now" or "not so", and the next try under the same key shall be a real one.
-_FINAL = (409, 422)
-
 _LUA = Path(__file__).parent / "lua"
 _CLAIM, _SETTLE = (Script(_LUA / f"{name}.lua") for name in ("claim_key", "settle_key"))
 
@@ -81,7 +77,8 @@ def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -
     sealed = b""
     try:
         response = answer()
-        if response.status_code < 300 or response.status_code in _FINAL:
+        # A refusal costs nothing to repeat, and kept it would let whoever is refused fill Redis.
+        if response.status_code < 300:
             sealed = _seal(response)
     finally:
         try:
@@ -163,7 +160,7 @@ def described(operation: dict[str, Any]) -> None:
         }
     )
     for status, response in operation["responses"].items():
-        if int(status) < 300 or int(status) in _FINAL:
+        if int(status) < 300:
             response.setdefault("headers", {})[REPLAYED] = {
                 "description": "Stands where this is the first answer to the same Idempotency-Key again.",
                 "required": False,

@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import servers
 from config.logs import logging_config
-from otp import access, keys
+from otp import access, conf, keys
 from sms.masked import Masked
 
 N = TypeVar("N", int, float)
@@ -123,12 +123,10 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
     "payment": {"text": "{code} confirms your payment with {site}. Never tell it to anybody."},
 }
 
-# How many SMS may be asked for, and for whom: see otp/limits.py. The variable replaces all of them.
-OTP_LIMITS: dict[str, str] | str = env.str("OTP_LIMITS", default="").strip() or {
-    "phone": "5/10m,10/1d",
-    "ip": "20/10m",
-    "phone-ip": "7/1d",
-}
+# How many SMS may be asked for, how many guesses may be wrong, and whose: see otp/limits.py. A variable
+# replaces all rules of its setting.
+OTP_LIMITS = env.str("OTP_LIMITS", default="").strip() or conf.DEFAULTS["OTP_LIMITS"]
+OTP_GUESS_LIMITS = env.str("OTP_GUESS_LIMITS", default="").strip() or conf.DEFAULTS["OTP_GUESS_LIMITS"]
 OTP_CHALLENGE = env.str("OTP_CHALLENGE", default="")
 # Whence a page may load and run scripts and frames beside our own: those of a captcha.
 CSP_SOURCES = _list("CSP_SOURCES")

@@ -41,6 +41,7 @@ def throwaway(given: Mapping[str, str], *, port: int, redis_url: str) -> Throwaw
         # Its own in each run: a given Redis may hold something else, or another demo.
         "OTPOST_NAMESPACE": f"demo-{secrets.token_hex(4)}",
         "OTP_CHALLENGE": "",
+        "OTP_GUESS_LIMITS": "",
         "OTP_LIMITS": "",
         "PHONE_REGION": given.get("PHONE_REGION") or "US",
         "PHONE_SECRET_KEY_FALLBACKS": "",

@@ -26,12 +26,13 @@ class BadAccess(ValueError):
 
 
 class Denied(Exception):
-    """The key is valid and may not do this. ``code`` is stable, the text is for people."""
+    """The key of ``name`` is valid and may not do this. ``code`` is stable, the text is for people."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, *, name: str) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,26 @@ class Access:
     def require_scope(self, *scopes: str) -> None:
         """Raise ``Denied`` unless the key has one of ``scopes``."""
         if self.scopes.isdisjoint(scopes):
-            raise Denied("scope_missing", f"This key lacks the scope {' or '.join(scopes) or 'for this'}.")
+            wanted = " or ".join(scopes) or "for this"
+            raise Denied("scope_missing", f"This key lacks the scope {wanted}.", name=self.name)
 
     def require_purpose(self, purpose: str) -> None:
         """Raise ``Denied`` unless the key may be used for ``purpose``."""
         if not self.allows(purpose):
             allowed = ", ".join(sorted(self.purposes))
-            raise Denied("purpose_not_allowed", f"This key may be used for these purposes only: {allowed}.")
+            raise Denied(
+                "purpose_not_allowed",
+                f"This key may be used for these purposes only: {allowed}.",
+                name=self.name,
+            )
 
     def require_client_ip(self) -> None:
         """Raise ``Denied`` unless the key may say whose address a request is from."""
         if not self.client_ip:
             raise Denied(
-                "client_ip_not_allowed", "This key may not name the end user's address. Leave it out."
+                "client_ip_not_allowed",
+                "This key may not name the end user's address. Leave it out.",
+                name=self.name,
             )
 
     def allows(self, purpose: str) -> bool:

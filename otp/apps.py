@@ -6,6 +6,8 @@ class OtpConfig(AppConfig):
 
     def ready(self) -> None:
         from otp import checks, guard_checks  # noqa: F401  (registers them)
+        from sms import auth
         from sms.masked import mask_settings
 
+        auth.entrust("otp.auth.keeper")
         mask_settings("PHONE_SECRET_KEY", "PHONE_SECRET_KEY_FALLBACKS", "TEST_NUMBERS", "API_KEYS")

@@ -83,6 +83,12 @@ def subscriber(ip: str) -> str:
     return str(hidden or ipaddress.IPv6Network((address, 64), strict=False))
 
 
+def network(ip: str) -> str:
+    """Of an IPv6 address the /48, which is the most that one customer is usually given; "" for IPv4."""
+    counted = subscriber(ip)
+    return str(ipaddress.IPv6Network(counted).supernet(new_prefix=48)) if ":" in counted else ""
+
+
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     """Whether ``address`` lies in one of the networks; what is no address does not."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,12 +97,14 @@ def autofill(**_: Any) -> list[CheckMessage]:
 
 @register()
 def otp_limits(**_: Any) -> list[CheckMessage]:
-    """OTP_LIMITS must be rules that can be read and met."""
-    try:
-        limits.all_rules()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="otp.E004")]
-    return []
+    """OTP_LIMITS and OTP_GUESS_LIMITS must be rules that can be read and met."""
+    found: list[CheckMessage] = []
+    for rules in (limits.all_rules, limits.guess_rules):
+        try:
+            rules()
+        except ImproperlyConfigured as error:
+            found.append(Error(str(error), id="otp.E004"))
+    return found
 
 
 @register(Tags.security)
@@ -160,6 +163,26 @@ def api_access(**_: Any) -> list[CheckMessage]:
         except ImproperlyConfigured as error:
             texts.append(str(error).replace("key:", f"{entry.name}:"))
     return [Error(text, id="otp.E010") for text in texts]
+
+
+@register(Tags.security, deploy=True)
+def keys_without_access(**_: Any) -> list[CheckMessage]:
+    """A key without an entry in API_ACCESS may do nearly everything, and mostly nobody meant that."""
+    entries = conf.get("API_ACCESS")
+    if not isinstance(entries, Mapping):
+        return []  # the check above says it
+    names = sorted(set(conf.get("API_KEYS")).difference(entries))
+    if not names:
+        return []
+    example = ";".join(f"{name}=verify" for name in names)
+    return [
+        Warning(
+            f"API_ACCESS has no entry for {', '.join(names)}: without one a key may verify for every "
+            "purpose, send any SMS and read everything. Grant each what it needs, such as "
+            f"API_ACCESS={example}.",
+            id="otp.W003",
+        )
+    ]
 
 
 @register(Tags.security)

@@ -20,7 +20,9 @@ DEFAULTS: dict[str, Any] = {
     # Other values of PHONE_SECRET_KEY that codes in flight may still have been made with.
     "PHONE_SECRET_KEY_FALLBACKS": [],
     # subject → figures, or the whole as one text; see otp.limits.
-    "OTP_LIMITS": {"phone": "5/10m,10/1d", "ip": "20/10m", "phone-ip": "7/1d"},
+    "OTP_LIMITS": {"phone": "5/10m,10/1d", "ip": "20/10m", "phone-ip": "7/1d", "all": "1000/1h+1000"},
+    # The same for wrong guesses.
+    "OTP_GUESS_LIMITS": {"ip": "20/1h,60/1d", "key": "1000/1h"},
     # E.164 → its code, and until when; see otp.testnumbers.
     "TEST_NUMBERS": {},
     "TEST_NUMBERS_UNTIL": "",

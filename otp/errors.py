@@ -14,11 +14,12 @@ class OtpError(Exception):
 
 
 class RateLimited(OtpError):
-    """Nothing was sent. Ask again after ``retry_after`` whole seconds.
+    """Nothing was sent, or a guess was not compared. Ask again after ``retry_after`` whole seconds.
 
     ``code``: ``pending`` (a code was sent a moment ago), ``blocked`` (too many wrong guesses),
     ``rate_limited`` or ``guard``. ``limit``: the stable name of what was reached: ``cooldown``, ``guesses``,
-    ``guard``, or that of a rule of ``OTP_LIMITS`` such as ``phone``; it lets ``quota`` through in
+    ``guard``, or that of a rule of ``OTP_LIMITS`` such as ``phone``, or of ``OTP_GUESS_LIMITS`` such as
+    ``guess-ip``; it lets ``quota`` through in
     ``window`` seconds (0: in no fixed time).
     """
 

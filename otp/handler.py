@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from otp import codes, conf, purposes, store
 from otp.guard import OFF, Call
-from otp.limits import NOTHING, Rule, Spending
+from otp.limits import NOTHING, Spending
 from otp.purposes import Purpose
+from otp.rules import Rule
 from sms import phone as numbers
 
 
@@ -52,7 +53,8 @@ class Check:
     """What ``verify_otp`` answers to one guess.
 
     ``expired``: there is no live code: it ran out, was accepted before, cancelled, or never was.
-    ``blocked``: too many wrong guesses; this code accepts none any more.
+    ``blocked``: too many wrong guesses; this code accepts none any more. Or, where ``limit`` is set
+    (``verify_id`` only), whoever guesses is over that limit for ``retry_after`` seconds.
     """
 
     status: Literal["valid", "invalid", "expired", "blocked"]
@@ -61,12 +63,15 @@ class Check:
     id: str = ""
     purpose: str = ""
     reference: str = ""
+    retry_after: int = 0
+    limit: Rule | None = None
 
 
 MESSAGES = {
     "issued": "OTP sent.",
     "pending": "OTP already sent. Please wait.",
     "limited": "Too many OTPs. Please try again later.",
+    "guesses": "Too many wrong guesses. Please try again later.",
     "guard": "No OTP can be sent to this number now.",
     "valid": "OTP verified.",
     "invalid": "Invalid OTP.",
@@ -142,7 +147,11 @@ class OTPHandler:
 
     @classmethod
     def verify_otp(cls, phone_number: str, otp_code: str, purpose: str = "login") -> Check:
-        """Check one guess and count it; the right one is accepted once. One round trip."""
+        """Check one guess and count it; the right one is accepted once. One round trip.
+
+        Guesses by number have ``attempts`` of their own: when strangers have used these up, whoever knows
+        the id can still check by it.
+        """
         phones, typed = phone_digests(phone_number, purpose), codes.normalise(str(otp_code))
         pairs = zip(conf.phone_secrets(), phones, strict=True)
         guesses = [codes.digest(secret, "by_phone", phone, typed) for secret, phone in pairs]
@@ -167,6 +176,7 @@ class OTPHandler:
         """
         rules = purposes.get(purpose)
         phones = phone_digests(phone_number, purpose)
+        by = "by_id" if id else "by_phone"
         id = id or store.newest_id(phones)
         if not id:
             return Issue("expired", MESSAGES["expired"])
@@ -182,6 +192,7 @@ class OTPHandler:
             by_id=by_id,
             by_phone=by_phone,
             reference=reference,
+            by=by,
             spending=spending,
             guarded=guarded,
         )
@@ -217,14 +228,20 @@ def peek(phone_number: str, purpose: str, spending: Spending) -> Issue | None:
     return _refused(answer[0].decode(), answer, spending) if answer else None
 
 
-def verify_id(id: str, otp_code: str, owner: str = "") -> Check:
+def verify_id(id: str, otp_code: str, owner: str = "", spending: Spending = NOTHING) -> Check:
     """``verify_otp`` for whoever knows the id of the verification and not the number.
 
-    ``owner``: where it must be this one's; another's is ``expired``, as one that never was.
+    ``owner``: where it must be this one's; another's is ``expired``, as one that never was. ``spending``:
+    the limits that a wrong guess counts towards.
     """
     typed = codes.normalise(otp_code)
     guesses = [codes.digest(secret, "by_id", id, typed) for secret in conf.phone_secrets()]
-    return _checked(store.verify(guesses, id=id, owner=owner), id)
+    answer = store.verify(guesses, id=id, owner=owner, spending=spending)
+    if answer[0] == b"limited":
+        _, wait, index = answer
+        limit, retry_after = spending.rules[index], max(math.ceil(wait / 1000), 1)
+        return Check("blocked", MESSAGES["guesses"], id=id, limit=limit, retry_after=retry_after)
+    return _checked(answer, id)
 
 
 def phone_digests(phone_number: str, purpose: str) -> tuple[str, ...]:
@@ -261,7 +278,7 @@ def _again(rules: Purpose, seed: str, id: str, by_id: str) -> str:
 
 def _refused(status: Any, answer: list[Any], spending: Spending) -> Issue:
     wait = math.ceil(answer[1] / 1000) if len(answer) > 1 else 0
-    text = "Too many wrong guesses. Please try again later." if status == "blocked" else MESSAGES[status]
+    text = MESSAGES["guesses" if status == "blocked" else status]
     limit = spending.rules[answer[2]] if status == "limited" else None
     refusal = _refusal(answer) if status == "guard" else None
     return Issue(status, text, retry_after=wait, limit=limit, refusal=refusal)

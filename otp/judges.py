@@ -28,7 +28,7 @@ def hear(
     challenged = challenge is not None and challenges.configured() is not None
     # Both may cost money, so they are not asked about what is refused anyway.
     if (judged or challenged) and (refused := handler.peek(number.e164, purpose, spending)):
-        refusals.raise_unless_issued(refused, number, purpose)
+        refusals.raise_unless_issued(refused, number, purpose, caller)
     if challenge is not None:
         challenges.require(number, purpose, caller.ip, challenge)
     answers = signals.code_wanted.send_robust(OTPHandler, number=number, purpose=purpose, ip=caller.ip)

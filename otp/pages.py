@@ -95,10 +95,7 @@ def phone(request: HttpRequest) -> HttpResponse:
         kept = _kept(request)
         if kept and _is_live(kept, typed):
             return _go("code", replace(kept, said="already"))
-        response = _ask_phone(request, 429, _too_soon(error), typed, error.retry_after)
-        for name, value in refusals.headers(error).items():
-            response[name] = value
-        return response
+        return _limited(_ask_phone(request, 429, _too_soon(error), typed, error.retry_after), error)
     except NotAllowed as error:
         return _not_allowed(request, error, typed)
     except StoreUnavailable as error:
@@ -117,6 +114,11 @@ def code(request: HttpRequest) -> HttpResponse:
         return _go("done")
     if request.method == "POST":
         return _check(request, kept)
+    return _ask_code(request, kept)
+
+
+def _ask_code(request: HttpRequest, kept: Kept, limited: RateLimited | None = None) -> HttpResponse:
+    """The form for the code; ``limited``: why a guess was not compared."""
     rules = purposes.get(PURPOSE)
     context = {
         "kept": kept,
@@ -136,7 +138,10 @@ def code(request: HttpRequest) -> HttpResponse:
         "expires_in": Left.until(verification.expires_at),
         "resend_in": Left.until(verification.resend_at or kept.resend_at),
     }
-    return _render(request, "code", context)
+    if limited is None:
+        return _render(request, "code", context)
+    context["guess_in"] = Left(limited.retry_after)
+    return _limited(_render(request, "code", context, 429, limited.retry_after), limited)
 
 
 @page
@@ -197,7 +202,9 @@ def _check(request: HttpRequest, kept: Kept) -> HttpResponse:
     if not guess:  # what cannot be a code is a slip of the finger, not a guess
         return _go("code", replace(kept, said="incomplete"))
     try:
-        said = services.check(kept.id, guess).status
+        said = services.check(kept.id, guess, caller=caller_of(request)).status
+    except RateLimited as error:
+        return _ask_code(request, replace(kept, said="limited"), error)
     except StoreUnavailable:
         return _go("code", replace(kept, said="unchecked"))
     return _go("done" if said == "valid" else "code", replace(kept, said=said))
@@ -231,6 +238,12 @@ def _render(
     response = render(request, f"otp/{name}.html", site | context, status=status)
     if retry_after:
         response["Retry-After"] = str(retry_after)
+    return response
+
+
+def _limited(response: HttpResponse, error: RateLimited) -> HttpResponse:
+    for name, value in refusals.headers(error).items():
+        response[name] = value
     return response
 
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import structlog
 
-from otp import guard, store
+from otp import alarms, guard, store
+from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
-from otp.handler import Issue
-from otp.limits import Rule
+from otp.handler import MESSAGES, Issue
+from otp.rules import GUESS, Rule
 from sms.errors import InvalidNumber, NoRoute, Overloaded, Unavailable
 from sms.phone import Phone
 
@@ -34,7 +35,7 @@ def translated() -> Iterator[None]:
         raise StoreUnavailable(retry_after=error.retry_after) from error
 
 
-def raise_unless_issued(issue: Issue, number: Phone, purpose: str) -> None:
+def raise_unless_issued(issue: Issue, number: Phone, purpose: str, caller: Caller) -> None:
     """Raise what stands in the way of a code; tell what the guard says of it."""
     if issue.refusal:
         guard.apply(*issue.refusal, number, purpose)
@@ -42,7 +43,7 @@ def raise_unless_issued(issue: Issue, number: Phone, purpose: str) -> None:
         return
     wait = max(issue.retry_after, 1)
     if issue.limit:
-        raise reached(issue.limit, wait)
+        raise reached(issue.limit, wait, caller)
     if issue.status == "blocked":
         raise RateLimited(
             issue.message, retry_after=wait, code="blocked", limit="guesses", quota=store.MOST_FAILURES
@@ -50,10 +51,14 @@ def raise_unless_issued(issue: Issue, number: Phone, purpose: str) -> None:
     raise RateLimited(issue.message, retry_after=wait, code=issue.status)
 
 
-def reached(rule: Rule, wait: int) -> RateLimited:
+def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:
     """A limit is reached; there is room again in ``wait`` seconds."""
+    if rule.alarming:
+        by_ip = caller.ip if "ip" in rule.subjects else ""
+        alarms.note(alarms.LIMIT, ip=by_ip, limit=rule.name, name=caller.name)
+    guesses = rule.name.startswith(GUESS)
     return RateLimited(
-        "Too many SMS were asked for. Please try again later.",
+        MESSAGES["guesses"] if guesses else "Too many SMS were asked for. Please try again later.",
         retry_after=max(wait, 1),
         code="rate_limited",
         limit=rule.name,

@@ -13,7 +13,6 @@ the broker) does not answer.
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,6 +22,7 @@ import structlog
 from django.dispatch import Signal
 
 from otp import (
+    alarms,
     codes,
     conf,
     guard,
@@ -107,7 +107,7 @@ def start(
                 ),
                 code=wanted.code,
             )
-            refusals.raise_unless_issued(issue, number, purpose)
+            refusals.raise_unless_issued(issue, number, purpose, caller)
             _send(rules, wanted, issue, message_id, locale)
         except RateLimited:
             raise
@@ -118,9 +118,16 @@ def start(
     return _pending(issue, number, message_id)
 
 
-def check(id: str, code: str, *, owner: str = "") -> Check:
-    """Hold one guess against the code of verification ``id``. A wrong code is an answer."""
-    checked = handler.verify_id(id, code, owner)
+def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Check:
+    """Hold one guess against the code of verification ``id``. A wrong code is an answer.
+
+    ``caller``: whom ``OTP_GUESS_LIMITS`` counts a wrong one for. Raises ``RateLimited`` where it has no more;
+    the guess was not compared then.
+    """
+    alarms.tell_due()
+    checked = handler.verify_id(id, code, owner, limits.guessing(caller))
+    if checked.limit:
+        raise refusals.reached(checked.limit, checked.retry_after, caller)
     if checked.status in _SIGNALS:
         _tell(_SIGNALS[checked.status], f"code_{checked.status}", id, checked.purpose)
     if checked.status == "valid" or (checked.status == "invalid" and not checked.attempts_left):
@@ -164,7 +171,7 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
             )
             if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
                 raise refusals.over(issue.status)
-            refusals.raise_unless_issued(issue, number, purpose)
+            refusals.raise_unless_issued(issue, number, purpose, caller)
             _send(rules, wanted, issue, message_id, kept["locale"])
         except RateLimited:
             raise
@@ -205,17 +212,6 @@ def status(id: str, *, owner: str = "") -> Verification:
         resend_at=int(found["resend_at"]) / 1000,
         attempts_left=int(found["left"]),
     )
-
-
-def count_message(caller: Caller) -> None:
-    """Count an SMS that is no code towards the own limits of an API key.
-
-    Raises ``RateLimited``. One round trip, none for a key without limits.
-    """
-    spending = limits.of_key(caller)
-    if spending.rules and (refused := store.spend(spending)):
-        wait, index = refused
-        raise refusals.reached(spending.rules[index], math.ceil(wait / 1000))
 
 
 def cancel(id: str, *, owner: str = "") -> bool:

@@ -3,7 +3,15 @@
 Each carries ``verification_id`` and ``purpose``; ``code_issued`` and ``code_resent`` also
 ``message_id``. ``guard_decided`` comes before there is a verification: it carries ``reason``,
 ``scope``, ``country``, ``purpose``, ``enforced`` (False in shadow mode: the code goes out) and ``allowed``
-(the code goes out beyond a cap as an operator said so). None of them carries the number or the code. A
+(the code goes out beyond a cap as an operator said so).
+
+``access_denied`` and ``limit_reached`` are alarms: of each kind at most one a minute and process, with a
+``count`` of how often it happened since the last. ``access_denied``: calls of the HTTP API that were
+answered 401 or 403; it carries ``reason`` (the ``code`` of the answer) and ``name`` (of the API key, "" where
+it is nobody's). ``limit_reached``: a limit on wrong guesses, or one on SMS that users share; it carries
+``limit`` (its name in the answer) and ``name``.
+
+None of them carries the number or the code. A
 receiver that raises is logged and stops nothing.
 
 ``code_wanted`` comes before all others and is for judging a risk, such as a SIM that was swapped
@@ -25,3 +33,5 @@ code_rejected = Signal()  # a wrong guess
 code_blocked = Signal()  # a guess after the last attempt
 verification_cancelled = Signal()
 guard_decided = Signal()  # the pumping guard refused a send, would have, or was told to allow it
+access_denied = Signal()  # 401, or 403 for a key that may not
+limit_reached = Signal()  # of wrong guesses, or one that everybody shares

@@ -57,7 +57,7 @@ _GUARD = ("guard_begin", "guard_counts", "guard", "guard_end")
 _ADMISSION = ("common", "limits", *_GUARD, "admission")
 _GENERATE = _script(*_ADMISSION, "generate")
 _RESEND = _script(*_ADMISSION, "resend")
-_VERIFY = _script("common", *_GUARD, "verify")
+_VERIFY = _script("common", "limits", *_GUARD, "verify")
 _CANCEL = _script("common", "limits", *_GUARD, "cancel")
 _PEEK = _script("common", "limits", "peek")
 _UNRESEND = _script("common", "limits", *_GUARD, "unresend")
@@ -110,14 +110,22 @@ def generate(
     return _run(_GENERATE, (*own, key(VERIFICATION + id), *older, *spending.keys, *guarded.keys), values)
 
 
-def verify(guesses: Sequence[str], *, phones: Sequence[str] = (), id: str = "", owner: str = "") -> list[Any]:
+def verify(
+    guesses: Sequence[str],
+    *,
+    phones: Sequence[str] = (),
+    id: str = "",
+    owner: str = "",
+    spending: Spending = NOTHING,
+) -> list[Any]:
     """Hold a guess against the code of a phone or of an id; see verify.lua.
 
     ``guesses``: the digests of the guess, one for each secret. ``owner``, here and below: only if this is
-    the one that started it; "": whoever did.
+    the one that started it; "": whoever did. ``spending``: what a wrong one counts towards.
     """
     keys, against = _keys(phones, id)
-    return _run(_VERIFY, keys, (against, owner, *guesses))
+    values = (against, owner, len(guesses), *guesses, *spending.values)
+    return _run(_VERIFY, (*keys, *spending.keys), values)
 
 
 def resend(
@@ -129,15 +137,19 @@ def resend(
     by_id: str = "",
     by_phone: str = "",
     reference: str,
+    by: str,
     spending: Spending,
     guarded: Call,
 ) -> list[Any]:
-    """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua."""
+    """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua.
+
+    ``by``: ``by_id`` or ``by_phone``, as the caller knows it.
+    """
     longest = max(purpose.lifetime, MAX_LIFETIME)
     own, older = _pairs(phones)
     values = (
         *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, longest * 1000, reference, len(phones) - 1, len(spending.keys)),
+        *(purpose.lifetime * 1000, longest * 1000, reference, by, len(phones) - 1, len(spending.keys)),
         *_cooldowns(purpose),
         *(*spending.values, *guarded.values),
     )

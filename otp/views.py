@@ -1,4 +1,7 @@
-"""HTTP: verifications. The views translate, they decide nothing."""
+"""HTTP: verifications. The views translate, they decide nothing.
+
+Each operation says itself which key opens it, so that it is closed in every API that mounts the router.
+"""
 
 from __future__ import annotations
 
@@ -14,33 +17,25 @@ from pydantic_core import PydanticCustomError
 from otp import caller, services, store
 from otp.access import Access
 from otp.caller import Caller
+from otp.problems import answered
 from otp.services import Verification
+from sms.bearer import ApiKey
 from sms.problems import Body, responses
 
 #: An id that no verification has: theirs have 22 characters.
 NEVER = "never"
 
-router = Router(tags=["verifications"])
+router = Router(auth=ApiKey(), tags=["verifications"])
+router.add_decorator(answered)
 
 
 def _one_address(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"type": "string", "format": form} for form in ("ipv4", "ipv6")] + [{"type": "null"}]
 
 
-class VerificationIn(Body):
-    """Whom to send a code, and what for."""
+class OfAUser(Body):
+    """What a program asks for somebody else."""
 
-    phone: str = Field(
-        max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
-    )
-    purpose: str = Field("login", max_length=64, examples=["login"])
-    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
-    challenge: str = Field(
-        "",
-        max_length=4096,
-        repr=False,
-        description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
-    )
     client_ip: str | None = Field(
         None,
         examples=["203.0.113.7"],
@@ -55,6 +50,22 @@ class VerificationIn(Body):
             return None if given is None else caller.normalise(given)
         except ValueError:
             raise PydanticCustomError("ip_address", "This is no IPv4 or IPv6 address") from None
+
+
+class VerificationIn(OfAUser):
+    """Whom to send a code, and what for."""
+
+    phone: str = Field(
+        max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
+    )
+    purpose: str = Field("login", max_length=64, examples=["login"])
+    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    challenge: str = Field(
+        "",
+        max_length=4096,
+        repr=False,
+        description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
+    )
 
 
 class VerificationOut(Schema):
@@ -77,7 +88,7 @@ class VerificationOut(Schema):
         )
 
 
-class CheckIn(Body):
+class CheckIn(OfAUser):
     """One guess."""
 
     code: str = Field(min_length=1, max_length=64, repr=False, examples=["123456"])
@@ -94,6 +105,7 @@ class CheckOut(Schema):
 @router.post(
     "/verifications",
     response={202: VerificationOut} | responses(400, 401, 403, 413, 415, 422, 429, 503),
+    auth=ApiKey("verify"),
     operation_id="start_verification",
     summary="Send a code",
 )
@@ -101,9 +113,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
     """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
     access = _access(request)
     access.require_purpose(payload.purpose)
-    if payload.client_ip is not None:
-        access.require_client_ip()
-    who = Caller(access.name, payload.client_ip or "", access.limits)
+    who = _caller(access, payload)
     verification = services.start(
         payload.phone, payload.purpose, payload.locale, caller=who, challenge=payload.challenge
     )
@@ -112,19 +122,25 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
 
 @router.post(
     "/verifications/{id}/check",
-    response={200: CheckOut} | responses(400, 401, 413, 415, 422, 503),
+    response={200: CheckOut} | responses(400, 401, 403, 413, 415, 422, 429, 503),
+    auth=ApiKey("verify"),
     operation_id="check_code",
     summary="Check a code",
 )
 def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOut:
-    """Hold a guess against the code. The right one is accepted once."""
-    checked = services.check(_own(request, id), payload.code, owner=_access(request).name)
+    """Hold a guess against the code. The right one is accepted once. After too many wrong ones of an address
+    or a key, at whatever phones: 429 `rate_limited`, and the guess is not compared.
+    """
+    access = _access(request)
+    who = _caller(access, payload)
+    checked = services.check(_own(request, id), payload.code, owner=access.name, caller=who)
     return CheckOut(status=checked.status, attempts_left=checked.attempts_left, message=checked.message)
 
 
 @router.post(
     "/verifications/{id}/resend",
     response={202: VerificationOut} | responses(401, 409, 413, 429, 503),
+    auth=ApiKey("verify"),
     operation_id="resend_code",
     summary="Send the code again",
 )
@@ -139,6 +155,7 @@ def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
 @router.get(
     "/verifications/{id}",
     response={200: VerificationOut} | responses(401, 503),
+    auth=ApiKey("verify", "read"),
     operation_id="get_verification",
     summary="State of a verification",
 )
@@ -152,6 +169,7 @@ def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
 @router.delete(
     "/verifications/{id}",
     response={204: None} | responses(401, 503),
+    auth=ApiKey("verify"),
     operation_id="cancel_verification",
     summary="Cancel a verification",
 )
@@ -165,6 +183,13 @@ def _access(request: HttpRequest) -> Access:
     """What the key of this request may do; the authentication of the API has put it there."""
     access: Access = request.auth  # type: ignore[attr-defined]  # ninja sets it
     return access
+
+
+def _caller(access: Access, payload: OfAUser) -> Caller:
+    """Whoever asks, at the address that the key says, if it may say one."""
+    if payload.client_ip is not None:
+        access.require_client_ip()
+    return Caller(access.name, payload.client_ip or "", access.limits)
 
 
 def _own(request: HttpRequest, id: str) -> str:

@@ -1,4 +1,7 @@
-"""HTTP: plain messages and the providers' receipts. They translate, they decide nothing."""
+"""HTTP: plain messages and the providers' receipts. They translate, they decide nothing.
+
+Each operation says itself which key opens it, so that it is closed in every API that mounts the router.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router, Schema, Status
 from pydantic import Field, field_validator
 
-from sms import receipt_views, services
+from sms import auth, receipt_views, services
+from sms.bearer import ApiKey
 from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, Unavailable
 from sms.message import Message, State
 from sms.problems import Body, problem, responses
 
-router = Router()
+router = Router(auth=ApiKey())
 
 
 class MessageIn(Body):
@@ -59,12 +63,19 @@ class MessageOut(Schema):
 @router.post(
     "/messages",
     response={202: MessageOut} | responses(400, 401, 413, 415, 422, 429, 503),
+    auth=ApiKey("messages"),
     operation_id="send_message",
     summary="Send an SMS",
     tags=["messages"],
 )
 def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut] | HttpResponse:
     """Accept one SMS that is not a code; a worker hands it to the provider."""
+    holder = request.auth  # type: ignore[attr-defined]  # ninja sets it
+    refused = auth.keeper().refuse_message(holder)
+    return _send(payload) if refused is None else refused
+
+
+def _send(payload: MessageIn) -> Status[MessageOut] | HttpResponse:
     try:
         services.require_broker()
         return Status(202, MessageOut.of(services.send(payload.to, payload.body)))
@@ -83,6 +94,7 @@ def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut]
 @router.get(
     "/messages/{message_id}",
     response={200: MessageOut} | responses(401, 404, 503),
+    auth=ApiKey("read"),
     operation_id="get_message",
     summary="State of a message",
     tags=["messages"],

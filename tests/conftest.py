@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from django.test import Client
 from django_redis import get_redis_connection
 
 from config.embedded import EmbeddedServer
+from otp import alarms
 from sms import turns
 from sms.testing import outbox
 from tests.documented import ERRORS
@@ -82,6 +84,29 @@ def any_redis(request: pytest.FixtureRequest, redis: Any) -> Any:
 def nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what waits nothing shall come back after the test; one that wants it asks for it."""
     monkeypatch.setattr(turns, "publish_in", lambda *_: None)
+
+
+class AlarmClock:
+    """The time by which alarms are told again."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def alarm_clock(monkeypatch: pytest.MonkeyPatch) -> AlarmClock:
+    """No alarm of the test before is still to be told, and the time between two of them moves by hand."""
+    clock = AlarmClock()
+    monkeypatch.setattr(alarms, "monotonic", clock)
+    monkeypatch.setattr(alarms, "_kept", {})
+    monkeypatch.setattr(alarms, "_due", math.inf)
+    return clock
 
 
 class Api:

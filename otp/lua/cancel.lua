@@ -41,7 +41,7 @@ if ARGV[2] == '1' then
   if (code[5] or '') ~= '' then
     guard_library().unsent(now, code[5])
   end
-  limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 4, #ARGV - 3))
+  limits_take_back(now, slice(KEYS, 2, #KEYS - 1), slice(ARGV, 4, #ARGV - 3))
 end
 if replaced then
   return {0, '', '', ''}

@@ -38,8 +38,8 @@ local resend_at = now + cooldown
 local expires_at = now + tonumber(ARGV[5])
 
 redis.call('HSET', KEYS[3], 'phone', KEYS[1], 'failures', KEYS[2], 'status', 'pending',
-  'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'left', ARGV[6], 'purpose', ARGV[9],
-  'created_at', now, 'expires_at', expires_at, 'resend_at', resend_at,
+  'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'left', ARGV[6], 'left_by_phone', ARGV[6],
+  'purpose', ARGV[9], 'created_at', now, 'expires_at', expires_at, 'resend_at', resend_at,
   'reference', ARGV[7], 'envelope', ARGV[8], 'guard', guard)
 if ARGV[10] ~= '' then
   redis.call('HSET', KEYS[3], 'owner', ARGV[10])

@@ -242,7 +242,11 @@ local function guard_add(key, now, sent, which, much)
         c[place] = math.max(c[place] + much, 0)
       end
     end
-    guard_write(key, now, c)
+    if guard_empty(c) then
+      redis.call('DEL', key)
+    else
+      guard_write(key, now, c)
+    end
   end
 end
 
@@ -281,6 +285,9 @@ local function guard_unsent(now, text)
   end
   for scope in string.gmatch(scopes, '%S+') do
     guard_add(GUARD .. scope, now, sent, 0, -1)
+    if string.sub(scope, 1, 3) == 'ip:' and redis.call('EXISTS', GUARD .. scope) == 0 then
+      redis.call('DEL', GUARD_FAN .. string.sub(scope, 4)) -- nothing was sent for this address
+    end
     local key, at, sends = guard_known(now, string.match(scope, '^phone:(.+)') or '')
     if key then
       guard_keep_known(key, now, at, math.max(sends - 1, 0))

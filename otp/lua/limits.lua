@@ -1,4 +1,5 @@
--- Limits on how many SMS may be asked for; the scripts that need them begin with this text.
+-- Limits on how many SMS may be asked for, and how many guesses may be wrong; the scripts that need them begin
+-- with this text.
 -- Each rule has a key, and three values: how many, in how many ms, and how many at once ("" = a window).
 --   window  at most so many in any so many ms. The key is a list: when the latest were, newest first.
 --   rate    so many in so many ms on average, at most `at once` in a bunch. The key is a string: when
@@ -43,13 +44,18 @@ local function limits_count(now, keys, values)
   end)
 end
 
--- Take the latest one back: nothing was sent after all.
-local function limits_take_back(keys, values)
+-- Take the latest one back, if there is one: nothing was sent after all, or a guess was right.
+local function limits_take_back(now, keys, values)
   limits_each(keys, values, function(_, key, most, window, at_once)
     if not at_once then
       redis.call('LPOP', key)
-    elseif redis.call('EXISTS', key) == 1 then
-      redis.call('SET', key, redis.call('GET', key) - window / most, 'KEEPTTL')
+      return
+    end
+    local full = tonumber(redis.call('GET', key) or 0) - window / most
+    if full > now then
+      redis.call('SET', key, full, 'PX', math.ceil(full - now) + 1)
+    else
+      redis.call('DEL', key)
     end
   end)
 end

@@ -21,5 +21,5 @@ end
 if (code[3] or '') ~= '' then
   guard_library().unsent(now, code[3])
 end
-limits_take_back(slice(KEYS, 2, #KEYS - 1), slice(ARGV, 2, #ARGV - 1))
+limits_take_back(now, slice(KEYS, 2, #KEYS - 1), slice(ARGV, 2, #ARGV - 1))
 return 1

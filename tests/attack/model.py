@@ -36,7 +36,8 @@ class Code:
     code: str
     made_at: int
     expires_at: int
-    left: int
+    left: int  # for whoever knows the id
+    left_by_phone: int  # for whoever knows the number alone
     status: str = "pending"
 
 
@@ -85,7 +86,7 @@ class Model:
         line, rules = self.line(phone, purpose), self.purposes[purpose]
         if line.code:
             line.old.append(line.code)
-        line.code = Code(id, code, self.now, self.now + rules.lifetime, rules.attempts)
+        line.code = Code(id, code, self.now, self.now + rules.lifetime, rules.attempts, rules.attempts)
         self._sent(line, rules)
         return line.code
 
@@ -106,7 +107,7 @@ class Model:
         code = line.code
         if code is None or code.status == "valid" or (id and id != code.id):
             return "expired", 0
-        if code.status == "blocked":
+        if code.status == "blocked" or not (id or code.left_by_phone):
             return "blocked", 0
         if self.now < line.resend_at:
             return "pending", line.resend_at - self.now
@@ -139,18 +140,22 @@ class Model:
         found = line.code
         if found is None or found.status == "valid" or (id and id != found.id):
             return "expired", 0
-        if found.status == "blocked" or line.failures >= MOST_FAILURES:
+        left = found.left if id else found.left_by_phone
+        if found.status == "blocked" or not left or line.failures >= MOST_FAILURES:
             return "blocked", 0
         if code == found.code:
             found.status = "valid"
             line.sends = line.resend_at = line.failures = 0
-            return "valid", found.left - 1
-        found.left -= 1
+            return "valid", left - 1
         line.failures += 1
         line.failed_at = self.now
+        if id:
+            found.left -= 1
+        else:
+            found.left_by_phone -= 1
         if not found.left:
             found.status = "blocked"
-        return "invalid", found.left
+        return "invalid", left - 1
 
     def cancel(self, phone: str, purpose: str) -> bool:
         """Forget the code; what was sent is remembered. True if there was one."""

@@ -57,6 +57,7 @@ class Surroundings:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "GUARD_MODE": "off",  # nobody types these codes
             "LOG_LEVEL": "INFO",
+            "OTP_LIMITS": "phone=5/10m,10/1d;ip=20/10m;phone-ip=7/1d",  # without the ceiling of a small site
             "PHONE_REGION": "",
             "PHONE_SECRET_KEY": secrets.token_hex(32),
             "PROVIDER_URL": self.provider.url,

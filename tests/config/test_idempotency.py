@@ -88,18 +88,6 @@ def test_a_resend_is_sent_once(api, settings):
     assert len(outbox) == 2
 
 
-def test_a_refusal_that_stays_is_answered_again(api, redis):
-    for path, body, status in (
-        (MESSAGES, {"to": "911", "body": "x"}, 422),
-        (f"{VERIFICATIONS}/never/resend", None, 409),
-    ):
-        key = f"key of {path}"
-        first = post(api, path, body, key)
-        assert first.status_code == status
-        assert_replay(first, post(api, path, body, key))
-    assert outbox == []
-
-
 def test_quoted_and_bare_are_the_same_key(api):
     first = post(api, MESSAGES, HELLO)
     assert_replay(first, post(api, MESSAGES, HELLO, f'"{KEY}"'))
@@ -189,6 +177,25 @@ def test_too_soon_is_not_kept(api, settings, redis):
     assert len(records(redis)) == 1
     time.sleep(1.05)
     assert post(api, VERIFICATIONS, {"phone": PHONE}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (MESSAGES, {"to": "911", "body": "x"}, 422),
+        (VERIFICATIONS, {"phone": PHONE, "purpose": "x"}, 422),
+        (f"{VERIFICATIONS}/never/resend", None, 409),
+    ],
+)
+def test_a_refusal_is_not_kept(api, redis, path, body, status):
+    """Nothing was sent, so nothing can be doubled: the key is free, also for the request as it was meant."""
+    for _ in range(2):
+        again = post(api, path, body)
+        assert again.status_code == status
+        assert "Idempotency-Replayed" not in again
+        assert records(redis) == []
+    assert post(api, MESSAGES, HELLO).status_code == 202
+    assert len(outbox) == 1
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ GOOD = {
     "PUBLIC_URL": "https://verify.shop.test",
     "DEBUG": "0",
     "API_KEYS": f"shop:{'0' * 64}",
-    "API_ACCESS": "",
+    "API_ACCESS": "shop=verify",
     "TRUSTED_PROXIES": "",
 }
 
@@ -92,6 +92,7 @@ def test_servers_that_are_away_are_no_issue_and_are_told():
             "(config.W001) SMS_PROVIDERS: own still has gateway.example of an",
         ),
         ("API_KEYS", "", "(config.W002) API_KEYS is empty"),
+        ("API_ACCESS", "", "(otp.W003) API_ACCESS has no entry for shop"),
     ],
 )
 def test_what_is_left_of_the_examples_is_told_before_deployment(name, value, words):
@@ -207,6 +208,19 @@ def test_what_is_for_development_is_named_in_production(url):
 
 def test_a_missing_public_url_is_named_in_production():
     assert "sms.W003" in manage("check", "--deploy", PUBLIC_URL="").stderr
+
+
+def test_every_key_without_an_entry_is_named_with_the_mend():
+    made = {"API_KEYS": f"shop:{'0' * 64},parcels:{'1' * 64},ops:{'2' * 64}", "API_ACCESS": "ops=read"}
+    told = manage("check", "--deploy", **made).stderr
+    assert "(otp.W003) API_ACCESS has no entry for parcels, shop:" in told
+    assert "such as API_ACCESS=parcels=verify;shop=verify" in told
+    assert (
+        "otp.W003"
+        not in manage(
+            "check", "--deploy", **made | {"API_ACCESS": "ops=read;shop=verify;parcels=messages"}
+        ).stderr
+    )
 
 
 def test_a_purpose_in_api_access_must_exist():

@@ -53,6 +53,7 @@ class Stack:
             "API_KEYS": _api_keys(),
             "SMS_DESTINATIONS": "*",
             "WORKER_CONCURRENCY": "50",
+            "OTP_LIMITS": "phone=5/10m,10/1d",  # there are more than a small site sends
             **environment,
         }
         self.environment["DJANGO_SETTINGS_MODULE"] = "config.settings"

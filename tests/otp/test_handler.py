@@ -49,6 +49,58 @@ def test_wrong_guesses_are_counted_and_then_blocked():
     assert OTPHandler.verify_otp(PHONE, code).status == "blocked"
 
 
+def test_guesses_by_number_cost_the_holder_of_the_id_no_attempt():
+    """Whoever knows a number may guess at it; who started it knows the id, and has attempts of his own."""
+    issued = OTPHandler.generate_otp(PHONE)
+    left = [OTPHandler.verify_otp(PHONE, wrong(issued.code)).attempts_left for _ in range(3)]
+    assert left == [2, 1, 0]
+    assert OTPHandler.verify_otp(PHONE, issued.code).status == "blocked"  # by number it is guessed no more
+    checked = handler.verify_id(issued.id, wrong(issued.code))
+    assert (checked.status, checked.attempts_left) == ("invalid", 2)
+    assert handler.verify_id(issued.id, issued.code).status == "valid"
+    assert OTPHandler.verify_otp(PHONE, issued.code).status == "expired"
+
+
+def test_attempts_by_id_that_are_used_up_end_the_code_by_number_too():
+    issued = OTPHandler.generate_otp(PHONE)
+    for _ in range(3):
+        handler.verify_id(issued.id, wrong(issued.code))
+    assert handler.verify_id(issued.id, issued.code).status == "blocked"
+    assert OTPHandler.verify_otp(PHONE, issued.code).status == "blocked"
+
+
+def test_guesses_by_number_and_by_id_count_as_failures_of_one_phone(any_redis):
+    """NIST SP 800-63B-4 §3.2.2: at most 100 in a row, whichever way they come."""
+    issued = OTPHandler.generate_otp(PHONE)
+    (digest,) = handler.phone_digests(PHONE, "login")
+    for _ in range(3):
+        OTPHandler.verify_otp(PHONE, wrong(issued.code))
+    for _ in range(2):
+        handler.verify_id(issued.id, wrong(issued.code))
+    assert any_redis.get(f"otp:failures:{digest}") == b"5"
+
+
+def test_a_code_that_was_guessed_at_by_number_goes_out_again_for_who_has_the_id(settings):
+    purposes(settings, cooldown=1)
+    first = OTPHandler.generate_otp(PHONE)
+    for _ in range(3):
+        OTPHandler.verify_otp(PHONE, wrong(first.code))
+    time.sleep(1.05)
+    assert OTPHandler.resend(PHONE).status == "blocked"
+    again = OTPHandler.resend(PHONE, id=first.id)
+    assert (again.status, again.code, again.attempts_left) == ("issued", first.code, 3)
+    assert handler.verify_id(first.id, first.code).status == "valid"
+
+
+def test_a_code_of_an_older_version_has_one_count(any_redis):
+    """A web process that was not restarted yet writes no count of guesses by number."""
+    issued = OTPHandler.generate_otp(PHONE)
+    any_redis.hdel(f"otp:verification:{issued.id}", "left_by_phone")
+    assert OTPHandler.verify_otp(PHONE, wrong(issued.code)).attempts_left == 2
+    assert handler.verify_id(issued.id, wrong(issued.code)).attempts_left == 1
+    assert OTPHandler.verify_otp(PHONE, issued.code).status == "valid"
+
+
 def test_the_last_attempt_still_counts():
     code = OTPHandler.generate_otp(PHONE).code
     for _ in range(2):

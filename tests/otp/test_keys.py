@@ -65,8 +65,22 @@ def test_the_command_makes_no_third_key(settings):
         call_command("api_key", "shop")
 
 
-def test_the_command_says_what_stands_in_api_access(capsys):
+def test_the_command_prints_a_minimal_entry_for_api_access(capsys):
+    """Beside the key, where the standard output is as it was: the key and its entry in API_KEYS."""
     call_command("api_key", "shop")
-    assert "API_ACCESS: shop=verify" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert len(told.out.split()) == 2
+    assert "API_ACCESS" in told.err
+    assert told.err.splitlines()[-1] == "shop=verify"
+    assert access.parse("shop=verify")["shop"].scopes == {"verify"}
     assert access.parse(access.EXAMPLE)
     assert access.EXAMPLE in api_key.Command.help
+
+
+def test_the_command_prints_no_entry_for_a_name_that_has_one(capsys, settings):
+    """A second key of a name, to rotate it, has what the name has."""
+    settings.API_ACCESS = access.parse("shop=verify,messages")
+    call_command("api_key", "shop")
+    told = capsys.readouterr().err
+    assert "shop=verify" not in told
+    assert "API_ACCESS has an entry for shop already" in told

@@ -18,7 +18,8 @@ from otp import access, limits, services, signals
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import OTPHandler
-from otp.limits import Rule, Spending
+from otp.limits import Spending
+from otp.rules import Rule
 from sms import broker
 from sms import services as sms
 from sms.errors import Unavailable
@@ -154,6 +155,54 @@ def test_of_ipv6_the_network_counts(settings):
     services.start(two, caller=Caller(ip="2001:db8:1:2:ffff::9"))
     assert refused(others[0], caller=Caller(ip="2001:db8:1:2::77")).limit == "ip"
     services.start(others[1], caller=Caller(ip="2001:db8:1:3::1"))
+
+
+def send(phone: str, caller: Caller) -> str:
+    """What becomes of a code for a phone: issued, or the name of the limit that is reached."""
+    spent = limits.spending(services.parse_phone(phone), "login", caller)
+    issue = OTPHandler.generate_otp(phone, spending=spent)
+    return issue.limit.name if issue.limit else issue.status
+
+
+def test_by_default_a_network_of_ipv6_gets_five_times_what_an_address_gets():
+    """One customer may have a /48, which holds 65,536 networks of /64."""
+    answers = [
+        send(phone, Caller(ip=f"2001:db8:1:{number:x}::1")) for number, phone in enumerate(numbers(150))
+    ]
+    assert answers == ["issued"] * 100 + ["ip"] * 50
+    assert send("+12025550999", Caller(ip="2001:db8:2::1")) == "issued"
+    of_one = [send(phone, Caller(ip="2001:db8:3::1")) for phone in numbers(22)]
+    assert of_one == ["issued"] * 20 + ["ip"] * 2
+
+
+def test_by_default_a_network_of_ipv6_cannot_use_up_the_day_of_a_phone(settings):
+    settings.OTP_LIMITS = {"phone": "10/1d", "phone-ip": "7/1d"}
+    answers = [send(PHONE, Caller(ip=f"2001:db8:1:{number:x}::1")) for number in range(9)]
+    assert answers == ["issued"] * 7 + ["phone-ip"] * 2
+    assert send(PHONE, Caller(ip="2001:db8:2::1")) == "issued"
+
+
+def test_the_answer_names_the_figures_of_the_network(settings, api):
+    settings.OTP_LIMITS = "ip=1/1m"
+    settings.API_ACCESS = access.parse("tests=verify,client_ip")
+    for number, phone in enumerate(numbers(5)):
+        body = {"phone": phone, "client_ip": f"2001:db8:1:{number:x}::1"}
+        assert api.post("/v1/verifications", body).status_code == 202
+    answer = api.post("/v1/verifications", body | {"phone": PHONE, "client_ip": "2001:db8:1:ffff::1"})
+    assert (answer.status_code, answer.json()["limit"]) == (429, "ip")
+    assert answer["RateLimit-Policy"] == '"ip";q=5;w=60'
+
+
+def test_by_default_the_whole_has_a_ceiling_that_a_small_site_never_meets(caplog):
+    spent = limits.spending(services.parse_phone(PHONE), "login", Caller())
+    (ceiling,) = (rule for rule in spent.rules if rule.name == "all")
+    assert (ceiling.most, ceiling.seconds, ceiling.at_once) == (1000, 3600, 1000)
+    many = [f"+1202{number:07}" for number in range(2000000, 2001002)]
+    answers = [send(phone, Caller()) for phone in many]
+    assert answers == ["issued"] * 1000 + ["all"] * 2
+    refused("+447400123456")
+    (line,) = (record.getMessage() for record in caplog.records if "limit_reached" in record.getMessage())
+    assert "'limit': 'all'" in line
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from otp import access, conf, keys
 
 class Command(BaseCommand):
     help = (
-        "Make an API key: prints the key for the caller, and the entry for API_KEYS. What a name may do "
-        f"stands in API_ACCESS, as {access.EXAMPLE}; without an entry it may verify, send messages and "
-        "read both, for every purpose, and not name the end user's address (client_ip)."
+        "Make an API key: prints the key for the caller, and the entries for API_KEYS and API_ACCESS. What "
+        f"a name may do stands in API_ACCESS, as {access.EXAMPLE}; without an entry it may verify, send "
+        "messages and read both, for every purpose, and not name the end user's address (client_ip)."
     )
     requires_system_checks = ()
 
@@ -36,4 +36,12 @@ class Command(BaseCommand):
         self.stdout.write(key)
         self.stderr.write("Append to API_KEYS (comma-separated):")
         self.stdout.write(entry)
-        self.stderr.write(f"To grant less, or client_ip, add to API_ACCESS: {options['name']}=verify,read")
+        if options["name"] in conf.get("API_ACCESS"):
+            self.stderr.write(
+                f"API_ACCESS has an entry for {options['name']} already: it holds for this key too."
+            )
+            return
+        self.stderr.write(
+            "Append to API_ACCESS (separated by ;), and add what else it needs; see the README:"
+        )
+        self.stderr.write(f"{options['name']}=verify")
