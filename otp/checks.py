@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.cookies
 import re
+import sys
 import time
 import unicodedata
 from typing import Any
@@ -36,6 +38,22 @@ def phone_secret_key(**_: Any) -> list[CheckMessage]:
         )
         for name, values in keys.items()
         if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values)
+    ]
+
+
+@register(Tags.security, deploy=True)
+def cookies_of_this_python(**_: Any) -> list[CheckMessage]:
+    """CVE-2024-7592: a few kilobytes of backslashes in a cookie take seconds to read."""
+    mended = (3, 12, 6) if sys.version_info >= (3, 12) else (3, 11, 10)
+    # A distribution may have mended an earlier version, with the function that the mend brought.
+    if sys.version_info >= mended or hasattr(http.cookies, "_unquote_replace"):
+        return []
+    return [
+        Warning(
+            f"Python {sys.version.split()[0]} reads cookies in quadratic time (CVE-2024-7592), so anybody can "
+            f"keep the web busy. Use {'.'.join(map(str, mended))} or newer.",
+            id="otp.W003",
+        )
     ]
 
 

@@ -121,9 +121,9 @@ def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> Status[None]
 
 def _take_receipts(request: HttpRequest, alias: str) -> Status[None] | HttpResponse:
     try:
-        receipts.take(
-            alias, request.headers, request.body, request.get_full_path(), request.build_absolute_uri()
-        )
+        called = request.get_full_path(), request.build_absolute_uri()
+        receipts.check_head(alias, request.headers, *called)
+        receipts.take(alias, request.headers, request.body, *called)
     except receipts.UnknownAlias:
         return problem(404, "alias_unknown", "No provider of this name is configured.")
     except ReceiptRejected:

@@ -241,17 +241,23 @@ class HttpProvider(Provider):
         # A redirect is not followed, and may come after the message was taken.
         return "refused" if status >= 400 else "unknown"
 
-    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        if not self._secret:
-            raise ReceiptRejected("receipt_secret is not set, so no receipt can be verified")
+    def check_head(self, headers: Mapping[str, str], url: str) -> None:
+        super().check_head(headers, url)
         if self._signature:
-            given = headers.get(self._signature, "").removeprefix("sha256=").lower()
-            expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest().encode()
+            if not headers.get(self._signature):
+                raise ReceiptRejected("there is no signature")
         else:
             given = headers.get(self._token, "").removeprefix("Bearer ").strip()
-            expected = self._secret
-        if not hmac.compare_digest(given.encode(errors="backslashreplace"), expected):
-            raise ReceiptRejected("the signature or the secret is wrong")
+            if not hmac.compare_digest(given.encode(errors="backslashreplace"), self._secret):
+                raise ReceiptRejected("the secret is wrong")
+
+    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        self.check_head(headers, url)
+        if self._signature:
+            given = headers[self._signature].removeprefix("sha256=").lower()
+            expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest().encode()
+            if not hmac.compare_digest(given.encode(errors="backslashreplace"), expected):
+                raise ReceiptRejected("the signature is wrong")
         try:
             found = parse(body) if body.lstrip()[:1] in (b"{", b"[") else dict(parse_qsl(body.decode()))
         except ValueError:

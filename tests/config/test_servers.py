@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config.embedded import EmbeddedServer
 from config.ports import free_port
 from config.servers import broker, cache
-from tests.config.test_settings import manage
+from tests.config.test_settings import issues, manage
 from tests.faults.stack import Stack, wait_for
 
 SENTINEL = "redis+sentinel://user:se%3Bsame@one:26379,two,[::1]:26380/mymaster/3?sentinel_password=s%26p"
@@ -179,7 +179,8 @@ def test_a_server_that_takes_its_time_keeps_no_web_from_starting(tmp_path, serve
 
 def test_one_server_passes_the_same_check():
     with EmbeddedServer() as server:
-        assert manage("check", "--deploy", "--fail-level", "INFO", REDIS_URL=server.url).returncode == 0
+        done = manage("check", "--deploy", REDIS_URL=server.url)
+        assert (done.returncode, issues(done)) == (0, set()), done.stderr
 
 
 def test_celery_does_not_take_the_address_from_the_environment():
