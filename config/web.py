@@ -14,6 +14,7 @@ from collections.abc import MutableMapping
 #: a limit of time. Headers over 16 KiB are refused by Django, and from the buffer's size on by granian.
 OPTIONS = {
     "GRANIAN_WORKERS": "2",
+    "GRANIAN_BLOCKING_THREADS": "32",  # of Django, see config/rsgi.py; granian's own only hand requests over
     "GRANIAN_HTTP": "1",
     "GRANIAN_WEBSOCKETS": "false",
     "GRANIAN_HTTP1_HEADER_READ_TIMEOUT": "10000",
@@ -29,11 +30,11 @@ OTHER_FILES = 512
 
 def prepared(environment: MutableMapping[str, str]) -> MutableMapping[str, str]:
     """``environment`` with what is not set in it."""
-    for name, value in OPTIONS.items():
-        environment.setdefault(name, value)
     files = _files(CONNECTIONS + OTHER_FILES)
-    environment.setdefault("GRANIAN_BACKPRESSURE", str(max(files - OTHER_FILES, files // 2)))
-    threads = environment.setdefault("GRANIAN_BLOCKING_THREADS", "32")
+    connections = str(max(files - OTHER_FILES, files // 2))
+    for name, value in (OPTIONS | {"GRANIAN_BACKPRESSURE": connections}).items():
+        environment[name] = environment.get(name) or value
+    threads = environment["GRANIAN_BLOCKING_THREADS"]
     if not threads.isdecimal() or not int(threads):
         raise SystemExit("GRANIAN_BLOCKING_THREADS must be a whole number, 1 or more, such as 32.")
     return environment
@@ -50,6 +51,7 @@ def _files(wanted: int) -> int:
 
 
 if __name__ == "__main__":
-    # --blocking-threads: granian's own, which only hand requests over to the event loop.
     words = ["--interface", "rsgi", "--blocking-threads", "1", *sys.argv[1:], "config.rsgi:application"]
-    os.execve(sys.executable, [sys.executable, "-m", "granian", *words], {**prepared(os.environ)})
+    os.execve(  # noqa: S606
+        sys.executable, [sys.executable, "-m", "granian", *words], {**prepared(os.environ)}
+    )

@@ -50,8 +50,8 @@ def cookies_of_this_python(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"Python {sys.version.split()[0]} reads cookies in quadratic time (CVE-2024-7592), so anybody can "
-            f"keep the web busy. Use {'.'.join(map(str, mended))} or newer.",
+            f"Python {sys.version.split()[0]} reads cookies in quadratic time (CVE-2024-7592), so anybody "
+            f"can keep the web busy. Use {'.'.join(map(str, mended))} or newer.",
             id="otp.W003",
         )
     ]
