@@ -30,7 +30,7 @@ OTHER_FILES = 512
 
 def prepared(environment: MutableMapping[str, str]) -> MutableMapping[str, str]:
     """``environment`` with what is not set in it."""
-    files = _files(CONNECTIONS + OTHER_FILES)
+    files = allow_files(CONNECTIONS + OTHER_FILES)
     connections = str(max(files - OTHER_FILES, files // 2))
     for name, value in (OPTIONS | {"GRANIAN_BACKPRESSURE": connections}).items():
         environment[name] = environment.get(name) or value
@@ -40,7 +40,7 @@ def prepared(environment: MutableMapping[str, str]) -> MutableMapping[str, str]:
     return environment
 
 
-def _files(wanted: int) -> int:
+def allow_files(wanted: int) -> int:
     """Let this process and its children open ``wanted`` files, or as many as they may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:

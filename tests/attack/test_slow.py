@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from config.embedded import EmbeddedServer
+from config.web import allow_files
 from tests.attack.conftest import Target, environment
 from tests.attack.wire import Answer, Browser, post
 from tests.settings import API_KEY
@@ -56,6 +57,7 @@ SILENT = {
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A web process that takes receipts: of Twilio's, the body is part of what is signed."""
+    allow_files(4096)
     with EmbeddedServer() as server:
         settings = environment(server.url)
         settings["SMS_PROVIDERS"] += f",twilio=twilio://AC{'0' * 32}:{'0' * 32}@?from=%2B15005550006"
