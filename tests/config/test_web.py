@@ -46,11 +46,11 @@ def test_every_start_command_has_the_same_options():
     found = {str(path.relative_to(ROOT)): path.read_text() for path in files()}
     counts = {name: len(_WEB.findall(text)) for name, text in found.items() if _WEB.search(text)}
     assert counts == STARTS
-    # The interface of before, named in its own module and started by two tests.
+    # The command of before, which a page and a module tell of, and two tests start.
     del found["tests/config/test_web.py"]
     past = {name for name, text in found.items() if _GRANIAN.search(text)}
     tests = {"tests/config/test_settings.py", "tests/attack/test_proxies.py"}
-    assert past <= {"config/web.py", "config/wsgi.py", "CHANGELOG.md"} | tests
+    assert past <= {"config/web.py", "config/wsgi.py", "docs/operations.md", "CHANGELOG.md"} | tests
     for name in ("docker-compose.yml", "docs/kubernetes/web.yaml"):  # they leave it to the image
         text = found[name]
         assert "granian" not in text.replace("# ", "")
