@@ -22,9 +22,7 @@ RUN python -m compileall -q manage.py config otp sms
 FROM python:3.13-slim
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    GRANIAN_WORKERS=2 \
-    GRANIAN_BLOCKING_THREADS=32
+    PYTHONDONTWRITEBYTECODE=1
 # A fixed number, so that the permissions of whatever is mounted stay right from one image to the next.
 RUN groupadd --system --gid 10001 otpost && \
     useradd --system --uid 10001 --gid otpost --no-create-home --home-dir /nonexistent otpost
@@ -38,5 +36,5 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
-# The access log stays off: the proxy in front keeps one. Workers and threads: GRANIAN_WORKERS, GRANIAN_BLOCKING_THREADS.
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "config.wsgi:application"]
+# Its options are in config/web.py. The access log stays off: the proxy in front keeps one.
+CMD ["python", "-m", "config.web", "--host", "0.0.0.0", "--port", "8000"]

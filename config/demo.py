@@ -102,9 +102,8 @@ class Demo:
             ],
             "beat": ["celery", "--quiet", "-A", "config", "beat", "--schedule", str(directory / "beat")],
             "web": [
-                *["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)],
-                *["--workers", "1", "--blocking-threads", "64", "--workers-kill-timeout", "2"],
-                *["--log-level", "warning", "config.wsgi:application"],
+                *["config.web", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
+                *["--workers-kill-timeout", "2", "--log-level", "warning"],
             ],
         }
         for name, words in programs.items():

@@ -148,8 +148,6 @@ CACHES = {"default": servers.cache(REDIS_URL, connections=WORKER_CONCURRENCY + 1
 # Before every key and queue, so that several installations can share a server; sms.names checks it.
 OTPOST_NAMESPACE = env.str("OTPOST_NAMESPACE", default="").strip()
 _NAMESPACE = f"{OTPOST_NAMESPACE}:" if OTPOST_NAMESPACE else ""
-# Nothing here uses Django's cache but codes and messages, so nobody clears it.
-SILENCED_SYSTEM_CHECKS = ["sms.W021"]
 
 # CELERY_BROKER_URL, _CONNECTION_TIMEOUT, _TRANSPORT_OPTIONS, and what RabbitMQ needs besides.
 globals().update(servers.broker(env.str("CELERY_BROKER_URL", default="") or REDIS_URL))
@@ -176,12 +174,14 @@ CELERY_BEAT_SCHEDULE = {
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp", "config.apps.OtpostConfig"]
 MIDDLEWARE = [
+    "config.middleware.ProbeMiddleware",
     "config.middleware.ProxyMiddleware",
     "config.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.ContentSecurityPolicyMiddleware",
     "sms.problems.ProblemMiddleware",
+    "config.middleware.IntakeMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -227,10 +227,17 @@ SECURE_SSL_REDIRECT = _TLS
 # Programs in the same network call the API and the health checks directly.
 SECURE_REDIRECT_EXEMPT = [r"^v1/", r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if _TLS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = _TLS
-SECURE_HSTS_PRELOAD = _TLS
+# Both bind hosts that are none of ours, for a year and longer: only whoever owns the domain can want that.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = [
+    *("security.W005", "security.W021"),  # they want both
+    "sms.W021",  # nothing here uses Django's cache but codes and messages, so nobody clears it
+]
 SECURE_REFERRER_POLICY = "same-origin"
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = _TLS
+if _TLS:  # a browser takes such a cookie from this host alone, over TLS alone
+    CSRF_COOKIE_NAME, SESSION_COOKIE_NAME = "__Host-csrftoken", "__Host-sessionid"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL.rstrip("/")] if PUBLIC_URL else []
 X_FRAME_OPTIONS = "DENY"

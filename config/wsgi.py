@@ -1,16 +1,18 @@
-"""The web server's entry: ``granian --interface wsgi config.wsgi:application``."""
+"""Django as WSGI: ``granian --interface wsgi config.wsgi:application``, or any other WSGI server.
+
+``python -m config.web`` serves it with limits that WSGI has not: see config/rsgi.py.
+"""
 
 import encodings.unicode_escape  # noqa: F401  # or Django's log opens it with the first error, and maybe cannot
-import io
 import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, SystemCheckError
 from django.core.wsgi import get_wsgi_application
 
+from config.body import Body, longest
 from config.start import plainly
 
 #: Seconds that Redis and the broker have to say what they are.
@@ -51,11 +53,13 @@ with plainly():
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django, with a length for bodies that come in chunks: without one it reads nothing of them.
-
-    No more is read than a body may have, and one byte, so that what is larger is refused as such.
-    """
-    if "HTTP_TRANSFER_ENCODING" in environ:
-        body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-    return _django(environ, start_response)
+    """Django, with bodies that are read when they are asked for, and with a length for those in chunks."""
+    given, chunked = environ["wsgi.input"], "HTTP_TRANSFER_ENCODING" in environ
+    if isinstance(given, Body):
+        return _django(environ, start_response)
+    most = longest() + 1  # so that what is larger is refused as such
+    length = most if chunked else min(int(environ.get("CONTENT_LENGTH") or 0), most)
+    more: dict[str, Any] = {"wsgi.input": Body(lambda: given.read(length) if length else b"")}
+    if chunked:  # Django reads no further than this
+        more["CONTENT_LENGTH"] = str(longest())
+    return _django(environ | more, start_response)

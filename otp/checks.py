@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.cookies
 import re
+import sys
 import time
 import unicodedata
 from collections.abc import Mapping
@@ -37,6 +39,30 @@ def phone_secret_key(**_: Any) -> list[CheckMessage]:
         )
         for name, values in keys.items()
         if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values)
+    ]
+
+
+def mended_python() -> str:
+    """The version to use instead of this Python, if it reads cookies in quadratic time; else ""."""
+    mended = (3, 12, 6) if sys.version_info >= (3, 12) else (3, 11, 10)
+    # A distribution may have mended an earlier version, with the function that the mend brought.
+    if sys.version_info >= mended or hasattr(http.cookies, "_unquote_replace"):
+        return ""
+    return ".".join(map(str, mended))
+
+
+@register(Tags.security, deploy=True)
+def cookies_of_this_python(**_: Any) -> list[CheckMessage]:
+    """CVE-2024-7592: four kilobytes of backslashes in a cookie take 30 ms to read."""
+    better = mended_python()
+    if not better:
+        return []
+    return [
+        Warning(
+            f"Python {sys.version.split()[0]} reads cookies in quadratic time (CVE-2024-7592): a few "
+            f"requests a second keep a process busy. Use {better} or newer.",
+            id="otp.W003",
+        )
     ]
 
 
@@ -180,7 +206,7 @@ def keys_without_access(**_: Any) -> list[CheckMessage]:
             f"API_ACCESS has no entry for {', '.join(names)}: without one a key may verify for every "
             "purpose, send any SMS and read everything. Grant each what it needs, such as "
             f"API_ACCESS={example}.",
-            id="otp.W003",
+            id="otp.W004",
         )
     ]
 

@@ -174,7 +174,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
         with suppress(StoreUnavailable):  # then the code dies by itself
             services.cancel(kept.id)
     response = _go("phone")
-    response.delete_cookie(COOKIE, samesite="Lax")
+    response.delete_cookie(_cookie(), samesite="Lax")
     return response
 
 
@@ -265,8 +265,13 @@ def _is_live(kept: Kept, typed: str) -> bool:
     return False
 
 
+def _cookie() -> str:
+    """The cookie's name. With this prefix a browser takes it from this host alone, over TLS alone."""
+    return f"__Host-{COOKIE}" if settings.SESSION_COOKIE_SECURE else COOKIE
+
+
 def _kept(request: HttpRequest) -> Kept | None:
-    sealed = request.get_signed_cookie(COOKIE, default="", max_age=MAX_LIFETIME)
+    sealed = request.get_signed_cookie(_cookie(), default="", max_age=MAX_LIFETIME)
     try:
         return Kept(**sms.unseal(sealed.encode())) if sealed else None
     except (sms.Unsealable, TypeError):  # TypeError: the cookie of another version
@@ -279,7 +284,7 @@ def _go(name: str, kept: Kept | None = None) -> HttpResponse:
     response.status_code = 303
     if kept:
         response.set_signed_cookie(
-            COOKIE,
+            _cookie(),
             sms.seal(asdict(kept)).decode(),
             max_age=MAX_LIFETIME,  # no code lives longer
             secure=settings.SESSION_COOKIE_SECURE,

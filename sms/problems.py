@@ -80,7 +80,9 @@ BARE = {
     403: ("forbidden", "This is not allowed."),
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method."),
+    408: ("body_late", "The body did not arrive in time."),
     413: ("body_too_large", "The body is too large."),
+    431: ("headers_too_large", "The headers or the cookies are too large."),
     500: ("internal", "Something went wrong on our side."),
 }
 

@@ -23,9 +23,9 @@ def take(request: HttpRequest, alias: str) -> HttpResponse:
 def taken(request: HttpRequest, alias: str) -> HttpResponse:
     """204 where the reports are the provider's own, a problem document elsewhere."""
     try:
-        receipts.take(
-            alias, request.headers, request.body, request.get_full_path(), request.build_absolute_uri()
-        )
+        called = request.get_full_path(), request.build_absolute_uri()
+        receipts.check_head(alias, request.headers, *called)
+        receipts.take(alias, request.headers, request.body, *called)
     except receipts.UnknownAlias:
         return problem(404, "alias_unknown", "No provider of this name is configured.")
     except ReceiptRejected:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import structlog
 from django.conf import settings
@@ -14,6 +15,7 @@ from sms.facts import tell
 from sms.handover import place_of, plain
 from sms.message import State
 from sms.names import HEALTH, key
+from sms.providers.base import Provider
 
 log = structlog.get_logger("sms")
 
@@ -46,6 +48,15 @@ def address(alias: str, message_id: str) -> str:
     return f"{public_url}{where}?reference={message_id}" if where else ""
 
 
+def check_head(alias: str, headers: Mapping[str, str], path: str, fallback_url: str) -> None:
+    """Refuse what its head alone gives away, before its body is read. The arguments are those of ``take``.
+
+    Raises ``UnknownAlias`` or ``ReceiptRejected``.
+    """
+    with _rejections_logged(alias):
+        _provider(alias).check_head(_lowered(headers), _called(path, fallback_url))
+
+
 def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> int:
     """Record the receipts that a provider sent and return how many changed a message.
 
@@ -56,19 +67,8 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
 
     Raises ``UnknownAlias``, ``ReceiptRejected`` or ``Unavailable``.
     """
-    provider = registry.providers().get(alias)
-    if provider is None:
-        raise UnknownAlias(alias)
-    public_url = conf.get("PUBLIC_URL").rstrip("/")
-    url = public_url + path if public_url else fallback_url
-    try:
-        receipts = provider.parse_receipts({k.lower(): v for k, v in headers.items()}, body, url)
-    except ReceiptRejected as error:
-        log.warning("receipt_rejected", alias=alias, error=str(error))
-        raise
-    except Exception as error:
-        log.error("receipt_unreadable", alias=alias, error=type(error).__name__, place=place_of(error))
-        raise ReceiptRejected("the provider's module cannot read it") from None
+    with _rejections_logged(alias):
+        receipts = _provider(alias).parse_receipts(_lowered(headers), body, _called(path, fallback_url))
     changed = 0
     for receipt in receipts:
         fields = {
@@ -96,3 +96,34 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         elif message is None:
             log.info("receipt_without_message", alias=alias)
     return changed
+
+
+def _provider(alias: str) -> Provider:
+    provider = registry.providers().get(alias)
+    if provider is None:
+        raise UnknownAlias(alias)
+    return provider
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _called(path: str, fallback_url: str) -> str:
+    """The address that the provider called."""
+    public_url = conf.get("PUBLIC_URL").rstrip("/")
+    return public_url + path if public_url else fallback_url
+
+
+@contextmanager
+def _rejections_logged(alias: str) -> Iterator[None]:
+    try:
+        yield
+    except ReceiptRejected as error:
+        log.warning("receipt_rejected", alias=alias, error=str(error))
+        raise
+    except UnknownAlias:
+        raise
+    except Exception as error:
+        log.error("receipt_unreadable", alias=alias, error=type(error).__name__, place=place_of(error))
+        raise ReceiptRejected("the provider's module cannot read it") from None

@@ -95,6 +95,13 @@ class Provider(ABC):
         ``sms.handover``). Called from many threads at once.
         """
 
+    def check_head(self, headers: Mapping[str, str], url: str) -> None:
+        """Refuse a callback that its head alone gives away, so that nobody waits for its body. Raises
+        ``ReceiptRejected``. ``parse_receipts`` authenticates all the same.
+        """
+        if not self.takes_receipts:
+            raise ReceiptRejected(f"no receipt can be verified: {self.receipt_option}= is not set")
+
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
         """Authenticate and read a vendor's callback. ``headers`` have lower-case names; ``url`` is
         the public one that the vendor called. Raises ``ReceiptRejected``.

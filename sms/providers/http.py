@@ -225,7 +225,12 @@ class HttpProvider(Provider):
             return "account"
         return "refused" if status >= 400 else "redirect"
 
+    def check_head(self, headers: Mapping[str, str], url: str) -> None:
+        super().check_head(headers, url)
+        self._receipts.check_head(headers)
+
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        self.check_head(headers, url)
         return self._receipts.parse(headers, body, url)
 
 

@@ -68,8 +68,12 @@ class HttpReceipts:
         self._is_batch = bool(several)
 
     def parse(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        """Those of one call that name a message. Raises ``ReceiptRejected``, also if none does."""
-        self._authenticate(headers, body)
+        """Those of one call that name a message. Raises ``ReceiptRejected``, also if none does.
+
+        ``check_head`` comes first.
+        """
+        if self._signature:
+            self._check_signature(headers[self._signature], body)
         found = self._content(body)
         if not self._paths["reference"] and wire.holds_several(found, self._paths["state"]):
             raise ReceiptRejected("the call holds several: receipt_reference= must say where {id} stands")
@@ -79,17 +83,20 @@ class HttpReceipts:
             raise ReceiptRejected("the body names no state, or not one message, the URL's")
         return [receipt for receipt in read if receipt]
 
-    def _authenticate(self, headers: Mapping[str, str], body: bytes) -> None:
-        if not self._secret:
-            raise ReceiptRejected("receipt_secret is not set, so no receipt can be verified")
-        if self._signature:
-            given = headers.get(self._signature, "").removeprefix("sha256=").lower()
-            expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest().encode()
-        else:
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """Raise ``ReceiptRejected`` where the head alone shows that it is not the gateway's."""
+        if not self._signature:
             given = headers.get(self._token, "").removeprefix("Bearer ").strip()
-            expected = self._secret
+            if not hmac.compare_digest(given.encode(errors="backslashreplace"), self._secret):
+                raise ReceiptRejected("the secret is wrong")
+        elif not headers.get(self._signature):
+            raise ReceiptRejected("there is no signature")
+
+    def _check_signature(self, signature: str, body: bytes) -> None:
+        given = signature.removeprefix("sha256=").lower()
+        expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest().encode()
         if not hmac.compare_digest(given.encode(errors="backslashreplace"), expected):
-            raise ReceiptRejected("the signature or the secret is wrong")
+            raise ReceiptRejected("the signature is wrong")
 
     def _content(self, body: bytes) -> Any:
         if body.lstrip()[:1] in (b"{", b"["):

@@ -114,15 +114,19 @@ class KannelProvider(Provider):
             raise OutcomeUnknown("the answer cannot be read", code=str(answer.status))
         return sms.id  # Kannel tells no id of its own
 
-    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        if not self.takes_receipts:
-            raise ReceiptRejected("receipt_secret= is not set, so no report can be believed")
-        fields = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-        reference = fields.get("reference", "")
-        if not hmac.compare_digest(self._token(reference).encode(), fields.get("token", "").encode()):
+    def check_head(self, headers: Mapping[str, str], url: str) -> None:
+        super().check_head(headers, url)
+        fields = _fields(url)
+        expected = self._token(fields.get("reference", ""))
+        if not hmac.compare_digest(expected.encode(), fields.get("token", "").encode()):
             raise ReceiptRejected("the token is wrong")
+
+    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        self.check_head(headers, url)
+        fields = _fields(url)
         word = fields.get("state", "")
-        return [Receipt(reference=reference, state=STATES.get(word, State.UNKNOWN), raw=word)]
+        state = STATES.get(word, State.UNKNOWN)
+        return [Receipt(reference=fields.get("reference", ""), state=state, raw=word)]
 
     def _dlr_url(self, sms: Sms) -> str:
         """Where Kannel reports, with %d for the state. Not %A, the SMSC's own words: they may repeat
@@ -132,6 +136,10 @@ class KannelProvider(Provider):
 
     def _token(self, reference: str) -> str:
         return hmac.new(self._receipt_secret, f"receipt:{reference}".encode(), hashlib.sha256).hexdigest()
+
+
+def _fields(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
 
 def _odd(headers: Mapping[str, str]) -> str:

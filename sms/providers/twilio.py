@@ -66,6 +66,10 @@ STATES: Mapping[str, State] = {
 }
 
 
+#: The header that signs the address and the form of a receipt.
+SIGNATURE = "x-twilio-signature"
+
+
 class TwilioProvider(Provider):
     scheme = "twilio"
     takes_receipts = True
@@ -115,14 +119,18 @@ class TwilioProvider(Provider):
             raise OutcomeUnknown("the answer names no message", code="no_sid")
         return sid
 
+    def check_head(self, headers: Mapping[str, str], url: str) -> None:
+        super().check_head(headers, url)
+        if not headers.get(SIGNATURE):
+            raise ReceiptRejected("there is no signature")
+
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        if not self.takes_receipts:
-            raise ReceiptRejected("there is no token to verify it with")
+        self.check_head(headers, url)
         try:
             fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
         except ValueError:
             raise ReceiptRejected("the body is no form") from None
-        if not self._validator.validate(url, fields, headers.get("x-twilio-signature", "")):
+        if not self._validator.validate(url, fields, headers[SIGNATURE]):
             raise ReceiptRejected("the signature is wrong")
         word = fields.get("MessageStatus", "")
         return [

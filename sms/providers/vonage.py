@@ -124,8 +124,16 @@ class VonageProvider(Provider):
             raise OutcomeUnknown("the answer names no message", code="no_message_uuid")
         return id
 
+    def check_head(self, headers: Mapping[str, str], url: str) -> None:
+        super().check_head(headers, url)
+        self._claims(headers)
+
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        self._authenticate(headers, body)
+        super().check_head(headers, url)
+        claims = self._claims(headers)
+        digest = hashlib.sha256(body).hexdigest()
+        if not hmac.compare_digest(digest.encode(), str(claims["payload_hash"]).lower().encode()):
+            raise ReceiptRejected("the signature is that of another report")
         report = _object(body)
         reference = report.get("client_ref")
         if not isinstance(reference, str) or not reference:
@@ -144,15 +152,13 @@ class VonageProvider(Provider):
             )
         ]
 
-    def _authenticate(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Vonage signs a token that holds the digest of the body and the time."""
-        if not self._signature_secret:
-            raise ReceiptRejected("signature_secret= is not set, so no report can be believed")
+    def _claims(self, headers: Mapping[str, str]) -> dict[str, Any]:
+        """What Vonage has signed: a token with the digest of the body and the time."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise ReceiptRejected("the report is not signed")
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token.strip(),
                 self._signature_secret,
                 algorithms=["HS256"],
@@ -164,9 +170,7 @@ class VonageProvider(Provider):
             raise ReceiptRejected("the signature is wrong") from None
         if not age <= MAX_AGE + LEEWAY:
             raise ReceiptRejected("the signature is too old")
-        digest = hashlib.sha256(body).hexdigest()
-        if not hmac.compare_digest(digest.encode(), str(claims["payload_hash"]).lower().encode()):
-            raise ReceiptRejected("the signature is that of another report")
+        return claims
 
     def _authorization(self) -> str:
         """Our own token. One serves many messages, because an RSA signature takes longer than all

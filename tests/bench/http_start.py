@@ -54,8 +54,7 @@ def starts(bench: Surroundings) -> Iterator[Measure]:
 def _web(bench: Surroundings, environment: dict[str, str]) -> Iterator[int]:
     port = free_port()
     web = bench.python(
-        *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "config.wsgi:application"),
+        *("config.web", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         environment=environment,
     )
     try:

@@ -92,8 +92,7 @@ def compare(bench: Surroundings) -> Iterator[Measure]:
     """For every pair: do the answers differ in form, and do their times by more than chance?"""
     port = free_port()
     web = bench.python(
-        *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "config.wsgi:application"),
+        *("config.web", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         environment={"DJANGO_SETTINGS_MODULE": "tests.bench.judging", "GUARD_MODE": "shadow"},
     )
     try:

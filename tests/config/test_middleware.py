@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from config.middleware import ContentSecurityPolicyMiddleware, ProxyMiddleware
 from otp import caller
@@ -59,6 +61,54 @@ def test_a_proxy_that_nobody_named_is_told_of_once(settings, monkeypatch, caplog
     assert not any(
         FORWARDED["HTTP_X_FORWARDED_FOR"] in str(line) or "10.0.0.2" in str(line) for line in lines
     )
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_health_check_may_name_any_host(settings, path):
+    settings.ALLOWED_HOSTS = ["otp.shop.test", "localhost"]
+    for host in ("10.1.2.3:8000", "[fd00::1]", "evil.example", "", "a b"):
+        assert Client().get(path, HTTP_HOST=host).status_code in (200, 503)
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/docs", "/v1/verifications/x", "/healthz/", "/readyz/x", "/code"])
+def test_nothing_else_answers_to_a_host_that_is_not_ours(settings, path):
+    settings.ALLOWED_HOSTS = ["otp.shop.test", "localhost"]
+    assert Client().get(path, HTTP_HOST="10.1.2.3").status_code == 400
+
+
+LARGE = {
+    "cookies": {"Cookie": "a=" + "x" * 4095},
+    "a header": {"X-Any": "x" * 16_384},
+    "headers": {f"X-{n}": "x" * 100 for n in range(200)},
+    "quadratic cookies": {"Cookie": 'a="' + "\\" * 8000 + '"'},
+}
+
+
+@pytest.mark.parametrize("headers", LARGE.values(), ids=LARGE)
+def test_headers_that_are_too_large_are_refused_before_they_are_parsed(headers):
+    """CVE-2024-7592: such a cookie takes an old Python 0.1 s, and one of 64 KB eight."""
+    began = time.process_time()
+    api = Client().get("/v1/verifications/x", headers=headers)
+    assert (api.status_code, api.json()["code"]) == (431, "headers_too_large")
+    page = Client().get("/code", headers=headers)
+    assert (page.status_code, page["Content-Type"]) == (431, "text/html; charset=utf-8")
+    assert Client().get("/healthz", headers=headers).status_code == 431
+    assert time.process_time() - began < 0.2
+    assert all("x" * 100 not in answer.content.decode() for answer in (api, page))
+
+
+def test_no_cookie_takes_long_to_read():
+    cookie = 'a="' + "\\" * 4000 + '"; b=2'
+    Client().get("/code")
+    began = time.process_time()
+    for _ in range(30):
+        assert Client().get("/code", headers={"Cookie": cookie}).status_code == 303
+    assert time.process_time() - began < 0.5
+
+
+def test_headers_of_a_usual_size_are_taken():
+    headers = {"Cookie": "a=" + "x" * 4000, "X-Any": "x" * 11_000}
+    assert Client().get("/healthz", headers=headers).status_code == 200
 
 
 def test_a_malformed_network_is_named(settings):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sms.services import OTP_QUEUE
+from tests.faults import clients
 from tests.faults.provider import SLOW, USUAL, Call, Mood
 from tests.faults.rabbitmq import missing
 from tests.faults.receipts import Manner
@@ -230,5 +231,7 @@ FAULTS = {
         Fault("receipts-doubled", _receipts("doubled")),
         Fault("receipts-forged", _receipts("forged")),
         Fault("receipts-first", _receipts("first")),
+        Fault("clients-silent", clients.SILENT),
+        Fault("clients-slow", clients.SLOW),
     )
 }

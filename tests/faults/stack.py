@@ -22,10 +22,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = {
     "worker": ["-m", "celery", "-A", "config", "worker", "-Q", "otp,bulk"],
     "beat": ["-m", "celery", "-A", "config", "beat"],
-    "web": [
-        *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--blocking-threads", "8"),
-        *("--no-access-log", "config.wsgi:application"),
-    ],
+    "web": ["-m", "config.web", "--host", "127.0.0.1", "--workers", "1"],
 }
 
 

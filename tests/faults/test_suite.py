@@ -28,6 +28,7 @@ pytestmark = pytest.mark.slow
         "provider-500",
         "provider-hangs",
         "receipts-forged",
+        "clients-silent",
     ],
 )
 def test_every_message_is_accounted_for(name):

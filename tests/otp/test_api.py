@@ -196,7 +196,7 @@ def test_the_description_is_openapi_3_1_and_lists_the_errors(api):
     assert document["openapi"].startswith("3.1")
     start = document["paths"][VERIFICATIONS]["post"]
     assert set(start["responses"]) == {
-        *("202", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503")
+        *("202", "400", "401", "403", "408", "409", "413", "415", "422", "429", "431", "500", "503")
     }
     for path in document["paths"].values():
         for operation in path.values():

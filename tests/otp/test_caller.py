@@ -167,8 +167,7 @@ def web():
     leash = Leash()
     process = leash.spawn(
         [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
-            *("--port", str(port), "--no-access-log", "config.wsgi:application"),
+            *(sys.executable, "-m", "config.web", "--host", "127.0.0.1", "--port", str(port)),
         ],
         env=os.environ
         | {"DJANGO_SETTINGS_MODULE": "tests.otp.address_settings", "TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/8"},

@@ -389,7 +389,13 @@ def test_the_cookie_is_sealed_signed_short_lived_and_for_the_server_only(browser
 def test_the_cookie_is_secure_where_sessions_are(browser, settings):
     settings.SESSION_COOKIE_SECURE = True
     start(browser)
-    assert browser.cookies[pages.COOKIE]["secure"]
+    cookie = browser.cookies["__Host-" + pages.COOKIE]
+    assert (bool(cookie["secure"]), cookie["path"], cookie["domain"]) == (True, "/", "")
+    assert pages.COOKIE not in browser.cookies
+    assert browser.get("/code").status_code == 200
+    browser.post("/cancel")
+    gone = browser.cookies["__Host-" + pages.COOKIE]
+    assert (gone.value, bool(gone["secure"]), gone["path"]) == ("", True, "/")
 
 
 def test_a_cookie_is_believed_no_longer_than_a_code_can_live(browser, monkeypatch):

@@ -350,6 +350,14 @@ class ProviderContract:
             with pytest.raises(ReceiptRejected):
                 provider.parse_receipts(*forged)
 
+    def test_a_genuine_receipt_passes_by_its_head_and_a_bare_one_does_not(self, gateway):
+        """Nobody waits for the body of a receipt that cannot be genuine."""
+        provider = self.provider(gateway.url)
+        headers, _ = self.receipt(self.word(State.DELIVERED))
+        provider.check_head(headers, self.receipt_url(self.word(State.DELIVERED)))
+        with pytest.raises(ReceiptRejected):
+            provider.check_head({}, "https://a.example/v1/receipts/main?reference=ref-1")
+
     @pytest.fixture
     def report(self, settings, monkeypatch, gateway):
         """Takes a receipt as the view does, for a message ``ref-1`` that this provider has accepted."""

@@ -1,0 +1,168 @@
+"""What ``python -m config.web`` serves: Django in threads, and bodies read outside of them.
+
+Under WSGI a thread waits inside the read of a body, and granian has no way to end that read: a few
+connections that send one byte hold every thread. Here bodies are read in the event loop, which can
+give up and close the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any
+
+from django.core.exceptions import RequestDataTooBig
+
+from config.body import Body, BodyLate, longest
+from config.wsgi import application as wsgi
+
+Headers = list[tuple[str, str]]
+
+#: Threads that Django runs in.
+THREADS = int(os.environ.get("GRANIAN_BLOCKING_THREADS") or "32")
+
+#: Seconds that a body may take to arrive.
+PATIENCE = 10.0
+
+#: Seconds in which nearly every body is complete. Until then no thread is taken.
+USUAL = 0.1
+
+_threads = ThreadPoolExecutor(THREADS, "web")
+
+#: Threads that may wait for a body at once. The others are left to those whose body is there.
+_waiting = threading.BoundedSemaphore(max(THREADS // 2, 1))
+
+
+class _File:
+    """PEP 3333's file wrapper: granian sends the file by itself, however slowly it is read."""
+
+    def __init__(self, file: IO[bytes], block_size: int = 8192) -> None:
+        self.file = file
+        self.close = file.close
+
+
+async def application(scope: Any, protocol: Any) -> None:
+    """Answer one request (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md)."""
+    loop = asyncio.get_running_loop()
+    length = _length(scope.headers)
+    body: Future[bytes | None] = Future()
+    reading = None
+    if length is None or 0 < length <= longest():
+        reading = loop.create_task(_read(protocol, length, body))
+        await asyncio.wait((reading,), timeout=USUAL)
+    else:
+        body.set_result(b"")  # one that is too large is refused by its length
+    try:
+        status, headers, content = await loop.run_in_executor(_threads, _answer, scope, length, body)
+    finally:
+        if reading:
+            reading.cancel()
+    if isinstance(content, str):
+        protocol.response_file(status, headers, content)
+    else:
+        protocol.response_bytes(status, headers, content)
+
+
+def _length(headers: Any) -> int | None:
+    """Bytes that the body says it has; None for one in chunks."""
+    return None if "transfer-encoding" in headers else int(headers.get("content-length") or 0)
+
+
+async def _read(protocol: Any, length: int | None, body: Future[bytes | None]) -> None:
+    """Read the body, of one in chunks at most a byte more than it may have. None: it did not come.
+
+    An exception in the future would hold on to the request, and with it to the connection.
+    """
+    content: bytes | None = None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            if length is not None:
+                content = await protocol()
+            else:
+                pieces = b""
+                async for piece in protocol:
+                    pieces += piece
+                    if len(pieces) > longest():
+                        break
+                content = pieces
+    except Exception:  # noqa: S110  # time is up, or the client has gone; granian's errors have no common class
+        pass
+    finally:
+        body.set_result(content)
+
+
+def _fetch(length: int | None, body: Future[bytes | None]) -> bytes:
+    """The body, when it is there. Raises ``BodyLate`` at once if too many threads wait for theirs."""
+    if length and length > longest():
+        raise RequestDataTooBig("The body is too large.")
+    content = body.result() if body.done() else _wait_for(body)
+    if content is None:
+        raise BodyLate("The body did not arrive in time.")
+    return content
+
+
+def _wait_for(body: Future[bytes | None]) -> bytes | None:
+    if not _waiting.acquire(blocking=False):
+        return None
+    try:
+        return body.result()
+    finally:
+        _waiting.release()
+
+
+def _answer(scope: Any, length: int | None, body: Future[bytes | None]) -> tuple[int, Headers, bytes | str]:
+    """Status, headers and content, or the path of a file. Keeps no hold on the connection, which is closed
+    once nothing does: an exception holds on to every frame it came through.
+    """
+    head: list[Any] = []
+
+    def start_response(status: str, headers: Headers, exc_info: Any = None) -> None:
+        head[:] = int(status[:3]), headers
+
+    response: Any = wsgi(_environ(scope, Body(lambda: _fetch(length, body)), length), start_response)
+    try:
+        if not isinstance(response, _File):
+            return head[0], head[1], b"".join(response)
+        name = getattr(response.file, "name", None)  # a part of a file has none
+        return head[0], head[1], name if isinstance(name, str) else response.file.read()
+    finally:
+        response.close()
+
+
+def _environ(scope: Any, body: Body, length: int | None) -> dict[str, Any]:
+    """The request as PEP 3333 has it, and as granian's own WSGI does."""
+    headers = scope.headers
+    server, _, port = scope.server.rpartition(":")
+    environ = {
+        "HTTP_HOST": scope.authority or "",
+        **{
+            f"HTTP_{name.upper().replace('-', '_')}": (";" if name == "cookie" else ",").join(
+                headers.get_all(name)
+            )
+            for name in headers
+        },
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": server.strip("[]"),
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": _File,
+    }
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    # Of a body in chunks nobody knows the length yet; Django reads no further than this.
+    environ["CONTENT_LENGTH"] = str(longest() if length is None else length)
+    return environ
