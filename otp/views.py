@@ -15,6 +15,7 @@ from otp import caller, services, store
 from otp.access import Access
 from otp.caller import Caller
 from otp.services import Verification
+from sms import services as sms
 from sms.problems import Body, responses
 
 #: An id that no verification has: theirs have 22 characters.
@@ -31,7 +32,10 @@ class VerificationIn(Body):
     """Whom to send a code, and what for."""
 
     phone: str = Field(
-        max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
+        max_length=64,
+        repr=False,
+        description="Any usual spelling.",
+        json_schema_extra=lambda schema: schema.update(examples=[sms.example_number()]),
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
