@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from otp import caller, services, store
 from otp.access import Access
 from otp.caller import Caller
+from otp.delivery import Delivery
 from otp.services import Verification
 from sms import services as sms
 from sms.problems import Body, responses
@@ -62,13 +63,18 @@ class VerificationIn(Body):
 
 
 class VerificationOut(Schema):
-    """A verification. Times and attempts are null once it is over."""
+    """A verification. Times and delivery are null once it is over."""
 
     id: str
     status: Literal["pending", "valid", "expired", "blocked"]
     expires_at: datetime | None = None
     resend_at: datetime | None = None
     attempts_left: int
+    delivery: Delivery | None = Field(
+        None,
+        description="`failed`: the SMS could not be sent or did not arrive; resend, or ask for another "
+        "number. `underway`: no failure is known. Null once the verification is over.",
+    )
 
     @staticmethod
     def of(verification: Verification) -> VerificationOut:
@@ -78,6 +84,7 @@ class VerificationOut(Schema):
             expires_at=_time(verification.expires_at),
             resend_at=_time(verification.resend_at),
             attempts_left=verification.attempts_left,
+            delivery=verification.delivery or None,
         )
 
 
