@@ -28,23 +28,23 @@ def after(error: InvalidNumber, spelling: object) -> InvalidNumber:
     """``error`` of ``phone.parse`` with a hint behind it; never with the number."""
     if error.code == "phone_emergency":
         return error
-    hint = error.code == "phone_no_country" and isinstance(spelling, str) and _missing(spelling)
-    hint = hint or f"Give it with + and the country code, for example {example()}."
-    return InvalidNumber(error.code, f"{error.detail} {hint}")
+    detail = error.code == "phone_no_country" and isinstance(spelling, str) and _missing(spelling)
+    detail = detail or f"{error.detail} Give it with + and the country code, for example {example()}."
+    return InvalidNumber(error.code, detail)
 
 
 def _missing(spelling: str) -> str:
-    """What stands before a number without +, if its digits make that likely."""
+    """What to write in front of a number without +, if its digits make that likely."""
     bare = spelling.strip()
     if found := _country(f"+{bare}"):
-        code = phonenumbers.country_code_for_region(found)
-        return f"If it begins with {code} for {countries.name(found)}, write + in front of it."
+        return f"The + is missing. If this is a number of {countries.name(found)}, write + in front of it."
     setting = [word for word in conf.get("SMS_DESTINATIONS") if word in phonenumbers.SUPPORTED_REGIONS]
     matches = [found for region in setting[:TRIED] if (found := _country(bare, region)) == region]
     if len({phonenumbers.country_code_for_region(region) for region in matches}) != 1:
         return ""
     code = phonenumbers.country_code_for_region(matches[0])
-    return f"If it is a number of {countries.name(matches[0])}, begin with +{code}."
+    where = countries.name(matches[0])
+    return f"The country code is missing. If this is a number of {where}, write +{code} in front of it."
 
 
 def _country(spelling: str, region: str = "") -> str:

@@ -54,20 +54,38 @@ def test_every_country_has_an_example_of_its_own(settings):
 @pytest.mark.parametrize(
     ("spelling", "words", "hint"),
     [
-        ("12025550146", [], "If it begins with 1 for the United States, write + in front of it."),
-        ("49 151 23456789", ["DE"], "If it begins with 49 for Germany, write + in front of it."),
-        ("(202) 555-0147", ["US", "CA"], "If it is a number of the United States, begin with +1."),
-        ("0151 23456789", ["AT", "DE"], "If it is a number of Germany, begin with +49."),
-        ("(202) 555-0147", [], "Give it with + and the country code, for example +12015550123."),
+        ("12025550146", [], "The + is missing. If this is a number of the United States, write + in front"),
+        (
+            "49 151 23456789",
+            ["DE"],
+            "The + is missing. If this is a number of Germany, write + in front of it.",
+        ),
+        (
+            "(202) 555-0147",
+            ["US", "CA"],
+            "If this is a number of the United States, write +1 in front of it.",
+        ),
+        ("151 23456789", ["AT", "DE"], "If this is a number of Germany, write +49 in front of it."),
+        (
+            "(202) 555-0147",
+            [],
+            "The country code is missing. Give it with + and the country code, for example +12015550123.",
+        ),
         ("(202) 555-0147", ["DE"], "Give it with + and the country code, for example +4915123456789."),
     ],
 )
 def test_a_number_without_its_country_is_told_what_to_write_in_front(settings, spelling, words, hint):
     settings.SMS_DESTINATIONS = words
     said = refused(spelling)
-    assert said.startswith("The country code is missing.")
-    assert said.endswith(hint)
+    assert hint in said
     assert spelling not in said
+
+
+@pytest.mark.parametrize("spelling", ["12025550146", "49 151 23456789", "(202) 555-0147", "0151 23456789"])
+def test_whoever_writes_what_is_said_in_front_gets_an_sms(settings, spelling):
+    settings.SMS_DESTINATIONS = ["US", "DE"]
+    (front,) = re.findall(r"write (\+\d*) in front of it\.", refused(spelling))
+    services.parse_phone(front + spelling)
 
 
 def test_an_emergency_number_is_offered_nothing():
