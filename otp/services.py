@@ -74,13 +74,13 @@ def start(
     *,
     caller: Caller = NOBODY,
     challenge: str = "",
-    id: str = "",
+    holder: str = "",
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
     ``phone``: any usual spelling. ``locale``: picks the text of the SMS ("de", "pt-BR").
     ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
-    ``id``: from ``codes.new_id`` or as random, for who must know it even if the answer gets lost.
+    ``holder``: who may find it again by its phone, see ``otp.holders``.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a code
     lives and its cooldown runs, or where a limit is reached.
@@ -97,8 +97,10 @@ def start(
                 raise
         sms.require_broker()
         message_id = sms.new_id()
-        envelope = sms.seal({"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip})
-        id = id or codes.new_id()
+        envelope = sms.seal(
+            {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
+        )
+        id = codes.new_id()
         try:
             issue = OTPHandler.generate_otp(
                 number.e164,
