@@ -96,7 +96,7 @@ def autofill(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def hosted_pages(**_: Any) -> list[CheckMessage]:
-    """PAGES must be a word that is known: whoever misspells off would have open pages."""
+    """PAGES must be a word that is known."""
     value = conf.get("PAGES")
     if value in ("open", "off"):
         return []

@@ -7,7 +7,7 @@ from otp import conf, pages
 app_name = "otp"
 
 urlpatterns: list[URLPattern] = []
-if conf.get("PAGES") != "off":
+if conf.get("PAGES") == "open":
     urlpatterns += [
         path("", pages.phone, name="phone"),
         path("code", pages.code, name="code"),

@@ -54,6 +54,57 @@ assert outbox[-1].body == "Your parcel is here."
 print("done")
 """
 
+PAGES = """
+import re
+import sys
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.urls import include, path
+
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    INSTALLED_APPS=["django.contrib.staticfiles", "sms", "otp"],
+    CACHES={"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": sys.argv[1]}},
+    SECRET_KEY="of the project",
+    PHONE_SECRET_KEY="abcdefghijklmnopqrstuvwxyz0123456789",
+    SMS_SEAL_KEYS=[Fernet.generate_key().decode()],
+    SMS_PROVIDERS={"test": "memory://"},
+    SMS_DESTINATIONS=["US"],
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+    STATIC_URL="static/",
+    ROOT_URLCONF="__main__",
+    CELERY_TASK_ALWAYS_EAGER=True,
+    **dict(setting.split("=") for setting in sys.argv[2:]),
+)
+
+import django
+from celery import Celery
+
+app = Celery("project")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+django.setup()
+
+from django.test import Client
+
+from sms.testing import code_in, outbox
+
+urlpatterns = [path("verify/", include("otp.urls"))]
+browser = Client(enforce_csrf_checks=True)
+
+
+def send(path, **typed):
+    html = browser.get(path).content.decode()
+    hidden = dict(re.findall(r'type="hidden" name="(.+?)" value="(.+?)"', html))
+    return browser.post(path, hidden | typed)
+
+
+print(browser.get("/verify/").status_code)
+if len(sys.argv) == 2:
+    assert browser.post("/verify/", {"phone": "+12025550123"}).status_code == 403
+    assert send("/verify/", phone="+12025550123")["Location"] == "/verify/code"
+    print(send("/verify/code", code=code_in(outbox[-1].body))["Location"])
+"""
+
 LOGGED = """
 import sys
 from cryptography.fernet import Fernet
@@ -104,10 +155,10 @@ print("done")
 """
 
 
-def run(program: str, url: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     return subprocess.run(
-        [sys.executable, "-c", program, url],
+        [sys.executable, "-c", program, *arguments],
         check=False,
         env=environment | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -119,6 +170,14 @@ def run(program: str, url: str) -> subprocess.CompletedProcess[str]:
 def test_the_apps_in_another_project(redis_server):
     done = run(PROJECT, redis_server.url)
     assert done.stdout.endswith("done\n"), done.stderr
+
+
+def test_the_pages_are_where_a_project_includes_them(redis_server):
+    """Under any address, without a middleware of the project's, and unless PAGES is off."""
+    done = run(PAGES, redis_server.url)
+    first, *_, last = done.stdout.splitlines() or ["", ""]
+    assert (first, last) == ("200", "/verify/done"), done.stderr
+    assert run(PAGES, redis_server.url, "PAGES=off").stdout == "404\n"
 
 
 def test_the_logging_of_a_project_decides_as_the_readme_says(redis_server):
