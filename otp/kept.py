@@ -49,8 +49,9 @@ def of_cookie(request: HttpRequest) -> Kept | None:
 
 def keep(response: HttpResponse, kept: Kept) -> HttpResponse:
     """Show ``kept`` from now on."""
-    # Without what is not set: the version before knows no `left`.
-    content = {name: value for name, value in asdict(kept).items() if value}
+    content = asdict(kept)
+    if kept.said != "unchecked":  # which alone needs it; the version before does not know it
+        del content["left"]
     response.set_signed_cookie(
         COOKIE,
         sms.seal(content).decode(),

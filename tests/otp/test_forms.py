@@ -359,6 +359,16 @@ def test_without_a_token_the_cookie_says_which_verification_is_meant(browser):
     assert "Your phone is verified" in answer.content.decode()
 
 
+def test_the_version_before_can_read_the_cookie(browser):
+    """While both answer one browser, as in a rolling upgrade, none of them forgets its code."""
+    page, code = start(browser, A)
+    for typed in (None, "12", wrong(code), code):
+        if typed:
+            page = page.send("/code", code=typed)
+        sealed = browser.client.cookies[kept.COOKIE].value.rsplit(":", 2)[0]
+        assert set(sms.unseal(sealed.encode())) <= {"id", "phone", "resend_at", "said"}
+
+
 def test_in_a_project_without_the_middleware_the_forms_are_guarded_as_well(browser, settings):
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "Csrf" not in name]
     assert browser.client.post("/", {"phone": A}).status_code == 403

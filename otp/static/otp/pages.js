@@ -174,6 +174,6 @@
     // The clock of performance.now() may stand still while a device sleeps.
     document.addEventListener("visibilitychange", () => refresh());
     // A provider refuses a number after the page was shown.
-    for (const seconds of [1, 3, 8, 20, 40]) setTimeout(refresh, seconds * 1000, false);
+    for (const seconds of [1, 3, 8, 20, 40, 80]) setTimeout(refresh, seconds * 1000, false);
   }
 })();
