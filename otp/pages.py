@@ -59,10 +59,8 @@ def phone(request: HttpRequest) -> HttpResponse:
             number = services.parse_phone(typed).e164
         return _go("code", _start(request, number))
     except RateLimited as error:
-        response = _ask_phone(request, too_soon(error), typed, status=429, retry_after=error.retry_after)
-        for name, value in refusals.headers(error).items():
-            response[name] = value
-        return response
+        words = too_soon(error)
+        return _limited(_ask_phone(request, words, typed, status=429, retry_after=error.retry_after), error)
     except NotAllowed as error:
         return _not_allowed(request, error, typed)
     except StoreUnavailable as error:
@@ -83,32 +81,9 @@ def code(request: HttpRequest) -> HttpResponse:
         about = shown
     if about.said == "valid":
         return _go("done", about)
-    rules = purposes.get(PURPOSE)
-    context = {
-        "masked": sms.mask(about.phone),
-        "rules": rules,
-        "numeric": rules.alphabet.isdigit(),
-    }
-    try:
-        verification = services.status(about.id)
-    except StoreUnavailable as error:
-        context |= {"kept": about, "state": "unavailable"}
-        return _render(request, "code", context, about, status=503, retry_after=error.retry_after)
-    if verification.status == "valid":  # by another press of the same button
-        return _go("done", replace(about, said="valid"))
-    about = _learnt(about, verification)
-    context |= {
-        "kept": about,
-        "error": OF_CODE.get(about.said, ""),
-        "state": verification.status,
-        "attempts_left": verification.attempts_left,
-        "unsent": verification.delivery == "failed",
-        "expires_in": Left.until(verification.expires_at),
-        "resend_in": Left.until(verification.resend_at or about.resend_at),
-    }
-    shown = replace(about, said="", left=verification.attempts_left)
-    response = _render(request, "code", context, shown)
-    return kept.keep(response, about) if request.method == "POST" else response
+    response = _ask_code(request, about)
+    leads_on = response.status_code == 303  # to another page, with a cookie of its own
+    return kept.keep(response, about) if request.method == "POST" and not leads_on else response
 
 
 @page
@@ -189,6 +164,34 @@ def _check(request: HttpRequest, about: Kept) -> HttpResponse:
     return _go("done" if said == "valid" else "code", replace(about, said=said))
 
 
+def _ask_code(request: HttpRequest, about: Kept) -> HttpResponse:
+    rules = purposes.get(PURPOSE)
+    context = {
+        "masked": sms.mask(about.phone),
+        "rules": rules,
+        "numeric": rules.alphabet.isdigit(),
+    }
+    try:
+        verification = services.status(about.id)
+    except StoreUnavailable as error:
+        context |= {"kept": about, "state": "unavailable"}
+        return _render(request, "code", context, about, status=503, retry_after=error.retry_after)
+    if verification.status == "valid":  # by another press of the same button
+        return _go("done", replace(about, said="valid"))
+    about = _learnt(about, verification)
+    context |= {
+        "kept": about,
+        "error": OF_CODE.get(about.said, ""),
+        "state": verification.status,
+        "attempts_left": verification.attempts_left,
+        "unsent": verification.delivery == "failed",
+        "expires_in": Left.until(verification.expires_at),
+        "resend_in": Left.until(verification.resend_at or about.resend_at),
+    }
+    shown = replace(about, said="", left=verification.attempts_left)
+    return _render(request, "code", context, shown)
+
+
 def _learnt(about: Kept, verification: Verification) -> Kept:
     """What Redis did although its answer got lost."""
     if about.said == "unchecked" and verification.attempts_left < about.left:
@@ -234,6 +237,12 @@ def _render(
     response = render(request, f"otp/{name}.html", {**shared, **context}, status=status)
     if retry_after:
         response["Retry-After"] = str(retry_after)
+    return response
+
+
+def _limited(response: HttpResponse, error: RateLimited) -> HttpResponse:
+    for name, value in refusals.headers(error).items():
+        response[name] = value
     return response
 
 

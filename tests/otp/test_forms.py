@@ -151,6 +151,14 @@ def test_a_look_keeps_what_was_said(browser):
     assert "That is not the code." in browser.open("/code").text
 
 
+def test_the_script_learns_that_another_tab_has_verified(browser):
+    page, code = start(browser, A)
+    assert services.check(kept_id(page), code).status == "valid"
+    answer = browser.client.post("/code", page.form("/code"), follow=True)
+    assert answer.redirect_chain == [("/done", 303)]
+    assert "Your phone is verified" in browser.open("/done").text
+
+
 def kept_id(page: Page) -> str:
     """The id in the token of a page."""
     value = signing.TimestampSigner(salt="otp.kept").unsign(page.form("/code")[kept.FIELD])
