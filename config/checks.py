@@ -48,7 +48,7 @@ def examples(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def somebody_has_a_key(**_: Any) -> list[CheckMessage]:
-    """Without a key only the hosted page works, and it tells no program what it found."""
+    """Without a key the hosted pages are all there is, and they tell no program what they found."""
     if settings.API_KEYS:
         return []
     return [

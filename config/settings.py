@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config import servers
 from config.logs import logging_config
 from otp import access, conf, keys
+from sms.conf import FREE
 from sms.masked import Masked
 
 N = TypeVar("N", int, float)
@@ -98,6 +99,9 @@ if PHONE_SECRET_KEY == SECRET_KEY:
 PHONE_SECRET_KEY_FALLBACKS = _list("PHONE_SECRET_KEY_FALLBACKS")
 SMS_SEAL_KEYS = _list("SMS_SEAL_KEYS")
 SMS_PROVIDERS = _entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters, digits, - and _)", r"[\w-]+")
+# Open to everybody at your cost, so where a provider costs money somebody has to ask for them.
+_PAID = any(url.partition("://")[0] not in FREE for url in SMS_PROVIDERS.values())
+PAGES = env.str("PAGES", default="").strip() or ("off" if _PAID else "open")
 SMS_ROUTES = _entries("SMS_ROUTES", "default=main>spare,IR=local>main", r"\+?\w+")
 SMS_DESTINATIONS = _list("SMS_DESTINATIONS")
 # Seconds that a code whose outcome is unknown waits for a receipt before the next alias has it.

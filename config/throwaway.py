@@ -43,6 +43,7 @@ def throwaway(given: Mapping[str, str], *, port: int, redis_url: str) -> Throwaw
         "OTP_CHALLENGE": "",
         "OTP_GUESS_LIMITS": "",
         "OTP_LIMITS": "",
+        "PAGES": "open",
         "PHONE_REGION": given.get("PHONE_REGION") or "US",
         "PHONE_SECRET_KEY_FALLBACKS": "",
         "PHONE_SECRET_KEY": secrets.token_hex(32),

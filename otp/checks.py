@@ -121,6 +121,21 @@ def autofill(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.security)
+def hosted_pages(**_: Any) -> list[CheckMessage]:
+    """PAGES must be a word that is known."""
+    value = conf.get("PAGES")
+    if value in ("open", "off"):
+        return []
+    return [
+        Error(
+            f"PAGES is {value!r}. Write open, so that everybody may ask for a code at /, or off for the API "
+            "alone.",
+            id="otp.E013",
+        )
+    ]
+
+
 @register()
 def otp_limits(**_: Any) -> list[CheckMessage]:
     """OTP_LIMITS and OTP_GUESS_LIMITS must be rules that can be read and met."""

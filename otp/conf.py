@@ -11,6 +11,8 @@ DEFAULTS: dict[str, Any] = {
     "PHONE_SECRET_KEY": "",
     # purpose → its rules; see otp.purposes.Purpose for the options and their defaults.
     "OTP_PURPOSES": {"login": {}, "signup": {}, "payment": {}},
+    # The hosted pages: "open" to everybody, or "off". Whoever includes otp.urls wants them.
+    "PAGES": "open",
     # What the SMS calls you.
     "OTP_SITE_NAME": "Otpost",
     # The host in the last line of the SMS comes from here.

@@ -1,71 +1,37 @@
 """The hosted pages: ask for a phone number, then for the code, then say that it was right.
 
-They translate; the rules are in ``otp.services``. What a browser is about is kept in a sealed and
-signed cookie, so that no address holds a number, a code or an id. A form is answered with a
-redirect, so that neither a reload nor the back button sends an SMS or uses up an attempt.
+They translate; the rules are in ``otp.services``. Which verification a browser and its forms are about is
+sealed in a cookie and in a hidden field (``otp.kept``), so that no address holds a number, a code or
+an id. A form is answered with a redirect, so that neither a reload nor the back button sends an SMS or
+uses up an attempt; and where that answer got lost, the next one leads to the same place.
 """
 
 from __future__ import annotations
 
 import functools
-import math
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
+from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from otp import codes, conf, purposes, refusals, services
+from otp import conf, holders, kept, purposes, refusals, services
 from otp.caller import caller_of
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
-from otp.purposes import MAX_LIFETIME, Purpose
+from otp.kept import Kept
+from otp.services import Verification
+from otp.words import OF_CODE, Left, code_in, too_many_wrong, too_soon
 from sms import services as sms
 
 PURPOSE = "login"
-COOKIE = "otpost"
-
-#: The last line of an SMS that is bound to a host: "@example.com #123456".
-_BOUND = re.compile(r"@[^\s@#]+ #([^\s%]+)")
 
 View = Callable[[HttpRequest], HttpResponse]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the cookie of a browser holds."""
-
-    id: str
-    phone: str = field(repr=False)  # E.164
-    resend_at: float  # seconds since the epoch; a blocked or expired code does not tell it any more
-    said: str = ""  # how the last form was answered; a word that the templates know
-
-
-class Left(int):
-    """Seconds that are left, for the templates."""
-
-    @classmethod
-    def until(cls, moment: float) -> Left:
-        return cls(max(math.ceil(moment - time.time()), 0))
-
-    @property
-    def clock(self) -> str:
-        return f"{self // 60}:{self % 60:02}"
-
-    @property
-    def words(self) -> str:
-        # Up to 90 of a unit, it says more than the next one.
-        count, unit = int(self), "second"
-        for larger in ("minute", "hour"):
-            if count > 90:
-                count, unit = math.ceil(count / 60), larger
-        return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def page(view: View) -> View:
@@ -77,7 +43,9 @@ def page(view: View) -> View:
             raise Http404("OTP_PURPOSES has no login, which these pages are for.")
         return view(request)
 
-    return cache_control(no_store=True)(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
+    # A project may lack the middleware, and the tokens of the forms need its cookie.
+    guarded = csrf_protect(wrapped)
+    return cache_control(no_store=True)(require_http_methods(["GET", "HEAD", "POST"])(guarded))
 
 
 @page
@@ -87,155 +55,192 @@ def phone(request: HttpRequest) -> HttpResponse:
         return _ask_phone(request)
     typed = request.POST.get("phone", "")
     try:
-        verification = services.start(
-            typed, PURPOSE, caller=caller_of(request), challenge=request.POST.get("challenge", "")
-        )
-        number = services.parse_phone(typed).e164
+        with refusals.translated():
+            number = services.parse_phone(typed).e164
+        return _go("code", _start(request, number))
     except RateLimited as error:
-        kept = _kept(request)
-        if kept and _is_live(kept, typed):
-            return _go("code", replace(kept, said="already"))
-        return _limited(_ask_phone(request, 429, _too_soon(error), typed, error.retry_after), error)
+        words = too_soon(error)
+        return _limited(_ask_phone(request, words, typed, status=429, retry_after=error.retry_after), error)
     except NotAllowed as error:
         return _not_allowed(request, error, typed)
     except StoreUnavailable as error:
         words = "We cannot send a code right now. Please try again in a moment."
-        return _ask_phone(request, 503, words, typed, error.retry_after)
-    return _go("code", Kept(verification.id, number, verification.resend_at))
+        return _ask_phone(request, words, typed, status=503, retry_after=error.retry_after)
 
 
 @page
 def code(request: HttpRequest) -> HttpResponse:
-    """Ask for the code; check it."""
-    kept = _kept(request)
-    if kept is None:
-        return _go("phone")
-    if kept.said == "valid":
-        return _go("done")
-    if request.method == "POST":
-        return _check(request, kept)
-    return _ask_code(request, kept)
-
-
-def _ask_code(request: HttpRequest, kept: Kept, limited: RateLimited | None = None) -> HttpResponse:
-    """The form for the code; ``limited``: why a guess was not compared."""
-    rules = purposes.get(PURPOSE)
-    context = {
-        "kept": kept,
-        "masked": sms.mask(kept.phone),
-        "rules": rules,
-        "numeric": rules.alphabet.isdigit(),
-    }
-    try:
-        verification = services.status(kept.id)
-    except StoreUnavailable as error:
-        return _render(request, "code", context | {"state": "unavailable"}, 503, error.retry_after)
-    if verification.status == "valid":  # by another press of the same button
-        return _go("done", replace(kept, said="valid"))
-    context |= {
-        "state": verification.status,
-        "attempts_left": verification.attempts_left,
-        "expires_in": Left.until(verification.expires_at),
-        "resend_in": Left.until(verification.resend_at or kept.resend_at),
-    }
-    if limited is None:
-        return _render(request, "code", context)
-    context["guess_in"] = Left(limited.retry_after)
-    return _limited(_render(request, "code", context, 429, limited.retry_after), limited)
+    """Ask for the code; check it. A form without one, which the script sends, is answered with its page."""
+    about = _about(request)
+    if about is None:
+        return _stale(request)
+    if "code" in request.POST:
+        return _check(request, about) if about.said != "valid" else _go("done", about)
+    shown = kept.of_cookie(request)
+    if shown and shown.id == about.id:  # which knows what was said of it
+        about = shown
+    if about.said == "valid":
+        return _go("done", about)
+    response = _ask_code(request, about)
+    leads_on = response.status_code == 303  # to another page, with a cookie of its own
+    return kept.keep(response, about) if request.method == "POST" and not leads_on else response
 
 
 @page
 def resend(request: HttpRequest) -> HttpResponse:
     """Send the code again, or a new one when it is over."""
-    kept = _kept(request)
-    if kept is None or kept.said == "valid" or request.method != "POST":
-        return _go("code")
+    about = _about(request)
+    if about is None:
+        return _stale(request)
+    if about.said == "valid" or request.method != "POST":
+        return _go("code", about)
     try:
-        try:
-            verification = services.resend(kept.id, caller=caller_of(request))
-        except NotAllowed:
-            verification = services.start(kept.phone, PURPOSE, caller=caller_of(request))
+        about = replace(_send_again(request, about), said="resent")
     except RateLimited as error:
-        return _go("code", replace(kept, said="wait", resend_at=time.time() + error.retry_after))
+        about = replace(about, said="wait", resend_at=time.time() + error.retry_after)
     except NotAllowed as error:  # a new verification, which may want a challenge answered
-        return _not_allowed(request, error, kept.phone)
+        return _not_allowed(request, error, about.phone)
     except StoreUnavailable:
-        return _go("code", replace(kept, said="unsent"))
-    return _go("code", replace(kept, id=verification.id, resend_at=verification.resend_at, said="resent"))
+        about = replace(about, said="unsent")
+    return _go("code", about)
 
 
 @page
 def cancel(request: HttpRequest) -> HttpResponse:
     """Forget this verification and begin anew."""
-    kept = _kept(request)
-    if request.method != "POST":
-        return _go("phone")
-    if kept:
-        with suppress(StoreUnavailable):  # then the code dies by itself
-            services.cancel(kept.id)
+    about = _about(request)
     response = _go("phone")
-    response.delete_cookie(_cookie(), samesite="Lax")
+    if request.method != "POST" or about is None:
+        return response
+    with suppress(StoreUnavailable):  # then the code dies by itself
+        services.cancel(about.id)
+    shown = kept.of_cookie(request)
+    if shown is None or shown.id == about.id:  # that of another tab stays
+        kept.forget(response)
     return response
 
 
 @page
 def done(request: HttpRequest) -> HttpResponse:
     """Say that the phone is verified."""
-    kept = _kept(request)
-    if kept is None or kept.said != "valid":
-        return _go("code" if kept else "phone")
-    return _render(request, "done", {"masked": sms.mask(kept.phone)})
+    about = kept.of_cookie(request)
+    if about is None or about.said != "valid":
+        return _go("code" if about else "phone")
+    return _render(request, "done", {"masked": sms.mask(about.phone)}, about)
 
 
-def code_in(typed: str, rules: Purpose) -> str:
-    """The code in what was typed or pasted, be it the whole SMS; "" if there is none."""
-    shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
-    for candidate in (*reversed(_BOUND.findall(typed)), typed, *re.findall(r"\w+", typed)):
-        found = codes.normalise(candidate)
-        if shape.fullmatch(found):
-            return found
-    return ""
-
-
-def _check(request: HttpRequest, kept: Kept) -> HttpResponse:
-    guess = code_in(request.POST.get("code", ""), purposes.get(PURPOSE))
-    if not guess:  # what cannot be a code is a slip of the finger, not a guess
-        return _go("code", replace(kept, said="incomplete"))
+def _start(request: HttpRequest, number: str) -> Kept:
+    """Start a verification, or find the one that this browser waits for already."""
+    browser = kept.browser(request)
+    challenge = request.POST.get("challenge", "")
     try:
-        said = services.check(kept.id, guess, caller=caller_of(request)).status
+        verification = services.start(
+            number, PURPOSE, caller=caller_of(request), challenge=challenge, holder=browser
+        )
+    except RateLimited:
+        found = holders.find(number, PURPOSE, browser)
+        if found is None:
+            raise
+        return Kept(found.id, number, found.resend_at, said="already")
+    return Kept(verification.id, number, verification.resend_at)
+
+
+def _send_again(request: HttpRequest, about: Kept) -> Kept:
+    try:
+        verification = services.resend(about.id, caller=caller_of(request))
+    except NotAllowed:  # it is over
+        return _start(request, about.phone)
+    return replace(about, resend_at=verification.resend_at)
+
+
+def _check(request: HttpRequest, about: Kept) -> HttpResponse:
+    guess = code_in(request.POST["code"], purposes.get(PURPOSE))
+    if not guess:  # what cannot be a code is a slip of the finger, not a guess
+        return _go("code", replace(about, said="incomplete"))
+    try:
+        said = services.check(about.id, guess, caller=caller_of(request)).status
     except RateLimited as error:
-        return _ask_code(request, replace(kept, said="limited"), error)
-    except StoreUnavailable:
-        return _go("code", replace(kept, said="unchecked"))
-    return _go("done" if said == "valid" else "code", replace(kept, said=said))
+        return _ask_code(request, replace(about, said="limited"), error)
+    except StoreUnavailable:  # it may have counted all the same: the next page looks
+        return _go("code", replace(about, said="unchecked"))
+    return _go("done" if said == "valid" else "code", replace(about, said=said))
+
+
+def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = None) -> HttpResponse:
+    """The form for the code. ``limited``: why a guess was not compared."""
+    rules = purposes.get(PURPOSE)
+    context = {
+        "masked": sms.mask(about.phone),
+        "rules": rules,
+        "numeric": rules.alphabet.isdigit(),
+    }
+    try:
+        verification = services.status(about.id)
+    except StoreUnavailable as error:
+        context |= {"kept": about, "state": "unavailable"}
+        return _render(request, "code", context, about, status=503, retry_after=error.retry_after)
+    if verification.status == "valid":  # by another press of the same button
+        return _go("done", replace(about, said="valid"))
+    about = _learnt(about, verification)
+    context |= {
+        "kept": about,
+        "error": too_many_wrong(limited) if limited else OF_CODE.get(about.said, ""),
+        "state": verification.status,
+        "attempts_left": verification.attempts_left,
+        "unsent": verification.delivery == "failed",
+        "expires_in": Left.until(verification.expires_at),
+        "resend_in": Left.until(verification.resend_at or about.resend_at),
+    }
+    shown = replace(about, said="", left=verification.attempts_left)
+    if limited is None:
+        return _render(request, "code", context, shown)
+    refused = _render(request, "code", context, shown, status=429, retry_after=limited.retry_after)
+    return _limited(refused, limited)
+
+
+def _learnt(about: Kept, verification: Verification) -> Kept:
+    """What Redis did although its answer got lost."""
+    if about.said == "unchecked" and verification.attempts_left < about.left:
+        return replace(about, said="invalid")
+    if about.said == "unsent" and verification.resend_at > max(about.resend_at, time.time()):
+        return replace(about, said="maybe_sent")
+    return about
 
 
 def _ask_phone(
-    request: HttpRequest, status: int = 200, error: str = "", typed: str = "", retry_after: int = 0
+    request: HttpRequest, error: str = "", typed: str = "", *, status: int = 200, retry_after: int = 0
 ) -> HttpResponse:
-    kept = _kept(request)
-    live = kept if kept and kept.said != "valid" else None
+    about = kept.of_cookie(request)
+    live = about if about and about.said != "valid" else None
+    region = conf.get("PHONE_REGION").upper()
     context = {
         "error": error,
         "typed": typed,
-        "region": conf.get("PHONE_REGION").upper(),
+        "region": sms.country_name(region),
+        "example": sms.spelled(sms.example_number()),
         "masked": sms.mask(live.phone) if live else "",
     }
-    return _render(request, "phone", context, status, retry_after)
+    return _render(request, "phone", context, status=status, retry_after=retry_after)
 
 
 def _not_allowed(request: HttpRequest, error: NotAllowed, typed: str) -> HttpResponse:
     if error.field == "challenge":
         words = "Please complete the check in this form, then ask for the code."
-        return _ask_phone(request, 403, words, typed)
-    return _ask_phone(request, 422, error.detail, typed)
+        return _ask_phone(request, words, typed, status=403)
+    return _ask_phone(request, error.detail, typed, status=422)
 
 
 def _render(
-    request: HttpRequest, name: str, context: dict[str, object], status: int = 200, retry_after: int = 0
+    request: HttpRequest,
+    name: str,
+    context: Mapping[str, object],
+    about: Kept | None = None,
+    *,
+    status: int = 200,
+    retry_after: int = 0,
 ) -> HttpResponse:
-    site = {"site": conf.get("OTP_SITE_NAME")}
-    response = render(request, f"otp/{name}.html", site | context, status=status)
+    shared = {"site": conf.get("OTP_SITE_NAME"), "token": kept.token(request, about) if about else ""}
+    response = render(request, f"otp/{name}.html", {**shared, **context}, status=status)
     if retry_after:
         response["Retry-After"] = str(retry_after)
     return response
@@ -247,48 +252,20 @@ def _limited(response: HttpResponse, error: RateLimited) -> HttpResponse:
     return response
 
 
-def _too_soon(error: RateLimited) -> str:
-    what = {
-        "pending": "We sent a code to this number a moment ago.",
-        "blocked": "There were too many wrong codes for this number.",
-        "guard": "We cannot send a code to this number now.",
-    }.get(error.code, "Too many codes were asked for.")
-    return f"{what} You can ask for a new one in {Left(error.retry_after).words}."
+def _about(request: HttpRequest) -> Kept | None:
+    """The verification that this request is about, None if its form says it no more."""
+    # Without the field: a page of the version before, or a template of a project.
+    return kept.of_form(request) if kept.FIELD in request.POST else kept.of_cookie(request)
 
 
-def _is_live(kept: Kept, typed: str) -> bool:
-    """Is this the phone that this browser waits for a code on already?"""
-    if services.parse_phone(typed).e164 != kept.phone:
-        return False
-    with suppress(StoreUnavailable):
-        return services.status(kept.id).status == "pending"
-    return False
+def _stale(request: HttpRequest) -> HttpResponse:
+    """The form is too old or of another browser: what was typed there is held against nothing."""
+    about = kept.of_cookie(request)
+    return _go("code", replace(about, said="stale")) if about else _go("phone")
 
 
-def _cookie() -> str:
-    """The cookie's name. With this prefix a browser takes it from this host alone, over TLS alone."""
-    return f"__Host-{COOKIE}" if settings.SESSION_COOKIE_SECURE else COOKIE
-
-
-def _kept(request: HttpRequest) -> Kept | None:
-    sealed = request.get_signed_cookie(_cookie(), default="", max_age=MAX_LIFETIME)
-    try:
-        return Kept(**sms.unseal(sealed.encode())) if sealed else None
-    except (sms.Unsealable, TypeError):  # TypeError: the cookie of another version
-        return None
-
-
-def _go(name: str, kept: Kept | None = None) -> HttpResponse:
-    """See another page (303: with GET, whatever this request was), and remember ``kept``."""
+def _go(name: str, about: Kept | None = None) -> HttpResponse:
+    """See another page (303: with GET, whatever this request was), and remember ``about``."""
     response = HttpResponseRedirect(reverse(f"otp:{name}"))
     response.status_code = 303
-    if kept:
-        response.set_signed_cookie(
-            _cookie(),
-            sms.seal(asdict(kept)).decode(),
-            max_age=MAX_LIFETIME,  # no code lives longer
-            secure=settings.SESSION_COOKIE_SECURE,
-            httponly=True,
-            samesite="Lax",
-        )
-    return response
+    return kept.keep(response, about) if about else response

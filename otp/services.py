@@ -25,6 +25,7 @@ from otp import (
     alarms,
     codes,
     conf,
+    delivery,
     guard,
     handler,
     judges,
@@ -36,6 +37,7 @@ from otp import (
     testnumbers,
 )
 from otp.caller import NOBODY, Caller
+from otp.delivery import Delivery
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import Check, Issue, OTPHandler
 from otp.judges import Wanted
@@ -61,6 +63,7 @@ class Verification:
     attempts_left: int = 0
     masked: str = ""  # of the phone, as far as it is known here
     message_id: str = ""
+    delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one, see otp.delivery
 
 
 def start(
@@ -70,11 +73,13 @@ def start(
     *,
     caller: Caller = NOBODY,
     challenge: str = "",
+    holder: str = "",
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
     ``phone``: any usual spelling. ``locale``: picks the text of the SMS ("de", "pt-BR").
     ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
+    ``holder``: who may find it again by its phone, see ``otp.holders``.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a code
     lives and its cooldown runs, or where a limit is reached.
@@ -91,7 +96,9 @@ def start(
                 raise
         sms.require_broker()
         message_id = sms.new_id()
-        envelope = sms.seal({"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip})
+        envelope = sms.seal(
+            {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
+        )
         id = codes.new_id()
         try:
             issue = OTPHandler.generate_otp(
@@ -211,6 +218,7 @@ def status(id: str, *, owner: str = "") -> Verification:
         expires_at=int(found["expires_at"]) / 1000,
         resend_at=int(found["resend_at"]) / 1000,
         attempts_left=int(found["left"]),
+        delivery=delivery.of(found.get("reference", b"").decode()),
     )
 
 
@@ -290,6 +298,7 @@ def _pending(issue: Issue, number: Phone, message_id: str) -> Verification:
         attempts_left=issue.attempts_left,
         masked=number.masked,
         message_id=message_id,
+        delivery="underway",
     )
 
 

@@ -198,11 +198,11 @@ def newest_id(phones: Sequence[str]) -> str:
 
 
 def read(id: str, owner: str = "") -> dict[str, bytes]:
-    """What stands under an id: status, left, expires_at, resend_at (ms), purpose, owner, envelope.
+    """What stands under an id: status, left, expires_at, resend_at (ms), purpose, owner, envelope, reference.
 
     Nothing where there is none (any more, as a newer one replaced it), or another's.
     """
-    fields = ("status", "left", "expires_at", "resend_at", "purpose", "owner", "envelope")
+    fields = ("status", "left", "expires_at", "resend_at", "purpose", "owner", "envelope", "reference")
     with _redis() as redis:
         values = redis.hmget(key(VERIFICATION + id), fields)
     found = {name: value for name, value in zip(fields, values, strict=True) if value is not None}

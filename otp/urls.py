@@ -1,15 +1,17 @@
-"""The addresses of the hosted pages. None of them holds a number, a code or an id."""
+"""The addresses of the hosted pages: none with ``PAGES`` off, and none holds a number, a code or an id."""
 
-from django.urls import path
+from django.urls import URLPattern, path
 
-from otp import pages
+from otp import conf, pages
 
 app_name = "otp"
 
-urlpatterns = [
-    path("", pages.phone, name="phone"),
-    path("code", pages.code, name="code"),
-    path("resend", pages.resend, name="resend"),
-    path("cancel", pages.cancel, name="cancel"),
-    path("done", pages.done, name="done"),
-]
+urlpatterns: list[URLPattern] = []
+if conf.get("PAGES") == "open":
+    urlpatterns += [
+        path("", pages.phone, name="phone"),
+        path("code", pages.code, name="code"),
+        path("resend", pages.resend, name="resend"),
+        path("cancel", pages.cancel, name="cancel"),
+        path("done", pages.done, name="done"),
+    ]

@@ -17,8 +17,10 @@ from pydantic_core import PydanticCustomError
 from otp import caller, services, store
 from otp.access import Access
 from otp.caller import Caller
+from otp.delivery import Delivery
 from otp.problems import answered
 from otp.services import Verification
+from sms import services as sms
 from sms.bearer import ApiKey
 from sms.problems import Body, responses
 
@@ -56,7 +58,10 @@ class VerificationIn(OfAUser):
     """Whom to send a code, and what for."""
 
     phone: str = Field(
-        max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
+        max_length=64,
+        repr=False,
+        description="Any usual spelling.",
+        json_schema_extra=lambda schema: schema.update(examples=[sms.example_number()]),
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
@@ -69,13 +74,18 @@ class VerificationIn(OfAUser):
 
 
 class VerificationOut(Schema):
-    """A verification. Times and attempts are null once it is over."""
+    """A verification. Times and delivery are null once it is over."""
 
     id: str
     status: Literal["pending", "valid", "expired", "blocked"]
     expires_at: datetime | None = None
     resend_at: datetime | None = None
     attempts_left: int
+    delivery: Delivery | None = Field(
+        None,
+        description="`failed`: the SMS could not be sent or did not arrive; resend, or ask for another "
+        "number. `underway`: no failure is known. Null once the verification is over.",
+    )
 
     @staticmethod
     def of(verification: Verification) -> VerificationOut:
@@ -85,6 +95,7 @@ class VerificationOut(Schema):
             expires_at=_time(verification.expires_at),
             resend_at=_time(verification.resend_at),
             attempts_left=verification.attempts_left,
+            delivery=verification.delivery or None,
         )
 
 

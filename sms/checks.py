@@ -16,8 +16,6 @@ from sms import conf, destinations, health, registry, routing
 from sms.providers.base import Provider
 from sms.seal import seal
 
-#: Schemes of providers that send nothing, so cost nothing.
-FREE = {"console", "memory", "sandbox", "file"}
 #: The tag of what asks the servers: workers ask it as they start, other commands with --deploy.
 SERVERS = "servers"
 
@@ -95,7 +93,7 @@ def countries_are_named(**_: Any) -> list[CheckMessage]:
     Not with ``--deploy`` alone: whoever does not ask would learn it from the bill.
     """
     try:
-        paid = [p.alias for p in registry.providers().values() if p.scheme not in FREE]
+        paid = [p.alias for p in registry.providers().values() if p.scheme not in conf.FREE]
         named = destinations.configured().named
     except ImproperlyConfigured:
         return []  # the checks above say it

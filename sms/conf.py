@@ -38,6 +38,8 @@ DEFAULTS: dict[str, Any] = {
     "MESSAGE_LIFETIME": 24 * 3600,
 }
 
+#: Schemes of providers that send nothing, so cost nothing.
+FREE = {"console", "memory", "sandbox", "file"}
 
 _Types = type[Any] | tuple[type[Any], ...]
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf
+from sms import conf, countries
 from sms.errors import InvalidNumber
 from sms.phone import KINDS, Phone, is_prefix
 
@@ -57,7 +57,8 @@ def require(number: Phone) -> Phone:
         raise InvalidNumber("phone_type", f"This is {what}; give a mobile number.")
     country = number.country
     if country in rules.denied or not (rules.countries <= {"*"} or country in rules.countries):
-        raise InvalidNumber("phone_not_allowed", f"No SMS is sent to {country or 'numbers of no country'}.")
+        where = countries.name(country) or "numbers of no country"
+        raise InvalidNumber("phone_not_allowed", f"No SMS is sent to {where}.")
     if number.e164.startswith(rules.prefixes):
         raise InvalidNumber("phone_not_allowed", "No SMS is sent to numbers that begin like this one.")
     return number

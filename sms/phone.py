@@ -28,8 +28,6 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 
 _PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
 
-_EXAMPLE = "Give it with + and the country code, for example +447400123456."
-
 
 @dataclass(frozen=True, slots=True)
 class Phone:
@@ -54,9 +52,9 @@ def parse(spelling: object, region: str = "") -> Phone:
     Raises ``InvalidNumber`` with a stable ``code``; its text never holds the number.
     """
     if not isinstance(spelling, str) or not spelling.strip():
-        raise InvalidNumber("phone_missing", f"A phone number is required. {_EXAMPLE}")
+        raise InvalidNumber("phone_missing", "A phone number is required.")
     if len(spelling) > MAX_SPELLING:
-        raise InvalidNumber("phone_too_long", f"A phone number has at most 15 digits. {_EXAMPLE}")
+        raise InvalidNumber("phone_too_long", "A phone number has at most 15 digits.")
     text = _plain(spelling)
     region = region.upper()
     digits = text.removeprefix("+")
@@ -65,18 +63,18 @@ def parse(spelling: object, region: str = "") -> Phone:
     if len(digits) <= 6 and _is_emergency(digits, region):
         raise InvalidNumber("phone_emergency", "This is an emergency number; no SMS goes there.")
     if not text.startswith("+") and not region:
-        raise InvalidNumber("phone_no_country", f"The country code is missing. {_EXAMPLE}")
+        raise InvalidNumber("phone_no_country", "The country code is missing.")
     try:
         number = phonenumbers.parse(text, region or None)
     except phonenumbers.NumberParseException as error:
         raise _unreadable(error.error_type) from None
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason == phonenumbers.ValidationResult.TOO_SHORT:
-        raise InvalidNumber("phone_too_short", f"The phone number is too short. {_EXAMPLE}")
+        raise InvalidNumber("phone_too_short", "The phone number is too short.")
     if reason == phonenumbers.ValidationResult.TOO_LONG:
-        raise InvalidNumber("phone_too_long", f"The phone number is too long. {_EXAMPLE}")
+        raise InvalidNumber("phone_too_long", "The phone number is too long.")
     if not phonenumbers.is_valid_number(number):
-        raise InvalidNumber("phone_invalid", f"There is no such phone number. {_EXAMPLE}")
+        raise InvalidNumber("phone_invalid", "There is no such phone number.")
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     country = phonenumbers.region_code_for_number(number) or ""
     kind = _KIND_OF[phonenumbers.number_type(number)]
@@ -156,9 +154,9 @@ def _plain(spelling: str) -> str:
         elif char.isspace() or char in "-‐‑‒–—−().·/" or char in _INVISIBLE:
             continue
         elif char.isalpha():
-            raise InvalidNumber("phone_letters", f"A phone number has no letters. {_EXAMPLE}")
+            raise InvalidNumber("phone_letters", "A phone number has no letters.")
         else:
-            raise InvalidNumber("phone_invalid", f"This is no phone number. {_EXAMPLE}")
+            raise InvalidNumber("phone_invalid", "This is no phone number.")
     return "".join(out)
 
 
@@ -172,9 +170,9 @@ def _is_emergency(digits: str, region: str) -> bool:
 def _unreadable(error_type: int) -> InvalidNumber:
     kinds = phonenumbers.NumberParseException
     if error_type == kinds.INVALID_COUNTRY_CODE:
-        return InvalidNumber("phone_no_country", f"The country code is not known. {_EXAMPLE}")
+        return InvalidNumber("phone_no_country", "The country code is not known.")
     if error_type in (kinds.TOO_SHORT_NSN, kinds.TOO_SHORT_AFTER_IDD):
-        return InvalidNumber("phone_too_short", f"The phone number is too short. {_EXAMPLE}")
+        return InvalidNumber("phone_too_short", "The phone number is too short.")
     if error_type == kinds.TOO_LONG:
-        return InvalidNumber("phone_too_long", f"The phone number is too long. {_EXAMPLE}")
-    return InvalidNumber("phone_invalid", f"This is no phone number. {_EXAMPLE}")
+        return InvalidNumber("phone_too_long", "The phone number is too long.")
+    return InvalidNumber("phone_invalid", "This is no phone number.")

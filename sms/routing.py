@@ -23,7 +23,7 @@ from urllib.parse import unquote
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf
+from sms import conf, countries
 from sms.errors import NoRoute
 from sms.phone import is_prefix
 
@@ -52,7 +52,7 @@ def find(country: str, e164: str) -> Route:
             return routes[e164[:end]]
     route = routes.get(country) or routes.get(DEFAULT)
     if route is None:
-        raise NoRoute(f"No SMS is sent to {country or 'numbers of no country'}.")
+        raise NoRoute(f"No SMS is sent to {countries.name(country) or 'numbers of no country'}.")
     return route
 
 

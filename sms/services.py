@@ -16,8 +16,8 @@ from contextlib import suppress
 
 import structlog
 
-from sms import broker, conf, destinations, health, phone, routing, segments, store
-from sms.errors import InvalidBody, NoRoute, Unavailable
+from sms import broker, conf, countries, destinations, health, hints, phone, routing, segments, store
+from sms.errors import InvalidBody, InvalidNumber, NoRoute, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
 from sms.phone import Phone
@@ -29,8 +29,10 @@ __all__ = [
     "OTP_QUEUE",
     "Unsealable",
     "cancel",
+    "country_name",
     "dead_letter",
     "dead_letters",
+    "example_number",
     "get",
     "mask",
     "new_id",
@@ -43,6 +45,7 @@ __all__ = [
     "require_route",
     "seal",
     "send",
+    "spelled",
     "unseal",
     "with_line_feeds",
 ]
@@ -52,6 +55,9 @@ MAX_BODY = 1600
 
 require_broker = broker.require
 now = store.now
+country_name = countries.name
+example_number = hints.example
+spelled = hints.spelled
 
 
 def parse_phone(spelling: object) -> Phone:
@@ -59,7 +65,11 @@ def parse_phone(spelling: object) -> Phone:
 
     Raises ``InvalidNumber``.
     """
-    return destinations.require(phone.parse(spelling, conf.get("PHONE_REGION")))
+    try:
+        number = phone.parse(spelling, conf.get("PHONE_REGION"))
+    except InvalidNumber as error:
+        raise hints.after(error, spelling) from None
+    return destinations.require(number)
 
 
 def mask(e164: str) -> str:

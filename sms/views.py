@@ -23,7 +23,12 @@ router = Router(auth=ApiKey())
 class MessageIn(Body):
     """An SMS to send."""
 
-    to: str = Field(max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling.")
+    to: str = Field(
+        max_length=64,
+        repr=False,
+        description="Any usual spelling.",
+        json_schema_extra=lambda schema: schema.update(examples=[services.example_number()]),
+    )
     body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
 
     @field_validator("body", mode="before")

@@ -141,6 +141,7 @@ def test_what_is_left_of_the_examples_is_told_before_deployment(name, value, wor
         ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES holds what is no address or network"),
         ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
         ("PUBLIC_URL", "https://[::1", "PUBLIC_URL must look like"),
+        ("PAGES", "on", "PAGES is 'on'. Write open, so that everybody may ask for a code at /, or off"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
         ("DATABASE_URL", "nonsense", "DATABASE_URL must look like sqlite:////"),
         ("SMS_DESTINATIONS", "", "SMS_DESTINATIONS names no country, and main costs money"),
@@ -208,6 +209,47 @@ def test_web_worker_and_beat_refuse_as_well(program, name, value, words):
     assert done.returncode == 1
     assert words in said
     assert "Traceback" not in said
+
+
+ASK_ALL_PAGES = """
+from django.test import Client
+browser = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
+for path in ("/", "/code", "/resend", "/cancel", "/done"):
+    methods = ("GET", "HEAD", "POST", "PUT")
+    print(path, *(browser.generic(method, path, secure=True).status_code for method in methods))
+print(browser.get("/healthz").status_code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("pages", "providers", "there"),
+    [
+        ("", GOOD["SMS_PROVIDERS"], False),
+        ("", "dev=memory://", True),
+        ("", f"dev=memory://,{GOOD['SMS_PROVIDERS']}", False),
+        ("open", GOOD["SMS_PROVIDERS"], True),
+        (" off ", "dev=memory://", False),
+    ],
+)
+def test_there_is_no_page_that_costs_money_unless_somebody_asked_for_it(pages, providers, there):
+    """Where there are none, none of their addresses is one, whatever the method."""
+    done = manage("shell", "--no-imports", "-c", ASK_ALL_PAGES, PAGES=pages, SMS_PROVIDERS=providers)
+    *answers, health = done.stdout.splitlines()
+    assert health == "200"
+    assert [answer.split()[0] for answer in answers] == ["/", "/code", "/resend", "/cancel", "/done"]
+    if there:
+        assert [answer.split()[1] for answer in answers] == ["200", "303", "303", "303", "303"]
+        assert {answer.split()[3] for answer in answers} == {"403"}  # a form of ours has a token
+    else:
+        assert {answer.partition(" ")[2] for answer in answers} == {"404 404 404 404"}
+
+
+def test_no_error_page_leads_to_pages_that_are_not_there():
+    ask = """if True:
+        from django.test import Client
+        print(Client(headers={"host": "localhost"}).get("/x", secure=True).content.decode())"""
+    assert 'href="/"' not in manage("shell", "--no-imports", "-c", ask).stdout
+    assert 'href="/"' in manage("shell", "--no-imports", "-c", ask, PAGES="open").stdout
 
 
 @pytest.mark.parametrize("url", ["sandbox://", "console://?clear=yes", "memory://"])

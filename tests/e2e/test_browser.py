@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import unicodedata
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ import pytest
 from redis import Redis
 
 from config.ports import free_port
+from otp.purposes import Purpose
+from otp.words import code_in
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -37,6 +40,9 @@ ARGS = [
 ]
 ROOT = Path(__file__).resolve().parents[2]
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
+
+#: The zero of every script that has digits.
+ZEROS = [point for point in range(0x110000) if unicodedata.decimal(chr(point), None) == 0]
 
 numbers = (f"+120255501{tail:02d}" for tail in itertools.count(10))
 
@@ -263,6 +269,46 @@ def test_everything_works_without_javascript(visit):
     assert visitor.path() == "/"
 
 
+#: What is typed or pasted, as phones of many countries and apps write it.
+TYPED = [
+    *("".join(chr(zero + digit) for digit in (1, 2, 3, 4, 5, 6)) for zero in ZEROS),
+    *("123456", " 123 456 ", "123-456", "123–456", "12345６", "۱۲۳ ۴۵۶"),
+    "کد شما ۱۲۳۴۵۶ است",
+    "رمزك هو ١٢٣٤٥٦.\n\n@otp.example.com #123456",
+    "999999 was yesterday.@otp.example.com #１２３４５６",
+    # No codes: superscripts and the like are no digits, and five or seven are none either.
+    *("¹²³⁴⁵⁶", "①②③④⑤⑥", "12345", "1234567", "abcdef", "۱۲۳۴۵", "²12345", "call 202 555 0123"),
+]
+
+
+def test_the_script_reads_a_code_as_the_server_does(visitor):
+    """Digits of every script, full-width forms, whole messages: what one takes for a code, both do."""
+    visitor.ask_for_code()
+    visitor.page.evaluate("""() => {
+      const field = document.querySelector("#code");
+      field.form.requestSubmit = () => { window.submitted = field.value };
+    }""")
+    read = """(text) => {
+      window.submitted = "";
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text", text);
+      const paste = new ClipboardEvent("paste", { clipboardData, cancelable: true, bubbles: true });
+      document.querySelector("#code").dispatchEvent(paste);
+      return window.submitted;
+    }"""
+    rules = Purpose("login")
+    assert {text: visitor.page.evaluate(read, text) for text in TYPED} == {
+        text: code_in(text, rules) for text in TYPED
+    }
+
+
+@pytest.mark.parametrize("zero", ["\u06f0", "\u0660", "\uff10"], ids=["Persian", "Arabic", "full width"])
+def test_a_code_in_digits_of_another_script_is_sent_as_soon_as_it_is_whole(visitor, zero):
+    code = visitor.ask_for_code()
+    visitor.guess("".join(chr(ord(zero) + int(digit)) for digit in code))
+    visitor.page.wait_for_url("**/done")
+
+
 # --- nothing twice ---------------------------------------------------------------------------------
 
 
@@ -308,6 +354,88 @@ def test_an_impatient_finger_sends_one_sms(visitor):
     visitor.code()
     time.sleep(0.5)
     assert len(visitor.sms()) == 1
+
+
+def test_a_second_press_on_a_slow_line_without_javascript_finds_the_code(visit):
+    """The first request reaches the server; its answer, and with it the cookie, never arrives."""
+    visitor = visit(java_script_enabled=False)
+    lost: list[int] = []
+
+    def lose_the_first(route: Any) -> None:
+        if route.request.method != "POST" or lost:
+            route.continue_()
+            return
+        answer = route.fetch(max_redirects=0)
+        (cookie,) = re.findall(r"(?m)^([\w-]*otpost)=", answer.headers["set-cookie"])
+        visitor.context.clear_cookies(name=cookie)
+        lost.append(answer.status)
+
+    visitor.open()
+    visitor.page.route("**/", lose_the_first)
+    visitor.page.get_by_label("Phone number").fill(visitor.number)
+    box = visitor.page.get_by_role("button", name="Send the code").bounding_box()
+    finger = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    visitor.page.mouse.click(*finger)
+    while not lost:
+        visitor.page.wait_for_timeout(20)
+    visitor.page.mouse.click(*finger)
+    playwright.expect(visitor.page).to_have_url(visitor.demo.url + "/code")
+    assert lost == [303]
+    assert len(visitor.sms()) == 1
+    visitor.page.get_by_label("Code from the SMS").fill(visitor.code())
+    visitor.page.get_by_role("button", name="Verify").click()
+    assert visitor.heading() == "Your phone is verified"
+
+
+def test_two_tabs_are_two_verifications(visitor):
+    """Each keeps to its own: what is typed there, what the script asks for, and what comes next."""
+    first, code = visitor.page, visitor.ask_for_code()
+    number = visitor.number
+    visitor.page = visitor.context.new_page()
+    visitor.watch(visitor.page)
+    visitor.number = next(numbers)
+    other = visitor.ask_for_code()
+    ends = f"••{number[-2:]}"
+
+    first.bring_to_front()
+    with first.expect_response("**/code") as asked:
+        first.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert ends in asked.value.text()
+    visitor.page, second = first, visitor.page
+    visitor.guess(wrong(code))
+    assert ends in first.locator(".lead").inner_text()
+    assert "2 attempts left" in first.locator(".facts").inner_text()
+    visitor.page = second
+    visitor.guess(wrong(other))
+    assert "2 attempts left" in second.locator(".facts").inner_text()
+    for page, right in ((first, code), (second, other)):
+        visitor.page = page
+        visitor.guess(right)
+        page.wait_for_url("**/done")
+
+
+# --- what did not go out -----------------------------------------------------------------------------
+
+
+def fail(demo: SimpleNamespace) -> None:
+    """The provider refuses the latest message."""
+    store = Redis(port=demo.redis_port)
+    latest = max(store.keys("sms:message:*"), key=lambda key: int(store.hget(key, "created_at") or 0))
+    store.hset(latest, "state", "failed")
+
+
+def test_an_sms_that_could_not_be_sent_is_told_on_the_open_page(visitor):
+    visitor.ask_for_code()
+    assert visitor.heading() == "Enter the code"
+    fail(visitor.demo)
+    visitor.page.wait_for_selector("main[data-shows~=unsent]")
+    assert visitor.heading() == "The SMS could not be sent"
+    assert visitor.page.title() == "Not sent: Enter the code · Otpost"
+    visitor.page.get_by_role("button", name="Send again").click()
+    visitor.code(nth=2)
+    playwright.expect(visitor.page.locator("h1")).to_have_text("Enter the code")
+    visitor.guess(visitor.code(nth=2))
+    visitor.page.wait_for_url("**/done")
 
 
 # --- again -----------------------------------------------------------------------------------------
@@ -423,6 +551,9 @@ def test_every_state_can_be_read_in_light_and_dark_on_the_smallest_phone(visit):
     look()
     code = visitor.ask_for_code()
     look()
+    fail(visitor.demo)
+    page.reload()
+    look()
     visitor.guess(wrong(code))
     look()
     visitor.guess(wrong(code))
@@ -435,7 +566,7 @@ def test_every_state_can_be_read_in_light_and_dark_on_the_smallest_phone(visit):
     visitor.guess(new_code(3))
     page.wait_for_url("**/done")
     look()
-    assert len(set(titles)) == 7
+    assert len(set(titles)) == 8
 
 
 def test_on_a_desktop_the_phone_stands_beside_the_letter_and_on_a_phone_below(visit):

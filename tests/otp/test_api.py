@@ -28,8 +28,8 @@ def test_the_whole_loop(api):
     started = api.post(VERIFICATIONS, {"phone": PHONE, "purpose": "login", "locale": "en"})
     assert started.status_code == 202
     body = started.json()
-    assert set(body) == {"id", "status", "expires_at", "resend_at", "attempts_left"}
-    assert (body["status"], body["attempts_left"]) == ("pending", 3)
+    assert set(body) == {"id", "status", "expires_at", "resend_at", "attempts_left", "delivery"}
+    assert (body["status"], body["attempts_left"], body["delivery"]) == ("pending", 3, "underway")
     at = f"{VERIFICATIONS}/{body['id']}"
     assert api.get(at).json() == body
 

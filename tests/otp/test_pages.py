@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import clear_url_caches
 
 import config.urls
-from otp import pages, purposes, services
+from otp import kept, purposes, services
 from otp.errors import NotAllowed, RateLimited
-from otp.pages import Left, code_in
+from otp.words import Left, code_in
 from sms import virtual_phone
 from sms.testing import code_in as sent_code
 from sms.testing import outbox
@@ -152,7 +152,7 @@ def test_what_was_typed_comes_back_as_text(browser):
 def test_the_hint_names_the_country_of_national_numbers(browser, settings):
     assert "With + and the country code" in text(browser.get("/"))
     settings.PHONE_REGION = "us"
-    assert "Numbers without + are read as US numbers." in text(browser.get("/"))
+    assert "Numbers without + are read as numbers of the United States." in text(browser.get("/"))
     start(browser, "(202) 555-0123")
     assert outbox[-1].to == PHONE
 
@@ -292,7 +292,8 @@ def test_without_redis_nothing_is_lost(browser, settings):
     assert "Nothing is lost" in text(answer)
     settings.CACHES = caches
     answer = browser.get("/code")
-    assert "We could not check the code. Please enter it again." in text(answer)
+    assert "We do not know yet whether that was the code. Please enter it again." in text(answer)
+    assert "3 attempts left" in text(answer)
     assert "Your phone is verified" in text(guess(browser, code))
 
 
@@ -302,6 +303,23 @@ def test_the_times_are_seconds_that_are_left(browser):
     assert re.search(r'data-expires-in="1(20|19)"', html)
     assert re.search(r'data-resend-in="(30|29)"', html)
     assert re.search(r"Expires in (2:00|1:59)", text(browser.get("/code")))
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "fa", "hi"])
+def test_what_a_script_reads_is_digits_however_a_project_writes_numbers(browser, settings, language):
+    """USE_THOUSAND_SEPARATOR is for people: "3,599" in an attribute is 3 to a script."""
+    settings.USE_THOUSAND_SEPARATOR, settings.LANGUAGE_CODE = True, language
+    settings.OTP_PURPOSES = {
+        "login": {"lifetime": 7200, "cooldown": 3600, "attempts": 5000, "allow_weak": True}
+    }
+    start(browser)
+    html = browser.get("/code").content.decode()
+    attributes = dict(re.findall(r'([a-z-]+)="([^"]*[0-9][^"]*)"', html.partition("<main")[2]))
+    assert attributes["data-resend-in"] in ("3600", "3599")
+    assert attributes["data-expires-in"] in ("7200", "7199")
+    assert attributes["data-shows"] == "pending sent 5000"
+    assert attributes["data-length"] == "6"
+    assert re.search(r'<progress class="drain" value="7(200|199)" max="7200"', html)
 
 
 def test_the_field_follows_the_rules_of_the_purpose(browser, settings):
@@ -355,7 +373,7 @@ def test_another_number_forgets_this_one(browser, redis):
     start(browser)
     answer = browser.post("/cancel")
     assert (answer.status_code, answer["Location"]) == (303, "/")
-    assert browser.cookies[pages.COOKIE].value == ""
+    assert browser.cookies[kept.COOKIE].value == ""
     assert not redis.keys("otp:verification:*")
     assert browser.get("/code")["Location"] == "/"
     start(browser, OTHER)
@@ -366,7 +384,7 @@ def test_another_number_without_redis(browser, settings):
     start(browser)
     break_redis(settings)
     assert browser.post("/cancel").status_code == 303
-    assert browser.cookies[pages.COOKIE].value == ""
+    assert browser.cookies[kept.COOKIE].value == ""
 
 
 # --- what nobody sees --------------------------------------------------------------------------------
@@ -374,7 +392,7 @@ def test_another_number_without_redis(browser, settings):
 
 def test_the_cookie_is_sealed_signed_short_lived_and_for_the_server_only(browser, redis):
     start(browser)
-    cookie = browser.cookies[pages.COOKIE]
+    cookie = browser.cookies[kept.COOKIE]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
     assert cookie["max-age"] == 600
@@ -382,25 +400,25 @@ def test_the_cookie_is_sealed_signed_short_lived_and_for_the_server_only(browser
     (key,) = redis.keys("otp:verification:*")
     assert key.decode().rpartition(":")[2] not in cookie.value
     assert "2025550123" not in cookie.value
-    browser.cookies[pages.COOKIE] = cookie.value[:-1] + ("a" if cookie.value[-1] != "a" else "b")
+    browser.cookies[kept.COOKIE] = cookie.value[:-1] + ("a" if cookie.value[-1] != "a" else "b")
     assert browser.get("/code")["Location"] == "/"
 
 
 def test_the_cookie_is_secure_where_sessions_are(browser, settings):
     settings.SESSION_COOKIE_SECURE = True
     start(browser)
-    cookie = browser.cookies["__Host-" + pages.COOKIE]
+    cookie = browser.cookies["__Host-" + kept.COOKIE]
     assert (bool(cookie["secure"]), cookie["path"], cookie["domain"]) == (True, "/", "")
-    assert pages.COOKIE not in browser.cookies
+    assert kept.COOKIE not in browser.cookies
     assert browser.get("/code").status_code == 200
     browser.post("/cancel")
-    gone = browser.cookies["__Host-" + pages.COOKIE]
+    gone = browser.cookies["__Host-" + kept.COOKIE]
     assert (gone.value, bool(gone["secure"]), gone["path"]) == ("", True, "/")
 
 
 def test_a_cookie_is_believed_no_longer_than_a_code_can_live(browser, monkeypatch):
     start(browser)
-    monkeypatch.setattr(pages, "MAX_LIFETIME", -1)
+    monkeypatch.setattr(kept, "MAX_LIFETIME", -1)
     assert browser.get("/code")["Location"] == "/"
 
 

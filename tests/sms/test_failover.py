@@ -1421,7 +1421,7 @@ class TestDeadLetters:
         assert "sent again" in self.command("--replay")
         assert house.published.count(dead) == 2
         assert house.deliver(dead).state is State.SENT
-        assert self.command() == "No dead letters.\n"
+        assert self.command().startswith("No dead letters.\n")
 
     def test_what_expired_is_not_sent(self, house, dead, redis):
         redis.hset(names.RECORD + dead, "expires_at", 1)
@@ -1454,7 +1454,7 @@ class TestDeadLetters:
             self.command("never-was")
 
     def test_there_are_none(self, house):
-        assert self.command() == "No dead letters.\n"
+        assert self.command().startswith("No dead letters.\n")
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_a_code_that_a_worker_cannot_open_waits_for_one_that_can(queued, keys, s
     assert (record.state, record.error, record.attempts) == (State.SENT, "", 1)
     assert otp.check(started.id, code_in(outbox[-1].body)).status == "valid"
     assert any_redis.zcard(names.LEASES + "otp") == any_redis.zcard(names.WAITING + "otp") == 0
-    assert dead_letters() == "No dead letters.\n"
+    assert dead_letters().startswith("No dead letters.\n")
 
 
 def test_it_is_loud_once(queued, keys, settings, redis):

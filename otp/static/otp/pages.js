@@ -19,22 +19,46 @@
     if (button) button.textContent = button.dataset.busy;
   });
 
+  // The page as it is now. Other tabs may have gone on to another verification: the form says which is meant.
+  const ask = async () => {
+    const form = new FormData(at("main form"));
+    form.delete("code");
+    const answer = await fetch(location.href, { method: "POST", body: new URLSearchParams(form) });
+    if (!answer.ok) throw new Error(answer.status);
+    return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-state]");
+  };
+
   // A page that the browser kept in memory is as old as its buttons and times: get it anew.
-  window.addEventListener("pageshow", (event) => {
-    if (event.persisted) location.replace(location.href);
+  window.addEventListener("pageshow", async (event) => {
+    if (!event.persisted) return;
+    try {
+      if (field) await ask();
+    } finally {
+      location.replace(location.href);
+    }
   });
 
   // --- the code ---------------------------------------------------------------------------------
 
+  // Decimal digits stand in blocks of ten in Unicode, from 0 to 9.
+  const digit = (char) => {
+    const point = char.codePointAt(0);
+    let first = point;
+    while (/\p{Nd}/u.test(String.fromCodePoint(first - 1))) first -= 1;
+    return String((point - first) % 10);
+  };
+
   const plain = (text) =>
     text
-      .normalize("NFKC")
-      .replace(/[\s\-‐‑–—]/g, "")
+      .replace(/[\uff01-\uff5e]/g, (char) => String.fromCharCode(char.charCodeAt(0) - 0xfee0)) // full width
+      .replace(/[\s\p{Pd}−]/gu, "")
+      .replace(/\p{Nd}/gu, digit)
       .toUpperCase();
 
   // The same as code_in() on the server.
-  const codeIn = (text) => {
+  const codeIn = (typed) => {
     const { length, alphabet } = field.dataset;
+    const text = typed.replace(/[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}]/gu, "");
     const bound = [...text.matchAll(/@[^\s@#]+ #([^\s%]+)/g)].map((match) => match[1]).reverse();
     const words = text.match(/[\p{L}\p{N}_]+/gu) || [];
     return [...bound, text, ...words].map(plain).find((word) => word.length === Number(length) && [...word].every((c) => alphabet.includes(c)));
@@ -130,16 +154,15 @@
 
   // Ask the server how things stand, without losing what was typed unless the page is another one.
   let asking = false;
-  const refresh = async () => {
-    if (asking) return;
+  const refresh = async (times = true) => {
+    if (asking || document.hidden) return;
     asking = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-state]");
-      if (!fresh || fresh.dataset.state !== state.dataset.state) location.replace(location.href);
-      else begin(fresh.dataset);
+      const fresh = await ask();
+      if (fresh?.dataset.shows !== state.dataset.shows) location.replace(location.href);
+      else if (times) begin(fresh.dataset);
     } catch {
-      setTimeout(refresh, 2000);
+      if (times) setTimeout(refresh, 2000);
     } finally {
       asking = false;
     }
@@ -147,8 +170,10 @@
 
   begin(state.dataset);
 
-  // The clock of performance.now() may stand still while a device sleeps.
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && state.dataset.state === "pending") refresh();
-  });
+  if (state.dataset.state === "pending") {
+    // The clock of performance.now() may stand still while a device sleeps.
+    document.addEventListener("visibilitychange", () => refresh());
+    // A provider refuses a number after the page was shown.
+    for (const seconds of [1, 3, 8, 20, 40, 80]) setTimeout(refresh, seconds * 1000, false);
+  }
 })();

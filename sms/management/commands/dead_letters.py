@@ -12,11 +12,16 @@ from sms import services
 from sms.errors import Unavailable
 from sms.message import Message
 
+_NONE = """No dead letters.
+They are messages that failed at every provider in every round. One that a provider refused for its
+number or text is not kept, as no replay would help; the log has it as message_failed, with the code."""
+
 
 class Command(BaseCommand):
     help = (
-        "List the messages that failed at every provider in every round, or that no seal key opens: no "
-        "number, no text. --replay sends again what has not expired."
+        "List the messages that failed at every provider in every round, or that no seal key opens, without "
+        "number or text. One that a provider refused for its number or text is not among them. "
+        "--replay sends again what has not expired."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,7 +44,7 @@ class Command(BaseCommand):
         except Unavailable as error:
             raise CommandError(f"{error} Is REDIS_URL right?") from None
         if not shown and not options["json"]:
-            self.stderr.write("No dead letters.")
+            self.stderr.write(_NONE)
 
 
 def _these(ids: list[str]) -> list[Message]:

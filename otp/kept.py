@@ -1,0 +1,95 @@
+"""What a browser and the forms on its pages are about.
+
+A cookie says which verification the pages show: the one that this browser asked for or looked at last.
+Each form carries a token of its own, so a code is checked against the verification of the page that it
+was typed on, whatever other tabs do. Both are sealed and signed. A token works only in the browser that it
+was made for, and for no longer than a code can live. The browser is told by the secret of its CSRF cookie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from otp.purposes import MAX_LIFETIME
+from sms import services as sms
+
+COOKIE = "otpost"
+
+#: The name of the hidden field.
+FIELD = "form"
+
+_SALT = "otp.kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A verification, as a browser keeps it."""
+
+    id: str
+    phone: str = field(repr=False)  # E.164
+    resend_at: float = 0.0  # seconds since the epoch; a blocked or expired code does not tell it any more
+    said: str = ""  # how the last form was answered; a word that the templates know
+    left: int = 0  # attempts left when the form was shown; 0: not known
+
+
+def cookie_name() -> str:
+    """With this prefix a browser takes the cookie from this host alone, over TLS alone."""
+    return f"__Host-{COOKIE}" if settings.SESSION_COOKIE_SECURE else COOKIE
+
+
+def of_cookie(request: HttpRequest) -> Kept | None:
+    """The verification that the pages show in this browser."""
+    sealed = request.get_signed_cookie(cookie_name(), default="", max_age=MAX_LIFETIME)
+    try:
+        return Kept(**sms.unseal(sealed.encode())) if sealed else None
+    except (sms.Unsealable, TypeError):  # TypeError: the cookie of another version
+        return None
+
+
+def keep(response: HttpResponse, kept: Kept) -> HttpResponse:
+    """Show ``kept`` from now on."""
+    content = asdict(kept)
+    if kept.said != "unchecked":  # which alone needs it; the version before does not know it
+        del content["left"]
+    response.set_signed_cookie(
+        cookie_name(),
+        sms.seal(content).decode(),
+        max_age=MAX_LIFETIME,  # no code lives longer
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def forget(response: HttpResponse) -> None:
+    response.delete_cookie(cookie_name(), samesite="Lax")
+
+
+def token(request: HttpRequest, kept: Kept) -> str:
+    """The value of the hidden field of a form that is about ``kept``."""
+    content = {"browser": browser(request), "kept": asdict(kept)}
+    return signing.TimestampSigner(salt=_SALT).sign(sms.seal(content).decode())
+
+
+def of_form(request: HttpRequest) -> Kept | None:
+    """What the form is about; None if its token is forged, too old, or of another browser."""
+    try:
+        sealed = signing.TimestampSigner(salt=_SALT).unsign(request.POST[FIELD], max_age=MAX_LIFETIME)
+        content = sms.unseal(sealed.encode())
+        kept = Kept(**content["kept"])
+    except (signing.BadSignature, sms.Unsealable, TypeError):  # TypeError: of another version
+        return None
+    return kept if constant_time_compare(content["browser"], browser(request)) else None
+
+
+def browser(request: HttpRequest) -> str:
+    """What tells this browser from others; it is no secret, and nothing can be done with it."""
+    get_token(request)  # sees to it that there is a secret, and that its cookie is set
+    return salted_hmac(_SALT, request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()

@@ -1,0 +1,126 @@
+"""What is told of the SMS of a code: that it could not be sent, and of numbers that get none nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from otp import services, signals
+from sms import names
+from sms import services as sms
+from sms.message import State
+from tests.sms.providers.gateway import Gateway, gateway, response
+
+PHONE, TESTED, REFUSED = "+12025550123", "+12025550124", "+12025550125"
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[Gateway]:
+    """A provider on a socket, which refuses every number."""
+    with gateway() as found:
+        found.answer = lambda: response(400, '{"code": "21211"}')
+        body = "json=%7B%22to%22%3A%22%7Bto%7D%22%2C%22text%22%3A%22%7Bbody%7D%22%7D"
+        settings.SMS_PROVIDERS = {"main": f"{found.url}/?{body}&id=id&error=code&refused=21211"}
+        yield found
+
+
+def state_of(verification: services.Verification) -> State:
+    message = sms.get(verification.message_id)
+    assert message is not None
+    return message.state
+
+
+def test_a_refusal_of_the_provider_is_told_over_http(provider, api):
+    id = api.post("/v1/verifications", {"phone": PHONE}).json()["id"]
+    body = api.get(f"/v1/verifications/{id}").json()
+    assert (body["status"], body["delivery"]) == ("pending", "failed")
+    assert len(provider.bodies) == 1
+
+
+def test_a_refusal_of_the_provider_is_told_on_the_page(provider):
+    browser = Client()
+    browser.post("/", {"phone": PHONE})
+    html = browser.get("/code").content.decode()
+    assert "The SMS could not be sent" in html
+    assert "<title>Not sent: " in html
+    assert "We sent a code" not in html
+    for way_out in ('action="/resend"', 'action="/cancel"', 'name="code"'):
+        assert way_out in html
+
+
+def test_a_code_that_is_typed_all_the_same_is_answered_first(provider):
+    """Maybe it came after all: what counts now is what became of the guess."""
+    browser = Client()
+    browser.post("/", {"phone": PHONE})
+    browser.post("/code", {"code": "12"})
+    html = browser.get("/code").content.decode()
+    assert "<title>Incomplete code: " in html
+    assert "The SMS could not be sent to" in html
+    assert "We sent a code" not in html
+
+
+def test_dead_letters_say_why_a_refusal_is_not_among_them(provider):
+    services.start(PHONE)
+    out = StringIO()
+    call_command("dead_letters", stdout=out, stderr=out)
+    assert "refused for its\nnumber or text is not kept" in out.getvalue()
+
+
+def test_a_code_whose_sms_is_sent_once_more_is_underway_again(provider, settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
+    started = services.start(PHONE)
+    assert services.status(started.id).delivery == "failed"
+    provider.answer = lambda: response(200, '{"id": "1"}')
+    services.resend(started.id)
+    assert services.status(started.id).delivery == "underway"
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.FAILED])
+def test_of_any_other_state_nothing_is_told(redis, state):
+    started = services.start(PHONE)
+    redis.hset(names.RECORD + started.message_id, "state", state)
+    assert services.status(started.id).delivery == "underway"
+
+
+def test_what_is_over_has_no_delivery(provider, api, redis):
+    id = api.post("/v1/verifications", {"phone": PHONE}).json()["id"]
+    api.delete(f"/v1/verifications/{id}")
+    assert api.get(f"/v1/verifications/{id}").json()["delivery"] is None
+    other = services.start("+12025550126")
+    redis.hset(f"otp:verification:{other.id}", "status", "blocked")
+    assert services.status(other.id).delivery == ""
+
+
+def test_numbers_that_get_no_sms_look_like_those_that_do(settings, api):
+    """A test number, one that a receiver refuses, and one that is sent to: every answer is the same."""
+    settings.TEST_NUMBERS = {TESTED: "123456"}
+    settings.TEST_NUMBERS_UNTIL = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+    def judge(*, number: Any, **_: Any) -> str | None:
+        return signals.REFUSE if number.e164 == REFUSED else None
+
+    signals.code_wanted.connect(judge)
+    try:
+        seen = []
+        for phone in (PHONE, TESTED, REFUSED):
+            started = api.post("/v1/verifications", {"phone": phone}).json()
+            later = api.get(f"/v1/verifications/{started['id']}").json()
+            seen.append(
+                [(body["status"], body["attempts_left"], body["delivery"]) for body in (started, later)]
+            )
+        assert seen == [[("pending", 3, "underway")] * 2] * 3
+    finally:
+        signals.code_wanted.disconnect(judge)
+
+
+def test_the_states_behind_them_do_differ(settings):
+    """So that the test above has something to hide."""
+    settings.TEST_NUMBERS = {TESTED: "123456"}
+    settings.TEST_NUMBERS_UNTIL = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert [state_of(services.start(phone)) for phone in (PHONE, TESTED)] == [State.SENT, State.CANCELLED]
