@@ -27,6 +27,7 @@ from otp.caller import caller_of
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.purposes import MAX_LIFETIME, Purpose
 from sms import services as sms
+from sms.typed import INVISIBLE
 
 PURPOSE = "login"
 COOKIE = "otpost"
@@ -185,6 +186,7 @@ def done(request: HttpRequest) -> HttpResponse:
 def code_in(typed: str, rules: Purpose) -> str:
     """The code in what was typed or pasted, be it the whole SMS; "" if there is none."""
     shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
+    typed = INVISIBLE.sub("", typed)
     for candidate in (*reversed(_BOUND.findall(typed)), typed, *re.findall(r"\w+", typed)):
         found = codes.normalise(candidate)
         if shape.fullmatch(found):

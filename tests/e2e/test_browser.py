@@ -19,6 +19,7 @@ import pytest
 from redis import Redis
 
 from config.ports import free_port
+from sms import typed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -470,3 +471,14 @@ def test_the_api_docs_work_under_the_same_policy(visitor):
     visitor.page.locator(".opblock-summary-control").first.click()
     visitor.page.get_by_role("button", name="Try it out").click()
     visitor.page.get_by_role("button", name="Execute").wait_for()
+
+
+def test_the_table_of_invisible_characters_is_that_of_unicode(chromium):
+    """The browser brings Unicode's own data (ICU), and with it the property that Python has not."""
+    page = chromium.new_page()
+    ignorable = page.evaluate(
+        r"""() => [...Array(0x110000).keys()].filter((point) =>
+            /\p{Default_Ignorable_Code_Point}|\p{Bidi_Control}/u.test(String.fromCodePoint(point)))"""
+    )
+    page.close()
+    assert ignorable == [point for point in range(0x110000) if typed.INVISIBLE.match(chr(point))]
