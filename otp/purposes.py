@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
 from otp.codes import DIGITS
+from sms import given
 
 #: A code is dead this many seconds after it was made, however often it was resent: NIST SP
 #: 800-63B-4 §3.1.3.2 and OWASP ASVS 5.0, 6.5.5 allow 10 minutes.
@@ -61,9 +62,9 @@ class Purpose:
         return f"{text.format(code=code, site=site, minutes=minutes)}\n\n{app}@{host} #{code}"
 
 
-def get(name: str) -> Purpose:
+def get(name: object) -> Purpose:
     """The purpose ``name``. Raises ``KeyError`` if there is none."""
-    return all_purposes()[name]
+    return all_purposes()[given.text(name) or ""]
 
 
 def all_purposes() -> Mapping[str, Purpose]:

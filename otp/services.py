@@ -42,6 +42,7 @@ from otp.handler import Check, Issue, OTPHandler
 from otp.judges import Wanted
 from otp.limits import Spending
 from otp.purposes import Purpose
+from sms import given
 from sms import services as sms
 from sms.errors import InvalidNumber, NoRoute, Unavailable
 from sms.phone import Phone
@@ -65,26 +66,28 @@ class Verification:
 
 
 def start(
-    phone: str,
+    phone: given.Number,
     purpose: str = "login",
-    locale: str = "",
+    locale: str | None = "",
     *,
     caller: Caller = NOBODY,
-    challenge: str = "",
+    challenge: str | None = "",
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
-    ``phone``: any usual spelling. ``locale``: picks the text of the SMS ("de", "pt-BR").
+    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``; of what is neither, such as None,
+    ``phone_missing`` is told. ``locale``: picks the text of the SMS ("de", "pt-BR").
     ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a code
     lives and its cooldown runs, or where a limit is reached.
     """
     rules = _rules(purpose)
+    purpose, locale = rules.name, given.text(locale) or ""
     with refusals.translated():
         number = parse_phone(phone)
         spending = limits.spending(number, purpose, caller)
-        wanted = judges.hear(number, purpose, caller, spending, challenge)
+        wanted = judges.hear(number, purpose, caller, spending, given.text(challenge) or "")
         try:  # a test number needs no route, and is looked for as long as any other
             sms.require_route(number)
         except NoRoute:
@@ -120,7 +123,11 @@ def start(
 
 
 def check(id: str, code: str, *, owner: str = "") -> Check:
-    """Hold one guess against the code of verification ``id``. A wrong code is an answer."""
+    """Hold one guess against the code of verification ``id``. A wrong code is an answer.
+
+    Raises ``NotAllowed`` (``code_missing``) for a code that is no text; it counts as no guess.
+    """
+    id = given.id(id)
     checked = handler.verify_id(id, code, owner)
     if checked.status in _SIGNALS:
         _tell(_SIGNALS[checked.status], f"code_{checked.status}", id, checked.purpose)
@@ -135,6 +142,7 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
     Raises ``RateLimited`` while its cooldown runs or where a limit is reached, and ``NotAllowed``
     (``expired``, ``blocked``) when there is no live code.
     """
+    id = given.id(id)
     envelope = store.read(id, owner).get("envelope")
     if envelope is None:
         raise refusals.over("blocked" if status(id, owner=owner).status == "blocked" else "expired")
@@ -178,11 +186,12 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
     return _pending(issue, number, message_id)
 
 
-def parse_phone(spelling: str) -> Phone:
+def parse_phone(spelling: given.Number) -> Phone:
     """The number that gets the code: one that SMS may go to, or a test number.
 
     Raises ``sms.errors.InvalidNumber``.
     """
+    spelling = given.phone(spelling)
     try:
         return sms.parse_phone(spelling)
     except InvalidNumber:
@@ -193,6 +202,7 @@ def parse_phone(spelling: str) -> Phone:
 
 def status(id: str, *, owner: str = "") -> Verification:
     """Where verification ``id`` stands. An id that never was is ``expired``."""
+    id = given.id(id)
     found = store.read(id, owner)
     if not found:
         return Verification(id, "expired")
@@ -221,6 +231,7 @@ def count_message(caller: Caller) -> None:
 
 def cancel(id: str, *, owner: str = "") -> bool:
     """Forget verification ``id`` and call its SMS back if it still waits. True if there was one."""
+    id = given.id(id)
     existed, reference, _, purpose = store.cancel(id=id, owner=owner)
     if existed:
         _tell(signals.verification_cancelled, "verification_cancelled", id, purpose.decode())

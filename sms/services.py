@@ -15,7 +15,7 @@ from contextlib import suppress
 
 import structlog
 
-from sms import broker, conf, destinations, health, phone, routing, segments, store
+from sms import broker, conf, destinations, given, health, phone, routing, segments, store
 from sms.errors import InvalidBody, NoRoute, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
@@ -50,12 +50,12 @@ MAX_BODY = 1600
 require_broker = broker.require
 
 
-def parse_phone(spelling: object) -> Phone:
+def parse_phone(spelling: given.Number) -> Phone:
     """Read a number as ``PHONE_REGION`` says, if ``SMS_DESTINATIONS`` allows it.
 
-    Raises ``InvalidNumber``.
+    ``spelling``: a text or a ``phonenumbers.PhoneNumber``. Raises ``InvalidNumber``.
     """
-    return destinations.require(phone.parse(spelling, conf.get("PHONE_REGION")))
+    return destinations.require(phone.parse(given.phone(spelling), conf.get("PHONE_REGION")))
 
 
 def mask(e164: str) -> str:
@@ -80,7 +80,7 @@ def new_id() -> str:
 
 
 def send(
-    to: str | Phone,
+    to: given.Number | Phone,
     body: str,
     *,
     queue: str = BULK_QUEUE,
@@ -93,13 +93,13 @@ def send(
 ) -> Message:
     """Accept one SMS for sending.
 
-    ``to``: any usual spelling, or a ``Phone``. ``expires_at``: seconds since the epoch after which
-    it must not be sent any more; None: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once
-    more when nobody can say whether the provider took it (right for codes: a doubled code does no
-    harm, a missing one does). ``replaces``: a message of the same queue to cancel if it still waits.
-    ``message_id``: an id from ``new_id``, where the caller must know it beforehand. ``withheld``: why
-    no provider shall have it, such as ``test_number``; it goes the same way, as far as anybody who
-    asks can tell, and a worker cancels it.
+    ``to``: any usual spelling, a ``phonenumbers.PhoneNumber`` or a ``Phone``. ``expires_at``: seconds
+    since the epoch after which it must not be sent any more; None: ``MESSAGE_LIFETIME`` from now.
+    ``resend_unknown``: send once more when nobody can say whether the provider took it (right for codes:
+    a doubled code does no harm, a missing one does). ``replaces``: a message of the same queue to cancel
+    if it still waits. ``message_id``: an id from ``new_id``, where the caller must know it beforehand.
+    ``withheld``: why no provider shall have it, such as ``test_number``; it goes the same way, as far as
+    anybody who asks can tell, and a worker cancels it.
 
     Raises ``InvalidNumber``, ``InvalidBody``, ``NoRoute`` where no provider sends there,
     ``Overloaded`` where it would not be sent in time, or ``Unavailable`` if Redis is away; where only its
@@ -107,6 +107,7 @@ def send(
     the broker away the message is accepted and sent when it is back.
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
+    body = given.text(body) or ""
     _check_body(body)
     try:
         route = routing.find(number.country, number.e164)
@@ -142,7 +143,7 @@ def send(
 
 def get(message_id: str) -> Message | None:
     """What is known of a message: state, times, attempts; no number, no text."""
-    return store.get(message_id)
+    return store.get(given.id(message_id))
 
 
 def require_route(number: Phone) -> None:
@@ -157,11 +158,13 @@ def dead_letters(limit: int = 0) -> Iterator[Message]:
 
 def dead_letter(message_id: str) -> Message | None:
     """One of the dead letters, or None if it is none (any more)."""
+    message_id = given.id(message_id)
     return store.get(message_id) if store.is_dead_letter(message_id) else None
 
 
 def replay(message_id: str) -> bool:
     """Send a dead letter once more. False if it expired or its text is gone."""
+    message_id = given.id(message_id)
     queue = store.replay(message_id)
     if queue:
         broker.publish(message_id, queue)
@@ -170,7 +173,7 @@ def replay(message_id: str) -> bool:
 
 def cancel(message_id: str) -> bool:
     """Call back a message that no worker has taken yet. True if it will not be sent."""
-    moved, message = store.move(message_id, State.CANCELLED)
+    moved, message = store.move(given.id(message_id), State.CANCELLED)
     if moved and message is not None:
         tell(message)
     return moved
