@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from otp import caller, services, store
 from otp.access import Access
 from otp.caller import Caller
+from otp.purposes import LONGEST_LOCALE
 from otp.services import Verification
 from sms.problems import Body, responses
 
@@ -34,7 +35,9 @@ class VerificationIn(Body):
         max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
-    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    locale: str = Field(
+        "", max_length=LONGEST_LOCALE, examples=["de"], description="Picks the text of the SMS."
+    )
     challenge: str = Field(
         "",
         max_length=4096,
