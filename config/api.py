@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -20,12 +19,12 @@ from ninja.security import HttpBearer
 
 import otp.views
 import sms.views
-from config import idempotency
+from config import idempotency, problems
 from otp import access, keys, refusals, services
 from otp.access import Access, Denied
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
-from sms.problems import CONTENT_TYPE, problem
+from sms.problems import problem
 
 #: What a key needs for each operation, one of these. An operation that is not here is nobody's.
 SCOPES = {
@@ -92,34 +91,19 @@ _RATE_LIMIT = {
 #: A name that a field could have.
 _FIELD = re.compile(r"[A-Za-z][A-Za-z_]{0,31}")
 
-#: What an operation may answer because of an ``Idempotency-Key``.
-_OF_KEYS = (400, 409, 422)
-
 
 class Api(NinjaAPI):
-    """NinjaAPI whose description names problem documents as what they are."""
+    """NinjaAPI whose description tells each operation's own errors, and has examples that work."""
 
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
         schema = super().get_openapi_schema(**kwargs)
+        schemas = schema["components"]["schemas"]
+        schemas["Problem"] = problems.schema()
         for path in schema["paths"].values():
             for operation in path.values():
                 sends = operation["operationId"] in SENDING
-                for status in (
-                    *((403,) if "security" in operation else ()),
-                    *(_OF_KEYS if sends else ()),
-                    500,
-                ):
-                    operation["responses"].setdefault(
-                        status,
-                        {
-                            "description": HTTPStatus(status).phrase,
-                            "content": {"": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                        },
-                    )
+                operation["responses"] |= problems.described(operation["operationId"])
                 for status, response in operation["responses"].items():
-                    if int(status) >= 400:
-                        (content,) = response["content"].values()
-                        response["content"] = {CONTENT_TYPE: content}
                     if int(status) in (429, 503) or (sends and int(status) == 409):
                         # With 409 only where waiting helps.
                         response["headers"] = {"Retry-After": _RETRY_AFTER | {"required": int(status) != 409}}
@@ -127,7 +111,14 @@ class Api(NinjaAPI):
                         response["headers"] |= _RATE_LIMIT
                 if sends:
                     idempotency.described(operation)
+                for content in operation.get("requestBody", {}).get("content", {}).values():
+                    content["example"] = _example(schemas[content["schema"]["$ref"].rpartition("/")[2]])
         return schema
+
+
+def _example(body: dict[str, Any]) -> dict[str, Any]:
+    """What a body must hold, and no more: some of the rest only certain keys may send."""
+    return {name: body["properties"][name]["examples"][0] for name in body["required"]}
 
 
 api = Api(

@@ -34,7 +34,7 @@ class VerificationIn(Body):
     phone: str = Field(
         max_length=64, repr=False, examples=["+12025550123"], description="Any usual spelling."
     )
-    purpose: str = Field("login", max_length=64, examples=["login"])
+    purpose: str = Field("login", max_length=64, examples=["login"], description="Without one: login.")
     locale: str = Field(
         "", max_length=LONGEST_LOCALE, examples=["de"], description="Picks the text of the SMS."
     )
