@@ -5,11 +5,30 @@ import os
 import sys
 from contextlib import nullcontext
 
+from django.conf import settings
 from django.core.management import execute_from_command_line
 
 from config.start import plainly
 
+#: What works without settings.
+HELP = ("help", "--help", "-h", "version", "--version")
+
+
+def secrets() -> None:
+    """Make the first secrets without the settings, which refuse to load as long as there are none."""
+    from otp.management.commands.secrets import Command
+
+    settings.configure()
+    Command().run_from_argv(sys.argv)
+
+
 if __name__ == "__main__":
+    command = sys.argv[1] if len(sys.argv) > 1 else "help"
+    if command == "secrets":
+        secrets()
+        sys.exit()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     with nullcontext() if "--traceback" in sys.argv else plainly():
+        if command not in HELP and "--help" not in sys.argv:
+            _any = settings.INSTALLED_APPS  # some of Django's own commands would go on without them
         execute_from_command_line(sys.argv)

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import re
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -21,11 +20,11 @@ from ninja.parser import Parser
 
 import otp.views
 import sms.views
-from config import idempotency
-from otp import problems
+from config import idempotency, problems
 from otp.errors import StoreUnavailable
+from otp.problems import answer
 from sms.bearer import ApiKey, Forbidden
-from sms.problems import CONTENT_TYPE, problem
+from sms.problems import problem
 
 #: Operations that send an SMS, and so take an ``Idempotency-Key``.
 SENDING = ("start_verification", "resend_code", "send_message")
@@ -64,35 +63,19 @@ _RATE_LIMIT = {
 #: A name that a field could have.
 _FIELD = re.compile(r"[A-Za-z][A-Za-z_]{0,31}")
 
-#: What an operation may answer because of an ``Idempotency-Key``.
-_OF_KEYS = (400, 409, 422)
-
 
 class Api(NinjaAPI):
-    """NinjaAPI whose description names problem documents as what they are."""
+    """NinjaAPI whose description tells each operation's own errors, and has examples that work."""
 
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
         schema = super().get_openapi_schema(**kwargs)
+        schemas = schema["components"]["schemas"]
+        schemas["Problem"] = problems.schema()
         for path in schema["paths"].values():
             for operation in path.values():
                 sends = operation["operationId"] in SENDING
-                for status in (
-                    *((403,) if "security" in operation else ()),
-                    *(_OF_KEYS if sends else ()),
-                    *((408,) if "requestBody" in operation else ()),
-                    *(431, 500),
-                ):
-                    operation["responses"].setdefault(
-                        status,
-                        {
-                            "description": HTTPStatus(status).phrase,
-                            "content": {"": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                        },
-                    )
+                operation["responses"] |= problems.described(operation["operationId"])
                 for status, response in operation["responses"].items():
-                    if int(status) >= 400:
-                        (content,) = response["content"].values()
-                        response["content"] = {CONTENT_TYPE: content}
                     if int(status) in (429, 503) or (sends and int(status) == 409):
                         # With 409 only where waiting helps.
                         response["headers"] = {"Retry-After": _RETRY_AFTER | {"required": int(status) != 409}}
@@ -100,14 +83,21 @@ class Api(NinjaAPI):
                         response["headers"] |= _RATE_LIMIT
                 if sends:
                     idempotency.described(operation)
+                for content in operation.get("requestBody", {}).get("content", {}).values():
+                    content["example"] = _example(schemas[content["schema"]["$ref"].rpartition("/")[2]])
         return schema
+
+
+def _example(body: dict[str, Any]) -> dict[str, Any]:
+    """What a body must hold, and no more: some of the rest only certain keys may send."""
+    return {name: body["properties"][name]["examples"][0] for name in body["required"]}
 
 
 def _constant(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Make a page that never changes once per process, and only once for each browser."""
     kept: list[tuple[bytes, str, str]] = []
 
-    def answer(request: HttpRequest, **path: Any) -> HttpResponse:
+    def kept_answer(request: HttpRequest, **path: Any) -> HttpResponse:
         if not kept:
             made = view(request, **path)
             tag = quote_etag(hashlib.sha256(made.content).hexdigest()[:32])
@@ -116,7 +106,7 @@ def _constant(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         response = HttpResponse(content, content_type, headers={"ETag": tag, "Cache-Control": "no-cache"})
         return get_conditional_response(request, etag=tag, response=response) or response
 
-    return answer
+    return kept_answer
 
 
 api = Api(
@@ -206,4 +196,4 @@ def _unknown_field(name: str) -> HttpResponse:
 
 @api.exception_handler(StoreUnavailable)
 def _unavailable(request: HttpRequest, error: StoreUnavailable) -> HttpResponse:
-    return problems.answer(error)
+    return answer(error)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning
+
+from sms import declared
+from sms.declared import register
 
 #: What stands for yours in .env.example and the README.
 _WORDS = {
@@ -16,6 +20,25 @@ _WORDS = {
 
 #: No host of anybody ends so (RFC 2606).
 _HOSTS = (".example", ".example.com", ".example.net", ".example.org")
+
+
+@register()
+def names(**_: Any) -> list[CheckMessage]:
+    """A variable whose name is not quite one of ours has no effect, and nobody would notice."""
+    from config.settings import env
+
+    found: list[CheckMessage] = []
+    for name in sorted(set(os.environ) - env.names):
+        if name in declared.declared():
+            text = f"{name} is not read from the environment. Set it in config/settings.py."
+            found.append(Error(text, id="config.E001"))
+        elif near := declared.nearest(name, env.names):
+            text = f"{name} is no variable of Otpost, and has no effect. Did you mean {near}?"
+            if name.upper().startswith(declared.OURS):
+                found.append(Error(text, id="config.E001"))
+            elif near not in os.environ:  # or it is another program's
+                found.append(Warning(text, id="config.W003"))
+    return found
 
 
 @register(deploy=True)

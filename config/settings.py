@@ -6,7 +6,6 @@ With DEBUG off, which is the default, this is the production configuration:
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 import sys
@@ -14,29 +13,29 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config import servers
+from config.environment import Environment, read_file
 from config.logs import logging_config
 from otp import access, conf, keys
-from sms.conf import FREE
+from sms.conf import FREE, public_url_fault
 from sms.masked import Masked
 
 N = TypeVar("N", int, float)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+env = Environment()
+read_file(BASE_DIR / ".env")
 
 
 def _secret(name: str) -> str:
     value: str = env.str(name, default="")
     if len(value) >= 32 and len(set(value)) >= 8:
         return value
-    if sys.argv[1:2] in (["secrets"], ["api_key"]):
-        return secrets.token_urlsafe(48)  # these commands make the first secrets
+    if sys.argv[1:2] == ["api_key"]:
+        return secrets.token_urlsafe(48)  # a key may be made before the secrets are
     raise ImproperlyConfigured(
         f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "
         "characters. `python manage.py secrets >> .env` writes a fresh set."
@@ -50,7 +49,7 @@ def _number(name: str, default: N, least: float = 0) -> N:
         value = type(default)(text) if text else default
     except ValueError:
         value = type(default)(-1)
-    if not least <= value < math.inf:
+    if not least <= value < 10**9:
         kind = {int: "a whole number", float: "a number"}[type(default)]
         raise ImproperlyConfigured(f"{name} must be {kind}, {least:g} or more, such as {default:g}.")
     return value
@@ -78,15 +77,11 @@ def _entries(variable: str, example: str, name: str, sign: str = "=") -> dict[st
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = Masked(_secret("SECRET_KEY"))
-PUBLIC_URL = env.str("PUBLIC_URL", default="")
-try:
-    _PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname
-except ValueError:
-    raise ImproperlyConfigured(
-        "PUBLIC_URL must look like https://verify.example.com, without a path."
-    ) from None
+PUBLIC_URL = env.str("PUBLIC_URL", default="").strip()
+if PUBLIC_URL and (_fault := public_url_fault(PUBLIC_URL)):
+    raise ImproperlyConfigured(_fault)
 # Only an address that says http:// itself is served without TLS.
-_TLS = not DEBUG and not PUBLIC_URL.startswith("http://")
+_TLS = not DEBUG and urlsplit(PUBLIC_URL).scheme != "http"
 
 # --- codes and messages -------------------------------------------------------------------------
 
@@ -108,18 +103,18 @@ SMS_DESTINATIONS = _list("SMS_DESTINATIONS")
 SMS_RECEIPT_WAIT = _number("SMS_RECEIPT_WAIT", 5.0)
 # Seconds that a code may have to wait for its turn; beyond them new ones are refused.
 SMS_LONGEST_WAIT = {"otp": _number("SMS_LONGEST_WAIT", 10.0), "bulk": 3600.0}
-PHONE_REGION = env.str("PHONE_REGION", default="")
-OTP_SITE_NAME = env.str("OTP_SITE_NAME", default="Otpost")
+PHONE_REGION = env.str("PHONE_REGION", default="").strip()
+OTP_SITE_NAME = env.str("OTP_SITE_NAME", default="").strip() or "Otpost"
 MESSAGE_RECORD_HOURS = _number("MESSAGE_RECORD_HOURS", 72, least=1)
 try:
     API_KEYS = keys.parse(env.str("API_KEYS", default=""))
     API_ACCESS = access.parse(env.str("API_ACCESS", default=""))
 except (keys.BadKeys, access.BadAccess) as error:
     raise ImproperlyConfigured(str(error)) from None
-GUARD_MODE = env.str("GUARD_MODE", default="shadow")
+GUARD_MODE = env.str("GUARD_MODE", default="shadow").strip()
 GUARD_ALLOW = _list("GUARD_ALLOW")
 GUARD_PRICES = _entries("GUARD_PRICES", "US=0.0079,DE=0.08,default=0.06", r"\w+")
-GUARD_BUDGET = env.str("GUARD_BUDGET", default="0")
+GUARD_BUDGET = env.str("GUARD_BUDGET", default="0").strip()
 # The rules of each purpose: see otp/purposes.py for the options and their defaults.
 OTP_PURPOSES: dict[str, dict[str, object]] = {
     "login": {},
@@ -131,7 +126,7 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
 # replaces all rules of its setting.
 OTP_LIMITS = env.str("OTP_LIMITS", default="").strip() or conf.DEFAULTS["OTP_LIMITS"]
 OTP_GUESS_LIMITS = env.str("OTP_GUESS_LIMITS", default="").strip() or conf.DEFAULTS["OTP_GUESS_LIMITS"]
-OTP_CHALLENGE = env.str("OTP_CHALLENGE", default="")
+OTP_CHALLENGE = env.str("OTP_CHALLENGE", default="").strip()
 # Whence a page may load and run scripts and frames beside our own: those of a captcha.
 CSP_SOURCES = _list("CSP_SOURCES")
 if not all(re.fullmatch(r"https://(\*\.)?[A-Za-z0-9.-]+(:\d+)?", source) for source in CSP_SOURCES):
@@ -139,7 +134,7 @@ if not all(re.fullmatch(r"https://(\*\.)?[A-Za-z0-9.-]+(:\d+)?", source) for sou
         "CSP_SOURCES must hold origins without a path, as https://captcha.example.com, separated by commas."
     )
 TEST_NUMBERS = _entries("TEST_NUMBERS", "+12025550100:123456", r"[^:]*", ":")
-TEST_NUMBERS_UNTIL = env.str("TEST_NUMBERS_UNTIL", default="")
+TEST_NUMBERS_UNTIL = env.str("TEST_NUMBERS_UNTIL", default="").strip()
 
 # --- Redis and Celery ---------------------------------------------------------------------------
 
@@ -206,7 +201,12 @@ if _DATABASE and _DATABASE.partition("://")[0] not in env.DB_SCHEMES:
     raise ImproperlyConfigured(
         "DATABASE_URL must look like sqlite:////var/lib/otpost/staff.sqlite3 or postgres://USER:PASSWORD@HOST/NAME."
     )
-DATABASES = {"default": env.db("DATABASE_URL")} if _DATABASE else {}
+try:
+    DATABASES = {"default": env.db("DATABASE_URL")} if _DATABASE else {}
+except ValueError:  # its text holds a part of the password
+    raise ImproperlyConfigured(
+        "DATABASE_URL cannot be read: characters such as / # ? @ in a password are written %2F %23 %3F %40."
+    ) from None
 for _database in DATABASES.values():
     _database["PASSWORD"] = Masked(_database["PASSWORD"])
 USE_TZ = True
@@ -219,9 +219,14 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # localhost: the health checks of containers.
+_HOSTS = _list("ALLOWED_HOSTS")
+if not all(re.fullmatch(r"\*|\.?[a-z0-9_.-]+|\[[0-9a-f:.]+\]", host, re.IGNORECASE) for host in _HOSTS):
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS must hold host names as otp.internal.example.com, without https:// and without a port."
+    )
 ALLOWED_HOSTS = [
-    *_list("ALLOWED_HOSTS"),
-    *filter(None, [_PUBLIC_HOST]),
+    *_HOSTS,
+    *filter(None, [urlsplit(PUBLIC_URL).hostname]),
     "localhost",
     "127.0.0.1",
 ]
@@ -247,7 +252,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL.rstrip("/")] if PUBLIC_URL else []
 X_FRAME_OPTIONS = "DENY"
 
 LOGGING_CONFIG = "logging.config.dictConfig"
-_LOG_LEVEL = env.str("LOG_LEVEL", default="").upper() or "INFO"
+_LOG_LEVEL = env.str("LOG_LEVEL", default="").strip().upper() or "INFO"
 if _LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
     raise ImproperlyConfigured("LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
 LOGGING = logging_config(json=not DEBUG, level=_LOG_LEVEL)

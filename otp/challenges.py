@@ -68,6 +68,10 @@ def configured() -> Callable[..., bool] | None:
     path = conf.get("OTP_CHALLENGE")
     if not path:
         return None
+    if not all(map(str.isidentifier, path.split("."))) or "." not in path:
+        raise ImproperlyConfigured(
+            "OTP_CHALLENGE must be the dotted path of a function, such as shop.captcha."
+        )
     try:
         found = import_string(path)
     except ImportError as error:

@@ -11,15 +11,19 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import access, caller, challenges, conf, limits, purposes, testnumbers
 from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
 from sms import services as sms
+from sms.declared import register
 
 MIN_SECRET = 32
+
+#: Characters of OTP_SITE_NAME. A text has room for more, but who would read it?
+MAX_NAME = 100
 
 #: Bytes. Android's SMS Retriever takes no longer message
 #: (https://developers.google.com/identity/sms-retriever/verify).
@@ -88,14 +92,14 @@ def receipts_are_waited_for(**_: Any) -> list[CheckMessage]:
     wait = sms.receipt_wait()
     try:
         shortest = min(purposes.all_purposes().values(), key=lambda purpose: purpose.lifetime)
-        too_long = wait >= shortest.lifetime
-    except (ImproperlyConfigured, TypeError, ValueError):
+        too_long, seconds = wait >= shortest.lifetime, f"{wait:g}"
+    except (ImproperlyConfigured, TypeError, ValueError, OverflowError):
         return []  # other checks say it
     if not too_long:
         return []
     return [
         Error(
-            f"SMS_RECEIPT_WAIT is {wait:g} seconds, and a code of OTP_PURPOSES[{shortest.name!r}] lives "
+            f"SMS_RECEIPT_WAIT is {seconds} seconds, and a code of OTP_PURPOSES[{shortest.name!r}] lives "
             f"{shortest.lifetime}: it would be dead before the next provider has it. Make the wait shorter.",
             id="otp.E007",
         )
@@ -134,6 +138,16 @@ def hosted_pages(**_: Any) -> list[CheckMessage]:
             id="otp.E013",
         )
     ]
+
+
+@register()
+def site_name(**_: Any) -> list[CheckMessage]:
+    """OTP_SITE_NAME must fit into an SMS: what cannot be sent would end every start with an error."""
+    name = str(conf.get("OTP_SITE_NAME"))
+    if len(name) <= MAX_NAME and not any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        return []
+    mend = f"must have at most {MAX_NAME} characters, none of them a control character"
+    return [Error(f"OTP_SITE_NAME {mend}.", id="otp.E012")]
 
 
 @register()

@@ -1,4 +1,4 @@
-"""Make a code and its digests. Standard library only; no settings, no Redis.
+"""Make a code and its digests. No settings, no Redis.
 
 A code is derived from a random seed with the secret key: ``HMAC-SHA256(key, seed)`` read as a
 number in the base of the alphabet. The seed comes from ``secrets`` (128 bits), so the code is as
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import unicodedata
 from functools import lru_cache
+
+from sms import typed
 
 DIGITS = "0123456789"
 
@@ -57,22 +58,13 @@ def _keyed(key: bytes) -> hmac.HMAC:
     return hmac.new(key, digestmod="sha256")
 
 
-def normalise(typed: str) -> str:
-    """What a person typed, as it was meant: no blanks or dashes, digits of any script, any case.
+def normalise(entered: str) -> str:
+    """What a person typed, as it was meant: digits of any script, any case, nothing between them.
 
-    Anything else stays and makes it a wrong code, superscripts and other lookalikes among it.
+    Blanks, dashes and invisible marks go. Anything else stays and makes it a wrong code, superscripts
+    and other lookalikes among it.
     """
-    if typed.isascii() and typed.isdigit():
-        return typed
-    return "".join(
-        str(unicodedata.decimal(char)) if char.isdecimal() else char
-        for char in typed.translate(_FULL_WIDTH)
-        if not char.isspace() and char not in _AROUND
-    ).upper()
-
-
-#: Full-width forms, as East Asian keyboards type them, to ASCII.
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-
-#: Dashes within a code, and the marks of writing direction that copying leaves around it.
-_AROUND = "-‐‑–—\u200b\u200e\u200f\u202a\u202c\u2066\u2067\u2068\u2069\ufeff"
+    if entered.isascii() and entered.isdigit():
+        return entered
+    visible = typed.to_ascii(typed.INVISIBLE.sub("", entered))
+    return "".join(char for char in visible if not typed.separates(char)).upper()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
+from sms import declared
+from sms.declared import TEXT, Shape
 
 DEFAULTS: dict[str, Any] = {
     # Secret of the digests of phones and codes: at least 32 characters.
@@ -49,9 +51,24 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def get(name: str) -> Any:
-    """The setting ``name``, or its default."""
-    return getattr(settings, name, DEFAULTS[name])
+declared.add(
+    DEFAULTS,
+    {
+        "PHONE_SECRET_KEY": Shape(str, "a text of at least 32 random characters"),
+        "PHONE_SECRET_KEY_FALLBACKS": Shape(
+            (list, tuple), "a list of former values of PHONE_SECRET_KEY", str
+        ),
+        "OTP_SITE_NAME": TEXT,
+        "OTP_CHALLENGE": Shape(str, "the dotted path of a function, such as shop.captcha"),
+        "TEST_NUMBERS_UNTIL": Shape(str, "a text with a date or a time, such as 2026-12-31"),
+        "API_KEYS": Shape(Mapping, 'a dict such as {"shop": ["sha256-hex"]}', (list, tuple)),
+        "TRUSTED_PROXIES": Shape(
+            (list, tuple, set, frozenset), 'a list such as ["127.0.0.1", "10.0.0.0/8"]', str
+        ),
+    },
+)
+
+get = declared.get
 
 
 def phone_secrets() -> tuple[bytes, ...]:

@@ -120,7 +120,7 @@ def read_prices(value: Any) -> dict[str, Decimal]:
 
 
 def read_budget(value: Any) -> Decimal:
-    return _money("GUARD_BUDGET", value or 0, "50")
+    return _money("GUARD_BUDGET", 0 if value in (None, "") else value, "50")
 
 
 def read_figures(value: Any) -> Figures:

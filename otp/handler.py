@@ -16,10 +16,12 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from otp import codes, conf, purposes, store
+from otp.errors import NotAllowed
 from otp.guard import OFF, Call
 from otp.limits import NOTHING, Spending
 from otp.purposes import Purpose
 from otp.rules import Rule
+from sms import given
 from sms import phone as numbers
 
 
@@ -83,15 +85,16 @@ MESSAGES = {
 class OTPHandler:
     """Make, check, repeat and forget one-time codes; call the methods on the class.
 
-    ``phone_number``: E.164, or any spelling that ``PHONE_REGION`` makes clear; ``purpose``: a name
-    in ``OTP_PURPOSES``. They raise ``sms.errors.InvalidNumber`` for a number that cannot be read,
-    ``KeyError`` for a purpose that is not configured, ``otp.errors.StoreUnavailable`` without Redis.
+    ``phone_number``: E.164, any spelling that ``PHONE_REGION`` makes clear, or a
+    ``phonenumbers.PhoneNumber``; ``purpose``: a name in ``OTP_PURPOSES``. They raise
+    ``sms.errors.InvalidNumber`` for a number that cannot be read, ``KeyError`` for a purpose that is not
+    configured, ``otp.errors.StoreUnavailable`` without Redis.
     """
 
     @classmethod
     def generate_otp(
         cls,
-        phone_number: str,
+        phone_number: given.Number,
         purpose: str = "login",
         *,
         id: str = "",
@@ -146,13 +149,14 @@ class OTPHandler:
         )
 
     @classmethod
-    def verify_otp(cls, phone_number: str, otp_code: str, purpose: str = "login") -> Check:
+    def verify_otp(cls, phone_number: given.Number, otp_code: str, purpose: str = "login") -> Check:
         """Check one guess and count it; the right one is accepted once. One round trip.
 
         Guesses by number have ``attempts`` of their own: when strangers have used these up, whoever knows
-        the id can still check by it.
+        the id can still check by it. Raises ``NotAllowed`` (``code_missing``) for a code that is no text;
+        it counts as no guess.
         """
-        phones, typed = phone_digests(phone_number, purpose), codes.normalise(str(otp_code))
+        phones, typed = phone_digests(phone_number, purpose), _typed(otp_code)
         pairs = zip(conf.phone_secrets(), phones, strict=True)
         guesses = [codes.digest(secret, "by_phone", phone, typed) for secret, phone in pairs]
         return _checked(store.verify(guesses, phones=phones))
@@ -160,7 +164,7 @@ class OTPHandler:
     @classmethod
     def resend(
         cls,
-        phone_number: str,
+        phone_number: given.Number,
         purpose: str = "login",
         *,
         id: str = "",
@@ -217,7 +221,7 @@ class OTPHandler:
         )
 
     @classmethod
-    def cancel(cls, phone_number: str, purpose: str = "login") -> bool:
+    def cancel(cls, phone_number: given.Number, purpose: str = "login") -> bool:
         """Forget the code. True if there was one. The cooldown stays."""
         return bool(store.cancel(phones=phone_digests(phone_number, purpose))[0])
 
@@ -234,7 +238,7 @@ def verify_id(id: str, otp_code: str, owner: str = "", spending: Spending = NOTH
     ``owner``: where it must be this one's; another's is ``expired``, as one that never was. ``spending``:
     the limits that a wrong guess counts towards.
     """
-    typed = codes.normalise(otp_code)
+    typed = _typed(otp_code)
     guesses = [codes.digest(secret, "by_id", id, typed) for secret in conf.phone_secrets()]
     answer = store.verify(guesses, id=id, owner=owner, spending=spending)
     if answer[0] == b"limited":
@@ -244,9 +248,12 @@ def verify_id(id: str, otp_code: str, owner: str = "", spending: Spending = NOTH
     return _checked(answer, id)
 
 
-def phone_digests(phone_number: str, purpose: str) -> tuple[str, ...]:
+def phone_digests(phone_number: given.Number, purpose: str) -> tuple[str, ...]:
     """The keyed digests that stand for a phone and purpose in Redis, one for each secret."""
-    return _phone_digests(conf.phone_secrets(), phone_number, conf.get("PHONE_REGION"), purpose)
+    name = given.text(purpose)
+    if name is None:
+        raise KeyError(purpose)
+    return _phone_digests(conf.phone_secrets(), given.phone(phone_number), conf.get("PHONE_REGION"), name)
 
 
 @lru_cache(maxsize=1024)  # a check mostly follows its start, and reading a number takes its time
@@ -255,6 +262,14 @@ def _phone_digests(
 ) -> tuple[str, ...]:
     number = numbers.canonical(phone_number, region)
     return tuple(codes.digest(secret, "phone", purpose, number) for secret in secrets)
+
+
+def _typed(otp_code: object) -> str:
+    """A guess as it was meant. An int is none: of 012345 it has lost the zero."""
+    entered = given.text(otp_code)
+    if entered is None:
+        raise NotAllowed("A code is required, as a text.", code="code_missing", field="code")
+    return codes.normalise(entered)
 
 
 def _code(rules: Purpose, seed: str, id: str, phone: str, code: str = "") -> tuple[str, str, str]:

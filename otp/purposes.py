@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
 from otp.codes import DIGITS
+from sms import given
 
 #: A code is dead this many seconds after it was made, however often it was resent: NIST SP
 #: 800-63B-4 §3.1.3.2 and OWASP ASVS 5.0, 6.5.5 allow 10 minutes.
@@ -23,6 +24,10 @@ MIN_CODES = 10**6
 #: Characters of a code. 64 are read of a guess, with its blanks and dashes; and 256 random bits make no
 #: more than 49 letters and digits.
 MAX_LENGTH = 32
+
+#: A language tag (RFC 5646), or a locale as POSIX and Django write them; the longest that 4.4.1 asks to bear.
+_LOCALE = re.compile(r"[a-z]{1,8}([-_][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
+LONGEST_LOCALE = 35
 
 TEXT = "{code} is your {site} code. It expires in {minutes} min. Do not share it."
 
@@ -37,7 +42,7 @@ class Purpose:
     attempts: int = 3
     cooldown: tuple[int, ...] = (30, 60, 120)  # before the 2nd, 3rd, 4th … code; the last one stays
     alphabet: str = DIGITS
-    # locale → text with {code}, {site}, {minutes}; "" is for every other locale
+    # language tag, as _tag writes it → text with {code}, {site}, {minutes}; "" is for every other
     text: Mapping[str, str] = field(default_factory=lambda: {"": TEXT})
     app_hash: str = ""  # of an Android app that reads the SMS itself (SMS Retriever): 11 characters
     new_code_on_resend: bool = False
@@ -55,16 +60,27 @@ class Purpose:
         (https://wicg.github.io/sms-one-time-codes/). An ``app_hash`` goes before it: Android looks for
         it anywhere (https://developers.google.com/identity/sms-retriever/verify).
         """
-        language = locale.partition("-")[0]
-        text = self.text.get(locale) or self.text.get(language) or self.text[""]
+        text = self._text(locale)
         minutes = max(math.ceil(lives / 60), 1)
         app = f"{self.app_hash}\n" if self.app_hash else ""
         return f"{text.format(code=code, site=site, minutes=minutes)}\n\n{app}@{host} #{code}"
 
+    def _text(self, locale: str) -> str:
+        """The text for ``locale``, or for the most special tag that it begins with (RFC 4647, 3.4)."""
+        tag = _tag(locale)
+        while tag and tag not in self.text:
+            tag = re.sub("-.$", "", tag.rpartition("-")[0])  # a single letter only introduces what follows
+        return self.text[tag]
 
-def get(name: str) -> Purpose:
+
+def _tag(locale: str) -> str:
+    """A language tag as it is compared: ``pt_BR`` and ``PT-br`` are ``pt-br``."""
+    return locale.replace("_", "-").lower()
+
+
+def get(name: object) -> Purpose:
     """The purpose ``name``. Raises ``KeyError`` if there is none."""
-    return all_purposes()[name]
+    return all_purposes()[given.text(name) or ""]
 
 
 def all_purposes() -> Mapping[str, Purpose]:
@@ -126,4 +142,13 @@ def _texts(name: str, text: Any) -> dict[str, str]:
             f"OTP_PURPOSES[{name!r}]: text must be a text, or a dict of locales and their texts, as "
             '{"": "{code} …", "de": "{code} …"}.'
         )
-    return {locale: re.sub(r"\r\n?", "\n", text) for locale, text in texts.items()}
+    written: dict[str, str] = {}  # by tag
+    for locale in texts:
+        fault = ""
+        if locale and not (_LOCALE.fullmatch(locale) and len(locale) <= LONGEST_LOCALE):
+            fault = f"has {locale!r}, which is no locale; write one as de, pt-BR or zh-Hant"
+        elif (other := written.setdefault(_tag(locale), locale)) != locale:
+            fault = f"names {other!r} and {locale!r}, which are one locale; drop one"
+        if fault:
+            raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: text {fault}.")
+    return {_tag(locale): re.sub(r"\r\n?", "\n", text) for locale, text in texts.items()}

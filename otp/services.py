@@ -43,6 +43,7 @@ from otp.handler import Check, Issue, OTPHandler
 from otp.judges import Wanted
 from otp.limits import Spending
 from otp.purposes import Purpose
+from sms import given
 from sms import services as sms
 from sms.errors import InvalidNumber, NoRoute, Unavailable
 from sms.phone import Phone
@@ -67,17 +68,18 @@ class Verification:
 
 
 def start(
-    phone: str,
+    phone: given.Number,
     purpose: str = "login",
-    locale: str = "",
+    locale: str | None = "",
     *,
     caller: Caller = NOBODY,
-    challenge: str = "",
+    challenge: str | None = "",
     holder: str = "",
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
-    ``phone``: any usual spelling. ``locale``: picks the text of the SMS ("de", "pt-BR").
+    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``; of what is neither, such as None,
+    ``phone_missing`` is told. ``locale``: picks the text of the SMS ("de", "pt-BR").
     ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
     ``holder``: who may find it again by its phone, see ``otp.holders``.
 
@@ -85,10 +87,11 @@ def start(
     lives and its cooldown runs, or where a limit is reached.
     """
     rules = _rules(purpose)
+    purpose, locale = rules.name, given.text(locale) or ""
     with refusals.translated():
         number = parse_phone(phone)
         spending = limits.spending(number, purpose, caller)
-        wanted = judges.hear(number, purpose, caller, spending, challenge)
+        wanted = judges.hear(number, purpose, caller, spending, given.text(challenge) or "")
         try:  # a test number needs no route, and is looked for as long as any other
             sms.require_route(number)
         except NoRoute:
@@ -129,8 +132,10 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     """Hold one guess against the code of verification ``id``. A wrong code is an answer.
 
     ``caller``: whom ``OTP_GUESS_LIMITS`` counts a wrong one for. Raises ``RateLimited`` where it has no more;
-    the guess was not compared then.
+    the guess was not compared then. Raises ``NotAllowed`` (``code_missing``) for a code that is no text; it
+    counts as no guess.
     """
+    id = given.id(id)
     alarms.tell_due()
     checked = handler.verify_id(id, code, owner, limits.guessing(caller))
     if checked.limit:
@@ -148,6 +153,7 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
     Raises ``RateLimited`` while its cooldown runs or where a limit is reached, and ``NotAllowed``
     (``expired``, ``blocked``) when there is no live code.
     """
+    id = given.id(id)
     envelope = store.read(id, owner).get("envelope")
     if envelope is None:
         raise refusals.over("blocked" if status(id, owner=owner).status == "blocked" else "expired")
@@ -191,11 +197,12 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
     return _pending(issue, number, message_id)
 
 
-def parse_phone(spelling: str) -> Phone:
+def parse_phone(spelling: given.Number) -> Phone:
     """The number that gets the code: one that SMS may go to, or a test number.
 
     Raises ``sms.errors.InvalidNumber``.
     """
+    spelling = given.phone(spelling)
     try:
         return sms.parse_phone(spelling)
     except InvalidNumber:
@@ -206,6 +213,7 @@ def parse_phone(spelling: str) -> Phone:
 
 def status(id: str, *, owner: str = "") -> Verification:
     """Where verification ``id`` stands. An id that never was is ``expired``."""
+    id = given.id(id)
     found = store.read(id, owner)
     if not found:
         return Verification(id, "expired")
@@ -224,6 +232,7 @@ def status(id: str, *, owner: str = "") -> Verification:
 
 def cancel(id: str, *, owner: str = "") -> bool:
     """Forget verification ``id`` and call its SMS back if it still waits. True if there was one."""
+    id = given.id(id)
     existed, reference, _, purpose = store.cancel(id=id, owner=owner)
     if existed:
         _tell(signals.verification_cancelled, "verification_cancelled", id, purpose.decode())

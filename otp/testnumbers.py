@@ -58,6 +58,7 @@ def until() -> float:
 def check() -> None:
     """Raise ``ImproperlyConfigured`` for what cannot work."""
     setting: object = conf.get("TEST_NUMBERS")
+    ends = until()
     if not isinstance(setting, Mapping) or not all(
         isinstance(text, str) for entry in setting.items() for text in entry
     ):
@@ -82,11 +83,11 @@ def check() -> None:
             )
     if not setting:
         return
-    if not until():
+    if not ends:
         raise ImproperlyConfigured(
             "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the day on which they end, as 2026-12-31."
         )
-    if until() <= time.time():
+    if ends <= time.time():
         raise ImproperlyConfigured(
             "TEST_NUMBERS_UNTIL is over: take TEST_NUMBERS out, or set a later day if they are still needed."
         )

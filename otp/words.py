@@ -9,6 +9,7 @@ import time
 from otp import codes
 from otp.errors import RateLimited
 from otp.purposes import Purpose
+from sms.typed import INVISIBLE
 
 #: The last line of an SMS that is bound to a host: "@example.com #123456".
 _BOUND = re.compile(r"@[^\s@#]+ #([^\s%]+)")
@@ -50,6 +51,7 @@ def code_in(typed: str, rules: Purpose) -> str:
     The script of the pages does the same (``codeIn`` in pages.js).
     """
     shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
+    typed = INVISIBLE.sub("", typed)
     for candidate in (*reversed(_BOUND.findall(typed)), typed, *re.findall(r"\w+", typed)):
         found = codes.normalise(candidate)
         if shape.fullmatch(found):

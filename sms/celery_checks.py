@@ -6,13 +6,14 @@ import ssl
 from typing import Any
 
 import celery
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from kombu import Connection
 from redis.connection import SSLConnection
 
 from sms import broker, scripts
+from sms.declared import register
 
 
 @register(Tags.security, deploy=True)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import astuple
 from typing import Any
-from urllib.parse import urlsplit
 
 import phonenumbers
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf, destinations, health, registry, routing
+from sms.declared import register
 from sms.providers.base import Provider
 from sms.seal import seal
 
+#: What a time is under, in whatever unit.
+_MOST = 10**9
 #: The tag of what asks the servers: workers ask it as they start, other commands with --deploy.
 SERVERS = "servers"
 
@@ -130,19 +131,8 @@ def receipts_can_be_verified(**_: Any) -> list[CheckMessage]:
 def public_url(**_: Any) -> list[CheckMessage]:
     """PUBLIC_URL must be an address with a host and no path."""
     url = conf.get("PUBLIC_URL")
-    try:
-        parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and parts.hostname and not parts.path.strip("/")
-    except ValueError:
-        right = False
-    if url and not right:
-        return [
-            Error(
-                "PUBLIC_URL must look like https://verify.example.com, without a path.",
-                id="sms.E003",
-            )
-        ]
-    return []
+    fault = conf.public_url_fault(url) if url else ""
+    return [Error(fault, id="sms.E003")] if fault else []
 
 
 @register()
@@ -161,12 +151,14 @@ def times(**_: Any) -> list[CheckMessage]:
         for name, value in kept.items()
         if not _is_number(value) or value == 0
     ]
+    if unknown := set(conf.longest_wait()) - set(conf.DEFAULTS["SMS_LONGEST_WAIT"]):
+        texts.append(f"SMS_LONGEST_WAIT has no queue {unknown.pop()!r}. Its queues are otp and bulk.")
     return [Error(text, id="sms.E010") for text in texts]
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is one, finite and not negative. True and False are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+    """Whether it is one, not negative, and not over thirty years of seconds. True and False are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _MOST
 
 
 @register()

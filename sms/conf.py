@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from sms import declared
+from sms.declared import Shape
 
 DEFAULTS: dict[str, Any] = {
     # The alias of CACHES behind which codes and messages live; one of its own is best, see sms.place_checks.
@@ -41,30 +43,38 @@ DEFAULTS: dict[str, Any] = {
 #: Schemes of providers that send nothing, so cost nothing.
 FREE = {"console", "memory", "sandbox", "file"}
 
-_Types = type[Any] | tuple[type[Any], ...]
+declared.add(
+    DEFAULTS,
+    {
+        "OTPOST_CACHE": Shape(str, "an alias of CACHES, such as otpost"),
+        "SMS_PROVIDERS": Shape(Mapping, 'a dict such as {"main": "twilio://…"}', str),
+        "SMS_ROUTES": Shape(Mapping, 'a dict such as {"default": "main>spare"}', str),
+        "SMS_BREAKER": Shape(Mapping, 'a dict such as {"window": 30}'),
+        "SMS_SEAL_KEYS": Shape((list, tuple), "a list of keys", (str, bytes)),
+        "PUBLIC_URL": Shape(str, "a text such as https://verify.example.com"),
+        "PHONE_REGION": Shape(str, "a country such as US, or nothing"),
+    },
+)
 
-#: The type of each, and of what it holds: in a project somebody may write them otherwise.
-_SHAPES: dict[str, tuple[_Types, _Types, str]] = {
-    "SMS_PROVIDERS": (Mapping, str, 'a dict such as {"main": "twilio://…"}'),
-    "SMS_ROUTES": (Mapping, str, 'a dict such as {"default": "main>spare"}'),
-    "SMS_BREAKER": (Mapping, object, 'a dict such as {"window": 30}'),
-    "SMS_SEAL_KEYS": ((list, tuple), (str, bytes), "a list of keys"),
-}
+get = declared.get
 
 
-def get(name: str) -> Any:
-    """The setting ``name``, or its default. Raises ``ImproperlyConfigured`` for one of a wrong type."""
-    found = getattr(settings, name, DEFAULTS[name])
-    if name in _SHAPES:
-        whole, parts, example = _SHAPES[name]
-        values = found.values() if isinstance(found, Mapping) else found
-        if not isinstance(found, whole) or not all(isinstance(value, parts) for value in values):
-            raise ImproperlyConfigured(f"{name} must be {example}.")
-    return found
+def public_url_fault(url: str) -> str:
+    """What is wrong with ``PUBLIC_URL``, and the mend; "" for nothing."""
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    more = right and (parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
+    # A host in other letters is written as browsers and certificates have it (xn--…).
+    if right and not more and re.fullmatch("[!-~]+", url):
+        return ""
+    return "PUBLIC_URL must look like https://verify.example.com, without a path, in ASCII."
 
 
 def longest_wait() -> Mapping[str, float]:
     """``SMS_LONGEST_WAIT`` by queue, in seconds."""
     found = get("SMS_LONGEST_WAIT")
     waits: Mapping[str, float] = DEFAULTS["SMS_LONGEST_WAIT"]
-    return found if isinstance(found, Mapping) else {**waits, "otp": found}
+    return {**waits, **(found if isinstance(found, Mapping) else {"otp": found})}

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
 import phonenumbers
 from phonenumbers import PhoneNumberType, shortnumberinfo
 
+from sms import typed
 from sms.errors import InvalidNumber
 
-#: Longer input is refused before it is looked at; E.164 has 15 digits, spelling adds a few.
-MAX_SPELLING = 40
+#: Longer input is refused before it is looked at. E.164 has 15 digits; separators and marks add some.
+MAX_SPELLING = 64
 
 #: The kinds of numbers that ``phonenumbers`` tells apart, in lower case: mobile, fixed_line, voip, …
 KINDS = {name.lower(): value for name, value in vars(PhoneNumberType).items() if name.isupper()}
 
 _KIND_OF = {value: name for name, value in KINDS.items()}
 
-#: Marks of writing direction and the like that apps put around a number that is copied.
-_INVISIBLE = "\u200b\u200e\u200f\u202a\u202c\u2066\u2067\u2068\u2069\ufeff"
+#: Right-to-left override: it shows all digits after it in reverse.
+_REVERSES = "\u202e"
 
-#: Full-width forms, as East Asian keyboards type them, to ASCII.
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+#: Right-to-left embedding and isolate: they show groups of digits in reverse, and each group as it is.
+#: The marks of direction (U+200F, U+061C) span no text; apps put them beside numbers in reading order.
+_SWAPS_GROUPS = "\u202b\u2067"
+
+#: Where an embedding, an override or an isolate begins or an isolate ends, a group ends too.
+_SPANS = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069"
 
 _PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
 
@@ -46,15 +50,12 @@ def parse(spelling: object, region: str = "") -> Phone:
     """Read one phone number.
 
     ``spelling``: what a person typed: blanks, dashes, brackets, dots, the region's way to dial
-    abroad (``00`` without one) and digits of other scripts are understood. ``region``: ISO country
-    that a national number is read in; empty means that only international numbers are accepted.
+    abroad (``00`` without one), digits of other scripts and invisible marks are understood.
+    ``region``: ISO country that a national number is read in; empty means that only international
+    numbers are accepted.
 
     Raises ``InvalidNumber`` with a stable ``code``; its text never holds the number.
     """
-    if not isinstance(spelling, str) or not spelling.strip():
-        raise InvalidNumber("phone_missing", "A phone number is required.")
-    if len(spelling) > MAX_SPELLING:
-        raise InvalidNumber("phone_too_long", "A phone number has at most 15 digits.")
     text = _plain(spelling)
     region = region.upper()
     digits = text.removeprefix("+")
@@ -81,7 +82,7 @@ def parse(spelling: object, region: str = "") -> Phone:
     return Phone(e164, "" if country == "001" else country, mask(e164), kind)
 
 
-def canonical(spelling: str, region: str = "") -> str:
+def canonical(spelling: object, region: str = "") -> str:
     """One E.164 form per phone, whatever its spelling; no judgement whether an SMS may go there.
 
     Raises ``InvalidNumber``.
@@ -138,26 +139,38 @@ def mask(e164: str) -> str:
     return f"{e164[:2]}{'•' * (len(e164) - 4)}{e164[-2:]}"
 
 
-def _plain(spelling: str) -> str:
-    """Fold full-width forms and other scripts' digits to ASCII; refuse what is no spelling of a number.
-
-    Unicode's own folding (NFKC) would make digits of superscripts and circled numbers too.
-    """
+def _plain(spelling: object) -> str:
+    """The + and the digits of a spelling, in ASCII; refuse what is no spelling of a number."""
+    if not isinstance(spelling, str):
+        raise InvalidNumber("phone_missing", "A phone number is required.")
+    if len(spelling) > MAX_SPELLING:
+        raise InvalidNumber("phone_too_long", "A phone number has at most 15 digits.")
     if spelling.isascii() and spelling.removeprefix("+").isdigit():
         return spelling
-    out = []
-    for char in spelling.strip().translate(_FULL_WIDTH):
-        if char.isdecimal():
-            out.append(str(unicodedata.decimal(char)))
-        elif char == "+" and not out:
-            out.append("+")
-        elif char.isspace() or char in "-‐‑‒–—−().·/" or char in _INVISIBLE:
+    text = typed.to_ascii(typed.trimmed(spelling))
+    if not text:
+        raise InvalidNumber("phone_missing", "A phone number is required.")
+    out, swapped = "", False
+    for char in text:
+        if "0" <= char <= "9" or (char == "+" and not out):
+            out += char
+        elif char == _REVERSES or (swapped and (_separates(char) or char in _SPANS)):
+            raise InvalidNumber(
+                "phone_invalid", "Invisible marks show the digits in another order. Type it anew."
+            )
+        elif typed.INVISIBLE.match(char):
+            swapped = swapped or char in _SWAPS_GROUPS
+        elif _separates(char):
             continue
         elif char.isalpha():
             raise InvalidNumber("phone_letters", "A phone number has no letters.")
         else:
             raise InvalidNumber("phone_invalid", "This is no phone number.")
-    return "".join(out)
+    return out
+
+
+def _separates(char: str) -> bool:
+    return char in "().·/" or typed.separates(char)
 
 
 def _is_emergency(digits: str, region: str) -> bool:

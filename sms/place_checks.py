@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from redis.exceptions import RedisError
 
 from sms import conf, mark, names, store
 from sms.checks import SERVERS
+from sms.declared import register
 from sms.errors import Unavailable
 
 #: Redis is away, or refuses to be read (a cluster, an ACL): there are checks of these.

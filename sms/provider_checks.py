@@ -6,11 +6,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.http.request import validate_host
 
 from sms import conf, receipts, registry
+from sms.declared import register
 from sms.providers.base import ClearProvider, Provider
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Info, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import broker, names, probe, scripts, store
 from sms.checks import SERVERS
+from sms.declared import register
 from sms.errors import Unavailable
 
 #: Reasons that end only when somebody changes a setting, and how.

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 import structlog
 
-from sms import broker, conf, countries, destinations, health, hints, phone, routing, segments, store
+from sms import broker, conf, countries, destinations, given, health, hints, phone, routing, segments, store
 from sms.errors import InvalidBody, InvalidNumber, NoRoute, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
@@ -60,11 +60,12 @@ example_number = hints.example
 spelled = hints.spelled
 
 
-def parse_phone(spelling: object) -> Phone:
+def parse_phone(spelling: given.Number) -> Phone:
     """Read a number as ``PHONE_REGION`` says, if ``SMS_DESTINATIONS`` allows it.
 
-    Raises ``InvalidNumber``.
+    ``spelling``: a text or a ``phonenumbers.PhoneNumber``. Raises ``InvalidNumber``.
     """
+    spelling = given.phone(spelling)
     try:
         number = phone.parse(spelling, conf.get("PHONE_REGION"))
     except InvalidNumber as error:
@@ -94,7 +95,7 @@ def new_id() -> str:
 
 
 def send(
-    to: str | Phone,
+    to: given.Number | Phone,
     body: str,
     *,
     queue: str = BULK_QUEUE,
@@ -107,9 +108,9 @@ def send(
 ) -> Message:
     """Accept one SMS for sending.
 
-    ``to``: any usual spelling, or a ``Phone``. ``body``: a line may end with LF, CRLF or CR.
-    ``expires_at``: seconds since the epoch after which it must not be sent any more; None:
-    ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once more when nobody can say whether the
+    ``to``: any usual spelling, a ``phonenumbers.PhoneNumber`` or a ``Phone``. ``body``: a line may end
+    with LF, CRLF or CR. ``expires_at``: seconds since the epoch after which it must not be sent any more;
+    None: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once more when nobody can say whether the
     provider took it (right for codes: a doubled code does no harm, a missing one does).
     ``replaces``: a message of the same queue to cancel if it still waits. ``message_id``: an id from
     ``new_id``, where the caller must know it beforehand. ``withheld``: why no provider shall have it, such
@@ -121,7 +122,7 @@ def send(
     the broker away the message is accepted and sent when it is back.
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
-    body = with_line_feeds(body)
+    body = with_line_feeds(given.text(body) or "")
     _check_body(body)
     try:
         route = routing.find(number.country, number.e164)
@@ -157,7 +158,7 @@ def send(
 
 def get(message_id: str) -> Message | None:
     """What is known of a message: state, times, attempts; no number, no text."""
-    return store.get(message_id)
+    return store.get(given.id(message_id))
 
 
 def require_route(number: Phone) -> None:
@@ -175,11 +176,13 @@ def dead_letters(limit: int = 0) -> Iterator[Message]:
 
 def dead_letter(message_id: str) -> Message | None:
     """One of the dead letters, or None if it is none (any more)."""
+    message_id = given.id(message_id)
     return store.get(message_id) if store.is_dead_letter(message_id) else None
 
 
 def replay(message_id: str) -> bool:
     """Send a dead letter once more. False if it expired or its text is gone."""
+    message_id = given.id(message_id)
     queue = store.replay(message_id)
     if queue:
         broker.publish(message_id, queue)
@@ -188,7 +191,7 @@ def replay(message_id: str) -> bool:
 
 def cancel(message_id: str) -> bool:
     """Call back a message that no worker has taken yet. True if it will not be sent."""
-    moved, message = store.move(message_id, State.CANCELLED)
+    moved, message = store.move(given.id(message_id), State.CANCELLED)
     if moved and message is not None:
         tell(message)
     return moved

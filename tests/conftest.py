@@ -20,7 +20,7 @@ from config.embedded import EmbeddedServer
 from otp import alarms
 from sms import turns
 from sms.testing import outbox
-from tests.documented import ERRORS
+from tests.documented import ERRORS, described
 from tests.settings import API_KEY
 
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
@@ -130,9 +130,13 @@ class Api:
 
 
 def documented(response: Any) -> Any:
-    """The response; an error must be one that the README tells of."""
+    """The response; an error must be one of the README and of what its operation is described with."""
     if response.status_code >= 400 and response["Content-Type"] == "application/problem+json":
-        assert (response.status_code, response.json()["code"]) in ERRORS
+        error = (response.status_code, response.json()["code"])
+        assert error in ERRORS
+        request = response.wsgi_request
+        known = described(request.method, request.path)
+        assert error in known or not known, f"{request.method} {request.path} is not described with {error}"
     return response
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -48,6 +49,9 @@ ACCOUNT = frozenset({20003, 20005, 21603, 21606, 21659, 21660, 21661, 21704, 300
 #: The same, but for the message's country alone: 21408 no permission to send there, 21612 this
 #: sender does not reach it.
 COUNTRY = frozenset({21408, 21612})
+
+#: What Twilio calls a thing by: two letters for its kind, AC for an account, and 32 hexadecimal digits.
+_SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 
 #: Seconds. Twilio takes a ValidityPeriod of 1 to 36,000 and drops the message after it.
 MAX_VALIDITY = 36_000
@@ -89,6 +93,14 @@ class TwilioProvider(Provider):
         **common: Any,
     ) -> None:
         super().__init__(alias, **common)
+        if auth_token.startswith("AC") and not account_sid.startswith("AC"):
+            raise BadProviderURL(f"{alias}: SID and token are swapped; write twilio://SID:TOKEN@, AC… first.")
+        if _SID.fullmatch(account_sid) and not account_sid.startswith("AC"):
+            raise BadProviderURL(f"{alias}: this is no SID of an account; write the one that begins with AC.")
+        if _SID.fullmatch(sender):
+            raise BadProviderURL(
+                f"{alias}: from= is a number or sender ID; write messaging_service=MG… instead."
+            )
         if bool(sender) == bool(messaging_service):
             raise BadProviderURL(f"{alias}: give either from= or messaging_service=.")
         if sender.startswith(" "):

@@ -240,6 +240,8 @@ def test_digits_of_every_script_are_understood(target, redis, zero):
         "\u2066{}\u2069",
         "\u200e{}",
         "\u200f{}\u200f",
+        "\u202d{}\u202c",
+        "\u202b{}\u202c",
         "\ufeff{}",
         "\uff0b{}",
         "\u00a0{} ",
@@ -280,7 +282,17 @@ def test_what_no_person_types_is_no_number(target, spelling):
 
 
 @pytest.mark.parametrize(
-    "form", ["{}", " {} ", "\u200e{}\u200f", "\u202a{}\u202c", "\ufeff{}", "{}\u200b", "\u2068{}\u2069"]
+    "form",
+    [
+        "{}",
+        " {} ",
+        "\u200e{}\u200f",
+        "\u202a{}\u202c",
+        "\ufeff{}",
+        "{}\u200b",
+        "\u2068{}\u2069",
+        "\u202e{}\u202c",
+    ],
 )
 def test_the_marks_around_a_code_are_understood(target, redis, form):
     id = json.loads(start(target, fresh_phone()).body)["id"]
@@ -289,7 +301,7 @@ def test_the_marks_around_a_code_are_understood(target, redis, form):
     assert json.loads(checked.body)["status"] == "valid"
 
 
-@pytest.mark.parametrize("form", ["\u202e{}", "{}\u0301", "{}\0", "0{}", "{}\u00b2", "{}\u2460"])
+@pytest.mark.parametrize("form", ["{}\u0301", "{}\0", "0{}", "{}\u00b2", "{}\u2460"])
 def test_what_is_not_the_code_is_a_wrong_guess(target, redis, form):
     id = json.loads(start(target, fresh_phone()).body)["id"]
     body = json.dumps({"code": form.format(code_of(redis, id))}).encode()

@@ -41,8 +41,9 @@ OPERATIONS = OF_ONE_VERIFICATION | RECEIPTS | {"start_verification", "send_messa
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
-#: Numbers that get a code, each used once: a random text is hardly ever one.
-_serials = itertools.count()
+#: Numbers that get a code, each used once: a random text is hardly ever one. They begin past that of the
+#: description's example, which is sent too.
+_serials = itertools.count(200)
 
 
 def fresh_phone() -> str:
@@ -105,7 +106,9 @@ def test_a_caller_who_breaks_the_description_is_told_so(operations, session, nam
     @given(case=operations[name].as_strategy(generation_mode=NEGATIVE))
     @bounded(120)
     def run(case):
-        statuses.add(attack(case, session, API_KEY).status_code)
+        answer = attack(case, session, API_KEY)
+        if case.meta.phase.data.parameter != "Authorization":  # with the key in its place nothing is broken
+            statuses.add(answer.status_code)
 
     run()
     assert {400, 415, 422} & statuses

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
+from config.problems import OPERATIONS, PROBLEMS
 from otp.errors import RateLimited, StoreUnavailable
 from sms.problems import BARE
 from tests.documented import ERRORS
@@ -19,6 +20,9 @@ NAMED = {"NotAllowed", "RateLimited", "StoreUnavailable"}
 
 #: What ``otp.refusals`` takes over from a status of the handler.
 STATUSES = {(409, "expired"), (409, "blocked"), (429, "pending"), (429, "blocked")}
+
+#: For callers in Python alone: the API reads no code that is no text (``field_invalid``).
+IN_PYTHON = {"code_missing"}
 
 
 def written() -> Iterator[str]:
@@ -54,5 +58,17 @@ def test_the_table_has_every_code_and_no_other():
     }
     bare = {(status, code) for status, (code, _) in BARE.items()}
     found = {*written(), *defaults, *(code for _, code in bare | STATUSES)}
-    assert found == {code for _, code in ERRORS}
+    assert found == {code for _, code in ERRORS} | IN_PYTHON
     assert bare | STATUSES <= ERRORS
+
+
+def test_the_table_is_that_of_the_description():
+    assert {(status, code) for status, codes in PROBLEMS.items() for code in codes} == ERRORS
+
+
+def test_every_error_is_one_of_an_operation_or_of_none():
+    """Of no operation are those of an address or method that does not exist."""
+    of_operations = {
+        (status, code) for codes in OPERATIONS.values() for status, of in codes.items() for code in of
+    }
+    assert ERRORS - of_operations == {(403, "forbidden"), (404, "not_found"), (405, "method_not_allowed")}

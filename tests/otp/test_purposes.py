@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import checks, purposes
+from otp import checks, purposes, services
 from otp.handler import OTPHandler
+from sms.testing import outbox
 
 
 def faults(settings, rules):
@@ -120,3 +121,58 @@ def test_a_line_of_a_text_may_end_as_any_system_ends_it(settings):
     for locale, middle in (("", "is it"), ("de", "ist es")):
         text = purposes.get("login").render("123456", lives=60, site="", host="a.example", locale=locale)
         assert text == f"123456\n{middle}\n\n@a.example #123456"
+
+
+TEXTS = {
+    "": "{code} all",
+    "de": "{code} de",
+    "pt_br": "{code} pt-BR",
+    "zh-Hant": "{code} zh-Hant",
+    "zh-Hant-HK": "{code} zh-Hant-HK",
+    "SR-LATN": "{code} sr-Latn",
+}
+
+
+@pytest.mark.parametrize(
+    ("locale", "found"),
+    [
+        *((locale, "de") for locale in ("de", "DE", "de-AT", "de_AT", "de_DE.UTF-8", "de-Latn-DE-1996")),
+        *((locale, "pt-BR") for locale in ("pt-BR", "pt-br", "pt_BR", "PT-BR", "pt-BR-x-informal")),
+        *((locale, "zh-Hant") for locale in ("zh-Hant", "zh-Hant-TW", "zh_hant_tw", "ZH-HANT-CN-x-private")),
+        *((locale, "zh-Hant-HK") for locale in ("zh-Hant-HK", "zh-hant-hk-x-a-b")),
+        ("sr_Latn_RS", "sr-Latn"),
+        *(
+            (locale, "all")
+            for locale in ("", "pt", "pt-PT", "zh", "zh-Hans", "d", "-", "_", "x-de", "deu", "*")
+        ),
+    ],
+)
+def test_a_text_is_looked_up_as_rfc_4647_says(settings, locale, found):
+    """The most special text that a tag begins with, whatever its case; a single letter is no language."""
+    settings.OTP_PURPOSES = {"login": {"text": TEXTS}}
+    assert checks.otp_purposes() == []
+    services.start("+12025550123", locale=locale)
+    assert outbox[-1].body.split("\n")[0].endswith(f" {found}")
+
+
+@pytest.mark.parametrize(
+    ("locales", "words"),
+    [
+        (["de", "DE"], "text names 'de' and 'DE', which are one locale"),
+        (["pt-BR", "pt_br"], "text names 'pt-BR' and 'pt_br', which are one locale"),
+        (
+            ["deutsch, bitte"],
+            "text has 'deutsch, bitte', which is no locale; write one as de, pt-BR or zh-Hant",
+        ),
+        (["de-"], "text has 'de-', which is no locale"),
+        (["grün"], "text has 'grün', which is no locale"),
+        ([" "], "text has ' ', which is no locale"),
+        (["a-very-long-one-of-more-than-thirty-five"], "which is no locale"),
+    ],
+)
+def test_locales_that_nobody_could_find_are_refused(settings, locales, words):
+    settings.OTP_PURPOSES = {"login": {"text": dict.fromkeys(locales, "{code}")}}
+    (error,) = checks.otp_purposes()
+    assert error.id == "otp.E002"
+    assert error.msg.startswith("OTP_PURPOSES['login']: text ")
+    assert words in error.msg

@@ -102,3 +102,19 @@ class TestTwilio(ProviderContract):
         with pytest.raises(BadProviderURL) as caught:
             from_url("main", f"twilio://{SID}:{TOKEN}@?{options}")
         assert TOKEN not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("user", "password", "options", "mend"),
+        [
+            (TOKEN, SID, "from=x", "SID and token are swapped"),
+            ("0123456789abcdef" * 2, "AC1", "from=x", "SID and token are swapped"),
+            (f"SK{'0' * 32}", TOKEN, "from=x", "write the one that begins with AC"),
+            (SID, TOKEN, f"from=MG{'0' * 32}", "write messaging_service=MG"),
+        ],
+    )
+    def test_credentials_in_the_wrong_place_are_told(self, user, password, options, mend):
+        """Twilio would answer 401 or 21659 to the first code, and to every other."""
+        with pytest.raises(BadProviderURL, match=mend) as caught:
+            from_url("main", f"twilio://{user}:{password}@?{options}")
+        assert user not in str(caught.value)
+        assert password not in str(caught.value)

@@ -1,0 +1,336 @@
+"""Whatever a variable or a setting holds: it works, or one line names it and the mend, and holds no secret.
+
+Web, worker, beat and every command of ``manage.py`` load the same settings and run the same checks, so most
+of it is shown without a process; ``test_settings.py`` and the end of this file start some.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import override_settings
+
+from config.environment import read_file
+from otp import conf as otp_conf
+from sms import conf as sms_conf
+from tests.config.test_settings import GOOD, manage
+
+ROOT = Path(__file__).parents[2]
+
+#: Those of other programs: Redis, granian.
+OTHERS = {"REDIS_PASSWORD", "GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"}
+VARIABLES = sorted(
+    {*re.findall(r"^(?:# )?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)} - OTHERS
+)
+DECLARED = sorted({*sms_conf.DEFAULTS, *otp_conf.DEFAULTS})
+
+#: What holds a secret is never repeated; the others are, as it helps to see what was read.
+SECRET = {
+    *("SECRET_KEY", "PHONE_SECRET_KEY", "PHONE_SECRET_KEY_FALLBACKS", "SMS_SEAL_KEYS", "SMS_PROVIDERS"),
+    *("API_KEYS", "REDIS_URL", "CELERY_BROKER_URL", "DATABASE_URL", "PUBLIC_URL"),
+}
+
+ODD_TEXTS = [
+    *(
+        "",
+        " ",
+        "ü",
+        "5",
+        "-1",
+        "1e400",
+        "9" * 400,
+        "a=b",
+        "=",
+        ":",
+        ",",
+        ";",
+        ",,=;",
+        "a,b",
+        "*",
+        "+",
+        ">",
+        "%",
+    ),
+    *(
+        "x://u:s3cret@h",
+        "[s3cret",
+        "http://[s3cret",
+        "redis://:s3cret/@h",
+        "postgres://u:s3cret/x@h:s3cret/d",
+    ),
+    *(
+        '{"a": 1}',
+        '"s3cret"',
+        "'quoted'",
+        "None",
+        "s3cret" * 100,
+        "a.b",
+        ".",
+        "..",
+        "\n",
+        "2026-99-99",
+        "\u202e1",
+    ),
+]
+
+
+@pytest.fixture
+def refusal(monkeypatch):
+    """What a start with these variables says, "" where it starts."""
+
+    def ask(**changes):
+        for name in (*VARIABLES, "DJANGO_SETTINGS_MODULE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in (GOOD | {"DEBUG": "0"} | changes).items():
+            monkeypatch.setenv(name, value)
+        try:
+            loaded = runpy.run_path(str(ROOT / "config" / "settings.py"))
+            with override_settings(**{name: loaded[name] for name in DECLARED if name in loaded}):
+                call_command("check", stderr=io.StringIO(), stdout=io.StringIO())
+        except (ImproperlyConfigured, SystemCheckError) as error:
+            return str(error)
+        return ""
+
+    return ask
+
+
+def test_the_environment_of_these_tests_is_right(refusal):
+    assert refusal() == ""
+    assert len(VARIABLES) > 30
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_whatever_a_variable_holds_it_is_named_or_works(refusal, name):
+    for value in ODD_TEXTS:
+        said = refusal(**{name: value})
+        assert not said or name in said or name == "SMS_PROVIDERS", (value, said)
+        assert "s3cret" not in said or name not in SECRET, (value, said)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("$s3cret", "begins with $, and nothing is filled in here"),
+        ("s3cret\udcff", "is not UTF-8"),
+        ("s3cret\x07", "holds a control character"),
+        ("s3cret\u200b", "holds an invisible character (U+200B)"),
+        ("\ufeffs3cret", "holds an invisible character (U+FEFF)"),
+    ],
+)
+def test_what_no_variable_can_hold(refusal, name, value, words):
+    said = refusal(**{name: value})
+    if name == "OTP_SITE_NAME" and "invisible" in words:  # emoji are joined by such
+        assert said == ""
+    else:
+        assert said.startswith(f"{name} {words}")
+        assert "\n" not in said
+        assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DEBUG", "maybe", "DEBUG must be true or false."),
+        ("DEBUG", "2", "DEBUG must be true or false."),
+        ("PUBLIC_URL", "verify.shop.test", "PUBLIC_URL must look like https://verify.example.com"),
+        ("PUBLIC_URL", "verify.shop.test:8443", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "//verify.shop.test", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "ftp://verify.shop.test", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://verify.shop.test/path", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://verify.shop.test?a=b", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://me:s3cret@verify.shop.test", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://verify.shop.test:port", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://prüfe.shop.test", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://", "PUBLIC_URL must look like"),
+        ("ALLOWED_HOSTS", "https://otp.internal", "ALLOWED_HOSTS must hold host names"),
+        ("ALLOWED_HOSTS", "otp.internal:8000", "ALLOWED_HOSTS must hold host names"),
+        ("DATABASE_URL", "postgres://u:s3cret/x@h:s3cret/d", "DATABASE_URL"),
+        ("MESSAGE_RECORD_HOURS", "9" * 30, "MESSAGE_RECORD_HOURS must be a whole number"),
+        ("TEST_NUMBERS_UNTIL", "soon", "TEST_NUMBERS_UNTIL must be a text with a date"),
+        ("OTP_CHALLENGE", ".captcha", "OTP_CHALLENGE must be the dotted path of a function"),
+        ("OTP_CHALLENGE", "captcha", "OTP_CHALLENGE must be the dotted path of a function"),
+        ("OTP_SITE_NAME", "x" * 200, "OTP_SITE_NAME must have at most 100 characters"),
+        ("OTP_SITE_NAME", "Shop\nat home", "OTP_SITE_NAME must have at most 100 characters"),
+        (
+            "SMS_PROVIDERS",
+            f"main=twilio://{'0123456789abcdef' * 2}:AC{'0' * 32}@?from=x",
+            "SMS_PROVIDERS: main: SID and token are swapped; write twilio://SID:TOKEN@",
+        ),
+        (
+            "SMS_PROVIDERS",
+            f"main=twilio://SK{'0' * 32}:s3cret@?from=x",
+            "SMS_PROVIDERS: main: this is no SID of an account",
+        ),
+        (
+            "SMS_PROVIDERS",
+            f"main=twilio://AC{'0' * 32}:s3cret@?from=MG{'0' * 32}",
+            "write messaging_service=",
+        ),
+        (
+            "SMS_DESTINATION",
+            "US",
+            "SMS_DESTINATION is no variable of Otpost, and has no effect. Did you mean SMS_DES",
+        ),
+        ("GUARD_MOD", "enforce", "Did you mean GUARD_MODE?"),
+        ("guard_mode", "enforce", "Did you mean GUARD_MODE?"),
+        ("SMSPROVIDERS", "main=s3cret", ""),
+        ("OTP_LIMIT", "off", "Did you mean OTP_LIMITS?"),
+        ("PHONE_SECRET_KEYS", "s3cret", "Did you mean PHONE_SECRET_KEY?"),
+        ("GUARD_FIGURES", "{}", "GUARD_FIGURES is not read from the environment"),
+        ("OTP_PURPOSES", "{}", "OTP_PURPOSES is not read from the environment"),
+        ("SMS_BACKEND", "of another program", ""),
+        ("OTP_TOTP_ISSUER", "of another program", ""),
+        ("API_KEY", "of another program", ""),
+    ],
+)
+def test_what_one_variable_cannot_hold(refusal, monkeypatch, name, value, words):
+    said = refusal(**{name: value})
+    monkeypatch.delenv(name)
+    assert words in said if words else said == ""
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize("word", ["1", "true", "True", "YES", "on", " on "])
+@pytest.mark.parametrize("given", ["0", "false", "No", "OFF", " off", ""])
+def test_words_for_yes_and_no(refusal, word, given):
+    assert refusal(DEBUG=word) == refusal(DEBUG=given) == ""
+
+
+def test_a_name_of_another_program_is_a_warning(monkeypatch, settings):
+    from config import checks
+
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("DATABASE_URI", "x")
+    (warning,) = checks.names()
+    assert warning.id == "config.W003"
+    assert warning.msg.endswith("Did you mean DATABASE_URL?")
+    monkeypatch.setenv("DATABASE_URL", "")
+    assert checks.names() == []
+
+
+ODD_VALUES: list[Any] = [
+    *(None, 5, -1, 1.5, True, b"x", "text", "", " ", "ü", [], [None], [5], ["text"], ("a",), set(), object),
+    *({}, {"a": None}, {5: 5}, {"x": "text"}, {"x": ["y"]}, [["a"]], float("nan"), 10**400, print),
+]
+
+#: What may work, by the type of the default or by name.
+FITS: dict[Any, Any] = {
+    **{str: str, list: list | tuple | set, dict: dict, int: int | float, float: int | float},
+    "OTPOST_NAMESPACE": str,
+    **{"GUARD_BUDGET": int | float | str, "OTP_LIMITS": dict | str, "SMS_LONGEST_WAIT": dict | int | float},
+}
+
+#: What may be left out may be None or empty as well.
+NOTHING: list[Any] = [None, "", [], (), set(), {}]
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_whatever_a_setting_of_a_project_is_it_is_named_or_works(name):
+    default = {**sms_conf.DEFAULTS, **otp_conf.DEFAULTS}[name]
+    for value in ODD_VALUES:
+        try:
+            with override_settings(**{name: value}):
+                call_command("check", stderr=io.StringIO(), stdout=io.StringIO())
+            said = ""
+        except SystemCheckError as error:
+            said = str(error)
+        if said:
+            assert name in said, value
+        else:
+            alike = isinstance(value, FITS.get(name) or FITS[type(default)]) and value is not True
+            assert alike or value in NOTHING, value
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("SMS_DESTINATION", "SMS_DESTINATIONS"), ("GUARD_MOD", "GUARD_MODE")]
+)
+def test_a_misspelled_setting_of_a_project_is_told(settings, name, near):
+    setattr(settings, name, "x")
+    said = io.StringIO()
+    call_command("check", stderr=said)
+    assert (
+        f"(sms.W008) {name} is no setting of Otpost, and has no effect. Did you mean {near}?"
+        in said.getvalue()
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"A=1\nSECRET_KEY: s3cret\n", ".env, line 2: write NAME=value"),
+        (b"SECRET_KEY = s3cret", ".env, line 1: write NAME=value"),
+        (b"A=1\n\ns3cret", ".env, line 3: write NAME=value"),
+        (b"SECRET_KEY=s3cret\xff", ".env is not UTF-8"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_not_repeated(tmp_path, capfd, content, words):
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read_file(tmp_path / ".env")
+    assert str(caught.value).startswith(words)
+    assert "s3cret" not in str(caught.value) + "".join(capfd.readouterr())
+
+
+def test_a_file_that_windows_has_saved_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr("environ.Env.ENVIRON", os.environ)
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfA=1\r\n # comment\r\nexport B='2'\r\n  \r\n")
+    read_file(tmp_path / ".env")
+    assert os.environ == {"A": "1", "B": "2"}
+
+
+def test_the_first_secrets_can_be_made_whatever_else_is_wrong():
+    broken = dict.fromkeys(VARIABLES, "$broken")
+    done = manage("secrets", **broken)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.partition("=")[0] for line in done.stdout.splitlines()] == [
+        *("SECRET_KEY", "PHONE_SECRET_KEY", "SMS_SEAL_KEYS", "REDIS_PASSWORD")
+    ]
+    nothing = subprocess.run(
+        [sys.executable, "manage.py", "secrets"], check=True, cwd=ROOT, env={}, capture_output=True, text=True
+    )
+    assert nothing.stdout.count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    "command", [["shell", "-c", "1"], ["guard"], ["api_key", "me"], ["dead_letters"], ["runserver"]]
+)
+def test_every_command_refuses_in_one_line(command):
+    done = manage(*command, DEBUG="maybe")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "DEBUG must be true or false.\n")
+
+
+@pytest.mark.parametrize("program", ["config.web --port 0", "celery -A config worker"])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("GUARD_MOD", "enforce", "Did you mean GUARD_MODE?"), ("API_KEYS", "$s3cret", "API_KEYS begins with $")],
+)
+def test_no_process_starts(program, name, value, words):
+    environment = os.environ | GOOD | {name: value}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    done = subprocess.run(
+        [sys.executable, "-m", *program.split()],
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert words in said
+    assert "Traceback" not in said
+    assert "s3cret" not in said
