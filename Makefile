@@ -27,8 +27,9 @@ help: ## list these targets
 demo: $(TEST_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=...)
 	@$(PY) -m config.demo --stop-with-parent $(ARGS)
 
-test: $(TEST_READY) ## run the tests (ARGS="tests/sms -x")
-	@$(PY) -m pytest $(ARGS)
+# Most tests wait for processes, so more run side by side than there are cores; each worker has a server of its own.
+test: $(TEST_READY) ## run the tests (ARGS="tests/sms -x", ARGS="-n 0" for one at a time)
+	@$(PY) -m pytest -n 4 --dist worksteal $(ARGS)
 
 lint: $(LINT_READY) ## check style, types and the direction of imports
 	$(VENV)/bin/ruff check
