@@ -61,7 +61,7 @@ class Sentinels:
         """kill -9; returns when the sentinels have made the replica the master."""
         self.master.kill()
         self.master, self.replica = self.replica, self.master
-        wait_for(lambda: self.client(self.master).info("replication")["role"] == "master", every=0.1)
+        wait_for(lambda: self._role(self.master) == "master", every=0.1)
 
     def bring_back(self) -> None:
         """Start the server that was killed; returns when it is a replica with every write so far."""
@@ -79,14 +79,14 @@ class Sentinels:
     def fail_over(self) -> None:
         """Make the replica the master and the living master a replica, as before an upgrade."""
         Redis(port=self.ports[0], password=SENTINEL_PASSWORD).sentinel_failover(MASTER)
-        wait_for(lambda: self._is_replica(self.master), every=0.1)
+        wait_for(lambda: self._role(self.master) == "slave", every=0.1)
         self.master, self.replica = self.replica, self.master
 
-    def _is_replica(self, server: EmbeddedServer) -> bool:
+    def _role(self, server: EmbeddedServer) -> str:
         try:
-            return bool(self.client(server).info("replication")["role"] == "slave")
+            return str(self.client(server).info("replication")["role"])
         except RedisError:  # as its part changes it drops its connections
-            return False
+            return ""
 
     def _in_step(self, client: Any) -> bool:
         # WAIT counts the writes of its own connection; these are everybody's.

@@ -225,7 +225,7 @@ def test_a_worker_killed_with_fifty_messages_in_hand(stack, enqueue):
     unknown at most once more.
     """
     with gateway() as vendor:
-        vendor.delay = 0.2
+        vendor.delay = 0.5
         vendor.answer = lambda: response(201, '{"sid": "SM1"}')
         url = f"main=twilio://AC1:token@?from=x&base_url={vendor.url}"
         stack.start("worker", SMS_PROVIDERS=url)
@@ -234,7 +234,7 @@ def test_a_worker_killed_with_fifty_messages_in_hand(stack, enqueue):
             number: enqueue(number, "123456", queue="otp", expires_at=began + 120, resend_unknown=True).id
             for number in phones(150)
         }
-        wait_for(lambda: len(vendor.requests) >= 75, every=0.005)
+        wait_for(lambda: len(vendor.requests) >= 100, every=0.005)
         stack.kill("worker")
         states = {number: services.get(id).state for number, id in messages.items()}
         sent_before = {number for number, state in states.items() if state is State.SENT}
