@@ -20,7 +20,8 @@ from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
 
-_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+#: What ``sms.services.new_id`` makes. Whatever else stands there is not repeated in the log.
+_ID = re.compile(r"[\w-]{22}", re.ASCII)
 
 
 def _takes(*right: Callable[[Any], object]) -> Callable[[Callable[..., None]], Callable[..., None]]:
