@@ -219,6 +219,6 @@ def test_a_broker_that_hangs_is_answered_in_time(stack, server, rabbit):
 def test_a_rabbitmq_that_does_not_let_us_in_is_named(server, rabbit, right, wrong, words):
     head, _, tail = rabbit.url.rpartition(right)
     done = manage("check", "--deploy", REDIS_URL=server.url, CELERY_BROKER_URL=f"{head}{wrong}{tail}")
-    assert (done.returncode, "(sms.E022) CELERY_BROKER_URL" in done.stderr) == (1, True)
+    assert (done.returncode, "(sms.E032) CELERY_BROKER_URL" in done.stderr) == (1, True)
     assert words in done.stderr
     assert "sesame" not in done.stderr
