@@ -45,7 +45,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 if Redis, the broker, a worker and beat answer, else 503; the body names each.
 
-    Redis and the broker may also be one of ``sms.away.REASONS``.
+    Redis and the broker may also be one of ``sms.away.REASONS``, and so may a worker that the broker keeps
+    from being asked.
     """
     found = _questions.answer()
     ready = all(found[part] == "ok" for part in PARTS)

@@ -155,18 +155,27 @@ def each(node: Any, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     inner = {n: path[len(star) + 1 :] for n, path in paths.items() if f"{path}.".startswith(f"{star}.")}
     outer = {name: at(node, path) for name, path in paths.items() if name not in inner}
     elements = at(node, head) if head else node
-    for element in elements if isinstance(elements, list) else ():
+    for element in _elements(elements):
         bare = {name: element for name, path in inner.items() if not path}
         below = {name: path for name, path in inner.items() if path}
         for found in each(element, below):
             yield outer | bare | found
 
 
+def _elements(node: Any) -> list[Any]:
+    """Those of a list; of an object, as some languages write a list with gaps, what stands under numbers."""
+    if isinstance(node, dict):
+        return [element for name, element in node.items() if name.isdecimal()]
+    return node if isinstance(node, list) else []
+
+
 def holds_several(node: Any, path: str) -> bool:
-    """Whether a list on the way has more elements than the one that ``path`` goes through."""
+    """Whether a list on the way has more elements than the one that ``path`` goes through, or an object more
+    numbers.
+    """
     steps = path.split(".")
     passed = (at(node, ".".join(steps[:i])) if i else node for i, s in enumerate(steps) if s.isdecimal())
-    return any(isinstance(found, list) and len(found) > 1 for found in passed)
+    return any(len(_elements(found)) > 1 for found in passed)
 
 
 def word_of(node: Any) -> str:

@@ -192,8 +192,9 @@ def test_a_report_on_which_the_module_fails_is_refused_and_named(monkeypatch):
     assert PHONE[1:] not in str(logs)
 
 
+@pytest.mark.parametrize("as_object", [False, True])  # as PHP writes a list that has gaps
 @pytest.mark.parametrize("index", ["0", "*"])
-def test_each_report_of_a_call_is_recorded(settings, index):
+def test_each_report_of_a_call_is_recorded(settings, index, as_object):
     paths = f"&receipt_reference=results.{index}.ref&receipt_state=results.{index}.word&failed=UNDELIV"
     settings.SMS_PROVIDERS = {
         "main": GATEWAY.partition("&receipt_reference")[0] + paths + "&delivered=DELIVRD"
@@ -201,8 +202,18 @@ def test_each_report_of_a_call_is_recorded(settings, index):
     ids = [sent_message() for _ in range(3)]
     words = ["DELIVRD", "UNDELIV", "DELIVRD"]
     results = [{"ref": id, "word": word} for id, word in zip(ids, words, strict=True)]
-    assert from_the_gateway({"results": results}).status_code == 204
+    several = {str(number): result for number, result in enumerate(results)} if as_object else results
+    assert from_the_gateway({"results": several}).status_code == 204
     assert [services.get(id).state for id in ids] == [State.DELIVERED, State.FAILED, State.DELIVERED]
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+def test_a_call_with_several_reports_is_refused_where_only_its_address_names_a_message(settings, as_object):
+    paths = "&receipt_state=results.0.word&delivered=DELIVRD"
+    settings.SMS_PROVIDERS = {"main": GATEWAY.partition("&receipt_reference")[0] + paths}
+    several = [{"word": "DELIVRD"}, {"word": "DELIVRD"}]
+    results = {str(number): result for number, result in enumerate(several)} if as_object else several
+    assert from_the_gateway({"results": results}).status_code == 403
 
 
 class TestWhoMayReport:
