@@ -9,7 +9,7 @@ import structlog
 from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
-from sms import broker, conf, health, registry, store
+from sms import alarms, broker, conf, health, registry, store
 from sms.errors import ReceiptRejected
 from sms.facts import tell
 from sms.handover import place_of, plain
@@ -120,7 +120,7 @@ def _rejections_logged(alias: str) -> Iterator[None]:
     try:
         yield
     except ReceiptRejected as error:
-        log.warning("receipt_rejected", alias=alias, error=str(error))
+        alarms.note(alarms.REJECTED, alias=alias, error=str(error))
         raise
     except UnknownAlias:
         raise

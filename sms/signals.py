@@ -24,6 +24,10 @@ message_cancelled = Signal()
 provider_left_out = Signal()
 provider_back = Signal()  # ``alias``: a probe worked
 
+#: ``alias``, ``error``, ``count``: so many reports were not the provider's own, or could not be read. At
+#: most one a minute of each kind and process.
+receipt_rejected = Signal()
+
 _BY_STATE = {
     State.SENT: message_sent,
     State.DELIVERED: message_delivered,

@@ -17,8 +17,7 @@ from django.test import Client
 from django_redis import get_redis_connection
 
 from config.embedded import EmbeddedServer
-from otp import alarms
-from sms import turns
+from sms import alarms, turns
 from sms.testing import outbox
 from tests.documented import ERRORS, described
 from tests.settings import API_KEY

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from otp import access, alarms, signals
+from otp import access, signals
+from sms import alarms
 
 PHONE = "+12025550123"
 VERIFICATIONS = "/v1/verifications"

@@ -10,7 +10,7 @@ from django.test import Client
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
-from sms import broker, delivery, names, registry, services, store
+from sms import broker, delivery, names, registry, services, signals, store
 from sms.message import State
 from tests.conftest import point_cache_at, server_with
 from tests.sms.providers.gateway import gateway, response
@@ -132,6 +132,26 @@ def test_a_receipt_over_16_kib_is_refused():
         "/v1/receipts/main", "x" * 17_000, "text/plain", headers={"X-Twilio-Signature": "x"}
     )
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+
+
+def test_forged_reports_are_told_once_a_minute_with_a_count(alarm_clock):
+    """Whoever finds the address can send thousands a second; the log must not grow with them."""
+    id, told = sent_message(), []
+
+    def tell(sender, *, alias, error, count, **_):
+        told.append((alias, count))
+
+    signals.receipt_rejected.connect(tell)
+    try:
+        with capture_logs() as logs:
+            for _ in range(50):
+                assert report(id, "delivered", token="wrong").status_code == 403
+            alarm_clock.advance(61)
+            assert report(id, "delivered", token="wrong").status_code == 403
+    finally:
+        signals.receipt_rejected.disconnect(tell)
+    assert told == [("main", 1), ("main", 50)]
+    assert [line["count"] for line in logs if line["event"] == "receipt_rejected"] == [1, 50]
 
 
 @pytest.mark.parametrize("name", SPOILT)
