@@ -212,12 +212,12 @@ def _ask_phone(
 ) -> HttpResponse:
     about = kept.of_cookie(request)
     live = about if about and about.said != "valid" else None
-    region = conf.get("PHONE_REGION").upper()
+    region, example = conf.get("PHONE_REGION").upper(), sms.example_number()
     context = {
         "error": error,
         "typed": typed,
         "region": sms.country_name(region),
-        "example": sms.spelled(sms.example_number()),
+        "example": sms.spelled(example) if example else "",
         "masked": sms.mask(live.phone) if live else "",
     }
     return _render(request, "phone", context, status=status, retry_after=retry_after)
