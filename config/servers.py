@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from kombu.transport import get_transport_cls
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelManagedSSLConnection
@@ -98,6 +99,8 @@ def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
     scheme = _scheme(url, name)
     if scheme in _RABBITMQ:
         return _rabbitmq(url, name)
+    if scheme not in (*_REDIS, *_SENTINEL):
+        _require_transport(scheme, name)
     url, secure = tls.read(url, name)
     # kombu would try anew after 2 s; the caller knows better what to do.
     options: dict[str, Any] = {"max_retries": 0}
@@ -132,6 +135,16 @@ def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
         "CELERY_BROKER_TRANSPORT_OPTIONS": options,
         "CELERY_BROKER_USE_SSL": secure.of_redis if secure else False,
     }
+
+
+def _require_transport(scheme: str, name: str) -> None:
+    """Refuse what kombu does not know, or lacks a package for; it would say so in a traceback."""
+    try:
+        get_transport_cls(scheme.partition("+")[0])
+    except (KeyError, ImportError):
+        raise ImproperlyConfigured(
+            f"{name} must begin with redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://."
+        ) from None
 
 
 def _to_sentinels(secure: tls.Tls | None) -> dict[str, Any]:

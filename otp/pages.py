@@ -28,6 +28,7 @@ from otp.kept import Kept
 from otp.services import Verification
 from otp.words import OF_CODE, Left, code_in, too_many_wrong, too_soon
 from sms import services as sms
+from sms.errors import Unavailable
 
 PURPOSE = "login"
 
@@ -97,7 +98,7 @@ def resend(request: HttpRequest) -> HttpResponse:
     try:
         about = replace(_send_again(request, about), said="resent")
     except RateLimited as error:
-        about = replace(about, said="wait", resend_at=time.time() + error.retry_after)
+        about = replace(about, said="wait", resend_at=_now() + error.retry_after)
     except NotAllowed as error:  # a new verification, which may want a challenge answered
         return _not_allowed(request, error, about.phone)
     except StoreUnavailable:
@@ -181,15 +182,16 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
         return _render(request, "code", context, about, status=503, retry_after=error.retry_after)
     if verification.status == "valid":  # by another press of the same button
         return _go("done", replace(about, said="valid"))
-    about = _learnt(about, verification)
+    now = _now()
+    about = _learnt(about, verification, now)
     context |= {
         "kept": about,
         "error": too_many_wrong(limited) if limited else OF_CODE.get(about.said, ""),
         "state": verification.status,
         "attempts_left": verification.attempts_left,
         "unsent": verification.delivery == "failed",
-        "expires_in": Left.until(verification.expires_at),
-        "resend_in": Left.until(verification.resend_at or about.resend_at),
+        "expires_in": Left.until(verification.expires_at, now),
+        "resend_in": Left.until(verification.resend_at or about.resend_at, now),
     }
     shown = replace(about, said="", left=verification.attempts_left)
     if limited is None:
@@ -198,11 +200,19 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
     return _limited(refused, limited)
 
 
-def _learnt(about: Kept, verification: Verification) -> Kept:
+def _now() -> float:
+    """By the clock of Redis, as all times of a code; by our own while that cannot be asked."""
+    try:
+        return sms.now()
+    except Unavailable:
+        return time.time()
+
+
+def _learnt(about: Kept, verification: Verification, now: float) -> Kept:
     """What Redis did although its answer got lost."""
     if about.said == "unchecked" and verification.attempts_left < about.left:
         return replace(about, said="invalid")
-    if about.said == "unsent" and verification.resend_at > max(about.resend_at, time.time()):
+    if about.said == "unsent" and verification.resend_at > max(about.resend_at, now):
         return replace(about, said="maybe_sent")
     return about
 
@@ -212,12 +222,12 @@ def _ask_phone(
 ) -> HttpResponse:
     about = kept.of_cookie(request)
     live = about if about and about.said != "valid" else None
-    region = conf.get("PHONE_REGION").upper()
+    region, example = conf.get("PHONE_REGION").upper(), sms.example_number()
     context = {
         "error": error,
         "typed": typed,
         "region": sms.country_name(region),
-        "example": sms.spelled(sms.example_number()),
+        "example": sms.spelled(example) if example else "",
         "masked": sms.mask(live.phone) if live else "",
     }
     return _render(request, "phone", context, status=status, retry_after=retry_after)

@@ -61,7 +61,7 @@ class VerificationIn(OfAUser):
         max_length=64,
         repr=False,
         description="Any usual spelling.",
-        json_schema_extra=lambda schema: schema.update(examples=[sms.example_number()]),
+        json_schema_extra=lambda schema: schema.update(examples=[sms.example_number() or sms.EXAMPLE]),
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 
 from otp import codes
 from otp.errors import RateLimited
@@ -28,8 +27,8 @@ class Left(int):
     """Seconds that are left, for the templates."""
 
     @classmethod
-    def until(cls, moment: float) -> Left:
-        return cls(max(math.ceil(moment - time.time()), 0))
+    def until(cls, moment: float, now: float) -> Left:
+        return cls(max(math.ceil(moment - now), 0))
 
     @property
     def clock(self) -> str:

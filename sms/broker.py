@@ -125,7 +125,7 @@ def readable() -> Iterator[None]:
     """kombu reads the URL when it first needs it, and its errors may quote a password."""
     try:
         yield
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, ImportError):  # ImportError: of what a transport needs besides
         raise ImproperlyConfigured(
             "CELERY_BROKER_URL cannot be read. It must look like redis://:password@host:6379/0, "
             "redis+socket:///run/redis.sock or amqp://user:password@host/vhost "

@@ -13,9 +13,12 @@ from sms.errors import InvalidNumber
 #: National numbers are tried in so many of the allowed countries at most.
 TRIED = 20
 
+#: Of the form that is meant, where a description must show one and none is known that gets an SMS.
+ANY = "+12015550123"
+
 
 def example() -> str:
-    """A mobile number (E.164) of the first country that SMS may go to."""
+    """A mobile number (E.164) of the first country that SMS may go to, "" where none is known."""
     return _example(tuple(conf.get("SMS_DESTINATIONS")), conf.get("PHONE_REGION").upper())
 
 
@@ -29,7 +32,8 @@ def after(error: InvalidNumber, spelling: object) -> InvalidNumber:
     if error.code == "phone_emergency":
         return error
     detail = error.code == "phone_no_country" and isinstance(spelling, str) and _missing(spelling)
-    detail = detail or f"{error.detail} Give it with + and the country code, for example {example()}."
+    such = f", for example {example()}" if example() else ""
+    detail = detail or f"{error.detail} Give it with + and the country code{such}."
     return InvalidNumber(error.code, detail)
 
 
@@ -65,4 +69,4 @@ def _example(setting: tuple[str, ...], region: str) -> str:
         e164 = str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
         if _country(e164) == country:
             return e164
-    return "+12015550123"
+    return ""

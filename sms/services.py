@@ -26,6 +26,7 @@ from sms.store import BULK_QUEUE, OTP_QUEUE
 
 __all__ = [
     "BULK_QUEUE",
+    "EXAMPLE",
     "OTP_QUEUE",
     "Unsealable",
     "cancel",
@@ -57,6 +58,7 @@ require_broker = broker.require
 now = store.now
 country_name = countries.name
 example_number = hints.example
+EXAMPLE = hints.ANY
 spelled = hints.spelled
 
 

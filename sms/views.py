@@ -27,7 +27,9 @@ class MessageIn(Body):
         max_length=64,
         repr=False,
         description="Any usual spelling.",
-        json_schema_extra=lambda schema: schema.update(examples=[services.example_number()]),
+        json_schema_extra=lambda schema: schema.update(
+            examples=[services.example_number() or services.EXAMPLE]
+        ),
     )
     body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
 

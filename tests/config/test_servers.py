@@ -398,3 +398,16 @@ def test_celery_does_not_take_the_address_from_the_environment():
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["sentinel://:**@one:26379/0"] * 2, done.stderr  # it shows the first
+
+
+@pytest.mark.parametrize("scheme", ["rabbit", "sqs", "http"])
+def test_a_broker_that_celery_does_not_know_is_refused_by_name(scheme):
+    """Celery's own answer is a traceback: of a name that is not known, of a package that is missing."""
+    with pytest.raises(ImproperlyConfigured, match="CELERY_BROKER_URL must begin with redis://") as caught:
+        broker(f"{scheme}://user:sesame@host")
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis+socket:///run/redis.sock", "memory://"])
+def test_a_broker_of_celerys_own_spelling_is_left_as_it_is(url):
+    assert broker(url)["CELERY_BROKER_URL"] == url

@@ -164,7 +164,7 @@ def wrong(code: str) -> str:
 def hasten(demo: SimpleNamespace, seconds: float) -> None:
     """Every live code has only that long to live."""
     store = Redis(port=demo.redis_port)
-    for key in store.keys("otp:verification:*"):
+    for key in store.keys("*:otp:verification:*"):
         store.hset(key, "expires_at", int((time.time() + seconds) * 1000))
         store.pexpire(key, int(seconds * 1000))
 
@@ -421,7 +421,7 @@ def test_two_tabs_are_two_verifications(visitor):
 def fail(demo: SimpleNamespace) -> None:
     """The provider refuses the latest message."""
     store = Redis(port=demo.redis_port)
-    latest = max(store.keys("sms:message:*"), key=lambda key: int(store.hget(key, "created_at") or 0))
+    latest = max(store.keys("*:sms:message:*"), key=lambda key: int(store.hget(key, "created_at") or 0))
     store.hset(latest, "state", "failed")
 
 

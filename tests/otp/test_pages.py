@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from django.test import Client
@@ -582,3 +583,19 @@ def test_no_code_is_found_where_there_is_none(typed):
 )
 def test_waits_are_said_in_fitting_units(seconds, words):
     assert Left(seconds).words == words
+
+
+@pytest.mark.parametrize("skew", [-300, 300])
+def test_the_page_counts_down_by_the_clock_that_codes_live_by(browser, monkeypatch, redis, skew):
+    """The web's own may be minutes off: the page said that a fresh code had expired, or lived for 7 min."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + skew)
+    start(browser)
+    html = browser.get("/code").content.decode()
+    times = {name: int(value) for name, value in re.findall(r'data-(\w+)-in="(\d+)"', html)}
+    assert 110 < times["expires"] <= 120
+    assert 20 < times["resend"] <= 30
+    for _ in range(3):
+        guess(browser, wrong(sent_code(outbox[-1].body)))
+    browser.post("/resend")  # too soon: what is left of it stands in the cookie alone
+    assert re.search(r"ask for a new code in (2\d|30) seconds", text(browser.get("/code")))

@@ -6,6 +6,7 @@ import re
 
 import phonenumbers
 import pytest
+from django.test import Client
 
 from sms import countries, hints, services
 from sms.errors import InvalidNumber
@@ -41,14 +42,25 @@ def test_the_example_is_a_number_that_gets_an_sms(settings, words, region):
         assert example.startswith("+49")
 
 
-def test_every_country_has_an_example_of_its_own(settings):
-    """But for those whose mobile numbers are told apart from a neighbour's by nobody: any will do there."""
+def test_every_country_has_an_example_of_its_own_or_none(settings):
+    """None where the library's own example is a neighbour's number: that of another country gets no SMS."""
     without = set()
     for country in sorted(phonenumbers.SUPPORTED_REGIONS):
         settings.SMS_DESTINATIONS = [country]
-        if phonenumbers.region_code_for_number(phonenumbers.parse(services.example_number())) != country:
+        example = services.example_number()
+        if not example:
             without.add(country)
+        else:
+            assert phonenumbers.region_code_for_number(phonenumbers.parse(example)) == country
     assert without == {"AX", "BL", "CC", "CX", "EH", "IM", "MF", "SJ", "TA", "VA"}
+
+
+@pytest.mark.parametrize("words", [["IM"], ["VA"]])
+def test_no_example_is_shown_where_none_gets_an_sms(settings, api, words):
+    settings.SMS_DESTINATIONS, settings.PHONE_REGION = words, ""
+    assert refused("12").endswith(" Give it with + and the country code.")
+    html = Client().get("/").content.decode()
+    assert re.search(r'id="phone-hint">With \+ and the country code\.</p>', html)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,13 @@ def test_the_cache_that_we_write_ourselves_passes():
 
 
 @pytest.mark.parametrize(
-    "url", ["unix://:sesame@/run/redis.sock", "redis://:se/same@one", "redis://:sesame@one/main"]
+    "url",
+    [
+        "unix://:sesame@/run/redis.sock",
+        "redis://:se/same@one",
+        "redis://:sesame@one/main",
+        "sqs://a:sesame@b",
+    ],
 )
 def test_a_broker_that_celery_cannot_read(url, redis_server):
     """In a project its settings are not ours to read, and Celery's own error is a traceback."""
