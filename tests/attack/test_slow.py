@@ -197,8 +197,8 @@ def test_a_body_that_comes_too_late_is_refused(target):
         assert closed_within(asked, 2)
 
 
-def test_a_body_that_comes_slowly_is_read(target):
-    """A phone on a bad line is no attacker."""
+def test_a_body_that_comes_slowly_is_read_however_many_others_wait(target):
+    """A phone on a bad line is no attacker, not even while there are some."""
     text = json.dumps({"code": "123456"}).encode()
 
     def pieces() -> Iterator[bytes]:
@@ -207,5 +207,8 @@ def test_a_body_that_comes_slowly_is_read(target):
             time.sleep(0.3)
 
     headers = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"}
-    answer = post(target.web_port, "/v1/verifications/none/check", pieces(), headers)
+    sent = f"{SLOW['a receipt']}\r\nHost: 127.0.0.1\r\n".encode() + BODIES["a length"]
+    with held(target, 128, sent):
+        time.sleep(0.5)  # each of them is waited for by now
+        answer = post(target.web_port, "/v1/verifications/none/check", pieces(), headers)
     assert answer.status == 200
