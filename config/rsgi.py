@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
 
@@ -21,19 +20,23 @@ from config.wsgi import application as wsgi
 
 Headers = list[tuple[str, str]]
 
+#: Status, headers, and content or the path of a file.
+Answer = tuple[int, Headers, bytes | str]
+
 #: Threads that Django runs in.
 THREADS = int(os.environ.get("GRANIAN_BLOCKING_THREADS") or "32")
 
 #: Seconds that a body may take to arrive.
 PATIENCE = 10.0
 
-#: Seconds in which nearly every body is complete. Until then no thread is taken.
+#: Seconds in which nearly every body is complete. After them Django looks whether it needs one that is not.
 USUAL = 0.1
 
 _threads = ThreadPoolExecutor(THREADS, "web")
 
-#: Threads that may wait for a body at once. The others are left to those whose body is there.
-_waiting = threading.BoundedSemaphore(max(THREADS // 2, 1))
+
+class _Awaited(BaseException):
+    """Django asks for a body that is not there yet. No ``Exception``, or something makes an answer of it."""
 
 
 class _File:
@@ -56,10 +59,14 @@ async def application(scope: Any, protocol: Any) -> None:
     else:
         body.set_result(b"")  # one that is too large is refused by its length
     try:
-        status, headers, content = await loop.run_in_executor(_threads, _answer, scope, length, body)
+        while (answer := await loop.run_in_executor(_threads, _answer, scope, length, body)) is None:
+            # So far Django has only looked at the head. It begins anew; meanwhile no thread waits.
+            if reading:
+                await asyncio.wait((reading,))
     finally:
         if reading:
             reading.cancel()
+    status, headers, content = answer
     if isinstance(content, str):
         protocol.response_file(status, headers, content)
     else:
@@ -95,34 +102,30 @@ async def _read(protocol: Any, length: int | None, body: Future[bytes | None]) -
 
 
 def _fetch(length: int | None, body: Future[bytes | None]) -> bytes:
-    """The body, when it is there. Raises ``BodyLate`` at once if too many threads wait for theirs."""
+    """The body, if it is there."""
     if length and length > longest():
         raise RequestDataTooBig("The body is too large.")
-    content = body.result() if body.done() else _wait_for(body)
+    if not body.done():
+        raise _Awaited
+    content = body.result()
     if content is None:
         raise BodyLate("The body did not arrive in time.")
     return content
 
 
-def _wait_for(body: Future[bytes | None]) -> bytes | None:
-    if not _waiting.acquire(blocking=False):
-        return None
-    try:
-        return body.result()
-    finally:
-        _waiting.release()
-
-
-def _answer(scope: Any, length: int | None, body: Future[bytes | None]) -> tuple[int, Headers, bytes | str]:
-    """Status, headers and content, or the path of a file. Keeps no hold on the connection, which is closed
-    once nothing does: an exception holds on to every frame it came through.
+def _answer(scope: Any, length: int | None, body: Future[bytes | None]) -> Answer | None:
+    """The answer, None if it needs a body that is not there yet. Keeps no hold on the connection, which is
+    closed once nothing does: an exception holds on to every frame it came through.
     """
     head: list[Any] = []
 
     def start_response(status: str, headers: Headers, exc_info: Any = None) -> None:
         head[:] = int(status[:3]), headers
 
-    response: Any = wsgi(_environ(scope, Body(lambda: _fetch(length, body)), length), start_response)
+    try:
+        response: Any = wsgi(_environ(scope, Body(lambda: _fetch(length, body)), length), start_response)
+    except _Awaited:
+        return None
     try:
         if not isinstance(response, _File):
             return head[0], head[1], b"".join(response)

@@ -63,7 +63,7 @@ class _Sentinels:
 
 def cache(url: str, *, connections: int, name: str = "REDIS_URL") -> dict[str, Any]:
     """The entry of CACHES for ``url``. Raises ImproperlyConfigured, without repeating the URL."""
-    scheme = _scheme(url, name)
+    scheme, url = _scheme(url, name)
     url, secure = tls.read(url, name)
     pool: dict[str, Any] = {"retry": _once(), "max_connections": connections}
     pool |= secure.of_redis if secure else {}
@@ -96,7 +96,7 @@ def cache(url: str, *, connections: int, name: str = "REDIS_URL") -> dict[str, A
 
 def broker(url: str, *, name: str = "CELERY_BROKER_URL") -> dict[str, Any]:
     """Celery's settings, by name, for a broker at ``url``. Raises ImproperlyConfigured."""
-    scheme = _scheme(url, name)
+    scheme, url = _scheme(url, name)
     if scheme in _RABBITMQ:
         return _rabbitmq(url, name)
     if scheme not in (*_REDIS, *_SENTINEL):
@@ -203,11 +203,13 @@ def _rabbitmq_node(url: str, name: str) -> str:
             f"{name} must look like amqp://user:password@host:5672/vhost (characters such as / # ? @ in a "
             "password are written %2F %23 %3F %40)."
         )
-    return f"{scheme}://{secret}{host}{tail}"
+    return f"{scheme.lower()}://{secret}{host}{tail}"
 
 
-def _scheme(url: str, name: str) -> str:
+def _scheme(url: str, name: str) -> tuple[str, str]:
+    """The scheme, and ``url`` with it in lower case: kombu reads it in any, and verifies nothing then."""
     scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
     if not separator:
         raise ImproperlyConfigured(f"{name} is no URL: it must look like redis://:password@host:6379/0.")
     if "cluster" in scheme:
@@ -223,7 +225,7 @@ def _scheme(url: str, name: str) -> str:
             raise ImproperlyConfigured(f"{name} {_CLUSTER}")
         if re.search("[,;]", hosts) or re.search(r";[\w+]*://", rest):
             raise ImproperlyConfigured(f"{name} {_SEVERAL}")
-    return scheme
+    return scheme, f"{scheme}://{rest}"
 
 
 def _sentinels(url: str, name: str) -> _Sentinels:

@@ -77,7 +77,7 @@ def read(url: str, name: str) -> tuple[str, Tls | None]:
         options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
     except ValueError:
         return url, Tls() if _has_tls(url) else None  # what reads the rest says what is wrong
-    ours = {option: value for option, value in options.items() if option in _WORDS or option in _FILES}
+    ours = {option: value for option, value in options.items() if option.partition("_")[0] == "ssl"}
     if not _has_tls(url):
         if ours:
             scheme = url.partition("://")[0]
@@ -85,6 +85,10 @@ def read(url: str, name: str) -> tuple[str, Tls | None]:
             new = mend.get(scheme, scheme.replace("redis", "rediss", 1))
             raise ImproperlyConfigured(f"{name} has {min(ours)}=, but no TLS: that begins with {new}://.")
         return url, None
+    # kombu would take one that it does not know for all that is to be said of TLS, and verify nothing.
+    if any(option not in _WORDS and option not in _FILES for option in ours):
+        known = ", ".join((*_FILES, *_WORDS))
+        raise ImproperlyConfigured(f"{name}: of TLS a URL says {known}, and nothing else.")
     found = Tls(
         verified=_word(name, ours, "ssl_cert_reqs"),
         host=_word(name, ours, "ssl_check_hostname"),

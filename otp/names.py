@@ -6,6 +6,7 @@
     otp:limit:<rule>:<subject>  list or string  see lua/limits.lua; a digest where it is a person's
     otp:guard:<scope>, otp:guard-fan:<digest>, otp:guard-known:<digest>, otp:guard-spend, otp:guard-rules
                            see lua/guard.lua
+    otp:probe              string  see sms.probe
 
 <digest> is keyed, see otp.codes.
 """

@@ -17,6 +17,7 @@
     <namespace>sms:rate:<alias>      string  when its next call may begin (ms)
     <namespace>sms:line:<alias>:<queue>  sorted set  message → when it was told to come back (ms)
     <namespace>sms:installation      string  whose place this is; see sms.mark
+    <namespace>sms:probe             string  written and removed at once; see sms.probe
 
 The names of otp stand in otp.names. Python and the Lua scripts get every key from ``key``, so that two
 installations can share a server and its database.

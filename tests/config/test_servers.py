@@ -205,6 +205,10 @@ def test_a_url_that_cannot_be_read_ends_a_start_with_one_line(name, url):
         ("amqps://:sesame@one?ssl_cert_reqs=none;amqps://:sesame@two", "either each node has TLS"),
         ("amqp://:sesame@one?ssl_cert_reqs=none", "but no TLS: that begins with amqps://"),
         ("amqps://:sesame@one?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= is required or none"),
+        ("amqp://:sesame@one/v?ssl=true", "but no TLS: that begins with amqps://"),
+        ("amqps://:sesame@one/v?ssl=false", "of TLS a URL says ssl_ca_certs, "),
+        ("amqps://:sesame@one/v?ssl_ca_cert=/ca.pem", "of TLS a URL says ssl_ca_certs, "),
+        ("rediss://:sesame@one/0?ssl_ca_path=/etc/ssl", "of TLS a URL says ssl_ca_certs, "),
     ],
 )
 def test_tls_of_rabbitmq_is_spelled_as_that_of_redis(url, words):
@@ -238,6 +242,17 @@ def test_with_tls_all_is_verified_unless_a_word_says_otherwise(tmp_path):
             assert [tuple(map(options.get, names)) for options in found] == [expected] * len(found)
             assert "ssl_" not in queued["CELERY_BROKER_URL"]
     assert broker("amqps://one")["CELERY_BROKER_USE_SSL"]["cert_reqs"] == ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    "url", ["rediss://one/0", "rediss+sentinel://one/mymaster/0", "amqps://one", "amqps://one;two"]
+)
+def test_a_scheme_in_capitals_is_verified_as_well(url):
+    """kombu reads it in any letters, and believes any certificate where nothing is said of TLS."""
+    scheme, _, rest = url.partition("://")
+    assert broker(f"{scheme.upper()}://{rest}") == broker(url)
+    if "redis" in scheme:
+        assert cache(f"{scheme.title()}://{rest}", connections=7)["LOCATION"].startswith("redis")
 
 
 def test_rabbitmq_is_no_store():
