@@ -70,6 +70,20 @@ def examples(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def tls(**_: Any) -> list[CheckMessage]:
+    """What Django says of this names its own settings, which follow from PUBLIC_URL here."""
+    if urlsplit(settings.PUBLIC_URL).scheme != "http":
+        return []
+    return [
+        Warning(
+            "PUBLIC_URL begins with http://: codes, numbers and keys cross the network in clear. Put a TLS "
+            "proxy in front (docs/proxies.md) and write https://.",
+            id="config.W004",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
 def somebody_has_a_key(**_: Any) -> list[CheckMessage]:
     """Without a key the hosted pages are all there is, and they tell no program what they found."""
     if settings.API_KEYS:

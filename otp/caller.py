@@ -131,7 +131,8 @@ def trusted_proxies() -> tuple[Network, ...]:
             networks = tuple(_network(text) for text in setting)
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"TRUSTED_PROXIES holds what is no address or network: {error}"
+                f"TRUSTED_PROXIES holds what is no address or network: {error}. Write them as "
+                "127.0.0.1,10.0.0.0/8."
             ) from None
         _made = (setting, networks)
     return networks

@@ -63,8 +63,9 @@ def cookies_of_this_python(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"Python {sys.version.split()[0]} reads cookies in quadratic time (CVE-2024-7592): a few "
-            f"requests a second keep a process busy. Use {better} or newer.",
+            f"Python {sys.version.split()[0]} reads cookies in quadratic time (CVE-2024-7592). Otpost's own "
+            "server is protected; in a project of your own a few requests a second keep a process busy. "
+            f"Use {better} or newer.",
             id="otp.W003",
         )
     ]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import Any
 
 import celery
+from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from kombu import Connection
 from redis.connection import SSLConnection
 
-from sms import broker, scripts
+from sms import broker, names, scripts
 from sms.declared import register
 
 
@@ -31,10 +33,27 @@ def servers_are_verified(**_: Any) -> list[CheckMessage]:
 
 
 @register(deploy=True)
+def celery_reads_the_settings(**_: Any) -> list[CheckMessage]:
+    """Without an app of the project's own Celery has its defaults, and asks a RabbitMQ on this machine."""
+    if _reads_the_settings():
+        return []
+    return [
+        Warning(
+            "CELERY_BROKER_URL is set, and Celery does not read it. Make an app with "
+            'config_from_object("django.conf:settings", namespace="CELERY"), and import it in the '
+            "__init__.py of your project: the README has both.",
+            id="sms.W024",
+        )
+    ]
+
+
+@register(deploy=True)
 def the_consumer_is_ours(**_: Any) -> list[CheckMessage]:
     """Celery's own stays away for up to 30 s after an outage, and ends on an entry that is no task."""
     from sms.consumer import Consumer
 
+    if not _reads_the_settings():
+        return []  # the check above says it
     path = str(celery.current_app.conf.worker_consumer).replace(":", ".")
     try:
         right = issubclass(import_string(path), Consumer)
@@ -51,6 +70,12 @@ def the_consumer_is_ours(**_: Any) -> list[CheckMessage]:
     ]
 
 
+def _reads_the_settings() -> bool:
+    url = getattr(settings, "CELERY_BROKER_URL", None)
+    # Celery reads the environment's variable of that name first.
+    return not url or bool(os.environ.get("CELERY_BROKER_URL")) or celery.current_app.conf.broker_url == url
+
+
 def _store() -> tuple[str, str, str]:
     try:
         pool = scripts.connection().connection_pool
@@ -58,14 +83,14 @@ def _store() -> tuple[str, str, str]:
         return "", "", ""  # another check says it
     tls = issubclass(pool.connection_class, SSLConnection)
     return (
-        "REDIS_URL (the cache's LOCATION)",
+        names.store_setting(),
         _unverified(pool.connection_kwargs) if tls else "",
         "Leave out ssl_cert_reqs= and ssl_check_hostname=; a CA of your own is named by ssl_ca_certs=/path.",
     )
 
 
 def _broker() -> tuple[str, str, str]:
-    name = "CELERY_BROKER_URL (without one, REDIS_URL)"
+    name = names.broker_setting()
     try:
         with broker.readable():
             found = celery.current_app.connection_for_write()

@@ -76,14 +76,17 @@ def families() -> tuple[str, ...]:
 def namespace() -> str:
     """``OTPOST_NAMESPACE`` and a colon, "" if there is none. Raises ``ImproperlyConfigured``."""
     found = conf.get("OTPOST_NAMESPACE")
-    setting = "OTPOST_NAMESPACE"
+    setting, mend = "OTPOST_NAMESPACE", ""
     if found is None:
         alias = cache_alias()
-        setting = f"OTPOST_NAMESPACE (without one, KEY_PREFIX of CACHES[{alias!r}])"
+        setting, mend = (
+            f"The KEY_PREFIX of CACHES[{alias!r}]",
+            " Set OTPOST_NAMESPACE, which comes before it.",
+        )
         found = settings.CACHES.get(alias, {}).get("KEY_PREFIX", "")
     if not isinstance(found, str) or not _NAMESPACE.fullmatch(found):
         raise ImproperlyConfigured(
-            f"{setting} must be at most 64 letters, digits and _ . : -, such as shop. Set OTPOST_NAMESPACE."
+            f"{setting} must be at most 64 letters, digits and _ . : -, such as shop.{mend}"
         )
     return f"{found}:" if found else ""
 
@@ -93,6 +96,16 @@ def cache_alias() -> str:
     """``OTPOST_CACHE``: the alias of CACHES behind which everything stands."""
     alias: str = conf.get("OTPOST_CACHE")
     return alias
+
+
+def store_setting() -> str:
+    """What an operator calls the setting that leads to Redis: REDIS_URL, in a project its cache."""
+    return "REDIS_URL" if hasattr(settings, "REDIS_URL") else f"CACHES[{cache_alias()!r}]"
+
+
+def broker_setting() -> str:
+    """The same of the setting that leads to the broker."""
+    return "CELERY_BROKER_URL" + (" (without one, REDIS_URL)" if hasattr(settings, "REDIS_URL") else "")
 
 
 @receiver(setting_changed)

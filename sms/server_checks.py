@@ -67,11 +67,11 @@ def servers_answer(**_: Any) -> list[CheckMessage]:
         if error.reason in ("full", "read_only"):
             found.append(Warning(f"{name}: {error} Until that is mended starts answer 503.", id="sms.W020"))
         elif error.reason in ("away", "loading", "busy"):
-            said = "nothing answers there" if error.reason == "away" else str(error)
+            said = "nothing answers there" if error.reason == "away" else str(error).rstrip(".")
             found.append(
                 Info(
-                    f"{name}: {said}, so it was not asked whether it can work. If it runs, mend the "
-                    "address; if not, check again when it does.",
+                    f"{name}: {said}, so what only that server can tell was not checked. If it runs, "
+                    "mend the address; if not, check again when it does.",
                     id="sms.I001",
                 )
             )
@@ -106,7 +106,10 @@ def no_cluster(**_: Any) -> list[CheckMessage]:
             "(CELERY_BROKER_URL=amqp://…).",
             id="sms.E007",
         )
-        for name, is_cluster in (("REDIS_URL", store.is_cluster), ("CELERY_BROKER_URL", broker.is_cluster))
+        for name, is_cluster in (
+            (names.store_setting(), store.is_cluster),
+            ("CELERY_BROKER_URL", broker.is_cluster),
+        )
         if _answers_yes(is_cluster)
     ]
 
@@ -118,11 +121,11 @@ def _failures() -> list[tuple[str, Unavailable | ImproperlyConfigured]]:
         try:
             probe.redis()
         except Unavailable as error:
-            found.append(("REDIS_URL", error))
+            found.append((names.store_setting(), error))
     try:
         broker.require()
     except (Unavailable, ImproperlyConfigured) as error:
-        found.append(("CELERY_BROKER_URL (without one, REDIS_URL)", error))
+        found.append((names.broker_setting(), error))
     return found
 
 

@@ -308,6 +308,11 @@ def test_hsts_binds_no_other_host_unless_somebody_says_so():
     assert values(*HSTS, PUBLIC_URL="http://localhost:8000") == ["0", "False", "False"]
 
 
+def test_an_address_without_tls_is_told_by_the_name_of_its_variable(redis_server):
+    done = manage("check", "--deploy", REDIS_URL=redis_server.url, PUBLIC_URL="http://verify.mine.test")
+    assert (done.returncode, issues(done)) == (0, {"config.W004"}), done.stderr
+
+
 def test_cookies_are_bound_to_the_host_where_there_is_tls():
     names = ("CSRF_COOKIE_NAME", "CSRF_COOKIE_SECURE", "SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE")
     paths = ("CSRF_COOKIE_PATH", "CSRF_COOKIE_DOMAIN", "SESSION_COOKIE_PATH", "SESSION_COOKIE_DOMAIN")

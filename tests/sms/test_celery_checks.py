@@ -64,3 +64,29 @@ def test_a_worker_that_would_stay_away_is_named(monkeypatch):
     assert told(celery_checks.the_consumer_is_ours) == []
     monkeypatch.setitem(current_app.conf, "worker_consumer", "celery.worker.consumer:Consumer")
     assert "sms.consumer:Consumer" in told(celery_checks.the_consumer_is_ours)[0]
+
+
+def test_an_app_that_does_not_read_the_settings_is_named(settings, monkeypatch):
+    """Celery then asks a RabbitMQ on this machine, and "nothing answers" would send people to their Redis."""
+    assert told(celery_checks.celery_reads_the_settings) == []
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery reads it first
+    monkeypatch.setitem(current_app.conf, "broker_url", "amqp://another")
+    settings.CELERY_BROKER_URL = "redis://elsewhere/1"
+    assert (
+        "CELERY_BROKER_URL is set, and Celery does not read it"
+        in told(celery_checks.celery_reads_the_settings)[0]
+    )
+    assert told(celery_checks.the_consumer_is_ours) == []
+    del settings.CELERY_BROKER_URL
+    assert told(celery_checks.celery_reads_the_settings) == []
+
+
+def test_checks_call_the_servers_by_the_names_that_the_project_has(settings):
+    """REDIS_URL is a setting of Otpost's own server; a project has an alias of its cache."""
+    from sms import names
+
+    assert names.store_setting() == "REDIS_URL"
+    assert names.broker_setting() == "CELERY_BROKER_URL (without one, REDIS_URL)"
+    del settings.REDIS_URL
+    assert names.store_setting() == "CACHES['default']"
+    assert names.broker_setting() == "CELERY_BROKER_URL"
