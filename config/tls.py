@@ -74,9 +74,12 @@ def read(url: str, name: str) -> tuple[str, Tls | None]:
     """
     address, _, query = url.partition("?")
     try:
-        options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
         return url, Tls() if _has_tls(url) else None  # what reads the rest says what is wrong
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        raise ImproperlyConfigured(f"{name} gives an option twice. Give each once.")
     ours = {option: value for option, value in options.items() if option.partition("_")[0] == "ssl"}
     if not _has_tls(url):
         if ours:

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from sms import away, names
+from sms import away, names, store
 from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
@@ -146,7 +146,12 @@ def _ask() -> None:
         if _is_rabbitmq(found.connection):
             found.channel.confirm_select()  # publishing asks for it anyway
         elif (client := getattr(found.channel, "client", None)) is not None:
-            client.ping()  # other transports notice a dead broker by themselves
+            # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing tells
+            # as well whether we may write to the queues, and whether the server takes writes at all.
+            prefix = (
+                getattr(found.channel, "global_keyprefix", None) or ""
+            )  # kombu puts it before other commands
+            client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 
 
 def _is_rabbitmq(connection: Any) -> bool:

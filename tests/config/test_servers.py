@@ -203,6 +203,7 @@ def test_a_url_that_cannot_be_read_ends_a_start_with_one_line(name, url):
     [
         ("amqps://:sesame@one;amqp://:sesame@two", "either each node has TLS (amqps://)"),
         ("amqps://:sesame@one?ssl_cert_reqs=none;amqps://:sesame@two", "either each node has TLS"),
+        ("amqps://:sesame@one?ssl_cert_reqs=none&ssl_cert_reqs=required", "gives an option twice"),
         ("amqp://:sesame@one?ssl_cert_reqs=none", "but no TLS: that begins with amqps://"),
         ("amqps://:sesame@one?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= is required or none"),
         ("amqp://:sesame@one/v?ssl=true", "but no TLS: that begins with amqps://"),

@@ -345,6 +345,20 @@ def test_logs_of_the_run_are_json(stack, tmp_path: Path):
 ACL = "allkeys allchannels +@read +@write +@scripting +@connection +@transaction +@pubsub +time +info"
 
 
+def test_a_broker_whose_queues_we_may_not_write_to_is_noticed(stack, server):
+    """What was accepted would never arrive: PING is allowed to everybody."""
+    redis = Redis.from_url(server.url)
+    rights = (
+        "~sms:* ~otp:probe ~otp:verification:* ~otp:phone:* ~otp:failures:* ~otp:limit:* ~http:* &* +@all"
+    )
+    redis.execute_command("ACL", "SETUSER", "limited", "on", ">p", *rights.split())
+    url = server.url.replace("redis://", "redis://limited:p@")
+    stack.start("web", REDIS_URL=url, CELERY_BROKER_URL=url, GUARD_MODE="off")
+    assert stack.call("GET", "/readyz")[1]["broker"] == "forbidden_keys"
+    assert stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})[0] == 503
+    assert not redis.keys("otp:verification:*")
+
+
 def test_the_rights_that_the_docs_name_are_enough(stack, server, outbox):
     assert ACL in (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     Redis.from_url(server.url).execute_command("ACL", "SETUSER", "otpost", "on", ">p", *ACL.split())
