@@ -146,11 +146,10 @@ def _ask() -> None:
         if _is_rabbitmq(found.connection):
             found.channel.confirm_select()  # publishing asks for it anyway
         elif (client := getattr(found.channel, "client", None)) is not None:
-            # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing tells
-            # as well whether we may write to the queues, and whether the server takes writes at all.
-            prefix = (
-                getattr(found.channel, "global_keyprefix", None) or ""
-            )  # kombu puts it before other commands
+            # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing
+            # also tells whether we may write to the queue, and whether the server takes writes at all.
+            # kombu puts its prefix before other commands, not before this one.
+            prefix = getattr(found.channel, "global_keyprefix", None) or ""
             client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 
 
