@@ -12,6 +12,7 @@ import functools
 import http.client
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -195,10 +196,13 @@ def _run(
         held = hold(port)
         if held is not None:
             stack.enter_context(held)
+        namespace = f"demo-{secrets.token_hex(4)}"
+        if redis_url:
+            stack.callback(_wipe, redis_url, namespace)
         stack.callback(demo.supervisor.stop)
         server = None if redis_url else demo.start_redis(directory / "redis")
         redis_url = server.url if server else redis_url
-        settings = throwaway(os.environ, port=port, redis_url=redis_url)
+        settings = throwaway(os.environ, port=port, redis_url=redis_url, namespace=namespace)
         demo.start(settings.environment, port=port, directory=directory)
         demo.wait_until_ready(port)
         if demo.supervisor.stop_requested():
@@ -286,6 +290,12 @@ def _checked_redis_url() -> str:
                 exit_code=2,
             )
     return url
+
+
+def _wipe(redis_url: str, namespace: str) -> None:
+    from config.redis_url import wipe
+
+    wipe(redis_url, namespace)
 
 
 def _not_ready(port: int) -> str | None:

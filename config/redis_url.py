@@ -5,6 +5,7 @@ redis-py, kombu and Celery split URLs each in its own way, and their errors may 
 
 import re
 import threading
+from contextlib import suppress
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import redis
@@ -86,6 +87,15 @@ def problem_with(url: str, seconds: float = 2.0) -> str | None:
     asking.start()
     asking.join(seconds)
     return problems[-1]
+
+
+def wipe(url: str, namespace: str) -> None:
+    """Delete the keys of an installation that has ended, and what kombu remembers of its queues."""
+    url = read(url, "REDIS_URL")
+    with suppress(RedisError, OSError), redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+        for pattern in (f"{namespace}:*", f"_kombu.binding*.{namespace}:*"):
+            for key in client.scan_iter(pattern, count=1000):
+                client.unlink(key)
 
 
 def _ask(url: str, where: str) -> str | None:

@@ -15,8 +15,8 @@ class Throwaway:
     api_key: str
 
 
-def throwaway(given: Mapping[str, str], *, port: int, redis_url: str) -> Throwaway:
-    """Settings for a web server on localhost:`port` and a Redis at `redis_url`.
+def throwaway(given: Mapping[str, str], *, port: int, redis_url: str, namespace: str) -> Throwaway:
+    """Settings for a web server on localhost:`port` and a Redis at `redis_url`, where `namespace` is free.
 
     Of the settings in `given` only those for trying a real provider are kept: SMS_PROVIDERS with
     SMS_ROUTES, and PHONE_REGION; and CELERY_BROKER_URL beside a REDIS_URL. All others are set here,
@@ -38,8 +38,8 @@ def throwaway(given: Mapping[str, str], *, port: int, redis_url: str) -> Throwaw
         "GUARD_BUDGET": "0",
         "GUARD_MODE": "shadow",
         "GUARD_PRICES": "",
-        # Its own in each run: a given Redis may hold something else, or another demo.
-        "OTPOST_NAMESPACE": f"demo-{secrets.token_hex(4)}",
+        # A given Redis may hold something else, or another demo.
+        "OTPOST_NAMESPACE": namespace,
         "OTP_CHALLENGE": "",
         "OTP_GUESS_LIMITS": "",
         "OTP_LIMITS": "",

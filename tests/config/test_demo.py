@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from config.ports import free_port, is_free
 from tests.config.observe import alive, children, eventually
@@ -191,3 +192,16 @@ def test_help_names_every_option() -> None:
     assert code == 0
     for word in ("--port", "--json", "PORT", "REDIS_URL", "SMS_PROVIDERS"):
         assert word in text
+
+
+def test_a_given_redis_is_left_as_it_was(redis_server):
+    redis = Redis.from_url(redis_server.url)
+    redis.set("theirs", "1")
+    with demo("--json", REDIS_URL=redis_server.url, PORT=str(free_port())) as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        ask_for_a_code(int(facts["url"].rpartition(":")[2]), facts["api_key"])
+        assert redis.keys("demo-*")
+        process.send_signal(signal.SIGTERM)
+        finish(process)
+    assert redis.keys() == [b"theirs"]
