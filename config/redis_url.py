@@ -96,6 +96,9 @@ def wipe(url: str, namespace: str) -> None:
         for pattern in (f"{namespace}:*", f"_kombu.binding*.{namespace}:*"):
             for key in client.scan_iter(pattern, count=1000):
                 client.unlink(key)
+        shared = "_kombu.binding_deadlines"  # one key for the queues of everybody
+        for member, _ in client.zscan_iter(shared, f"*{namespace}:*"):
+            client.zrem(shared, member)
 
 
 def _ask(url: str, where: str) -> str | None:
