@@ -9,6 +9,7 @@ import copy
 import hashlib
 import json
 import os
+import threading
 import time
 import weakref
 from collections import deque
@@ -174,21 +175,27 @@ _idle: weakref.WeakKeyDictionary[Any, _Idle] = weakref.WeakKeyDictionary()
 #: The settings of the last use, and its connections: asking django-redis takes longer.
 _latest: tuple[object, str, _Idle | None] = (None, "", None)
 
+#: Neither django-redis nor a WeakKeyDictionary keeps threads that come first together from making two pools,
+#: of which one would keep its connections and be used no more.
+_making = threading.Lock()
+
 
 def _connections() -> _Idle:
     global _latest
     source, alias, found = _latest
     if found is None or source is not settings.CACHES or alias != names.cache_alias():
-        pool: Any = connection().connection_pool
-        found = _idle.setdefault(pool, _Idle(pool))
-        _latest = (settings.CACHES, names.cache_alias(), found)
+        with _making:
+            pool: Any = connection().connection_pool
+            found = _idle.setdefault(pool, _Idle(pool))
+            _latest = (settings.CACHES, names.cache_alias(), found)
     return found
 
 
 def _forget() -> None:
-    global _latest
+    global _latest, _making
     _latest = (None, "", None)
     _idle.clear()
+    _making = threading.Lock()  # a thread of the parent may have held it
 
 
 # A child process must not speak on the sockets of its parent.

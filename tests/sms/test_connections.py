@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django_redis import get_redis_connection
+from django_redis.pool import ConnectionFactory
 
 from sms import scripts
 from sms.errors import Unavailable
@@ -72,6 +74,22 @@ def test_scripts_open_no_more_than_the_project_allows(script):
     assert all(isinstance(error, Unavailable) for error in raised)
     assert connected() <= before + MOST
     assert at_once(MOST, lambda: script(("a",), ())) == []
+
+
+def test_threads_that_come_first_together_share_one_pool(script, server, settings, monkeypatch):
+    """django-redis makes one for each of them; the last stays, and the others kept their connections open."""
+    made = []
+    theirs = ConnectionFactory.get_connection_pool
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.05)  # long enough for the others to come
+        made.append(args)
+        return theirs(*args)
+
+    monkeypatch.setattr(ConnectionFactory, "get_connection_pool", slow)
+    point_cache_at(settings, server.url.replace("/0", "/1"), max_connections=MOST)  # where none has been yet
+    assert at_once(MOST, lambda: script(("a",), ())) == []
+    assert len(made) == 1
 
 
 def test_what_nobody_needs_is_closed_and_opened_again(script, monkeypatch):
