@@ -46,7 +46,7 @@ end
 
 for i = 4, 3 + digests do
   if ARGV[i] == code[2] then
-    -- A stone stays until the code would have died, so that its status can be asked for.
+    -- Keep a tombstone until the code expires, so that its status can be asked for.
     redis.call('HSET', key, 'status', 'valid')
     redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard', 'former')
     redis.call('DEL', code[3], failures_key)
