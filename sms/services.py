@@ -92,8 +92,10 @@ def receipt_wait() -> float:
 
 
 def new_id() -> str:
-    """An id that cannot be guessed (128 bits)."""
-    return secrets.token_urlsafe(16)
+    """An id that cannot be guessed (128 bits), and that no command takes for one of its options."""
+    while (found := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return found
 
 
 def send(

@@ -1449,6 +1449,10 @@ class TestDeadLetters:
         assert shown[-1].startswith(dead)
         assert shown[-1].endswith("sent again")
 
+    def test_no_id_looks_like_an_option(self):
+        """``manage.py dead_letters -vABC`` would set the verbosity."""
+        assert not any(services.new_id().startswith("-") for _ in range(2000))
+
     def test_an_unknown_id_is_named(self, dead):
         with pytest.raises(CommandError, match="never-was"):
             self.command("never-was")
