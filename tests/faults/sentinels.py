@@ -61,14 +61,12 @@ class Sentinels:
         """kill -9; returns when the sentinels have made the replica the master."""
         self.master.kill()
         self.master, self.replica = self.replica, self.master
-        wait_for(lambda: self._role(self.master) == "master", every=0.1)
+        wait_for(lambda: self._facts(self.master).get("role") == "master", every=0.1)
 
     def bring_back(self) -> None:
         """Start the server that was killed; returns when it is a replica with every write so far."""
         self.replica.start()
-        wait_for(
-            lambda: self.client(self.replica).info("replication").get("master_link_status") == "up", every=0.1
-        )
+        wait_for(lambda: self._facts(self.replica).get("master_link_status") == "up", every=0.1)
 
     def kill_sentinel(self, number: int) -> None:
         process = self._processes[number]
@@ -79,14 +77,15 @@ class Sentinels:
     def fail_over(self) -> None:
         """Make the replica the master and the living master a replica, as before an upgrade."""
         Redis(port=self.ports[0], password=SENTINEL_PASSWORD).sentinel_failover(MASTER)
-        wait_for(lambda: self._role(self.master) == "slave", every=0.1)
+        wait_for(lambda: self._facts(self.master).get("role") == "slave", every=0.1)
         self.master, self.replica = self.replica, self.master
 
-    def _role(self, server: EmbeddedServer) -> str:
+    def _facts(self, server: EmbeddedServer) -> dict[str, Any]:
         try:
-            return str(self.client(server).info("replication")["role"])
+            found: dict[str, Any] = self.client(server).info("replication")
         except RedisError:  # as its part changes it drops its connections
-            return ""
+            return {}
+        return found
 
     def _in_step(self, client: Any) -> bool:
         # WAIT counts the writes of its own connection; these are everybody's.
