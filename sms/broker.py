@@ -33,7 +33,7 @@ PATIENCE = 1.0
 
 
 def require() -> None:
-    """Raise ``Unavailable`` unless the broker answers; asked before anything is written."""
+    """Raise ``Unavailable`` unless the broker takes what we would write; asked before anything is written."""
     if celery.current_app.conf.task_always_eager:
         return
     try:
