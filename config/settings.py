@@ -18,7 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 from config import servers
 from config.environment import Environment, read_file
 from config.logs import logging_config
-from otp import access, conf, keys
+from otp import conf
+from otp.api import access, keys
 from sms.conf import FREE, public_url_fault
 from sms.masked import Masked
 

@@ -4,8 +4,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path
 
-from config.api import api
-from sms import virtual_phone
+from config.demo import virtual_phone
+from otp.api.v1 import api
 from sms.readiness import healthz, readyz
 
 urlpatterns = [

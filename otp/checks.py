@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import access, caller, challenges, conf, limits, purposes, testnumbers
+from otp import caller, conf, purposes
+from otp.admission import challenges, limits, testnumbers
+from otp.api import access
 from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
 from sms import services as sms

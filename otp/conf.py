@@ -46,7 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "GUARD_PRICES": {},
     # The most that may be spent a day (UTC), in the same currency; 0: no such limit.
     "GUARD_BUDGET": 0,
-    # What otp.guard_settings.Figures shall have instead of its defaults.
+    # What otp.guard.settings.Figures shall have instead of its defaults.
     "GUARD_FIGURES": {},
 }
 

@@ -16,11 +16,11 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from otp import codes, conf, purposes, store
+from otp.admission.limits import NOTHING, Spending
+from otp.admission.rules import Rule
 from otp.errors import NotAllowed
-from otp.guard import OFF, Call
-from otp.limits import NOTHING, Spending
+from otp.guard.scopes import OFF, Call
 from otp.purposes import Purpose
-from otp.rules import Rule
 from sms import given
 from sms import phone as numbers
 

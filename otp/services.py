@@ -21,27 +21,15 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import (
-    alarms,
-    codes,
-    conf,
-    delivery,
-    guard,
-    handler,
-    judges,
-    limits,
-    purposes,
-    refusals,
-    signals,
-    store,
-    testnumbers,
-)
+from otp import alarms, codes, conf, delivery, handler, purposes, signals, store
+from otp.admission import judges, limits, refusals, testnumbers
+from otp.admission.judges import Wanted
+from otp.admission.limits import Spending
 from otp.caller import NOBODY, Caller
 from otp.delivery import Delivery
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from otp.guard import scopes as guard
 from otp.handler import Check, Issue, OTPHandler
-from otp.judges import Wanted
-from otp.limits import Spending
 from otp.purposes import Purpose
 from sms import given
 from sms import services as sms
@@ -81,7 +69,7 @@ def start(
     ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``; of what is neither, such as None,
     ``phone_missing`` is told. ``locale``: picks the text of the SMS ("de", "pt-BR").
     ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
-    ``holder``: who may find it again by its phone, see ``otp.holders``.
+    ``holder``: who may find it again by its phone, see ``otp.pages.holders``.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a code
     lives and its cooldown runs, or where a limit is reached.

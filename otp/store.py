@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from otp.admission.limits import NOTHING, Spending
 from otp.errors import StoreUnavailable
-from otp.guard import Call
-from otp.limits import NOTHING, Spending
+from otp.guard import scopes
+from otp.guard.scopes import Call
 from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
 from otp.purposes import MAX_LIFETIME, Purpose
 from sms import probe, scripts
+from sms import services as sms
 from sms.errors import Unavailable
 from sms.scripts import Script
 
@@ -40,9 +42,13 @@ AFTER_FAILURE = 1000
 FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
 
 
-def _script(*names: str) -> Script:
+_LUA = Path(__file__).parent / "lua"
+
+
+def _script(name: str) -> Script:
     return Script(
-        *(Path(__file__).parent / "lua" / f"{name}.lua" for name in names),
+        _LUA / f"{name}.lua",
+        includes=(scopes.INCLUDES, sms.INCLUDES),
         keys=IN_LUA,
         MOST_FAILURES=MOST_FAILURES,
         FAILURES_KEPT=FAILURES_KEPT,
@@ -53,15 +59,9 @@ def _script(*names: str) -> Script:
     )
 
 
-_GUARD = ("guard_begin", "guard_counts", "guard", "guard_end")
-_ADMISSION = ("common", "limits", *_GUARD, "admission")
-_GENERATE = _script(*_ADMISSION, "generate")
-_RESEND = _script(*_ADMISSION, "resend")
-_VERIFY = _script("common", "limits", *_GUARD, "verify")
-_CANCEL = _script("common", "limits", *_GUARD, "cancel")
-_PEEK = _script("common", "limits", "peek")
-_UNRESEND = _script("common", "limits", *_GUARD, "unresend")
-_SPEND = _script("common", "limits", "spend")
+_GENERATE, _RESEND, _VERIFY, _CANCEL, _PEEK, _UNRESEND, _SPEND = map(
+    _script, ("generate", "resend", "verify", "cancel", "peek", "unresend", "spend")
+)
 
 
 def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:

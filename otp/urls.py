@@ -2,7 +2,8 @@
 
 from django.urls import URLPattern, path
 
-from otp import conf, pages
+from otp import conf
+from otp.pages import views as pages
 
 app_name = "otp"
 

@@ -1,6 +1,6 @@
 """Who may call the operations of ``sms.views`` over HTTP: nobody, until an app says who knows the keys.
 
-``otp`` does so with ``entrust("otp.auth.keeper")``. The operations ask by themselves, so that they are as
+``otp`` does so with ``entrust("otp.api.auth.keeper")``. The operations ask by themselves, so that they are as
 closed in the API of another project as in ours. Nothing here needs HTTP: ``sms.bearer`` does.
 """
 

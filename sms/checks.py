@@ -10,8 +10,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, destinations, health, registry, routing
+from sms import conf, destinations, registry, routing
 from sms.declared import register
+from sms.delivery import health
 from sms.providers.base import Provider
 from sms.seal import seal
 

@@ -9,10 +9,11 @@ import structlog
 from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
-from sms import alarms, broker, conf, health, registry, store
+from sms import alarms, broker, conf, registry, store
+from sms.delivery import health
+from sms.delivery.handover import place_of, plain
 from sms.errors import ReceiptRejected
 from sms.facts import tell
-from sms.handover import place_of, plain
 from sms.message import State
 from sms.names import HEALTH, key
 from sms.providers.base import Provider

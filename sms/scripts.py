@@ -25,7 +25,7 @@ from django_redis import get_redis_connection
 from hiredis import pack_command
 from redis.exceptions import NoScriptError, ResponseError
 
-from sms import away, names
+from sms import away, lua_source, names
 
 #: Seconds for which a connection that has just worked is trusted to be open. A server that went
 #: away within them is not back yet (one without data took 60 ms), so looking first would help nobody.
@@ -70,15 +70,21 @@ class Script:
     """
 
     def __init__(
-        self, *paths: Path, keys: Mapping[str, str] = MappingProxyType({}), **constants: str | int
+        self,
+        path: Path,
+        *,
+        includes: tuple[Path, ...] = (),
+        keys: Mapping[str, str] = MappingProxyType({}),
+        **constants: str | int,
     ) -> None:
-        """``paths``: the script, after the texts of what several scripts share. ``constants``: locals of it
+        """``includes``: where to look for what the script includes, after the folder beside it; see
+        ``sms.lua_source``. ``constants``: locals of the script
         that Python knows as well; they stand in its text, as each value of a call costs time. ``keys``: the
         same for names of keys, which get the namespace before them.
         """
         self._keys = keys
         self._constants = constants
-        self._body = "\n".join(path.read_text() for path in paths)
+        self._body = lua_source.read(path, includes)
         self._texts: dict[str, tuple[str, str]] = {}
 
     def _text(self) -> tuple[str, str]:

@@ -13,10 +13,12 @@ import secrets
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 
-from sms import broker, conf, countries, destinations, given, health, hints, phone, routing, segments, store
+from sms import broker, conf, countries, destinations, given, hints, phone, routing, segments, store
+from sms.delivery import health
 from sms.errors import InvalidBody, InvalidNumber, NoRoute, Unavailable
 from sms.facts import tell
 from sms.message import Message, State
@@ -27,6 +29,7 @@ from sms.store import BULK_QUEUE, OTP_QUEUE
 __all__ = [
     "BULK_QUEUE",
     "EXAMPLE",
+    "INCLUDES",
     "OTP_QUEUE",
     "Unsealable",
     "cancel",
@@ -53,6 +56,9 @@ __all__ = [
 
 #: Characters. Longer texts are refused by every large provider (Twilio: 1600).
 MAX_BODY = 1600
+
+#: What scripts of other packages may include.
+INCLUDES = Path(__file__).parent / "lua" / "includes"
 
 require_broker = broker.require
 now = store.now

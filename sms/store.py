@@ -39,12 +39,10 @@ QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
 
 
-def _script(*names: str) -> Script:
-    return Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in names))
-
-
-_RENEW, _REPLAY, _SWEEP = map(_script, ("renew", "replay", "sweep"))
-_CREATE, _CLAIM, _MOVE = (_script("health", name) for name in ("create", "claim", "move"))
+_CREATE, _CLAIM, _MOVE, _RENEW, _REPLAY, _SWEEP = (
+    Script(Path(__file__).parent / "lua" / f"{name}.lua")
+    for name in ("create", "claim", "move", "renew", "replay", "sweep")
+)
 
 
 def create(
@@ -60,7 +58,7 @@ def create(
     """Write a queued message and its lease; cancel the queued message that it ``replaces``.
 
     ``expires_at``: seconds since the epoch; None: ``MESSAGE_LIFETIME`` from now. ``outlook``: what may
-    hold it back, see ``sms.health``. Returns the message and whether the replaced one was cancelled
+    hold it back, see ``sms.delivery.health``. Returns the message and whether the replaced one was cancelled
     by this. Raises ``Overloaded`` where it would wait too long. One round trip.
     """
     fields["queue"] = queue
@@ -168,7 +166,7 @@ def report(
     """Record what a receipt of ``alias`` says, if that was asked for the message. One round trip.
 
     A live code that it says is FAILED is QUEUED once more instead, for another alias. ``health``
-    and ``figures``: where and how its failures in this country are counted, see ``sms.health``.
+    and ``figures``: where and how its failures in this country are counted, see ``sms.delivery.health``.
     Returns whether it moved, the record, whether the alias is left out now, and whether it was never asked.
     """
     return _move(message_id, state, ("", "", 0, 0, 0), (alias, health, *figures), {"alias": alias} | fields)

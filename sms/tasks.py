@@ -15,7 +15,8 @@ from typing import Any
 import structlog
 from celery import shared_task, signals
 
-from sms import broker, delivery, mark, names, place_checks, registry, store, sweeper
+from sms import broker, mark, names, place_checks, registry, store, sweeper
+from sms.delivery import run as delivery
 from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")

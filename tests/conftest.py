@@ -16,8 +16,9 @@ import pytest
 from django.test import Client
 from django_redis import get_redis_connection
 
-from config.embedded import EmbeddedServer
-from sms import alarms, turns
+from config.demo.embedded import EmbeddedServer
+from sms import alarms
+from sms.delivery import turns
 from sms.testing import outbox
 from tests.documented import ERRORS, described
 from tests.settings import API_KEY

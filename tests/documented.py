@@ -21,7 +21,7 @@ ERRORS = errors()
 
 @cache
 def _operations() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
-    from config.api import api  # the settings must stand first
+    from otp.api.v1 import api  # the settings must stand first
 
     return [
         (method.upper(), re.compile(re.sub(r"{\w+}", "[^/]+", path)), operation)

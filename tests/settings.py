@@ -23,7 +23,7 @@ os.environ |= {
 }
 
 from config.settings import *  # noqa: E402, F403
-from otp import keys  # noqa: E402
+from otp.api import keys  # noqa: E402
 
 # Tests start many codes that nobody types; those of the guard turn it on.
 GUARD_MODE = "off"

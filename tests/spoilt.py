@@ -12,7 +12,7 @@ from typing import Any
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError, ResponseError
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from tests.conftest import point_cache_at
 
 

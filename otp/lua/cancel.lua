@@ -1,4 +1,3 @@
--- (begins with common.lua, limits.lua and the guard, see guard_begin.lua)
 -- Forget a code. The cooldown of its phone stays, or start and cancel would flood it.
 -- KEYS: verification, then limits; or phone (then its newest verification is meant), its failures, and
 --       the pairs of these under older secrets
@@ -6,6 +5,11 @@
 --       of a limit is used up, and the guard forgets it; owner ("" = whoever it is); values of the limits
 --       (see limits.lua)
 -- Returns {1 if there was a live code, reference, id, purpose}.
+--- @include "clock"
+--- @include "slice"
+--- @include "carry"
+--- @include "limits"
+--- @include "guard"
 local key, id = KEYS[1], ''
 if ARGV[1] == 'by_phone' then
   carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2))

@@ -1,4 +1,3 @@
--- (begins with common.lua, limits.lua, the guard (see guard_begin.lua) and admission.lua)
 -- Issue a code, unless the cooldown of the last one runs, wrong guesses demand a pause, a limit is
 -- reached, or the guard refuses.
 -- KEYS: phone, failures, verification (new), pairs of phone and failures under older secrets, limits, guard
@@ -7,6 +6,13 @@
 --       cooldown (ms) after the 1st, 2nd, … code, values of the limits and of the guard
 -- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, reference
 --         of the replaced code}, {pending, ms to wait}, {blocked, ms to wait}, or see admission.lua.
+--- @include "clock"
+--- @include "slice"
+--- @include "carry"
+--- @include "phone"
+--- @include "limits"
+--- @include "guard"
+--- @include "admission"
 local now = clock()
 local older, cooldowns = tonumber(ARGV[11]), tonumber(ARGV[13])
 carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))

@@ -1,4 +1,3 @@
--- (begins with common.lua, limits.lua, the guard (see guard_begin.lua) and admission.lua)
 -- Let the live code go out once more, or a new one under the same id, unless its cooldown runs, wrong
 -- guesses demand a pause, a limit is reached, or the guard refuses.
 -- KEYS: phone, failures, verification, pairs of phone and failures under older secrets, limits, guard
@@ -9,6 +8,14 @@
 -- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, former
 --         reference, seed, attempts left, code digest by id, ms to live}, {pending, ms to wait},
 --         {blocked, ms to wait (0 = this code never again)}, {expired}, or see admission.lua.
+--- @include "clock"
+--- @include "slice"
+--- @include "carry"
+--- @include "phone"
+--- @include "attempts"
+--- @include "limits"
+--- @include "guard"
+--- @include "admission"
 local now = clock()
 local older, cooldowns = tonumber(ARGV[9]), tonumber(ARGV[11])
 carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))

@@ -1,7 +1,8 @@
--- (begins with common.lua and limits.lua)
 -- Count one more towards limits, if all of them have room.
 -- KEYS: limits.  ARGV: their values (see limits.lua)
 -- Returns {} or {ms to wait, index of the limit}.
+--- @include "clock"
+--- @include "limits"
 local now = clock()
 local index, wait = limits_refuse(now, KEYS, ARGV)
 if index then

@@ -1,7 +1,10 @@
--- (begins with common.lua, limits.lua and the guard, see guard_begin.lua)
 -- A resend could not be sent: nobody waits for it, and it counts towards nothing. The code and the SMS before
 -- it are in their places again: that SMS is called back with the code, and counts as verified if it is accepted.
 -- KEYS: verification, limits.  ARGV: reference that it was given, values of the limits
+--- @include "clock"
+--- @include "slice"
+--- @include "limits"
+--- @include "guard"
 local code = redis.call('HMGET', KEYS[1], 'reference', 'phone', 'guard', 'status', 'former')
 if code[1] ~= ARGV[1] or code[4] ~= 'pending' and code[4] ~= 'blocked' then
   return 0 -- it was accepted, and with it its phone's cooldown is over; or it was resent once more

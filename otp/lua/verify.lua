@@ -1,4 +1,3 @@
--- (begins with common.lua, limits.lua and the guard, see guard_begin.lua)
 -- One guess: is there a live code, may it still be guessed, did the same address or key guess wrong too often
 -- elsewhere, is it right; count or consume.
 -- KEYS: verification; or phone (then its newest verification is meant), its failures, and the pairs of
@@ -7,6 +6,12 @@
 --       many digests, digests of the guess (one for each secret), values of the limits (see limits.lua)
 -- Returns {status, attempts left, reference, id, purpose}, or, where it was not compared, {limited, ms to
 --         wait, index of the limit}.
+--- @include "clock"
+--- @include "slice"
+--- @include "carry"
+--- @include "attempts"
+--- @include "limits"
+--- @include "guard"
 local key, id = KEYS[1], ''
 local digests = tonumber(ARGV[3])
 local limits = (#ARGV - 3 - digests) / 3

@@ -1,9 +1,10 @@
--- (begins with health.lua)
 -- Win the right to hand a message to a provider, or learn why not.
 -- KEYS: record, body.  ARGV: id, lease (ms), prefixes of the leases and the waiting keys
 -- Returns a verdict (claimed, gone, early, busy, done, expired, failed, unknown, cancelled); with the
 -- first and the last four also the record as a flat list, the sealed text ('' unless claimed), the ms that remain,
 -- and the alias in whose call the last worker died ('' if none did).
+--- @include "clock"
+--- @include "line"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'expires_at', 'not_before', 'lease_until',

@@ -1,4 +1,3 @@
--- (begins with health.lua)
 -- Write a message: its record, its sealed text and its lease; drop the one that it replaces.
 -- KEYS: record, body, leases, waiting, record of the replaced message, body of it, then for each alias
 --       of its route: health, health in this country, rate, line, line of the codes
@@ -8,6 +7,10 @@
 --       rate (0 = no rate), field, value, ...
 -- Returns created_at, expires_at (ms), 1 if the replaced message was cancelled by this;
 -- or the ms that it would have to wait, where that is too long: then nothing is written.
+--- @include "clock"
+--- @include "breaker"
+--- @include "rate"
+--- @include "line"
 local MARGIN = 0.85 -- of the longest wait: what waits is counted, how fast it is drained is guessed
 local FEW = 10 -- so many may wait for whatever reason, such as one that the broker lost
 local REMEMBERED = 60 -- seconds: a rate of longer ago may have been that of an outage

@@ -1,4 +1,3 @@
--- (begins with health.lua)
 -- Move a message to another state, if it may go there from where it is.
 -- KEYS: record, body, dead letters
 -- ARGV: id, target, states that may become the target (",a,b,"), attempt that must still be the
@@ -6,9 +5,12 @@
 --       1 if the outcome of the attempt is unknown, 1 if a round of all aliases is over, 1 if it
 --       becomes a dead letter, prefixes of the lease and the waiting keys, ms that dead letters
 --       are kept, alias that a receipt comes from ("" = it is none), prefix of the health keys,
---       window, share, fewest, pause (see health.lua), field, value, ...
+--       window, share, fewest, pause (see includes/breaker.lua), field, value, ...
 -- Returns 1 if it moved, else 0, the record as a flat list (empty if there is none), 1 if what the
 -- receipt says opened the breaker of its alias in this country, and 1 if that alias was never asked.
+--- @include "clock"
+--- @include "breaker"
+--- @include "line"
 local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unknowns', 'unwanted',
   'resend_unknown', 'redirected', 'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'undelivered',
   'line', 'error')

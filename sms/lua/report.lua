@@ -1,11 +1,12 @@
--- (begins with health.lua)
 -- Tell how a call to an alias ended.
 -- KEYS: health (of the alias, or of the alias in one country), record of the message, and if this was
 --       a probe that failed or was not made, all for which it was one: the next may begin
 -- ARGV: good, bad (0 or 1), 1 = open at once, hold (ms that the vendor asked for, 0 = none),
---       window, share, fewest, pause (see health.lua), attempt that the alias did definitely not take
+--       window, share, fewest, pause (see includes/breaker.lua), attempt that the alias did definitely not take
 --       ("" = another outcome): if its worker dies from now on, nothing is unknown
 -- Returns 1 if this opened the breaker, -1 if it closed it, else 0.
+--- @include "clock"
+--- @include "breaker"
 local now = clock()
 for i = 3, #KEYS do
   redis.call('HDEL', KEYS[i], 'probe_until')

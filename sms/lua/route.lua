@@ -1,13 +1,16 @@
--- (begins with health.lua)
 -- Choose the alias for one call: healthy, not over its rate, first in the order; note it in the record.
 -- KEYS: record, then for each candidate: health, health in this country, rate, line, line of the codes
 -- ARGV: id, attempt that must still hold the message ("" = any), alias in whose line it has waited
 --       ("" = none), longest wait (ms), a probe lasts (ms), window, share, fewest, pause (see
---       health.lua), ms after which it asks again at the latest, 1 = if it waits it is for these alone,
+--       includes/breaker.lua), ms after which it asks again at the latest, 1 = if it waits it is for these alone,
 --       then for each candidate: alias, good outcomes not yet counted, ms that this message takes of the
 --       rate (0 = no rate); last the prefixes of the waiting and the drained keys
 -- Returns {index, ms to wait, 1 if it is a probe}; with ms to wait it has a place in the line of that
 -- alias; index 0: none may be asked for so many ms, or this attempt may not send the message any more.
+--- @include "clock"
+--- @include "breaker"
+--- @include "rate"
+--- @include "line"
 local now, id = clock(), ARGV[1]
 if ARGV[2] ~= '' then
   local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'unwanted', 'expires_at')

@@ -92,7 +92,7 @@ class Provider(ABC):
         connection), ``AccountFailure`` (credentials, funds, a sender that is not allowed) or
         ``PermanentFailure`` (the number, the text); ``OutcomeUnknown`` where it may have. What else it
         raises is read as the last of these, or the first if nothing has left yet (see
-        ``sms.handover``). Called from many threads at once.
+        ``sms.delivery.handover``). Called from many threads at once.
         """
 
     def check_head(self, headers: Mapping[str, str], url: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from tests.faults.stack import Stack
 
 

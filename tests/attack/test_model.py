@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 )
 
 from otp import handler, purposes, store
+from otp.admission.limits import NOTHING
 from otp.handler import OTPHandler
-from otp.limits import NOTHING
 from tests.attack.model import DAY, Code, Model, pause
 from tests.conftest import point_cache_at
 from tests.frozen import BEGIN, LIBRARY, FrozenServer

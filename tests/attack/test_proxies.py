@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from config.embedded import EmbeddedServer
-from config.ports import free_port
+from config.demo.embedded import EmbeddedServer
+from config.demo.ports import free_port
 from tests.attack.conftest import environment
 from tests.faults.stack import ROOT, Stack, wait_for
 

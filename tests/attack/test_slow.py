@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from config.web import allow_files
 from tests.attack.conftest import Target, environment
 from tests.attack.wire import Answer, Browser, post

@@ -118,7 +118,8 @@ def _fill(size: int) -> float:
 
 def _steps(count: int = 300) -> dict[str, float]:
     """Microseconds of each step, the mean of ``count`` messages or SWEEPS sweeps."""
-    from sms import health, names, store, sweeper
+    from sms import names, store, sweeper
+    from sms.delivery import health
     from sms.message import State
 
     figures = health.breaker().figures
@@ -171,7 +172,8 @@ def _now() -> int:
 
 def _enqueuing() -> Callable[[], str]:
     """What writes one more message, as ``services.send`` does, and returns its id."""
-    from sms import health, routing, services, store
+    from sms import routing, services, store
+    from sms.delivery import health
 
     body = "123456 is your Bench code."
     route = routing.find("US", PHONE)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from django_redis import get_redis_connection
 
-from config.ports import free_port
+from config.demo.ports import free_port
 
 from .counting import Counter
 from .report import Goal, Measure

@@ -15,8 +15,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-from config.leash import Leash
-from config.ports import free_port
+from config.demo.leash import Leash
+from config.demo.ports import free_port
 
 #: Seconds until the answer.
 DELAY = 0.2

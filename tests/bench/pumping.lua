@@ -1,8 +1,9 @@
--- (begins with guard_counts.lua and guard.lua)
 -- Send and verify in virtual time, many events in one call.
 -- ARGV: JSON, a list of [ms, number of the send, keys, values] for a send, [ms, number] for a verification,
 --       [ms, number, "unsent"] for a send that is taken back
 -- Returns for each send "" or "<ms to wait> <reason> <scope>".
+--- @include "counts"
+--- @include "rules"
 local answers = {}
 for _, event in ipairs(cjson.decode(ARGV[1])) do
   local now, note, keys, values = event[1], 'pumping:' .. event[2], event[3], event[4]

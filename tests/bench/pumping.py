@@ -18,7 +18,9 @@ from typing import Any
 from django.test import override_settings
 from django_redis import get_redis_connection
 
-from otp import conf, guard, guard_settings
+from otp import conf
+from otp.guard import scopes as guard
+from otp.guard import settings as guard_settings
 from otp.names import IN_LUA
 from sms.scripts import Script
 
@@ -32,7 +34,7 @@ SEED = 20_240_617  # not one of those that the figures were chosen with
 #: Per cent: the bars.
 LEAST_STOPPED, MOST_REFUSED = 95.0, 0.5
 
-DRIVER = Script(*guard.LUA, Path(__file__).with_suffix(".lua"), keys=IN_LUA)
+DRIVER = Script(Path(__file__).with_suffix(".lua"), includes=(guard.INCLUDES,), keys=IN_LUA)
 BATCH = 1000  # events of one call: some 100 ms of the server
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from config.embedded import EmbeddedServer
-from config.leash import Leash
-from otp import keys
+from config.demo.embedded import EmbeddedServer
+from config.demo.leash import Leash
+from otp.api import keys
 
 from .provider import Provider
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from config.ports import free_port
+from config.demo.ports import free_port
 
 from .http_start import answers
 from .report import Goal, Measure

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.console import Console
+from config.demo.console import Console
 
 
 def test_without_a_terminal_there_are_no_colours(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from config.ports import free_port, is_free
+from config.demo.ports import free_port, is_free
 from tests.config.observe import alive, children, eventually
 
 ROOT = Path(__file__).resolve().parents[2]

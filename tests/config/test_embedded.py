@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError
 from redis.retry import Retry
 
-from config.embedded import EmbeddedServer, EmbeddedServerError
-from config.ports import is_free
+from config.demo.embedded import EmbeddedServer, EmbeddedServerError
+from config.demo.ports import is_free
 from tests.config.observe import alive, eventually
 
 
@@ -127,7 +127,7 @@ def test_it_does_not_outlive_its_parent(number: int) -> None:
     script = """
 import json, sys, time
 from pathlib import Path
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 
 server = EmbeddedServer().start()
 print(json.dumps([server.process.pid, server.port]), flush=True)

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-from config.problems import OPERATIONS, PROBLEMS
+from otp.api.described import OPERATIONS, PROBLEMS
 from otp.errors import RateLimited, StoreUnavailable
 from sms.problems import BARE
 from tests.documented import ERRORS
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PLACES = {"problem": 1, "InvalidNumber": 0, "Denied": 0}
 NAMED = {"NotAllowed", "RateLimited", "StoreUnavailable"}
 
-#: What ``otp.refusals`` takes over from a status of the handler.
+#: What ``otp.admission.refusals`` takes over from a status of the handler.
 STATUSES = {(409, "expired"), (409, "blocked"), (429, "pending"), (429, "blocked")}
 
 #: For callers in Python alone: the API reads no code that is no text (``field_invalid``).

@@ -11,8 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django_redis import get_redis_connection
 
-from config import idempotency
-from otp import keys
+from otp.api import idempotency, keys
 from otp.errors import RateLimited, StoreUnavailable
 from sms.errors import Unavailable
 from sms.testing import code_in, outbox
@@ -226,7 +225,7 @@ def test_what_was_not_understood_is_not_kept(api, redis, body, extra, status):
 
 
 def test_what_a_key_may_not_is_not_kept(api, settings, redis):
-    from otp import access
+    from otp.api import access
 
     settings.API_ACCESS = access.parse("tests=verify,purpose:signup")
     assert refusal(post(api, MESSAGES, HELLO)) == (403, "scope_missing")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from config.leash import Leash
+from config.demo.leash import Leash
 from tests.config.observe import alive, eventually
 
 # A child with a grandchild, both deaf to every polite request to end.
@@ -21,7 +21,7 @@ STUBBORN = ["sh", "-c", "trap '' HUP INT TERM; sleep 60 & sleep 60"]
 PARENT = """
 import json, signal, sys, time
 from pathlib import Path
-from config.leash import Leash
+from config.demo.leash import Leash
 
 for number in (signal.SIGINT, signal.SIGHUP):  # what started the tests may have them ignored
     signal.signal(number, signal.SIG_DFL)
@@ -72,7 +72,7 @@ def test_a_parent_killed_right_after_the_fork_leaves_nothing() -> None:
     """The child reports itself, so there is no moment in which the guard does not know it."""
     script = """
 import json, os
-from config.leash import Leash
+from config.demo.leash import Leash
 
 leash = Leash()
 child = leash.spawn(["sleep", "60"])

@@ -14,8 +14,8 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from config.embedded import EmbeddedServer
-from config.leash import Leash
+from config.demo.embedded import EmbeddedServer
+from config.demo.leash import Leash
 from sms.masked import MASK, Masked, masked
 from tests.config.test_settings import GOOD, ROOT, manage
 from tests.faults.stack import Stack, wait_for

@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 from jsonschema_rs import validator_for
 
-from config.api import api as the_api
-from config.problems import OPERATIONS
+from otp.api.described import OPERATIONS
+from otp.api.v1 import api as the_api
 
 DOCUMENT: dict[str, Any] = the_api.get_openapi_schema()
 FOUND = {

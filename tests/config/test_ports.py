@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from config.ports import free_port, hold, is_free
+from config.demo.ports import free_port, hold, is_free
 
 
 def test_a_free_port_can_be_bound_and_lies_below_those_of_clients() -> None:

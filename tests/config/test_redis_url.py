@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from config.embedded import EmbeddedServer
-from config.ports import free_port
+from config.demo.embedded import EmbeddedServer
+from config.demo.ports import free_port
 from config.redis_url import problem_with
 
 

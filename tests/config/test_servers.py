@@ -16,8 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Connection
 from redis.connection import parse_url
 
-from config.embedded import EmbeddedServer
-from config.ports import free_port
+from config.demo.embedded import EmbeddedServer
+from config.demo.ports import free_port
 from config.servers import broker, cache
 from tests.config.test_settings import issues, manage
 from tests.faults.stack import Stack, wait_for

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from config.ports import free_port
+from config.demo.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from config import supervisor as module
-from config.leash import Leash
-from config.supervisor import Supervisor
+from config.demo import supervisor as module
+from config.demo.leash import Leash
+from config.demo.supervisor import Supervisor
 from tests.config.observe import alive, eventually
 
 
@@ -171,7 +171,7 @@ def test_a_guard_that_died_is_replaced(supervisor: Watched) -> None:
 
 PARENT = """
 import json, signal
-from config.leash import Leash
+from config.demo.leash import Leash
 from config.supervisor import Supervisor
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what started the tests may have it ignored

@@ -4,7 +4,7 @@ import hashlib
 
 from cryptography.fernet import Fernet
 
-from config.throwaway import throwaway
+from config.demo.throwaway import throwaway
 
 
 def test_every_run_has_secrets_of_its_own() -> None:

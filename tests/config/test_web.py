@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from config import web
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from tests.faults.stack import ROOT, Stack, wait_for
 
 #: What starts a web server, or shows how to, and how often it does.

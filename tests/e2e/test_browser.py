@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from config.ports import free_port
+from config.demo.ports import free_port
+from otp.pages.words import code_in
 from otp.purposes import Purpose
-from otp.words import code_in
 from sms import typed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 from cryptography.fernet import Fernet
 from twilio.request_validator import RequestValidator
 
-from config.leash import Leash
-from config.ports import free_port
+from config.demo.leash import Leash
+from config.demo.ports import free_port
 from tests.faults.stack import wait_for
 from tests.sms.providers.gateway import gateway, response
 

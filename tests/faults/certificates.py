@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 from redis import Redis
 from redis.exceptions import RedisError
 
-from config.leash import Leash
-from config.ports import free_port
+from config.demo.leash import Leash
+from config.demo.ports import free_port
 from tests.faults.stack import wait_for
 
 PROGRAM = shutil.which("redis-server")

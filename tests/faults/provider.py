@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
-from config.ports import free_port
+from config.demo.ports import free_port
 from tests.faults.receipts import Postman
 from tests.sms.providers.gateway import form, read_request, response
 

@@ -13,8 +13,8 @@ from typing import Self
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from config.leash import Leash
-from config.ports import free_port, is_free
+from config.demo.leash import Leash
+from config.demo.ports import free_port, is_free
 from tests.faults.stack import wait_for
 
 # The package's command in /usr/sbin becomes another user, who cannot write where tests do.

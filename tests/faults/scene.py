@@ -13,7 +13,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from sms import names
 from sms.message import State
 from tests.faults.load import Load

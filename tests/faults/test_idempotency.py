@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from tests.faults.stack import Stack, wait_for
 from tests.settings import API_KEY
 

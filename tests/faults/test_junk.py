@@ -9,7 +9,7 @@ import time
 import pytest
 from redis import Redis
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from tests.faults.junk import MARK, entries
 from tests.faults.load import phone
 from tests.faults.stack import Stack, wait_for

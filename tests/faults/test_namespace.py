@@ -14,8 +14,8 @@ from cryptography.fernet import Fernet
 from kombu import Connection, Queue
 from redis import Redis
 
-from config.embedded import EmbeddedServer
-from config.leash import Leash
+from config.demo.embedded import EmbeddedServer
+from config.demo.leash import Leash
 from tests.faults.rabbitmq import RabbitMQ, missing
 from tests.faults.sentinels import Sentinels
 from tests.faults.stack import ROOT, Stack, wait_for

@@ -18,7 +18,7 @@ import pytest
 from celery import current_app
 from redis import Redis
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from sms import names, services, store
 from sms.message import SETTLED, State
 from tests.conftest import point_cache_at

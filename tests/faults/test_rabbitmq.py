@@ -10,7 +10,7 @@ from amqp.exceptions import PreconditionFailed
 from kombu import Connection, Queue
 from redis import Redis
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from sms import services, store
 from tests.config.test_settings import manage
 from tests.conftest import point_cache_at

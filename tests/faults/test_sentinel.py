@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from config.servers import cache
 from otp.errors import StoreUnavailable
 from otp.handler import OTPHandler

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded import EmbeddedServer
-from config.ports import free_port
+from config.demo.embedded import EmbeddedServer
+from config.demo.ports import free_port
 from sms.errors import TemporaryFailure
 from sms.providers import from_url
 from sms.providers.base import Sms

@@ -6,8 +6,9 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from otp import access, keys, services
-from otp.access import Access, BadAccess
+from otp import services
+from otp.api import access, keys
+from otp.api.access import Access, BadAccess
 from otp.caller import Caller
 from sms.testing import code_in, outbox
 from tests.settings import API_KEY

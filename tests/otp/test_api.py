@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from config.api import SENDING
+from otp.api.v1 import SENDING
 from sms.testing import code_in, outbox
 
 PHONE = "+12025550123"

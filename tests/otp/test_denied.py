@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from otp import access, signals
+from otp import signals
+from otp.api import access
 from sms import alarms
 
 PHONE = "+12025550123"

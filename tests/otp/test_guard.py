@@ -11,8 +11,11 @@ import structlog
 from django.core.management import CommandError, call_command
 from django_redis import get_redis_connection
 
-from otp import guard, guard_checks, guard_settings, signals
+from otp import signals
 from otp.errors import RateLimited
+from otp.guard import checks as guard_checks
+from otp.guard import scopes as guard
+from otp.guard import settings as guard_settings
 from sms.phone import Phone
 from tests.bench import attacks, pumping
 

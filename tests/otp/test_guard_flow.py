@@ -9,9 +9,10 @@ import pytest
 import structlog
 from django.core.management import call_command
 
-from otp import guard_admin, services, signals
+from otp import services, signals
 from otp.caller import Caller
 from otp.errors import RateLimited, StoreUnavailable
+from otp.guard import report as guard_admin
 from sms import segments
 from sms import services as sms
 from sms.errors import Unavailable

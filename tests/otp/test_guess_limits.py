@@ -9,7 +9,9 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from otp import access, limits, services, signals
+from otp import services, signals
+from otp.admission import limits
+from otp.api import access
 from otp.caller import Caller
 from otp.errors import RateLimited
 from otp.handler import OTPHandler

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from otp import access, keys
+from otp.api import access, keys
 from otp.management.commands import api_key
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from otp import access, services
+from otp import services
+from otp.api import access
 from otp.caller import Caller
 from otp.errors import RateLimited
 from otp.handler import OTPHandler

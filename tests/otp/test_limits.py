@@ -14,12 +14,14 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from otp import access, limits, services, signals
+from otp import services, signals
+from otp.admission import limits
+from otp.admission.limits import Spending
+from otp.admission.rules import Rule
+from otp.api import access
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import OTPHandler
-from otp.limits import Spending
-from otp.rules import Rule
 from sms import broker
 from sms import services as sms
 from sms.errors import Unavailable
@@ -697,7 +699,7 @@ def test_a_judge_that_raises_stops_nothing():
 
 def test_with_a_real_queue_a_withheld_message_never_reaches_a_provider(monkeypatch, redis):
     """The worker calls it off: what the web process does is the same for every number."""
-    from sms.delivery import deliver
+    from sms.delivery.run import deliver
 
     monkeypatch.setattr(broker, "publish", lambda message_id, queue: True)
     signals.code_wanted.connect(always)

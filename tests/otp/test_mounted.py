@@ -11,7 +11,7 @@ from ninja import NinjaAPI
 
 import otp.views
 import sms.views
-from otp import access
+from otp.api import access
 from sms import auth
 from sms.testing import code_in, outbox
 from tests.settings import API_KEY

@@ -10,10 +10,10 @@ from django.test import Client
 from django.urls import clear_url_caches
 
 import config.urls
+from config.demo import virtual_phone
 from otp import kept, purposes, services
 from otp.errors import NotAllowed, RateLimited
-from otp.words import Left, code_in
-from sms import virtual_phone
+from otp.pages.words import Left, code_in
 from sms.testing import code_in as sent_code
 from sms.testing import outbox
 from tests.conftest import point_cache_at

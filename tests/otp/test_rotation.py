@@ -14,7 +14,7 @@ from otp import handler, services
 from otp.errors import NotAllowed
 from otp.handler import OTPHandler
 from sms import broker
-from sms.delivery import deliver
+from sms.delivery.run import deliver
 from sms.testing import code_in, outbox
 
 PHONE = "+12025550123"

@@ -17,7 +17,7 @@ from redis.exceptions import (
 )
 from structlog.testing import capture_logs
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from sms import away, services
 from sms.errors import Unavailable
 from sms.message import State

@@ -17,7 +17,9 @@ import pytest
 from celery.signals import celeryd_after_setup
 from django.core.management import CommandError, call_command
 
-from sms import broker, checks, delivery, health, names, receipts, registry, services, signals, store, turns
+from sms import broker, checks, names, receipts, registry, services, signals, store
+from sms.delivery import health, turns
+from sms.delivery import run as delivery
 from sms.errors import (
     LONGEST_HOLD,
     AccountFailure,

@@ -8,7 +8,9 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from sms import broker, delivery, handover, names, registry, services
+from sms import broker, names, registry, services
+from sms.delivery import handover
+from sms.delivery import run as delivery
 from sms.errors import OutcomeUnknown, TemporaryFailure
 from sms.message import State
 from sms.providers.base import Provider, Sms

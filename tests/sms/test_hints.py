@@ -106,7 +106,7 @@ def test_an_emergency_number_is_offered_nothing():
 
 def test_the_api_describes_itself_with_a_number_that_it_takes(settings, api):
     settings.SMS_DESTINATIONS = ["DE"]
-    from config.api import api as ninja
+    from otp.api.v1 import api as ninja
 
     schemas = ninja.get_openapi_schema()["components"]["schemas"]
     for schema, field in (("VerificationIn", "phone"), ("MessageIn", "to")):

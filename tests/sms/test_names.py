@@ -8,11 +8,14 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
-from otp import guard_admin, services
+from otp import services
 from otp.errors import RateLimited
+from otp.guard import report as guard_admin
 from otp.handler import OTPHandler
-from sms import broker, delivery, health, names, sweeper
+from sms import broker, names, sweeper
 from sms import services as sms
+from sms.delivery import health
+from sms.delivery import run as delivery
 from sms.errors import TemporaryFailure
 from sms.providers.memory import MemoryProvider
 from sms.testing import code_in, outbox

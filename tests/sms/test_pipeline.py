@@ -9,7 +9,6 @@ import pytest
 from sms import (
     broker,
     conf,
-    delivery,
     names,
     registry,
     scripts,
@@ -20,6 +19,7 @@ from sms import (
     sweeper,
     tasks,
 )
+from sms.delivery import run as delivery
 from sms.errors import (
     InvalidBody,
     InvalidNumber,

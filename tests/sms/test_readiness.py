@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django_redis import get_redis_connection
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from sms import names, readiness, store
 from tests.conftest import point_cache_at, server_with
 from tests.faults.stack import wait_for

@@ -10,7 +10,8 @@ from django.test import Client
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
-from sms import broker, delivery, names, registry, services, signals, store
+from sms import broker, names, registry, services, signals, store
+from sms.delivery import run as delivery
 from sms.message import State
 from tests.conftest import point_cache_at, server_with
 from tests.sms.providers.gateway import gateway, response

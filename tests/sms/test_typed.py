@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 
 from otp import codes, purposes
-from otp.words import code_in
+from otp.pages.words import code_in
 from sms import phone, typed
 from sms.errors import InvalidNumber
 

@@ -12,7 +12,9 @@ from django.core.management import call_command
 from structlog.testing import capture_logs
 
 from otp import services as otp
-from sms import broker, delivery, names, services, store, turns, unopened
+from sms import broker, names, services, store
+from sms.delivery import run as delivery
+from sms.delivery import turns, unopened
 from sms.errors import Overloaded
 from sms.message import State
 from sms.testing import code_in, outbox

@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import clear_url_caches
 
 import config.urls
-from sms import virtual_phone
-from sms.virtual_phone import Inbox
+from config.demo import virtual_phone
+from config.demo.virtual_phone import Inbox
 
 URL = "/phone/messages"
 AUTH = {"Authorization": "Bearer secret"}

@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from otp import access, codes, keys, purposes
+from otp import codes, purposes
+from otp.api import access, keys
 from otp.handler import OTPHandler
 from sms.testing import code_in, outbox
 from tests.conftest import Api

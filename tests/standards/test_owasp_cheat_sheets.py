@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from config.embedded import EmbeddedServer
+from config.demo.embedded import EmbeddedServer
 from otp.handler import OTPHandler
 from sms.testing import code_in, outbox
 from tests.faults.stack import Stack, wait_for

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from otp import access, conf, keys
+from otp import conf
+from otp.api import access, keys
 
 
 class Command(BaseCommand):

@@ -11,9 +11,11 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from otp import guard, guard_admin, guard_settings
 from otp.errors import StoreUnavailable
-from otp.guard_admin import Row, Window
+from otp.guard import report as guard_admin
+from otp.guard import scopes as guard
+from otp.guard import settings as guard_settings
+from otp.guard.report import Row, Window
 
 #: Hours that a rule holds if none are given. What shall hold for good stands in GUARD_ALLOW.
 BLOCK, ALLOW = 24.0, 30 * 24.0

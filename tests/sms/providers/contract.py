@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from sms import receipts, registry, store
+from sms.delivery.handover import LONGEST_WORD, hand_over
 from sms.errors import (
     LONGEST_HOLD,
     AccountFailure,
@@ -32,7 +33,6 @@ from sms.errors import (
     ReceiptRejected,
     TemporaryFailure,
 )
-from sms.handover import LONGEST_WORD, hand_over
 from sms.message import Receipt, State
 from sms.providers import from_url
 from sms.providers.base import Provider, Sms

@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from config.leash import Leash
-from config.ports import free_port
+from config.demo.leash import Leash
+from config.demo.ports import free_port
 from sms.errors import AccountFailure, ReceiptRejected
 from sms.message import State
 from sms.providers import from_url

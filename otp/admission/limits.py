@@ -1,0 +1,129 @@
+"""How many SMS may be asked for, and for whom: the setting ``OTP_LIMITS``. How many wrong guesses: see below.
+
+    phone=5/10m,10/1d       at most 5 in any 10 minutes and 10 in any day to one phone
+    ip=20/10m               … from one address of an end user (IPv6: from one /64, and 5 times as
+                            many from one /48)
+    phone-ip=7/1d           … to one phone from one address
+    all=50/1s+200           50 a second on average, at most 200 in a bunch, in the whole
+    +4477=1000/1h           … to numbers that begin so
+
+Rules are separated by ``;``, the figures of one rule by ``,``. What is counted: ``phone``, ``ip``,
+``country``, ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or several joined by ``-``.
+A rule without its subject does not apply: no address, no rule by address. Numbers of no country, such
+as +882, count as of one country.
+
+All rules are checked and counted by the script that issues the code (``lua/generate.lua``,
+``lua/resend.lua``), all or nothing: what is refused for any reason is not counted.
+
+``OTP_GUESS_LIMITS`` is written alike and limits wrong guesses, at whatever phones, by ``ip``, ``key`` and
+``all``. ``lua/verify.lua`` asks before it compares, counts a wrong guess, and takes one back for a right
+one. Wherever these rules are named, they are called ``guess-ip`` and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
+
+from otp import codes, conf
+from otp.admission import rules
+from otp.admission.rules import PERSONAL, Rule
+from otp.caller import Caller, network, subscriber
+from otp.names import LIMIT, key
+from sms.phone import Phone
+
+#: What stands for the country of numbers that have none, such as +882: ITU's "world".
+NO_COUNTRY = "001"
+
+#: A /48 of IPv6 holds 65,536 of /64. One customer may have all of them, and a mobile network may share one
+#: among many people, so it gets so many times what one /64 gets.
+NETWORK_SHARE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What one SMS, or one wrong guess, counts towards: a key and three values for each rule (limits.lua)."""
+
+    rules: tuple[Rule, ...] = ()
+    keys: tuple[str, ...] = ()
+    values: tuple[int | str, ...] = ()
+
+
+NOTHING = Spending()
+
+
+def of_key(caller: Caller) -> Spending:
+    """The own rules of an API key alone, for an SMS that is no code."""
+    return _spending(rules.of_key(caller.limits), {"key": caller.name}, "")
+
+
+def spending(number: Phone, purpose: str, caller: Caller) -> Spending:
+    """The rules for one SMS, and where each is counted. Raises ``ImproperlyConfigured``."""
+    known = {
+        "phone": number.e164,
+        **_addresses(caller),
+        "country": number.country or NO_COUNTRY,
+        "purpose": purpose,
+        "key": caller.name,
+        "all": "all",
+    }
+    return _spending((*all_rules(), *rules.of_key(caller.limits)), known, number.e164)
+
+
+def guessing(caller: Caller) -> Spending:
+    """The rules for one wrong guess, and where each is counted. Raises ``ImproperlyConfigured``."""
+    known = {**_addresses(caller), "key": caller.name, "all": "all"}
+    return _spending(guess_rules(), known, "")
+
+
+def _addresses(caller: Caller) -> dict[str, str]:
+    """What counts as the address of an end user, and of IPv6 the network around it."""
+    if not caller.ip:
+        return {"ip": "", "network": ""}
+    return {"ip": subscriber(caller.ip), "network": network(caller.ip)}
+
+
+def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Spending:
+    found: dict[str, Rule] = {}  # by key: a rule that stands in two settings counts an SMS once
+    for rule in wanted:
+        if rule.name[0] == "+":
+            found |= _counted(rule, [rule.name] if e164.startswith(rule.name) else [""])
+            continue
+        parts = rule.subjects
+        if "ip" in parts and known["network"]:
+            around = [known["network" if part == "ip" else part] for part in parts]
+            found |= _counted(_of_a_network(rule), around)
+            if "phone" in parts:
+                continue  # the same figures for the /48 as for the /64: few people ask for one phone
+        found |= _counted(rule, [known[part] for part in parts])
+    values = [(rule.most, rule.seconds * 1000, rule.at_once or "") for rule in found.values()]
+    return Spending(tuple(found.values()), tuple(found), tuple(chain.from_iterable(values)))
+
+
+def _counted(rule: Rule, subjects: list[str]) -> dict[str, Rule]:
+    """The rule under the key of its count; nothing where a subject is not known."""
+    if not all(subjects):
+        return {}
+    plain = len(subjects) == 1 and rule.subjects[0] not in PERSONAL
+    of = subjects[0] if plain else codes.digest(conf.phone_secrets()[0], "limit", *subjects)
+    # A window and a rate keep different things: all figures are part of the key.
+    return {key(f"{LIMIT}{rule.name}:{rule.figures}:{of}"): rule}
+
+
+@lru_cache(maxsize=64)
+def _of_a_network(rule: Rule) -> Rule:
+    if "phone" in rule.subjects:
+        return rule
+    return replace(rule, most=rule.most * NETWORK_SHARE, at_once=rule.at_once * NETWORK_SHARE)
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """The rules of ``OTP_LIMITS``. Raises ``ImproperlyConfigured``."""
+    return rules.read("OTP_LIMITS", conf.get("OTP_LIMITS"))
+
+
+def guess_rules() -> tuple[Rule, ...]:
+    """The rules of ``OTP_GUESS_LIMITS``. Raises ``ImproperlyConfigured``."""
+    return rules.read("OTP_GUESS_LIMITS", conf.get("OTP_GUESS_LIMITS"))

@@ -1,0 +1,86 @@
+"""Why no code goes out, as errors for whoever asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from otp import alarms, store
+from otp.admission.rules import GUESS, Rule
+from otp.caller import Caller
+from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from otp.guard import scopes as guard
+from otp.handler import MESSAGES, Issue
+from sms.errors import InvalidNumber, NoRoute, Overloaded, Unavailable
+from sms.phone import Phone
+
+log = structlog.get_logger("otp")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """What ``sms`` raises, as an error of a verification."""
+    try:
+        yield
+    except InvalidNumber as error:
+        raise NotAllowed(error.detail, code=error.code, field="phone") from None
+    except NoRoute as error:
+        raise NotAllowed(str(error), code="no_route", field="phone") from None
+    except Overloaded as error:
+        log.warning("overloaded", seconds=error.retry_after)
+        raise StoreUnavailable(retry_after=error.retry_after, code="overloaded") from error
+    except Unavailable as error:
+        log.warning("unavailable", reason=str(error))
+        raise StoreUnavailable(retry_after=error.retry_after) from error
+
+
+def raise_unless_issued(issue: Issue, number: Phone, purpose: str, caller: Caller) -> None:
+    """Raise what stands in the way of a code; tell what the guard says of it."""
+    if issue.refusal:
+        guard.apply(*issue.refusal, number, purpose)
+    if issue.status == "issued":
+        return
+    wait = max(issue.retry_after, 1)
+    if issue.limit:
+        raise reached(issue.limit, wait, caller)
+    if issue.status == "blocked":
+        raise RateLimited(
+            issue.message, retry_after=wait, code="blocked", limit="guesses", quota=store.MOST_FAILURES
+        )
+    raise RateLimited(issue.message, retry_after=wait, code=issue.status)
+
+
+def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:
+    """A limit is reached; there is room again in ``wait`` seconds."""
+    if rule.alarming:
+        by_ip = caller.ip if "ip" in rule.subjects else ""
+        alarms.note(alarms.LIMIT, ip=by_ip, limit=rule.name, name=caller.name)
+    guesses = rule.name.startswith(GUESS)
+    return RateLimited(
+        MESSAGES["guesses"] if guesses else "Too many SMS were asked for. Please try again later.",
+        retry_after=max(wait, 1),
+        code="rate_limited",
+        limit=rule.name,
+        quota=rule.most,
+        window=rule.seconds,
+    )
+
+
+def headers(error: RateLimited) -> dict[str, str]:
+    """What a 429 says of its limit besides ``Retry-After`` (draft-ietf-httpapi-ratelimit-headers)."""
+    window = f";w={error.window}" if error.window else ""
+    return {
+        "RateLimit-Policy": f'"{error.limit}";q={error.quota}{window}',
+        "RateLimit": f'"{error.limit}";r=0;t={error.retry_after}',
+    }
+
+
+def over(status: str) -> NotAllowed:
+    """There is no live code to send again."""
+    detail = {
+        "expired": "There is no live code to send again. Start a new verification.",
+        "blocked": "Too many wrong guesses. Start a new verification.",
+    }[status]
+    return NotAllowed(detail, code=status, field="id")

@@ -1,0 +1,219 @@
+"""HTTP: verifications. The views translate, they decide nothing.
+
+Each operation says itself which key opens it, so that it is closed in every API that mounts the router.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from django.http import HttpRequest
+from ninja import Path, Router, Schema, Status
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from otp import caller, services, store
+from otp.api.access import Access
+from otp.api.problems import answered
+from otp.caller import Caller
+from otp.delivery import Delivery
+from otp.services import Verification
+from sms import services as sms
+from sms.bearer import ApiKey
+from sms.problems import Body, responses
+
+#: An id that no verification has: theirs have 22 characters.
+NEVER = "never"
+
+router = Router(auth=ApiKey(), tags=["verifications"])
+router.add_decorator(answered)
+
+
+def _one_address(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "string", "format": form} for form in ("ipv4", "ipv6")] + [{"type": "null"}]
+
+
+class OfAUser(Body):
+    """What a program asks for somebody else."""
+
+    client_ip: str | None = Field(
+        None,
+        examples=["203.0.113.7"],
+        description="The end user's address, which limits count by; from keys that may name it.",
+        json_schema_extra=_one_address,
+    )
+
+    @field_validator("client_ip")
+    @classmethod
+    def _address(cls, given: str | None) -> str | None:
+        try:
+            return None if given is None else caller.normalise(given)
+        except ValueError:
+            raise PydanticCustomError("ip_address", "This is no IPv4 or IPv6 address") from None
+
+
+class VerificationIn(OfAUser):
+    """Whom to send a code, and what for."""
+
+    phone: str = Field(
+        max_length=64,
+        repr=False,
+        description="Any usual spelling.",
+        json_schema_extra=lambda schema: schema.update(examples=[sms.example_number() or sms.EXAMPLE]),
+    )
+    purpose: str = Field("login", max_length=64, examples=["login"])
+    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    challenge: str = Field(
+        "",
+        max_length=4096,
+        repr=False,
+        description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
+    )
+
+
+class VerificationOut(Schema):
+    """A verification. Times and delivery are null once it is over."""
+
+    id: str
+    status: Literal["pending", "valid", "expired", "blocked"]
+    expires_at: datetime | None = None
+    resend_at: datetime | None = None
+    attempts_left: int
+    delivery: Delivery | None = Field(
+        None,
+        description="`failed`: the SMS could not be sent or did not arrive; resend, or ask for another "
+        "number. `underway`: no failure is known. Null once the verification is over.",
+    )
+
+    @staticmethod
+    def of(verification: Verification) -> VerificationOut:
+        return VerificationOut(
+            id=verification.id,
+            status=verification.status,
+            expires_at=_time(verification.expires_at),
+            resend_at=_time(verification.resend_at),
+            attempts_left=verification.attempts_left,
+            delivery=verification.delivery or None,
+        )
+
+
+class CheckIn(OfAUser):
+    """One guess."""
+
+    code: str = Field(min_length=1, max_length=64, repr=False, examples=["123456"])
+
+
+class CheckOut(Schema):
+    """What became of the guess."""
+
+    status: Literal["valid", "invalid", "expired", "blocked"]
+    attempts_left: int
+    message: str
+
+
+@router.post(
+    "/verifications",
+    response={202: VerificationOut} | responses(400, 401, 403, 413, 415, 422, 429, 503),
+    auth=ApiKey("verify"),
+    operation_id="start_verification",
+    summary="Send a code",
+)
+def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[VerificationOut]:
+    """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
+    access = _access(request)
+    access.require_purpose(payload.purpose)
+    who = _caller(access, payload)
+    verification = services.start(
+        payload.phone, payload.purpose, payload.locale, caller=who, challenge=payload.challenge
+    )
+    return Status(202, VerificationOut.of(verification))
+
+
+@router.post(
+    "/verifications/{id}/check",
+    response={200: CheckOut} | responses(400, 401, 403, 413, 415, 422, 429, 503),
+    auth=ApiKey("verify"),
+    operation_id="check_code",
+    summary="Check a code",
+)
+def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOut:
+    """Hold a guess against the code. The right one is accepted once. After too many wrong ones of an address
+    or a key, at whatever phones: 429 `rate_limited`, and the guess is not compared.
+    """
+    access = _access(request)
+    who = _caller(access, payload)
+    checked = services.check(_own(request, id), payload.code, owner=access.name, caller=who)
+    return CheckOut(status=checked.status, attempts_left=checked.attempts_left, message=checked.message)
+
+
+@router.post(
+    "/verifications/{id}/resend",
+    response={202: VerificationOut} | responses(401, 409, 413, 429, 503),
+    auth=ApiKey("verify"),
+    operation_id="resend_code",
+    summary="Send the code again",
+)
+def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
+    """Send the live code once more under the same id. Without a live code: 409."""
+    access = _access(request)
+    who = Caller(access.name, limits=access.limits)
+    verification = services.resend(_own(request, id), caller=who, owner=access.name)
+    return Status(202, VerificationOut.of(verification))
+
+
+@router.get(
+    "/verifications/{id}",
+    response={200: VerificationOut} | responses(401, 503),
+    auth=ApiKey("verify", "read"),
+    operation_id="get_verification",
+    summary="State of a verification",
+)
+def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
+    """Where a verification stands. An id that never was is `expired`."""
+    access = _access(request)
+    owner = "" if "read" in access.scopes else access.name
+    return VerificationOut.of(replace(services.status(_own(request, id), owner=owner), id=id))
+
+
+@router.delete(
+    "/verifications/{id}",
+    response={204: None} | responses(401, 503),
+    auth=ApiKey("verify"),
+    operation_id="cancel_verification",
+    summary="Cancel a verification",
+)
+def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
+    """Forget the code and call its SMS back if it still waits. The cooldown of the phone stays."""
+    services.cancel(_own(request, id), owner=_access(request).name)
+    return Status(204, None)
+
+
+def _access(request: HttpRequest) -> Access:
+    """What the key of this request may do; the authentication of the API has put it there."""
+    access: Access = request.auth  # type: ignore[attr-defined]  # ninja sets it
+    return access
+
+
+def _caller(access: Access, payload: OfAUser) -> Caller:
+    """Whoever asks, at the address that the key says, if it may say one."""
+    if payload.client_ip is not None:
+        access.require_client_ip()
+    return Caller(access.name, payload.client_ip or "", access.limits)
+
+
+def _own(request: HttpRequest, id: str) -> str:
+    """``id`` if its purpose is one of the key's, else an id that never was, with the same answers.
+
+    Costs a round trip, and for keys that are limited to purposes only.
+    """
+    access = _access(request)
+    if not access.purposes:
+        return id
+    purpose = store.read(id).get("purpose", b"").decode()
+    return id if access.allows(purpose) else NEVER
+
+
+def _time(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

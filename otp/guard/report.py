@@ -1,0 +1,176 @@
+"""What an operator sees of the pumping guard, and tells it: the room behind ``manage.py guard``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from otp.errors import StoreUnavailable
+from otp.guard import scopes as guard
+from otp.guard import settings as guard_settings
+from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, IN_LUA, key
+from sms import scripts
+from sms.errors import Unavailable
+from sms.scripts import Script
+
+log = structlog.get_logger("otp")
+
+_LUA = Path(__file__).parent / "lua"
+_REPORT, _RULE = (Script(_LUA / f"{name}.lua", keys=IN_LUA) for name in ("report", "rule"))
+
+#: Scopes that one script looks at: some milliseconds of the server.
+_AT_ONCE = 500
+
+#: By the number under which guard.lua keeps them; the last is a scope that only a rule names.
+KINDS = ("", "new", "country", "prefix", "prefix", "address", "rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Counts of a sliding window. What could yet be verified counts as unverified in part."""
+
+    sends: float
+    verified: float
+    unverified: float
+    cap: float  # of unverified
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scope: a country, a +prefix or its tag, ``new``, ``ip:`` and a digest; ``all``: the budget."""
+
+    scope: str
+    kind: str
+    hour: Window
+    day: Window
+    fortnight: Window
+    refused: float  # in a day; in shadow mode: would have been
+    over: str  # the first window over its cap: hour, day, fortnight; "" if none is
+    rule: str = ""  # what the operator said: allow, block; "" for nothing
+    rule_until: float = 0.0  # seconds since the epoch
+
+    @property
+    def state(self) -> str:
+        """One word, or two, for a table."""
+        return {"allow": "allowed", "block": "blocked"}.get(self.rule) or (
+            f"over {self.over}" if self.over else "ok"
+        )
+
+
+def rows() -> list[Row]:
+    """All scopes that have counts or a rule, the widest first. Raises ``StoreUnavailable``."""
+    figures = guard_settings.read().figures_json
+    found: list[list[Any]] = []
+    with _redis() as redis:
+        seconds, _ = redis.time()
+        rules = _rules(redis.hgetall(key(GUARD_RULES)), seconds)
+        keys = list(redis.scan_iter(key(GUARD + "*"), count=1000))
+        for first in range(0, len(keys), _AT_ONCE):
+            found += json.loads(_REPORT(tuple(keys[first : first + _AT_ONCE]), (figures,))[1])
+    shown = [_row(entry, rules) for entry in found]
+    nothing = Window(0, 0, 0, 0)
+    known = {row.scope for row in shown}
+    shown += [
+        Row(scope, "rule", nothing, nothing, nothing, 0, "", word, until)
+        for scope, (word, until) in rules.items()
+        if "~" not in scope and known.isdisjoint(_names(scope))
+    ]
+    return sorted(shown, key=lambda row: (KINDS.index(row.kind), -row.day.sends, row.scope))
+
+
+def spent() -> Decimal:
+    """The money of this day (UTC). Raises ``StoreUnavailable``."""
+    with _redis() as redis:
+        day, _, much = (redis.get(key(GUARD_SPEND)) or b"0 0").partition(b" ")
+        seconds, _ = redis.time()
+    return Decimal(int(much)) / guard.MICRO if int(day) == seconds // 86_400 else Decimal(0)
+
+
+def rule(scope: str, word: str, hours: float) -> datetime:
+    """Let the guard ``allow`` or ``block`` a country or prefix; returns until when.
+
+    The rule of the narrowest scope that holds a number decides. Raises ``StoreUnavailable``.
+    """
+    lasts = int(hours * 3_600_000)
+    with _redis():
+        for name in _names(scope):
+            _, now = _RULE((key(GUARD_RULES),), (name, word, lasts))
+    until = datetime.fromtimestamp((now + lasts) / 1000, UTC)
+    log.warning("guard_rule_set", rule=word, scope=scope, until=until.isoformat(timespec="seconds"))
+    return until
+
+
+def carry_rules() -> None:
+    """Write the rules of prefixes under the secret of now, where it was changed since.
+
+    While the former secret is among the fallbacks they hold all the same; this keeps them beyond
+    that. Raises ``StoreUnavailable``.
+    """
+    with _redis() as redis:
+        seconds, _ = redis.time()
+        rules = _rules(redis.hgetall(key(GUARD_RULES)), seconds)
+        for scope, (word, until) in rules.items():
+            left = int((until - seconds) * 1000)
+            if scope[0] == "+" and "~" not in scope and left > 0 and guard.tag(scope) not in rules:
+                _RULE((key(GUARD_RULES),), (guard.tag(scope), word, left))
+
+
+def release(scope: str) -> bool:
+    """End the rule of a scope and forgive what stayed unverified, of a prefix in all that lies in it.
+
+    False if nothing was known of it. Raises ``StoreUnavailable``.
+    """
+    with _redis() as redis:
+        keys: list[Any] = [key(GUARD + scope)]
+        if scope.startswith("+"):
+            within = (scope, *(f"{scope}{digit}" for digit in range(10)))
+            keys = [key(GUARD + name) for prefix in within for name in guard.tags(prefix)]
+            keys += redis.scan_iter(key(f"{GUARD}{scope}*"), count=1000)
+        released = 0
+        for name in _names(scope):
+            released |= _RULE((key(GUARD_RULES),), (name, "release", 0))[0]
+        for first in range(0, len(keys), _AT_ONCE):
+            some = tuple(keys[first : first + _AT_ONCE])
+            released |= _RULE((key(GUARD_RULES), *some), (scope, "release", 0))[0]
+    if released:
+        log.warning("guard_released", scope=scope)
+    return bool(released)
+
+
+def _names(scope: str) -> tuple[str, ...]:
+    """A rule stands under both names of a prefix: numbers ask by the tag where it is a long one."""
+    return (scope, *guard.tags(scope)) if scope.startswith("+") else (scope,)
+
+
+def _row(entry: list[Any], rules: dict[str, tuple[str, float]]) -> Row:
+    name, kind, *counts, refused, over = entry
+    hour, day, fortnight = (Window(*counts[first : first + 4]) for first in (0, 4, 8))
+    scope = name.removeprefix(key(GUARD))
+    over = "" if KINDS[kind] == "rule" else over
+    return Row(scope, KINDS[kind], hour, day, fortnight, refused, over, *rules.get(scope, ("", 0.0)))
+
+
+def _rules(found: dict[bytes, bytes], now: float) -> dict[str, tuple[str, float]]:
+    rules = {}
+    for scope, text in found.items():
+        word, _, until = text.decode().partition(" ")
+        if int(until) > now * 1000:
+            rules[scope.decode()] = (word, int(until) / 1000)
+    return rules
+
+
+@contextmanager
+def _redis() -> Iterator[Any]:
+    try:
+        with scripts.client() as redis:
+            yield redis
+    except Unavailable as error:
+        raise StoreUnavailable from error

@@ -1,0 +1,166 @@
+"""The settings of the pumping guard: read and judged once, refused with their name and the mend."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import phonenumbers
+from django.core.exceptions import ImproperlyConfigured
+
+from otp import conf
+from otp.admission.limits import NO_COUNTRY
+from sms.phone import is_prefix
+
+MODES = ("off", "shadow", "enforce")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The setting ``GUARD_FIGURES``: unverified sends that are free, an hour, a day and 14 days.
+
+    To them come ``ratio`` unverified sends for every verified one.
+    """
+
+    ratio: float = 1.0  # 1.0 bears a conversion of 50 %
+    proven: int = 5  # verified in 14 days, from which on a country is no longer new
+    strict: int = 2  # free sends of a proven range while something wider is over its cap
+    known: int = 5  # sends to a phone that verified in 14 days, beyond the caps of its ranges; 0: none
+    countries: int = 3  # of one address a day without a verified code, one more for each verified
+    new: tuple[int, int, int] = (20, 60, 200)
+    country: tuple[int, int, int] = (20, 30, 90)
+    coarse: tuple[int, int, int] = (10, 20, 280)  # what no day stops, a fortnight does not:
+    fine: tuple[int, int, int] = (6, 10, 140)  # strangers must not shut a range for longer
+    address: tuple[int, int, int] = (4, 6, 15)
+
+
+def scope_problem(text: str) -> str:
+    """What is wrong with ``text`` as a country (``DE``, ``001``) or prefix (``+4930``), "" for nothing."""
+    if not text.startswith("+"):
+        known = text == NO_COUNTRY or text in phonenumbers.SUPPORTED_REGIONS
+        return "" if known else "write countries such as DE (ISO 3166) and prefixes such as +4477"
+    digits = text[1:]
+    if not (text.isascii() and digits.isdecimal() and digits[0] != "0"):
+        return "write a prefix with + and digits that begin with a country code, such as +4477"
+    if not is_prefix(text):
+        return "no country code begins so"
+    code = next((n for n in (1, 2, 3) if int(digits[:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 0)
+    if code and len(digits) > code + 3 and not _holds_ranges(text):
+        return "there is no number that begins so and goes on for four more digits; write a shorter prefix"
+    return ""
+
+
+def _holds_ranges(prefix: str) -> bool:
+    """Whether a number that exists begins with ``prefix`` and has four digits more.
+
+    Rules are looked up for all but the last four digits of a number, so that no key, log or record
+    tells more of it: a longer prefix would never be asked for. What follows is tried out, as
+    ``phonenumbers`` knows the forms of whole numbers alone.
+    """
+    rests = [f"{two:02d}3456789"[:more] for more in range(4, 16 - len(prefix) + 1) for two in range(100)]
+    return any(phonenumbers.is_valid_number(phonenumbers.parse(prefix + rest)) for rest in rests)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    mode: str
+    allow: frozenset[str]
+    prices: dict[str, Decimal]
+    budget: Decimal
+    figures: Figures
+    figures_json: str = field(init=False)  # as the scripts read them
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "figures_json", json.dumps(asdict(self.figures)))
+
+
+def read() -> Setting:
+    """All five settings, read and judged once; made anew when one of them is another object."""
+    global _made
+    source = tuple(conf.get(name) for name in READERS)
+    known, setting = _made
+    if setting is None or any(old is not new for old, new in zip(known, source, strict=True)):
+        setting = Setting(*(reader(value) for reader, value in zip(READERS.values(), source, strict=True)))
+        _made = (source, setting)
+    return setting
+
+
+def read_mode(value: Any) -> str:
+    """Raises ``ImproperlyConfigured`` that names the setting and the mend, as all of these do."""
+    if value not in MODES:
+        raise ImproperlyConfigured(f"GUARD_MODE is {value!r}. Write one of: {', '.join(MODES)}.")
+    return str(value)
+
+
+def read_allow(value: Any) -> frozenset[str]:
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise ImproperlyConfigured(f"GUARD_ALLOW is {value!r}. Write a list such as ['DE', '+4477'].")
+    for scope in value:
+        problem = scope_problem(scope) if isinstance(scope, str) else "write texts such as 'DE' and '+4477'"
+        if problem:
+            raise ImproperlyConfigured(f"GUARD_ALLOW, {scope!r}: {problem}.")
+    return frozenset(value)
+
+
+def read_prices(value: Any) -> dict[str, Decimal]:
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(
+            f"GUARD_PRICES is {value!r}. Write a dict such as {{'US': '0.0079', 'default': '0.06'}}."
+        )
+    prices = {}
+    for country, text in value.items():
+        if country not in ("default", NO_COUNTRY, *phonenumbers.SUPPORTED_REGIONS):
+            raise ImproperlyConfigured(
+                f"GUARD_PRICES, {country}: write a country such as DE (ISO 3166), or default."
+            )
+        prices[country] = _money(f"GUARD_PRICES, {country}", text, "0.0079")
+    return prices
+
+
+def read_budget(value: Any) -> Decimal:
+    return _money("GUARD_BUDGET", 0 if value in (None, "") else value, "50")
+
+
+def read_figures(value: Any) -> Figures:
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(f"GUARD_FIGURES is {value!r}. Write a dict such as {{'ratio': 0.8}}.")
+    known = {field.name: field.default for field in fields(Figures)}
+    given: dict[str, Any] = {}
+    for name, figure in value.items():
+        if name not in known:
+            raise ImproperlyConfigured(f"GUARD_FIGURES has no {name!r}. It has: {', '.join(known)}.")
+        several = isinstance(known[name], tuple)
+        parts = tuple(figure) if several and isinstance(figure, tuple | list) else (figure,)
+        none = name == "known" and figure == 0 and figure is not False
+        if len(parts) != (3 if several else 1) or not (none or all(map(_counts, parts))):
+            shape = "three numbers over 0 (an hour, a day, 14 days)" if several else "a number over 0"
+            raise ImproperlyConfigured(f"GUARD_FIGURES, {name}: give {shape}.")
+        given[name] = parts if several else figure
+    return Figures(**given)
+
+
+READERS: dict[str, Any] = {
+    "GUARD_MODE": read_mode,
+    "GUARD_ALLOW": read_allow,
+    "GUARD_PRICES": read_prices,
+    "GUARD_BUDGET": read_budget,
+    "GUARD_FIGURES": read_figures,
+}
+
+_made: tuple[tuple[Any, ...], Setting | None] = ((), None)
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 10**9
+
+
+def _money(where: str, value: Any, example: str) -> Decimal:
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        found = Decimal("nan")
+    if not (found.is_finite() and 0 <= found < 10**9):
+        raise ImproperlyConfigured(f"{where}: {value!r} must be a number, 0 or more, such as {example}.")
+    return found

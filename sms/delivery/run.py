@@ -1,0 +1,317 @@
+"""One attempt: claim the message, find it a provider, record what came of it.
+
+The failover rule. Outcome → for this message → for the alias (see ``sms.delivery.health``):
+
+    accepted             sent; a receipt may follow                      healthy
+    temporary            next alias in the same run                      counts; Retry-After kept,
+                                                                         600 s at most
+    refused (number,     failed at once: another alias would be          healthy
+      text)              paid to learn the same
+    refused (account,    next alias in the same run                      left out at once, in that
+      sender, address)                                                   country or everywhere; loud
+    unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
+                         then goes to the next alias, once; any other
+                         message ends as ``unknown``
+    worker died in it    the lease runs out, a sweep brings the          counts
+                         message back, then as unknown, at once
+    receipt: undelivered a live code goes to the next alias, once;       counts in its country; left
+                         where its route has no other, and any other     out there only while another
+                         message, ends as ``failed``                     of the route is well
+    no key opens it      waits for a worker that has the key, see        –
+                         ``sms.delivery.unopened``
+
+"Once" is once in all: a code that an alias may have, or could not deliver, is handed over one more time,
+and to that alias only if its outcome is unknown and its route has no other. All aliases failed: again
+after ROUNDS seconds (without that alias) while the message lives, then ``failed`` and a dead letter, or
+``unknown`` if one may have it. Over a rate or out of slots the message waits for its turn, which is no
+failure. A code that a receipt called undelivered and that died before the next alias had it: ``failed``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+
+from sms import conf, receipts, resources, routing, store
+from sms.delivery import health, turns, unopened
+from sms.delivery.handover import hand_over
+from sms.delivery.health import Choice
+from sms.errors import (
+    AccountFailure,
+    NoRoute,
+    OutcomeUnknown,
+    PermanentFailure,
+    TemporaryFailure,
+    Unavailable,
+)
+from sms.facts import tell
+from sms.message import Attempt, Message, State
+from sms.providers.base import Sms
+from sms.registry import Alias, aliases
+from sms.routing import Hop
+from sms.seal import Unsealable, unseal
+
+log = structlog.get_logger("sms")
+
+#: Seconds to wait after the first, second and third round. A code lives 120 s by default.
+ROUNDS = (3.0, 10.0, 20.0)
+
+#: Seconds after which a message for which no alias has a slot or is healthy looks again.
+SOON = 1.0
+
+#: Seconds before its turn that what waits for longer than PUNCTUAL comes back.
+BEFORE_TURN = 2.0
+
+#: Waits of up to so many seconds end at the millisecond, by ``turns``; sweeps travel behind the queue.
+PUNCTUAL = 5.0
+
+#: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
+ONE_CALL = 25.0
+
+#: Seconds between the attempts to write down an outcome while Redis is away.
+RECORD_RETRY = 0.5
+
+#: Seconds that an acceptance is held on to while Redis is away; a default code's whole life.
+PATIENCE = 120.0
+
+
+def deliver(message_id: str) -> None:
+    """Run one attempt for ``message_id``, if there is anything to do for it."""
+    verdict, found, died_in = store.claim(message_id)
+    if died_in:
+        health.failed(died_in, error="worker_died")
+    if verdict == "gone":  # of another installation that shares the broker, or Redis was emptied
+        log.warning("message_gone", message_id=message_id)
+    elif isinstance(found, Message):  # the claim settled it: expired or unknown
+        tell(found)
+    elif found is None:
+        log.debug("nothing_to_deliver", message_id=message_id, verdict=verdict)
+    else:
+        _Run(found).go()
+
+
+class _Run:
+    """One claim: asks the aliases of the route, one after the other, until one has an answer."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.message = attempt.message
+        self.begun = self.leased = time.monotonic()
+        self.failed: set[str] = set()  # aliases that have refused or were not reached in this run
+        self.full: set[str] = set()  # aliases whose last slot another thread took first
+        self.turn = attempt.turn
+        self.error = ""
+        self.holds: list[float] = []  # the Retry-After of each that failed, 0 if it named none
+
+    @property
+    def remaining(self) -> float:
+        return self.begun + self.attempt.remaining - time.monotonic()
+
+    def go(self) -> None:
+        """Ask one alias after the other; always ends with a record of what came of it."""
+        try:
+            self.content = unseal(self.attempt.sealed)
+            hops = routing.order(routing.find(self.message.country, self.content["to"]))
+            # The alias that may have the message already comes only where the route has no other.
+            others = [hop for hop in hops if hop.alias != self.attempt.avoid] or hops
+            # It has waited for this one, which those before it may not outdo by failing once more.
+            self.hops = sorted(others, key=lambda hop: hop.alias != self.turn)
+        except Unsealable:
+            return unopened.give_back(self.attempt, punctual=PUNCTUAL)
+        except NoRoute:
+            return self.record(State.FAILED, error="no_route")
+        while (chosen := self.choose()) is not None:
+            hop, alias, probe = chosen
+            sms = Sms(
+                id=self.message.id,
+                to=self.content["to"],
+                body=self.content["body"],
+                expires_in=self.remaining,
+                callback_url=receipts.address(hop.alias, self.message.id),
+                sender=hop.sender,
+            )
+            with alias.slot() as held:
+                if held and self.call(alias, sms, probe=probe):
+                    return None
+            if not held:
+                self.full.add(hop.alias)
+                if probe:
+                    health.not_probed(hop.alias, self.message.country)
+        return None
+
+    def choose(self) -> tuple[Hop, Alias, bool] | None:
+        """Whom to ask now, and whether that is a probe; None: the run is over and recorded."""
+        if self.failed and not self.keeps_lease():
+            self.wait(SOON)
+            return None
+        left = [hop for hop in self.hops if hop.alias not in self.failed]
+        known = aliases()
+        wanted = [hop for hop in left if hop.alias not in self.full]
+        if wanted:
+            Alias.wait_for_slot([known[hop.alias] for hop in wanted])
+        ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
+        # What waits for a slot waits for a worker, which whoever comes next would do as well.
+        held = len(ready) == len(left)
+        choice = self.ask([known[name] for name in ready], held=held) if ready else Choice(None)
+        if choice is None:
+            self.wait(SOON, turn=self.turn)  # nothing is in a provider's hands
+        elif choice.alias is not None and not choice.wait:
+            if choice.alias.name == self.turn:
+                self.turn = ""
+            return ready[choice.alias.name], choice.alias, choice.probe
+        elif choice.alias is not None:
+            self.wait_for_turn(choice.wait, choice.alias.name)
+        elif not left or (self.failed and ready):
+            self.round_is_over()  # some have failed, and the others may not be asked now
+        else:
+            self.wait(max(choice.wait, SOON), turn=self.turn)
+        return None
+
+    def ask(self, ready: list[Alias], *, held: bool) -> Choice | None:
+        """Which of these may be called now; None if Redis is away. ``held``: it waits for them alone."""
+        try:
+            return health.choose(
+                self.message.id,
+                ready,
+                self.message.country,
+                self.content["body"],
+                attempt=self.attempt.number,
+                turn=self.turn,
+                patience=self.remaining,
+                queue=self.message.queue,
+                held=held,
+            )
+        except Unavailable:
+            return None
+
+    def call(self, alias: Alias, sms: Sms, *, probe: bool) -> bool:
+        """Ask one alias; True if that settles this run."""
+        started = time.monotonic()
+        country = self.message.country
+        probed = country if probe else None
+        refused = (self.message.id, self.attempt.number)
+        try:
+            provider_message_id = hand_over(alias.provider, sms)
+        except TemporaryFailure as error:
+            if resources.ran_out(error):  # the fault of this process, which ``sms.consumer`` ends
+                self.wait(SOON)
+                return True
+            self.error = error.code or "temporary"
+            hold = error.retry_after or 0.0
+            self.holds.append(hold)
+            health.failed(alias.name, hold=hold, error=self.error, probed=probed, refused=refused)
+        except AccountFailure as error:
+            self.error = error.code or "account"
+            self.holds.append(0.0)
+            where = country if error.here else ""
+            health.failed(alias.name, where, at_once=True, error=self.error, probed=probed, refused=refused)
+        except PermanentFailure as error:
+            health.succeeded(alias.name, country, probe=probe)
+            self.record(State.FAILED, alias=alias.name, error=error.code or "permanent")
+            return True
+        except OutcomeUnknown as error:
+            health.failed(alias.name, error=error.code or "unknown", probed=probed)
+            wait = conf.get("SMS_RECEIPT_WAIT")
+            again = self.attempt.resend_unknown and wait < self.remaining
+            self.record(
+                State.QUEUED if again else State.UNKNOWN,
+                retry_in=wait if again else None,
+                unknown=True,
+                alias=alias.name,
+                avoid=alias.name,
+                error=error.code or "unknown",
+            )
+            return True
+        else:
+            health.succeeded(alias.name, country, probe=probe)
+            self.record(
+                State.SENT,
+                alias=alias.name,
+                provider_message_id=provider_message_id,
+                error="",
+                took_ms=round((time.monotonic() - started) * 1000),
+            )
+            return True
+        log.info("alias_failed", message_id=self.message.id, alias=alias.name, error=self.error)
+        self.failed.add(alias.name)
+        return False
+
+    def round_is_over(self) -> None:
+        """Every alias has failed: another round if there is one in time, else a dead letter."""
+        rounds = self.attempt.rounds
+        # One that may be asked earlier must not wait for another's Retry-After.
+        delay = max(ROUNDS[rounds], min(self.holds, default=0.0)) if rounds < len(ROUNDS) else None
+        if delay is not None and delay < self.remaining:
+            self.record(State.QUEUED, retry_in=delay, round_over=True, error=self.error)
+        else:
+            self.record(State.FAILED, dead_letter=True, error=self.error)
+
+    def wait(self, seconds: float, turn: str = "") -> None:
+        """Come back later; nothing has failed."""
+        self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)), turn=turn)
+
+    def wait_for_turn(self, seconds: float, alias: str) -> None:
+        """Come back when a rate allows it, or shortly before."""
+        self.wait(seconds if seconds <= PUNCTUAL else seconds - BEFORE_TURN, turn=alias)
+
+    def keeps_lease(self) -> bool:
+        """Whether there is time for one more call under the lease, which is renewed if needed; not
+        while Redis is away.
+        """
+        if time.monotonic() - self.leased < store.LEASE - ONE_CALL and self.remaining > 0:
+            return True
+        self.leased = time.monotonic()
+        try:
+            return store.renew(self.message.id, self.attempt.number)
+        except Unavailable:
+            return False
+
+    def record(
+        self,
+        target: State,
+        *,
+        retry_in: float | None = None,
+        unknown: bool = False,
+        round_over: bool = False,
+        dead_letter: bool = False,
+        took_ms: int | None = None,
+        **fields: str,
+    ) -> None:
+        """Write the outcome down, and do not give up while it matters: an acceptance that is
+        forgotten would be sent again.
+        """
+        sent = target is State.SENT
+        # "sent" stands even if the lease was lost meanwhile: the provider has the message.
+        token = None if sent else self.attempt.number
+        patience = max(store.LEASE, min(self.attempt.remaining, PATIENCE)) if sent else store.LEASE
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                moved, message = store.move(
+                    self.message.id,
+                    target,
+                    attempt=token,
+                    retry_in=retry_in,
+                    unknown=unknown,
+                    round_over=round_over,
+                    dead_letter=dead_letter,
+                    **{"turn": ""} | fields,
+                )
+                break
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(RECORD_RETRY)
+        queued = message is not None and moved and message.state is State.QUEUED
+        if queued and (retry_in or 0.0) <= PUNCTUAL:  # None: a receipt came first, and another alias is next
+            turns.publish_in(retry_in or 0.0, self.message.id, self.message.queue)
+        if queued and target is State.QUEUED and not (unknown or round_over):
+            log.debug("message_waits", message_id=self.message.id, seconds=retry_in)
+        elif message is not None and moved:
+            details: dict[str, Any] = {"took_ms": took_ms}
+            tell(message, **details)
+        elif message is None or message.state not in (State.SENT, State.DELIVERED):
+            # SENT and DELIVERED: its receipt overtook the answer of the call.
+            log.warning("outcome_too_late", message_id=self.message.id, outcome=target)
