@@ -29,7 +29,7 @@ _REPORT, _RULE = (Script(_LUA / f"{name}.lua", keys=IN_LUA) for name in ("report
 #: Scopes that one script looks at: some milliseconds of the server.
 _AT_ONCE = 500
 
-#: By the number under which guard.lua keeps them; the last is a scope that only a rule names.
+#: By the number under which includes/counts.lua keeps them; the last is a scope that only a rule names.
 KINDS = ("", "new", "country", "prefix", "prefix", "address", "rule")
 
 
