@@ -123,7 +123,7 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
     "payment": {"text": "{code} confirms your payment with {site}. Never tell it to anybody."},
 }
 
-# How many SMS may be asked for, how many guesses may be wrong, and whose: see otp.admission.limits. A variable
+# How many SMS may be asked for, how many guesses may be wrong, whose: see otp.admission.limits. A variable
 # replaces all rules of its setting.
 OTP_LIMITS = env.str("OTP_LIMITS", default="").strip() or conf.DEFAULTS["OTP_LIMITS"]
 OTP_GUESS_LIMITS = env.str("OTP_GUESS_LIMITS", default="").strip() or conf.DEFAULTS["OTP_GUESS_LIMITS"]

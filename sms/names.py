@@ -12,7 +12,7 @@
     <namespace>sms:drain:<queue>     string  how many a second began when it was measured last
     <namespace>sms:started:<queue>   string  when a worker started last (ms), if that was a moment ago
     <namespace>sms:dead              sorted set  id → when all of its rounds had failed (ms)
-    <namespace>sms:health:<alias>    hash    outcomes of the last window, the breaker; see includes/breaker.lua
+    <namespace>sms:health:<alias>    hash    outcomes of a window, the breaker; see includes/breaker.lua
     <namespace>sms:health:<alias>:<country>  hash  the same for what concerns one country alone
     <namespace>sms:rate:<alias>      string  when its next call may begin (ms)
     <namespace>sms:line:<alias>:<queue>  sorted set  message → when it was told to come back (ms)
