@@ -21,19 +21,21 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import alarms, codes, conf, delivery, handler, purposes, signals, store
+from otp import alarms, checking, conf, delivery, digests, issuing, purposes, signals, store
 from otp.admission import judges, limits, refusals, testnumbers
 from otp.admission.judges import Wanted
 from otp.admission.limits import Spending
 from otp.caller import NOBODY, Caller
 from otp.delivery import Delivery
-from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from otp.errors import NotAllowed, StoreUnavailable
 from otp.guard import scopes as guard
-from otp.handler import Check, Issue, OTPHandler
+from otp.handler import OTPHandler
+from otp.issuing import Draft, Sending
 from otp.purposes import Purpose
+from otp.results import Check, Issue
 from sms import given
 from sms import services as sms
-from sms.errors import InvalidNumber, NoRoute, Unavailable
+from sms.errors import InvalidNumber
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
@@ -80,40 +82,20 @@ def start(
         number = parse_phone(phone)
         spending = limits.spending(number, purpose, caller)
         wanted = judges.hear(number, purpose, caller, spending, given.text(challenge) or "")
-        try:  # a test number needs no route, and is looked for as long as any other
-            sms.require_route(number)
-        except NoRoute:
-            if not wanted.code:
-                raise
+        phones = digests.of_phone(number.e164, purpose)
+        draft = issuing.draw(rules, phones, code=wanted.code)
+        asked = _Asked(rules, wanted, locale, caller, spending)
+        sending = asked.sending(draft, rules.lifetime)
+        kept = {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
+        envelope = sms.seal(kept).decode()
         sms.require_broker()
-        message_id = sms.new_id()
-        envelope = sms.seal(
-            {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
-        )
-        id = codes.new_id()
         try:
-            issue = OTPHandler.generate_otp(
-                number.e164,
-                purpose,
-                id=id,
-                reference=message_id,
-                envelope=envelope,
-                owner=caller.name,
-                spending=spending,
-                guarded=guard.call(
-                    number, caller.ip, free=bool(wanted.withheld), parts=_parts(rules, locale)
-                ),
-                code=wanted.code,
-            )
-            refusals.raise_unless_issued(issue, number, purpose, caller)
-            _send(rules, wanted, issue, message_id, locale)
-        except RateLimited:
+            issue = issuing.issue(rules, phones, draft, sending, owner=caller.name, envelope=envelope)
+        except StoreUnavailable:
+            _forget(draft.id)
             raise
-        except Exception:
-            _undo(id, message_id, spending)
-            raise
-    _tell(signals.code_issued, "code_issued", issue.id, purpose, message_id=message_id)
-    return _pending(issue, number, message_id)
+        refusals.raise_unless_issued(issue, number, purpose, caller)
+    return _tell_sent(signals.code_issued, "code_issued", issue, purpose, number)
 
 
 def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Check:
@@ -125,13 +107,13 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     """
     id = given.id(id)
     alarms.tell_due()
-    checked = handler.verify_id(id, code, owner, limits.guessing(caller))
+    checked = checking.check(
+        digests.of_guess(code, id=id), id=id, owner=owner, spending=limits.guessing(caller)
+    )
     if checked.limit:
         raise refusals.reached(checked.limit, checked.retry_after, caller)
     if checked.status in _SIGNALS:
         _tell(_SIGNALS[checked.status], f"code_{checked.status}", id, checked.purpose)
-    if checked.status == "valid" or (checked.status == "invalid" and not checked.attempts_left):
-        _call_back(checked.reference)
     return checked
 
 
@@ -141,15 +123,16 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
     Raises ``RateLimited`` while its cooldown runs or where a limit is reached, and ``NotAllowed``
     (``expired``, ``blocked``) when there is no live code.
     """
-    id = given.id(id)
-    envelope = store.read(id, owner).get("envelope")
-    if envelope is None:
-        raise refusals.over("blocked" if status(id, owner=owner).status == "blocked" else "expired")
+    live = store.live(id=given.id(id), owner=owner)
+    if live.status not in ("pending", "blocked"):
+        raise refusals.over("expired")
+    if live.status == "blocked":
+        raise refusals.over("blocked")
     try:
-        kept = sms.unseal(envelope)
+        kept = sms.unseal(live.envelope.encode())
     except sms.Unsealable:
         raise refusals.over("expired") from None
-    purpose = kept["purpose"]
+    purpose, locale = kept["purpose"], kept["locale"]
     rules = _rules(purpose)
     caller = replace(caller, ip=caller.ip or kept.get("ip", ""))  # over the API only the start names it
     with refusals.translated():
@@ -157,32 +140,13 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
         spending = limits.spending(number, purpose, caller)
         wanted = judges.hear(number, purpose, caller, spending)
         sms.require_broker()
-        message_id = sms.new_id()
-        try:
-            issue = OTPHandler.resend(
-                number.e164,
-                purpose,
-                id=id,
-                reference=message_id,
-                spending=spending,
-                guarded=guard.call(
-                    number, caller.ip, free=bool(wanted.withheld), parts=_parts(rules, kept["locale"])
-                ),
-                code=wanted.code,
-            )
-            if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
-                raise refusals.over(issue.status)
-            refusals.raise_unless_issued(issue, number, purpose, caller)
-            _send(rules, wanted, issue, message_id, kept["locale"])
-        except RateLimited:
-            raise
-        except Exception:  # also one of a script that has run: its answer got lost, or its code is unknown
-            _call_back(message_id)  # what the next resend cannot find would go out beside it
-            with suppress(StoreUnavailable):
-                store.unresend(id, message_id, spending)
-            raise
-    _tell(signals.code_resent, "code_resent", id, purpose, message_id=message_id)
-    return _pending(issue, number, message_id)
+        asked = _Asked(rules, wanted, locale, caller, spending)
+        phones = digests.of_phone(number.e164, purpose)
+        issue = issuing.repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=asked.sending)
+        if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
+            raise refusals.over(issue.status)
+        refusals.raise_unless_issued(issue, number, purpose, caller)
+    return _tell_sent(signals.code_resent, "code_resent", issue, purpose, number)
 
 
 def parse_phone(spelling: given.Number) -> Phone:
@@ -205,75 +169,64 @@ def status(id: str, *, owner: str = "") -> Verification:
     found = store.read(id, owner)
     if not found:
         return Verification(id, "expired")
-    word: Any = found["status"].decode()
+    word: Any = found.status
     if word != "pending":
         return Verification(id, word)
     return Verification(
         id,
         "pending",
-        expires_at=int(found["expires_at"]) / 1000,
-        resend_at=int(found["resend_at"]) / 1000,
-        attempts_left=int(found["left"]),
-        delivery=delivery.of(found.get("reference", b"").decode()),
+        expires_at=found.expires_at,
+        resend_at=found.resend_at,
+        attempts_left=found.left,
+        delivery=delivery.of(found.reference),
     )
 
 
 def cancel(id: str, *, owner: str = "") -> bool:
     """Forget verification ``id`` and call its SMS back if it still waits. True if there was one."""
     id = given.id(id)
-    existed, reference, _, purpose = store.cancel(id=id, owner=owner)
-    if existed:
-        _tell(signals.verification_cancelled, "verification_cancelled", id, purpose.decode())
-        _call_back(reference.decode())
-    return bool(existed)
+    purpose = store.cancel(id=id, owner=owner)
+    if purpose is not None:
+        _tell(signals.verification_cancelled, "verification_cancelled", id, purpose)
+    return purpose is not None
 
 
-def _text(rules: Purpose, code: str, lives: float, locale: str) -> str:
-    return rules.render(
-        code,
-        lives=lives,
-        site=conf.get("OTP_SITE_NAME"),
-        host=urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost",
-        locale=locale,
-    )
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What somebody asks a code for, once it may be sent."""
+
+    rules: Purpose
+    wanted: Wanted
+    locale: str
+    caller: Caller
+    spending: Spending
+
+    def sending(self, draft: Draft, lives: float) -> Sending:
+        """The SMS of a code that lives so many seconds, and what it counts towards."""
+        text = self.rules.render(
+            draft.code,
+            lives=lives,
+            site=conf.get("OTP_SITE_NAME"),
+            host=urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost",
+            locale=self.locale,
+        )
+        number, withheld = self.wanted.number, self.wanted.withheld
+        message = sms.prepare(
+            number,
+            text,
+            queue=sms.OTP_QUEUE,
+            resend_unknown=True,
+            verification_id=draft.id,
+            withheld=withheld,
+        )
+        ask = guard.ask(number, self.caller.ip, free=bool(withheld), parts=message.parts)
+        return Sending(message, ask, self.spending)
 
 
-def _parts(rules: Purpose, locale: str) -> int:
-    """As how many SMS a code is paid, before there is one: all codes of a purpose are of one length."""
-    return sms.parts(_text(rules, rules.alphabet[0] * rules.length, rules.lifetime, locale))
-
-
-def _send(rules: Purpose, wanted: Wanted, issue: Issue, message_id: str, locale: str) -> None:
-    sms.send(
-        wanted.number,
-        _text(rules, issue.code, issue.expires_in, locale),
-        queue=sms.OTP_QUEUE,
-        expires_at=issue.expires_at,
-        resend_unknown=True,
-        replaces=issue.replaced,
-        verification_id=issue.id,
-        message_id=message_id,
-        withheld=wanted.withheld,
-    )
-
-
-def _undo(id: str, message_id: str, spending: Spending) -> None:
-    """Nothing half-made: a code without an SMS only keeps the next one waiting, and an SMS without
-    a code is of no use. Both may stand in Redis although its answer got lost. The code before it lives on.
-    """
-    with suppress(Unavailable, StoreUnavailable):  # if one cannot be told, neither can the other
-        sms.cancel(message_id)
-        store.cancel(id=id, unsent=True, spending=spending)
-
-
-def _call_back(message_id: str) -> None:
-    """The code is dead: its SMS, if it still waits, must not go out. The answer stands anyway."""
-    if not message_id:
-        return
-    try:
-        sms.cancel(message_id)
-    except Unavailable:
-        log.warning("call_back_failed", message_id=message_id)
+def _forget(id: str) -> None:
+    """The answer of a start got lost, and nobody knows its id: if it stands, it goes, and its SMS with it."""
+    with suppress(StoreUnavailable):
+        store.cancel(id=id)
 
 
 def _rules(purpose: str) -> Purpose:
@@ -286,7 +239,8 @@ def _rules(purpose: str) -> Purpose:
         ) from None
 
 
-def _pending(issue: Issue, number: Phone, message_id: str) -> Verification:
+def _tell_sent(signal: Signal, event: str, issue: Issue, purpose: str, number: Phone) -> Verification:
+    _tell(signal, event, issue.id, purpose, message_id=issue.message_id)
     return Verification(
         issue.id,
         "pending",
@@ -294,7 +248,7 @@ def _pending(issue: Issue, number: Phone, message_id: str) -> Verification:
         resend_at=issue.resend_at,
         attempts_left=issue.attempts_left,
         masked=number.masked,
-        message_id=message_id,
+        message_id=issue.message_id,
         delivery="underway",
     )
 

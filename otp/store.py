@@ -2,22 +2,24 @@
 
 What stands under which key says ``otp.names``. Every script uses the Redis server's clock and leaves nothing
 without a TTL. The keys that a script derives (a phone's newest verification) need one server or a
-Sentinel set, not a Redis Cluster.
+Sentinel set, not a Redis Cluster. Everything here raises ``otp.errors.StoreUnavailable`` without Redis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from otp.admission.limits import NOTHING, Spending
 from otp.errors import StoreUnavailable
 from otp.guard import scopes
-from otp.guard.scopes import Call
+from otp.guard.scopes import Ask
 from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
 from otp.purposes import MAX_LIFETIME, Purpose
+from otp.records import Code, Issued, Live, Read, Refused, Verified
+from otp.results import Refusal
 from sms import probe, scripts
 from sms import services as sms
 from sms.errors import Unavailable
@@ -34,80 +36,103 @@ FAILURES_KEPT = 24 * 3_600_000
 #: Milliseconds of quiet after which the cooldown starts again at its first step.
 ESCALATION_KEPT = 600_000
 
-#: Milliseconds after a start that failed, until there may be another beside the code that still lives.
-AFTER_FAILURE = 1000
-
 #: Milliseconds. From the sixth wrong guess in a row on the next code has to wait, and after every third
 #: twice as long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
 FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
 
-
 _LUA = Path(__file__).parent / "lua"
 
-
-def _script(name: str) -> Script:
-    return Script(
+_START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _SPEND = (
+    Script(
         _LUA / f"{name}.lua",
         includes=(scopes.INCLUDES, sms.INCLUDES),
-        keys=IN_LUA,
+        keys=IN_LUA | sms.IN_LUA,
         MOST_FAILURES=MOST_FAILURES,
         FAILURES_KEPT=FAILURES_KEPT,
         FIRST_PAUSE=FIRST_PAUSE,
         LONGEST_PAUSE=LONGEST_PAUSE,
         ESCALATION_KEPT=ESCALATION_KEPT,
-        AFTER_FAILURE=AFTER_FAILURE,
     )
-
-
-_GENERATE, _RESEND, _VERIFY, _CANCEL, _PEEK, _UNRESEND, _SPEND = map(
-    _script, ("generate", "resend", "verify", "cancel", "peek", "unresend", "spend")
+    for name in ("start", "resend", "live", "verify", "cancel", "peek", "spend")
 )
 
-
-def _run(script: Script, keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
-    try:
-        answer: list[Any] = script(keys, values)
-    except Unavailable as error:
-        raise StoreUnavailable from error
-    return answer
+T = TypeVar("T")
 
 
-@contextmanager
-def _redis() -> Iterator[Any]:
-    try:
-        with scripts.client() as redis:
-            yield redis
-    except Unavailable as error:
-        raise StoreUnavailable from error
-
-
-def generate(
+def start(
     purpose: Purpose,
     phones: Sequence[str],
-    *,
     id: str,
-    seed: str,
-    by_id: str,
-    by_phone: str,
-    reference: str,
-    envelope: bytes,
-    owner: str,
-    spending: Spending,
-    guarded: Call,
-) -> list[Any]:
-    """Issue a code for a phone unless its cooldown runs; see generate.lua.
+    code: Code,
+    *,
+    owner: str = "",
+    envelope: str = "",
+    spending: Spending = NOTHING,
+    guard: Ask = None,
+    message: sms.Prepared | None = None,
+) -> Issued | Refused:
+    """Issue a code for a phone, and accept its SMS, if nothing refuses; see start.lua.
 
     ``phones``, here and below: its digests, under the newest secret and under each older one.
     """
-    own, older = _pairs(phones)
-    values = (
-        *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, purpose.attempts, reference, envelope, purpose.name, owner),
-        *(len(phones) - 1, len(spending.keys)),
-        *_cooldowns(purpose),
-        *(*spending.values, *guarded.values),
+    own, older = _phone_keys(phones)
+    args = {
+        **_sending(purpose, spending, guard, message),
+        **{"id": id, "seed": code.seed, "by_id": code.by_id, "by_phone": code.by_phone},
+        **{"attempts": purpose.attempts, "purpose": purpose.name, "older": older},
+    }
+    args |= {name: text for name, text in (("owner", owner), ("envelope", envelope)) if text}
+    return _issued(_ask(_START, (*own, key(VERIFICATION + id)), args), purpose.attempts)
+
+
+def resend(
+    purpose: Purpose,
+    phones: Sequence[str],
+    id: str,
+    code: Code | None,
+    *,
+    by: str,
+    spending: Spending = NOTHING,
+    guard: Ask = None,
+    message: sms.Prepared | None = None,
+) -> Issued | Refused:
+    """Let the code, or with ``code`` a new one, go out again, if nothing refuses; see resend.lua.
+
+    ``by``: ``by_id`` or ``by_phone``, as the caller knows it.
+    """
+    own, older = _phone_keys(phones)
+    args = {
+        **_sending(purpose, spending, guard, message),
+        **{"id": id, "by": by, "older": older, "longest": longest_life(purpose) * 1000},
+    }
+    if code:
+        args |= {"seed": code.seed, "by_id": code.by_id, "by_phone": code.by_phone}
+    return _issued(_ask(_RESEND, (*own, key(VERIFICATION + id)), args), 0)
+
+
+def longest_life(purpose: Purpose) -> int:
+    """Seconds that a code may live since it was made, however often it is sent again."""
+    return max(purpose.lifetime, MAX_LIFETIME)
+
+
+def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
+    """The newest verification of a phone, or that of an id, to be sent again; see live.lua.
+
+    ``owner``, here and below: only if this is the one that started it; "": whoever did.
+    """
+    own, older = _phone_keys(phones)
+    found = _ask(_LIVE, own, {"id": id, "older": older})
+    if owner and found.get("owner") != owner:
+        found = {"now": found["now"], "id": found["id"]}
+    return Live(
+        found["id"],
+        found["now"] / 1000,
+        int(found.get("created_at", 0)) / 1000,
+        found.get("status", ""),
+        found.get("seed", ""),
+        found.get("by_id", ""),
+        found.get("envelope", ""),
     )
-    return _run(_GENERATE, (*own, key(VERIFICATION + id), *older, *spending.keys, *guarded.keys), values)
 
 
 def verify(
@@ -117,112 +142,124 @@ def verify(
     id: str = "",
     owner: str = "",
     spending: Spending = NOTHING,
-) -> list[Any]:
+) -> Verified:
     """Hold a guess against the code of a phone or of an id; see verify.lua.
 
-    ``guesses``: the digests of the guess, one for each secret. ``owner``, here and below: only if this is
-    the one that started it; "": whoever did. ``spending``: what a wrong one counts towards.
+    ``guesses``: the digests of the guess, one for each secret. ``spending``: what a wrong one counts towards.
     """
-    keys, against = _keys(phones, id)
-    values = (against, owner, len(guesses), *guesses, *spending.values)
-    return _run(_VERIFY, (*keys, *spending.keys), values)
+    keys, args = _which(phones, id, owner)
+    answer = _ask(_VERIFY, keys, args | {"guesses": guesses, "limits": spending.limits})
+    if answer["status"] == "limited":
+        return Verified("limited", id=id, wait=_seconds(answer), limit=answer["limit"])
+    _tell_called_back(answer.get("reference", ""), answer)
+    return Verified(answer["status"], answer["left"], id or answer["id"], answer.get("purpose", ""))
 
 
-def resend(
-    purpose: Purpose,
-    phones: Sequence[str],
-    *,
-    id: str,
-    seed: str = "",
-    by_id: str = "",
-    by_phone: str = "",
-    reference: str,
-    by: str,
-    spending: Spending,
-    guarded: Call,
-) -> list[Any]:
-    """Let the code go out again if its cooldown has run; ``seed``: of a new one; see resend.lua.
+def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> str | None:
+    """Forget the code of a phone or of an id and call its SMS back; its purpose, None if there was none."""
+    keys, args = _which(phones, id, owner)
+    answer = _ask(_CANCEL, keys, args)
+    _tell_called_back(answer.get("reference", ""), answer)
+    return answer.get("purpose")
 
-    ``by``: ``by_id`` or ``by_phone``, as the caller knows it.
+
+def peek(phones: Sequence[str], spending: Spending) -> Refused | None:
+    """What would refuse a code now, None if nothing would; see peek.lua."""
+    own, older = _phone_keys(phones)
+    answer = _ask(_PEEK, own, {"older": older, "limits": spending.limits})
+    return _refused(answer) if answer else None
+
+
+def spend(spending: Spending) -> tuple[int, int] | None:
+    """Count something else than a code towards limits; see spend.lua.
+
+    None, or whole seconds to wait and the place of the limit that has no room.
     """
-    longest = max(purpose.lifetime, MAX_LIFETIME)
-    own, older = _pairs(phones)
-    values = (
-        *(id, seed, by_id, by_phone),
-        *(purpose.lifetime * 1000, longest * 1000, reference, by, len(phones) - 1, len(spending.keys)),
-        *_cooldowns(purpose),
-        *(*spending.values, *guarded.values),
+    answer = _ask(_SPEND, (), {"limits": spending.limits})
+    return (_seconds(answer), answer["limit"]) if answer else None
+
+
+def read(id: str, owner: str = "") -> Read | None:
+    """What stands under an id; None where there is nothing (any more), or another's."""
+    names = ("status", "purpose", "left", "expires_at", "resend_at", "envelope", "reference", "owner")
+    values = _here(lambda redis: redis.hmget(key(VERIFICATION + id), names))
+    status, purpose, left, expires_at, resend_at, envelope, reference, owned_by = (
+        (value or b"").decode() for value in values
     )
-    return _run(_RESEND, (*own, key(VERIFICATION + id), *older, *spending.keys, *guarded.keys), values)
+    # "replaced": by the version before, which keeps it for a while.
+    if status in ("", "replaced") or (owner and owner != owned_by):
+        return None
+    return Read(
+        status, purpose, int(left), int(expires_at) / 1000, int(resend_at) / 1000, envelope, reference
+    )
 
 
-def cancel(
-    *,
-    phones: Sequence[str] = (),
-    id: str = "",
-    owner: str = "",
-    unsent: bool = False,
-    spending: Spending = NOTHING,
-) -> list[Any]:
-    """Forget the code of a phone or of an id, ``unsent`` ones with all traces; see cancel.lua."""
-    keys, by = _keys(phones, id)
-    values = (by, int(unsent), owner, *spending.values)
-    return _run(_CANCEL, (*keys, *spending.keys), values)
+def _sending(
+    purpose: Purpose, spending: Spending, guard: Ask, message: sms.Prepared | None
+) -> dict[str, Any]:
+    """The arguments that a start and a resend share."""
+    args: dict[str, Any] = {
+        "lifetime": purpose.lifetime * 1000,
+        "cooldowns": [seconds * 1000 for seconds in purpose.cooldown] or [0],
+        "limits": spending.limits,
+    }
+    args |= {"guard": guard} if guard else {}
+    return args | ({"message": message.args} if message else {})
 
 
-def peek(phones: Sequence[str], spending: Spending) -> list[Any]:
-    """Whether a code could be issued; see peek.lua."""
-    own, older = _pairs(phones)
-    values = (len(phones) - 1, *spending.values)
-    return _run(_PEEK, (*own, *older, *spending.keys), values)
+def _issued(answer: dict[str, Any], left: int) -> Issued | Refused:
+    if answer["status"] != "issued":
+        return _refused(answer)
+    _tell_called_back(answer.get("replaced", ""), answer)
+    return Issued(
+        answer["now"] / 1000,
+        answer["expires_at"] / 1000,
+        answer["resend_at"] / 1000,
+        answer.get("left", left),
+        _refusal(answer.get("told")),
+    )
 
 
-def unresend(id: str, reference: str, spending: Spending) -> None:
-    """Take back a resend whose SMS never was; see unresend.lua."""
-    _run(_UNRESEND, (key(VERIFICATION + id), *spending.keys), (reference, *spending.values))
+def _refused(answer: dict[str, Any]) -> Refused:
+    wait = _seconds(answer) if "wait" in answer else 0
+    return Refused(answer["status"], wait, answer.get("limit", 0), _refusal(answer.get("refusal")))
 
 
-def spend(spending: Spending) -> list[Any]:
-    """Count something else than a code towards limits; see spend.lua."""
-    return _run(_SPEND, spending.keys, spending.values)
+def _refusal(found: Mapping[str, Any] | None) -> Refusal | None:
+    return Refusal(found["reason"], found["wait"]) if found else None
 
 
-def newest_id(phones: Sequence[str]) -> str:
-    """The id of the newest verification of a phone, "" if there is none."""
-    for phone in phones:
-        with _redis() as redis:
-            found: bytes | None = redis.hget(key(PHONE + phone), "id")
-        if found:
-            return found.decode()
-    return ""
+def _seconds(answer: Mapping[str, Any]) -> int:
+    return math.ceil(float(answer["wait"]) / 1000)
 
 
-def read(id: str, owner: str = "") -> dict[str, bytes]:
-    """What stands under an id: status, left, expires_at, resend_at (ms), purpose, owner, envelope, reference.
-
-    Nothing where there is none (any more, as a newer one replaced it), or another's.
-    """
-    fields = ("status", "left", "expires_at", "resend_at", "purpose", "owner", "envelope", "reference")
-    with _redis() as redis:
-        values = redis.hmget(key(VERIFICATION + id), fields)
-    found = {name: value for name, value in zip(fields, values, strict=True) if value is not None}
-    anothers = owner and found.get("owner") != owner.encode()
-    return {} if anothers or found.get("status") == b"replaced" else found
+def _tell_called_back(message_id: str, answer: Mapping[str, Any]) -> None:
+    sms.called_back(message_id, answer.get("called_back"))
 
 
-def _cooldowns(purpose: Purpose) -> list[int]:
-    steps = [seconds * 1000 for seconds in purpose.cooldown] or [0]
-    return [len(steps), *steps]
+def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The keys and arguments that say which verification is meant."""
+    own, older = _phone_keys(phones)
+    args: dict[str, Any] = {"by": "by_phone" if phones else "by_id", "older": older}
+    return own or (key(VERIFICATION + id),), args | ({"owner": owner} if owner else {})
 
 
-def _pairs(phones: Sequence[str]) -> tuple[list[str], list[str]]:
+def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """The keys of a phone and of its failures; the same under older secrets."""
-    keys = [key(prefix + phone) for phone in phones for prefix in (PHONE, FAILURES)]
-    return keys[:2], keys[2:]
+    pairs = [{"phone": key(PHONE + phone), "failures": key(FAILURES + phone)} for phone in phones]
+    return tuple(pairs[0].values()) if pairs else (), pairs[1:]
 
 
-def _keys(phones: Sequence[str], id: str) -> tuple[tuple[str, ...], str]:
-    if not phones:
-        return (key(VERIFICATION + id),), "by_id"
-    own, older = _pairs(phones)
-    return (*own, *older), "by_phone"
+def _ask(script: Script, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return script.ask(keys, args)
+    except Unavailable as error:
+        raise StoreUnavailable from error
+
+
+def _here(call: Callable[[Any], T]) -> T:
+    try:
+        with scripts.client() as redis:
+            return call(redis)
+    except Unavailable as error:
+        raise StoreUnavailable from error

@@ -32,8 +32,23 @@ PAUSE = 1.0
 PATIENCE = 1.0
 
 
+#: Whether the latest publish of this process failed: then the broker is asked before anything is accepted.
+_lost = False
+
+
 def require() -> None:
-    """Raise ``Unavailable`` unless the broker takes what we would write; asked before anything is written."""
+    """Raise ``Unavailable`` if a publish has failed and the broker still does not take what we would write.
+
+    The message of that publish stands in Redis, and a sweep sends it when the broker is back.
+    """
+    global _lost
+    if _lost:
+        ask()
+        _lost = False
+
+
+def ask() -> None:
+    """Raise ``Unavailable`` unless the broker takes what we would write."""
     if celery.current_app.conf.task_always_eager:
         return
     try:
@@ -80,6 +95,7 @@ def _unavailable(error: BaseException) -> Unavailable:
 
 def publish(message_id: str, queue: str) -> bool:
     """Enqueue ``deliver(message_id)``. False if the broker is away: a sweep does it later."""
+    global _lost
     try:
         with producer() as found:
             celery.current_app.tasks[DELIVER].apply_async(
@@ -87,6 +103,7 @@ def publish(message_id: str, queue: str) -> bool:
             )
     except AWAY as error:
         log.warning("publish_failed", message_id=message_id, queue=queue, error=type(error).__name__)
+        _lost = True
         return False
     return True
 

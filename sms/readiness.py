@@ -105,7 +105,7 @@ _questions = Questions()
 
 def _broker() -> str:
     try:
-        broker.require()
+        broker.ask()
         return "cluster" if broker.is_cluster() else "ok"
     except Unavailable as error:
         return error.reason

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, segments
+from sms import conf
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL, ClearProvider, Provider, read_url
 
@@ -82,11 +82,11 @@ class Alias:
         self._segment_rate = segment_rate
         self._taken = 0
 
-    def takes(self, body: str = "") -> float:
-        """Seconds of the rate that a message of this text takes, 0 without a rate."""
+    def takes(self, parts: int = 1) -> float:
+        """Seconds of the rate that a message of so many parts takes, 0 without a rate."""
         if self._rate:
             return 1 / self._rate
-        return segments.count(body) / self._segment_rate if self._segment_rate else 0.0
+        return parts / self._segment_rate if self._segment_rate else 0.0
 
     @property
     def has_slot(self) -> bool:

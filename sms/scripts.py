@@ -106,6 +106,11 @@ class Script:
         except away.ERRORS as error:
             raise away.unavailable(error) from error
 
+    def ask(self, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for a script that takes its arguments, and answers, as one JSON object."""
+        answer: dict[str, Any] = json.loads(self(keys, (json.dumps(args),)))
+        return answer
+
     def _run(self, text: str, call: tuple[bytes, ...]) -> Any:
         idle = _connections()
         connection = idle.take()

@@ -123,7 +123,7 @@ def _failures() -> list[tuple[str, Unavailable | ImproperlyConfigured]]:
         except Unavailable as error:
             found.append((names.store_setting(), error))
     try:
-        broker.require()
+        broker.ask()
     except (Unavailable, ImproperlyConfigured) as error:
         found.append((names.broker_setting(), error))
     return found

@@ -11,15 +11,29 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from sms import broker, conf, countries, destinations, given, hints, phone, routing, segments, store
+from sms import (
+    broker,
+    conf,
+    countries,
+    destinations,
+    entries,
+    given,
+    hints,
+    names,
+    phone,
+    routing,
+    segments,
+    store,
+)
 from sms.delivery import health
-from sms.errors import InvalidBody, InvalidNumber, NoRoute, Unavailable
+from sms.errors import InvalidBody, InvalidNumber, NoRoute
 from sms.facts import tell
 from sms.message import Message, State
 from sms.phone import Phone
@@ -30,8 +44,12 @@ __all__ = [
     "BULK_QUEUE",
     "EXAMPLE",
     "INCLUDES",
+    "IN_LUA",
     "OTP_QUEUE",
+    "Prepared",
     "Unsealable",
+    "accepted",
+    "called_back",
     "cancel",
     "country_name",
     "dead_letter",
@@ -43,10 +61,10 @@ __all__ = [
     "now",
     "parse_phone",
     "parts",
+    "prepare",
     "receipt_wait",
     "replay",
     "require_broker",
-    "require_route",
     "seal",
     "send",
     "spelled",
@@ -59,6 +77,9 @@ MAX_BODY = 1600
 
 #: What scripts of other packages may include.
 INCLUDES = Path(__file__).parent / "lua" / "includes"
+
+#: The names of keys that stand in them.
+IN_LUA = names.IN_LUA
 
 require_broker = broker.require
 now = store.now
@@ -104,6 +125,17 @@ def new_id() -> str:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One SMS that only has to be written to Redis, by a script that includes ``overload`` and ``accept``."""
+
+    id: str
+    args: dict[str, Any] = field(repr=False)  # what these two call a message
+    parts: int  # SMS that it is paid as
+    country: str
+    masked: str
+
+
 def send(
     to: given.Number | Phone,
     body: str,
@@ -112,9 +144,6 @@ def send(
     expires_at: float | None = None,
     resend_unknown: bool = False,
     replaces: str = "",
-    verification_id: str = "",
-    message_id: str = "",
-    withheld: str = "",
 ) -> Message:
     """Accept one SMS for sending.
 
@@ -122,16 +151,35 @@ def send(
     with LF, CRLF or CR. ``expires_at``: seconds since the epoch after which it must not be sent any more;
     None: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once more when nobody can say whether the
     provider took it (right for codes: a doubled code does no harm, a missing one does).
-    ``replaces``: a message of the same queue to cancel if it still waits. ``message_id``: an id from
-    ``new_id``, where the caller must know it beforehand. ``withheld``: why no provider shall have it, such
-    as ``test_number``; it goes the same way, as far as anybody who asks can tell, and a worker cancels it.
+    ``replaces``: a message to call back if it still waits.
 
     Raises ``InvalidNumber``, ``InvalidBody``, ``NoRoute`` where no provider sends there,
     ``Overloaded`` where it would not be sent in time, or ``Unavailable`` if Redis is away; where only its
-    answer got lost, the message may stand all the same: ``cancel`` it where that matters. With only
-    the broker away the message is accepted and sent when it is back.
+    answer got lost, the message may stand all the same. With only the broker away the message is
+    accepted and sent when it is back.
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
+    prepared = prepare(number, body, queue=queue, resend_unknown=resend_unknown)
+    sent = store.send(prepared.args, expires_at=expires_at, replaces=replaces)
+    if sent.called_back:
+        tell(sent.called_back)
+    return accepted(prepared, sent.created_at, sent.expires_at)
+
+
+def prepare(
+    number: Phone,
+    body: str,
+    *,
+    queue: str,
+    resend_unknown: bool,
+    verification_id: str = "",
+    withheld: str = "",
+) -> Prepared:
+    """Do everything for an SMS that needs no Redis: check the text, find the route, seal, make the entry.
+
+    ``withheld``: why no provider shall have it, such as ``test_number``; it goes the same way, as far as
+    anybody who asks can tell, and a worker cancels it. Raises ``InvalidBody`` or ``NoRoute``.
+    """
     body = with_line_feeds(given.text(body) or "")
     _check_body(body)
     try:
@@ -140,40 +188,62 @@ def send(
         if not withheld:
             raise
         route = ()
-    message_id = message_id or new_id()
-    message, replaced = store.create(
-        message_id,
-        seal({"to": number.e164, "body": body}),
-        queue=queue,
-        expires_at=expires_at,
-        replaces=replaces,
-        outlook=health.outlook(route, number.country, body, queue),
-        hops=",".join(hop.alias for step in route for hop in step),
-        country=number.country,
-        masked=number.masked,
-        resend_unknown="1" if resend_unknown else "0",
-        verification_id=verification_id,
-        withheld=withheld,
-        error=withheld,
-        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+    id, billable = new_id(), parts(body)
+    fields = {
+        "hops": ",".join(hop.alias for hop in routing.order(route)),
+        "parts": billable,
+        "country": number.country,
+        "masked": number.masked,
+        "resend_unknown": "1" if resend_unknown else "0",
+        "verification_id": verification_id,
+        "withheld": withheld,
+        "error": withheld,
+        "request_id": str(structlog.contextvars.get_contextvars().get("request_id", "")),
+    }
+    args = {
+        "id": id,
+        "queue": queue,
+        "sealed": seal({"to": number.e164, "body": body}).decode(),
+        "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
+        "longest_wait": int(conf.longest_wait().get(queue, 0) * 1000),
+        "aliases": health.outlook(route, number.country, billable, queue),
+        "fields": {name: value for name, value in fields.items() if value != ""},
+    }
+    if entry := entries.entry(id, queue):
+        args["entry"] = entry
+    return Prepared(id, args, billable, number.country, number.masked)
+
+
+def accepted(prepared: Prepared, created_at: float, expires_at: float) -> Message:
+    """Tell of a message that a script has accepted, and wake a worker where the script could not."""
+    fields, queue = prepared.args["fields"], prepared.args["queue"]
+    message = Message(
+        prepared.id,
+        State.QUEUED,
+        queue,
+        prepared.country,
+        prepared.masked,
+        created_at,
+        expires_at,
+        error=fields.get("error", ""),
+        request_id=fields.get("request_id", ""),
+        verification_id=fields.get("verification_id", ""),
     )
     tell(message)
-    broker.publish(message_id, queue)
-    if replaced:
-        with suppress(Unavailable):  # the message stands; only the news of the old one is lost
-            if old := store.get(replaces):
-                tell(old)
+    if "entry" not in prepared.args:
+        broker.publish(prepared.id, queue)
     return message
+
+
+def called_back(message_id: str, record: Mapping[str, Any] | None) -> None:
+    """Tell of a message that a script has called back; ``record``: as includes/call_back.lua returned it."""
+    if message := store.read(message_id, record):
+        tell(message)
 
 
 def get(message_id: str) -> Message | None:
     """What is known of a message: state, times, attempts; no number, no text."""
     return store.get(given.id(message_id))
-
-
-def require_route(number: Phone) -> None:
-    """Raise ``NoRoute`` unless some provider may send to ``number``."""
-    routing.find(number.country, number.e164)
 
 
 def dead_letters(limit: int = 0) -> Iterator[Message]:
@@ -201,10 +271,10 @@ def replay(message_id: str) -> bool:
 
 def cancel(message_id: str) -> bool:
     """Call back a message that no worker has taken yet. True if it will not be sent."""
-    moved, message = store.move(given.id(message_id), State.CANCELLED)
-    if moved and message is not None:
+    message = store.call_back(given.id(message_id))
+    if message:
         tell(message)
-    return moved
+    return message is not None
 
 
 def with_line_feeds(text: str) -> str:

@@ -7,8 +7,10 @@ but the leases and what waits, whose members leave when their message is settled
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +19,7 @@ from redis.exceptions import ResponseError
 from sms import conf
 from sms.errors import Overloaded
 from sms.message import Attempt, Message, State, may_become
-from sms.names import BEAT, BODY, DEAD, DRAINED, LEASES, RECORD, STARTED, SWEEP, WAITING, key
+from sms.names import BEAT, BODY, DEAD, IN_LUA, LEASES, RECORD, STARTED, SWEEP, WAITING, key
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
@@ -39,54 +41,49 @@ QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
 
 
-_CREATE, _CLAIM, _MOVE, _RENEW, _REPLAY, _SWEEP = (
-    Script(Path(__file__).parent / "lua" / f"{name}.lua")
-    for name in ("create", "claim", "move", "renew", "replay", "sweep")
+_LUA = Path(__file__).parent / "lua"
+_SEND, _CALL_BACK = (Script(_LUA / f"{name}.lua", keys=IN_LUA) for name in ("send", "call_back"))
+_CLAIM, _MOVE, _RENEW, _REPLAY, _SWEEP = (
+    Script(_LUA / f"{name}.lua") for name in ("claim", "move", "renew", "replay", "sweep")
 )
 
 
-def create(
-    message_id: str,
-    sealed: bytes,
-    *,
-    queue: str,
-    expires_at: float | None,
-    replaces: str,
-    outlook: tuple[Sequence[str], Sequence[float]] = ((), ()),
-    **fields: str,
-) -> tuple[Message, bool]:
-    """Write a queued message and its lease; cancel the queued message that it ``replaces``.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the script that accepts a message answers. Times in seconds since the epoch."""
 
-    ``expires_at``: seconds since the epoch; None: ``MESSAGE_LIFETIME`` from now. ``outlook``: what may
-    hold it back, see ``sms.delivery.health``. Returns the message and whether the replaced one was cancelled
-    by this. Raises ``Overloaded`` where it would wait too long. One round trip.
+    created_at: float
+    expires_at: float
+    called_back: Message | None  # the one that it replaces, if that waited
+
+
+def send(message: Mapping[str, Any], *, expires_at: float | None, replaces: str) -> Sent:
+    """Accept a message; see send.lua. One round trip.
+
+    ``message``: as includes/accept.lua wants it. ``expires_at``: seconds since the epoch; None:
+    ``MESSAGE_LIFETIME`` from now. Raises ``Overloaded`` where it would wait for too long.
     """
-    fields["queue"] = queue
-    keys = (
-        *_own(message_id),
-        *(key(LEASES + queue), key(WAITING + queue)),
-        *_own(replaces),
-        *outlook[0],
-    )
-    values = (
-        message_id,
-        sealed,
-        "" if expires_at is None else int(expires_at * 1000),
-        int(conf.get("MESSAGE_LIFETIME") * 1000),
-        int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
-        int(GRACE * 1000),
-        replaces,
-        int(conf.longest_wait().get(queue, 0) * 1000),
-        key(f"{DRAINED}{queue}:"),
-        *outlook[1],
-        *_flat(fields),
-    )
-    answer = _CREATE(keys, values)
-    if len(answer) == 1:
-        raise Overloaded("It could not be sent in time now.", math.ceil(answer[0] / 1000))
-    created, expires, cancelled = answer
-    fields |= {"state": State.QUEUED, "created_at": created, "expires_at": expires}
-    return _message(message_id, fields), bool(cancelled)
+    args: dict[str, Any] = {"message": message, "replaces": replaces}
+    if expires_at is None:
+        args["lifetime"] = int(conf.get("MESSAGE_LIFETIME") * 1000)
+    else:
+        args["expires_at"] = int(expires_at * 1000)
+    answer = _SEND.ask((), args)
+    if "wait" in answer:
+        raise Overloaded("It could not be sent in time now.", math.ceil(answer["wait"] / 1000))
+    called_back = read(replaces, answer.get("called_back"))
+    return Sent(answer["created_at"] / 1000, answer["expires_at"] / 1000, called_back)
+
+
+def call_back(message_id: str) -> Message | None:
+    """Call a message back that no worker has taken yet; None if it cannot be any more. One round trip."""
+    answer = _CALL_BACK((), (message_id,))
+    return read(message_id, json.loads(answer)) if answer else None
+
+
+def read(message_id: str, record: Mapping[str, Any] | None) -> Message | None:
+    """A record as a message."""
+    return _message(message_id, record) if record else None
 
 
 def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
+from typing import Any
 
 from otp import codes, conf
 from otp.admission import rules
@@ -44,11 +44,10 @@ NETWORK_SHARE = 5
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What one SMS, or one wrong guess, counts towards: a key and three values for each rule (limits.lua)."""
+    """What one SMS, or one wrong guess, counts towards: rules, and each as limits.lua wants it."""
 
     rules: tuple[Rule, ...] = ()
-    keys: tuple[str, ...] = ()
-    values: tuple[int | str, ...] = ()
+    limits: tuple[dict[str, Any], ...] = ()
 
 
 NOTHING = Spending()
@@ -98,8 +97,12 @@ def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Sp
             if "phone" in parts:
                 continue  # the same figures for the /48 as for the /64: few people ask for one phone
         found |= _counted(rule, [known[part] for part in parts])
-    values = [(rule.most, rule.seconds * 1000, rule.at_once or "") for rule in found.values()]
-    return Spending(tuple(found.values()), tuple(found), tuple(chain.from_iterable(values)))
+    return Spending(tuple(found.values()), tuple(_limit(key, rule) for key, rule in found.items()))
+
+
+def _limit(key: str, rule: Rule) -> dict[str, Any]:
+    limit = {"key": key, "most": rule.most, "window": rule.seconds * 1000}
+    return limit | {"at_once": rule.at_once} if rule.at_once else limit
 
 
 def _counted(rule: Rule, subjects: list[str]) -> dict[str, Rule]:

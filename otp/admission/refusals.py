@@ -12,8 +12,8 @@ from otp.admission.rules import GUESS, Rule
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.guard import scopes as guard
-from otp.handler import MESSAGES, Issue
-from sms.errors import InvalidNumber, NoRoute, Overloaded, Unavailable
+from otp.results import MESSAGES, Issue
+from sms.errors import InvalidNumber, NoRoute, Unavailable
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
@@ -28,9 +28,6 @@ def translated() -> Iterator[None]:
         raise NotAllowed(error.detail, code=error.code, field="phone") from None
     except NoRoute as error:
         raise NotAllowed(str(error), code="no_route", field="phone") from None
-    except Overloaded as error:
-        log.warning("overloaded", seconds=error.retry_after)
-        raise StoreUnavailable(retry_after=error.retry_after, code="overloaded") from error
     except Unavailable as error:
         log.warning("unavailable", reason=str(error))
         raise StoreUnavailable(retry_after=error.retry_after) from error
@@ -39,10 +36,13 @@ def translated() -> Iterator[None]:
 def raise_unless_issued(issue: Issue, number: Phone, purpose: str, caller: Caller) -> None:
     """Raise what stands in the way of a code; tell what the guard says of it."""
     if issue.refusal:
-        guard.apply(*issue.refusal, number, purpose)
+        guard.apply(issue.refusal, number, purpose)
     if issue.status == "issued":
         return
     wait = max(issue.retry_after, 1)
+    if issue.status == "overloaded":
+        log.warning("overloaded", seconds=wait)
+        raise StoreUnavailable(retry_after=wait, code="overloaded")
     if issue.limit:
         raise reached(issue.limit, wait, caller)
     if issue.status == "blocked":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
@@ -50,7 +49,7 @@ class Keys:
         if not refused:
             return None
         wait, index = refused
-        return problems.answer(refusals.reached(spending.rules[index], math.ceil(wait / 1000), caller))
+        return problems.answer(refusals.reached(spending.rules[index], wait, caller))
 
 
 keeper = Keys()

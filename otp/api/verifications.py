@@ -211,8 +211,8 @@ def _own(request: HttpRequest, id: str) -> str:
     access = _access(request)
     if not access.purposes:
         return id
-    purpose = store.read(id).get("purpose", b"").decode()
-    return id if access.allows(purpose) else NEVER
+    found = store.read(id)
+    return id if found and access.allows(found.purpose) else NEVER
 
 
 def _time(seconds: float) -> datetime | None:

@@ -8,7 +8,6 @@ for its use. It is part of the scripts that issue and check codes, so it costs n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from otp.caller import subscriber
 from otp.errors import RateLimited
 from otp.guard import settings as guard_settings
 from otp.guard.settings import Figures, Setting
-from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, key
+from otp.results import Refusal
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
@@ -37,42 +36,34 @@ NEW = "new"
 MICRO = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What ``guard_refuses``, ``guard_note`` and ``guard_sent`` take beside the time."""
-
-    keys: tuple[str, ...]
-    values: tuple[Any, ...]
+#: What the guard's functions want to know of one send (includes/rules.lua); None: it is off.
+Ask = dict[str, Any] | None
 
 
-OFF = Call((), ("off",))
-
-
-def call(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> Call:
-    """The keys and values of the guard's functions for one send.
+def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> Ask:
+    """What the guard's functions want to know of one send.
 
     ``ip``: the end user's address, "" where it is not known. ``free``: no SMS goes out, as for a test
     number. It is refused where others would be, so that nobody can tell, but uses up no money and no
     cap. ``parts``: as how many its text is paid. Raises ``ImproperlyConfigured``.
     """
     setting, country = guard_settings.read(), number.country or NO_COUNTRY
-    return _call(number.e164, country, address(ip), free=free, parts=parts, setting=setting)
+    return _ask(number.e164, country, address(ip), free=free, parts=parts, setting=setting)
 
 
-def apply(refusal: bytes, wait: int, number: Phone, purpose: str) -> None:
+def apply(refusal: Refusal, number: Phone, purpose: str) -> None:
     """Tell of a decision, in a log line and a signal, and raise ``RateLimited`` if it refuses.
 
-    ``refusal``: "<reason> <scope>", as ``guard_refuses`` answered; ``wait``: its milliseconds.
     In the mode ``shadow``, and of what an operator allowed, this returns, and the code goes out.
     """
-    words, _, scope = refusal.decode().partition(" ")
+    words, _, scope = refusal.reason.partition(" ")
     reason, allowed = words.removeprefix("allowed-"), words.startswith("allowed-")
     facts = {"reason": reason, "scope": scope, "country": number.country, "purpose": purpose}
     enforced = mode() == "enforce" and not allowed
     if allowed:
         log.info("guard_allowed", **facts)
     else:
-        seconds = max(math.ceil(wait / 1000), 1)
+        seconds = max(math.ceil(refusal.wait / 1000), 1)
         log.warning("guard_refused" if enforced else "guard_would_refuse", **facts, retry_after=seconds)
     signals.guard_decided.send_robust(Figures, **facts, enforced=enforced, allowed=allowed)
     if enforced:
@@ -137,21 +128,21 @@ def budget() -> Decimal:
     return guard_settings.read().budget
 
 
-def _call(e164: str, country: str, digest: str, *, free: bool, parts: int, setting: Setting) -> Call:
+def _ask(e164: str, country: str, digest: str, *, free: bool, parts: int, setting: Setting) -> Ask:
     if setting.mode == "off":
-        return OFF
-    counted = scopes(e164, country)
+        return None
     prefixes = [e164[:end] for end in range(len(e164) - 4, 1, -1)]
     price = setting.prices.get(country, setting.prices.get("default", Decimal(0)))
-    phones = " ".join(codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets())
-    return Call(
-        tuple(map(key, (GUARD_RULES, GUARD_SPEND, GUARD + NEW, *(GUARD + scope for scope in counted)))),
-        (
-            setting.mode,
-            setting.figures_json,
-            int(not setting.allow.isdisjoint((*prefixes, country))),
-            *(int(price * MICRO) * parts, int(setting.budget * MICRO)),
-            *(digest, phones, int(not free), e164[:-6]),
-            *(name for prefix in prefixes[:2] for name in tags(prefix)),
-        ),
-    )
+    return {
+        "mode": setting.mode,
+        "figures": setting.figures_json,
+        "allowed": not setting.allow.isdisjoint((*prefixes, country)),
+        "price": int(price * MICRO) * parts,
+        "budget": int(setting.budget * MICRO),
+        "address": digest,
+        "phones": [codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets()],
+        "counts": int(not free),
+        "start": e164[:-6],
+        "tags": [name for prefix in prefixes[:2] for name in tags(prefix)],
+        "scopes": [NEW, *scopes(e164, country)],
+    }

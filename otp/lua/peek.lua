@@ -1,21 +1,18 @@
 -- Whether a code could be issued: asked before whatever costs money is asked about the number.
--- KEYS: phone, failures, pairs of phone and failures under older secrets, limits
--- ARGV: how many older pairs, values of the limits
--- Returns {} or what generate.lua would: {pending, ms to wait}, {blocked, …}, {limited, …, index}.
+-- KEYS: phone, its failures
+-- ARGV: args (JSON): older (see includes/carry.lua), limits (see includes/limits.lua)
+-- Returns JSON: {}, or {status, wait, …} as start.lua would.
 --- @include "clock"
---- @include "slice"
 --- @include "carry"
 --- @include "phone"
 --- @include "limits"
-local now, older = clock(), tonumber(ARGV[1])
-carry(KEYS[1], KEYS[2], slice(KEYS, 3, 2 * older))
-local refused = phone_refuses(now, tonumber(redis.call('HGET', KEYS[1], 'resend_at') or 0), KEYS[2])
-if refused then
-  return refused
+local phone, failures = KEYS[1], KEYS[2]
+local args = cjson.decode(ARGV[1])
+local now = clock()
+carry(phone, failures, args.older)
+local refused = phone_refuses(now, tonumber(redis.call('HGET', phone, 'resend_at') or 0), failures)
+if not refused then
+  local limit, wait = limits_refuse(now, args.limits)
+  refused = limit and {status = 'limited', wait = wait, limit = limit} or {}
 end
-local first = 3 + 2 * older
-local index, wait = limits_refuse(now, slice(KEYS, first, #KEYS - first + 1), slice(ARGV, 2, #ARGV - 1))
-if index then
-  return {'limited', wait, index - 1}
-end
-return {}
+return cjson.encode(refused)

@@ -1,76 +1,77 @@
--- Let the live code go out once more, or a new one under the same id, unless its cooldown runs, wrong
--- guesses demand a pause, a limit is reached, or the guard refuses.
--- KEYS: phone, failures, verification, pairs of phone and failures under older secrets, limits, guard
--- ARGV: id, new seed ("" = keep the code), its digest by id, by phone, lifetime (ms), longest life
---       since it was made (ms), reference, whose attempts (by_id or by_phone: as the caller knows it),
---       how many older pairs, limits and cooldowns,
---       cooldown (ms) after the 1st, 2nd, … code, values of the limits and of the guard
--- Returns {issued, ms and reason of what the guard would refuse (0 and ""), expires_at, resend_at, former
---         reference, seed, attempts left, code digest by id, ms to live}, {pending, ms to wait},
---         {blocked, ms to wait (0 = this code never again)}, {expired}, or see admission.lua.
+-- Let the live code of a verification, or a new one, go out once more under the same id, or refuse.
+-- KEYS: phone, its failures, the verification
+-- ARGV: args (JSON): as those of start.lua, but for attempts, purpose, owner and envelope; and longest (ms that a code
+--       may live since it was made), by (by_id or by_phone: as the caller knows it); seed, by_id and by_phone only of a
+--       new code
+-- Returns JSON: {status = 'issued', now, expires_at, resend_at, left, told, replaced, called_back} as start.lua,
+--         {status, wait, …} of what refuses, {status = 'blocked', wait = 0}: this code never again, or
+--         {status = 'expired'}.
 --- @include "clock"
---- @include "slice"
 --- @include "carry"
 --- @include "phone"
+--- @include "cooldown"
 --- @include "attempts"
 --- @include "limits"
 --- @include "guard"
 --- @include "admission"
+--- @include "breaker"
+--- @include "rate"
+--- @include "overload"
+--- @include "accept"
+--- @include "as_map"
+--- @include "line"
+--- @include "call_back"
+local phone, failures, verification = KEYS[1], KEYS[2], KEYS[3]
+local args = cjson.decode(ARGV[1])
+local message = args.message
 local now = clock()
-local older, cooldowns = tonumber(ARGV[9]), tonumber(ARGV[11])
-carry(KEYS[1], KEYS[2], slice(KEYS, 4, 2 * older))
+carry(phone, failures, args.older)
 
-local last = redis.call('HMGET', KEYS[1], 'id', 'sends', 'resend_at')
-local code = redis.call('HMGET', KEYS[3], 'status', 'seed', 'created_at', 'reference', 'left', 'left_by_phone')
-if code[1] == 'blocked' then
-  return {'blocked', 0}
+local newest, sends, resend_at = unpack(redis.call('HMGET', phone, 'id', 'sends', 'resend_at'))
+local status, created_at, reference, left_by_id, left_by_phone = unpack(
+  redis.call('HMGET', verification, 'status', 'created_at', 'reference', 'left', 'left_by_phone'))
+if status ~= 'blocked' and (status ~= 'pending' or newest ~= args.id) then
+  return cjson.encode({status = 'expired'})
 end
-if code[1] ~= 'pending' or last[1] ~= ARGV[1] then
-  return {'expired'}
-end
-local left = attempts(ARGV[8], code[5], code[6])
+local left = status == 'pending' and attempts(args.by, left_by_id, left_by_phone) or 0
 if left <= 0 then
-  return {'blocked', 0}
+  return cjson.encode({status = 'blocked', wait = 0})
 end
-local refused = phone_refuses(now, tonumber(last[3]), KEYS[2])
+local refused = phone_refuses(now, tonumber(resend_at), failures)
 if refused then
-  return refused
+  return cjson.encode(refused)
 end
 
-local born = ARGV[2] ~= '' and now or tonumber(code[3])
 -- A fresh SMS with little to live helps nobody: the code lives on, within the longest life, and
 -- where that leaves less than half of a lifetime, it is time for a new verification.
-local expires_at = math.min(now + tonumber(ARGV[5]), born + tonumber(ARGV[6]))
-if expires_at - now < tonumber(ARGV[5]) / 2 then
-  return {'expired'}
+local born = args.seed and now or tonumber(created_at)
+local expires_at = math.min(now + args.lifetime, born + args.longest)
+if expires_at - now < args.lifetime / 2 then
+  return cjson.encode({status = 'expired'})
 end
-local asked = admission(4 + 2 * older, 12 + cooldowns, tonumber(ARGV[10]))
-refused = admission_refuses(now, asked)
+local wait = message and overload(now, message)
+if wait then
+  return cjson.encode({status = 'overloaded', wait = wait})
+end
+local told
+refused, told = admission_refuses(now, args.limits, args.guard)
 if refused then
-  return refused
+  return cjson.encode(refused)
 end
-local guard = admission_counts(now, asked)
 
--- What is changed here stays beside it, for a resend that cannot be sent: see unresend.lua.
-local changed = {'reference', 'guard', 'expires_at'}
-if ARGV[2] ~= '' then
-  changed = {'reference', 'guard', 'expires_at', 'seed', 'by_id', 'by_phone', 'created_at'}
+local answer = {status = 'issued', now = now, expires_at = expires_at, left = left, told = told}
+if args.seed then
+  redis.call('HSET', verification, 'seed', args.seed, 'by_id', args.by_id, 'by_phone', args.by_phone,
+    'created_at', now)
 end
-local former = {}
-for i, value in ipairs(redis.call('HMGET', KEYS[3], unpack(changed))) do
-  former[changed[i]] = value
+answer.resend_at = begin_cooldown(now, phone, args.id, tonumber(sends) + 1, args.cooldowns, args.lifetime)
+redis.call('HSET', verification, 'expires_at', expires_at, 'resend_at', answer.resend_at,
+  'guard', admission_counts(now, args.limits, args.guard))
+redis.call('PEXPIRE', verification, math.max(expires_at - now, 1))
+if message then
+  answer.replaced = reference or nil
+  answer.called_back = reference and call_back(reference)
+  redis.call('HSET', verification, 'reference', message.id)
+  accept(now, message, expires_at)
 end
-if ARGV[2] ~= '' then
-  redis.call('HSET', KEYS[3], 'seed', ARGV[2], 'by_id', ARGV[3], 'by_phone', ARGV[4], 'created_at', now)
-end
-local sends = tonumber(last[2]) + 1
-local cooldown = tonumber(ARGV[11 + math.min(sends, cooldowns)])
-local resend_at = now + cooldown
-redis.call('HSET', KEYS[3], 'expires_at', expires_at, 'resend_at', resend_at,
-  'reference', ARGV[7], 'guard', guard, 'former', cjson.encode(former))
-redis.call('PEXPIRE', KEYS[3], math.max(expires_at - now, 1))
-redis.call('HSET', KEYS[1], 'sends', sends, 'resend_at', resend_at)
-redis.call('PEXPIRE', KEYS[1], math.max(cooldown, tonumber(ARGV[5])) + ESCALATION_KEPT)
-local told = asked.refusal or {0, ''}
-local stands = redis.call('HMGET', KEYS[3], 'seed', 'by_id')
-return {'issued', told[1], told[2], expires_at, resend_at, code[4], stands[1], left, stands[2], expires_at - now}
+return cjson.encode(answer)

@@ -1,12 +1,13 @@
 -- Count one more towards limits, if all of them have room.
--- KEYS: limits.  ARGV: their values (see limits.lua)
--- Returns {} or {ms to wait, index of the limit}.
+-- ARGV: args (JSON): limits (see includes/limits.lua)
+-- Returns JSON: {}, or {wait (ms), limit (its place)}.
 --- @include "clock"
 --- @include "limits"
+local limits = cjson.decode(ARGV[1]).limits
 local now = clock()
-local index, wait = limits_refuse(now, KEYS, ARGV)
-if index then
-  return {wait, index - 1}
+local limit, wait = limits_refuse(now, limits)
+if limit then
+  return cjson.encode({wait = wait, limit = limit})
 end
-limits_count(now, KEYS, ARGV)
-return {}
+limits_count(now, limits)
+return '{}'

@@ -1,78 +1,71 @@
 -- One guess: is there a live code, may it still be guessed, did the same address or key guess wrong too often
--- elsewhere, is it right; count or consume.
--- KEYS: verification; or phone (then its newest verification is meant), its failures, and the pairs of
---       these under older secrets; limits on wrong guesses
--- ARGV: name of the digest to hold the guess against (by_id or by_phone), owner ("" = whoever it is), how
---       many digests, digests of the guess (one for each secret), values of the limits (see limits.lua)
--- Returns {status, attempts left, reference, id, purpose}, or, where it was not compared, {limited, ms to
---         wait, index of the limit}.
+-- elsewhere, is it right; count or consume. The SMS of a code that is over is called back.
+-- KEYS: the verification; or phone (then its newest one is meant) and its failures
+-- ARGV: args (JSON): by (by_id or by_phone: the digest to compare with), guesses (digests of the guess, one for each
+--       secret), limits (on wrong guesses, see includes/limits.lua), older (see includes/carry.lua), owner (none: whoever)
+-- Returns JSON: {status, left, id, purpose, reference, called_back (record of the SMS)}, or, where it was not
+--         compared, {status = 'limited', wait (ms), limit (its place)}.
 --- @include "clock"
---- @include "slice"
 --- @include "carry"
 --- @include "attempts"
 --- @include "limits"
+--- @include "forgive"
 --- @include "guard"
-local key, id = KEYS[1], ''
-local digests = tonumber(ARGV[3])
-local limits = (#ARGV - 3 - digests) / 3
-if ARGV[1] == 'by_phone' then
-  carry(KEYS[1], KEYS[2], slice(KEYS, 3, #KEYS - 2 - limits))
-  id = redis.call('HGET', KEYS[1], 'id')
-  if not id then
-    return {'expired', 0, '', '', ''}
-  end
-  key = VERIFICATION .. id
+--- @include "as_map"
+--- @include "line"
+--- @include "call_back"
+local args = cjson.decode(ARGV[1])
+local verification, id = KEYS[1], ''
+if args.by == 'by_phone' then
+  local phone, failures = KEYS[1], KEYS[2]
+  carry(phone, failures, args.older)
+  id = redis.call('HGET', phone, 'id') or ''
+  verification = VERIFICATION .. id
+end
+local status, digest, phone, failures, reference, purpose, guard, owner, left_by_id, left_by_phone = unpack(
+  redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'purpose', 'guard',
+    'owner', 'left', 'left_by_phone'))
+local anothers = args.owner and args.owner ~= owner
+-- Accepted once is accepted, again is too late.
+if status ~= 'pending' and status ~= 'blocked' or anothers then
+  return cjson.encode({status = 'expired', left = 0, id = id})
+end
+local answer = {status = 'blocked', left = 0, id = id, purpose = purpose, reference = reference or nil}
+local left, counted = attempts(args.by, left_by_id, left_by_phone)
+if status == 'blocked' or left <= 0 or tonumber(redis.call('GET', failures) or 0) >= MOST_FAILURES then
+  return cjson.encode(answer)
 end
 
-local code = redis.call('HMGET', key, 'status', ARGV[1], 'phone', 'failures', 'reference', 'purpose', 'guard',
-  'owner', 'left', 'left_by_phone')
-local status, failures_key, reference, purpose = code[1], code[4], code[5], code[6]
-local anothers = ARGV[2] ~= '' and ARGV[2] ~= code[8]
--- Accepted once is accepted, again is too late; and the newest alone counts.
-if not status or status == 'valid' or status == 'replaced' or anothers then
-  return {'expired', 0, '', id, ''}
-end
-local left, counted = attempts(ARGV[1], code[9], code[10])
-local failures = tonumber(redis.call('GET', failures_key) or 0)
-if status == 'blocked' or left <= 0 or failures >= MOST_FAILURES then
-  return {'blocked', 0, reference, id, purpose}
+local now = clock()
+local limit, wait = limits_refuse(now, args.limits)
+if limit then
+  return cjson.encode({status = 'limited', wait = wait, limit = limit})
 end
 
-local now, limit_keys, limit_values = nil, nil, nil
-if limits > 0 then
-  now = clock()
-  limit_keys = slice(KEYS, #KEYS - limits + 1, limits)
-  limit_values = slice(ARGV, 4 + digests, 3 * limits)
-  local index, wait = limits_refuse(now, limit_keys, limit_values)
-  if index then
-    return {'limited', wait, index - 1}
-  end
-end
-
-for i = 4, 3 + digests do
-  if ARGV[i] == code[2] then
+for _, guess in ipairs(args.guesses) do
+  if guess == digest then
     -- Keep a tombstone until the code expires, so that its status can be asked for.
-    redis.call('HSET', key, 'status', 'valid')
-    redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'guard', 'former')
-    redis.call('DEL', code[3], failures_key)
-    if limits > 0 then
-      limits_take_back(now, limit_keys, limit_values) -- most guesses of people are right
+    redis.call('HSET', verification, 'status', 'valid')
+    redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
+    redis.call('DEL', phone, failures)
+    limits_forgive(now, args.limits) -- most guesses of people are right
+    if guard and guard ~= '' then
+      guard_library().verified(now, guard)
     end
-    if (code[7] or '') ~= '' then
-      guard_library().verified(now or clock(), code[7])
-    end
-    return {'valid', left - 1, reference, id, purpose}
+    answer.status, answer.left = 'valid', left - 1
+    answer.called_back = reference and call_back(reference) or nil
+    return cjson.encode(answer)
   end
 end
 
-left = redis.call('HINCRBY', key, counted, -1)
-redis.call('INCR', failures_key)
-redis.call('PEXPIRE', failures_key, FAILURES_KEPT)
-if limits > 0 then
-  limits_count(now, limit_keys, limit_values)
-end
+left = redis.call('HINCRBY', verification, counted, -1)
+redis.call('INCR', failures)
+redis.call('PEXPIRE', failures, FAILURES_KEPT)
+limits_count(now, args.limits)
+answer.status, answer.left = 'invalid', left
 if left <= 0 and counted == 'left' then -- by its id, or its only count: no way is left
-  redis.call('HSET', key, 'status', 'blocked')
-  redis.call('HDEL', key, 'seed', 'by_id', 'by_phone', 'envelope', 'former')
+  redis.call('HSET', verification, 'status', 'blocked')
+  redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'envelope')
+  answer.called_back = reference and call_back(reference) or nil
 end
-return {'invalid', left, reference, id, purpose}
+return cjson.encode(answer)

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from hmac import compare_digest
 
-from otp import handler, services, store
+from otp import digests, services, store
 from otp.services import Verification
 from sms import services as sms
 
 
 def find(e164: str, purpose: str, holder: str) -> Verification | None:
     """The live verification of a phone that ``holder`` started. Raises ``StoreUnavailable``."""
-    id = store.newest_id(handler.phone_digests(e164, purpose))
-    envelope = store.read(id).get("envelope") if id else None
-    if not envelope:
+    live = store.live(phones=digests.of_phone(e164, purpose))
+    if not live.envelope:
         return None
     try:
-        kept = sms.unseal(envelope)
+        kept = sms.unseal(live.envelope.encode())
     except sms.Unsealable:
         return None
     if not holder or not compare_digest(kept.get("holder", ""), holder):
         return None
-    found = services.status(id)
+    found = services.status(live.id)
     return found if found.status == "pending" else None

@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from sms import conf, signals, store
+from sms import conf, segments, signals, store
 from sms.errors import Unavailable
 from sms.names import DRAINED, HEALTH, LINE, RATE, RECORD, WAITING, key
 from sms.registry import Alias, aliases
@@ -116,20 +116,23 @@ def choose(
         good = [_good.pop(alias.name, 0) for alias in candidates]
     for alias, count in zip(candidates, good, strict=True):
         keys += _keys(alias.name, country, queue)
-        values += [alias.name, count, alias.takes(body) * 1000]
+        values += [alias.name, count, alias.takes(segments.count(body)) * 1000]
     values += [key(WAITING), key(DRAINED)]
     index, wait, probe = _ROUTE(tuple(keys), values)
     return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
 
 
-def outlook(route: Route, country: str, body: str, queue: str) -> tuple[list[str], list[float]]:
-    """What tells how long a message has to wait for the aliases of ``route``: their keys, and the ms
-    that it takes of the rate of each. For ``store.create``.
-    """
+def outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[str, Any]]:
+    """What tells how long a message has to wait for the aliases of ``route``: see includes/overload.lua."""
     known = aliases()
-    found = [known[hop.alias] for step in route for hop in step]
-    keys = [one for alias in found for one in _keys(alias.name, country, queue)]
-    return keys, [alias.takes(body) * 1000 for alias in found]
+    found = []
+    for hop in (hop for step in route for hop in step):
+        health, there, rate, line, codes = _keys(hop.alias, country, queue)
+        takes = known[hop.alias].takes(parts) * 1000
+        found.append(
+            {"health": health, "there": there, "rate": rate, "line": line, "codes": codes, "takes": takes}
+        )
+    return found
 
 
 def _keys(alias: str, country: str, queue: str) -> tuple[str, ...]:

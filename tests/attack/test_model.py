@@ -263,7 +263,7 @@ class Life(RuleBasedStateMachine):
 
     def guess(self, phone: str, purpose: str, code: str, id: str) -> None:
         expected = self.model.guess(phone, purpose, code, id)
-        checked = handler.verify_id(id, code) if id else OTPHandler.verify_otp(phone, code, purpose)
+        checked = services.check(id, code) if id else OTPHandler.verify_otp(phone, code, purpose)
         assert (checked.status, checked.attempts_left) == expected
 
     def same(self, code: Code, issue: Any, phone: str, purpose: str) -> None:

@@ -55,28 +55,28 @@ def test_guesses_by_number_cost_the_holder_of_the_id_no_attempt():
     left = [OTPHandler.verify_otp(PHONE, wrong(issued.code)).attempts_left for _ in range(3)]
     assert left == [2, 1, 0]
     assert OTPHandler.verify_otp(PHONE, issued.code).status == "blocked"  # by number it is guessed no more
-    checked = handler.verify_id(issued.id, wrong(issued.code))
+    checked = services.check(issued.id, wrong(issued.code))
     assert (checked.status, checked.attempts_left) == ("invalid", 2)
-    assert handler.verify_id(issued.id, issued.code).status == "valid"
+    assert services.check(issued.id, issued.code).status == "valid"
     assert OTPHandler.verify_otp(PHONE, issued.code).status == "expired"
 
 
 def test_attempts_by_id_that_are_used_up_end_the_code_by_number_too():
     issued = OTPHandler.generate_otp(PHONE)
     for _ in range(3):
-        handler.verify_id(issued.id, wrong(issued.code))
-    assert handler.verify_id(issued.id, issued.code).status == "blocked"
+        services.check(issued.id, wrong(issued.code))
+    assert services.check(issued.id, issued.code).status == "blocked"
     assert OTPHandler.verify_otp(PHONE, issued.code).status == "blocked"
 
 
 def test_guesses_by_number_and_by_id_count_as_failures_of_one_phone(any_redis):
     """NIST SP 800-63B-4 §3.2.2: at most 100 in a row, whichever way they come."""
     issued = OTPHandler.generate_otp(PHONE)
-    (digest,) = handler.phone_digests(PHONE, "login")
+    (digest,) = digests.of_phone(PHONE, "login")
     for _ in range(3):
         OTPHandler.verify_otp(PHONE, wrong(issued.code))
     for _ in range(2):
-        handler.verify_id(issued.id, wrong(issued.code))
+        services.check(issued.id, wrong(issued.code))
     assert any_redis.get(f"otp:failures:{digest}") == b"5"
 
 
@@ -89,7 +89,7 @@ def test_a_code_that_was_guessed_at_by_number_goes_out_again_for_who_has_the_id(
     assert OTPHandler.resend(PHONE).status == "blocked"
     again = OTPHandler.resend(PHONE, id=first.id)
     assert (again.status, again.code, again.attempts_left) == ("issued", first.code, 3)
-    assert handler.verify_id(first.id, first.code).status == "valid"
+    assert services.check(first.id, first.code).status == "valid"
 
 
 def test_a_code_of_an_older_version_has_one_count(any_redis):
@@ -97,7 +97,7 @@ def test_a_code_of_an_older_version_has_one_count(any_redis):
     issued = OTPHandler.generate_otp(PHONE)
     any_redis.hdel(f"otp:verification:{issued.id}", "left_by_phone")
     assert OTPHandler.verify_otp(PHONE, wrong(issued.code)).attempts_left == 2
-    assert handler.verify_id(issued.id, wrong(issued.code)).attempts_left == 1
+    assert services.check(issued.id, wrong(issued.code)).attempts_left == 1
     assert OTPHandler.verify_otp(PHONE, issued.code).status == "valid"
 
 
@@ -142,7 +142,7 @@ def test_a_start_after_the_cooldown_replaces_the_code(settings):
     assert second.status == "issued"
     assert second.id != first.id
     assert second.replaced == "sms-1"
-    assert handler.verify_id(first.id, first.code).status == "expired"
+    assert services.check(first.id, first.code).status == "expired"
     assert OTPHandler.generate_otp(PHONE).retry_after == 60  # the second step
 
 
@@ -175,7 +175,7 @@ def test_a_resend_can_make_a_new_code(settings):
     assert again.id == first.id
     assert again.code != first.code
     assert OTPHandler.verify_otp(PHONE, first.code).status == "invalid"
-    assert handler.verify_id(first.id, again.code).status == "valid"
+    assert services.check(first.id, again.code).status == "valid"
 
 
 def test_a_resend_never_lives_longer_than_ten_minutes(settings, any_redis):
@@ -197,7 +197,7 @@ def test_wrong_guesses_survive_new_codes_and_a_success_clears_them(any_redis):
     """NIST SP 800-63B-4 §3.2.2: a new code does not start the count anew."""
     code = OTPHandler.generate_otp(PHONE).code
     OTPHandler.verify_otp(PHONE, wrong(code))
-    (digest,) = handler.phone_digests(PHONE, "login")
+    (digest,) = digests.of_phone(PHONE, "login")
     any_redis.delete(f"otp:phone:{digest}")  # as if the cooldown had run
     code = OTPHandler.generate_otp(PHONE).code
     OTPHandler.verify_otp(PHONE, wrong(code))
@@ -207,7 +207,7 @@ def test_wrong_guesses_survive_new_codes_and_a_success_clears_them(any_redis):
 
 
 def test_after_a_hundred_wrong_guesses_the_phone_is_blocked(any_redis):
-    (digest,) = handler.phone_digests(PHONE, "login")
+    (digest,) = digests.of_phone(PHONE, "login")
     code = OTPHandler.generate_otp(PHONE).code
     any_redis.set(f"otp:failures:{digest}", 100, ex=60)
     assert OTPHandler.verify_otp(PHONE, code).status == "blocked"

@@ -58,10 +58,10 @@ def test_cooldown_wrong_guesses_and_the_one_live_code_go_on(settings, any_redis)
     rotate(settings)
     assert OTPHandler.generate_otp(PHONE).status == "pending"
     (phone,) = any_redis.keys("otp:phone:*")
-    assert phone.decode().endswith(handler.phone_digests(PHONE, "login")[0])
+    assert phone.decode().endswith(digests.of_phone(PHONE, "login")[0])
     any_redis.hset(phone, "resend_at", 0)
     newer = OTPHandler.generate_otp(PHONE)
-    assert handler.verify_id(issued.id, issued.code).status == "expired"
+    assert services.check(issued.id, issued.code).status == "expired"
     OTPHandler.verify_otp(PHONE, "no")
     (failures,) = any_redis.keys("otp:failures:*")
     assert any_redis.get(failures) == b"2"

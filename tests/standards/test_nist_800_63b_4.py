@@ -55,7 +55,7 @@ def test_an_authentication_is_invalid_unless_completed_within_10_minutes(clock, 
         clock.advance(10)
         OTPHandler.resend(PHONE, id=issued.id)
     clock.advance(1)
-    assert handler.verify_id(issued.id, issued.code).status == "expired"
+    assert services.check(issued.id, issued.code).status == "expired"
     assert OTPHandler.verify_otp(PHONE, issued.code).status == "expired"
 
 
@@ -69,7 +69,7 @@ def test_a_secret_is_accepted_only_once():
     issued = OTPHandler.generate_otp(PHONE)
     assert OTPHandler.verify_otp(PHONE, issued.code).status == "valid"
     assert OTPHandler.verify_otp(PHONE, issued.code).status == "expired"
-    assert handler.verify_id(issued.id, issued.code).status == "expired"
+    assert services.check(issued.id, issued.code).status == "expired"
 
 
 def test_at_most_100_consecutive_failures(clock, settings):

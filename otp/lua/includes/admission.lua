@@ -1,37 +1,29 @@
 -- Whether one more SMS may be asked for: the limits and the guard, for the scripts that issue a code.
 
--- What the tails of KEYS and ARGV hold: keys of the limits, then those of the guard; the same of values.
-local function admission(first_key, first_value, limits)
-  local guard_key, guard_value = first_key + limits, first_value + 3 * limits
-  return {
-    limits = slice(KEYS, first_key, limits),
-    limits_values = slice(ARGV, first_value, 3 * limits),
-    guard = slice(KEYS, guard_key, #KEYS - guard_key + 1),
-    guard_values = slice(ARGV, guard_value, #ARGV - guard_value + 1),
-  }
-end
-
--- nil, or {limited, ms to wait, index of the limit} or {guard, ms to wait, "<reason> <scope>"}. What the
--- guard says only for the record (shadow, allowed) stands in asked.refusal.
-local function admission_refuses(now, asked)
-  local index, wait = limits_refuse(now, asked.limits, asked.limits_values)
-  if index then
-    return {'limited', wait, index - 1}
+-- The answer to whoever asks, if it is refused: {status = 'limited', wait, limit} or {status = 'guard', wait,
+-- refusal}. Then what the guard would refuse for the record alone (shadow, allowed): {wait, reason and scope}.
+local function admission_refuses(now, limits, guard)
+  local limit, wait = limits_refuse(now, limits)
+  if limit then
+    return {status = 'limited', wait = wait, limit = limit}
   end
-  if asked.guard_values[1] == 'off' then
+  if not guard then
     return nil
   end
-  asked.library = guard_library()
-  local refusal = asked.library.refuses(now, asked.guard, asked.guard_values)
-  if refusal then
-    asked.library.note(now, refusal)
-    asked.refusal = {math.ceil(refusal[2]), refusal[1]}
-    return asked.library.enforces(asked.guard_values, refusal) and {'guard', unpack(asked.refusal)} or nil
+  local refusal = guard_library().refuses(now, guard)
+  if not refusal then
+    return nil
   end
+  guard_library().note(now, refusal)
+  local told = {wait = math.ceil(refusal.wait), reason = refusal.reason}
+  if guard_library().enforces(guard, refusal) then
+    return {status = 'guard', wait = told.wait, refusal = told}
+  end
+  return nil, told
 end
 
--- Count it; returns what the guard wants to know when it is verified or taken back.
-local function admission_counts(now, asked)
-  limits_count(now, asked.limits, asked.limits_values)
-  return asked.library and asked.library.sent(now, asked.guard, asked.guard_values) or ''
+-- Count it. Returns what the guard wants to read when the code is accepted.
+local function admission_counts(now, limits, guard)
+  limits_count(now, limits)
+  return guard and guard_library().sent(now, guard) or ''
 end

@@ -1,3 +1,5 @@
+-- Whether a phone may have an SMS now, as far as its cooldown and its wrong guesses go.
+
 -- Ms for which there is no further SMS after wrong guesses in a row, over all codes of a phone and
 -- purpose; none after the first few, then growing with every third.
 local function pause_left(failures)
@@ -13,14 +15,13 @@ local function pause_left(failures)
   return math.max(left - FAILURES_KEPT + pause, 0)
 end
 
--- Whether a phone may have an SMS now: nil, or {pending, ms to wait} while its cooldown runs, or {blocked,
--- ms to wait} in a pause after wrong guesses.
+-- nil, or the answer: pending while the cooldown runs, blocked in a pause after wrong guesses.
 local function phone_refuses(now, resend_at, failures)
   if now < resend_at then
-    return {'pending', resend_at - now}
+    return {status = 'pending', wait = resend_at - now}
   end
   local pause = pause_left(failures)
   if pause > 0 then
-    return {'blocked', pause}
+    return {status = 'blocked', wait = pause}
   end
 end

@@ -44,16 +44,6 @@ local function guard_write(key, now, c)
   redis.call('SET', key, string.format(GUARD_FORM, unpack(c)), 'PX', math.max(ends - now, 1000))
 end
 
--- Whether nothing is counted there: a send that was taken back leaves no trace.
-local function guard_empty(c)
-  for i = 2, 23 do
-    if c[i] ~= 0 and (i < 4 or i % 5 ~= 4) then -- every fifth from the fourth on is the index of a window
-      return false
-    end
-  end
-  return true
-end
-
 -- Sends and verified of a window that ends now: of the window before, the part that still counts.
 local function guard_count(c, w, now)
   local at = 5 * w - 1

@@ -1,24 +1,21 @@
 -- The pumping guard: how many sends of a country, a prefix, an address stayed unverified, and
 -- whether one more may go.
 --
---   guard_refuses(now, keys, values)         nil, or {reason and scope, ms to wait, whether it is allowed
---                                            all the same}; writes nothing
---   guard_enforces(values, refusal)          whether a refusal counts, or is only told (shadow, allowed)
---   guard_note(now, refusal)                 counts a refusal, for the eyes of the operator
---   guard_sent(now, keys, values)            counts one send; returns the text from which ...
---   guard_verified(now, text)                ... counts that it was verified
---   guard_unsent(now, text)                  ... or takes it back, as its SMS never was
+--   guard_refuses(now, ask)      nil, or a refusal; writes nothing
+--   guard_enforces(ask, refusal) whether a refusal counts, or is only told (shadow, allowed)
+--   guard_note(now, refusal)     counts a refusal, for the eyes of the operator
+--   guard_sent(now, ask)         counts one send; returns the text from which ...
+--   guard_verified(now, text)    ... counts that it was verified
 --
--- keys:   rules, spend, new, country, [coarse prefix, [fine prefix]]
--- values: 1 mode, 2 otp.guard_settings.Figures as JSON, 3 "1" if GUARD_ALLOW names the number, 4 price of
---         all its parts and 5 budget (millionths), 6 digest of the address or "", 7 digests of the phone
---         (under each secret, the newest first), 8 what the send counts: 1, or 0 where no SMS goes out,
---         9 the number without its last six digits, then the tags of its two longer prefixes, the longer
---         one's first
--- A refusal is "<reason> <scope>", the reason one of blocked, budget, countries, hour, day, fortnight; of
--- what an operator allowed "allowed-<reason> <scope>".
+-- ask: mode; figures (otp.guard.settings.Figures as JSON); allowed (whether GUARD_ALLOW names the number);
+--      price of all its parts, and budget (millionths); address (its digest, or ""); phones (digests under each
+--      secret, the newest first); counts (1, or 0 where no SMS goes out); start (the number without its last six
+--      digits); tags (of its two longer prefixes, the longer one's first); scopes (new, country, and where it
+--      has them coarse and fine prefix)
+-- A refusal is {reason, wait (ms), allowed}. Its reason is "<word> <scope>", the word one of blocked, budget,
+-- countries, hour, day, fortnight; of what an operator allowed "allowed-<word> <scope>".
 --
--- What stands in Redis, all of it with a TTL (GUARD, GUARD_FAN, GUARD_KNOWN and GUARD_SPEND: see otp/names.py):
+-- What stands in Redis, all of it with a TTL (GUARD, GUARD_FAN and so on: see otp/names.py):
 --   otp:guard:<scope>         string  numbers, see guard_read; <scope> is a country, a +prefix (its last two
 --                                     digits as a keyed digest, if it is the fine one), "new"
 --                                     (all countries without proof) or "ip:<keyed digest>"
@@ -51,28 +48,24 @@ local function guard_keep_fan(key, fan)
   end
 end
 
-local function guard_scope(key)
-  return string.sub(key, #GUARD + 1)
-end
-
 local guard_decoded = {} -- by text: most scripts see one
-local function guard_figures(values)
-  local text = values[2]
+local function guard_figures(ask)
+  local text = ask.figures
   guard_decoded[text] = guard_decoded[text] or cjson.decode(text)
   return guard_decoded[text]
 end
 
 -- "allow" or "block" of the narrowest scope that has a rule, that scope, ms until it ends.
-local function guard_rule(now, keys, values)
-  if redis.call('EXISTS', keys[1]) == 0 then
+local function guard_rule(now, ask)
+  if redis.call('EXISTS', GUARD_RULES) == 0 then
     return nil
   end
-  local scopes = {unpack(values, 10)}
-  for digits = #values[9], 2, -1 do
-    scopes[#scopes + 1] = string.sub(values[9], 1, digits)
+  local scopes = {unpack(ask.tags)}
+  for digits = #ask.start, 2, -1 do
+    scopes[#scopes + 1] = string.sub(ask.start, 1, digits)
   end
-  scopes[#scopes + 1] = guard_scope(keys[4])
-  for i, rule in ipairs(redis.call('HMGET', keys[1], unpack(scopes))) do
+  scopes[#scopes + 1] = ask.scopes[GUARD_COUNTRY]
+  for i, rule in ipairs(redis.call('HMGET', GUARD_RULES, unpack(scopes))) do
     local word, till = string.match(rule or '', '^(%a+) (%d+)$')
     if word and tonumber(till) > now then
       return word, scopes[i], till - now
@@ -80,57 +73,58 @@ local function guard_rule(now, keys, values)
   end
 end
 
-local function guard_spent(now, key)
-  local day, spent = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
+local function guard_spent(now)
+  local day, spent = string.match(redis.call('GET', GUARD_SPEND) or '', '^(%d+) (%d+)$')
   local today = math.floor(now / GUARD_DAY)
   return today, tonumber(day) == today and tonumber(spent) or 0
 end
 
-local function guard_spend(key, today, spent)
-  redis.call('SET', key, today .. ' ' .. string.format('%d', spent), 'PX', 2 * GUARD_DAY)
+local function guard_spend(today, spent)
+  redis.call('SET', GUARD_SPEND, today .. ' ' .. string.format('%d', spent), 'PX', 2 * GUARD_DAY)
 end
 
 -- Behind one address there may be many people, of a VPN of many countries: what they verify counts.
-local function guard_address_refuses(now, keys, values)
-  local name, figures = 'ip:' .. values[6], guard_figures(values)
+local function guard_address_refuses(now, ask)
+  local name, figures = 'ip:' .. ask.address, guard_figures(ask)
   local c = guard_read(GUARD .. name, now, GUARD_ADDRESS)
   local _, verified = guard_count(c, 3, now)
-  local fan, known = guard_fan(GUARD_FAN .. values[6], now)
-  if not known[guard_scope(keys[4])] and #fan >= figures.countries + verified then
-    return {'countries ' .. name, fan[1][2] + GUARD_DAY - now}
+  local fan, known = guard_fan(GUARD_FAN .. ask.address, now)
+  if not known[ask.scopes[GUARD_COUNTRY]] and #fan >= figures.countries + verified then
+    return {reason = 'countries ' .. name, wait = fan[1][2] + GUARD_DAY - now}
   end
   local window, wait = guard_over(c, now, guard_standing(c, now, figures.ratio), figures.address)
-  return window and {window .. ' ' .. name, wait}
+  return window and {reason = window .. ' ' .. name, wait = wait}
 end
 
 -- From the narrowest scope to the widest. One that is over its cap stops what lies in it, except
 -- for a narrower scope that has verified codes and keeps to a strict cap: under an attack on a
 -- country, the ranges in which its people are known go on. A country need not have verified any,
 -- or none could begin while all new ones together are over their cap.
-local function guard_scopes_refuse(now, keys, values)
-  local figures = guard_figures(values)
+local function guard_scopes_refuse(now, ask)
+  local figures = guard_figures(ask)
   local strict = {figures.strict, figures.strict, 2 * figures.strict}
   local caps = {figures.new, figures.country, figures.coarse, figures.fine}
   local good, proven = false, false
-  for i = #keys, 3, -1 do
-    local c = guard_read(keys[i], now, i - 2)
+  for kind = #ask.scopes, 1, -1 do
+    local scope = ask.scopes[kind]
+    local c = guard_read(GUARD .. scope, now, kind)
     local _, verified = guard_count(c, 4, now)
-    if i > 3 or not proven then -- the third is of all countries that have nothing to show
+    if kind > 1 or not proven then -- the first is of all countries that have nothing to show
       local standing = guard_standing(c, now, figures.ratio)
-      local window, wait = guard_over(c, now, standing, caps[i - 2])
+      local window, wait = guard_over(c, now, standing, caps[kind])
       if window and not good then
-        return {window .. ' ' .. guard_scope(keys[i]), wait}
+        return {reason = window .. ' ' .. scope, wait = wait}
       end
-      good = good or (i == 4 or verified >= 1) and not guard_over(c, now, standing, strict)
+      good = good or (kind == GUARD_COUNTRY or verified >= 1) and not guard_over(c, now, standing, strict)
     end
-    proven = i == 4 and verified >= figures.proven
+    proven = kind == GUARD_COUNTRY and verified >= figures.proven
   end
   return nil
 end
 
 -- Of a phone that verified within a fortnight: its key, ms of when, sends to it since then.
 local function guard_known(now, digests)
-  for digest in string.gmatch(digests, '%S+') do
+  for _, digest in ipairs(digests) do
     local key = GUARD_KNOWN .. digest
     local at, sends = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
     if at and now - at < GUARD_WINDOWS[4] then
@@ -143,42 +137,38 @@ local function guard_keep_known(key, now, at, sends)
   redis.call('SET', key, string.format('%d %d', at, sends), 'PX', math.max(at + GUARD_WINDOWS[4] - now, 1000))
 end
 
-local function guard_refuses(now, keys, values)
-  if values[1] == 'off' then
-    return nil
-  end
-  local budget = tonumber(values[5])
-  if budget > 0 then
-    local today, spent = guard_spent(now, keys[2])
-    if spent + values[4] > budget then
-      return {'budget all', (today + 1) * GUARD_DAY - now}
+local function guard_refuses(now, ask)
+  if ask.budget > 0 then
+    local today, spent = guard_spent(now)
+    if spent + ask.price > ask.budget then
+      return {reason = 'budget all', wait = (today + 1) * GUARD_DAY - now}
     end
   end
-  local word, scope, left = guard_rule(now, keys, values)
+  local word, scope, left = guard_rule(now, ask)
   if word == 'block' then
-    return {'blocked ' .. scope, left}
+    return {reason = 'blocked ' .. scope, wait = left}
   end
-  local refusal = values[6] ~= '' and guard_address_refuses(now, keys, values)
+  local refusal = ask.address ~= '' and guard_address_refuses(now, ask)
   if not refusal then
     -- Strangers can bring a range over its caps: who proved his phone goes on. All of it is looked at
     -- for every phone, so that the time tells none apart.
-    refusal = guard_scopes_refuse(now, keys, values)
-    local _, _, sends = guard_known(now, values[7])
-    refusal = not (sends and sends < guard_figures(values).known) and refusal or nil
+    refusal = guard_scopes_refuse(now, ask)
+    local _, _, sends = guard_known(now, ask.phones)
+    refusal = not (sends and sends < guard_figures(ask).known) and refusal or nil
   end
-  if refusal and (word == 'allow' or values[3] == '1') then
-    return {'allowed-' .. refusal[1], refusal[2], true}
+  if refusal and (word == 'allow' or ask.allowed) then
+    return {reason = 'allowed-' .. refusal.reason, wait = refusal.wait, allowed = true}
   end
   return refusal
 end
 
-local function guard_enforces(values, refusal)
-  return values[1] == 'enforce' and not refusal[3]
+local function guard_enforces(ask, refusal)
+  return ask.mode == 'enforce' and not refusal.allowed
 end
 
 local function guard_note(now, refusal)
-  if not refusal[3] then
-    local key = GUARD .. string.match(refusal[1], ' (.+)$')
+  if not refusal.allowed then
+    local key = GUARD .. string.match(refusal.reason, ' (.+)$')
     local c = guard_read(key, now, GUARD_RULED)
     c[2] = c[2] + 1
     guard_write(key, now, c)
@@ -196,57 +186,49 @@ end
 
 -- The text is "<ms> <price> <country> <scope> ...", "" for what does not count. That takes the same steps,
 -- as who asks must not see by the time that no SMS goes out.
-local function guard_sent(now, keys, values)
-  if values[1] == 'off' then
-    return ''
+local function guard_sent(now, ask)
+  if ask.price > 0 then
+    local today, spent = guard_spent(now)
+    guard_spend(today, spent + ask.counts * ask.price)
   end
-  local counts = tonumber(values[8])
-  if values[4] ~= '0' then
-    local today, spent = guard_spent(now, keys[2])
-    guard_spend(keys[2], today, spent + counts * values[4])
+  local country = ask.scopes[GUARD_COUNTRY]
+  local _, verified = guard_count(guard_read(GUARD .. country, now, GUARD_COUNTRY), 4, now)
+  local told = {string.format('%d', now), string.format('%d', ask.price), country}
+  for kind = verified >= guard_figures(ask).proven and 2 or 1, #ask.scopes do
+    guard_add_send(GUARD .. ask.scopes[kind], now, kind, ask.counts)
+    told[#told + 1] = ask.scopes[kind]
   end
-  local _, verified = guard_count(guard_read(keys[4], now, GUARD_COUNTRY), 4, now)
-  local country = guard_scope(keys[4])
-  local told = {string.format('%d', now), values[4], country}
-  for i = verified >= guard_figures(values).proven and 4 or 3, #keys do
-    guard_add_send(keys[i], now, i - 2, counts)
-    told[#told + 1] = guard_scope(keys[i])
-  end
-  if values[6] ~= '' then
-    local name, key = 'ip:' .. values[6], GUARD_FAN .. values[6]
-    guard_add_send(GUARD .. name, now, GUARD_ADDRESS, counts)
+  if ask.address ~= '' then
+    local name, key = 'ip:' .. ask.address, GUARD_FAN .. ask.address
+    guard_add_send(GUARD .. name, now, GUARD_ADDRESS, ask.counts)
     told[#told + 1] = name
     local fan, known = guard_fan(key, now)
-    if counts == 1 and not known[country] then
+    if ask.counts == 1 and not known[country] then
       fan[#fan + 1] = {country, string.format('%d', now)}
     end
     guard_keep_fan(key, fan)
   end
-  local known, at, sends = guard_known(now, values[7])
+  local known, at, sends = guard_known(now, ask.phones)
   if known then
-    guard_keep_known(known, now, at, sends + counts)
+    guard_keep_known(known, now, at, sends + ask.counts)
   end
-  told[#told + 1] = 'phone:' .. string.match(values[7], '%S+')
-  return counts == 1 and table.concat(told, ' ') or ''
+  told[#told + 1] = 'phone:' .. ask.phones[1]
+  return ask.counts == 1 and table.concat(told, ' ') or ''
 end
 
--- What became of a send, in the windows in which it counted: at 0 of the sends, at 1 of the verified.
-local function guard_add(key, now, sent, which, much)
+-- It was verified, in the windows in which its send counted.
+local function guard_add_verified(key, now, sent)
   local c = guard_read(key, now, 0)
   if c[1] > 0 then -- otherwise nobody remembers the send
     for w = 1, 4 do
       local at = 5 * w - 1
       local ago = c[at] - math.floor(sent / GUARD_WINDOWS[w])
       if ago == 0 or ago == 1 then
-        local place = at + 1 + which + 2 * ago
-        c[place] = math.max(c[place] + much, 0)
+        local place = at + 2 + 2 * ago
+        c[place] = c[place] + 1
       end
     end
-    if guard_empty(c) then
-      redis.call('DEL', key)
-    else
-      guard_write(key, now, c)
-    end
+    guard_write(key, now, c)
   end
 end
 
@@ -258,7 +240,7 @@ local function guard_verified(now, text)
     return -- the guard was off when it was sent
   end
   for scope in string.gmatch(scopes, '%S+') do
-    guard_add(GUARD .. scope, now, sent, 1, 1)
+    guard_add_verified(GUARD .. scope, now, sent)
     if string.sub(scope, 1, 6) == 'phone:' then
       guard_keep_known(GUARD_KNOWN .. string.sub(scope, 7), now, now, 0)
     end
@@ -270,27 +252,6 @@ local function guard_verified(now, text)
         end
       end
       guard_keep_fan(key, kept)
-    end
-  end
-end
-
-local function guard_unsent(now, text)
-  local sent, price, _, scopes = string.match(text or '', GUARD_TEXT)
-  if not sent then
-    return
-  end
-  local today, spent = guard_spent(now, GUARD_SPEND)
-  if price ~= '0' and math.floor(sent / GUARD_DAY) == today then
-    guard_spend(GUARD_SPEND, today, math.max(spent - price, 0))
-  end
-  for scope in string.gmatch(scopes, '%S+') do
-    guard_add(GUARD .. scope, now, sent, 0, -1)
-    if string.sub(scope, 1, 3) == 'ip:' and redis.call('EXISTS', GUARD .. scope) == 0 then
-      redis.call('DEL', GUARD_FAN .. string.sub(scope, 4)) -- nothing was sent for this address
-    end
-    local key, at, sends = guard_known(now, string.match(scope, '^phone:(.+)') or '')
-    if key then
-      guard_keep_known(key, now, at, math.max(sends - 1, 0))
     end
   end
 end

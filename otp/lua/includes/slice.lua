@@ -1,3 +1,0 @@
-local function slice(list, first, count)
-  return {unpack(list, first, first + count - 1)}
-end

@@ -1,0 +1,73 @@
+"""What the handler answers: data, no rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from otp.admission.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the guard says to a send. In the mode ``shadow``, and where allowed, it goes out all the same."""
+
+    reason: str  # "<word> <scope>", see otp/guard/lua/includes/rules.lua
+    wait: int  # ms
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What ``generate_otp`` and ``resend`` answer. Times are seconds since the epoch.
+
+    ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was
+    sent a moment ago; nothing is issued for ``retry_after`` seconds. ``blocked``: too many wrong
+    guesses, again for ``retry_after`` seconds (0: this code never again). ``limited``: ``limit`` is
+    reached. ``guard``: ``otp.guard`` refuses. ``overloaded``: its SMS would wait too long. ``expired``
+    (``resend`` only): there is no live code to send again.
+    """
+
+    status: Literal["issued", "pending", "blocked", "limited", "guard", "overloaded", "expired"]
+    message: str
+    id: str = ""
+    code: str = field(default="", repr=False)
+    expires_at: float = 0.0
+    expires_in: float = 0.0  # seconds, by the clock of Redis; expires_at less our own time may be off
+    resend_at: float = 0.0
+    attempts_left: int = 0
+    message_id: str = ""  # of its SMS, where it has one
+    retry_after: int = 0
+    limit: Rule | None = None
+    refusal: Refusal | None = None  # what the guard says to it, also where it was issued
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What ``verify_otp`` answers to one guess.
+
+    ``expired``: there is no live code: it ran out, was accepted before, cancelled, or never was.
+    ``blocked``: too many wrong guesses; this code accepts none any more. Or, where ``limit`` is set
+    (``verify_id`` only), whoever guesses is over that limit for ``retry_after`` seconds.
+    """
+
+    status: Literal["valid", "invalid", "expired", "blocked"]
+    message: str
+    attempts_left: int = 0
+    id: str = ""
+    purpose: str = ""
+    retry_after: int = 0
+    limit: Rule | None = None
+
+
+MESSAGES = {
+    "issued": "OTP sent.",
+    "pending": "OTP already sent. Please wait.",
+    "limited": "Too many OTPs. Please try again later.",
+    "guesses": "Too many wrong guesses. Please try again later.",
+    "guard": "No OTP can be sent to this number now.",
+    "overloaded": "No OTP can be sent in time now.",
+    "valid": "OTP verified.",
+    "invalid": "Invalid OTP.",
+    "expired": "OTP expired or not found.",
+    "blocked": "Too many attempts. Please request a new OTP.",
+}

@@ -1,0 +1,126 @@
+"""The Celery entry that wakes a worker, for the script that accepts a message.
+
+Publishing by Celery takes longer than everything else that a start does, and is a step of its own. Where the
+queues stand on the server and in the database of the store, the script pushes the entry itself: what kombu
+would have sent (message protocol 2), made by kombu once per process, with the ids filled in.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import celery
+from django.conf import settings
+from kombu import Connection
+from kombu.utils.json import dumps
+
+from sms import broker, names, scripts
+
+#: While a queue holds so many entries, an accepted message needs none of its own: a free thread finds one of
+#: these, and a busy one goes on with whatever is due. So it must be more than the threads of all workers
+#: together; it is enough for twelve of 80 threads each.
+ENOUGH = 1000
+
+#: They stand in the form for what is filled in: the id of the message, of the task, and of the delivery.
+_MESSAGE, _TASK, _TAG = "{message}", "{task}", "{tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """An entry with its ids left open."""
+
+    key: str  # the list that is the queue
+    text: str
+    body: str  # which stands in the text as base64
+
+    def filled(self, message_id: str) -> str:
+        """The entry of one message."""
+        text = self.text.replace(_base64(self.body), _base64(self.body.replace(_MESSAGE, message_id)))
+        text = text.replace(_MESSAGE, message_id).replace(_TASK, str(uuid.uuid4()))
+        return text.replace(_TAG, str(uuid.uuid4()))
+
+
+def entry(message_id: str, queue: str) -> dict[str, Any] | None:
+    """What includes/accept.lua pushes for a message; None where the queues stand elsewhere."""
+    form = _form(names.queue(queue))
+    return {"key": form.key, "text": form.filled(message_id), "enough": ENOUGH} if form else None
+
+
+#: What the forms depend on, and they by the names of their queues.
+_made_for: list[object] = []
+_forms: dict[str, _Form | None] = {}
+_making = threading.Lock()
+
+
+def _form(queue: str) -> _Form | None:
+    global _made_for, _forms
+    app = celery.current_app
+    if app.conf.task_always_eager:
+        return None
+    now = [app, settings.CACHES, names.cache_alias()]
+    if len(now) != len(_made_for) or any(old is not new for old, new in zip(_made_for, now, strict=True)):
+        _made_for, _forms = now, {}
+    try:
+        return _forms[queue]
+    except KeyError:
+        with _making:
+            found = _make(app, queue) if _place_of_store() == _place_of_broker(app) else None
+            _forms[queue] = found
+            return found
+
+
+def _make(app: Any, queue: str) -> _Form | None:
+    """What kombu sends for a task of ours; None where more belongs to it than one push to one list."""
+    with Connection("memory://") as connection:
+        options = {"task_id": _TASK, "queue": queue, "producer": app.amqp.Producer(connection)}
+        app.tasks[broker.DELIVER].apply_async((_MESSAGE,), **options)
+        channel: Any = connection.default_channel
+        sent = channel._get(queue)
+    properties = sent["properties"]
+    body = base64.b64decode(sent["body"]).decode(errors="replace")
+    plain = not properties["delivery_info"]["exchange"] and not properties["priority"]
+    if not plain or _MESSAGE not in body:
+        return None
+    properties["delivery_tag"] = _TAG
+    prefix = app.connection_for_write().transport_options.get("global_keyprefix", "")
+    return _Form(prefix + queue, dumps(sent), body)
+
+
+def _place_of_store() -> object:
+    """Server, database and user of the store, in a form that can be compared with the broker's."""
+    pool = scripts.connection().connection_pool
+    known = pool.connection_kwargs
+    end = (int(known.get("db") or 0), known.get("username") or "")
+    if sentinels := getattr(pool, "sentinel_manager", None):
+        at = (sentinel.connection_pool.connection_kwargs for sentinel in sentinels.sentinels)
+        return {(one["host"], one["port"]) for one in at}, pool.service_name, *end
+    if "path" in known:
+        return known["path"], *end
+    return known.get("host") or "localhost", int(known.get("port") or 6379), *end
+
+
+def _place_of_broker(app: Any) -> object:
+    """The same of the broker; None if it is not Redis."""
+    connection = app.connection_for_write()
+    if connection.transport_cls not in ("redis", "rediss", "sentinel"):
+        return None
+    host = connection.hostname or "localhost"
+    if host.startswith("socket://"):
+        socket = urlsplit(host)
+        database = dict(parse_qsl(socket.query)).get("virtual_host", "0")
+        return unquote(socket.path), int(database), unquote(socket.username or "")
+    end = (int(str(connection.virtual_host).strip("/") or 0), connection.userid or "")
+    if connection.transport_cls == "sentinel":
+        at = (Connection(url) for url in connection.alt or [connection.as_uri()])
+        hosts = {(one.hostname, one.port or 26379) for one in at}
+        return hosts, connection.transport_options["master_name"], *end
+    return host, int(connection.port or 6379), *end
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
