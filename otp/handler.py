@@ -49,13 +49,14 @@ class OTPHandler:
         return check(of_guess(otp_code, phones=phones), phones=phones)
 
     @classmethod
-    def resend(cls, phone_number: given.Number, purpose: str = "login") -> Issue:
+    def resend(cls, phone_number: given.Number, purpose: str = "login", *, id: str = "") -> Issue:
         """The live code again (or a new one, ``new_code_on_resend``) under the same id.
 
-        The attempts left stay as they are. Two round trips.
+        The attempts left stay as they are. ``id``: only if this is still the newest one. Two round trips.
         """
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
-        return issuing.repeat(rules, phones, store.live(phones=phones), by="by_phone")
+        live = store.live(id=id) if id else store.live(phones=phones)
+        return issuing.repeat(rules, phones, live, by="by_id" if id else "by_phone")
 
     @classmethod
     def cancel(cls, phone_number: given.Number, purpose: str = "login") -> bool:

@@ -12,7 +12,6 @@ from otp.purposes import Purpose
 DAY = 86_400
 MOST_FAILURES = 100  # NIST SP 800-63B-4 §3.2.2
 LONGEST_LIFE = 600  # of a code since it was made, however often it was resent
-AFTER_FAILURE = 1  # between a start that failed and the next one, where an earlier code lives
 ESCALATION_KEPT = 600  # of quiet, after which the cooldown begins anew
 
 Answer = tuple[str, int]  # status, and how many seconds to wait (0: it says nothing of a wait)
@@ -90,17 +89,6 @@ class Model:
         self._sent(line, rules)
         return line.code
 
-    def taken_back(self, phone: str, purpose: str) -> None:
-        """A code was issued whose SMS could not be sent: what was before it goes on."""
-        line, rules = self.line(phone, purpose), self.purposes[purpose]
-        if line.sends:
-            self._unsent(line, rules)
-        if line.code and line.code.status == "pending":
-            line.resend_at = self.now + AFTER_FAILURE
-        if line.code and line.code.status == "blocked":
-            line.old.append(line.code)
-            line.code = None
-
     def may_resend(self, phone: str, purpose: str, id: str = "") -> Answer:
         """Whether the code of ``id`` (of the newest one without) may go out again."""
         line, rules = self.line(phone, purpose), self.purposes[purpose]
@@ -129,10 +117,6 @@ class Model:
         found.code, found.expires_at = code, self._resent_until(found, rules)
         self._sent(line, rules)
         return found
-
-    def not_resent(self, phone: str, purpose: str) -> None:
-        """It did not go out again: the code is as it was, and may be asked for at once."""
-        self._unsent(self.line(phone, purpose), self.purposes[purpose])
 
     def guess(self, phone: str, purpose: str, code: str, id: str = "") -> Answer:
         """One guess, by phone or by id. The number is that of the attempts left."""
@@ -175,11 +159,6 @@ class Model:
         line.sends += 1
         line.resend_at = self.now + cooldown
         line.quiet_at = self.now + max(cooldown, rules.lifetime) + ESCALATION_KEPT
-
-    def _unsent(self, line: Line, rules: Purpose) -> None:
-        sends = line.sends
-        self._sent(line, rules)
-        line.sends, line.resend_at = sends, self.now
 
     def _resent_until(self, code: Code, rules: Purpose) -> int:
         return min(self.now + rules.lifetime, code.made_at + max(rules.lifetime, LONGEST_LIFE))

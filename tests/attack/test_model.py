@@ -22,8 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from otp import handler, purposes, store
-from otp.admission.limits import NOTHING
+from otp import purposes, services, store
 from otp.handler import OTPHandler
 from tests.attack.model import DAY, Code, Model, pause
 from tests.conftest import point_cache_at
@@ -92,33 +91,6 @@ class Life(RuleBasedStateMachine):
     @rule(line=lines)
     def start(self, line):
         self.begin_at(*self.key(line))
-
-    @rule(line=lines, soon=st.booleans())
-    def start_that_is_taken_back(self, line, soon):
-        phone, purpose = self.key(line)
-        left = self.model.line(phone, purpose).resend_at - self.clock.now
-        if soon and left > 0:
-            self.time_passes(left)
-        status, wait = self.model.may_start(phone, purpose)
-        issue = OTPHandler.generate_otp(phone, purpose)
-        assert (issue.status, issue.retry_after) == (status, wait)
-        if status == "issued":
-            assert store.cancel(id=issue.id, unsent=True)[0]
-            assert store.read(issue.id) == {}
-            self.model.taken_back(phone, purpose)
-
-    @rule(line=lines, soon=st.booleans())
-    def resend_that_is_taken_back(self, line, soon):
-        phone, purpose = self.key(line)
-        left = self.model.line(phone, purpose).resend_at - self.clock.now
-        if soon and left > 0:
-            self.time_passes(left)
-        status, wait = self.model.may_resend(phone, purpose)
-        issue = OTPHandler.resend(phone, purpose, reference="unsent")
-        assert (issue.status, issue.retry_after) == (status, wait)
-        if status == "issued":
-            store.unresend(issue.id, "unsent", NOTHING)
-            self.model.not_resent(phone, purpose)
 
     @rule(line=lines)
     def start_after_the_cooldown(self, line):
@@ -203,7 +175,7 @@ class Life(RuleBasedStateMachine):
         code = self.model.line(phone, purpose).code
         expected = self.model.cancel(phone, purpose)
         if by_id and code:
-            assert bool(store.cancel(id=code.id)[0]) == expected
+            assert services.cancel(code.id) == expected
         else:
             assert OTPHandler.cancel(phone, purpose) == expected
 
@@ -212,12 +184,13 @@ class Life(RuleBasedStateMachine):
         for key in self.model.lines:
             line = self.model.line(*key)
             for old in line.old[-3:]:
-                assert store.read(old.id).get("status") in (None, b"valid")
+                found = store.read(old.id)
+                assert found is None or found.status == "valid"
             if line.code:
                 found = store.read(line.code.id)
-                assert found["status"].decode() == line.code.status
-                assert int(found["expires_at"]) == line.code.expires_at * 1000
-                assert int(found["left"]) == line.code.left or line.code.status == "valid"
+                assert found.status == line.code.status
+                assert found.expires_at == line.code.expires_at
+                assert found.left == line.code.left or line.code.status == "valid"
                 by_phone = self.client.hget(f"otp:verification:{line.code.id}", "left_by_phone")
                 assert int(by_phone) == line.code.left_by_phone or line.code.status == "valid"
 

@@ -14,8 +14,8 @@ from otp.admission import limits
 from otp.api import access
 from otp.caller import Caller
 from otp.errors import RateLimited
-from otp.handler import OTPHandler
 from sms.testing import code_in, outbox
+from tests.otp.issue import issue
 
 STRANGER, OWNER = Caller(ip="198.51.100.7"), Caller(ip="203.0.113.9")
 VERIFICATIONS = "/v1/verifications"
@@ -30,7 +30,7 @@ def codes(count: int) -> list[tuple[str, str]]:
     """So many live verifications of as many phones: id and code."""
     found = []
     for number in range(100, 100 + count):
-        issued = OTPHandler.generate_otp(f"+1202555{number:04}", owner="tests")
+        issued = issue(f"+1202555{number:04}", owner="tests")
         found.append((issued.id, issued.code))
     return found
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from otp import handler
+from otp import digests, services
 from otp.handler import OTPHandler
 from sms.errors import InvalidNumber
 
@@ -136,12 +136,11 @@ def test_a_cancelled_code_is_dead():
 
 def test_a_start_after_the_cooldown_replaces_the_code(settings):
     purposes(settings, cooldown=[1, 60])
-    first = OTPHandler.generate_otp(PHONE, reference="sms-1")
+    first = OTPHandler.generate_otp(PHONE)
     time.sleep(1.05)
     second = OTPHandler.generate_otp(PHONE)
     assert second.status == "issued"
     assert second.id != first.id
-    assert second.replaced == "sms-1"
     assert services.check(first.id, first.code).status == "expired"
     assert OTPHandler.generate_otp(PHONE).retry_after == 60  # the second step
 
@@ -155,13 +154,13 @@ def test_a_code_dies_with_its_lifetime(settings):
 
 def test_a_resend_repeats_the_live_code_and_keeps_the_count(settings, any_redis):
     purposes(settings, cooldown=1)
-    first = OTPHandler.generate_otp(PHONE, reference="sms-1")
+    first = OTPHandler.generate_otp(PHONE)
     OTPHandler.verify_otp(PHONE, wrong(first.code))
     assert OTPHandler.resend(PHONE).status == "pending"
     time.sleep(1.05)
-    again = OTPHandler.resend(PHONE, reference="sms-2")
+    again = OTPHandler.resend(PHONE)
     assert (again.status, again.id, again.code) == ("issued", first.id, first.code)
-    assert (again.attempts_left, again.replaced) == (2, "sms-1")
+    assert again.attempts_left == 2
     assert again.expires_at > first.expires_at
     assert any_redis.ttl(f"otp:verification:{first.id}") >= 119  # it lives as long as it says
     assert OTPHandler.verify_otp(PHONE, first.code).status == "valid"

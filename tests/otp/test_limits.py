@@ -26,6 +26,7 @@ from sms import broker
 from sms import services as sms
 from sms.errors import Unavailable
 from sms.testing import code_in, outbox
+from tests.otp.issue import issue
 
 PHONE = "+12025550123"
 
@@ -55,20 +56,20 @@ def test_a_window_lets_through_what_the_library_limits_lets_through(seed, fake_r
     monkeypatch.setattr(time, "time", lambda: now)
     most, seconds = random.randint(1, 6), random.choice([1, 7, 60])
     rule = Rule("phone", most, seconds)
-    spent = Spending((rule,), ("otp:limit:test",), (most, seconds * 1000, ""))
+    spent = Spending((rule,), ({"key": "otp:limit:test", "most": most, "window": seconds * 1000},))
     oracle = MovingWindowRateLimiter(MemoryStorage())
     item = RateLimitItemPerSecond(most, seconds)
     answers = []
     for number in range(150):
         # Never a whole window later to the millisecond: there the two may count an edge differently.
         now = round(now + random.expovariate(most / seconds / 1.5), 3) + 0.0005
-        issue = OTPHandler.generate_otp(f"+1202555{number:04}", spending=spent)
-        assert (issue.status == "issued") == oracle.hit(item, "one"), (number, rule)
-        if issue.status == "limited":
-            answers.append(issue)
+        issued = issue(f"+1202555{number:04}", spent)
+        assert (issued.status == "issued") == oracle.hit(item, "one"), (number, rule)
+        if issued.status == "limited":
+            answers.append(issued)
             wait = oracle.get_window_stats(item, "one").reset_time - now
-            assert issue.retry_after - 1 <= wait + 0.01
-            assert issue.retry_after >= wait - 0.01
+            assert issued.retry_after - 1 <= wait + 0.01
+            assert issued.retry_after >= wait - 0.01
     assert 20 < len(answers) < 130
 
 
@@ -77,17 +78,17 @@ def test_a_rate_lets_a_bunch_through_and_then_its_share(fake_redis, monkeypatch)
     now = 1_800_000_000.0
     monkeypatch.setattr(time, "time", lambda: now)
     rule = Rule("all", 5, 1, at_once=3)
-    spent = Spending((rule,), ("otp:limit:test",), (5, 1000, 3))
+    spent = Spending((rule,), ({"key": "otp:limit:test", "most": 5, "window": 1000, "at_once": 3},))
     tokens, filled = 3.0, now
     for number, pause in enumerate([0, 0, 0, 0, 0.2, 0, 0.1, 0.1, 0.5, 0, 0, 5, 0, 0, 0, 0.39, 0, 0.01]):
         now = round(now + pause, 3)
         tokens, filled = min(3.0, tokens + 5 * (now - filled)), now
-        issue = OTPHandler.generate_otp(f"+1202555{number:04}", spending=spent)
-        assert (issue.status == "issued") == (tokens > 0.999), (number, tokens)
-        if issue.status == "issued":
+        issued = issue(f"+1202555{number:04}", spent)
+        assert (issued.status == "issued") == (tokens > 0.999), (number, tokens)
+        if issued.status == "issued":
             tokens -= 1
         else:
-            assert (issue.retry_after, issue.limit) == (1, rule)
+            assert (issued.retry_after, issued.limit) == (1, rule)
 
 
 def test_a_window_remembers_no_more_than_it_needs(settings, redis):
@@ -162,8 +163,8 @@ def test_of_ipv6_the_network_counts(settings):
 def send(phone: str, caller: Caller) -> str:
     """What becomes of a code for a phone: issued, or the name of the limit that is reached."""
     spent = limits.spending(services.parse_phone(phone), "login", caller)
-    issue = OTPHandler.generate_otp(phone, spending=spent)
-    return issue.limit.name if issue.limit else issue.status
+    issued = issue(phone, spent)
+    return issued.limit.name if issued.limit else issued.status
 
 
 def test_by_default_a_network_of_ipv6_gets_five_times_what_an_address_gets():
@@ -371,10 +372,10 @@ def test_one_round_trip_and_nothing_in_clear(settings, redis):
     assert not any("2025550123" in key or "198.51" in key for key in keys)
     assert all(0 < redis.pttl(key) <= 86_400_000 for key in keys)
     before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
-    OTPHandler.generate_otp("+12025550124", spending=limits.NOTHING)
+    issue("+12025550124", limits.NOTHING)
     without = redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before
     spent = limits.spending(services.parse_phone("+12025550125"), "login", Caller("shop", "198.51.100.7"))
-    OTPHandler.generate_otp("+12025550125", spending=spent)
+    issue("+12025550125", spent)
     assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before - without == without == 1
 
 

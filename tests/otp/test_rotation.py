@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from otp import handler, services
+from otp import digests, services
 from otp.errors import NotAllowed
 from otp.handler import OTPHandler
 from sms import broker

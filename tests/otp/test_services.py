@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import time
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 import pytest
 from django_redis import get_redis_connection
 
-from otp import services, signals
+from otp import services, signals, store
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from otp.handler import OTPHandler
 from otp.names import VERIFICATION
 from sms import broker
 from sms import services as sms
-from sms.errors import Overloaded, Unavailable
 from sms.message import State
 from sms.testing import code_in, outbox
 
@@ -139,203 +138,121 @@ def test_numbers_and_purposes_that_get_no_code(redis):
     assert outbox == []
 
 
-def test_a_message_that_cannot_be_written_leaves_no_code(monkeypatch, redis):
-    """Nothing half-made: the next start need not wait for a cooldown."""
-
-    def fail(*args, **kwargs):
-        raise Unavailable("gone")
-
-    monkeypatch.setattr("sms.store.create", fail)
-    with pytest.raises(StoreUnavailable):
-        services.start(PHONE)
-    assert redis.keys() == []
-    monkeypatch.undo()
-    assert services.start(PHONE).status == "pending"
-
-
-@pytest.mark.parametrize("lost", ["sms.store.create", "otp.store.generate"])
-def test_an_answer_that_gets_lost_leaves_nothing_half_made(monkeypatch, redis, lost):
-    """The script has run, Redis hangs before it says so: neither code nor SMS may stay behind."""
-    module, name = lost.rsplit(".", 1)
-    original = getattr(importlib.import_module(module), name)
+@pytest.mark.usefixtures("no_worker")
+def test_a_start_whose_answer_gets_lost_is_cancelled(monkeypatch, redis):
+    """The script has run, and Redis hangs before it says so: nobody knows the id of that verification."""
+    run = store.start
 
     def run_and_fail(*args, **kwargs):
-        original(*args, **kwargs)
-        raise Unavailable("gone") if module == "sms.store" else StoreUnavailable
+        run(*args, **kwargs)
+        raise StoreUnavailable
 
-    monkeypatch.setattr("sms.broker.publish", lambda message_id, queue: True)
     with monkeypatch.context() as patch:
-        patch.setattr(lost, run_and_fail)
+        patch.setattr("otp.store.start", run_and_fail)
         with pytest.raises(StoreUnavailable):
             services.start(PHONE)
-    assert not list(redis.scan_iter("otp:*"))
-    assert redis.zcard("sms:leases:otp") == 0
-    assert services.start(PHONE).status == "pending"
+    assert not redis.keys("otp:verification:*")
+    (record,) = redis.keys("sms:message:*")
+    assert redis.hget(record, "state") == b"cancelled"
+    assert redis.zcard("sms:leases:otp") == redis.zcard("sms:waiting:otp") == 0
+    with pytest.raises(RateLimited):  # its cooldown stays, as that of any code that is cancelled
+        services.start(PHONE)
 
 
 @pytest.mark.usefixtures("no_worker")
-@pytest.mark.parametrize("failing", ["sms.store.create", "otp.services._send"])
-def test_a_start_that_fails_leaves_the_earlier_code_and_its_sms(monkeypatch, redis, settings, failing):
-    """Whoever asks once more while too much waits must not lose the code that is on its way."""
-    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30, 60)}}
-    settings.OTP_LIMITS = "phone=2/1m"
-    first = services.start(PHONE)
-    code = code_in(sms.unseal(redis.get(f"sms:body:{first.message_id}"))["body"])
-    services.check(first.id, "x")
-    time.sleep(1.05)
-
-    def overloaded(*_, **__):
-        assert services.status(first.id).status == "expired"  # for this moment the new one counts
-        assert services.check(first.id, code).status == "expired"
-        with pytest.raises(NotAllowed):
-            services.resend(first.id)
-        raise Overloaded("More messages wait than can be sent in time.", 12)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(failing, overloaded)
-        for _ in range(3):
-            with pytest.raises(StoreUnavailable):
-                services.start(PHONE)
-            with pytest.raises(RateLimited):  # or starts in a row would keep the code dead
-                services.start(PHONE)
-            time.sleep(1.05)
-    assert sms.get(first.message_id).state is State.QUEUED
-    assert all(redis.pttl(key) > 0 for key in redis.keys("otp:*"))
-    standing = services.status(first.id)
-    assert (standing.status, standing.attempts_left) == ("pending", 2)
-    assert len(redis.keys("otp:verification:*")) == 1
-    second = services.resend(first.id)  # the second SMS and the second step of the cooldown
-    assert 28 < second.resend_at - time.time() <= 30
-    assert sms.get(first.message_id).state is State.CANCELLED
-    assert services.check(first.id, code).status == "valid"
-
-
-@pytest.mark.usefixtures("no_worker")
-def test_a_code_that_is_cancelled_while_a_start_fails_stays_cancelled(monkeypatch, redis, settings):
+def test_a_resend_whose_answer_gets_lost_stands(monkeypatch, redis, settings):
+    """It happened whole, under an id that its caller knows."""
     settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30)}}
     first = services.start(PHONE)
     code = code_in(sms.unseal(redis.get(f"sms:body:{first.message_id}"))["body"])
     time.sleep(1.05)
+    run = store.resend
 
-    def overloaded(*_, **__):
-        services.cancel(first.id)
-        raise Overloaded("More messages wait than can be sent in time.", 12)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("sms.store.create", overloaded)
-        with pytest.raises(StoreUnavailable):
-            services.start(PHONE)
-    assert services.check(first.id, code).status == "expired"
-    assert services.start(PHONE).status == "pending"
-
-
-@pytest.mark.usefixtures("no_worker")
-@pytest.mark.parametrize("lost", ["sms.store.create", "otp.store.resend"])
-@pytest.mark.parametrize("new_code", [False, True])
-def test_a_resend_that_fails_leaves_the_earlier_sms_in_its_place(
-    monkeypatch, redis, settings, lost, new_code
-):
-    """Else it went out beside the next one, after its code was used, or with a code that is dead."""
-    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30), "new_code_on_resend": new_code, "length": 12}}
-    settings.OTP_LIMITS = "phone=2/1m"
-    first = services.start(PHONE)
-    code = code_in(sms.unseal(redis.get(f"sms:body:{first.message_id}"))["body"])
-    time.sleep(1.05)
-    original = getattr(importlib.import_module(lost.rpartition(".")[0]), "resend", None)
-
-    def fail(*args, **kwargs):
-        if original is None:
-            raise Overloaded("More messages wait than can be sent in time.", 12)
-        original(*args, **kwargs)
+    def run_and_fail(*args, **kwargs):
+        run(*args, **kwargs)
         raise StoreUnavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr(lost, fail)
-        for _ in range(2):
-            with pytest.raises(StoreUnavailable):
-                services.resend(first.id)
-    assert sms.get(first.message_id).state is State.QUEUED
-    assert services.status(first.id).expires_at == first.expires_at
-    assert redis.pttl(f"otp:verification:{first.id}") <= 119_000
-    second = services.resend(first.id)
+        patch.setattr("otp.store.resend", run_and_fail)
+        with pytest.raises(StoreUnavailable):
+            services.resend(first.id)
     assert sms.get(first.message_id).state is State.CANCELLED
-    again = code_in(sms.unseal(redis.get(f"sms:body:{second.message_id}"))["body"])
-    assert (again == code) is not new_code
-    assert services.cancel(first.id)
-    assert sms.get(second.message_id).state is State.CANCELLED
+    assert redis.zcard("sms:leases:otp") == 1
+    assert services.check(first.id, code).status == "valid"
+    assert redis.zcard("sms:leases:otp") == 0  # its SMS is called back
 
 
-def test_a_new_code_that_cannot_be_sent_leaves_the_former_one_right(monkeypatch, settings):
-    settings.OTP_PURPOSES = {"login": {"cooldown": 1, "new_code_on_resend": True}}
-    first = services.start(PHONE)
-    time.sleep(1.05)
-
-    def overloaded(*_, **__):
-        raise Overloaded("More messages wait than can be sent in time.", 12)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("sms.store.create", overloaded)
-        with pytest.raises(StoreUnavailable):
-            services.resend(first.id)
-    assert services.check(first.id, code_in(outbox[-1].body)).status == "valid"
+def everything(redis):
+    """Every key and what stands there."""
+    return {key: redis.dump(key) for key in redis.scan_iter()}
 
 
-def overloaded(*_: object, **__: object) -> None:
-    raise Overloaded("More messages wait than can be sent in time.", 12)
+def too_much_waits(redis, settings):
+    settings.SMS_LONGEST_WAIT = 2
+    long_ago = (time.time() - 10) * 1000
+    redis.zadd("sms:waiting:otp", {f"message-{number}": long_ago + number for number in range(20)})
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_a_start_that_fails_takes_no_step_of_the_cooldown_and_forgets_none(monkeypatch, settings):
-    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30, 60)}}
-    services.cancel(services.start(PHONE).id)
-    time.sleep(1.05)
-    with monkeypatch.context() as patch:
-        patch.setattr("sms.store.create", overloaded)
-        for _ in range(3):
-            with pytest.raises(StoreUnavailable):
-                services.start(PHONE)
-    assert 28 < services.start(PHONE).resend_at - time.time() <= 30
+@pytest.mark.parametrize("refusal", ["pending", "blocked", "overloaded", "phone"])
+@pytest.mark.parametrize("again", ["start", "resend"])
+def test_what_is_refused_writes_nothing(redis, settings, refusal, again):
+    """The code that lives goes on, and so does its SMS."""
+    cooldown = 30 if refusal == "pending" else 0
+    settings.OTP_PURPOSES = {"login": {"cooldown": cooldown, "attempts": 10}}
+    settings.OTP_LIMITS = "phone=1/1h" if refusal == "phone" else "phone=9/1h"
+    first = services.start(PHONE)
+    for _ in range(6 if refusal == "blocked" else 0):
+        services.check(first.id, "x")
+    if refusal == "overloaded":
+        too_much_waits(redis, settings)
+    before = everything(redis)
+    with pytest.raises((RateLimited, StoreUnavailable)) as caught:
+        services.start(PHONE) if again == "start" else services.resend(first.id)
+    told = {getattr(caught.value, name, "") for name in ("code", "limit")}
+    assert refusal in told
+    assert everything(redis) == before
+    assert sms.get(first.message_id).state is State.QUEUED
+
+
+def test_an_overload_says_when_to_ask_again(redis, settings):
+    too_much_waits(redis, settings)
+    with pytest.raises(StoreUnavailable) as caught:
+        services.start(PHONE)
+    assert (caught.value.code, caught.value.retry_after) == ("overloaded", 11)
+    assert redis.keys("otp:*") == []
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_a_resend_that_fails_counts_towards_nothing_although_the_code_was_used_up_meanwhile(
-    monkeypatch, settings
-):
-    settings.OTP_PURPOSES = {"login": {"cooldown": (1, 30, 60)}}
-    settings.OTP_LIMITS = "phone=2/1m"
-    first = services.start(PHONE)
-    time.sleep(1.05)
-
-    def fail(*args, **kwargs):
-        for _ in range(3):
-            services.check(first.id, "x")
-        overloaded()
-
-    with monkeypatch.context() as patch:
-        patch.setattr("sms.store.create", fail)
-        with pytest.raises(StoreUnavailable):
-            services.resend(first.id)
-    assert services.status(first.id).status == "blocked"
-    assert services.start(PHONE).status == "pending"
-
-
-@pytest.mark.usefixtures("no_worker")
-def test_no_former_code_comes_back_although_the_purpose_was_changed(monkeypatch, redis, settings):
-    def body(message_id):
-        return code_in(sms.unseal(redis.get(f"sms:body:{message_id}"))["body"])
-
-    settings.OTP_PURPOSES = {"login": {"cooldown": 0, "new_code_on_resend": True}}
-    first = services.start(PHONE)
-    old = body(first.message_id)
-    new = body(services.resend(first.id).message_id)
+def test_a_code_its_sms_and_all_that_it_replaces_change_in_one_script(redis, settings):
     settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
-    with monkeypatch.context() as patch:
-        patch.setattr("sms.store.create", overloaded)
-        with pytest.raises(StoreUnavailable):
-            services.resend(first.id)
-    assert services.check(first.id, old).status == "invalid"
-    assert services.check(first.id, new).status == "valid"
-    assert not redis.hexists(f"otp:verification:{first.id}", "former")
+    first = services.start(PHONE)
+
+    def scripts():
+        return redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+
+    before = scripts()
+    second = services.start(PHONE)
+    assert scripts() - before == 1
+    assert sms.get(first.message_id).state is State.CANCELLED
+    assert services.status(first.id).status == "expired"
+    before = scripts()
+    services.resend(second.id)
+    assert scripts() - before == 2  # to read which code that is, and to send it
+    assert sms.get(second.message_id).state is State.CANCELLED
+    code = code_in(sms.unseal(redis.get(redis.keys("sms:body:*")[0]))["body"])
+    before = scripts()
+    assert services.check(second.id, code).status == "valid"
+    assert scripts() - before == 1
+    assert redis.zcard("sms:leases:otp") == 0
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_stranger_who_guesses_by_number_does_not_stop_the_sms(redis):
+    started = services.start(PHONE)
+    for _ in range(4):
+        OTPHandler.verify_otp(PHONE, "x")
+    assert sms.get(started.message_id).state is State.QUEUED
 
 
 def test_one_signal_per_fact():
@@ -377,14 +294,3 @@ def test_a_country_without_a_route_gets_no_code(redis, settings):
         services.start("+12025550123")
     assert (caught.value.code, caught.value.field) == ("no_route", "phone")
     assert redis.keys() == []
-
-
-def test_overload_undoes_the_code(redis, monkeypatch):
-    def overloaded(*_, **__):
-        raise Overloaded("More messages wait than can be sent in time.", 12)
-
-    monkeypatch.setattr("sms.store.create", overloaded)
-    with pytest.raises(StoreUnavailable) as caught:
-        services.start("+12025550123")
-    assert (caught.value.code, caught.value.retry_after) == ("overloaded", 12)
-    assert redis.keys("otp:*") == []

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from otp import checks, codes, handler, purposes, signals
+from otp import checks, codes, purposes, services, signals
 from otp.handler import OTPHandler
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL

@@ -364,7 +364,9 @@ class ProviderContract:
         settings.PUBLIC_URL = "https://a.example"
         provider = self.provider(gateway.url)
         monkeypatch.setattr(registry, "providers", lambda: {"main": provider})
-        store.create("ref-1", b"sealed", queue="bulk", expires_at=None, replaces="", country="US")
+        args = {"id": "ref-1", "queue": "bulk", "sealed": "sealed", "kept": 60_000, "longest_wait": 0}
+        fields = {"country": "US", "resend_unknown": "0"}
+        store.send(args | {"aliases": [], "fields": fields}, expires_at=None, replaces="")
         store.claim("ref-1")
         store.move("ref-1", State.SENT, alias="main")
 

@@ -1,0 +1,146 @@
+"""The Celery entry that the script pushes is what kombu would have sent, and any Celery worker reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+from celery import Celery, current_app
+
+from config import servers
+from config.demo.leash import Leash
+from sms import broker, entries, services
+from sms.errors import Unavailable
+from tests.faults.stack import wait_for
+
+ID = "A-message-with-22_char"
+
+STOCK = """
+import sys
+from celery import Celery
+app = Celery("stock", broker=sys.argv[1])
+@app.task(name="sms.deliver")
+def deliver(message_id):
+    open(sys.argv[2], "a").write(message_id + "\\n")
+app.worker_main(["worker", "-Q", "otp", "-P", "solo", "-l", "warning"])
+"""
+
+
+def with_broker(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Celery as it is in production, its queues at ``url``."""
+    monkeypatch.setattr(entries, "_made_for", [])
+    for name, value in servers.broker(url).items():
+        monkeypatch.setitem(current_app.conf, name.removeprefix("CELERY_").lower(), value)
+    monkeypatch.setitem(current_app.conf, "task_always_eager", False)
+
+
+@pytest.fixture
+def own_broker(redis_server, monkeypatch):
+    """The queues stand where the codes do."""
+    with_broker(monkeypatch, redis_server.url)
+
+
+def without_ids(text: str) -> str:
+    """An entry whose ids, which are never the same, are gone."""
+    found = json.loads(text)
+    for id in (found["headers"]["id"], found["properties"]["delivery_tag"]):
+        assert len(id) == 36
+        text = text.replace(id, "")
+    return text
+
+
+def test_it_is_byte_for_byte_what_kombu_sends(own_broker, redis, redis_server):
+    with current_app.connection_for_write(url=redis_server.url) as connection:
+        task = current_app.tasks[broker.DELIVER]
+        task.apply_async((ID,), queue="otp", producer=connection.Producer())
+    (theirs,) = redis.lrange("otp", 0, -1)
+    ours = entries.entry(ID, "otp")
+    assert ours is not None
+    assert ours["key"] == "otp"
+    assert without_ids(ours["text"]) == without_ids(theirs.decode())
+    again = entries.entry(ID, "otp")
+    assert again is not None
+    assert again["text"] != ours["text"]
+
+
+def test_a_stock_worker_takes_it(own_broker, redis, redis_server, tmp_path):
+    message = services.send("+12025550123", "Hello", queue=services.OTP_QUEUE)
+    taken = tmp_path / "taken"
+    leash = Leash()
+    worker = leash.spawn(
+        [sys.executable, "-c", STOCK, redis_server.url, str(taken)],
+        env={name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
+        cwd=tmp_path,
+    )
+    try:
+        wait_for(taken.exists)
+        wait_for(lambda: taken.read_text() == f"{message.id}\n")
+        assert redis.llen("otp") == 0
+    finally:
+        worker.kill()
+        worker.wait()
+        leash.close()
+
+
+def test_a_queue_that_holds_enough_gets_no_more(own_broker, redis, monkeypatch):
+    monkeypatch.setattr(entries, "ENOUGH", 3)
+    sent = [services.send("+12025550123", "Hello") for _ in range(5)]
+    assert redis.llen("bulk") == 3
+    assert redis.zcard("sms:leases:bulk") == len(sent)
+    redis.rpop("bulk")
+    services.send("+12025550123", "Hello")
+    assert redis.llen("bulk") == 3
+
+
+def test_a_namespace_stands_before_the_queue(own_broker, redis, settings):
+    settings.OTPOST_NAMESPACE = "shop"
+    services.send("+12025550123", "Hello", queue=services.OTP_QUEUE)
+    assert redis.llen("shop:otp") == 1
+
+
+def test_elsewhere_it_is_published(redis, monkeypatch, caplog):
+    """The broker is another server, which is away here: the message stands, and the next is refused."""
+    with_broker(monkeypatch, "redis://127.0.0.1:9/0")
+    monkeypatch.setattr(broker, "_lost", False)
+    broker.require()
+    message = services.send("+12025550123", "Hello")
+    assert services.get(message.id).state == "queued"
+    assert "publish_failed" in caplog.text
+    with pytest.raises(Unavailable):
+        broker.require()
+
+
+REDIS = "redis://:secret@redis.example.com:6380/2"
+SENTINEL = "redis+sentinel://:secret@a:26379,b:26380/mymaster/0"
+
+
+@pytest.mark.parametrize(
+    ("store", "queues", "same"),
+    [
+        (REDIS, REDIS, True),
+        ("redis://127.0.0.1", "redis://127.0.0.1:6379/0", True),
+        ("unix:///run/redis.sock?db=3", "unix:///run/redis.sock?db=3", True),
+        ("rediss://redis.example.com/1", "rediss://redis.example.com/1", True),
+        (SENTINEL, SENTINEL, True),
+        (SENTINEL, SENTINEL.replace("a:26379,b:26380", "b:26380,a:26379"), True),
+        (REDIS, REDIS.replace("/2", "/3"), False),
+        (REDIS, REDIS.replace("6380", "6381"), False),
+        (REDIS, REDIS.replace("redis.example", "queues.example"), False),
+        (REDIS, REDIS.replace(":secret", "celery:secret"), False),
+        (REDIS, "unix:///run/redis.sock?db=2", False),
+        ("unix:///run/redis.sock?db=3", "unix:///run/redis.sock?db=4", False),
+        (SENTINEL, SENTINEL.replace("mymaster", "queues"), False),
+        (SENTINEL, SENTINEL.replace("b:26380", "c:26380"), False),
+        (SENTINEL, SENTINEL.replace("mymaster/0", "mymaster/1"), False),
+        (REDIS, "amqp://guest:guest@rabbit.example.com//", False),
+    ],
+)
+def test_only_the_server_and_database_of_the_store_are_our_own(settings, store, queues, same):
+    settings.CACHES = {"default": servers.cache(store, connections=2)}
+    app = Celery()
+    found: dict[str, Any] = servers.broker(queues)
+    app.conf.update({name.removeprefix("CELERY_").lower(): value for name, value in found.items()})
+    assert (entries._place_of_store() == entries._place_of_broker(app)) is same
