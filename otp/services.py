@@ -218,6 +218,7 @@ class _Asked:
             resend_unknown=True,
             verification_id=draft.id,
             withheld=withheld,
+            needs_route=not self.wanted.code,  # a test number needs none
         )
         ask = guard.ask(number, self.caller.ip, free=bool(withheld), parts=message.parts)
         return Sending(message, ask, self.spending)

@@ -174,18 +174,20 @@ def prepare(
     resend_unknown: bool,
     verification_id: str = "",
     withheld: str = "",
+    needs_route: bool = True,
 ) -> Prepared:
     """Do everything for an SMS that needs no Redis: check the text, find the route, seal, make the entry.
 
     ``withheld``: why no provider shall have it, such as ``test_number``; it goes the same way, as far as
-    anybody who asks can tell, and a worker cancels it. Raises ``InvalidBody`` or ``NoRoute``.
+    anybody who asks can tell, and a worker cancels it. ``needs_route``: False where one that goes nowhere
+    may lack a route; it takes as long. Raises ``InvalidBody`` or ``NoRoute``.
     """
     body = with_line_feeds(given.text(body) or "")
     _check_body(body)
     try:
         route = routing.find(number.country, number.e164)
     except NoRoute:
-        if not withheld:
+        if needs_route:
             raise
         route = ()
     id, billable = new_id(), parts(body)

@@ -311,59 +311,6 @@ def test_a_resend_counts_too(settings):
     assert len(outbox) == 2
 
 
-def test_a_start_that_could_not_be_sent_is_not_counted(settings, monkeypatch, redis):
-    settings.OTP_LIMITS = "phone=1/1m;all=9/1m+1"
-    real = sms.send
-
-    def away(*args, **kwargs):
-        raise Unavailable("Redis does not answer.")
-
-    monkeypatch.setattr(sms, "send", away)
-    with pytest.raises(StoreUnavailable):
-        services.start(PHONE)
-    assert all(redis.pttl(key) > 0 for key in redis.keys("otp:*"))
-    monkeypatch.setattr(sms, "send", real)
-    services.start(PHONE)
-    assert refused(PHONE).limit in ("phone", "all")
-
-
-def test_a_resend_that_could_not_be_sent_is_taken_back(settings, monkeypatch, redis):
-    settings.OTP_PURPOSES = {"login": {"cooldown": (0, 60)}}
-    settings.OTP_LIMITS = "phone=2/1m"
-    started = services.start(PHONE)
-    real = sms.send
-
-    def away(*args, **kwargs):
-        raise Unavailable("Redis does not answer.")
-
-    monkeypatch.setattr(sms, "send", away)
-    for _ in range(3):
-        with pytest.raises(StoreUnavailable):
-            services.resend(started.id)
-    monkeypatch.setattr(sms, "send", real)
-    services.resend(started.id)
-    assert outbox[0].body == outbox[1].body
-    with pytest.raises(RateLimited) as caught:
-        services.resend(started.id)
-    assert caught.value.code == "pending"
-
-
-def test_a_code_that_was_accepted_meanwhile_is_left_alone(monkeypatch, redis):
-    """Its phone has no cooldown any more, and must not get one that nothing ends."""
-    started = services.start(PHONE)
-    code = code_in(outbox[0].body)
-
-    def accepted(*args, **kwargs):
-        assert services.check(started.id, code).status == "valid"
-        raise Unavailable("Redis does not answer.")
-
-    monkeypatch.setattr(sms, "send", accepted)
-    with pytest.raises(StoreUnavailable):
-        services.resend(started.id)
-    assert services.status(started.id).status == "valid"
-    assert redis.keys("otp:phone:*") == []
-
-
 def test_one_round_trip_and_nothing_in_clear(settings, redis):
     settings.OTP_LIMITS = "phone=5/10m,10/1d;ip=20/10m;phone-ip=7/1d;country=900/1h;all=50/1h+200"
     services.start(PHONE, caller=Caller("shop", "198.51.100.7"))

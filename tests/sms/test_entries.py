@@ -140,7 +140,7 @@ SENTINEL = "redis+sentinel://:secret@a:26379,b:26380/mymaster/0"
 )
 def test_only_the_server_and_database_of_the_store_are_our_own(settings, store, queues, same):
     settings.CACHES = {"default": servers.cache(store, connections=2)}
-    app = Celery()
+    app = Celery(set_as_current=False)
     found: dict[str, Any] = servers.broker(queues)
     app.conf.update({name.removeprefix("CELERY_").lower(): value for name, value in found.items()})
     assert (entries._place_of_store() == entries._place_of_broker(app)) is same
