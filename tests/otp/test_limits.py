@@ -24,8 +24,7 @@ from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.handler import OTPHandler
 from sms import broker
 from sms import services as sms
-from sms.errors import Unavailable
-from sms.testing import code_in, outbox
+from sms.testing import outbox
 from tests.otp.issue import issue
 
 PHONE = "+12025550123"
