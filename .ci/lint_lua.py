@@ -3,7 +3,7 @@
 luacheck reads the expanded scripts and tells what it finds by file and line of the source. A function that an
 include brings and a script does not use is an error: split the include, or say in it why not, with luacheck's
 own `-- luacheck: ignore 211/name`. So is a file that no script is made of. stylua looks at the sources;
-`.ci/lint_lua.py --format` lets it rewrite them.
+`python .ci/lint_lua.py --format` lets it rewrite them.
 
 Where luacheck or npx is missing this says so; in CI that is an error.
 """
@@ -114,7 +114,7 @@ def stylua() -> list[str]:
     if done.returncode == 0:
         print(f"stylua: {len(sources())} files are good")
         return []
-    return [f"{done.stdout}{done.stderr}.ci/lint_lua.py --format lays them out"]
+    return [f"{done.stdout}{done.stderr}python .ci/lint_lua.py --format lays them out"]
 
 
 def scripts() -> list[Used]:
