@@ -31,11 +31,12 @@ demo: $(TEST_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=
 test: $(TEST_READY) ## run the tests (ARGS="tests/sms -x", ARGS="-n 0" for one at a time)
 	@$(PY) -m pytest -n 4 --dist worksteal $(ARGS)
 
-lint: $(LINT_READY) ## check style, types and the direction of imports
+lint: $(LINT_READY) ## check style, types, the direction of imports, and the Lua scripts
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PY) .ci/lint_lua.py
 
 bench: $(TEST_READY) ## measure how many codes a second this machine does
 	@$(PY) -m tests.bench $(ARGS)

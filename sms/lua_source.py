@@ -7,27 +7,42 @@ another folder that the script was given. Each file is taken once, where it is f
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-_INCLUDE = re.compile(r'^[ ]*--- @include "([a-z_]+)"$', re.MULTILINE)
+_INCLUDE = re.compile(r'[ ]*--- @include "([a-z_]+)"')
+
+
+class Line(NamedTuple):
+    """One line of a script as it runs, and where it stands."""
+
+    path: Path
+    number: int
+    text: str
 
 
 def read(path: Path, folders: tuple[Path, ...] = ()) -> str:
     """The text of a script with its includes in place. Raises ``FileNotFoundError`` if one is missing."""
+    return "".join(f"{line.text}\n" for line in lines(path, folders))
+
+
+def lines(path: Path, folders: tuple[Path, ...] = ()) -> Iterator[Line]:
+    """The same, line by line."""
     return _resolved(path, (path.parent / "includes", path.parent, *folders), set())
 
 
-def _resolved(path: Path, folders: tuple[Path, ...], seen: set[Path]) -> str:
-    def included(line: re.Match[str]) -> str:
-        name = f"{line[1]}.lua"
+def _resolved(path: Path, folders: tuple[Path, ...], seen: set[Path]) -> Iterator[Line]:
+    for number, text in enumerate(path.read_text().splitlines(), 1):
+        if not (asked := _INCLUDE.fullmatch(text)):
+            yield Line(path, number, text)
+            continue
+        name = f"{asked[1]}.lua"
         found = next((folder / name for folder in folders if (folder / name).is_file()), None)
         if found is None:
             raise FileNotFoundError(
                 f"{path} includes {name}, which is in none of {', '.join(map(str, folders))}"
             )
-        if found in seen:
-            return ""
-        seen.add(found)
-        return _resolved(found, folders, seen)
-
-    return _INCLUDE.sub(included, path.read_text())
+        if found not in seen:
+            seen.add(found)
+            yield from _resolved(found, folders, seen)

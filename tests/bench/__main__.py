@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import growth, handler, http_start, latency, memory, overload, pumping, uniform, worker
+from . import growth, handler, http_start, latency, memory, overload, pumping, uniform, worker, worker_cpu
 from .report import Measure, as_json, as_table
 from .surroundings import Surroundings
 
@@ -14,6 +14,7 @@ MEASURES = {
     "handler": handler.speed,
     "start": http_start.starts,
     "worker": worker.rates,
+    "worker-cpu": worker_cpu.compare,
     "latency": latency.waits,
     "overload": overload.answers,
     "memory": memory.sizes,

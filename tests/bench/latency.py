@@ -38,8 +38,8 @@ def waits(bench: Surroundings) -> Iterator[Measure]:
         halves.append(statistics.median(found))
         tails.append(statistics.quantiles(found, n=100)[98])
     note = f"at {rate:.0f} a second, {LOAD:.0%} of capacity; {lost} of {sent} did not arrive"
-    yield Measure("accepted to provider, p50", "ms", halves, goal=Goal("ours", "<", 10), note=note)
-    yield Measure("accepted to provider, p99", "ms", tails, goal=Goal("ours", "<", 100))
+    yield Measure("accepted to provider, p50", "ms", halves, goal=Goal("ours", "<", 5), note=note)
+    yield Measure("accepted to provider, p99", "ms", tails, goal=Goal("ours", "<", 40))
 
 
 def _run(bench: Surroundings, rate: float, seconds: float) -> tuple[list[float], int]:

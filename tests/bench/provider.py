@@ -1,4 +1,4 @@
-"""A stand-in for the provider: takes every message and answers after 200 ms, as Twilio does.
+"""A stand-in for the provider: takes every message and answers as Twilio does, by default after 200 ms.
 
 ``python -m tests.bench.provider PORT`` is the server, a process of its own with one event loop and
 no HTTP library, so that it has room for thousands of calls a second; ``Provider`` starts it and
@@ -13,12 +13,15 @@ import json
 import re
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
 
 from config.demo.leash import Leash
 from config.demo.ports import free_port
 
-#: Seconds until the answer.
+#: Seconds until the answer, unless a measure wants another.
 DELAY = 0.2
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -40,7 +43,7 @@ class Provider:
     def __init__(self, leash: Leash) -> None:
         self._leash = leash
         self._port = free_port()
-        self._process = leash.spawn([sys.executable, "-m", "tests.bench.provider", str(self._port)])
+        self.process = leash.spawn([sys.executable, "-m", "tests.bench.provider", str(self._port)])
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -56,6 +59,22 @@ class Provider:
         """``base_url`` of a provider that talks to this one."""
         return f"http://127.0.0.1:{self._port}"
 
+    @contextmanager
+    def answering_after(self, seconds: float) -> Iterator[None]:
+        """Let it answer after so long for a while."""
+        self._ask("PUT", f"/delay?{seconds}")
+        try:
+            yield
+        finally:
+            self._ask("PUT", f"/delay?{DELAY}")
+
+    def latest(self) -> tuple[str, dict[str, str], dict[str, str]]:
+        """Path, headers and fields of the message that arrived last."""
+        head, _, body = self._ask("GET", "/latest").decode().partition("\r\n\r\n")
+        request, *lines = head.split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        return request.split()[1], headers, {name: found[0] for name, found in parse_qs(body).items()}
+
     def count(self) -> int:
         """How many messages arrived."""
         return int(self._ask("GET", "/count"))
@@ -70,9 +89,9 @@ class Provider:
 
     def stop(self) -> None:
         """End the process."""
-        self._process.terminate()
-        self._process.wait()
-        self._leash.release(self._process)
+        self.process.terminate()
+        self.process.wait()
+        self._leash.release(self.process)
 
     def _ask(self, method: str, path: str) -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
@@ -83,11 +102,20 @@ class Provider:
             connection.close()
 
 
+@dataclass(slots=True)
+class _State:
+    """What all connections share."""
+
+    delay: float = DELAY
+    latest: bytes = b""
+    calls: list[list[float]] = field(default_factory=list)
+
+
 class _Connection(asyncio.Protocol):
     """One client's connection; requests come one after the other."""
 
-    def __init__(self, calls: list[list[float]]) -> None:
-        self._calls = calls
+    def __init__(self, state: _State) -> None:
+        self._state = state
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -108,14 +136,20 @@ class _Connection(asyncio.Protocol):
         if method == b"POST":
             serial = _SERIAL.search(rest[:length])
             call = [int(serial[1]) if serial else -1, now, 0.0]
-            self._calls.append(call)
-            self._loop.call_later(DELAY, self._accept, call)
+            self._state.calls.append(call)
+            self._state.latest = head + blank + rest[:length]
+            self._loop.call_later(self._state.delay, self._accept, call)
+        elif method == b"PUT":
+            self._state.delay = float(urlsplit(path).query)
+            self._answer(b"200 OK", b"")
         elif path == b"/count":
-            self._answer(b"200 OK", str(len(self._calls)).encode())
+            self._answer(b"200 OK", str(len(self._state.calls)).encode())
+        elif path == b"/latest":
+            self._answer(b"200 OK", self._state.latest)
         else:
-            self._answer(b"200 OK", json.dumps(self._calls).encode())
+            self._answer(b"200 OK", json.dumps(self._state.calls).encode())
             if method == b"DELETE":
-                self._calls.clear()
+                self._state.calls.clear()
 
     def _accept(self, call: list[float]) -> None:
         call[2] = time.monotonic()
@@ -160,9 +194,9 @@ def _created(serial: int) -> bytes:
 
 
 async def _serve(port: int) -> None:
-    calls: list[list[float]] = []
+    state = _State()
     server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(calls), "127.0.0.1", port, backlog=1024
+        lambda: _Connection(state), "127.0.0.1", port, backlog=1024
     )
     await server.serve_forever()
 

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sms.services import OTP_QUEUE
-from tests.faults import clients
+from tests.faults import clients, upgrade
+from tests.faults.load import Load
 from tests.faults.provider import SLOW, USUAL, Call, Mood
 from tests.faults.rabbitmq import missing
 from tests.faults.receipts import Manner
 from tests.faults.report import Doubt
 from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, rabbitmq, sentinels, two_servers
+from tests.faults.stack import Stack
 
 #: Seconds for which a left-out alias may get no call: the pause of the breaker, and a probe's time.
 UNTIL_ASKED = 40.0
@@ -31,7 +33,8 @@ class Fault:
     Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held
     when it died, and messages whose call was not answered. What is answered while Redis is away is noted
     when it is back. ``servers``: what holds the records and the queues. ``alias``: the provider
-    that a message must reach again before all counts as recovered; "": either.
+    that a message must reach again before all counts as recovered; "": either. ``stack``: what runs at first.
+    ``load``: who asks for codes. ``once``: it cannot happen again.
     """
 
     name: str
@@ -40,6 +43,9 @@ class Fault:
     servers: Servers = one_server
     missing: str = ""  # what this machine lacks for it
     alias: str = ""
+    stack: type[Stack] = Stack
+    load: Callable[[Scene, float], Load] = lambda scene, rate: Load(scene.stack, rate)
+    once: bool = False
 
 
 @contextmanager
@@ -233,5 +239,13 @@ FAULTS = {
         Fault("receipts-first", _receipts("first")),
         Fault("clients-silent", clients.SILENT),
         Fault("clients-slow", clients.SLOW),
+        Fault(
+            "upgrade-rolling",
+            upgrade.roll,
+            stack=upgrade.BothVersions,
+            load=upgrade.Users,
+            once=True,
+            missing=upgrade.missing(),
+        ),
     )
 }

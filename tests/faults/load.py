@@ -38,6 +38,7 @@ class Load:
 
     def __init__(self, stack: Stack, rate: float) -> None:
         self.starts: list[Start] = []
+        self.problems: list[str] = []
         self._stack, self._rate = stack, rate
         self._lock = threading.Lock()
         self._count = 0

@@ -28,12 +28,12 @@ PATIENCE = 30.0
 class Postman:
     """Posts receipts to the web server; both providers share one."""
 
-    def __init__(self, web_port: int, rng: random.Random) -> None:
+    def __init__(self, webs: Callable[[], list[int]], rng: random.Random) -> None:
         self.manner: Manner = "usual"
         self.delivered: set[str] = set()  # references that a genuine receipt was taken for
         self.forged: Counter[int] = Counter()  # how forged ones were answered
         self.strange = 0  # receipts that were not posted in the usual manner
-        self._port, self._rng = web_port, rng
+        self._webs, self._rng = webs, rng
         self._under_way: list[threading.Thread] = []
 
     def report(self, callback: str, sid: str, token: str) -> None:
@@ -87,7 +87,7 @@ class Postman:
         deadline = time.monotonic() + PATIENCE
         headers = headers | {"Content-Type": "application/x-www-form-urlencoded"}
         while time.monotonic() < deadline:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", self._rng.choice(self._webs()), timeout=10)
             try:
                 connection.request("POST", callback.removeprefix(PUBLIC_URL), urlencode(fields), headers)
                 status = connection.getresponse().status

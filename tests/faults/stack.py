@@ -39,8 +39,10 @@ def wait_for(what: Callable[[], Any], seconds: float = 30.0, every: float = 0.05
 class Stack:
     """Starts, kills and restarts web, worker and beat, which all read the same settings.
 
-    A second process of a kind gets a name such as ``beat-2``.
+    A second process of a kind gets a name such as ``beat-2``. ``root``: where the product stands.
     """
+
+    root = ROOT
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
@@ -58,6 +60,10 @@ class Stack:
         self.leash = Leash()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
+    def begin(self) -> None:
+        """Start what a small site runs."""
+        self.start("worker", "beat", "web")
+
     def start(self, *names: str, **environment: str) -> None:
         """Start them and wait until each is there."""
         for name in names:
@@ -74,7 +80,7 @@ class Stack:
             self.processes[name] = self.leash.spawn(
                 [sys.executable, *PROGRAMS[name.partition("-")[0]], *port],
                 env=self.environment | environment,
-                cwd=ROOT,
+                cwd=self.root,
                 stdout=log,
                 stderr=log,
             )
@@ -90,10 +96,18 @@ class Stack:
         path = self.directory / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def webs(self) -> list[int]:
+        """The ports at which requests are welcome now."""
+        return [self.web_port]
+
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any, float]:
         """Status, JSON and seconds of one request with a valid key."""
+        return self.call_at(self.webs()[0], method, path, body)
+
+    def call_at(self, port: int, method: str, path: str, body: Any = None) -> tuple[int, Any, float]:
+        """The same, of the web at this port."""
         began = time.monotonic()
-        connection = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         headers = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"}
         connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
@@ -112,7 +126,7 @@ class Stack:
 
     def _web_answers(self) -> bool:
         try:
-            return self.call("GET", "/healthz")[0] == 200
+            return self.call_at(self.web_port, "GET", "/healthz")[0] == 200
         except OSError:
             return False
 

@@ -24,8 +24,8 @@ MOST_TO_SETTLE = 150.0
 def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
     """Let ``fault`` happen at random instants for about ``seconds`` under ``rate`` starts a second."""
     rng = random.Random(f"{seed} {fault.name}")
-    with scene(rng, fault.servers) as on:
-        load = Load(on.stack, rate)
+    with scene(rng, fault.servers, fault.stack) as on:
+        load = fault.load(on, rate)
         begun = time.monotonic()
         recoveries: list[float | None] = []
         problems: list[str] = []
@@ -35,9 +35,12 @@ def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
             while not problems and (not recoveries or time.monotonic() - begun < seconds):
                 on.pause(rng.uniform(1, 4))
                 problems += _once(fault, on, load, recoveries)
+                if fault.once:
+                    break
             on.pause(1)
         finally:
             load.stop()
+        problems += load.problems
         lasted = time.monotonic() - begun
         on.until(lambda: _settled(on, load), MOST_TO_SETTLE)
         if answers := on.postman.forged.keys() - {403}:

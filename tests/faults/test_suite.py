@@ -14,21 +14,22 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
-        "worker-killed",
-        "web-killed",
-        "redis-killed",
-        "broker-away",
-        "master-killed",
         pytest.param(
+            name, marks=pytest.mark.skipif(bool(FAULTS[name].missing), reason=FAULTS[name].missing or "-")
+        )
+        for name in (
+            "worker-killed",
+            "web-killed",
+            "redis-killed",
+            "broker-away",
+            "master-killed",
             "rabbitmq-restarted",
-            marks=pytest.mark.skipif(
-                bool(FAULTS["rabbitmq-restarted"].missing), reason=FAULTS["rabbitmq-restarted"].missing or "-"
-            ),
-        ),
-        "provider-500",
-        "provider-hangs",
-        "receipts-forged",
-        "clients-silent",
+            "provider-500",
+            "provider-hangs",
+            "receipts-forged",
+            "clients-silent",
+            "upgrade-rolling",
+        )
     ],
 )
 def test_every_message_is_accounted_for(name):

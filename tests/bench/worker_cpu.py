@@ -1,0 +1,103 @@
+"""What a message costs a worker's CPU, against the bare request that it makes."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django_redis import get_redis_connection
+
+from .bare_pool import THREADS
+from .processes import cpu, readable
+from .report import Goal, Measure
+from .surroundings import Surroundings
+from .worker import OURS, enqueue_ours
+
+#: Codes that wait when the worker starts.
+BACKLOG = 3000
+
+#: Of these so many are not measured at either end: connections are opened, slots run empty.
+WARM_UP, TAIL = 300, 200
+
+#: Seconds until the gateway answers: short enough that its slots do not hold a worker back.
+ANSWERS_AFTER = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one side took."""
+
+    cpu: float  # ms of its process per message
+    rate: float  # messages a second
+    gateway: float  # share of a core that the gateway's process took
+
+
+def compare(bench: Surroundings) -> Iterator[Measure]:
+    """A worker's backlog in turns with a bare urllib3 pool that posts the same form."""
+    if not readable():
+        return
+    ours, bare = [], []
+    rounds = bench.rounds(3)
+    with bench.provider.answering_after(ANSWERS_AFTER):
+        for number in rounds:
+            bench.say(f"CPU of a message: ours, round {number + 1} of {len(rounds)}")
+            ours.append(_ours(bench))
+            bench.say(f"CPU of a message: bare, round {number + 1} of {len(rounds)}")
+            bare.append(_bare(bench))
+    yield Measure(
+        "CPU of a message ÷ of a bare POST",
+        "ms",
+        [run.cpu for run in ours],
+        [run.cpu for run in bare],
+        Goal("ratio", "<=", 2.2),
+        note=f"{BACKLOG} codes, {THREADS} threads of urllib3, the gateway answers after "
+        f"{ANSWERS_AFTER * 1000:.0f} ms and takes {_share(ours)} and {_share(bare)} of a core",
+    )
+    yield Measure(
+        f"worker at {ANSWERS_AFTER * 1000:.0f} ms ÷ bare POSTs",
+        "sends/s",
+        [run.rate for run in ours],
+        [run.rate for run in bare],
+    )
+
+
+def _share(runs: list[Run]) -> str:
+    return f"{statistics.median(run.gateway for run in runs):.0%}"
+
+
+def _ours(bench: Surroundings) -> Run:
+    get_redis_connection().flushall()
+    bench.provider.forget()
+    for serial in range(BACKLOG):
+        enqueue_ours(serial)
+    return _measured(bench, bench.python(*OURS))
+
+
+def _bare(bench: Surroundings) -> Run:
+    """What ours sent last, as often as ours."""
+    path, headers, fields = bench.provider.latest()
+    kept = {name: value for name, value in headers.items() if name.lower() in ("authorization", "accept")}
+    bench.provider.forget()
+    task = {"url": bench.provider.url + path, "headers": kept, "fields": fields, "count": BACKLOG}
+    return _measured(bench, bench.python("tests.bench.bare_pool", json.dumps(task)))
+
+
+def _measured(bench: Surroundings, process: subprocess.Popen[bytes]) -> Run:
+    try:
+        bench.wait_for("the first sends", lambda: bench.provider.count() >= WARM_UP, process)
+        before = _standing(bench, process)
+        bench.wait_for("the last sends", lambda: bench.provider.count() >= BACKLOG - TAIL, process)
+        after = _standing(bench, process)
+    finally:
+        bench.end(process)
+    sent, own, gateways, lasted = (late - early for late, early in zip(after, before, strict=True))
+    return Run(own / sent * 1000, sent / lasted, gateways / lasted)
+
+
+def _standing(bench: Surroundings, process: subprocess.Popen[bytes]) -> tuple[float, float, float, float]:
+    """Messages so far, CPU of the process and of the gateway, and the time."""
+    return bench.provider.count(), cpu(process), cpu(bench.provider.process), time.monotonic()
