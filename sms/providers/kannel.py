@@ -22,6 +22,7 @@ import hmac
 import math
 import re
 from collections.abc import Mapping
+from email.message import Message
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -149,7 +150,7 @@ def _odd(headers: Mapping[str, str]) -> str:
     )
 
 
-def _error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+def _error(status: int, headers: Message, content: bytes) -> ProviderError:
     """Kannel's text says why and is not kept: it may repeat the number."""
     if is_temporary(status):
         return TemporaryFailure(

@@ -14,6 +14,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from email.message import Message
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -195,7 +196,7 @@ class _Http(HttpClient):
             raise self._error(answer.status, answer.headers, answer.data)
         return Response(answer.status, answer.data.decode(errors="replace"), answer.headers)
 
-    def _error(self, status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+    def _error(self, status: int, headers: Message, content: bytes) -> ProviderError:
         code = _code(content) or status
         passes = is_temporary(status) or code in self._temporary
         if passes and code not in self._permanent:

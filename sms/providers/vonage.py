@@ -21,6 +21,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from email.message import Message
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -190,7 +191,7 @@ class VonageProvider(Provider):
         return token
 
 
-def _error(status: int, headers: Mapping[str, str], problem: Mapping[str, Any]) -> ProviderError:
+def _error(status: int, headers: Message, problem: Mapping[str, Any]) -> ProviderError:
     code = _code(problem) or str(status)
     if is_temporary(status) or code in TEMPORARY:
         return TemporaryFailure("Vonage cannot take it now", code=code, retry_after=retry_after(headers))
