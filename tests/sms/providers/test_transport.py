@@ -20,7 +20,7 @@ from tests.sms.providers.gateway import certify, gateway, read_request, response
 
 def written(ask) -> bytes:
     """What arrives of one request to the address that ``ask`` is given."""
-    heard = []
+    heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def listen() -> None:
