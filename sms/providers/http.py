@@ -48,7 +48,6 @@ from sms.errors import OutcomeUnknown
 from sms.providers import wire
 from sms.providers.base import Sms
 from sms.providers.http_receipts import HttpReceipts
-from sms.providers.transport import is_temporary
 from sms.providers.vendor import Outcome, Request
 from sms.providers.wire import (
     FIELDS,
@@ -174,11 +173,7 @@ class HttpProvider(HttpReceipts):
         if good:
             says_another = self._answers_in_words or word_of(at(found, self._error))
             return "unknown" if says_another else "accepted"
-        if is_temporary(status):
-            return "temporary"
-        if status in (401, 402, 403):
-            return "account"
-        return "refused" if status >= 400 else "redirect"
+        return super().outcome(status, "", found)
 
     def id_for(self, sms: Sms, found: Any) -> str:
         if self.id_path:

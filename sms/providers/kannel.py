@@ -42,7 +42,8 @@ class KannelProvider(VendorProvider):
     scheme = "kannel"
     name = "Kannel"
     url_names: ClassVar = {"user": "username", **VendorProvider.url_names}
-    outcomes = outcome_table(account="401 403 404", country="not_routable")
+    outcomes = outcome_table(country="not_routable")
+    account_statuses: ClassVar = frozenset({401, 403, 404})
     # The values of %d: 4 queued on the SMSC, 8 accepted and 16 rejected by it, 2 not delivered to the phone.
     states = state_table(sent="4 8", delivered="1", failed="2 16")
 

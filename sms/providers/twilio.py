@@ -28,10 +28,10 @@ from sms.providers.vendor import Request, VendorProvider, outcome_table, state_t
 CODES = outcome_table(
     # 20429 too many requests, 20500 and 20503 trouble at Twilio, 21611 and 30001 a queue is full.
     temporary="20429 20500 20503 21611 30001",
-    # Every 401 and 403, 20003 credentials, 20005 and 90010 account not active, 30002 account suspended, 21603
-    # no sender, 21606 and 21661 a sender that sends no SMS, 21659 and 21660 one that is not ours, 21704 a
-    # messaging service without senders.
-    account="401 403 20003 20005 21603 21606 21659 21660 21661 21704 30002 90010",
+    # 20003 credentials, 20005 and 90010 account not active, 30002 account suspended, 21603 no sender, 21606
+    # and 21661 a sender that sends no SMS, 21659 and 21660 one that is not ours, 21704 a messaging service
+    # without senders.
+    account="20003 20005 21603 21606 21659 21660 21661 21704 30002 90010",
     # 21408 no permission to send there, 21612 this sender does not reach it.
     country="21408 21612",
 )
@@ -50,6 +50,7 @@ class TwilioProvider(VendorProvider):
     scheme = "twilio"
     name = "Twilio"
     url_names: ClassVar = {"user": "account_sid", "password": "auth_token", **VendorProvider.url_names}
+    account_statuses: ClassVar = frozenset({401, 403})
     id_path = "sid"
     takes_receipts = True
     receipt_option = "auth_token"
@@ -90,16 +91,12 @@ class TwilioProvider(VendorProvider):
             **dict.fromkeys(_codes(alias, temporary), "temporary"),
             **dict.fromkeys(_codes(alias, permanent) - about_us, "refused"),
         }
-        # Their SDK knows the address (TWILIO_REGION, TWILIO_EDGE) and the headers. A request by it takes
-        # longer than all the rest of a hand-off.
-        client = Client(account_sid, auth_token)
-        path = f"/2010-04-01/Accounts/{account_sid}/Messages.json"
-        self._url = (
-            self.base_url + path if self.base_url else client.get_hostname(f"https://api.twilio.com{path}")
-        )
-        self._headers = client.get_headers("POST", None) | make_headers(
-            basic_auth=f"{account_sid}:{auth_token}"
-        )
+        # Their SDK knows the host and the headers. A request by it takes twice the CPU of one by ourselves.
+        sdk = Client(account_sid, auth_token)
+        host = self.base_url or sdk.get_hostname("https://api.twilio.com")
+        self._url = f"{host}/2010-04-01/Accounts/{account_sid}/Messages.json"
+        credentials = make_headers(basic_auth=f"{account_sid}:{auth_token}")
+        self._headers = sdk.get_headers("POST", None) | credentials
 
     def build(self, sms: Sms) -> Request:
         sender = {"From": sms.sender} if sms.sender else self._from

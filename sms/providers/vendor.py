@@ -36,8 +36,10 @@ class VendorProvider(Provider):
 
     #: What our errors call it.
     name: ClassVar[str]
-    #: What its own words for what happened mean, and HTTP statuses where it says no word that is listed.
+    #: What its own words for what happened mean.
     outcomes: Mapping[str, Outcome] = {}
+    #: HTTP statuses that speak of us, where the word says nothing else.
+    account_statuses: ClassVar[frozenset[int]] = frozenset({401, 402, 403})
     #: Where its answer has the message's id; names and, in lists, numbers, divided by dots.
     id_path: str = ""
     #: What its words in receipts mean.
@@ -78,11 +80,11 @@ class VendorProvider(Provider):
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
         """What an answer means. A status that says "later" outweighs a word that blames us."""
         if status < 400:
-            return "redirect" if status >= 300 else "accepted"
-        listed = self.outcomes.get(word) or self.outcomes.get(str(status))
+            return "unknown" if status < 200 else "accepted" if status < 300 else "redirect"
+        listed = self.outcomes.get(word or str(status))
         if is_temporary(status) and listed != "refused":
             return "temporary"
-        return listed or "refused"
+        return listed or ("account" if status in self.account_statuses else "refused")
 
     def id_for(self, sms: Sms, found: Any) -> str:
         """The vendor's id for a message that it has accepted."""

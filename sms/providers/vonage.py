@@ -40,9 +40,9 @@ from sms.providers.wire import at, parse
 CODES = outcome_table(
     # 1000 too many requests, 1030 trouble at Vonage, 1100 the message could not be submitted.
     temporary="1000 1030 1100",
-    # Every 401, 402, 403 and 404, 1060 account barred, 1070 no credit, 1080 not enabled for this API, 1110
+    # 1060 account barred, 1070 no credit, 1080 not enabled for this API, 1110
     # signature, 1140 facility not enabled, 1420 not a sender for SMS.
-    account="401 402 403 404 1060 1070 1080 1110 1140 1420 low-balance account-suspended",
+    account="1060 1070 1080 1110 1140 1420 low-balance account-suspended",
     # 1120 and 1481 a sender ID that local rules do not allow, 1160 a trial account, which sends to listed
     # numbers only, 1470 a prefix that is blocked.
     country="1120 1160 1470 1481",
@@ -64,6 +64,7 @@ class VonageProvider(VendorProvider):
     url_names: ClassVar = {"user": "application_id", **VendorProvider.url_names}
     receipt_option = "signature_secret"
     outcomes = CODES
+    account_statuses: ClassVar = frozenset({401, 402, 403, 404})
     id_path = "message_uuid"
     states = state_table(sent="submitted", delivered="delivered read", failed="rejected undeliverable")
 
