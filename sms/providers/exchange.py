@@ -46,16 +46,12 @@ class Answer:
     data: bytes
 
 
-class Origin(NamedTuple):
-    scheme: str
-    host: str
-    port: int
-
-
 class Place(NamedTuple):
     """Where a request goes: to which server, by which name of it, and with which path and query."""
 
-    origin: Origin
+    scheme: str
+    host: str
+    port: int
     name: str
     target: str
 
@@ -67,7 +63,7 @@ def place_of(url: str) -> Place:
     host, usual = (found.host or "").rstrip("."), {"http": 80, "https": 443}[scheme]
     port = found.port or usual
     name = host if port == usual else f"{host}:{port}"
-    return Place(Origin(scheme, host.strip("[]"), port), name, found.request_uri)
+    return Place(scheme, host.strip("[]"), port, name, found.request_uri)
 
 
 def written(method: str, place: Place, body: bytes, headers: Mapping[str, str]) -> bytes:

@@ -23,7 +23,7 @@ from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from sms.errors import AccountFailure, OutcomeUnknown, TemporaryFailure
-from sms.providers.exchange import Answer, Origin, exchange, place_of, written
+from sms.providers.exchange import Answer, Place, exchange, place_of, written
 
 log = logging.getLogger(__name__)
 
@@ -53,71 +53,62 @@ class Http:
         self._size = pool_size
         self._timeout = timeout
         self._ssl_ca_certs = ssl_ca_certs
-        self._free: defaultdict[Origin, deque[socket.socket]] = defaultdict(deque)
+        self._free: defaultdict[tuple[str, str, int], deque[socket.socket]] = defaultdict(deque)
 
-    def ask(
-        self,
-        method: str,
-        url: str,
-        body: str | bytes,
-        headers: Mapping[str, str],
-        *,
-        take_redirects: bool = False,
-    ) -> Answer:
-        """One request. It is never sent twice, as only the caller knows whether that may be, nor elsewhere.
+    def ask(self, method: str, url: str, body: str | bytes, headers: Mapping[str, str]) -> Answer:
+        """One request. It is never sent twice, as only the caller knows whether that may be, nor elsewhere: a
+        3xx is the caller's to judge (``redirected``).
 
         Where a provider makes several, the last must be the one that hands the message over.
-        Raises ``TemporaryFailure`` if nothing was sent, ``OutcomeUnknown`` if the vendor may have it, and
-        what ``redirected`` makes of a 3xx, unless the caller wants to see it (``take_redirects``).
+        Raises ``TemporaryFailure`` if nothing was sent, and ``OutcomeUnknown`` if the vendor may have it.
         """
         _left.set(False)
         with _failures():
             place = place_of(url)
             request = written(method, place, body.encode() if isinstance(body, str) else body, headers)
-            connection = self._kept(place.origin) or self._opened(place.origin)
+            free = self._free[place[:3]]
+            connection = _kept(free) or self._opened(place)
             _left.set(True)
             try:
                 answer, stays_open = exchange(connection, method, request, self._timeout)
             except BaseException:
                 connection.close()
                 raise
-        if stays_open and len(self._free[place.origin]) < self._size:
-            self._free[place.origin].append(connection)
+        if stays_open and len(free) < self._size:
+            free.append(connection)
         else:
             connection.close()
         log.debug("%s %s: %d", method, place.target.partition("?")[0], answer.status)
-        if 300 <= answer.status < 400 and not take_redirects:
-            raise redirected(answer.status)
         return answer
 
-    def _kept(self, origin: Origin) -> socket.socket | None:
-        """The connection that was used last, if the vendor has not closed it since."""
-        free = self._free[origin]
-        while free:
-            with suppress(IndexError):  # another thread was quicker
-                connection = free.pop()
-                if not wait_for_read(connection, timeout=0.0):
-                    return connection
-                connection.close()
-        return None
-
-    def _opened(self, origin: Origin) -> socket.socket:
+    def _opened(self, place: Place) -> socket.socket:
         begun = time.monotonic()
         context = None
-        if origin.scheme == "https":
+        if place.scheme == "https":
             # A CA of the operator's own may be replaced while we run; reading all the public ones takes long.
             context = _trusting(self._ssl_ca_certs) if self._ssl_ca_certs else _public(certifi.where())
         connection = create_connection(
-            (origin.host, origin.port),
+            (place.host, place.port),
             CONNECT_TIMEOUT,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         if context:
-            connection = context.wrap_socket(connection, server_hostname=origin.host)
+            connection = context.wrap_socket(connection, server_hostname=place.host)
         if time.monotonic() - begun > LONGEST_CONNECT:
             connection.close()
             raise TimeoutError("too late")
         return connection
+
+
+def _kept(free: deque[socket.socket]) -> socket.socket | None:
+    """The connection that was used last, if the vendor has not closed it since."""
+    while free:
+        with suppress(IndexError):  # another thread was quicker
+            connection = free.pop()
+            if not wait_for_read(connection, timeout=0.0):
+                return connection
+            connection.close()
+    return None
 
 
 def _trusting(ssl_ca_certs: str) -> ssl.SSLContext:
@@ -129,7 +120,6 @@ def _trusting(ssl_ca_certs: str) -> ssl.SSLContext:
 
 
 _public = lru_cache(maxsize=1)(_trusting)
-
 
 #: Whether some of the latest request of this thread has left.
 _left: ContextVar[bool] = ContextVar("left", default=False)

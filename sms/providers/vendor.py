@@ -55,7 +55,7 @@ class VendorProvider(Provider):
 
     def send(self, sms: Sms) -> str:
         url, body, headers, method = self.build(sms)
-        answer = self._http.ask(method, url, body, headers, take_redirects=True)
+        answer = self._http.ask(method, url, body, headers)
         found = self.read(answer.data)
         word = self.word_in(found)
         outcome = self.outcome(answer.status, word, found)
@@ -135,7 +135,6 @@ def outcome_table(**words: str) -> dict[str, Outcome]:
     return {word: meaning for meaning, listed in words.items() for word in listed.split()}  # type: ignore[misc]
 
 
-def state_table(*, sent: str, delivered: str, failed: str) -> dict[str, State]:
-    """The same for words of receipts."""
-    found = {State.SENT: sent, State.DELIVERED: delivered, State.FAILED: failed}
-    return {word: state for state, listed in found.items() for word in listed.split()}
+def state_table(**words: str) -> dict[str, State]:
+    """The same for words of receipts: ``sent``, ``delivered``, ``failed``."""
+    return {word: State(name) for name, listed in words.items() for word in listed.split()}
