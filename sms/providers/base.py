@@ -14,7 +14,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from sms.errors import ReceiptRejected
 from sms.message import Receipt
-from sms.providers.transport import MAX_TIMEOUT, Http, is_address
+from sms.providers.exchange import is_address
+from sms.providers.transport import MAX_TIMEOUT, Http
 
 
 class BadProviderURL(ValueError):

@@ -44,23 +44,15 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
-from sms.errors import (
-    AccountFailure,
-    OutcomeUnknown,
-    PermanentFailure,
-    ProviderError,
-    TemporaryFailure,
-)
-from sms.message import Receipt
+from sms.errors import OutcomeUnknown
 from sms.providers import wire
-from sms.providers.base import Provider, Sms
+from sms.providers.base import Sms
 from sms.providers.http_receipts import HttpReceipts
-from sms.providers.transport import is_temporary, redirected, retry_after
+from sms.providers.vendor import Outcome, Request
 from sms.providers.wire import (
     FIELDS,
     at,
     fill,
-    parse,
     placeholders,
     read_headers,
     read_json,
@@ -74,12 +66,13 @@ from sms.providers.wire import (
 STATUS = re.compile(r"[1-5][0-9][0-9]")
 
 
-class HttpProvider(Provider):
+class HttpProvider(HttpReceipts):
     scheme = "http"
+    name = "the gateway"
     url_names: ClassVar = {
+        **HttpReceipts.url_names,
         "json": "json_body",
         "form": "form_body",
-        "from": "sender",
         "id": "id_path",
         "error": "error_path",
     }
@@ -97,7 +90,6 @@ class HttpProvider(Provider):
         method: str = "POST",
         query: str = "",
         headers: str = "",
-        sender: str = "",
         id_path: str = "",
         error_path: str = "",
         accepted: str = "",
@@ -106,25 +98,15 @@ class HttpProvider(Provider):
         account: str = "",
         country: str = "",
         receipt_secret: str = "",
-        receipt_header: str = "",
-        receipt_signature: str = "",
-        receipt_reference: str = "",
-        receipt_state: str = "",
-        receipt_id: str = "",
-        receipt_error: str = "",
-        sent: str = "",
-        delivered: str = "",
-        failed: str = "",
         **common: Any,
     ) -> None:
-        super().__init__(alias, f"{self.scheme}://{host}", **common)
+        super().__init__(alias, f"{self.scheme}://{host}", receipt_secret=receipt_secret, **common)
 
         need = partial(wire.need, alias)
         need("{" not in path + query, "the path and query= take no placeholders; json= and form= do.")
         need(method in ("POST", "PUT", "PATCH"), "method must be POST, PUT or PATCH.")
-        need(not sender.startswith(" "), "write the + of from= as %2B.")
         need(bool(json_body) != bool(form_body), "give either json= or form=.")
-        self._method, self._sender, self._is_json = method, sender, bool(json_body)
+        self._method, self._is_json = method, bool(json_body)
         self._url = self.base_url + quote(path, safe="/:@!$&'()*+,;=~")
         if query:
             self._url += "?" + urlencode(read_pairs(alias, "query", query))
@@ -138,30 +120,16 @@ class HttpProvider(Provider):
         self._headers = self._read_headers(headers, user, password)
 
         need(id_path, "id= must say where the answer has the message's id, as id=data.id, or id=none.")
-        self._id, self._error = "" if id_path == "none" else id_path, error_path
+        self.id_path, self._error = "" if id_path == "none" else id_path, error_path
         outcomes = {"accepted": accepted, "temporary": temporary, "refused": refused}
         outcomes |= {"account": account, "country": country}
-        self._outcomes = read_words(alias, outcomes)
+        self.outcomes = read_words(alias, outcomes)  # type: ignore[assignment]
         for name, listed in outcomes.items():
             need(
                 error_path or all(map(STATUS.fullmatch, listed.split())),
                 f"{name}= lists HTTP statuses, as 409; for words, error= must say where they stand.",
             )
         self._answers_in_words = not all(map(STATUS.fullmatch, accepted.split()))
-
-        self._receipts = HttpReceipts(
-            alias,
-            read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed}),
-            secret=receipt_secret,
-            header=receipt_header,
-            signature=receipt_signature,
-            reference=receipt_reference,
-            state=receipt_state,
-            id=receipt_id,
-            error=receipt_error,
-        )
-        self.takes_receipts = bool(receipt_secret)
-        self._http = self.http_pool()
 
     def _read_headers(self, text: str, user: str, password: str) -> Mapping[str, str]:
         found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}
@@ -174,12 +142,12 @@ class HttpProvider(Provider):
             lines.insert(0, f"Authorization: Bearer {token}")
         return found | read_headers(self.alias, lines)
 
-    def send(self, sms: Sms) -> str:
+    def build(self, sms: Sms) -> Request:
         values = {
             "to": sms.to,
             "to_digits": sms.to.removeprefix("+"),
             "body": sms.body,
-            "sender": sms.sender or self._sender,
+            "sender": sms.sender or self.sender,
             "id": sms.id,
             "callback_url": sms.callback_url,
             "expires_in": max(1, int(sms.expires_in)) if sms.expires_in else "",
@@ -187,62 +155,33 @@ class HttpProvider(Provider):
         content = fill(self._template, values)
         body = json.dumps(content) if self._is_json else urlencode(content, errors="replace")
         headers = {k: v.format(id=quote(sms.id, safe="")) for k, v in self._headers.items()}
-        answer = self._http.ask(self._method, self._url, body.encode(), headers, take_redirects=True)
-        found = parse(answer.data)
+        return Request(self._url, body, headers, self._method)
+
+    def word_in(self, found: Any) -> str:
         word = word_of(at(found, self._error))
-        # A word that nobody listed may be a text that repeats the number, so it is not shown.
-        code = word if word in self._outcomes else str(answer.status)
-        outcome = self._outcome(answer.status, word)
-        if outcome == "accepted":
-            return self._id_in(found)
-        if outcome == "redirect":
-            raise redirected(answer.status)
-        raise _failure(outcome, code, retry_after(answer.headers))
+        # A word that nobody listed may be a text that repeats the number.
+        return word if word in self.outcomes else ""
 
-    def _id_in(self, found: Any) -> str:
-        if not self._id:
-            if self._error and found is None:
-                raise OutcomeUnknown("the answer cannot be read", code="no_json")
-            return ""
-        id = at(found, self._id)
-        if not id or isinstance(id, bool) or not isinstance(id, str | int):
-            raise OutcomeUnknown("the answer names no message", code="no_id")
-        return str(id)
-
-    def _outcome(self, status: int, word: str) -> str:
+    def outcome(self, status: int, word: str, found: Any) -> Outcome:
         good = 200 <= status < 300
-        listed = self._outcomes.get(word)
+        listed = self.outcomes.get(word)
         if listed and (good or listed != "accepted"):
             return listed
-        listed = self._outcomes.get(str(status))
+        listed = self.outcomes.get(str(status))
         if listed and not (good and listed == "accepted"):  # accepted=200 must not hide an error's word
             return listed
         if good:
-            return "unknown" if word or self._answers_in_words else "accepted"
-        if is_temporary(status):
-            return "temporary"
-        if status in (401, 402, 403):
-            return "account"
-        return "refused" if status >= 400 else "redirect"
+            says_another = self._answers_in_words or word_of(at(found, self._error))
+            return "unknown" if says_another else "accepted"
+        return super().outcome(status, "", found)
 
-    def check_head(self, headers: Mapping[str, str], url: str) -> None:
-        super().check_head(headers, url)
-        self._receipts.check_head(headers)
-
-    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        self.check_head(headers, url)
-        return self._receipts.parse(headers, body, url)
+    def id_for(self, sms: Sms, found: Any) -> str:
+        if self.id_path:
+            return super().id_for(sms, found)
+        if self._error and found is None:
+            raise OutcomeUnknown("the answer cannot be read", code="no_json")
+        return ""
 
 
 class HttpsProvider(HttpProvider):
     scheme = "https"
-
-
-def _failure(outcome: str, code: str, wait: float | None) -> ProviderError:
-    if outcome == "temporary":
-        return TemporaryFailure("the gateway cannot take it now", code=code, retry_after=wait)
-    if outcome in ("account", "country"):
-        return AccountFailure("the gateway refuses us", code=code, here=outcome == "country")
-    if outcome == "refused":
-        return PermanentFailure("the gateway refuses it", code=code)
-    return OutcomeUnknown("the answer says neither yes nor no", code=code)

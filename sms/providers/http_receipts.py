@@ -26,39 +26,52 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from sms.errors import ReceiptRejected
 from sms.message import Receipt, State
 from sms.providers import wire
+from sms.providers.vendor import VendorProvider
 
 
-class HttpReceipts:
-    """Authenticates and reads them. ``states``: what the gateway's words mean."""
+class HttpReceipts(VendorProvider):
+    """The half of ``HttpProvider`` that authenticates and reads them."""
 
     def __init__(
         self,
         alias: str,
-        states: Mapping[str, str],
+        address: str,
         *,
-        secret: str,
-        header: str,
-        signature: str,
-        reference: str,
-        state: str,
-        id: str,
-        error: str,
+        receipt_secret: str = "",
+        receipt_header: str = "",
+        receipt_signature: str = "",
+        receipt_reference: str = "",
+        receipt_state: str = "",
+        receipt_id: str = "",
+        receipt_error: str = "",
+        sent: str = "",
+        delivered: str = "",
+        failed: str = "",
+        **common: Any,
     ) -> None:
+        super().__init__(alias, address, **common)
         need = partial(wire.need, alias)
-        if secret:
-            need(len(secret) >= 16, "receipt_secret must have 16 characters or more.")
-            need(not (header and signature), "give receipt_header= or receipt_signature=.")
+        if receipt_secret:
+            need(len(receipt_secret) >= 16, "receipt_secret must have 16 characters or more.")
+            need(not (receipt_header and receipt_signature), "give receipt_header= or receipt_signature=.")
             need(
-                reference or not signature,
+                receipt_reference or not receipt_signature,
                 "receipt_signature= covers the body alone: receipt_reference= must say where {id} stands.",
             )
-            need(state and "delivered" in states.values(), "receipts need receipt_state= and delivered=.")
-        self._secret = secret.encode()
-        self._signature = signature.lower()
-        self._token = (header or "authorization").lower()
-        self._states = {word: State(name) for word, name in states.items()}
-        paths = {"reference": reference, "state": state, "id": id, "error": error}
-        self._paths = {name: wire.alike(path, reference) for name, path in paths.items()}
+            need(receipt_state and delivered.split(), "receipts need receipt_state= and delivered=.")
+        self.takes_receipts = bool(receipt_secret)
+        self._secret = receipt_secret.encode()
+        self._signature = receipt_signature.lower()
+        self._token = (receipt_header or "authorization").lower()
+        words = wire.read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
+        self.states = {word: State(name) for word, name in words.items()}
+        paths = {
+            "reference": receipt_reference,
+            "state": receipt_state,
+            "id": receipt_id,
+            "error": receipt_error,
+        }
+        self._paths = {name: wire.alike(path, receipt_reference) for name, path in paths.items()}
         several = wire.lists(self._paths["reference"])
         need(
             all(wire.lists(path) in ([], several) for path in self._paths.values()),
@@ -67,30 +80,28 @@ class HttpReceipts:
         )
         self._is_batch = bool(several)
 
-    def parse(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        """Those of one call that name a message. Raises ``ReceiptRejected``, also if none does.
-
-        ``check_head`` comes first.
-        """
-        if self._signature:
-            self._check_signature(headers[self._signature], body)
-        found = self._content(body)
-        if not self._paths["reference"] and wire.holds_several(found, self._paths["state"]):
-            raise ReceiptRejected("the call holds several: receipt_reference= must say where {id} stands")
-        in_url = parse_qs(urlsplit(url).query).get("reference", [])
-        read = [self._read(values, in_url) for values in wire.each(found, self._paths)]
-        if not any(read):
-            raise ReceiptRejected("the body names no state, or not one message, the URL's")
-        return [receipt for receipt in read if receipt]
-
-    def check_head(self, headers: Mapping[str, str]) -> None:
-        """Raise ``ReceiptRejected`` where the head alone shows that it is not the gateway's."""
+    def read_head(self, headers: Mapping[str, str], url: str) -> str:
+        """The signature, where there is to be one."""
         if not self._signature:
             given = headers.get(self._token, "").removeprefix("Bearer ").strip()
             if not hmac.compare_digest(given.encode(errors="backslashreplace"), self._secret):
                 raise ReceiptRejected("the secret is wrong")
         elif not headers.get(self._signature):
             raise ReceiptRejected("there is no signature")
+        return headers.get(self._signature, "")
+
+    def read_receipts(self, head: str, body: bytes, url: str) -> list[Receipt]:
+        """Those of one call that name a message; it is rejected if none does."""
+        if self._signature:
+            self._check_signature(head, body)
+        found = self._content(body)
+        if not self._paths["reference"] and wire.holds_several(found, self._paths["state"]):
+            raise ReceiptRejected("the call holds several: receipt_reference= must say where {id} stands")
+        in_url = parse_qs(urlsplit(url).query).get("reference", [])
+        read = [self._one(values, in_url) for values in wire.each(found, self._paths)]
+        if not any(read):
+            raise ReceiptRejected("the body names no state, or not one message, the URL's")
+        return [receipt for receipt in read if receipt]
 
     def _check_signature(self, signature: str, body: bytes) -> None:
         given = signature.removeprefix("sha256=").lower()
@@ -110,7 +121,7 @@ class HttpReceipts:
             raise ReceiptRejected("the form names a message or a state twice")
         return dict(pairs)
 
-    def _read(self, values: Mapping[str, Any], in_url: list[str]) -> Receipt | None:
+    def _one(self, values: Mapping[str, Any], in_url: list[str]) -> Receipt | None:
         """One report; None if it names no state, or not one message."""
         words = {name: wire.word_of(value) for name, value in values.items()}
         # The URL can name one message alone, so of a call that may hold several it says nothing.
@@ -119,10 +130,4 @@ class HttpReceipts:
             references.add(words["reference"])
         if len(references) != 1 or "" in references or not words["state"]:
             return None
-        return Receipt(
-            reference=references.pop(),
-            state=self._states.get(words["state"], State.UNKNOWN),
-            raw=words["state"],
-            provider_message_id=words["id"],
-            error=words["error"],
-        )
+        return self.receipt(references.pop(), words["state"], id=words["id"], error=words["error"])

@@ -25,37 +25,27 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from sms.errors import (
-    AccountFailure,
-    OutcomeUnknown,
-    PermanentFailure,
-    ProviderError,
-    ReceiptRejected,
-    TemporaryFailure,
-)
-from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import is_temporary, retry_after
+from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected
+from sms.message import Receipt
+from sms.providers.base import BadProviderURL, Sms
+from sms.providers.vendor import Outcome, Request, VendorProvider, outcome_table, state_table
 from sms.segments import GSM_7
 
-#: The values of %d; their sum is the mask that asks for all of them.
-STATES: Mapping[str, State] = {
-    "1": State.DELIVERED,
-    "2": State.FAILED,  # could not be delivered to the phone
-    "4": State.SENT,  # queued on the SMSC
-    "8": State.SENT,  # accepted by the SMSC
-    "16": State.FAILED,  # rejected by the SMSC
-}
+#: The sum of the states of which we want to hear: all that there are.
 DLR_MASK = "31"
 
 #: A receipt_secret that is shorter could be guessed by those who see the addresses.
 MIN_SECRET = 16
 
 
-class KannelProvider(Provider):
+class KannelProvider(VendorProvider):
     scheme = "kannel"
-    url_names: ClassVar = {"user": "username", "from": "sender"}
-    takes_receipts: bool
+    name = "Kannel"
+    url_names: ClassVar = {"user": "username", **VendorProvider.url_names}
+    outcomes = outcome_table(country="not_routable")
+    account_statuses: ClassVar = frozenset({401, 403, 404})
+    # The values of %d: 4 queued on the SMSC, 8 accepted and 16 rejected by it, 2 not delivered to the phone.
+    states = state_table(sent="4 8", delivered="1", failed="2 16")
 
     def __init__(
         self,
@@ -64,14 +54,11 @@ class KannelProvider(Provider):
         username: str,
         password: str,
         host: str = "127.0.0.1:13013",
-        sender: str = "",
         receipt_secret: str = "",
         smsc: str = "",
         **common: Any,
     ) -> None:
         super().__init__(alias, f"http://{host}", **common)
-        if sender.startswith(" "):
-            raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
         if 0 < len(receipt_secret) < MIN_SECRET:
             raise BadProviderURL(f"{alias}: receipt_secret= needs {MIN_SECRET} random characters or more.")
         self.takes_receipts = bool(receipt_secret)
@@ -80,14 +67,13 @@ class KannelProvider(Provider):
             "Content-Type": "text/plain; charset=UTF-8",
             "X-Kannel-Username": username,
             "X-Kannel-Password": password,
-            **({"X-Kannel-From": sender} if sender else {}),
+            **({"X-Kannel-From": self.sender} if self.sender else {}),
             **({"X-Kannel-SMSC": smsc} if smsc else {}),
         }
         if odd := _odd(self._headers):
             raise BadProviderURL(f"{alias}: {odd.removeprefix('X-Kannel-').lower()} must be printable ASCII.")
-        self._http = self.http_pool()
 
-    def send(self, sms: Sms) -> str:
+    def build(self, sms: Sms) -> Request:
         # Kannel splits this at blanks and sends to each.
         if not re.fullmatch(r"\+?[0-9]{1,15}", sms.to):
             raise PermanentFailure("the number is not written as E.164", code="to")
@@ -106,27 +92,34 @@ class KannelProvider(Provider):
         if odd := _odd(headers):
             raise AccountFailure("Kannel takes printable ASCII here", code=odd)
         # POST and headers: a query with password, number and code would end in logs on the way.
-        answer = self._http.ask("POST", f"{self.base_url}/cgi-bin/sendsms", sms.body.encode(), headers)
-        if answer.status >= 400:
-            raise _error(answer.status, answer.headers, answer.data)
-        # "0: Accepted for delivery" or "3: Queued for later delivery"
-        if not answer.data.startswith((b"0:", b"3:")):
-            raise OutcomeUnknown("the answer cannot be read", code=str(answer.status))
+        return Request(f"{self.base_url}/cgi-bin/sendsms", sms.body, headers)
+
+    def read(self, content: bytes) -> bytes:
+        return content
+
+    def word_in(self, found: bytes) -> str:
+        """Kannel's text says why and is not kept: it may repeat the number."""
+        return "not_routable" if found.startswith(b"Not routable") else ""
+
+    def outcome(self, status: int, word: str, found: bytes) -> Outcome:
+        meaning = super().outcome(status, word, found)
+        if meaning == "accepted":
+            # "0: Accepted for delivery" or "3: Queued for later delivery"
+            return meaning if found.startswith((b"0:", b"3:")) else "unknown"
+        return "account" if meaning == "refused" and found.startswith(b"Sender missing") else meaning
+
+    def id_for(self, sms: Sms, found: bytes) -> str:
         return sms.id  # Kannel tells no id of its own
 
-    def check_head(self, headers: Mapping[str, str], url: str) -> None:
-        super().check_head(headers, url)
-        fields = _fields(url)
+    def read_head(self, headers: Mapping[str, str], url: str) -> Mapping[str, str]:
+        fields = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
         expected = self._token(fields.get("reference", ""))
         if not hmac.compare_digest(expected.encode(), fields.get("token", "").encode()):
             raise ReceiptRejected("the token is wrong")
+        return fields
 
-    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        self.check_head(headers, url)
-        fields = _fields(url)
-        word = fields.get("state", "")
-        state = STATES.get(word, State.UNKNOWN)
-        return [Receipt(reference=fields.get("reference", ""), state=state, raw=word)]
+    def read_receipts(self, head: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
+        return [self.receipt(head.get("reference", ""), head.get("state", ""))]
 
     def _dlr_url(self, sms: Sms) -> str:
         """Where Kannel reports, with %d for the state. Not %A, the SMSC's own words: they may repeat
@@ -138,25 +131,8 @@ class KannelProvider(Provider):
         return hmac.new(self._receipt_secret, f"receipt:{reference}".encode(), hashlib.sha256).hexdigest()
 
 
-def _fields(url: str) -> dict[str, str]:
-    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-
-
 def _odd(headers: Mapping[str, str]) -> str:
     """The name of a header whose value could end it, or that Kannel would read otherwise."""
     return next(
         (name for name, v in headers.items() if not (v.isascii() and v.isprintable() and v == v.strip())), ""
     )
-
-
-def _error(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
-    """Kannel's text says why and is not kept: it may repeat the number."""
-    if is_temporary(status):
-        return TemporaryFailure(
-            "Kannel cannot take it now", code=str(status), retry_after=retry_after(headers)
-        )
-    if content.startswith(b"Not routable"):
-        return AccountFailure("Kannel has no SMSC for it", code="not_routable", here=True)
-    if status in (401, 403, 404) or content.startswith(b"Sender missing"):
-        return AccountFailure("Kannel refuses us", code=str(status))
-    return PermanentFailure("Kannel refuses it", code=str(status))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.providers.base import Provider, Sms
+from sms.providers.transport import redirected
 
 
 class SandboxProvider(Provider):
@@ -38,6 +39,8 @@ class SandboxProvider(Provider):
             raise TemporaryFailure("the virtual phone is away", code=str(answer.status))
         if answer.status >= 400:
             raise PermanentFailure("the virtual phone refuses", code=str(answer.status))
+        if answer.status >= 300:
+            raise redirected(answer.status)
         return sms.id
 
     def authenticate(self, headers: Mapping[str, str]) -> None:

@@ -30,30 +30,23 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from sms.errors import (
-    AccountFailure,
-    OutcomeUnknown,
-    PermanentFailure,
-    ProviderError,
-    ReceiptRejected,
-    TemporaryFailure,
+from sms.errors import ReceiptRejected
+from sms.message import Receipt
+from sms.providers.base import BadProviderURL, Sms
+from sms.providers.vendor import Outcome, Request, VendorProvider, outcome_table, state_table
+from sms.providers.wire import at, parse
+
+#: What codes mean that their HTTP status does not tell.
+CODES = outcome_table(
+    # 1000 too many requests, 1030 trouble at Vonage, 1100 the message could not be submitted.
+    temporary="1000 1030 1100",
+    # 1060 account barred, 1070 no credit, 1080 not enabled for this API, 1110
+    # signature, 1140 facility not enabled, 1420 not a sender for SMS.
+    account="1060 1070 1080 1110 1140 1420 low-balance account-suspended",
+    # 1120 and 1481 a sender ID that local rules do not allow, 1160 a trial account, which sends to listed
+    # numbers only, 1470 a prefix that is blocked.
+    country="1120 1160 1470 1481",
 )
-from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms
-from sms.providers.transport import is_temporary, retry_after
-
-#: Codes that pass whatever the HTTP status: 1000 too many requests, 1030 trouble at Vonage, 1100 the
-#: message could not be submitted. Every other code follows its status: 408, 429 and 5xx pass.
-TEMPORARY = frozenset({"1000", "1030", "1100"})
-
-#: Codes that speak of the account or its sender, beside every 401, 402, 403 and 404: 1060 account
-#: barred, 1070 no credit, 1080 not enabled for this API, 1110 signature, 1140 facility not enabled,
-#: 1420 not a sender for SMS, low-balance, account-suspended.
-ACCOUNT = frozenset({"1060", "1070", "1080", "1110", "1140", "1420", "low-balance", "account-suspended"})
-
-#: The same, but for the message's country alone: 1120 and 1481 a sender ID that local rules do not
-#: allow, 1160 a trial account, which sends to listed numbers only, 1470 a prefix that is blocked.
-COUNTRY = frozenset({"1120", "1160", "1470", "1481"})
 
 #: Seconds that Vonage tries to deliver; the ends of the range which its SMS service takes.
 MIN_TTL, MAX_TTL = 20, 604_800
@@ -64,20 +57,16 @@ MAX_AGE, LEEWAY = 600, 60
 #: Seconds that one of our own tokens is used, and those that it is valid for.
 TOKEN_USED, TOKEN_VALID = 300, 900
 
-STATES: Mapping[str, State] = {
-    "submitted": State.SENT,
-    "delivered": State.DELIVERED,
-    "read": State.DELIVERED,
-    "rejected": State.FAILED,
-    "undeliverable": State.FAILED,
-}
 
-
-class VonageProvider(Provider):
+class VonageProvider(VendorProvider):
     scheme = "vonage"
-    url_names: ClassVar = {"user": "application_id", "from": "sender"}
-    takes_receipts: bool
+    name = "Vonage"
+    url_names: ClassVar = {"user": "application_id", **VendorProvider.url_names}
     receipt_option = "signature_secret"
+    outcomes = CODES
+    account_statuses: ClassVar = frozenset({401, 402, 403, 404})
+    id_path = "message_uuid"
+    states = state_table(sent="submitted", delivered="delivered read", failed="rejected undeliverable")
 
     def __init__(
         self,
@@ -89,23 +78,22 @@ class VonageProvider(Provider):
         signature_secret: str = "",
         **common: Any,
     ) -> None:
-        super().__init__(alias, "https://api.nexmo.com", **common)
         if not sender or sender.startswith(" "):
             raise BadProviderURL(f"{alias}: from= must hold a number or a sender ID; write its + as %2B.")
+        super().__init__(alias, "https://api.nexmo.com", sender=sender, **common)
         self.takes_receipts = bool(signature_secret)
         self._application_id = application_id
-        self._sender = sender
         self._signature_secret = signature_secret
         self._key = _private_key(alias, key)
-        self._token = ("", 0.0)  # and when to stop using it
-        self._http = self.http_pool()
+        self._url = f"{self.base_url}/v1/messages"
+        self._headers: tuple[dict[str, str], float] = {}, 0.0  # and when to stop using them
 
-    def send(self, sms: Sms) -> str:
+    def build(self, sms: Sms) -> Request:
         message: dict[str, Any] = {
             "channel": "sms",
             "message_type": "text",
             "to": sms.to.removeprefix("+"),
-            "from": (sms.sender or self._sender).removeprefix("+"),
+            "from": (sms.sender or self.sender).removeprefix("+"),
             "text": sms.body,
             "client_ref": sms.id,
         }
@@ -113,46 +101,36 @@ class VonageProvider(Provider):
             message |= {"webhook_url": sms.callback_url, "webhook_version": "v1"}
         if sms.expires_in:
             message["ttl"] = max(MIN_TTL, min(int(sms.expires_in), MAX_TTL))
-        headers = {"Authorization": f"Bearer {self._authorization()}", "Content-Type": "application/json"}
-        answer = self._http.ask("POST", f"{self.base_url}/v1/messages", json.dumps(message), headers)
-        found = _object(answer.data)
-        if answer.status >= 400:
-            raise _error(answer.status, answer.headers, found)
-        id = found.get("message_uuid")
-        if not isinstance(id, str) or not id:
-            # 2xx with a body that cannot be read: most likely Vonage has the message.
-            raise OutcomeUnknown("the answer names no message", code="no_message_uuid")
-        return id
+        return Request(self._url, json.dumps(message), self._signed())
 
-    def check_head(self, headers: Mapping[str, str], url: str) -> None:
-        super().check_head(headers, url)
-        self._claims(headers)
+    def word_in(self, found: Any) -> str:
+        """The code at the end of a problem's type, as …/api-errors/messages#1120; title and detail may
+        repeat the phone number.
+        """
+        code = re.fullmatch(r"\S+#([a-z0-9-]{1,40})", str(at(found, "type")))
+        return code[1] if code else ""
 
-    def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        super().check_head(headers, url)
-        claims = self._claims(headers)
+    def outcome(self, status: int, word: str, found: Any) -> Outcome:
+        meaning = super().outcome(status, word, found)
+        wrong = at(found, "invalid_parameters")
+        blames_sender = isinstance(wrong, list) and any(at(each, "name") == "from" for each in wrong)
+        return "account" if meaning == "refused" and blames_sender else meaning
+
+    def read_receipts(self, head: Mapping[str, Any], body: bytes, url: str) -> list[Receipt]:
         digest = hashlib.sha256(body).hexdigest()
-        if not hmac.compare_digest(digest.encode(), str(claims["payload_hash"]).lower().encode()):
+        if not hmac.compare_digest(digest.encode(), str(head["payload_hash"]).lower().encode()):
             raise ReceiptRejected("the signature is that of another report")
-        report = _object(body)
-        reference = report.get("client_ref")
+        report = parse(body)
+        reference = at(report, "client_ref")
         if not isinstance(reference, str) or not reference:
             raise ReceiptRejected("the report names no message of ours")
         # The signature does not cover the address.
         if parse_qs(urlsplit(url).query).get("reference", [reference]) != [reference]:
             raise ReceiptRejected("the address names another message than the report")
-        word = str(report.get("status", ""))
-        return [
-            Receipt(
-                reference=reference,
-                state=STATES.get(word, State.UNKNOWN),
-                raw=word,
-                provider_message_id=str(report.get("message_uuid", "")),
-                error=_code(report.get("error")),
-            )
-        ]
+        word, id = str(report.get("status", "")), str(report.get("message_uuid", ""))
+        return [self.receipt(reference, word, id=id, error=self.word_in(report.get("error")))]
 
-    def _claims(self, headers: Mapping[str, str]) -> dict[str, Any]:
+    def read_head(self, headers: Mapping[str, str], url: str) -> dict[str, Any]:
         """What Vonage has signed: a token with the digest of the body and the time."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
@@ -172,11 +150,11 @@ class VonageProvider(Provider):
             raise ReceiptRejected("the signature is too old")
         return claims
 
-    def _authorization(self) -> str:
-        """Our own token. One serves many messages, because an RSA signature takes longer than all
-        the rest of a hand-off; two threads that renew it at once do no harm.
+    def _signed(self) -> Mapping[str, str]:
+        """The headers, with a token of our own. One serves many messages, because an RSA signature takes
+        longer than all the rest of a hand-off; two threads that renew it at once do no harm.
         """
-        token, stop = self._token
+        headers, stop = self._headers
         now = time.time()
         if now >= stop:
             claims = {
@@ -186,40 +164,9 @@ class VonageProvider(Provider):
                 "jti": str(uuid.uuid4()),
             }
             token = jwt.encode(claims, self._key, algorithm="RS256")
-            self._token = token, now + TOKEN_USED
-        return token
-
-
-def _error(status: int, headers: Mapping[str, str], problem: Mapping[str, Any]) -> ProviderError:
-    code = _code(problem) or str(status)
-    if is_temporary(status) or code in TEMPORARY:
-        return TemporaryFailure("Vonage cannot take it now", code=code, retry_after=retry_after(headers))
-    if status in (401, 402, 403, 404) or code in ACCOUNT | COUNTRY or _blames_sender(problem):
-        return AccountFailure("Vonage refuses us", code=code, here=code in COUNTRY)
-    return PermanentFailure("Vonage refuses it", code=code)
-
-
-def _code(problem: object) -> str:
-    """The code at the end of a problem's type, as …/api-errors/messages#1120; title and detail may
-    repeat the phone number.
-    """
-    type_ = problem.get("type") if isinstance(problem, dict) else None
-    found = re.fullmatch(r"\S+#([a-z0-9-]{1,40})", type_) if isinstance(type_, str) else None
-    return found[1] if found else ""
-
-
-def _blames_sender(problem: Mapping[str, Any]) -> bool:
-    named = problem.get("invalid_parameters")
-    return isinstance(named, list) and any(isinstance(p, dict) and p.get("name") == "from" for p in named)
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    """The JSON object that ``content`` is, empty if it is none."""
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            self._headers = headers, now + TOKEN_USED
+        return headers
 
 
 def _private_key(alias: str, key: str) -> RSAPrivateKey:

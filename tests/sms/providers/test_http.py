@@ -386,9 +386,12 @@ class TestForm(Described):
         with pytest.raises(OutcomeUnknown):
             self.provider(gateway.url, accepted="200 0").send(SMS)
 
-    def test_the_word_for_accepted_in_an_error_counts_for_nothing(self, gateway):
-        with pytest.raises(TemporaryFailure):
-            self.answers(gateway, 500, self.accepted[1]).send(SMS)
+    @pytest.mark.parametrize(
+        ("status", "expected"), [(500, TemporaryFailure), (401, AccountFailure), (400, PermanentFailure)]
+    )
+    def test_the_word_for_accepted_in_an_error_counts_for_nothing(self, gateway, status, expected):
+        with pytest.raises(expected):
+            self.answers(gateway, status, self.accepted[1]).send(SMS)
 
     def test_a_gateway_without_ids(self, gateway):
         gateway.answer = lambda: response(200, "thank you")

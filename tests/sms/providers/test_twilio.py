@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import pytest
+from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
+from twilio.rest import Client
 
 from sms.errors import AccountFailure, PermanentFailure, TemporaryFailure
 from sms.message import State
@@ -60,6 +62,30 @@ class TestTwilio(ProviderContract):
             "ValidityPeriod": "90",
         }
 
+    def test_the_request_is_what_their_sdk_sends(self, gateway):
+        self.answers(gateway, *self.accepted).send(SMS)
+
+        class Here(TwilioHttpClient):
+            def request(self, *args: Any, **more: Any) -> Any:
+                method, url, *rest = args
+                return super().request(
+                    method, url.replace("https://api.twilio.com", gateway.url), *rest, **more
+                )
+
+        messages = Client(SID, TOKEN, http_client=Here()).messages
+        messages.create(
+            to=SMS.to,
+            from_="+15005550006",
+            body=SMS.body,
+            status_callback=SMS.callback_url,
+            validity_period=90,
+        )
+        ours, theirs = gateway.requests
+        assert (ours[0], ours[2]) == (theirs[0], theirs[2])
+        # Those of their HTTP library are no part of the protocol.
+        same = set(theirs[1]) - {"accept-encoding", "connection", "content-length"}
+        assert {name: ours[1][name] for name in same} == {name: theirs[1][name] for name in same}
+
     def test_a_messaging_service_instead_of_a_number(self, gateway):
         gateway.answer = lambda: response(*self.accepted)
         from_url("a", f"twilio://{SID}:{TOKEN}@?messaging_service=MG1&base_url={gateway.url}").send(SMS)
@@ -89,6 +115,25 @@ class TestTwilio(ProviderContract):
         gateway.answer = lambda: response(*error(429, 20429))
         with pytest.raises(PermanentFailure):
             from_url("a", url + "&permanent=20429").send(SMS)
+
+    @pytest.mark.parametrize(
+        ("status", "code", "options", "expected"),
+        [
+            (503, 20003, "", TemporaryFailure),
+            (401, 99999, "", AccountFailure),
+            (403, 21211, "&permanent=21211", PermanentFailure),
+            (400, 21606, "&temporary=21606", TemporaryFailure),
+            (400, 21606, "&permanent=21606", AccountFailure),
+            (400, 20429, "&temporary=20429&permanent=20429", PermanentFailure),
+            (429, 0, "&permanent=429", PermanentFailure),
+            (402, 0, "", PermanentFailure),
+        ],
+    )
+    def test_what_outweighs_what(self, gateway, status, code, options, expected):
+        gateway.answer = lambda: response(*error(status, code))
+        with pytest.raises(expected) as caught:
+            from_url("a", f"twilio://{SID}:{TOKEN}@?from=x&base_url={gateway.url}{options}").send(SMS)
+        assert (type(caught.value), caught.value.code) == (expected, str(code or status))
 
     def test_the_error_of_a_receipt_is_kept(self, gateway):
         headers, body = self.receipt("undelivered", ErrorCode="30005")

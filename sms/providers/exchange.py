@@ -1,0 +1,136 @@
+"""One request on an open connection, and its answer: HTTP/1.1, with limits of time and size."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.message import Message
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import urllib3
+from urllib3.exceptions import IncompleteRead, LocationParseError
+
+from sms.errors import OutcomeUnknown
+
+#: Bytes that an answer may have. What is no answer must not fill the memory of a worker.
+MOST_ANSWER = 1_000_000
+
+#: What we call ourselves where a vendor's file says nothing else.
+USER_AGENT = f"python-urllib3/{version('urllib3')}"
+
+
+def is_address(url: str) -> bool:
+    """Whether a request can be sent there, and nothing of it would be lost."""
+    try:
+        found = urllib3.util.parse_url(url)
+        (found.host or "").encode("idna")  # as the look-up of the name does
+    except (LocationParseError, UnicodeError):
+        return False
+    lost = found.auth or found.query or found.fragment
+    return found.scheme in ("http", "https") and bool(found.host) and not lost
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever its status."""
+
+    status: int
+    headers: Message
+    data: bytes
+
+
+class Place(NamedTuple):
+    """Where a request goes: to which server, by which name of it, and with which path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    name: str
+    target: str
+
+
+@lru_cache(maxsize=256)
+def place_of(url: str) -> Place:
+    found = urllib3.util.parse_url(url)
+    scheme = found.scheme or "http"
+    host, usual = (found.host or "").rstrip("."), {"http": 80, "https": 443}[scheme]
+    port = found.port or usual
+    name = host if port == usual else f"{host}:{port}"
+    return Place(scheme, host.strip("[]"), port, name, found.request_uri)
+
+
+def written(method: str, place: Place, body: bytes, headers: Mapping[str, str]) -> bytes:
+    """The bytes of a request. Raises ``ValueError`` for a header that would add another one."""
+    given = {name.lower() for name in headers}
+    usual = {
+        "Host": place.name,
+        "Accept-Encoding": "identity",
+        "Content-Length": str(len(body)),
+        "User-Agent": USER_AGENT,
+    }
+    lines = [f"{method} {place.target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in usual.items() if name.lower() not in given]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    head = "\r\n".join(lines)
+    if not head.count("\r") == head.count("\n") == len(lines) - 1:
+        raise ValueError("a header holds a line break")
+    return head.encode("latin-1") + b"\r\n\r\n" + body
+
+
+def exchange(connection: socket.socket, method: str, request: bytes, timeout: float) -> tuple[Answer, bool]:
+    """Write a request and read its answer; and whether the connection may be used again."""
+    reader = _Until(connection, timeout)
+    connection.settimeout(timeout)
+    with suppress(BrokenPipeError, ConnectionResetError):  # who hangs up early may have answered before
+        connection.sendall(request)
+    found = http.client.HTTPResponse(reader, method=method)  # type: ignore[arg-type]
+    found.begin()
+    # No more than that of what is packed either: unpacked it may be a thousand times as long.
+    packed = "Content-Encoding" in found.headers
+    whole = urllib3.HTTPResponse(found, dict(found.headers), preload_content=False) if packed else found
+    try:
+        data = whole.read(MOST_ANSWER + 1)
+    except ValueError:  # a chunk of a negative length, which http.client does not expect
+        raise ConnectionError("the answer cannot be read") from None
+    if len(data) > MOST_ANSWER:
+        raise OutcomeUnknown("the answer is too long", code="too_long")
+    if found.length:
+        raise IncompleteRead(len(data), found.length)
+    return Answer(found.status, found.headers, data), found.isclosed() and not found.will_close
+
+
+class _Until(io.RawIOBase):
+    """Reads from a connection until the time is over, however often something comes, and MOST_ANSWER bytes at
+    most. A timeout for every single read would let a vendor that drips hold a worker's thread for hours, and
+    longer than the lease.
+    """
+
+    def __init__(self, connection: socket.socket, timeout: float) -> None:
+        self._connection = connection
+        self._end = time.monotonic() + timeout
+        self._room = MOST_ANSWER
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What http.client calls a connection for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer takes too long")
+        self._connection.settimeout(left)
+        count = self._connection.recv_into(buffer)
+        self._room -= count
+        if self._room < 0:
+            raise ConnectionError("the answer is too long")
+        return count
