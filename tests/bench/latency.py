@@ -32,7 +32,8 @@ def waits(bench: Surroundings) -> Iterator[Measure]:
     rounds = bench.rounds(3)
     for number in rounds:
         bench.say(f"latency at {rate:.0f} messages a second, round {number + 1} of {len(rounds)}")
-        found, missing = _run(bench, rate, WARM_UP + bench.seconds(16))
+        with bench.beat():
+            found, missing = _run(bench, rate, WARM_UP + bench.seconds(16))
         sent += len(found) + missing
         lost += missing
         halves.append(statistics.median(found))

@@ -20,9 +20,6 @@ CAPACITY = SLOTS / 0.2  # messages a second at a provider that answers after 200
 LONGEST_WAIT = 10.0  # seconds: the default of SMS_LONGEST_WAIT
 
 
-BEAT = ("celery", "-A", "config", "beat", "--loglevel", "WARNING")
-
-
 def answers(bench: Surroundings) -> Iterator[Measure]:
     """With one provider, and with two that share the slots."""
     one = bench.environment["SMS_PROVIDERS"]
@@ -37,24 +34,23 @@ def _answers(bench: Surroundings, name: str, providers: str) -> Iterator[Measure
     get_redis_connection().flushall()
     bench.provider.forget()
     environment = {"SMS_PROVIDERS": providers, "WORKER_CONCURRENCY": str(SLOTS)}
-    worker = bench.python(*OURS, environment=environment)
-    beat = bench.python(*BEAT, environment=environment)
-    try:
-        enqueue_ours(0)
-        bench.wait_for("the first send", lambda: bench.provider.count() > 0, worker)
-        sender = bench.python(
-            *("tests.bench.sender", str(2 * CAPACITY), str(seconds)),
-            environment=environment | {"SMS_LONGEST_WAIT": str(LONGEST_WAIT)},
-            stdout=subprocess.PIPE,
-        )
-        output, _ = sender.communicate(timeout=seconds + 30)
-        bench.end(sender)
-        accepted: dict[int, float] = dict(json.loads(output))
-        bench.wait_for_some(lambda: bench.provider.count() > len(accepted), 3 * LONGEST_WAIT)
-        received = {call.serial: call.received for call in bench.provider.calls()}
-    finally:
-        bench.end(beat)
-        bench.end(worker)
+    with bench.beat(environment):
+        worker = bench.python(*OURS, environment=environment)
+        try:
+            enqueue_ours(0)
+            bench.wait_for("the first send", lambda: bench.provider.count() > 0, worker)
+            sender = bench.python(
+                *("tests.bench.sender", str(2 * CAPACITY), str(seconds)),
+                environment=environment | {"SMS_LONGEST_WAIT": str(LONGEST_WAIT)},
+                stdout=subprocess.PIPE,
+            )
+            output, _ = sender.communicate(timeout=seconds + 30)
+            bench.end(sender)
+            accepted: dict[int, float] = dict(json.loads(output))
+            bench.wait_for_some(lambda: bench.provider.count() > len(accepted), 3 * LONGEST_WAIT)
+            received = {call.serial: call.received for call in bench.provider.calls()}
+        finally:
+            bench.end(worker)
     waits = [received[serial] - at for serial, at in accepted.items() if serial in received]
     asked = 2 * CAPACITY * seconds
     note = f"{len(accepted)} of about {asked:.0f} were accepted, the others refused at once"

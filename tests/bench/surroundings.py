@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -123,6 +123,17 @@ class Surroundings:
                 stdout=log if stdout is None else stdout,
                 stderr=log,
             )
+
+    @contextlib.contextmanager
+    def beat(self, environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+        """Run beat, which asks for a sweep once a second, as wherever there is a worker."""
+        process = self.python(
+            "celery", "-A", "config", "beat", "--loglevel", "WARNING", environment=environment
+        )
+        try:
+            yield
+        finally:
+            self.end(process)
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """End a process and what it has started: SIGTERM, a few seconds, then SIGKILL."""

@@ -96,7 +96,8 @@ def _enqueue_plain(serial: int) -> None:
 
 
 def _run_ours(bench: Surroundings) -> Run:
-    return _run(bench, OURS, enqueue_ours, BACKLOG)
+    with bench.beat():
+        return _run(bench, OURS, enqueue_ours, BACKLOG)
 
 
 def _run_plain(bench: Surroundings, processes: int) -> Run:

@@ -42,7 +42,7 @@ def compare(bench: Surroundings) -> Iterator[Measure]:
         return
     ours, bare = [], []
     rounds = bench.rounds(3)
-    with bench.provider.answering_after(ANSWERS_AFTER):
+    with bench.provider.answering_after(ANSWERS_AFTER), bench.beat():
         for number in rounds:
             bench.say(f"CPU of a message: ours, round {number + 1} of {len(rounds)}")
             ours.append(_ours(bench))
