@@ -172,27 +172,13 @@ def _now() -> int:
 
 def _enqueuing() -> Callable[[], str]:
     """What writes one more message, as ``services.send`` does, and returns its id."""
-    from sms import routing, services, store
-    from sms.delivery import health
+    from sms import services, store
 
-    body = "123456 is your Bench code."
-    route = routing.find("US", PHONE)
-    sealed = services.seal({"to": PHONE, "body": body})
-    fields = {
-        "hops": str(sum(map(len, route))),
-        "country": "US",
-        "masked": services.mask(PHONE),
-        "resend_unknown": "0",
-        "verification_id": "",
-        "withheld": "",
-        "error": "",
-        "request_id": services.new_id(),
-    }
+    prepared = services.prepare(services.parse_phone(PHONE), "123456 is your Bench code.", queue=QUEUE)
 
     def create() -> str:
         id = services.new_id()
-        outlook = health.outlook(route, "US", body, QUEUE)
-        store.create(id, sealed, queue=QUEUE, expires_at=None, replaces="", outlook=outlook, **fields)
+        store.send(prepared.args | {"id": id}, expires_at=None, replaces="")
         return id
 
     return create
