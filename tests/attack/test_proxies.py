@@ -28,7 +28,8 @@ from cryptography.x509.oid import NameOID
 from config.demo.embedded import EmbeddedServer
 from config.demo.ports import free_port
 from tests.attack.conftest import environment
-from tests.faults.stack import ROOT, Stack, wait_for
+from tests.faults.stack import Stack, wait_for
+from tests.starts import ROOT
 
 HOST = "otp.example.com"
 

@@ -12,7 +12,6 @@ import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +23,7 @@ from django.test import override_settings
 from config.environment import read_file
 from otp import conf as otp_conf
 from sms import conf as sms_conf
-from tests.config.test_settings import GOOD, manage
-
-ROOT = Path(__file__).parents[2]
+from tests.starts import GOOD, ROOT, manage, python
 
 #: Those of other programs: Redis, granian.
 OTHERS = {"REDIS_PASSWORD", "GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"}
@@ -318,17 +315,7 @@ def test_every_command_refuses_in_one_line(command):
     [("GUARD_MOD", "enforce", "Did you mean GUARD_MODE?"), ("API_KEYS", "$s3cret", "API_KEYS begins with $")],
 )
 def test_no_process_starts(program, name, value, words):
-    environment = os.environ | GOOD | {name: value}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    done = subprocess.run(
-        [sys.executable, "-m", *program.split()],
-        check=False,
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = python("-m", *program.split(), **{name: value})
     said = done.stdout + done.stderr
     assert done.returncode == 1
     assert words in said

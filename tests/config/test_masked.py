@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from typing import Any
 from urllib.parse import quote
@@ -17,8 +16,8 @@ from redis import Redis
 from config.demo.embedded import EmbeddedServer
 from config.demo.leash import Leash
 from sms.masked import MASK, Masked, masked
-from tests.config.test_settings import GOOD, ROOT, manage
 from tests.faults.stack import Stack, wait_for
+from tests.starts import ROOT, manage, python
 
 #: Stands in every secret; those that cannot hold it are looked for as they are.
 MARK = "sesame"
@@ -51,16 +50,8 @@ def test_settings_that_are_printed_hold_no_secret(redis, broker):
     assert printed.returncode == 0, printed.stderr
     assert "SMS_PROVIDERS = {'main': 'twilio://********'}" in printed.stdout
     assert leaks(printed.stdout) == []
-    environment = os.environ | GOOD | SECRETS | urls
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    told = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "config", "report"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    told = python("-m", "celery", "-A", "config", "report", **SECRETS, **urls)
+    assert told.returncode == 0, told.stderr
     assert "broker_url" in told.stdout
     assert leaks(told.stdout + told.stderr) == []
 

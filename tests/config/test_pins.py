@@ -8,7 +8,7 @@ import tomllib
 import pytest
 from packaging.requirements import Requirement
 
-from tests.faults.stack import ROOT
+from tests.starts import ROOT
 
 #: Versions with a hole, the last ones and, where another series is maintained beside it, some of each.
 HOLES = {

@@ -19,8 +19,8 @@ from redis.connection import parse_url
 from config.demo.embedded import EmbeddedServer
 from config.demo.ports import free_port
 from config.servers import broker, cache
-from tests.config.test_settings import issues, manage
 from tests.faults.stack import Stack, wait_for
+from tests.starts import issues, manage
 
 SENTINEL = "redis+sentinel://user:se%3Bsame@one:26379,two,[::1]:26380/mymaster/3?sentinel_password=s%26p"
 

@@ -2,52 +2,12 @@
 
 from __future__ import annotations
 
-import http.cookies
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from config.demo.ports import free_port
-
-ROOT = Path(__file__).parents[2]
-
-GOOD = {
-    "SECRET_KEY": "Zk3-" * 5 + "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
-    "PHONE_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789",
-    "SMS_SEAL_KEYS": "r6z--mFFv60fd-zhSncr0oRuyHvR07PoW4YTHngI_sE=",
-    "SMS_PROVIDERS": "main=twilio://AC1:t0ken@?from=%2B15005550006",
-    "SMS_DESTINATIONS": "US,CA",
-    "PUBLIC_URL": "https://verify.shop.test",
-    "DEBUG": "0",
-    "API_KEYS": f"shop:{'0' * 64}",
-    "API_ACCESS": "shop=verify",
-    "TRUSTED_PROXIES": "",
-}
-
-
-def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in (os.environ | GOOD | changes).items() if value is not None}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        check=False,
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-
-
-def issues(done: subprocess.CompletedProcess[str]) -> set[str]:
-    """The ids of what a check found, but for the one about the Python that runs these tests."""
-    found = set(re.findall(r"^\?: \(([\w.]+)\)", done.stderr, re.MULTILINE))
-    old = {"otp.W003"} if not hasattr(http.cookies, "_unquote_replace") else set()
-    assert old <= found
-    return found - old
+from tests.starts import GOOD, ROOT, issues, manage, python
 
 
 def test_a_number_may_be_left_empty_or_have_spaces():
@@ -194,17 +154,7 @@ def test_who_asks_for_it_sees_the_traceback():
     ],
 )
 def test_web_worker_and_beat_refuse_as_well(program, name, value, words):
-    environment = os.environ | GOOD | {"GRANIAN_PORT": str(free_port()), name: value}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    done = subprocess.run(
-        [sys.executable, "-m", *program],
-        check=False,
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    done = python("-m", *program, GRANIAN_PORT=str(free_port()), **{name: value})
     said = done.stdout + done.stderr
     assert done.returncode == 1
     assert words in said

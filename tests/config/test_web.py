@@ -16,7 +16,8 @@ import pytest
 
 from config import web
 from config.demo.embedded import EmbeddedServer
-from tests.faults.stack import ROOT, Stack, wait_for
+from tests.faults.stack import Stack, wait_for
+from tests.starts import ROOT
 
 #: What starts a web server, or shows how to, and how often it does.
 STARTS = {

@@ -125,7 +125,7 @@ class Scene:
                 except RedisError:
                     continue
             del self._dead[name]
-            self.stack.leash.release(self.stack.processes.pop(name))
+            del self.stack.processes[name]
             self.stack.start(name)
             self.restarts += 1
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 from config.demo.leash import Leash
 from config.demo.ports import free_port
 from tests.settings import API_KEY
+from tests.starts import Start
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,8 +58,8 @@ class Stack:
         }
         self.environment["DJANGO_SETTINGS_MODULE"] = "config.settings"
         self.environment["GUARD_MODE"] = "off"  # most codes here are typed by nobody
-        self.leash = Leash()
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.leash = Leash()  # for what a test adds
+        self.processes: dict[str, subprocess.Popen[bytes] | Start] = {}
 
     def begin(self) -> None:
         """Start what a small site runs."""
@@ -73,24 +74,29 @@ class Stack:
         if "worker" in names:
             wait_for(lambda: "ready." in self.log("worker"))
 
-    def spawn(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
+    def spawn(self, name: str, **environment: str) -> subprocess.Popen[bytes] | Start:
         """Start it and do not wait for it."""
         port = ["--port", str(self.web_port)] if name == "web" else []
+        words = [*PROGRAMS[name.partition("-")[0]], *port]
         with (self.directory / f"{name}.log").open("ab") as log:
-            self.processes[name] = self.leash.spawn(
-                [sys.executable, *PROGRAMS[name.partition("-")[0]], *port],
-                env=self.environment | environment,
-                cwd=self.root,
-                stdout=log,
-                stderr=log,
-            )
-        return self.processes[name]
+            started: subprocess.Popen[bytes] | Start
+            if self.root == ROOT:
+                started = Start(words, self.environment | environment, log.fileno(), log.fileno())
+            else:  # another version, which reads its own libraries
+                started = self.leash.spawn(
+                    [sys.executable, *words],
+                    env=self.environment | environment,
+                    cwd=self.root,
+                    stdout=log,
+                    stderr=log,
+                )
+        self.processes[name] = started
+        return started
 
     def kill(self, name: str, how: int = signal.SIGKILL) -> None:
         process = self.processes.pop(name)
         process.send_signal(how)
         process.wait(20)
-        self.leash.release(process)
 
     def log(self, name: str) -> str:
         path = self.directory / f"{name}.log"
@@ -119,9 +125,9 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in list(self.processes):
-            self.processes[name].kill()
-            self.processes[name].wait()
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
         self.leash.close()
 
     def _web_answers(self) -> bool:

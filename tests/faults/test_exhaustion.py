@@ -16,11 +16,11 @@ import pytest
 
 from config.demo.embedded import EmbeddedServer
 from tests.config.observe import children
-from tests.config.test_settings import GOOD
 from tests.faults.load import phone
-from tests.faults.stack import PROGRAMS, ROOT, Stack, wait_for
+from tests.faults.stack import PROGRAMS, Stack, wait_for
 from tests.faults.test_pipeline import Outbox
 from tests.settings import API_KEY
+from tests.starts import GOOD, ROOT
 
 pytestmark = [
     pytest.mark.slow,

@@ -18,9 +18,10 @@ from config.demo.embedded import EmbeddedServer
 from config.demo.leash import Leash
 from tests.faults.rabbitmq import RabbitMQ, missing
 from tests.faults.sentinels import Sentinels
-from tests.faults.stack import ROOT, Stack, wait_for
+from tests.faults.stack import Stack, wait_for
 from tests.faults.test_pipeline import Outbox, phones
 from tests.faults.test_rabbitmq import declare
+from tests.starts import ROOT, manage
 
 pytestmark = pytest.mark.slow
 
@@ -58,15 +59,7 @@ class House:
         return self.stack.call("GET", "/readyz")[0] == 200
 
     def manage(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            check=False,
-            env=self.stack.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = manage(*arguments, **self.stack.environment)
         return done.stdout + done.stderr
 
 

@@ -12,11 +12,11 @@ from redis import Redis
 
 from config.demo.embedded import EmbeddedServer
 from sms import services, store
-from tests.config.test_settings import manage
 from tests.conftest import point_cache_at
 from tests.faults.rabbitmq import RabbitMQ, missing
 from tests.faults.stack import Stack, wait_for
 from tests.faults.test_pipeline import Outbox, phones
+from tests.starts import manage
 
 pytestmark = [
     pytest.mark.slow,

@@ -4,11 +4,9 @@ and remote control.
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,12 +20,12 @@ from config.demo.ports import free_port
 from sms.errors import TemporaryFailure
 from sms.providers import from_url
 from sms.providers.base import Sms
-from tests.config.test_settings import manage
 from tests.faults import rabbitmq
 from tests.faults.certificates import MASTER, NAME, PASSWORD, Authority, TlsRedis, missing
 from tests.faults.load import phone
-from tests.faults.stack import ROOT, Stack, wait_for
+from tests.faults.stack import Stack, wait_for
 from tests.faults.test_pipeline import Outbox
+from tests.starts import manage, python
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing() or "-")]
 
@@ -65,15 +63,7 @@ def refused(stack: Stack) -> bool:
 
 
 def inspect_ping(**environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "config", "inspect", "ping", "--timeout", "5"],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return python("-m", "celery", "-A", "config", "inspect", "ping", "--timeout", "5", **environment)
 
 
 def test_with_the_ca_named_all_of_it_works(tmp_path, right, outbox):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 
 import pytest
@@ -94,3 +95,62 @@ def test_a_setting_of_a_wrong_type_is_refused_by_name(settings, name, value, wor
     setattr(settings, name, value)
     with pytest.raises((SystemCheckError, ImproperlyConfigured), match=re.escape(words)):
         call_command("check")
+
+
+@pytest.mark.parametrize(
+    ("routes", "word"),
+    [
+        ({"default": "nobody"}, "nobody"),
+        ({"default": ""}, "missing"),
+        ({"default": "test>"}, "missing"),
+        ({"XX": "test"}, "XX"),
+        ({"+0": "test"}, r"\+0"),
+        ({"+999": "test"}, "no number begins so"),
+        ({"default": "test*x"}, "weight"),
+        ({"default": "test*0"}, "weight"),
+        ({"default": "test>test"}, "twice"),
+        ({"default": "test test"}, "test test"),
+        ({"default": "test@Sh%0Aop"}, "sender"),
+        ({"default": "test@%20Shop"}, "sender"),
+    ],
+)
+def test_routes_that_cannot_be(settings, routes, word):
+    settings.SMS_ROUTES = routes
+    (error,) = checks.routes()
+    assert error.id == "sms.E005"
+    assert "SMS_ROUTES" in error.msg
+    assert word.replace("\\", "") in error.msg
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        ("rate=x", "rate="),
+        ("rate=0", "rate="),
+        ("segment_rate=-1", "segment_rate="),
+        ("share=2", "share="),
+        ("rate=1&rate=2", "rate= is given twice"),
+        ("rate=1#share=.5", "%23"),
+    ],
+)
+def test_aliases_that_cannot_be(settings, option, word):
+    settings.SMS_PROVIDERS = {"a": f"memory://?{option}"}
+    (error,) = checks.providers()
+    assert error.id == "sms.E002"
+    assert word in error.msg
+
+
+@pytest.mark.parametrize(
+    "figures", [{"share": 2}, {"window": 0}, {"nonsense": 1}, {"pause": "x"}, {"window": math.inf}]
+)
+def test_breakers_that_cannot_be(settings, figures):
+    settings.SMS_BREAKER = figures
+    assert [error.id for error in checks.routes()] == ["sms.E006"]
+
+
+def test_an_alias_without_a_secret_says_so_at_start(settings):
+    settings.SMS_PROVIDERS = {"gsm": "kannel://user:password@127.0.0.1:13013?from=x", "b": "memory://"}
+    (warning,) = checks.receipts_can_be_verified()
+    assert warning.id == "sms.W004"
+    assert "gsm" in warning.msg
+    assert "password" not in warning.msg

@@ -61,3 +61,16 @@ def test_weights_share_the_messages(settings):
 )
 def test_segments(text, parts):
     assert segments.count(text) == parts
+
+
+def test_the_sender_of_the_route_reaches_the_provider(house):
+    house.settings.SMS_ROUTES = {"default": "a", "US": "b@%2B15005550006"}
+    house.deliver(house.code())
+    assert [sms.sender for sms in house.providers["b"].calls] == ["+15005550006"]
+
+
+def test_no_route_stores_nothing(house, redis, settings):
+    settings.SMS_ROUTES = {"DE": "a"}
+    with pytest.raises(NoRoute):
+        house.code()
+    assert redis.keys() == []

@@ -19,7 +19,7 @@ from redis import Redis
 from config.demo.ports import free_port, is_free
 from tests.config.observe import alive, children, eventually
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @contextmanager

@@ -1,0 +1,124 @@
+"""``python tests/forks.py FD``: a process that has read the libraries, and becomes each start in a fork.
+
+Over the socket FD come the words of a command, its environment, a socket of its own and its two outputs.
+The command's number goes back over that socket, and its exit code in the end. Where the other end is closed
+before, the command and its process group are killed.
+
+No library is read here that asks for Django's settings, and nothing of ours: a fork reads that by itself, in
+an environment of its own, as any process does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+LIBRARIES = (
+    *("amqp", "celery.apps.beat", "celery.apps.worker", "celery.bin.celery", "celery.concurrency.thread"),
+    *("celery.fixups.django", "celery.worker.consumer", "cryptography.fernet", "django_redis.cache"),
+    *("django.contrib.staticfiles.handlers", "django.core.management.commands.check", "django.db.models"),
+    *("django.core.management.commands.shell", "django.middleware.csrf", "django.test", "django.views.debug"),
+    *("environ", "granian.cli", "granian.server", "jwt", "kombu.transport.pyamqp", "kombu.transport.redis"),
+    *("phonenumbers", "pydantic.networks", "pydantic.types", "requests", "structlog", "twilio.rest"),
+    "whitenoise.middleware",
+)
+
+
+def next_start(tells: socket.socket) -> None:
+    """Wait for the next start. Only the fork that is to become it returns."""
+    keepers: set[int] = set()
+    while True:
+        told, descriptors, _, _ = socket.recv_fds(tells, 65_536, 3)
+        while told and not told.endswith(b"\n"):
+            told += tells.recv(65_536)
+        # So that what they used counts as what this process used.
+        keepers = {pid for pid in keepers if not os.waitpid(pid, os.WNOHANG if told else 0)[0]}
+        if not told:
+            os._exit(0)
+        if pid := os.fork():
+            keepers.add(pid)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            continue
+        tells.close()
+        begin(*json.loads(told), *descriptors)
+        return
+
+
+def begin(words: list[str], environment: dict[str, str], asks: int, out: int, err: int) -> None:
+    """Fork once more: the start goes on, and whoever forked it waits for its end, or that nobody asks."""
+    ended, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    if pid := os.fork():
+        os.close(out)
+        os.close(err)
+        os.write(asks, b"%8d" % pid)
+        if ended not in select.select([ended, asks], [], [])[0]:
+            os.kill(pid, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.write(asks, b"%d" % code)
+        os._exit(0)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    for descriptor in (ended, wakes, asks, out, err):
+        os.close(descriptor)
+    become(words, environment)
+
+
+def become(words: Sequence[str], environment: Mapping[str, str]) -> None:
+    environment = dict(environment)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = list(words)
+
+
+class Anew(BaseException):
+    """The command is to become another one: its words and environment."""
+
+
+def execve(program: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    """As ``config.web`` calls it: for python again, which would read the libraries again."""
+    assert program == sys.executable
+    raise Anew(words[1:], environment)
+
+
+def run() -> Anew | None:
+    try:
+        if sys.argv[0] == "-m":
+            del sys.argv[0]
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+    except Anew as anew:
+        return anew
+    return None
+
+
+if __name__ == "__main__":
+    sys.path[0] = os.getcwd()
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    gc.freeze()  # a fork need not look through what it never frees
+    next_start(socket.socket(fileno=int(sys.argv[1])))
+    os.execve = execve  # type: ignore[assignment]
+    while anew := run():
+        for name in [name for name in sys.modules if name.partition(".")[0] == "config"]:
+            del sys.modules[name]
+        become(*anew.args)

@@ -1,0 +1,10 @@
+"""What the tests of admission share: purposes without a cooldown."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def no_cooldown(settings):
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}, "payment": {"cooldown": 0}}

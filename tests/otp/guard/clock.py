@@ -1,0 +1,77 @@
+"""The guard's script in virtual time, on a real server, and what its tests let it see."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+from django.core.management import call_command
+
+from otp.guard import scopes as guard
+from sms.phone import Phone
+from tests.bench import pumping
+
+HOUR, DAY = 3600, 86_400
+BEGIN = 1_700_006_400  # midnight UTC, seconds since the epoch
+ABROAD = (("+33612345678", "FR"), ("+34612345678", "ES"), ("+393123456789", "IT"), ("+447400123456", "GB"))
+
+
+class Clock:
+    """The guard's script with a time of its own. ``now``: seconds."""
+
+    def __init__(self):
+        self.now = BEGIN + 12 * HOUR
+        self.sends = 0
+        self.told: list[str] = []  # of sends that were allowed beyond a cap
+
+    def send(self, e164, country, ip="", free=False):
+        """Ask for one send: "" if it went, otherwise reason and scope. ``self.wait``: milliseconds."""
+        call = guard.call(Phone(e164, country, ""), ip, free=free)
+        self.sends += 1
+        values = [str(value) for value in call.values]
+        event = [self.now * 1000, self.sends, call.keys, values]
+        (answer,) = pumping.DRIVER((), (json.dumps([event]),))
+        wait, _, refusal = answer.decode().partition(" ")
+        self.wait = int(wait or 0)
+        said = " ".join(map(guard.readable, refusal.split()))
+        if said.startswith("allowed-"):
+            self.told.append(said)
+            return ""
+        return said
+
+    def verify(self, number=0):
+        """The code of a send (the last one) is typed."""
+        pumping.DRIVER((), (json.dumps([[self.now * 1000, number or self.sends]]),))
+
+    def unsend(self):
+        """The last send is taken back."""
+        pumping.DRIVER((), (json.dumps([[self.now * 1000, self.sends, "unsent"]]),))
+
+    def prove(self, e164, country, times, ip=""):
+        """So many sends that are verified after 20 seconds."""
+        for _ in range(times):
+            assert self.send(e164, country, ip) == ""
+            self.now += 20
+            self.verify()
+
+    def sent(self, numbers, country, ip=""):
+        """How many of these get a code."""
+        return sum(not self.send(number, country, ip) for number in numbers)
+
+
+def spread(count, country="+49151"):
+    """Numbers that have nothing in common but their country and operator."""
+    return [f"{country}{index:04d}0000" for index in range(count)]
+
+
+def shut(clock, range="+491511234", country="DE"):
+    """A stranger with ever new addresses fills the cap of a range."""
+    while not clock.send(f"{range}{clock.sends:04d}", country):
+        pass
+
+
+def command(*words):
+    """What `manage.py guard` prints: standard output, standard error."""
+    out, err = StringIO(), StringIO()
+    call_command("guard", *words, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()

@@ -1,0 +1,30 @@
+"""What the tests of messages share: a house of three aliases, and who was left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from sms import signals
+from sms.delivery import health
+from tests.sms.house import House
+
+
+@pytest.fixture
+def house(monkeypatch, settings, redis):
+    monkeypatch.setattr(health, "_good", Counter())
+    return House(monkeypatch, settings, redis)
+
+
+@pytest.fixture
+def left_out():
+    """Every (alias, country) that the signal told of."""
+    heard = []
+
+    def hear(*, alias, country, **_):
+        heard.append((alias, country))
+
+    signals.provider_left_out.connect(hear)
+    yield heard
+    signals.provider_left_out.disconnect(hear)

@@ -1,0 +1,155 @@
+"""The breaker: who is left out, for how long, and the probe that ends it."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import nullcontext
+
+import pytest
+
+from sms import names, services
+from sms.delivery import health
+from sms.errors import LONGEST_HOLD, AccountFailure, OutcomeUnknown, Overloaded, TemporaryFailure
+from sms.message import State
+from sms.providers.transport import retry_after
+
+
+class TestBreaker:
+    def test_it_opens_and_one_probe_closes_it(self, house, settings, left_out):
+        settings.SMS_BREAKER = {"fewest": 3, "pause": 60}
+        a = house.providers["a"]
+        a.always = TemporaryFailure("x", code="503")
+        for _ in range(5):
+            assert house.deliver(house.code()).state is State.SENT
+        assert len(a.calls) == 3  # the fourth and fifth message did not ask
+        assert left_out == [("a", "")]
+        house.pause_is_over("a")
+        house.deliver(house.code())
+        house.deliver(house.code())
+        assert len(a.calls) == 4  # one probe, and it failed
+        house.pause_is_over("a")
+        a.always = None
+        house.deliver(house.code())
+        assert len(a.calls) == 5
+        assert house.left_out() == set()
+        house.deliver(house.code())
+        assert len(a.calls) == 6
+
+    def test_a_probe_that_fails_opens_it_again(self, house, settings, redis):
+        """One failure is enough then, however long ago the others were."""
+        settings.SMS_BREAKER = {"fewest": 3, "pause": 60, "window": 0.05}
+        health.failed("a", at_once=True)
+        house.pause_is_over("a")
+        time.sleep(0.15)
+        house.providers["a"].always = TemporaryFailure("x")
+        for _ in range(3):
+            house.deliver(house.code())
+        assert len(house.providers["a"].calls) == 1
+        assert int(redis.hget(names.HEALTH + "a", "open_until")) / 1000 > time.time()
+
+    def test_one_probe_at_a_time(self, house):
+        health.failed("a", at_once=True)
+        house.pause_is_over("a")
+        known = [house.aliases[name] for name in "ab"]
+        choices = [health.choose("x", known, "US", "Hello") for _ in range(3)]
+        assert [choice.alias.name for choice in choices] == ["a", "b", "b"]
+        assert choices[0].probe
+
+    @pytest.mark.parametrize(
+        "outcome",
+        [TemporaryFailure("x"), OutcomeUnknown("x"), AccountFailure("x"), AccountFailure("x", here=True)],
+    )
+    def test_a_probe_that_fails_keeps_no_other_from_beginning(self, house, redis, outcome):
+        for name in ("a", "a:US"):
+            redis.hset(names.HEALTH + name, "open_until", 1)
+        house.providers["a"].outcomes = [outcome]
+        house.deliver(house.code())
+        assert len(house.providers["a"].calls) == 1
+        for name in ("a", "a:US"):
+            house.pause_is_over(name)
+        house.deliver(house.code())
+        assert len(house.providers["a"].calls) == 2
+
+    def test_a_probe_that_finds_no_slot_keeps_no_other_from_beginning(self, house, redis, monkeypatch):
+        for name in ("a", "a:US"):
+            redis.hset(names.HEALTH + name, "open_until", 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(house.aliases["a"], "slot", lambda: nullcontext(False))
+            house.deliver(house.code())
+        assert house.calls == "b"
+        house.deliver(house.code())
+        assert house.calls == "ab"
+        assert house.left_out() == set()
+
+    def test_good_outcomes_keep_it_closed(self, house, settings):
+        settings.SMS_BREAKER = {"fewest": 2, "share": 0.5}
+        for _ in range(8):
+            house.deliver(house.code())
+        house.providers["a"].outcomes = [TemporaryFailure("x")] * 4
+        for _ in range(4):
+            house.deliver(house.code())
+        assert house.left_out() == set()
+
+    def test_a_refusal_in_one_country_is_about_that_country(self, house):
+        house.providers["a"].outcomes = [AccountFailure("x", code="21408", here=True)]
+        house.deliver(house.code())
+        assert house.left_out() == {"a:US"}
+        german = services.send("+4915123456789", "Hallo").id
+        assert house.deliver(german).alias == "a"
+
+    def test_retry_after_is_honoured_by_all(self, house):
+        house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=30)]
+        house.deliver(house.code())
+        house.deliver(house.code())
+        assert house.calls == "abb"
+
+    def test_a_shorter_retry_after_does_not_end_a_longer_one(self, house, redis):
+        for seconds in (300, 2):
+            health.failed("a", hold=seconds)
+        left = int(redis.hget(names.HEALTH + "a", "hold_until")) / 1000 - time.time()
+        assert left == pytest.approx(300, abs=1)
+        assert redis.ttl(names.HEALTH + "a") > LONGEST_HOLD
+
+    @pytest.mark.parametrize(
+        ("asked", "kept"), [(86_400, 600), (math.inf, 600), (7, 7), (math.nan, None), (-1, None)]
+    )
+    def test_a_retry_after_is_believed_for_so_long_at_most(self, asked, kept):
+        assert TemporaryFailure("x", retry_after=asked).retry_after == kept
+
+    @pytest.mark.parametrize("seconds", ["9" * 309, "86400"])
+    def test_a_retry_after_beyond_reason_does_not_harm(self, house, redis, seconds):
+        """The message goes on at once, and a start is told a time that may come true."""
+        house.settings.SMS_ROUTES = {"default": "a>b", "DE": "a"}
+        asked = retry_after({"Retry-After": seconds})
+        house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=asked)]
+        assert house.deliver(house.code()).state is State.SENT
+        assert house.calls == "ab"
+        with pytest.raises(Overloaded) as caught:
+            services.send("+4915123456789", "Hallo", queue="otp")
+        assert caught.value.retry_after == pytest.approx(LONGEST_HOLD, abs=2)
+
+    def test_one_that_is_held_back_does_not_hold_back_the_other(self, house, redis):
+        house.providers["a"].outcomes = [TemporaryFailure("x", retry_after=300)]
+        house.providers["b"].outcomes = [TemporaryFailure("x")]
+        id = house.code()
+        assert house.deliver(id).state is State.QUEUED
+        assert redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(3, abs=0.2)
+
+    def test_who_waits_for_a_probe_looks_again_soon(self, house, redis):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        health.failed("a", at_once=True)
+        house.pause_is_over("a")
+        health.choose("x", [house.aliases["a"]], "US", "")  # the probe
+        id = house.code()
+        house.deliver(id)
+        assert redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() <= 3.1
+
+    def test_nobody_may_be_asked(self, house):
+        """That is no failed round: a code outlives an outage of its only provider."""
+        house.settings.SMS_ROUTES = {"default": "a"}
+        id = house.code()
+        health.failed("a", at_once=True)
+        for _ in range(9):
+            assert house.deliver(id).state is State.QUEUED
+        assert house.calls == ""

@@ -1,0 +1,115 @@
+"""Three scripted aliases and the messages that wait for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from sms import broker, names, registry, services
+from sms.delivery import health, turns
+from sms.delivery import run as delivery
+from sms.message import Receipt, State
+from sms.providers.base import Provider, Sms
+
+PHONE = "+12025550123"
+
+
+class Scripted(Provider):
+    """Does what the test says, one outcome after the other; ``always`` once they are used up."""
+
+    scheme = "scripted"
+    takes_receipts = True
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        self.outcomes: list[Exception | None] = []
+        self.always: Exception | None = None
+        self.calls: list[Sms] = []
+        self.times: list[float] = []
+        self.hangs: threading.Event | None = None
+
+    def send(self, sms):
+        self.calls.append(sms)
+        self.times.append(time.monotonic())
+        if self.hangs:
+            self.hangs.wait(30)
+        outcome = self.outcomes.pop(0) if self.outcomes else self.always
+        if outcome:
+            raise outcome
+        return f"{self.alias}-{len(self.calls)}"
+
+    def parse_receipts(self, headers, body, url):
+        reference, word = body.decode().split()
+        return [Receipt(reference, State(word), word)]
+
+
+def busiest(times: list[float]) -> int:
+    """The most calls of any second."""
+    return max(sum(begin <= at < begin + 1 for at in times) for begin in times)
+
+
+class House:
+    """Three scripted aliases a, b, c; messages wait until the test delivers them."""
+
+    def __init__(self, monkeypatch, settings, redis) -> None:
+        self.redis = redis
+        self.published: list[str] = []
+        self.providers = {name: Scripted(name) for name in "abc"}
+        self.slots = registry.Slots(10)
+        self.aliases = {
+            name: registry.Alias(provider, slots=self.slots, share=registry.SHARE)
+            for name, provider in self.providers.items()
+        }
+        settings.SMS_PROVIDERS = dict.fromkeys(self.providers, "memory://")
+        settings.SMS_ROUTES = {"default": "a>b"}
+        for module in (delivery, health, registry):
+            monkeypatch.setattr(module, "aliases", lambda: self.aliases)
+        monkeypatch.setattr(broker, "publish", lambda id, _: self.published.append(id) or True)
+        self.settings = settings
+
+    def rate(self, name, rate=0.0, segment_rate=0.0):
+        self.aliases[name] = registry.Alias(
+            self.providers[name], slots=self.slots, share=1, rate=rate, segment_rate=segment_rate
+        )
+
+    def send(self, **options):
+        return services.send(PHONE, "123456", **options).id
+
+    def code(self):
+        return self.send(queue="otp", expires_at=time.time() + 120, resend_unknown=True)
+
+    def deliver(self, id):
+        self.redis.hset(names.RECORD + id, "not_before", 1)
+        delivery.deliver(id)
+        return services.get(id)
+
+    @contextmanager
+    def workers(self, count):
+        """So many threads deliver whatever is published, and what has waited for its turn."""
+        with ThreadPoolExecutor(count) as pool, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(turns, "publish_in", turns.Turns().publish_in)
+            patch.setattr(broker, "publish", lambda id, _: pool.submit(delivery.deliver, id))
+            yield
+
+    def wait_for(self, alias, count):
+        deadline = time.monotonic() + 10
+        while len(self.providers[alias].calls) < count:
+            assert time.monotonic() < deadline, f"{len(self.providers[alias].calls)} calls"
+            time.sleep(0.01)
+
+    @property
+    def calls(self) -> str:
+        """``aab``: who was called, in no order between aliases."""
+        return "".join(name * len(provider.calls) for name, provider in self.providers.items())
+
+    def pause_is_over(self, alias):
+        self.redis.hset(names.HEALTH + alias, "open_until", 1)
+
+    def left_out(self) -> set[str]:
+        """Alias, or alias:country."""
+        keys = (key.decode() for key in self.redis.keys(names.HEALTH + "*"))
+        return {key.removeprefix(names.HEALTH) for key in keys if self.redis.hexists(key, "open_until")}
