@@ -1,6 +1,7 @@
 """The grammar of limits: ``phone=5/10m,10/1d;ip=20/10m`` as rules. No settings, no Redis.
 
-otp.admission.limits says what the parts mean. What cannot be read raises ``ImproperlyConfigured`` with the mend.
+otp.admission.limits says what the parts mean. What cannot be read raises ``ImproperlyConfigured`` with
+the mend.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -38,10 +38,6 @@ _FIGURES = re.compile(r"(\d{1,9})/(\d{1,6})([smhd])(?:\+(\d{1,9}))?", re.ASCII)
 _LONGEST = 31 * 86400
 
 
-def _made() -> Any:
-    return field(init=False, repr=False, compare=False)
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """At most ``most`` SMS, or wrong guesses, for one subject in ``seconds``."""
@@ -52,9 +48,12 @@ class Rule:
     at_once: int = 0  # 0: in any window of that length; else on average, so many in a bunch
 
     # Every start and check asks for these of each rule, so they are made once.
-    subjects: tuple[str, ...] = _made()  # what is counted together; of a prefix it is that
-    figures: str = _made()  # as they stand in the setting, in seconds: 5/600, 1000/3600+100
-    in_lua: dict[str, int] = _made()  # what limits.lua wants to know of it
+    #: What is counted together; of a prefix it is that.
+    subjects: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    #: As they stand in the setting, in seconds: ``5/600``, ``1000/3600+100``.
+    figures: str = field(init=False, repr=False, compare=False)
+    #: What limits.lua wants to know of it.
+    in_lua: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         bunch = f"+{self.at_once}" if self.at_once else ""

@@ -146,7 +146,7 @@ def release(scope: str) -> bool:
 
 
 def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> dict[str, Any]:
-    """``lasts``: milliseconds. ``within``: keys of scopes of which a release forgives what stayed unverified."""
+    """``lasts``: milliseconds. ``within``: scopes (keys) in which a release forgives what is unverified."""
     return _RULE.ask((key(GUARD_RULES), *within), {"scope": scope, "word": word, "lasts": lasts})
 
 

@@ -11,7 +11,7 @@ NEW = "new"
 
 
 def has_ranges(e164: str) -> bool:
-    """Whether a number counts for its prefixes too: not with fewer than seven digits after its country code."""
+    """Whether a number counts for its prefixes too: with seven digits or more after its country code."""
     national = next((n for n in (2, 3) if int(e164[1:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 4)
     return len(e164) - national >= 7
 

@@ -9,12 +9,11 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from otp import services, signals
+from otp import digests, issuing, purposes, services, signals
 from otp.admission import limits
 from otp.api import access
 from otp.caller import Caller
 from otp.errors import RateLimited
-from otp.handler import OTPHandler
 from sms.testing import code_in, outbox
 
 STRANGER, OWNER = Caller(ip="198.51.100.7"), Caller(ip="203.0.113.9")
@@ -30,7 +29,8 @@ def codes(count: int) -> list[tuple[str, str]]:
     """So many live verifications of as many phones: id and code."""
     found = []
     for number in range(100, 100 + count):
-        issued = OTPHandler.generate_otp(f"+1202555{number:04}", owner="tests")
+        rules, phones = purposes.get("login"), digests.of_phone(f"+1202555{number:04}", "login")
+        issued = issuing.issue(rules, phones, issuing.draw(rules, phones), owner="tests")
         found.append((issued.id, issued.code))
     return found
 

@@ -80,7 +80,9 @@ class Command(BaseCommand):
         until = report.rule(scope, word, hours)
         self.stdout.write(f"{scope} is {word}ed until {_time(until)}.")
         if settings.read().mode != "enforce":
-            self.stderr.write(f"GUARD_MODE is {settings.read().mode}: nothing is blocked while it is not enforce.")
+            self.stderr.write(
+                f"GUARD_MODE is {settings.read().mode}: nothing is blocked while it is not enforce."
+            )
 
     def _show(self, *, everything: bool, as_json: bool) -> None:
         report.carry_rules()
@@ -97,10 +99,11 @@ class Command(BaseCommand):
         if shown:
             self.stdout.write(_table([_HEAD, *map(_cells, shown)]))
         hidden = len(found) - len(shown)
-        budget = settings.read().budget
+        setting = settings.read()
         lines = [
-            f"GUARD_MODE is {settings.read().mode}.",
-            f"Spent today (UTC): {report.spent():f}" + (f" of {budget:f}." if budget else "."),
+            f"GUARD_MODE is {setting.mode}.",
+            f"Spent today (UTC): {report.spent():f}"
+            + (f" of {setting.budget:f}." if setting.budget else "."),
             f"{hidden} more ranges and addresses are within their caps (--all)." if hidden else "",
         ]
         self.stderr.write("\n".join(filter(None, lines)))
