@@ -108,7 +108,7 @@ def spread(count, country="+49151"):
     ],
 )
 def test_a_number_counts_for_its_country_and_two_prefixes(e164, country, expected):
-    asked = decision.ask(Phone(e164, country, ""))
+    asked = decision.ask(Phone(e164, country, "")) or {}
     found = [asked[name] for name in ("country", "coarse", "fine") if name in asked]
     assert tuple(map(scopes.readable, found)) == expected
     assert e164[:-5] not in "".join(found)

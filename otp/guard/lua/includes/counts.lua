@@ -80,8 +80,7 @@ end
 -- It lives as long as one of its windows could still count.
 local function write_counts(key, now, counts)
   local longest = counts.kind >= ADDRESS and counts.day or counts.fortnight
-  local ends = (longest.index + 2) * longest.length
-  set_text(key, encode_counts(counts), math.max(ends - now, 1000))
+  set_text(key, encode_counts(counts), (longest.index + 2) * longest.length - now)
 end
 
 -- The part of the window before that still counts.
