@@ -176,12 +176,18 @@ def test_what_was_earned_comes_on_top(redis):
         ((9, 0, 0, 0), NOW + HOUR - 1, 60_000),  # a minute at least
         ((0, 0, 20, 10), NOW + HOUR // 2, HOUR * 2 // 10),  # 5 stand, 4 may: two tenths of the hour later
         ((0, 0, 20, 10), NOW + HOUR // 10, HOUR * 6 // 10),
+        (
+            (0, 0, 1, 0),
+            NOW + HOUR // 4,
+            HOUR // 2,
+        ),  # three quarters and one more stand, one and a quarter may
         ((9, 0, 8, 0), NOW + HOUR * 3 // 4, HOUR // 4),  # fading alone takes longer than the hour lasts
     ],
 )
 def test_the_wait_is_until_the_hour_before_has_faded_or_this_one_is_over(redis, counts, now, wait):
     redis.set("scope", text((0, 0, 0, 0), counts, (0, 0, 0, 0), (0, 0, 0, 0)))
-    answer = judge(now, (4.0 if counts[0] == 0 else 3.0, 1000, 1000), ratio=1e-9)
+    cap = {0: 4.0 if counts[2] > 1 else 1.25, 9: 3.0}[counts[0]]
+    answer = judge(now, (cap, 1000, 1000), ratio=1e-9)
     assert answer["over"] == "hour"
     assert answer["wait"] == pytest.approx(wait, abs=2)
 
