@@ -128,6 +128,24 @@ def test_nothing_in_redis_shows_a_number_or_an_address_or_stays_for_good(redis, 
     assert all(0 < redis.pttl(key) <= 28 * DAY * 1000 for key in keys)
 
 
+def test_what_stands_in_redis_lives_as_long_as_it_can_count(redis, settings):
+    settings.GUARD_PRICES = {"default": "0.000001"}
+    Clock().send("+4915112345678", "DE", "192.0.2.77")
+    (fan,) = redis.keys("otp:guard-fan:*")
+    assert 23 * HOUR * 1000 < redis.pttl(fan) <= DAY * 1000
+    assert 47 * HOUR * 1000 < redis.pttl("otp:guard-spend") <= 2 * DAY * 1000
+
+
+def test_a_send_looks_at_everything_in_one_call(redis):
+    clock = Clock()
+    clock.prove("+4915112345678", "DE", 1, "192.0.2.77")
+    before = redis.info("commandstats")
+    clock.send("+4915112345678", "DE", "192.0.2.77")
+    after = redis.info("commandstats")
+    calls = {name: stats["calls"] - before.get(name, {"calls": 0})["calls"] for name, stats in after.items()}
+    assert (calls["cmdstat_mget"], calls["cmdstat_get"]) == (1, 0)
+
+
 def test_a_verification_counts_where_its_send_counted(clock):
     """Otherwise the hour after a busy one would begin with verified codes and no sends."""
     clock.now = BEGIN + 13 * HOUR - 10
