@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import structlog
@@ -66,6 +67,7 @@ def normalise(address: str) -> str:
     return str(_parse(address))
 
 
+@lru_cache(maxsize=1024)  # a start counts an address by several rules
 def subscriber(ip: str) -> str:
     """What counts as one address: of IPv6 the /64, which is what one household or server gets.
 
@@ -83,6 +85,7 @@ def subscriber(ip: str) -> str:
     return str(hidden or ipaddress.IPv6Network((address, 64), strict=False))
 
 
+@lru_cache(maxsize=1024)
 def network(ip: str) -> str:
     """Of an IPv6 address the /48, which is the most that one customer is usually given; "" for IPv4."""
     counted = subscriber(ip)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from sms import declared
 from sms.declared import TEXT, Shape
@@ -23,14 +27,14 @@ DEFAULTS: dict[str, Any] = {
     "PHONE_REGION": "",
     # Other values of PHONE_SECRET_KEY that codes in flight may still have been made with.
     "PHONE_SECRET_KEY_FALLBACKS": [],
-    # subject → figures, or the whole as one text; see otp.limits.
+    # subject → figures, or the whole as one text; see otp.admission.limits.
     "OTP_LIMITS": {"phone": "5/10m,10/1d", "ip": "20/10m", "phone-ip": "7/1d", "all": "1000/1h+1000"},
     # The same for wrong guesses.
     "OTP_GUESS_LIMITS": {"ip": "20/1h,60/1d", "key": "1000/1h"},
-    # E.164 → its code, and until when; see otp.testnumbers.
+    # E.164 → its code, and until when; see otp.admission.testnumbers.
     "TEST_NUMBERS": {},
     "TEST_NUMBERS_UNTIL": "",
-    # Dotted path of a function that is asked before a code is sent; see otp.challenges.
+    # Dotted path of a function that is asked before a code is sent; see otp.admission.challenges.
     "OTP_CHALLENGE": "",
     # {name: [sha256-hex, …]}: who may use the HTTP API.
     "API_KEYS": {},
@@ -71,7 +75,13 @@ declared.add(
 get = declared.get
 
 
+@lru_cache(maxsize=1)  # a start asks for them ten times
 def phone_secrets() -> tuple[bytes, ...]:
     """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
     newest: str = get("PHONE_SECRET_KEY")
     return tuple(secret.encode() for secret in (newest, *get("PHONE_SECRET_KEY_FALLBACKS")))
+
+
+@receiver(setting_changed)
+def _read_anew(**_: Any) -> None:
+    phone_secrets.cache_clear()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from otp import codes, conf, digests, store
 from otp.admission.limits import NOTHING, Spending
-from otp.guard.scopes import Ask
+from otp.guard.decision import Ask
 from otp.purposes import Purpose
 from otp.records import Code, Issued, Live, Refused
 from otp.results import MESSAGES, Issue

@@ -5,7 +5,7 @@
     otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
     otp:limit:<rule>:<subject>  list or string  see lua/limits.lua; a digest where it is a person's
     otp:guard:<scope>, otp:guard-fan:<digest>, otp:guard-known:<digest>, otp:guard-spend, otp:guard-rules
-                           see guard/lua/includes/rules.lua
+                           see guard/lua/includes/guard.lua
     otp:probe              string  see sms.probe
 
 <digest> is keyed, see otp.codes.

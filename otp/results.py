@@ -12,7 +12,7 @@ from otp.admission.rules import Rule
 class Refusal:
     """What the guard says to a send. In the mode ``shadow``, and where allowed, it goes out all the same."""
 
-    reason: str  # "<word> <scope>", see otp/guard/lua/includes/rules.lua
+    reason: str  # "<word> <scope>", see otp/guard/lua/includes/guard.lua
     wait: int  # ms
 
 

@@ -28,7 +28,7 @@ from otp.admission.limits import Spending
 from otp.caller import NOBODY, Caller
 from otp.delivery import Delivery
 from otp.errors import NotAllowed, StoreUnavailable
-from otp.guard import scopes as guard
+from otp.guard import decision
 from otp.handler import OTPHandler
 from otp.issuing import Draft, Sending
 from otp.purposes import Purpose
@@ -220,7 +220,7 @@ class _Asked:
             withheld=withheld,
             needs_route=not self.wanted.code,  # a test number needs none
         )
-        ask = guard.ask(number, self.caller.ip, free=bool(withheld), parts=message.parts)
+        ask = decision.ask(number, self.caller.ip, free=bool(withheld), parts=message.parts)
         return Sending(message, ask, self.spending)
 
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from otp.admission.limits import NOTHING, Spending
 from otp.errors import StoreUnavailable
-from otp.guard import scopes
-from otp.guard.scopes import Ask
+from otp.guard import decision
+from otp.guard.decision import Ask
 from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
 from otp.purposes import MAX_LIFETIME, Purpose
 from otp.records import Code, Issued, Live, Read, Refused, Verified
@@ -45,7 +45,7 @@ _LUA = Path(__file__).parent / "lua"
 _START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _SPEND = (
     Script(
         _LUA / f"{name}.lua",
-        includes=(scopes.INCLUDES, sms.INCLUDES),
+        includes=(decision.INCLUDES, sms.INCLUDES),
         keys=IN_LUA | sms.IN_LUA,
         MOST_FAILURES=MOST_FAILURES,
         FAILURES_KEPT=FAILURES_KEPT,

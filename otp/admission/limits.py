@@ -12,7 +12,7 @@ Rules are separated by ``;``, the figures of one rule by ``,``. What is counted:
 A rule without its subject does not apply: no address, no rule by address. Numbers of no country, such
 as +882, count as of one country.
 
-All rules are checked and counted by the script that issues the code (``lua/generate.lua``,
+All rules are checked and counted by the script that issues the code (``lua/start.lua``,
 ``lua/resend.lua``), all or nothing: what is refused for any reason is not counted.
 
 ``OTP_GUESS_LIMITS`` is written alike and limits wrong guesses, at whatever phones, by ``ip``, ``key`` and
@@ -86,33 +86,34 @@ def _addresses(caller: Caller) -> dict[str, str]:
 
 def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Spending:
     found: dict[str, Rule] = {}  # by key: a rule that stands in two settings counts an SMS once
+    digests: dict[tuple[str, ...], str] = {}  # by what they stand for: rules that count the same share one
     for rule in wanted:
         if rule.name[0] == "+":
-            found |= _counted(rule, [rule.name] if e164.startswith(rule.name) else [""])
+            if e164.startswith(rule.name):
+                found[_key(rule, (rule.name,), digests)] = rule
             continue
-        parts = rule.subjects
-        if "ip" in parts and known["network"]:
-            around = [known["network" if part == "ip" else part] for part in parts]
-            found |= _counted(_of_a_network(rule), around)
-            if "phone" in parts:
+        subjects = tuple(known[name] for name in rule.subjects)
+        if "ip" in rule.subjects and known["network"]:
+            around = tuple(known["network" if name == "ip" else name] for name in rule.subjects)
+            if all(around):
+                wider = _of_a_network(rule)
+                found[_key(wider, around, digests)] = wider
+            if "phone" in rule.subjects:
                 continue  # the same figures for the /48 as for the /64: few people ask for one phone
-        found |= _counted(rule, [known[part] for part in parts])
-    return Spending(tuple(found.values()), tuple(_limit(key, rule) for key, rule in found.items()))
+        if all(subjects):  # a rule without its subject does not apply
+            found[_key(rule, subjects, digests)] = rule
+    return Spending(tuple(found.values()), tuple({"key": key, **rule.in_lua} for key, rule in found.items()))
 
 
-def _limit(key: str, rule: Rule) -> dict[str, Any]:
-    limit = {"key": key, "most": rule.most, "window": rule.seconds * 1000}
-    return limit | {"at_once": rule.at_once} if rule.at_once else limit
-
-
-def _counted(rule: Rule, subjects: list[str]) -> dict[str, Rule]:
-    """The rule under the key of its count; nothing where a subject is not known."""
-    if not all(subjects):
-        return {}
-    plain = len(subjects) == 1 and rule.subjects[0] not in PERSONAL
-    of = subjects[0] if plain else codes.digest(conf.phone_secrets()[0], "limit", *subjects)
+def _key(rule: Rule, subjects: tuple[str, ...], digests: dict[tuple[str, ...], str]) -> str:
+    """Where a rule counts these subjects. What tells of a person, and what is joined, is a digest."""
+    of = subjects[0]
+    if len(subjects) > 1 or rule.subjects[0] in PERSONAL:
+        if subjects not in digests:
+            digests[subjects] = codes.digest(conf.phone_secrets()[0], "limit", *subjects)
+        of = digests[subjects]
     # A window and a rate keep different things: all figures are part of the key.
-    return {key(f"{LIMIT}{rule.name}:{rule.figures}:{of}"): rule}
+    return key(f"{LIMIT}{rule.name}:{rule.figures}:{of}")
 
 
 @lru_cache(maxsize=64)

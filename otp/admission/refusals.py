@@ -11,7 +11,7 @@ from otp import alarms, store
 from otp.admission.rules import GUESS, Rule
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
-from otp.guard import scopes as guard
+from otp.guard import decision
 from otp.results import MESSAGES, Issue
 from sms.errors import InvalidNumber, NoRoute, Unavailable
 from sms.phone import Phone
@@ -36,7 +36,7 @@ def translated() -> Iterator[None]:
 def raise_unless_issued(issue: Issue, number: Phone, purpose: str, caller: Caller) -> None:
     """Raise what stands in the way of a code; tell what the guard says of it."""
     if issue.refusal:
-        guard.apply(issue.refusal, number, purpose)
+        decision.apply(issue.refusal, number, purpose)
     if issue.status == "issued":
         return
     wait = max(issue.retry_after, 1)

@@ -1,13 +1,14 @@
 """The grammar of limits: ``phone=5/10m,10/1d;ip=20/10m`` as rules. No settings, no Redis.
 
-otp.limits says what the parts mean. What cannot be read raises ``ImproperlyConfigured`` with the mend.
+otp.admission.limits says what the parts mean. What cannot be read raises ``ImproperlyConfigured`` with
+the mend.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 
@@ -39,27 +40,32 @@ _LONGEST = 31 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """At most ``most`` SMS for one subject in ``seconds``."""
+    """At most ``most`` SMS, or wrong guesses, for one subject in ``seconds``."""
 
     name: str  # what is counted, as it stands in the setting: "phone", "phone-ip", "+4477"
     most: int
     seconds: int
     at_once: int = 0  # 0: in any window of that length; else on average, so many in a bunch
 
-    @property
-    def subjects(self) -> list[str]:
-        """What is counted together; of a prefix it is that."""
-        return self.name.removeprefix(GUESS).split("-")
+    # Every start and check asks for these of each rule, so they are made once.
+    #: What is counted together; of a prefix it is that.
+    subjects: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    #: As they stand in the setting, in seconds: ``5/600``, ``1000/3600+100``.
+    figures: str = field(init=False, repr=False, compare=False)
+    #: What limits.lua wants to know of it.
+    in_lua: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        bunch = f"+{self.at_once}" if self.at_once else ""
+        in_lua = {"most": self.most, "window": self.seconds * 1000}
+        object.__setattr__(self, "subjects", tuple(self.name.removeprefix(GUESS).split("-")))
+        object.__setattr__(self, "figures", f"{self.most}/{self.seconds}{bunch}")
+        object.__setattr__(self, "in_lua", in_lua | ({"at_once": self.at_once} if self.at_once else {}))
 
     @property
     def alarming(self) -> bool:
         """Whether the operator shall hear that it was reached: somebody guesses, or all users are refused."""
         return self.name.startswith(GUESS) or not set(self.subjects).intersection(PERSONAL)
-
-    @property
-    def figures(self) -> str:
-        """As they stand in the setting, in seconds: ``5/600``, ``1000/3600+100``."""
-        return f"{self.most}/{self.seconds}" + (f"+{self.at_once}" if self.at_once else "")
 
 
 def read(setting: str, value: object) -> tuple[Rule, ...]:

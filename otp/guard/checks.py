@@ -9,8 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
-from otp.guard import scopes as guard
-from otp.guard.settings import READERS
+from otp.guard.settings import READERS, read
 from sms.declared import register
 
 
@@ -18,27 +17,29 @@ from sms.declared import register
 def guard_settings(**_: Any) -> list[CheckMessage]:
     """Each of the settings must be readable, and a budget needs prices."""
     found: list[CheckMessage] = []
-    for name, read in READERS.items():
+    for name, reader in READERS.items():
         try:
-            read(conf.get(name))
+            reader(conf.get(name))
         except ImproperlyConfigured as error:
             found.append(Error(str(error), id="otp.E020"))
-    if not found and guard.budget() and "default" not in conf.get("GUARD_PRICES"):
-        found.append(
+    if found or not (setting := read()).budget:
+        return found
+    if "default" not in setting.prices:
+        return [
             Error(
                 "GUARD_BUDGET needs to know what an SMS costs everywhere. Name a default in GUARD_PRICES, "
                 "such as US=0.0079,default=0.06.",
                 id="otp.E021",
             )
-        )
-    if not found and guard.budget() and guard.mode() != "enforce":
-        found.append(
+        ]
+    if setting.mode != "enforce":
+        return [
             Warning(
-                f"GUARD_BUDGET stops nothing while GUARD_MODE is {guard.mode()}. Set it to enforce.",
+                f"GUARD_BUDGET stops nothing while GUARD_MODE is {setting.mode}. Set it to enforce.",
                 id="otp.W021",
             )
-        )
-    return found
+        ]
+    return []
 
 
 @register(Tags.security, deploy=True)

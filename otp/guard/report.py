@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,22 +13,24 @@ from typing import Any
 import structlog
 
 from otp.errors import StoreUnavailable
-from otp.guard import scopes as guard
-from otp.guard import settings as guard_settings
+from otp.guard import scopes, settings
 from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, IN_LUA, key
 from sms import scripts
+from sms import services as sms
 from sms.errors import Unavailable
 from sms.scripts import Script
 
 log = structlog.get_logger("otp")
 
 _LUA = Path(__file__).parent / "lua"
-_REPORT, _RULE = (Script(_LUA / f"{name}.lua", keys=IN_LUA) for name in ("report", "rule"))
+_REPORT, _RULE = (
+    Script(_LUA / f"{name}.lua", includes=(sms.INCLUDES,), keys=IN_LUA) for name in ("report", "rule")
+)
 
 #: Scopes that one script looks at: some milliseconds of the server.
 _AT_ONCE = 500
 
-#: By the number under which includes/counts.lua keeps them; the last is a scope that only a rule names.
+#: By the number under which lua/includes/counts.lua keeps them; the last is a scope that only a rule names.
 KINDS = ("", "new", "country", "prefix", "prefix", "address", "rule")
 
 
@@ -67,14 +68,14 @@ class Row:
 
 def rows() -> list[Row]:
     """All scopes that have counts or a rule, the widest first. Raises ``StoreUnavailable``."""
-    figures = guard_settings.read().figures_json
-    found: list[list[Any]] = []
+    args = {"figures": settings.read().figures_map}
+    found: list[dict[str, Any]] = []
     with _redis() as redis:
         seconds, _ = redis.time()
         rules = _rules(redis.hgetall(key(GUARD_RULES)), seconds)
         keys = list(redis.scan_iter(key(GUARD + "*"), count=1000))
         for first in range(0, len(keys), _AT_ONCE):
-            found += json.loads(_REPORT(tuple(keys[first : first + _AT_ONCE]), (figures,))[1])
+            found += _REPORT.ask(tuple(keys[first : first + _AT_ONCE]), args)["scopes"]
     shown = [_row(entry, rules) for entry in found]
     nothing = Window(0, 0, 0, 0)
     known = {row.scope for row in shown}
@@ -91,7 +92,7 @@ def spent() -> Decimal:
     with _redis() as redis:
         day, _, much = (redis.get(key(GUARD_SPEND)) or b"0 0").partition(b" ")
         seconds, _ = redis.time()
-    return Decimal(int(much)) / guard.MICRO if int(day) == seconds // 86_400 else Decimal(0)
+    return Decimal(int(much)) / settings.MICRO if int(day) == seconds // 86_400 else Decimal(0)
 
 
 def rule(scope: str, word: str, hours: float) -> datetime:
@@ -102,7 +103,7 @@ def rule(scope: str, word: str, hours: float) -> datetime:
     lasts = int(hours * 3_600_000)
     with _redis():
         for name in _names(scope):
-            _, now = _RULE((key(GUARD_RULES),), (name, word, lasts))
+            now = _say(name, word, lasts)["now"]
     until = datetime.fromtimestamp((now + lasts) / 1000, UTC)
     log.warning("guard_rule_set", rule=word, scope=scope, until=until.isoformat(timespec="seconds"))
     return until
@@ -119,8 +120,8 @@ def carry_rules() -> None:
         rules = _rules(redis.hgetall(key(GUARD_RULES)), seconds)
         for scope, (word, until) in rules.items():
             left = int((until - seconds) * 1000)
-            if scope[0] == "+" and "~" not in scope and left > 0 and guard.tag(scope) not in rules:
-                _RULE((key(GUARD_RULES),), (guard.tag(scope), word, left))
+            if scope[0] == "+" and "~" not in scope and left > 0 and scopes.tag(scope) not in rules:
+                _say(scopes.tag(scope), word, left)
 
 
 def release(scope: str) -> bool:
@@ -132,30 +133,33 @@ def release(scope: str) -> bool:
         keys: list[Any] = [key(GUARD + scope)]
         if scope.startswith("+"):
             within = (scope, *(f"{scope}{digit}" for digit in range(10)))
-            keys = [key(GUARD + name) for prefix in within for name in guard.tags(prefix)]
+            keys = [key(GUARD + name) for prefix in within for name in scopes.tags(prefix)]
             keys += redis.scan_iter(key(f"{GUARD}{scope}*"), count=1000)
-        released = 0
+        released = False
         for name in _names(scope):
-            released |= _RULE((key(GUARD_RULES),), (name, "release", 0))[0]
+            released |= _say(name, "release")["released"]
         for first in range(0, len(keys), _AT_ONCE):
-            some = tuple(keys[first : first + _AT_ONCE])
-            released |= _RULE((key(GUARD_RULES), *some), (scope, "release", 0))[0]
+            released |= _say(scope, "release", within=keys[first : first + _AT_ONCE])["released"]
     if released:
         log.warning("guard_released", scope=scope)
-    return bool(released)
+    return released
+
+
+def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> dict[str, Any]:
+    """``lasts``: milliseconds. ``within``: scopes (keys) in which a release forgives what is unverified."""
+    return _RULE.ask((key(GUARD_RULES), *within), {"scope": scope, "word": word, "lasts": lasts})
 
 
 def _names(scope: str) -> tuple[str, ...]:
     """A rule stands under both names of a prefix: numbers ask by the tag where it is a long one."""
-    return (scope, *guard.tags(scope)) if scope.startswith("+") else (scope,)
+    return (scope, *scopes.tags(scope)) if scope.startswith("+") else (scope,)
 
 
-def _row(entry: list[Any], rules: dict[str, tuple[str, float]]) -> Row:
-    name, kind, *counts, refused, over = entry
-    hour, day, fortnight = (Window(*counts[first : first + 4]) for first in (0, 4, 8))
-    scope = name.removeprefix(key(GUARD))
-    over = "" if KINDS[kind] == "rule" else over
-    return Row(scope, KINDS[kind], hour, day, fortnight, refused, over, *rules.get(scope, ("", 0.0)))
+def _row(entry: dict[str, Any], rules: dict[str, tuple[str, float]]) -> Row:
+    scope, kind = entry["key"].removeprefix(key(GUARD)), KINDS[entry["kind"]]
+    hour, day, fortnight = (Window(**entry[name]) for name in ("hour", "day", "fortnight"))
+    over = "" if kind == "rule" else entry.get("over", "")
+    return Row(scope, kind, hour, day, fortnight, entry["refused"], over, *rules.get(scope, ("", 0.0)))
 
 
 def _rules(found: dict[bytes, bytes], now: float) -> dict[str, tuple[str, float]]:

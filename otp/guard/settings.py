@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from otp import conf
 from otp.admission.limits import NO_COUNTRY
@@ -63,28 +65,47 @@ def _holds_ranges(prefix: str) -> bool:
     return any(phonenumbers.is_valid_number(phonenumbers.parse(prefix + rest)) for rest in rests)
 
 
+#: Money is counted in millionths, so that it stays a whole number.
+MICRO = 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
+    """All five settings, and what is often asked of them."""
+
     mode: str
     allow: frozenset[str]
     prices: dict[str, Decimal]
     budget: Decimal
     figures: Figures
-    figures_json: str = field(init=False)  # as the scripts read them
+    # What the scripts take: millionths, and the figures as a map.
+    budget_millionths: int = field(init=False)
+    figures_map: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "figures_json", json.dumps(asdict(self.figures)))
+        object.__setattr__(self, "budget_millionths", int(self.budget * MICRO))
+        object.__setattr__(self, "figures_map", asdict(self.figures))
+
+    def price(self, country: str) -> int:
+        """What one part of an SMS costs there, in millionths; 0 where no price is known."""
+        return int(self.prices.get(country, self.prices.get("default", 0)) * MICRO)
+
+    def allows(self, e164: str, country: str) -> bool:
+        """Whether ``GUARD_ALLOW`` names the country, or a prefix that leaves at least four digits open."""
+        if not self.allow:
+            return False
+        return country in self.allow or any(e164[:end] in self.allow for end in range(2, len(e164) - 3))
 
 
+@lru_cache(maxsize=1)
 def read() -> Setting:
-    """All five settings, read and judged once; made anew when one of them is another object."""
-    global _made
-    source = tuple(conf.get(name) for name in READERS)
-    known, setting = _made
-    if setting is None or any(old is not new for old, new in zip(known, source, strict=True)):
-        setting = Setting(*(reader(value) for reader, value in zip(READERS.values(), source, strict=True)))
-        _made = (source, setting)
-    return setting
+    """All five settings, read and judged once. Raises ``ImproperlyConfigured``."""
+    return Setting(*(reader(conf.get(name)) for name, reader in READERS.items()))
+
+
+@receiver(setting_changed)
+def _read_anew(**_: Any) -> None:
+    read.cache_clear()
 
 
 def read_mode(value: Any) -> str:
@@ -141,6 +162,7 @@ def read_figures(value: Any) -> Figures:
     return Figures(**given)
 
 
+#: The settings in the order of ``Setting``.
 READERS: dict[str, Any] = {
     "GUARD_MODE": read_mode,
     "GUARD_ALLOW": read_allow,
@@ -148,8 +170,6 @@ READERS: dict[str, Any] = {
     "GUARD_BUDGET": read_budget,
     "GUARD_FIGURES": read_figures,
 }
-
-_made: tuple[tuple[Any, ...], Setting | None] = ((), None)
 
 
 def _counts(value: Any) -> bool:

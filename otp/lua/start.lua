@@ -2,7 +2,7 @@
 -- KEYS: phone, its failures, the verification
 -- ARGV: args (JSON): id; seed, by_id, by_phone (of the code); attempts, lifetime (ms), cooldowns (ms); purpose,
 --       owner and envelope (none: left out); older (see includes/carry.lua), limits (includes/limits.lua), guard (see
---       guard/lua/includes/rules.lua; none: it is off), message (see includes/overload.lua and accept.lua of sms; none: no SMS)
+--       guard/lua/includes/guard.lua; none: it is off), message (see includes/overload.lua and accept.lua of sms; none: no SMS)
 -- Returns JSON: {status = 'issued', now, expires_at, resend_at, told (what the guard would refuse), replaced (id of
 --         the SMS of the code before), called_back (its record)}, or {status, wait, …} of what refuses.
 --- @include "clock"

@@ -1,25 +1,22 @@
 -- Send and verify in virtual time, many events in one call.
--- ARGV: JSON, a list of [ms, number of the send, keys, values] for a send, [ms, number] for a verification,
---       [ms, number, "unsent"] for a send that is taken back
+-- ARGV: JSON, a list of maps: at (ms), send (its number), ask (see guard/lua/includes/guard.lua; none: it is verified)
 -- Returns for each send "" or "<ms to wait> <reason> <scope>".
---- @include "counts"
---- @include "rules"
+--- @include "guard"
+local guard = guard_library()
 local answers = {}
 for _, event in ipairs(cjson.decode(ARGV[1])) do
-  local now, note, keys, values = event[1], 'pumping:' .. event[2], event[3], event[4]
-  if keys == 'unsent' then
-    guard_unsent(now, redis.call('GET', note))
-  elseif not keys then
-    guard_verified(now, redis.call('GET', note))
+  local now, note, ask = event.at, 'pumping:' .. event.send, event.ask
+  if not ask then
+    guard.verified(now, redis.call('GET', note))
   else
-    local refusal = guard_refuses(now, keys, values)
+    local refusal = guard.refuses(now, ask)
     if refusal then
-      guard_note(now, refusal)
+      guard.note(now, refusal)
     end
-    if not (refusal and guard_enforces(values, refusal)) then
-      redis.call('SET', note, guard_sent(now, keys, values), 'PX', 120000)
+    if not (refusal and guard.enforces(ask, refusal)) then
+      redis.call('SET', note, guard.sent(now, ask), 'PX', 120000)
     end
-    answers[#answers + 1] = refusal and string.format('%d %s', refusal[2], refusal[1]) or ''
+    answers[#answers + 1] = refusal and string.format('%d %s', refusal.wait, refusal.reason) or ''
   end
 end
 return answers

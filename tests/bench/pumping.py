@@ -19,7 +19,7 @@ from django.test import override_settings
 from django_redis import get_redis_connection
 
 from otp import conf
-from otp.guard import scopes as guard
+from otp.guard import decision
 from otp.guard import settings as guard_settings
 from otp.names import IN_LUA
 from sms.scripts import Script
@@ -34,7 +34,7 @@ SEED = 20_240_617  # not one of those that the figures were chosen with
 #: Per cent: the bars.
 LEAST_STOPPED, MOST_REFUSED = 95.0, 0.5
 
-DRIVER = Script(Path(__file__).with_suffix(".lua"), includes=(guard.INCLUDES,), keys=IN_LUA)
+DRIVER = Script(Path(__file__).with_suffix(".lua"), includes=(decision.INCLUDES,), keys=IN_LUA)
 BATCH = 1000  # events of one call: some 100 ms of the server
 
 
@@ -81,13 +81,12 @@ def run(sends: list[Send]) -> Outcome:
         asked: list[Send] = []
         for at, kind, number in events[first : first + BATCH]:
             if kind:
-                batch.append(f"[{at * 1000:.0f},{number}]")
+                batch.append(f'{{"at":{at * 1000:.0f},"send":{number}}}')
                 continue
             send = sends[number]
             if not send.event:
-                call = guard.call(send.number, send.ip)
-                values = [str(value) for value in call.values]
-                send.event = json.dumps([int(at * 1000), number, call.keys, values])
+                ask = decision.ask(send.number, send.ip)
+                send.event = json.dumps({"at": int(at * 1000), "send": number, "ask": ask})
             batch.append(send.event)
             asked.append(send)
         answers: list[bytes] = DRIVER((), (f"[{','.join(batch)}]",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otp import digests, issuing, purposes
 from otp.admission.limits import NOTHING, Spending
+from otp.admission.rules import Rule
 from otp.results import Issue
 
 
@@ -12,3 +13,9 @@ def issue(phone: str, spending: Spending = NOTHING, *, owner: str = "") -> Issue
     rules, phones = purposes.get("login"), digests.of_phone(phone, "login")
     sending = issuing.Sending(spending=spending)
     return issuing.issue(rules, phones, issuing.draw(rules, phones), sending, owner=owner)
+
+
+def counted(*rules: Rule) -> Spending:
+    """What counts by these rules, each for one and the same subject."""
+    named = ({"key": f"otp:limit:test{place}", **rule.in_lua} for place, rule in enumerate(rules))
+    return Spending(rules, tuple(named))

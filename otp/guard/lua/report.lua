@@ -1,28 +1,39 @@
 -- What the guard knows of some scopes, for the eyes of the operator.
 -- KEYS: the scopes' keys
--- ARGV: otp.guard_settings.Figures as JSON
--- Returns {now (ms), JSON of a list: [key, kind, sends and verified and unverified and cap of the hour, those
---          of the day, those of the fortnight, refusals of a day, window that is over its cap or ""]}.
+-- ARGV: args (JSON): figures (otp.guard.settings.Figures)
+-- Returns JSON: {scopes}, a list of {key, kind, refused (in a day), over (the first window over its cap, none: left out),
+--         hour, day, fortnight}, each of these {sends, verified, unverified, cap}.
+--- @include "clock"
+--- @include "texts"
 --- @include "counts"
---- @include "rules"
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local figures, found = cjson.decode(ARGV[1]), {}
-local caps = {figures.new, figures.country, figures.coarse, figures.fine, figures.address,
-  {1, 1, 1}} -- the last: blocked, and never sent to
+--- @include "caps"
+local figures = cjson.decode(ARGV[1]).figures
+local now = clock()
+local caps_of = {
+  [NEW] = figures.new, [COUNTRY] = figures.country, [COARSE] = figures.coarse, [FINE] = figures.fine,
+  [ADDRESS] = figures.address, [RULED] = {1, 1, 1}, -- blocked, and never sent to
+}
+
+local function row_of(key, counts)
+  local caps, standings = caps_of[counts.kind], standing(counts, now, figures.ratio)
+  local row = {
+    key = key, kind = counts.kind, over = first_over(standings, now, caps),
+    refused = counts.refused + counts.refused_before * part_before(counts.day, now),
+  }
+  for i, stands in ipairs(standings) do
+    local sends, verified = count_within(stands.window, now)
+    row[stands.name] = {
+      sends = sends, verified = verified, unverified = stands.unverified, cap = stands.earned + caps[i],
+    }
+  end
+  return row
+end
+
+local rows = {}
 for _, key in ipairs(KEYS) do
-  local c = guard_read(key, now, 0)
-  local kind = c[1]
-  if kind > 0 then
-    local row, standing = {key, kind}, guard_standing(c, now, figures.ratio)
-    for i, pair in ipairs(standing) do
-      local sends, verified = guard_count(c, i + 1, now)
-      row[#row + 1], row[#row + 2], row[#row + 3] = sends, verified, pair[1]
-      row[#row + 1] = pair[2] + caps[kind][i]
-    end
-    row[#row + 1] = c[2] + c[3] * math.max(0, 1 - (now / GUARD_DAY - c[14]))
-    row[#row + 1] = guard_over(c, now, standing, caps[kind]) or ''
-    found[#found + 1] = row
+  local counts = read_counts(key, now, 0)
+  if counts.kind > 0 then
+    rows[#rows + 1] = row_of(key, counts)
   end
 end
-return {now, #found > 0 and cjson.encode(found) or '[]'}
+return #rows > 0 and cjson.encode({scopes = rows}) or '{"scopes": []}'

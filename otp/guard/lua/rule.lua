@@ -1,29 +1,39 @@
 -- What the operator says of a scope.
--- KEYS: rules, then the scope and, for a prefix, those within it
--- ARGV: scope, "allow", "block" or "release", ms for which it shall hold
--- A release also forgives what stayed unverified. Returns 1 if there was something to release, and ms of now.
+-- KEYS: the rules, then the scope and, for a prefix, those within it
+-- ARGV: args (JSON): scope; word ("allow", "block" or "release"); lasts (ms for which it shall hold)
+-- A release also forgives what stayed unverified.
+-- Returns JSON: {now (ms), released (whether there was something to release)}.
+--- @include "clock"
+--- @include "texts"
 --- @include "counts"
---- @include "rules"
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[2] ~= 'release' then
-  local till = now + ARGV[3]
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. string.format('%d', till))
-  if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  end
-  return {1, now}
+local rules = KEYS[1]
+local args = cjson.decode(ARGV[1])
+local now = clock()
+
+local function forgive(window)
+  window.sends = math.min(window.sends, window.verified)
+  window.sends_before = math.min(window.sends_before, window.verified_before)
 end
-local released = redis.call('HDEL', KEYS[1], ARGV[1])
+
+if args.word ~= 'release' then
+  redis.call('HSET', rules, args.scope, string.format('%s %d', args.word, now + args.lasts))
+  if redis.call('PTTL', rules) < args.lasts then
+    redis.call('PEXPIRE', rules, args.lasts)
+  end
+  return cjson.encode({now = now, released = false})
+end
+
+local released = redis.call('HDEL', rules, args.scope) == 1
 for i = 2, #KEYS do
-  local c = guard_read(KEYS[i], now, 0)
-  if c[1] > 0 then
-    for at = 4, 19, 5 do
-      c[at + 1], c[at + 3] = math.min(c[at + 1], c[at + 2]), math.min(c[at + 3], c[at + 4])
-    end
-    c[2], c[3] = 0, 0
-    guard_write(KEYS[i], now, c)
-    released = 1
+  local counts = read_counts(KEYS[i], now, 0)
+  if counts.kind > 0 then
+    forgive(counts.young)
+    forgive(counts.hour)
+    forgive(counts.day)
+    forgive(counts.fortnight)
+    counts.refused, counts.refused_before = 0, 0
+    write_counts(KEYS[i], now, counts)
+    released = true
   end
 end
-return {released, now}
+return cjson.encode({now = now, released = released})

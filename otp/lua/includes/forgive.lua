@@ -6,7 +6,7 @@ local function limits_forgive(now, limits)
     else
       local full = tonumber(redis.call('GET', limit.key) or 0) - limit.window / limit.most
       if full > now then
-        redis.call('SET', limit.key, full, 'PX', math.ceil(full - now) + 1)
+        redis.call('SET', limit.key, full, 'PX', math.ceil(full - now))
       else
         redis.call('DEL', limit.key)
       end

@@ -12,9 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from otp.errors import StoreUnavailable
-from otp.guard import report as guard_admin
-from otp.guard import scopes as guard
-from otp.guard import settings as guard_settings
+from otp.guard import report, scopes, settings
 from otp.guard.report import Row, Window
 
 #: Hours that a rule holds if none are given. What shall hold for good stands in GUARD_ALLOW.
@@ -68,25 +66,27 @@ class Command(BaseCommand):
             raise CommandError(f"{error.__cause__} Is REDIS_URL right?") from None
 
     def _tell(self, word: str, scope: str, hours: float | None) -> None:
-        other = word == "release" and (scope == guard.NEW or scope.startswith("ip:"))
-        if problem := "" if other else guard_settings.scope_problem(scope):
+        other = word == "release" and (scope == scopes.NEW or scope.startswith("ip:"))
+        if problem := "" if other else settings.scope_problem(scope):
             raise CommandError(f"{scope!r} is no scope: {problem}.")
         if word == "release":
-            if not guard_admin.release(scope):
+            if not report.release(scope):
                 raise CommandError(f"Nothing is known of {scope}. `manage.py guard --all` shows what is.")
             self.stdout.write(f"{scope} is released.")
             return
         hours = hours if hours is not None else BLOCK if word == "block" else ALLOW
         if not 0 < hours <= LONGEST:
             raise CommandError(f"--hours must be over 0 and at most {LONGEST:.0f}.")
-        until = guard_admin.rule(scope, word, hours)
+        until = report.rule(scope, word, hours)
         self.stdout.write(f"{scope} is {word}ed until {_time(until)}.")
-        if guard.mode() != "enforce":
-            self.stderr.write(f"GUARD_MODE is {guard.mode()}: nothing is blocked while it is not enforce.")
+        if settings.read().mode != "enforce":
+            self.stderr.write(
+                f"GUARD_MODE is {settings.read().mode}: nothing is blocked while it is not enforce."
+            )
 
     def _show(self, *, everything: bool, as_json: bool) -> None:
-        guard_admin.carry_rules()
-        found = guard_admin.rows()
+        report.carry_rules()
+        found = report.rows()
         shown = [
             row
             for row in found
@@ -99,10 +99,11 @@ class Command(BaseCommand):
         if shown:
             self.stdout.write(_table([_HEAD, *map(_cells, shown)]))
         hidden = len(found) - len(shown)
-        budget = guard.budget()
+        setting = settings.read()
         lines = [
-            f"GUARD_MODE is {guard.mode()}.",
-            f"Spent today (UTC): {guard_admin.spent():f}" + (f" of {budget:f}." if budget else "."),
+            f"GUARD_MODE is {setting.mode}.",
+            f"Spent today (UTC): {report.spent():f}"
+            + (f" of {setting.budget:f}." if setting.budget else "."),
             f"{hidden} more ranges and addresses are within their caps (--all)." if hidden else "",
         ]
         self.stderr.write("\n".join(filter(None, lines)))
@@ -113,7 +114,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     if row.rule:
         state += f" until {_time(datetime.fromtimestamp(row.rule_until, UTC))}"
     counts = [cell for window in (row.hour, row.day) for cell in _counts(window)]
-    return (guard.readable(row.scope), *counts, str(round(row.refused)), state)
+    return (scopes.readable(row.scope), *counts, str(round(row.refused)), state)
 
 
 def _counts(window: Window) -> tuple[str, str]:
@@ -124,7 +125,7 @@ def _counts(window: Window) -> tuple[str, str]:
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    plain = asdict(row) | {"scope": guard.readable(row.scope), "state": row.state}
+    plain = asdict(row) | {"scope": scopes.readable(row.scope), "state": row.state}
     for name in ("hour", "day", "fortnight"):
         plain[name] = {field: round(value, 2) for field, value in plain[name].items()}
     plain["refused"] = round(row.refused, 2)

@@ -12,13 +12,12 @@ from limits.strategies import MovingWindowRateLimiter
 
 from otp import services
 from otp.admission import limits
-from otp.admission.limits import Spending
 from otp.admission.rules import Rule
 from otp.caller import Caller
 from otp.errors import RateLimited
 from sms.testing import outbox
 from tests.otp.admission.calls import PHONE, numbers, refused
-from tests.otp.issue import issue
+from tests.otp.issue import counted, issue
 
 pytestmark = pytest.mark.usefixtures("no_cooldown")
 
@@ -30,7 +29,7 @@ def test_a_window_lets_through_what_the_library_limits_lets_through(seed, fake_r
     monkeypatch.setattr(time, "time", lambda: now)
     most, seconds = random.randint(1, 6), random.choice([1, 7, 60])
     rule = Rule("phone", most, seconds)
-    spent = Spending((rule,), ({"key": "otp:limit:test", "most": most, "window": seconds * 1000},))
+    spent = counted(rule)
     oracle = MovingWindowRateLimiter(MemoryStorage())
     item = RateLimitItemPerSecond(most, seconds)
     answers = []
@@ -52,7 +51,7 @@ def test_a_rate_lets_a_bunch_through_and_then_its_share(fake_redis, monkeypatch)
     now = 1_800_000_000.0
     monkeypatch.setattr(time, "time", lambda: now)
     rule = Rule("all", 5, 1, at_once=3)
-    spent = Spending((rule,), ({"key": "otp:limit:test", "most": 5, "window": 1000, "at_once": 3},))
+    spent = counted(rule)
     tokens, filled = 3.0, now
     for number, pause in enumerate([0, 0, 0, 0, 0.2, 0, 0.1, 0.1, 0.5, 0, 0, 5, 0, 0, 0, 0.39, 0, 0.01]):
         now = round(now + pause, 3)

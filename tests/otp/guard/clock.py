@@ -7,7 +7,7 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from otp.guard import scopes as guard
+from otp.guard import decision, scopes
 from sms.phone import Phone
 from tests.bench import pumping
 
@@ -26,14 +26,15 @@ class Clock:
 
     def send(self, e164, country, ip="", free=False):
         """Ask for one send: "" if it went, otherwise reason and scope. ``self.wait``: milliseconds."""
-        call = guard.call(Phone(e164, country, ""), ip, free=free)
+        ask = decision.ask(Phone(e164, country, ""), ip, free=free)
         self.sends += 1
-        values = [str(value) for value in call.values]
-        event = [self.now * 1000, self.sends, call.keys, values]
+        if ask is None:
+            return ""
+        event = {"at": self.now * 1000, "send": self.sends, "ask": ask}
         (answer,) = pumping.DRIVER((), (json.dumps([event]),))
         wait, _, refusal = answer.decode().partition(" ")
         self.wait = int(wait or 0)
-        said = " ".join(map(guard.readable, refusal.split()))
+        said = " ".join(map(scopes.readable, refusal.split()))
         if said.startswith("allowed-"):
             self.told.append(said)
             return ""
@@ -41,11 +42,8 @@ class Clock:
 
     def verify(self, number=0):
         """The code of a send (the last one) is typed."""
-        pumping.DRIVER((), (json.dumps([[self.now * 1000, number or self.sends]]),))
-
-    def unsend(self):
-        """The last send is taken back."""
-        pumping.DRIVER((), (json.dumps([[self.now * 1000, self.sends, "unsent"]]),))
+        event = {"at": self.now * 1000, "send": number or self.sends}
+        pumping.DRIVER((), (json.dumps([event]),))
 
     def prove(self, e164, country, times, ip=""):
         """So many sends that are verified after 20 seconds."""

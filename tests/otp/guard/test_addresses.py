@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otp.guard import scopes as guard
+from otp.guard import decision
 from tests.otp.guard.clock import ABROAD, DAY, spread
 
 
@@ -37,7 +37,7 @@ def test_an_address_that_verifies_nothing_has_a_cap(clock, wide):
     wide(address=(5, 8, 20))
     answers = [clock.send(number, "DE", "192.0.2.1") for number in spread(6)]
     assert answers[:5] == [""] * 5
-    assert answers[5] == "hour ip:" + guard.address("192.0.2.1")
+    assert answers[5] == "hour ip:" + decision.address("192.0.2.1")
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_an_address_that_verifies_nothing_has_a_cap(clock, wide):
     ],
 )
 def test_an_address_is_a_digest_of_it_or_of_its_64(one, other, same):
-    assert (guard.address(one) == guard.address(other)) is same
+    assert (decision.address(one) == decision.address(other)) is same

@@ -22,14 +22,6 @@ def test_what_a_phone_has_beyond_the_caps_begins_anew_when_it_verifies(clock):
         clock.prove("+4915112349999", "DE", 4)
 
 
-def test_a_send_that_never_was_takes_nothing_from_a_phone(clock):
-    clock.prove("+4915112349999", "DE", 1)
-    shut(clock)
-    for _ in range(9):
-        assert clock.send("+4915112349999", "DE") == ""
-        clock.unsend()
-
-
 def test_a_phone_is_forgotten_a_fortnight_after_it_verified(redis):
     clock = Clock()
     clock.prove("+4915112349999", "DE", 1)

@@ -7,7 +7,8 @@ import structlog
 
 from otp import signals
 from otp.errors import RateLimited
-from otp.guard import scopes as guard
+from otp.guard import decision, scopes
+from otp.results import Refusal
 from sms.phone import Phone
 from tests.bench import pumping
 from tests.otp.guard.clock import DAY, Clock, command, spread
@@ -25,7 +26,7 @@ def test_shadow_blocks_nothing_and_says_what_it_would_have(clock, settings, wide
     settings.GUARD_MODE = "shadow"
     answers = [clock.send("+4915112345678", "DE") for _ in range(4)]
     assert answers == ["", "", "hour +491511234", "hour +491511234"]
-    counts = pumping.snapshot()[f"otp:guard:{guard.tag('+491511234')}".encode()].split(b",")
+    counts = pumping.snapshot()[f"otp:guard:{scopes.tag('+491511234')}".encode()].split(b",")
     assert counts[:2] == [b"4", b"2"]  # fine prefix, 2 refusals
     assert counts[9] == b"4"  # sends of this hour: all went out
 
@@ -37,7 +38,7 @@ def test_refusals_are_counted_by_the_day(clock, settings, wide):
         clock.send("+4915112345678", "DE")
     clock.now += DAY
     clock.send("+4915112345678", "DE")
-    assert pumping.snapshot()[f"otp:guard:{guard.tag('+491511234')}".encode()].split(b",")[1:3] == [
+    assert pumping.snapshot()[f"otp:guard:{scopes.tag('+491511234')}".encode()].split(b",")[1:3] == [
         b"0",
         b"3",
     ]
@@ -58,11 +59,11 @@ def test_every_decision_is_a_log_line_and_a_signal(settings, mode, event):
         with structlog.testing.capture_logs() as lines:
             if mode == "enforce":
                 with pytest.raises(RateLimited) as caught:
-                    guard.apply(b"hour +491511234", 90_500, number, "login")
+                    decision.apply(Refusal("hour +491511234", 90_500), number, "login")
                 assert (caught.value.code, caught.value.retry_after) == ("guard", 91)
                 assert "4915" not in str(caught.value)
             else:
-                guard.apply(b"hour +491511234", 90_500, number, "login")
+                decision.apply(Refusal("hour +491511234", 90_500), number, "login")
     finally:
         signals.guard_decided.disconnect(receiver)
     facts = {"reason": "hour", "scope": "+491511234", "country": "DE", "purpose": "login"}

@@ -1,86 +1,130 @@
--- The counts of the pumping guard in windows that slide, and the caps on what stays unverified.
-local GUARD_DAY = 86400000
-local GUARD_WINDOWS = {300000, 3600000, GUARD_DAY, 14 * GUARD_DAY} -- ms: young, hour, day, fortnight
-local GUARD_NAMES = {'young', 'hour', 'day', 'fortnight'}
-local GUARD_COUNTRY, GUARD_ADDRESS, GUARD_RULED = 2, 5, 6 -- kinds; 1: new, 3 and 4: coarse, fine prefix
+-- The counts of one scope, in windows that slide.
+--
+-- counts: kind; refused and refused_before (refusals of this day and of the day before); young, hour, day, fortnight
+-- window: length (ms); index (how many of that length since the epoch); sends, verified; sends_before, verified_before
+--         (of the window before it)
+-- A verification counts where its send counted, so sends less verified is what stayed unverified, whenever it is asked.
+local YOUNG, HOUR, DAY, FORTNIGHT = 300000, 3600000, 86400000, 14 * 86400000 -- ms
 
--- The counts of one scope: kind, refusals of this day and of the day before, and for each window
--- its index, sends and verified, sends and verified of the window before it. A verification counts
--- where its send counted, so sends less verified is what stayed unverified, whenever it is asked.
--- As text it is JSON without brackets, which Redis reads and writes for Lua: looking at all scopes of a start
--- and counting there takes 46 µs instead of 82.
-local GUARD_FORM = '%d' .. string.rep(',%d', 22)
-local guard_seen = {} -- by key: a start looks at a scope, then counts there, and reads it once
-local function guard_read(key, now, kind)
-  local c = guard_seen[key]
-  if not c then
-    local text = redis.call('GET', key)
-    if text then
-      c = cjson.decode('[' .. text .. ']')
-      guard_seen[key] = c
-    else
-      c = {kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-    end
-  end
-  for w = 1, 4 do
-    local at, index = 5 * w - 1, math.floor(now / GUARD_WINDOWS[w])
-    if index > c[at] then -- a clock that was set back changes nothing
-      local follows = index == c[at] + 1
-      c[at + 3], c[at + 4] = follows and c[at + 1] or 0, follows and c[at + 2] or 0
-      c[at], c[at + 1], c[at + 2] = index, 0, 0
-      if w == 3 then
-        c[2], c[3] = 0, follows and c[2] or 0
-      end
-    end
-  end
-  return c
-end
+-- Kinds of scopes. RULED: known by a rule of the operator alone.
+local NEW, COUNTRY, COARSE, FINE, ADDRESS, RULED = 1, 2, 3, 4, 5, 6
 
--- It lives as long as one of its windows could still count.
-local function guard_write(key, now, c)
-  local w = c[1] >= GUARD_ADDRESS and 3 or 4
-  local ends = (c[5 * w - 1] + 2) * GUARD_WINDOWS[w]
-  guard_seen[key] = c
-  redis.call('SET', key, string.format(GUARD_FORM, unpack(c)), 'PX', math.max(ends - now, 1000))
-end
+-- As text the numbers stand in this order, each window's as to_window takes them. It is JSON without brackets, which
+-- Redis reads and writes for Lua: looking at all scopes of a start and counting there takes 46 µs instead of 82.
+local FORM = '%d' .. string.rep(',%d', 22)
+local NOTHING = cjson.decode('[0' .. string.rep(',0', 22) .. ']')
 
--- Sends and verified of a window that ends now: of the window before, the part that still counts.
-local function guard_count(c, w, now)
-  local at = 5 * w - 1
-  local rest = math.max(0, 1 - (now / GUARD_WINDOWS[w] - c[at]))
-  return c[at + 1] + c[at + 3] * rest, c[at + 2] + c[at + 4] * rest
-end
-
--- Per window from the hour on: unverified, and what of that the verified ones have earned beyond a cap.
--- A send younger than five minutes may yet be verified: it counts by the share that usually is not, which
--- is 1 where nothing is known.
-local function guard_standing(c, now, ratio)
-  local young, young_verified = guard_count(c, 1, now)
-  local hour, hour_verified = guard_count(c, 2, now)
-  local day, day_verified = guard_count(c, 3, now)
-  local fortnight, fortnight_verified = guard_count(c, 4, now)
-  local open = math.max(young - young_verified, 0)
-  local hoped = open * math.min(fortnight_verified / (math.max(fortnight - open, 0) + 10), 0.8)
-  local proven = math.max(day_verified, fortnight_verified / 14) -- verified a day
+local function to_window(length, index, sends, verified, sends_before, verified_before)
   return {
-    {hour - hour_verified - hoped, ratio * math.max(hour_verified, proven / 6)},
-    {day - day_verified - hoped, ratio * proven},
-    {fortnight - fortnight_verified - hoped, ratio * fortnight_verified},
+    length = length, index = index, sends = sends, verified = verified,
+    sends_before = sends_before, verified_before = verified_before,
   }
 end
 
--- The first window that has no room for one more send, and ms until it may have, at most a day: a
--- long one may be over its cap for longer, but people verify meanwhile. nil if all have room.
-local function guard_over(c, now, standing, caps)
-  for i, pair in ipairs(standing) do
-    local much = pair[1] + 1 - pair[2] - caps[i]
-    if much > 0 then
-      local at, window = 5 * i + 4, GUARD_WINDOWS[i + 1]
-      local left = (c[at] + 1) * window - now
-      local before = c[at + 3] - c[at + 4] -- fades over the window
-      local wait = before > 0 and math.min(much / before * window, left) or left
-      return GUARD_NAMES[i + 1], math.min(math.max(wait, 60000), GUARD_DAY)
-    end
+local function decode_counts(text)
+  local numbers = text and cjson.decode('[' .. text .. ']') or NOTHING
+  local kind, refused, refused_before = unpack(numbers, 1, 3)
+  return {
+    kind = kind, refused = refused, refused_before = refused_before,
+    young = to_window(YOUNG, unpack(numbers, 4, 8)),
+    hour = to_window(HOUR, unpack(numbers, 9, 13)),
+    day = to_window(DAY, unpack(numbers, 14, 18)),
+    fortnight = to_window(FORTNIGHT, unpack(numbers, 19, 23)),
+  }
+end
+
+local function encode_counts(counts)
+  local young, hour, day, fortnight = counts.young, counts.hour, counts.day, counts.fortnight
+  return string.format(FORM, counts.kind, counts.refused, counts.refused_before,
+    young.index, young.sends, young.verified, young.sends_before, young.verified_before,
+    hour.index, hour.sends, hour.verified, hour.sends_before, hour.verified_before,
+    day.index, day.sends, day.verified, day.sends_before, day.verified_before,
+    fortnight.index, fortnight.sends, fortnight.verified, fortnight.sends_before, fortnight.verified_before)
+end
+
+-- Let a window end now. Returns how many windows later that is. A clock that was set back changes nothing.
+local function slide(window, now)
+  local later = math.floor(now / window.length) - window.index
+  if later > 0 then
+    window.sends_before = later == 1 and window.sends or 0
+    window.verified_before = later == 1 and window.verified or 0
+    window.index, window.sends, window.verified = window.index + later, 0, 0
   end
-  return nil
+  return later
+end
+
+local seen_counts = {} -- by key: a start looks at a scope, then counts there
+
+-- The counts under a key, as they are now. A scope that nobody knows yet has the given kind.
+local function read_counts(key, now, kind)
+  local counts = seen_counts[key]
+  if not counts then
+    local text = get_text(key)
+    counts = decode_counts(text)
+    if not text then
+      counts.kind = kind
+    end
+    seen_counts[key] = counts
+  end
+  slide(counts.young, now)
+  slide(counts.hour, now)
+  slide(counts.fortnight, now)
+  local later = slide(counts.day, now)
+  if later > 0 then
+    counts.refused_before = later == 1 and counts.refused or 0
+    counts.refused = 0
+  end
+  return counts
+end
+
+-- It lives as long as one of its windows could still count.
+local function write_counts(key, now, counts)
+  local longest = counts.kind >= ADDRESS and counts.day or counts.fortnight
+  set_text(key, encode_counts(counts), (longest.index + 2) * longest.length - now)
+end
+
+-- The part of the window before that still counts.
+local function part_before(window, now)
+  return math.max(0, 1 - (now / window.length - window.index))
+end
+
+-- Sends and verified of the time that ends now and is as long as the window.
+local function count_within(window, now)
+  local part = part_before(window, now)
+  return window.sends + window.sends_before * part, window.verified + window.verified_before * part
+end
+
+local function verified_within(window, now)
+  return window.verified + window.verified_before * part_before(window, now)
+end
+
+local function add_send(key, now, kind, much)
+  local counts = read_counts(key, now, kind)
+  counts.kind = kind -- a refusal may have been noted before the first send
+  counts.young.sends = counts.young.sends + much
+  counts.hour.sends = counts.hour.sends + much
+  counts.day.sends = counts.day.sends + much
+  counts.fortnight.sends = counts.fortnight.sends + much
+  write_counts(key, now, counts)
+end
+
+local function verify_in(window, sent)
+  local ago = window.index - math.floor(sent / window.length)
+  if ago == 0 then
+    window.verified = window.verified + 1
+  elseif ago == 1 then
+    window.verified_before = window.verified_before + 1
+  end
+end
+
+-- A send was verified: in the windows in which it counted.
+local function add_verified(key, now, sent)
+  local counts = read_counts(key, now, 0)
+  if counts.kind > 0 then -- otherwise nobody remembers the send
+    verify_in(counts.young, sent)
+    verify_in(counts.hour, sent)
+    verify_in(counts.day, sent)
+    verify_in(counts.fortnight, sent)
+    write_counts(key, now, counts)
+  end
 end

@@ -1,0 +1,84 @@
+"""Whether one more send may go: what the script is asked, and what follows from its answer."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from otp import codes, conf, signals
+from otp.admission.limits import NO_COUNTRY
+from otp.caller import subscriber
+from otp.errors import RateLimited
+from otp.guard import scopes, settings
+from otp.results import Refusal
+from sms.phone import Phone
+
+log = structlog.get_logger("otp")
+
+#: Where scripts find the functions of the guard.
+INCLUDES = Path(__file__).parent / "lua" / "includes"
+
+#: What the guard's functions want to know of one send (includes/guard.lua); None: it is off.
+Ask = dict[str, Any] | None
+
+
+def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> Ask:
+    """What the guard's functions want to know of one send.
+
+    ``ip``: the end user's address, "" where it is not known. ``free``: no SMS goes out, as for a test
+    number. It is refused where others would be, so that nobody can tell, but uses up no money and no
+    cap. ``parts``: as how many its text is paid. Raises ``ImproperlyConfigured``.
+    """
+    setting = settings.read()
+    if setting.mode == "off":
+        return None
+    e164, country = number.e164, number.country or NO_COUNTRY
+    tags = scopes.tags(scopes.fine(e164))
+    asked = {
+        "mode": setting.mode,
+        "figures": setting.figures_map,
+        "allowed": setting.allows(e164, country),
+        "price": setting.price(country) * parts,
+        "budget": setting.budget_millionths,
+        "address": address(ip),
+        "phones": [codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets()],
+        "counts": int(not free),
+        "country": country,
+        "start": scopes.coarse(e164),
+        "tags": tags + scopes.tags(e164[:-5]),
+    }
+    if scopes.has_ranges(e164):
+        asked |= {"coarse": scopes.coarse(e164), "fine": tags[0]}
+    return asked
+
+
+def address(ip: str) -> str:
+    """A keyed digest that stands for an address, of IPv6 for its /64; "" for what is none."""
+    try:
+        return codes.digest(conf.phone_secrets()[0], "guard", subscriber(ip)) if ip else ""
+    except ValueError:
+        return ""
+
+
+def apply(refusal: Refusal, number: Phone, purpose: str) -> None:
+    """Tell of a decision, in a log line and a signal, and raise ``RateLimited`` if it refuses.
+
+    In the mode ``shadow``, and of what an operator allowed, this returns, and the code goes out.
+    """
+    words, _, scope = refusal.reason.partition(" ")
+    reason, allowed = words.removeprefix("allowed-"), words.startswith("allowed-")
+    facts = {"reason": reason, "scope": scope, "country": number.country, "purpose": purpose}
+    enforced = not allowed and settings.read().mode == "enforce"
+    seconds = max(math.ceil(refusal.wait / 1000), 1)
+    if allowed:
+        log.info("guard_allowed", **facts)
+    else:
+        log.warning("guard_refused" if enforced else "guard_would_refuse", **facts, retry_after=seconds)
+    signals.guard_decided.send_robust(settings.Figures, **facts, enforced=enforced, allowed=allowed)
+    if enforced:
+        raise RateLimited(
+            "No code can be sent to this number now.", retry_after=seconds, code="guard", limit="guard"
+        )
