@@ -15,7 +15,6 @@ from sms.delivery.handover import place_of, plain
 from sms.errors import ReceiptRejected
 from sms.facts import tell
 from sms.message import State
-from sms.names import HEALTH, key
 from sms.providers.base import Provider
 
 log = structlog.get_logger("sms")
@@ -81,7 +80,6 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
             plain(receipt.reference),
             receipt.state,
             alias=alias,
-            health=key(HEALTH),
             figures=health.breaker().figures,
             **{name: value for name, value in fields.items() if value},
         )

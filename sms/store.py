@@ -7,25 +7,37 @@ but the leases and what waits, whose members leave when their message is settled
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from redis.exceptions import ResponseError
 
 from sms import conf
 from sms.errors import Overloaded
-from sms.message import Attempt, Message, State, may_become
-from sms.names import BEAT, BODY, DEAD, DRAINED, LEASES, RECORD, STARTED, SWEEP, WAITING, key
+from sms.message import Attempt, Chosen, Message, State, may_become
+from sms.names import (
+    BEAT,
+    BODY,
+    DEAD,
+    DRAINED,
+    HEALTH,
+    LEASES,
+    LINE,
+    RATE,
+    RECORD,
+    STARTED,
+    SWEEP,
+    WAITING,
+    key,
+)
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
 #: ``providers.transport``) and a margin. A worker that died inside the call is noticed after this.
 LEASE = 30.0
-
-#: How long a queued message may go unclaimed before a sweep publishes it again, in seconds.
-GRACE = 10.0
 
 #: How long one asked-for sweep keeps others from being asked for, in seconds.
 SWEEP_PENDING = 10.0
@@ -36,13 +48,58 @@ BEAT_SILENT = 15.0
 #: The queues that workers listen to: codes do not wait behind newsletters.
 QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
-Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
+Verdict = Literal[
+    "claimed", "gone", "early", "busy", "done", "idle", "expired", "failed", "unknown", "cancelled"
+]
+
+#: What a worker may call now, see ``sms.delivery.health``. Without aliases none is chosen.
+NOBODY: Mapping[str, Any] = {"aliases": {}}
 
 
-_CREATE, _CLAIM, _MOVE, _RENEW, _REPLAY, _SWEEP = (
-    Script(Path(__file__).parent / "lua" / f"{name}.lua")
-    for name in ("create", "claim", "move", "renew", "replay", "sweep")
+def script(name: str) -> Script:
+    """A script of ours, which knows the names of our keys."""
+    keys = {
+        "RECORD": RECORD,
+        "BODY": BODY,
+        "LEASES": LEASES,
+        "WAITING": WAITING,
+        "DRAINED": DRAINED,
+        "HEALTH": HEALTH,
+        "RATE": RATE,
+        "LINE": LINE,
+    }
+    path = Path(__file__).parent / "lua" / f"{name}.lua"
+    return Script(path, keys=keys, CODES=OTP_QUEUE, LEASE=int(LEASE * 1000))
+
+
+_CREATE, _TAKE, _MOVE, _RECEIPT, _RENEW, _REPLAY, _SWEEP = map(
+    script, ("create", "take", "move", "receipt", "renew", "replay", "sweep")
 )
+
+
+class Claim(NamedTuple):
+    """What came of ``claim``: an ``Attempt``, or a ``Message`` that ended by it, or nothing."""
+
+    verdict: Verdict
+    found: Attempt | Message | None
+    died_in: str  # the alias in whose call the worker before this one died
+
+
+class Moved(NamedTuple):
+    """What came of ``finish``."""
+
+    moved: bool
+    message: Message | None
+    told: list[int]  # for each call, 1 if it opened a breaker, -1 if it closed one
+
+
+class Reported(NamedTuple):
+    """What came of ``report``."""
+
+    moved: bool
+    message: Message | None
+    left_out: bool  # the alias is left out in this country from now on
+    anothers: bool  # the alias was never asked for the message
 
 
 def create(
@@ -74,7 +131,7 @@ def create(
         "" if expires_at is None else int(expires_at * 1000),
         int(conf.get("MESSAGE_LIFETIME") * 1000),
         int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
-        int(GRACE * 1000),
+        0,  # from now on
         replaces,
         int(conf.longest_wait().get(queue, 0) * 1000),
         key(f"{DRAINED}{queue}:"),
@@ -89,25 +146,27 @@ def create(
     return _message(message_id, fields), bool(cancelled)
 
 
-def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
-    """Take the lease of a message that waits, or say why there is nothing to do. One round trip.
+def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, Any] = NOBODY) -> Claim:
+    """Take the lease of a message, and choose the alias that gets it; or say why there is nothing to do.
 
-    Last comes the alias in whose call the worker before this one died, "" if none did.
+    That is the message ``message_id``, or if it cannot be claimed the lowest due one of ``queues``, of
+    which the first goes before everything. ``able``: what this worker may call. One round trip.
     """
-    values = (message_id, int(LEASE * 1000), key(LEASES), key(WAITING))
-    answer = _CLAIM(_own(message_id), values)
-    verdict: Verdict = answer[0].decode()
-    if len(answer) == 1:
-        return verdict, None, ""
-    fields, died = _fields(answer[1]), answer[4].decode()
-    message = _message(message_id, fields)
-    if verdict != "claimed":
-        return verdict, message, died
+    verdict, id, *more = _TAKE((), (json.dumps({"id": message_id, "queues": queues} | able),))
+    verdict = verdict.decode()
+    if not more:
+        return Claim(verdict, None, "")
+    flat, died_in, *more = more
+    id, fields = id.decode(), _fields(flat)
+    message = _message(id, fields)
+    if not more:
+        return Claim(verdict, message, died_in.decode())
+    sealed, remaining, alias, wait, probe = more
     attempt = Attempt(
         message=message,
         number=message.attempts,
-        sealed=answer[2],
-        remaining=answer[3] / 1000,
+        sealed=sealed,
+        remaining=remaining / 1000,
         # Once more in all, whatever the reason.
         resend_unknown=fields.get("resend_unknown") == "1"
         and fields["unknowns"] == "0"
@@ -115,8 +174,10 @@ def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
         rounds=int(fields.get("rounds", 0)),
         avoid=fields.get("avoid", ""),
         turn=fields.get("turn", ""),
+        hops=tuple(filter(None, fields.get("hops", "").split(","))),
+        chosen=Chosen(alias.decode(), wait / 1000, bool(probe)) if wait >= 0 else None,
     )
-    return verdict, attempt, died
+    return Claim(verdict, attempt, died_in.decode())
 
 
 def worker_started() -> None:
@@ -127,12 +188,11 @@ def worker_started() -> None:
 
 
 def renew(message_id: str, attempt: int) -> bool:
-    """Keep the lease for one more call; False if the message expired or somebody else has it."""
-    values = (message_id, attempt, int(LEASE * 1000), key(LEASES))
-    return bool(_RENEW((key(RECORD + message_id),), values))
+    """Keep the lease for one more call; False if it may not be sent any more, or somebody else has it."""
+    return bool(_RENEW((key(RECORD + message_id),), (message_id, attempt)))
 
 
-def move(
+def finish(
     message_id: str,
     target: State,
     *,
@@ -141,50 +201,64 @@ def move(
     unknown: bool = False,
     round_over: bool = False,
     dead_letter: bool = False,
+    calls: Sequence[Mapping[str, Any]] = (),
+    breaker: Mapping[str, float] | None = None,
     **fields: str,
-) -> tuple[bool, Message | None]:
+) -> Moved:
     """Move a message to ``target`` if the table of transitions allows it. One round trip.
 
     ``attempt``: only if this is still the newest attempt. ``retry_in``: seconds until it is tried
     again; None settles the message: its text is erased and its lease given back. ``unknown``:
     count an attempt whose outcome is unknown. ``round_over``: all aliases have failed.
-    ``dead_letter``: keep the text, so that it can be replayed while it lives. Returns whether it
-    moved, and the record.
+    ``dead_letter``: keep the text, so that it can be replayed while it lives. ``calls``, ``breaker``: what
+    ``sms.delivery.health`` has to tell of the calls.
     """
-    own = (
-        "" if attempt is None else attempt,
-        "" if retry_in is None else int(retry_in * 1000),
-        *(int(unknown), int(round_over), int(dead_letter)),
-    )
-    moved, message, *_ = _move(message_id, target, own, ("", "", 0, 0, 0, 0), fields)
-    return moved, message
+    args = {
+        "id": message_id,
+        "target": target,
+        "from": dict.fromkeys(may_become(target), True),
+        "unknown": int(unknown),
+        "round_over": round_over,
+        "dead_letter": dead_letter,
+        "calls": calls,
+        "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
+        "fields": fields,
+    }
+    for name, value in (
+        ("attempt", attempt),
+        ("retry_in", None if retry_in is None else int(retry_in * 1000)),
+        ("breaker", breaker),
+    ):
+        if value is not None:  # cjson's null is true
+            args[name] = value
+    moved, record, told = _MOVE((*_own(message_id), key(DEAD)), (json.dumps(args),))
+    return Moved(bool(moved), _message(message_id, _fields(record)) if record else None, told)
+
+
+def move(message_id: str, target: State, **more: Any) -> tuple[bool, Message | None]:
+    """``finish`` without news of any call: whether the message moved, and its record."""
+    return finish(message_id, target, **more)[:2]
 
 
 def report(
-    message_id: str, state: State, *, alias: str, health: str, figures: Sequence[float], **fields: str
-) -> tuple[bool, Message | None, bool, bool]:
+    message_id: str, state: State, *, alias: str, figures: Mapping[str, float], **fields: str
+) -> Reported:
     """Record what a receipt of ``alias`` says, if that was asked for the message. One round trip.
 
-    A live code that it says is FAILED is QUEUED once more instead, for another alias. ``health``
-    and ``figures``: where and how its failures in this country are counted, see ``sms.delivery.health``.
-    Returns whether it moved, the record, whether the alias is left out now, and whether it was never asked.
+    A live code that it says is FAILED is QUEUED once more instead, for another alias. ``figures``: how its
+    failures in this country are counted, see ``sms.delivery.health``.
     """
-    return _move(message_id, state, ("", "", 0, 0, 0), (alias, health, *figures), {"alias": alias} | fields)
-
-
-def _move(
-    message_id: str, target: State, own: tuple[Any, ...], receipt: tuple[Any, ...], fields: Mapping[str, str]
-) -> tuple[bool, Message | None, bool, bool]:
-    values = (
-        *(message_id, target, f",{','.join(may_become(target))},"),
-        *own,
-        *(key(LEASES), key(WAITING), int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)),
-        *receipt,
-        *_flat(fields),
-    )
-    moved, record, left_out, anothers = _MOVE((*_own(message_id), key(DEAD)), values)
+    args = {
+        "id": message_id,
+        "alias": alias,
+        "target": state,
+        "from": dict.fromkeys(may_become(state), True),
+        "breaker": figures,
+        "fields": {"alias": alias} | fields,
+    }
+    moved, record, left_out, anothers = _RECEIPT((*_own(message_id), key(DEAD)), (json.dumps(args),))
     message = _message(message_id, _fields(record)) if record else None
-    return bool(moved), message, bool(left_out), bool(anothers)
+    return Reported(bool(moved), message, bool(left_out), bool(anothers))
 
 
 def get(message_id: str) -> Message | None:
@@ -205,11 +279,10 @@ def ask_for_sweep(queue: str) -> int | None:
     return seconds * 1000 + micros // 1000 if free else None
 
 
-def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
-    """The ids of at most ``limit`` messages of ``queue`` that were due before ``cutoff`` (ms)."""
+def sweep(queue: str, cutoff: int, most: int) -> list[str]:
+    """The ids of the first messages of ``queue`` that were due before ``cutoff`` (ms), ``most`` at most."""
     keys = (key(LEASES + queue), key(SWEEP + queue), key(WAITING + queue))
-    ids = _SWEEP(keys, (cutoff, limit, int(GRACE * 1000), key(RECORD)))
-    return [id_.decode() for id_ in ids]
+    return [id_.decode() for id_ in _SWEEP(keys, (json.dumps({"cutoff": cutoff, "most": most}),))]
 
 
 def dead_letters(limit: int = 0) -> list[str]:
@@ -226,8 +299,7 @@ def is_dead_letter(message_id: str) -> bool:
 
 def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
-    keys = (*_own(message_id), key(DEAD))
-    return str(_REPLAY(keys, (message_id, key(LEASES))).decode())
+    return str(_REPLAY((*_own(message_id), key(DEAD)), (message_id,)).decode())
 
 
 def left_behind() -> int:
