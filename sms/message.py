@@ -79,7 +79,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Whom a claim chose, "" if nobody may be asked now. With ``wait`` (seconds) it has a place in that line."""
+    """Whom a claim chose, "" if nobody may be asked now; with ``wait`` (seconds) there is a line."""
 
     alias: str
     wait: float = 0.0

@@ -191,7 +191,7 @@ class Ended:
 
 
 def succeeded(alias: str, country: str, *, probe: bool) -> tuple[Ended, ...]:
-    """A call worked. It is counted with the next choice; what a probe was is returned, to be counted at once."""
+    """A call worked. It is counted with the next choice; that of a probe is returned, to be counted now."""
     if probe:
         return Ended(alias, good=True), Ended(alias, country, good=True)
     with _lock:
