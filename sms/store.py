@@ -77,6 +77,24 @@ _CREATE, _TAKE, _MOVE, _RECEIPT, _RENEW, _REPLAY, _SWEEP = map(
 )
 
 
+#: The fields of a record that a message shows.
+SHOWN = (
+    "state",
+    "queue",
+    "country",
+    "masked",
+    "created_at",
+    "expires_at",
+    "attempts",
+    "alias",
+    "provider_message_id",
+    "error",
+    "reported",
+    "request_id",
+    "verification_id",
+)
+
+
 class Claim(NamedTuple):
     """What came of ``claim``: an ``Attempt``, or a ``Message`` that ended by it, or nothing."""
 
@@ -156,25 +174,21 @@ def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, A
     verdict = verdict.decode()
     if not more:
         return Claim(verdict, None, "")
-    flat, died_in, *more = more
-    id, fields = id.decode(), _fields(flat)
-    message = _message(id, fields)
+    record, died_in, *more = more
+    message = _shown(id.decode(), record)
     if not more:
         return Claim(verdict, message, died_in.decode())
-    sealed, remaining, alias, wait, probe = more
+    sealed, remaining, alias, wait, probe, again, rounds, avoid, turn, hops = more
     attempt = Attempt(
         message=message,
         number=message.attempts,
         sealed=sealed,
         remaining=remaining / 1000,
-        # Once more in all, whatever the reason.
-        resend_unknown=fields.get("resend_unknown") == "1"
-        and fields["unknowns"] == "0"
-        and "redirected" not in fields,
-        rounds=int(fields.get("rounds", 0)),
-        avoid=fields.get("avoid", ""),
-        turn=fields.get("turn", ""),
-        hops=tuple(filter(None, fields.get("hops", "").split(","))),
+        resend_unknown=bool(again),
+        rounds=rounds,
+        avoid=avoid.decode(),
+        turn=turn.decode(),
+        hops=tuple(hops.decode().split(",")),
         chosen=Chosen(alias.decode(), wait / 1000, bool(probe)) if wait >= 0 else None,
     )
     return Claim(verdict, attempt, died_in.decode())
@@ -232,7 +246,7 @@ def finish(
         if value is not None:  # cjson's null is true
             args[name] = value
     moved, record, told = _MOVE((*_own(message_id), key(DEAD)), (json.dumps(args),))
-    return Moved(bool(moved), _message(message_id, _fields(record)) if record else None, told)
+    return Moved(bool(moved), _shown(message_id, record) if record else None, told)
 
 
 def move(message_id: str, target: State, **more: Any) -> tuple[bool, Message | None]:
@@ -257,7 +271,7 @@ def report(
         "fields": {"alias": alias} | fields,
     }
     moved, record, left_out, anothers = _RECEIPT((*_own(message_id), key(DEAD)), (json.dumps(args),))
-    message = _message(message_id, _fields(record)) if record else None
+    message = _shown(message_id, record) if record else None
     return Reported(bool(moved), message, bool(left_out), bool(anothers))
 
 
@@ -342,9 +356,10 @@ def _flat(fields: Mapping[str, str]) -> list[str]:
     return [part for pair in fields.items() for part in pair]
 
 
-def _fields(flat: list[bytes]) -> dict[str, str]:
-    texts = [part.decode() for part in flat]
-    return dict(zip(texts[::2], texts[1::2], strict=True))
+def _shown(message_id: str, record: list[bytes | None]) -> Message:
+    """What ``shown`` of includes/record.lua tells."""
+    known = zip(SHOWN, record, strict=True)
+    return _message(message_id, {name: value.decode() for name, value in known if value})
 
 
 def _message(message_id: str, fields: Mapping[str, Any]) -> Message:

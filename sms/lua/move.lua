@@ -4,7 +4,7 @@
 --       retry_in (ms until it is due again; nil = it is settled), unknown (1 if the outcome of the attempt is), calls
 --       (how they ended: see includes/report.lua), breaker (see includes/breaker.lua), round_over (of all aliases),
 --       dead_letter (it becomes one), kept (ms that dead letters are), fields
--- Returns 1 if it moved, else 0, the record as a flat list (empty if there is none), and for each call what
+-- Returns 1 if it moved, else 0, the record (see includes/record.lua; empty if there is none), and for each call what
 -- report() says.
 --- @include "clock"
 --- @include "record"
@@ -31,7 +31,7 @@ if not args.from[record.state] or not is_newest then
   elseif target == 'cancelled' and (record.state == 'sent' or record.state == 'failed') then
     redis.call('DEL', body_key) -- nor goes it to another alias if it is undelivered, nor is it replayed
   end
-  return { 0, redis.call('HGETALL', record_key), told }
+  return { 0, shown(record_key), told }
 end
 
 no_dead_letter(id, record_key, dead_key, record)
@@ -50,7 +50,7 @@ local undelivered = record.undelivered
 if target == 'sent' and (undelivered or '') ~= '' and undelivered == record.calling then
   target = 'failed' -- the receipt came before the answer of the call
   if redirect(now, id, record_key, body_key, record, unknowns, undelivered) then
-    return { 1, redis.call('HGETALL', record_key), told }
+    return { 1, shown(record_key), told }
   end
 end
 
@@ -63,4 +63,4 @@ if target == 'failed' and args.dead_letter then
 elseif not wait and not (target == 'sent' and record.resend_unknown == '1' and not record.unwanted) then
   redis.call('DEL', body_key) -- a code keeps its own while it lives, in case it is undelivered
 end
-return { 1, redis.call('HGETALL', record_key), told }
+return { 1, shown(record_key), told }

@@ -1,7 +1,7 @@
 -- Write down what a receipt says, if its alias was asked for the message and that is news.
 -- KEYS: record, body, dead letters
 -- ARGV: 1 = args: id, alias, target, from (states that may become it), breaker (see includes/breaker.lua), fields
--- Returns 1 if the message moved, else 0, the record as a flat list (empty if there is none), 1 if what the receipt
+-- Returns 1 if the message moved, else 0, the record (see includes/record.lua; empty if there is none), 1 if what the receipt
 -- says opened the breaker of its alias in this country, and 1 if that alias was never asked.
 --- @include "clock"
 --- @include "record"
@@ -22,7 +22,7 @@ end
 -- a worker of before wrote the latest alone, and the one that may have it.
 local asked = { record.asked or '', record.alias or '', record.calling or '', record.avoid or '' }
 if not string.find(',' .. table.concat(asked, ',') .. ',', ',' .. alias .. ',', 1, true) then
-  return { 0, redis.call('HGETALL', record_key), 0, 1 }
+  return { 0, shown(record_key), 0, 1 }
 end
 
 local function is_news()
@@ -40,7 +40,7 @@ local function is_news()
 end
 
 if not is_news() or not args.from[state] then
-  return { 0, redis.call('HGETALL', record_key), 0, 0 }
+  return { 0, shown(record_key), 0, 0 }
 end
 no_dead_letter(id, record_key, dead_key, record)
 
@@ -73,4 +73,4 @@ if not goes_on then
     redis.call('DEL', body_key) -- a code keeps its own while it lives, in case it is undelivered
   end
 end
-return { 1, redis.call('HGETALL', record_key), opened and 1 or 0, 0 }
+return { 1, shown(record_key), opened and 1 or 0, 0 }

@@ -4,9 +4,10 @@
 --       before the id), aliases of this worker by name (each with free: it has a slot, and per_message or
 --       per_segment: ms that either takes of its rate), breaker, probe, later, good (see includes/choice.lua)
 -- Returns a verdict: claimed; expired, failed, unknown or cancelled if this settled it; gone, early, busy or
--- done if the id cannot be claimed; idle if nothing is due. Then the id; if claimed or settled also the record as
--- a flat list, the alias in whose call the last worker died, the sealed text, the ms that remain, and the choice:
--- the alias ('' for none), ms to wait (-1: nothing was chosen), 1 if it is a probe.
+-- done if the id cannot be claimed; idle if nothing is due. Then the id; if claimed or settled also the record (see
+-- includes/record.lua), the alias in whose call the last worker died, the sealed text, the ms that remain, and the choice:
+-- the alias ('' for none), ms to wait (-1: nothing was chosen), 1 if it is a probe; and of the record 1 if it may be
+-- sent once more when its outcome is unknown, rounds, avoid, turn, hops.
 --- @include "clock"
 --- @include "record"
 --- @include "choice"
@@ -69,7 +70,7 @@ local function claim(id)
   local record_key, body_key = RECORD .. id, BODY .. id
   local record = read(record_key, 'state', 'expires_at', 'not_before', 'lease_until', 'unknowns',
     'resend_unknown', 'queue', 'unwanted', 'calling', 'redirected', 'withheld', 'avoid', 'turn', 'hops',
-    'parts', 'country', 'asked')
+    'parts', 'country', 'asked', 'rounds')
   local state, queue = record.state, record.queue
   if not state then
     return { 'gone', id }
@@ -81,7 +82,7 @@ local function claim(id)
     redis.call('HSET', record_key, 'state', final)
     redis.call('DEL', body_key)
     waits_no_more(id, record_key, queue)
-    return { final, id, redis.call('HGETALL', record_key), died_in }
+    return { final, id, shown(record_key), died_in }
   end
 
   if state == 'queued' then
@@ -130,8 +131,10 @@ local function claim(id)
   redis.call('HINCRBY', record_key, 'attempts', 1)
   redis.call('ZADD', LEASES .. queue, now + LEASE, id)
   local alias, wait, probes = chosen(id, record_key, record)
-  local flat = redis.call('HGETALL', record_key)
-  return { 'claimed', id, flat, died_in, sealed, expires_at - now, alias, wait, probes and 1 or 0 }
+  -- Once more in all, whatever the reason.
+  local again = record.resend_unknown == '1' and unknowns == 0 and not record.redirected
+  return { 'claimed', id, shown(record_key), died_in, sealed, expires_at - now, alias, wait, probes and 1 or 0,
+    again and 1 or 0, tonumber(record.rounds or 0), record.avoid or '', record.turn or '', record.hops or '' }
 end
 
 -- Claim the lowest due message of a queue; nil if there is none.
