@@ -170,7 +170,8 @@ def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, A
     That is the message ``message_id``, or if it cannot be claimed the lowest due one of ``queues``, of
     which the first goes before everything. ``able``: what this worker may call. One round trip.
     """
-    verdict, id, *more = _TAKE((), (json.dumps({"id": message_id, "queues": queues} | able),))
+    args = {"id": message_id, "queues": queues, **able}
+    verdict, id, *more = _TAKE((), (json.dumps(args),))
     verdict = verdict.decode()
     if not more:
         return Claim(verdict, None, "")

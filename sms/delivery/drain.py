@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from sms import broker, wake
 from sms.delivery.run import deliver
-from sms.message import Attempt
 
 #: Seconds after which a task begins with no further message.
 SLICE = 2.0
@@ -36,16 +35,11 @@ def stop() -> None:
 def drain(message_id: str) -> None:
     """Deliver ``message_id``, if it can be claimed, and what else is due."""
     end = time.monotonic() + SLICE
-    last = None
-    while True:
-        claim = deliver(message_id, _queues)
-        last = claim.found or last
-        if not _queues or (claim.found is None and claim.verdict != "gone"):
-            return
+    message = deliver(message_id, _queues)
+    while message is not None and _queues:
         if time.monotonic() > end:
-            break
-        message_id = ""
-    # More may be due. Any id of the right queue wakes; that of a message that is done claims nothing else.
-    message = last.message if isinstance(last, Attempt) else last
-    if message is not None and wake.room(message.queue):
-        broker.publish(message.id, message.queue)
+            # More may be due. Any entry wakes: that of a message that is done claims nothing but what is due.
+            if wake.room(message.queue):
+                broker.publish(message.id, message.queue)
+            return
+        message = deliver("", _queues)

@@ -49,12 +49,11 @@ from sms.errors import (
     Unavailable,
 )
 from sms.facts import tell
-from sms.message import Attempt, State
+from sms.message import Attempt, Message, State
 from sms.providers.base import Sms
 from sms.registry import aliases
 from sms.routing import Hop
 from sms.seal import Unsealable, unseal
-from sms.store import Claim
 
 log = structlog.get_logger("sms")
 
@@ -74,18 +73,22 @@ PUNCTUAL = 5.0
 ONE_CALL = 25.0
 
 
-def deliver(message_id: str, queues: Sequence[str] = ()) -> Claim:
-    """Run one attempt for ``message_id``, or else for what is due in ``queues``; see ``store.claim``."""
+def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
+    """Run one attempt for ``message_id``, or else for what is due in ``queues``; see ``store.claim``.
+
+    Returns the message that it was about; None if there is nothing more to do for this worker.
+    """
     claim = store.claim(message_id, queues, health.able())
     if claim.died_in:
         health.failed(claim.died_in, error="worker_died")
     if claim.verdict == "gone":  # of another installation that shares the broker, or Redis was emptied
         log.warning("message_gone", message_id=message_id)
-    elif isinstance(claim.found, Attempt):
-        _Run(claim.found).go()
-    elif claim.found is not None:  # the claim settled it: expired or unknown
+        return deliver("", queues) if queues else None
+    if isinstance(claim.found, Attempt):
+        return claim.found.message if _Run(claim.found).go() else None
+    if claim.found is not None:  # the claim settled it: expired or unknown
         tell(claim.found)
-    return claim
+    return claim.found
 
 
 class _Run:
@@ -106,17 +109,21 @@ class _Run:
     def remaining(self) -> float:
         return self.begun + self.attempt.remaining - time.monotonic()
 
-    def go(self) -> None:
-        """Ask one alias after the other; always ends with a record of what came of it."""
+    def go(self) -> bool:
+        """Ask one alias after the other; always ends with a record of what came of it. False if this worker
+        cannot open the message: those that can shall have the next one too.
+        """
         try:
             self.content = unseal(self.attempt.sealed)
             route = routing.find(self.message.country, self.content["to"])
         except Unsealable:
             self.choose_again()
-            return unopened.give_back(self.attempt, punctual=PUNCTUAL)
+            unopened.give_back(self.attempt, punctual=PUNCTUAL)
+            return False
         except NoRoute:
             self.choose_again()
-            return self.record(State.FAILED, error="no_route")
+            self.record(State.FAILED, error="no_route")
+            return True
         drawn = routing.drawn(route, self.attempt.hops)
         if drawn is None:  # the claim chose by another route
             self.choose_again()
@@ -137,12 +144,12 @@ class _Run:
             )
             with alias.slot() as held:
                 if held and self.call(alias, sms, probe=probe):
-                    return None
+                    return True
             if not held:
                 self.full.add(hop.alias)
                 if probe:
                     health.not_probed(hop.alias, self.message.country)
-        return None
+        return True
 
     def choose_again(self) -> None:
         """Forget what the claim chose."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from redis import Redis
 
 from config.demo.embedded import EmbeddedServer
@@ -68,6 +70,11 @@ def push(stack: Stack, message_id: str, queue: str) -> None:
         app.send_task("sms.deliver", (message_id,), queue=queue)
 
 
+def began_with(message_id: str) -> bool:
+    message = services.get(message_id)
+    return message is not None and message.attempts > 0
+
+
 def states(ids: list[str]) -> Counter[State]:
     return Counter(message.state for id in ids if (message := services.get(id)))
 
@@ -95,7 +102,7 @@ def test_a_code_waits_for_one_call_behind_a_newsletter(stack, vendor, send):
     for _ in range(10):
         (code,) = send(1, queue="otp")
         began = time.monotonic()
-        wait_for(lambda code=code: services.get(code).attempts, every=0.002)
+        wait_for(partial(began_with, code), every=0.002)
         waits.append(time.monotonic() - began)
         time.sleep(0.05)
     assert max(waits) < 1
@@ -109,6 +116,17 @@ def test_a_worker_of_newsletters_alone_takes_no_code(stack, vendor, send, monkey
     push(stack, letters[0], "bulk")
     wait_for(lambda: states(letters)[State.SENT] == 5)
     assert states([code])[State.QUEUED] == 1
+
+
+def test_a_worker_without_the_key_leaves_the_rest_to_others(stack, server, vendor, send):
+    """It takes one message for each entry; else it would make all of them wait."""
+    stack.start("worker", SMS_SEAL_KEYS=Fernet.generate_key().decode())
+    ids = send(20)
+    push(stack, ids[0], "bulk")
+    wait_for(lambda: "message_unsealable" in stack.log("worker"))
+    time.sleep(1)
+    assert stack.log("worker").count("message_unsealable") == 1
+    assert states(ids)[State.QUEUED] == 20
 
 
 def test_a_worker_that_is_told_to_stop_begins_with_nothing_more(stack, vendor, send):
