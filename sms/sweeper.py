@@ -16,8 +16,8 @@ from sms import broker, mark, names, store, wake
 
 log = structlog.get_logger("sms")
 
-#: At most so many entries a sweep, where nobody tells how many wait in the queue already.
-LIMIT = 100
+#: At most so many entries a sweep: as long as something is due, each second so many more tasks drain.
+LIMIT = 20
 
 
 class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type arguments at run time
