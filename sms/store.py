@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -33,6 +33,7 @@ from sms.names import (
     WAITING,
     key,
 )
+from sms.records import Claim, Moved, Reported, read, shown
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
@@ -47,10 +48,6 @@ BEAT_SILENT = 15.0
 
 #: The queues that workers listen to: codes do not wait behind newsletters.
 QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
-
-Verdict = Literal[
-    "claimed", "gone", "early", "busy", "done", "idle", "expired", "failed", "unknown", "cancelled"
-]
 
 #: What a worker may call now, see ``sms.delivery.health``. Without aliases none is chosen.
 NOBODY: Mapping[str, Any] = {"aliases": {}}
@@ -75,49 +72,6 @@ def script(name: str) -> Script:
 _CREATE, _TAKE, _MOVE, _RECEIPT, _RENEW, _REPLAY, _SWEEP = map(
     script, ("create", "take", "move", "receipt", "renew", "replay", "sweep")
 )
-
-
-#: The fields of a record that a message shows.
-SHOWN = (
-    "state",
-    "queue",
-    "country",
-    "masked",
-    "created_at",
-    "expires_at",
-    "attempts",
-    "alias",
-    "provider_message_id",
-    "error",
-    "reported",
-    "request_id",
-    "verification_id",
-)
-
-
-class Claim(NamedTuple):
-    """What came of ``claim``: an ``Attempt``, or a ``Message`` that ended by it, or nothing."""
-
-    verdict: Verdict
-    found: Attempt | Message | None
-    died_in: str  # the alias in whose call the worker before this one died
-
-
-class Moved(NamedTuple):
-    """What came of ``finish``."""
-
-    moved: bool
-    message: Message | None
-    told: list[int]  # for each call, 1 if it opened a breaker, -1 if it closed one
-
-
-class Reported(NamedTuple):
-    """What came of ``report``."""
-
-    moved: bool
-    message: Message | None
-    left_out: bool  # the alias is left out in this country from now on
-    anothers: bool  # the alias was never asked for the message
 
 
 def create(
@@ -161,7 +115,7 @@ def create(
         raise Overloaded("It could not be sent in time now.", math.ceil(answer[0] / 1000))
     created, expires, cancelled = answer
     fields |= {"state": State.QUEUED, "created_at": created, "expires_at": expires}
-    return _message(message_id, fields), bool(cancelled)
+    return read(message_id, fields), bool(cancelled)
 
 
 def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, Any] = NOBODY) -> Claim:
@@ -176,7 +130,7 @@ def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, A
     if not more:
         return Claim(verdict, None, "")
     record, died_in, *more = more
-    message = _shown(id.decode(), record)
+    message = shown(id.decode(), record)
     if not more:
         return Claim(verdict, message, died_in.decode())
     sealed, remaining, alias, wait, probe, again, rounds, avoid, turn, hops = more
@@ -247,7 +201,7 @@ def finish(
         if value is not None:  # cjson's null is true
             args[name] = value
     moved, record, told = _MOVE((*_own(message_id), key(DEAD)), (json.dumps(args),))
-    return Moved(bool(moved), _shown(message_id, record) if record else None, told)
+    return Moved(bool(moved), shown(message_id, record) if record else None, told)
 
 
 def move(message_id: str, target: State, **more: Any) -> tuple[bool, Message | None]:
@@ -272,7 +226,7 @@ def report(
         "fields": {"alias": alias} | fields,
     }
     moved, record, left_out, anothers = _RECEIPT((*_own(message_id), key(DEAD)), (json.dumps(args),))
-    message = _shown(message_id, record) if record else None
+    message = shown(message_id, record) if record else None
     return Reported(bool(moved), message, bool(left_out), bool(anothers))
 
 
@@ -280,7 +234,7 @@ def get(message_id: str) -> Message | None:
     """The record of a message, or None if it never was or is kept no longer."""
     with client() as redis:
         fields = redis.hgetall(key(RECORD + message_id))
-    return _message(message_id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
+    return read(message_id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
 
 
 def ask_for_sweep(queue: str) -> int | None:
@@ -355,28 +309,3 @@ def _own(message_id: str) -> tuple[str, str]:
 
 def _flat(fields: Mapping[str, str]) -> list[str]:
     return [part for pair in fields.items() for part in pair]
-
-
-def _shown(message_id: str, record: list[bytes | None]) -> Message:
-    """What ``shown`` of includes/record.lua tells."""
-    known = zip(SHOWN, record, strict=True)
-    return _message(message_id, {name: value.decode() for name, value in known if value})
-
-
-def _message(message_id: str, fields: Mapping[str, Any]) -> Message:
-    return Message(
-        id=message_id,
-        state=State(fields["state"]),
-        queue=fields["queue"],
-        country=fields.get("country", ""),
-        masked=fields.get("masked", ""),
-        created_at=int(fields["created_at"]) / 1000,
-        expires_at=int(fields["expires_at"]) / 1000,
-        attempts=int(fields.get("attempts", 0)),
-        alias=fields.get("alias", ""),
-        provider_message_id=fields.get("provider_message_id", ""),
-        error=fields.get("error", ""),
-        reported=fields.get("reported", ""),
-        request_id=fields.get("request_id", ""),
-        verification_id=fields.get("verification_id", ""),
-    )

@@ -183,7 +183,8 @@ class _Run:
                 self.turn = ""
             return ready[choice.alias.name], choice.alias, choice.probe
         elif choice.alias is not None:
-            self.wait_for_turn(choice.wait, choice.alias.name)
+            early = BEFORE_TURN if choice.wait > PUNCTUAL else 0.0
+            self.wait(choice.wait - early, turn=choice.alias.name)
         elif not left or (self.failed and ready):
             self.round_is_over()  # some have failed, and the others may not be asked now
         else:
@@ -274,10 +275,6 @@ class _Run:
     def wait(self, seconds: float, turn: str = "") -> None:
         """Come back later; nothing has failed."""
         self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)), turn=turn)
-
-    def wait_for_turn(self, seconds: float, alias: str) -> None:
-        """Come back when a rate allows it, or shortly before."""
-        self.wait(seconds if seconds <= PUNCTUAL else seconds - BEFORE_TURN, turn=alias)
 
     def keeps_lease(self) -> bool:
         """Whether there is time for one more call under the lease, which is renewed if needed; not
