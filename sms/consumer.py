@@ -22,6 +22,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
 from sms import broker, resources
+from sms.delivery import drain
 
 log = structlog.get_logger("sms")
 
@@ -72,6 +73,7 @@ class Consumer(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
         """End the worker if ``error`` means that something ran out. What it has in hand it finishes."""
         if reason := resources.ran_out(error):
             log.critical("worker_gives_up", reason=reason)
+            drain.stop()
             raise WorkerShutdown(1) from error
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:

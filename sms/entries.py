@@ -124,3 +124,27 @@ def _place_of_broker(app: Any) -> object:
 
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def room(queue: str) -> int | None:
+    """How many more entries a queue has use for; None: it cannot be known; 0 if the broker is away.
+
+    Whoever publishes one for a message that had one before asks here, or entries would grow with each time
+    that a message has to wait.
+    """
+    name = names.queue(queue)
+    try:
+        with broker.producer() as found:
+            if found is None:
+                return None
+            kind = found.connection.transport.driver_type
+            if kind == "redis":
+                prefix = getattr(found.channel, "global_keyprefix", None) or ""
+                count = found.channel.client.llen(prefix + name)
+            elif kind == "amqp":
+                count = found.channel.queue_declare(name, passive=True).message_count
+            else:
+                return None
+            return max(ENOUGH - int(count), 0)
+    except broker.AWAY:
+        return 0

@@ -78,6 +78,15 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Whom a claim chose, "" if nobody may be asked now; with ``wait`` (seconds) there is a line."""
+
+    alias: str
+    wait: float = 0.0
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The right to hand one message to a provider once, won by ``claim``."""
 
@@ -89,6 +98,8 @@ class Attempt:
     rounds: int = 0  # how often all aliases of its route have failed
     avoid: str = ""  # the alias that may have sent it already, or that could not deliver it
     turn: str = ""  # the alias whose turn the message has waited for
+    hops: tuple[str, ...] = ()  # its route, in the order that was drawn for it
+    chosen: Chosen | None = None  # by the claim; None: it could not
 
 
 @dataclass(frozen=True, slots=True)

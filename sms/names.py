@@ -2,7 +2,7 @@
 
     <namespace>sms:message:<id>      hash    state, times, counts; kept MESSAGE_RECORD_HOURS
     <namespace>sms:body:<id>         string  the sealed number and text; gone when the message is settled
-    <namespace>sms:leases:<queue>    sorted set  id → from when on anybody may claim it (ms)
+    <namespace>sms:leases:<queue>    sorted set  id → from when on anybody may claim the message (ms)
     <namespace>sms:sweep:<queue>     string  a sweep of this queue is under way in the broker
     <namespace>sms:beat              string  beat has asked for a sweep of late
     <namespace>sms:waiting:<queue>   sorted set  id → since when it waits (ms), until its first call begins:
@@ -66,6 +66,9 @@ IN_LUA = {
     "DRAIN": DRAIN,
     "STARTED": STARTED,
     "DEAD": DEAD,
+    "HEALTH": HEALTH,
+    "RATE": RATE,
+    "LINE": LINE,
 }
 
 

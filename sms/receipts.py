@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 
 import structlog
 from django.conf import settings
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 
 from sms import alarms, broker, conf, registry, store
 from sms.delivery import health
@@ -15,7 +16,6 @@ from sms.delivery.handover import place_of, plain
 from sms.errors import ReceiptRejected
 from sms.facts import tell
 from sms.message import State
-from sms.names import HEALTH, key
 from sms.providers.base import Provider
 
 log = structlog.get_logger("sms")
@@ -27,10 +27,15 @@ class UnknownAlias(LookupError):
 
 def path(alias: str) -> str:
     """Where ``alias`` reports, below ``PUBLIC_URL``; "" where ``sms.urls`` is not included in the project."""
-    if not getattr(settings, "ROOT_URLCONF", ""):
+    return _path(alias, getattr(settings, "ROOT_URLCONF", ""), get_script_prefix())
+
+
+@lru_cache(maxsize=256)  # asked for each message, and Django takes longer than for the rest of its way
+def _path(alias: str, urlconf: str, prefix: str) -> str:
+    if not urlconf:
         return ""
     try:
-        return reverse("sms:receipts", args=(alias,))
+        return reverse("sms:receipts", urlconf, args=(alias,))
     except NoReverseMatch:
         return ""
 
@@ -81,7 +86,6 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
             plain(receipt.reference),
             receipt.state,
             alias=alias,
-            health=key(HEALTH),
             figures=health.breaker().figures,
             **{name: value for name, value in fields.items() if value},
         )

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import urlencode
 
@@ -20,103 +16,15 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf
+from sms.delivery.slots import Alias, Slots
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL, ClearProvider, Provider, read_url
+
+__all__ = ["SHARE", "Alias", "Slots", "aliases", "providers", "work_with"]
 
 #: What one alias may take of a worker's slots where there is another one. Of 80 slots two healthy aliases
 #: use 75 together, and the other one has 15 while one hangs with 60.
 SHARE = 0.75
-
-#: Seconds for which a message keeps a thread to itself until a slot is free, if one is likely to be by
-#: then. Under load that takes milliseconds; where calls hang, threads are needed for other messages.
-FOR_A_SLOT = 0.3
-
-
-class Slots:
-    """The calls that one worker process makes at once, of all its aliases together."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.taken = 0
-        self.changed = threading.Condition()
-        self._waiting = 0
-        self._given_back: deque[float] = deque(maxlen=8)  # when the latest ones were, the oldest first
-
-    def give_back(self) -> None:
-        """A call has ended. The caller holds ``changed``."""
-        self._given_back.append(time.monotonic())
-        self.changed.notify()
-
-    def wait_for(self, free: Callable[[], bool]) -> bool:
-        """Wait until ``free()``, where that will not take long. The caller holds ``changed``."""
-        if free():
-            return True
-        if not self._given_back:
-            return False
-        pace = (time.monotonic() - self._given_back[0]) / len(self._given_back)
-        if pace * (self._waiting + 1) > FOR_A_SLOT:
-            return False
-        self._waiting += 1
-        try:
-            return self.changed.wait_for(free, FOR_A_SLOT)
-        finally:
-            self._waiting -= 1
-
-
-class Alias:
-    """One configured provider: what calls it, how fast, and how many calls at once.
-
-    ``share``: the part of ``slots`` that it may hold of those that the others leave. So with any number
-    of aliases that hang some stay free: with shares of 0.75 one holds 75 % at most, two together
-    94 %, three 98 %, and less as their calls end.
-    """
-
-    def __init__(
-        self, provider: Provider, *, slots: Slots, rate: float = 0.0, segment_rate: float = 0.0, share: float
-    ) -> None:
-        self.name = provider.alias
-        self.provider = provider
-        self._slots = slots
-        self._share = share
-        self._rate = rate
-        self._segment_rate = segment_rate
-        self._taken = 0
-
-    def takes(self, parts: int = 1) -> float:
-        """Seconds of the rate that a message of so many parts takes, 0 without a rate."""
-        if self._rate:
-            return 1 / self._rate
-        return parts / self._segment_rate if self._segment_rate else 0.0
-
-    @property
-    def has_slot(self) -> bool:
-        """Whether this worker may call it once more just now. One call may always be."""
-        others = self._slots.taken - self._taken
-        return self._taken + 1 <= max(1, self._share * (self._slots.count - others))
-
-    @contextmanager
-    def slot(self) -> Iterator[bool]:
-        """Hold one slot; False if none is free, as another thread was quicker."""
-        with self._slots.changed:
-            held = int(self._slots.wait_for(lambda: self.has_slot))
-            self._taken += held
-            self._slots.taken += held
-        try:
-            yield bool(held)
-        finally:
-            with self._slots.changed:
-                self._taken -= held
-                self._slots.taken -= held
-                if held:
-                    self._slots.give_back()
-
-    @staticmethod
-    def wait_for_slot(wanted: Sequence[Alias]) -> None:
-        """Wait until one of these has a slot, if that will not take long."""
-        slots = wanted[0]._slots
-        with slots.changed:
-            if slots.wait_for(lambda: any(alias.has_slot for alias in wanted)):
-                slots.changed.notify()  # it is not taken yet: whoever waits for another alias may go too
 
 
 def providers() -> Mapping[str, Provider]:

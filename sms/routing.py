@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
@@ -66,6 +66,18 @@ def order(route: Route) -> list[Hop]:
             # Efraimidis and Spirakis: the order of u^(1/weight) draws without replacement.
             hops += sorted(step, key=_draw, reverse=True)
     return hops
+
+
+def drawn(route: Route, aliases: Sequence[str]) -> list[Hop] | None:
+    """The hops in the order in which ``order`` drew them before; None if the route was another then."""
+    hops: list[Hop] = []
+    for step in route:
+        found = aliases[len(hops) : len(hops) + len(step)]
+        known = {hop.alias: hop for hop in step}
+        if known.keys() != set(found):
+            return None
+        hops += [known[alias] for alias in found]
+    return hops if len(hops) == len(aliases) else None
 
 
 def _draw(hop: Hop) -> float:

@@ -28,6 +28,7 @@ from sms import (
     hints,
     names,
     phone,
+    records,
     routing,
     segments,
     store,
@@ -239,8 +240,8 @@ def accepted(prepared: Prepared, created_at: float, expires_at: float) -> Messag
 
 def called_back(message_id: str, record: Mapping[str, Any] | None) -> None:
     """Tell of a message that a script has called back; ``record``: as includes/call_back.lua returned it."""
-    if message := store.read(message_id, record):
-        tell(message)
+    if record:
+        tell(records.read(message_id, record))
 
 
 def get(message_id: str) -> Message | None:

@@ -10,24 +10,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from redis.exceptions import ResponseError
 
 from sms import conf
 from sms.errors import Overloaded
-from sms.message import Attempt, Message, State, may_become
+from sms.message import Attempt, Chosen, Message, State, may_become
 from sms.names import BEAT, BODY, DEAD, IN_LUA, LEASES, RECORD, STARTED, SWEEP, WAITING, key
+from sms.records import Claim, Moved, Reported, Sent, read, shown
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
 #: ``providers.transport``) and a margin. A worker that died inside the call is noticed after this.
 LEASE = 30.0
-
-#: How long a queued message may go unclaimed before a sweep publishes it again, in seconds.
-GRACE = 10.0
 
 #: How long one asked-for sweep keeps others from being asked for, in seconds.
 SWEEP_PENDING = 10.0
@@ -38,23 +35,19 @@ BEAT_SILENT = 15.0
 #: The queues that workers listen to: codes do not wait behind newsletters.
 QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
-Verdict = Literal["claimed", "gone", "early", "busy", "done", "expired", "failed", "unknown", "cancelled"]
+#: What a worker may call now, see ``sms.delivery.health``. Without aliases none is chosen.
+NOBODY: Mapping[str, Any] = {"aliases": {}}
 
 
-_LUA = Path(__file__).parent / "lua"
-_SEND, _CALL_BACK = (Script(_LUA / f"{name}.lua", keys=IN_LUA) for name in ("send", "call_back"))
-_CLAIM, _MOVE, _RENEW, _REPLAY, _SWEEP = (
-    Script(_LUA / f"{name}.lua") for name in ("claim", "move", "renew", "replay", "sweep")
+def script(name: str) -> Script:
+    """A script of ours, which knows the names of our keys."""
+    path = Path(__file__).parent / "lua" / f"{name}.lua"
+    return Script(path, keys=IN_LUA, CODES=OTP_QUEUE, LEASE=int(LEASE * 1000))
+
+
+_SEND, _CALL_BACK, _TAKE, _MOVE, _RECEIPT, _RENEW, _REPLAY, _SWEEP = map(
+    script, ("send", "call_back", "take", "move", "receipt", "renew", "replay", "sweep")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What the script that accepts a message answers. Times in seconds since the epoch."""
-
-    created_at: float
-    expires_at: float
-    called_back: Message | None  # the one that it replaces, if that waited
 
 
 def send(message: Mapping[str, Any], *, expires_at: float | None, replaces: str) -> Sent:
@@ -71,7 +64,8 @@ def send(message: Mapping[str, Any], *, expires_at: float | None, replaces: str)
     answer = _SEND.ask((), args)
     if "wait" in answer:
         raise Overloaded("It could not be sent in time now.", math.ceil(answer["wait"] / 1000))
-    called_back = read(replaces, answer.get("called_back"))
+    record = answer.get("called_back")
+    called_back = read(replaces, record) if record else None
     return Sent(answer["created_at"] / 1000, answer["expires_at"] / 1000, called_back)
 
 
@@ -81,39 +75,35 @@ def call_back(message_id: str) -> Message | None:
     return read(message_id, json.loads(answer)) if answer else None
 
 
-def read(message_id: str, record: Mapping[str, Any] | None) -> Message | None:
-    """A record as a message."""
-    return _message(message_id, record) if record else None
+def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, Any] = NOBODY) -> Claim:
+    """Take the lease of a message, and choose the alias that gets it; or say why there is nothing to do.
 
-
-def claim(message_id: str) -> tuple[Verdict, Attempt | Message | None, str]:
-    """Take the lease of a message that waits, or say why there is nothing to do. One round trip.
-
-    Last comes the alias in whose call the worker before this one died, "" if none did.
+    That is the message ``message_id``, or if it cannot be claimed the lowest due one of ``queues``, of
+    which the first goes before everything. ``able``: what this worker may call. One round trip.
     """
-    values = (message_id, int(LEASE * 1000), key(LEASES), key(WAITING))
-    answer = _CLAIM(_own(message_id), values)
-    verdict: Verdict = answer[0].decode()
-    if len(answer) == 1:
-        return verdict, None, ""
-    fields, died = _fields(answer[1]), answer[4].decode()
-    message = _message(message_id, fields)
-    if verdict != "claimed":
-        return verdict, message, died
+    args = {"id": message_id, "queues": queues, **able}
+    verdict, id, *more = _TAKE((), (json.dumps(args),))
+    verdict = verdict.decode()
+    if not more:
+        return Claim(verdict, None, "")
+    record, died_in, *more = more
+    message = shown(id.decode(), record)
+    if not more:
+        return Claim(verdict, message, died_in.decode())
+    sealed, remaining, alias, wait, probe, again, rounds, avoid, turn, hops = more
     attempt = Attempt(
         message=message,
         number=message.attempts,
-        sealed=answer[2],
-        remaining=answer[3] / 1000,
-        # Once more in all, whatever the reason.
-        resend_unknown=fields.get("resend_unknown") == "1"
-        and fields["unknowns"] == "0"
-        and "redirected" not in fields,
-        rounds=int(fields.get("rounds", 0)),
-        avoid=fields.get("avoid", ""),
-        turn=fields.get("turn", ""),
+        sealed=sealed,
+        remaining=remaining / 1000,
+        resend_unknown=bool(again),
+        rounds=rounds,
+        avoid=avoid.decode(),
+        turn=turn.decode(),
+        hops=tuple(hops.decode().split(",")),
+        chosen=Chosen(alias.decode(), wait / 1000, bool(probe)) if wait >= 0 else None,
     )
-    return verdict, attempt, died
+    return Claim(verdict, attempt, died_in.decode())
 
 
 def worker_started() -> None:
@@ -124,12 +114,11 @@ def worker_started() -> None:
 
 
 def renew(message_id: str, attempt: int) -> bool:
-    """Keep the lease for one more call; False if the message expired or somebody else has it."""
-    values = (message_id, attempt, int(LEASE * 1000), key(LEASES))
-    return bool(_RENEW((key(RECORD + message_id),), values))
+    """Keep the lease for one more call; False if it may not be sent any more, or somebody else has it."""
+    return bool(_RENEW((key(RECORD + message_id),), (message_id, attempt)))
 
 
-def move(
+def finish(
     message_id: str,
     target: State,
     *,
@@ -138,57 +127,71 @@ def move(
     unknown: bool = False,
     round_over: bool = False,
     dead_letter: bool = False,
+    calls: Sequence[Mapping[str, Any]] = (),
+    breaker: Mapping[str, float] | None = None,
     **fields: str,
-) -> tuple[bool, Message | None]:
+) -> Moved:
     """Move a message to ``target`` if the table of transitions allows it. One round trip.
 
     ``attempt``: only if this is still the newest attempt. ``retry_in``: seconds until it is tried
     again; None settles the message: its text is erased and its lease given back. ``unknown``:
     count an attempt whose outcome is unknown. ``round_over``: all aliases have failed.
-    ``dead_letter``: keep the text, so that it can be replayed while it lives. Returns whether it
-    moved, and the record.
+    ``dead_letter``: keep the text, so that it can be replayed while it lives. ``calls``, ``breaker``: what
+    ``sms.delivery.health`` has to tell of the calls.
     """
-    own = (
-        "" if attempt is None else attempt,
-        "" if retry_in is None else int(retry_in * 1000),
-        *(int(unknown), int(round_over), int(dead_letter)),
-    )
-    moved, message, *_ = _move(message_id, target, own, ("", "", 0, 0, 0, 0), fields)
-    return moved, message
+    args = {
+        "id": message_id,
+        "target": target,
+        "from": dict.fromkeys(may_become(target), True),
+        "unknown": int(unknown),
+        "round_over": round_over,
+        "dead_letter": dead_letter,
+        "calls": calls,
+        "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
+        "fields": fields,
+    }
+    for name, value in (
+        ("attempt", attempt),
+        ("retry_in", None if retry_in is None else int(retry_in * 1000)),
+        ("breaker", breaker),
+    ):
+        if value is not None:  # cjson's null is true
+            args[name] = value
+    moved, record, told = _MOVE((*_own(message_id), key(DEAD)), (json.dumps(args),))
+    return Moved(bool(moved), shown(message_id, record) if record else None, told)
+
+
+def move(message_id: str, target: State, **more: Any) -> tuple[bool, Message | None]:
+    """``finish`` without news of any call: whether the message moved, and its record."""
+    return finish(message_id, target, **more)[:2]
 
 
 def report(
-    message_id: str, state: State, *, alias: str, health: str, figures: Sequence[float], **fields: str
-) -> tuple[bool, Message | None, bool, bool]:
+    message_id: str, state: State, *, alias: str, figures: Mapping[str, float], **fields: str
+) -> Reported:
     """Record what a receipt of ``alias`` says, if that was asked for the message. One round trip.
 
-    A live code that it says is FAILED is QUEUED once more instead, for another alias. ``health``
-    and ``figures``: where and how its failures in this country are counted, see ``sms.delivery.health``.
-    Returns whether it moved, the record, whether the alias is left out now, and whether it was never asked.
+    A live code that it says is FAILED is QUEUED once more instead, for another alias. ``figures``: how its
+    failures in this country are counted, see ``sms.delivery.health``.
     """
-    return _move(message_id, state, ("", "", 0, 0, 0), (alias, health, *figures), {"alias": alias} | fields)
-
-
-def _move(
-    message_id: str, target: State, own: tuple[Any, ...], receipt: tuple[Any, ...], fields: Mapping[str, str]
-) -> tuple[bool, Message | None, bool, bool]:
-    values = (
-        *(message_id, target, f",{','.join(may_become(target))},"),
-        *own,
-        *(key(LEASES), key(WAITING), int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)),
-        *receipt,
-        *_flat(fields),
-    )
-    moved, record, left_out, anothers = _MOVE((*_own(message_id), key(DEAD)), values)
-    message = _message(message_id, _fields(record)) if record else None
-    return bool(moved), message, bool(left_out), bool(anothers)
+    args = {
+        "id": message_id,
+        "alias": alias,
+        "target": state,
+        "from": dict.fromkeys(may_become(state), True),
+        "breaker": figures,
+        "fields": {"alias": alias} | fields,
+    }
+    moved, record, left_out, anothers = _RECEIPT((*_own(message_id), key(DEAD)), (json.dumps(args),))
+    message = shown(message_id, record) if record else None
+    return Reported(bool(moved), message, bool(left_out), bool(anothers))
 
 
 def get(message_id: str) -> Message | None:
     """The record of a message, or None if it never was or is kept no longer."""
     with client() as redis:
         fields = redis.hgetall(key(RECORD + message_id))
-    return _message(message_id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
+    return read(message_id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
 
 
 def ask_for_sweep(queue: str) -> int | None:
@@ -202,11 +205,10 @@ def ask_for_sweep(queue: str) -> int | None:
     return seconds * 1000 + micros // 1000 if free else None
 
 
-def sweep(queue: str, cutoff: int, limit: int) -> list[str]:
-    """The ids of at most ``limit`` messages of ``queue`` that were due before ``cutoff`` (ms)."""
+def sweep(queue: str, cutoff: int, most: int) -> list[str]:
+    """The ids of the first messages of ``queue`` that were due before ``cutoff`` (ms), ``most`` at most."""
     keys = (key(LEASES + queue), key(SWEEP + queue), key(WAITING + queue))
-    ids = _SWEEP(keys, (cutoff, limit, int(GRACE * 1000), key(RECORD)))
-    return [id_.decode() for id_ in ids]
+    return [id_.decode() for id_ in _SWEEP(keys, (json.dumps({"cutoff": cutoff, "most": most}),))]
 
 
 def dead_letters(limit: int = 0) -> list[str]:
@@ -223,8 +225,7 @@ def is_dead_letter(message_id: str) -> bool:
 
 def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
-    keys = (*_own(message_id), key(DEAD))
-    return str(_REPLAY(keys, (message_id, key(LEASES))).decode())
+    return str(_REPLAY((*_own(message_id), key(DEAD)), (message_id,)).decode())
 
 
 def left_behind() -> int:
@@ -265,27 +266,3 @@ def _own(message_id: str) -> tuple[str, str]:
 
 def _flat(fields: Mapping[str, str]) -> list[str]:
     return [part for pair in fields.items() for part in pair]
-
-
-def _fields(flat: list[bytes]) -> dict[str, str]:
-    texts = [part.decode() for part in flat]
-    return dict(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _message(message_id: str, fields: Mapping[str, Any]) -> Message:
-    return Message(
-        id=message_id,
-        state=State(fields["state"]),
-        queue=fields["queue"],
-        country=fields.get("country", ""),
-        masked=fields.get("masked", ""),
-        created_at=int(fields["created_at"]) / 1000,
-        expires_at=int(fields["expires_at"]) / 1000,
-        attempts=int(fields.get("attempts", 0)),
-        alias=fields.get("alias", ""),
-        provider_message_id=fields.get("provider_message_id", ""),
-        error=fields.get("error", ""),
-        reported=fields.get("reported", ""),
-        request_id=fields.get("request_id", ""),
-        verification_id=fields.get("verification_id", ""),
-    )

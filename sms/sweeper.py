@@ -1,9 +1,8 @@
-"""Bring back what the broker, a worker or a restart lost: every message whose lease ran out.
+"""Wake somebody for what the broker, a worker or a restart lost: every message that is due, and nobody takes.
 
 A sweep travels through the queue that it sweeps. What was published before it has been taken from
-the queue by the time it runs, so a message of that age that is still waiting is lost, not late.
-That is why a backlog does not make sweeps multiply it: they look only at what was due
-when they were published.
+the queue by the time it runs, so a message of that age that is still due is lost, or late. A task that is
+woken takes whatever is due, so a few entries are enough for any number: a backlog is not multiplied.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from typing import Any
 import structlog
 from celery import Task
 
-from sms import broker, mark, names, store
+from sms import broker, entries, mark, names, store
 
 log = structlog.get_logger("sms")
 
-#: At most this many messages a sweep: publishing them takes under a second.
-LIMIT = 1000
+#: At most so many entries a sweep: as long as something is due, each second so many more tasks drain.
+LIMIT = 20
 
 
 class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type arguments at run time
@@ -39,12 +38,14 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
 
 
 def sweep(queue: str, cutoff: int) -> int:
-    """Publish again what was due in ``queue`` before ``cutoff``; returns how many."""
+    """Wake somebody for what was due in ``queue`` before ``cutoff``; returns how many entries that took."""
     mark.keep()
     due = store.sweep(queue, cutoff, LIMIT)
-    for message_id in due:
+    if not due:
+        return 0
+    room = entries.room(queue)
+    for message_id in due if room is None else due[:room]:
         if not broker.publish(message_id, queue):
             break  # the broker is away; the rest comes up again with the next sweeps
-    if due:
-        log.info("swept", queue=queue, messages=len(due))
+    log.info("swept", queue=queue, messages=len(due))
     return len(due)

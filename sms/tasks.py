@@ -13,10 +13,10 @@ from functools import wraps
 from typing import Any
 
 import structlog
-from celery import shared_task, signals
+from celery import current_app, shared_task, signals
 
 from sms import broker, mark, names, place_checks, registry, store, sweeper
-from sms.delivery import run as delivery
+from sms.delivery import drain
 from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
@@ -64,12 +64,19 @@ def _know_concurrency(instance: Any, **_: Any) -> None:
 
 @signals.worker_ready.connect
 def _look_around(**_: Any) -> None:
-    """Tell at once whose place this is: not every project runs ``check --deploy``."""
+    """Drain from now on, and tell at once whose place this is: not every project runs ``check --deploy``."""
+    consumed = current_app.amqp.queues.consume_from
+    drain.begin([queue for queue in store.QUEUES if names.queue(queue) in consumed])
     mark.keep()
     with suppress(Unavailable):
         store.worker_started()
     for warning in place_checks.nothing_was_left_behind():
         log.error("messages_left_behind", hint=warning.msg)
+
+
+@signals.worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    drain.stop()
 
 
 @signals.celeryd_init.connect
@@ -91,12 +98,12 @@ def _connect_often(sender: Any, **_: Any) -> None:
 @shared_task(name=broker.DELIVER, ignore_result=True)
 @_takes(_id)
 def deliver(message_id: str) -> None:
-    """One attempt for one message."""
-    delivery.deliver(message_id)
+    """One attempt for one message, and for what else is due."""
+    drain.drain(message_id)
 
 
 @shared_task(name="sms.sweep", base=sweeper.SweepTask, ignore_result=True)
 @_takes(_queue, _time)
 def sweep(queue: str, cutoff: int) -> None:
-    """Publish again what was due in ``queue`` before ``cutoff`` (ms, the Redis server's clock)."""
+    """Wake somebody for what was due in ``queue`` before ``cutoff`` (ms, the Redis server's clock)."""
     sweeper.sweep(queue, cutoff)

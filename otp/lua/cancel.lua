@@ -4,7 +4,7 @@
 -- Returns JSON: {} if there was no live code, else {id, purpose, reference, called_back (record of the SMS)}.
 --- @include "carry"
 --- @include "as_map"
---- @include "line"
+--- @include "waits"
 --- @include "call_back"
 local args = cjson.decode(ARGV[1])
 local verification, id = KEYS[1], ''

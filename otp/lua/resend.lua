@@ -19,7 +19,7 @@
 --- @include "overload"
 --- @include "accept"
 --- @include "as_map"
---- @include "line"
+--- @include "waits"
 --- @include "call_back"
 local phone, failures, verification = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])

@@ -12,7 +12,7 @@
 --- @include "forgive"
 --- @include "guard"
 --- @include "as_map"
---- @include "line"
+--- @include "waits"
 --- @include "call_back"
 local args = cjson.decode(ARGV[1])
 local verification, id = KEYS[1], ''

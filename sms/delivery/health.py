@@ -10,22 +10,23 @@ has not. Every worker learns all of it from one script, which runs once per call
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from sms import conf, segments, signals, store
+from sms.delivery.slots import Alias
 from sms.errors import Unavailable
-from sms.names import DRAINED, HEALTH, LINE, RATE, RECORD, WAITING, key
-from sms.registry import Alias, aliases
+from sms.names import HEALTH, LINE, RATE, RECORD, key
+from sms.registry import aliases
 from sms.routing import Route
-from sms.scripts import Script
 
 log = structlog.get_logger("sms")
 
@@ -36,9 +37,7 @@ PROBE = 30.0
 #: close long before its time is over.
 LATER = 3.0
 
-_LUA = Path(__file__).parent.parent / "lua"
-_ROUTE = Script(_LUA / "route.lua")
-_REPORT = Script(_LUA / "report.lua")
+_CHOOSE, _REPORT = store.script("choose"), store.script("report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,14 @@ class Breaker:
     pause: float = 20.0  # until a probe
 
     @property
-    def figures(self) -> tuple[float, ...]:
+    def figures(self) -> dict[str, float]:
         """As the scripts want them."""
-        return (int(self.window * 1000), self.share, self.fewest, int(self.pause * 1000))
+        return {
+            "window": int(self.window * 1000),
+            "share": self.share,
+            "fewest": self.fewest,
+            "pause": int(self.pause * 1000),
+        }
 
 
 def breaker() -> Breaker:
@@ -80,6 +84,26 @@ def _breaker(figures: tuple[tuple[str, Any], ...]) -> Breaker:
 
 _good: Counter[str] = Counter()
 _lock = threading.Lock()
+
+
+def able() -> dict[str, Any]:
+    """What this worker may call now, for ``store.claim``."""
+    known = aliases()
+    Alias.wait_for_slot(list(known.values()))
+    return _figures() | {"aliases": {name: alias.able for name, alias in known.items()}}
+
+
+def _figures() -> dict[str, Any]:
+    """What every choice has to know, and the good outcomes that it counts."""
+    global _good
+    with _lock:
+        good, _good = _good, Counter()
+    return {
+        "breaker": breaker().figures,
+        "probe": int(PROBE * 1000),
+        "later": int(LATER * 1000),
+        "good": good,
+    }
 
 
 def choose(
@@ -99,27 +123,23 @@ def choose(
     ``attempt``: none may be called if the message expired, is unwanted, or another attempt has it.
     ``turn``: the alias in whose line it has waited. ``patience``: seconds that the message may wait
     for its turn; over them it gets no place in a line. ``queue``: its own. ``held``: if it has to wait, it
-    is for an alias, and stands in nobody's way meanwhile (see create.lua). Raises ``Unavailable``.
+    is for an alias, and stands in nobody's way meanwhile (see includes/choice.lua). Raises ``Unavailable``.
     """
-    keys = [key(RECORD + message_id)]
-    values: list[Any] = [
-        message_id,
-        "" if attempt is None else attempt,
-        turn,
-        int(patience * 1000),
-        int(PROBE * 1000),
-        *breaker().figures,
-        int(LATER * 1000),
-        int(held),
-    ]
-    with _lock:
-        good = [_good.pop(alias.name, 0) for alias in candidates]
-    for alias, count in zip(candidates, good, strict=True):
-        keys += _keys(alias.name, country, queue)
-        values += [alias.name, count, alias.takes(segments.count(body)) * 1000]
-    values += [key(WAITING), key(DRAINED)]
-    index, wait, probe = _ROUTE(tuple(keys), values)
-    return Choice(candidates[index - 1] if index else None, wait / 1000, bool(probe))
+    parts = segments.count(body)
+    args = _figures() | {
+        "id": message_id,
+        "turn": turn,
+        "patience": int(patience * 1000),
+        "line": queue,
+        "country": country,
+        "held": held,
+        "candidates": [{"alias": alias.name, "takes": alias.takes(parts) * 1000} for alias in candidates],
+    }
+    if attempt is not None:
+        args["attempt"] = attempt
+    name, wait, probe = _CHOOSE((key(RECORD + message_id),), (json.dumps(args),))
+    found = {alias.name: alias for alias in candidates}.get(name.decode())
+    return Choice(found, wait / 1000, bool(probe))
 
 
 def outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[str, Any]]:
@@ -140,16 +160,47 @@ def _keys(alias: str, country: str, queue: str) -> tuple[str, ...]:
     return key(HEALTH + alias), key(f"{HEALTH}{alias}:{country}"), key(RATE + alias), *lines
 
 
-def succeeded(alias: str, country: str, *, probe: bool) -> None:
-    """A call worked. It is counted with the next choice, a probe at once."""
-    if not probe:
-        with _lock:
-            _good[alias] += 1
-        return
-    for name in (alias, f"{alias}:{country}"):
-        if _report(name, good=1) < 0:
-            log.warning("provider_back", alias=alias)
-            signals.provider_back.send_robust(Alias, alias=alias)
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a call ended, or what comes of that in one country; the scripts count it."""
+
+    alias: str
+    country: str = ""  # "": everywhere
+    good: bool = False
+    bad: bool = False
+    at_once: bool = False  # open the breaker now
+    hold: float = 0.0  # seconds that the vendor asked for
+    error: str = ""
+    probed: str | None = None  # the country of the message if it was a probe
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """As the scripts want it: see includes/report.lua."""
+        return {
+            "health": f"{self.alias}:{self.country}" if self.country else self.alias,
+            "probes": [] if self.probed is None else [self.alias, f"{self.alias}:{self.probed}"],
+            "good": int(self.good),
+            "bad": int(self.bad),
+            "at_once": self.at_once,
+            "hold": int(self.hold * 1000),
+        }
+
+    def tell(self, changed: int) -> None:
+        """Let everybody know if that opened (1) or closed (-1) a breaker."""
+        if changed > 0:
+            tell_left_out(self.alias, self.country, self.error)
+        elif changed < 0:
+            log.warning("provider_back", alias=self.alias)
+            signals.provider_back.send_robust(Alias, alias=self.alias)
+
+
+def succeeded(alias: str, country: str, *, probe: bool) -> tuple[Ended, ...]:
+    """A call worked. It is counted with the next choice; that of a probe is returned, to be counted now."""
+    if probe:
+        return Ended(alias, good=True), Ended(alias, country, good=True)
+    with _lock:
+        _good[alias] += 1
+    return ()
 
 
 def failed(
@@ -168,15 +219,12 @@ def failed(
     country of the message if the call was a probe; the next one need not wait for its end any more.
     ``refused``: the message and its attempt, if the alias has definitely not taken it.
     """
-    name = f"{alias}:{country}" if country else alias
-    probes = () if probed is None else (alias, f"{alias}:{probed}")
-    if _report(name, *probes, bad=1, at_once=at_once, hold=hold, refused=refused) > 0:
-        tell_left_out(alias, country, error)
+    _report(Ended(alias, country, bad=True, at_once=at_once, hold=hold, error=error, probed=probed), refused)
 
 
 def not_probed(alias: str, country: str) -> None:
-    """A probe found no slot: the next one need not wait for its end."""
-    _report(alias, alias, f"{alias}:{country}")
+    """A probe was not made: the next one need not wait for its end."""
+    _report(Ended(alias, probed=country))
 
 
 def tell_left_out(alias: str, country: str, error: str) -> None:
@@ -185,19 +233,8 @@ def tell_left_out(alias: str, country: str, error: str) -> None:
     signals.provider_left_out.send_robust(Alias, alias=alias, country=country, error=error)
 
 
-def _report(
-    name: str,
-    *probes: str,
-    good: int = 0,
-    bad: int = 0,
-    at_once: bool = False,
-    hold: float = 0.0,
-    refused: tuple[str, int] | None = None,
-) -> int:
-    message_id, attempt = refused or ("", "")
-    keys = tuple(map(key, (HEALTH + name, RECORD + message_id, *(HEALTH + probe for probe in probes))))
-    values = (good, bad, int(at_once), int(hold * 1000), *breaker().figures, attempt)
-    try:
-        return int(_REPORT(keys, values))
-    except Unavailable:
-        return 0  # what becomes of the message matters more, and is written down next
+def _report(ended: Ended, refused: tuple[str, int] | None = None) -> None:
+    message_id, attempt = refused or ("", 0)
+    args = {"call": ended.call, "breaker": breaker().figures} | ({"refused": attempt} if refused else {})
+    with suppress(Unavailable):  # what becomes of the message matters more, and is written down next
+        ended.tell(_REPORT((key(RECORD + message_id),), (json.dumps(args),)))

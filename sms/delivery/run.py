@@ -30,14 +30,16 @@ failure. A code that a receipt called undelivered and that died before the next 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
 from sms import conf, receipts, resources, routing, store
-from sms.delivery import health, turns, unopened
+from sms.delivery import health, outcome, turns, unopened
 from sms.delivery.handover import hand_over
 from sms.delivery.health import Choice
+from sms.delivery.slots import Alias
 from sms.errors import (
     AccountFailure,
     NoRoute,
@@ -49,7 +51,7 @@ from sms.errors import (
 from sms.facts import tell
 from sms.message import Attempt, Message, State
 from sms.providers.base import Sms
-from sms.registry import Alias, aliases
+from sms.registry import aliases
 from sms.routing import Hop
 from sms.seal import Unsealable, unseal
 
@@ -70,26 +72,23 @@ PUNCTUAL = 5.0
 #: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
 ONE_CALL = 25.0
 
-#: Seconds between the attempts to write down an outcome while Redis is away.
-RECORD_RETRY = 0.5
 
-#: Seconds that an acceptance is held on to while Redis is away; a default code's whole life.
-PATIENCE = 120.0
+def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
+    """Run one attempt for ``message_id``, or else for what is due in ``queues``; see ``store.claim``.
 
-
-def deliver(message_id: str) -> None:
-    """Run one attempt for ``message_id``, if there is anything to do for it."""
-    verdict, found, died_in = store.claim(message_id)
-    if died_in:
-        health.failed(died_in, error="worker_died")
-    if verdict == "gone":  # of another installation that shares the broker, or Redis was emptied
+    Returns the message that it was about; None if there is nothing more to do for this worker.
+    """
+    claim = store.claim(message_id, queues, health.able())
+    if claim.died_in:
+        health.failed(claim.died_in, error="worker_died")
+    if claim.verdict == "gone":  # of another installation that shares the broker, or Redis was emptied
         log.warning("message_gone", message_id=message_id)
-    elif isinstance(found, Message):  # the claim settled it: expired or unknown
-        tell(found)
-    elif found is None:
-        log.debug("nothing_to_deliver", message_id=message_id, verdict=verdict)
-    else:
-        _Run(found).go()
+        return deliver("", queues) if queues else None
+    if isinstance(claim.found, Attempt):
+        return claim.found.message if _Run(claim.found).go() else None
+    if claim.found is not None:  # the claim settled it: expired or unknown
+        tell(claim.found)
+    return claim.found
 
 
 class _Run:
@@ -102,6 +101,7 @@ class _Run:
         self.failed: set[str] = set()  # aliases that have refused or were not reached in this run
         self.full: set[str] = set()  # aliases whose last slot another thread took first
         self.turn = attempt.turn
+        self.chosen = attempt.chosen
         self.error = ""
         self.holds: list[float] = []  # the Retry-After of each that failed, 0 if it named none
 
@@ -109,19 +109,29 @@ class _Run:
     def remaining(self) -> float:
         return self.begun + self.attempt.remaining - time.monotonic()
 
-    def go(self) -> None:
-        """Ask one alias after the other; always ends with a record of what came of it."""
+    def go(self) -> bool:
+        """Ask one alias after the other; always ends with a record of what came of it. False if this worker
+        cannot open the message: those that can shall have the next one too.
+        """
         try:
             self.content = unseal(self.attempt.sealed)
-            hops = routing.order(routing.find(self.message.country, self.content["to"]))
-            # The alias that may have the message already comes only where the route has no other.
-            others = [hop for hop in hops if hop.alias != self.attempt.avoid] or hops
-            # It has waited for this one, which those before it may not outdo by failing once more.
-            self.hops = sorted(others, key=lambda hop: hop.alias != self.turn)
+            route = routing.find(self.message.country, self.content["to"])
         except Unsealable:
-            return unopened.give_back(self.attempt, punctual=PUNCTUAL)
+            self.choose_again()
+            unopened.give_back(self.attempt, punctual=PUNCTUAL)
+            return False
         except NoRoute:
-            return self.record(State.FAILED, error="no_route")
+            self.choose_again()
+            self.record(State.FAILED, error="no_route")
+            return True
+        drawn = routing.drawn(route, self.attempt.hops)
+        if drawn is None:  # the claim chose by another route
+            self.choose_again()
+        hops = drawn or routing.order(route)
+        # The alias that may have the message already comes only where the route has no other.
+        others = [hop for hop in hops if hop.alias != self.attempt.avoid] or hops
+        # It has waited for this one, which those before it may not outdo by failing once more.
+        self.hops = sorted(others, key=lambda hop: hop.alias != self.turn)
         while (chosen := self.choose()) is not None:
             hop, alias, probe = chosen
             sms = Sms(
@@ -134,12 +144,18 @@ class _Run:
             )
             with alias.slot() as held:
                 if held and self.call(alias, sms, probe=probe):
-                    return None
+                    return True
             if not held:
                 self.full.add(hop.alias)
                 if probe:
                     health.not_probed(hop.alias, self.message.country)
-        return None
+        return True
+
+    def choose_again(self) -> None:
+        """Forget what the claim chose."""
+        if self.chosen is not None and self.chosen.probe:
+            health.not_probed(self.chosen.alias, self.message.country)
+        self.chosen = None
 
     def choose(self) -> tuple[Hop, Alias, bool] | None:
         """Whom to ask now, and whether that is a probe; None: the run is over and recorded."""
@@ -148,13 +164,18 @@ class _Run:
             return None
         left = [hop for hop in self.hops if hop.alias not in self.failed]
         known = aliases()
-        wanted = [hop for hop in left if hop.alias not in self.full]
-        if wanted:
-            Alias.wait_for_slot([known[hop.alias] for hop in wanted])
-        ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
-        # What waits for a slot waits for a worker, which whoever comes next would do as well.
-        held = len(ready) == len(left)
-        choice = self.ask([known[name] for name in ready], held=held) if ready else Choice(None)
+        chosen, self.chosen = self.chosen, None
+        if chosen is not None:
+            ready = {hop.alias: hop for hop in left}
+            choice: Choice | None = Choice(known.get(chosen.alias), chosen.wait, chosen.probe)
+        else:
+            wanted = [hop for hop in left if hop.alias not in self.full]
+            if wanted:
+                Alias.wait_for_slot([known[hop.alias] for hop in wanted])
+            ready = {hop.alias: hop for hop in wanted if known[hop.alias].has_slot}
+            # What waits for a slot waits for a worker, which whoever comes next would do as well.
+            held = len(ready) == len(left)
+            choice = self.ask([known[name] for name in ready], held=held) if ready else Choice(None)
         if choice is None:
             self.wait(SOON, turn=self.turn)  # nothing is in a provider's hands
         elif choice.alias is not None and not choice.wait:
@@ -162,7 +183,8 @@ class _Run:
                 self.turn = ""
             return ready[choice.alias.name], choice.alias, choice.probe
         elif choice.alias is not None:
-            self.wait_for_turn(choice.wait, choice.alias.name)
+            early = BEFORE_TURN if choice.wait > PUNCTUAL else 0.0
+            self.wait(choice.wait - early, turn=choice.alias.name)
         elif not left or (self.failed and ready):
             self.round_is_over()  # some have failed, and the others may not be asked now
         else:
@@ -208,26 +230,28 @@ class _Run:
             where = country if error.here else ""
             health.failed(alias.name, where, at_once=True, error=self.error, probed=probed, refused=refused)
         except PermanentFailure as error:
-            health.succeeded(alias.name, country, probe=probe)
-            self.record(State.FAILED, alias=alias.name, error=error.code or "permanent")
+            calls = health.succeeded(alias.name, country, probe=probe)
+            self.record(State.FAILED, calls=calls, alias=alias.name, error=error.code or "permanent")
             return True
         except OutcomeUnknown as error:
-            health.failed(alias.name, error=error.code or "unknown", probed=probed)
+            why = error.code or "unknown"
             wait = conf.get("SMS_RECEIPT_WAIT")
             again = self.attempt.resend_unknown and wait < self.remaining
             self.record(
                 State.QUEUED if again else State.UNKNOWN,
                 retry_in=wait if again else None,
                 unknown=True,
+                calls=(health.Ended(alias.name, bad=True, error=why, probed=probed),),
                 alias=alias.name,
                 avoid=alias.name,
-                error=error.code or "unknown",
+                error=why,
             )
             return True
         else:
-            health.succeeded(alias.name, country, probe=probe)
+            calls = health.succeeded(alias.name, country, probe=probe)
             self.record(
                 State.SENT,
+                calls=calls,
                 alias=alias.name,
                 provider_message_id=provider_message_id,
                 error="",
@@ -252,10 +276,6 @@ class _Run:
         """Come back later; nothing has failed."""
         self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)), turn=turn)
 
-    def wait_for_turn(self, seconds: float, alias: str) -> None:
-        """Come back when a rate allows it, or shortly before."""
-        self.wait(seconds if seconds <= PUNCTUAL else seconds - BEFORE_TURN, turn=alias)
-
     def keeps_lease(self) -> bool:
         """Whether there is time for one more call under the lease, which is renewed if needed; not
         while Redis is away.
@@ -268,50 +288,10 @@ class _Run:
         except Unavailable:
             return False
 
-    def record(
-        self,
-        target: State,
-        *,
-        retry_in: float | None = None,
-        unknown: bool = False,
-        round_over: bool = False,
-        dead_letter: bool = False,
-        took_ms: int | None = None,
-        **fields: str,
-    ) -> None:
-        """Write the outcome down, and do not give up while it matters: an acceptance that is
-        forgotten would be sent again.
-        """
-        sent = target is State.SENT
-        # "sent" stands even if the lease was lost meanwhile: the provider has the message.
-        token = None if sent else self.attempt.number
-        patience = max(store.LEASE, min(self.attempt.remaining, PATIENCE)) if sent else store.LEASE
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                moved, message = store.move(
-                    self.message.id,
-                    target,
-                    attempt=token,
-                    retry_in=retry_in,
-                    unknown=unknown,
-                    round_over=round_over,
-                    dead_letter=dead_letter,
-                    **{"turn": ""} | fields,
-                )
-                break
-            except Unavailable:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(RECORD_RETRY)
-        queued = message is not None and moved and message.state is State.QUEUED
-        if queued and (retry_in or 0.0) <= PUNCTUAL:  # None: a receipt came first, and another alias is next
-            turns.publish_in(retry_in or 0.0, self.message.id, self.message.queue)
-        if queued and target is State.QUEUED and not (unknown or round_over):
-            log.debug("message_waits", message_id=self.message.id, seconds=retry_in)
-        elif message is not None and moved:
-            details: dict[str, Any] = {"took_ms": took_ms}
-            tell(message, **details)
-        elif message is None or message.state not in (State.SENT, State.DELIVERED):
-            # SENT and DELIVERED: its receipt overtook the answer of the call.
-            log.warning("outcome_too_late", message_id=self.message.id, outcome=target)
+    def record(self, target: State, *, retry_in: float | None = None, **more: Any) -> None:
+        """Write the outcome down, and bring the message back where that is soon; see ``outcome.record``."""
+        message = outcome.record(self.attempt, target, retry_in=retry_in, **more)
+        # Without one a receipt came first, and another alias is next.
+        wait = retry_in or 0.0
+        if message is not None and message.state is State.QUEUED and wait <= PUNCTUAL:
+            turns.publish_in(wait, message.id, message.queue)

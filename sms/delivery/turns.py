@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 
 import structlog
 
-from sms import broker
+from sms import broker, entries
 
 log = structlog.get_logger("sms")
 
@@ -40,7 +40,8 @@ class Turns:
         while True:
             message_id, queue = self._next()
             try:
-                broker.publish(message_id, queue)
+                if entries.room(queue) != 0:  # it is due, and whoever comes takes it
+                    broker.publish(message_id, queue)
             except Exception as error:  # others wait for this thread; a sweep brings this one back
                 log.error("return_failed", message_id=message_id, error=type(error).__name__)
 

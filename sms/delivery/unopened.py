@@ -6,22 +6,24 @@ it stands among the dead letters, so that an operator sees it and can let it be 
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 
 import structlog
 
 from sms import conf, store
 from sms.delivery import turns
 from sms.message import Attempt
-from sms.names import DEAD, LEASES, RECORD, WAITING, key
-from sms.scripts import Script
+from sms.names import DEAD, RECORD, key
 
 log = structlog.get_logger("sms")
 
 #: Seconds until such a message is tried again: at first, and at most.
 SOON, LATE = 2.0, 300.0
 
-_GIVE_BACK = Script(Path(__file__).parent.parent / "lua" / "give_back.lua")
+#: Seconds beyond these for which it counts as no backlog: a sweep may be late.
+SPARED = 10.0
+
+_GIVE_BACK = store.script("give_back")
 
 
 def give_back(attempt: Attempt, *, punctual: float) -> None:
@@ -30,11 +32,16 @@ def give_back(attempt: Attempt, *, punctual: float) -> None:
     ``punctual``: seconds up to which this process brings it back itself; after longer ones a sweep does.
     """
     message = attempt.message
-    keys = (RECORD + message.id, LEASES + message.queue, WAITING + message.queue, DEAD)
-    kept = int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)
-    times = (int(SOON * 1000), int(LATE * 1000), int(store.GRACE * 1000), kept)
+    args = {
+        "id": message.id,
+        "attempt": attempt.number,
+        "least": int(SOON * 1000),
+        "most": int(LATE * 1000),
+        "spared": int(SPARED * 1000),
+        "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
+    }
     # Not tried again if Redis is away: by then the number of this attempt may be another's. Its lease ends.
-    wait, first = _GIVE_BACK(tuple(map(key, keys)), (message.id, attempt.number, *times))
+    wait, first = _GIVE_BACK((key(RECORD + message.id), key(DEAD)), (json.dumps(args),))
     if first:
         log.error("message_unsealable", message_id=message.id, queue=message.queue)
     if 0 <= wait <= punctual * 1000:

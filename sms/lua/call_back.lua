@@ -2,7 +2,7 @@
 -- ARGV: its id
 -- Returns its record as JSON, "" if it cannot be called back any more.
 --- @include "as_map"
---- @include "line"
+--- @include "waits"
 --- @include "call_back"
 local record = call_back(ARGV[1])
 return record and cjson.encode(record) or ''

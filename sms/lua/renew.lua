@@ -1,13 +1,18 @@
 -- Keep the lease of an attempt for one more call, after one that was definitely not taken.
--- KEYS: record.  ARGV: id, attempt, lease (ms), prefix of the lease keys
--- Returns 1, or 0 if another worker has the message by now.
-local time = redis.call('TIME')
-local until_ = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])
-local record = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'queue', 'unwanted', 'expires_at')
-if record[1] ~= 'sending' or record[2] ~= ARGV[2] or record[4]
-    or until_ - tonumber(ARGV[3]) >= tonumber(record[5]) then
+-- KEYS: record
+-- ARGV: id, attempt
+-- Returns 1, or 0 if it may not be sent any more, or another worker has it by now.
+--- @include "clock"
+--- @include "record"
+local record_key = KEYS[1]
+local id, attempt = ARGV[1], ARGV[2]
+
+local now = clock()
+local record = read(record_key, 'state', 'attempts', 'queue', 'unwanted', 'expires_at')
+local holds = record.state == 'sending' and record.attempts == attempt
+if not holds or record.unwanted or now >= tonumber(record.expires_at) then
   return 0
 end
-redis.call('HSET', KEYS[1], 'lease_until', until_, 'calling', '')
-redis.call('ZADD', ARGV[4] .. record[3], until_, ARGV[1])
+redis.call('HSET', record_key, 'lease_until', now + LEASE, 'calling', '')
+redis.call('ZADD', LEASES .. record.queue, now + LEASE, id)
 return 1

@@ -1,14 +1,23 @@
 -- Let a dead letter try again, if it may still be sent. One that no worker could open waits anyway: at once.
--- KEYS: record, body, dead letters.  ARGV: id, prefix of the lease keys
+-- KEYS: record, body, dead letters
+-- ARGV: id
 -- Returns its queue, or '' if it cannot be sent any more.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREM', KEYS[3], ARGV[1])
-local record = redis.call('HMGET', KEYS[1], 'state', 'expires_at', 'queue', 'unwanted', 'error')
-local waits = record[1] == 'failed' or record[1] == 'queued' and record[5] == 'unsealable'
-if not waits or record[4] or now >= tonumber(record[2]) or redis.call('EXISTS', KEYS[2]) == 0 then
+--- @include "clock"
+--- @include "record"
+--- @include "waits"
+local record_key, body_key, dead_key = KEYS[1], KEYS[2], KEYS[3]
+local id = ARGV[1]
+
+local now = clock()
+redis.call('ZREM', dead_key, id)
+local record = read(record_key, 'state', 'expires_at', 'queue', 'unwanted', 'error')
+local is_waiting = record.state == 'queued' and record.error == 'unsealable'
+if not is_waiting and record.state ~= 'failed' then
   return ''
 end
-redis.call('HSET', KEYS[1], 'state', 'queued', 'rounds', 0, 'not_before', now)
-redis.call('ZADD', ARGV[2] .. record[3], now, ARGV[1])
-return record[3]
+if record.unwanted or now >= tonumber(record.expires_at) or redis.call('EXISTS', body_key) == 0 then
+  return ''
+end
+redis.call('HSET', record_key, 'state', 'queued', 'rounds', 0)
+due_at(id, record_key, record.queue, now)
+return record.queue

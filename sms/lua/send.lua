@@ -8,7 +8,7 @@
 --- @include "overload"
 --- @include "accept"
 --- @include "as_map"
---- @include "line"
+--- @include "waits"
 --- @include "call_back"
 local args = cjson.decode(ARGV[1])
 local now = clock()

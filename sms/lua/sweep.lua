@@ -1,18 +1,18 @@
--- Take the messages of one queue whose lease ran out, and lease each for one more round.
+-- Forget what waits in a queue although its record is gone, and see whom nobody has taken although it was due.
 -- KEYS: leases, marker of the asked-for sweep, waiting
--- ARGV: cutoff (ms), how many at most, grace until the next look (ms), prefix of the record keys
--- Returns their ids.
-redis.call('DEL', KEYS[2])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- ARGV: 1 = args: cutoff (ms), most (how many are looked at)
+-- Returns the ids of at most so many that were due before the cutoff, the lowest first.
+local leases_key, marker_key, waiting_key = KEYS[1], KEYS[2], KEYS[3]
+local args = cjson.decode(ARGV[1])
+
+redis.call('DEL', marker_key)
 local due = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])) do
-  if redis.call('EXISTS', ARGV[4] .. id) == 1 then
-    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), id)
-    due[#due + 1] = id
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases_key, '-inf', args.cutoff, 'LIMIT', 0, args.most)) do
+  if redis.call('EXISTS', RECORD .. id) == 1 then
+    table.insert(due, id)
   else
-    redis.call('ZREM', KEYS[1], id)
-    redis.call('ZREM', KEYS[3], id)
+    redis.call('ZREM', leases_key, id)
+    redis.call('ZREM', waiting_key, id)
   end
 end
 return due

@@ -11,7 +11,7 @@ from kombu import Connection, Queue
 from redis import Redis
 
 from config.demo.embedded import EmbeddedServer
-from sms import services, store
+from sms import services
 from tests.conftest import point_cache_at
 from tests.faults.rabbitmq import RabbitMQ, missing
 from tests.faults.stack import Stack, wait_for
@@ -167,7 +167,7 @@ def test_a_worker_and_beat_find_the_broker_again(stack, rabbit, outbox, send_unp
     wait_for(lambda: len(outbox()) == 2)
     # One that never reached the broker is brought back by a sweep, so beat is there again too.
     send_unpublished(numbers[2], "Hello", queue="otp")
-    wait_for(lambda: len(outbox()) == 3, store.GRACE + 20)
+    wait_for(lambda: len(outbox()) == 3, 30)
     assert stack.processes["beat"].poll() is None
     assert stack.processes["web"].poll() is None
 
@@ -187,7 +187,7 @@ def test_a_queue_that_is_deleted_is_declared_again(stack, rabbit, outbox, worker
     start(stack, numbers[1])
     if stack.processes.get("worker") is None or stack.processes["worker"].poll() is not None:
         stack.start("worker")  # a supervisor's work
-    wait_for(lambda: len(outbox()) == 2, store.GRACE + 20)
+    wait_for(lambda: len(outbox()) == 2, 30)
     start(stack, numbers[2])
     wait_for(lambda: len(outbox()) == 3)
 

@@ -18,8 +18,6 @@ local function call_back(id)
     redis.call('ZREM', DEAD, id)
   end
   redis.call('DEL', BODY .. id)
-  redis.call('ZREM', LEASES .. queue, id)
-  redis.call('ZREM', WAITING .. queue, id)
-  leave_line(record, id)
+  waits_no_more(id, record, queue)
   return as_map(redis.call('HGETALL', record))
 end

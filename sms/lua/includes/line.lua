@@ -1,8 +1,8 @@
 -- A message stands in one line at most; its record names the key of it.
-local function leave_line(record, id)
-  local line = redis.call('HGET', record, 'line')
-  if line then
-    redis.call('ZREM', line, id)
-    redis.call('HDEL', record, 'line')
+local function leave_line(record_key, id)
+  local line_key = redis.call('HGET', record_key, 'line')
+  if line_key then
+    redis.call('ZREM', line_key, id)
+    redis.call('HDEL', record_key, 'line')
   end
 end

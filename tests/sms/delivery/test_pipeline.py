@@ -238,7 +238,15 @@ class TestSweeper:
         redis.zadd(names.LEASES + "bulk", {message.id: 1})
         assert sweeper.sweep("bulk", cutoff=2) == 1
         assert queued == [message.id]
-        assert sweeper.sweep("bulk", cutoff=2) == 0  # leased for another round
+        assert sweeper.sweep("bulk", cutoff=2) == 1  # nobody has taken it yet
+
+    def test_few_entries_wake_enough(self, queued, redis):
+        """A backlog that the broker has lost is not put back into it: tasks drain what is due."""
+        ids = [services.send(PHONE, "Hello").id for _ in range(sweeper.LIMIT + 5)]
+        redis.zadd(names.LEASES + "bulk", {id: n for n, id in enumerate(ids)})
+        queued.clear()
+        assert sweeper.sweep("bulk", cutoff=999) == sweeper.LIMIT
+        assert queued == ids[: sweeper.LIMIT]
 
     def test_what_was_published_after_the_sweep_is_left_alone(self, queued, redis):
         """It is still in the queue behind the sweep: late, not lost."""

@@ -1,0 +1,47 @@
+--- @include "waits"
+-- Take a message to another state, with other fields of its record. wait: ms until it is due again; nil settles it.
+local function enter(now, id, record_key, record, state, wait, fields)
+  local pairs_of = { 'state', state }
+  for name, value in pairs(fields) do
+    table.insert(pairs_of, name)
+    table.insert(pairs_of, value)
+  end
+  redis.call('HSET', record_key, unpack(pairs_of))
+  if not wait then
+    waits_no_more(id, record_key, record.queue)
+    return
+  end
+  if record.line and redis.call('HGET', record_key, 'turn') == '' then
+    leave_line(record_key, id)
+  end
+  due_at(id, record_key, record.queue, now + wait)
+end
+
+-- A code that an alias could not deliver goes to another, if it lives, is wanted, and was handed over once in all.
+-- Returns whether it does.
+local function redirect(now, id, record_key, body_key, record, unknowns, undelivered)
+  local is_code = record.resend_unknown == '1'
+  local has_other = string.find(record.hops or '', ',', 1, true)
+  if not is_code or not has_other or record.unwanted or record.redirected or unknowns > 0 then
+    return false
+  end
+  if now >= tonumber(record.expires_at) or redis.call('EXISTS', body_key) == 0 then
+    return false
+  end
+  enter(now, id, record_key, record, 'queued', 0, {
+    redirected = 1,
+    avoid = undelivered,
+    alias = '',
+    provider_message_id = '',
+    error = 'undelivered',
+  })
+  return true
+end
+
+-- A worker could open it after all, or it is called back.
+local function no_dead_letter(id, record_key, dead_key, record)
+  if record.error == 'unsealable' then
+    redis.call('ZREM', dead_key, id)
+    redis.call('HSET', record_key, 'error', '')
+  end
+end
