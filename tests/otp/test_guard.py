@@ -388,6 +388,15 @@ def test_an_address_may_ask_for_one_more_country_for_each_code_it_verified(clock
     assert clock.send("+4915112345678", "DE", "192.0.2.1").startswith("countries ip:")
 
 
+def test_a_country_that_was_verified_is_forgotten_and_no_other(clock, wide):
+    for number in ABROAD[:2]:
+        assert clock.send(*number, "192.0.2.1") == ""
+    clock.prove("+4915112345678", "DE", 1, "192.0.2.1")
+    answers = [clock.send(*number, "192.0.2.1") for number in (*ABROAD[2:], ("+351912345678", "PT"))]
+    assert answers[:2] == ["", ""]  # with the first two that makes four: three, and one for the verified code
+    assert answers[2].startswith("countries ip:")
+
+
 def test_an_address_that_verifies_nothing_has_a_cap(clock, wide):
     wide(address=(5, 8, 20))
     answers = [clock.send(number, "DE", "192.0.2.1") for number in spread(6)]
@@ -421,6 +430,11 @@ def test_a_budget_stops_before_the_money_does(clock, settings, wide):
     clock.now += 12 * HOUR
     assert clock.sent(spread(3), "DE") == 3  # 0.75
     assert clock.sent([f"+3361234{n}000" for n in range(3)], "FR") == 2  # 0.95
+
+
+def test_without_prices_no_money_is_counted(redis):
+    Clock().send("+4915112345678", "DE")
+    assert redis.exists("otp:guard-spend") == 0
 
 
 def test_the_budget_holds_for_what_is_allowed_too(clock, settings):
@@ -698,6 +712,13 @@ def test_a_country_that_was_refused_before_its_first_send_is_a_country(today, se
         json.loads(line) for line in command("--json", "--all")[0].splitlines() if '"scope": "DE"' in line
     )
     assert (row["kind"], row["refused"]) == ("country", 1)
+
+
+def test_one_scope_is_a_table_too(today):
+    command("--block", "DE")
+    assert today.send("+4915112345678", "DE") == "blocked DE"
+    (row,) = map(json.loads, command("--json", "--all")[0].splitlines())
+    assert (row["scope"], row["kind"], row["refused"], row["state"]) == ("DE", "rule", 1, "blocked")
 
 
 def test_the_table_shows_what_there_is_to_see(today, settings):
