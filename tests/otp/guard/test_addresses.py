@@ -52,3 +52,12 @@ def test_an_address_that_verifies_nothing_has_a_cap(clock, wide):
 )
 def test_an_address_is_a_digest_of_it_or_of_its_64(one, other, same):
     assert (decision.address(one) == decision.address(other)) is same
+
+
+def test_a_country_that_was_verified_is_forgotten_and_no_other(clock, wide):
+    for number in ABROAD[:2]:
+        assert clock.send(*number, "192.0.2.1") == ""
+    clock.prove("+4915112345678", "DE", 1, "192.0.2.1")
+    answers = [clock.send(*number, "192.0.2.1") for number in (*ABROAD[2:], ("+351912345678", "PT"))]
+    assert answers[:2] == ["", ""]  # with the first two that makes four: three, and one for the verified code
+    assert answers[2].startswith("countries ip:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench import pumping
-from tests.otp.guard.clock import BEGIN, DAY, HOUR, spread
+from tests.otp.guard.clock import BEGIN, DAY, HOUR, Clock, spread
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,8 @@ def test_the_budget_holds_for_what_is_allowed_too(clock, settings):
     settings.GUARD_BUDGET = 0.6
     settings.GUARD_ALLOW = ["DE"]
     assert clock.sent(spread(5), "DE") == 2
+
+
+def test_without_prices_no_money_is_counted(redis):
+    Clock().send("+4915112345678", "DE")
+    assert redis.exists("otp:guard-spend") == 0

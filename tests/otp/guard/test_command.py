@@ -162,3 +162,10 @@ def test_a_redis_that_is_away_is_named(settings):
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:9/0"}}
     with pytest.raises(CommandError, match=r"Redis does not answer. Is REDIS_URL right\?"):
         command()
+
+
+def test_one_scope_is_a_table_too(today):
+    command("--block", "DE")
+    assert today.send("+4915112345678", "DE") == "blocked DE"
+    (row,) = map(json.loads, command("--json", "--all")[0].splitlines())
+    assert (row["scope"], row["kind"], row["refused"], row["state"]) == ("DE", "rule", 1, "blocked")

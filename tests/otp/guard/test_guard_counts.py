@@ -114,7 +114,9 @@ def test_counts_live_until_none_of_their_windows_counts(redis, kind, now, lasts)
 def test_of_the_window_before_the_part_that_still_counts(redis):
     redis.set("scope", text((0, 0, 0, 0), (4, 1, 10, 2), (12, 1, 20, 6), (40, 1, 56, 28)))
     # A quarter of the hour has passed; next to nothing of the day and of the fortnight.
-    (hour, day, fortnight) = judge(NOW + HOUR // 4)["standings"]
+    answer = judge(NOW + HOUR // 4)
+    hour, day, fortnight = answer["standings"]
+    assert answer["verified"] == pytest.approx(2.5)
     passed_day, passed_fortnight = 1 / 96, 1 / 96 / 14
     verified_day = 1 + 6 * (1 - passed_day)
     verified_fortnight = 1 + 28 * (1 - passed_fortnight)

@@ -15,7 +15,9 @@ elseif args.step == 'send' then
 elseif args.step == 'verify' then
   add_verified(scope, args.now, args.sent)
 else
-  local standings = standing(read_counts(scope, args.now, args.kind), args.now, args.ratio)
+  local counts = read_counts(scope, args.now, args.kind)
+  local standings = standing(counts, args.now, args.ratio)
+  answer.verified = verified_within(counts.hour, args.now)
   answer.standings = {}
   for i, stands in ipairs(standings) do
     answer.standings[i] = {stands.unverified, stands.earned}
