@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import growth, handler, http_start, latency, memory, overload, pumping, uniform, worker
+from . import growth, handler, http_speed, http_start, latency, memory, overload, pumping, uniform, worker
 from .report import Measure, as_json, as_table
 from .surroundings import Surroundings
 
@@ -13,6 +13,8 @@ MEASURES = {
     "trips": handler.trips,
     "handler": handler.speed,
     "start": http_start.starts,
+    "http": http_speed.speed,
+    "logged": http_speed.logged,
     "worker": worker.rates,
     "latency": latency.waits,
     "overload": overload.answers,
