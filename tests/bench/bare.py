@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from config.settings import *  # noqa: F403
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+
+from config.settings import *  # noqa: F403
 
 MIDDLEWARE: list[str] = []
 ROOT_URLCONF = __name__

@@ -1,4 +1,4 @@
-"""A start and a check over HTTP against a bare Django view under the same server: requests a second, and CPU."""
+"""A start and a check over HTTP against a bare Django view under the same server."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def logged(bench: Surroundings) -> Iterator[Measure]:
     yield Measure("starts at INFO against ERROR", "requests/s", info, error, Goal("ratio", ">=", 0.9))
     with ExitStack() as stack:
         tried = {
-            f"{threads}": _starting(bench, stack.enter_context(_web(bench, common, threads=threads, workers=0)))
+            f"{threads}": _starting(
+                bench, stack.enter_context(_web(bench, common, threads=threads, workers=0))
+            )
             for threads in THREADS
         }
         runs = _in_turns(bench, "threads", tried, 3)
