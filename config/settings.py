@@ -180,14 +180,10 @@ CELERY_BEAT_SCHEDULE = {
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp", "config.apps.OtpostConfig"]
 MIDDLEWARE = [
-    "config.middleware.ProbeMiddleware",
-    "config.middleware.ProxyMiddleware",
-    "config.middleware.RequestIdMiddleware",
+    "config.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.ContentSecurityPolicyMiddleware",
-    "sms.problems.ProblemMiddleware",
-    "config.middleware.IntakeMiddleware",
+    "config.middleware.AnswerMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

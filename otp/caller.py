@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import structlog
@@ -168,6 +169,7 @@ def _hop(text: str) -> str:
     return normalise((match[1] or match[2] or "") if match else text)
 
 
+@lru_cache(maxsize=1024)  # a request reads its address for each of the things that are counted by it
 def _parse(address: str) -> Address:
     if "%" in address:
         raise ValueError("an address with a zone means nothing elsewhere")

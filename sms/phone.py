@@ -74,12 +74,12 @@ def parse(spelling: object, region: str = "") -> Phone:
         raise InvalidNumber("phone_too_short", "The phone number is too short.")
     if reason == phonenumbers.ValidationResult.TOO_LONG:
         raise InvalidNumber("phone_too_long", "The phone number is too long.")
-    if not phonenumbers.is_valid_number(number):
+    kind = phonenumbers.number_type(number)
+    if kind == PhoneNumberType.UNKNOWN:  # so is_valid_number has it, which would look for the kind once more
         raise InvalidNumber("phone_invalid", "There is no such phone number.")
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     country = phonenumbers.region_code_for_number(number) or ""
-    kind = _KIND_OF[phonenumbers.number_type(number)]
-    return Phone(e164, "" if country == "001" else country, mask(e164), kind)
+    return Phone(e164, "" if country == "001" else country, mask(e164), _KIND_OF[kind])
 
 
 def canonical(spelling: object, region: str = "") -> str:

@@ -7,7 +7,7 @@ from django.urls import path
 
 from config.settings import *  # noqa: F403
 
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 ROOT_URLCONF = __name__
 
 

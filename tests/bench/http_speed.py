@@ -110,8 +110,8 @@ def _in_turns(
     bench: Surroundings, name: str, sides: Mapping[str, Callable[[], Run]], usual: int
 ) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = {side: [] for side in sides}
-    for side in sides.values():
-        side()  # opens connections, loads the scripts
+    for run in sides.values():
+        run()  # opens connections, loads the scripts
     for number in (rounds := bench.rounds(usual)):
         bench.say(f"{name}, round {number + 1} of {len(rounds)}")
         # Whoever comes second may find the machine in another mood.
