@@ -5,13 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import growth, handler, http_speed, http_start, latency, memory, overload, pumping, uniform, worker
+from . import (
+    growth,
+    handler,
+    http_speed,
+    http_start,
+    latency,
+    memory,
+    overload,
+    pool,
+    pumping,
+    uniform,
+    worker,
+)
 from .report import Measure, as_json, as_table
 from .surroundings import Surroundings
 
 MEASURES = {
     "trips": handler.trips,
     "handler": handler.speed,
+    "pool": pool.gain,
     "start": http_start.starts,
     "http": http_speed.speed,
     "logged": http_speed.logged,
