@@ -24,7 +24,8 @@ def gain(bench: Surroundings) -> Iterator[Measure]:
 
     theirs = _Theirs(scripts.connection().connection_pool)
     for threads, goal in ((1, None), (16, Goal("ratio", ">=", 1.2))):
-        ours, baseline = [], []
+        ours: list[float] = []
+        baseline: list[float] = []
         for number in (rounds := bench.rounds(9)):
             bench.say(f"connections, {threads} threads, round {number + 1} of {len(rounds)}")
             for side in (ours, baseline) if number % 2 else (baseline, ours):
