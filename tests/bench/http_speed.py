@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from django.conf import settings
 from django_redis import get_redis_connection
 
 from config.demo.ports import free_port
 
-from .http_start import LIMITS, answers
+from .http_start import LIMITS, answers, code_of
 from .report import Goal, Measure
 from .surroundings import Surroundings
 
@@ -135,17 +133,12 @@ def _starts(count: int) -> list[Request]:
 
 def _checks(count: int) -> list[Request]:
     """The right codes of so many verifications, whose SMS still wait."""
-    from otp import codes, services
+    from otp import services
     from otp.caller import Caller
 
-    redis: Any = get_redis_connection()
-    redis.flushall()
-    secret, found = settings.PHONE_SECRET_KEY.encode(), []
-    for _ in range(count):
-        id = services.start(_number(), caller=Caller("bench")).id
-        code = codes.derive(secret, redis.hget(f"otp:verification:{id}", "seed").decode(), 6)
-        found.append((f"/v1/verifications/{id}/check", json.dumps({"code": code})))
-    return found
+    get_redis_connection().flushall()
+    ids = [services.start(_number(), caller=Caller("bench")).id for _ in range(count)]
+    return [(f"/v1/verifications/{id}/check", json.dumps({"code": code_of(id)})) for id in ids]
 
 
 def _number() -> str:
