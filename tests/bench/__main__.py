@@ -43,10 +43,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure Otpost on this machine, in turns with what it is compared to. "
-        "The whole takes about twelve minutes.",
+        "The whole takes about twenty minutes.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about five minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about eight minutes")
     parser.add_argument(
         "--only",
         metavar="NAME",

@@ -66,12 +66,7 @@ def speed(bench: Surroundings) -> Iterator[Measure]:
         }
         runs = _in_turns(bench, "http", sides, 6)
     for name, least in (("start", 0.25), ("check", 0.45)):
-        for unit, of, goal in (
-            ("requests/s", "rate", Goal("ratio", ">=", least)),
-            ("ms of CPU", "cpu", Goal("ratio", "<=", 1 / least)),
-        ):
-            found, base = ([getattr(run, of) for run in runs[side]] for side in (name, "bare"))
-            yield Measure(f"{name} against a bare view", unit, found, base, goal)
+        yield from _against(f"{name} against a bare view", runs[name], runs["bare"], least)
 
 
 def logged(bench: Surroundings) -> Iterator[Measure]:
@@ -84,8 +79,7 @@ def logged(bench: Surroundings) -> Iterator[Measure]:
         }
         sides = {level: _starting(bench, web) for level, web in webs.items()}
         runs = _in_turns(bench, "LOG_LEVEL", sides, 6)
-    info, error = ([run.rate for run in runs[level]] for level in ("INFO", "ERROR"))
-    yield Measure("starts at INFO against ERROR", "requests/s", info, error, Goal("ratio", ">=", 0.9))
+    yield from _against("starts at INFO against ERROR", runs["INFO"], runs["ERROR"], 0.9)
     with ExitStack() as stack:
         tried = {
             f"{threads}": _starting(
@@ -102,6 +96,14 @@ def logged(bench: Surroundings) -> Iterator[Measure]:
         [run.rate for run in runs[best]],
         note=f"{best} threads; " + ", ".join(f"{name}: {rate:.0f}/s" for name, rate in rates.items()),
     )
+
+
+def _against(name: str, ours: list[Run], base: list[Run], least: float) -> Iterator[Measure]:
+    """At least that share of the requests a second, and at most 1 / ``least`` of the CPU."""
+    rates, theirs = ([run.rate for run in side] for side in (ours, base))
+    yield Measure(name, "requests/s", rates, theirs, Goal("ratio", ">=", least))
+    cpu, theirs = ([run.cpu for run in side] for side in (ours, base))
+    yield Measure(name, "ms of CPU", cpu, theirs, Goal("ratio", "<=", 1 / least))
 
 
 def _in_turns(
