@@ -35,7 +35,7 @@ declared.add(
         "OTP_CHALLENGE": Setting("", str, "the dotted path of a function, such as shop.captcha"),
         # {name: [sha256-hex, …]}: who may use the HTTP API.
         "API_KEYS": Setting({}, Mapping, 'a dict such as {"shop": ["sha256-hex"]}', (list, tuple)),
-        # {name: otp.access.Access}: what a key may do; a name without an entry may verify, send and read.
+        # {name: otp.api.access.Access}: what a key may do; a name without an entry may verify, send and read.
         "API_ACCESS": Setting({}),
         # Addresses or networks whose X-Forwarded-For is believed.
         "TRUSTED_PROXIES": Setting(

@@ -94,3 +94,17 @@ def test_a_number_in_a_librarys_error_is_masked(lines):
     (line,) = lines()
     assert "2025550123" not in json.dumps(line)
     assert "cannot send to +•••" in line["exception"]
+
+
+def test_a_line_of_ours_is_written_as_structlog_would(written):
+    """What spares the copy of each record keeps the line."""
+    (console,) = logging.getLogger().handlers
+    records: list[logging.LogRecord] = []
+    console.addFilter(lambda record: records.append(record) or True)
+    structlog.get_logger("other").info("said", to=PHONE, value={1, 2}, text="é")
+    try:
+        raise RuntimeError(PHONE)
+    except RuntimeError:
+        structlog.get_logger("other").exception("raised")
+    usual = [structlog.stdlib.ProcessorFormatter.format(console.formatter, record) for record in records]
+    assert written.getvalue().splitlines() == usual
