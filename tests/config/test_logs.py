@@ -6,11 +6,12 @@ import io
 import json
 import logging
 import logging.config
+from typing import Any
 
 import pytest
 import structlog
 
-from config.logs import logging_config
+from config.logs import Lines, logging_config
 from sms import readiness
 from sms.testing import code_in, outbox
 
@@ -98,13 +99,14 @@ def test_a_number_in_a_librarys_error_is_masked(lines):
 
 def test_a_line_of_ours_is_written_as_structlog_would(written):
     """What spares the copy of each record keeps the line."""
-    (console,) = logging.getLogger().handlers
     records: list[logging.LogRecord] = []
+    (console,) = (one for one in logging.getLogger().handlers if isinstance(one.formatter, Lines))
     console.addFilter(lambda record: records.append(record) or True)
     structlog.get_logger("other").info("said", to=PHONE, value={1, 2}, text="é")
     try:
         raise RuntimeError(PHONE)
     except RuntimeError:
         structlog.get_logger("other").exception("raised")
-    usual = [structlog.stdlib.ProcessorFormatter.format(console.formatter, record) for record in records]
+    theirs: Any = structlog.stdlib.ProcessorFormatter.format
+    usual = [theirs(console.formatter, record) for record in records]
     assert written.getvalue().splitlines() == usual
