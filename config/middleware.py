@@ -1,9 +1,9 @@
-"""What every request passes: whom to believe, its id, and what its page may load."""
+"""What every request passes: whom to believe, its id, what is refused, and what its page may load."""
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from collections.abc import Callable
 
 import structlog
@@ -13,6 +13,7 @@ from django.shortcuts import render
 
 from otp.caller import is_trusted, tell_ignored, trusted_proxies
 from otp.checks import mended_python
+from sms import problems, resources
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -31,83 +32,80 @@ _CSP = (
 )
 
 
-class ProbeMiddleware:
-    """Health checks ask by an address that no setting knows: these two answer whatever the Host."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info in ("/healthz", "/readyz"):
-            request.META["HTTP_HOST"] = "localhost"
-        return self.get_response(request)
+#: Health checks ask by an address that no setting knows, and are answered whatever the Host.
+_PROBES = ("/healthz", "/readyz")
 
 
-class ProxyMiddleware:
-    """Believe X-Forwarded-* only from ``TRUSTED_PROXIES`` (addresses or networks)."""
+class RequestMiddleware:
+    """Before all others: whom to believe, and an id in each log line, with its messages, in ``X-Request-ID``.
+
+    X-Forwarded-* counts from ``TRUSTED_PROXIES`` (addresses or networks) only.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         self.trusted = trusted_proxies()  # a malformed one ends the start, not the first request
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_trusted(request.META.get("REMOTE_ADDR", ""), self.trusted):
-            if "HTTP_X_FORWARDED_FOR" in request.META:
-                tell_ignored(request.META.get("REMOTE_ADDR", ""))
+        meta = request.META
+        if request.path_info in _PROBES:
+            meta["HTTP_HOST"] = "localhost"
+        if not is_trusted(meta.get("REMOTE_ADDR", ""), self.trusted):
+            if "HTTP_X_FORWARDED_FOR" in meta:
+                tell_ignored(meta.get("REMOTE_ADDR", ""))
             for header in _FORWARDED:
-                request.META.pop(header, None)
-        return self.get_response(request)
-
-
-class RequestIdMiddleware:
-    """Give every request an id: in each log line, with its messages, and in ``X-Request-ID``."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+                meta.pop(header, None)
+        given = meta.get("HTTP_X_REQUEST_ID", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
 
 
-class IntakeMiddleware:
-    """Refuse headers that are too large before anything parses them, and tell of a body that came too late.
+class AnswerMiddleware:
+    """Before the views: refuse what is too large, and let no page or error leave otherwise than ours do.
 
-    Some Pythons take 30 ms for four kilobytes of backslashes in a cookie (CVE-2024-7592). There cookies lose
-    them; ours have none.
+    No page loads or sends anything anywhere else, but for ``CSP_SOURCES``: a captcha's origins. Under
+    ``/v1/`` every error is a problem document, also those that no view of ours made.
     """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        self.slow = bool(mended_python())
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        size = sum(len(name) + len(value) for name, value in request.META.items() if name.startswith("HTTP_"))
-        cookies = request.META.get("HTTP_COOKIE", "")
-        if size > LARGEST_HEADERS or len(cookies) > LARGEST_COOKIES:
-            return render(request, "400.html", status=431)
-        if self.slow:
-            request.META["HTTP_COOKIE"] = cookies.replace("\\", "")
-        response = self.get_response(request)
-        # A view may have made anything of it: a form without fields, JSON that ends too early.
-        if getattr(request.META.get("wsgi.input"), "late", False):
-            return render(request, "400.html", status=408)
-        return response
-
-
-class ContentSecurityPolicyMiddleware:
-    """No page loads or sends anything anywhere else, but for ``CSP_SOURCES``: a captcha's origins."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         more = "".join(f" {source}" for source in settings.CSP_SOURCES)
         self.policy = _CSP.format(more=more) + (f"; frame-src{more}" if more else "")
+        self.slow = bool(mended_python())
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
+        response = self._answer(request)
+        if response.status_code >= 400 and request.path.startswith("/v1/"):
+            response = problems.as_problem(response)
         response.setdefault("Content-Security-Policy", self.policy)
         return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        """The view's, unless headers are too large, which nothing parses then, or the body came too late.
+
+        Some Pythons take 30 ms for four kilobytes of backslashes in a cookie (CVE-2024-7592). There cookies
+        lose them; ours have none.
+        """
+        meta = request.META
+        size = sum([len(name) + len(value) for name, value in meta.items() if name.startswith("HTTP_")])
+        cookies = meta.get("HTTP_COOKIE", "")
+        if size > LARGEST_HEADERS or len(cookies) > LARGEST_COOKIES:
+            return render(request, "400.html", status=431)
+        if self.slow and cookies:
+            meta["HTTP_COOKIE"] = cookies.replace("\\", "")
+        response = self.get_response(request)
+        # A view may have made anything of it: a form without fields, JSON that ends too early.
+        if getattr(meta.get("wsgi.input"), "late", False):
+            return render(request, "400.html", status=408)
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Where the system gives this process no more descriptors or memory, another one may answer."""
+        if not request.path.startswith("/v1/") or not resources.ran_out(error):
+            return None
+        return problems.problem(
+            503, "unavailable", "This server cannot answer now.", retry_after=problems.RETRY_AFTER
+        )

@@ -10,7 +10,7 @@ import re
 import secrets
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -56,6 +56,11 @@ def _number(name: str, default: N, least: float = 0) -> N:
     return value
 
 
+def _text(name: str) -> Any:
+    """The text of a variable; where it is empty, what the setting is by default."""
+    return env.str(name, default="").strip() or conf.default(name)
+
+
 def _list(name: str) -> list[str]:
     """What stands between the commas of a variable; blanks around it are nobody's."""
     return [part.strip() for part in env.str(name, default="").split(",") if part.strip()]
@@ -78,7 +83,7 @@ def _entries(variable: str, example: str, name: str, sign: str = "=") -> dict[st
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = Masked(_secret("SECRET_KEY"))
-PUBLIC_URL = env.str("PUBLIC_URL", default="").strip()
+PUBLIC_URL = _text("PUBLIC_URL")
 if PUBLIC_URL and (_fault := public_url_fault(PUBLIC_URL)):
     raise ImproperlyConfigured(_fault)
 # Only an address that says http:// itself is served without TLS.
@@ -101,21 +106,22 @@ PAGES = env.str("PAGES", default="").strip() or ("off" if _PAID else "open")
 SMS_ROUTES = _entries("SMS_ROUTES", "default=main>spare,IR=local>main", r"\+?\w+")
 SMS_DESTINATIONS = _list("SMS_DESTINATIONS")
 # Seconds that a code whose outcome is unknown waits for a receipt before the next alias has it.
-SMS_RECEIPT_WAIT = _number("SMS_RECEIPT_WAIT", 5.0)
+SMS_RECEIPT_WAIT = _number("SMS_RECEIPT_WAIT", conf.default("SMS_RECEIPT_WAIT"))
 # Seconds that a code may have to wait for its turn; beyond them new ones are refused.
-SMS_LONGEST_WAIT = {"otp": _number("SMS_LONGEST_WAIT", 10.0), "bulk": 3600.0}
-PHONE_REGION = env.str("PHONE_REGION", default="").strip()
-OTP_SITE_NAME = env.str("OTP_SITE_NAME", default="").strip() or "Otpost"
-MESSAGE_RECORD_HOURS = _number("MESSAGE_RECORD_HOURS", 72, least=1)
+_WAITS = conf.default("SMS_LONGEST_WAIT")
+SMS_LONGEST_WAIT = _WAITS | {"otp": _number("SMS_LONGEST_WAIT", _WAITS["otp"])}
+PHONE_REGION = _text("PHONE_REGION")
+OTP_SITE_NAME = _text("OTP_SITE_NAME")
+MESSAGE_RECORD_HOURS = _number("MESSAGE_RECORD_HOURS", conf.default("MESSAGE_RECORD_HOURS"), least=1)
 try:
     API_KEYS = keys.parse(env.str("API_KEYS", default=""))
     API_ACCESS = access.parse(env.str("API_ACCESS", default=""))
 except (keys.BadKeys, access.BadAccess) as error:
     raise ImproperlyConfigured(str(error)) from None
-GUARD_MODE = env.str("GUARD_MODE", default="shadow").strip()
+GUARD_MODE = _text("GUARD_MODE")
 GUARD_ALLOW = _list("GUARD_ALLOW")
 GUARD_PRICES = _entries("GUARD_PRICES", "US=0.0079,DE=0.08,default=0.06", r"\w+")
-GUARD_BUDGET = env.str("GUARD_BUDGET", default="0").strip()
+GUARD_BUDGET = _text("GUARD_BUDGET")
 # The rules of each purpose: see otp/purposes.py for the options and their defaults.
 OTP_PURPOSES: dict[str, dict[str, object]] = {
     "login": {},
@@ -125,9 +131,9 @@ OTP_PURPOSES: dict[str, dict[str, object]] = {
 
 # How many SMS may be asked for, how many guesses may be wrong, whose: see otp.admission.limits. A variable
 # replaces all rules of its setting.
-OTP_LIMITS = env.str("OTP_LIMITS", default="").strip() or conf.DEFAULTS["OTP_LIMITS"]
-OTP_GUESS_LIMITS = env.str("OTP_GUESS_LIMITS", default="").strip() or conf.DEFAULTS["OTP_GUESS_LIMITS"]
-OTP_CHALLENGE = env.str("OTP_CHALLENGE", default="").strip()
+OTP_LIMITS = _text("OTP_LIMITS")
+OTP_GUESS_LIMITS = _text("OTP_GUESS_LIMITS")
+OTP_CHALLENGE = _text("OTP_CHALLENGE")
 # Whence a page may load and run scripts and frames beside our own: those of a captcha.
 CSP_SOURCES = _list("CSP_SOURCES")
 if not all(re.fullmatch(r"https://(\*\.)?[A-Za-z0-9.-]+(:\d+)?", source) for source in CSP_SOURCES):
@@ -135,7 +141,7 @@ if not all(re.fullmatch(r"https://(\*\.)?[A-Za-z0-9.-]+(:\d+)?", source) for sou
         "CSP_SOURCES must hold origins without a path, as https://captcha.example.com, separated by commas."
     )
 TEST_NUMBERS = _entries("TEST_NUMBERS", "+12025550100:123456", r"[^:]*", ":")
-TEST_NUMBERS_UNTIL = env.str("TEST_NUMBERS_UNTIL", default="").strip()
+TEST_NUMBERS_UNTIL = _text("TEST_NUMBERS_UNTIL")
 
 # --- Redis and Celery ---------------------------------------------------------------------------
 
@@ -174,14 +180,10 @@ CELERY_BEAT_SCHEDULE = {
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp", "config.apps.OtpostConfig"]
 MIDDLEWARE = [
-    "config.middleware.ProbeMiddleware",
-    "config.middleware.ProxyMiddleware",
-    "config.middleware.RequestIdMiddleware",
+    "config.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.ContentSecurityPolicyMiddleware",
-    "sms.problems.ProblemMiddleware",
-    "config.middleware.IntakeMiddleware",
+    "config.middleware.AnswerMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

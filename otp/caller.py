@@ -42,7 +42,7 @@ class Caller:
 
     name: str = ""  # of the API key; stands in Redis in clear
     ip: str = ""  # the end user's address, as ``normalise`` writes it; never that of a backend
-    limits: str = ""  # the key's own rules: see otp.access
+    limits: str = ""  # the key's own rules: see otp.api.access
 
 
 NOBODY = Caller()
@@ -171,6 +171,7 @@ def _hop(text: str) -> str:
     return normalise((match[1] or match[2] or "") if match else text)
 
 
+@lru_cache(maxsize=1024)  # a request reads its address for each of the things that are counted by it
 def _parse(address: str) -> Address:
     if "%" in address:
         raise ValueError("an address with a zone means nothing elsewhere")

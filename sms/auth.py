@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
 
 
 class Keeper(Protocol):
@@ -23,8 +23,8 @@ class Keeper(Protocol):
         has none of ``scopes``.
         """
 
-    def refuse_message(self, holder: object) -> HttpResponse | None:
-        """Count a message that ``holder`` asks for; the answer if it may not be sent."""
+    def count_message(self, holder: object) -> None:
+        """Count a message that ``holder`` asks for. Raises, for ``sms.problems``, if it may not be sent."""
 
 
 class _Nobody:
@@ -33,7 +33,7 @@ class _Nobody:
     def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> None:
         return None
 
-    def refuse_message(self, holder: object) -> None:
+    def count_message(self, holder: object) -> None:
         return None
 
 

@@ -26,7 +26,7 @@ class ApiKey(HttpBearer):
 
     def __call__(self, request: HttpRequest) -> object | None:
         """Whoever has the key, None if nobody. Raises ``Forbidden``. A missing key is asked about too."""
-        scheme, _, token = request.headers.get(self.header, "").partition(" ")
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         return self.authenticate(request, token if scheme.lower() == self.openapi_scheme else "")
 
     def authenticate(self, request: HttpRequest, token: str) -> object | None:

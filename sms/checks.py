@@ -143,16 +143,16 @@ def times(**_: Any) -> list[CheckMessage]:
     waits["SMS_RECEIPT_WAIT"] = conf.get("SMS_RECEIPT_WAIT")
     kept = {name: conf.get(name) for name in ("MESSAGE_RECORD_HOURS", "MESSAGE_LIFETIME")}
     texts = [
-        f"{name} must be seconds, 0 or more, such as {conf.DEFAULTS['SMS_RECEIPT_WAIT']:g}."
+        f"{name} must be seconds, 0 or more, such as {conf.default('SMS_RECEIPT_WAIT'):g}."
         for name, value in waits.items()
         if not _is_number(value)
     ]
     texts += [
-        f"{name} must be a number over 0, such as {conf.DEFAULTS[name]}."
+        f"{name} must be a number over 0, such as {conf.default(name)}."
         for name, value in kept.items()
         if not _is_number(value) or value == 0
     ]
-    if unknown := set(conf.longest_wait()) - set(conf.DEFAULTS["SMS_LONGEST_WAIT"]):
+    if unknown := set(conf.longest_wait()) - set(conf.default("SMS_LONGEST_WAIT")):
         texts.append(f"SMS_LONGEST_WAIT has no queue {unknown.pop()!r}. Its queues are otp and bulk.")
     return [Error(text, id="sms.E010") for text in texts]
 

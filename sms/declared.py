@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -24,16 +24,18 @@ ALIKE = 0.85
 OURS = ("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE")
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The type of a setting, of what it holds, and an example in words."""
+@dataclass(slots=True)
+class Setting:
+    """One setting. Without a ``kind`` it is judged where it is read."""
 
-    whole: _Types
-    words: str
-    parts: _Types = object
+    default: Any
+    kind: _Types = ()
+    words: str = ""  # what it must be, and an example
+    parts: _Types = object  # what it holds
+    judged: Any = field(default_factory=object)  # the last value that was found right
 
     def fits(self, value: Any) -> bool:
-        if not isinstance(value, self.whole) or isinstance(value, bool):
+        if not isinstance(value, self.kind) or isinstance(value, bool):
             return False
         if isinstance(value, str | Promise):
             return True
@@ -42,40 +44,45 @@ class Shape:
         )
 
 
-TEXT = Shape((str, Promise), "a text")
+#: A text, or a lazy one of Django.
+TEXT = (str, Promise)
 
-_defaults: dict[str, Any] = {}
-_shapes: dict[str, Shape] = {}
+_declared: dict[str, Setting] = {}
 
 
-def add(defaults: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
-    """Declare the settings of a package. What has no shape is judged where it is read."""
-    _defaults.update(defaults)
-    _shapes.update(shapes)
+def add(given: Mapping[str, Setting]) -> None:
+    """Declare the settings of a package."""
+    _declared.update(given)
 
 
 def declared() -> Set[str]:
     """The names of all settings."""
-    return _defaults.keys()
+    return _declared.keys()
+
+
+def default(name: str) -> Any:
+    """What the setting ``name`` is where nobody sets it."""
+    return _declared[name].default
 
 
 def get(name: str) -> Any:
     """The setting ``name``, or its default; None for a text is none. Raises ``ImproperlyConfigured``."""
-    found = getattr(settings, name, _defaults[name])
-    shape = _shapes.get(name)
-    if shape is None:
+    setting = _declared[name]
+    found = getattr(settings, name, setting.default)
+    if found is setting.judged or not setting.kind:
         return found
-    if found is None and _defaults[name] == "":
+    if found is None and setting.default == "":
         return ""
-    if not shape.fits(found):
-        raise ImproperlyConfigured(f"{name} must be {shape.words}.")
+    if not setting.fits(found):
+        raise ImproperlyConfigured(f"{name} must be {setting.words}.")
+    setting.judged = found
     return found
 
 
 def faults() -> list[str]:
     """What is of a wrong type."""
     found = []
-    for name in _shapes:
+    for name in _declared:
         try:
             get(name)
         except ImproperlyConfigured as error:

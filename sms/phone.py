@@ -65,21 +65,18 @@ def parse(spelling: object, region: str = "") -> Phone:
         raise InvalidNumber("phone_emergency", "This is an emergency number; no SMS goes there.")
     if not text.startswith("+") and not region:
         raise InvalidNumber("phone_no_country", "The country code is missing.")
-    try:
-        number = phonenumbers.parse(text, region or None)
-    except phonenumbers.NumberParseException as error:
-        raise _unreadable(error.error_type) from None
+    number = _number(text, region)
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason == phonenumbers.ValidationResult.TOO_SHORT:
         raise InvalidNumber("phone_too_short", "The phone number is too short.")
     if reason == phonenumbers.ValidationResult.TOO_LONG:
         raise InvalidNumber("phone_too_long", "The phone number is too long.")
-    if not phonenumbers.is_valid_number(number):
+    kind = phonenumbers.number_type(number)
+    if kind == PhoneNumberType.UNKNOWN:  # so is_valid_number has it, which would look for the kind once more
         raise InvalidNumber("phone_invalid", "There is no such phone number.")
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    e164 = _e164(number)
     country = phonenumbers.region_code_for_number(number) or ""
-    kind = _KIND_OF[phonenumbers.number_type(number)]
-    return Phone(e164, "" if country == "001" else country, mask(e164), kind)
+    return Phone(e164, "" if country == "001" else country, mask(e164), _KIND_OF[kind])
 
 
 def canonical(spelling: object, region: str = "") -> str:
@@ -88,29 +85,37 @@ def canonical(spelling: object, region: str = "") -> str:
     Raises ``InvalidNumber``.
     """
     text = _plain(spelling)
-    if _is_canonical(text):
-        return text
+    return text if _country_code_end(text) else _e164(_number(text, region.upper()))
+
+
+def _number(text: str, region: str) -> phonenumbers.PhoneNumber:
+    if end := _country_code_end(text):
+        return phonenumbers.PhoneNumber(int(text[1:end]), int(text[end:]))
     try:
-        number = phonenumbers.parse(text, region.upper() or None)
+        return phonenumbers.parse(text, region or None)
     except phonenumbers.NumberParseException as error:
         raise _unreadable(error.error_type) from None
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def _is_canonical(text: str) -> bool:
-    """Whether ``phonenumbers`` would give ``text`` back unchanged: a shortcut for what is E.164 already.
+def _country_code_end(text: str) -> int:
+    """Where the country code ends in what is E.164 already, 0 for what ``phonenumbers`` must read.
 
-    True only if nothing stands after the country code that is dialled within the country alone,
-    such as the 0 of +44 07400 123456. Reading a number to learn that took longer than all else
-    that a check does outside Redis.
+    That is so only if nothing stands after it that is dialled within the country alone, such as the
+    0 of +44 07400 123456. To let it read such a number takes as long as all else that is asked about it.
     """
     if not (text.startswith("+") and 7 < len(text) < 16):
-        return False
+        return 0
     for end in (2, 3, 4):
         known, prefix = _national_prefix(text[1:end])
         if known:
-            return prefix is None or prefix.match(text, end) is None
-    return False
+            # A zero that is dialled from abroad as well, as in Italy, is kept in a field of its own.
+            dialled = text[end] == "0" or (prefix and prefix.match(text, end))
+            return 0 if dialled else end
+    return 0
 
 
 @cache  # 999 entries at most

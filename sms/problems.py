@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from ninja import Schema
 from pydantic import BaseModel, ConfigDict, Field
 
-from sms import resources
+from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, ReceiptRejected, Unavailable
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 #: Seconds after which it may be worth another try where a process has run out of something.
 RETRY_AFTER = 2
@@ -75,6 +79,55 @@ def problem(
     return response
 
 
+@functools.singledispatch
+def answer(error: Exception) -> HttpResponse:
+    """The problem document for ``error``. Packages above register their own errors; others are raised."""
+    raise error
+
+
+@answer.register
+def _invalid_number(error: InvalidNumber) -> HttpResponse:
+    return problem(422, error.code, error.detail, field="to")
+
+
+@answer.register
+def _invalid_body(error: InvalidBody) -> HttpResponse:
+    return problem(422, "body_invalid", str(error), field="body")
+
+
+@answer.register
+def _no_route(error: NoRoute) -> HttpResponse:
+    return problem(422, "no_route", str(error), field="to")
+
+
+@answer.register
+def _overloaded(error: Overloaded) -> HttpResponse:
+    return problem(503, "overloaded", str(error), retry_after=error.retry_after)
+
+
+@answer.register
+def _unavailable(error: Unavailable) -> HttpResponse:
+    return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
+
+
+@answer.register
+def _receipt_rejected(error: ReceiptRejected) -> HttpResponse:
+    return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
+
+
+def answered(view: Callable[_P, _R]) -> Callable[_P, _R | HttpResponse]:
+    """For an operation: what it raises is a problem document, whatever API it is mounted in."""
+
+    @functools.wraps(view)
+    def wrapped(*args: _P.args, **options: _P.kwargs) -> _R | HttpResponse:
+        try:
+            return view(*args, **options)
+        except Exception as error:
+            return answer(error)
+
+    return wrapped
+
+
 def responses(*statuses: int) -> dict[int, type[Problem]]:
     """For ``response=`` of an operation: each status answers a ``Problem``."""
     return dict.fromkeys(statuses, Problem)
@@ -93,26 +146,12 @@ BARE = {
 }
 
 
-class ProblemMiddleware:
-    """Under ``/v1/`` every error is a problem document, also those that no view of ours made."""
-
-    def __init__(self, get_response: Any) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response: HttpResponse = self.get_response(request)
-        if response.status_code < 400 or not request.path.startswith("/v1/"):
-            return response
-        if response["Content-Type"].startswith(CONTENT_TYPE):
-            return response
-        code, detail = BARE.get(response.status_code, BARE[500 if response.status_code >= 500 else 400])
-        bare = problem(response.status_code, code, detail)
-        if response.has_header("Allow"):
-            bare["Allow"] = response["Allow"]
-        return bare
-
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Where the system gives this process no more descriptors or memory, another one may answer."""
-        if not request.path.startswith("/v1/") or not resources.ran_out(error):
-            return None
-        return problem(503, "unavailable", "This server cannot answer now.", retry_after=RETRY_AFTER)
+def as_problem(response: HttpResponse) -> HttpResponse:
+    """The problem document in place of an error that Django made, or of a page; one that is one stays."""
+    if response["Content-Type"].startswith(CONTENT_TYPE):
+        return response
+    code, detail = BARE.get(response.status_code, BARE[500 if response.status_code >= 500 else 400])
+    found = problem(response.status_code, code, detail)
+    if response.has_header("Allow"):
+        found["Allow"] = response["Allow"]
+    return found

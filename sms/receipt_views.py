@@ -8,8 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from sms import receipts
-from sms.errors import ReceiptRejected, Unavailable
-from sms.problems import problem
+from sms.problems import answered, problem
 
 
 @csrf_exempt
@@ -20,16 +19,13 @@ def take(request: HttpRequest, alias: str) -> HttpResponse:
     return taken(request, alias)
 
 
+@answered
 def taken(request: HttpRequest, alias: str) -> HttpResponse:
     """204 where the reports are the provider's own, a problem document elsewhere."""
+    called = request.get_full_path(), request.build_absolute_uri()
     try:
-        called = request.get_full_path(), request.build_absolute_uri()
         receipts.check_head(alias, request.headers, *called)
         receipts.take(alias, request.headers, request.body, *called)
     except receipts.UnknownAlias:
         return problem(404, "alias_unknown", "No provider of this name is configured.")
-    except ReceiptRejected:
-        return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
-    except Unavailable as error:
-        return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
     return HttpResponse(status=204)

@@ -13,11 +13,11 @@ from pydantic import Field, field_validator
 
 from sms import auth, receipt_views, services
 from sms.bearer import ApiKey
-from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, Unavailable
 from sms.message import Message, State
-from sms.problems import Body, problem, responses
+from sms.problems import Body, answered, problem, responses
 
 router = Router(auth=ApiKey())
+router.add_decorator(answered)
 
 
 class MessageIn(Body):
@@ -75,27 +75,11 @@ class MessageOut(Schema):
     summary="Send an SMS",
     tags=["messages"],
 )
-def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut] | HttpResponse:
+def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut]:
     """Accept one SMS that is not a code; a worker hands it to the provider."""
-    holder = request.auth  # type: ignore[attr-defined]  # ninja sets it
-    refused = auth.keeper().refuse_message(holder)
-    return _send(payload) if refused is None else refused
-
-
-def _send(payload: MessageIn) -> Status[MessageOut] | HttpResponse:
-    try:
-        services.require_broker()
-        return Status(202, MessageOut.of(services.send(payload.to, payload.body)))
-    except InvalidNumber as error:
-        return problem(422, error.code, error.detail, field="to")
-    except InvalidBody as error:
-        return problem(422, "body_invalid", str(error), field="body")
-    except NoRoute as error:
-        return problem(422, "no_route", str(error), field="to")
-    except Overloaded as error:
-        return problem(503, "overloaded", str(error), retry_after=error.retry_after)
-    except Unavailable as error:
-        return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
+    auth.keeper().count_message(request.auth)  # type: ignore[attr-defined]  # ninja sets it
+    services.require_broker()
+    return Status(202, MessageOut.of(services.send(payload.to, payload.body)))
 
 
 @router.get(
@@ -108,10 +92,7 @@ def _send(payload: MessageIn) -> Status[MessageOut] | HttpResponse:
 )
 def get_message(request: HttpRequest, message_id: Path[str]) -> MessageOut | HttpResponse:
     """Where a message is. Records are kept for 72 hours unless configured otherwise."""
-    try:
-        message = services.get(message_id)
-    except Unavailable as error:
-        return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
+    message = services.get(message_id)
     if message is None:
         return problem(404, "message_unknown", "There is no such message, or it is kept no longer.")
     return MessageOut.of(message)

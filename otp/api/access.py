@@ -103,7 +103,7 @@ def faults(entries: object, names: Collection[str], purposes: Collection[str]) -
     """
     if not isinstance(entries, Mapping) or not all(isinstance(one, Access) for one in entries.values()):
         raise BadAccess(
-            f'API_ACCESS is a dict of otp.access.Access; otp.access.parse("{EXAMPLE}") makes one.'
+            f'API_ACCESS is a dict of otp.api.access.Access; otp.api.access.parse("{EXAMPLE}") makes one.'
         )
     texts = []
     for name, access in entries.items():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from otp import alarms, conf, store
 from otp.admission import limits, refusals
-from otp.api import access, keys, problems
+from otp.api import (
+    access,
+    keys,
+    problems,  # noqa: F401  # without it nothing would answer what count_message raises
+)
 from otp.api.access import Access, Denied
 from otp.caller import Caller, caller_of
-from otp.errors import StoreUnavailable
 from sms.bearer import Forbidden
 
 
@@ -33,23 +36,18 @@ class Keys:
             raise Forbidden(error.code, error.detail) from None
         return found
 
-    def refuse_message(self, holder: object) -> HttpResponse | None:
-        """Count a message towards the own limits of the key; the answer where one is reached.
+    def count_message(self, holder: object) -> None:
+        """Count a message towards the own limits of the key. Raises ``RateLimited`` where one is reached.
 
         One round trip, none for a key without limits.
         """
         if not isinstance(holder, Access) or not holder.limits:
-            return None
+            return
         caller = Caller(holder.name, limits=holder.limits)
         spending = limits.of_key(caller)
-        try:
-            refused = store.spend(spending)
-        except StoreUnavailable as error:
-            return problems.answer(error)
-        if not refused:
-            return None
-        wait, index = refused
-        return problems.answer(refusals.reached(spending.rules[index], wait, caller))
+        if refused := store.spend(spending):
+            wait, index = refused
+            raise refusals.reached(spending.rules[index], wait, caller)
 
 
 keeper = Keys()

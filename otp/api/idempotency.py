@@ -31,7 +31,7 @@ from sms.scripts import Script
 
 RECORD = names.family("http:idempotency:")
 
-HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
+HEADER, VARIABLE, REPLAYED = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY", "Idempotency-Replayed"
 
 #: As JSON Schema and Python read it: a quoted string of RFC 9651, or printable ASCII as it stands.
 PATTERN = r'^(?:"(?:[ !#-\[\]-~]|\\["\\])+"|[!#-~](?:[ -~]*[!-~])?)$'
@@ -58,7 +58,7 @@ def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -
     Raises ``StoreUnavailable`` if Redis cannot say which of the two, and Django's own errors for a
     body that cannot be read.
     """
-    key = _key(request.headers[HEADER])
+    key = _key(request.META[VARIABLE])
     if not key:
         return problem(
             400,

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.errors import AuthenticationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 from ninja.parser import Parser
 
 import otp.api.verifications
 import sms.views
-from otp.api import described as problems
-from otp.api import idempotency
-from otp.api.problems import answer
-from otp.errors import StoreUnavailable
-from sms.bearer import ApiKey, Forbidden
-from sms.problems import problem
+from otp.api import described, idempotency, problems
+from sms.bearer import ApiKey
 
 #: Operations that send an SMS, and so take an ``Idempotency-Key``.
 SENDING = ("start_verification", "resend_code", "send_message")
@@ -33,16 +27,12 @@ SENDING = ("start_verification", "resend_code", "send_message")
 Run = Callable[..., HttpResponse]
 
 
-class WrongMediaType(Exception):
-    """The body is not declared as JSON."""
-
-
 class JsonParser(Parser):
     """Reads JSON bodies only, so that no form of another site can post here."""
 
     def parse_body(self, request: HttpRequest) -> Any:
         if request.content_type != "application/json":
-            raise WrongMediaType
+            raise problems.WrongMediaType
         return super().parse_body(request)
 
 
@@ -61,9 +51,6 @@ _RATE_LIMIT = {
     }.items()
 }
 
-#: A name that a field could have.
-_FIELD = re.compile(r"[A-Za-z][A-Za-z_]{0,31}")
-
 
 class Api(NinjaAPI):
     """NinjaAPI whose description tells each operation's own errors, and has examples that work."""
@@ -71,11 +58,11 @@ class Api(NinjaAPI):
     def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
         schema = super().get_openapi_schema(**kwargs)
         schemas = schema["components"]["schemas"]
-        schemas["Problem"] = problems.schema()
+        schemas["Problem"] = described.schema()
         for path in schema["paths"].values():
             for operation in path.values():
                 sends = operation["operationId"] in SENDING
-                operation["responses"] |= problems.described(operation["operationId"])
+                operation["responses"] |= described.described(operation["operationId"])
                 for status, response in operation["responses"].items():
                     if int(status) in (429, 503) or (sends and int(status) == 409):
                         # With 409 only where waiting helps.
@@ -132,69 +119,19 @@ def _once(run: Run) -> Run:
 
     @functools.wraps(run)
     def once(request: HttpRequest, **path: Any) -> HttpResponse:
-        if idempotency.HEADER not in request.headers:
+        if idempotency.VARIABLE not in request.META:
             return run(request, **path)
-        try:
-            holder = key(request)
-            if holder is None:
-                raise AuthenticationError
-            return idempotency.once(request, holder.name, lambda: run(request, **path))
-        except (HttpError, RequestDataTooBig, StoreUnavailable) as error:
-            return api.on_exception(request, error)
+        holder = key(request)
+        if holder is None:
+            raise AuthenticationError
+        return idempotency.once(request, holder.name, lambda: run(request, **path))
 
-    return once
+    return problems.answered(once)
 
 
 api.add_decorator(_once, mode="view")
 api.add_router("", otp.api.verifications.router)
 api.add_router("", sms.views.router)
 
-
-@api.exception_handler(AuthenticationError)
-def _unauthorised(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    response = problem(401, "unauthorized", "Send a valid key as Authorization: Bearer KEY.")
-    response["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-@api.exception_handler(Forbidden)
-def _forbidden(request: HttpRequest, error: Forbidden) -> HttpResponse:
-    return problem(403, error.code, error.message)
-
-
-@api.exception_handler(HttpError)
-def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
-    """Ninja turns whatever a parser raises into an ``HttpError`` 400."""
-    if isinstance(error.__cause__, WrongMediaType):
-        return problem(415, "unsupported_media_type", "Send the body as Content-Type: application/json.")
-    return problem(400, "malformed_json", "The body is not valid JSON.")
-
-
-@api.exception_handler(RequestDataTooBig)
-def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    return problem(413, "body_too_large", "A body may have at most 16 KiB.")
-
-
-@api.exception_handler(ValidationError)
-def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    """Name the first field that is wrong, without repeating what it held."""
-    first = error.errors[0]
-    if first["type"] == "extra_forbidden":
-        return _unknown_field(str(first["loc"][-1]))
-    field = ".".join(str(part) for part in first["loc"][2:])
-    code = "field_missing" if first["type"] == "missing" else "field_invalid"
-    detail = f"{field}: {first['msg']}." if field else "The body must be a JSON object."
-    return problem(422, code, detail, field=field)
-
-
-def _unknown_field(name: str) -> HttpResponse:
-    """Tell a misspelled name, and nothing that is none: a number or a code may stand in its place."""
-    told = name if _FIELD.fullmatch(name) else ""
-    return problem(
-        422, "field_unknown", f"This operation has no field {told or 'of such a name'}.", field=told
-    )
-
-
-@api.exception_handler(StoreUnavailable)
-def _unavailable(request: HttpRequest, error: StoreUnavailable) -> HttpResponse:
-    return answer(error)
+for _kind in problems.RAISED_BY_NINJA:
+    api.add_exception_handler(_kind, lambda _, error: problems.answer(error))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Path, Router, Schema, Status
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -87,17 +87,6 @@ class VerificationOut(Schema):
         "number. `underway`: no failure is known. Null once the verification is over.",
     )
 
-    @staticmethod
-    def of(verification: Verification) -> VerificationOut:
-        return VerificationOut(
-            id=verification.id,
-            status=verification.status,
-            expires_at=_time(verification.expires_at),
-            resend_at=_time(verification.resend_at),
-            attempts_left=verification.attempts_left,
-            delivery=verification.delivery or None,
-        )
-
 
 class CheckIn(OfAUser):
     """One guess."""
@@ -120,7 +109,7 @@ class CheckOut(Schema):
     operation_id="start_verification",
     summary="Send a code",
 )
-def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[VerificationOut]:
+def start_verification(request: HttpRequest, payload: VerificationIn) -> HttpResponse:
     """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
     access = _access(request)
     access.require_purpose(payload.purpose)
@@ -128,7 +117,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
     verification = services.start(
         payload.phone, payload.purpose, payload.locale, caller=who, challenge=payload.challenge
     )
-    return Status(202, VerificationOut.of(verification))
+    return _shown(verification, 202)
 
 
 @router.post(
@@ -138,14 +127,16 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> Status[
     operation_id="check_code",
     summary="Check a code",
 )
-def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOut:
+def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> HttpResponse:
     """Hold a guess against the code. The right one is accepted once. After too many wrong ones of an address
     or a key, at whatever phones: 429 `rate_limited`, and the guess is not compared.
     """
     access = _access(request)
     who = _caller(access, payload)
     checked = services.check(_own(request, id), payload.code, owner=access.name, caller=who)
-    return CheckOut(status=checked.status, attempts_left=checked.attempts_left, message=checked.message)
+    return _json(
+        {"status": checked.status, "attempts_left": checked.attempts_left, "message": checked.message}
+    )
 
 
 @router.post(
@@ -155,12 +146,12 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> CheckOu
     operation_id="resend_code",
     summary="Send the code again",
 )
-def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
+def resend_code(request: HttpRequest, id: Path[str]) -> HttpResponse:
     """Send the live code once more under the same id. Without a live code: 409."""
     access = _access(request)
     who = Caller(access.name, limits=access.limits)
     verification = services.resend(_own(request, id), caller=who, owner=access.name)
-    return Status(202, VerificationOut.of(verification))
+    return _shown(verification, 202)
 
 
 @router.get(
@@ -170,11 +161,11 @@ def resend_code(request: HttpRequest, id: Path[str]) -> Status[VerificationOut]:
     operation_id="get_verification",
     summary="State of a verification",
 )
-def get_verification(request: HttpRequest, id: Path[str]) -> VerificationOut:
+def get_verification(request: HttpRequest, id: Path[str]) -> HttpResponse:
     """Where a verification stands. An id that never was is `expired`."""
     access = _access(request)
     owner = "" if "read" in access.scopes else access.name
-    return VerificationOut.of(replace(services.status(_own(request, id), owner=owner), id=id))
+    return _shown(replace(services.status(_own(request, id), owner=owner), id=id))
 
 
 @router.delete(
@@ -188,6 +179,26 @@ def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
     """Forget the code and call its SMS back if it still waits. The cooldown of the phone stays."""
     services.cancel(_own(request, id), owner=_access(request).name)
     return Status(204, None)
+
+
+def _shown(verification: Verification, status: int = 200) -> HttpResponse:
+    """A ``VerificationOut``."""
+    return _json(
+        {
+            "id": verification.id,
+            "status": verification.status,
+            "expires_at": _time(verification.expires_at),
+            "resend_at": _time(verification.resend_at),
+            "attempts_left": verification.attempts_left,
+            "delivery": verification.delivery or None,
+        },
+        status,
+    )
+
+
+def _json(content: dict[str, Any], status: int = 200) -> HttpResponse:
+    """An answer as it is. Of a model ninja would make a dict first, and pydantic the model out of one."""
+    return JsonResponse(content, status=status, content_type="application/json; charset=utf-8")
 
 
 def _access(request: HttpRequest) -> Access:

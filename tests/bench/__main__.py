@@ -5,14 +5,30 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import growth, handler, http_start, latency, memory, overload, pumping, uniform, worker, worker_cpu
+from . import (
+    growth,
+    handler,
+    http_speed,
+    http_start,
+    latency,
+    memory,
+    overload,
+    pool,
+    pumping,
+    uniform,
+    worker,
+    worker_cpu,
+)
 from .report import Measure, as_json, as_table
 from .surroundings import Surroundings
 
 MEASURES = {
     "trips": handler.trips,
     "handler": handler.speed,
+    "pool": pool.gain,
     "start": http_start.starts,
+    "http": http_speed.speed,
+    "logged": http_speed.logged,
     "worker": worker.rates,
     "worker-cpu": worker_cpu.compare,
     "latency": latency.waits,
@@ -29,10 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure Otpost on this machine, in turns with what it is compared to. "
-        "The whole takes about twelve minutes.",
+        "The whole takes about twenty minutes.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about five minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about eight minutes")
     parser.add_argument(
         "--only",
         metavar="NAME",

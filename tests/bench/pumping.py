@@ -127,7 +127,7 @@ def simulate(seed: int, shapes: tuple[Shape, ...], scale: float, force: float) -
     """The outcome of each shape by its name, and of the two weeks before as ``history``."""
     world = World(seed, scale, force)
     get_redis_connection().flushall()
-    setting = {name: conf.DEFAULTS[name] for name in guard_settings.READERS} | {"GUARD_MODE": "enforce"}
+    setting = {name: conf.default(name) for name in guard_settings.READERS} | {"GUARD_MODE": "enforce"}
     with override_settings(**setting):
         found = {"history": run(list(world.honest(0, HISTORY)))}
         known = snapshot()

@@ -18,11 +18,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from config.demo.ports import free_port
 
-from .http_start import answers
+from .http_start import answers, code_of
 from .report import Goal, Measure
 from .surroundings import Surroundings
 
@@ -65,15 +64,8 @@ def seen_before(bench: Surroundings, connection: http.client.HTTPConnection, pho
 
     Nothing waits for a cooldown then. The code is read as who has Redis and the key can.
     """
-    from django.conf import settings
-    from django_redis import get_redis_connection
-
-    from otp import codes
-
     id = json.loads(_post(bench, connection, "", {"phone": phone})[1])["id"]
-    seed: Any = get_redis_connection().hget(f"otp:verification:{id}", "seed")
-    code = codes.derive(settings.PHONE_SECRET_KEY.encode(), seed.decode(), 6)
-    checked = json.loads(_post(bench, connection, f"/{id}/check", {"code": code})[1])
+    checked = json.loads(_post(bench, connection, f"/{id}/check", {"code": code_of(id)})[1])
     if checked["status"] != "valid":
         raise RuntimeError(f"seen before: the check of a right code says {checked['status']}")
 

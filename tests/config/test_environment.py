@@ -21,8 +21,7 @@ from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
 from config.environment import read_file
-from otp import conf as otp_conf
-from sms import conf as sms_conf
+from sms import declared
 from tests.starts import GOOD, ROOT, manage, python
 
 #: Those of other programs: Redis, granian.
@@ -30,7 +29,7 @@ OTHERS = {"REDIS_PASSWORD", "GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"}
 VARIABLES = sorted(
     {*re.findall(r"^(?:# )?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)} - OTHERS
 )
-DECLARED = sorted({*sms_conf.DEFAULTS, *otp_conf.DEFAULTS})
+DECLARED = sorted(declared.declared())
 
 #: What holds a secret is never repeated; the others are, as it helps to see what was read.
 SECRET = {
@@ -235,7 +234,7 @@ NOTHING: list[Any] = [None, "", [], (), set(), {}]
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_whatever_a_setting_of_a_project_is_it_is_named_or_works(name):
-    default = {**sms_conf.DEFAULTS, **otp_conf.DEFAULTS}[name]
+    default = declared.default(name)
     for value in ODD_VALUES:
         try:
             with override_settings(**{name: value}):

@@ -6,11 +6,12 @@ import io
 import json
 import logging
 import logging.config
+from typing import Any
 
 import pytest
 import structlog
 
-from config.logs import logging_config
+from config.logs import Lines, logging_config
 from sms import readiness
 from sms.testing import code_in, outbox
 
@@ -94,3 +95,13 @@ def test_a_number_in_a_librarys_error_is_masked(lines):
     (line,) = lines()
     assert "2025550123" not in json.dumps(line)
     assert "cannot send to +•••" in line["exception"]
+
+
+def test_a_line_of_ours_is_written_as_structlog_would(written):
+    """What spares the copy of each record keeps the line."""
+    records: list[logging.LogRecord] = []
+    (console,) = (one for one in logging.getLogger().handlers if isinstance(one.formatter, Lines))
+    console.addFilter(lambda record: records.append(record) or True)
+    structlog.get_logger("other").info("said", to=PHONE, value={1, 2}, text="é")
+    theirs: Any = structlog.stdlib.ProcessorFormatter.format
+    assert written.getvalue().splitlines() == [theirs(console.formatter, record) for record in records]

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from config.middleware import ContentSecurityPolicyMiddleware, ProxyMiddleware
+from config.middleware import AnswerMiddleware, RequestMiddleware
 from otp import caller
 
 FORWARDED = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "203.0.113.7"}
@@ -34,7 +34,7 @@ def test_forwarded_headers_count_from_trusted_proxies_only(settings, trusted, ad
     settings.TRUSTED_PROXIES = trusted
     request = RequestFactory().get("/")
     request.META |= FORWARDED | {"REMOTE_ADDR": address}
-    ProxyMiddleware(lambda _: HttpResponse())(request)
+    RequestMiddleware(lambda _: HttpResponse())(request)
     assert all((name in request.META) is believed for name in FORWARDED)
 
 
@@ -42,7 +42,7 @@ def test_a_proxy_that_nobody_named_is_told_of_once(settings, monkeypatch, caplog
     """Behind it all users share one address: 20 codes in ten minutes, and then 429 for everybody."""
     monkeypatch.setattr(caller, "_told", set())
     settings.TRUSTED_PROXIES = ["10.0.0.1"]
-    middleware = ProxyMiddleware(lambda _: HttpResponse())
+    middleware = RequestMiddleware(lambda _: HttpResponse())
     for address, given in [
         ("10.0.0.1", FORWARDED),
         ("", FORWARDED),
@@ -114,7 +114,7 @@ def test_headers_of_a_usual_size_are_taken():
 def test_a_malformed_network_is_named(settings):
     settings.TRUSTED_PROXIES = ["10.0.0.0/99"]
     with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES"):
-        ProxyMiddleware(lambda _: HttpResponse())
+        RequestMiddleware(lambda _: HttpResponse())
 
 
 def test_pages_load_from_here_alone(client):
@@ -127,7 +127,7 @@ def test_pages_load_from_here_alone(client):
 
 def test_csp_sources_may_bring_scripts_and_frames_and_be_asked(settings):
     settings.CSP_SOURCES = ["https://captcha.example.com", "https://*.captcha.example.net"]
-    answer = ContentSecurityPolicyMiddleware(lambda _: HttpResponse())(RequestFactory().get("/"))
+    answer = AnswerMiddleware(lambda _: HttpResponse())(RequestFactory().get("/"))
     policy = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
     both = "https://captcha.example.com https://*.captcha.example.net"
     assert policy["frame-src"] == both

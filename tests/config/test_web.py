@@ -27,6 +27,7 @@ STARTS = {
     "config/demo/main.py": 1,
     "tests/faults/stack.py": 1,
     "tests/otp/test_caller.py": 1,
+    "tests/bench/http_speed.py": 1,
     "tests/bench/http_start.py": 1,
     "tests/bench/uniform.py": 1,
 }

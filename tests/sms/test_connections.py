@@ -11,6 +11,8 @@ import pytest
 from django.core.cache import cache
 from django_redis import get_redis_connection
 from django_redis.pool import ConnectionFactory
+from redis import Redis
+from redis.connection import Connection
 
 from sms import scripts
 from sms.errors import Unavailable
@@ -101,3 +103,31 @@ def test_what_nobody_needs_is_closed_and_opened_again(script, monkeypatch):
     wait_for(lambda: connected() < before - 1)
     monkeypatch.undo()
     assert at_once(MOST, lambda: script(("a",), ())) == []
+
+
+class StaysOpen(Connection):
+    """As one by Sentinel, which redis-py does not close after a timeout."""
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        return super().read_response(*args, **options | {"disconnect_on_error": False})
+
+
+def test_what_timed_out_is_closed_and_given_back(server, settings, monkeypatch, tmp_path):
+    """Or the next script would read its late answer, and after a few there would be no connection left."""
+    monkeypatch.setattr(scripts, "TRUSTED", 60.0)  # or the late answer is seen when the connection is taken
+    path = tmp_path / "name.lua"
+    path.write_text("return KEYS[1]")
+    script = scripts.Script(path)
+    point_cache_at(
+        settings,
+        server.url.replace("127.0.0.1", "localhost"),  # a pool of its own
+        **{"connection_class": StaysOpen, "max_connections": 1, "socket_timeout": 0.1},
+    )
+    assert script(("before",), ()) == b"before"
+    control = Redis.from_url(server.url)
+    for turn in range(3):
+        control.client_pause(500, all=True)
+        with pytest.raises(Unavailable):
+            script((f"late {turn}",), ())
+        control.ping()  # answered once the pause is over
+        assert script((f"after {turn}",), ()) == f"after {turn}".encode()

@@ -75,15 +75,14 @@ def test_a_canonical_number_is_what_the_library_makes_of_it():
         )
         spelling = f"+{code}{rest}"
         try:
-            expected = phonenumbers.format_number(
-                phonenumbers.parse(spelling), phonenumbers.PhoneNumberFormat.E164
-            )
+            number = phonenumbers.parse(spelling)
         except phonenumbers.NumberParseException:
             with pytest.raises(InvalidNumber):
                 phone.canonical(spelling)
             continue
-        assert phone.canonical(spelling) == expected
-        shortcuts += phone._is_canonical(spelling)
+        expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        assert (phone.canonical(spelling), phone._number(spelling, "")) == (expected, number)
+        shortcuts += phone._country_code_end(spelling) > 0
     assert shortcuts > 5_000
 
 
@@ -101,3 +100,15 @@ def test_one_phone_is_one_phone(spelling):
 )
 def test_a_prefix_is_one_that_numbers_begin_with(text, is_one):
     assert phone.is_prefix(text) == is_one
+
+
+def test_a_number_is_valid_where_its_kind_is_known():
+    """``parse`` asks for the kind alone; held against ``is_valid_number``, for numbers of every country."""
+    random = Random(5)
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        for kind in phone.KINDS.values():
+            if number := phonenumbers.example_number_for_type(region, kind):
+                for change in (0, random.randrange(10**6), random.randrange(10**9)):
+                    number.national_number = (number.national_number or 0) + change
+                    known = phonenumbers.number_type(number) != phonenumbers.PhoneNumberType.UNKNOWN
+                    assert known is phonenumbers.is_valid_number(number)
