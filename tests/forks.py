@@ -82,6 +82,10 @@ def begin(words: list[str], environment: dict[str, str], asks: int, out: int, er
     become(words, environment)
 
 
+#: Elsewhere the system's libraries may end a process that goes on after a fork: there a start reads all anew.
+FORKS = sys.platform == "linux"
+
+
 def become(words: Sequence[str], environment: Mapping[str, str]) -> None:
     environment = dict(environment)
     os.environ.clear()
@@ -113,10 +117,12 @@ def run() -> Anew | None:
 
 if __name__ == "__main__":
     sys.path[0] = os.getcwd()
-    for library in LIBRARIES:
+    for library in LIBRARIES if FORKS else ():
         importlib.import_module(library)
     gc.freeze()  # a fork need not look through what it never frees
     next_start(socket.socket(fileno=int(sys.argv[1])))
+    if not FORKS:
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
     os.execve = execve  # type: ignore[assignment]
     while anew := run():
         for name in [name for name in sys.modules if name.partition(".")[0] == "config"]:

@@ -101,6 +101,7 @@ def _forks() -> socket.socket:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C must not end it before its starts
         )
 
     def end() -> None:

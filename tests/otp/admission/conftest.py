@@ -1,10 +1,10 @@
-"""What the tests of admission share: purposes without a cooldown."""
+"""What the tests of admission share."""
 
 from __future__ import annotations
 
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_cooldown(settings):
     settings.OTP_PURPOSES = {"login": {"cooldown": 0}, "payment": {"cooldown": 0}}
