@@ -11,22 +11,11 @@ Verdict = Literal[
     "claimed", "gone", "early", "busy", "done", "idle", "expired", "failed", "unknown", "cancelled"
 ]
 
-#: The fields of a record that a message shows.
+#: The fields of a record that a message shows, in the order of includes/record.lua.
 SHOWN = (
-    "state",
-    "queue",
-    "country",
-    "masked",
-    "created_at",
-    "expires_at",
-    "attempts",
-    "alias",
-    "provider_message_id",
-    "error",
-    "reported",
-    "request_id",
-    "verification_id",
-)
+    "state queue country masked created_at expires_at attempts alias provider_message_id error reported "
+    "request_id verification_id"
+).split()
 
 
 class Claim(NamedTuple):
