@@ -12,10 +12,21 @@ Verdict = Literal[
 ]
 
 #: The fields of a record that a message shows, in the order of includes/record.lua.
-SHOWN = (
-    "state queue country masked created_at expires_at attempts alias provider_message_id error reported "
-    "request_id verification_id"
-).split()
+SHOWN = [
+    "state",
+    "queue",
+    "country",
+    "masked",
+    "created_at",
+    "expires_at",
+    "attempts",
+    "alias",
+    "provider_message_id",
+    "error",
+    "reported",
+    "request_id",
+    "verification_id",
+]
 
 
 class Claim(NamedTuple):
