@@ -11,8 +11,8 @@ Verdict = Literal[
     "claimed", "gone", "early", "busy", "done", "idle", "expired", "failed", "unknown", "cancelled"
 ]
 
-#: The fields of a record that a message shows.
-SHOWN = (
+#: The fields of a record that a message shows, in the order of includes/record.lua.
+SHOWN = [
     "state",
     "queue",
     "country",
@@ -26,7 +26,7 @@ SHOWN = (
     "reported",
     "request_id",
     "verification_id",
-)
+]
 
 
 class Sent(NamedTuple):

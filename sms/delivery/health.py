@@ -5,7 +5,7 @@ probes it. Where an alias has a rate, those over it stand in its line, and codes
 goes first. The rate is not given away
 beforehand but taken by each call as it begins: it holds however late and in whatever bunches the
 messages come back, and who comes late finds what the others left. Who has waited goes before who
-has not. Every worker learns all of it from one script, which runs once per call.
+has not. The script that claims a message chooses; after a failure another chooses once more.
 """
 
 from __future__ import annotations
