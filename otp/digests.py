@@ -44,7 +44,7 @@ def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> l
     if entered is None:
         raise NotAllowed("A code is required, as a text.", code="code_missing", field="code")
     typed, secrets = codes.normalise(entered), conf.phone_secrets()
-    if id:
+    if not phones:
         return [codes.digest(secret, "by_id", id, typed) for secret in secrets]
     pairs = zip(secrets, phones, strict=True)
     return [codes.digest(secret, "by_phone", phone, typed) for secret, phone in pairs]
