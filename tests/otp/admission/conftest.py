@@ -5,6 +5,6 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_cooldown(settings):
     settings.OTP_PURPOSES = {"login": {"cooldown": 0}, "payment": {"cooldown": 0}}
