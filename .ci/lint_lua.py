@@ -137,7 +137,12 @@ def scripts() -> list[Used]:
     django.setup()
     for package in ("otp", "sms"):
         modules(importlib.import_module(package))
-    importlib.import_module("tests.bench.pumping")
+    for module in (
+        "tests.bench.pumping",
+        "tests.otp.admission.test_limit_steps",
+        "tests.otp.guard.test_guard_counts",
+    ):
+        importlib.import_module(module)
     return sorted(used.values())
 
 

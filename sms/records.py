@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from sms.message import Attempt, Message, State
@@ -62,10 +62,11 @@ class Reported(NamedTuple):
     anothers: bool  # the alias was never asked for the message
 
 
-def shown(message_id: str, record: list[bytes | None]) -> Message:
-    """What ``shown`` of includes/record.lua tells."""
+def shown(message_id: str, record: Sequence[bytes | str | None]) -> Message:
+    """What includes/shown.lua tells, as Redis or as JSON hands it over."""
     known = zip(SHOWN, record, strict=True)
-    return read(message_id, {name: value.decode() for name, value in known if value})
+    texts = {name: value.decode() if isinstance(value, bytes) else value for name, value in known if value}
+    return read(message_id, texts)
 
 
 def read(message_id: str, fields: Mapping[str, Any]) -> Message:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -238,10 +238,10 @@ def accepted(prepared: Prepared, created_at: float, expires_at: float) -> Messag
     return message
 
 
-def called_back(message_id: str, record: Mapping[str, Any] | None) -> None:
+def called_back(message_id: str, record: Sequence[str | None] | None) -> None:
     """Tell of a message that a script has called back; ``record``: as includes/call_back.lua returned it."""
     if record:
-        tell(records.read(message_id, record))
+        tell(records.shown(message_id, record))
 
 
 def get(message_id: str) -> Message | None:

@@ -65,14 +65,14 @@ def send(message: Mapping[str, Any], *, expires_at: float | None, replaces: str)
     if "wait" in answer:
         raise Overloaded("It could not be sent in time now.", math.ceil(answer["wait"] / 1000))
     record = answer.get("called_back")
-    called_back = read(replaces, record) if record else None
+    called_back = shown(replaces, record) if record else None
     return Sent(answer["created_at"] / 1000, answer["expires_at"] / 1000, called_back)
 
 
 def call_back(message_id: str) -> Message | None:
     """Call a message back that no worker has taken yet; None if it cannot be any more. One round trip."""
     answer = _CALL_BACK((), (message_id,))
-    return read(message_id, json.loads(answer)) if answer else None
+    return shown(message_id, json.loads(answer)) if answer else None
 
 
 def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, Any] = NOBODY) -> Claim:

@@ -3,8 +3,6 @@
 -- ARGV: args (JSON): by (by_id or by_phone), older (see includes/carry.lua), owner (none: whoever it is)
 -- Returns JSON: {} if there was no live code, else {id, purpose, reference, called_back (record of the SMS)}.
 --- @include "carry"
---- @include "as_map"
---- @include "waits"
 --- @include "call_back"
 local args = cjson.decode(ARGV[1])
 local verification, id = KEYS[1], ''
@@ -22,4 +20,9 @@ if status ~= 'pending' and status ~= 'blocked' or anothers then
 end
 redis.call('DEL', verification)
 local called_back = reference and call_back(reference)
-return cjson.encode({id = id, purpose = purpose, reference = reference or nil, called_back = called_back or nil})
+return cjson.encode({
+  id = id,
+  purpose = purpose,
+  reference = reference or nil,
+  called_back = called_back or nil,
+})

@@ -11,8 +11,8 @@ if phone then
   carry(phone, failures, args.older)
   id = redis.call('HGET', phone, 'id') or ''
 end
-local answer = {now = clock(), id = id}
-local names = {'status', 'seed', 'by_id', 'created_at', 'owner', 'envelope'}
+local answer = { now = clock(), id = id }
+local names = { 'status', 'seed', 'by_id', 'created_at', 'owner', 'envelope' }
 for i, value in ipairs(redis.call('HMGET', VERIFICATION .. id, unpack(names))) do
   answer[names[i]] = value or nil
 end

@@ -13,6 +13,6 @@ carry(phone, failures, args.older)
 local refused = phone_refuses(now, tonumber(redis.call('HGET', phone, 'resend_at') or 0), failures)
 if not refused then
   local limit, wait = limits_refuse(now, args.limits)
-  refused = limit and {status = 'limited', wait = wait, limit = limit} or {}
+  refused = limit and { status = 'limited', wait = wait, limit = limit } or {}
 end
 return cjson.encode(refused)

@@ -11,15 +11,9 @@
 --- @include "phone"
 --- @include "cooldown"
 --- @include "attempts"
---- @include "limits"
---- @include "guard"
 --- @include "admission"
---- @include "breaker"
---- @include "rate"
 --- @include "overload"
 --- @include "accept"
---- @include "as_map"
---- @include "waits"
 --- @include "call_back"
 local phone, failures, verification = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])
@@ -28,14 +22,14 @@ local now = clock()
 carry(phone, failures, args.older)
 
 local newest, sends, resend_at = unpack(redis.call('HMGET', phone, 'id', 'sends', 'resend_at'))
-local status, created_at, reference, left_by_id, left_by_phone = unpack(
-  redis.call('HMGET', verification, 'status', 'created_at', 'reference', 'left', 'left_by_phone'))
+local status, created_at, reference, left_by_id, left_by_phone =
+  unpack(redis.call('HMGET', verification, 'status', 'created_at', 'reference', 'left', 'left_by_phone'))
 if status ~= 'blocked' and (status ~= 'pending' or newest ~= args.id) then
-  return cjson.encode({status = 'expired'})
+  return cjson.encode({ status = 'expired' })
 end
 local left = status == 'pending' and attempts(args.by, left_by_id, left_by_phone) or 0
 if left <= 0 then
-  return cjson.encode({status = 'blocked', wait = 0})
+  return cjson.encode({ status = 'blocked', wait = 0 })
 end
 local refused = phone_refuses(now, tonumber(resend_at), failures)
 if refused then
@@ -47,11 +41,11 @@ end
 local born = args.seed and now or tonumber(created_at)
 local expires_at = math.min(now + args.lifetime, born + args.longest)
 if expires_at - now < args.lifetime / 2 then
-  return cjson.encode({status = 'expired'})
+  return cjson.encode({ status = 'expired' })
 end
 local wait = message and overload(now, message)
 if wait then
-  return cjson.encode({status = 'overloaded', wait = wait})
+  return cjson.encode({ status = 'overloaded', wait = wait })
 end
 local told
 refused, told = admission_refuses(now, args.limits, args.guard)
@@ -59,14 +53,32 @@ if refused then
   return cjson.encode(refused)
 end
 
-local answer = {status = 'issued', now = now, expires_at = expires_at, left = left, told = told}
+local answer = { status = 'issued', now = now, expires_at = expires_at, left = left, told = told }
 if args.seed then
-  redis.call('HSET', verification, 'seed', args.seed, 'by_id', args.by_id, 'by_phone', args.by_phone,
-    'created_at', now)
+  redis.call(
+    'HSET',
+    verification,
+    'seed',
+    args.seed,
+    'by_id',
+    args.by_id,
+    'by_phone',
+    args.by_phone,
+    'created_at',
+    now
+  )
 end
 answer.resend_at = begin_cooldown(now, phone, args.id, tonumber(sends) + 1, args.cooldowns, args.lifetime)
-redis.call('HSET', verification, 'expires_at', expires_at, 'resend_at', answer.resend_at,
-  'guard', admission_counts(now, args.limits, args.guard))
+redis.call(
+  'HSET',
+  verification,
+  'expires_at',
+  expires_at,
+  'resend_at',
+  answer.resend_at,
+  'guard',
+  admission_counts(now, args.limits, args.guard)
+)
 redis.call('PEXPIRE', verification, math.max(expires_at - now, 1))
 if message then
   answer.replaced = reference or nil

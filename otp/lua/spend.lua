@@ -3,11 +3,12 @@
 -- Returns JSON: {}, or {wait (ms), limit (its place)}.
 --- @include "clock"
 --- @include "limits"
+--- @include "count_limits"
 local limits = cjson.decode(ARGV[1]).limits
 local now = clock()
 local limit, wait = limits_refuse(now, limits)
 if limit then
-  return cjson.encode({wait = wait, limit = limit})
+  return cjson.encode({ wait = wait, limit = limit })
 end
 limits_count(now, limits)
 return '{}'

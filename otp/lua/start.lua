@@ -9,15 +9,9 @@
 --- @include "carry"
 --- @include "phone"
 --- @include "cooldown"
---- @include "limits"
---- @include "guard"
 --- @include "admission"
---- @include "breaker"
---- @include "rate"
 --- @include "overload"
 --- @include "accept"
---- @include "as_map"
---- @include "waits"
 --- @include "call_back"
 local phone, failures, verification = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])
@@ -32,7 +26,7 @@ if refused then
 end
 local wait = message and overload(now, message)
 if wait then
-  return cjson.encode({status = 'overloaded', wait = wait})
+  return cjson.encode({ status = 'overloaded', wait = wait })
 end
 local told
 refused, told = admission_refuses(now, args.limits, args.guard)
@@ -41,19 +35,45 @@ if refused then
 end
 
 local expires_at = now + args.lifetime
-local answer = {status = 'issued', now = now, expires_at = expires_at, told = told}
+local answer = { status = 'issued', now = now, expires_at = expires_at, told = told }
 if last_id then
   local former = VERIFICATION .. last_id
   answer.replaced = redis.call('HGET', former, 'reference') or nil
   answer.called_back = answer.replaced and call_back(answer.replaced)
   redis.call('DEL', former)
 end
-answer.resend_at = begin_cooldown(now, phone, args.id, tonumber(sends or 0) + 1, args.cooldowns, args.lifetime)
-redis.call('HSET', verification, 'status', 'pending', 'phone', phone, 'failures', failures,
-  'seed', args.seed, 'by_id', args.by_id, 'by_phone', args.by_phone,
-  'left', args.attempts, 'left_by_phone', args.attempts,
-  'purpose', args.purpose, 'created_at', now, 'expires_at', expires_at, 'resend_at', answer.resend_at,
-  'guard', admission_counts(now, args.limits, args.guard))
+answer.resend_at =
+  begin_cooldown(now, phone, args.id, tonumber(sends or 0) + 1, args.cooldowns, args.lifetime)
+redis.call(
+  'HSET',
+  verification,
+  'status',
+  'pending',
+  'phone',
+  phone,
+  'failures',
+  failures,
+  'seed',
+  args.seed,
+  'by_id',
+  args.by_id,
+  'by_phone',
+  args.by_phone,
+  'left',
+  args.attempts,
+  'left_by_phone',
+  args.attempts,
+  'purpose',
+  args.purpose,
+  'created_at',
+  now,
+  'expires_at',
+  expires_at,
+  'resend_at',
+  answer.resend_at,
+  'guard',
+  admission_counts(now, args.limits, args.guard)
+)
 if args.owner then
   redis.call('HSET', verification, 'owner', args.owner)
 end

@@ -11,9 +11,8 @@
 --- @include "limits"
 --- @include "forgive"
 --- @include "guard"
---- @include "as_map"
---- @include "waits"
 --- @include "call_back"
+--- @include "count_limits"
 local args = cjson.decode(ARGV[1])
 local verification, id = KEYS[1], ''
 if args.by == 'by_phone' then
@@ -23,14 +22,27 @@ if args.by == 'by_phone' then
   verification = VERIFICATION .. id
 end
 local status, digest, phone, failures, reference, purpose, guard, owner, left_by_id, left_by_phone = unpack(
-  redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'purpose', 'guard',
-    'owner', 'left', 'left_by_phone'))
+  redis.call(
+    'HMGET',
+    verification,
+    'status',
+    args.by,
+    'phone',
+    'failures',
+    'reference',
+    'purpose',
+    'guard',
+    'owner',
+    'left',
+    'left_by_phone'
+  )
+)
 local anothers = args.owner and args.owner ~= owner
 -- Accepted once is accepted, again is too late.
 if status ~= 'pending' and status ~= 'blocked' or anothers then
-  return cjson.encode({status = 'expired', left = 0, id = id})
+  return cjson.encode({ status = 'expired', left = 0, id = id })
 end
-local answer = {status = 'blocked', left = 0, id = id, purpose = purpose, reference = reference or nil}
+local answer = { status = 'blocked', left = 0, id = id, purpose = purpose, reference = reference or nil }
 local left, counted = attempts(args.by, left_by_id, left_by_phone)
 if status == 'blocked' or left <= 0 or tonumber(redis.call('GET', failures) or 0) >= MOST_FAILURES then
   return cjson.encode(answer)
@@ -39,7 +51,7 @@ end
 local now = clock()
 local limit, wait = limits_refuse(now, args.limits)
 if limit then
-  return cjson.encode({status = 'limited', wait = wait, limit = limit})
+  return cjson.encode({ status = 'limited', wait = wait, limit = limit })
 end
 
 for _, guess in ipairs(args.guesses) do

@@ -11,7 +11,7 @@ local record_key = KEYS[1]
 local args = cjson.decode(ARGV[1])
 
 local now = clock()
-local record = read(record_key, 'state', 'attempts', 'unwanted', 'expires_at', 'queue', 'asked')
+local record = read(record_key)
 if args.attempt then
   local holds = record.state == 'sending' and tonumber(record.attempts) == args.attempt
   if not holds or record.unwanted or now >= tonumber(record.expires_at) then

@@ -6,13 +6,13 @@
 -- time that nobody could open it.
 --- @include "clock"
 --- @include "record"
---- @include "waits"
+--- @include "due_at"
 local record_key, dead_key = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
 local AGE = 8 -- it is tried again after this part of its age, so that many of them keep no worker busy
 
 local now, id = clock(), args.id
-local record = read(record_key, 'state', 'attempts', 'unwanted', 'created_at', 'error', 'queue')
+local record = read(record_key)
 if record.state ~= 'sending' or tonumber(record.attempts) ~= args.attempt then
   return { -1, 0 }
 end

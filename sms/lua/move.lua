@@ -10,6 +10,7 @@
 --- @include "record"
 --- @include "report"
 --- @include "enter"
+--- @include "shown"
 local record_key, body_key, dead_key = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])
 
@@ -18,8 +19,7 @@ local told = {}
 for _, call in ipairs(args.calls) do
   table.insert(told, report(now, call, args.breaker))
 end
-local record = read(record_key, 'state', 'attempts', 'queue', 'unwanted', 'resend_unknown', 'redirected',
-  'expires_at', 'calling', 'hops', 'undelivered', 'line', 'error')
+local record = read(record_key)
 if not record.state then
   return { 0, {}, told }
 end

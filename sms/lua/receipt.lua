@@ -7,12 +7,13 @@
 --- @include "record"
 --- @include "breaker"
 --- @include "enter"
+--- @include "left_out"
+--- @include "shown"
 local record_key, body_key, dead_key = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])
 
 local now, id, target, alias = clock(), args.id, args.target, args.alias
-local record = read(record_key, 'state', 'queue', 'unknowns', 'unwanted', 'resend_unknown', 'redirected',
-  'expires_at', 'alias', 'country', 'calling', 'avoid', 'hops', 'line', 'error', 'asked')
+local record = read(record_key)
 local state = record.state
 if not state then
   return { 0, {}, 0, 0 }

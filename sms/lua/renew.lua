@@ -8,7 +8,7 @@ local record_key = KEYS[1]
 local id, attempt = ARGV[1], ARGV[2]
 
 local now = clock()
-local record = read(record_key, 'state', 'attempts', 'queue', 'unwanted', 'expires_at')
+local record = read(record_key)
 local holds = record.state == 'sending' and record.attempts == attempt
 if not holds or record.unwanted or now >= tonumber(record.expires_at) then
   return 0

@@ -4,13 +4,13 @@
 -- Returns its queue, or '' if it cannot be sent any more.
 --- @include "clock"
 --- @include "record"
---- @include "waits"
+--- @include "due_at"
 local record_key, body_key, dead_key = KEYS[1], KEYS[2], KEYS[3]
 local id = ARGV[1]
 
 local now = clock()
 redis.call('ZREM', dead_key, id)
-local record = read(record_key, 'state', 'expires_at', 'queue', 'unwanted', 'error')
+local record = read(record_key)
 local is_waiting = record.state == 'queued' and record.error == 'unsealable'
 if not is_waiting and record.state ~= 'failed' then
   return ''

@@ -11,7 +11,8 @@
 --- @include "clock"
 --- @include "record"
 --- @include "choice"
---- @include "waits"
+--- @include "shown"
+--- @include "waits_no_more"
 local args = cjson.decode(ARGV[1])
 
 local now = clock()
@@ -68,9 +69,7 @@ end
 
 local function claim(id)
   local record_key, body_key = RECORD .. id, BODY .. id
-  local record = read(record_key, 'state', 'expires_at', 'not_before', 'lease_until', 'unknowns',
-    'resend_unknown', 'queue', 'unwanted', 'calling', 'redirected', 'withheld', 'avoid', 'turn', 'hops',
-    'parts', 'country', 'asked', 'rounds')
+  local record = read(record_key)
   local state, queue = record.state, record.queue
   if not state then
     return { 'gone', id }
@@ -127,14 +126,28 @@ local function claim(id)
     end
     return settle(record.redirected and 'failed' or 'expired') -- redirected: a receipt said why
   end
-  redis.call('HSET', record_key, 'state', 'sending', 'lease_until', now + LEASE, 'calling', '', 'undelivered', '')
+  put(record_key, { state = 'sending', lease_until = now + LEASE, calling = '', undelivered = '' })
   redis.call('HINCRBY', record_key, 'attempts', 1)
   redis.call('ZADD', LEASES .. queue, now + LEASE, id)
   local alias, wait, probes = chosen(id, record_key, record)
   -- Once more in all, whatever the reason.
   local again = record.resend_unknown == '1' and unknowns == 0 and not record.redirected
-  return { 'claimed', id, shown(record_key), died_in, sealed, expires_at - now, alias, wait, probes and 1 or 0,
-    again and 1 or 0, tonumber(record.rounds or 0), record.avoid or '', record.turn or '', record.hops or '' }
+  return {
+    'claimed',
+    id,
+    shown(record_key),
+    died_in,
+    sealed,
+    expires_at - now,
+    alias,
+    wait,
+    probes and 1 or 0,
+    again and 1 or 0,
+    tonumber(record.rounds or 0),
+    record.avoid or '',
+    record.turn or '',
+    record.hops or '',
+  }
 end
 
 -- Claim the lowest due message of a queue; nil if there is none.

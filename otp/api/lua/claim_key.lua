@@ -6,12 +6,12 @@ local found = redis.call('HMGET', KEYS[1], 'request', 'answer')
 if not found[1] then
   redis.call('HSET', KEYS[1], 'request', ARGV[1], 'holder', ARGV[2])
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  return {'claimed', ''}
+  return { 'claimed', '' }
 end
 if found[1] ~= ARGV[1] then
-  return {'reused', ''}
+  return { 'reused', '' }
 end
 if not found[2] then
-  return {'running', ''}
+  return { 'running', '' }
 end
-return {'answered', found[2]}
+return { 'answered', found[2] }

@@ -10,20 +10,29 @@
 local figures = cjson.decode(ARGV[1]).figures
 local now = clock()
 local caps_of = {
-  [NEW] = figures.new, [COUNTRY] = figures.country, [COARSE] = figures.coarse, [FINE] = figures.fine,
-  [ADDRESS] = figures.address, [RULED] = {1, 1, 1}, -- blocked, and never sent to
+  [NEW] = figures.new,
+  [COUNTRY] = figures.country,
+  [COARSE] = figures.coarse,
+  [FINE] = figures.fine,
+  [ADDRESS] = figures.address,
+  [RULED] = { 1, 1, 1 }, -- blocked, and never sent to
 }
 
 local function row_of(key, counts)
   local caps, standings = caps_of[counts.kind], standing(counts, now, figures.ratio)
   local row = {
-    key = key, kind = counts.kind, over = first_over(standings, now, caps),
+    key = key,
+    kind = counts.kind,
+    over = first_over(standings, now, caps),
     refused = counts.refused + counts.refused_before * part_before(counts.day, now),
   }
   for i, stands in ipairs(standings) do
     local sends, verified = count_within(stands.window, now)
     row[stands.name] = {
-      sends = sends, verified = verified, unverified = stands.unverified, cap = stands.earned + caps[i],
+      sends = sends,
+      verified = verified,
+      unverified = stands.unverified,
+      cap = stands.earned + caps[i],
     }
   end
   return row
@@ -36,4 +45,4 @@ for _, key in ipairs(KEYS) do
     rows[#rows + 1] = row_of(key, counts)
   end
 end
-return #rows > 0 and cjson.encode({scopes = rows}) or '{"scopes": []}'
+return #rows > 0 and cjson.encode({ scopes = rows }) or '{"scopes": []}'

@@ -20,7 +20,7 @@ if args.word ~= 'release' then
   if redis.call('PTTL', rules) < args.lasts then
     redis.call('PEXPIRE', rules, args.lasts)
   end
-  return cjson.encode({now = now, released = false})
+  return cjson.encode({ now = now, released = false })
 end
 
 local released = redis.call('HDEL', rules, args.scope) == 1
@@ -36,4 +36,4 @@ for i = 2, #KEYS do
     released = true
   end
 end
-return cjson.encode({now = now, released = released})
+return cjson.encode({ now = now, released = released })

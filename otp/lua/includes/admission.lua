@@ -1,3 +1,6 @@
+--- @include "limits"
+--- @include "count_limits"
+--- @include "guard"
 -- Whether one more SMS may be asked for: the limits and the guard, for the scripts that issue a code.
 
 -- The answer to whoever asks, if it is refused: {status = 'limited', wait, limit} or {status = 'guard', wait,
@@ -5,7 +8,7 @@
 local function admission_refuses(now, limits, guard)
   local limit, wait = limits_refuse(now, limits)
   if limit then
-    return {status = 'limited', wait = wait, limit = limit}
+    return { status = 'limited', wait = wait, limit = limit }
   end
   if not guard then
     return nil
@@ -15,9 +18,9 @@ local function admission_refuses(now, limits, guard)
     return nil
   end
   guard_library().note(now, refusal)
-  local told = {wait = math.ceil(refusal.wait), reason = refusal.reason}
+  local told = { wait = math.ceil(refusal.wait), reason = refusal.reason }
   if guard_library().enforces(guard, refusal) then
-    return {status = 'guard', wait = told.wait, refusal = told}
+    return { status = 'guard', wait = told.wait, refusal = told }
   end
   return nil, told
 end

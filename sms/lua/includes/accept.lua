@@ -1,14 +1,19 @@
+--- @include "put"
 -- Accept a message: its record, its sealed text, its lease, and the Celery entry that wakes a worker.
 -- message: id, queue, sealed, kept (ms that the record is kept), fields (of the record), and where the queue
 --          stands on this server entry: {key, text, enough}
 local function accept(now, message, expires_at)
   local id, queue = message.id, message.queue
   local record = RECORD .. id
-  local fields = {'state', 'queued', 'queue', queue, 'attempts', 0, 'unknowns', 0}
-  for name, value in pairs(message.fields) do
-    fields[#fields + 1], fields[#fields + 2] = name, value
-  end
-  redis.call('HSET', record, 'created_at', now, 'expires_at', expires_at, unpack(fields))
+  put(record, message.fields)
+  put(record, {
+    state = 'queued',
+    queue = queue,
+    attempts = 0,
+    unknowns = 0,
+    created_at = now,
+    expires_at = expires_at,
+  })
   redis.call('PEXPIRE', record, message.kept)
   -- The text dies with the code even if nobody ever claims the message.
   redis.call('SET', BODY .. id, message.sealed, 'PX', math.max(expires_at - now, 1))

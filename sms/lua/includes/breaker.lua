@@ -1,15 +1,8 @@
+--- @include "put"
 -- How well an alias does, shared by all workers.
 -- A health key is a hash: good and bad (outcomes of this window), was_good and was_bad (of the one
 -- before it), since (ms, the window's start), open_until (ms; stands until a probe works),
 -- probe_until (ms; a probe is under way), hold_until (ms; the vendor asked for patience).
-
--- Until when nothing may be asked (ms), whether a probe has to find out then, and until when one is.
-local function left_out(health_key)
-  local open_until, hold_until, probe_until =
-    unpack(redis.call('HMGET', health_key, 'open_until', 'hold_until', 'probe_until'))
-  open_until = tonumber(open_until or 0)
-  return math.max(open_until, tonumber(hold_until or 0)), open_until > 0, tonumber(probe_until or 0)
-end
 
 -- Count outcomes; open the breaker where they are too bad. Returns whether it opened by this.
 -- breaker: window (ms), share of bad outcomes that opens, fewest bad outcomes that open, pause (ms) until
@@ -29,8 +22,7 @@ local function observe(health_key, now, good, bad, breaker, stays_closed)
     is_good, is_bad = 0, 0
   end
   is_good, is_bad = is_good + good, is_bad + bad
-  redis.call('HSET', health_key, 'since', since, 'good', is_good, 'bad', is_bad,
-    'was_good', was_good, 'was_bad', was_bad)
+  put(health_key, { since = since, good = is_good, bad = is_bad, was_good = was_good, was_bad = was_bad })
   redis.call('PEXPIRE', health_key, math.max(4 * window, 4 * breaker.pause, 3600000))
   if bad == 0 or stays_closed then
     return false

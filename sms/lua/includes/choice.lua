@@ -1,6 +1,7 @@
 --- @include "breaker"
 --- @include "rate"
 --- @include "line"
+--- @include "left_out"
 -- The ms that a message has to wait for a rate, and the time (ms) for which it stands in the line.
 local function turn_in(line_key, codes_key, rate_key, now, id, takes, has_waited)
   redis.call('ZREMRANGEBYSCORE', line_key, '-inf', now - LAPSE)
@@ -59,7 +60,8 @@ local function choose(now, message, candidates, figures)
   local best, best_wait, best_place, best_line, earliest
   for _, candidate in ipairs(candidates) do
     local alias, takes = candidate.alias, candidate.takes
-    local health_key, rate_key, line_key = HEALTH .. alias, RATE .. alias, LINE .. alias .. ':' .. message.line
+    local health_key, rate_key, line_key =
+      HEALTH .. alias, RATE .. alias, LINE .. alias .. ':' .. message.line
     local there_key = health_key .. ':' .. message.country
     local limit, probes, probed_until = left_out(health_key)
     local limit_there, probes_there, probed_there_until = left_out(there_key)

@@ -1,12 +1,10 @@
---- @include "waits"
+--- @include "put"
+--- @include "due_at"
+--- @include "waits_no_more"
 -- Take a message to another state, with other fields of its record. wait: ms until it is due again; nil settles it.
 local function enter(now, id, record_key, record, state, wait, fields)
-  local pairs_of = { 'state', state }
-  for name, value in pairs(fields) do
-    table.insert(pairs_of, name)
-    table.insert(pairs_of, value)
-  end
-  redis.call('HSET', record_key, unpack(pairs_of))
+  fields.state = state
+  put(record_key, fields)
   if not wait then
     waits_no_more(id, record_key, record.queue)
     return

@@ -1,3 +1,5 @@
+--- @include "left_out"
+--- @include "rate"
 -- Whether a message would have to wait for too long.
 local MARGIN = 0.85 -- of the longest wait: what waits is counted, how fast it is drained is guessed
 local FEW = 10 -- so many may wait for whatever reason, such as one that the broker lost
@@ -12,7 +14,8 @@ local function drain(now, queue, since)
   local last, seconds, drained = math.floor(now / 1000) - 1, 0, 0
   since = math.max(since, tonumber(redis.call('GET', STARTED .. queue) or 0))
   for second = math.max(math.floor(since / 1000) + 1, last - LOOKED_AT), last do
-    drained = drained + tonumber(redis.call('GET', DRAINED .. queue .. ':' .. string.format('%d', second)) or 0)
+    drained = drained
+      + tonumber(redis.call('GET', DRAINED .. queue .. ':' .. string.format('%d', second)) or 0)
     seconds = seconds + 1
   end
   if drained > 0 then

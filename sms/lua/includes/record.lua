@@ -1,14 +1,8 @@
--- Some fields of a record, by their names. What it has not is nil.
-local function read(record_key, ...)
-  local record, values = {}, redis.call('HMGET', record_key, ...)
-  for i, name in ipairs({ ... }) do
-    record[name] = values[i] or nil
+-- A record by the names of its fields. What it has not is nil.
+local function read(record_key)
+  local record, flat = {}, redis.call('HGETALL', record_key)
+  for i = 1, #flat, 2 do
+    record[flat[i]] = flat[i + 1]
   end
   return record
-end
-
--- What Python makes a Message of, in the order of SHOWN in sms/records.py; false for what the record has not.
-local function shown(record_key)
-  return redis.call('HMGET', record_key, 'state', 'queue', 'country', 'masked', 'created_at', 'expires_at', 'attempts',
-    'alias', 'provider_message_id', 'error', 'reported', 'request_id', 'verification_id')
 end

@@ -2,6 +2,7 @@
 -- ARGV: args (JSON): now (ms), step (refuse, count or forgive), limits (see includes/limits.lua)
 -- Returns JSON: {limit, wait} of refuse, else {}.
 --- @include "limits"
+--- @include "count_limits"
 --- @include "forgive"
 local args = cjson.decode(ARGV[1])
 local answer = {}

@@ -20,7 +20,7 @@ else
   answer.verified = verified_within(counts.hour, args.now)
   answer.standings = {}
   for i, stands in ipairs(standings) do
-    answer.standings[i] = {stands.unverified, stands.earned}
+    answer.standings[i] = { stands.unverified, stands.earned }
   end
   answer.over, answer.wait = first_over(standings, args.now, args.caps)
 end

@@ -6,7 +6,7 @@ local function read_fan(address, now)
   local fan, known = {}, {}
   for country, at in string.gmatch(get_text(GUARD_FAN .. address) or '', '(%w+):(%d+)') do
     if now - at < DAY then
-      fan[#fan + 1] = {country = country, at = tonumber(at)}
+      fan[#fan + 1] = { country = country, at = tonumber(at) }
       known[country] = true
     end
   end
@@ -34,17 +34,17 @@ local function address_refuses(now, ask)
   local counts = read_counts(GUARD .. name, now, ADDRESS)
   local fan, known = read_fan(ask.address, now)
   if not known[ask.country] and #fan >= figures.countries + verified_within(counts.day, now) then
-    return {reason = 'countries ' .. name, wait = fan[1].at + DAY - now}
+    return { reason = 'countries ' .. name, wait = fan[1].at + DAY - now }
   end
   local window, wait = first_over(standing(counts, now, figures.ratio), now, figures.address)
-  return window and {reason = window .. ' ' .. name, wait = wait}
+  return window and { reason = window .. ' ' .. name, wait = wait }
 end
 
 local function add_address(now, ask)
   add_send(GUARD .. 'ip:' .. ask.address, now, ADDRESS, ask.counts)
   local fan, known = read_fan(ask.address, now)
   if ask.counts == 1 and not known[ask.country] then
-    fan[#fan + 1] = {country = ask.country, at = now}
+    fan[#fan + 1] = { country = ask.country, at = now }
   end
   write_fan(ask.address, fan)
 end

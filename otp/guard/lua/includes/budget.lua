@@ -16,7 +16,7 @@ local function budget_refuses(now, ask)
   if ask.budget > 0 then
     local today, spent = read_spent(now)
     if spent + ask.price > ask.budget then
-      return {reason = 'budget all', wait = (today + 1) * DAY - now}
+      return { reason = 'budget all', wait = (today + 1) * DAY - now }
     end
   end
 end

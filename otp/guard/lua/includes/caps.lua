@@ -13,13 +13,17 @@ local function standing(counts, now, ratio)
   local proven = math.max(day_verified, fortnight_verified / 14) -- verified a day
   return {
     {
-      name = 'hour', window = counts.hour,
-      unverified = hour - hour_verified - hoped, earned = ratio * math.max(hour_verified, proven / 6),
+      name = 'hour',
+      window = counts.hour,
+      unverified = hour - hour_verified - hoped,
+      earned = ratio * math.max(hour_verified, proven / 6),
     },
-    {name = 'day', window = counts.day, unverified = day - day_verified - hoped, earned = ratio * proven},
+    { name = 'day', window = counts.day, unverified = day - day_verified - hoped, earned = ratio * proven },
     {
-      name = 'fortnight', window = counts.fortnight,
-      unverified = fortnight - fortnight_verified - hoped, earned = ratio * fortnight_verified,
+      name = 'fortnight',
+      window = counts.fortnight,
+      unverified = fortnight - fortnight_verified - hoped,
+      earned = ratio * fortnight_verified,
     },
   }
 end

@@ -2,17 +2,17 @@
 
 -- What a number counts for, from the widest scope to the narrowest; a short one for its country alone.
 local function scopes_of(ask)
-  local scopes = {{kind = NEW, name = 'new'}, {kind = COUNTRY, name = ask.country}}
+  local scopes = { { kind = NEW, name = 'new' }, { kind = COUNTRY, name = ask.country } }
   if ask.coarse then
-    scopes[#scopes + 1] = {kind = COARSE, name = ask.coarse}
-    scopes[#scopes + 1] = {kind = FINE, name = ask.fine}
+    scopes[#scopes + 1] = { kind = COARSE, name = ask.coarse }
+    scopes[#scopes + 1] = { kind = FINE, name = ask.fine }
   end
   return scopes
 end
 
 -- Everything that is looked at on the way, in one call.
 local function fetch_all(ask, scopes)
-  local keys = {GUARD_SPEND}
+  local keys = { GUARD_SPEND }
   for _, scope in ipairs(scopes) do
     keys[#keys + 1] = GUARD .. scope.name
   end
@@ -31,8 +31,9 @@ end
 -- known go on. A country need not have verified any, or none could begin while all new ones together are over their cap.
 local function scopes_refuse(now, ask, scopes)
   local figures = ask.figures
-  local strict = {figures.strict, figures.strict, 2 * figures.strict}
-  local caps = {[NEW] = figures.new, [COUNTRY] = figures.country, [COARSE] = figures.coarse, [FINE] = figures.fine}
+  local strict = { figures.strict, figures.strict, 2 * figures.strict }
+  local caps =
+    { [NEW] = figures.new, [COUNTRY] = figures.country, [COARSE] = figures.coarse, [FINE] = figures.fine }
   local good, proven = false, false
   for place = #scopes, 1, -1 do
     local kind, name = scopes[place].kind, scopes[place].name
@@ -44,7 +45,7 @@ local function scopes_refuse(now, ask, scopes)
     local standings = standing(counts, now, figures.ratio)
     local window, wait = first_over(standings, now, caps[kind])
     if window and not good then
-      return {reason = window .. ' ' .. name, wait = wait}
+      return { reason = window .. ' ' .. name, wait = wait }
     end
     good = good or (kind == COUNTRY or verified >= 1) and not first_over(standings, now, strict)
     proven = kind == COUNTRY and verified >= figures.proven
@@ -60,7 +61,7 @@ local function refuses(now, ask)
   end
   local word, scope, left = find_rule(now, ask)
   if word == 'block' then
-    return {reason = 'blocked ' .. scope, wait = left}
+    return { reason = 'blocked ' .. scope, wait = left }
   end
   refusal = address_refuses(now, ask)
   if not refusal then
@@ -71,7 +72,7 @@ local function refuses(now, ask)
     refusal = not (sends and sends < ask.figures.known) and refusal or nil
   end
   if refusal and (word == 'allow' or ask.allowed) then
-    return {reason = 'allowed-' .. refusal.reason, wait = refusal.wait, allowed = true}
+    return { reason = 'allowed-' .. refusal.reason, wait = refusal.wait, allowed = true }
   end
   return refusal
 end
@@ -95,7 +96,7 @@ local function count_send(now, ask)
   if ask.price > 0 then
     pay(now, ask.counts * ask.price)
   end
-  local told = {string.format('%d %d', now, ask.price), ask.country}
+  local told = { string.format('%d %d', now, ask.price), ask.country }
   local country = read_counts(GUARD .. ask.country, now, COUNTRY)
   local proven = verified_within(country.fortnight, now) >= ask.figures.proven
   for _, scope in ipairs(scopes_of(ask)) do

@@ -32,7 +32,13 @@ local function make_guard()
   --- @include "address"
   --- @include "decision"
   --- @include "verified"
-  return {refuses = refuses, enforces = enforces, note = note_refusal, sent = count_send, verified = count_verified}
+  return {
+    refuses = refuses,
+    enforces = enforces,
+    note = note_refusal,
+    sent = count_send,
+    verified = count_verified,
+  }
 end
 
 -- Its many functions are made where the first of them is called. Made in every script, a code and its check were 2.74

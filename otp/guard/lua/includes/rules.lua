@@ -5,7 +5,7 @@ local function find_rule(now, ask)
   if redis.call('EXISTS', GUARD_RULES) == 0 then
     return nil
   end
-  local scopes = {unpack(ask.tags)}
+  local scopes = { unpack(ask.tags) }
   for digits = #ask.start, 2, -1 do
     scopes[#scopes + 1] = string.sub(ask.start, 1, digits)
   end
