@@ -15,12 +15,12 @@ import os
 import secrets
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from config.demo import given_redis
 from config.demo.console import Console
 from config.demo.embedded import EmbeddedServer, EmbeddedServerError
 from config.demo.leash import Leash
@@ -74,34 +74,23 @@ class Demo:
         self._ready = False
         self._kept: deque[tuple[str, str]] = deque(maxlen=_KEPT_LINES)
 
-    @property
-    def pids(self) -> dict[str, int]:
-        """Process numbers by name, this process and its guard included."""
-        return {"demo": os.getpid(), "guard": self._leash.guard_pid, **self.supervisor.pids}
-
-    def say(self, text: str) -> None:
-        """Write a line of our own."""
-        self._console.write(text)
-
-    def start_redis(self, directory: Path) -> EmbeddedServer:
-        """Start the embedded server with its files in `directory`; raises DemoError."""
-        server = EmbeddedServer(directory=directory, leash=self._leash)
+    def start_redis(self, server: EmbeddedServer) -> None:
+        """Start the embedded server; raises DemoError."""
         try:
             self.supervisor.add("redis", lambda: server.start().process)
         except EmbeddedServerError as error:
             raise DemoError(str(error), exit_code=1) from error
-        return server
 
-    def start(self, environment: dict[str, str], *, port: int, directory: Path) -> None:
+    def start(self, environment: dict[str, str], port: int) -> None:
         """Start worker, beat and web server; the latter listens on 127.0.0.1:`port`."""
-        self.say("Starting Otpost; this takes a few seconds ...")
+        self._console.write("Starting Otpost; this takes a few seconds ...")
         programs = {
             # There is no other worker to get to know: that would take the start a second more.
             "worker": [
                 *["celery", "--quiet", "-A", "config", "worker", "-Q", "otp,bulk"],
                 *["--without-mingle", "--without-gossip"],
             ],
-            "beat": ["celery", "--quiet", "-A", "config", "beat", "--schedule", str(directory / "beat")],
+            "beat": ["celery", "--quiet", "-A", "config", "beat"],
             "web": [
                 *["config.web", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
                 *["--workers-kill-timeout", "2", "--log-level", "warning"],
@@ -116,7 +105,7 @@ class Demo:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-            self.supervisor.add(name, start, stage=1 if name == "worker" else 2)
+            self.supervisor.add(name, start)
 
     def wait_until_ready(self, port: int) -> None:
         """Return when GET /readyz answers 200, or when a signal came; else raise DemoError."""
@@ -125,21 +114,21 @@ class Demo:
             self.supervisor.step()
             problem = _not_ready(port)
             if problem is None:
-                self._let_settle()
+                # The last lines about starting, so that none follows what we say.
+                settled = time.monotonic() + _SETTLE_SECONDS
+                while time.monotonic() < settled and not self.supervisor.stop_requested():
+                    self.supervisor.step()
                 self._ready = True
                 return
             if time.monotonic() > deadline:
                 raise self._failure(f"Not ready within {_READY_SECONDS:.0f} seconds: {problem}")
 
-    def hush(self) -> None:
-        """Keep back what the processes print while they stop; it reads like trouble and is none."""
+    def run(self) -> None:
+        """Show what the processes print until a signal asks for the end."""
+        self.supervisor.run()
+        # What they print while they stop reads like trouble and is none.
         self._ready = False
-
-    def _let_settle(self) -> None:
-        """Wait for the last lines about starting, so that none follows what we say."""
-        deadline = time.monotonic() + _SETTLE_SECONDS
-        while time.monotonic() < deadline and not self.supervisor.stop_requested():
-            self.supervisor.step()
+        self._console.write("Stopping ...")
 
     def _on_line(self, name: str, line: str) -> None:
         if self._ready:
@@ -162,67 +151,54 @@ class Demo:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo until a signal ends it; returns the exit code."""
     options = _parser().parse_args(argv)
-    parent = os.getppid()
     try:
-        with Leash() as leash:
+        with Leash() as leash, contextlib.ExitStack() as stack:
             demo = Demo(leash, Console(2 if options.json else 1))
-            demo.supervisor.handle_signals()
-            _run(
-                demo,
-                leash,
-                port=_choose_port(options.port),
-                redis_url=_checked_redis_url(),
-                as_json=options.json,
-                abandoned=lambda: options.stop_with_parent and os.getppid() != parent,
-            )
+            demo.supervisor.handle_signals(stop_with_parent=options.stop_with_parent)
+            _run(demo, stack, port=_choose_port(options.port), as_json=options.json)
     except DemoError as error:
         Console(2).write(str(error))
         return error.exit_code
     return 0
 
 
-def _run(
-    demo: Demo,
-    leash: Leash,
-    *,
-    port: int,
-    redis_url: str,
-    as_json: bool,
-    abandoned: Callable[[], bool],
-) -> None:
-    directory = Path(tempfile.mkdtemp(prefix="otpost-demo-"))
-    leash.remove_at_end(directory)
-    with contextlib.ExitStack() as stack:
-        held = hold(port)
-        if held is not None:
-            stack.enter_context(held)
-        namespace = f"demo-{secrets.token_hex(4)}"
-        if redis_url:
-            stack.callback(_wipe, redis_url, namespace)
-        stack.callback(demo.supervisor.stop)
-        server = None if redis_url else demo.start_redis(directory / "redis")
-        redis_url = server.url if server else redis_url
-        settings = throwaway(os.environ, port=port, redis_url=redis_url, namespace=namespace)
-        demo.start(settings.environment, port=port, directory=directory)
-        demo.wait_until_ready(port)
-        if demo.supervisor.stop_requested():
-            return
-        url = f"http://localhost:{port}"
-        if as_json:
-            facts = {
-                "url": url,
-                "api_key": settings.api_key,
-                "redis_port": server.port if server else None,
-                "pids": demo.pids,
-            }
-            Console(1).write(json.dumps(facts))
-        else:
-            sms = _REAL_SMS if os.environ.get("SMS_PROVIDERS") else _SHOWN_SMS
-            Console(1).write(_READY.format(url=url, api_key=settings.api_key, sms=sms))
-        while not demo.supervisor.stop_requested() and not abandoned():
-            demo.supervisor.step()
-        demo.hush()
-        demo.say("Stopping ...")
+def _run(demo: Demo, stack: contextlib.ExitStack, *, port: int, as_json: bool) -> None:
+    """Run it with what has to be undone on `stack`."""
+    namespace = f"demo-{secrets.token_hex(4)}"
+    redis_url = os.environ.get("REDIS_URL", "")
+    server = None
+    if redis_url:
+        if problem := given_redis.problem_with(redis_url):
+            mend = "Mend it, or unset it to let the demo start a server."
+            raise DemoError(f"REDIS_URL {problem}. {mend}", exit_code=2)
+        stack.callback(given_redis.wipe, redis_url, namespace)
+    else:
+        server = EmbeddedServer()
+        redis_url = server.url
+        stack.callback(server.stop)
+    if held := hold(port):
+        stack.enter_context(held)
+    stack.callback(demo.supervisor.stop)
+    if server:
+        demo.start_redis(server)
+    environment, api_key = throwaway(os.environ, port=port, redis_url=redis_url, namespace=namespace)
+    demo.start(environment, port)
+    demo.wait_until_ready(port)
+    if demo.supervisor.stop_requested():
+        return
+    url = f"http://localhost:{port}"
+    if as_json:
+        facts = {
+            "url": url,
+            "api_key": api_key,
+            "redis_port": server.port if server else None,
+            "pids": {"demo": os.getpid(), **demo.supervisor.pids},
+        }
+        Console(1).write(json.dumps(facts))
+    else:
+        sms = _REAL_SMS if os.environ.get("SMS_PROVIDERS") else _SHOWN_SMS
+        Console(1).write(_READY.format(url=url, api_key=api_key, sms=sms))
+    demo.run()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -258,44 +234,18 @@ def _choose_port(wanted: str | None) -> int:
         other = free_port()
         Console(2).write(f"Port {_PREFERRED_PORT} is taken by another program; using {other}.")
         return other
-    problem = None
-    if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
-        problem = f"{wanted!r} is not a port number"
-    else:
-        try:
-            if not is_free(int(wanted)):
-                problem = f"Port {wanted} is taken by another program"
-        except PermissionError:
-            problem = f"Port {wanted} needs the rights of root"
-    if problem:
-        other = free_port()
-        raise DemoError(
-            f"{problem}. Choose another: `make demo PORT={other}`, or `--port {other}`.",
-            exit_code=2,
-        )
-    return int(wanted)
-
-
-def _checked_redis_url() -> str:
-    """REDIS_URL from the environment, after it has answered; empty if it is not set."""
-    url = os.environ.get("REDIS_URL", "")
-    if url:
-        # Imported late: redis takes longer to load than all the rest of this program.
-        from config.redis_url import problem_with
-
-        problem = problem_with(url)
-        if problem:
-            raise DemoError(
-                f"REDIS_URL {problem}. Mend it, or unset it to let the demo start a server.",
-                exit_code=2,
-            )
-    return url
-
-
-def _wipe(redis_url: str, namespace: str) -> None:
-    from config.redis_url import wipe
-
-    wipe(redis_url, namespace)
+    try:
+        if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
+            problem = f"{wanted!r} is not a port number"
+        elif is_free(int(wanted)):
+            return int(wanted)
+        else:
+            problem = f"Port {wanted} is taken by another program"
+    except PermissionError:
+        problem = f"Port {wanted} needs the rights of root"
+    other = free_port()
+    mend = f"Choose another: `make demo PORT={other}`, or `--port {other}`."
+    raise DemoError(f"{problem}. {mend}", exit_code=2)
 
 
 def _not_ready(port: int) -> str | None:
