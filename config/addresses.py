@@ -24,13 +24,16 @@ _CLUSTER = (
     "(redis+sentinel://host1,host2,host3/mymaster/0), or RabbitMQ for the queues "
     "(CELERY_BROKER_URL=amqp://…)."
 )
-_LIKE_REDIS = f"must look like redis://:password@host:6379/0 or unix:///run/redis.sock?db=0 {ESCAPES}."
 _LIKE_SENTINEL = (
-    "must look like redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 "
+    "redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 "
     "(rediss+sentinel:// with TLS; ?sentinel_username= and sentinel_password= for the sentinels' own; "
     "characters such as / # ? @ in a password are written %2F %23 %3F %40)."
 )
-_LIKE_RABBITMQ = f"must look like amqp://user:password@host:5672/vhost {ESCAPES}."
+_LIKE = {
+    **dict.fromkeys(REDIS, f"redis://:password@host:6379/0 or unix:///run/redis.sock?db=0 {ESCAPES}."),
+    **dict.fromkeys(SENTINEL, _LIKE_SENTINEL),
+    **dict.fromkeys(RABBITMQ, f"amqp://user:password@host:5672/vhost {ESCAPES}."),
+}
 
 _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 
@@ -60,12 +63,7 @@ class Address:
 
     def malformed(self) -> ImproperlyConfigured:
         """What to raise of a URL that cannot be read: how it must look."""
-        like = _LIKE_REDIS
-        if self.scheme in SENTINEL:
-            like = _LIKE_SENTINEL
-        elif self.scheme in RABBITMQ:
-            like = _LIKE_RABBITMQ
-        return ImproperlyConfigured(f"{self.name} {like}")
+        return ImproperlyConfigured(f"{self.name} must look like {_LIKE[self.scheme]}")
 
 
 def scheme(url: str, name: str) -> str:
@@ -77,7 +75,7 @@ def scheme(url: str, name: str) -> str:
     if "cluster" in found:
         raise ImproperlyConfigured(f"{name} names a Redis Cluster, which {_CLUSTER}")
     if "sentinel" in found and found not in SENTINEL:
-        raise ImproperlyConfigured(f"{name} {_LIKE_SENTINEL}")
+        raise ImproperlyConfigured(f"{name} must look like {_LIKE_SENTINEL}")
     return found
 
 

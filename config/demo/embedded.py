@@ -28,14 +28,7 @@ _STOP_SECONDS = 10.0
 _LOG = "server.log"
 
 # What production is told to use as well: nothing evicted, a write lost for a second at most.
-_DEFAULTS = MappingProxyType(
-    {
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "maxmemory-policy": "noeviction",
-        "save": "",
-    }
-)
+_DEFAULTS = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
 
 
 class EmbeddedServerError(RuntimeError):
