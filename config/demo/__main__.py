@@ -9,7 +9,6 @@ to do next. Ctrl-C ends all of it. Exit codes: 0 after a signal, 1 when somethin
 import argparse
 import contextlib
 import functools
-import http.client
 import json
 import os
 import secrets
@@ -19,6 +18,8 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+
+import urllib3
 
 from config.demo import given_redis
 from config.demo.console import Console
@@ -64,7 +65,7 @@ class Refused(DemoError):
 class Demo:
     """The processes of one demo, and what they print.
 
-    Until all are ready their lines are kept back: they only matter when that moment does not come.
+    Until all are ready their lines are kept back: they only matter if that moment does not come.
     """
 
     def __init__(self, leash: Leash, console: Console) -> None:
@@ -77,18 +78,16 @@ class Demo:
     def start(self, environment: dict[str, str], port: int) -> None:
         """Start worker, beat and web server; the latter listens on 127.0.0.1:`port`."""
         self._console.write("Starting Otpost; this takes a few seconds ...")
+        web = f"config.web --host 127.0.0.1 --port {port} --workers 1"
         programs = {
-            "worker": ["celery", "--quiet", "-A", "config", "worker", "-Q", "otp,bulk"],
-            "beat": ["celery", "--quiet", "-A", "config", "beat"],
-            "web": [
-                *["config.web", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-                *["--workers-kill-timeout", "2", "--log-level", "warning"],
-            ],
+            "worker": "celery --quiet -A config worker -Q otp,bulk",
+            "beat": "celery --quiet -A config beat",
+            "web": f"{web} --workers-kill-timeout 2 --log-level warning",
         }
         for name, words in programs.items():
             start = functools.partial(
                 self._leash.spawn,
-                [sys.executable, "-m", *words],
+                [sys.executable, "-m", *words.split()],
                 env=environment,
                 cwd=_ROOT,
                 stdout=subprocess.PIPE,
@@ -237,16 +236,13 @@ def _choose_port(wanted: str | None) -> int:
 
 def _not_ready(port: int) -> str | None:
     """What GET /readyz says against being ready; None when it answers 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PROBE_SECONDS)
+    url = f"http://127.0.0.1:{port}/readyz"
     try:
-        connection.request("GET", "/readyz", headers={"Host": "localhost"})
-        response = connection.getresponse()
-        body = response.read().decode(errors="replace").strip()
-    except (OSError, http.client.HTTPException) as error:
+        answer = urllib3.request("GET", url, timeout=_PROBE_SECONDS, retries=False)
+    except urllib3.exceptions.HTTPError as error:
         return f"the web server does not answer ({error})."
-    finally:
-        connection.close()
-    return None if response.status == 200 else f"/readyz answers {response.status}: {body[:2000]}"
+    said = answer.data.decode(errors="replace").strip()
+    return None if answer.status == 200 else f"/readyz answers {answer.status}: {said[:2000]}"
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import Any, Self
 
 #: Seconds that a killed group has to be gone: a process that still dies may write into its directory.
 _PATIENCE = 0.5
@@ -47,17 +47,8 @@ class Leash:
         self._children: list[subprocess.Popen[bytes]] = []
         self._removers: dict[Path, subprocess.Popen[bytes]] = {}
 
-    def spawn(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        stdin: int | IO[bytes] = subprocess.DEVNULL,
-        stdout: int | IO[bytes] | None = None,
-        stderr: int | IO[bytes] | None = None,
-    ) -> subprocess.Popen[bytes]:
-        """Start a program; parameters as those of `subprocess.Popen`, in bytes.
+    def spawn(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        """Start a program; options as those of `subprocess.Popen`, in bytes, and no input by default.
 
         The caller waits for the process and calls `release` when it has ended. A program which
         cannot be run ends with code 126 or 127 and says why on its standard error. Raises RuntimeError
@@ -67,11 +58,7 @@ class Leash:
             raise RuntimeError("the leash is closed")
         process = subprocess.Popen(
             ["/bin/sh", "-c", _RUN, "leash", str(self._ends), *argv],
-            env=env,
-            cwd=cwd,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
+            **{"stdin": subprocess.DEVNULL, **options},
             start_new_session=True,
             pass_fds=[self._ends],
         )
