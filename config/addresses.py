@@ -104,8 +104,8 @@ def read(url: str, name: str) -> Address:
         password=unquote(password),
         hosts=tuple((node[1].strip("[]"), int(node[2]) if node[2] else None) for node in nodes if node),
         path=path,
-        options={option: value for option, value in options.items() if option.partition("_")[0] != "ssl"},
-        tls={option: value for option, value in options.items() if option.partition("_")[0] == "ssl"},
+        tls={option: options.pop(option) for option in list(options) if option.partition("_")[0] == "ssl"},
+        options=options,
     )
     # An "@" so late: a "/" or the like in the password has ended the host early.
     late = "@" in (path if kind in SENTINEL else tail)

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import urllib3
 
@@ -84,16 +85,10 @@ class Demo:
             "beat": "celery --quiet -A config beat",
             "web": f"{web} --workers-kill-timeout 2 --log-level warning",
         }
+        outputs: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        spawn = functools.partial(self._leash.spawn, env=environment, cwd=_ROOT, **outputs)
         for name, words in programs.items():
-            start = functools.partial(
-                self._leash.spawn,
-                [sys.executable, "-m", *words.split()],
-                env=environment,
-                cwd=_ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-            self.supervisor.add(name, start)
+            self.supervisor.add(name, functools.partial(spawn, [sys.executable, "-m", *words.split()]))
 
     def wait_until_ready(self, port: int) -> None:
         """Return when GET /readyz answers 200, or when a signal came; else raise DemoError."""
@@ -103,9 +98,7 @@ class Demo:
             problem = _not_ready(port)
             if problem is None:
                 # The last lines about starting, so that none follows what we say.
-                settled = time.monotonic() + _SETTLE_SECONDS
-                while time.monotonic() < settled and not self.supervisor.stop_requested():
-                    self.supervisor.step()
+                self.supervisor.run(_SETTLE_SECONDS)
                 self._ready = True
                 return
             if time.monotonic() > deadline:

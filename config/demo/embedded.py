@@ -145,26 +145,17 @@ class EmbeddedServer:
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            if self._answers():
-                return
-            time.sleep(0.01)
+        with redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+            while process.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(RedisError):  # also while it reads its data back in
+                    client.ping()
+                    return
+                time.sleep(0.01)
         what = f"did not answer within {_START_SECONDS:.0f} seconds"
         if process.poll() is not None:
             what = f"ended with code {process.poll()}"
-        lines = log.read_text(errors="replace").splitlines()
-        raise EmbeddedServerError(
-            "\n".join([f"The Redis server on port {self.port} {what}. Its log ends:", *lines[-15:]])
-        )
-
-    def _answers(self) -> bool:
-        """Whether it lets us in and has read its data back."""
-        once = Retry(NoBackoff(), 0)
-        try:
-            with redis.Redis.from_url(self.url, socket_timeout=1, retry=once) as client:
-                return bool(client.ping())
-        except RedisError:
-            return False
+        end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise EmbeddedServerError(f"The Redis server on port {self.port} {what}. Its log ends:\n{end}")
 
     def __enter__(self) -> Self:
         return self.start()

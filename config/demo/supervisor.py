@@ -1,6 +1,7 @@
 """Keeps named processes running, hands on what they print, and stops them in good order."""
 
 import contextlib
+import math
 import os
 import queue
 import signal
@@ -95,9 +96,10 @@ class Supervisor:
         self._start(program)
         self._programs.append(program)
 
-    def run(self) -> None:
-        """Keep everything running until a signal asks for the end."""
-        while not self.stop_requested():
+    def run(self, seconds: float = math.inf) -> None:
+        """Keep everything running for that long, or until a signal asks for the end."""
+        deadline = time.monotonic() + seconds
+        while not self.stop_requested() and time.monotonic() < deadline:
             self.step()
 
     def step(self, timeout: float = _TICK) -> None:
