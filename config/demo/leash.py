@@ -69,13 +69,8 @@ class Leash:
         """Kill a process with all that is left of its group, and forget it."""
         if process not in self._children:
             return
-        deadline = time.monotonic() + _PATIENCE
-        # Until there is no such group. macOS says EPERM for one of which only zombies are left.
-        with contextlib.suppress(OSError):
-            while time.monotonic() < deadline:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.poll()
-                time.sleep(0.005)
+        with contextlib.suppress(OSError):  # all has ended; macOS says EPERM for a group of zombies
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self._children.remove(process)
 
@@ -94,8 +89,13 @@ class Leash:
         """End what is left of all groups, and remove the directories."""
         if self._kept_open < 0:
             return
+        deadline = time.monotonic() + _PATIENCE
         for process in list(self._children):
             self.release(process)
+            with contextlib.suppress(OSError):
+                while time.monotonic() < deadline:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    time.sleep(0.005)
         for directory, remover in self._removers.items():
             shutil.rmtree(directory, ignore_errors=True)
             remover.kill()

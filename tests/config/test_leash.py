@@ -96,7 +96,7 @@ def test_a_signal_to_the_group_does_not_end_the_watcher(leash: Leash) -> None:
     time.sleep(0.2)
     assert len(alive([child.pid])) == 1
     leash.release(child)
-    assert not alive([child.pid])
+    assert eventually(lambda: not alive([child.pid]))
 
 
 def test_closing_ends_the_stubborn_and_removes_the_directories(leash: Leash, tmp_path: Path) -> None:
