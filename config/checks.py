@@ -44,11 +44,9 @@ def names(**_: Any) -> list[CheckMessage]:
 @register(deploy=True)
 def examples(**_: Any) -> list[CheckMessage]:
     """A value of an example looks like one of yours until the first SMS is to go out."""
-    found: list[CheckMessage] = []
+    found: list[str] = []
     if _of_an_example(urlsplit(settings.PUBLIC_URL).hostname):
-        found.append(
-            Warning("PUBLIC_URL is still that of an example. Write the address of yours.", id="config.W001")
-        )
+        found.append("PUBLIC_URL is still that of an example. Write the address of yours.")
     for alias, url in settings.SMS_PROVIDERS.items():
         try:
             parts = urlsplit(url)
@@ -59,41 +57,26 @@ def examples(**_: Any) -> list[CheckMessage]:
         if _of_an_example(parts.hostname):
             left.append(str(parts.hostname))
         if left:
-            found.append(
-                Warning(
-                    f"SMS_PROVIDERS: {alias} still has {', '.join(left)} of an example. "
-                    "Write what your provider gave you.",
-                    id="config.W001",
-                )
-            )
-    return found
+            words = f"{alias} still has {', '.join(left)} of an example"
+            found.append(f"SMS_PROVIDERS: {words}. Write what your provider gave you.")
+    return [Warning(text, id="config.W001") for text in found]
 
 
 @register(Tags.security, deploy=True)
 def tls(**_: Any) -> list[CheckMessage]:
     """What Django says of this names its own settings, which follow from PUBLIC_URL here."""
-    if urlsplit(settings.PUBLIC_URL).scheme != "http":
-        return []
-    return [
-        Warning(
-            "PUBLIC_URL begins with http://: codes, numbers and keys cross the network in clear. Put a TLS "
-            "proxy in front (docs/proxies.md) and write https://.",
-            id="config.W004",
-        )
-    ]
+    text = (
+        "PUBLIC_URL begins with http://: codes, numbers and keys cross the network in clear. Put a TLS "
+        "proxy in front (docs/proxies.md) and write https://."
+    )
+    return [Warning(text, id="config.W004")] if urlsplit(settings.PUBLIC_URL).scheme == "http" else []
 
 
 @register(Tags.security, deploy=True)
 def somebody_has_a_key(**_: Any) -> list[CheckMessage]:
     """Without a key the hosted pages are all there is, and they tell no program what they found."""
-    if settings.API_KEYS:
-        return []
-    return [
-        Warning(
-            "API_KEYS is empty: nobody may use the HTTP API. `manage.py api_key NAME` makes a key and entry.",
-            id="config.W002",
-        )
-    ]
+    text = "API_KEYS is empty: nobody may use the HTTP API. `manage.py api_key NAME` makes a key and entry."
+    return [] if settings.API_KEYS else [Warning(text, id="config.W002")]
 
 
 def _of_an_example(host: str | None) -> bool:

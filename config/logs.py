@@ -64,15 +64,11 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    render: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if json:
-        render += [structlog.processors.format_exc_info, _json]
-    else:
+    render: list[Any] = [structlog.processors.format_exc_info, _json]
+    if not json:
         # plain_traceback: the pretty ones print local variables, and those hold codes.
-        console = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-        render.append(console)
+        plain = structlog.dev.plain_traceback
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -80,7 +76,11 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
             "structured": {
                 "()": Lines if json else structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": shared,
-                "processors": [*render, mask_numbers],
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *render,
+                    mask_numbers,
+                ],
             }
         },
         "filters": {"as_warning": {"()": lambda: as_warning}},

@@ -22,14 +22,18 @@ class Console:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._coloured = os.isatty(descriptor) and not os.environ.get("NO_COLOR")
-        self._names: list[str] = []
+        self._labels: dict[str, str] = {}
         self._patience = _PATIENCE
 
     def log(self, name: str, line: str) -> None:
         """Write one line with the name of the process it comes from in front."""
+        label = f"{name:<{_NAME_WIDTH}} |"
         if not self._coloured:
-            line = _COLOUR.sub("", line)
-        self.write(f"{self._label(name)} {line}")
+            self.write(f"{label} {_COLOUR.sub('', line)}")
+            return
+        colour = _COLOURS[len(self._labels) % len(_COLOURS)]
+        label = self._labels.setdefault(name, f"\x1b[{colour}m{label}\x1b[0m")
+        self.write(f"{label} {line}")
 
     def write(self, text: str) -> None:
         """Write `text` and a line break."""
@@ -44,12 +48,3 @@ class Console:
                 return
             self._patience = _PATIENCE
             data = data[written:]
-
-    def _label(self, name: str) -> str:
-        label = f"{name:<{_NAME_WIDTH}} |"
-        if not self._coloured:
-            return label
-        if name not in self._names:
-            self._names.append(name)
-        colour = _COLOURS[self._names.index(name) % len(_COLOURS)]
-        return f"\x1b[{colour}m{label}\x1b[0m"

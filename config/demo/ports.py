@@ -1,6 +1,6 @@
 """Free TCP ports on the loopback interface, for the demo and the tests."""
 
-import errno
+import contextlib
 import random
 import socket
 
@@ -18,17 +18,15 @@ def is_free(port: int) -> bool:
     # A listener on ::1 or on every interface does not always stop us from binding 127.0.0.1,
     # but then a browser which opens "localhost" would reach the other program.
     for host in ("127.0.0.1", "::1"):
-        try:
+        with contextlib.suppress(OSError):
             socket.create_connection((host, port), timeout=0.5).close()
-        except OSError:
-            continue
-        return False
-    try:
-        _bind(port, socket.SO_REUSEADDR).close()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
             return False
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except PermissionError:
         raise
+    except OSError:
+        return False
     return True
 
 
@@ -37,7 +35,7 @@ def free_port() -> int:
     for port in random.sample(_RANGE, 200):
         if is_free(port):
             return port
-    raise OSError(errno.EADDRINUSE, "found no free port")
+    raise OSError("found no free port")
 
 
 def hold(port: int) -> socket.socket | None:
@@ -48,18 +46,11 @@ def hold(port: int) -> socket.socket | None:
     a server with SO_REUSEPORT may still be started on the port. None when the port cannot be
     held, which is no proof that it is taken (connections of an earlier server linger).
     """
+    held = socket.socket()
     try:
-        return _bind(port, socket.SO_REUSEPORT)
-    except OSError:
-        return None
-
-
-def _bind(port: int, option: int) -> socket.socket:
-    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        held.setsockopt(socket.SOL_SOCKET, option, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(("127.0.0.1", port))
     except OSError:
         held.close()
-        raise
+        return None
     return held

@@ -1,9 +1,12 @@
 """Keeps named processes running, hands on what they print, and stops them in good order."""
 
+import contextlib
+import math
 import os
-import selectors
+import queue
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,29 +21,28 @@ _LONGEST_DELAY = 10.0
 _STEADY_SECONDS = 5.0
 _STOP_SECONDS = 10.0
 _LONGEST_LINE = 64 * 1024
+_MOST_LINES = 1000  # that wait to be handed on; then the processes wait
 
 
 @dataclass
 class _Program:
     name: str
     start: Callable[[], subprocess.Popen[bytes]]
-    stage: int
     process: subprocess.Popen[bytes] | None = None
-    output: IO[bytes] | None = None
-    unfinished: bytes = b""
+    reader: threading.Thread | None = None
     started_at: float = 0.0
     delay: float = 0.0
     due: float = 0.0
 
 
 class Supervisor:
-    """Starts processes by stages, lowest first, and stops them by stages, highest first.
+    """Starts processes in the order in which they are added, and stops them in the reverse order.
 
     `on_line(name, line)` gets every line a process prints, if its standard output is a pipe, and
     `on_end(name, reason, delay)` is called when one ended by itself and will be started again
     after `delay` seconds: half a second, but up to ten when it keeps ending at once.
 
-    Everything happens inside `step`, `run` and `stop`, in the thread that calls them.
+    Both are called inside `step`, `run` and `stop`, in the thread that calls those.
     """
 
     def __init__(
@@ -54,21 +56,27 @@ class Supervisor:
         self._on_line = on_line
         self._on_end = on_end
         self._programs: list[_Program] = []
-        self._selector = selectors.DefaultSelector()
+        self._lines: queue.Queue[tuple[str, str]] = queue.Queue(_MOST_LINES)
         self._signals = 0
         self._has_terminal = False
+        self._parent: int | None = None
 
     def stop_requested(self) -> bool:
-        """True once a signal asked for the end, or the terminal has gone."""
-        return self._signals > 0 or (self._has_terminal and not os.isatty(0))
+        """True once a signal asked for the end, or the terminal or the parent has gone."""
+        return (
+            self._signals > 0
+            or (self._has_terminal and not os.isatty(0))
+            or (self._parent is not None and os.getppid() != self._parent)
+        )
 
     @property
     def pids(self) -> dict[str, int]:
         """Process numbers by name, of those which run."""
         return {p.name: p.process.pid for p in self._programs if p.process is not None}
 
-    def handle_signals(self) -> None:
+    def handle_signals(self, *, stop_with_parent: bool = False) -> None:
         """Let SIGINT, SIGTERM and SIGHUP end `run`; a second one makes `stop` impatient."""
+        self._parent = os.getppid() if stop_with_parent else None
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
         # Under nohup a hangup is already ignored, and stays so.
@@ -78,31 +86,31 @@ class Supervisor:
             # in `ssh -t HOST make demo`), it just waits for us.
             self._has_terminal = os.isatty(0)
 
-    def add(self, name: str, start: Callable[[], subprocess.Popen[bytes]], *, stage: int = 0) -> None:
+    def add(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         """Start a process under `name`; `start` is called again whenever it has ended.
 
         The first call's exceptions are the caller's; a later one counts as a process that ended
         at once.
         """
-        program = _Program(name, start, stage)
+        program = _Program(name, start)
         self._start(program)
         self._programs.append(program)
 
-    def run(self) -> None:
-        """Keep everything running until a signal asks for the end."""
-        while not self.stop_requested():
+    def run(self, seconds: float = math.inf) -> None:
+        """Keep everything running for that long, or until a signal asks for the end."""
+        deadline = time.monotonic() + seconds
+        while not self.stop_requested() and time.monotonic() < deadline:
             self.step()
 
     def step(self, timeout: float = _TICK) -> None:
-        """Hand on output for at most `timeout` seconds, then start again what has ended."""
-        self._pump(timeout)
-        self._leash.ensure_guard()
+        """Wait at most `timeout` seconds for output and hand it on, then start again what has ended."""
+        self._hand_on(timeout)
         now = time.monotonic()
         for program in self._programs:
             if program.process is not None:
                 code = program.process.poll()
                 if code is not None:
-                    self._clear_away(program)
+                    self._clear_away(program, program.process)
                     self._put_off(program, _reason(code), lived=now - program.started_at)
             elif now >= program.due:
                 try:
@@ -111,28 +119,27 @@ class Supervisor:
                     self._put_off(program, str(error), lived=0.0)
 
     def stop(self) -> None:
-        """End all processes: SIGTERM, and SIGKILL for what is left after ten seconds."""
-        for stage in sorted({program.stage for program in self._programs}, reverse=True):
-            programs = [p for p in self._programs if p.stage == stage]
-            for process in _running(programs):
-                process.terminate()
-            deadline = time.monotonic() + _STOP_SECONDS
-            while left := _running(programs):
-                if time.monotonic() > deadline or self._signals > 1:
-                    for process in left:
-                        process.kill()
-                self._pump(_TICK)
-            for program in programs:
-                self._clear_away(program)
+        """End all processes: SIGTERM, and SIGKILL for one that still runs after ten seconds."""
+        for program in reversed(self._programs):
+            if program.process is not None:
+                program.process.terminate()
+                deadline = time.monotonic() + _STOP_SECONDS
+                while program.process.poll() is None:
+                    if time.monotonic() > deadline or self._signals > 1:
+                        program.process.kill()
+                    self._hand_on(_TICK)
+                self._clear_away(program, program.process)
         self._programs.clear()
 
     def _start(self, program: _Program) -> None:
         program.process = program.start()
         program.started_at = time.monotonic()
-        program.output = program.process.stdout
-        if program.output is not None:
-            os.set_blocking(program.output.fileno(), False)
-            self._selector.register(program.output, selectors.EVENT_READ, program)
+        program.reader = None
+        if program.process.stdout is not None:
+            program.reader = threading.Thread(
+                target=self._read, args=(program.name, program.process.stdout), daemon=True
+            )
+            program.reader.start()
 
     def _put_off(self, program: _Program, reason: str, *, lived: float) -> None:
         again_at_once = program.delay and lived < _STEADY_SECONDS
@@ -140,59 +147,29 @@ class Supervisor:
         program.due = time.monotonic() + program.delay
         self._on_end(program.name, reason, program.delay)
 
-    def _clear_away(self, program: _Program) -> None:
-        if program.process is None:
-            return
+    def _clear_away(self, program: _Program, process: subprocess.Popen[bytes]) -> None:
         # First the rest of its group: a web server's workers would keep the port, and the pipe.
-        self._leash.release(program.process)
-        while self._read(program):
-            pass
-        self._close_output(program)
+        self._leash.release(process)
         program.process = None
+        deadline = time.monotonic() + 1  # what has left the group may keep the pipe even so
+        while program.reader is not None and program.reader.is_alive() and time.monotonic() < deadline:
+            self._hand_on(0.01)
+        self._hand_on(0)
 
-    def _pump(self, timeout: float) -> None:
-        for key, _ in self._selector.select(timeout):
-            self._read(key.data)
+    def _read(self, name: str, output: IO[bytes]) -> None:
+        with output:
+            while line := output.readline(_LONGEST_LINE):
+                self._lines.put((name, line.decode(errors="replace").rstrip("\r\n")))
 
-    def _read(self, program: _Program) -> bool:
-        """Hand on some of what a process has printed; False when there is nothing more."""
-        if program.output is None:
-            return False
-        try:
-            chunk = os.read(program.output.fileno(), _LONGEST_LINE)
-        except BlockingIOError:
-            return False
-        if not chunk:
-            self._close_output(program)
-            return False
-        *lines, program.unfinished = (program.unfinished + chunk).split(b"\n")
-        if len(program.unfinished) > _LONGEST_LINE:
-            lines.append(program.unfinished)
-            program.unfinished = b""
-        for line in lines:
-            self._hand_on(program, line)
-        return True
-
-    def _close_output(self, program: _Program) -> None:
-        if program.output is None:
-            return
-        self._selector.unregister(program.output)
-        program.output.close()
-        program.output = None
-        if program.unfinished:
-            self._hand_on(program, program.unfinished)
-            program.unfinished = b""
-
-    def _hand_on(self, program: _Program, line: bytes) -> None:
-        self._on_line(program.name, line.decode(errors="replace").rstrip("\r"))
+    def _hand_on(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds for a line; hand on all that are there."""
+        with contextlib.suppress(queue.Empty):
+            self._on_line(*self._lines.get(timeout=timeout))
+            for _ in range(self._lines.qsize()):
+                self._on_line(*self._lines.get_nowait())
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
-
-
-def _running(programs: list[_Program]) -> list[subprocess.Popen[bytes]]:
-    processes = [program.process for program in programs if program.process is not None]
-    return [process for process in processes if process.poll() is None]
 
 
 def _reason(code: int) -> str:

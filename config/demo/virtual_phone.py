@@ -96,14 +96,13 @@ def _take(request: HttpRequest) -> HttpResponse:
     if not any(_holds_token(request, provider) for provider in _sandboxes()):
         return JsonResponse({"detail": "The token is wrong."}, status=403)
     try:
-        sms = json.loads(request.body)
-        to, body = sms["to"], sms["body"]
-    except (ValueError, TypeError, KeyError):
-        to = body = None
-    if not isinstance(to, str) or not isinstance(body, str):
-        return JsonResponse({"detail": 'Send {"id", "to", "body"} as JSON.'}, status=400)
-    inbox.put(to, body)
-    return HttpResponse(status=204)
+        match json.loads(request.body):
+            case {"to": str(to), "body": str(body)}:
+                inbox.put(to, body)
+                return HttpResponse(status=204)
+    except ValueError:
+        pass
+    return JsonResponse({"detail": 'Send {"id", "to", "body"} as JSON.'}, status=400)
 
 
 def _show(request: HttpRequest) -> HttpResponse:

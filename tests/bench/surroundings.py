@@ -41,7 +41,7 @@ class Surroundings:
         self._leash = Leash()
         self._logs = Path(tempfile.mkdtemp(prefix="otpost-bench-"))
         self._leash.remove_at_end(self._logs)
-        self.server = EmbeddedServer(leash=self._leash)
+        self.server = EmbeddedServer()
 
     def __enter__(self) -> Self:
         self.server.start()
@@ -94,7 +94,7 @@ class Surroundings:
 
     def another_server(self) -> EmbeddedServer:
         """A second Redis server, to be used as a context manager."""
-        return EmbeddedServer(leash=self._leash)
+        return EmbeddedServer()
 
     def rounds(self, usual: int) -> range:
         """Rounds of a measure: fewer when it has to be quick."""

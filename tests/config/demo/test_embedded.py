@@ -103,11 +103,6 @@ def test_a_taken_port_is_an_error_that_names_it() -> None:
             assert client.ping()
 
 
-def test_before_its_first_start_it_has_no_port() -> None:
-    with pytest.raises(RuntimeError, match="first start"):
-        _ = EmbeddedServer().url
-
-
 def test_stop_and_kill_may_come_in_any_order() -> None:
     server = EmbeddedServer()
     server.stop()

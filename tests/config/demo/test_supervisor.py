@@ -30,11 +30,11 @@ class Watched(Supervisor):
         self.lines: list[tuple[str, str]] = []
         self.ends: list[tuple[str, str, float]] = []
 
-    def add_script(self, name: str, script: str, *, stage: int = 0) -> None:
+    def add_script(self, name: str, script: str) -> None:
         def start() -> subprocess.Popen[bytes]:
             return self.leash.spawn(["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-        self.add(name, start, stage=stage)
+        self.add(name, start)
 
     def until(self, condition: Callable[[], object]) -> bool:
         """Let it work until `condition()` holds; False if that takes over 5 seconds."""
@@ -129,16 +129,15 @@ def test_a_line_that_never_ends_is_handed_on_in_pieces(supervisor: Watched) -> N
     assert max(map(len, pieces)) < 150_000
 
 
-def test_the_highest_stage_stops_first(supervisor: Watched) -> None:
+def test_what_was_started_last_stops_first(supervisor: Watched) -> None:
     """The web server takes no more requests when the worker ends; the database is there to the last."""
     script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"
-    for name, stage in (("redis", 0), ("worker", 1), ("web", 2), ("beat", 2)):
-        supervisor.add_script(name, script, stage=stage)
+    for name in ("redis", "worker", "beat", "web"):
+        supervisor.add_script(name, script)
     assert supervisor.until(lambda: len(supervisor.lines) == 4)
     supervisor.stop()
     order = [name for name, line in supervisor.lines if line == "bye"]
-    assert sorted(order[:2]) == ["beat", "web"]
-    assert order[2:] == ["worker", "redis"]
+    assert order == ["web", "beat", "worker", "redis"]
     assert supervisor.ends == []
 
 
@@ -163,23 +162,17 @@ def test_a_second_signal_does_not_wait(supervisor: Watched, handlers: None) -> N
     assert time.monotonic() - started < 5
 
 
-def test_a_guard_that_died_is_replaced(supervisor: Watched) -> None:
-    first = supervisor.leash.guard_pid
-    os.kill(first, signal.SIGKILL)
-    assert supervisor.until(lambda: supervisor.leash.guard_pid != first)
-
-
 PARENT = """
 import json, signal
 from config.demo.leash import Leash
-from config.supervisor import Supervisor
+from config.demo.supervisor import Supervisor
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what started the tests may have it ignored
 with Leash() as leash:
     supervisor = Supervisor(leash, on_line=lambda *line: None, on_end=lambda *end: None)
     supervisor.handle_signals()
     supervisor.add("one", lambda: leash.spawn(["sh", "-c", "sleep 60 & sleep 60"]))
-    print(json.dumps([*supervisor.pids.values(), leash.guard_pid]), flush=True)
+    print(json.dumps([*supervisor.pids.values()]), flush=True)
     supervisor.run()
     supervisor.stop()
 print("stopped")

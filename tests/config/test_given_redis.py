@@ -6,8 +6,8 @@ import time
 import pytest
 
 from config.demo.embedded import EmbeddedServer
+from config.demo.given_redis import problem_with
 from config.demo.ports import free_port
-from config.redis_url import problem_with
 
 
 def test_a_server_that_answers_is_no_problem() -> None:
