@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import alarms, checking, conf, delivery, digests, issuing, purposes, signals, store
+from otp import alarms, conf, delivery, digests, issuing, purposes, signals, store
 from otp.admission import judges, limits, refusals, testnumbers
 from otp.admission.judges import Wanted
 from otp.admission.limits import Spending
@@ -30,8 +30,8 @@ from otp.delivery import Delivery
 from otp.errors import NotAllowed, StoreUnavailable
 from otp.guard import scopes as guard
 from otp.handler import OTPHandler
-from otp.issuing import Draft, Sending
 from otp.purposes import Purpose
+from otp.records import Draft, Sending
 from otp.results import Check, Issue
 from sms import given
 from sms import services as sms
@@ -90,7 +90,7 @@ def start(
         envelope = sms.seal(kept).decode()
         sms.require_broker()
         try:
-            issue = issuing.issue(rules, phones, draft, sending, owner=caller.name, envelope=envelope)
+            issue = store.start(rules, phones, draft, sending, owner=caller.name, envelope=envelope)
         except StoreUnavailable:
             _forget(draft.id)
             raise
@@ -107,9 +107,8 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     """
     id = given.id(id)
     alarms.tell_due()
-    checked = checking.check(
-        digests.of_guess(code, id=id), id=id, owner=owner, spending=limits.guessing(caller)
-    )
+    guesses = digests.of_guess(code, id=id)
+    checked = store.verify(guesses, id=id, owner=owner, spending=limits.guessing(caller))
     if checked.limit:
         raise refusals.reached(checked.limit, checked.retry_after, caller)
     if checked.status in _SIGNALS:
@@ -124,10 +123,8 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
     (``expired``, ``blocked``) when there is no live code.
     """
     live = store.live(id=given.id(id), owner=owner)
-    if live.status not in ("pending", "blocked"):
-        raise refusals.over("expired")
-    if live.status == "blocked":
-        raise refusals.over("blocked")
+    if live.status != "pending":
+        raise refusals.over("blocked" if live.status == "blocked" else "expired")
     try:
         kept = sms.unseal(live.envelope.encode())
     except sms.Unsealable:

@@ -7,7 +7,7 @@ local limits = cjson.decode(ARGV[1]).limits
 local now = clock()
 local limit, wait = limits_refuse(now, limits)
 if limit then
-  return cjson.encode({wait = wait, limit = limit})
+  return cjson.encode({ wait = wait, limit = limit })
 end
 limits_count(now, limits)
 return '{}'

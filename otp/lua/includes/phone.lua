@@ -17,11 +17,12 @@ end
 
 -- nil, or the answer: pending while the cooldown runs, blocked in a pause after wrong guesses.
 local function phone_refuses(now, resend_at, failures)
-  if now < resend_at then
-    return {status = 'pending', wait = resend_at - now}
+  local cooldown = tonumber(resend_at or 0) - now
+  if cooldown > 0 then
+    return { status = 'pending', wait = cooldown }
   end
   local pause = pause_left(failures)
   if pause > 0 then
-    return {status = 'blocked', wait = pause}
+    return { status = 'blocked', wait = pause }
   end
 end
