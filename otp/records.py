@@ -52,5 +52,4 @@ class Read:
     left: int
     expires_at: float
     resend_at: float
-    envelope: str
     reference: str  # id of its SMS

@@ -72,8 +72,8 @@ def start(
     """
     phone, failures = _phone_keys(phones)[0]
     left = rules.attempts
-    kept = [*draft.kept, "status", "pending", "phone", phone, "failures", failures, "purpose", rules.name]
-    kept += ["left", left, "left_by_phone", left]
+    kept = ["status", "pending", "phone", phone, "failures", failures, "purpose", rules.name]
+    kept += ["left", str(left), "left_by_phone", str(left), *draft.kept]
     for name, text in (("owner", owner), ("envelope", envelope)):
         if text:
             kept += [name, text]
@@ -156,21 +156,19 @@ def spend(spending: Spending) -> tuple[int, int] | None:
 
 def read(id: str, owner: str = "") -> Read | None:
     """What stands under an id; None where there is nothing (any more), or another's."""
-    names = ("status", "purpose", "left", "expires_at", "resend_at", "envelope", "reference", "owner")
+    names = ("status", "purpose", "left", "expires_at", "resend_at", "reference", "owner")
     try:
         with scripts.client() as redis:
             values = redis.hmget(key(VERIFICATION + id), names)
     except Unavailable as error:
         raise StoreUnavailable from error
-    status, purpose, left, expires_at, resend_at, envelope, reference, owned_by = (
+    status, purpose, left, expires_at, resend_at, reference, owned_by = (
         (value or b"").decode() for value in values
     )
     # "replaced": by the version before, which keeps it for a while.
     if status in ("", "replaced") or (owner and owner != owned_by):
         return None
-    return Read(
-        status, purpose, int(left), int(expires_at) / 1000, int(resend_at) / 1000, envelope, reference
-    )
+    return Read(status, purpose, int(left), int(expires_at) / 1000, int(resend_at) / 1000, reference)
 
 
 def _issue(
@@ -222,7 +220,8 @@ def _refusal(answer: Mapping[str, Any]) -> Refusal | None:
 
 
 def _seconds(answer: Mapping[str, Any]) -> int:
-    return math.ceil(answer.get("wait", 0) / 1000)
+    milliseconds: float = answer.get("wait", 0)
+    return math.ceil(milliseconds / 1000)
 
 
 def _tell_called_back(answer: Mapping[str, Any]) -> None:

@@ -11,8 +11,9 @@ from django.urls import clear_url_caches
 
 import config.urls
 from config.demo import virtual_phone
-from otp import kept, purposes, services
+from otp import purposes, services
 from otp.errors import NotAllowed, RateLimited
+from otp.pages import kept
 from otp.pages.words import Left, code_in
 from sms.testing import code_in as sent_code
 from sms.testing import outbox
