@@ -70,14 +70,12 @@ def start(
     ``phones``, here and below: its digests, under the newest secret and under each older one. ``owner``: the
     name of the API key that started it. ``envelope``: kept for ``services.resend``.
     """
-    phone, failures = _phone_keys(phones)[0]
-    left = rules.attempts
-    kept = ["status", "pending", "phone", phone, "failures", failures, "purpose", rules.name]
-    kept += ["left", str(left), "left_by_phone", str(left), *draft.kept]
+    left = str(rules.attempts)
+    kept = ["status", "pending", *draft.kept, "left", left, "left_by_phone", left, "purpose", rules.name]
     for name, text in (("owner", owner), ("envelope", envelope)):
         if text:
             kept += [name, text]
-    return _issue(_START, rules, phones, draft, sending, kept=kept, attempts=left)
+    return _issue(_START, rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
 
 
 def resend(
@@ -231,15 +229,19 @@ def _tell_called_back(answer: Mapping[str, Any]) -> None:
 
 def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The keys and arguments that say which verification is meant; see includes/meant.lua."""
+    args: dict[str, Any] = {"owner": owner} if owner else {}
+    if not phones:
+        return (), args | {"id": id, "by": "by_id"}
     own, older = _phone_keys(phones)
-    args: dict[str, Any] = {"older": older, "by": "by_phone"} if phones else {"id": id, "by": "by_id"}
-    return own, args | ({"owner": owner} if owner else {})
+    return own, args | {"older": older, "by": "by_phone"}
 
 
-def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, str], list[dict[str, str]]]:
     """The keys of a phone and of its failures; the same under older secrets."""
-    pairs = [{"phone": key(PHONE + phone), "failures": key(FAILURES + phone)} for phone in phones]
-    return tuple(pairs[0].values()) if pairs else (), pairs[1:]
+    newest, *older = phones
+    return (key(PHONE + newest), key(FAILURES + newest)), [
+        {"phone": key(PHONE + phone), "failures": key(FAILURES + phone)} for phone in older
+    ]
 
 
 def _ask(script: Script, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ end
 -- sends: how many SMS in a row this is; born: when the code was made (ms). answer: expires_at (ms), and what else is
 -- told to whoever asked; reference: id of the SMS before, if it is to be called back.
 local function issue(now, sends, born, args, answer)
-  local phone, verification = KEYS[1], KEYS[3]
+  local phone, failures, verification = KEYS[1], KEYS[2], KEYS[3]
   local message, kept = args.message, args.kept
   local cooldown = args.cooldowns[math.min(sends, #args.cooldowns)] -- the last one stays
   local resend_at, expires_at = now + cooldown, answer.expires_at
@@ -31,10 +31,12 @@ local function issue(now, sends, born, args, answer)
     kept[#kept + 1], kept[#kept + 2] = 'reference', message.id
   end
   local size = #kept
-  kept[size + 1], kept[size + 2] = 'created_at', born
-  kept[size + 3], kept[size + 4] = 'expires_at', expires_at
-  kept[size + 5], kept[size + 6] = 'resend_at', resend_at
-  kept[size + 7], kept[size + 8] = 'guard', admission_counts(now, args.limits, args.guard)
+  kept[size + 1], kept[size + 2] = 'phone', phone
+  kept[size + 3], kept[size + 4] = 'failures', failures
+  kept[size + 5], kept[size + 6] = 'created_at', born
+  kept[size + 7], kept[size + 8] = 'expires_at', expires_at
+  kept[size + 9], kept[size + 10] = 'resend_at', resend_at
+  kept[size + 11], kept[size + 12] = 'guard', admission_counts(now, args.limits, args.guard)
   redis.call('HSET', verification, unpack(kept))
   redis.call('PEXPIRE', verification, math.max(expires_at - now, 1))
   answer.status, answer.now, answer.resend_at = 'issued', now, resend_at
