@@ -41,7 +41,7 @@ class Caller:
 
     name: str = ""  # of the API key; stands in Redis in clear
     ip: str = ""  # the end user's address, as ``normalise`` writes it; never that of a backend
-    limits: str = ""  # the key's own rules: see otp.access
+    limits: str = ""  # the key's own rules: see otp.api.access
 
 
 NOBODY = Caller()

@@ -1,8 +1,9 @@
 -- Start a verification: make a code and accept the SMS that carries it, or refuse and issue nothing.
 -- KEYS: phone, its failures, the verification
 -- ARGV: args (JSON): id; kept (a list: names and values of what the verification keeps); attempts, lifetime (ms),
---       cooldowns (ms after the 1st, 2nd, … SMS); older (see includes/carry.lua), limits (see includes/limits.lua), guard (see guard/lua/includes/guard.lua; none: it is off), message (see overload.lua and
---       accept.lua of sms; none: no SMS)
+--       cooldowns (ms after the 1st, 2nd, … SMS); older (see includes/carry.lua), limits (see includes/limits.lua),
+--       guard (see guard/lua/includes/guard.lua; none: it is off), message (see overload.lua and accept.lua of sms;
+--       none: no SMS)
 -- Returns JSON: {status = 'issued', now, expires_at, resend_at, left, refusal (what the guard says to it all the same),
 --         reference (of the SMS of the code before), called_back (its record)}, or {status, wait, …} of what refuses.
 --- @include "clock"
