@@ -1,4 +1,4 @@
-"""The keyed digests that stand in Redis for phones, codes and guesses."""
+"""The keyed digests that stand in Redis for phones and guesses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from otp import codes, conf
 from otp.errors import NotAllowed
-from otp.records import Code
 from sms import given
 from sms import phone as numbers
 
@@ -27,12 +26,6 @@ def of_phone(phone_number: given.Number, purpose: str) -> tuple[str, ...]:
 def _of_phone(secrets: tuple[bytes, ...], phone_number: str, region: str, purpose: str) -> tuple[str, ...]:
     number = numbers.canonical(phone_number, region)
     return tuple(codes.digest(secret, "phone", purpose, number) for secret in secrets)
-
-
-def of_code(code: str, seed: str, id: str, phone: str) -> Code:
-    """What is kept of a code that was made now. ``phone``: its newest digest."""
-    secret = conf.phone_secrets()[0]
-    return Code(seed, codes.digest(secret, "by_id", id, code), codes.digest(secret, "by_phone", phone, code))
 
 
 def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> list[str]:

@@ -11,7 +11,6 @@ phone and purpose, at most ``attempts`` guesses are compared, and a right code i
 from __future__ import annotations
 
 from otp import issuing, purposes, store
-from otp.checking import check
 from otp.digests import of_guess, of_phone
 from otp.results import MESSAGES, Check, Issue
 from sms import given
@@ -35,7 +34,7 @@ class OTPHandler:
         One round trip.
         """
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
-        return issuing.issue(rules, phones, issuing.draw(rules, phones))
+        return store.start(rules, phones, issuing.draw(rules, phones))
 
     @classmethod
     def verify_otp(cls, phone_number: given.Number, otp_code: str, purpose: str = "login") -> Check:
@@ -46,7 +45,7 @@ class OTPHandler:
         it counts as no guess.
         """
         phones = of_phone(phone_number, purpose)
-        return check(of_guess(otp_code, phones=phones), phones=phones)
+        return store.verify(of_guess(otp_code, phones=phones), phones=phones)
 
     @classmethod
     def resend(cls, phone_number: given.Number, purpose: str = "login", *, id: str = "") -> Issue:

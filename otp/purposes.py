@@ -53,6 +53,11 @@ class Purpose:
         """How many different codes there are."""
         return int(len(self.alphabet) ** self.length)
 
+    @property
+    def longest_life(self) -> int:
+        """Seconds that a code may live since it was made, however often it is sent again."""
+        return max(self.lifetime, MAX_LIFETIME)
+
     def render(self, code: str, *, lives: float, site: str, host: str, locale: str = "") -> str:
         """The text of the SMS for a code that ``lives`` so many seconds yet.
 

@@ -1,41 +1,33 @@
-"""What ``otp.store`` takes and answers: data, no rules."""
+"""What ``otp.store`` takes and keeps: data, no rules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
-from otp.results import Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """What is kept of a code: what it is derived from, and what guesses are compared with."""
-
-    seed: str
-    by_id: str
-    by_phone: str
+from otp.admission.limits import NOTHING, Spending
+from otp.guard.decision import Ask
+from sms import services as sms
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """A code was issued, or let out again. Times are seconds since the epoch, by Redis's clock."""
+class Draft:
+    """A code that is about to be sent: the id of its verification, its digits, and what is kept of it."""
 
-    now: float
-    expires_at: float
-    resend_at: float
-    left: int  # attempts
-    told: Refusal | None  # what the guard would refuse
+    id: str
+    code: str = field(repr=False)
+    kept: tuple[str, ...] = ()  # names and values; nothing of a code that is kept already
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The script has written nothing."""
+class Sending:
+    """What goes with the code: its SMS, and what that counts towards. As it is: nothing."""
 
-    status: Literal["pending", "blocked", "overloaded", "limited", "guard", "expired"]
-    wait: int = 0  # whole seconds
-    limit: int = 0  # place of the limit that is reached
-    refusal: Refusal | None = None  # of the guard
+    message: sms.Prepared | None = None
+    guard: Ask = None
+    spending: Spending = NOTHING
+
+
+ALONE = Sending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +44,6 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
-    """What became of a guess. ``limited``: it was not compared."""
-
-    status: Literal["valid", "invalid", "expired", "blocked", "limited"]
-    left: int = 0
-    id: str = ""
-    purpose: str = ""
-    wait: int = 0  # whole seconds, where a limit is reached
-    limit: int = 0  # its place
-
-
-@dataclass(frozen=True, slots=True)
 class Read:
     """A verification as it stands. Times are seconds since the epoch."""
 
@@ -72,5 +52,4 @@ class Read:
     left: int
     expires_at: float
     resend_at: float
-    envelope: str
     reference: str  # id of its SMS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from otp.admission.rules import Rule
 
@@ -39,6 +39,11 @@ class Issue:
     retry_after: int = 0
     limit: Rule | None = None
     refusal: Refusal | None = None  # what the guard says to it, also where it was issued
+
+    @classmethod
+    def refused(cls, status: Any, **why: Any) -> Issue:
+        """Nothing is issued."""
+        return cls(status, MESSAGES["guesses" if status == "blocked" else status], **why)
 
 
 @dataclass(frozen=True, slots=True)

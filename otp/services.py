@@ -4,24 +4,25 @@
     verification = services.start("+12025550123", purpose="login")
     services.check(verification.id, "123456").status == "valid"
 
-A verification belongs to the API key whose name the ``caller`` of its start has. The functions that take
-an ``owner`` find that one's alone where it is given, and every verification where it is "".
+A verification is owned by the API key that started it. With ``owner``, a function finds that key's alone;
+"" finds every one.
 
-Every function raises ``otp.errors.StoreUnavailable`` when Redis (or, for ``start`` and ``resend``,
-the broker) does not answer.
+All raise ``otp.errors.StoreUnavailable`` when Redis (or, for ``start`` and ``resend``, the broker) does not
+answer.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import structlog
 from django.dispatch import Signal
 
-from otp import alarms, checking, conf, delivery, digests, issuing, purposes, signals, store
+from otp import alarms, conf, delivery, digests, issuing, purposes, signals, store
 from otp.admission import judges, limits, refusals, testnumbers
 from otp.admission.judges import Wanted
 from otp.admission.limits import Spending
@@ -30,8 +31,8 @@ from otp.delivery import Delivery
 from otp.errors import NotAllowed, StoreUnavailable
 from otp.guard import decision
 from otp.handler import OTPHandler
-from otp.issuing import Draft, Sending
 from otp.purposes import Purpose
+from otp.records import Draft, Sending
 from otp.results import Check, Issue
 from sms import given
 from sms import services as sms
@@ -71,7 +72,7 @@ def start(
     ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``; of what is neither, such as None,
     ``phone_missing`` is told. ``locale``: picks the text of the SMS ("de", "pt-BR").
     ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
-    ``holder``: who may find it again by its phone, see ``otp.pages.holders``.
+    ``holder``: who may find it again by its phone, see ``otp.pages.kept``.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a code
     lives and its cooldown runs, or where a limit is reached.
@@ -84,13 +85,13 @@ def start(
         wanted = judges.hear(number, purpose, caller, spending, given.text(challenge) or "")
         phones = digests.of_phone(number.e164, purpose)
         draft = issuing.draw(rules, phones, code=wanted.code)
-        asked = _Asked(rules, wanted, locale, caller, spending)
-        sending = asked.sending(draft, rules.lifetime)
+        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, spending=spending)
+        sending = prepare(draft, rules.lifetime)
         kept = {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
         envelope = sms.seal(kept).decode()
         sms.require_broker()
         try:
-            issue = issuing.issue(rules, phones, draft, sending, owner=caller.name, envelope=envelope)
+            issue = store.start(rules, phones, draft, sending, owner=caller.name, envelope=envelope)
         except StoreUnavailable:
             _forget(draft.id)
             raise
@@ -107,9 +108,8 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     """
     id = given.id(id)
     alarms.tell_due()
-    checked = checking.check(
-        digests.of_guess(code, id=id), id=id, owner=owner, spending=limits.guessing(caller)
-    )
+    guesses = digests.of_guess(code, id=id)
+    checked = store.verify(guesses, id=id, owner=owner, spending=limits.guessing(caller))
     if checked.limit:
         raise refusals.reached(checked.limit, checked.retry_after, caller)
     if checked.status in _SIGNALS:
@@ -124,10 +124,8 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
     (``expired``, ``blocked``) when there is no live code.
     """
     live = store.live(id=given.id(id), owner=owner)
-    if live.status not in ("pending", "blocked"):
-        raise refusals.over("expired")
-    if live.status == "blocked":
-        raise refusals.over("blocked")
+    if live.status != "pending":
+        raise refusals.over("blocked" if live.status == "blocked" else "expired")
     try:
         kept = sms.unseal(live.envelope.encode())
     except sms.Unsealable:
@@ -140,9 +138,9 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
         spending = limits.spending(number, purpose, caller)
         wanted = judges.hear(number, purpose, caller, spending)
         sms.require_broker()
-        asked = _Asked(rules, wanted, locale, caller, spending)
+        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, spending=spending)
         phones = digests.of_phone(number.e164, purpose)
-        issue = issuing.repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=asked.sending)
+        issue = issuing.repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
             raise refusals.over(issue.status)
         refusals.raise_unless_issued(issue, number, purpose, caller)
@@ -191,37 +189,35 @@ def cancel(id: str, *, owner: str = "") -> bool:
     return purpose is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What somebody asks a code for, once it may be sent."""
-
-    rules: Purpose
-    wanted: Wanted
-    locale: str
-    caller: Caller
-    spending: Spending
-
-    def sending(self, draft: Draft, lives: float) -> Sending:
-        """The SMS of a code that lives so many seconds, and what it counts towards."""
-        text = self.rules.render(
-            draft.code,
-            lives=lives,
-            site=conf.get("OTP_SITE_NAME"),
-            host=urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost",
-            locale=self.locale,
-        )
-        number, withheld = self.wanted.number, self.wanted.withheld
-        message = sms.prepare(
-            number,
-            text,
-            queue=sms.OTP_QUEUE,
-            resend_unknown=True,
-            verification_id=draft.id,
-            withheld=withheld,
-            needs_route=not self.wanted.code,  # a test number needs none
-        )
-        ask = decision.ask(number, self.caller.ip, free=bool(withheld), parts=message.parts)
-        return Sending(message, ask, self.spending)
+def _sending(
+    rules: Purpose,
+    wanted: Wanted,
+    draft: Draft,
+    lives: float,
+    *,
+    locale: str,
+    caller: Caller,
+    spending: Spending,
+) -> Sending:
+    """The SMS of a code that lives so many seconds, and what it counts towards."""
+    text = rules.render(
+        draft.code,
+        lives=lives,
+        site=conf.get("OTP_SITE_NAME"),
+        host=urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost",
+        locale=locale,
+    )
+    message = sms.prepare(
+        wanted.number,
+        text,
+        queue=sms.OTP_QUEUE,
+        resend_unknown=True,
+        verification_id=draft.id,
+        withheld=wanted.withheld,
+        needs_route=not wanted.code,  # a test number needs none
+    )
+    ask = decision.ask(wanted.number, caller.ip, free=bool(wanted.withheld), parts=message.parts)
+    return Sending(message, ask, spending)
 
 
 def _forget(id: str) -> None:

@@ -8,18 +8,17 @@ Sentinel set, not a Redis Cluster. Everything here raises ``otp.errors.StoreUnav
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from otp.admission.limits import NOTHING, Spending
 from otp.errors import StoreUnavailable
 from otp.guard import decision
-from otp.guard.decision import Ask
 from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
-from otp.purposes import MAX_LIFETIME, Purpose
-from otp.records import Code, Issued, Live, Read, Refused, Verified
-from otp.results import Refusal
+from otp.purposes import Purpose
+from otp.records import ALONE, Draft, Live, Read, Sending
+from otp.results import MESSAGES, Check, Issue, Refusal
 from sms import probe, scripts
 from sms import services as sms
 from sms.errors import Unavailable
@@ -56,63 +55,38 @@ _START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _SPEND = (
     for name in ("start", "resend", "live", "verify", "cancel", "peek", "spend")
 )
 
-T = TypeVar("T")
-
 
 def start(
-    purpose: Purpose,
+    rules: Purpose,
     phones: Sequence[str],
-    id: str,
-    code: Code,
+    draft: Draft,
+    sending: Sending = ALONE,
     *,
     owner: str = "",
     envelope: str = "",
-    spending: Spending = NOTHING,
-    guard: Ask = None,
-    message: sms.Prepared | None = None,
-) -> Issued | Refused:
-    """Issue a code for a phone, and accept its SMS, if nothing refuses; see start.lua.
+) -> Issue:
+    """Issue a code that was drawn, and accept its SMS, unless something refuses; see start.lua.
 
-    ``phones``, here and below: its digests, under the newest secret and under each older one.
+    ``phones``, here and below: its digests, under the newest secret and under each older one. ``owner``: the
+    name of the API key that started it. ``envelope``: kept for ``services.resend``.
     """
-    own, older = _phone_keys(phones)
-    args = {
-        **_sending(purpose, spending, guard, message),
-        **{"id": id, "seed": code.seed, "by_id": code.by_id, "by_phone": code.by_phone},
-        **{"attempts": purpose.attempts, "purpose": purpose.name, "older": older},
-    }
-    args |= {name: text for name, text in (("owner", owner), ("envelope", envelope)) if text}
-    return _issued(_ask(_START, (*own, key(VERIFICATION + id)), args), purpose.attempts)
+    left = str(rules.attempts)
+    kept = ["status", "pending", *draft.kept, "left", left, "left_by_phone", left, "purpose", rules.name]
+    for name, text in (("owner", owner), ("envelope", envelope)):
+        if text:
+            kept += [name, text]
+    return _issue(_START, rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
 
 
 def resend(
-    purpose: Purpose,
-    phones: Sequence[str],
-    id: str,
-    code: Code | None,
-    *,
-    by: str,
-    spending: Spending = NOTHING,
-    guard: Ask = None,
-    message: sms.Prepared | None = None,
-) -> Issued | Refused:
-    """Let the code, or with ``code`` a new one, go out again, if nothing refuses; see resend.lua.
+    rules: Purpose, phones: Sequence[str], draft: Draft, sending: Sending = ALONE, *, by: str
+) -> Issue:
+    """Let the code, or the new one of ``draft``, go out once more, unless something refuses; see resend.lua.
 
     ``by``: ``by_id`` or ``by_phone``, as the caller knows it.
     """
-    own, older = _phone_keys(phones)
-    args = {
-        **_sending(purpose, spending, guard, message),
-        **{"id": id, "by": by, "older": older, "longest": longest_life(purpose) * 1000},
-    }
-    if code:
-        args |= {"seed": code.seed, "by_id": code.by_id, "by_phone": code.by_phone}
-    return _issued(_ask(_RESEND, (*own, key(VERIFICATION + id)), args), 0)
-
-
-def longest_life(purpose: Purpose) -> int:
-    """Seconds that a code may live since it was made, however often it is sent again."""
-    return max(purpose.lifetime, MAX_LIFETIME)
+    longest = rules.longest_life * 1000
+    return _issue(_RESEND, rules, phones, draft, sending, kept=draft.kept, by=by, longest=longest)
 
 
 def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
@@ -120,10 +94,7 @@ def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
 
     ``owner``, here and below: only if this is the one that started it; "": whoever did.
     """
-    own, older = _phone_keys(phones)
-    found = _ask(_LIVE, own, {"id": id, "older": older})
-    if owner and found.get("owner") != owner:
-        found = {"now": found["now"], "id": found["id"]}
+    found = _ask(_LIVE, *_which(phones, id, owner))
     return Live(
         found["id"],
         found["now"] / 1000,
@@ -142,32 +113,34 @@ def verify(
     id: str = "",
     owner: str = "",
     spending: Spending = NOTHING,
-) -> Verified:
-    """Hold a guess against the code of a phone or of an id; see verify.lua.
+) -> Check:
+    """Compare a guess with the code of a phone or of an id, and count it; see verify.lua.
 
     ``guesses``: the digests of the guess, one for each secret. ``spending``: what a wrong one counts towards.
+    Another owner's code is ``expired``, as one that never was.
     """
     keys, args = _which(phones, id, owner)
     answer = _ask(_VERIFY, keys, args | {"guesses": guesses, "limits": spending.limits})
-    if answer["status"] == "limited":
-        return Verified("limited", id=id, wait=_seconds(answer), limit=answer["limit"])
-    _tell_called_back(answer.get("reference", ""), answer)
-    return Verified(answer["status"], answer["left"], id or answer["id"], answer.get("purpose", ""))
+    status = answer["status"]
+    if status == "limited":
+        wait, limit = max(_seconds(answer), 1), spending.rules[answer["limit"]]
+        return Check("blocked", MESSAGES["guesses"], id=id, retry_after=wait, limit=limit)
+    _tell_called_back(answer)
+    return Check(status, MESSAGES[status], answer["left"], answer["id"], answer.get("purpose", ""))
 
 
 def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> str | None:
     """Forget the code of a phone or of an id and call its SMS back; its purpose, None if there was none."""
-    keys, args = _which(phones, id, owner)
-    answer = _ask(_CANCEL, keys, args)
-    _tell_called_back(answer.get("reference", ""), answer)
+    answer = _ask(_CANCEL, *_which(phones, id, owner))
+    _tell_called_back(answer)
     return answer.get("purpose")
 
 
-def peek(phones: Sequence[str], spending: Spending) -> Refused | None:
+def peek(phones: Sequence[str], spending: Spending) -> Issue | None:
     """What would refuse a code now, None if nothing would; see peek.lua."""
     own, older = _phone_keys(phones)
     answer = _ask(_PEEK, own, {"older": older, "limits": spending.limits})
-    return _refused(answer) if answer else None
+    return _refused(answer, spending) if answer else None
 
 
 def spend(spending: Spending) -> tuple[int, int] | None:
@@ -181,85 +154,98 @@ def spend(spending: Spending) -> tuple[int, int] | None:
 
 def read(id: str, owner: str = "") -> Read | None:
     """What stands under an id; None where there is nothing (any more), or another's."""
-    names = ("status", "purpose", "left", "expires_at", "resend_at", "envelope", "reference", "owner")
-    values = _here(lambda redis: redis.hmget(key(VERIFICATION + id), names))
-    status, purpose, left, expires_at, resend_at, envelope, reference, owned_by = (
+    names = ("status", "purpose", "left", "expires_at", "resend_at", "reference", "owner")
+    try:
+        with scripts.client() as redis:
+            values = redis.hmget(key(VERIFICATION + id), names)
+    except Unavailable as error:
+        raise StoreUnavailable from error
+    status, purpose, left, expires_at, resend_at, reference, owned_by = (
         (value or b"").decode() for value in values
     )
     # "replaced": by the version before, which keeps it for a while.
     if status in ("", "replaced") or (owner and owner != owned_by):
         return None
-    return Read(
-        status, purpose, int(left), int(expires_at) / 1000, int(resend_at) / 1000, envelope, reference
-    )
+    return Read(status, purpose, int(left), int(expires_at) / 1000, int(resend_at) / 1000, reference)
 
 
-def _sending(
-    purpose: Purpose, spending: Spending, guard: Ask, message: sms.Prepared | None
-) -> dict[str, Any]:
-    """The arguments that a start and a resend share."""
-    args: dict[str, Any] = {
-        "lifetime": purpose.lifetime * 1000,
-        "cooldowns": [seconds * 1000 for seconds in purpose.cooldown] or [0],
+def _issue(
+    script: Script, rules: Purpose, phones: Sequence[str], draft: Draft, sending: Sending, **args: Any
+) -> Issue:
+    """Let a code go out by one of the two scripts that can. ``args``: what they do not share."""
+    message, spending = sending.message, sending.spending
+    own, older = _phone_keys(phones)
+    args |= {
+        "id": draft.id,
+        "older": older,
+        "lifetime": rules.lifetime * 1000,
+        "cooldowns": [seconds * 1000 for seconds in rules.cooldown] or [0],
         "limits": spending.limits,
     }
-    args |= {"guard": guard} if guard else {}
-    return args | ({"message": message.args} if message else {})
-
-
-def _issued(answer: dict[str, Any], left: int) -> Issued | Refused:
+    if sending.guard:
+        args["guard"] = sending.guard
+    if message:
+        args["message"] = message.args
+    answer = _ask(script, (*own, key(VERIFICATION + draft.id)), args)
     if answer["status"] != "issued":
-        return _refused(answer)
-    _tell_called_back(answer.get("replaced", ""), answer)
-    return Issued(
-        answer["now"] / 1000,
-        answer["expires_at"] / 1000,
-        answer["resend_at"] / 1000,
-        answer.get("left", left),
-        _refusal(answer.get("told")),
+        return _refused(answer, spending)
+    now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
+    _tell_called_back(answer)
+    if message:
+        sms.accepted(message, now, expires_at)
+    return Issue(
+        "issued",
+        MESSAGES["issued"],
+        id=draft.id,
+        code=draft.code,
+        expires_at=expires_at,
+        expires_in=expires_at - now,
+        resend_at=answer["resend_at"] / 1000,
+        attempts_left=answer["left"],
+        message_id=message.id if message else "",
+        refusal=_refusal(answer),
     )
 
 
-def _refused(answer: dict[str, Any]) -> Refused:
-    wait = _seconds(answer) if "wait" in answer else 0
-    return Refused(answer["status"], wait, answer.get("limit", 0), _refusal(answer.get("refusal")))
+def _refused(answer: Mapping[str, Any], spending: Spending) -> Issue:
+    limit = spending.rules[answer["limit"]] if "limit" in answer else None
+    wait = _seconds(answer)
+    return Issue.refused(answer["status"], retry_after=wait, limit=limit, refusal=_refusal(answer))
 
 
-def _refusal(found: Mapping[str, Any] | None) -> Refusal | None:
-    return Refusal(found["reason"], found["wait"]) if found else None
+def _refusal(answer: Mapping[str, Any]) -> Refusal | None:
+    return Refusal(**answer["refusal"]) if "refusal" in answer else None
 
 
 def _seconds(answer: Mapping[str, Any]) -> int:
-    return math.ceil(float(answer["wait"]) / 1000)
+    milliseconds: float = answer.get("wait", 0)
+    return math.ceil(milliseconds / 1000)
 
 
-def _tell_called_back(message_id: str, answer: Mapping[str, Any]) -> None:
-    sms.called_back(message_id, answer.get("called_back"))
+def _tell_called_back(answer: Mapping[str, Any]) -> None:
+    if "called_back" in answer:
+        sms.called_back(answer["reference"], answer["called_back"])
 
 
 def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The keys and arguments that say which verification is meant."""
+    """The keys and arguments that say which verification is meant; see includes/meant.lua."""
+    args: dict[str, Any] = {"owner": owner} if owner else {}
+    if not phones:
+        return (), args | {"id": id, "by": "by_id"}
     own, older = _phone_keys(phones)
-    args: dict[str, Any] = {"by": "by_phone" if phones else "by_id", "older": older}
-    return own or (key(VERIFICATION + id),), args | ({"owner": owner} if owner else {})
+    return own, args | {"older": older, "by": "by_phone"}
 
 
-def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, str], list[dict[str, str]]]:
     """The keys of a phone and of its failures; the same under older secrets."""
-    pairs = [{"phone": key(PHONE + phone), "failures": key(FAILURES + phone)} for phone in phones]
-    return tuple(pairs[0].values()) if pairs else (), pairs[1:]
+    newest, *older = phones
+    return (key(PHONE + newest), key(FAILURES + newest)), [
+        {"phone": key(PHONE + phone), "failures": key(FAILURES + phone)} for phone in older
+    ]
 
 
 def _ask(script: Script, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return script.ask(keys, args)
-    except Unavailable as error:
-        raise StoreUnavailable from error
-
-
-def _here(call: Callable[[Any], T]) -> T:
-    try:
-        with scripts.client() as redis:
-            return call(redis)
     except Unavailable as error:
         raise StoreUnavailable from error

@@ -108,7 +108,7 @@ class Script:
 
     def ask(self, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
         """The same for a script that takes its arguments, and answers, as one JSON object."""
-        answer: dict[str, Any] = json.loads(self(keys, (json.dumps(args),)))
+        answer: dict[str, Any] = json.loads(self(keys, (json.dumps(args),)).decode())
         return answer
 
     def _run(self, text: str, call: tuple[bytes, ...]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from otp import digests, issuing, signals, store
+from otp import digests, signals, store
 from otp.admission import challenges, refusals, testnumbers
 from otp.admission.limits import Spending
 from otp.caller import Caller
@@ -29,7 +29,7 @@ def hear(
     challenged = challenge is not None and challenges.configured() is not None
     # Both may cost money, so they are not asked about what is refused anyway.
     if (judged or challenged) and (refused := store.peek(digests.of_phone(number.e164, purpose), spending)):
-        refusals.raise_unless_issued(issuing.refused(refused, spending), number, purpose, caller)
+        refusals.raise_unless_issued(refused, number, purpose, caller)
     if challenge is not None:
         challenges.require(number, purpose, caller.ip, challenge)
     answers = signals.code_wanted.send_robust(OTPHandler, number=number, purpose=purpose, ip=caller.ip)

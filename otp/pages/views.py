@@ -1,7 +1,7 @@
 """The hosted pages: ask for a phone number, then for the code, then say that it was right.
 
 They translate; the rules are in ``otp.services``. Which verification a browser and its forms are about is
-sealed in a cookie and in a hidden field (``otp.kept``), so that no address holds a number, a code or
+sealed in a cookie and in a hidden field (``otp.pages.kept``), so that no address holds a number, a code or
 an id. A form is answered with a redirect, so that neither a reload nor the back button sends an SMS or
 uses up an attempt; and where that answer got lost, the next one leads to the same place.
 """
@@ -21,13 +21,13 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from otp import conf, kept, purposes, services
+from otp import conf, purposes, services
 from otp.admission import refusals
 from otp.caller import caller_of
-from otp.errors import NotAllowed, RateLimited, StoreUnavailable
-from otp.kept import Kept
-from otp.pages import holders
-from otp.pages.words import OF_CODE, Left, code_in, too_many_wrong, too_soon
+from otp.errors import NotAllowed, OtpError, RateLimited, StoreUnavailable
+from otp.pages import kept
+from otp.pages.kept import Kept
+from otp.pages.words import OF_CODE, Left, code_in, not_sent, too_many_wrong
 from otp.services import Verification
 from sms import services as sms
 from sms.errors import Unavailable
@@ -61,14 +61,8 @@ def phone(request: HttpRequest) -> HttpResponse:
         with refusals.translated():
             number = services.parse_phone(typed).e164
         return _go("code", _start(request, number))
-    except RateLimited as error:
-        words = too_soon(error)
-        return _limited(_ask_phone(request, words, typed, status=429, retry_after=error.retry_after), error)
-    except NotAllowed as error:
-        return _not_allowed(request, error, typed)
-    except StoreUnavailable as error:
-        words = "We cannot send a code right now. Please try again in a moment."
-        return _ask_phone(request, words, typed, status=503, retry_after=error.retry_after)
+    except OtpError as error:
+        return _ask_phone(request, typed, error)
 
 
 @page
@@ -102,7 +96,7 @@ def resend(request: HttpRequest) -> HttpResponse:
     except RateLimited as error:
         about = replace(about, said="wait", resend_at=_now() + error.retry_after)
     except NotAllowed as error:  # a new verification, which may want a challenge answered
-        return _not_allowed(request, error, about.phone)
+        return _ask_phone(request, about.phone, error)
     except StoreUnavailable:
         about = replace(about, said="unsent")
     return _go("code", about)
@@ -134,14 +128,13 @@ def done(request: HttpRequest) -> HttpResponse:
 
 def _start(request: HttpRequest, number: str) -> Kept:
     """Start a verification, or find the one that this browser waits for already."""
-    browser = kept.browser(request)
-    challenge = request.POST.get("challenge", "")
+    challenge, holder = request.POST.get("challenge", ""), kept.browser(request)
     try:
         verification = services.start(
-            number, PURPOSE, caller=caller_of(request), challenge=challenge, holder=browser
+            number, PURPOSE, caller=caller_of(request), challenge=challenge, holder=holder
         )
     except RateLimited:
-        found = holders.find(number, PURPOSE, browser)
+        found = kept.find(request, number, PURPOSE)
         if found is None:
             raise
         return Kept(found.id, number, found.resend_at, said="already")
@@ -172,22 +165,18 @@ def _check(request: HttpRequest, about: Kept) -> HttpResponse:
 def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = None) -> HttpResponse:
     """The form for the code. ``limited``: why a guess was not compared."""
     rules = purposes.get(PURPOSE)
-    context = {
-        "masked": sms.mask(about.phone),
-        "rules": rules,
-        "numeric": rules.alphabet.isdigit(),
-    }
+    context = {"kept": about, "masked": sms.mask(about.phone), "rules": rules}
     try:
         verification = services.status(about.id)
     except StoreUnavailable as error:
-        context |= {"kept": about, "state": "unavailable"}
-        return _render(request, "code", context, about, status=503, retry_after=error.retry_after)
+        return _render(request, "code", context | {"state": "unavailable"}, about, error)
     if verification.status == "valid":  # by another press of the same button
         return _go("done", replace(about, said="valid"))
     now = _now()
     about = _learnt(about, verification, now)
     context |= {
         "kept": about,
+        "numeric": rules.alphabet.isdigit(),
         "error": too_many_wrong(limited) if limited else OF_CODE.get(about.said, ""),
         "state": verification.status,
         "attempts_left": verification.attempts_left,
@@ -196,10 +185,7 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
         "resend_in": Left.until(verification.resend_at or about.resend_at, now),
     }
     shown = replace(about, said="", left=verification.attempts_left)
-    if limited is None:
-        return _render(request, "code", context, shown)
-    refused = _render(request, "code", context, shown, status=429, retry_after=limited.retry_after)
-    return _limited(refused, limited)
+    return _render(request, "code", context, shown, limited)
 
 
 def _now() -> float:
@@ -219,27 +205,19 @@ def _learnt(about: Kept, verification: Verification, now: float) -> Kept:
     return about
 
 
-def _ask_phone(
-    request: HttpRequest, error: str = "", typed: str = "", *, status: int = 200, retry_after: int = 0
-) -> HttpResponse:
+def _ask_phone(request: HttpRequest, typed: str = "", error: OtpError | None = None) -> HttpResponse:
+    """The form for the number. ``error``: why what was ``typed`` got no code."""
     about = kept.of_cookie(request)
     live = about if about and about.said != "valid" else None
     region, example = conf.get("PHONE_REGION").upper(), sms.example_number()
     context = {
-        "error": error,
+        "error": not_sent(error) if error else "",
         "typed": typed,
         "region": sms.country_name(region),
         "example": sms.spelled(example) if example else "",
         "masked": sms.mask(live.phone) if live else "",
     }
-    return _render(request, "phone", context, status=status, retry_after=retry_after)
-
-
-def _not_allowed(request: HttpRequest, error: NotAllowed, typed: str) -> HttpResponse:
-    if error.field == "challenge":
-        words = "Please complete the check in this form, then ask for the code."
-        return _ask_phone(request, words, typed, status=403)
-    return _ask_phone(request, error.detail, typed, status=422)
+    return _render(request, "phone", context, error=error)
 
 
 def _render(
@@ -247,20 +225,22 @@ def _render(
     name: str,
     context: Mapping[str, object],
     about: Kept | None = None,
-    *,
-    status: int = 200,
-    retry_after: int = 0,
+    error: OtpError | None = None,
 ) -> HttpResponse:
+    """A page. ``about``: what its forms are about; ``error``: what it tells of."""
     shared = {"site": conf.get("OTP_SITE_NAME"), "token": kept.token(request, about) if about else ""}
-    response = render(request, f"otp/{name}.html", {**shared, **context}, status=status)
-    if retry_after:
-        response["Retry-After"] = str(retry_after)
-    return response
-
-
-def _limited(response: HttpResponse, error: RateLimited) -> HttpResponse:
-    for name, value in refusals.headers(error).items():
-        response[name] = value
+    response = render(request, f"otp/{name}.html", {**shared, **context})
+    match error:
+        case RateLimited():
+            response.status_code = 429
+            for header, value in refusals.headers(error).items():
+                response[header] = value
+        case StoreUnavailable():
+            response.status_code = 503
+        case NotAllowed():
+            response.status_code = 403 if error.field == "challenge" else 422
+    if isinstance(error, RateLimited | StoreUnavailable):
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 

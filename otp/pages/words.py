@@ -6,13 +6,12 @@ import math
 import re
 
 from otp import codes
-from otp.errors import RateLimited
+from otp.errors import NotAllowed, OtpError, RateLimited
 from otp.purposes import Purpose
 from sms.typed import INVISIBLE
 
 #: The last line of an SMS that is bound to a host: "@example.com #123456".
 _BOUND = re.compile(r"@[^\s@#]+ #([^\s%]+)")
-
 
 #: What to say of the code that was typed last.
 OF_CODE = {
@@ -20,6 +19,13 @@ OF_CODE = {
     "incomplete": "That is not a whole code, so it was not counted as an attempt.",
     "unchecked": "We do not know yet whether that was the code. Please enter it again.",
     "stale": "That page was too old, so nothing was done. Please try again here.",
+}
+
+#: Why a code was not sent, by the ``code`` of a RateLimited.
+_TOO_SOON = {
+    "pending": "We sent a code to this number a moment ago.",
+    "blocked": "There were too many wrong codes for this number.",
+    "guard": "We cannot send a code to this number now.",
 }
 
 
@@ -58,13 +64,17 @@ def code_in(typed: str, rules: Purpose) -> str:
     return ""
 
 
-def too_soon(error: RateLimited) -> str:
-    what = {
-        "pending": "We sent a code to this number a moment ago.",
-        "blocked": "There were too many wrong codes for this number.",
-        "guard": "We cannot send a code to this number now.",
-    }.get(error.code, "Too many codes were asked for.")
-    return f"{what} You can ask for a new one in {Left(error.retry_after).words}."
+def not_sent(error: OtpError) -> str:
+    """Why a number got no code."""
+    match error:
+        case RateLimited():
+            what = _TOO_SOON.get(error.code, "Too many codes were asked for.")
+            return f"{what} You can ask for a new one in {Left(error.retry_after).words}."
+        case NotAllowed(field="challenge"):
+            return "Please complete the check in this form, then ask for the code."
+        case NotAllowed():
+            return error.detail
+    return "We cannot send a code right now. Please try again in a moment."
 
 
 def too_many_wrong(error: RateLimited) -> str:

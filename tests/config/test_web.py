@@ -24,7 +24,7 @@ STARTS = {
     "README.md": 1,
     "Dockerfile": 1,
     ".ci/run": 1,
-    "config/demo/main.py": 1,
+    "config/demo/__main__.py": 1,
     "tests/faults/stack.py": 1,
     "tests/otp/test_caller.py": 1,
     "tests/bench/http_speed.py": 1,

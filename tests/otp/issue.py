@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from otp import digests, issuing, purposes
+from otp import digests, issuing, purposes, store
 from otp.admission.limits import NOTHING, Spending
 from otp.admission.rules import Rule
+from otp.records import Sending
 from otp.results import Issue
 
 
 def issue(phone: str, spending: Spending = NOTHING, *, owner: str = "") -> Issue:
     """A code without an SMS that counts towards limits, or that an API key owns."""
     rules, phones = purposes.get("login"), digests.of_phone(phone, "login")
-    sending = issuing.Sending(spending=spending)
-    return issuing.issue(rules, phones, issuing.draw(rules, phones), sending, owner=owner)
+    draft = issuing.draw(rules, phones)
+    return store.start(rules, phones, draft, Sending(spending=spending), owner=owner)
 
 
 def counted(*rules: Rule) -> Spending:

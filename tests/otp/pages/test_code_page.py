@@ -8,8 +8,9 @@ import time
 import pytest
 from django.test import Client
 
-from otp import kept, services
+from otp import services
 from otp.errors import NotAllowed
+from otp.pages import kept
 from sms.testing import code_in as sent_code
 from sms.testing import outbox
 from tests.otp.pages.visit import OTHER, PHONE, break_redis, cool_down, end, guess, start, text, title, wrong

@@ -14,7 +14,8 @@ import pytest
 from django.core import signing
 from django.test import Client
 
-from otp import kept, services
+from otp import services
+from otp.pages import kept
 from sms import services as sms
 from sms.testing import code_in, outbox
 

@@ -10,7 +10,8 @@ from django.urls import clear_url_caches
 
 import config.urls
 from config.demo import virtual_phone
-from otp import kept, services
+from otp import services
+from otp.pages import kept
 from sms.testing import outbox
 from tests.otp.pages.visit import PHONE, cool_down, end, guess, start, text, title, wrong
 

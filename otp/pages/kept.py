@@ -4,6 +4,9 @@ A cookie says which verification the pages show: the one that this browser asked
 Each form carries a token of its own, so a code is checked against the verification of the page that it
 was typed on, whatever other tabs do. Both are sealed and signed. A token works only in the browser that it
 was made for, and for no longer than a code can live. The browser is told by the secret of its CSRF cookie.
+
+On a slow line somebody presses a button once more, and the first answer is lost with its cookie. So the
+browser that started a verification, its holder, finds it again by the phone.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from otp import digests, services, store
 from otp.purposes import MAX_LIFETIME
+from otp.services import Verification
 from sms import services as sms
 
 COOKIE = "otpost"
@@ -24,7 +29,7 @@ COOKIE = "otpost"
 #: The name of the hidden field.
 FIELD = "form"
 
-_SALT = "otp.kept"
+_SALT = "otp.kept"  # as it was before this module moved: pages of then are still open
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +98,16 @@ def browser(request: HttpRequest) -> str:
     """What tells this browser from others; it is no secret, and nothing can be done with it."""
     get_token(request)  # sees to it that there is a secret, and that its cookie is set
     return salted_hmac(_SALT, request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
+
+
+def find(request: HttpRequest, e164: str, purpose: str) -> Verification | None:
+    """The live verification of a phone that this browser started. Raises ``StoreUnavailable``."""
+    live = store.live(phones=digests.of_phone(e164, purpose))
+    try:
+        holder = sms.unseal(live.envelope.encode()).get("holder", "")
+    except sms.Unsealable:  # or nothing lives
+        return None
+    if not constant_time_compare(holder, browser(request)):
+        return None
+    found = services.status(live.id)
+    return found if found.status == "pending" else None
