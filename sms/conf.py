@@ -11,7 +11,7 @@ from sms import declared
 from sms.declared import Shape
 
 DEFAULTS: dict[str, Any] = {
-    # The alias of CACHES behind which codes and messages live; one of its own is best, see sms.place_checks.
+    # The alias of CACHES behind which codes and messages live; one of its own is best, see sms.checks.place.
     "OTPOST_CACHE": "default",
     # What stands before every key and queue; None: the KEY_PREFIX of that alias, if it has one.
     "OTPOST_NAMESPACE": None,

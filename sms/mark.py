@@ -2,7 +2,7 @@
 
 The mark holds a keyed digest of each seal key, for what makes two installations harm each other is that
 one cannot open what the other sealed. It survives a rotation of the keys, as one of them is common to
-every process at every step. Workers leave it as they start and with their sweeps; ``sms.place_checks``
+every process at every step. Workers leave it as they start and with their sweeps; ``sms.checks.place``
 reads it.
 """
 

@@ -17,7 +17,9 @@ import pytest
 from celery.signals import celeryd_after_setup
 from django.core.management import CommandError, call_command
 
-from sms import broker, checks, names, receipts, registry, services, signals, store
+from sms import broker, names, receipts, registry, services, signals, store
+from sms.checks import providers as provider_checks
+from sms.checks import settings as checks
 from sms.delivery import health, turns
 from sms.delivery import run as delivery
 from sms.errors import (
@@ -1511,7 +1513,7 @@ def test_aliases_that_cannot_be(settings, option, word):
 )
 def test_breakers_that_cannot_be(settings, figures):
     settings.SMS_BREAKER = figures
-    assert [error.id for error in checks.routes()] == ["sms.E006"]
+    assert [error.id for error in checks.breaker()] == ["sms.E006"]
 
 
 @pytest.mark.parametrize("word", ["delivered", "failed"])
@@ -1546,7 +1548,7 @@ def test_a_receipt_costs_one_round_trip(house, redis, word):
 
 def test_an_alias_without_a_secret_says_so_at_start(settings):
     settings.SMS_PROVIDERS = {"gsm": "kannel://user:password@127.0.0.1:13013?from=x", "b": "memory://"}
-    (warning,) = checks.receipts_can_be_verified()
+    (warning,) = provider_checks.receipts_can_be_verified()
     assert warning.id == "sms.W004"
     assert "gsm" in warning.msg
     assert "password" not in warning.msg

@@ -1,15 +1,15 @@
-"""System checks of Redis and the broker: can they work as they are set up and as they answer?"""
+"""Redis and the broker: can they work as they are set up and as they answer?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import broker, names, probe, scripts, store
-from sms.checks import SERVERS
+from sms.checks import SERVERS, check, readable
 from sms.declared import register
 from sms.errors import Unavailable
 
@@ -21,23 +21,24 @@ _MEND = {
     "forbidden_keys": "Give the user the rights that docs/operations.md names under Readiness.",
 }
 
+_CLUSTER = (
+    "leads to a Redis Cluster (cluster_enabled:1), which cannot work: a script changes several keys in one "
+    "step, which a cluster keeps in different slots, and Celery's transport knows no cluster. Use one "
+    "server, Sentinel (redis+sentinel://…), or RabbitMQ for the queues (CELERY_BROKER_URL=amqp://…)."
+)
 
-@register()
-def cache_is_redis(**_: Any) -> list[CheckMessage]:
-    """Codes and messages live behind the cache of django-redis, which hands out Redis itself."""
-    try:
-        pool = scripts.connection().connection_pool
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="sms.E020")]
-    if pool.connection_kwargs.get("decode_responses"):
-        return [
-            Error(
-                f"CACHES[{names.cache_alias()!r}] has decode_responses on, so what is "
-                "sealed cannot be read. Take it out of CONNECTION_POOL_KWARGS or LOCATION.",
-                id="sms.E031",
-            )
-        ]
-    return []
+#: Codes and messages live behind the cache of django-redis, which hands out Redis itself.
+cache_is_redis = readable("sms.E020", scripts.connection)
+
+
+@check("sms.E031")
+def cache_keeps_bytes() -> Iterator[str]:
+    """A sealed text is no text."""
+    if scripts.connection().connection_pool.connection_kwargs.get("decode_responses"):
+        yield (
+            f"CACHES[{names.cache_alias()!r}] has decode_responses on, so what is sealed cannot be read. "
+            "Take it out of CONNECTION_POOL_KWARGS or LOCATION."
+        )
 
 
 @register(SERVERS, deploy=True)
@@ -78,46 +79,32 @@ def servers_answer(**_: Any) -> list[CheckMessage]:
     return found
 
 
-@register(deploy=True)
-def eviction(**_: Any) -> list[CheckMessage]:
+@check("sms.W002", deploy=True)
+def eviction() -> Iterator[str]:
     """A Redis that evicts keys loses messages, and Celery's queues, without a word."""
-    try:
-        policy = store.eviction_policy()
-    except (Unavailable, ImproperlyConfigured):
-        return []  # another check says it
+    policy = store.eviction_policy()
     if policy not in ("noeviction", ""):
-        return [
-            Warning(
-                f"Redis drops keys when it is full (maxmemory-policy {policy}). Set it to noeviction.",
-                id="sms.W002",
-            )
-        ]
-    return []
+        yield f"Redis drops keys when it is full (maxmemory-policy {policy}). Set it to noeviction."
 
 
-@register(SERVERS, deploy=True)
-def no_cluster(**_: Any) -> list[CheckMessage]:
+@check("sms.E007", SERVERS, deploy=True)
+def redis_is_no_cluster() -> Iterator[str]:
     """A node of a Redis Cluster refuses our scripts, or sends us to another one."""
-    return [
-        Error(
-            f"{name} leads to a Redis Cluster (cluster_enabled:1), which cannot work: a script changes "
-            "several keys in one step, which a cluster keeps in different slots, and Celery's transport "
-            "knows no cluster. Use one server, Sentinel (redis+sentinel://…), or RabbitMQ for the queues "
-            "(CELERY_BROKER_URL=amqp://…).",
-            id="sms.E007",
-        )
-        for name, is_cluster in (
-            (names.store_setting(), store.is_cluster),
-            ("CELERY_BROKER_URL", broker.is_cluster),
-        )
-        if _answers_yes(is_cluster)
-    ]
+    if store.is_cluster():
+        yield f"{names.store_setting()} {_CLUSTER}"
+
+
+@check("sms.E007", SERVERS, deploy=True)
+def broker_is_no_cluster() -> Iterator[str]:
+    """kombu's transport does not follow it there."""
+    if broker.is_cluster():
+        yield f"CELERY_BROKER_URL {_CLUSTER}"
 
 
 def _failures() -> list[tuple[str, Unavailable | ImproperlyConfigured]]:
     """The servers that cannot be used, each by the name of its setting, and why."""
     found: list[tuple[str, Unavailable | ImproperlyConfigured]] = []
-    if not cache_is_redis():
+    if not cache_is_redis() and not cache_keeps_bytes():
         try:
             probe.redis()
         except Unavailable as error:
@@ -127,10 +114,3 @@ def _failures() -> list[tuple[str, Unavailable | ImproperlyConfigured]]:
     except (Unavailable, ImproperlyConfigured) as error:
         found.append((names.broker_setting(), error))
     return found
-
-
-def _answers_yes(question: Callable[[], bool]) -> bool:
-    try:
-        return question()
-    except (Unavailable, ImproperlyConfigured):
-        return False  # the checks above say it

@@ -1,0 +1,53 @@
+"""System checks of the SMS settings and of the servers: what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Info, Warning
+from django.core.exceptions import ImproperlyConfigured
+from redis.exceptions import RedisError
+
+from sms.declared import register
+from sms.errors import Unavailable
+
+#: The tag of what asks the servers: workers ask it as they start, other commands with --deploy.
+SERVERS = "servers"
+
+_LEVELS = {"E": Error, "W": Warning, "I": Info}
+
+Check = Callable[..., list[CheckMessage]]
+
+
+def check(id: str, *tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterable[str]]], Check]:
+    """Declare a check: a function that yields a text, with its mend, for each thing that is wrong.
+
+    The letter of ``id`` is the level. Where a setting cannot be read or a server does not answer, this check
+    says nothing: another one does.
+    """
+    level = _LEVELS[id.partition(".")[2][0]]
+
+    def declare(texts: Callable[[], Iterable[str]]) -> Check:
+        def found(**_: Any) -> list[CheckMessage]:
+            try:
+                return [level(text, id=id) for text in texts()]
+            except (ImproperlyConfigured, Unavailable, RedisError):
+                return []
+
+        return register(*tags, deploy=deploy)(found)
+
+    return declare
+
+
+def readable(id: str, read: Callable[[], object], *tags: str) -> Check:
+    """Declare the check that ``read`` can read its setting; its ``ImproperlyConfigured`` is the text."""
+
+    @check(id, *tags)
+    def texts() -> Iterable[str]:
+        try:
+            read()
+        except ImproperlyConfigured as error:
+            yield str(error)
+
+    return texts
