@@ -1,7 +1,7 @@
 """Settings that are secret: whoever prints them sees that they are there, and no more.
 
-Django's `diffsettings` and debug page print settings. Celery's `inspect conf` shows all of them to whoever may
-write to the broker: it masks by name, and looks for those of brokers without the ``CELERY_`` before them.
+Django's `diffsettings` and debug page print them. Celery's `inspect conf` shows them to whoever may write to
+the broker: it masks by name, and looks for those of brokers without the ``CELERY_`` before them.
 """
 
 from __future__ import annotations
