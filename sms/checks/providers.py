@@ -21,7 +21,7 @@ def countries_are_named() -> Iterator[str]:
     Not with ``--deploy`` alone: whoever does not ask would learn it from the bill.
     """
     paid = [p.alias for p in registry.providers().values() if p.scheme not in conf.FREE]
-    if paid and not settings.DEBUG and not destinations.configured().named:
+    if paid and not settings.DEBUG and not destinations.configured().countries:
         yield (
             f"SMS_DESTINATIONS names no country, and {paid[0]} costs money. Name those that your "
             "users live in, as DE,AT,CH, or * if it is the whole world."
