@@ -15,23 +15,28 @@ from sms.errors import Unavailable
 #: The tag of what asks the servers: workers ask it as they start, other commands with --deploy.
 SERVERS = "servers"
 
+#: By the letter of an id.
 _LEVELS = {"E": Error, "W": Warning, "I": Info}
 
 Check = Callable[..., list[CheckMessage]]
 
 
+def finding(id: str, text: str) -> CheckMessage:
+    """What a check has found, of the level that ``id`` names: sms.E001 is an error, sms.W001 a warning."""
+    return _LEVELS[id.partition(".")[2][0]](text, id=id)
+
+
 def check(id: str, *tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterable[str]]], Check]:
     """Declare a check: a function that yields a text, with its mend, for each thing that is wrong.
 
-    The letter of ``id`` is the level. Where a setting cannot be read or a server does not answer, this check
+    Where a setting cannot be read or a server does not answer, this check
     says nothing: another one does.
     """
-    level = _LEVELS[id.partition(".")[2][0]]
 
     def declare(texts: Callable[[], Iterable[str]]) -> Check:
         def found(**_: Any) -> list[CheckMessage]:
             try:
-                return [level(text, id=id) for text in texts()]
+                return [finding(id, text) for text in texts()]
             except (ImproperlyConfigured, Unavailable, RedisError):
                 return []
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Info, Warning
+from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import broker, names, probe, scripts, store
-from sms.checks import SERVERS, check, readable
+from sms.checks import SERVERS, check, finding, readable
 from sms.declared import register
 from sms.errors import Unavailable
 
-#: Reasons that end only when somebody changes a setting, and how.
-_MEND = {
-    "password": "Write those that the server knows; / # ? @ in a password are written %2F %23 %3F %40.",
-    "database": "Write one that it has: in Redis 0 to 15, unless its `databases` says otherwise.",
-    "forbidden_commands": "Give the user the rights that docs/operations.md names under Readiness.",
-    "forbidden_keys": "Give the user the rights that docs/operations.md names under Readiness.",
+_PASSWORD = ". Write those that the server knows; / # ? @ in a password are written %2F %23 %3F %40."
+_DATABASE = ". Write one that it has: in Redis 0 to 15, unless its `databases` says otherwise."
+_RIGHTS = ". Give the user the rights that docs/operations.md names under Readiness."
+_STARTS = ". Until that is mended starts answer 503."
+_UNSEEN = (
+    ", so what only that server can tell was not checked. If it runs, mend the address; if not, check again "
+    "when it does."
+)
+
+#: The finding of a server that cannot be used, by the reason, and what follows on the reason.
+_SAID = {
+    "password": ("sms.E032", _PASSWORD),
+    "database": ("sms.E032", _DATABASE),
+    "forbidden_commands": ("sms.E032", _RIGHTS),
+    "forbidden_keys": ("sms.E032", _RIGHTS),
+    "full": ("sms.W020", _STARTS),
+    "read_only": ("sms.W020", _STARTS),
+    "away": ("sms.I001", _UNSEEN),
+    "loading": ("sms.I001", _UNSEEN),
+    "busy": ("sms.I001", _UNSEEN),
 }
 
 _CLUSTER = (
@@ -46,13 +60,7 @@ def servers_let_us_in(**_: Any) -> list[CheckMessage]:
     """What refuses everybody until a setting is changed: a server that does not let us in, a URL that
     Celery, which reads it only now, cannot read.
     """
-    found: list[CheckMessage] = []
-    for name, error in _failures():
-        if isinstance(error, ImproperlyConfigured):
-            found.append(Error(str(error), id="sms.E033"))
-        elif error.reason in _MEND:
-            found.append(Error(f"{name}: {error} {_MEND[error.reason]}", id="sms.E032"))
-    return found
+    return [found for found in _findings() if isinstance(found, Error)]
 
 
 @register(deploy=True)
@@ -61,22 +69,7 @@ def servers_answer(**_: Any) -> list[CheckMessage]:
 
     No warning where one does not answer: a check may well run where they are not, or not yet.
     """
-    found: list[CheckMessage] = []
-    for name, error in _failures():
-        if isinstance(error, ImproperlyConfigured):
-            continue  # the check above says it
-        if error.reason in ("full", "read_only"):
-            found.append(Warning(f"{name}: {error} Until that is mended starts answer 503.", id="sms.W020"))
-        elif error.reason in ("away", "loading", "busy"):
-            said = "nothing answers there" if error.reason == "away" else str(error).rstrip(".")
-            found.append(
-                Info(
-                    f"{name}: {said}, so what only that server can tell was not checked. If it runs, "
-                    "mend the address; if not, check again when it does.",
-                    id="sms.I001",
-                )
-            )
-    return found
+    return [found for found in _findings() if not isinstance(found, Error)]
 
 
 @check("sms.W002", deploy=True)
@@ -101,16 +94,18 @@ def broker_is_no_cluster() -> Iterator[str]:
         yield f"CELERY_BROKER_URL {_CLUSTER}"
 
 
-def _failures() -> list[tuple[str, Unavailable | ImproperlyConfigured]]:
-    """The servers that cannot be used, each by the name of its setting, and why."""
-    found: list[tuple[str, Unavailable | ImproperlyConfigured]] = []
+def _findings() -> Iterator[CheckMessage]:
+    """Ask each server, by the name of its setting."""
+    asked: dict[str, Callable[[], object]] = {}
     if not cache_is_redis() and not cache_keeps_bytes():
+        asked[names.store_setting()] = probe.redis
+    for name, ask in (asked | {names.broker_setting(): broker.ask}).items():
         try:
-            probe.redis()
+            ask()
+        except ImproperlyConfigured as error:
+            yield finding("sms.E033", str(error))
         except Unavailable as error:
-            found.append((names.store_setting(), error))
-    try:
-        broker.ask()
-    except (Unavailable, ImproperlyConfigured) as error:
-        found.append((names.broker_setting(), error))
-    return found
+            if error.reason in _SAID:
+                id, more = _SAID[error.reason]
+                said = "nothing answers there" if error.reason == "away" else str(error).rstrip(".")
+                yield finding(id, f"{name}: {said}{more}")
