@@ -29,8 +29,7 @@ def finding(id: str, text: str) -> CheckMessage:
 def check(id: str, *tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterable[str]]], Check]:
     """Declare a check: a function that yields a text, with its mend, for each thing that is wrong.
 
-    Where a setting cannot be read or a server does not answer, this check
-    says nothing: another one does.
+    Where a setting cannot be read or a server does not answer it says nothing: another one does.
     """
 
     def declare(texts: Callable[[], Iterable[str]]) -> Check:

@@ -13,7 +13,7 @@ from sms.checks import SERVERS, check, finding, readable
 from sms.declared import register
 from sms.errors import Unavailable
 
-_PASSWORD = ". Write those that the server knows; / # ? @ in a password are written %2F %23 %3F %40."
+_LOGIN = ". Write those that the server knows; / # ? @ in a password are written %2F %23 %3F %40."
 _DATABASE = ". Write one that it has: in Redis 0 to 15, unless its `databases` says otherwise."
 _RIGHTS = ". Give the user the rights that docs/operations.md names under Readiness."
 _STARTS = ". Until that is mended starts answer 503."
@@ -24,7 +24,7 @@ _UNSEEN = (
 
 #: The finding of a server that cannot be used, by the reason, and what follows on the reason.
 _SAID = {
-    "password": ("sms.E032", _PASSWORD),
+    "password": ("sms.E032", _LOGIN),
     "database": ("sms.E032", _DATABASE),
     "forbidden_commands": ("sms.E032", _RIGHTS),
     "forbidden_keys": ("sms.E032", _RIGHTS),
