@@ -123,7 +123,7 @@ def producer() -> Iterator[Any]:
                 hurry(connection)
             yield found
         except BaseException:
-            if _driver(found) == "amqp":
+            if connection.transport.driver_type == "amqp":
                 # The pool would say goodbye, and wait for an answer of what does not answer.
                 connection.collect()
             raise
