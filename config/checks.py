@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning
 
 from sms import declared
+from sms.checks import check
 from sms.declared import register
 
 #: What stands for yours in .env.example and the README.
@@ -41,12 +43,11 @@ def names(**_: Any) -> list[CheckMessage]:
     return found
 
 
-@register(deploy=True)
-def examples(**_: Any) -> list[CheckMessage]:
+@check("config.W001", deploy=True)
+def examples() -> Iterator[str]:
     """A value of an example looks like one of yours until the first SMS is to go out."""
-    found: list[str] = []
     if _of_an_example(urlsplit(settings.PUBLIC_URL).hostname):
-        found.append("PUBLIC_URL is still that of an example. Write the address of yours.")
+        yield "PUBLIC_URL is still that of an example. Write the address of yours."
     for alias, url in settings.SMS_PROVIDERS.items():
         try:
             parts = urlsplit(url)
@@ -57,26 +58,29 @@ def examples(**_: Any) -> list[CheckMessage]:
         if _of_an_example(parts.hostname):
             left.append(str(parts.hostname))
         if left:
-            words = f"{alias} still has {', '.join(left)} of an example"
-            found.append(f"SMS_PROVIDERS: {words}. Write what your provider gave you.")
-    return [Warning(text, id="config.W001") for text in found]
+            yield (
+                f"SMS_PROVIDERS: {alias} still has {', '.join(left)} of an example. "
+                "Write what your provider gave you."
+            )
 
 
-@register(Tags.security, deploy=True)
-def tls(**_: Any) -> list[CheckMessage]:
+@check("config.W004", Tags.security, deploy=True)
+def tls() -> Iterator[str]:
     """What Django says of this names its own settings, which follow from PUBLIC_URL here."""
-    text = (
-        "PUBLIC_URL begins with http://: codes, numbers and keys cross the network in clear. Put a TLS "
-        "proxy in front (docs/proxies.md) and write https://."
-    )
-    return [Warning(text, id="config.W004")] if urlsplit(settings.PUBLIC_URL).scheme == "http" else []
+    if urlsplit(settings.PUBLIC_URL).scheme == "http":
+        yield (
+            "PUBLIC_URL begins with http://: codes, numbers and keys cross the network in clear. Put a TLS "
+            "proxy in front (docs/proxies.md) and write https://."
+        )
 
 
-@register(Tags.security, deploy=True)
-def somebody_has_a_key(**_: Any) -> list[CheckMessage]:
+@check("config.W002", Tags.security, deploy=True)
+def somebody_has_a_key() -> Iterator[str]:
     """Without a key the hosted pages are all there is, and they tell no program what they found."""
-    text = "API_KEYS is empty: nobody may use the HTTP API. `manage.py api_key NAME` makes a key and entry."
-    return [] if settings.API_KEYS else [Warning(text, id="config.W002")]
+    if not settings.API_KEYS:
+        yield (
+            "API_KEYS is empty: nobody may use the HTTP API. `manage.py api_key NAME` makes a key and entry."
+        )
 
 
 def _of_an_example(host: str | None) -> bool:

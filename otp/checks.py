@@ -7,11 +7,11 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.checks import CheckMessage, Error, Tags, Warning
+from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import caller, conf, purposes
@@ -20,6 +20,7 @@ from otp.api import access
 from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
 from sms import services as sms
+from sms.checks import check, readable
 from sms.declared import register
 
 MIN_SECRET = 32
@@ -32,20 +33,24 @@ MAX_NAME = 100
 MAX_RETRIEVED = 140
 
 
-@register(Tags.security)
-def phone_secret_key(**_: Any) -> list[CheckMessage]:
+otp_limits = readable("otp.E004", limits.all_rules)
+guess_limits = readable("otp.E004", limits.guess_rules)
+test_numbers = readable("otp.E005", testnumbers.check, Tags.security)
+challenge = readable("otp.E006", challenges.configured)
+trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
+
+
+@check("otp.E001", Tags.security)
+def phone_secret_key() -> Iterator[str]:
     """Without a strong secret the digests of phones and codes are as good as clear text."""
     keys = {"PHONE_SECRET_KEY": [conf.get("PHONE_SECRET_KEY")]}
     keys["PHONE_SECRET_KEY_FALLBACKS"] = conf.get("PHONE_SECRET_KEY_FALLBACKS")
-    return [
-        Error(
-            f"{name} must be random and have at least {MIN_SECRET} characters. "
-            "`manage.py secrets` prints one.",
-            id="otp.E001",
-        )
-        for name, values in keys.items()
-        if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values)
-    ]
+    for name, values in keys.items():
+        if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values):
+            yield (
+                f"{name} must be random and have at least {MIN_SECRET} characters. "
+                "`manage.py secrets` prints one."
+            )
 
 
 def mended_python() -> str:
@@ -57,20 +62,15 @@ def mended_python() -> str:
     return ".".join(map(str, mended))
 
 
-@register(Tags.security, deploy=True)
-def cookies_of_this_python(**_: Any) -> list[CheckMessage]:
+@check("otp.W003", Tags.security, deploy=True)
+def cookies_of_this_python() -> Iterator[str]:
     """CVE-2024-7592: four kilobytes of backslashes in a cookie take 30 ms to read."""
-    better = mended_python()
-    if not better:
-        return []
-    return [
-        Warning(
+    if better := mended_python():
+        yield (
             f"Python {sys.version.split()[0]} reads cookies in quadratic time (CVE-2024-7592). Otpost's own "
             "server is protected; in a project of your own a few requests a second keep a process busy. "
-            f"Use {better} or newer.",
-            id="otp.W003",
+            f"Use {better} or newer."
         )
-    ]
 
 
 @register(Tags.security)
@@ -89,168 +89,91 @@ def otp_purposes(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
-def receipts_are_waited_for(**_: Any) -> list[CheckMessage]:
+@check("otp.E007")
+def receipts_are_waited_for() -> Iterator[str]:
     """A code that waits for a receipt until it is dead goes to no second provider."""
     wait = sms.receipt_wait()
     try:
         shortest = min(purposes.all_purposes().values(), key=lambda purpose: purpose.lifetime)
         too_long, seconds = wait >= shortest.lifetime, f"{wait:g}"
-    except (ImproperlyConfigured, TypeError, ValueError, OverflowError):
-        return []  # other checks say it
-    if not too_long:
-        return []
-    return [
-        Error(
+    except (TypeError, ValueError, OverflowError):
+        return  # other checks say it
+    if too_long:
+        yield (
             f"SMS_RECEIPT_WAIT is {seconds} seconds, and a code of OTP_PURPOSES[{shortest.name!r}] lives "
-            f"{shortest.lifetime}: it would be dead before the next provider has it. Make the wait shorter.",
-            id="otp.E007",
+            f"{shortest.lifetime}: it would be dead before the next provider has it. Make the wait shorter."
         )
-    ]
 
 
-@register()
-def autofill(**_: Any) -> list[CheckMessage]:
+@check("otp.W002")
+def autofill() -> Iterator[str]:
     """What a phone offers to fill in: Android's User Consent API looks for a code of its own form."""
-    try:
-        found = purposes.all_purposes()
-    except ImproperlyConfigured:
-        return []
-    return [
-        Warning(
-            f"OTP_PURPOSES[{purpose.name!r}]: Android's User Consent API offers only codes of 4 to 10 "
-            "characters with a digit among them, and these need not be. Use digits alone, 6 to 10 of them, "
-            "or silence this if no Android app of yours asks for consent.",
-            id="otp.W002",
-        )
-        for purpose in found.values()
-        if not _faults(purpose) and not (purpose.alphabet.isdigit() and 4 <= purpose.length <= 10)
-    ]
+    for purpose in purposes.all_purposes().values():
+        if not _faults(purpose) and not (purpose.alphabet.isdigit() and 4 <= purpose.length <= 10):
+            yield (
+                f"OTP_PURPOSES[{purpose.name!r}]: Android's User Consent API offers only codes of 4 to 10 "
+                "characters with a digit among them, and these need not be. Use digits alone, 6 to 10 of "
+                "them, or silence this if no Android app of yours asks for consent."
+            )
 
 
-@register(Tags.security)
-def hosted_pages(**_: Any) -> list[CheckMessage]:
+@check("otp.E013", Tags.security)
+def hosted_pages() -> Iterator[str]:
     """PAGES must be a word that is known."""
     value = conf.get("PAGES")
-    if value in ("open", "off"):
-        return []
-    return [
-        Error(
+    if value not in ("open", "off"):
+        yield (
             f"PAGES is {value!r}. Write open, so that everybody may ask for a code at /, or off for the API "
-            "alone.",
-            id="otp.E013",
+            "alone."
         )
-    ]
 
 
-@register()
-def site_name(**_: Any) -> list[CheckMessage]:
+@check("otp.E012")
+def site_name() -> Iterator[str]:
     """OTP_SITE_NAME must fit into an SMS: what cannot be sent would end every start with an error."""
     name = str(conf.get("OTP_SITE_NAME"))
-    if len(name) <= MAX_NAME and not any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        return []
-    mend = f"must have at most {MAX_NAME} characters, none of them a control character"
-    return [Error(f"OTP_SITE_NAME {mend}.", id="otp.E012")]
+    if len(name) > MAX_NAME or any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        yield f"OTP_SITE_NAME must have at most {MAX_NAME} characters, none of them a control character."
 
 
-@register()
-def otp_limits(**_: Any) -> list[CheckMessage]:
-    """OTP_LIMITS and OTP_GUESS_LIMITS must be rules that can be read and met."""
-    found: list[CheckMessage] = []
-    for rules in (limits.all_rules, limits.guess_rules):
-        try:
-            rules()
-        except ImproperlyConfigured as error:
-            found.append(Error(str(error), id="otp.E004"))
-    return found
-
-
-@register(Tags.security)
-def test_numbers(**_: Any) -> list[CheckMessage]:
-    """Test numbers must be numbers, and must end."""
-    try:
-        testnumbers.check()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="otp.E005")]
-    return []
-
-
-@register(Tags.security, deploy=True)
-def test_numbers_are_on(**_: Any) -> list[CheckMessage]:
+@check("otp.W001", Tags.security, deploy=True)
+def test_numbers_are_on() -> Iterator[str]:
     """Whoever knows a test number and its code gets in."""
-    try:
-        are_on = conf.get("TEST_NUMBERS") and testnumbers.until() > time.time()
-    except ImproperlyConfigured:
-        return []  # the check above says it
-    if are_on:
-        return [
-            Warning(
-                f"{len(conf.get('TEST_NUMBERS'))} test numbers have a known code until "
-                f"{conf.get('TEST_NUMBERS_UNTIL')}. Take TEST_NUMBERS out as soon as nobody needs them.",
-                id="otp.W001",
-            )
-        ]
-    return []
+    if conf.get("TEST_NUMBERS") and testnumbers.until() > time.time():
+        yield (
+            f"{len(conf.get('TEST_NUMBERS'))} test numbers have a known code until "
+            f"{conf.get('TEST_NUMBERS_UNTIL')}. Take TEST_NUMBERS out as soon as nobody needs them."
+        )
 
 
-@register()
-def challenge(**_: Any) -> list[CheckMessage]:
-    """OTP_CHALLENGE must be a function."""
-    try:
-        challenges.configured()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="otp.E006")]
-    return []
-
-
-@register(Tags.security)
-def api_access(**_: Any) -> list[CheckMessage]:
+@check("otp.E010", Tags.security)
+def api_access() -> Iterator[str]:
     """What API_ACCESS grants must be granted to a key that exists, for purposes that exist."""
+    known, entries = purposes.all_purposes(), conf.get("API_ACCESS")
     try:
-        known = purposes.all_purposes()
-    except ImproperlyConfigured:
-        return []  # the check above says it
-    entries = conf.get("API_ACCESS")
-    try:
-        texts = access.faults(entries, conf.get("API_KEYS"), known)
+        yield from access.faults(entries, conf.get("API_KEYS"), known)
     except access.BadAccess as error:
-        return [Error(str(error), id="otp.E010")]
+        yield str(error)
+        return
     for entry in entries.values():
         try:
             limits.of_key(Caller(entry.name, limits=entry.limits))
         except ImproperlyConfigured as error:
-            texts.append(str(error).replace("key:", f"{entry.name}:"))
-    return [Error(text, id="otp.E010") for text in texts]
+            yield str(error).replace("key:", f"{entry.name}:")
 
 
-@register(Tags.security, deploy=True)
-def keys_without_access(**_: Any) -> list[CheckMessage]:
+@check("otp.W004", Tags.security, deploy=True)
+def keys_without_access() -> Iterator[str]:
     """A key without an entry in API_ACCESS may do nearly everything, and mostly nobody meant that."""
     entries = conf.get("API_ACCESS")
-    if not isinstance(entries, Mapping):
-        return []  # the check above says it
-    names = sorted(set(conf.get("API_KEYS")).difference(entries))
-    if not names:
-        return []
-    example = ";".join(f"{name}=verify" for name in names)
-    return [
-        Warning(
+    names = sorted(set(conf.get("API_KEYS")).difference(entries)) if isinstance(entries, Mapping) else []
+    if names:
+        example = ";".join(f"{name}=verify" for name in names)
+        yield (
             f"API_ACCESS has no entry for {', '.join(names)}: without one a key may verify for every "
             "purpose, send any SMS and read everything. Grant each what it needs, such as "
-            f"API_ACCESS={example}.",
-            id="otp.W004",
+            f"API_ACCESS={example}."
         )
-    ]
-
-
-@register(Tags.security)
-def trusted_proxies(**_: Any) -> list[CheckMessage]:
-    """TRUSTED_PROXIES must hold addresses or networks."""
-    try:
-        caller.trusted_proxies()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="otp.E011")]
-    return []
 
 
 def _faults(purpose: Purpose) -> list[str]:

@@ -36,14 +36,9 @@ class Alarm:
 REJECTED = Alarm("receipt_rejected", signals.receipt_rejected)
 
 
-@dataclass(slots=True)
-class _Count:
-    untold: int = 0
-    due: float = 0.0  # when it may be told of
-
-
 _Kind = tuple[Alarm, str, tuple[tuple[str, str], ...]]
-_kept: dict[_Kind, _Count] = {}
+#: How often each has happened untold, and when it may be told of.
+_kept: dict[_Kind, tuple[int, float]] = {}
 _lock = threading.Lock()
 
 #: When there is something to tell: looked at without the lock by every request.
@@ -54,13 +49,13 @@ def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
     """It happened once more. ``source``: whose doing it was, where that is told apart, as a digest."""
     global _due
     told = tuple(facts.items())
-    kind = (alarm, source, told)
     with _lock:
+        kind = (alarm, source, told)
         if kind not in _kept and len(_kept) >= MOST:
             kind = (alarm, "", told)
-        count = _kept.setdefault(kind, _Count())
-        count.untold += 1
-        _due = min(_due, count.due)
+        untold, due = _kept.get(kind, (0, 0.0))
+        _kept[kind] = untold + 1, due
+        _due = min(_due, due)
     tell_due()
 
 
@@ -70,20 +65,16 @@ def tell_due() -> None:
     now = monotonic()
     if now < _due:
         return
-    due = []
     with _lock:
-        for kind, count in list(_kept.items()):
-            if now < count.due:
-                continue
-            if count.untold:
-                due.append((kind, count.untold))
-                count.untold, count.due = 0, now + QUIET
+        ripe = {kind: untold for kind, (untold, due) in _kept.items() if now >= due}
+        for kind, untold in ripe.items():
+            if untold:
+                _kept[kind] = 0, now + QUIET
             else:
                 del _kept[kind]
-        _due = min((count.due for count in _kept.values()), default=math.inf)
-    for (alarm, source, told), times in due:
-        facts = dict(told)
-        structlog.get_logger(alarm.logger).warning(
-            alarm.event, **facts, **({"source": source} if source else {}), count=times
-        )
-        alarm.signal.send_robust(Alarm, **facts, count=times)
+        _due = min((due for _, due in _kept.values()), default=math.inf)
+    for (alarm, source, told), count in ripe.items():
+        if count:
+            more = {"source": source} if source else {}
+            structlog.get_logger(alarm.logger).warning(alarm.event, **dict(told), **more, count=count)
+            alarm.signal.send_robust(Alarm, **dict(told), count=count)

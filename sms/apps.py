@@ -6,16 +6,8 @@ class SmsConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the tasks and the checks; the broker finds `deliver` by its name.
-        from sms import (  # noqa: F401
-            celery_checks,
-            checks,
-            place_checks,
-            provider_checks,
-            server_checks,
-            shown,
-            tasks,
-        )
-        from sms.masked import mask_settings
+        from sms import masked, tasks  # noqa: F401
+        from sms.checks import connections, place, providers, servers, settings  # noqa: F401
 
-        mask_settings("SMS_PROVIDERS", "SMS_SEAL_KEYS")
-        shown.mask()
+        masked.mask_settings("SMS_PROVIDERS", "SMS_SEAL_KEYS")
+        masked.mask_what_celery_shows()

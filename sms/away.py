@@ -8,34 +8,17 @@ it then cuts off, and none for others; a pipeline puts its own words before all 
 from __future__ import annotations
 
 import re
-import threading
 import time
 
 import structlog
-from redis.exceptions import (
-    AuthenticationError,
-    AuthenticationWrongNumberOfArgsError,
-    BusyLoadingError,
-    ClusterCrossSlotError,
-    ClusterDownError,
-    InvalidResponse,
-    MasterDownError,
-    MovedError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis import exceptions as redis
 
 from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
 
 #: What Redis may raise; ``unavailable`` tells which of it is ours.
-ERRORS = (RedisError, OSError)
+ERRORS = (redis.RedisError, OSError)
 
 #: Each reason, as ``/readyz`` names it, and what a server then does.
 REASONS = {
@@ -51,19 +34,24 @@ REASONS = {
     "cluster": "is a cluster",
 }
 
-#: Subclasses before their bases.
-_CLASSES: tuple[tuple[type[RedisError], str], ...] = (
-    (AuthenticationError, "password"),
-    (AuthenticationWrongNumberOfArgsError, "password"),
-    (BusyLoadingError, "loading"),
-    (OutOfMemoryError, "full"),
-    (ReadOnlyError, "read_only"),
-    (MasterDownError, "read_only"),
-    (ClusterDownError, "cluster"),
-    (ClusterCrossSlotError, "cluster"),
-    (MovedError, "cluster"),
-)
+#: redis-py's classes; the nearest base of an error counts.
+_CLASSES: dict[type, str] = {
+    redis.AuthenticationError: "password",
+    redis.AuthenticationWrongNumberOfArgsError: "password",
+    redis.BusyLoadingError: "loading",
+    redis.OutOfMemoryError: "full",
+    redis.ReadOnlyError: "read_only",
+    redis.MasterDownError: "read_only",
+    redis.ClusterDownError: "cluster",
+    redis.ClusterCrossSlotError: "cluster",
+    redis.MovedError: "cluster",
+    redis.ConnectionError: "away",
+    redis.TimeoutError: "away",
+    redis.InvalidResponse: "away",
+    OSError: "away",
+}
 
+#: The words of all others, at the beginning or after what a script or a pipeline put before it.
 _WORDS = {
     "OOM": "full",
     "READONLY": "read_only",
@@ -75,7 +63,6 @@ _WORDS = {
     "NOAUTH": "password",
     "WRONGPASS": "password",
 }
-#: At the beginning, or after what a script or a pipeline put before it.
 _WORD = re.compile(rf"(?:^|: -?)({'|'.join(_WORDS)})\b")
 
 #: What an ACL, or a command that was renamed away, is called inside a script; the word is missing there.
@@ -87,22 +74,20 @@ _FORBIDDEN = re.compile(
 _QUIET = 60.0
 
 _told: dict[str, float] = {}
-_lock = threading.Lock()
 
 
 def reason(error: BaseException) -> str:
     """Which of ``REASONS`` an error stands for, "" for one that waiting does not mend."""
-    for kind, found in _CLASSES:
-        if isinstance(error, kind):
-            return found
-    if isinstance(error, (RedisConnectionError, RedisTimeoutError, InvalidResponse, OSError)):
-        return "away"
+    if found := next((_CLASSES[kind] for kind in type(error).__mro__ if kind in _CLASSES), ""):
+        return found
     text = str(error)
-    if isinstance(error, NoPermissionError) or (isinstance(error, ResponseError) and _FORBIDDEN.search(text)):
+    if not isinstance(error, redis.ResponseError):
+        return ""
+    if isinstance(error, redis.NoPermissionError) or _FORBIDDEN.search(text):
         return "forbidden_keys" if "access" in text else "forbidden_commands"
     if "DB index is out of range" in text:
         return "database"
-    word = _WORD.search(text) if isinstance(error, ResponseError) else None
+    word = _WORD.search(text)
     return _WORDS[word[1]] if word else ""
 
 
@@ -114,11 +99,8 @@ def unavailable(error: BaseException) -> BaseException:
     found = reason(error)
     if not found:
         return error
-    with _lock:
-        now = time.monotonic()
-        loud = found != "away" and now - _told.get(found, -_QUIET) >= _QUIET
-        if loud:
-            _told[found] = now
-    if loud:
+    now = time.monotonic()
+    if found != "away" and now - _told.get(found, -_QUIET) >= _QUIET:
+        _told[found] = now
         log.error("redis_refuses", reason=found, detail=f"Redis {REASONS[found]}.")
     return Unavailable(f"Redis {REASONS[found]}.", reason=found)

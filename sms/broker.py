@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -49,15 +49,11 @@ def require() -> None:
 
 def ask() -> None:
     """Raise ``Unavailable`` unless the broker takes what we would write."""
-    if celery.current_app.conf.task_always_eager:
-        return
-    try:
+    with _or_unavailable():
         try:
             _ask()
         except (AMQPError, OSError):
             _ask()  # that connection to RabbitMQ may have died long ago; this one is new
-    except AWAY as error:
-        raise _unavailable(error) from error
 
 
 def is_cluster() -> bool:
@@ -65,18 +61,10 @@ def is_cluster() -> bool:
 
     Raises ``Unavailable``.
     """
-    if celery.current_app.conf.task_always_eager:
-        return False
-    try:
-        with producer() as found:
-            if found.connection.transport.driver_type != "redis":
-                return False
-            try:
-                return bool(found.channel.client.info("cluster").get("cluster_enabled"))
-            except ResponseError:
-                return False
-    except AWAY as error:
-        raise _unavailable(error) from error
+    with _or_unavailable(), producer() as found, suppress(ResponseError):
+        if _driver(found) == "redis":
+            return bool(found.channel.client.info("cluster").get("cluster_enabled"))
+    return False
 
 
 def reason(error: BaseException) -> str:
@@ -88,9 +76,13 @@ def reason(error: BaseException) -> str:
     return next(filter(None, map(away.reason, reversed(causes))), "away")
 
 
-def _unavailable(error: BaseException) -> Unavailable:
-    found = reason(error)
-    return Unavailable(f"The broker {away.REASONS[found]}.", reason=found)
+@contextmanager
+def _or_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except AWAY as error:
+        found = reason(error)
+        raise Unavailable(f"The broker {away.REASONS[found]}.", reason=found) from error
 
 
 def publish(message_id: str, queue: str) -> bool:
@@ -131,7 +123,7 @@ def producer() -> Iterator[Any]:
                 hurry(connection)
             yield found
         except BaseException:
-            if _is_rabbitmq(connection):
+            if connection.transport.driver_type == "amqp":
                 # The pool would say goodbye, and wait for an answer of what does not answer.
                 connection.collect()
             raise
@@ -153,22 +145,23 @@ def readable() -> Iterator[None]:
 def hurry(connection: Any) -> None:
     """Open a connection of kombu's and let RabbitMQ not take longer than PATIENCE for an answer."""
     _ = connection.default_channel
-    if _is_rabbitmq(connection):
+    if connection.transport.driver_type == "amqp":
         # Neither py-amqp's read_timeout nor a confirm_timeout covers what else it waits for.
         connection.connection.sock.settimeout(PATIENCE)
 
 
 def _ask() -> None:
     with producer() as found:
-        if _is_rabbitmq(found.connection):
+        if _driver(found) == "amqp":
             found.channel.confirm_select()  # publishing asks for it anyway
-        elif (client := getattr(found.channel, "client", None)) is not None:
+        elif _driver(found) == "redis":
             # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing
             # also tells whether we may write to the queue, and whether the server takes writes at all.
             # kombu puts its prefix before other commands, not before this one.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
-            client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
+            found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 
 
-def _is_rabbitmq(connection: Any) -> bool:
-    return bool(connection.transport.driver_type == "amqp")
+def _driver(producer: Any) -> str:
+    """What a producer's connection speaks: redis, amqp, …; "" where tasks run at once."""
+    return str(producer.connection.transport.driver_type) if producer else ""

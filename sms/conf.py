@@ -11,7 +11,7 @@ from sms.declared import Setting
 
 declared.add(
     {
-        # The alias of CACHES behind which codes and messages live; see sms.place_checks.
+        # The alias of CACHES behind which codes and messages live; see sms.checks.place.
         "OTPOST_CACHE": Setting("default", str, "an alias of CACHES, such as otpost"),
         # What stands before every key and queue; None: the KEY_PREFIX of that alias, if it has one.
         "OTPOST_NAMESPACE": Setting(None),

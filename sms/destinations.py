@@ -43,11 +43,6 @@ class Destinations:
     prefixes: tuple[str, ...]  # denied
     kinds: frozenset[str]  # denied
 
-    @property
-    def named(self) -> bool:
-        """Whether somebody has thought about the countries."""
-        return bool(self.countries)
-
 
 def require(number: Phone) -> Phone:
     """``number``, if an SMS may go there. Raises ``InvalidNumber``, ``ImproperlyConfigured``."""

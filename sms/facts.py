@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
+from django.dispatch import Signal
 
 from sms import signals
 from sms.message import Message, State
@@ -17,11 +18,8 @@ _WARN = {State.FAILED, State.UNKNOWN, State.EXPIRED}
 
 def tell(message: Message, **details: Any) -> None:
     """Log and signal the state that ``message`` has just reached. No number, no text in it."""
-    event = (
-        "message_retried"
-        if message.state is State.QUEUED and message.attempts
-        else f"message_{message.state}"
-    )
+    retried = message.state is State.QUEUED and message.attempts
+    event = "message_retried" if retried else f"message_{message.state}"
     write = log.warning if message.state in _WARN else log.info
     shown = {
         "message_id": message.id,
@@ -34,4 +32,5 @@ def tell(message: Message, **details: Any) -> None:
         **details,
     }
     write(event, **{name: value for name, value in shown.items() if value not in ("", 0, None)})
-    signals.announce(message)
+    signal: Signal = getattr(signals, event)
+    signal.send_robust(Message, message=message)

@@ -2,7 +2,7 @@
 
 The mark holds a keyed digest of each seal key, for what makes two installations harm each other is that
 one cannot open what the other sealed. It survives a rotation of the keys, as one of them is common to
-every process at every step. Workers leave it as they start and with their sweeps; ``sms.place_checks``
+every process at every step. Workers leave it as they start and with their sweeps; ``sms.checks.place``
 reads it.
 """
 
@@ -11,13 +11,12 @@ from __future__ import annotations
 import hmac
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import structlog
 
 from sms import conf, names, registry
 from sms.errors import Unavailable
-from sms.scripts import Script, client
+from sms.scripts import client
 
 log = structlog.get_logger("sms")
 
@@ -26,8 +25,6 @@ KEPT = 3600.0
 
 #: Seconds between two marks of one process.
 PAUSE = 60.0
-
-_MARK = Script(Path(__file__).parent / "lua" / "mark.lua")
 
 _next = 0.0
 
@@ -42,8 +39,11 @@ def keep() -> None:
         return
     _next = time.monotonic() + PAUSE
     with suppress(Unavailable):
-        if not _MARK((names.key(names.INSTALLATION),), (int(KEPT * 1000), *_digests())):
+        if is_anothers():  # of two that start together one may overwrite the other's, and is told next time
             log.error("another_installation", namespace=names.namespace())
+            return
+        with client() as redis:
+            redis.set(names.key(names.INSTALLATION), " ".join(_digests()), px=int(KEPT * 1000))
 
 
 def stands() -> bool:

@@ -1,16 +1,20 @@
 """Settings that are secret: whoever prints them sees that they are there, and no more.
 
-Django's `diffsettings` and debug page print settings, and so does Celery (see ``sms.shown``).
+Django's `diffsettings` and debug page print them. Celery's `inspect conf` shows them to whoever may write to
+the broker: it masks by name, and looks for those of brokers without the ``CELERY_`` before them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 
 MASK = "********"
+
+#: Celery masks the passwords of these, under these names.
+_ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url")
 
 
 class Masked(str):
@@ -24,14 +28,8 @@ class Masked(str):
 
 
 def masked(value: Any) -> Any:
-    """``value`` with every string in it as a ``Masked``; its keys stay as they are."""
-    if isinstance(value, str):
-        return Masked(value)
-    if isinstance(value, Mapping):
-        return {key: masked(part) for key, part in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(masked, value))
-    return value
+    """``value`` with every text in it as a ``Masked``."""
+    return _each_text(Masked, value)
 
 
 def mask_settings(*names: str) -> None:
@@ -39,3 +37,32 @@ def mask_settings(*names: str) -> None:
     for name in names:
         if hasattr(settings, name):
             setattr(settings, name, masked(getattr(settings, name)))
+
+
+def mask_what_celery_shows() -> None:
+    """Let it show nothing of a ``Masked``, and no password in a URL; all else as it did."""
+    from celery.app import utils as _utils
+
+    utils: Any = _utils
+    theirs = utils.filter_hidden_settings
+
+    def shown(text: str) -> Any:
+        return MASK if isinstance(text, Masked) else utils.sanitize_url(text, mask=MASK)
+
+    def hidden(conf: Mapping[str, Any]) -> Any:
+        return theirs(
+            {name: value if name in _ADDRESSES else _each_text(shown, value) for name, value in conf.items()}
+        )
+
+    utils.filter_hidden_settings = hidden
+
+
+def _each_text(change: Callable[[str], Any], value: Any) -> Any:
+    """``value`` with every text in it changed; its keys stay as they are."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _each_text(change, part) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_each_text(change, part) for part in value)
+    return value

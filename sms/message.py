@@ -20,31 +20,15 @@ class State(enum.StrEnum):
 
 
 #: Scripts get "which states may become this one" from here, so that the rule stands once.
-TRANSITIONS: dict[State, frozenset[State]] = {
-    # SENT and DELIVERED: an earlier attempt whose outcome was unknown turns out to have worked.
-    State.QUEUED: frozenset(
-        {State.SENDING, State.EXPIRED, State.CANCELLED, State.SENT, State.DELIVERED, State.UNKNOWN}
-    ),
-    # A message that is called back in here ends as CANCELLED where it would have gone back to QUEUED.
+TRANSITIONS: dict[State, frozenset[State]] = dict.fromkeys(State, frozenset()) | {
+    # SENT, DELIVERED, UNKNOWN: so ended an earlier attempt, whose outcome was unknown.
+    State.QUEUED: frozenset(State) - {State.QUEUED, State.FAILED},
+    # One that is called back in here ends as CANCELLED where it would have gone back to QUEUED.
     # SENDING again: the lease of a dead worker ran out. DELIVERED: a receipt can overtake the
     # answer of the call that it is about.
-    State.SENDING: frozenset(
-        {
-            State.SENDING,
-            State.QUEUED,
-            State.SENT,
-            State.DELIVERED,
-            State.FAILED,
-            State.EXPIRED,
-            State.UNKNOWN,
-        }
-    ),
+    State.SENDING: frozenset(State) - {State.CANCELLED},
     State.SENT: frozenset({State.DELIVERED, State.FAILED, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.SENT, State.DELIVERED, State.FAILED}),
-    State.DELIVERED: frozenset(),
-    State.FAILED: frozenset(),
-    State.EXPIRED: frozenset(),
-    State.CANCELLED: frozenset(),
 }
 
 #: Nothing of ours touches the message again in these; only receipts may still move it. Two ways lead

@@ -58,14 +58,8 @@ def find(country: str, e164: str) -> Route:
 
 def order(route: Route) -> list[Hop]:
     """The hops in the order for one message; within a step chance decides, by the weights."""
-    hops: list[Hop] = []
-    for step in route:
-        if len(step) == 1:
-            hops += step
-        else:
-            # Efraimidis and Spirakis: the order of u^(1/weight) draws without replacement.
-            hops += sorted(step, key=_draw, reverse=True)
-    return hops
+    # Efraimidis and Spirakis: the order of u^(1/weight) draws without replacement.
+    return [hop for step in route for hop in sorted(step, key=_draw, reverse=True)]
 
 
 def drawn(route: Route, aliases: Sequence[str]) -> list[Hop] | None:

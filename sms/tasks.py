@@ -15,7 +15,8 @@ from typing import Any
 import structlog
 from celery import current_app, shared_task, signals
 
-from sms import broker, mark, names, place_checks, registry, store, sweeper
+from sms import broker, mark, names, registry, store, sweeper
+from sms.checks import place
 from sms.delivery import drain
 from sms.errors import Unavailable
 
@@ -70,7 +71,7 @@ def _look_around(**_: Any) -> None:
     mark.keep()
     with suppress(Unavailable):
         store.worker_started()
-    for warning in place_checks.nothing_was_left_behind():
+    for warning in place.nothing_was_left_behind():
         log.error("messages_left_behind", hint=warning.msg)
 
 

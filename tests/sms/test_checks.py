@@ -11,7 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from sms import checks, conf, names, services
+from sms import conf, names, services
+from sms.checks import providers as provider_checks
+from sms.checks import settings as checks
 from sms.errors import Overloaded
 from sms.providers import PROVIDERS
 from sms.providers.base import Provider
@@ -34,7 +36,7 @@ def test_the_option_for_the_secret_of_receipts_is_one_that_the_provider_has(sche
 )
 def test_an_alias_without_a_secret_is_told_which_option_takes_it(settings, url, option):
     settings.SMS_PROVIDERS = {"gsm": url}
-    (warning,) = checks.receipts_can_be_verified()
+    (warning,) = provider_checks.receipts_can_be_verified()
     assert warning.id == "sms.W004"
     assert warning.msg.endswith(f"Give it {option}.")
 
@@ -145,12 +147,12 @@ def test_aliases_that_cannot_be(settings, option, word):
 )
 def test_breakers_that_cannot_be(settings, figures):
     settings.SMS_BREAKER = figures
-    assert [error.id for error in checks.routes()] == ["sms.E006"]
+    assert [error.id for error in checks.breaker()] == ["sms.E006"]
 
 
 def test_an_alias_without_a_secret_says_so_at_start(settings):
     settings.SMS_PROVIDERS = {"gsm": "kannel://user:password@127.0.0.1:13013?from=x", "b": "memory://"}
-    (warning,) = checks.receipts_can_be_verified()
+    (warning,) = provider_checks.receipts_can_be_verified()
     assert warning.id == "sms.W004"
     assert "gsm" in warning.msg
     assert "password" not in warning.msg

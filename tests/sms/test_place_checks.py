@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 
 from config.servers import cache
 from otp import services
-from sms import mark, names, place_checks, sweeper
+from sms import mark, names, sweeper
 from sms import services as sms
+from sms.checks import place
 
 DJANGO, DJANGO_REDIS = "django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"
 
@@ -72,7 +73,7 @@ def test_whatever_alias_has_the_same_database_is_named(settings, own, other):
     """Its clear() is a FLUSHDB, however the address is spelled and whatever its KEY_PREFIX."""
     settings.CACHES = {"default": entry("redis://10.0.0.9/0"), "otpost": own, "theirs": other}
     settings.OTPOST_CACHE = "otpost"
-    (warning,) = place_checks.nobody_else_clears_it()
+    (warning,) = place.nobody_else_clears_it()
     assert "'theirs'" in warning.msg
     assert "secret" not in warning.msg
 
@@ -89,7 +90,7 @@ def test_whatever_alias_has_the_same_database_is_named(settings, own, other):
 def test_another_database_is_nobodys_business(settings, own, other):
     settings.CACHES = {"default": entry(other), "otpost": entry(own)}
     settings.OTPOST_CACHE = "otpost"
-    assert place_checks.nobody_else_clears_it() == []
+    assert place.nobody_else_clears_it() == []
 
 
 def test_clear_of_the_default_cache_deletes_nothing(caches, settings, redis_server):

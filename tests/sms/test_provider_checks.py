@@ -11,7 +11,8 @@ from django.core.management.base import SystemCheckError
 from django.urls import include, path
 from structlog.testing import capture_logs
 
-from sms import provider_checks, receipts, registry, services
+from sms import receipts, registry, services
+from sms.checks import providers
 from sms.providers import PROVIDERS
 from sms.providers.base import ClearProvider
 
@@ -44,14 +45,14 @@ class TestWhatIsWrittenInClear:
     def test_it_is_wanted_and_warned_of(self, settings, clear):
         settings.SMS_PROVIDERS = {"spool": f"{clear}?clear=yes"}
         assert services.get(services.send("+12025550123", "Hello").id).state == "sent"
-        (warning,) = provider_checks.nothing_is_in_clear()
+        (warning,) = providers.nothing_is_in_clear()
         assert (warning.id, "spool" in warning.msg) == ("sms.W005", True)
 
     def test_development_needs_no_word(self, settings, clear):
         settings.DEBUG = True
         settings.SMS_PROVIDERS = {"spool": clear}
         assert services.get(services.send("+12025550123", "Hello").id).state == "sent"
-        assert provider_checks.nothing_is_in_clear() == []
+        assert providers.nothing_is_in_clear() == []
         settings.DEBUG = False
         with pytest.raises(ImproperlyConfigured):
             registry.aliases()
@@ -66,7 +67,7 @@ class TestWhatIsWrittenInClear:
         with pytest.raises(ImproperlyConfigured, match="no option 'clear'"):
             registry.aliases()
         settings.SMS_PROVIDERS = {"main": "memory://"}
-        assert provider_checks.nothing_is_in_clear() == []
+        assert providers.nothing_is_in_clear() == []
 
 
 class TestReportsFindUs:
@@ -77,8 +78,10 @@ class TestReportsFindUs:
         settings.SMS_PROVIDERS = {"main": "twilio://AC1:secret@?from=x"}
         settings.PUBLIC_URL = "https://otp.example.com"
 
+    CHECKS = providers.reports_have_an_address, providers.reports_are_let_in
+
     def found(self) -> list[str]:
-        return [str(warning.id) for warning in provider_checks.reports_find_us()]
+        return [str(warning.id) for check in self.CHECKS for warning in check()]
 
     def test_they_do_here(self):
         assert self.found() == []

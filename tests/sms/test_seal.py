@@ -6,7 +6,8 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import checks, seal
+from sms import seal
+from sms.checks import settings as checks
 
 CONTENT = {"to": "+12025550123", "body": "Grüße"}
 

@@ -9,7 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from sms import server_checks, services
+from sms import services
+from sms.checks import servers
 from tests.conftest import point_cache_at
 
 CACHES = {
@@ -46,7 +47,7 @@ def test_a_start_on_such_a_cache_names_it(settings):
 )
 def test_a_location_that_cannot_be_read(settings, location):
     point_cache_at(settings, location)
-    (error,) = server_checks.cache_is_redis()
+    (error,) = servers.cache_is_redis()
     assert error.id == "sms.E020"
     assert "sesame" not in error.msg
 
@@ -59,13 +60,14 @@ def test_a_cache_that_decodes_answers(settings, redis_server, way):
     else:
         url = redis_server.url.replace("127.0.0.1", "localhost")
         point_cache_at(settings, url, decode_responses=True)
-    (error,) = server_checks.cache_is_redis()
+    (error,) = servers.cache_keeps_bytes()
     assert error.id == "sms.E031"
     assert "decode_responses" in error.msg
 
 
 def test_the_cache_that_we_write_ourselves_passes():
-    assert server_checks.cache_is_redis() == []
+    assert servers.cache_is_redis() == []
+    assert servers.cache_keeps_bytes() == []
 
 
 @pytest.mark.parametrize(

@@ -57,20 +57,11 @@ def _these(ids: list[str]) -> list[Message]:
 def _line(message: Message, seconds: float, replayed: bool | None, *, as_json: bool) -> str:
     left = max(0, round(seconds))
     created = datetime.fromtimestamp(message.created_at, UTC).isoformat(timespec="seconds")
-    shown = {
-        "id": message.id,
-        "created_at": created,
-        "expires_in": left,
-        "to": message.masked,
-        "country": message.country,
-        "alias": message.alias,
-        "error": message.error,
-    }
-    if replayed is not None:
-        shown["replayed"] = replayed
     if as_json:
-        return json.dumps(shown, ensure_ascii=False)
+        shown = {"id": message.id, "created_at": created, "expires_in": left, "to": message.masked}
+        shown |= {name: getattr(message, name) for name in ("country", "alias", "error")}
+        return json.dumps(shown | ({} if replayed is None else {"replayed": replayed}), ensure_ascii=False)
     life = f"{left} s left" if left else "expired"
-    fate = "" if replayed is None else "  sent again" if replayed else "  cannot be sent any more"
+    fate = {None: "", True: "  sent again", False: "  cannot be sent any more"}[replayed]
     cause = f"{message.alias or '-'}: {message.error or '-'}"
     return "  ".join([message.id, created, message.masked, cause, life]) + fate

@@ -12,13 +12,13 @@ from sms import (
     names,
     registry,
     scripts,
-    server_checks,
     services,
     signals,
     store,
     sweeper,
     tasks,
 )
+from sms.checks import servers
 from sms.delivery import run as delivery
 from sms.errors import (
     InvalidBody,
@@ -323,10 +323,10 @@ def test_a_lease_outlasts_the_longest_call():
 def test_a_redis_that_evicts_is_named(redis):
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        assert [warning.id for warning in server_checks.eviction()] == ["sms.W002"]
+        assert [warning.id for warning in servers.eviction()] == ["sms.W002"]
     finally:
         redis.config_set("maxmemory-policy", "noeviction")
-    assert server_checks.eviction() == []
+    assert servers.eviction() == []
 
 
 class TestCalledBackInTheCall:

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from sms import checks, registry
+from sms import registry
+from sms.checks import settings as checks
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.providers import PROVIDERS, from_url
 from sms.providers.base import BadProviderURL, Sms

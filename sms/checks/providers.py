@@ -1,0 +1,96 @@
+"""What the configured providers do: whether it is meant, and whether it can be heard of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import Tags
+from django.http.request import validate_host
+
+from sms import conf, destinations, receipts, registry
+from sms.checks import check
+from sms.providers.base import ClearProvider, Provider
+
+
+@check("sms.E009", Tags.security)
+def countries_are_named() -> Iterator[str]:
+    """Who may have SMS sent to any country at your cost will do so: SMS pumping, toll fraud.
+
+    Not with ``--deploy`` alone: whoever does not ask would learn it from the bill.
+    """
+    paid = [p.alias for p in registry.providers().values() if p.scheme not in conf.FREE]
+    if paid and not settings.DEBUG and not destinations.configured().countries:
+        yield (
+            f"SMS_DESTINATIONS names no country, and {paid[0]} costs money. Name those that your "
+            "users live in, as DE,AT,CH, or * if it is the whole world."
+        )
+
+
+@check("sms.W001", Tags.security, deploy=True)
+def real_providers() -> Iterator[str]:
+    """What is for development prints, keeps or shows codes in clear."""
+    toys = sorted({p.scheme for p in registry.providers().values()} & {"console", "memory", "sandbox"})
+    if toys and not settings.DEBUG:
+        yield (
+            f"SMS_PROVIDERS names {', '.join(toys)}, which sends nothing and is for development. "
+            "Name a real provider."
+        )
+
+
+@check("sms.W005", Tags.security)
+def nothing_is_in_clear() -> Iterator[str]:
+    """Who wants it so in production is reminded of it; ``sms.registry`` refuses it from who did not say."""
+    for provider in registry.providers().values():
+        if isinstance(provider, ClearProvider) and not settings.DEBUG:
+            yield (
+                f"SMS_PROVIDERS: {provider.alias} writes numbers and codes in clear, as its clear=yes wants. "
+                "Whoever can read what it writes can log in as your users."
+            )
+
+
+@check("sms.W004")
+def receipts_can_be_verified() -> Iterator[str]:
+    """Without a secret every receipt is refused, so nobody learns that a code did not arrive."""
+    for provider in registry.providers().values():
+        if type(provider).parse_receipts is not Provider.parse_receipts and not provider.takes_receipts:
+            yield (
+                f"SMS_PROVIDERS: {provider.alias} has no secret for its receipts, so all of them are "
+                f"refused. Give it {provider.receipt_option}=."
+            )
+
+
+@check("sms.W006")
+def reports_have_an_address() -> Iterator[str]:
+    """A report that nobody takes is lost: no code of an SMS that did not arrive goes to another provider."""
+    for alias in _reporting():
+        try:
+            path = receipts.path(alias)
+        except Exception:
+            return  # Django's own check says what is wrong with the URLconf
+        if not path:
+            yield (
+                f"SMS_PROVIDERS: {alias} reports what becomes of an SMS, and no address of this "
+                'project takes it. Add path("sms/", include("sms.urls")) to its urlpatterns.'
+            )
+
+
+@check("sms.W007")
+def reports_are_let_in() -> Iterator[str]:
+    """What Django answers 400 never reaches us."""
+    for alias in _reporting():
+        try:
+            host = urlsplit(conf.get("PUBLIC_URL")).hostname
+        except ValueError:
+            return  # another check says it
+        if host and not settings.DEBUG and not validate_host(host, settings.ALLOWED_HOSTS):
+            yield (
+                f"ALLOWED_HOSTS lacks {host}, the host of PUBLIC_URL: what {alias} reports there is "
+                "answered 400. Add it."
+            )
+
+
+def _reporting() -> list[str]:
+    """The first alias that reports, if any does: what is amiss is so for all of them."""
+    return [provider.alias for provider in registry.providers().values() if provider.takes_receipts][:1]

@@ -1,0 +1,115 @@
+"""What each setting must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple
+
+import phonenumbers
+from django.conf import settings
+from django.core.checks import Tags
+
+from sms import conf, destinations, names, registry, routing
+from sms.checks import check, readable
+from sms.delivery import health
+from sms.seal import seal
+
+#: What a time is under, in whatever unit.
+_MOST = 10**9
+
+seal_keys = readable("sms.E001", lambda: seal({}), Tags.security)
+providers = readable("sms.E002", registry.providers)
+routes = readable("sms.E005", routing.all_routes)
+where_to = readable("sms.E008", destinations.configured)
+namespace = readable("sms.E022", names.namespace)
+
+
+@check("sms.E001", Tags.security)
+def seal_keys_are_random() -> Iterator[str]:
+    """What a person made up, somebody guesses."""
+    seal({})  # the check above says what is no key
+    if any(len(set(key)) < 8 for key in conf.get("SMS_SEAL_KEYS")):
+        yield "SMS_SEAL_KEYS must be random. `manage.py secrets` prints one."
+
+
+@check("sms.E006")
+def breaker() -> Iterator[str]:
+    """SMS_BREAKER must hold figures that exist."""
+    try:
+        figures = health.breaker()
+        good = figures.window > 0 and 0 < figures.share <= 1 and figures.fewest >= 1 and figures.pause > 0
+        good = good and all(map(_is_number, astuple(figures)))
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        yield (
+            "SMS_BREAKER takes window and pause (seconds over 0), share (over 0, at most 1) and "
+            "fewest (1 or more)."
+        )
+
+
+@check("sms.E021")
+def alias() -> Iterator[str]:
+    """OTPOST_CACHE must name an alias of CACHES."""
+    found = names.cache_alias()
+    if found not in settings.CACHES:
+        known = ", ".join(sorted(settings.CACHES))
+        yield f"OTPOST_CACHE is {found!r}, which is no alias of CACHES. Write one of: {known}."
+
+
+@check("sms.E011")
+def phone_region() -> Iterator[str]:
+    """PHONE_REGION must be a country: in another no national number can be read."""
+    region = conf.get("PHONE_REGION")
+    if region and region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        mend = "Write GB" if region in ("UK", "uk") else "Write one such as US, or nothing"
+        yield f"PHONE_REGION: {region!r} is no country of ISO 3166. {mend}."
+
+
+@check("sms.E003")
+def public_url() -> Iterator[str]:
+    """PUBLIC_URL must be an address with a host and no path."""
+    url = conf.get("PUBLIC_URL")
+    if url and (fault := conf.public_url_fault(url)):
+        yield fault
+
+
+@check("sms.W003", deploy=True)
+def public_url_is_known() -> Iterator[str]:
+    """The last line of an SMS binds its code to our host, and receipts need an address."""
+    if not conf.get("PUBLIC_URL") and not settings.DEBUG:
+        yield (
+            "PUBLIC_URL is not set: SMS end with @localhost, and no provider can report to us. "
+            "Set it to https://your.host"
+        )
+
+
+@check("sms.E010")
+def times() -> Iterator[str]:
+    """How long something waits or is kept must be a number that a clock can reach."""
+    waits = {f"SMS_LONGEST_WAIT[{queue!r}]": wait for queue, wait in conf.longest_wait().items()}
+    waits["SMS_RECEIPT_WAIT"] = conf.get("SMS_RECEIPT_WAIT")
+    for name, value in waits.items():
+        if not _is_number(value):
+            yield f"{name} must be seconds, 0 or more, such as {conf.default('SMS_RECEIPT_WAIT'):g}."
+    for name in ("MESSAGE_RECORD_HOURS", "MESSAGE_LIFETIME"):
+        if not _is_number(conf.get(name)) or conf.get(name) == 0:
+            yield f"{name} must be a number over 0, such as {conf.default(name)}."
+    for queue in sorted(set(conf.longest_wait()) - set(conf.default("SMS_LONGEST_WAIT")))[:1]:
+        yield f"SMS_LONGEST_WAIT has no queue {queue!r}. Its queues are otp and bulk."
+
+
+@check("sms.E004")
+def record_hours() -> Iterator[str]:
+    """A record must outlive its message."""
+    hours, lifetime = conf.get("MESSAGE_RECORD_HOURS"), conf.get("MESSAGE_LIFETIME")
+    if _is_number(hours) and _is_number(lifetime) and hours * 3600 <= lifetime:
+        yield (
+            "MESSAGE_RECORD_HOURS must be longer than MESSAGE_LIFETIME (in seconds), "
+            "or a message is forgotten while it still waits."
+        )
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one, not negative, and not over thirty years of seconds. True and False are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _MOST
