@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from otp.admission.limits import NOTHING, Spending
 from otp.guard.decision import Ask
-from sms import services as sms
+
+if TYPE_CHECKING:
+    from sms.services import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Draft:
 class Sending:
     """What goes with the code: its SMS, and what that counts towards. As it is: nothing."""
 
-    message: sms.Prepared | None = None
+    message: Prepared | None = None
     guard: Ask = None
     spending: Spending = NOTHING
 

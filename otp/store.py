@@ -19,8 +19,8 @@ from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
 from otp.purposes import Purpose
 from otp.records import ALONE, Draft, Live, Read, Sending
 from otp.results import MESSAGES, Check, Issue, Refusal
+from sms import names as sms
 from sms import probe, scripts
-from sms import services as sms
 from sms.errors import Unavailable
 from sms.scripts import Script
 
@@ -44,7 +44,7 @@ _LUA = Path(__file__).parent / "lua"
 _START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _SPEND = (
     Script(
         _LUA / f"{name}.lua",
-        includes=(decision.INCLUDES, sms.INCLUDES),
+        includes=(decision.INCLUDES, scripts.INCLUDES),
         keys=IN_LUA | sms.IN_LUA,
         MOST_FAILURES=MOST_FAILURES,
         FAILURES_KEPT=FAILURES_KEPT,
@@ -192,7 +192,7 @@ def _issue(
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
     _tell_called_back(answer)
     if message:
-        sms.accepted(message, now, expires_at)
+        message.accepted(now, expires_at)
     return Issue(
         "issued",
         MESSAGES["issued"],
@@ -224,7 +224,9 @@ def _seconds(answer: Mapping[str, Any]) -> int:
 
 def _tell_called_back(answer: Mapping[str, Any]) -> None:
     if "called_back" in answer:
-        sms.called_back(answer["reference"], answer["called_back"])
+        from sms import services  # which needs Celery: a code without an SMS does without
+
+        services.called_back(answer["reference"], answer["called_back"])
 
 
 def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:

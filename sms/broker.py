@@ -32,28 +32,27 @@ PAUSE = 1.0
 PATIENCE = 1.0
 
 
-#: Whether the latest publish of this process failed: then the broker is asked before anything is accepted.
-_lost = False
+#: Whether the broker took what this process asked of it last.
+_reached = False
 
 
 def require() -> None:
-    """Raise ``Unavailable`` if a publish has failed and the broker still does not take what we would write.
-
-    The message of that publish stands in Redis, and a sweep sends it when the broker is back.
+    """Raise ``Unavailable`` if the broker took nothing from this process yet, or not the last, and still does
+    not. The message of an entry that it did not take stands in Redis; a sweep sends it when it is back.
     """
-    global _lost
-    if _lost:
+    if not _reached:
         ask()
-        _lost = False
 
 
 def ask() -> None:
     """Raise ``Unavailable`` unless the broker takes what we would write."""
+    global _reached
     with _or_unavailable():
         try:
             _ask()
         except (AMQPError, OSError):
             _ask()  # that connection to RabbitMQ may have died long ago; this one is new
+    _reached = True
 
 
 def is_cluster() -> bool:
@@ -87,17 +86,21 @@ def _or_unavailable() -> Iterator[None]:
 
 def publish(message_id: str, queue: str) -> bool:
     """Enqueue ``deliver(message_id)``. False if the broker is away: a sweep does it later."""
-    global _lost
-    try:
-        with producer() as found:
-            celery.current_app.tasks[DELIVER].apply_async(
-                (message_id,), queue=names.queue(queue), producer=found
-            )
-    except AWAY as error:
-        log.warning("publish_failed", message_id=message_id, queue=queue, error=type(error).__name__)
-        _lost = True
-        return False
-    return True
+    global _reached
+    for is_last in (False, True):  # the first connection may have died long ago; a second entry does no harm
+        try:
+            with producer() as found:
+                celery.current_app.tasks[DELIVER].apply_async(
+                    (message_id,), queue=names.queue(queue), producer=found
+                )
+            _reached = True
+            return True
+        except AWAY as error:
+            if is_last:
+                kind = type(error).__name__
+                log.warning("publish_failed", message_id=message_id, queue=queue, error=kind)
+    _reached = False
+    return False
 
 
 def connect_often(connection: Any) -> None:

@@ -19,7 +19,7 @@ from django.conf import settings
 from kombu import Connection
 from kombu.utils.json import dumps
 
-from sms import broker, names, scripts
+from sms import broker, names, scripts, store
 
 #: While a queue holds so many entries, an accepted message needs none of its own: a free thread finds one of
 #: these, and a busy one goes on with whatever is due. So it must be more than the threads of all workers
@@ -49,6 +49,11 @@ def entry(message_id: str, queue: str) -> dict[str, Any] | None:
     """What includes/accept.lua pushes for a message; None where the queues stand elsewhere."""
     form = _form(names.queue(queue))
     return {"key": form.key, "text": form.filled(message_id), "enough": ENOUGH} if form else None
+
+
+def are_pushed() -> bool:
+    """Whether the scripts that accept messages push their entries."""
+    return _form(names.queue(store.OTP_QUEUE)) is not None
 
 
 #: What the forms depend on, and they by the names of their queues.
@@ -92,10 +97,10 @@ def _make(app: Any, queue: str) -> _Form | None:
 
 
 def _place_of_store() -> object:
-    """Server, database and user of the store, in a form that can be compared with the broker's."""
+    """Server, database, user and CA of the store, in a form that can be compared with the broker's."""
     pool = scripts.connection().connection_pool
     known = pool.connection_kwargs
-    end = (int(known.get("db") or 0), known.get("username") or "")
+    end = (int(known.get("db") or 0), known.get("username") or "", known.get("ssl_ca_certs"))
     if sentinels := getattr(pool, "sentinel_manager", None):
         at = (sentinel.connection_pool.connection_kwargs for sentinel in sentinels.sentinels)
         return {(one["host"], one["port"]) for one in at}, pool.service_name, *end
@@ -113,8 +118,9 @@ def _place_of_broker(app: Any) -> object:
     if host.startswith("socket://"):
         socket = urlsplit(host)
         database = dict(parse_qsl(socket.query)).get("virtual_host", "0")
-        return unquote(socket.path), int(database), unquote(socket.username or "")
-    end = (int(str(connection.virtual_host).strip("/") or 0), connection.userid or "")
+        return unquote(socket.path), int(database), unquote(socket.username or ""), None
+    ca = connection.ssl.get("ssl_ca_certs") if connection.ssl else None
+    end = (int(str(connection.virtual_host).strip("/") or 0), connection.userid or "", ca)
     if connection.transport_cls == "sentinel":
         at = (Connection(url) for url in connection.alt or [connection.as_uri()])
         hosts = {(one.hostname, one.port or 26379) for one in at}

@@ -27,6 +27,9 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from sms import away, lua_source, names
 
+#: Where scripts of other packages find what they may include.
+INCLUDES = Path(__file__).parent / "lua" / "includes"
+
 #: Seconds for which a connection that has just worked is trusted to be open. A server that went
 #: away within them is not back yet (one without data took 60 ms), so looking first would help nobody.
 TRUSTED = 0.02

@@ -13,7 +13,6 @@ import secrets
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -26,7 +25,6 @@ from sms import (
     entries,
     given,
     hints,
-    names,
     phone,
     records,
     routing,
@@ -44,12 +42,9 @@ from sms.store import BULK_QUEUE, OTP_QUEUE
 __all__ = [
     "BULK_QUEUE",
     "EXAMPLE",
-    "INCLUDES",
-    "IN_LUA",
     "OTP_QUEUE",
     "Prepared",
     "Unsealable",
-    "accepted",
     "called_back",
     "cancel",
     "country_name",
@@ -76,18 +71,19 @@ __all__ = [
 #: Characters. Longer texts are refused by every large provider (Twilio: 1600).
 MAX_BODY = 1600
 
-#: What scripts of other packages may include.
-INCLUDES = Path(__file__).parent / "lua" / "includes"
-
-#: The names of keys that stand in them.
-IN_LUA = names.IN_LUA
-
-require_broker = broker.require
 now = store.now
 country_name = countries.name
 example_number = hints.example
 EXAMPLE = hints.ANY
 spelled = hints.spelled
+
+
+def require_broker() -> None:
+    """Raise ``Unavailable`` where entries are published, and the last that this process asked of the broker
+    failed, or nothing was asked yet, and it still does not take them.
+    """
+    if not entries.are_pushed():
+        broker.require()
 
 
 def parse_phone(spelling: given.Number) -> Phone:
@@ -136,6 +132,26 @@ class Prepared:
     country: str
     masked: str
 
+    def accepted(self, created_at: float, expires_at: float) -> Message:
+        """A script has accepted it: tell of it, and wake a worker where the script could not."""
+        fields, queue = self.args["fields"], self.args["queue"]
+        message = Message(
+            self.id,
+            State.QUEUED,
+            queue,
+            self.country,
+            self.masked,
+            created_at,
+            expires_at,
+            error=fields.get("error", ""),
+            request_id=fields.get("request_id", ""),
+            verification_id=fields.get("verification_id", ""),
+        )
+        tell(message)
+        if "entry" not in self.args:
+            broker.publish(self.id, queue)
+        return message
+
 
 def send(
     to: given.Number | Phone,
@@ -164,7 +180,7 @@ def send(
     sent = store.send(prepared.args, expires_at=expires_at, replaces=replaces)
     if sent.called_back:
         tell(sent.called_back)
-    return accepted(prepared, sent.created_at, sent.expires_at)
+    return prepared.accepted(sent.created_at, sent.expires_at)
 
 
 def prepare(
@@ -215,27 +231,6 @@ def prepare(
     if entry := entries.entry(id, queue):
         args["entry"] = entry
     return Prepared(id, args, billable, number.country, number.masked)
-
-
-def accepted(prepared: Prepared, created_at: float, expires_at: float) -> Message:
-    """Tell of a message that a script has accepted, and wake a worker where the script could not."""
-    fields, queue = prepared.args["fields"], prepared.args["queue"]
-    message = Message(
-        prepared.id,
-        State.QUEUED,
-        queue,
-        prepared.country,
-        prepared.masked,
-        created_at,
-        expires_at,
-        error=fields.get("error", ""),
-        request_id=fields.get("request_id", ""),
-        verification_id=fields.get("verification_id", ""),
-    )
-    tell(message)
-    if "entry" not in prepared.args:
-        broker.publish(prepared.id, queue)
-    return message
 
 
 def called_back(message_id: str, record: Sequence[str | None] | None) -> None:

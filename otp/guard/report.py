@@ -16,7 +16,6 @@ from otp.errors import StoreUnavailable
 from otp.guard import scopes, settings
 from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, IN_LUA, key
 from sms import scripts
-from sms import services as sms
 from sms.errors import Unavailable
 from sms.scripts import Script
 
@@ -24,7 +23,7 @@ log = structlog.get_logger("otp")
 
 _LUA = Path(__file__).parent / "lua"
 _REPORT, _RULE = (
-    Script(_LUA / f"{name}.lua", includes=(sms.INCLUDES,), keys=IN_LUA) for name in ("report", "rule")
+    Script(_LUA / f"{name}.lua", includes=(scripts.INCLUDES,), keys=IN_LUA) for name in ("report", "rule")
 )
 
 #: Scopes that one script looks at: some milliseconds of the server.

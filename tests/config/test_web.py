@@ -34,7 +34,7 @@ STARTS = {
 
 #: A command or a list of its words, but no sentence about granian.
 _GRANIAN = re.compile(r"granian[\"', ]+--|[\"']granian[\"']|\bgranian (-|config\.)")
-_WEB = re.compile(r"-m[\"', ]+config\.web[\"' ]+,? ?[\"']?--host|\"config\.web\", \"--host\"")
+_WEB = re.compile(r"-m[\"', ]+config\.web[\"' ]+,? ?[\"']?--host|\"config\.web(\", \"| )--host")
 
 
 def files() -> list[Path]:

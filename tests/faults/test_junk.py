@@ -34,7 +34,7 @@ def test_whatever_stands_in_a_queue_ends_no_worker(tmp_path, queue):
         ) as stack,
     ):
         redis = Redis.from_url(server.url)
-        stack.start("web", "worker")
+        stack.start("web", "worker", "beat")
         worker = stack.processes["worker"]
         kinds = entries(queue)
         small = [entry for entry in kinds if len(entry) < 1000]

@@ -74,6 +74,13 @@ def declare(connection: Any, name: str, **arguments: str) -> int:
     return int(queue.bind(connection.channel()).queue_declare().message_count)
 
 
+def accepted(stack: Stack, number: str) -> str:
+    """A start is accepted in time, although the broker has just gone: its message stands."""
+    status, body, seconds = stack.call("POST", "/v1/verifications", {"phone": number})
+    assert (status, seconds < 3) == (202, True)
+    return str(body["id"])
+
+
 def unavailable(stack: Stack, number: str) -> None:
     """A start is refused in time."""
     status, problem, seconds = stack.call("POST", "/v1/verifications", {"phone": number})
@@ -129,13 +136,14 @@ def test_whatever_stands_in_a_queue_ends_no_worker(stack, rabbit, outbox):
 
 
 def test_the_broker_away_and_back(stack, server, rabbit, outbox):
-    numbers = phones(4)
+    numbers = phones(5)
     stack.start("web", "worker", "beat")
     start(stack, numbers[0])
     wait_for(lambda: len(outbox()) == 1)
     stack.kill("worker")
     waiting = start(stack, numbers[1])
     rabbit.stop()
+    unpublished = accepted(stack, numbers[4])
     before = set(Redis.from_url(server.url).keys("otp:*") + Redis.from_url(server.url).keys("sms:message:*"))
     for _ in range(3):
         unavailable(stack, numbers[2])
@@ -147,8 +155,9 @@ def test_the_broker_away_and_back(stack, server, rabbit, outbox):
         assert declare(connection, "otp", **{"x-queue-type": "quorum"}) >= 1
     later = start(stack, numbers[3])
     stack.start("worker")
-    wait_for(lambda: len(outbox()) == 3)
+    wait_for(lambda: len(outbox()) == 4)
     assert check(stack, waiting, outbox, numbers[1]) == "valid"
+    assert check(stack, unpublished, outbox, numbers[4]) == "valid"
     assert check(stack, later, outbox, numbers[3]) == "valid"
     wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
 
@@ -194,12 +203,13 @@ def test_a_queue_that_is_deleted_is_declared_again(stack, rabbit, outbox, worker
 
 def test_a_broker_that_hangs_is_answered_in_time(stack, server, rabbit):
     redis = Redis.from_url(server.url)
-    numbers = phones(2)
+    numbers = phones(3)
     stack.start("web")
     start(stack, numbers[0])
-    before = redis.dbsize()
     rabbit.pause()
     try:
+        accepted(stack, numbers[2])  # on a connection of the pool, and on a new one
+        before = redis.dbsize()
         unavailable(stack, numbers[1])  # on a connection of the pool
         unavailable(stack, numbers[1])  # on a new one
         assert stack.call("GET", "/readyz")[1]["broker"] == "away"

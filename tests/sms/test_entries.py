@@ -104,7 +104,7 @@ def test_a_namespace_stands_before_the_queue(own_broker, redis, settings):
 def test_elsewhere_it_is_published(redis, monkeypatch, caplog):
     """The broker is another server, which is away here: the message stands, and the next is refused."""
     with_broker(monkeypatch, "redis://127.0.0.1:9/0")
-    monkeypatch.setattr(broker, "_lost", False)
+    monkeypatch.setattr(broker, "_reached", True)
     broker.require()
     message = services.send("+12025550123", "Hello")
     assert services.get(message.id).state == "queued"
@@ -114,7 +114,7 @@ def test_elsewhere_it_is_published(redis, monkeypatch, caplog):
 
 
 REDIS = "redis://:secret@redis.example.com:6380/2"
-SENTINEL = "redis+sentinel://:secret@a:26379,b:26380/mymaster/0"
+SENTINEL = "redis+sentinel://:secret@a:26379,b:26380/codes/0"
 
 
 @pytest.mark.parametrize(
@@ -126,15 +126,16 @@ SENTINEL = "redis+sentinel://:secret@a:26379,b:26380/mymaster/0"
         ("rediss://redis.example.com/1", "rediss://redis.example.com/1", True),
         (SENTINEL, SENTINEL, True),
         (SENTINEL, SENTINEL.replace("a:26379,b:26380", "b:26380,a:26379"), True),
+        ("rediss://redis.example.com/1", f"rediss://redis.example.com/1?ssl_ca_certs={__file__}", False),
         (REDIS, REDIS.replace("/2", "/3"), False),
         (REDIS, REDIS.replace("6380", "6381"), False),
         (REDIS, REDIS.replace("redis.example", "queues.example"), False),
         (REDIS, REDIS.replace(":secret", "celery:secret"), False),
         (REDIS, "unix:///run/redis.sock?db=2", False),
         ("unix:///run/redis.sock?db=3", "unix:///run/redis.sock?db=4", False),
-        (SENTINEL, SENTINEL.replace("mymaster", "queues"), False),
+        (SENTINEL, SENTINEL.replace("codes", "queues"), False),
         (SENTINEL, SENTINEL.replace("b:26380", "c:26380"), False),
-        (SENTINEL, SENTINEL.replace("mymaster/0", "mymaster/1"), False),
+        (SENTINEL, SENTINEL.replace("codes/0", "codes/1"), False),
         (REDIS, "amqp://guest:guest@rabbit.example.com//", False),
     ],
 )
