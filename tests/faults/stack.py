@@ -80,9 +80,9 @@ class Stack:
         words = [*PROGRAMS[name.partition("-")[0]], *port]
         with (self.directory / f"{name}.log").open("ab") as log:
             started: subprocess.Popen[bytes] | Start
-            if self.root == ROOT:
+            if "PYTHONPATH" not in self.environment:
                 started = Start(words, self.environment | environment, log.fileno(), log.fileno())
-            else:  # another version, which reads its own libraries
+            else:  # a fork has the path of whoever it is a fork of
                 started = self.leash.spawn(
                     [sys.executable, *words],
                     env=self.environment | environment,
