@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.checks import register as django_register
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.utils.functional import Promise
 
 _Check = TypeVar("_Check", bound=Callable[..., Sequence[CheckMessage]])
@@ -24,7 +26,7 @@ ALIKE = 0.85
 OURS = ("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Setting:
     """One setting. Without a ``kind`` it is judged where it is read."""
 
@@ -32,7 +34,6 @@ class Setting:
     kind: _Types = ()
     words: str = ""  # what it must be, and an example
     parts: _Types = object  # what it holds
-    judged: Any = field(default_factory=object)  # the last value that was found right
 
     def fits(self, value: Any) -> bool:
         if not isinstance(value, self.kind) or isinstance(value, bool):
@@ -65,18 +66,23 @@ def default(name: str) -> Any:
     return _declared[name].default
 
 
+@functools.cache  # a start asks twenty times, and Django takes a microsecond for each
 def get(name: str) -> Any:
     """The setting ``name``, or its default; None for a text is none. Raises ``ImproperlyConfigured``."""
     setting = _declared[name]
     found = getattr(settings, name, setting.default)
-    if found is setting.judged or not setting.kind:
+    if not setting.kind:
         return found
     if found is None and setting.default == "":
         return ""
     if not setting.fits(found):
         raise ImproperlyConfigured(f"{name} must be {setting.words}.")
-    setting.judged = found
     return found
+
+
+@receiver(setting_changed)
+def _read_anew(**_: Any) -> None:
+    get.cache_clear()
 
 
 def faults() -> list[str]:

@@ -65,8 +65,6 @@ _making = threading.Lock()
 def _form(queue: str) -> _Form | None:
     global _made_for, _forms
     app = celery.current_app
-    if app.conf.task_always_eager:
-        return None
     now = [app, settings.CACHES, names.cache_alias()]
     if len(now) != len(_made_for) or any(old is not new for old, new in zip(_made_for, now, strict=True)):
         _made_for, _forms = now, {}
@@ -74,8 +72,8 @@ def _form(queue: str) -> _Form | None:
         return _forms[queue]
     except KeyError:
         with _making:
-            found = _make(app, queue) if _place_of_store() == _place_of_broker(app) else None
-            _forms[queue] = found
+            elsewhere = app.conf.task_always_eager or _place_of_store() != _place_of_broker(app)
+            found = _forms[queue] = None if elsewhere else _make(app, queue)
             return found
 
 
