@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from otp.admission.limits import NOTHING, Spending
+from otp.admission.limits import NOTHING, Counted
 from otp.guard.decision import Ask
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Sending:
 
     message: Prepared | None = None
     guard: Ask = None
-    spending: Spending = NOTHING
+    counted: Counted = NOTHING
 
 
 ALONE = Sending()

@@ -25,7 +25,7 @@ from django.dispatch import Signal
 from otp import alarms, conf, delivery, digests, issuing, purposes, signals, store
 from otp.admission import judges, limits, refusals, testnumbers
 from otp.admission.judges import Wanted
-from otp.admission.limits import Spending
+from otp.admission.limits import Counted
 from otp.caller import NOBODY, Caller
 from otp.delivery import Delivery
 from otp.errors import NotAllowed, StoreUnavailable
@@ -81,11 +81,11 @@ def start(
     purpose, locale = rules.name, given.text(locale) or ""
     with refusals.translated():
         number = parse_phone(phone)
-        spending = limits.spending(number, purpose, caller)
-        wanted = judges.hear(number, purpose, caller, spending, given.text(challenge) or "")
+        counted = limits.of_sms(number, purpose, caller)
+        wanted = judges.hear(number, purpose, caller, counted, given.text(challenge) or "")
         phones = digests.of_phone(number.e164, purpose)
         draft = issuing.draw(rules, phones, code=wanted.code)
-        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, spending=spending)
+        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, counted=counted)
         sending = prepare(draft, rules.lifetime)
         kept = {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
         envelope = sms.seal(kept).decode()
@@ -109,7 +109,7 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     id = given.id(id)
     alarms.tell_due()
     guesses = digests.of_guess(code, id=id)
-    checked = store.verify(guesses, id=id, owner=owner, spending=limits.guessing(caller))
+    checked = store.verify(guesses, id=id, owner=owner, counted=limits.of_guess(caller))
     if checked.limit:
         raise refusals.reached(checked.limit, checked.retry_after, caller)
     if checked.status in _SIGNALS:
@@ -135,10 +135,10 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
     caller = replace(caller, ip=caller.ip or kept.get("ip", ""))  # over the API only the start names it
     with refusals.translated():
         number = parse_phone(kept["to"])
-        spending = limits.spending(number, purpose, caller)
-        wanted = judges.hear(number, purpose, caller, spending)
+        counted = limits.of_sms(number, purpose, caller)
+        wanted = judges.hear(number, purpose, caller, counted)
         sms.require_broker()
-        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, spending=spending)
+        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, counted=counted)
         phones = digests.of_phone(number.e164, purpose)
         issue = issuing.repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
@@ -197,7 +197,7 @@ def _sending(
     *,
     locale: str,
     caller: Caller,
-    spending: Spending,
+    counted: Counted,
 ) -> Sending:
     """The SMS of a code that lives so many seconds, and what it counts towards."""
     text = rules.render(
@@ -217,7 +217,7 @@ def _sending(
         needs_route=not wanted.code,  # a test number needs none
     )
     ask = decision.ask(wanted.number, caller.ip, free=bool(wanted.withheld), parts=message.parts)
-    return Sending(message, ask, spending)
+    return Sending(message, ask, counted)
 
 
 def _forget(id: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from otp.admission.limits import NOTHING, Spending
+from otp.admission.limits import NOTHING, Counted
 from otp.errors import StoreUnavailable
 from otp.guard import decision
 from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
@@ -41,7 +41,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
 
 _LUA = Path(__file__).parent / "lua"
 
-_START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _SPEND = (
+_START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _COUNT = (
     Script(
         _LUA / f"{name}.lua",
         includes=(decision.INCLUDES, scripts.INCLUDES),
@@ -52,7 +52,7 @@ _START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _SPEND = (
         LONGEST_PAUSE=LONGEST_PAUSE,
         ESCALATION_KEPT=ESCALATION_KEPT,
     )
-    for name in ("start", "resend", "live", "verify", "cancel", "peek", "spend")
+    for name in ("start", "resend", "live", "verify", "cancel", "peek", "count")
 )
 
 
@@ -112,18 +112,18 @@ def verify(
     phones: Sequence[str] = (),
     id: str = "",
     owner: str = "",
-    spending: Spending = NOTHING,
+    counted: Counted = NOTHING,
 ) -> Check:
     """Compare a guess with the code of a phone or of an id, and count it; see verify.lua.
 
-    ``guesses``: the digests of the guess, one for each secret. ``spending``: what a wrong one counts towards.
+    ``guesses``: the digests of the guess, one for each secret. ``counted``: what a wrong one counts towards.
     Another owner's code is ``expired``, as one that never was.
     """
     keys, args = _which(phones, id, owner)
-    answer = _ask(_VERIFY, keys, args | {"guesses": guesses, "limits": spending.limits})
+    answer = _ask(_VERIFY, keys, args | {"guesses": guesses, "limits": counted.limits})
     status = answer["status"]
     if status == "limited":
-        wait, limit = max(_seconds(answer), 1), spending.rules[answer["limit"]]
+        wait, limit = max(_seconds(answer), 1), counted.rules[answer["limit"]]
         return Check("blocked", MESSAGES["guesses"], id=id, retry_after=wait, limit=limit)
     _tell_called_back(answer)
     return Check(status, MESSAGES[status], answer["left"], answer["id"], answer.get("purpose", ""))
@@ -136,19 +136,19 @@ def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> str 
     return answer.get("purpose")
 
 
-def peek(phones: Sequence[str], spending: Spending) -> Issue | None:
+def peek(phones: Sequence[str], counted: Counted) -> Issue | None:
     """What would refuse a code now, None if nothing would; see peek.lua."""
     own, older = _phone_keys(phones)
-    answer = _ask(_PEEK, own, {"older": older, "limits": spending.limits})
-    return _refused(answer, spending) if answer else None
+    answer = _ask(_PEEK, own, {"older": older, "limits": counted.limits})
+    return _refused(answer, counted) if answer else None
 
 
-def spend(spending: Spending) -> tuple[int, int] | None:
-    """Count something else than a code towards limits; see spend.lua.
+def count(counted: Counted) -> tuple[int, int] | None:
+    """Count something else than a code towards limits; see count.lua.
 
     None, or whole seconds to wait and the place of the limit that has no room.
     """
-    answer = _ask(_SPEND, (), {"limits": spending.limits})
+    answer = _ask(_COUNT, (), {"limits": counted.limits})
     return (_seconds(answer), answer["limit"]) if answer else None
 
 
@@ -173,14 +173,14 @@ def _issue(
     script: Script, rules: Purpose, phones: Sequence[str], draft: Draft, sending: Sending, **args: Any
 ) -> Issue:
     """Let a code go out by one of the two scripts that can. ``args``: what they do not share."""
-    message, spending = sending.message, sending.spending
+    message, counted = sending.message, sending.counted
     own, older = _phone_keys(phones)
     args |= {
         "id": draft.id,
         "older": older,
         "lifetime": rules.lifetime * 1000,
         "cooldowns": [seconds * 1000 for seconds in rules.cooldown] or [0],
-        "limits": spending.limits,
+        "limits": counted.limits,
     }
     if sending.guard:
         args["guard"] = sending.guard
@@ -188,7 +188,7 @@ def _issue(
         args["message"] = message.args
     answer = _ask(script, (*own, key(VERIFICATION + draft.id)), args)
     if answer["status"] != "issued":
-        return _refused(answer, spending)
+        return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
     _tell_called_back(answer)
     if message:
@@ -207,8 +207,8 @@ def _issue(
     )
 
 
-def _refused(answer: Mapping[str, Any], spending: Spending) -> Issue:
-    limit = spending.rules[answer["limit"]] if "limit" in answer else None
+def _refused(answer: Mapping[str, Any], counted: Counted) -> Issue:
+    limit = counted.rules[answer["limit"]] if "limit" in answer else None
     wait = _seconds(answer)
     return Issue.refused(answer["status"], retry_after=wait, limit=limit, refusal=_refusal(answer))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from otp import digests, signals, store
 from otp.admission import challenges, refusals, testnumbers
-from otp.admission.limits import Spending
+from otp.admission.limits import Counted
 from otp.caller import Caller
 from otp.handler import OTPHandler
 from sms.phone import Phone
@@ -22,13 +22,13 @@ class Wanted:
 
 
 def hear(
-    number: Phone, purpose: str, caller: Caller, spending: Spending, challenge: str | None = None
+    number: Phone, purpose: str, caller: Caller, counted: Counted, challenge: str | None = None
 ) -> Wanted:
     """Ask who may object to a number: the challenge, if it stands before this SMS, and the signal."""
     judged = signals.code_wanted.has_listeners(OTPHandler)
     challenged = challenge is not None and challenges.configured() is not None
     # Both may cost money, so they are not asked about what is refused anyway.
-    if (judged or challenged) and (refused := store.peek(digests.of_phone(number.e164, purpose), spending)):
+    if (judged or challenged) and (refused := store.peek(digests.of_phone(number.e164, purpose), counted)):
         refusals.raise_unless_issued(refused, number, purpose, caller)
     if challenge is not None:
         challenges.require(number, purpose, caller.ip, challenge)

@@ -43,22 +43,22 @@ NETWORK_SHARE = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class Counted:
     """What one SMS, or one wrong guess, counts towards: rules, and each as limits.lua wants it."""
 
     rules: tuple[Rule, ...] = ()
     limits: tuple[dict[str, Any], ...] = ()
 
 
-NOTHING = Spending()
+NOTHING = Counted()
 
 
-def of_key(caller: Caller) -> Spending:
+def of_key(caller: Caller) -> Counted:
     """The own rules of an API key alone, for an SMS that is no code."""
-    return _spending(rules.of_key(caller.limits), {"key": caller.name}, "")
+    return _counted(rules.of_key(caller.limits), {"key": caller.name}, "")
 
 
-def spending(number: Phone, purpose: str, caller: Caller) -> Spending:
+def of_sms(number: Phone, purpose: str, caller: Caller) -> Counted:
     """The rules for one SMS, and where each is counted. Raises ``ImproperlyConfigured``."""
     known = {
         "phone": number.e164,
@@ -68,13 +68,13 @@ def spending(number: Phone, purpose: str, caller: Caller) -> Spending:
         "key": caller.name,
         "all": "all",
     }
-    return _spending((*all_rules(), *rules.of_key(caller.limits)), known, number.e164)
+    return _counted((*all_rules(), *rules.of_key(caller.limits)), known, number.e164)
 
 
-def guessing(caller: Caller) -> Spending:
+def of_guess(caller: Caller) -> Counted:
     """The rules for one wrong guess, and where each is counted. Raises ``ImproperlyConfigured``."""
     known = {**_addresses(caller), "key": caller.name, "all": "all"}
-    return _spending(guess_rules(), known, "")
+    return _counted(guess_rules(), known, "")
 
 
 def _addresses(caller: Caller) -> dict[str, str]:
@@ -84,7 +84,7 @@ def _addresses(caller: Caller) -> dict[str, str]:
     return {"ip": subscriber(caller.ip), "network": network(caller.ip)}
 
 
-def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Spending:
+def _counted(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Counted:
     found: dict[str, Rule] = {}  # by key: a rule that stands in two settings counts an SMS once
     digests: dict[tuple[str, ...], str] = {}  # by what they stand for: rules that count the same share one
     for rule in wanted:
@@ -102,7 +102,7 @@ def _spending(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Sp
                 continue  # the same figures for the /48 as for the /64: few people ask for one phone
         if all(subjects):  # a rule without its subject does not apply
             found[_key(rule, subjects, digests)] = rule
-    return Spending(tuple(found.values()), tuple({"key": key, **rule.in_lua} for key, rule in found.items()))
+    return Counted(tuple(found.values()), tuple({"key": key, **rule.in_lua} for key, rule in found.items()))
 
 
 def _key(rule: Rule, subjects: tuple[str, ...], digests: dict[tuple[str, ...], str]) -> str:

@@ -44,10 +44,10 @@ class Keys:
         if not isinstance(holder, Access) or not holder.limits:
             return
         caller = Caller(holder.name, limits=holder.limits)
-        spending = limits.of_key(caller)
-        if refused := store.spend(spending):
+        counted = limits.of_key(caller)
+        if refused := store.count(counted):
             wait, index = refused
-            raise refusals.reached(spending.rules[index], wait, caller)
+            raise refusals.reached(counted.rules[index], wait, caller)
 
 
 keeper = Keys()

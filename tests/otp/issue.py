@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from otp import digests, issuing, purposes, store
-from otp.admission.limits import NOTHING, Spending
+from otp.admission.limits import NOTHING, Counted
 from otp.admission.rules import Rule
 from otp.records import Sending
 from otp.results import Issue
 
 
-def issue(phone: str, spending: Spending = NOTHING, *, owner: str = "") -> Issue:
+def issue(phone: str, counted: Counted = NOTHING, *, owner: str = "") -> Issue:
     """A code without an SMS that counts towards limits, or that an API key owns."""
     rules, phones = purposes.get("login"), digests.of_phone(phone, "login")
     draft = issuing.draw(rules, phones)
-    return store.start(rules, phones, draft, Sending(spending=spending), owner=owner)
+    return store.start(rules, phones, draft, Sending(counted=counted), owner=owner)
 
 
-def counted(*rules: Rule) -> Spending:
+def counted_by(*rules: Rule) -> Counted:
     """What counts by these rules, each for one and the same subject."""
     named = ({"key": f"otp:limit:test{place}", **rule.in_lua} for place, rule in enumerate(rules))
-    return Spending(rules, tuple(named))
+    return Counted(rules, tuple(named))

@@ -17,7 +17,7 @@ from otp.caller import Caller
 from otp.errors import RateLimited
 from sms.testing import outbox
 from tests.otp.admission.calls import PHONE, numbers, refused
-from tests.otp.issue import counted, issue
+from tests.otp.issue import counted_by, issue
 
 pytestmark = pytest.mark.usefixtures("no_cooldown")
 
@@ -29,7 +29,7 @@ def test_a_window_lets_through_what_the_library_limits_lets_through(seed, fake_r
     monkeypatch.setattr(time, "time", lambda: now)
     most, seconds = random.randint(1, 6), random.choice([1, 7, 60])
     rule = Rule("phone", most, seconds)
-    spent = counted(rule)
+    spent = counted_by(rule)
     oracle = MovingWindowRateLimiter(MemoryStorage())
     item = RateLimitItemPerSecond(most, seconds)
     answers = []
@@ -51,7 +51,7 @@ def test_a_rate_lets_a_bunch_through_and_then_its_share(fake_redis, monkeypatch)
     now = 1_800_000_000.0
     monkeypatch.setattr(time, "time", lambda: now)
     rule = Rule("all", 5, 1, at_once=3)
-    spent = counted(rule)
+    spent = counted_by(rule)
     tokens, filled = 3.0, now
     for number, pause in enumerate([0, 0, 0, 0, 0.2, 0, 0.1, 0.1, 0.5, 0, 0, 5, 0, 0, 0, 0.39, 0, 0.01]):
         now = round(now + pause, 3)
@@ -138,6 +138,6 @@ def test_one_round_trip_and_nothing_in_clear(settings, redis):
     before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
     issue("+12025550124", limits.NOTHING)
     without = redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before
-    spent = limits.spending(services.parse_phone("+12025550125"), "login", Caller("shop", "198.51.100.7"))
+    spent = limits.of_sms(services.parse_phone("+12025550125"), "login", Caller("shop", "198.51.100.7"))
     issue("+12025550125", spent)
     assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before - without == without == 1
