@@ -3,7 +3,7 @@
     otp:verification:<id>  hash    seed, digests, attempts left; dies with the code
     otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
     otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
-    otp:limit:<rule>:<subject>  list or string  see lua/limits.lua; a digest where it is a person's
+    otp:limit:<rule>:<subject>  list or string  see includes/limits.lua; a digest where it is a person's
     otp:guard:<scope>, otp:guard-fan:<digest>, otp:guard-known:<digest>, otp:guard-spend, otp:guard-rules
                            see guard/lua/includes/guard.lua
     otp:probe              string  see sms.probe

@@ -52,7 +52,7 @@ class Check:
 
     ``expired``: there is no live code: it ran out, was accepted before, cancelled, or never was.
     ``blocked``: too many wrong guesses; this code accepts none any more. Or, where ``limit`` is set
-    (``verify_id`` only), whoever guesses is over that limit for ``retry_after`` seconds.
+    (``services.check`` only), whoever guesses is over that limit for ``retry_after`` seconds.
     """
 
     status: Literal["valid", "invalid", "expired", "blocked"]

@@ -11,7 +11,7 @@ Verdict = Literal[
     "claimed", "gone", "early", "busy", "done", "idle", "expired", "failed", "unknown", "cancelled"
 ]
 
-#: The fields of a record that a message shows, in the order of includes/record.lua.
+#: The fields of a record that a message shows, in the order of includes/shown.lua.
 SHOWN = [
     "state",
     "queue",

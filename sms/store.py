@@ -109,7 +109,7 @@ def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, A
 def worker_started() -> None:
     """Note that one has: how fast messages began before says nothing of how fast they will."""
     with client() as redis:
-        for queue in QUEUES:  # for longer than create.lua looks back
+        for queue in QUEUES:  # for longer than includes/overload.lua looks back
             redis.set(key(STARTED + queue), redis.time()[0] * 1000, ex=10)
 
 
@@ -262,7 +262,3 @@ def is_cluster() -> bool:
 def _own(message_id: str) -> tuple[str, str]:
     """The keys of one message: its record and its body."""
     return key(RECORD + message_id), key(BODY + message_id)
-
-
-def _flat(fields: Mapping[str, str]) -> list[str]:
-    return [part for pair in fields.items() for part in pair]

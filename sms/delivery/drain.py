@@ -3,7 +3,7 @@
 A queue entry is a wake-up: it names a message, but whoever takes it also takes what else is due, codes
 before everything. A task ends when nothing is due. It also ends after SLICE if another task waits for its
 thread, such as a sweep, one of the project, or another wake-up, which then goes on in its place. A worker
-that is told to stop begins with nothing more: the rest stays due for others.
+that is told to stop only begins what Celery has given it already: the rest stays due for others.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 --       retry_in (ms until it is due again; nil = it is settled), unknown (1 if the outcome of the attempt is), calls
 --       (how they ended: see includes/report.lua), breaker (see includes/breaker.lua), round_over (of all aliases),
 --       dead_letter (it becomes one), kept (ms that dead letters are), fields
--- Returns 1 if it moved, else 0, the record (see includes/record.lua; empty if there is none), and for each call what
+-- Returns 1 if it moved, else 0, the record (see includes/shown.lua; empty if there is none), and for each call what
 -- report() says.
 --- @include "clock"
 --- @include "record"

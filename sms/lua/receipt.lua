@@ -1,7 +1,7 @@
 -- Write down what a receipt says, if its alias was asked for the message and that is news.
 -- KEYS: record, body, dead letters
 -- ARGV: 1 = args: id, alias, target, from (states that may become it), breaker (see includes/breaker.lua), fields
--- Returns 1 if the message moved, else 0, the record (see includes/record.lua; empty if there is none), 1 if what the receipt
+-- Returns 1 if the message moved, else 0, the record (see includes/shown.lua; empty if there is none), 1 if what the receipt
 -- says opened the breaker of its alias in this country, and 1 if that alias was never asked.
 --- @include "clock"
 --- @include "record"

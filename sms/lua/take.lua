@@ -5,7 +5,7 @@
 --       per_segment: ms that either takes of its rate), breaker, probe, later, good (see includes/choice.lua)
 -- Returns a verdict: claimed; expired, failed, unknown or cancelled if this settled it; gone, early, busy or
 -- done if the id cannot be claimed; idle if nothing is due. Then the id; if claimed or settled also the record (see
--- includes/record.lua), the alias in whose call the last worker died, the sealed text, the ms that remain, and the choice:
+-- includes/shown.lua), the alias in whose call the last worker died, the sealed text, the ms that remain, and the choice:
 -- the alias ('' for none), ms to wait (-1: nothing was chosen), 1 if it is a probe; and of the record 1 if it may be
 -- sent once more when its outcome is unknown, rounds, avoid, turn, hops.
 --- @include "clock"

@@ -2,16 +2,18 @@
 -- KEYS: record of the key
 -- ARGV: digest of the request, token of this try, ms for which a try has the key to itself
 -- Returns {word, sealed answer}: claimed, reused (by another request), running or answered.
-local found = redis.call('HMGET', KEYS[1], 'request', 'answer')
-if not found[1] then
-  redis.call('HSET', KEYS[1], 'request', ARGV[1], 'holder', ARGV[2])
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local key = KEYS[1]
+local request, holder, claimed_for = unpack(ARGV)
+local known_request, answer = unpack(redis.call('HMGET', key, 'request', 'answer'))
+if not known_request then
+  redis.call('HSET', key, 'request', request, 'holder', holder)
+  redis.call('PEXPIRE', key, claimed_for)
   return { 'claimed', '' }
 end
-if found[1] ~= ARGV[1] then
+if known_request ~= request then
   return { 'reused', '' }
 end
-if not found[2] then
+if not answer then
   return { 'running', '' }
 end
-return { 'answered', found[2] }
+return { 'answered', answer }

@@ -2,14 +2,16 @@
 -- KEYS: record of the key
 -- ARGV: digest of the request, token of this try, sealed answer ('' if none is to be kept), ms to keep it
 -- Returns 0 if another try has the key by now, as this one took longer than its time.
-local holder = redis.call('HGET', KEYS[1], 'holder')
-if holder and holder ~= ARGV[2] then
+local key = KEYS[1]
+local request, token, answer, kept_for = unpack(ARGV)
+local holder = redis.call('HGET', key, 'holder')
+if holder and holder ~= token then
   return 0
 end
-if ARGV[3] == '' then
-  redis.call('DEL', KEYS[1])
+if answer == '' then
+  redis.call('DEL', key)
 else
-  redis.call('HSET', KEYS[1], 'request', ARGV[1], 'holder', ARGV[2], 'answer', ARGV[3])
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('HSET', key, 'request', request, 'holder', token, 'answer', answer)
+  redis.call('PEXPIRE', key, kept_for)
 end
 return 1

@@ -1,0 +1,5 @@
+"""The keys of the API, for the settings of a project: see ``otp.api.keys``."""
+
+from otp.api.keys import BadKeys, digest, make, parse
+
+__all__ = ["BadKeys", "digest", "make", "parse"]
