@@ -118,7 +118,11 @@ def test_a_flood_of_forged_receipts_costs_no_lookup(redis):
 
 
 def test_unknown_references_and_aliases():
-    assert report("never-was", "delivered").status_code == 204
+    with capture_logs() as logs:
+        assert report("never-was", "delivered").status_code == 204
+    assert [line["event"] for line in logs if line["event"].startswith("receipt")] == [
+        "receipt_without_message"
+    ]
     response = Client().post("/v1/receipts/other", "x", "text/plain")
     assert (response.status_code, response.json()["code"]) == (404, "alias_unknown")
 
