@@ -72,9 +72,9 @@ def start(
     """
     left = str(rules.attempts)
     kept = ["status", "pending", *draft.kept, "left", left, "left_by_phone", left, "purpose", rules.name]
-    for name, text in (("owner", owner), ("envelope", envelope)):
-        if text:
-            kept += [name, text]
+    kept += ["envelope", envelope]  # with reference, always: the version before reads both
+    if owner:
+        kept += ["owner", owner]
     return _issue(_START, rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
 
 

@@ -8,6 +8,7 @@ would have sent (message protocol 2), made by kombu once per process, with the i
 from __future__ import annotations
 
 import base64
+import os
 import threading
 import uuid
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import celery
+from celery.signals import after_task_publish, before_task_publish
 from django.conf import settings
 from kombu import Connection
 from kombu.utils.json import dumps
@@ -64,6 +66,8 @@ _making = threading.Lock()
 
 def _form(queue: str) -> _Form | None:
     global _made_for, _forms
+    if any(signal.receivers for signal in (before_task_publish, after_task_publish)):
+        return None  # who hears of what Celery publishes shall hear of each
     app = celery.current_app
     now = [app, settings.CACHES, names.cache_alias()]
     if len(now) != len(_made_for) or any(old is not new for old, new in zip(_made_for, now, strict=True)):
@@ -90,6 +94,7 @@ def _make(app: Any, queue: str) -> _Form | None:
     if not plain or _MESSAGE not in body:
         return None
     properties["delivery_tag"] = _TAG
+    sent["headers"] |= {"root_id": _TASK, "parent_id": None}  # also where the form is made within a task
     prefix = app.connection_for_write().transport_options.get("global_keyprefix", "")
     return _Form(prefix + queue, dumps(sent), body)
 
@@ -152,3 +157,11 @@ def room(queue: str) -> int | None:
             return max(ENOUGH - int(count), 0)
     except broker.AWAY:
         return 0
+
+
+def _forget() -> None:
+    global _making
+    _making = threading.Lock()  # a thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_forget)

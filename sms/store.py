@@ -36,7 +36,7 @@ BEAT_SILENT = 15.0
 QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
 #: What a worker may call now, see ``sms.delivery.health``. Without aliases none is chosen.
-NOBODY: Mapping[str, Any] = {"aliases": {}}
+NOBODY: Mapping[str, Any] = {"aliases": {}, "good": {}}
 
 
 def script(name: str) -> Script:

@@ -93,6 +93,12 @@ def able() -> dict[str, Any]:
     return _figures() | {"aliases": {name: alias.able for name, alias in known.items()}}
 
 
+def count_again(able: dict[str, Any]) -> None:
+    """The claim that was to count these good outcomes did not happen."""
+    with _lock:
+        _good.update(able["good"])
+
+
 def _figures() -> dict[str, Any]:
     """What every choice has to know, and the good outcomes that it counts."""
     global _good

@@ -60,7 +60,7 @@ def record(
             if time.monotonic() > deadline:
                 raise
             time.sleep(RECORD_RETRY)
-    for ended, changed in zip(calls, told, strict=True):
+    for ended, changed in zip(calls, told, strict=False):
         ended.tell(changed)
     if message is None or not moved:
         if message is None or message.state not in (State.SENT, State.DELIVERED):

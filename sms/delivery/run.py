@@ -34,6 +34,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf, receipts, resources, routing, store
 from sms.delivery import health, outcome, turns, unopened
@@ -78,7 +79,12 @@ def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
 
     Returns the message that it was about; None if there is nothing more to do for this worker.
     """
-    claim = store.claim(message_id, queues, health.able())
+    able = health.able()
+    try:
+        claim = store.claim(message_id, queues, able)
+    except Unavailable:
+        health.count_again(able)
+        raise
     if claim.died_in:
         health.failed(claim.died_in, error="worker_died")
     if claim.verdict == "gone":  # of another installation that shares the broker, or Redis was emptied
@@ -120,6 +126,9 @@ class _Run:
             self.choose_again()
             unopened.give_back(self.attempt, punctual=PUNCTUAL)
             return False
+        except ImproperlyConfigured:  # of this worker alone, maybe: nobody has the message
+            store.renew(self.message.id, self.attempt.number)
+            raise
         except NoRoute:
             self.choose_again()
             self.record(State.FAILED, error="no_route")

@@ -7,6 +7,7 @@
 --- @include "clock"
 --- @include "record"
 --- @include "due_at"
+--- @include "line"
 local record_key, dead_key = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
 local AGE = 8 -- it is tried again after this part of its age, so that many of them keep no worker busy
@@ -26,7 +27,8 @@ local wait = math.min(math.max(math.floor((now - record.created_at) / AGE), args
 redis.call('HINCRBY', record_key, 'attempts', -1)
 redis.call('HSET', record_key, 'state', 'queued', 'error', 'unsealable')
 due_at(id, record_key, record.queue, now + wait)
-redis.call('ZADD', WAITING .. record.queue, 'XX', now + wait + args.spared, id)
+leave_line(record_key, id)
+redis.call('ZADD', WAITING .. record.queue, now + wait + args.spared, id)
 redis.call('ZADD', dead_key, now, id)
 redis.call('ZREMRANGEBYSCORE', dead_key, '-inf', now - args.kept)
 redis.call('PEXPIRE', dead_key, args.kept)

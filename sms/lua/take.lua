@@ -48,12 +48,13 @@ local function candidates_for(record)
   return ready, #ready == #hops
 end
 
+-- Only for a code: whoever dies before the call leaves a doubt, and a code is sent once more. Nor for what a worker
+-- could not open: it might stand in a line for nothing.
 local function chosen(id, record_key, record)
   local ready, are_all = candidates_for(record)
-  if not ready or #ready == 0 then
+  if record.resend_unknown ~= '1' or record.error == 'unsealable' or not ready or #ready == 0 then
     return '', -1, false
   end
-  count_good(now, args.good, args.breaker)
   return choose(now, {
     id = id,
     key = record_key,
@@ -71,7 +72,7 @@ local function claim(id)
   local record_key, body_key = RECORD .. id, BODY .. id
   local record = read(record_key)
   local state, queue = record.state, record.queue
-  if not state then
+  if not state or not record.expires_at then
     return { 'gone', id }
   end
   local expires_at, unknowns = tonumber(record.expires_at), tonumber(record.unknowns)
@@ -163,6 +164,7 @@ local function claim_due(queue)
   end
 end
 
+count_good(now, args.good, args.breaker)
 local first = args.queues[1]
 local mine = { 'idle', '' }
 if args.id ~= '' then

@@ -103,7 +103,9 @@ def exchange(connection: socket.socket, method: str, request: bytes, timeout: fl
         raise OutcomeUnknown("the answer is too long", code="too_long")
     if found.length:
         raise IncompleteRead(len(data), found.length)
-    return Answer(found.status, found.headers, data), found.isclosed() and not found.will_close
+    # An interim answer, or more than one answer: what follows would be read as that of the next message.
+    whole_answer = found.status >= 200 and found.isclosed() and not reader.has_more()
+    return Answer(found.status, found.headers, data), whole_answer and not found.will_close
 
 
 class _Until(io.RawIOBase):
@@ -116,15 +118,22 @@ class _Until(io.RawIOBase):
         self._connection = connection
         self._end = time.monotonic() + timeout
         self._room = MOST_ANSWER
+        self.ended = self.surplus = False
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """What http.client calls a connection for."""
-        return io.BufferedReader(self)
+        return _Buffer(self)
 
     def readable(self) -> bool:
         return True
 
+    def has_more(self) -> bool:
+        """Whether more has come than the answer, which is closed: here, or where TLS keeps it."""
+        return self.surplus or getattr(self._connection, "pending", int)() > 0
+
     def readinto(self, buffer: Any) -> int:
+        if self.ended:
+            return 0
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer takes too long")
@@ -134,3 +143,15 @@ class _Until(io.RawIOBase):
         if self._room < 0:
             raise ConnectionError("the answer is too long")
         return count
+
+
+class _Buffer(io.BufferedReader):
+    """What http.client reads through. It closes it at the end of an answer, and with it what came after."""
+
+    raw: _Until
+
+    def close(self) -> None:
+        if not self.closed:
+            self.raw.ended = True
+            self.raw.surplus = bool(self.peek(1))
+        super().close()

@@ -86,7 +86,7 @@ def enqueue_ours(serial: int) -> None:
     """One message, as any caller of the package sends it."""
     from sms import services
 
-    services.send(PHONE, f"Message {serial}", queue=services.OTP_QUEUE)
+    services.send(PHONE, f"Message {serial}", queue=services.OTP_QUEUE, resend_unknown=True)
 
 
 def _enqueue_plain(serial: int) -> None:

@@ -257,3 +257,9 @@ def test_nothing_is_readable_and_everything_has_a_ttl(any_redis):
 def test_an_unknown_purpose_is_a_key_error():
     with pytest.raises(KeyError):
         OTPHandler.generate_otp(PHONE, "nonsense")
+
+
+def test_what_the_version_before_reads_of_a_code_is_there(any_redis):
+    """It decodes these two wherever it finds a code; a rolling upgrade has both versions."""
+    issued = OTPHandler.generate_otp(PHONE)
+    assert any_redis.hmget(f"otp:verification:{issued.id}", "reference", "envelope") == [b"", b""]

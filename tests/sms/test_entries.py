@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import Celery, current_app
+from celery.signals import before_task_publish
 
 from config import servers
 from config.demo.leash import Leash
@@ -93,6 +94,20 @@ def test_a_queue_that_holds_enough_gets_no_more(own_broker, redis, monkeypatch):
     redis.rpop("bulk")
     services.send("+12025550123", "Hello")
     assert redis.llen("bulk") == 3
+
+
+def test_who_hears_of_what_celery_publishes_hears_of_each(own_broker, redis):
+    heard = []
+
+    def hear(headers=None, **_):
+        heard.append(headers["id"])
+
+    before_task_publish.connect(hear)
+    try:
+        assert entries.entry(ID, "otp") is None
+    finally:
+        before_task_publish.disconnect(hear)
+    assert entries.entry(ID, "otp") is not None
 
 
 def test_a_namespace_stands_before_the_queue(own_broker, redis, settings):

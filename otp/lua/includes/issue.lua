@@ -26,8 +26,8 @@ local function issue(now, sends, born, args, answer)
   end
   if message then
     outbox().accept(now, message, expires_at)
-    kept[#kept + 1], kept[#kept + 2] = 'reference', message.id
   end
+  kept[#kept + 1], kept[#kept + 2] = 'reference', message and message.id or ''
   local size = #kept
   kept[size + 1], kept[size + 2] = 'phone', phone
   kept[size + 3], kept[size + 4] = 'failures', failures

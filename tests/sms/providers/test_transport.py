@@ -164,3 +164,31 @@ def test_a_ca_may_be_replaced_while_we_run(tmp_path):
             http.ask("POST", f"https://127.0.0.1:{port}", b"", {})
         shutil.copy(tmp_path / "new.pem", ours)
         assert http.ask("POST", f"https://127.0.0.1:{port}", b"", {}).status == 200
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "HTTP/1.1 103 Early Hints\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale",
+    ],
+)
+def test_no_message_reads_the_answer_of_another(first):
+    """More than one answer, or an interim one, and the connection is used no more."""
+    accepted = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def listen() -> None:
+            for answer in (first, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright"):
+                connection, _ = listener.accept()
+                accepted.append(connection)
+                connection.recv(10_000)
+                connection.sendall(answer.encode())
+
+        threading.Thread(target=listen, daemon=True).start()
+        http = Http(1, 5.0)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        http.ask("POST", url, b"1", {})
+        assert http.ask("POST", url, b"2", {}).data == b"right"
+    for connection in accepted:
+        connection.close()

@@ -1,0 +1,96 @@
+"""What a claim leaves behind where its worker never learns of it, or cannot go on."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import names, services, store
+from sms.delivery import drain, health
+from sms.delivery import run as delivery
+from sms.errors import TemporaryFailure, Unavailable
+from sms.message import State
+
+
+def lease_ends(house, id: str) -> None:
+    house.redis.hset(names.RECORD + id, "lease_until", 1)
+
+
+def lose_the_next_claim(monkeypatch) -> None:
+    """The script runs, and its answer gets lost."""
+    claim = store.claim
+
+    def lost(*args, **more):
+        claim(*args, **more)
+        raise Unavailable("away")
+
+    monkeypatch.setattr(store, "claim", lost)
+
+
+def test_a_claim_whose_answer_got_lost_leaves_no_doubt_about_a_message(house, monkeypatch):
+    """It is sent once and to nobody twice; who is no code could not be sent again in doubt."""
+    id = house.send()
+    with monkeypatch.context() as patch:
+        lose_the_next_claim(patch)
+        with pytest.raises(Unavailable):
+            delivery.deliver(id)
+    lease_ends(house, id)
+    assert house.deliver(id).state is State.SENT
+    assert house.calls == "a"
+
+
+def test_a_worker_whose_routes_cannot_be_read_ends_no_code(house, settings):
+    id = house.code()
+    settings.SMS_ROUTES = {"default": "a>nonsense"}
+    with pytest.raises(ImproperlyConfigured):
+        delivery.deliver(id)
+    settings.SMS_ROUTES = {"default": "a>b"}
+    lease_ends(house, id)
+    assert house.deliver(id).state is State.SENT
+    assert house.calls == "a"
+    assert not house.redis.hget(names.HEALTH + "a", "bad")
+
+
+def test_good_outcomes_count_whatever_the_next_claim_finds(house, monkeypatch):
+    for _ in range(3):
+        house.deliver(house.code())
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "claim", lambda *_: (_ for _ in ()).throw(Unavailable("away")))
+        with pytest.raises(Unavailable):
+            delivery.deliver("", ["otp"])
+    delivery.deliver("", ["otp"])  # nothing is due
+    assert house.redis.hget(names.HEALTH + "a", "good") == b"3"
+
+
+def test_an_outcome_that_is_written_twice_counts_once(house):
+    house.providers["a"].outcomes = [TemporaryFailure("x")]
+    id = house.code()
+    claim = store.claim(id, (), health.able())
+    ended = [{"health": "a", "good": 0, "bad": 1, "hold": 0, "at_once": False, "probes": []}]
+    figures = health.breaker().figures
+    number = claim.found.number
+    for _ in range(2):
+        store.finish(id, State.FAILED, attempt=number, calls=ended, breaker=figures)
+    assert house.redis.hget(names.HEALTH + "a", "bad") == b"1"
+
+
+def test_a_record_that_lacks_what_every_record_has_stops_no_queue(house):
+    house.redis.hset(names.RECORD + "broken", mapping={"state": "queued", "queue": "otp"})
+    house.redis.zadd(names.LEASES + "otp", {"broken": 1})
+    id = house.code()
+    delivery.deliver("", ["otp"])
+    assert services.get(id).state is State.SENT
+    assert house.redis.zscore(names.LEASES + "otp", "broken") is None
+
+
+def test_a_code_that_cannot_be_opened_takes_no_entry_from_another_message(house, settings, monkeypatch):
+    from cryptography.fernet import Fernet
+
+    right, wrong = settings.SMS_SEAL_KEYS, [Fernet.generate_key().decode()]
+    settings.SMS_SEAL_KEYS = wrong
+    house.code()
+    settings.SMS_SEAL_KEYS = right
+    bulk = house.send(queue="bulk")
+    monkeypatch.setattr(drain, "_queues", ("otp", "bulk"))
+    drain.drain(bulk)
+    assert services.get(bulk).state is State.SENT
