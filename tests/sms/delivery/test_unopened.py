@@ -151,7 +151,8 @@ def test_an_operator_sees_it_and_lets_it_be_tried_at_once(queued, keys, settings
     redis.hset(names.RECORD + id, "created_at", 1)
     delivery.deliver(id)
     assert "unsealable" in dead_letters()
-    assert dead_letters() == dead_letters(id)
+    listed, asked_for = dead_letters(), dead_letters(id)
+    assert listed.rpartition("  ")[0] == asked_for.rpartition("  ")[0]  # then come the seconds left
     settings.SMS_SEAL_KEYS = keys["right"]
     queued.clear()
     assert "sent again" in dead_letters("--replay")
