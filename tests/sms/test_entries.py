@@ -95,6 +95,15 @@ def test_a_queue_that_holds_enough_gets_no_more(own_broker, redis, monkeypatch):
     assert redis.llen("bulk") == 3
 
 
+def test_there_is_room_for_what_the_queue_does_not_hold_yet(own_broker, redis, monkeypatch):
+    monkeypatch.setattr(entries, "ENOUGH", 3)
+    room = [entries.room("otp")]
+    for _ in range(4):
+        redis.lpush("otp", "x")
+        room.append(entries.room("otp"))
+    assert room == [3, 2, 1, 0, 0]
+
+
 def test_a_namespace_stands_before_the_queue(own_broker, redis, settings):
     settings.OTPOST_NAMESPACE = "shop"
     services.send("+12025550123", "Hello", queue=services.OTP_QUEUE)
