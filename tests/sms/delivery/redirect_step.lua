@@ -1,3 +1,4 @@
+-- luacheck: ignore 211/no_dead_letter
 -- Hand a code to another alias at a given time, to look at when that is too late.
 -- KEYS: record, body
 -- ARGV: id, now (ms)
