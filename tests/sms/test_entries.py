@@ -32,6 +32,7 @@ app.worker_main(["worker", "-Q", "otp", "-P", "solo", "-l", "warning"])
 def with_broker(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Celery as it is in production, its queues at ``url``."""
     monkeypatch.setattr(entries, "_made_for", [])
+    monkeypatch.setattr(current_app.amqp, "_producer_pool", None)  # that of another broker
     for name, value in servers.broker(url).items():
         monkeypatch.setitem(current_app.conf, name.removeprefix("CELERY_").lower(), value)
     monkeypatch.setitem(current_app.conf, "task_always_eager", False)
