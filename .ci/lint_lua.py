@@ -141,6 +141,8 @@ def scripts() -> list[Used]:
         "tests.bench.pumping",
         "tests.otp.admission.test_limit_steps",
         "tests.otp.guard.test_guard_counts",
+        "tests.sms.delivery.test_undelivered",
+        "tests.sms.test_overload",
     ):
         importlib.import_module(module)
     return sorted(used.values())

@@ -134,6 +134,15 @@ def test_a_cancelled_code_is_dead():
     assert OTPHandler.verify_otp(PHONE, code).status == "expired"
 
 
+@pytest.mark.parametrize(("cooldown", "kept"), [(30, 120), (3600, 3600)])
+def test_a_phone_is_known_for_ten_minutes_after_its_code_and_cooldown(settings, any_redis, cooldown, kept):
+    """A cooldown may outlast the code, and the next one must know that it is the second."""
+    purposes(settings, cooldown=cooldown, lifetime=120)
+    OTPHandler.generate_otp(PHONE)
+    (key,) = any_redis.keys("otp:phone:*")
+    assert kept + 599 <= any_redis.ttl(key) <= kept + 600
+
+
 def test_a_start_after_the_cooldown_replaces_the_code(settings):
     purposes(settings, cooldown=[1, 60])
     first = OTPHandler.generate_otp(PHONE)

@@ -33,6 +33,7 @@ app.worker_main(["worker", "-Q", "otp", "-P", "solo", "-l", "warning"])
 def with_broker(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Celery as it is in production, its queues at ``url``."""
     monkeypatch.setattr(entries, "_made_for", [])
+    monkeypatch.setattr(current_app.amqp, "_producer_pool", None)  # that of another broker
     for name, value in servers.broker(url).items():
         monkeypatch.setitem(current_app.conf, name.removeprefix("CELERY_").lower(), value)
     monkeypatch.setitem(current_app.conf, "task_always_eager", False)
@@ -108,6 +109,15 @@ def test_who_hears_of_what_celery_publishes_hears_of_each(own_broker, redis):
     finally:
         before_task_publish.disconnect(hear)
     assert entries.entry(ID, "otp") is not None
+
+
+def test_there_is_room_for_what_the_queue_does_not_hold_yet(own_broker, redis, monkeypatch):
+    monkeypatch.setattr(entries, "ENOUGH", 3)
+    room = [entries.room("otp")]
+    for _ in range(4):
+        redis.lpush("otp", "x")
+        room.append(entries.room("otp"))
+    assert room == [3, 2, 1, 0, 0]
 
 
 def test_a_namespace_stands_before_the_queue(own_broker, redis, settings):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,9 @@ from sms import names, registry, services, store
 from sms.delivery import health
 from sms.errors import Overloaded
 from sms.message import State
+from sms.scripts import INCLUDES, Script
+
+SOONEST = Script(Path(__file__).with_name("soonest_step.lua"), includes=(INCLUDES,), keys=names.IN_LUA)
 
 
 def test_a_start_costs_one_round_trip_for_its_message(house, redis):
@@ -19,6 +24,14 @@ def test_a_start_costs_one_round_trip_for_its_message(house, redis):
     house.code()
     calls = {name: stats["calls"] for name, stats in redis.info("commandstats").items()}
     assert calls["cmdstat_evalsha"] == 1
+
+
+@pytest.mark.parametrize("where", ["health", "there"])
+def test_a_probe_shuts_an_alias_until_the_millisecond_in_which_it_ends(redis, where):
+    alias = {name: name for name in ("health", "there", "rate", "line", "codes")} | {"takes": 0}
+    redis.hset(where, "probe_until", 5000)
+    asked = [SOONEST((), (json.dumps({"now": now, "aliases": [alias]}),)) for now in (4999, 5000)]
+    assert asked == [[0, 1], [0, 0]]
 
 
 class TestOverload:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import phonenumbers
 import pytest
 from django.core.management import CommandError
@@ -72,6 +75,14 @@ def test_every_range_of_mobile_numbers_may_have_a_rule():
         e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         for end in range(2, len(e164) - 3):
             assert guard_settings.scope_problem(e164[:end]) == "", e164[:end]
+
+
+def test_what_is_free_of_proof_is_what_the_docs_say():
+    text = (Path(__file__).parents[3] / "docs/operations.md").read_text()
+    table = text.partition("| free of proof |")[2].partition("\n\n")[0]
+    rows = [tuple(map(int, row)) for row in re.findall(r"\| (\d+) \| (\d+) \| (\d+)", table)]
+    figures = guard_settings.Figures()
+    assert rows == [figures.new, figures.country, figures.coarse, figures.fine, figures.address]
 
 
 def test_good_settings_are_silent(settings):

@@ -15,6 +15,11 @@ from sms.message import State
 from sms.providers.transport import retry_after
 
 
+def test_while_none_may_be_asked_it_says_when_to_ask_again(house, redis):
+    redis.hset(names.HEALTH + "a", "hold_until", (redis.time()[0] + 60) * 1000)
+    assert health.choose("x", [house.aliases["a"]], "US", "") == health.Choice(None, health.LATER, False)
+
+
 class TestBreaker:
     def test_it_opens_and_one_probe_closes_it(self, house, settings, left_out):
         settings.SMS_BREAKER = {"fewest": 3, "pause": 60}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from sms import names, receipts, services, store
 from sms.delivery import run as delivery
 from sms.message import Attempt, State
+from sms.scripts import INCLUDES, Script
+
+REDIRECT = Script(Path(__file__).with_name("redirect_step.lua"), includes=(INCLUDES,), keys=names.IN_LUA)
 
 
 class TestUndelivered:
@@ -37,6 +41,13 @@ class TestUndelivered:
         assert (found.state, found.error, house.calls) == (State.FAILED, "undelivered", "a")
         assert not redis.exists(names.BODY + id)
         assert redis.zcard(names.LEASES + "otp") == 0
+
+    def test_it_goes_on_until_the_millisecond_in_which_it_dies(self, house, redis):
+        id = house.code()
+        keys = (names.RECORD + id, names.BODY + id)
+        dies = int(redis.hget(keys[0], "expires_at"))
+        assert REDIRECT(keys, (id, dies)) == 0
+        assert REDIRECT(keys, (id, dies - 1)) == 1
 
     def test_the_same_receipt_again_is_nothing(self, house):
         id = self.undelivered(house)

@@ -99,7 +99,7 @@ def test_the_older_it_is_the_rarer_it_is_tried(queued, keys, settings, redis, mo
             names.RECORD + id, mapping={"created_at": int((time.time() - age) * 1000), "not_before": 1}
         )
         delivery.deliver(id)
-        assert due(redis, id) == pytest.approx(wait, abs=0.3)
+        assert wait - 0.3 < due(redis, id) < wait + 0.05
     assert later == []  # sweeps bring it back
 
 
@@ -151,7 +151,8 @@ def test_an_operator_sees_it_and_lets_it_be_tried_at_once(queued, keys, settings
     redis.hset(names.RECORD + id, "created_at", 1)
     delivery.deliver(id)
     assert "unsealable" in dead_letters()
-    assert dead_letters() == dead_letters(id)
+    listed, asked_for = dead_letters(), dead_letters(id)
+    assert listed.rpartition("  ")[0] == asked_for.rpartition("  ")[0]  # then come the seconds left
     settings.SMS_SEAL_KEYS = keys["right"]
     queued.clear()
     assert "sent again" in dead_letters("--replay")
