@@ -37,8 +37,8 @@ def drain(message_id: str) -> None:
     """Deliver ``message_id``, if it can be claimed, and what else is due."""
     end = time.monotonic() + SLICE
     message = deliver(message_id, _queues)
-    if message is None and _queues:  # one that this worker cannot open may have come before it
-        message = deliver(message_id, _queues)
+    if message is None and _queues:  # what came before it this worker could not open, maybe
+        message = deliver(message_id)
     while message is not None and _queues and not (time.monotonic() > end and _another_waits()):
         message = deliver("", _queues)
 

@@ -25,6 +25,7 @@ from sms import conf, segments, signals, store
 from sms.delivery.slots import Alias
 from sms.errors import Unavailable
 from sms.names import HEALTH, LINE, RATE, RECORD, key
+from sms.records import Claim
 from sms.registry import aliases
 from sms.routing import Route
 
@@ -86,17 +87,22 @@ _good: Counter[str] = Counter()
 _lock = threading.Lock()
 
 
+def claim(message_id: str, queues: Sequence[str]) -> Claim:
+    """``store.claim`` for what this worker may call now."""
+    figures = able()
+    try:
+        return store.claim(message_id, queues, figures)
+    except Unavailable:
+        with _lock:
+            _good.update(figures["good"])  # they count with the next one
+        raise
+
+
 def able() -> dict[str, Any]:
     """What this worker may call now, for ``store.claim``."""
     known = aliases()
     Alias.wait_for_slot(list(known.values()))
     return _figures() | {"aliases": {name: alias.able for name, alias in known.items()}}
-
-
-def count_again(able: dict[str, Any]) -> None:
-    """The claim that was to count these good outcomes did not happen."""
-    with _lock:
-        _good.update(able["good"])
 
 
 def _figures() -> dict[str, Any]:

@@ -79,12 +79,7 @@ def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
 
     Returns the message that it was about; None if there is nothing more to do for this worker.
     """
-    able = health.able()
-    try:
-        claim = store.claim(message_id, queues, able)
-    except Unavailable:
-        health.count_again(able)
-        raise
+    claim = health.claim(message_id, queues)
     if claim.died_in:
         health.failed(claim.died_in, error="worker_died")
     if claim.verdict == "gone":  # of another installation that shares the broker, or Redis was emptied

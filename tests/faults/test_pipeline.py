@@ -285,6 +285,7 @@ def test_a_rate_holds_when_beat_and_worker_stood_still(stack, enqueue):
         assert times[-1] - times[0] < 3 + 60 / 10 + 3
 
 
+@pytest.mark.timeout(240)  # 60 s are without a worker, and it has 120 for the rest
 def test_a_backlog_is_not_multiplied_and_the_expired_are_not_sent(stack, server, enqueue, outbox, settings):
     """10,000 messages while no worker runs for 60 s (here: fewer and shorter, unless in CI)."""
     settings.SMS_LONGEST_WAIT = 0  # none is refused, however slowly they are written
