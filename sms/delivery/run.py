@@ -70,8 +70,7 @@ BEFORE_TURN = 2.0
 #: Waits of up to so many seconds end at the millisecond, by ``turns``; sweeps travel behind the queue.
 PUNCTUAL = 5.0
 
-#: Seconds of a lease that one call may need; with less left it is renewed before the next alias.
-ONE_CALL = 25.0
+ONE_CALL = 25.0  # seconds of a lease; with less left it is renewed before the next alias
 
 
 def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
