@@ -1,4 +1,4 @@
-"""Every setting of ours, as each package declares its own: what there is, and of which type each is."""
+"""Every setting of ours, as each package declares it: its default, and what it must be."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ ALIKE = 0.85
 #: What begins so is meant for us.
 OURS = ("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE")
 
+#: A text, or a lazy one of Django.
+TEXT = (str, Promise)
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -36,24 +39,16 @@ class Setting:
     parts: _Types = object  # what it holds
 
     def fits(self, value: Any) -> bool:
-        if not isinstance(value, self.kind) or isinstance(value, bool):
-            return False
-        if isinstance(value, str | Promise):
+        if not self.kind:
             return True
-        return all(
-            isinstance(part, self.parts) for part in (value.values() if isinstance(value, Mapping) else value)
-        )
+        held = value.values() if isinstance(value, Mapping) else value
+        return isinstance(value, self.kind) and all(isinstance(part, self.parts) for part in held)
 
-
-#: A text, or a lazy one of Django.
-TEXT = (str, Promise)
 
 _declared: dict[str, Setting] = {}
 
-
-def add(given: Mapping[str, Setting]) -> None:
-    """Declare the settings of a package."""
-    _declared.update(given)
+#: Declare the settings of a package, by their names.
+add = _declared.update
 
 
 def declared() -> Set[str]:
@@ -62,7 +57,6 @@ def declared() -> Set[str]:
 
 
 def default(name: str) -> Any:
-    """What the setting ``name`` is where nobody sets it."""
     return _declared[name].default
 
 
@@ -71,8 +65,6 @@ def get(name: str) -> Any:
     """The setting ``name``, or its default; None for a text is none. Raises ``ImproperlyConfigured``."""
     setting = _declared[name]
     found = getattr(settings, name, setting.default)
-    if not setting.kind:
-        return found
     if found is None and setting.default == "":
         return ""
     if not setting.fits(found):
@@ -85,7 +77,7 @@ def _read_anew(**_: Any) -> None:
     get.cache_clear()
 
 
-def faults() -> list[str]:
+def _faults() -> list[str]:
     """What is of a wrong type."""
     found = []
     for name in _declared:
@@ -97,15 +89,12 @@ def faults() -> list[str]:
 
 
 def register(*tags: str, **kwargs: Any) -> Callable[[_Check], _Check]:
-    """Django's, for checks that read settings: they wait until ``faults`` finds none.
-
-    What is of a wrong type is told once, and trips nothing over.
-    """
+    """Django's, for checks that read settings: they are silent while a setting is of a wrong type."""
 
     def registered(check: _Check) -> _Check:
         @functools.wraps(check)
         def waiting(**given: Any) -> Sequence[CheckMessage]:
-            return [] if faults() else check(**given)
+            return [] if _faults() else check(**given)
 
         django_register(waiting, *tags, **kwargs)
         return check
@@ -114,26 +103,22 @@ def register(*tags: str, **kwargs: Any) -> Callable[[_Check], _Check]:
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """The one of ``known`` that ``name``, which is none of them, is most like; "" if it is like none."""
+    """The one of ``known`` for which ``name`` seems misspelled, "" if there is none."""
     return next(iter(difflib.get_close_matches(name.upper().replace("-", "_"), known, 1, ALIKE)), "")
 
 
 @django_register()
 def types(**_: Any) -> list[CheckMessage]:
-    """Every setting must be of its type; in a project somebody may write it otherwise."""
-    return [Error(text, id="sms.E012") for text in faults()]
+    """Every setting must be of its type."""
+    return [Error(text, id="sms.E012") for text in _faults()]
 
 
 @django_register()
 def names(**_: Any) -> list[CheckMessage]:
     """A setting whose name is not quite one of ours has no effect, and nobody would notice."""
-    known = declared()
-    others = {name for name in dir(settings) if name.isupper() and name.startswith(OURS)} - known
+    others = {name for name in dir(settings) if name.isupper() and name.startswith(OURS)} - declared()
     return [
-        Warning(
-            f"{name} is no setting of Otpost, and has no effect. Did you mean {near}?",
-            id="sms.W008",
-        )
+        Warning(f"{name} is no setting of Otpost, and has no effect. Did you mean {near}?", id="sms.W008")
         for name in sorted(others)
-        if (near := nearest(name, known))
+        if (near := nearest(name, declared()))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Info, Warning
@@ -34,10 +35,9 @@ def check(id: str, *tags: str, deploy: bool = False) -> Callable[[Callable[[], I
 
     def declare(texts: Callable[[], Iterable[str]]) -> Check:
         def found(**_: Any) -> list[CheckMessage]:
-            try:
+            with suppress(ImproperlyConfigured, Unavailable, RedisError):
                 return [finding(id, text) for text in texts()]
-            except (ImproperlyConfigured, Unavailable, RedisError):
-                return []
+            return []
 
         return register(*tags, deploy=deploy)(found)
 

@@ -1,18 +1,19 @@
-"""The place of everything of ours in Redis: who else is there, and what was left elsewhere."""
+"""Our place in Redis: who else is there, and what was left elsewhere."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
+from redis.connection import parse_url
 
 from sms import conf, mark, names, store
 from sms.checks import SERVERS, check
 
-_LOCAL = {"localhost": "127.0.0.1", "::1": "127.0.0.1", None: "127.0.0.1"}
+_LOCAL = dict.fromkeys(("localhost", "::1"), "127.0.0.1")
 
 
 @check("sms.W021", deploy=True)
@@ -49,7 +50,7 @@ def nobody_else_is_there() -> Iterator[str]:
 
 @check("sms.W023", SERVERS, deploy=True)
 def nothing_was_left_behind() -> Iterator[str]:
-    """What waits from a version without namespaces nobody sends where KEY_PREFIX gives one now."""
+    """Messages of a version without namespaces, which nobody sends where KEY_PREFIX gives one now."""
     if conf.get("OTPOST_NAMESPACE") is None and names.namespace() and (waiting := store.left_behind()):
         yield (
             f"Messages ({waiting}) wait in this Redis without the namespace that KEY_PREFIX gives now "
@@ -58,23 +59,16 @@ def nothing_was_left_behind() -> Iterator[str]:
         )
 
 
-def _databases(entry: Mapping[str, Any]) -> set[tuple[str, str]]:
+def _databases(entry: Mapping[str, Any]) -> set[tuple[str, int]]:
     """Server and database of each address of an entry in CACHES, empty if they are not Redis."""
-    location = entry.get("LOCATION", "")
-    addresses = re.split("[;,]", location) if isinstance(location, str) else list(location)
-    options = entry.get("OPTIONS", {})
+    location, options = entry.get("LOCATION", ""), entry.get("OPTIONS", {})
     default = options.get("db", options.get("CONNECTION_POOL_KWARGS", {}).get("db", 0))
+    addresses = location if isinstance(location, list | tuple) else re.split("[;,]", str(location))
     found = set()
     for address in addresses:
-        try:
-            parts = urlsplit(address)
-            host, port = parts.hostname, parts.port or 6379
-        except ValueError:
-            continue  # another check says it
-        asked = parse_qs(parts.query).get("db")
-        if parts.scheme == "unix":
-            found.add((parts.path, asked[0] if asked else str(default)))
-        elif parts.scheme in ("redis", "rediss", "valkey", "valkeys"):
-            number = asked[0] if asked else parts.path.strip("/") or str(default)
-            found.add((f"{_LOCAL.get(host, host)}:{port}", number))
+        with suppress(ValueError):  # no Redis, or another check says what is wrong
+            parts = parse_url(re.sub("^valkey", "redis", address))  # type: ignore[no-untyped-call]
+            host = parts.get("host", "localhost")
+            server = parts.get("path") or f"{_LOCAL.get(host, host)}:{parts.get('port', 6379)}"
+            found.add((server, int(parts.get("db", default))))
     return found

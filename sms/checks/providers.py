@@ -1,4 +1,4 @@
-"""What the configured providers do: whether it is meant, and whether it can be heard of."""
+"""The configured providers: are they meant for production, and do their reports reach us?"""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from sms.providers.base import ClearProvider, Provider
 
 @check("sms.E009", Tags.security)
 def countries_are_named() -> Iterator[str]:
-    """Who may have SMS sent to any country at your cost will do so: SMS pumping, toll fraud.
-
-    Not with ``--deploy`` alone: whoever does not ask would learn it from the bill.
+    """SMS to any country at your cost invite SMS pumping and toll fraud. Not with ``--deploy`` alone: without
+    it you would learn this from the bill.
     """
     paid = [p.alias for p in registry.providers().values() if p.scheme not in conf.FREE]
     if paid and not settings.DEBUG and not destinations.configured().countries:
@@ -30,7 +29,7 @@ def countries_are_named() -> Iterator[str]:
 
 @check("sms.W001", Tags.security, deploy=True)
 def real_providers() -> Iterator[str]:
-    """What is for development prints, keeps or shows codes in clear."""
+    """Providers for development print, keep or show codes in clear."""
     toys = sorted({p.scheme for p in registry.providers().values()} & {"console", "memory", "sandbox"})
     if toys and not settings.DEBUG:
         yield (
@@ -41,7 +40,7 @@ def real_providers() -> Iterator[str]:
 
 @check("sms.W005", Tags.security)
 def nothing_is_in_clear() -> Iterator[str]:
-    """Who wants it so in production is reminded of it; ``sms.registry`` refuses it from who did not say."""
+    """A reminder of ``clear=yes``; without it ``sms.registry`` refuses such a provider in production."""
     for provider in registry.providers().values():
         if isinstance(provider, ClearProvider) and not settings.DEBUG:
             yield (
@@ -63,7 +62,7 @@ def receipts_can_be_verified() -> Iterator[str]:
 
 @check("sms.W006")
 def reports_have_an_address() -> Iterator[str]:
-    """A report that nobody takes is lost: no code of an SMS that did not arrive goes to another provider."""
+    """Without reports no code whose SMS did not arrive goes to another provider."""
     for alias in _reporting():
         try:
             path = receipts.path(alias)
@@ -79,12 +78,12 @@ def reports_have_an_address() -> Iterator[str]:
 @check("sms.W007")
 def reports_are_let_in() -> Iterator[str]:
     """What Django answers 400 never reaches us."""
+    url = conf.get("PUBLIC_URL")
+    if settings.DEBUG or conf.public_url_fault(url):
+        return
+    host = urlsplit(url).hostname or ""
     for alias in _reporting():
-        try:
-            host = urlsplit(conf.get("PUBLIC_URL")).hostname
-        except ValueError:
-            return  # another check says it
-        if host and not settings.DEBUG and not validate_host(host, settings.ALLOWED_HOSTS):
+        if not validate_host(host, settings.ALLOWED_HOSTS):
             yield (
                 f"ALLOWED_HOSTS lacks {host}, the host of PUBLIC_URL: what {alias} reports there is "
                 "answered 400. Add it."
@@ -92,5 +91,5 @@ def reports_are_let_in() -> Iterator[str]:
 
 
 def _reporting() -> list[str]:
-    """The first alias that reports, if any does: what is amiss is so for all of them."""
+    """The first alias that reports, if any does: what is wrong is wrong for all of them."""
     return [provider.alias for provider in registry.providers().values() if provider.takes_receipts][:1]

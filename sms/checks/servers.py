@@ -1,12 +1,18 @@
-"""Redis and the broker: can they work as they are set up and as they answer?"""
+"""Redis and the broker: do we reach the right ones over a safe connection, and can they do what we need?"""
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.core.checks import CheckMessage, Error
+import celery
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+from redis.connection import SSLConnection
 
 from sms import broker, names, probe, scripts, store
 from sms.checks import SERVERS, check, finding, readable
@@ -22,17 +28,13 @@ _UNSEEN = (
     "when it does."
 )
 
-#: The finding of a server that cannot be used, by the reason, and what follows on the reason.
-_SAID = {
+#: What is found of a server that cannot be used, by the reason: the id, and the end of the text.
+_UNUSABLE = {
+    **dict.fromkeys(("away", "loading", "busy"), ("sms.I001", _UNSEEN)),
+    **dict.fromkeys(("full", "read_only"), ("sms.W020", _STARTS)),
+    **dict.fromkeys(("forbidden_commands", "forbidden_keys"), ("sms.E032", _RIGHTS)),
     "password": ("sms.E032", _LOGIN),
     "database": ("sms.E032", _DATABASE),
-    "forbidden_commands": ("sms.E032", _RIGHTS),
-    "forbidden_keys": ("sms.E032", _RIGHTS),
-    "full": ("sms.W020", _STARTS),
-    "read_only": ("sms.W020", _STARTS),
-    "away": ("sms.I001", _UNSEEN),
-    "loading": ("sms.I001", _UNSEEN),
-    "busy": ("sms.I001", _UNSEEN),
 }
 
 _CLUSTER = (
@@ -40,6 +42,8 @@ _CLUSTER = (
     "step, which a cluster keeps in different slots, and Celery's transport knows no cluster. Use one "
     "server, Sentinel (redis+sentinel://…), or RabbitMQ for the queues (CELERY_BROKER_URL=amqp://…)."
 )
+
+_CA = "a CA of your own is named by ssl_ca_certs=/path."
 
 #: Codes and messages live behind the cache of django-redis, which hands out Redis itself.
 cache_is_redis = readable("sms.E020", scripts.connection)
@@ -65,33 +69,10 @@ def servers_let_us_in(**_: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def servers_answer(**_: Any) -> list[CheckMessage]:
-    """What only they can tell was not looked at, and whoever reads "no issues" must know that.
-
-    No warning where one does not answer: a check may well run where they are not, or not yet.
+    """What could not be checked; else "no issues" would say too much. No warning where a server does not
+    answer: a check may well run where it is not, or not yet.
     """
     return [found for found in _findings() if not isinstance(found, Error)]
-
-
-@check("sms.W002", deploy=True)
-def eviction() -> Iterator[str]:
-    """A Redis that evicts keys loses messages, and Celery's queues, without a word."""
-    policy = store.eviction_policy()
-    if policy not in ("noeviction", ""):
-        yield f"Redis drops keys when it is full (maxmemory-policy {policy}). Set it to noeviction."
-
-
-@check("sms.E007", SERVERS, deploy=True)
-def redis_is_no_cluster() -> Iterator[str]:
-    """A node of a Redis Cluster refuses our scripts, or sends us to another one."""
-    if store.is_cluster():
-        yield f"{names.store_setting()} {_CLUSTER}"
-
-
-@check("sms.E007", SERVERS, deploy=True)
-def broker_is_no_cluster() -> Iterator[str]:
-    """kombu's transport does not follow it there."""
-    if broker.is_cluster():
-        yield f"CELERY_BROKER_URL {_CLUSTER}"
 
 
 def _findings() -> Iterator[CheckMessage]:
@@ -105,7 +86,98 @@ def _findings() -> Iterator[CheckMessage]:
         except ImproperlyConfigured as error:
             yield finding("sms.E033", str(error))
         except Unavailable as error:
-            if error.reason in _SAID:
-                id, more = _SAID[error.reason]
+            if error.reason in _UNUSABLE:
+                id, end = _UNUSABLE[error.reason]
                 said = "nothing answers there" if error.reason == "away" else str(error).rstrip(".")
-                yield finding(id, f"{name}: {said}{more}")
+                yield finding(id, f"{name}: {said}{end}")
+
+
+@check("sms.W002", deploy=True)
+def eviction() -> Iterator[str]:
+    """A Redis that evicts keys loses messages, and Celery's queues, without a word."""
+    policy = store.eviction_policy()
+    if policy not in ("noeviction", ""):
+        yield f"Redis drops keys when it is full (maxmemory-policy {policy}). Set it to noeviction."
+
+
+@check("sms.E007", SERVERS, deploy=True)
+def redis_is_no_cluster() -> Iterator[str]:
+    if store.is_cluster():
+        yield f"{names.store_setting()} {_CLUSTER}"
+
+
+@check("sms.E007", SERVERS, deploy=True)
+def broker_is_no_cluster() -> Iterator[str]:
+    if broker.is_cluster():
+        yield f"CELERY_BROKER_URL {_CLUSTER}"
+
+
+@check("sms.W012", Tags.security, deploy=True)
+def redis_is_verified() -> Iterator[str]:
+    """TLS that believes anybody keeps nobody out."""
+    pool = scripts.connection().connection_pool
+    if issubclass(pool.connection_class, SSLConnection):
+        mend = f"Leave out ssl_cert_reqs= and ssl_check_hostname=; {_CA}"
+        yield from _unverified(names.store_setting(), pool.connection_kwargs, mend)
+
+
+@check("sms.W012", Tags.security, deploy=True)
+def broker_is_verified() -> Iterator[str]:
+    """kombu's default for a Redis is to believe anybody."""
+    with broker.readable():
+        found: Any = celery.current_app.connection_for_write()
+        amqp = found.transport.driver_type == "amqp"
+    options, mend = found.ssl, f"Add ?ssl_cert_reqs=required to it; {_CA}"
+    if amqp and options:
+        own = options if isinstance(options, dict) else {}  # for amqps:// the transport has made True of it
+        certificate, host = own.get("cert_reqs", ssl.CERT_REQUIRED), "server_hostname" in own
+        options = {"ssl_cert_reqs": certificate, "ssl_check_hostname": host}
+        mend = 'Say CELERY_BROKER_USE_SSL = {"server_hostname": "its.host.name"}.'
+    if isinstance(options, dict):
+        yield from _unverified(names.broker_setting(), options, mend)
+
+
+def _unverified(name: str, options: dict[str, Any], mend: str) -> Iterator[str]:
+    if options.get("ssl_cert_reqs", "required") not in ("required", ssl.CERT_REQUIRED):
+        what = "no certificate"
+    elif not options.get("ssl_check_hostname", True):
+        what = "no host name"
+    else:
+        return
+    yield (
+        f"{name} has TLS, but {what} of it is verified: whoever stands between may read the password and "
+        f"all else. {mend}"
+    )
+
+
+@check("sms.W024", deploy=True)
+def celery_reads_the_settings() -> Iterator[str]:
+    """Without an app of the project's own Celery has its defaults, and asks a RabbitMQ on this machine."""
+    if not _reads_the_settings():
+        yield (
+            "CELERY_BROKER_URL is set, and Celery does not read it. Make an app with "
+            'config_from_object("django.conf:settings", namespace="CELERY"), and import it in the '
+            "__init__.py of your project: the README has both."
+        )
+
+
+@check("sms.W011", deploy=True)
+def the_consumer_is_ours() -> Iterator[str]:
+    """Celery's own stays away for up to 30 s after an outage, and ends on an entry that is no task."""
+    from sms.consumer import Consumer
+
+    try:
+        found = import_string(str(celery.current_app.conf.worker_consumer).replace(":", "."))
+    except ImportError:
+        found = object
+    if _reads_the_settings() and not issubclass(found, Consumer):  # or the check above says it
+        yield (
+            'CELERY_WORKER_CONSUMER is not "sms.consumer:Consumer": after an outage of its broker a worker '
+            "would stay away for up to 30 s, and an entry that is no task would end it."
+        )
+
+
+def _reads_the_settings() -> bool:
+    url = getattr(settings, "CELERY_BROKER_URL", None)
+    # Celery reads the environment's variable of that name first.
+    return not url or bool(os.environ.get("CELERY_BROKER_URL")) or celery.current_app.conf.broker_url == url

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import astuple
 
 import phonenumbers
 from django.conf import settings
@@ -14,7 +13,7 @@ from sms.checks import check, readable
 from sms.delivery import health
 from sms.seal import seal
 
-#: What a time is under, in whatever unit.
+#: Every time is below this, in seconds or hours: thirty years of seconds.
 _MOST = 10**9
 
 seal_keys = readable("sms.E001", lambda: seal({}), Tags.security)
@@ -36,10 +35,10 @@ def seal_keys_are_random() -> Iterator[str]:
 def breaker() -> Iterator[str]:
     """SMS_BREAKER must hold figures that exist."""
     try:
-        figures = health.breaker()
-        good = figures.window > 0 and 0 < figures.share <= 1 and figures.fewest >= 1 and figures.pause > 0
-        good = good and all(map(_is_number, astuple(figures)))
-    except (TypeError, ValueError):
+        found = health.breaker()
+        figures = (found.window, found.pause, found.share, found.fewest)
+        good = all(map(_is_number, figures)) and min(figures) > 0 and found.share <= 1 <= found.fewest
+    except TypeError:
         good = False
     if not good:
         yield (
@@ -50,7 +49,6 @@ def breaker() -> Iterator[str]:
 
 @check("sms.E021")
 def alias() -> Iterator[str]:
-    """OTPOST_CACHE must name an alias of CACHES."""
     found = names.cache_alias()
     if found not in settings.CACHES:
         known = ", ".join(sorted(settings.CACHES))
@@ -59,7 +57,7 @@ def alias() -> Iterator[str]:
 
 @check("sms.E011")
 def phone_region() -> Iterator[str]:
-    """PHONE_REGION must be a country: in another no national number can be read."""
+    """Without a real country no national number can be read."""
     region = conf.get("PHONE_REGION")
     if region and region.upper() not in phonenumbers.SUPPORTED_REGIONS:
         mend = "Write GB" if region in ("UK", "uk") else "Write one such as US, or nothing"
@@ -68,7 +66,6 @@ def phone_region() -> Iterator[str]:
 
 @check("sms.E003")
 def public_url() -> Iterator[str]:
-    """PUBLIC_URL must be an address with a host and no path."""
     url = conf.get("PUBLIC_URL")
     if url and (fault := conf.public_url_fault(url)):
         yield fault
@@ -88,8 +85,7 @@ def public_url_is_known() -> Iterator[str]:
 def times() -> Iterator[str]:
     """How long something waits or is kept must be a number that a clock can reach."""
     waits = {f"SMS_LONGEST_WAIT[{queue!r}]": wait for queue, wait in conf.longest_wait().items()}
-    waits["SMS_RECEIPT_WAIT"] = conf.get("SMS_RECEIPT_WAIT")
-    for name, value in waits.items():
+    for name, value in (waits | {"SMS_RECEIPT_WAIT": conf.get("SMS_RECEIPT_WAIT")}).items():
         if not _is_number(value):
             yield f"{name} must be seconds, 0 or more, such as {conf.default('SMS_RECEIPT_WAIT'):g}."
     for name in ("MESSAGE_RECORD_HOURS", "MESSAGE_LIFETIME"):
@@ -111,5 +107,4 @@ def record_hours() -> Iterator[str]:
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is one, not negative, and not over thirty years of seconds. True and False are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _MOST
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MOST

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from sms.checks import connections
+from sms.checks import servers
 from tests.conftest import point_cache_at
 
 
@@ -35,7 +35,7 @@ def told(*checks: Any) -> list[str]:
 def test_a_broker_whose_tls_believes_anybody_is_named(monkeypatch, url, use_ssl, what):
     monkeypatch.setitem(current_app.conf, "broker_write_url", url)
     monkeypatch.setitem(current_app.conf, "broker_use_ssl", use_ssl)
-    found = told(connections.redis_is_verified, connections.broker_is_verified)
+    found = told(servers.redis_is_verified, servers.broker_is_verified)
     assert [text for text in found if "CELERY_BROKER_URL" in text and what in text] == found
     assert bool(found) is bool(what)
 
@@ -52,33 +52,32 @@ def test_a_broker_whose_tls_believes_anybody_is_named(monkeypatch, url, use_ssl,
 )
 def test_a_cache_whose_tls_believes_anybody_is_named(settings, url, pool, what):
     point_cache_at(settings, url, **pool)
-    found = told(connections.redis_is_verified, connections.broker_is_verified)
+    found = told(servers.redis_is_verified, servers.broker_is_verified)
     assert [text for text in found if "REDIS_URL" in text and what in text] == found
     assert bool(found) is bool(what)
 
 
 def test_a_worker_that_would_stay_away_is_named(monkeypatch):
     """Celery's own consumer waits for up to 30 s between its tries."""
-    assert told(connections.the_consumer_is_ours) == []
+    assert told(servers.the_consumer_is_ours) == []
     monkeypatch.setitem(current_app.conf, "worker_consumer", "sms.consumer:Consumer")
-    assert told(connections.the_consumer_is_ours) == []
+    assert told(servers.the_consumer_is_ours) == []
     monkeypatch.setitem(current_app.conf, "worker_consumer", "celery.worker.consumer:Consumer")
-    assert "sms.consumer:Consumer" in told(connections.the_consumer_is_ours)[0]
+    assert "sms.consumer:Consumer" in told(servers.the_consumer_is_ours)[0]
 
 
 def test_an_app_that_does_not_read_the_settings_is_named(settings, monkeypatch):
     """Celery then asks a RabbitMQ on this machine, and "nothing answers" would send people to their Redis."""
-    assert told(connections.celery_reads_the_settings) == []
+    assert told(servers.celery_reads_the_settings) == []
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery reads it first
     monkeypatch.setitem(current_app.conf, "broker_url", "amqp://another")
     settings.CELERY_BROKER_URL = "redis://elsewhere/1"
     assert (
-        "CELERY_BROKER_URL is set, and Celery does not read it"
-        in told(connections.celery_reads_the_settings)[0]
+        "CELERY_BROKER_URL is set, and Celery does not read it" in told(servers.celery_reads_the_settings)[0]
     )
-    assert told(connections.the_consumer_is_ours) == []
+    assert told(servers.the_consumer_is_ours) == []
     del settings.CELERY_BROKER_URL
-    assert told(connections.celery_reads_the_settings) == []
+    assert told(servers.celery_reads_the_settings) == []
 
 
 def test_checks_call_the_servers_by_the_names_that_the_project_has(settings):

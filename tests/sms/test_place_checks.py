@@ -93,6 +93,13 @@ def test_another_database_is_nobodys_business(settings, own, other):
     assert place.nobody_else_clears_it() == []
 
 
+def test_a_cache_in_a_folder_is_not_in_the_way(settings, tmp_path):
+    folder = entry(tmp_path, "django.core.cache.backends.filebased.FileBasedCache")
+    settings.CACHES = {"default": folder, "otpost": entry("redis://10.0.0.1/1")}
+    settings.OTPOST_CACHE = "otpost"
+    assert place.nobody_else_clears_it() == []
+
+
 def test_clear_of_the_default_cache_deletes_nothing(caches, settings, redis_server):
     """The same for any other alias that is not ours: this is why the alias is there."""
     from django.core.cache import caches as all_caches
