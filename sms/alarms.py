@@ -1,8 +1,7 @@
 """Tell the operator of what an attack makes happen thousands of times a second: once a minute each.
 
-Each kind is told of in one log line and one signal when it happens first, and then at most every
-``QUIET`` seconds, with a ``count`` of how often it happened since. The counts are of this process alone:
-a refused request must cost no round trip to Redis.
+A kind is told by a log line and a signal when it first happens, then every ``QUIET`` seconds at most, with a
+``count`` of how often it happened since. Each process counts alone: a refused request must cost no round trip.
 """
 
 from __future__ import annotations
@@ -20,33 +19,31 @@ from sms import signals
 #: Seconds between two lines of one kind.
 QUIET = 60.0
 
-#: Kinds that are told apart. Those of further addresses are counted as one.
+#: Kinds that are told apart; further addresses count as one.
 MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """The name of a log line, the signal that goes with it, and the logger of its package."""
-
-    event: str
+    event: str  # of the log line
     signal: Signal
     logger: str = "sms"
 
 
 REJECTED = Alarm("receipt_rejected", signals.receipt_rejected)
 
-
 _Kind = tuple[Alarm, str, tuple[tuple[str, str], ...]]
-#: How often each has happened untold, and when it may be told of.
+
+#: How often each has happened untold, and when it may be told.
 _kept: dict[_Kind, tuple[int, float]] = {}
 _lock = threading.Lock()
 
-#: When there is something to tell: looked at without the lock by every request.
+#: When the next may be told: every request looks at it, without the lock.
 _due = math.inf
 
 
 def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
-    """It happened once more. ``source``: whose doing it was, where that is told apart, as a digest."""
+    """It happened once more. ``source``: a digest of who did it, where that is told apart."""
     global _due
     told = tuple(facts.items())
     with _lock:
@@ -60,7 +57,7 @@ def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
 
 
 def tell_due() -> None:
-    """Tell of what has waited for ``QUIET`` seconds; the last of an attack is told by the next request."""
+    """Tell what has waited for ``QUIET`` seconds; the next request tells the last of an attack."""
     global _due
     now = monotonic()
     if now < _due:
@@ -75,6 +72,7 @@ def tell_due() -> None:
         _due = min((due for _, due in _kept.values()), default=math.inf)
     for (alarm, source, told), count in ripe.items():
         if count:
+            facts = {**dict(told), "count": count}
             more = {"source": source} if source else {}
-            structlog.get_logger(alarm.logger).warning(alarm.event, **dict(told), **more, count=count)
-            alarm.signal.send_robust(Alarm, **dict(told), count=count)
+            structlog.get_logger(alarm.logger).warning(alarm.event, **facts, **more)
+            alarm.signal.send_robust(Alarm, **facts)

@@ -1,8 +1,8 @@
 """When Redis cannot do now what we ask of it: the one place that reads its errors.
 
-The same trouble reads differently: Redis 6.2 wraps what a command in a script met (``ERR Error running
-script …: -OOM …``), later ones and Valkey put that word first; redis-py has classes for some words, which
-it then cuts off, and none for others; a pipeline puts its own words before all of it.
+The same trouble reads differently: Redis 6.2 wraps the error of a command in a script (``ERR Error running
+script …: -OOM …``), later ones and Valkey put its word first; redis-py has classes for some words, which it
+cuts off; a pipeline puts its own words before all of it.
 """
 
 from __future__ import annotations
@@ -34,38 +34,26 @@ REASONS = {
     "cluster": "is a cluster",
 }
 
-#: redis-py's classes; the nearest base of an error counts.
-_CLASSES: dict[type, str] = {
-    redis.AuthenticationError: "password",
-    redis.AuthenticationWrongNumberOfArgsError: "password",
-    redis.BusyLoadingError: "loading",
-    redis.OutOfMemoryError: "full",
-    redis.ReadOnlyError: "read_only",
-    redis.MasterDownError: "read_only",
-    redis.ClusterDownError: "cluster",
-    redis.ClusterCrossSlotError: "cluster",
-    redis.MovedError: "cluster",
-    redis.ConnectionError: "away",
-    redis.TimeoutError: "away",
-    redis.InvalidResponse: "away",
-    OSError: "away",
+#: The classes that redis-py has for each; the first that fits counts.
+_CLASSES: dict[str, type | tuple[type, ...]] = {
+    "password": (redis.AuthenticationError, redis.AuthenticationWrongNumberOfArgsError),
+    "loading": redis.BusyLoadingError,
+    "full": redis.OutOfMemoryError,
+    "read_only": (redis.ReadOnlyError, redis.MasterDownError),
+    "cluster": (redis.ClusterDownError, redis.ClusterCrossSlotError, redis.MovedError),
+    "away": (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse, OSError),
 }
 
-#: The words of all others, at the beginning or after what a script or a pipeline put before it.
+#: Redis's own words for each, where they come as they are.
 _WORDS = {
-    "OOM": "full",
-    "READONLY": "read_only",
-    "MASTERDOWN": "read_only",
-    "NOREPLICAS": "read_only",
-    "MISCONF": "read_only",
-    "BUSY": "busy",
-    "LOADING": "loading",
-    "NOAUTH": "password",
-    "WRONGPASS": "password",
+    "full": "OOM",
+    "read_only": "READONLY|MASTERDOWN|NOREPLICAS|MISCONF",
+    "busy": "BUSY",
+    "loading": "LOADING",
+    "password": "NOAUTH|WRONGPASS",
 }
-_WORD = re.compile(rf"(?:^|: -?)({'|'.join(_WORDS)})\b")
 
-#: What an ACL, or a command that was renamed away, is called inside a script; the word is missing there.
+#: What a script says of an ACL, or of a command that was renamed away, without Redis's word.
 _FORBIDDEN = re.compile(
     r"NOPERM|ACL failure|the user executing the script can't|unknown (redis )?command", re.IGNORECASE
 )
@@ -78,17 +66,16 @@ _told: dict[str, float] = {}
 
 def reason(error: BaseException) -> str:
     """Which of ``REASONS`` an error stands for, "" for one that waiting does not mend."""
-    if found := next((_CLASSES[kind] for kind in type(error).__mro__ if kind in _CLASSES), ""):
+    if found := next((name for name, kinds in _CLASSES.items() if isinstance(error, kinds)), ""):
         return found
-    text = str(error)
     if not isinstance(error, redis.ResponseError):
         return ""
+    text = str(error)
     if isinstance(error, redis.NoPermissionError) or _FORBIDDEN.search(text):
         return "forbidden_keys" if "access" in text else "forbidden_commands"
     if "DB index is out of range" in text:
         return "database"
-    word = _WORD.search(text)
-    return _WORDS[word[1]] if word else ""
+    return next((name for name, words in _WORDS.items() if re.search(rf"(^|: -?)({words})\b", text)), "")
 
 
 def unavailable(error: BaseException) -> BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -46,6 +47,14 @@ get, default = declared.get, declared.default
 
 #: Schemes of providers that send nothing, so cost nothing.
 FREE = {"console", "memory", "sandbox", "file"}
+
+
+def number(text: str) -> float:
+    """The number in a part of a setting, NaN if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def public_url_fault(url: str) -> str:

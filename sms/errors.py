@@ -18,17 +18,17 @@ Configuration errors are Django system checks or ``ImproperlyConfigured``, outsi
 
 from __future__ import annotations
 
-#: Seconds for which a vendor's Retry-After is believed at most. No code lives as long, and asking again
-#: after ten minutes costs one call; a wrong figure must not close an alias for a day.
+#: The longest Retry-After of a vendor's that we keep to, in seconds. No code lives as long, and asking again
+#: costs one call; a wrong figure must not close an alias for a day.
 LONGEST_HOLD = 600.0
 
 
 class SmsError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """The base of all errors of this package."""
 
 
 class InvalidNumber(SmsError):
-    """A phone number that no SMS goes to. ``code`` is stable, the text is for people."""
+    """A phone number that no SMS goes to. ``code`` is stable, ``detail`` is for people."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -41,10 +41,7 @@ class InvalidBody(SmsError):
 
 
 class Unavailable(SmsError):
-    """Redis or the broker does not answer, or not as it should. ``retry_after`` is in seconds.
-
-    ``reason``: one of ``sms.away.REASONS``.
-    """
+    """Redis or the broker does not answer as it should. ``reason``: one of ``sms.away.REASONS``."""
 
     def __init__(self, detail: str, retry_after: int = 5, *, reason: str = "away") -> None:
         super().__init__(detail)
@@ -77,10 +74,8 @@ class ProviderError(SmsError):
 
 
 class TemporaryFailure(ProviderError):
-    """Definitely not taken, worth another try.
-
-    ``retry_after``: seconds the vendor asked for, at most ``LONGEST_HOLD``; None where it named none,
-    or what is no time to wait (below 0, or no number).
+    """Not taken, worth another try. ``retry_after``: the seconds that the vendor asks for, at most
+    ``LONGEST_HOLD``; None where it asks for none, or for less than 0.
     """
 
     def __init__(self, detail: str, *, code: str = "", retry_after: float | None = None) -> None:
@@ -91,13 +86,13 @@ class TemporaryFailure(ProviderError):
 
 
 class PermanentFailure(ProviderError):
-    """Definitely not taken, and another try of the same message would end alike."""
+    """Not taken, and another try of the same message would end alike."""
 
 
 class AccountFailure(PermanentFailure):
-    """Definitely not taken, because of us: credentials, funds, a suspended account, a sender.
+    """Not taken because of us: credentials, funds, a suspended account, a sender.
 
-    ``here``: only for the country of this message, as where a sender ID is not registered.
+    ``here``: in the country of this message alone, such as a sender ID that is not registered there.
     """
 
     def __init__(self, detail: str, *, code: str = "", here: bool = False) -> None:

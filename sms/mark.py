@@ -1,9 +1,8 @@
 """Whose place in Redis this is: a mark by which two installations notice that they share one.
 
-The mark holds a keyed digest of each seal key, for what makes two installations harm each other is that
-one cannot open what the other sealed. It survives a rotation of the keys, as one of them is common to
-every process at every step. Workers leave it as they start and with their sweeps; ``sms.checks.place``
-reads it.
+They harm each other because one cannot open what the other sealed. So the mark holds a keyed digest of each
+seal key; it survives a rotation, in which every process shares one key with the next. Workers leave it as
+they start and with their sweeps; ``sms.checks.place`` reads it.
 """
 
 from __future__ import annotations
@@ -30,12 +29,13 @@ _next = 0.0
 
 
 def keep() -> None:
-    """Leave the mark of this installation, at most every PAUSE; one loud log line if another's stands.
+    """Leave the mark of this installation, at most every PAUSE; log loudly if another's stands.
 
     Processes that send nothing (memory://) leave none: tests may empty their Redis.
     """
     global _next
-    if time.monotonic() < _next or _sends_nothing():
+    sends = any(provider.scheme != "memory" for provider in registry.providers().values())
+    if time.monotonic() < _next or not sends:
         return
     _next = time.monotonic() + PAUSE
     with suppress(Unavailable):
@@ -65,7 +65,3 @@ def _found() -> set[str]:
 def _digests() -> list[str]:
     keys = (key.encode() if isinstance(key, str) else key for key in conf.get("SMS_SEAL_KEYS"))
     return [hmac.digest(key, b"otpost installation", "sha256")[:8].hex() for key in keys]
-
-
-def _sends_nothing() -> bool:
-    return all(provider.scheme == "memory" for provider in registry.providers().values())

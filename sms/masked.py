@@ -18,7 +18,7 @@ _ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url")
 
 
 class Masked(str):
-    """A string like any other, but not for who prints what holds it: that uses ``repr``."""
+    """A string like any other, but for its ``repr``, which printing what holds it uses."""
 
     __slots__ = ()
 
@@ -27,9 +27,15 @@ class Masked(str):
         return repr(f"{scheme}{separator}{MASK}" if separator else MASK)
 
 
-def masked(value: Any) -> Any:
-    """``value`` with every text in it as a ``Masked``."""
-    return _each_text(Masked, value)
+def masked(value: Any, change: Callable[[str], Any] = Masked) -> Any:
+    """``value`` with every text in it as a ``Masked``, or changed otherwise; keys stay as they are."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: masked(part, change) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(masked(part, change) for part in value)
+    return value
 
 
 def mask_settings(*names: str) -> None:
@@ -40,29 +46,16 @@ def mask_settings(*names: str) -> None:
 
 
 def mask_what_celery_shows() -> None:
-    """Let it show nothing of a ``Masked``, and no password in a URL; all else as it did."""
+    """Let Celery show nothing of a ``Masked``, and no password in a URL; all else as it did."""
     from celery.app import utils as _utils
 
     utils: Any = _utils
     theirs = utils.filter_hidden_settings
 
-    def shown(text: str) -> Any:
+    def shown(text: str) -> str:
         return MASK if isinstance(text, Masked) else utils.sanitize_url(text, mask=MASK)
 
     def hidden(conf: Mapping[str, Any]) -> Any:
-        return theirs(
-            {name: value if name in _ADDRESSES else _each_text(shown, value) for name, value in conf.items()}
-        )
+        return theirs({k: value if k in _ADDRESSES else masked(value, shown) for k, value in conf.items()})
 
     utils.filter_hidden_settings = hidden
-
-
-def _each_text(change: Callable[[str], Any], value: Any) -> Any:
-    """``value`` with every text in it changed; its keys stay as they are."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {key: _each_text(change, part) for key, part in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_each_text(change, part) for part in value)
-    return value

@@ -1,8 +1,7 @@
 """Is this process alive, and can the whole pipeline send a message right now?
 
-Whoever may reach ``/readyz`` may ask it as often as they like. So a question to the servers is asked once a
-second at most, in a thread of its own: one request waits for it, and few others where there is no answer
-yet; all the rest get the last one.
+Anybody may ask ``/readyz`` as often as they like. So the servers are asked once a second at most, in a thread
+of its own: one request waits for it, and few others where there is no answer yet; all the rest get the last.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from sms.errors import Unavailable
 #: Seconds for which an answer is as good as a new one.
 FRESH = 1.0
 
-#: Seconds after which an answer is none any more, while the next question is under way.
+#: Seconds for which an answer is given while the next question is under way.
 STALE = 10.0
 
 #: Seconds that a worker has to answer.
@@ -29,7 +28,7 @@ PATIENCE = 1.0
 #: Seconds that a request waits for the servers; what has not answered by then is ``unknown``.
 LONGEST = 5.0
 
-#: Requests that may wait so at once: threads of the web server that are not there for others.
+#: Requests that may wait so at once: the web server needs its other threads.
 WAITING = 2
 
 PARTS = ("redis", "broker", "worker", "beat")
@@ -43,10 +42,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if Redis, the broker, a worker and beat answer, else 503; the body names each.
-
-    Redis and the broker may also be one of ``sms.away.REASONS``, and so may a worker that the broker keeps
-    from being asked.
+    """200 if Redis, the broker, a worker and beat answer, else 503; the body names each: ``ok``, ``away``,
+    ``unknown``, or another of ``sms.away.REASONS``.
     """
     found = _questions.answer()
     ready = all(found[part] == "ok" for part in PARTS)
@@ -59,25 +56,23 @@ class Questions:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # held for no question
         self._waiting = threading.BoundedSemaphore(WAITING)
-        self._asking: threading.Thread | None = None
-        self._answered_at = -STALE
-        self._answer: dict[str, str] = {}
+        self._asking = threading.Thread()
         self._partly: dict[str, str] = {}
+        self._answer: dict[str, str] = {}
+        self._answered_at = -STALE
 
     def answer(self) -> dict[str, str]:
         """The word of each part. Takes LONGEST at most, and mostly no time."""
         with self._lock:
-            age = time.monotonic() - self._answered_at
+            last, age = self._answer, time.monotonic() - self._answered_at
             if age < FRESH:
-                return self._answer
-            asking = self._asking
-            asks = False
-            if asking is None or not asking.is_alive():
-                asks = True
+                return last
+            asks = not self._asking.is_alive()
+            if asks:
                 self._partly = dict.fromkeys(PARTS, "unknown")
-                asking = self._asking = threading.Thread(target=self._ask, args=(self._partly,), daemon=True)
-                asking.start()
-            partly, last = self._partly, self._answer
+                self._asking = threading.Thread(target=self._ask, args=(self._partly,), daemon=True)
+                self._asking.start()
+            asking, partly = self._asking, self._partly
         if not asks and age < STALE:
             return last
         if self._waiting.acquire(blocking=False):
@@ -93,7 +88,11 @@ class Questions:
             found["redis"] = "ok"
         except Unavailable as error:
             found["redis"] = error.reason
-        found["broker"] = _broker()
+        try:
+            broker.ask()
+            found["broker"] = "cluster" if broker.is_cluster() else "ok"
+        except Unavailable as error:
+            found["broker"] = error.reason
         if found["broker"] == "ok":
             found["worker"] = _worker()
         with self._lock:
@@ -101,14 +100,6 @@ class Questions:
 
 
 _questions = Questions()
-
-
-def _broker() -> str:
-    try:
-        broker.ask()
-        return "cluster" if broker.is_cluster() else "ok"
-    except Unavailable as error:
-        return error.reason
 
 
 def _worker() -> str:

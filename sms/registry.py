@@ -6,9 +6,8 @@ Three options of a URL belong to the alias and not to the vendor: ``rate`` (mess
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlencode
 
@@ -43,7 +42,7 @@ def aliases() -> Mapping[str, Alias]:
 
 
 def work_with(concurrency: int) -> None:
-    """Tell how many messages this process hands over at once: what a worker was started with."""
+    """Tell how many messages this process hands over at once."""
     global _concurrency
     _concurrency = concurrency
     _made.cache_clear()
@@ -54,33 +53,32 @@ _concurrency = 0  # not known: the setting, or what a process that is no worker 
 
 @lru_cache(maxsize=8)
 def _made(urls: tuple[tuple[str, str], ...], debug: bool) -> Mapping[str, Alias]:
-    # A worker runs this many calls at once, and each wants a connection of its own.
     slots = Slots(_concurrency or getattr(settings, "CELERY_WORKER_CONCURRENCY", None) or 10)
+    share = 1.0 if len(urls) == 1 else SHARE
     try:
-        found = {name: _alias(name, url, slots, alone=len(urls) == 1) for name, url in urls}
-        if not debug:
-            _require_sealed(alias.provider for alias in found.values())
-        return found
+        found = {name: _alias(name, url, slots, share) for name, url in urls}
+        for alias in found.values():
+            provider = alias.provider
+            if isinstance(provider, ClearProvider) and not provider.is_wanted and not debug:
+                raise BadProviderURL(
+                    f"{provider.alias}: {provider.scheme}:// writes numbers and codes in clear, which only "
+                    f"development may. Name a real provider, or say that it is wanted: {provider.example}."
+                )
     except BadProviderURL as error:
         raise ImproperlyConfigured(f"SMS_PROVIDERS: {error}") from None
+    return found
 
 
-def _require_sealed(found: Iterable[Provider]) -> None:
-    """In production nothing is written in clear that nobody asked to have so."""
-    for provider in found:
-        if isinstance(provider, ClearProvider) and not provider.is_wanted:
-            raise BadProviderURL(
-                f"{provider.alias}: {provider.scheme}:// writes numbers and codes in clear, which only "
-                f"development may. Name a real provider, or say that it is wanted: {provider.example}."
-            )
-
-
-def _alias(name: str, url: str, slots: Slots, *, alone: bool) -> Alias:
+def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
     if not re.fullmatch(r"[\w-]+", name, re.ASCII):  # it stands in routes and in the address of receipts
         raise BadProviderURL(f"{name!r} is no alias; write letters from a to z, digits, - and _.")
-    ours = {"rate": 0.0, "segment_rate": 0.0, "share": 1.0 if alone else SHARE}
+    ours = {"rate": 0.0, "segment_rate": 0.0, "share": share}
     _, options = read_url(name, url)
-    ours |= {option: _number(name, option, value) for option, value in options if option in ours}
+    for option, value in options:
+        if option in ours:
+            ours[option] = conf.number(value)
+            if not 0 < ours[option] < 1e9:
+                raise BadProviderURL(f"{name}: {option}= must be a number over 0.")
     if ours["rate"] and ours["segment_rate"]:
         raise BadProviderURL(f"{name}: give either rate= or segment_rate=.")
     if ours["share"] > 1:
@@ -88,20 +86,4 @@ def _alias(name: str, url: str, slots: Slots, *, alone: bool) -> Alias:
     theirs = [(option, value) for option, value in options if option not in ours]
     if len(theirs) < len(options):
         url = f"{url.partition('?')[0]}?{urlencode(theirs)}"
-    return Alias(
-        from_url(name, url, pool_size=slots.count),
-        slots=slots,
-        rate=ours["rate"],
-        segment_rate=ours["segment_rate"],
-        share=ours["share"],
-    )
-
-
-def _number(name: str, option: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < 1e9:
-        raise BadProviderURL(f"{name}: {option}= must be a number over 0.")
-    return number
+    return Alias(from_url(name, url, pool_size=slots.count), slots=slots, **ours)

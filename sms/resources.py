@@ -1,4 +1,4 @@
-"""What the system lets a process have, and what it looks like when there is no more of it."""
+"""What the system lets a process have: descriptors, threads and memory, and how their end looks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sms import registry
 #: Descriptors of an idle worker: its program's files, event loop, broker, and what its libraries open.
 IDLE = 64
 
+#: Which resource an error tells of, and the mend.
 _RAN_OUT = {
     errno.EMFILE: "no descriptors are left: raise `ulimit -n`",
     errno.ENFILE: "the machine has no descriptors left: raise fs.file-max",
@@ -23,11 +24,10 @@ _RAN_OUT = {
 
 
 def require_descriptors(concurrency: int) -> None:
-    """See to it that so many messages can be in hand at once, by raising the soft limit where it is lower.
-
-    Raises ``ImproperlyConfigured`` where the hard limit is. Each message in hand may hold one connection to
-    Redis and one to each provider; some publish meanwhile.
+    """Raise the soft limit to what so many messages at once need. Raises ``ImproperlyConfigured`` where the
+    hard limit is lower.
     """
+    # Each message may hold a connection to Redis and one to each provider; some publish meanwhile.
     need = IDLE + concurrency * (1 + len(registry.aliases())) + (current_app.conf.broker_pool_limit or 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= need:
@@ -47,7 +47,7 @@ def probe() -> None:
 
 
 def ran_out(error: BaseException | None) -> str:
-    """Which resource is gone and the mend, if that is behind ``error``; else ""."""
+    """The resource whose end is behind ``error``, and the mend; "" if that is not the cause."""
     while error is not None:
         if isinstance(error, MemoryError):
             return _RAN_OUT[errno.ENOMEM]
@@ -55,8 +55,8 @@ def ran_out(error: BaseException | None) -> str:
             return _RAN_OUT[error.errno]
         if isinstance(error, RuntimeError) and "start new thread" in str(error):
             return (
-                "no thread can be started: raise `ulimit -u` or the container's limit of processes, or "
-                "lower WORKER_CONCURRENCY"
+                "no thread can be started: raise `ulimit -u` or the container's limit of processes, or lower "
+                "WORKER_CONCURRENCY"
             )
         error = error.__cause__ or error.__context__
     return ""

@@ -12,7 +12,6 @@ there is no route is refused. Without the setting all providers are tried in the
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -28,6 +27,8 @@ from sms.errors import NoRoute
 from sms.phone import is_prefix
 
 DEFAULT = "default"
+
+_KINDS = "write default, a country such as DE, or a prefix such as +4477"
 
 _HOP = re.compile(r"(?P<alias>[\w-]+)(?:@(?P<sender>[^@*|>]+))?(?:\*(?P<weight>[^@*|>]*))?", re.ASCII)
 
@@ -57,13 +58,17 @@ def find(country: str, e164: str) -> Route:
 
 
 def order(route: Route) -> list[Hop]:
-    """The hops in the order for one message; within a step chance decides, by the weights."""
-    # Efraimidis and Spirakis: the order of u^(1/weight) draws without replacement.
+    """The hops in an order for one message, drawn within each step by the weights."""
     return [hop for step in route for hop in sorted(step, key=_draw, reverse=True)]
 
 
+def _draw(hop: Hop) -> float:
+    """Efraimidis and Spirakis: sorted by u^(1/weight), hops are drawn by weight without replacement."""
+    return float(random.random() ** (1 / hop.weight))  # noqa: S311  # no secret hangs on it
+
+
 def drawn(route: Route, aliases: Sequence[str]) -> list[Hop] | None:
-    """The hops in the order in which ``order`` drew them before; None if the route was another then."""
+    """The hops in the order that ``order`` drew before; None if the route has changed since."""
     hops: list[Hop] = []
     for step in route:
         found = aliases[len(hops) : len(hops) + len(step)]
@@ -72,10 +77,6 @@ def drawn(route: Route, aliases: Sequence[str]) -> list[Hop] | None:
             return None
         hops += [known[alias] for alias in found]
     return hops if len(hops) == len(aliases) else None
-
-
-def _draw(hop: Hop) -> float:
-    return float(random.random() ** (1 / hop.weight))  # noqa: S311  # no secret hangs on it
 
 
 def all_routes() -> Mapping[str, Route]:
@@ -87,22 +88,13 @@ def all_routes() -> Mapping[str, Route]:
 def _parsed(setting: tuple[tuple[str, str], ...], aliases: tuple[str, ...]) -> Mapping[str, Route]:
     if not setting:
         return {DEFAULT: tuple((Hop(alias),) for alias in aliases)}
-    routes = {}
-    for target, text in setting:
-        _check_target(target)
-        routes[target] = _route(target, text, aliases)
-    return routes
-
-
-def _check_target(target: str) -> None:
-    if is_prefix(target) or target == DEFAULT or target in phonenumbers.SUPPORTED_REGIONS:
-        return
-    if target.startswith("+"):
-        raise _wrong(target, "no number begins so; write a prefix such as +4477")
-    raise _wrong(target, "write default, a country such as DE, or a prefix such as +4477")
+    return {target: _route(target, text, aliases) for target, text in setting}
 
 
 def _route(target: str, text: str, aliases: Collection[str]) -> Route:
+    if not (is_prefix(target) or target == DEFAULT or target in phonenumbers.SUPPORTED_REGIONS):
+        is_wrong = "no number begins so; write a prefix such as +4477" if target.startswith("+") else _KINDS
+        raise _wrong(target, is_wrong)
     steps = tuple(
         tuple(_hop(target, part.strip(), aliases) for part in step.split("|")) for step in text.split(">")
     )
@@ -123,10 +115,7 @@ def _hop(target: str, text: str, aliases: Collection[str]) -> Hop:
     if alias not in aliases:
         known = ", ".join(aliases) or "nothing yet"
         raise _wrong(target, f"{alias} is no alias of SMS_PROVIDERS, which names {known}")
-    try:
-        number = 1.0 if weight is None else float(weight)
-    except ValueError:
-        number = math.nan
+    number = 1.0 if weight is None else conf.number(weight)
     if not 0 < number < 1e6:
         raise _wrong(target, f"the weight of {alias} must be a number over 0")
     sender = unquote(sender)

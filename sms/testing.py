@@ -7,8 +7,8 @@
         assert sms_outbox[-1].to == "+12025550123"
         code = code_in(sms_outbox[-1].body)
 
-``sms_outbox`` is ``outbox``, a plain list of what the provider memory:// got, after a ``reset``. Other test
-runners call ``reset`` themselves, as in ``setUp``.
+``sms_outbox`` is ``outbox``, a plain list of what memory:// got, after a ``reset``. Other test runners call
+``reset`` themselves, as in ``setUp``.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def code_in(body: str) -> str:
 
 
 def reset() -> None:
-    """Forget every code, cooldown, limit and message, and empty ``outbox``.
+    """Forget every code, cooldown, limit and message, and empty ``outbox``. Deletes keys of ours, in the
+    namespace of these settings, and no others.
 
-    Deletes keys of ours, in the namespace of these settings, and no others. Raises ``ImproperlyConfigured``
-    where that could hit users: if any provider sends (all must be memory://), or if a worker that sends used
-    the same database and namespace within the last hour. ``Unavailable``: no Redis.
+    Raises ``Unavailable`` without Redis, and ``ImproperlyConfigured`` where it could hit users: if any
+    provider sends (all must be memory://), or a worker that sends was here within the last hour.
     """
     if sending := [p.alias for p in registry.providers().values() if p.scheme != "memory"]:
         raise ImproperlyConfigured(
