@@ -6,6 +6,7 @@ Three options of a URL belong to the alias and not to the vendor: ``rate`` (mess
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -67,6 +68,10 @@ def _made(urls: tuple[tuple[str, str], ...], debug: bool) -> Mapping[str, Alias]
     except BadProviderURL as error:
         raise ImproperlyConfigured(f"SMS_PROVIDERS: {error}") from None
     return found
+
+
+# A child process has none of the calls that hold slots of its parent.
+os.register_at_fork(after_in_child=_made.cache_clear)
 
 
 def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:

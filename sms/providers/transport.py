@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 import time
@@ -15,6 +16,7 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http.client import HTTPException
+from weakref import WeakSet
 
 import certifi
 from urllib3.exceptions import HTTPError, ReadTimeoutError
@@ -54,6 +56,7 @@ class Http:
         self._timeout = timeout
         self._ssl_ca_certs = ssl_ca_certs
         self._free: defaultdict[tuple[str, str, int], deque[socket.socket]] = defaultdict(deque)
+        _pools.add(self)
 
     def ask(self, method: str, url: str, body: str | bytes, headers: Mapping[str, str]) -> Answer:
         """One request. It is never sent twice, as only the caller knows whether that may be, nor elsewhere: a
@@ -99,6 +102,15 @@ class Http:
             raise TimeoutError("too late")
         return connection
 
+    def forget(self) -> None:
+        """Close the connections that are kept."""
+        for free in self._free.values():
+            while free:
+                free.pop().close()
+
+
+_pools: WeakSet[Http] = WeakSet()
+
 
 def _kept(free: deque[socket.socket]) -> socket.socket | None:
     """The connection that was used last, if the vendor has not closed it since."""
@@ -120,6 +132,16 @@ def _trusting(ssl_ca_certs: str) -> ssl.SSLContext:
 
 
 _public = lru_cache(maxsize=1)(_trusting)
+
+
+def _forget() -> None:
+    for pool in _pools:
+        pool.forget()  # the parent's own stay open
+    _public.cache_clear()  # a thread of the parent may have held its lock
+
+
+# A child process must not speak on the connections of its parent.
+os.register_at_fork(after_in_child=_forget)
 
 #: Whether some of the latest request of this thread has left.
 _left: ContextVar[bool] = ContextVar("left", default=False)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import urllib3
 
+from sms import registry
 from sms.errors import OutcomeUnknown, TemporaryFailure
 from sms.providers.transport import Http, request_left
 from tests.sms.providers.gateway import certify, gateway, read_request, response
@@ -102,6 +104,51 @@ def test_no_more_connections_are_kept_than_calls_run_at_once():
             for thread in threads:
                 thread.join()
         assert vendor.connections == 6
+
+
+def in_a_child(call: Callable[[], object]) -> None:
+    """Do it in a process that is forked now."""
+    child = multiprocessing.get_context("fork").Process(target=call)
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0
+
+
+def test_a_child_process_opens_connections_of_its_own():
+    """On those of its parent each would read answers to the other's messages."""
+    http = Http(2, 5.0)
+    with gateway() as vendor:
+        vendor.answer = lambda: response(200, "{}")
+        http.ask("POST", vendor.url, b"", {})
+        in_a_child(lambda: [http.ask("POST", vendor.url, b"", {}) for _ in range(2)])
+        assert http.ask("POST", vendor.url, b"", {}).status == 200
+        assert vendor.connections == 2
+
+
+def test_a_child_process_leaves_the_tls_of_its_parent_whole(tmp_path):
+    known = certify(tmp_path / "known.pem")
+    https = Http(2, 5.0, str(known))
+    with tls(known) as port:
+        url = f"https://127.0.0.1:{port}"
+        https.ask("POST", url, b"", {})
+        in_a_child(lambda: https.ask("POST", url, b"", {}))
+        assert https.ask("POST", url, b"", {}).status == 200
+
+
+def test_a_child_process_has_all_slots(settings):
+    settings.SMS_PROVIDERS = {"only": "memory://"}
+    registry.work_with(1)
+    try:
+        parents = registry.aliases()["only"]
+
+        def call() -> None:
+            with registry.aliases()["only"].slot() as held:
+                assert held
+
+        with parents.slot():
+            in_a_child(call)
+    finally:
+        registry.work_with(0)
 
 
 def test_an_answer_that_ends_too_early_is_an_unknown_outcome():
