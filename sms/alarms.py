@@ -1,7 +1,8 @@
 """Tell the operator of what an attack makes happen thousands of times a second: once a minute each.
 
-A kind is told by a log line and a signal when it first happens, then every ``QUIET`` seconds at most, with a
-``count`` of how often it happened since. Each process counts alone: a refused request must cost no round trip.
+A kind is told by a log line and a signal when it first happens, then every ``QUIET`` seconds at most, with
+a ``count`` of how often it happened since. Each process counts alone: a refused request must cost no round
+trip.
 """
 
 from __future__ import annotations

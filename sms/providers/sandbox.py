@@ -7,46 +7,34 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
-from sms.providers.base import Provider, Sms
-from sms.providers.transport import redirected
+from sms.errors import ReceiptRejected
+from sms.providers.base import Sms
+from sms.providers.vendor import HttpSender, Request
 
 
-class SandboxProvider(Provider):
+class SandboxProvider(HttpSender):
     scheme = "sandbox"
+    name = "the virtual phone"
     url_names: ClassVar = {"password": "token", "host": "host"}
+    account_statuses: ClassVar = frozenset[int]()
 
-    def __init__(
-        self,
-        alias: str,
-        *,
-        token: str = "",
-        host: str = "127.0.0.1:8000",
-        **common: Any,
-    ) -> None:
+    def __init__(self, alias: str, *, token: str = "", host: str = "127.0.0.1:8000", **common: Any) -> None:
         super().__init__(alias, f"http://{host}", **common)
         self.token = token
-        self._http = self.http_pool()
 
-    def send(self, sms: Sms) -> str:
-        answer = self._http.ask(
-            "POST",
+    def build(self, sms: Sms) -> Request:
+        return Request(
             f"{self.base_url}/phone/messages",
             json.dumps({"id": sms.id, "to": sms.to, "body": sms.body}),
             {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
-        if answer.status >= 500:
-            raise TemporaryFailure("the virtual phone is away", code=str(answer.status))
-        if answer.status >= 400:
-            raise PermanentFailure("the virtual phone refuses", code=str(answer.status))
-        if answer.status >= 300:
-            raise redirected(answer.status)
+
+    def id_for(self, sms: Sms, found: Any) -> str:
         return sms.id
 
     def authenticate(self, headers: Mapping[str, str]) -> None:
         """Raise ``ReceiptRejected`` unless the caller holds this provider's token."""
-        given = (
-            headers.get("Authorization", "").removeprefix("Bearer").strip()
-        )  # servers strip the header, an empty token with it
+        # Servers strip the header, and "Bearer " with an empty token becomes "Bearer".
+        given = headers.get("Authorization", "").removeprefix("Bearer").strip()
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             raise ReceiptRejected("wrong token")

@@ -4,6 +4,7 @@
     parse_receipts   read the head → read the receipts, their states by a table
 
 A vendor's file fills in ``build``, ``read_head`` and ``read_receipts``, its tables, and what else is its own.
+Who reports nothing is a ``HttpSender`` alone.
 """
 
 from __future__ import annotations
@@ -31,9 +32,7 @@ class Request(NamedTuple):
     method: str = "POST"
 
 
-class VendorProvider(Provider):
-    url_names: ClassVar[Mapping[str, str]] = {"from": "sender"}
-
+class HttpSender(Provider):
     #: What our errors call it.
     name: ClassVar[str]
     #: What its own words for what happened mean.
@@ -42,15 +41,9 @@ class VendorProvider(Provider):
     account_statuses: ClassVar[frozenset[int]] = frozenset({401, 402, 403})
     #: Where its answer has the message's id; names and, in lists, numbers, divided by dots.
     id_path: str = ""
-    #: What its words in receipts mean.
-    states: Mapping[str, State] = {}
 
-    def __init__(self, alias: str, address: str = "", *, sender: str = "", **common: Any) -> None:
-        """``sender``: the number or sender ID of messages that name none."""
+    def __init__(self, alias: str, address: str = "", **common: Any) -> None:
         super().__init__(alias, address, **common)
-        if sender.startswith(" "):
-            raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
-        self.sender = sender
         self._http = self.http_pool()
 
     def send(self, sms: Sms) -> str:
@@ -105,6 +98,20 @@ class VendorProvider(Provider):
         if outcome == "redirect":
             return redirected(answer.status)
         return OutcomeUnknown("the answer says neither yes nor no", code=code)
+
+
+class VendorProvider(HttpSender):
+    url_names: ClassVar[Mapping[str, str]] = {"from": "sender"}
+
+    #: What its words in receipts mean.
+    states: Mapping[str, State] = {}
+
+    def __init__(self, alias: str, address: str = "", *, sender: str = "", **common: Any) -> None:
+        """``sender``: the number or sender ID of messages that name none."""
+        super().__init__(alias, address, **common)
+        if sender.startswith(" "):
+            raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
+        self.sender = sender
 
     def check_head(self, headers: Mapping[str, str], url: str) -> None:
         super().check_head(headers, url)

@@ -67,6 +67,10 @@ def test_sandbox_posts_with_its_token():
         phone.answer = lambda: response(500, "")
         with pytest.raises(TemporaryFailure):
             provider.send(SMS)
+        phone.answer = lambda: response(429, "", Retry_After="7")
+        with pytest.raises(TemporaryFailure) as caught:
+            provider.send(SMS)
+        assert caught.value.retry_after == 7
 
 
 def test_an_empty_token_of_the_sandbox_is_one_as_well():
