@@ -10,9 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning
 
-from sms import declared
-from sms.checks import check
-from sms.declared import register
+from sms import conf
+from sms.checks import check, register
 
 #: What stands for yours in .env.example and the README.
 _WORDS = {
@@ -31,12 +30,12 @@ def names(**_: Any) -> list[CheckMessage]:
 
     found: list[CheckMessage] = []
     for name in sorted(set(os.environ) - env.names):
-        if name in declared.declared():
+        if name in conf.DECLARED:
             text = f"{name} is not read from the environment. Set it in config/settings.py."
             found.append(Error(text, id="config.E001"))
-        elif near := declared.nearest(name, env.names):
+        elif near := conf.nearest(name, env.names):
             text = f"{name} is no variable of Otpost, and has no effect. Did you mean {near}?"
-            if name.upper().startswith(declared.OURS):
+            if name.upper().startswith(conf.OURS):
                 found.append(Error(text, id="config.E001"))
             elif near not in os.environ:  # or it is another program's
                 found.append(Warning(text, id="config.W003"))

@@ -20,8 +20,7 @@ from otp.api import access
 from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
 from sms import services as sms
-from sms.checks import check, readable
-from sms.declared import register
+from sms.checks import check, readable, register
 
 MIN_SECRET = 32
 

@@ -9,10 +9,11 @@ from typing import Any
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from sms import declared
-from sms.declared import TEXT, Setting
+from sms.conf import DECLARED, TEXT, Setting, default, get
 
-declared.add(
+__all__ = ["default", "get", "phone_secrets"]
+
+DECLARED.update(
     {
         # Secret of the digests of phones and codes: at least 32 characters.
         "PHONE_SECRET_KEY": Setting("", str, "a text of at least 32 random characters"),
@@ -57,8 +58,6 @@ declared.add(
         "GUARD_FIGURES": Setting({}),
     }
 )
-
-get, default = declared.get, declared.default
 
 
 @lru_cache(maxsize=1)  # a start asks for them ten times

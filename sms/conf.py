@@ -1,52 +1,121 @@
-"""The settings of this package, each with its default, read from Django at the time of use."""
+"""Every setting of ours, its default, and what it must be; read from Django at the time of use."""
 
 from __future__ import annotations
 
+import difflib
+import functools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
-from sms import declared
-from sms.declared import Setting
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.functional import Promise
 
-declared.add(
-    {
-        # The alias of CACHES behind which codes and messages live; see sms.checks.place.
-        "OTPOST_CACHE": Setting("default", str, "an alias of CACHES, such as otpost"),
-        # What stands before every key and queue; None: the KEY_PREFIX of that alias, if it has one.
-        "OTPOST_NAMESPACE": Setting(None),
-        # Fernet keys (32 bytes, url-safe base64). The first seals, all open.
-        "SMS_SEAL_KEYS": Setting([], (list, tuple), "a list of keys", (str, bytes)),
-        # alias → provider URL, in the order in which they stand in the environment.
-        "SMS_PROVIDERS": Setting({}, Mapping, 'a dict such as {"main": "twilio://…"}', str),
-        # country, +prefix or "default" → route; see sms.routing. Empty: all providers in their order.
-        "SMS_ROUTES": Setting({}, Mapping, 'a dict such as {"default": "main>spare"}', str),
-        # Countries, prefixes and kinds of numbers that SMS may go to or not; see sms.destinations.
-        "SMS_DESTINATIONS": Setting([]),
-        # When an alias is left out, and for how long; see sms.delivery.health.Breaker.
-        "SMS_BREAKER": Setting({}, Mapping, 'a dict such as {"window": 30}'),
-        # Seconds that a code whose outcome is unknown waits for a receipt before the next alias.
-        "SMS_RECEIPT_WAIT": Setting(5.0),
-        # queue → seconds that a message may have to wait before new ones are refused; 0: never refuse.
-        # A number alone is that of the queue of codes.
-        "SMS_LONGEST_WAIT": Setting({"otp": 10.0, "bulk": 3600.0}),
-        # Where users and providers reach us. Its host stands in the last line of a code's SMS; empty means
-        # that no receipts are asked for.
-        "PUBLIC_URL": Setting("", str, "a text such as https://verify.example.com"),
-        # ISO country that national numbers are read in; empty: international numbers only.
-        "PHONE_REGION": Setting("", str, "a country such as US, or nothing"),
-        # How long the record of a message (no text, no number) is kept, in hours.
-        "MESSAGE_RECORD_HOURS": Setting(72),
-        # How long a message that is no code may wait for a provider, in seconds.
-        "MESSAGE_LIFETIME": Setting(24 * 3600),
-    }
-)
+_Types = type[Any] | tuple[type[Any], ...]
 
-get, default = declared.get, declared.default
+#: What begins so is meant for us.
+OURS = ("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE")
+
+#: A text, or a lazy one of Django.
+TEXT = (str, Promise)
+
+#: How alike two names are of which one is taken for the other misspelled, from 0 to 1.
+ALIKE = 0.85
 
 #: Schemes of providers that send nothing, so cost nothing.
 FREE = {"console", "memory", "sandbox", "file"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. Without a ``kind`` it is judged where it is read."""
+
+    default: Any
+    kind: _Types = ()
+    words: str = ""  # what it must be, and an example
+    parts: _Types = object  # what it holds
+
+    def fits(self, value: Any) -> bool:
+        if not self.kind:
+            return True
+        held = value.values() if isinstance(value, Mapping) else value
+        return isinstance(value, self.kind) and all(isinstance(part, self.parts) for part in held)
+
+
+#: By name; the packages above this one add theirs.
+DECLARED = {
+    # The alias of CACHES behind which codes and messages live; see sms.checks.place.
+    "OTPOST_CACHE": Setting("default", str, "an alias of CACHES, such as otpost"),
+    # What stands before every key and queue; None: the KEY_PREFIX of that alias, if it has one.
+    "OTPOST_NAMESPACE": Setting(None),
+    # Fernet keys (32 bytes, url-safe base64). The first seals, all open.
+    "SMS_SEAL_KEYS": Setting([], (list, tuple), "a list of keys", (str, bytes)),
+    # alias → provider URL, in the order in which they stand in the environment.
+    "SMS_PROVIDERS": Setting({}, Mapping, 'a dict such as {"main": "twilio://…"}', str),
+    # country, +prefix or "default" → route; see sms.routing. Empty: all providers in their order.
+    "SMS_ROUTES": Setting({}, Mapping, 'a dict such as {"default": "main>spare"}', str),
+    # Countries, prefixes and kinds of numbers that SMS may go to or not; see sms.destinations.
+    "SMS_DESTINATIONS": Setting([]),
+    # When an alias is left out, and for how long; see sms.delivery.health.Breaker.
+    "SMS_BREAKER": Setting({}, Mapping, 'a dict such as {"window": 30}'),
+    # Seconds that a code whose outcome is unknown waits for a receipt before the next alias.
+    "SMS_RECEIPT_WAIT": Setting(5.0),
+    # queue → seconds that a message may have to wait before new ones are refused; 0: never refuse.
+    # A number alone is that of the queue of codes.
+    "SMS_LONGEST_WAIT": Setting({"otp": 10.0, "bulk": 3600.0}),
+    # Where users and providers reach us. Its host stands in the last line of a code's SMS; empty means
+    # that no receipts are asked for.
+    "PUBLIC_URL": Setting("", str, "a text such as https://verify.example.com"),
+    # ISO country that national numbers are read in; empty: international numbers only.
+    "PHONE_REGION": Setting("", str, "a country such as US, or nothing"),
+    # How long the record of a message (no text, no number) is kept, in hours.
+    "MESSAGE_RECORD_HOURS": Setting(72),
+    # How long a message that is no code may wait for a provider, in seconds.
+    "MESSAGE_LIFETIME": Setting(24 * 3600),
+}
+
+
+def default(name: str) -> Any:
+    return DECLARED[name].default
+
+
+@functools.cache  # a start asks twenty times, and Django takes a microsecond for each
+def get(name: str) -> Any:
+    """The setting ``name``, or its default; None for a text is none. Raises ``ImproperlyConfigured``."""
+    setting = DECLARED[name]
+    found = getattr(settings, name, setting.default)
+    if found is None and setting.default == "":
+        return ""
+    if not setting.fits(found):
+        raise ImproperlyConfigured(f"{name} must be {setting.words}.")
+    return found
+
+
+@receiver(setting_changed)
+def _read_anew(**_: Any) -> None:
+    get.cache_clear()
+
+
+def faults() -> list[str]:
+    """What is of a wrong type."""
+    found = []
+    for name in DECLARED:
+        try:
+            get(name)
+        except ImproperlyConfigured as error:
+            found.append(str(error))
+    return found
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The one of ``known`` for which ``name`` seems misspelled, "" if there is none."""
+    return next(iter(difflib.get_close_matches(name.upper().replace("-", "_"), known, 1, ALIKE)), "")
 
 
 def number(text: str) -> float:

@@ -16,7 +16,7 @@
     <namespace>sms:health:<alias>:<country>  hash  the same for what concerns one country alone
     <namespace>sms:rate:<alias>      string  when its next call may begin (ms)
     <namespace>sms:line:<alias>:<queue>  sorted set  message → when it was told to come back (ms)
-    <namespace>sms:installation      string  whose place this is; see sms.mark
+    <namespace>sms:installation      string  whose place this is; see sms.checks.place
     <namespace>sms:probe             string  written and removed at once; see sms.probe
 
 The names of otp stand in otp.names. Python and Lua get every key from ``key``, so that two installations can

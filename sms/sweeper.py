@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 from celery import Task
 
-from sms import broker, entries, mark, names, store
+from sms import broker, entries, names, store
+from sms.checks import place
 
 log = structlog.get_logger("sms")
 
@@ -39,7 +40,7 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
 
 def sweep(queue: str, cutoff: int) -> int:
     """Wake somebody for what was due in ``queue`` before ``cutoff``; returns how many entries that took."""
-    mark.keep()
+    place.leave_mark()
     due = store.sweep(queue, cutoff, LIMIT)
     if not due:
         return 0

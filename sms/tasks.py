@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from celery import current_app, shared_task, signals
 
-from sms import broker, mark, names, registry, store, sweeper
+from sms import broker, names, registry, store, sweeper
 from sms.checks import place
 from sms.delivery import drain
 from sms.errors import Unavailable
@@ -68,7 +68,7 @@ def _look_around(**_: Any) -> None:
     """Drain from now on, and tell at once whose place this is: not every project runs ``check --deploy``."""
     consumed = current_app.amqp.queues.consume_from
     drain.begin([queue for queue in store.QUEUES if names.queue(queue) in consumed])
-    mark.keep()
+    place.leave_mark()
     with suppress(Unavailable):
         store.worker_started()
     for warning in place.nothing_was_left_behind():

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import mark, names, registry
+from sms import names, registry
+from sms.checks import place
 from sms.providers.memory import outbox
 from sms.scripts import client
 
@@ -43,7 +44,7 @@ def reset() -> None:
             f"SMS_PROVIDERS: reset() deletes every code, and {sending[0]} sends to people. In the settings "
             'of your tests write SMS_PROVIDERS = {"test": "memory://"}.'
         )
-    if mark.stands():
+    if place.mark():
         raise ImproperlyConfigured(
             "OTPOST_CACHE: reset() deletes every code, and a worker that sends uses the same database and "
             "namespace. Give your tests a database, or an OTPOST_NAMESPACE, of their own."

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
 from otp.guard.settings import READERS, read
-from sms.declared import register
+from sms.checks import register
 
 
 @register(Tags.security)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.checks import CheckMessage, Error, Info, Warning
+from django.core.checks import register as django_register
 from django.core.exceptions import ImproperlyConfigured
 from redis.exceptions import RedisError
 
-from sms.declared import register
+from sms import conf
 from sms.errors import Unavailable
 
 #: The tag of what asks the servers: workers ask it as they start, other commands with --deploy.
@@ -20,6 +22,21 @@ SERVERS = "servers"
 _LEVELS = {"E": Error, "W": Warning, "I": Info}
 
 Check = Callable[..., list[CheckMessage]]
+_Check = TypeVar("_Check", bound=Callable[..., Sequence[CheckMessage]])
+
+
+def register(*tags: str, **kwargs: Any) -> Callable[[_Check], _Check]:
+    """Django's, for checks that read settings: they are silent while a setting is of a wrong type."""
+
+    def registered(check: _Check) -> _Check:
+        @functools.wraps(check)
+        def waiting(**given: Any) -> Sequence[CheckMessage]:
+            return [] if conf.faults() else check(**given)
+
+        django_register(waiting, *tags, **kwargs)
+        return check
+
+    return registered
 
 
 def finding(id: str, text: str) -> CheckMessage:

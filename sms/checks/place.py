@@ -1,17 +1,34 @@
-"""Our place in Redis: who else is there, and what was left elsewhere."""
+"""Our place in Redis: who else is there, and what was left elsewhere.
+
+Two installations that share a place harm each other because one cannot open what the other sealed. So workers
+leave a mark as they start and with their sweeps, of a keyed digest of each seal key; it survives a rotation,
+in which every process shares one key with the next.
+"""
 
 from __future__ import annotations
 
+import hmac
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from django.conf import settings
 from redis.connection import parse_url
 
-from sms import conf, mark, names, store
+from sms import conf, names, registry, store
 from sms.checks import SERVERS, check
+from sms.errors import Unavailable
+from sms.scripts import client
+
+log = structlog.get_logger("sms")
+
+#: Seconds that a mark outlives its last worker, and those between two marks of one process.
+KEPT, PAUSE = 3600.0, 60.0
+
+_next_mark = 0.0
 
 _LOCAL = dict.fromkeys(("localhost", "::1"), "127.0.0.1")
 
@@ -37,8 +54,7 @@ def nobody_else_clears_it() -> Iterator[str]:
 
 @check("sms.W022", SERVERS, deploy=True)
 def nobody_else_is_there() -> Iterator[str]:
-    """Two installations in one place take each other's messages, and cannot open them."""
-    if mark.is_anothers():
+    if _is_anothers():
         space = names.namespace().removesuffix(":")
         where = f"under the OTPOST_NAMESPACE {space!r}" if space else "without an OTPOST_NAMESPACE"
         yield (
@@ -72,3 +88,37 @@ def _databases(entry: Mapping[str, Any]) -> set[tuple[str, int]]:
             server = parts.get("path") or f"{_LOCAL.get(host, host)}:{parts.get('port', 6379)}"
             found.add((server, int(parts.get("db", default))))
     return found
+
+
+def leave_mark() -> None:
+    """Mark this place as ours, at most every PAUSE; log loudly if another's mark stands.
+
+    Processes that send nothing (memory://) leave none: tests may empty their Redis.
+    """
+    global _next_mark
+    sends = any(provider.scheme != "memory" for provider in registry.providers().values())
+    if time.monotonic() < _next_mark or not sends:
+        return
+    _next_mark = time.monotonic() + PAUSE
+    with suppress(Unavailable):
+        if _is_anothers():  # of two that start together one may overwrite the other's, and is told next time
+            log.error("another_installation", namespace=names.namespace())
+            return
+        with client() as redis:
+            redis.set(names.key(names.INSTALLATION), " ".join(_digests()), px=int(KEPT * 1000))
+
+
+def mark() -> set[str]:
+    """The mark of whatever worker has been here within KEPT. Raises ``Unavailable``."""
+    with client() as redis:
+        return set((redis.get(names.key(names.INSTALLATION)) or b"").decode().split())
+
+
+def _is_anothers() -> bool:
+    found = mark()
+    return bool(found) and found.isdisjoint(_digests())
+
+
+def _digests() -> list[str]:
+    keys = (key.encode() if isinstance(key, str) else key for key in conf.get("SMS_SEAL_KEYS"))
+    return [hmac.digest(key, b"otpost installation", "sha256")[:8].hex() for key in keys]

@@ -15,8 +15,7 @@ from django.utils.module_loading import import_string
 from redis.connection import SSLConnection
 
 from sms import broker, names, probe, scripts, store
-from sms.checks import SERVERS, check, finding, readable
-from sms.declared import register
+from sms.checks import SERVERS, check, finding, readable, register
 from sms.errors import Unavailable
 
 _LOGIN = ". Write those that the server knows; / # ? @ in a password are written %2F %23 %3F %40."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import phonenumbers
 from django.conf import settings
-from django.core.checks import Tags
+from django.core.checks import CheckMessage, Tags, register
 
 from sms import conf, destinations, names, registry, routing
-from sms.checks import check, readable
+from sms.checks import check, finding, readable
 from sms.delivery import health
 from sms.seal import seal
 
@@ -21,6 +22,23 @@ providers = readable("sms.E002", registry.providers)
 routes = readable("sms.E005", routing.all_routes)
 where_to = readable("sms.E008", destinations.configured)
 namespace = readable("sms.E022", names.namespace)
+
+
+@register()
+def types(**_: Any) -> list[CheckMessage]:
+    """Every setting must be of its type. The other checks wait for it: see ``sms.checks.register``."""
+    return [finding("sms.E012", text) for text in conf.faults()]
+
+
+@register()
+def spelling(**_: Any) -> list[CheckMessage]:
+    """A setting whose name is not quite one of ours has no effect, and nobody would notice."""
+    ours = {name for name in dir(settings) if name.isupper() and name.startswith(conf.OURS)}
+    return [
+        finding("sms.W008", f"{name} is no setting of Otpost, and has no effect. Did you mean {near}?")
+        for name in sorted(ours - conf.DECLARED.keys())
+        if (near := conf.nearest(name, conf.DECLARED))
+    ]
 
 
 @check("sms.E001", Tags.security)

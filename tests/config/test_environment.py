@@ -21,7 +21,7 @@ from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
 from config.environment import read_file
-from sms import declared
+from sms import conf
 from tests.starts import GOOD, ROOT, manage, python
 
 #: Those of other programs: Redis, granian.
@@ -29,7 +29,7 @@ OTHERS = {"REDIS_PASSWORD", "GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"}
 VARIABLES = sorted(
     {*re.findall(r"^(?:# )?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)} - OTHERS
 )
-DECLARED = sorted(declared.declared())
+DECLARED = sorted(conf.DECLARED)
 
 #: What holds a secret is never repeated; the others are, as it helps to see what was read.
 SECRET = {
@@ -234,7 +234,7 @@ NOTHING: list[Any] = [None, "", [], (), set(), {}]
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_whatever_a_setting_of_a_project_is_it_is_named_or_works(name):
-    default = declared.default(name)
+    default = conf.default(name)
     for value in ODD_VALUES:
         try:
             with override_settings(**{name: value}):

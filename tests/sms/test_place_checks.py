@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from config.servers import cache
 from otp import services
-from sms import mark, names, sweeper
+from sms import names, sweeper
 from sms import services as sms
 from sms.checks import place
 
@@ -125,12 +125,12 @@ class TestMark:
     @pytest.fixture(autouse=True)
     def sends(self, settings, monkeypatch):
         settings.SMS_PROVIDERS = {"main": "console://?clear=yes"}
-        monkeypatch.setattr(mark, "_next", 0.0)
+        monkeypatch.setattr(place, "_next_mark", 0.0)
 
     @staticmethod
     def keep() -> list[str]:
         """A sweep of a worker that has just started; its loud lines."""
-        mark._next = 0.0
+        place._next_mark = 0.0
         with capture_logs() as logs:
             sweeper.sweep("otp", 0)
         return [line["event"] for line in logs if line["log_level"] == "error"]
@@ -179,7 +179,7 @@ class TestMark:
     def test_without_redis_it_says_nothing(self, settings):
         settings.CACHES = {"default": entry("redis://127.0.0.1:9/0")}
         assert found("sms.W022", "sms.W023") == []
-        mark.keep()
+        place.leave_mark()
 
 
 def test_what_waits_without_the_namespace_that_key_prefix_gives_is_told(settings, redis, monkeypatch):
