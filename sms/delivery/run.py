@@ -36,8 +36,8 @@ from typing import Any
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, receipts, resources, routing, store
-from sms.delivery import health, outcome, turns, unopened
+from sms import conf, receipts, routing, store
+from sms.delivery import health, outcome, resources, turns, unopened
 from sms.delivery.handover import hand_over
 from sms.delivery.health import Choice
 from sms.delivery.slots import Alias
