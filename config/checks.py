@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from django.conf import settings
@@ -24,7 +23,7 @@ _HOSTS = (".example", ".example.com", ".example.net", ".example.org")
 
 
 @register()
-def names(**_: Any) -> list[CheckMessage]:
+def names() -> list[CheckMessage]:
     """A variable whose name is not quite one of ours has no effect, and nobody would notice."""
     from config.settings import env
 

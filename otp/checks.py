@@ -8,7 +8,6 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Tags
@@ -73,7 +72,7 @@ def cookies_of_this_python() -> Iterator[str]:
 
 
 @register(Tags.security)
-def otp_purposes(**_: Any) -> list[CheckMessage]:
+def otp_purposes() -> list[CheckMessage]:
     """Every purpose must be one that can be met, and strong unless it says otherwise."""
     try:
         found = purposes.all_purposes()

@@ -7,7 +7,6 @@ trip.
 
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import dataclass
 from time import monotonic
@@ -39,13 +38,9 @@ _Kind = tuple[Alarm, str, tuple[tuple[str, str], ...]]
 _kept: dict[_Kind, tuple[int, float]] = {}
 _lock = threading.Lock()
 
-#: When the next may be told: every request looks at it, without the lock.
-_due = math.inf
-
 
 def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
     """It happened once more. ``source``: a digest of who did it, where that is told apart."""
-    global _due
     told = tuple(facts.items())
     with _lock:
         kind = (alarm, source, told)
@@ -53,16 +48,14 @@ def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
             kind = (alarm, "", told)
         untold, due = _kept.get(kind, (0, 0.0))
         _kept[kind] = untold + 1, due
-        _due = min(_due, due)
     tell_due()
 
 
 def tell_due() -> None:
     """Tell what has waited for ``QUIET`` seconds; the next request tells the last of an attack."""
-    global _due
-    now = monotonic()
-    if now < _due:
+    if not _kept:  # every request looks, without the lock
         return
+    now = monotonic()
     with _lock:
         ripe = {kind: untold for kind, (untold, due) in _kept.items() if now >= due}
         for kind, untold in ripe.items():
@@ -70,7 +63,6 @@ def tell_due() -> None:
                 _kept[kind] = 0, now + QUIET
             else:
                 del _kept[kind]
-        _due = min((due for _, due in _kept.values()), default=math.inf)
     for (alarm, source, told), count in ripe.items():
         if count:
             facts = {**dict(told), "count": count}

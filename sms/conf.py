@@ -25,9 +25,6 @@ OURS = ("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "TEST_NUMBER", "MESSAGE_R
 #: A text, or a lazy one of Django.
 TEXT = (str, Promise)
 
-#: How alike two names are of which one is taken for the other misspelled, from 0 to 1.
-ALIKE = 0.85
-
 #: Schemes of providers that send nothing, so cost nothing.
 FREE = {"console", "memory", "sandbox", "file"}
 
@@ -115,7 +112,7 @@ def faults() -> list[str]:
 
 def nearest(name: str, known: Collection[str]) -> str:
     """The one of ``known`` for which ``name`` seems misspelled, "" if there is none."""
-    return next(iter(difflib.get_close_matches(name.upper().replace("-", "_"), known, 1, ALIKE)), "")
+    return next(iter(difflib.get_close_matches(name.upper().replace("-", "_"), known, 1, 0.85)), "")
 
 
 def number(text: str) -> float:

@@ -22,9 +22,6 @@ from sms.scripts import client
 
 __all__ = ["code_in", "outbox", "reset"]
 
-#: Keys that are deleted at a time.
-_AT_ONCE = 1000
-
 
 def code_in(body: str) -> str:
     """The code in the last, domain-bound line (``@host #123456``) of an SMS, "" if there is none."""
@@ -51,8 +48,7 @@ def reset() -> None:
         )
     ours = tuple(family.encode() for family in names.families())
     with client() as redis:
-        every = redis.scan_iter(f"{names.namespace()}*", count=_AT_ONCE)
-        found = [key for key in every if key.startswith(ours)]
-        for first in range(0, len(found), _AT_ONCE):
-            redis.delete(*found[first : first + _AT_ONCE])
+        every = redis.scan_iter(f"{names.namespace()}*", count=1000)
+        if found := [key for key in every if key.startswith(ours)]:
+            redis.delete(*found)
     outbox.clear()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
@@ -14,7 +12,7 @@ from sms.checks import register
 
 
 @register(Tags.security)
-def guard_settings(**_: Any) -> list[CheckMessage]:
+def guard_settings() -> list[CheckMessage]:
     """Each of the settings must be readable, and a budget needs prices."""
     found: list[CheckMessage] = []
     for name, reader in READERS.items():
@@ -43,7 +41,7 @@ def guard_settings(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
-def guard_is_on(**_: Any) -> list[CheckMessage]:
+def guard_is_on() -> list[CheckMessage]:
     """Without the guard anybody can spend the operator's money."""
     if conf.get("GUARD_MODE") == "off" and not settings.DEBUG:
         return [

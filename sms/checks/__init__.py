@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
+import django.core.checks
 from django.core.checks import CheckMessage, Error, Info, Warning
-from django.core.checks import register as django_register
 from django.core.exceptions import ImproperlyConfigured
 from redis.exceptions import RedisError
 
@@ -22,21 +21,6 @@ SERVERS = "servers"
 _LEVELS = {"E": Error, "W": Warning, "I": Info}
 
 Check = Callable[..., list[CheckMessage]]
-_Check = TypeVar("_Check", bound=Callable[..., Sequence[CheckMessage]])
-
-
-def register(*tags: str, **kwargs: Any) -> Callable[[_Check], _Check]:
-    """Django's, for checks that read settings: they are silent while a setting is of a wrong type."""
-
-    def registered(check: _Check) -> _Check:
-        @functools.wraps(check)
-        def waiting(**given: Any) -> Sequence[CheckMessage]:
-            return [] if conf.faults() else check(**given)
-
-        django_register(waiting, *tags, **kwargs)
-        return check
-
-    return registered
 
 
 def finding(id: str, text: str) -> CheckMessage:
@@ -44,21 +28,27 @@ def finding(id: str, text: str) -> CheckMessage:
     return _LEVELS[id.partition(".")[2][0]](text, id=id)
 
 
-def check(id: str, *tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterable[str]]], Check]:
-    """Declare a check: a function that yields a text, with its mend, for each thing that is wrong.
-
-    Where a setting cannot be read or a server does not answer it says nothing: another one does.
+def register(*tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterable[CheckMessage]]], Check]:
+    """Declare a check that reads settings. It says nothing while one is of a wrong type or cannot be read, or
+    a server does not answer: another check does.
     """
 
-    def declare(texts: Callable[[], Iterable[str]]) -> Check:
+    def declare(findings: Callable[[], Iterable[CheckMessage]]) -> Check:
+        @django.core.checks.register(*tags, deploy=deploy)
         def found(**_: Any) -> list[CheckMessage]:
             with suppress(ImproperlyConfigured, Unavailable, RedisError):
-                return [finding(id, text) for text in texts()]
+                return [] if conf.faults() else list(findings())
             return []
 
-        return register(*tags, deploy=deploy)(found)
+        return found
 
     return declare
+
+
+def check(id: str, *tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterable[str]]], Check]:
+    """The same for a function that yields a text, with its mend, for each thing that is wrong."""
+    declare = register(*tags, deploy=deploy)
+    return lambda texts: declare(lambda: [finding(id, text) for text in texts()])
 
 
 def readable(id: str, read: Callable[[], object], *tags: str) -> Check:

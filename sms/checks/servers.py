@@ -59,7 +59,7 @@ def cache_keeps_bytes() -> Iterator[str]:
 
 
 @register(SERVERS, deploy=True)
-def servers_let_us_in(**_: Any) -> list[CheckMessage]:
+def servers_let_us_in() -> list[CheckMessage]:
     """What refuses everybody until a setting is changed: a server that does not let us in, a URL that
     Celery, which reads it only now, cannot read.
     """
@@ -67,7 +67,7 @@ def servers_let_us_in(**_: Any) -> list[CheckMessage]:
 
 
 @register(deploy=True)
-def servers_answer(**_: Any) -> list[CheckMessage]:
+def servers_answer() -> list[CheckMessage]:
     """What could not be checked; else "no issues" would say too much. No warning where a server does not
     answer: a check may well run where it is not, or not yet.
     """
