@@ -28,8 +28,6 @@ from sms.phone import is_prefix
 
 DEFAULT = "default"
 
-_KINDS = "write default, a country such as DE, or a prefix such as +4477"
-
 _HOP = re.compile(r"(?P<alias>[\w-]+)(?:@(?P<sender>[^@*|>]+))?(?:\*(?P<weight>[^@*|>]*))?", re.ASCII)
 
 
@@ -48,13 +46,11 @@ Route = tuple[tuple[Hop, ...], ...]  # steps; the hops of a step share the messa
 def find(country: str, e164: str) -> Route:
     """The route for a number. Raises ``NoRoute``."""
     routes = all_routes()
-    for end in range(len(e164), 1, -1):
-        if e164[:end] in routes:
-            return routes[e164[:end]]
-    route = routes.get(country) or routes.get(DEFAULT)
-    if route is None:
-        raise NoRoute(f"No SMS is sent to {countries.name(country) or 'numbers of no country'}.")
-    return route
+    prefixes = (e164[:end] for end in range(len(e164), 1, -1))
+    for target in (*prefixes, country, DEFAULT):
+        if target in routes:
+            return routes[target]
+    raise NoRoute(f"No SMS is sent to {countries.name(country) or 'numbers of no country'}.")
 
 
 def order(route: Route) -> list[Hop]:
@@ -93,8 +89,9 @@ def _parsed(setting: tuple[tuple[str, str], ...], aliases: tuple[str, ...]) -> M
 
 def _route(target: str, text: str, aliases: Collection[str]) -> Route:
     if not (is_prefix(target) or target == DEFAULT or target in phonenumbers.SUPPORTED_REGIONS):
-        is_wrong = "no number begins so; write a prefix such as +4477" if target.startswith("+") else _KINDS
-        raise _wrong(target, is_wrong)
+        if target.startswith("+"):
+            raise _wrong(target, "no number begins so; write a prefix such as +4477")
+        raise _wrong(target, "write default, a country such as DE, or a prefix such as +4477")
     steps = tuple(
         tuple(_hop(target, part.strip(), aliases) for part in step.split("|")) for step in text.split(">")
     )

@@ -46,7 +46,7 @@ from tests.otp.guard.clock import command
 )
 def test_bad_settings_are_refused_with_their_name_and_the_mend(settings, name, value, said):
     setattr(settings, name, value)
-    (error,) = guard_checks.guard_settings()
+    (error,) = guard_checks.guard_settings() + guard_checks.budget()
     assert error.msg.startswith(said)
 
 
@@ -86,16 +86,16 @@ def test_what_is_free_of_proof_is_what_the_docs_say():
 
 
 def test_good_settings_are_silent(settings):
-    assert guard_checks.guard_settings() == []
+    assert guard_checks.guard_settings() + guard_checks.budget() == []
     assert guard_checks.guard_is_on() == []
     settings.GUARD_ALLOW = ["DE", "+4477", "001"]
     settings.GUARD_PRICES = {"US": "0.0079", "default": 0.06}
     settings.GUARD_BUDGET = "12.50"
     settings.GUARD_FIGURES = {"fine": [1, 2, 3], "ratio": 0.8}
-    assert guard_checks.guard_settings() == []
+    assert guard_checks.guard_settings() + guard_checks.budget() == []
     assert guard_settings.read().figures == guard_settings.Figures(fine=(1, 2, 3), ratio=0.8)
     settings.GUARD_MODE = "shadow"
-    (warning,) = guard_checks.guard_settings()
+    (warning,) = guard_checks.budget()
     assert "GUARD_BUDGET stops nothing while GUARD_MODE is shadow" in warning.msg
 
 
