@@ -16,19 +16,13 @@ from django.views.decorators.http import require_safe
 from sms import broker, probe
 from sms.errors import Unavailable
 
-#: Seconds for which an answer is as good as a new one.
-FRESH = 1.0
+#: Seconds.
+FRESH = 1.0  # an answer is as good as a new one
+STALE = 10.0  # an answer is given while the next question is under way
+PATIENCE = 1.0  # a worker has to answer
+LONGEST = 5.0  # a request waits for the servers; what has not answered by then is ``unknown``
 
-#: Seconds for which an answer is given while the next question is under way.
-STALE = 10.0
-
-#: Seconds that a worker has to answer.
-PATIENCE = 1.0
-
-#: Seconds that a request waits for the servers; what has not answered by then is ``unknown``.
-LONGEST = 5.0
-
-#: Requests that may wait so at once: the web server needs its other threads.
+#: Requests that may wait at once: the web server needs its other threads.
 WAITING = 2
 
 PARTS = ("redis", "broker", "worker", "beat")
