@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
 
-from django.core.signals import setting_changed
-from django.dispatch import receiver
+from sms.conf import DECLARED, TEXT, Setting, cached, default, get
 
-from sms.conf import DECLARED, TEXT, Setting, default, get
-
-__all__ = ["default", "get", "phone_secrets"]
+__all__ = ["cached", "default", "get", "phone_secrets"]
 
 DECLARED.update(
     {
@@ -60,13 +55,8 @@ DECLARED.update(
 )
 
 
-@lru_cache(maxsize=1)  # a start asks for them ten times
+@cached  # a start asks for them ten times
 def phone_secrets() -> tuple[bytes, ...]:
     """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
     newest: str = get("PHONE_SECRET_KEY")
     return tuple(secret.encode() for secret in (newest, *get("PHONE_SECRET_KEY_FALLBACKS")))
-
-
-@receiver(setting_changed)
-def _read_anew(**_: Any) -> None:
-    phone_secrets.cache_clear()

@@ -6,17 +6,17 @@ import difflib
 import functools
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.dispatch import receiver
 from django.utils.functional import Promise
 
+T = TypeVar("T")
 _Types = type[Any] | tuple[type[Any], ...]
 
 #: What begins so is meant for us.
@@ -82,7 +82,14 @@ def default(name: str) -> Any:
     return DECLARED[name].default
 
 
-@functools.cache  # a start asks twenty times, and Django takes a microsecond for each
+def cached(read: Callable[..., T]) -> functools._lru_cache_wrapper[T]:
+    """Remember what ``read`` finds in settings, until a test changes one."""
+    remembered = functools.cache(read)
+    setting_changed.connect(lambda **_: remembered.cache_clear(), weak=False)
+    return remembered
+
+
+@cached  # a start asks twenty times, and Django takes a microsecond for each
 def get(name: str) -> Any:
     """The setting ``name``, or its default; None for a text is none. Raises ``ImproperlyConfigured``."""
     setting = DECLARED[name]
@@ -92,11 +99,6 @@ def get(name: str) -> Any:
     if not setting.fits(found):
         raise ImproperlyConfigured(f"{name} must be {setting.words}.")
     return found
-
-
-@receiver(setting_changed)
-def _read_anew(**_: Any) -> None:
-    get.cache_clear()
 
 
 def faults() -> list[str]:

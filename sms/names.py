@@ -26,13 +26,9 @@ share a database.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
-from django.dispatch import receiver
 
 from sms import conf
 
@@ -76,7 +72,7 @@ def families() -> tuple[str, ...]:
     return tuple(map(key, _families))
 
 
-@lru_cache(maxsize=1)
+@conf.cached
 def namespace() -> str:
     """``OTPOST_NAMESPACE`` and a colon, "" if there is none. Raises ``ImproperlyConfigured``."""
     found, setting, mend = conf.get("OTPOST_NAMESPACE"), "OTPOST_NAMESPACE", ""
@@ -89,11 +85,6 @@ def namespace() -> str:
             f"{setting} must be at most 64 letters, digits and _ . : -, such as shop.{mend}"
         )
     return f"{found}:" if found else ""
-
-
-@receiver(setting_changed)
-def _read_anew(**_: Any) -> None:
-    namespace.cache_clear()
 
 
 def cache_alias() -> str:

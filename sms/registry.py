@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -32,35 +31,21 @@ def providers() -> Mapping[str, Provider]:
     return {name: alias.provider for name, alias in aliases().items()}
 
 
+@conf.cached
 def aliases() -> Mapping[str, Alias]:
     """Every alias by its name, in the order of the setting. Raises ``ImproperlyConfigured``."""
-    found = _made(tuple(conf.get("SMS_PROVIDERS").items()), bool(settings.DEBUG))
-    if not found:
+    urls = conf.get("SMS_PROVIDERS")
+    if not urls:
         raise ImproperlyConfigured(
             "SMS_PROVIDERS names no provider. The README's table has them; console:// is one for development."
         )
-    return found
-
-
-def work_with(concurrency: int) -> None:
-    """Tell how many messages this process hands over at once."""
-    global _concurrency
-    _concurrency = concurrency
-    _made.cache_clear()
-
-
-_concurrency = 0  # not known: the setting, or what a process that is no worker needs
-
-
-@lru_cache(maxsize=8)
-def _made(urls: tuple[tuple[str, str], ...], debug: bool) -> Mapping[str, Alias]:
     slots = Slots(_concurrency or getattr(settings, "CELERY_WORKER_CONCURRENCY", None) or 10)
     share = 1.0 if len(urls) == 1 else SHARE
     try:
-        found = {name: _alias(name, url, slots, share) for name, url in urls}
+        found = {name: _alias(name, url, slots, share) for name, url in urls.items()}
         for alias in found.values():
             provider = alias.provider
-            if isinstance(provider, ClearProvider) and not provider.is_wanted and not debug:
+            if isinstance(provider, ClearProvider) and not provider.is_wanted and not settings.DEBUG:
                 raise BadProviderURL(
                     f"{provider.alias}: {provider.scheme}:// writes numbers and codes in clear, which only "
                     f"development may. Name a real provider, or say that it is wanted: {provider.example}."
@@ -71,7 +56,17 @@ def _made(urls: tuple[tuple[str, str], ...], debug: bool) -> Mapping[str, Alias]
 
 
 # A child process has none of the calls that hold slots of its parent.
-os.register_at_fork(after_in_child=_made.cache_clear)
+os.register_at_fork(after_in_child=aliases.cache_clear)
+
+
+def work_with(concurrency: int) -> None:
+    """Tell how many messages this process hands over at once."""
+    global _concurrency
+    _concurrency = concurrency
+    aliases.cache_clear()
+
+
+_concurrency = 0  # not known: the setting, or what a process that is no worker needs
 
 
 def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:

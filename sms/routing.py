@@ -16,7 +16,6 @@ import random
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import unquote
 
 import phonenumbers
@@ -75,16 +74,13 @@ def drawn(route: Route, aliases: Sequence[str]) -> list[Hop] | None:
     return hops if len(hops) == len(aliases) else None
 
 
+@conf.cached
 def all_routes() -> Mapping[str, Route]:
     """Every route by its country, prefix or ``default``. Raises ``ImproperlyConfigured``."""
-    return _parsed(tuple(conf.get("SMS_ROUTES").items()), tuple(conf.get("SMS_PROVIDERS")))
-
-
-@lru_cache(maxsize=8)
-def _parsed(setting: tuple[tuple[str, str], ...], aliases: tuple[str, ...]) -> Mapping[str, Route]:
-    if not setting:
+    routes, aliases = conf.get("SMS_ROUTES"), tuple(conf.get("SMS_PROVIDERS"))
+    if not routes:
         return {DEFAULT: tuple((Hop(alias),) for alias in aliases)}
-    return {target: _route(target, text, aliases) for target, text in setting}
+    return {target: _route(target, text, aliases) for target, text in routes.items()}
 
 
 def _route(target: str, text: str, aliases: Collection[str]) -> Route:

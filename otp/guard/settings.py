@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
-from django.dispatch import receiver
 
 from otp import conf
 from otp.admission.limits import NO_COUNTRY
@@ -97,15 +94,10 @@ class Setting:
         return country in self.allow or any(e164[:end] in self.allow for end in range(2, len(e164) - 3))
 
 
-@lru_cache(maxsize=1)
+@conf.cached
 def read() -> Setting:
     """All five settings, read and judged once. Raises ``ImproperlyConfigured``."""
     return Setting(*(reader(conf.get(name)) for name, reader in READERS.items()))
-
-
-@receiver(setting_changed)
-def _read_anew(**_: Any) -> None:
-    read.cache_clear()
 
 
 def read_mode(value: Any) -> str:
