@@ -42,17 +42,9 @@ def aliases() -> Mapping[str, Alias]:
     slots = Slots(_concurrency or getattr(settings, "CELERY_WORKER_CONCURRENCY", None) or 10)
     share = 1.0 if len(urls) == 1 else SHARE
     try:
-        found = {name: _alias(name, url, slots, share) for name, url in urls.items()}
-        for alias in found.values():
-            provider = alias.provider
-            if isinstance(provider, ClearProvider) and not provider.is_wanted and not settings.DEBUG:
-                raise BadProviderURL(
-                    f"{provider.alias}: {provider.scheme}:// writes numbers and codes in clear, which only "
-                    f"development may. Name a real provider, or say that it is wanted: {provider.example}."
-                )
+        return {name: _alias(name, url, slots, share) for name, url in urls.items()}
     except BadProviderURL as error:
         raise ImproperlyConfigured(f"SMS_PROVIDERS: {error}") from None
-    return found
 
 
 # A child process has none of the calls that hold slots of its parent.
@@ -86,4 +78,10 @@ def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
     theirs = [(option, value) for option, value in options if option not in ours]
     if len(theirs) < len(options):
         url = f"{url.partition('?')[0]}?{urlencode(theirs)}"
-    return Alias(from_url(name, url, pool_size=slots.count), slots=slots, **ours)
+    provider = from_url(name, url, pool_size=slots.count)
+    if isinstance(provider, ClearProvider) and not provider.is_wanted and not settings.DEBUG:
+        raise BadProviderURL(
+            f"{name}: {provider.scheme}:// writes numbers and codes in clear, which only development may. "
+            f"Name a real provider, or say that it is wanted: {provider.example}."
+        )
+    return Alias(provider, slots=slots, **ours)

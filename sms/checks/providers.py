@@ -63,33 +63,32 @@ def receipts_can_be_verified() -> Iterator[str]:
 @check("sms.W006")
 def reports_have_an_address() -> Iterator[str]:
     """Without reports no code whose SMS did not arrive goes to another provider."""
-    for alias in _reporting():
-        try:
-            path = receipts.path(alias)
-        except Exception:
-            return  # Django's own check says what is wrong with the URLconf
-        if not path:
-            yield (
-                f"SMS_PROVIDERS: {alias} reports what becomes of an SMS, and no address of this "
-                'project takes it. Add path("sms/", include("sms.urls")) to its urlpatterns.'
-            )
+    alias = _reporting()
+    try:
+        path = alias and receipts.path(alias)
+    except Exception:
+        return  # Django's own check says what is wrong with the URLconf
+    if alias and not path:
+        yield (
+            f"SMS_PROVIDERS: {alias} reports what becomes of an SMS, and no address of this "
+            'project takes it. Add path("sms/", include("sms.urls")) to its urlpatterns.'
+        )
 
 
 @check("sms.W007")
 def reports_are_let_in() -> Iterator[str]:
     """What Django answers 400 never reaches us."""
-    url = conf.get("PUBLIC_URL")
-    if settings.DEBUG or conf.public_url_fault(url):
+    alias, url = _reporting(), conf.get("PUBLIC_URL")
+    if not alias or settings.DEBUG or conf.public_url_fault(url):
         return
     host = urlsplit(url).hostname or ""
-    for alias in _reporting():
-        if not validate_host(host, settings.ALLOWED_HOSTS):
-            yield (
-                f"ALLOWED_HOSTS lacks {host}, the host of PUBLIC_URL: what {alias} reports there is "
-                "answered 400. Add it."
-            )
+    if not validate_host(host, settings.ALLOWED_HOSTS):
+        yield (
+            f"ALLOWED_HOSTS lacks {host}, the host of PUBLIC_URL: what {alias} reports there is answered "
+            "400. Add it."
+        )
 
 
-def _reporting() -> list[str]:
-    """The first alias that reports, if any does: what is wrong is wrong for all of them."""
-    return [provider.alias for provider in registry.providers().values() if provider.takes_receipts][:1]
+def _reporting() -> str:
+    """The first alias that reports, "" if none does: what is wrong is wrong for all of them."""
+    return next((name for name, found in registry.providers().items() if found.takes_receipts), "")
