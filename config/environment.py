@@ -7,42 +7,86 @@ import os
 import re
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from sms import declared
 from sms.typed import INVISIBLE
 
-_TRUE, _FALSE = {"true", "yes", "on", "y", "ok", "1"}, {"false", "no", "off", "n", "0"}
+N = TypeVar("N", int, float)
+
+_TRUE, _FALSE = {"true", "yes", "on", "y", "ok", "1"}, {"false", "no", "off", "n", "0", ""}
 
 _LINE = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
 
 
-class Environment(environ.Env):
-    """``environ.Env`` that says what is wrong, never repeats a value, and remembers what was asked for.
+class Environment:
+    """Reads variables, never repeats the value of one, and remembers what was asked for.
 
     ``$NAME`` is not looked up as another variable: whoever writes it had something filled in that was not,
     or has a secret that begins so.
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.names: set[str] = set()
 
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        self.names.add(var)
-        if fault := _fault(var, os.environ.get(var, "")):
-            raise ImproperlyConfigured(f"{var} {fault}")
-        return super().get_value(var, *args, **kwargs)
+    def secret(self, name: str) -> str:
+        """The value as it is, blanks included; "" where there is none."""
+        return self._value(name, "")
 
-    def bool(self, var: str, default: Any = False) -> bool:
-        word = self.str(var, default="").strip().lower()
-        if word in _TRUE | _FALSE:
-            return word in _TRUE
-        if word:
-            raise ImproperlyConfigured(f"{var} must be true or false.")
-        return bool(default)
+    def text(self, name: str, unset: str = "") -> str:
+        return self._value(name, unset).strip()
+
+    def setting(self, name: str) -> Any:
+        """The text; where it is empty, the default of the setting of that name."""
+        return self.text(name) or declared.default(name)
+
+    def flag(self, name: str) -> bool:
+        word = self.text(name).lower()
+        if word not in _TRUE | _FALSE:
+            raise ImproperlyConfigured(f"{name} must be true or false.")
+        return word in _TRUE
+
+    def number(self, name: str, default: N, least: float = 0) -> N:
+        """A number of the kind of ``default``, which also stands for an empty one."""
+        try:
+            value = type(default)(self.text(name) or default)
+        except ValueError:
+            value = type(default)(-1)
+        if not least <= value < 10**9:
+            kind = "a whole number" if type(default) is int else "a number"
+            raise ImproperlyConfigured(f"{name} must be {kind}, {least:g} or more, such as {default:g}.")
+        return value
+
+    def list(self, name: str, pattern: str = ".*", like: str = "") -> list[str]:
+        """What stands between the commas. Each part has to match ``pattern``, which ``like`` describes."""
+        parts = [part.strip() for part in self.text(name).split(",") if part.strip()]
+        if not all(re.fullmatch(pattern, part, re.DOTALL) for part in parts):
+            raise ImproperlyConfigured(f"{name} must hold {like}.")
+        return parts
+
+    def entries(self, name: str, example: str, key: str, sign: str = "=") -> dict[str, str]:
+        """``key=value,key=value`` as a dict; ``key`` is the pattern of one."""
+        found: dict[str, str] = {}
+        for entry in self.list(name):
+            word, separator, value = entry.partition(sign)
+            if not separator or not re.fullmatch(key, word):
+                raise ImproperlyConfigured(
+                    f"{name} must look like {example}, separated by commas; a comma inside is written %2C."
+                )
+            if word in found:
+                raise ImproperlyConfigured(f"{name} names {word} twice.")
+            found[word] = value
+        return found
+
+    def _value(self, name: str, unset: str) -> str:
+        self.names.add(name)
+        value = os.environ.get(name, unset)
+        if fault := _fault(name, value):
+            raise ImproperlyConfigured(f"{name} {fault}")
+        return value
 
 
 def read_file(path: Path) -> None:
@@ -67,9 +111,10 @@ def read_file(path: Path) -> None:
 def _fault(name: str, value: str) -> str:
     if value.startswith("$"):
         return "begins with $, and nothing is filled in here. Write the value itself, or a secret without $."
-    if any(unicodedata.category(char) == "Cs" for char in value):
+    kinds = {unicodedata.category(char) for char in value if not char.isspace()}
+    if "Cs" in kinds:
         return "is not UTF-8. Type it anew."
-    if any(unicodedata.category(char) == "Cc" and not char.isspace() for char in value):
+    if "Cc" in kinds:
         return "holds a control character. Type it anew."
     # The name that SMS show may have joined letters and emoji.
     if name != "OTP_SITE_NAME" and (found := INVISIBLE.search(value)):
