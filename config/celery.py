@@ -30,7 +30,7 @@ class _Settings:
         return [name.removeprefix("CELERY_").lower() for name in dir(settings) if name.startswith("CELERY_")]
 
 
-TRANSPORT_ALIASES["amqps"] = "config.tls:AmqpsTransport"
+TRANSPORT_ALIASES["amqps"] = "config.servers:AmqpsTransport"
 app = Celery("otpost")
 app.config_from_object(_Settings())
 app.autodiscover_tasks()

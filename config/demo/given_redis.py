@@ -8,7 +8,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
-from config import tls
 from config.addresses import ESCAPES, REDIS, Address, read, scheme
 
 
@@ -23,7 +22,7 @@ def problem_with(url: str, seconds: float = 2.0) -> str | None:
         address = read(url, "REDIS_URL")
         client = _client(address, seconds)
     except ImproperlyConfigured:
-        return f"is not a URL like redis://:password@host:6379/0 {ESCAPES}"
+        return f"is not a URL like redis://:password@host:6379/0 ({ESCAPES})"
     host, port = address.hosts[0]
     where = f"{address.scheme}://{host or 'localhost'}:{port or 6379}{address.path}"
     if address.scheme == "unix":
@@ -52,4 +51,4 @@ def wipe(url: str, namespace: str) -> None:
 
 def _client(address: Address, seconds: float = 2.0) -> redis.Redis:
     limits = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
-    return redis.Redis.from_url(address.url, retry=Retry(NoBackoff(), 0), **limits, **tls.of_redis(address))
+    return redis.Redis.from_url(address.url, retry=Retry(NoBackoff(), 0), **limits, **address.tls)
