@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 from django.conf import settings
@@ -79,9 +80,8 @@ inbox = Inbox()
 
 def urls() -> list[URLPattern]:
     """The phone's address for a urlconf; none where there must be no virtual phone."""
-    if not settings.DEBUG or not _sandboxes():
-        return []
-    return [path("phone/messages", messages, name="virtual_phone")]
+    there = settings.DEBUG and _sandboxes()
+    return [path("phone/messages", messages, name="virtual_phone")] if there else []
 
 
 @csrf_exempt
@@ -93,15 +93,13 @@ def messages(request: HttpRequest) -> HttpResponse:
 
 
 def _take(request: HttpRequest) -> HttpResponse:
-    if not any(_holds_token(request, provider) for provider in _sandboxes()):
+    if not _is_the_worker(request):
         return JsonResponse({"detail": "The token is wrong."}, status=403)
-    try:
+    with suppress(ValueError):
         match json.loads(request.body):
             case {"to": str(to), "body": str(body)}:
                 inbox.put(to, body)
                 return HttpResponse(status=204)
-    except ValueError:
-        pass
     return JsonResponse({"detail": 'Send {"id", "to", "body"} as JSON.'}, status=400)
 
 
@@ -114,16 +112,16 @@ def _show(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"messages": [asdict(message) for message in found]})
 
 
-def _holds_token(request: HttpRequest, provider: SandboxProvider) -> bool:
-    try:
-        provider.authenticate(request.headers)
-    except ReceiptRejected:
-        return False
-    return True
+def _is_the_worker(request: HttpRequest) -> bool:
+    """It holds the token of a sandbox."""
+    for provider in _sandboxes():
+        with suppress(ReceiptRejected):
+            provider.authenticate(request.headers)
+            return True
+    return False
 
 
 def _sandboxes() -> list[SandboxProvider]:
-    try:
+    with suppress(ImproperlyConfigured):  # a system check says what is wrong
         return [p for p in registry.providers().values() if isinstance(p, SandboxProvider)]
-    except ImproperlyConfigured:
-        return []  # a system check says what is wrong
+    return []
