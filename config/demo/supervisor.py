@@ -2,17 +2,14 @@
 
 import math
 import os
-import queue
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from config.demo.console import Console
 from config.demo.leash import Leash
@@ -23,7 +20,7 @@ _LONGEST_DELAY = 10.0
 _STEADY_SECONDS = 5.0
 _STOP_SECONDS = 10.0
 _LONGEST_LINE = 64 * 1024
-_MOST_LINES = 1000  # that wait to be handed on; then the processes wait
+_MOST_LINES = 10_000  # of one process at a time; then the others have their turn
 _KEPT_LINES = 60
 
 
@@ -32,7 +29,7 @@ class _Program:
     name: str
     start: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes] | None = None
-    reader: threading.Thread | None = None
+    printed: bytes = b""  # of a line that has not ended yet
     started_at: float = 0.0
     delay: float = 0.0
     due: float = 0.0
@@ -54,7 +51,6 @@ class Supervisor:
         self._console = console
         self._kept: deque[tuple[str, str]] = deque(maxlen=_KEPT_LINES)
         self._programs: list[_Program] = []
-        self._lines: queue.Queue[tuple[str, str]] = queue.Queue(_MOST_LINES)
         self._signals = 0
         self._has_terminal = False
         self._parent: int | None = None
@@ -119,7 +115,7 @@ class Supervisor:
             self.step()
 
     def step(self, timeout: float = _TICK) -> None:
-        """Wait at most `timeout` seconds for output and hand it on, then start again what has ended."""
+        """Wait `timeout` seconds, hand on what was printed, then start again what has ended."""
         self._hand_on(timeout)
         now = time.monotonic()
         for program in self._programs:
@@ -148,10 +144,8 @@ class Supervisor:
 
     def _start(self, program: _Program) -> None:
         program.process, program.started_at = program.start(), time.monotonic()
-        program.reader = None
         if output := program.process.stdout:
-            program.reader = threading.Thread(target=self._read, args=(program.name, output), daemon=True)
-            program.reader.start()
+            os.set_blocking(output.fileno(), False)
 
     def _put_off(self, program: _Program, reason: str, *, lived: float) -> None:
         again_at_once = program.delay and lived < _STEADY_SECONDS
@@ -162,23 +156,25 @@ class Supervisor:
     def _clear_away(self, program: _Program, process: subprocess.Popen[bytes]) -> None:
         # First the rest of its group: a web server's workers would keep the port, and the pipe.
         self.leash.release(process)
-        program.process = None
-        deadline = time.monotonic() + 1  # what has left the group may keep the pipe even so
-        while program.reader and program.reader.is_alive() and time.monotonic() < deadline:
-            self._hand_on(0.01)
         self._hand_on(0)
-
-    def _read(self, name: str, output: IO[bytes]) -> None:
-        with output:
-            while line := output.readline(_LONGEST_LINE):
-                self._lines.put((name, line.decode(errors="replace").rstrip("\r\n")))
+        if process.stdout:
+            process.stdout.close()
+        program.process = None
 
     def _hand_on(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for a line; hand on all that are there."""
-        with suppress(queue.Empty):
-            self.on_line(*self._lines.get(timeout=timeout))
-            for _ in range(self._lines.qsize()):
-                self.on_line(*self._lines.get_nowait())
+        """Wait `timeout` seconds; hand on the lines that are there, one that is too long in pieces."""
+        time.sleep(timeout)
+        for program in self._programs:
+            process = program.process
+            if not process or not process.stdout:
+                continue
+            for _ in range(_MOST_LINES):
+                line = program.printed + process.stdout.readline(_LONGEST_LINE)
+                ends = line.endswith(b"\n") or len(line) >= _LONGEST_LINE or process.returncode is not None
+                program.printed = b"" if ends else line
+                if not line or not ends:
+                    break
+                self.on_line(program.name, line.decode(errors="replace").rstrip("\r\n"))
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
