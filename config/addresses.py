@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -51,7 +51,7 @@ TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _TLS_WORDS = {"ssl_cert_reqs": ("required", "none"), "ssl_check_hostname": ("true", "false")}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Address:
     """The parts of a URL, not escaped. ``tls`` is as redis-py wants it, {} without TLS."""
 
@@ -92,20 +92,36 @@ def read(url: str, name: str) -> Address:
     """The address of a Redis server, of sentinels, or of one node of a RabbitMQ, in the setting ``name``."""
     kind = scheme(url, name)
     try:
-        return _read(url, name, kind)
+        found = _parts(url, name, kind)
+        if kind in REDIS:
+            _place_as_redis_py_does(found, name)
+        elif kind in SENTINEL:
+            _place_master(found)
     except (ValueError, TypeError, RedisError):
         raise ImproperlyConfigured(f"{name} must look like {_LIKE[kind]}") from None
+    found.tls = _tls(kind, found.tls, name)
+    return found
 
 
-def _read(url: str, name: str, kind: str) -> Address:
+def _parts(url: str, name: str, kind: str) -> Address:
     user, password, hosts, path, query = _matched(_URL, url).groups("")
-    _refuse_several(kind, name, hosts, f"{path}?{query}")
+    if kind in RABBITMQ and "," in hosts:
+        raise ImproperlyConfigured(f"{name} names several hosts; that is written amqp://…;amqp://…")
+    if kind in REDIS and re.search("[?&]cluster", f"{path}?{query}", re.IGNORECASE):
+        raise ImproperlyConfigured(f"{name} names a Redis Cluster, which {_CLUSTER}")
+    if kind in REDIS and (re.search("[,;]", hosts) or re.search(r";[\w+]*://", f"{path}?{query}")):
+        several = "names several hosts. As the nodes of a Redis Cluster they"
+        raise ImproperlyConfigured(f"{name} {several} {_CLUSTER}")
     pairs = parse_qsl(query, keep_blank_values=True)
     options = dict(pairs)
     if len(options) < len(pairs):
         raise ImproperlyConfigured(f"{name} gives an option twice. Give each once.")
     nodes = [_matched(_HOST, host).groups() for host in hosts.split(",")]
-    found = Address(
+    # An "@" so late: a "/" or the like in the password has ended the host early.
+    late = "@" in path or ("@" in query and kind not in SENTINEL)
+    if late or any(int(port or 0) > 65535 for _, port in nodes):
+        raise ValueError
+    return Address(
         scheme=kind,
         user=unquote(user),
         password=unquote(password),
@@ -114,15 +130,6 @@ def _read(url: str, name: str, kind: str) -> Address:
         tls={option: options.pop(option) for option in list(options) if option.partition("_")[0] == "ssl"},
         options=options,
     )
-    # An "@" so late: a "/" or the like in the password has ended the host early.
-    late = "@" in path or ("@" in query and kind not in SENTINEL)
-    if late or any((port or 0) > 65535 for _, port in found.hosts):
-        raise ValueError
-    if kind in REDIS:
-        found = _redis(found, name)
-    elif kind in SENTINEL:
-        found = _sentinels(found)
-    return replace(found, tls=_tls(found, name))
 
 
 def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
@@ -131,51 +138,35 @@ def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
     raise ValueError
 
 
-def _refuse_several(kind: str, name: str, hosts: str, tail: str) -> None:
-    if kind in RABBITMQ and "," in hosts:
-        raise ImproperlyConfigured(f"{name} names several hosts; that is written amqp://…;amqp://…")
-    if kind in REDIS and re.search("[?&]cluster", tail, re.IGNORECASE):
-        raise ImproperlyConfigured(f"{name} names a Redis Cluster, which {_CLUSTER}")
-    if kind in REDIS and (re.search("[,;]", hosts) or re.search(r";[\w+]*://", tail)):
-        several = "names several hosts. As the nodes of a Redis Cluster they"
-        raise ImproperlyConfigured(f"{name} {several} {_CLUSTER}")
-
-
-def _redis(found: Address, name: str) -> Address:
-    """With user, password and database where every library looks for them."""
-    path, options = found.path, dict(found.options)
-    user, password = (options.pop(name, "") for name in ("username", "password"))
+def _place_as_redis_py_does(found: Address, name: str) -> None:
+    """Put user, password and database where every library looks for them."""
+    user, password = (found.options.pop(option, "") for option in ("username", "password"))
+    found.user, found.password = found.user or user, found.password or password
     if found.scheme == "unix":
-        if found.hosts != (("", None),) or len(path) < 2:
+        if found.hosts != (("", None),) or len(found.path) < 2:
             raise ValueError
     else:
-        number = options.pop("db", path.strip("/"))
+        number = found.options.pop("db", found.path.strip("/"))
         if not re.fullmatch(r"\d*", number):
-            raise ImproperlyConfigured(
-                f"{name}: the database must be a number, as in redis://:password@host:6379/0."
-            )
-        path = f"/{number}" if number else ""
-    found = replace(
-        found, user=found.user or user, password=found.password or password, path=path, options=options
-    )
+            like = "redis://:password@host:6379/0"
+            raise ImproperlyConfigured(f"{name}: the database must be a number, as in {like}.")
+        found.path = f"/{number}" if number else ""
     redis.ConnectionPool.from_url(found.url).make_connection()  # it opens when it is used
-    return found
 
 
-def _sentinels(found: Address) -> Address:
-    """With the master's name, all ports, and the database for its path."""
-    master, database = _matched(_MASTER, found.path).groups("0")
+def _place_master(found: Address) -> None:
+    """Put the name of the master, all ports, and the database as the path."""
+    found.master, database = _matched(_MASTER, found.path).groups("0")
     known = found.options.keys() <= {"sentinel_username", "sentinel_password"}
     if not known or not all(host for host, _ in found.hosts):
         raise ValueError
-    hosts = tuple((host, port or _SENTINEL_PORT) for host, port in found.hosts)
-    return replace(found, master=master, hosts=hosts, path=f"/{int(database or 0)}")
+    found.hosts = tuple((host, port or _SENTINEL_PORT) for host, port in found.hosts)
+    found.path = f"/{int(database or 0)}"
 
 
-def _tls(found: Address, name: str) -> dict[str, Any]:
-    """What ``found.tls`` says, as redis-py wants it: what is not said is verified."""
-    said = found.tls
-    if mend := _WITH_TLS.get(found.scheme):
+def _tls(kind: str, said: dict[str, str], name: str) -> dict[str, Any]:
+    """What is ``said`` of TLS, as redis-py wants it: what is not said is verified."""
+    if mend := _WITH_TLS.get(kind):
         if said:
             raise ImproperlyConfigured(f"{name} has {min(said)}=, but no TLS: that begins with {mend}://.")
         return {}
@@ -184,13 +175,14 @@ def _tls(found: Address, name: str) -> dict[str, Any]:
         known = ", ".join((*TLS_FILES, *_TLS_WORDS))
         raise ImproperlyConfigured(f"{name}: of TLS a URL says {known}, and nothing else.")
     for option, value in said.items():
-        if option in TLS_FILES and not os.access(value, os.R_OK):
-            raise ImproperlyConfigured(f"{name}: {option}= names no file that can be read.")
-        if option in _TLS_WORDS and value not in _TLS_WORDS[option]:
+        words = _TLS_WORDS.get(option)
+        if words and value not in words:
             raise ImproperlyConfigured(
-                f"{name}: {option}= is {' or '.join(_TLS_WORDS[option])}. Leave it out, and all is verified; "
-                "a CA of your own is named by ssl_ca_certs=/path."
+                f"{name}: {option}= is {' or '.join(words)}. Leave it out, and all is verified; a CA of "
+                "your own is named by ssl_ca_certs=/path."
             )
+        if not words and not os.access(value, os.R_OK):
+            raise ImproperlyConfigured(f"{name}: {option}= names no file that can be read.")
     verified = said.get("ssl_cert_reqs") != "none"
     return {
         **said,

@@ -17,8 +17,8 @@ class _Blueprint(_theirs):  # type: ignore[misc]  # what it is, only Celery know
 
 
 class Consumer(consumer.Consumer):
-    """That of ``sms``, without what ours do not use, but whoever may write to the broker could: workers tell
-    each other nothing, and of remote control there is only `ping`, which the probes ask for.
+    """That of ``sms`` without what workers tell each other, and without remote control but for `ping`, which
+    the probes ask for: ours use none of it, but whoever may write to the broker could.
     """
 
     Blueprint = _Blueprint

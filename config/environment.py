@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import secrets
+import sys
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +21,6 @@ from sms.typed import INVISIBLE
 N = TypeVar("N", int, float)
 
 _TRUE, _FALSE = {"true", "yes", "on", "y", "ok", "1"}, {"false", "no", "off", "n", "0", ""}
-
 _LINE = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
 
 
@@ -32,16 +34,23 @@ class Environment:
     def __init__(self) -> None:
         self.names: set[str] = set()
 
-    def secret(self, name: str) -> str:
-        """The value as it is, blanks included; "" where there is none."""
-        return self._value(name, "")
-
     def text(self, name: str, unset: str = "") -> str:
         return self._value(name, unset).strip()
 
     def setting(self, name: str) -> Any:
         """The text; where it is empty, the default of the setting of that name."""
         return self.text(name) or declared.default(name)
+
+    def secret(self, name: str) -> str:
+        value = self._value(name)
+        if len(value) >= 32 and len(set(value)) >= 8:
+            return value
+        if sys.argv[1:2] == ["api_key"]:
+            return secrets.token_urlsafe(48)  # a key may be made before the secrets are
+        raise ImproperlyConfigured(
+            f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "
+            "characters. `python manage.py secrets >> .env` writes a fresh set."
+        )
 
     def flag(self, name: str) -> bool:
         word = self.text(name).lower()
@@ -51,14 +60,13 @@ class Environment:
 
     def number(self, name: str, default: N, least: float = 0) -> N:
         """A number of the kind of ``default``, which also stands for an empty one."""
-        try:
-            value = type(default)(self.text(name) or default)
-        except ValueError:
-            value = type(default)(-1)
-        if not least <= value < 10**9:
-            kind = "a whole number" if type(default) is int else "a number"
-            raise ImproperlyConfigured(f"{name} must be {kind}, {least:g} or more, such as {default:g}.")
-        return value
+        text = self.text(name)
+        with suppress(ValueError):
+            value = type(default)(text or default)
+            if least <= value < 10**9:
+                return value
+        kind = "a whole number" if type(default) is int else "a number"
+        raise ImproperlyConfigured(f"{name} must be {kind}, {least:g} or more, such as {default:g}.")
 
     def list(self, name: str, pattern: str = ".*", like: str = "") -> list[str]:
         """What stands between the commas. Each part has to match ``pattern``, which ``like`` describes."""
@@ -81,11 +89,21 @@ class Environment:
             found[word] = value
         return found
 
-    def _value(self, name: str, unset: str) -> str:
+    def _value(self, name: str, unset: str = "") -> str:
         self.names.add(name)
         value = os.environ.get(name, unset)
-        if fault := _fault(name, value):
-            raise ImproperlyConfigured(f"{name} {fault}")
+        kinds = {unicodedata.category(char) for char in value if not char.isspace()}
+        if value.startswith("$"):
+            mend = "Write the value itself, or a secret without $."
+            raise ImproperlyConfigured(f"{name} begins with $, and nothing is filled in here. {mend}")
+        if "Cs" in kinds:
+            raise ImproperlyConfigured(f"{name} is not UTF-8. Type it anew.")
+        if "Cc" in kinds:
+            raise ImproperlyConfigured(f"{name} holds a control character. Type it anew.")
+        # The name that SMS show may have joined letters and emoji.
+        if name != "OTP_SITE_NAME" and (found := INVISIBLE.search(value)):
+            what = f"an invisible character (U+{ord(found[0]):04X})"
+            raise ImproperlyConfigured(f"{name} holds {what}. Type it anew.")
         return value
 
 
@@ -106,17 +124,3 @@ def read_file(path: Path) -> None:
                 f"{path.name}, line {number}: write NAME=value without blanks around the =, or a # in front."
             )
     environ.Env.read_env(io.StringIO("\n".join(filter(_LINE.fullmatch, lines))))
-
-
-def _fault(name: str, value: str) -> str:
-    if value.startswith("$"):
-        return "begins with $, and nothing is filled in here. Write the value itself, or a secret without $."
-    kinds = {unicodedata.category(char) for char in value if not char.isspace()}
-    if "Cs" in kinds:
-        return "is not UTF-8. Type it anew."
-    if "Cc" in kinds:
-        return "holds a control character. Type it anew."
-    # The name that SMS show may have joined letters and emoji.
-    if name != "OTP_SITE_NAME" and (found := INVISIBLE.search(value)):
-        return f"holds an invisible character (U+{ord(found[0]):04X}). Type it anew."
-    return ""

@@ -19,6 +19,7 @@ from sms.masked import Masked
 
 #: Seconds. A request must end within 3 s even if a server hangs.
 TIMEOUT = 1.0
+_TIMEOUTS = ("socket_connect_timeout", "socket_timeout")
 
 
 class AmqpsTransport(SSLTransport):
@@ -37,13 +38,12 @@ class AmqpsTransport(SSLTransport):
 def cache(url: str, *, connections: int) -> dict[str, Any]:
     """The entry of CACHES for ``REDIS_URL``. Raises ImproperlyConfigured, without repeating the URL."""
     if scheme(url, "REDIS_URL") not in (*REDIS, *SENTINEL):
-        raise ImproperlyConfigured(
-            "REDIS_URL must begin with redis://, rediss://, unix:// or redis+sentinel://."
-        )
+        known = "redis://, rediss://, unix:// or redis+sentinel://"
+        raise ImproperlyConfigured(f"REDIS_URL must begin with {known}.")
     address = read(url, "REDIS_URL")
-    pool: dict[str, Any] = {"retry": _once(), "max_connections": connections, **address.tls}
+    # A script whose answer got lost may have run, so nothing is retried below the caller.
+    pool: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "max_connections": connections, **address.tls}
     options: dict[str, Any] = {
-        # A script whose answer got lost may have run, so nothing is retried below the caller.
         "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
         "SOCKET_TIMEOUT": TIMEOUT,
         "CONNECTION_POOL_KWARGS": pool,
@@ -68,27 +68,29 @@ def broker(url: str) -> dict[str, Any]:
     kind = scheme(url, "CELERY_BROKER_URL")
     if kind in RABBITMQ:
         return _rabbitmq(url, kind)
+    tls: dict[str, Any] = {}
     # kombu would try anew after 2 s; the caller knows better what to do.
     options: dict[str, Any] = {"max_retries": 0}
     if kind.startswith("redis") or kind in (*REDIS, *SENTINEL):
         options |= {
-            "socket_connect_timeout": TIMEOUT,
-            "socket_timeout": TIMEOUT,
+            **dict.fromkeys(_TIMEOUTS, TIMEOUT),
             "health_check_interval": 10,
             # kombu's own book of what is unacknowledged costs two round trips per message, and knows
             # less than our leases: what a dead worker had taken comes back when its lease runs out.
             "ack_emulation": False,
-            # One list per queue, not four: we have no priorities.
-            "priority_steps": [0],
+            "priority_steps": [0],  # one list per queue, not four
         }
-    tls: dict[str, Any] = {}
     if kind in (*REDIS, *SENTINEL):
         address = read(url, "CELERY_BROKER_URL")
         url, tls = _for_kombu(address), address.tls
         if address.master:
             options |= {"master_name": address.master, "sentinel_kwargs": _to_sentinels(address)}
     else:
-        _require_transport(kind)
+        try:
+            get_transport_cls(kind.partition("+")[0])
+        except (KeyError, ImportError):  # kombu knows no such one, or lacks a package for it
+            known = "redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://"
+            raise ImproperlyConfigured(f"CELERY_BROKER_URL must begin with {known}.") from None
     return {
         **_addresses(url),
         "CELERY_BROKER_CONNECTION_TIMEOUT": TIMEOUT,
@@ -109,28 +111,17 @@ def _for_kombu(address: Address) -> str:
     return plain.url
 
 
-def _require_transport(kind: str) -> None:
-    """Refuse what kombu does not know, or lacks a package for; it would say so in a traceback."""
-    try:
-        get_transport_cls(kind.partition("+")[0])
-    except (KeyError, ImportError):
-        raise ImproperlyConfigured(
-            "CELERY_BROKER_URL must begin with redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://."
-        ) from None
-
-
 def _addresses(url: str) -> dict[str, str]:
-    # Celery itself prefers what it finds in the environment's CELERY_BROKER_URL, where it cannot read
-    # redis+sentinel://; these two it asks first.
+    # Celery prefers CELERY_BROKER_URL of the environment, where it cannot read redis+sentinel://, to the
+    # setting of that name, but not to the other two.
     return {f"CELERY_BROKER_{name}": Masked(url) for name in ("URL", "READ_URL", "WRITE_URL")}
 
 
 def _to_sentinels(address: Address) -> dict[str, Any]:
     """How redis-py is to ask the sentinels: one after another, all within TIMEOUT."""
     return {
-        "socket_connect_timeout": TIMEOUT / len(address.hosts),
-        "socket_timeout": TIMEOUT / len(address.hosts),
-        "retry": _once(),
+        **dict.fromkeys(_TIMEOUTS, TIMEOUT / len(address.hosts)),
+        "retry": Retry(NoBackoff(), 0),
         **{name.removeprefix("sentinel_"): Masked(value) for name, value in address.options.items()},
         **({"ssl": True, **address.tls} if address.tls else {}),
     }
@@ -167,7 +158,3 @@ def _for_amqp(tls: dict[str, Any]) -> dict[str, Any]:
         **{name.removeprefix("ssl_"): tls[name] for name in TLS_FILES if name in tls},
         **({"server_hostname": ""} if tls["ssl_check_hostname"] else {}),
     }
-
-
-def _once() -> Retry:
-    return Retry(NoBackoff(), 0)

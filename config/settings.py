@@ -1,14 +1,10 @@
-"""Every setting, read from the environment (or ``.env``). The README explains each, as do sms/conf.py and
-otp/conf.py.
+"""Every setting, read from the environment (or ``.env``). README, sms/conf.py and otp/conf.py explain them.
 
-With DEBUG off, which is the default, this is the production configuration:
-``manage.py check --deploy`` is silent.
+With DEBUG off, the default, this is the production configuration: ``manage.py check --deploy`` is silent.
 """
 
 from __future__ import annotations
 
-import secrets
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,21 +24,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
 read_file(BASE_DIR / ".env")
 
-
-def _secret(name: str) -> str:
-    value = env.secret(name)
-    if len(value) >= 32 and len(set(value)) >= 8:
-        return value
-    if sys.argv[1:2] == ["api_key"]:
-        return secrets.token_urlsafe(48)  # a key may be made before the secrets are
-    raise ImproperlyConfigured(
-        f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "
-        "characters. `python manage.py secrets >> .env` writes a fresh set."
-    )
-
-
 DEBUG = env.flag("DEBUG")
-SECRET_KEY = Masked(_secret("SECRET_KEY"))
+SECRET_KEY = Masked(env.secret("SECRET_KEY"))
 PUBLIC_URL = env.setting("PUBLIC_URL")
 if PUBLIC_URL and (_fault := public_url_fault(PUBLIC_URL)):
     raise ImproperlyConfigured(_fault)
@@ -51,7 +34,7 @@ _TLS = not DEBUG and urlsplit(PUBLIC_URL).scheme != "http"
 
 # --- codes and messages -------------------------------------------------------------------------
 
-PHONE_SECRET_KEY = _secret("PHONE_SECRET_KEY")
+PHONE_SECRET_KEY = env.secret("PHONE_SECRET_KEY")
 if PHONE_SECRET_KEY == SECRET_KEY:
     raise ImproperlyConfigured(
         "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets` prints both."
@@ -112,7 +95,6 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as 
 CELERY_BROKER_POOL_LIMIT = 64  # connections that publish at once; opened as needed, and kept
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_DEFAULT_QUEUE = f"{_NAMESPACE}bulk"
 # Whoever asks for the workers of this installation shall hear from no other.
 CELERY_CONTROL_EXCHANGE = f"{_NAMESPACE}celery"
