@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-#: Seconds that a killed group has to be gone. A process that still dies may write into its directory.
+#: Seconds that a killed group has to be gone: a process that still dies may write into its directory.
 _PATIENCE = 0.5
 
 # A signal meant for the parent often goes to all below it. The watchers end with their input.
@@ -61,15 +61,11 @@ class Leash(AbstractContextManager["Leash"]):
         return process
 
     def release(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill a process with all that is left of its group, wait until that has gone, and forget it."""
+        """Kill a process with all that is left of its group, and forget it."""
         if process not in self._children:
             return
-        deadline = time.monotonic() + _PATIENCE
         with suppress(OSError):  # all has ended; macOS says EPERM for a group of zombies
-            while time.monotonic() < deadline:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.poll()
-                time.sleep(0.005)
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self._children.remove(process)
 
@@ -88,8 +84,13 @@ class Leash(AbstractContextManager["Leash"]):
         """End what is left of all groups, and remove the directories."""
         if self._kept_open < 0:
             return
+        deadline = time.monotonic() + _PATIENCE
         for process in list(self._children):
             self.release(process)
+            with suppress(OSError):
+                while time.monotonic() < deadline:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    time.sleep(0.005)
         for directory, remover in self._removers.items():
             shutil.rmtree(directory, ignore_errors=True)
             remover.kill()
