@@ -45,26 +45,20 @@ def _read_settings(**_: Any) -> None:
         _any = settings.INSTALLED_APPS
 
 
-@signals.worker_init.connect
-def _short_turns(**_: Any) -> None:
-    """Let threads take shorter turns than Python's 5 ms: the one that reads the queue must not wait for all.
-
-    `make bench ARGS=--quick` at 70 % load: with 5 ms half the messages took over 60 ms to the provider, with
-    1 ms under 4. No cost in throughput was found.
-    """
-    sys.setswitchinterval(0.001)
-
-
 @signals.worker_ready.connect
-def _few_collections(**_: Any) -> None:
-    """Look for reference cycles rarely, and never among what lives as long as the process.
+def _let_threads_run(**_: Any) -> None:
+    """Keep the one that reads the queue from waiting for all others.
 
-    All threads wait meanwhile: 90 ms each time for all that a worker has loaded, and over 5 ms a dozen times
-    in 14 s for the small ones, at 332 messages a second; 2 times with these settings.
+    Turns of 5 ms are Python's. `make bench ARGS=--quick` at 70 % load: with them half the messages took over
+    60 ms to the provider, with 1 ms under 4; no cost in throughput was found.
+
+    All threads wait for a search for reference cycles: 90 ms for all that a worker has loaded, and over 5 ms
+    a dozen times in 14 s for the small ones, at 332 messages a second; 2 times as set here.
     """
     from sms import registry
 
-    registry.providers()  # the vendors' SDKs are among the largest
+    sys.setswitchinterval(0.001)
+    registry.providers()  # the vendors' SDKs are among the largest that need no search any more
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)

@@ -19,8 +19,9 @@ SECONDS = 2.0
 
 #: Left at their defaults: not even what a `.env` file says of them counts.
 _EMPTY = (
-    *("API_ACCESS", "DATABASE_URL", "GUARD_ALLOW", "GUARD_PRICES", "OTP_CHALLENGE", "OTP_GUESS_LIMITS"),
-    *("OTP_LIMITS", "PHONE_SECRET_KEY_FALLBACKS", "SMS_DESTINATIONS", "TEST_NUMBERS"),
+    *("ALLOWED_HOSTS", "API_ACCESS", "DATABASE_URL", "GUARD_ALLOW", "GUARD_BUDGET", "GUARD_MODE"),
+    *("GUARD_PRICES", "OTP_CHALLENGE", "OTP_GUESS_LIMITS", "OTP_LIMITS", "PHONE_SECRET_KEY_FALLBACKS"),
+    *("SMS_DESTINATIONS", "TEST_NUMBERS"),
 )
 
 
@@ -80,12 +81,9 @@ def throwaway(
     return {
         **given,
         **dict.fromkeys(_EMPTY, ""),
-        "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "API_KEYS": f"demo:{digest}",
         "CELERY_BROKER_URL": own_broker or redis_url,
         "DEBUG": "1",
-        "GUARD_BUDGET": "0",
-        "GUARD_MODE": "shadow",
         # A given Redis may hold something else, or another demo.
         "OTPOST_NAMESPACE": namespace,
         "PAGES": "open",

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
 from typing import NoReturn
 
 from config.demo.console import Console
@@ -90,11 +89,15 @@ class Supervisor:
     def handle_signals(self, *, stop_with_parent: bool = False) -> None:
         """Let SIGINT, SIGTERM and SIGHUP end `run`; a second one makes `stop` impatient."""
         self._parent = os.getppid() if stop_with_parent else None
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, self._on_signal)
+
+        def count(*_: object) -> None:
+            self._signals += 1
+
+        signal.signal(signal.SIGINT, count)
+        signal.signal(signal.SIGTERM, count)
         # Under nohup a hangup is already ignored, and stays so.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._on_signal)
+            signal.signal(signal.SIGHUP, count)
             # A terminal that goes tells only the leader of its session. If that is `make` (as in
             # `ssh -t HOST make demo`), it just waits for us.
             self._has_terminal = os.isatty(0)
@@ -175,9 +178,6 @@ class Supervisor:
                 if not line or not ends:
                     break
                 self.on_line(program.name, line.decode(errors="replace").rstrip("\r\n"))
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
 
 
 def _reason(code: int) -> str:
