@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Self
 from urllib.parse import quote
 
@@ -51,7 +50,7 @@ class EmbeddedServer:
         *,
         directory: Path | None = None,
         password: str = "",
-        config: Mapping[str, str] = MappingProxyType({}),
+        config: Mapping[str, str] | None = None,
         program: Path | None = None,
     ) -> None:
         self.port = port or free_port()
@@ -60,7 +59,7 @@ class EmbeddedServer:
         self.url = f"redis://{user}127.0.0.1:{self.port}/0"
         self._given_directory = self._directory = directory
         self._password = password
-        self._config = {**_DEFAULTS, **config}
+        self._config = {**_DEFAULTS, **(config or {})}
         self._program = program
         self._leash: Leash | None = None
         self._process: subprocess.Popen[bytes] | None = None

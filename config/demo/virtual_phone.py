@@ -25,14 +25,9 @@ from sms import registry
 from sms.errors import ReceiptRejected
 from sms.providers.sandbox import SandboxProvider
 
-#: Messages that are kept.
-MOST = 20
-
-#: Seconds that a question may wait for a message.
-LONGEST_WAIT = 20
-
-#: Questions that may wait at a time: each holds a thread of the web server.
-MOST_WAITING = 16
+MOST = 20  # messages that are kept
+LONGEST_WAIT = 20  # seconds that a question may wait for a message
+MOST_WAITING = 16  # questions at a time: each holds a thread of the web server
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +63,8 @@ class Inbox:
                 seq = 0  # a page that outlived the process which counted so far
             if self._waiting < MOST_WAITING:
                 self._waiting += 1
-                try:
-                    self._changed.wait_for(lambda: self._last > seq, timeout=wait)
-                finally:
-                    self._waiting -= 1
+                self._changed.wait_for(lambda: self._last > seq, timeout=wait)
+                self._waiting -= 1
             return [message for message in self._messages if message.seq > seq]
 
 
