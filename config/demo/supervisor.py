@@ -125,7 +125,10 @@ class Supervisor:
             if program.process is not None:
                 if (code := program.process.poll()) is not None:
                     self._clear_away(program, program.process)
-                    self._put_off(program, _reason(code), lived=now - program.started_at)
+                    reason = f"ended with code {code}"
+                    if code < 0:
+                        reason = f"was ended by signal {-code} ({signal.strsignal(-code)})"
+                    self._put_off(program, reason, lived=now - program.started_at)
             elif now >= program.due:
                 try:
                     self._start(program)
@@ -178,10 +181,3 @@ class Supervisor:
                 if not line or not ends:
                     break
                 self.on_line(program.name, line.decode(errors="replace").rstrip("\r\n"))
-
-
-def _reason(code: int) -> str:
-    """How a process ended, in words, from its return code as `subprocess` gives it."""
-    if code >= 0:
-        return f"ended with code {code}"
-    return f"was ended by signal {-code} ({signal.strsignal(-code)})"
