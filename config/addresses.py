@@ -1,12 +1,15 @@
 """The URLs of Redis, Sentinel and RabbitMQ, read once, and written so that every library reads them alike.
 
-redis-py, kombu and Celery split URLs each in its own way, and their errors may quote a password.
+redis-py, kombu and Celery split URLs each in its own way, and their errors may quote a password. What cannot
+work raises ``ImproperlyConfigured``, which names the setting and repeats nothing of the URL.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import redis
@@ -16,8 +19,12 @@ from redis.exceptions import RedisError
 REDIS = ("redis", "rediss", "unix")
 SENTINEL = ("redis+sentinel", "rediss+sentinel", "sentinel")
 RABBITMQ = ("amqp", "amqps", "pyamqp")
+_WITH_TLS = {
+    **{"redis": "rediss", "unix": "rediss", "redis+sentinel": "rediss+sentinel"},
+    **{"sentinel": "rediss+sentinel", "amqp": "amqps", "pyamqp": "amqps"},
+}
 
-ESCAPES = "(characters such as / # ? @ in a password are written %2F %23 %3F %40)"
+ESCAPES = "characters such as / # ? @ in a password are written %2F %23 %3F %40"
 _CLUSTER = (
     "cannot work: a script changes several keys in one step, which a cluster keeps in different slots, and "
     "Celery's transport knows no cluster. Use one server, Sentinel "
@@ -25,31 +32,37 @@ _CLUSTER = (
     "(CELERY_BROKER_URL=amqp://…)."
 )
 _LIKE_SENTINEL = (
-    "redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 "
-    "(rediss+sentinel:// with TLS; ?sentinel_username= and sentinel_password= for the sentinels' own; "
-    "characters such as / # ? @ in a password are written %2F %23 %3F %40)."
+    "redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 (rediss+sentinel:// with "
+    f"TLS; ?sentinel_username= and sentinel_password= for the sentinels' own; {ESCAPES})."
 )
 _LIKE = {
-    **dict.fromkeys(REDIS, f"redis://:password@host:6379/0 or unix:///run/redis.sock?db=0 {ESCAPES}."),
+    **dict.fromkeys(REDIS, f"redis://:password@host:6379/0 or unix:///run/redis.sock?db=0 ({ESCAPES})."),
     **dict.fromkeys(SENTINEL, _LIKE_SENTINEL),
-    **dict.fromkeys(RABBITMQ, f"amqp://user:password@host:5672/vhost {ESCAPES}."),
+    **dict.fromkeys(RABBITMQ, f"amqp://user:password@host:5672/vhost ({ESCAPES})."),
 }
 
+_URL = re.compile(r"[^:]*://(?:([^:/?#]*)(?::([^/?#]*))?@)?([^@/?#]*)([^?#]*)(?:\?([^#]*))?")
 _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
+_MASTER = re.compile(r"/([\w.-]+)(?:/(\d*))?")
+_SENTINEL_PORT = 26379
+
+#: The words for TLS, redis-py's: docs/operations.md explains them.
+TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_TLS_WORDS = {"ssl_cert_reqs": ("required", "none"), "ssl_check_hostname": ("true", "false")}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Address:
-    """The parts of a URL, not escaped. ``tls``: its options that begin with ssl; ``options``: the others."""
+    """The parts of a URL, not escaped. ``tls`` is as redis-py wants it, {} without TLS."""
 
-    name: str  # of the setting
     scheme: str
     user: str
     password: str = field(repr=False)
     hosts: tuple[tuple[str, int | None], ...]
     path: str
-    options: dict[str, str] = field(repr=False)
-    tls: dict[str, str]
+    options: dict[str, str] = field(repr=False)  # but for those of TLS
+    tls: dict[str, Any]
+    master: str = ""  # as the sentinels know it
 
     @property
     def url(self) -> str:
@@ -60,10 +73,6 @@ class Address:
         where = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
         query = f"?{urlencode(self.options)}" if self.options else ""
         return f"{self.scheme}://{secret}{where}{self.path}{query}"
-
-    def malformed(self) -> ImproperlyConfigured:
-        """What to raise of a URL that cannot be read: how it must look."""
-        return ImproperlyConfigured(f"{self.name} must look like {_LIKE[self.scheme]}")
 
 
 def scheme(url: str, name: str) -> str:
@@ -80,70 +89,103 @@ def scheme(url: str, name: str) -> str:
 
 
 def read(url: str, name: str) -> Address:
-    """The address of a Redis server, of sentinels, or of one node of a RabbitMQ.
-
-    Raises ``ImproperlyConfigured``, which names the setting ``name`` and repeats nothing of the URL.
-    """
+    """The address of a Redis server, of sentinels, or of one node of a RabbitMQ, in the setting ``name``."""
     kind = scheme(url, name)
-    rest = url.partition("://")[2]
-    authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    tail = rest[len(authority) :]
-    userinfo, _, hosts = authority.rpartition("@")
-    user, _, password = userinfo.partition(":")
-    path, _, query = tail.partition("?")
+    try:
+        found = _parts(url, name, kind)
+        if kind in REDIS:
+            _place_as_redis_py_does(found, name)
+        elif kind in SENTINEL:
+            _place_master(found)
+    except (ValueError, TypeError, RedisError):
+        raise ImproperlyConfigured(f"{name} must look like {_LIKE[kind]}") from None
+    found.tls = _tls(kind, found.tls, name)
+    return found
+
+
+def _parts(url: str, name: str, kind: str) -> Address:
+    user, password, hosts, path, query = _matched(_URL, url).groups("")
+    if kind in RABBITMQ and "," in hosts:
+        raise ImproperlyConfigured(f"{name} names several hosts; that is written amqp://…;amqp://…")
+    if kind in REDIS and re.search("[?&]cluster", f"{path}?{query}", re.IGNORECASE):
+        raise ImproperlyConfigured(f"{name} names a Redis Cluster, which {_CLUSTER}")
+    if kind in REDIS and (re.search("[,;]", hosts) or re.search(r";[\w+]*://", f"{path}?{query}")):
+        several = "names several hosts. As the nodes of a Redis Cluster they"
+        raise ImproperlyConfigured(f"{name} {several} {_CLUSTER}")
     pairs = parse_qsl(query, keep_blank_values=True)
     options = dict(pairs)
-    _refuse_several(kind, name, hosts, tail)
     if len(options) < len(pairs):
         raise ImproperlyConfigured(f"{name} gives an option twice. Give each once.")
-    nodes = [_HOST.fullmatch(host) for host in hosts.split(",")]
-    found = Address(
-        name=name,
+    nodes = [_matched(_HOST, host).groups() for host in hosts.split(",")]
+    # An "@" so late: a "/" or the like in the password has ended the host early.
+    late = "@" in path or ("@" in query and kind not in SENTINEL)
+    if late or any(int(port or 0) > 65535 for _, port in nodes):
+        raise ValueError
+    return Address(
         scheme=kind,
         user=unquote(user),
         password=unquote(password),
-        hosts=tuple((node[1].strip("[]"), int(node[2]) if node[2] else None) for node in nodes if node),
+        hosts=tuple((host.strip("[]"), int(port) if port else None) for host, port in nodes),
         path=path,
         tls={option: options.pop(option) for option in list(options) if option.partition("_")[0] == "ssl"},
         options=options,
     )
-    # An "@" so late: a "/" or the like in the password has ended the host early.
-    late = "@" in (path if kind in SENTINEL else tail)
-    if late or "#" in tail or not all(nodes) or any((port or 0) > 65535 for _, port in found.hosts):
-        raise found.malformed()
-    return _redis(found) if kind in REDIS else found
 
 
-def _refuse_several(kind: str, name: str, hosts: str, tail: str) -> None:
-    if kind in RABBITMQ and "," in hosts:
-        raise ImproperlyConfigured(f"{name} names several hosts; that is written amqp://…;amqp://…")
-    if kind in REDIS and re.search("[?&]cluster", tail, re.IGNORECASE):
-        raise ImproperlyConfigured(f"{name} names a Redis Cluster, which {_CLUSTER}")
-    if kind in REDIS and (re.search("[,;]", hosts) or re.search(r";[\w+]*://", tail)):
-        several = "names several hosts. As the nodes of a Redis Cluster they"
-        raise ImproperlyConfigured(f"{name} {several} {_CLUSTER}")
+def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
+    if match := pattern.fullmatch(text):
+        return match
+    raise ValueError
 
 
-def _redis(found: Address) -> Address:
-    """With user, password and database where every library looks for them."""
-    options = dict(found.options)
-    user, password = options.pop("username", ""), options.pop("password", "")
-    if not found.user and not found.password:
-        found = replace(found, user=user, password=password)
-    path = found.path
+def _place_as_redis_py_does(found: Address, name: str) -> None:
+    """Put user, password and database where every library looks for them."""
+    user, password = (found.options.pop(option, "") for option in ("username", "password"))
+    found.user, found.password = found.user or user, found.password or password
     if found.scheme == "unix":
-        if found.hosts != (("", None),) or len(path) < 2:
-            raise found.malformed()
+        if found.hosts != (("", None),) or len(found.path) < 2:
+            raise ValueError
     else:
-        number = options.pop("db", path.strip("/"))
+        number = found.options.pop("db", found.path.strip("/"))
         if not re.fullmatch(r"\d*", number):
+            like = "redis://:password@host:6379/0"
+            raise ImproperlyConfigured(f"{name}: the database must be a number, as in {like}.")
+        found.path = f"/{number}" if number else ""
+    redis.ConnectionPool.from_url(found.url).make_connection()  # it opens when it is used
+
+
+def _place_master(found: Address) -> None:
+    """Put the name of the master, all ports, and the database as the path."""
+    found.master, database = _matched(_MASTER, found.path).groups("0")
+    known = found.options.keys() <= {"sentinel_username", "sentinel_password"}
+    if not known or not all(host for host, _ in found.hosts):
+        raise ValueError
+    found.hosts = tuple((host, port or _SENTINEL_PORT) for host, port in found.hosts)
+    found.path = f"/{int(database or 0)}"
+
+
+def _tls(kind: str, said: dict[str, str], name: str) -> dict[str, Any]:
+    """What is ``said`` of TLS, as redis-py wants it: what is not said is verified."""
+    if mend := _WITH_TLS.get(kind):
+        if said:
+            raise ImproperlyConfigured(f"{name} has {min(said)}=, but no TLS: that begins with {mend}://.")
+        return {}
+    # kombu would take one that it does not know for all that is to be said of TLS, and verify nothing.
+    if not said.keys() <= {*TLS_FILES, *_TLS_WORDS}:
+        known = ", ".join((*TLS_FILES, *_TLS_WORDS))
+        raise ImproperlyConfigured(f"{name}: of TLS a URL says {known}, and nothing else.")
+    for option, value in said.items():
+        words = _TLS_WORDS.get(option)
+        if words and value not in words:
             raise ImproperlyConfigured(
-                f"{found.name}: the database must be a number, as in redis://:password@host:6379/0."
+                f"{name}: {option}= is {' or '.join(words)}. Leave it out, and all is verified; a CA of "
+                "your own is named by ssl_ca_certs=/path."
             )
-        path = f"/{number}" if number else ""
-    found = replace(found, path=path, options=options)
-    try:
-        redis.ConnectionPool.from_url(found.url).make_connection()  # it opens when it is used
-    except (ValueError, TypeError, RedisError):
-        raise found.malformed() from None
-    return found
+        if not words and not os.access(value, os.R_OK):
+            raise ImproperlyConfigured(f"{name}: {option}= names no file that can be read.")
+    verified = said.get("ssl_cert_reqs") != "none"
+    return {
+        **said,
+        "ssl_cert_reqs": "required" if verified else "none",
+        "ssl_check_hostname": verified and said.get("ssl_check_hostname") != "false",
+    }

@@ -18,10 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 class _Settings:
-    """What Django's settings hold for Celery, by the names that Celery masks by.
-
-    What it has it shows, and the settings of the whole hold more secrets than those of the broker.
-    """
+    """Django's settings for Celery, by the names that it masks by, and no others: what it has it shows."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(settings, f"CELERY_{name.upper()}")
@@ -30,7 +27,7 @@ class _Settings:
         return [name.removeprefix("CELERY_").lower() for name in dir(settings) if name.startswith("CELERY_")]
 
 
-TRANSPORT_ALIASES["amqps"] = "config.tls:AmqpsTransport"
+TRANSPORT_ALIASES["amqps"] = "config.servers:AmqpsTransport"
 app = Celery("otpost")
 app.config_from_object(_Settings())
 app.autodiscover_tasks()
@@ -44,33 +41,24 @@ def _logging(**_: Any) -> None:
 
 @app.on_configure.connect
 def _read_settings(**_: Any) -> None:
-    """Where Celery is the first to read them, say plainly what is wrong with them."""
-    with plainly():
+    with plainly():  # Celery may be the first to read them
         _any = settings.INSTALLED_APPS
 
 
-@signals.worker_init.connect
-def _short_turns(**_: Any) -> None:
-    """Let threads take shorter turns than Python's 5 ms.
-
-    A worker's many threads mostly wait; the one that reads the queue must not wait for each that
-    does not. `make bench ARGS=--quick` at 70 % load: with 5 ms half the messages took over 60 ms to the
-    provider, with 1 ms under 4. No cost in throughput was found.
-    """
-    sys.setswitchinterval(0.001)
-
-
 @signals.worker_ready.connect
-def _few_collections(**_: Any) -> None:
-    """Look for reference cycles rarely, and never among what lives as long as the process.
+def _let_threads_run(**_: Any) -> None:
+    """Keep the one that reads the queue from waiting for all others.
 
-    All threads wait meanwhile: 90 ms each time for all that a worker has loaded, and over 5 ms a
-    dozen times in 14 s for the small ones; so it was measured at 332 messages a second, and 2 times
-    with these settings. Almost everything is freed by its count of references anyway.
+    Turns of 5 ms are Python's. `make bench ARGS=--quick` at 70 % load: with them half the messages took over
+    60 ms to the provider, with 1 ms under 4; no cost in throughput was found.
+
+    All threads wait for a search for reference cycles: 90 ms for all that a worker has loaded, and over 5 ms
+    a dozen times in 14 s for the small ones, at 332 messages a second; 2 times as set here.
     """
     from sms import registry
 
-    registry.providers()  # the vendors' SDKs are among the largest
+    sys.setswitchinterval(0.001)
+    registry.providers()  # the vendors' SDKs are among the largest that need no search any more
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
@@ -79,9 +67,7 @@ def _few_collections(**_: Any) -> None:
 @signals.worker_init.connect
 @signals.beat_init.connect
 def _check(**_: Any) -> None:
-    """Refuse to start on settings that cannot work, as ``manage.py`` does by itself, and on servers
-    that cannot.
-    """
+    """Refuse to start on settings or servers that cannot work, as ``manage.py`` does by itself."""
     from django.core.management.base import BaseCommand
 
     from sms.checks import SERVERS

@@ -56,10 +56,8 @@ def examples() -> Iterator[str]:
         if _of_an_example(parts.hostname):
             left.append(str(parts.hostname))
         if left:
-            yield (
-                f"SMS_PROVIDERS: {alias} still has {', '.join(left)} of an example. "
-                "Write what your provider gave you."
-            )
+            what = f"{alias} still has {', '.join(left)} of an example"
+            yield f"SMS_PROVIDERS: {what}. Write what your provider gave you."
 
 
 @check("config.W004", Tags.security, deploy=True)

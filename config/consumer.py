@@ -8,20 +8,17 @@ from celery.worker.control import Panel
 
 from sms import consumer
 
-_theirs: Any = consumer.Consumer.Blueprint
-
-
-class _Blueprint(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
-    # Queues for delayed tasks: 28 of them in RabbitMQ, and we delay none.
-    default_steps = tuple(step for step in _theirs.default_steps if "delayed_delivery" not in step)
+_Blueprint: Any = consumer.Consumer.Blueprint
 
 
 class Consumer(consumer.Consumer):
-    """That of ``sms``, without what ours do not use, but whoever may write to the broker could: workers tell
-    each other nothing, and of remote control there is only `ping`, which the probes ask for.
+    """That of ``sms`` without what workers tell each other, and without remote control but for `ping`, which
+    the probes ask for: ours use none of it, but whoever may write to the broker could.
     """
 
-    Blueprint = _Blueprint
+    class Blueprint(_Blueprint):  # type: ignore[misc]  # what it is, only Celery knows
+        # Queues for delayed tasks: 28 of them in RabbitMQ, and we delay none.
+        default_steps = tuple(step for step in _Blueprint.default_steps if "delayed_delivery" not in step)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         for command in Panel.data.keys() - {"ping"}:

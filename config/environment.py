@@ -5,44 +5,106 @@ from __future__ import annotations
 import io
 import os
 import re
+import secrets
+import sys
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from sms import declared
 from sms.typed import INVISIBLE
 
-_TRUE, _FALSE = {"true", "yes", "on", "y", "ok", "1"}, {"false", "no", "off", "n", "0"}
+N = TypeVar("N", int, float)
 
+_TRUE, _FALSE = {"true", "yes", "on", "y", "ok", "1"}, {"false", "no", "off", "n", "0", ""}
 _LINE = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
 
 
-class Environment(environ.Env):
-    """``environ.Env`` that says what is wrong, never repeats a value, and remembers what was asked for.
+class Environment:
+    """Reads variables, never repeats the value of one, and remembers what was asked for.
 
     ``$NAME`` is not looked up as another variable: whoever writes it had something filled in that was not,
     or has a secret that begins so.
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.names: set[str] = set()
 
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        self.names.add(var)
-        if fault := _fault(var, os.environ.get(var, "")):
-            raise ImproperlyConfigured(f"{var} {fault}")
-        return super().get_value(var, *args, **kwargs)
+    def text(self, name: str, unset: str = "") -> str:
+        return self._value(name, unset).strip()
 
-    def bool(self, var: str, default: Any = False) -> bool:
-        word = self.str(var, default="").strip().lower()
-        if word in _TRUE | _FALSE:
-            return word in _TRUE
-        if word:
-            raise ImproperlyConfigured(f"{var} must be true or false.")
-        return bool(default)
+    def setting(self, name: str) -> Any:
+        """The text; where it is empty, the default of the setting of that name."""
+        return self.text(name) or declared.default(name)
+
+    def secret(self, name: str) -> str:
+        value = self._value(name)
+        if len(value) >= 32 and len(set(value)) >= 8:
+            return value
+        if sys.argv[1:2] == ["api_key"]:
+            return secrets.token_urlsafe(48)  # a key may be made before the secrets are
+        raise ImproperlyConfigured(
+            f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "
+            "characters. `python manage.py secrets >> .env` writes a fresh set."
+        )
+
+    def flag(self, name: str) -> bool:
+        word = self.text(name).lower()
+        if word not in _TRUE | _FALSE:
+            raise ImproperlyConfigured(f"{name} must be true or false.")
+        return word in _TRUE
+
+    def number(self, name: str, default: N, least: float = 0) -> N:
+        """A number of the kind of ``default``, which also stands for an empty one."""
+        text = self.text(name)
+        with suppress(ValueError):
+            value = type(default)(text or default)
+            if least <= value < 10**9:
+                return value
+        kind = "a whole number" if type(default) is int else "a number"
+        raise ImproperlyConfigured(f"{name} must be {kind}, {least:g} or more, such as {default:g}.")
+
+    def list(self, name: str, pattern: str = ".*", like: str = "") -> list[str]:
+        """What stands between the commas. Each part has to match ``pattern``, which ``like`` describes."""
+        parts = [part.strip() for part in self.text(name).split(",") if part.strip()]
+        if not all(re.fullmatch(pattern, part, re.DOTALL) for part in parts):
+            raise ImproperlyConfigured(f"{name} must hold {like}.")
+        return parts
+
+    def entries(self, name: str, example: str, key: str, sign: str = "=") -> dict[str, str]:
+        """``key=value,key=value`` as a dict; ``key`` is the pattern of one."""
+        found: dict[str, str] = {}
+        for entry in self.list(name):
+            word, separator, value = entry.partition(sign)
+            if not separator or not re.fullmatch(key, word):
+                raise ImproperlyConfigured(
+                    f"{name} must look like {example}, separated by commas; a comma inside is written %2C."
+                )
+            if word in found:
+                raise ImproperlyConfigured(f"{name} names {word} twice.")
+            found[word] = value
+        return found
+
+    def _value(self, name: str, unset: str = "") -> str:
+        self.names.add(name)
+        value = os.environ.get(name, unset)
+        kinds = {unicodedata.category(char) for char in value if not char.isspace()}
+        if value.startswith("$"):
+            mend = "Write the value itself, or a secret without $."
+            raise ImproperlyConfigured(f"{name} begins with $, and nothing is filled in here. {mend}")
+        if "Cs" in kinds:
+            raise ImproperlyConfigured(f"{name} is not UTF-8. Type it anew.")
+        if "Cc" in kinds:
+            raise ImproperlyConfigured(f"{name} holds a control character. Type it anew.")
+        # The name that SMS show may have joined letters and emoji.
+        if name != "OTP_SITE_NAME" and (found := INVISIBLE.search(value)):
+            what = f"an invisible character (U+{ord(found[0]):04X})"
+            raise ImproperlyConfigured(f"{name} holds {what}. Type it anew.")
+        return value
 
 
 def read_file(path: Path) -> None:
@@ -62,16 +124,3 @@ def read_file(path: Path) -> None:
                 f"{path.name}, line {number}: write NAME=value without blanks around the =, or a # in front."
             )
     environ.Env.read_env(io.StringIO("\n".join(filter(_LINE.fullmatch, lines))))
-
-
-def _fault(name: str, value: str) -> str:
-    if value.startswith("$"):
-        return "begins with $, and nothing is filled in here. Write the value itself, or a secret without $."
-    if any(unicodedata.category(char) == "Cs" for char in value):
-        return "is not UTF-8. Type it anew."
-    if any(unicodedata.category(char) == "Cc" and not char.isspace() for char in value):
-        return "holds a control character. Type it anew."
-    # The name that SMS show may have joined letters and emoji.
-    if name != "OTP_SITE_NAME" and (found := INVISIBLE.search(value)):
-        return f"holds an invisible character (U+{ord(found[0]):04X}). Type it anew."
-    return ""

@@ -16,10 +16,7 @@ _json: Any = structlog.processors.JSONRenderer()
 
 
 def mask_numbers(_: WrappedLogger, __: str, line: str) -> str:
-    """Last line of defence: a library's error text may quote a phone number; no log shows it.
-
-    It reads the line as it is written, so nothing is too deep in an event.
-    """
+    """Show no phone number, wherever in a line it stands: a library's error text may quote one."""
     return _E164.sub("+•••", line) if "+" in line else line
 
 
@@ -34,9 +31,8 @@ class Lines(structlog.stdlib.ProcessorFormatter):
 
 
 def as_warning(record: logging.LogRecord) -> bool:
-    """Make a warning of what Django calls an error and is none of ours: an answer that says 503 because
-    Redis or a worker is away, which we log where we notice it, and a Host that is not ours, which
-    any scanner sends.
+    """Make a warning of what Django calls an error and is none of ours: a 503 because Redis or a worker is
+    away, which is logged where it is noticed, and a Host that is not ours, which any scanner sends.
     """
     if record.name.startswith("django.security.") or getattr(record, "status_code", 0) == 503:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
@@ -48,6 +44,7 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
     """Configure structlog, and return the ``LOGGING`` that sends everything through it."""
     # No line tells where in the code it was written, so nobody shall look for that.
     logging._srcfile = None  # https://docs.python.org/3/howto/logging.html#optimization
+    theirs = structlog.stdlib.ProcessorFormatter
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -55,11 +52,7 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[structlog.stdlib.filter_by_level, *shared, theirs.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -74,13 +67,9 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "structured": {
-                "()": Lines if json else structlog.stdlib.ProcessorFormatter,
+                "()": Lines if json else theirs,
                 "foreign_pre_chain": shared,
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    *render,
-                    mask_numbers,
-                ],
+                "processors": [theirs.remove_processors_meta, *render, mask_numbers],
             }
         },
         "filters": {"as_warning": {"()": lambda: as_warning}},

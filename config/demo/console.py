@@ -6,7 +6,6 @@ import select
 
 _COLOURS = (36, 35, 33, 32, 34)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_NAME_WIDTH = 6
 _CHUNK = 512  # POSIX: a pipe that can be written at all takes this much at once
 _PATIENCE = 1.0
 
@@ -22,18 +21,17 @@ class Console:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._coloured = os.isatty(descriptor) and not os.environ.get("NO_COLOR")
-        self._labels: dict[str, str] = {}
+        self._colours: dict[str, int] = {}
         self._patience = _PATIENCE
 
     def log(self, name: str, line: str) -> None:
         """Write one line with the name of the process it comes from in front."""
-        label = f"{name:<{_NAME_WIDTH}} |"
-        if not self._coloured:
+        label = f"{name:<6} |"
+        if self._coloured:
+            colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
+            self.write(f"\x1b[{colour}m{label}\x1b[0m {line}")
+        else:
             self.write(f"{label} {_COLOUR.sub('', line)}")
-            return
-        colour = _COLOURS[len(self._labels) % len(_COLOURS)]
-        label = self._labels.setdefault(name, f"\x1b[{colour}m{label}\x1b[0m")
-        self.write(f"{label} {line}")
 
     def write(self, text: str) -> None:
         """Write `text` and a line break."""

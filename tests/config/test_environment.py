@@ -20,6 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
+import config.urls  # noqa: F401  # its pages are those of PAGES as it is, not as a test here has it
 from config.environment import read_file
 from sms import conf
 from tests.starts import GOOD, ROOT, manage, python

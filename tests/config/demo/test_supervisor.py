@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from config.demo import supervisor as module
+from config.demo.console import Console
 from config.demo.leash import Leash
 from config.demo.supervisor import Supervisor
 from tests.config.observe import alive, eventually
@@ -21,14 +22,15 @@ class Watched(Supervisor):
     """A supervisor which remembers what it reported."""
 
     def __init__(self, leash: Leash) -> None:
-        super().__init__(
-            leash,
-            on_line=lambda name, line: self.lines.append((name, line)),
-            on_end=lambda name, reason, delay: self.ends.append((name, reason, delay)),
-        )
-        self.leash = leash
+        super().__init__(leash, Console(2))
         self.lines: list[tuple[str, str]] = []
         self.ends: list[tuple[str, str, float]] = []
+
+    def on_line(self, name: str, line: str) -> None:
+        self.lines.append((name, line))
+
+    def on_end(self, name: str, reason: str, delay: float) -> None:
+        self.ends.append((name, reason, delay))
 
     def add_script(self, name: str, script: str) -> None:
         def start() -> subprocess.Popen[bytes]:
@@ -164,12 +166,13 @@ def test_a_second_signal_does_not_wait(supervisor: Watched, handlers: None) -> N
 
 PARENT = """
 import json, signal
+from config.demo.console import Console
 from config.demo.leash import Leash
 from config.demo.supervisor import Supervisor
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what started the tests may have it ignored
 with Leash() as leash:
-    supervisor = Supervisor(leash, on_line=lambda *line: None, on_end=lambda *end: None)
+    supervisor = Supervisor(leash, Console(2))
     supervisor.handle_signals()
     supervisor.add("one", lambda: leash.spawn(["sh", "-c", "sleep 60 & sleep 60"]))
     print(json.dumps([*supervisor.pids.values()]), flush=True)

@@ -1,0 +1,99 @@
+"""What the demo is given: a Redis, tried first and left as it was, and a provider. The rest is made up."""
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+
+import redis
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+from redis.retry import Retry
+
+from config.addresses import ESCAPES, REDIS, Address, read, scheme
+from otp.api import keys
+
+#: That a given Redis has for an answer.
+SECONDS = 2.0
+
+#: Left at their defaults: not even what a `.env` file says of them counts.
+_EMPTY = (
+    *("ALLOWED_HOSTS", "API_ACCESS", "DATABASE_URL", "GUARD_ALLOW", "GUARD_BUDGET", "GUARD_MODE"),
+    *("GUARD_PRICES", "OTP_CHALLENGE", "OTP_GUESS_LIMITS", "OTP_LIMITS", "PHONE_SECRET_KEY_FALLBACKS"),
+    *("SMS_DESTINATIONS", "TEST_NUMBERS"),
+)
+
+
+def problem_with(url: str) -> str | None:
+    """What is wrong with the Redis at `url`, as the end of a sentence; None if it answers PING.
+
+    Never repeats the password.
+    """
+    try:
+        if scheme(url, "REDIS_URL") not in REDIS:
+            raise ImproperlyConfigured
+        address = read(url, "REDIS_URL")
+    except ImproperlyConfigured:
+        return f"is not a URL like redis://:password@host:6379/0 ({ESCAPES})"
+    host, port = address.hosts[0]
+    server = "" if address.scheme == "unix" else f"{host or 'localhost'}:{port or 6379}"
+    where = f"{address.scheme}://{server}{address.path}"
+    try:
+        with _client(address) as client:
+            client.ping()
+    except AuthenticationError:
+        return f"points to {where}, which does not accept the user name or password"
+    except (RedisError, OSError) as error:
+        # Its text is left out: it may quote the URL.
+        return f"points to {where}, which does not answer ({type(error).__name__})"
+    return None
+
+
+def wipe(url: str, namespace: str) -> None:
+    """Delete the keys of an installation that has ended, and what kombu remembers of its queues."""
+    with suppress(RedisError, OSError), _client(read(url, "REDIS_URL")) as client:
+        for pattern in (f"{namespace}:*", f"_kombu.binding*.{namespace}:*"):
+            for key in client.scan_iter(pattern, count=1000):
+                client.unlink(key)
+        shared = "_kombu.binding_deadlines"  # one key for the queues of everybody
+        for member, _ in client.zscan_iter(shared, f"*{namespace}:*"):
+            client.zrem(shared, member)
+
+
+def _client(address: Address) -> redis.Redis:
+    limits = {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}
+    return redis.Redis.from_url(address.url, retry=Retry(NoBackoff(), 0), **limits, **address.tls)
+
+
+def throwaway(
+    given: Mapping[str, str], *, port: int, redis_url: str, namespace: str
+) -> tuple[dict[str, str], str]:
+    """The environment for the demo's processes, with secrets for one run, and the API key that it lets in.
+
+    Of the settings in `given` those for trying a real provider are kept: SMS_PROVIDERS with SMS_ROUTES, and
+    PHONE_REGION; and CELERY_BROKER_URL beside a REDIS_URL. All others that could touch a production are set
+    here: one that is not may stand in a `.env` file.
+    """
+    api_key, digest = keys.make()
+    sandbox = f"phone=sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"
+    own_broker = given.get("CELERY_BROKER_URL") if given.get("REDIS_URL") else None
+    return {
+        **given,
+        **dict.fromkeys(_EMPTY, ""),
+        "API_KEYS": f"demo:{digest}",
+        "CELERY_BROKER_URL": own_broker or redis_url,
+        "DEBUG": "1",
+        # A given Redis may hold something else, or another demo.
+        "OTPOST_NAMESPACE": namespace,
+        "PAGES": "open",
+        "PHONE_REGION": given.get("PHONE_REGION") or "US",
+        "PHONE_SECRET_KEY": secrets.token_hex(32),
+        "PUBLIC_URL": f"http://localhost:{port}",
+        "PYTHONUNBUFFERED": "1",
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": secrets.token_hex(32),
+        "SMS_PROVIDERS": given.get("SMS_PROVIDERS") or sandbox,
+        "SMS_ROUTES": given.get("SMS_ROUTES", "") if given.get("SMS_PROVIDERS") else "",
+        "SMS_SEAL_KEYS": Fernet.generate_key().decode(),
+    }, api_key
