@@ -20,6 +20,7 @@ from tests.starts import manage
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.together,
     pytest.mark.skipif(bool(missing()), reason=missing() or "it is there"),
 ]
 
@@ -30,10 +31,21 @@ def server(tmp_path):
         yield found
 
 
-@pytest.fixture
-def rabbit(tmp_path) -> Iterator[RabbitMQ]:
-    with RabbitMQ(tmp_path) as found:
+@pytest.fixture(scope="module")
+def started(tmp_path_factory) -> Iterator[RabbitMQ]:
+    with RabbitMQ(tmp_path_factory.mktemp("broker")) as found:
         yield found
+
+
+@pytest.fixture
+def rabbit(started) -> RabbitMQ:
+    """It runs, and nothing stands in it."""
+    if not started.runs:  # a test that failed has stopped it
+        started.start()
+    with Connection(started.url) as connection:
+        for queue in ("otp", "bulk"):
+            connection.channel().queue_delete(queue)
+    return started
 
 
 @pytest.fixture
