@@ -25,6 +25,30 @@ from tests.settings import API_KEY
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with an equal part of what takes long, so that none has it left in the end."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers == 1:
+        return
+    parts: dict[Any, list[pytest.Item]] = {}
+    short = []
+    for item in items:
+        if item.get_closest_marker("together"):
+            parts.setdefault(item.path, []).append(item)
+        elif item.get_closest_marker("slow") or item.get_closest_marker("first"):
+            parts[item.nodeid] = [item]
+        else:
+            short.append(item)
+    dealt: list[pytest.Item] = []
+    for worker in range(workers):
+        # xdist gives the first of n workers the first nth, and so on.
+        share = (len(items) - len(dealt)) // (workers - worker)
+        long = [item for part in list(parts.values())[worker::workers] for item in part]
+        more = max(0, share - len(long))
+        dealt += long + short[:more]
+        del short[:more]
+    items[:] = dealt + short
+
 
 def server_with(**config: str) -> EmbeddedServer:
     """A server of one test, not started, with settings of its own (`_` stands for `-`)."""

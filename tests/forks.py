@@ -1,8 +1,8 @@
 """``python tests/forks.py FD``: a process that has read the libraries, and becomes each start in a fork.
 
-Over the socket FD come the words of a command, its environment, a socket of its own and its two outputs.
-The command's number goes back over that socket, and its exit code in the end. Where the other end is closed
-before, the command and its process group are killed.
+Over the socket FD come the words of a command, its environment, its directory, a socket of its own and its
+two outputs. The command's number goes back over that socket, and its exit code in the end. Where the other
+end is closed before, the command and its process group are killed.
 
 No library is read here that asks for Django's settings, and nothing of ours: a fork reads that by itself, in
 an environment of its own, as any process does.
@@ -50,7 +50,9 @@ def next_start(tells: socket.socket) -> None:
                 os.close(descriptor)
             continue
         tells.close()
-        begin(*json.loads(told), *descriptors)
+        words, environment, root = json.loads(told)
+        os.chdir(root)
+        begin(words, environment, *descriptors)
         return
 
 
@@ -82,6 +84,9 @@ def begin(words: list[str], environment: dict[str, str], asks: int, out: int, er
     become(words, environment)
 
 
+#: Where modules are found, but for those of a start.
+PATH = sys.path[1:]
+
 #: Elsewhere the system's libraries may end a process that goes on after a fork: there a start reads all anew.
 FORKS = sys.platform == "linux"
 
@@ -91,6 +96,7 @@ def become(words: Sequence[str], environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = list(words)
+    sys.path = [os.getcwd(), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
 
 
 class Anew(BaseException):
@@ -108,6 +114,8 @@ def run() -> Anew | None:
         if sys.argv[0] == "-m":
             del sys.argv[0]
             runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        elif sys.argv[0] == "-c":
+            exec(sys.argv.pop(1), {"__name__": "__main__"})  # noqa: S102
         else:
             runpy.run_path(sys.argv[0], run_name="__main__")
     except Anew as anew:

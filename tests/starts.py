@@ -39,13 +39,15 @@ GOOD = {
 class Start:
     """A process that was started here; to whoever waits for it and signals it as a `subprocess.Popen`.
 
-    It and its process group are killed when this object goes, or this process ends.
+    It and its process group are killed when this object goes, or this process ends. ``root``: where it runs.
     """
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str], out: int, err: int) -> None:
+    def __init__(
+        self, words: Sequence[str], environment: Mapping[str, str], out: int, err: int, root: Path = ROOT
+    ) -> None:
         self._keeper, theirs = socket.socketpair()
         with theirs:
-            told = json.dumps([words, dict(environment)]).encode() + b"\n"
+            told = json.dumps([words, dict(environment), str(root)]).encode() + b"\n"
             socket.send_fds(_forks(), [told], [theirs.fileno(), out, err])
         self.pid = int(self._keeper.recv(8, socket.MSG_WAITALL))
         self.returncode: int | None = None
@@ -79,7 +81,7 @@ def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProces
 
 
 def python(*words: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-    """What ``python`` does with these words: a file, or -m and a module."""
+    """What ``python`` does with these words: a file, -m and a module, or -c and a text."""
     environment = {name: value for name, value in (os.environ | GOOD | changes).items() if value is not None}
     if "DJANGO_SETTINGS_MODULE" not in changes:
         environment.pop("DJANGO_SETTINGS_MODULE", None)

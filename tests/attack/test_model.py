@@ -28,6 +28,8 @@ from tests.attack.model import DAY, Code, Model, pause
 from tests.conftest import point_cache_at
 from tests.frozen import BEGIN, LIBRARY, FrozenServer
 
+pytestmark = pytest.mark.first
+
 PHONES = ("+12025550123", "+447400123456")
 PURPOSES = {
     "login": {},

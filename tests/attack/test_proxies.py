@@ -31,6 +31,8 @@ from tests.attack.conftest import environment
 from tests.faults.stack import Stack, wait_for
 from tests.starts import ROOT
 
+pytestmark = pytest.mark.together
+
 HOST = "otp.example.com"
 
 TLS = ssl.create_default_context()

@@ -18,6 +18,8 @@ from tests.attack.conftest import Target, environment
 from tests.attack.wire import Answer, Browser, post
 from tests.settings import API_KEY
 
+pytestmark = pytest.mark.together
+
 #: Seconds in which a request must be answered, whatever the others do.
 SOON = 3.0
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import os
 import re
-import runpy
 import subprocess
 import sys
+from functools import cache
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -82,17 +83,26 @@ ODD_TEXTS = [
 ]
 
 
+@cache
+def settings_file() -> CodeType:
+    path = ROOT / "config" / "settings.py"
+    return compile(path.read_text(), path, "exec")
+
+
 @pytest.fixture
 def refusal(monkeypatch):
-    """What a start with these variables says, "" where it starts."""
+    """What a start with these variables and no other says, "" where it starts."""
+    for name in os.environ.keys() - {"PATH", "HOME", "LANG"}:
+        monkeypatch.delenv(name)
 
     def ask(**changes):
-        for name in (*VARIABLES, "DJANGO_SETTINGS_MODULE"):
+        for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in (GOOD | {"DEBUG": "0"} | changes).items():
             monkeypatch.setenv(name, value)
         try:
-            loaded = runpy.run_path(str(ROOT / "config" / "settings.py"))
+            loaded: dict[str, Any] = {"__file__": settings_file().co_filename}
+            exec(settings_file(), loaded)  # noqa: S102
             with override_settings(**{name: loaded[name] for name in DECLARED if name in loaded}):
                 call_command("check", stderr=io.StringIO(), stdout=io.StringIO())
         except (ImproperlyConfigured, SystemCheckError) as error:

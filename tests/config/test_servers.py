@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
-import subprocess
-import sys
 import time
 from urllib.parse import quote
 
@@ -20,7 +17,7 @@ from config.demo.embedded import EmbeddedServer
 from config.demo.ports import free_port
 from config.servers import broker, cache
 from tests.faults.stack import Stack, wait_for
-from tests.starts import issues, manage
+from tests.starts import issues, manage, python
 
 SENTINEL = "redis+sentinel://user:se%3Bsame@one:26379,two,[::1]:26380/mymaster/3?sentinel_password=s%26p"
 
@@ -409,10 +406,7 @@ def test_celery_does_not_take_the_address_from_the_environment():
         "import config.celery as c; app = c.app; "
         "print(app.connection_for_read().as_uri(), app.connection_for_write().as_uri())"
     )
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "CELERY_BROKER_URL": url}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    done = python("-c", code, DJANGO_SETTINGS_MODULE="tests.settings", CELERY_BROKER_URL=url)
     assert done.stdout.split() == ["sentinel://:**@one:26379/0"] * 2, done.stderr  # it shows the first
 
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pytest
 from cryptography.fernet import Fernet
 from twilio.request_validator import RequestValidator
 
@@ -19,6 +20,8 @@ from config.demo.leash import Leash
 from config.demo.ports import free_port
 from tests.faults.stack import wait_for
 from tests.sms.providers.gateway import gateway, response
+
+pytestmark = pytest.mark.first
 
 ROOT = Path(__file__).parents[2]
 

@@ -43,6 +43,10 @@ class RabbitMQ:
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self._port}//"
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Returns when it lets somebody in, with what its directory holds."""
         self._process = self._spawn([str(PROGRAM)], "server")

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,22 +73,12 @@ class Stack:
         if "worker" in names:
             wait_for(lambda: "ready." in self.log("worker"))
 
-    def spawn(self, name: str, **environment: str) -> subprocess.Popen[bytes] | Start:
+    def spawn(self, name: str, **environment: str) -> Start:
         """Start it and do not wait for it."""
         port = ["--port", str(self.web_port)] if name == "web" else []
         words = [*PROGRAMS[name.partition("-")[0]], *port]
         with (self.directory / f"{name}.log").open("ab") as log:
-            started: subprocess.Popen[bytes] | Start
-            if "PYTHONPATH" not in self.environment:
-                started = Start(words, self.environment | environment, log.fileno(), log.fileno())
-            else:  # a fork has the path of whoever it is a fork of
-                started = self.leash.spawn(
-                    [sys.executable, *words],
-                    env=self.environment | environment,
-                    cwd=self.root,
-                    stdout=log,
-                    stderr=log,
-                )
+            started = Start(words, self.environment | environment, log.fileno(), log.fileno(), self.root)
         self.processes[name] = started
         return started
 

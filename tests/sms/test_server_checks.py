@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -12,6 +9,7 @@ from django.core.management.base import SystemCheckError
 from sms import services
 from sms.checks import servers
 from tests.conftest import point_cache_at
+from tests.starts import python
 
 CACHES = {
     "LocMemCache": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
@@ -87,12 +85,6 @@ def test_a_broker_that_celery_cannot_read(url, redis_server):
         f"broker_read_url={url!r}, broker_write_url={url!r}); "
         "call_command('check', deploy=True)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"DJANGO_SETTINGS_MODULE": "tests.settings", "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-c", code, DJANGO_SETTINGS_MODULE="tests.settings")
     assert "(sms.E033) CELERY_BROKER_URL" in done.stderr
     assert "same" not in done.stderr.replace(code, "")

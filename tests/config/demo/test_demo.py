@@ -19,6 +19,8 @@ from redis import Redis
 from config.demo.ports import free_port, is_free
 from tests.config.observe import alive, children, eventually
 
+pytestmark = pytest.mark.first
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

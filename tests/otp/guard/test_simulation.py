@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.bench import attacks, pumping
+
+pytestmark = pytest.mark.first
 
 
 def test_attacks_are_stopped_and_people_are_not(redis):
