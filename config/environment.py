@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import declared
+from sms import conf
 from sms.typed import INVISIBLE
 
 N = TypeVar("N", int, float)
@@ -39,7 +39,7 @@ class Environment:
 
     def setting(self, name: str) -> Any:
         """The text; where it is empty, the default of the setting of that name."""
-        return self.text(name) or declared.default(name)
+        return self.text(name) or conf.default(name)
 
     def secret(self, name: str) -> str:
         value = self._value(name)
