@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar
 
@@ -48,71 +48,44 @@ class Problem(Schema):
 
 
 def problem(
-    status: int,
-    code: str,
-    detail: str,
-    *,
-    field: str = "",
-    retry_after: int = 0,
-    more: Mapping[str, str] | None = None,
+    status: int, code: str, detail: str, *, field: str = "", retry_after: int = 0, limit: str = ""
 ) -> HttpResponse:
-    """A problem document as a response; ``retry_after`` (seconds) also sets the header.
-
-    ``more``: further members of the document.
-    """
-    body: dict[str, Any] = {
+    """A problem document as a response; ``retry_after`` (seconds) also sets the header."""
+    more = {"field": field, "retry_after": retry_after, "limit": limit}
+    body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
-        **(more or {}),
+        **{name: value for name, value in more.items() if value},
     }
-    if field:
-        body["field"] = field
-    if retry_after:
-        body["retry_after"] = retry_after
     response = JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+    response["Cache-Control"] = "no-store"
     if retry_after:
         response["Retry-After"] = str(retry_after)
-    response["Cache-Control"] = "no-store"
     return response
 
 
 @functools.singledispatch
 def answer(error: Exception) -> HttpResponse:
     """The problem document for ``error``. Packages above register their own errors; others are raised."""
+    match error:
+        case InvalidNumber():
+            return problem(422, error.code, error.detail, field="to")
+        case InvalidBody():
+            return problem(422, "body_invalid", str(error), field="body")
+        case NoRoute():
+            return problem(422, "no_route", str(error), field="to")
+        case Overloaded():
+            return problem(503, "overloaded", str(error), retry_after=error.retry_after)
+        case Unavailable():
+            return problem(
+                503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after
+            )
+        case ReceiptRejected():
+            return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
     raise error
-
-
-@answer.register
-def _invalid_number(error: InvalidNumber) -> HttpResponse:
-    return problem(422, error.code, error.detail, field="to")
-
-
-@answer.register
-def _invalid_body(error: InvalidBody) -> HttpResponse:
-    return problem(422, "body_invalid", str(error), field="body")
-
-
-@answer.register
-def _no_route(error: NoRoute) -> HttpResponse:
-    return problem(422, "no_route", str(error), field="to")
-
-
-@answer.register
-def _overloaded(error: Overloaded) -> HttpResponse:
-    return problem(503, "overloaded", str(error), retry_after=error.retry_after)
-
-
-@answer.register
-def _unavailable(error: Unavailable) -> HttpResponse:
-    return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
-
-
-@answer.register
-def _receipt_rejected(error: ReceiptRejected) -> HttpResponse:
-    return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
 
 
 def answered(view: Callable[_P, _R]) -> Callable[_P, _R | HttpResponse]:

@@ -5,8 +5,8 @@ bare one, as most programs write it, is the same key. What a key stands for (aft
 
     http:idempotency:<digest>   hash   digest of the request, who works on it, the sealed answer
 
-Both digests are keyed, as a key or a body may hold a number. Without the header nothing here asks
-Redis; with it, two scripts are run, one before and one after.
+Both digests are keyed, as a key or a body may hold a number. A request with the header costs two scripts
+more, one before and one after.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from otp import codes
-from otp.errors import StoreUnavailable
+from otp.api.problems import fixed
 from sms import names, probe
 from sms import services as sms
 from sms.errors import Unavailable
-from sms.problems import problem
 from sms.scripts import Script
 
 RECORD = names.family("http:idempotency:")
@@ -55,78 +54,51 @@ log = structlog.get_logger("http")
 def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -> HttpResponse:
     """``answer()``, or what it was the first time that ``owner`` sent this request under this key.
 
-    Raises ``StoreUnavailable`` if Redis cannot say which of the two, and Django's own errors for a
-    body that cannot be read.
+    Raises ``Unavailable`` if Redis cannot say which of the two, and Django's own errors for a body that
+    cannot be read.
     """
     key = _key(request.META[VARIABLE])
     if not key:
-        return problem(
-            400,
-            "idempotency_key_invalid",
-            f"Idempotency-Key must have 1 to {LONGEST} printable ASCII characters, such as a UUID.",
-            field=HEADER,
-        )
+        return fixed(400, "idempotency_key_invalid")
     record = names.key(RECORD + _digest("key", owner, key))
     body = hashlib.sha256(request.body).hexdigest()
     asked = _digest("request", str(request.method), request.path, request.content_type or "", body)
     token = codes.new_id()
-    word, kept = _run(_CLAIM, record, asked, token, LEASE)
-    if word != b"claimed":
-        return _other(word, kept)
+    word, kept = _CLAIM((record,), (asked, token, LEASE))
+    match word:
+        case b"reused":
+            return fixed(422, "idempotency_key_reused")
+        case b"running":
+            return fixed(409, "idempotency_in_progress")
+        case b"answered":
+            return _again(kept)
 
     sealed = b""
     try:
         response = answer()
         # A refusal costs nothing to repeat, and kept it would let whoever is refused fill Redis.
         if response.status_code < 300:
-            sealed = _seal(response)
+            text = response.content.decode()
+            first = {"status": response.status_code, "type": response["Content-Type"], "body": text}
+            sealed = sms.seal(first)
     finally:
         try:
-            _run(_SETTLE, record, asked, token, sealed, KEPT)
-        except StoreUnavailable:  # the answer stands; only who asks again may get another one
+            _SETTLE((record,), (asked, token, sealed, KEPT))
+        except Unavailable:  # the answer stands; only who asks again may get another one
             log.warning("idempotency_answer_lost")
     return response
 
 
-def _other(word: bytes, kept: bytes) -> HttpResponse:
-    """The answer to a request that is not the first under its key."""
-    if word == b"reused":
-        return problem(
-            422,
-            "idempotency_key_reused",
-            "This Idempotency-Key stands for another request. Use a fresh one for each request.",
-            field=HEADER,
-        )
-    if word == b"running":
-        return problem(
-            409,
-            "idempotency_in_progress",
-            "The first request with this Idempotency-Key is still at work. Ask again in a moment.",
-            retry_after=1,
-        )
+def _again(sealed: bytes) -> HttpResponse:
+    """The first answer once more."""
     try:
-        first = sms.unseal(kept)
+        first = sms.unseal(sealed)
     except sms.Unsealable:
-        return problem(
-            409,
-            "idempotency_answer_lost",
-            "This request was answered before, and the answer can be read no longer. To send once more, "
-            "use a fresh Idempotency-Key.",
-        )
+        return fixed(409, "idempotency_answer_lost")
     response = HttpResponse(first["body"], status=first["status"], content_type=first["type"])
     response["Cache-Control"] = "no-store"
     response[REPLAYED] = "true"
     return response
-
-
-def _seal(response: HttpResponse) -> bytes:
-    return sms.seal(
-        {
-            "status": response.status_code,
-            "type": response["Content-Type"],
-            "body": response.content.decode(),
-        }
-    )
 
 
 def _key(value: str) -> str:
@@ -138,13 +110,6 @@ def _key(value: str) -> str:
 
 def _digest(*parts: str) -> str:
     return codes.digest(settings.SECRET_KEY.encode(), "idempotency", *parts)
-
-
-def _run(script: Script, record: str, *values: Any) -> Any:
-    try:
-        return script((record,), values)
-    except Unavailable as error:
-        raise StoreUnavailable from error
 
 
 def described(operation: dict[str, Any]) -> None:
