@@ -1,12 +1,12 @@
 """What a browser and the forms on its pages are about.
 
 A cookie says which verification the pages show: the one that this browser asked for or looked at last.
-Each form carries a token of its own, so a code is checked against the verification of the page that it
-was typed on, whatever other tabs do. Both are sealed and signed. A token works only in the browser that it
-was made for, and for no longer than a code can live. The browser is told by the secret of its CSRF cookie.
+Each form carries a token of its own, so a code is checked against the verification of its own page, whatever
+other tabs do. Both are sealed and signed. A token works in one browser, which is told by the secret of its
+CSRF cookie, and for no longer than a code can live.
 
-On a slow line somebody presses a button once more, and the first answer is lost with its cookie. So the
-browser that started a verification, its holder, finds it again by the phone.
+Somebody who presses a button twice on a slow line loses the first answer and its cookie. So the browser that
+started a verification, its holder, finds it again by the phone.
 """
 
 from __future__ import annotations
@@ -84,7 +84,12 @@ def token(request: HttpRequest, kept: Kept) -> str:
 
 
 def of_form(request: HttpRequest) -> Kept | None:
-    """What the form is about; None if its token is forged, too old, or of another browser."""
+    """What the form is about; None if its token is forged, too old, or of another browser.
+
+    Without a token, as in a template of a project that has no such field, it is about what the cookie says.
+    """
+    if FIELD not in request.POST:
+        return of_cookie(request)
     try:
         sealed = signing.TimestampSigner(salt=_SALT).unsign(request.POST[FIELD], max_age=MAX_LIFETIME)
         content = sms.unseal(sealed.encode())
