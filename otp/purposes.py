@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from otp import conf
 from otp.codes import DIGITS
@@ -88,21 +91,18 @@ def get(name: object) -> Purpose:
     return all_purposes()[given.text(name) or ""]
 
 
+@functools.cache
 def all_purposes() -> Mapping[str, Purpose]:
     """Every configured purpose by its name. Raises ``ImproperlyConfigured``."""
-    global _made
     setting = conf.get("OTP_PURPOSES") or {}
-    source, purposes = _made
-    if source is not setting:
-        if not isinstance(setting, Mapping):
-            raise ImproperlyConfigured(f"OTP_PURPOSES is a dict such as {_EXAMPLE}.")
-        purposes = {name: _make(name, options) for name, options in setting.items()}
-        _made = (setting, purposes)
-    return purposes
+    if not isinstance(setting, Mapping):
+        raise ImproperlyConfigured(f"OTP_PURPOSES is a dict such as {_EXAMPLE}.")
+    return {name: _make(name, options) for name, options in setting.items()}
 
 
-#: The setting that the purposes were made from, and they; made anew when the setting is another.
-_made: tuple[object, Mapping[str, Purpose]] = (None, {})
+@receiver(setting_changed)
+def _read_anew(**_: Any) -> None:
+    all_purposes.cache_clear()
 
 
 _EXAMPLE = '{"login": {}, "payment": {"length": 8}}'

@@ -33,6 +33,7 @@ def test_the_defaults_are_sound(settings):
         ({"alphabet": "abcdefghij"}, "capitals"),
         ({"text": "no code"}, "must hold {code}"),
         ({"text": "{code} {oops}"}, "nothing else in braces"),
+        ({"text": "{code} {site.name}"}, "nothing else in braces"),
         ({"text": {"de": "{"}}, "nothing else in braces"),
         ({"lenght": 6}, "has no option 'lenght'"),
         ({"length": 33}, "length is over 32"),
