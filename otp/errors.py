@@ -11,17 +11,20 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 
+@dataclass(eq=False, repr=False)
 class OtpError(Exception):
-    """Base of everything that this package raises on purpose. ``status``: of an answer over HTTP."""
+    """Base of everything that this package raises on purpose. ``status``: of its answer over HTTP."""
 
     detail: str
-    status: int
+    status = 500
+    code = field = limit = ""
+    retry_after = 0
 
     def __str__(self) -> str:
         return self.detail
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class RateLimited(OtpError):
     """Nothing was sent, or a guess was not compared. Ask again after ``retry_after`` whole seconds.
 
@@ -32,8 +35,6 @@ class RateLimited(OtpError):
     """
 
     status = 429
-    detail: str
-    _: KW_ONLY
     retry_after: int
     code: str = "pending"
     limit: str = "cooldown"
@@ -41,12 +42,10 @@ class RateLimited(OtpError):
     window: int = 0
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class NotAllowed(OtpError):
     """Nothing was sent, and asking again the same way will not help. ``field``: what to change."""
 
-    detail: str
-    _: KW_ONLY
     code: str
     field: str
 

@@ -16,20 +16,20 @@ from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, ReceiptR
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-#: Seconds after which it may be worth another try where a process has run out of something.
+#: Seconds until another try may be worth it where a process has run out of something.
 RETRY_AFTER = 2
 
 CONTENT_TYPE = "application/problem+json"
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
-    """A client that is generated from a schema has to send whatever has a default there."""
+    """Drop the defaults: a client generated from the schema would have to send each such field."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
 
 class Body(BaseModel):  # of ninja's own a strict one is read twice
-    """What an operation reads: fields that it has not are refused, or a misspelled one had no effect."""
+    """What an operation reads. Unknown fields are refused: a misspelled one would have no effect."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
@@ -69,7 +69,7 @@ def problem(
 
 @functools.singledispatch
 def answer(error: Exception) -> HttpResponse:
-    """The problem document for ``error``. Packages above register their own errors; others are raised."""
+    """The problem document for ``error``. Packages above register their own; an unknown error is raised."""
     match error:
         case InvalidNumber():
             return problem(422, error.code, error.detail, field="to")
@@ -80,16 +80,15 @@ def answer(error: Exception) -> HttpResponse:
         case Overloaded():
             return problem(503, "overloaded", str(error), retry_after=error.retry_after)
         case Unavailable():
-            return problem(
-                503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after
-            )
+            detail = "The service cannot answer now."
+            return problem(503, "unavailable", detail, retry_after=error.retry_after)
         case ReceiptRejected():
             return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
     raise error
 
 
 def answered(view: Callable[_P, _R]) -> Callable[_P, _R | HttpResponse]:
-    """For an operation: what it raises is a problem document, whatever API it is mounted in."""
+    """For an operation: answers what it raises as a problem document, whatever API it is mounted in."""
 
     @functools.wraps(view)
     def wrapped(*args: _P.args, **options: _P.kwargs) -> _R | HttpResponse:
@@ -120,7 +119,7 @@ BARE = {
 
 
 def as_problem(response: HttpResponse) -> HttpResponse:
-    """The problem document in place of an error that Django made, or of a page; one that is one stays."""
+    """A problem document in place of a page or of Django's own error. A problem document stays."""
     if response["Content-Type"].startswith(CONTENT_TYPE):
         return response
     code, detail = BARE.get(response.status_code, BARE[500 if response.status_code >= 500 else 400])

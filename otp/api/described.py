@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sms.problems import BARE, CONTENT_TYPE, Problem, problem
 
 _EXAMPLE = "Give it with + and the country code, for example +447400123456."
+_KEY = "Idempotency-Key"
 
 _START, _CHECK, _RESEND, _SEND = "start_verification", "check_code", "resend_code", "send_message"
 _RECEIPTS = {"take_receipts", "take_receipts_by_get"}
@@ -22,7 +23,7 @@ _SENDING = {_START, _RESEND, _SEND}
 
 
 class Known(NamedTuple):
-    """The operations that answer it, and its members; an example where they vary."""
+    """A problem: which operations answer it, and its members (examples where these vary)."""
 
     operations: Collection[str]
     detail: str
@@ -36,9 +37,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (400, "malformed_json"): Known(_BODY, "The body is not valid JSON."),
     (400, "bad_request"): Known(_BODY, BARE[400][1]),
     (400, "idempotency_key_invalid"): Known(
-        _SENDING,
-        "Idempotency-Key must have 1 to 255 printable ASCII characters, such as a UUID.",
-        "Idempotency-Key",
+        _SENDING, f"{_KEY} must have 1 to 255 printable ASCII characters, such as a UUID.", _KEY
     ),
     (401, "unauthorized"): Known(_KEYED, "Send a valid key as Authorization: Bearer KEY."),
     (403, "scope_missing"): Known(_KEYED, "This key lacks the scope verify."),
@@ -58,13 +57,13 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (408, "body_late"): Known(_BODY | {"take_receipts"}, BARE[408][1]),
     (409, "idempotency_in_progress"): Known(
         _SENDING,
-        "The first request with this Idempotency-Key is still at work. Ask again in a moment.",
+        f"The first request with this {_KEY} is still at work. Ask again in a moment.",
         retry_after=1,
     ),
     (409, "idempotency_answer_lost"): Known(
         _SENDING,
         "This request was answered before, and the answer can be read no longer. To send once more, "
-        "use a fresh Idempotency-Key.",
+        f"use a fresh {_KEY}.",
     ),
     (409, "expired"): Known({_RESEND}, "There is no live code to send again. Start a new verification."),
     (409, "blocked"): Known({_RESEND}, "Too many wrong guesses. Start a new verification."),
@@ -74,9 +73,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (422, "field_invalid"): Known(_BODY, "phone: Input should be a valid string.", "phone"),
     (422, "field_unknown"): Known(_BODY, "This operation has no field lang.", "lang"),
     (422, "idempotency_key_reused"): Known(
-        _SENDING,
-        "This Idempotency-Key stands for another request. Use a fresh one for each request.",
-        "Idempotency-Key",
+        _SENDING, f"This {_KEY} stands for another request. Use a fresh one for each request.", _KEY
     ),
     (422, "phone_missing"): Known(_PHONE, f"A phone number is required. {_EXAMPLE}", "phone"),
     (422, "phone_no_country"): Known(_PHONE, f"The country code is missing. {_EXAMPLE}", "phone"),
@@ -95,21 +92,16 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
         _CODES, "There is no such purpose. Use one of: login, payment, signup.", "purpose"
     ),
     (422, "body_invalid"): Known({_SEND}, "The text is empty.", "body"),
-    (429, "pending"): Known(_CODES, "OTP already sent. Please wait.", retry_after=30, limit="cooldown"),
+    (429, "pending"): Known(_CODES, "OTP already sent. Please wait.", limit="cooldown"),
     (429, "rate_limited"): Known(
-        _SENDING | _BODY,
-        "Too many SMS were asked for. Please try again later.",
-        retry_after=30,
-        limit="phone",
+        _SENDING | _BODY, "Too many SMS were asked for. Please try again later.", limit="phone"
     ),
-    (429, "blocked"): Known(
-        _CODES, "Too many wrong guesses. Please try again later.", retry_after=30, limit="guesses"
-    ),
-    (429, "guard"): Known(_CODES, "No OTP can be sent to this number now.", retry_after=30, limit="guard"),
+    (429, "blocked"): Known(_CODES, "Too many wrong guesses. Please try again later.", limit="guesses"),
+    (429, "guard"): Known(_CODES, "No OTP can be sent to this number now.", limit="guard"),
     (431, "headers_too_large"): Known(_ALL, BARE[431][1]),
     (500, "internal"): Known(_ALL, BARE[500][1]),
-    (503, "unavailable"): Known(_ALL, "The service cannot answer now.", retry_after=5),
-    (503, "overloaded"): Known(_SENDING, "The service cannot answer now.", retry_after=5),
+    (503, "unavailable"): Known(_ALL, "The service cannot answer now."),
+    (503, "overloaded"): Known(_SENDING, "The service cannot answer now."),
 }
 
 #: operationId → status → the codes that it may answer.
@@ -117,6 +109,9 @@ OPERATIONS: Mapping[str, dict[int, list[str]]] = {operation: {} for operation in
 for (_status, _code), _known in PROBLEMS.items():
     for _operation in _known.operations:
         OPERATIONS[_operation].setdefault(_status, []).append(_code)
+
+#: ``retry_after`` of the examples, by status.
+_WAIT = {429: 30, 503: 5}
 
 #: The field to change in the examples of operations that have no ``phone``.
 _FIELD = {"check_code": "code", "send_message": "to"}
@@ -155,8 +150,7 @@ def _example(operation_id: str, status: int, code: str) -> dict[str, Any]:
     if known.field == "phone":
         field = _FIELD.get(operation_id, "phone")
         known = known._replace(field=field, detail=known.detail.replace("phone:", f"{field}:"))
-    answer = problem(
-        status, code, known.detail, field=known.field, retry_after=known.retry_after, limit=known.limit
-    )
+    wait = known.retry_after or _WAIT.get(status, 0)
+    answer = problem(status, code, known.detail, field=known.field, retry_after=wait, limit=known.limit)
     example: dict[str, Any] = json.loads(answer.content)
     return example

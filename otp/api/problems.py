@@ -37,20 +37,17 @@ def fixed(status: int, code: str) -> HttpResponse:
 
 @answer.register
 def _of_otp(error: Denied | NotAllowed | RateLimited | StoreUnavailable) -> HttpResponse:
-    match error:
-        case Denied():
-            alarms.note(alarms.DENIED, reason=error.code, name=error.name)
-            return problem(403, error.code, error.detail)
-        case NotAllowed():
-            field = error.field if error.field != "id" else ""
-            return problem(error.status, error.code, error.detail, field=field)
-        case StoreUnavailable():
-            return problem(error.status, error.code, error.detail, retry_after=error.retry_after)
+    if isinstance(error, Denied):
+        alarms.note(alarms.DENIED, reason=error.code, name=error.name)
+        return problem(403, error.code, error.detail)
+    field = error.field if error.field != "id" else ""  # which stands in the address
+    retry_after, limit = error.retry_after, error.limit
     response = problem(
-        error.status, error.code, error.detail, retry_after=error.retry_after, limit=error.limit
+        error.status, error.code, error.detail, field=field, retry_after=retry_after, limit=limit
     )
-    for name, value in refusals.headers(error).items():
-        response[name] = value
+    if isinstance(error, RateLimited):
+        for name, value in refusals.headers(error).items():
+            response[name] = value
     return response
 
 

@@ -38,7 +38,7 @@ class Kept:
 
     id: str
     phone: str = field(repr=False)  # E.164
-    resend_at: float = 0.0  # seconds since the epoch; a blocked or expired code does not tell it any more
+    resend_at: float = 0.0  # seconds since the epoch; Redis forgets it with the code
     said: str = ""  # how the last form was answered; a word that the templates know
     left: int = 0  # attempts left when the form was shown; 0: not known
 
@@ -59,12 +59,9 @@ def of_cookie(request: HttpRequest) -> Kept | None:
 
 def keep(response: HttpResponse, kept: Kept) -> HttpResponse:
     """Show ``kept`` from now on."""
-    content = asdict(kept)
-    if kept.said != "unchecked":  # which alone needs it; the version before does not know it
-        del content["left"]
     response.set_signed_cookie(
         cookie_name(),
-        sms.seal(content).decode(),
+        sms.seal(asdict(kept)).decode(),
         max_age=MAX_LIFETIME,  # no code lives longer
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
@@ -84,11 +81,8 @@ def token(request: HttpRequest, kept: Kept) -> str:
 
 
 def of_form(request: HttpRequest) -> Kept | None:
-    """What the form is about; None if its token is forged, too old, or of another browser.
-
-    Without a token, as in a template of a project that has no such field, it is about what the cookie says.
-    """
-    if FIELD not in request.POST:
+    """What the form is about; None if its token is forged, too old, or of another browser."""
+    if FIELD not in request.POST:  # as in a project's own template: then it is what the cookie says
         return of_cookie(request)
     try:
         sealed = signing.TimestampSigner(salt=_SALT).unsign(request.POST[FIELD], max_age=MAX_LIFETIME)
@@ -100,8 +94,8 @@ def of_form(request: HttpRequest) -> Kept | None:
 
 
 def browser(request: HttpRequest) -> str:
-    """What tells this browser from others; it is no secret, and nothing can be done with it."""
-    get_token(request)  # sees to it that there is a secret, and that its cookie is set
+    """What tells this browser from others. It is no secret."""
+    get_token(request)  # makes the secret and sets its cookie where there is none
     return salted_hmac(_SALT, request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
 
 

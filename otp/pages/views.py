@@ -231,10 +231,9 @@ def _render(
     shared = {"site": conf.get("OTP_SITE_NAME")}
     if about:
         shared |= {"token": kept.token(request, about), "masked": sms.mask(about.phone)}
-    response = render(request, f"otp/{name}.html", {**shared, **context})
-    if error:
-        response.status_code = error.status
-    if isinstance(error, RateLimited | StoreUnavailable):
+    status = error.status if error else 200
+    response = render(request, f"otp/{name}.html", {**shared, **context}, status=status)
+    if error and error.retry_after:
         response["Retry-After"] = str(error.retry_after)
     if isinstance(error, RateLimited):
         for header, value in refusals.headers(error).items():
