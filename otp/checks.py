@@ -9,10 +9,9 @@ import time
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.checks import CheckMessage, Error, Tags
+from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import caller, conf, purposes
@@ -22,7 +21,6 @@ from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
 from sms import services as sms
 from sms.checks import check, readable
-from sms.declared import register
 
 MIN_SECRET = 32
 
@@ -72,25 +70,26 @@ def cookies_of_this_python() -> Iterator[str]:
         )
 
 
-@register(Tags.security)
-def otp_purposes(**_: Any) -> list[CheckMessage]:
-    """Every purpose must be one that can be met, and strong unless it says otherwise."""
+@check("otp.E002", Tags.security)
+def there_are_purposes() -> Iterator[str]:
+    """There must be purposes, and no option that nobody knows."""
     try:
-        found = purposes.all_purposes()
+        if not purposes.all_purposes():
+            yield "OTP_PURPOSES is empty. Leave it out for login, signup and payment."
     except ImproperlyConfigured as error:
-        return [Error(str(error), id="otp.E002")]
-    if not found:
-        return [Error("OTP_PURPOSES is empty. Leave it out for login, signup and payment.", id="otp.E002")]
-    return [
-        Error(f"OTP_PURPOSES[{purpose.name!r}]: {text}", id="otp.E003")
-        for purpose in found.values()
-        for text in _faults(purpose)
-    ]
+        yield str(error)
+
+
+@check("otp.E003", Tags.security)
+def otp_purposes() -> Iterator[str]:
+    """Every purpose must be one that can be met, and strong unless it says otherwise."""
+    for purpose in purposes.all_purposes().values():
+        yield from (f"OTP_PURPOSES[{purpose.name!r}]: {text}" for text in _faults(purpose))
 
 
 @check("otp.E007")
 def receipts_are_waited_for() -> Iterator[str]:
-    """A code that waits for a receipt until it is dead goes to no second provider."""
+    """A code that waits for its receipt until it is dead goes to no second provider."""
     wait = sms.receipt_wait()
     with suppress(TypeError, ValueError, OverflowError):  # other checks tell of what is no number
         shortest = min(purposes.all_purposes().values(), key=lambda purpose: purpose.lifetime)

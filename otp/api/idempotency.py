@@ -1,12 +1,12 @@
 """``Idempotency-Key``: a request that sends is sent once, however often a caller repeats it.
 
-The header is that of draft-ietf-httpapi-idempotency-key-header, whose value is a quoted string; a
-bare one, as most programs write it, is the same key. What a key stands for (after the namespace):
+The header is that of draft-ietf-httpapi-idempotency-key-header. Its value is a quoted string; a bare one, as
+most programs write it, is the same key. In Redis, after the namespace:
 
     http:idempotency:<digest>   hash   digest of the request, who works on it, the sealed answer
 
-Both digests are keyed, as a key or a body may hold a number. A request with the header costs two scripts
-more, one before and one after.
+Both digests are keyed, as a key or a body may hold a number. The header costs two scripts, one before and one
+after the request.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ LONGEST = 255
 #: Milliseconds that an answer is kept.
 KEPT = 24 * 3_600_000
 
-#: Milliseconds that a request has its key to itself. Longer than one can take, whose calls to Redis
-#: and broker end after a second each; short enough for whoever asks again after a process died.
+#: Milliseconds that a request has its key to itself. No request takes as long: its calls to Redis and broker
+#: end after a second each. Whoever asks again after a process died need not wait longer.
 LEASE = 30_000
 
 _LUA = Path(__file__).parent / "lua"
@@ -52,10 +52,9 @@ log = structlog.get_logger("http")
 
 
 def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -> HttpResponse:
-    """``answer()``, or what it was the first time that ``owner`` sent this request under this key.
+    """``answer()``, or what it was when ``owner`` first sent this request under this key.
 
-    Raises ``Unavailable`` if Redis cannot say which of the two, and Django's own errors for a body that
-    cannot be read.
+    Raises ``Unavailable`` without Redis, and Django's own errors for a body that cannot be read.
     """
     key = _key(request.META[VARIABLE])
     if not key:
@@ -78,13 +77,12 @@ def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -
         response = answer()
         # A refusal costs nothing to repeat, and kept it would let whoever is refused fill Redis.
         if response.status_code < 300:
-            text = response.content.decode()
-            first = {"status": response.status_code, "type": response["Content-Type"], "body": text}
-            sealed = sms.seal(first)
+            status, content_type = response.status_code, response["Content-Type"]
+            sealed = sms.seal({"status": status, "type": content_type, "body": response.content.decode()})
     finally:
         try:
             _SETTLE((record,), (asked, token, sealed, KEPT))
-        except Unavailable:  # the answer stands; only who asks again may get another one
+        except Unavailable:  # the answer stands, but who asks again may get another one
             log.warning("idempotency_answer_lost")
     return response
 
@@ -124,10 +122,9 @@ def described(operation: dict[str, Any]) -> None:
             "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN},
         }
     )
-    for status, response in operation["responses"].items():
-        if int(status) < 300:
-            response.setdefault("headers", {})[REPLAYED] = {
-                "description": "Stands where this is the first answer to the same Idempotency-Key again.",
-                "required": False,
-                "schema": {"type": "string", "enum": ["true"]},
-            }
+    (accepted,) = (answer for status, answer in operation["responses"].items() if int(status) < 300)
+    accepted.setdefault("headers", {})[REPLAYED] = {
+        "description": "Stands where this is the first answer to the same Idempotency-Key again.",
+        "required": False,
+        "schema": {"type": "string", "enum": ["true"]},
+    }

@@ -1,17 +1,16 @@
 """What a browser and the forms on its pages are about.
 
-A cookie says which verification the pages show: the one that this browser asked for or looked at last.
-Each form carries a token of its own, so a code is checked against the verification of its own page, whatever
-other tabs do. Both are sealed and signed. A token works in one browser, which is told by the secret of its
-CSRF cookie, and for no longer than a code can live.
+A cookie says which verification the pages show: the one that this browser asked for or looked at last. Each
+form has a token of its own, and so is about the verification of its page, whatever other tabs do. Both are
+sealed and signed. A token works as long as a code can live, in one browser, known by its CSRF secret.
 
-Somebody who presses a button twice on a slow line loses the first answer and its cookie. So the browser that
-started a verification, its holder, finds it again by the phone.
+Who presses a button twice on a slow line loses the first answer and its cookie. So the browser that started a
+verification, its holder, finds it again by the phone.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from django.conf import settings
 from django.core import signing
@@ -75,8 +74,8 @@ def forget(response: HttpResponse) -> None:
 
 
 def token(request: HttpRequest, kept: Kept) -> str:
-    """The value of the hidden field of a form that is about ``kept``."""
-    content = {"browser": browser(request), "kept": asdict(kept)}
+    """The value of the hidden field of a form that is about ``kept``, whatever was said of it."""
+    content = {"browser": browser(request), "kept": asdict(replace(kept, said=""))}
     return signing.TimestampSigner(salt=_SALT).sign(sms.seal(content).decode())
 
 

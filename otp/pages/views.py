@@ -1,9 +1,8 @@
 """The hosted pages: ask for a phone number, then for the code, then say that it was right.
 
 They translate; the rules are in ``otp.services``. A cookie and a hidden field (``otp.pages.kept``) say which
-verification is meant, so that no address holds a number, a code or an id. A form is answered with a redirect,
-so that neither a reload nor the back button sends an SMS or uses up an attempt; where that answer got lost,
-the next one leads to the same place.
+verification is meant: no address holds a number, a code or an id. A form is answered with a redirect, so
+neither a reload nor the back button sends an SMS or uses up an attempt.
 """
 
 from __future__ import annotations
@@ -164,18 +163,16 @@ def _check(request: HttpRequest, about: Kept) -> HttpResponse:
 
 def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = None) -> HttpResponse:
     """The form for the code. ``limited``: why a guess was not compared."""
-    rules = purposes.get(PURPOSE)
-    context: dict[str, object] = {"kept": about, "rules": rules}
     try:
         verification = services.status(about.id)
     except StoreUnavailable as error:
-        return _render(request, "code", context | {"state": "unavailable"}, about, error)
+        return _render(request, "code", {"state": "unavailable"}, about, error)
     if verification.status == "valid":  # by another press of the same button
         return _go("done", replace(about, said="valid"))
-    now, wait = _now(), Left(limited.retry_after) if limited else Left()
-    about = _learnt(about, verification, now)
-    context |= {
-        "kept": about,
+    rules, now, wait = purposes.get(PURPOSE), _now(), Left(limited.retry_after if limited else 0)
+    about = replace(_learnt(about, verification, now), left=verification.attempts_left)
+    context = {
+        "rules": rules,
         "numeric": rules.alphabet.isdigit(),
         "error": OF_CODE.get(about.said, "").format(wait=wait.words),
         "state": verification.status,
@@ -184,8 +181,7 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
         "expires_in": Left.until(verification.expires_at, now),
         "resend_in": Left.until(verification.resend_at or about.resend_at, now),
     }
-    shown = replace(about, said="", left=verification.attempts_left)
-    return _render(request, "code", context, shown, limited)
+    return _render(request, "code", context, about, limited)
 
 
 def _now() -> float:
@@ -207,15 +203,13 @@ def _learnt(about: Kept, verification: Verification, now: float) -> Kept:
 
 def _ask_phone(request: HttpRequest, typed: str = "", error: OtpError | None = None) -> HttpResponse:
     """The form for the number. ``error``: why what was ``typed`` got no code."""
-    about = kept.of_cookie(request)
-    live = about if about and about.said != "valid" else None
-    region, example = conf.get("PHONE_REGION").upper(), sms.example_number()
+    about, example = kept.of_cookie(request), sms.example_number()
     context = {
         "error": not_sent(error) if error else "",
         "typed": typed,
-        "region": sms.country_name(region),
+        "region": sms.country_name(conf.get("PHONE_REGION").upper()),
         "example": sms.spelled(example) if example else "",
-        "masked": sms.mask(live.phone) if live else "",
+        "masked": sms.mask(about.phone) if about and about.said != "valid" else "",
     }
     return _render(request, "phone", context, error=error)
 
@@ -228,11 +222,10 @@ def _render(
     error: OtpError | None = None,
 ) -> HttpResponse:
     """A page. ``about``: what its forms are about; ``error``: what it tells of."""
-    shared = {"site": conf.get("OTP_SITE_NAME")}
+    shown: dict[str, object] = {"site": conf.get("OTP_SITE_NAME"), **context}
     if about:
-        shared |= {"token": kept.token(request, about), "masked": sms.mask(about.phone)}
-    status = error.status if error else 200
-    response = render(request, f"otp/{name}.html", {**shared, **context}, status=status)
+        shown |= {"kept": about, "token": kept.token(request, about), "masked": sms.mask(about.phone)}
+    response = render(request, f"otp/{name}.html", shown, status=error.status if error else 200)
     if error and error.retry_after:
         response["Retry-After"] = str(error.retry_after)
     if isinstance(error, RateLimited):
