@@ -35,7 +35,7 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the key of ``name`` may do. The defaults are those of a name without an entry."""
+    """What the key of ``name`` may do. Without an entry it has the defaults: all scopes and purposes."""
 
     name: str
     scopes: frozenset[str] = frozenset(SCOPES)
@@ -96,11 +96,6 @@ def _access(name: str, words: list[str]) -> Access:
         raise BadAccess(f"API_ACCESS: {name} may do nothing. Give it one of {', '.join(SCOPES)}.")
     allowed = frozenset(word.removeprefix("purpose:") for word in purposes)
     return Access(name, scopes, allowed, "client_ip" in words, ",".join(rules))
-
-
-def find(name: str, entries: Mapping[str, Access]) -> Access:
-    """The access of ``name``. Without an entry it has all scopes and purposes, and nothing else."""
-    return entries.get(name) or Access(name)
 
 
 def faults(entries: object, names: Collection[str], purposes: Collection[str]) -> Iterator[str]:

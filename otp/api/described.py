@@ -49,11 +49,11 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
         {_START}, "Answer the challenge of this site, and send the answer along.", "challenge"
     ),
     (403, "receipt_rejected"): Known(_RECEIPTS, "The signature is wrong or the report cannot be read."),
-    (403, "forbidden"): Known({}, BARE[403][1]),
-    (404, "not_found"): Known({}, BARE[404][1]),
+    (403, "forbidden"): Known((), BARE[403][1]),
+    (404, "not_found"): Known((), BARE[404][1]),
     (404, "message_unknown"): Known({"get_message"}, "There is no such message, or it is kept no longer."),
     (404, "alias_unknown"): Known(_RECEIPTS, "No provider of this name is configured."),
-    (405, "method_not_allowed"): Known({}, BARE[405][1]),
+    (405, "method_not_allowed"): Known((), BARE[405][1]),
     (408, "body_late"): Known(_BODY | {"take_receipts"}, BARE[408][1]),
     (409, "idempotency_in_progress"): Known(
         _SENDING,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,10 @@ def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -
     key = _key(request.META[VARIABLE])
     if not key:
         return fixed(400, "idempotency_key_invalid")
-    record = names.key(RECORD + _digest("key", owner, key))
+    digest = partial(codes.digest, settings.SECRET_KEY.encode(), "idempotency")
+    record = names.key(RECORD + digest("key", owner, key))
     body = hashlib.sha256(request.body).hexdigest()
-    asked = _digest("request", str(request.method), request.path, request.content_type or "", body)
+    asked = digest("request", str(request.method), request.path, request.content_type or "", body)
     token = codes.new_id()
     word, kept = _CLAIM((record,), (asked, token, LEASE))
     match word:
@@ -104,10 +106,6 @@ def _key(value: str) -> str:
     if len(value) > LONGEST or not re.fullmatch(PATTERN, value):
         return ""
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-
-
-def _digest(*parts: str) -> str:
-    return codes.digest(settings.SECRET_KEY.encode(), "idempotency", *parts)
 
 
 def described(operation: dict[str, Any]) -> None:

@@ -4,8 +4,8 @@ A cookie says which verification the pages show: the one that this browser asked
 form has a token of its own, and so is about the verification of its page, whatever other tabs do. Both are
 sealed and signed. A token works as long as a code can live, in one browser, known by its CSRF secret.
 
-Who presses a button twice on a slow line loses the first answer and its cookie. So the browser that started a
-verification, its holder, finds it again by the phone.
+Whoever presses a button twice on a slow line loses the first answer and its cookie. So the browser that
+started a verification, its holder, finds it again by the phone.
 """
 
 from __future__ import annotations
