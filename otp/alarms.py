@@ -5,9 +5,9 @@ from __future__ import annotations
 from otp import codes, conf, signals
 from otp.caller import subscriber
 from sms import alarms
-from sms.alarms import Alarm, tell_due
+from sms.alarms import Alarm
 
-__all__ = ["DENIED", "LIMIT", "note", "tell_due"]
+tell_due = alarms.tell_due
 
 DENIED = Alarm("access_denied", signals.access_denied, "otp")
 LIMIT = Alarm("limit_reached", signals.limit_reached, "otp")
@@ -15,9 +15,6 @@ LIMIT = Alarm("limit_reached", signals.limit_reached, "otp")
 
 def note(alarm: Alarm, *, ip: str = "", **facts: str) -> None:
     """It happened once more. ``ip``: whose address shall be told apart from others'."""
-    alarms.note(alarm, source=_source(ip), **facts)
-
-
-def _source(ip: str) -> str:
-    """Enough of a keyed digest of an address to tell one source from many."""
-    return codes.digest(conf.phone_secrets()[0], "alarm", subscriber(ip))[:8] if ip else ""
+    # Of the digest enough to tell one source from many.
+    source = codes.digest(conf.phone_secrets()[0], "alarm", subscriber(ip))[:8] if ip else ""
+    alarms.note(alarm, source=source, **facts)

@@ -8,9 +8,10 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
-from django.core.checks import CheckMessage, Error, Tags
+from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import caller, conf, purposes
@@ -19,7 +20,7 @@ from otp.api import access
 from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
 from sms import services as sms
-from sms.checks import check, readable, register
+from sms.checks import check, readable
 
 MIN_SECRET = 32
 
@@ -29,7 +30,6 @@ MAX_NAME = 100
 #: Bytes. Android's SMS Retriever takes no longer message
 #: (https://developers.google.com/identity/sms-retriever/verify).
 MAX_RETRIEVED = 140
-
 
 otp_limits = readable("otp.E004", limits.all_rules)
 guess_limits = readable("otp.E004", limits.guess_rules)
@@ -41,9 +41,8 @@ trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
 @check("otp.E001", Tags.security)
 def phone_secret_key() -> Iterator[str]:
     """Without a strong secret the digests of phones and codes are as good as clear text."""
-    keys = {"PHONE_SECRET_KEY": [conf.get("PHONE_SECRET_KEY")]}
-    keys["PHONE_SECRET_KEY_FALLBACKS"] = conf.get("PHONE_SECRET_KEY_FALLBACKS")
-    for name, values in keys.items():
+    newest, older = conf.get("PHONE_SECRET_KEY"), conf.get("PHONE_SECRET_KEY_FALLBACKS")
+    for name, values in {"PHONE_SECRET_KEY": [newest], "PHONE_SECRET_KEY_FALLBACKS": older}.items():
         if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values):
             yield (
                 f"{name} must be random and have at least {MIN_SECRET} characters. "
@@ -71,36 +70,35 @@ def cookies_of_this_python() -> Iterator[str]:
         )
 
 
-@register(Tags.security)
-def otp_purposes() -> list[CheckMessage]:
-    """Every purpose must be one that can be met, and strong unless it says otherwise."""
+@check("otp.E002", Tags.security)
+def there_are_purposes() -> Iterator[str]:
+    """There must be purposes, and no option that nobody knows."""
     try:
-        found = purposes.all_purposes()
+        if not purposes.all_purposes():
+            yield "OTP_PURPOSES is empty. Leave it out for login, signup and payment."
     except ImproperlyConfigured as error:
-        return [Error(str(error), id="otp.E002")]
-    if not found:
-        return [Error("OTP_PURPOSES is empty. Leave it out for login, signup and payment.", id="otp.E002")]
-    return [
-        Error(f"OTP_PURPOSES[{purpose.name!r}]: {text}", id="otp.E003")
-        for purpose in found.values()
-        for text in _faults(purpose)
-    ]
+        yield str(error)
+
+
+@check("otp.E003", Tags.security)
+def otp_purposes() -> Iterator[str]:
+    """Every purpose must be one that can be met, and strong unless it says otherwise."""
+    for purpose in purposes.all_purposes().values():
+        yield from (f"OTP_PURPOSES[{purpose.name!r}]: {text}" for text in _faults(purpose))
 
 
 @check("otp.E007")
 def receipts_are_waited_for() -> Iterator[str]:
-    """A code that waits for a receipt until it is dead goes to no second provider."""
+    """A code that waits for its receipt until it is dead goes to no second provider."""
     wait = sms.receipt_wait()
-    try:
+    with suppress(TypeError, ValueError, OverflowError):  # other checks tell of what is no number
         shortest = min(purposes.all_purposes().values(), key=lambda purpose: purpose.lifetime)
-        too_long, seconds = wait >= shortest.lifetime, f"{wait:g}"
-    except (TypeError, ValueError, OverflowError):
-        return  # other checks say it
-    if too_long:
-        yield (
-            f"SMS_RECEIPT_WAIT is {seconds} seconds, and a code of OTP_PURPOSES[{shortest.name!r}] lives "
-            f"{shortest.lifetime}: it would be dead before the next provider has it. Make the wait shorter."
-        )
+        if wait >= shortest.lifetime:
+            yield (
+                f"SMS_RECEIPT_WAIT is {wait:g} seconds, and a code of OTP_PURPOSES[{shortest.name!r}] lives "
+                f"{shortest.lifetime}: it would be dead before the next provider has it. Make the wait "
+                "shorter."
+            )
 
 
 @check("otp.W002")
@@ -118,8 +116,7 @@ def autofill() -> Iterator[str]:
 @check("otp.E013", Tags.security)
 def hosted_pages() -> Iterator[str]:
     """PAGES must be a word that is known."""
-    value = conf.get("PAGES")
-    if value not in ("open", "off"):
+    if (value := conf.get("PAGES")) not in ("open", "off"):
         yield (
             f"PAGES is {value!r}. Write open, so that everybody may ask for a code at /, or off for the API "
             "alone."
@@ -175,13 +172,12 @@ def keys_without_access() -> Iterator[str]:
 
 
 def _faults(purpose: Purpose) -> list[str]:
-    faults = []
     numbers = [purpose.length, purpose.lifetime, purpose.attempts, *purpose.cooldown]
     if not all(type(number) is int and number > 0 for number in numbers) or not purpose.cooldown:
         return ["length, lifetime, attempts and cooldown are whole numbers over 0."]
     if purpose.length > MAX_LENGTH:
         return [f"length is over {MAX_LENGTH}, and nobody types such a code. Lower it."]
-    alphabet = purpose.alphabet
+    faults, alphabet = [], purpose.alphabet
     if len(set(alphabet)) != len(alphabet) or not alphabet.isascii() or not alphabet.isalnum():
         faults.append("alphabet holds ASCII letters and digits, each once.")
     if alphabet != alphabet.upper():
@@ -197,37 +193,32 @@ def _faults(purpose: Purpose) -> list[str]:
             "Lower it, or say allow_weak=True."
         )
     for locale, text in purpose.text.items():
-        try:
-            if "123" not in text.format(code="123", site="", minutes=""):
-                faults.append(f"text[{locale!r}] must hold {{code}}.")
-            if any(unicodedata.category(char) == "Cc" and char != "\n" for char in text):
-                faults.append(f"text[{locale!r}] holds a control character, which no SMS can.")
-        except (KeyError, IndexError, ValueError):
-            faults.append(
-                f"text[{locale!r}] may hold {{code}}, {{site}} and {{minutes}}, nothing else in braces."
-            )
+        faults += [f"text[{locale!r}] {fault}" for fault in _faults_of_text(text)]
     if purpose.app_hash and not faults:
         faults += _app_faults(purpose)
     return faults
 
 
-def _app_faults(purpose: Purpose) -> list[str]:
+def _faults_of_text(text: str) -> Iterator[str]:
+    try:
+        if "123" not in text.format(code="123", site="", minutes=""):
+            yield "must hold {code}."
+    except (AttributeError, LookupError, TypeError, ValueError):
+        yield "may hold {code}, {site} and {minutes}, nothing else in braces."
+    if any(unicodedata.category(char) == "Cc" and char != "\n" for char in text):
+        yield "holds a control character, which no SMS can."
+
+
+def _app_faults(purpose: Purpose) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z0-9+/]{11}", purpose.app_hash):
-        return ["app_hash has 11 characters of base64, as FA+9qCX9VSu; Google's page says how to compute it."]
+        yield "app_hash has 11 characters of base64, as FA+9qCX9VSu; Google's page says how to compute it."
+        return
+    code, site = purpose.alphabet[0] * purpose.length, conf.get("OTP_SITE_NAME")
     host = urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
-    faults = []
     for locale in purpose.text:
-        text = purpose.render(
-            purpose.alphabet[0] * purpose.length,
-            lives=purpose.lifetime,
-            site=conf.get("OTP_SITE_NAME"),
-            host=host,
-            locale=locale,
-        )
-        size = len(text.encode())
-        if size > MAX_RETRIEVED:
-            faults.append(
-                f"text[{locale!r}] makes an SMS of {size} bytes; with app_hash it may have {MAX_RETRIEVED}. "
-                f"Shorten it by {size - MAX_RETRIEVED}."
+        text = purpose.render(code, lives=purpose.lifetime, site=site, host=host, locale=locale)
+        if (over := len(text.encode()) - MAX_RETRIEVED) > 0:
+            yield (
+                f"text[{locale!r}] makes an SMS of {MAX_RETRIEVED + over} bytes; with app_hash it may have "
+                f"{MAX_RETRIEVED}. Shorten it by {over}."
             )
-    return faults

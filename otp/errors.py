@@ -8,61 +8,57 @@ OtpError
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 
+
+@dataclass(eq=False, repr=False)
 class OtpError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """Base of everything that this package raises on purpose. ``status``: of its answer over HTTP."""
+
+    detail: str
+    status = 500
+    code = field = limit = ""
+    retry_after = 0
+
+    def __str__(self) -> str:
+        return self.detail
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class RateLimited(OtpError):
     """Nothing was sent, or a guess was not compared. Ask again after ``retry_after`` whole seconds.
 
     ``code``: ``pending`` (a code was sent a moment ago), ``blocked`` (too many wrong guesses),
     ``rate_limited`` or ``guard``. ``limit``: the stable name of what was reached: ``cooldown``, ``guesses``,
     ``guard``, or that of a rule of ``OTP_LIMITS`` such as ``phone``, or of ``OTP_GUESS_LIMITS`` such as
-    ``guess-ip``; it lets ``quota`` through in
-    ``window`` seconds (0: in no fixed time).
+    ``guess-ip``. It lets ``quota`` through in ``window`` seconds (0: in no fixed time).
     """
 
-    def __init__(
-        self,
-        detail: str,
-        *,
-        retry_after: int,
-        code: str = "pending",
-        limit: str = "cooldown",
-        quota: int = 1,
-        window: int = 0,
-    ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.retry_after = retry_after
-        self.code = code
-        self.limit = limit
-        self.quota = quota
-        self.window = window
+    status = 429
+    retry_after: int
+    code: str = "pending"
+    limit: str = "cooldown"
+    quota: int = 1
+    window: int = 0
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NotAllowed(OtpError):
     """Nothing was sent, and asking again the same way will not help. ``field``: what to change."""
 
-    def __init__(self, detail: str, *, code: str, field: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.code = code
-        self.field = field
+    code: str
+    field: str
+
+    def __post_init__(self) -> None:
+        self.status = {"id": 409, "challenge": 403}.get(self.field, 422)
 
 
+@dataclass(eq=False, repr=False)
 class StoreUnavailable(OtpError):
     """Try again after ``retry_after`` seconds. ``code``: ``unavailable`` or ``overloaded``."""
 
-    def __init__(
-        self,
-        detail: str = "The service cannot answer now.",
-        *,
-        retry_after: int = 5,
-        code: str = "unavailable",
-    ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.retry_after = retry_after
-        self.code = code
+    status = 503
+    detail: str = "The service cannot answer now."
+    _: KW_ONLY
+    retry_after: int = 5
+    code: str = "unavailable"

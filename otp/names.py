@@ -13,32 +13,20 @@
 
 from __future__ import annotations
 
-from sms.names import family, key
+from sms import names
 
-__all__ = [
-    "FAILURES",
-    "GUARD",
-    "GUARD_RULES",
-    "GUARD_SPEND",
-    "IN_LUA",
-    "LIMIT",
-    "PHONE",
-    "VERIFICATION",
-    "family",
-    "key",
-]
+family, key = names.family, names.key
 
 VERIFICATION, PHONE = family("otp:verification:"), family("otp:phone:")
 FAILURES, LIMIT = family("otp:failures:"), family("otp:limit:")
-GUARD, GUARD_FAN, GUARD_KNOWN = family("otp:guard:"), family("otp:guard-fan:"), family("otp:guard-known:")
-GUARD_SPEND, GUARD_RULES = family("otp:guard-spend"), family("otp:guard-rules")
+GUARD, GUARD_SPEND, GUARD_RULES = family("otp:guard:"), family("otp:guard-spend"), family("otp:guard-rules")
 
 #: Those that scripts put together themselves, each under the name that it has there.
 IN_LUA = {
     "VERIFICATION": VERIFICATION,
     "GUARD": GUARD,
-    "GUARD_FAN": GUARD_FAN,
-    "GUARD_KNOWN": GUARD_KNOWN,
+    "GUARD_FAN": family("otp:guard-fan:"),
+    "GUARD_KNOWN": family("otp:guard-known:"),
     "GUARD_SPEND": GUARD_SPEND,
     "GUARD_RULES": GUARD_RULES,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -9,25 +10,25 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from otp import conf
 from otp.codes import DIGITS
 from sms import given
 
-#: A code is dead this many seconds after it was made, however often it was resent: NIST SP
-#: 800-63B-4 §3.1.3.2 and OWASP ASVS 5.0, 6.5.5 allow 10 minutes.
+#: Seconds that a code may live, however often it is sent again: NIST SP 800-63B-4 §3.1.3.2 and OWASP ASVS
+#: 5.0, 6.5.5 allow 10 minutes.
 MAX_LIFETIME = 600
 
 #: Fewest possible codes. ASVS 5.0, 6.5.4 asks for 20 bits and counts six digits (19.93) as that.
 MIN_CODES = 10**6
 
-#: Characters of a code. 64 are read of a guess, with its blanks and dashes; and 256 random bits make no
-#: more than 49 letters and digits.
+#: Characters of a code. Of a guess 64 are read, blanks and dashes included; 256 random bits make 49.
 MAX_LENGTH = 32
 
-#: A language tag (RFC 5646), or a locale as POSIX and Django write them; the longest that 4.4.1 asks to bear.
-_LOCALE = re.compile(r"[a-z]{1,8}([-_][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
-LONGEST_LOCALE = 35
+#: A language tag, or a locale as POSIX and Django write them. RFC 5646, 4.4.1 asks to bear 35 characters.
+_LOCALE = re.compile(r"(?!.{36})[a-z]{1,8}([-_][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 
 TEXT = "{code} is your {site} code. It expires in {minutes} min. Do not share it."
 
@@ -42,7 +43,7 @@ class Purpose:
     attempts: int = 3
     cooldown: tuple[int, ...] = (30, 60, 120)  # before the 2nd, 3rd, 4th … code; the last one stays
     alphabet: str = DIGITS
-    # language tag, as _tag writes it → text with {code}, {site}, {minutes}; "" is for every other
+    # language tag, as _tag writes it → text with {code}, {site}, {minutes}; "": for every other
     text: Mapping[str, str] = field(default_factory=lambda: {"": TEXT})
     app_hash: str = ""  # of an Android app that reads the SMS itself (SMS Retriever): 11 characters
     new_code_on_resend: bool = False
@@ -55,27 +56,23 @@ class Purpose:
 
     @property
     def longest_life(self) -> int:
-        """Seconds that a code may live since it was made, however often it is sent again."""
+        """Seconds that a code may live, however often it is sent again."""
         return max(self.lifetime, MAX_LIFETIME)
 
     def render(self, code: str, *, lives: float, site: str, host: str, locale: str = "") -> str:
         """The text of the SMS for a code that ``lives`` so many seconds yet.
 
-        Its last line binds the code to ``host``, so that a phone offers it there only
+        It is that of ``locale``, or of the longest tag that ``locale`` begins with (RFC 4647, 3.4). The last
+        line binds the code to ``host``, so that a phone offers it there only
         (https://wicg.github.io/sms-one-time-codes/). An ``app_hash`` goes before it: Android looks for
         it anywhere (https://developers.google.com/identity/sms-retriever/verify).
         """
-        text = self._text(locale)
-        minutes = max(math.ceil(lives / 60), 1)
-        app = f"{self.app_hash}\n" if self.app_hash else ""
-        return f"{text.format(code=code, site=site, minutes=minutes)}\n\n{app}@{host} #{code}"
-
-    def _text(self, locale: str) -> str:
-        """The text for ``locale``, or for the most special tag that it begins with (RFC 4647, 3.4)."""
         tag = _tag(locale)
         while tag and tag not in self.text:
             tag = re.sub("-.$", "", tag.rpartition("-")[0])  # a single letter only introduces what follows
-        return self.text[tag]
+        text = self.text[tag].format(code=code, site=site, minutes=max(math.ceil(lives / 60), 1))
+        app = f"{self.app_hash}\n" if self.app_hash else ""
+        return f"{text}\n\n{app}@{host} #{code}"
 
 
 def _tag(locale: str) -> str:
@@ -88,21 +85,18 @@ def get(name: object) -> Purpose:
     return all_purposes()[given.text(name) or ""]
 
 
+@functools.cache
 def all_purposes() -> Mapping[str, Purpose]:
     """Every configured purpose by its name. Raises ``ImproperlyConfigured``."""
-    global _made
     setting = conf.get("OTP_PURPOSES") or {}
-    source, purposes = _made
-    if source is not setting:
-        if not isinstance(setting, Mapping):
-            raise ImproperlyConfigured(f"OTP_PURPOSES is a dict such as {_EXAMPLE}.")
-        purposes = {name: _make(name, options) for name, options in setting.items()}
-        _made = (setting, purposes)
-    return purposes
+    if not isinstance(setting, Mapping):
+        raise ImproperlyConfigured(f"OTP_PURPOSES is a dict such as {_EXAMPLE}.")
+    return {name: _make(name, options) for name, options in setting.items()}
 
 
-#: The setting that the purposes were made from, and they; made anew when the setting is another.
-_made: tuple[object, Mapping[str, Purpose]] = (None, {})
+@receiver(setting_changed)
+def _read_anew(**_: Any) -> None:
+    all_purposes.cache_clear()
 
 
 _EXAMPLE = '{"login": {}, "payment": {"length": 8}}'
@@ -121,13 +115,13 @@ def _make(name: Any, options: Any) -> Purpose:
             f"OTP_PURPOSES[{name!r}] must be the name of a purpose and a dict of its options, as {_EXAMPLE}."
         )
     known = {f.name for f in fields(Purpose)} - {"name"}
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             raise ImproperlyConfigured(
                 f"OTP_PURPOSES[{name!r}] has no option {option!r}. It has: {', '.join(sorted(known))}."
             )
         kind, words = _TYPES.get(option, (object, ""))
-        if not isinstance(options[option], kind):
+        if not isinstance(value, kind):
             raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: {option} must be {words}.")
     values = dict(options)
     if "text" in values:
@@ -149,11 +143,11 @@ def _texts(name: str, text: Any) -> dict[str, str]:
         )
     written: dict[str, str] = {}  # by tag
     for locale in texts:
-        fault = ""
-        if locale and not (_LOCALE.fullmatch(locale) and len(locale) <= LONGEST_LOCALE):
+        if locale and not _LOCALE.fullmatch(locale):
             fault = f"has {locale!r}, which is no locale; write one as de, pt-BR or zh-Hant"
         elif (other := written.setdefault(_tag(locale), locale)) != locale:
             fault = f"names {other!r} and {locale!r}, which are one locale; drop one"
-        if fault:
-            raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: text {fault}.")
+        else:
+            continue
+        raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: text {fault}.")
     return {_tag(locale): re.sub(r"\r\n?", "\n", text) for locale, text in texts.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,20 +16,20 @@ from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, ReceiptR
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-#: Seconds after which it may be worth another try where a process has run out of something.
+#: Seconds until another try may be worth it where a process has run out of something.
 RETRY_AFTER = 2
 
 CONTENT_TYPE = "application/problem+json"
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
-    """A client that is generated from a schema has to send whatever has a default there."""
+    """Drop the defaults: a client generated from the schema would have to send each such field."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
 
 class Body(BaseModel):  # of ninja's own a strict one is read twice
-    """What an operation reads: fields that it has not are refused, or a misspelled one had no effect."""
+    """What an operation reads. Unknown fields are refused: a misspelled one would have no effect."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
@@ -48,75 +48,47 @@ class Problem(Schema):
 
 
 def problem(
-    status: int,
-    code: str,
-    detail: str,
-    *,
-    field: str = "",
-    retry_after: int = 0,
-    more: Mapping[str, str] | None = None,
+    status: int, code: str, detail: str, *, field: str = "", retry_after: int = 0, limit: str = ""
 ) -> HttpResponse:
-    """A problem document as a response; ``retry_after`` (seconds) also sets the header.
-
-    ``more``: further members of the document.
-    """
-    body: dict[str, Any] = {
+    """A problem document as a response; ``retry_after`` (seconds) also sets the header."""
+    more = {"field": field, "retry_after": retry_after, "limit": limit}
+    body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
-        **(more or {}),
+        **{name: value for name, value in more.items() if value},
     }
-    if field:
-        body["field"] = field
-    if retry_after:
-        body["retry_after"] = retry_after
     response = JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+    response["Cache-Control"] = "no-store"
     if retry_after:
         response["Retry-After"] = str(retry_after)
-    response["Cache-Control"] = "no-store"
     return response
 
 
 @functools.singledispatch
 def answer(error: Exception) -> HttpResponse:
-    """The problem document for ``error``. Packages above register their own errors; others are raised."""
+    """The problem document for ``error``. Packages above register their own; an unknown error is raised."""
+    match error:
+        case InvalidNumber():
+            return problem(422, error.code, error.detail, field="to")
+        case InvalidBody():
+            return problem(422, "body_invalid", str(error), field="body")
+        case NoRoute():
+            return problem(422, "no_route", str(error), field="to")
+        case Overloaded():
+            return problem(503, "overloaded", str(error), retry_after=error.retry_after)
+        case Unavailable():
+            detail = "The service cannot answer now."
+            return problem(503, "unavailable", detail, retry_after=error.retry_after)
+        case ReceiptRejected():
+            return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
     raise error
 
 
-@answer.register
-def _invalid_number(error: InvalidNumber) -> HttpResponse:
-    return problem(422, error.code, error.detail, field="to")
-
-
-@answer.register
-def _invalid_body(error: InvalidBody) -> HttpResponse:
-    return problem(422, "body_invalid", str(error), field="body")
-
-
-@answer.register
-def _no_route(error: NoRoute) -> HttpResponse:
-    return problem(422, "no_route", str(error), field="to")
-
-
-@answer.register
-def _overloaded(error: Overloaded) -> HttpResponse:
-    return problem(503, "overloaded", str(error), retry_after=error.retry_after)
-
-
-@answer.register
-def _unavailable(error: Unavailable) -> HttpResponse:
-    return problem(503, "unavailable", "The service cannot answer now.", retry_after=error.retry_after)
-
-
-@answer.register
-def _receipt_rejected(error: ReceiptRejected) -> HttpResponse:
-    return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
-
-
 def answered(view: Callable[_P, _R]) -> Callable[_P, _R | HttpResponse]:
-    """For an operation: what it raises is a problem document, whatever API it is mounted in."""
+    """For an operation: answers what it raises as a problem document, whatever API it is mounted in."""
 
     @functools.wraps(view)
     def wrapped(*args: _P.args, **options: _P.kwargs) -> _R | HttpResponse:
@@ -147,7 +119,7 @@ BARE = {
 
 
 def as_problem(response: HttpResponse) -> HttpResponse:
-    """The problem document in place of an error that Django made, or of a page; one that is one stays."""
+    """A problem document in place of a page or of Django's own error. A problem document stays."""
     if response["Content-Type"].startswith(CONTENT_TYPE):
         return response
     code, detail = BARE.get(response.status_code, BARE[500 if response.status_code >= 500 else 400])

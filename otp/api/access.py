@@ -4,14 +4,13 @@
 
 An entry is the name of a key and its words: scopes (``verify``: start verifications, and check, resend,
 cancel and read those that a key of this name started; ``messages``: send any SMS; ``read``: look at
-messages and verifications, whoever started them),
-``client_ip`` (may name the end user's address), ``purpose:NAME`` (only these; none: every one) and
-rules of its own limits, written as in ``OTP_LIMITS``.
+messages and verifications, whoever started them), ``client_ip`` (may name the end user's address),
+``purpose:NAME`` (only these; none: every one) and rules of its own limits, written as in ``OTP_LIMITS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from otp.api.keys import NAME
@@ -25,19 +24,18 @@ class BadAccess(ValueError):
     """API_ACCESS cannot be read; the text says what to change."""
 
 
+@dataclass(eq=False)
 class Denied(Exception):
-    """The key of ``name`` is valid and may not do this. ``code`` is stable, the text is for people."""
+    """The key of ``name`` is valid and may not do this. ``code`` is stable, ``detail`` is for people."""
 
-    def __init__(self, code: str, detail: str, *, name: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-        self.name = name
+    code: str
+    detail: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the key of ``name`` may do. The defaults are those of a name without an entry."""
+    """What the key of ``name`` may do. Without an entry it has the defaults: all scopes and purposes."""
 
     name: str
     scopes: frozenset[str] = frozenset(SCOPES)
@@ -49,26 +47,19 @@ class Access:
         """Raise ``Denied`` unless the key has one of ``scopes``."""
         if self.scopes.isdisjoint(scopes):
             wanted = " or ".join(scopes) or "for this"
-            raise Denied("scope_missing", f"This key lacks the scope {wanted}.", name=self.name)
+            raise Denied("scope_missing", f"This key lacks the scope {wanted}.", self.name)
 
     def require_purpose(self, purpose: str) -> None:
         """Raise ``Denied`` unless the key may be used for ``purpose``."""
         if not self.allows(purpose):
-            allowed = ", ".join(sorted(self.purposes))
-            raise Denied(
-                "purpose_not_allowed",
-                f"This key may be used for these purposes only: {allowed}.",
-                name=self.name,
-            )
+            detail = f"This key may be used for these purposes only: {', '.join(sorted(self.purposes))}."
+            raise Denied("purpose_not_allowed", detail, self.name)
 
     def require_client_ip(self) -> None:
         """Raise ``Denied`` unless the key may say whose address a request is from."""
         if not self.client_ip:
-            raise Denied(
-                "client_ip_not_allowed",
-                "This key may not name the end user's address. Leave it out.",
-                name=self.name,
-            )
+            detail = "This key may not name the end user's address. Leave it out."
+            raise Denied("client_ip_not_allowed", detail, self.name)
 
     def allows(self, purpose: str) -> bool:
         """Whether the key may be used for ``purpose``."""
@@ -91,12 +82,23 @@ def parse(text: str) -> dict[str, Access]:
     return found
 
 
-def find(name: str, entries: Mapping[str, Access]) -> Access:
-    """The access of ``name``. Without an entry it has all scopes and purposes, and nothing else."""
-    return entries.get(name) or Access(name)
+def _access(name: str, words: list[str]) -> Access:
+    scopes = frozenset(word for word in words if word in SCOPES)
+    purposes = {word for word in words if word.startswith("purpose:") and word != "purpose:"}
+    rules = [word for word in words if "/" in word and word not in purposes]
+    for word in words:
+        if word not in (*scopes, *purposes, *rules, "client_ip"):
+            raise BadAccess(
+                f"API_ACCESS: {name} has the word {word!r}. There are {', '.join(SCOPES)}, client_ip, "
+                "purpose:NAME, and rules of limits as 600/1m."
+            )
+    if not scopes:
+        raise BadAccess(f"API_ACCESS: {name} may do nothing. Give it one of {', '.join(SCOPES)}.")
+    allowed = frozenset(word.removeprefix("purpose:") for word in purposes)
+    return Access(name, scopes, allowed, "client_ip" in words, ",".join(rules))
 
 
-def faults(entries: object, names: Collection[str], purposes: Collection[str]) -> list[str]:
+def faults(entries: object, names: Collection[str], purposes: Collection[str]) -> Iterator[str]:
     """What names a key or a purpose that does not exist, each with its mend.
 
     Raises ``BadAccess`` for what ``parse`` would not make.
@@ -105,33 +107,9 @@ def faults(entries: object, names: Collection[str], purposes: Collection[str]) -
         raise BadAccess(
             f'API_ACCESS is a dict of otp.api.access.Access; otp.api.access.parse("{EXAMPLE}") makes one.'
         )
-    texts = []
     for name, access in entries.items():
         if name not in names:
-            texts.append(
-                f"API_ACCESS names {name}, which has no key in API_KEYS. Add one, or drop the entry."
-            )
+            yield f"API_ACCESS names {name}, which has no key in API_KEYS. Add one, or drop the entry."
         for purpose in sorted(access.purposes.difference(purposes)):
             known = ", ".join(sorted(purposes))
-            texts.append(f"API_ACCESS: {name} has the purpose {purpose}; OTP_PURPOSES has: {known}.")
-    return texts
-
-
-def _access(name: str, words: list[str]) -> Access:
-    scopes, purposes, rules = set(), set(), []
-    for word in words:
-        kind, _, purpose = word.partition(":")
-        if word in SCOPES:
-            scopes.add(word)
-        elif kind == "purpose" and purpose:
-            purposes.add(purpose)
-        elif "/" in word:
-            rules.append(word)
-        elif word != "client_ip":
-            raise BadAccess(
-                f"API_ACCESS: {name} has the word {word!r}. There are {', '.join(SCOPES)}, client_ip, "
-                "purpose:NAME, and rules of limits as 600/1m."
-            )
-    if not scopes:
-        raise BadAccess(f"API_ACCESS: {name} may do nothing. Give it one of {', '.join(SCOPES)}.")
-    return Access(name, frozenset(scopes), frozenset(purposes), "client_ip" in words, ",".join(rules))
+            yield f"API_ACCESS: {name} has the purpose {purpose}; OTP_PURPOSES has: {known}."

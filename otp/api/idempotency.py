@@ -1,12 +1,12 @@
 """``Idempotency-Key``: a request that sends is sent once, however often a caller repeats it.
 
-The header is that of draft-ietf-httpapi-idempotency-key-header, whose value is a quoted string; a
-bare one, as most programs write it, is the same key. What a key stands for (after the namespace):
+The header is that of draft-ietf-httpapi-idempotency-key-header. Its value is a quoted string; a bare one, as
+most programs write it, is the same key. In Redis, after the namespace:
 
     http:idempotency:<digest>   hash   digest of the request, who works on it, the sealed answer
 
-Both digests are keyed, as a key or a body may hold a number. Without the header nothing here asks
-Redis; with it, two scripts are run, one before and one after.
+Both digests are keyed, as a key or a body may hold a number. The header costs two scripts, one before and one
+after the request.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from otp import codes
-from otp.errors import StoreUnavailable
+from otp.api.problems import fixed
 from sms import names, probe
 from sms import services as sms
 from sms.errors import Unavailable
-from sms.problems import problem
 from sms.scripts import Script
 
 RECORD = names.family("http:idempotency:")
@@ -40,8 +40,8 @@ LONGEST = 255
 #: Milliseconds that an answer is kept.
 KEPT = 24 * 3_600_000
 
-#: Milliseconds that a request has its key to itself. Longer than one can take, whose calls to Redis
-#: and broker end after a second each; short enough for whoever asks again after a process died.
+#: Milliseconds that a request has its key to itself. No request takes as long: its calls to Redis and broker
+#: end after a second each. Whoever asks again after a process died need not wait longer.
 LEASE = 30_000
 
 _LUA = Path(__file__).parent / "lua"
@@ -53,80 +53,52 @@ log = structlog.get_logger("http")
 
 
 def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -> HttpResponse:
-    """``answer()``, or what it was the first time that ``owner`` sent this request under this key.
+    """``answer()``, or what it was when ``owner`` first sent this request under this key.
 
-    Raises ``StoreUnavailable`` if Redis cannot say which of the two, and Django's own errors for a
-    body that cannot be read.
+    Raises ``Unavailable`` without Redis, and Django's own errors for a body that cannot be read.
     """
     key = _key(request.META[VARIABLE])
     if not key:
-        return problem(
-            400,
-            "idempotency_key_invalid",
-            f"Idempotency-Key must have 1 to {LONGEST} printable ASCII characters, such as a UUID.",
-            field=HEADER,
-        )
-    record = names.key(RECORD + _digest("key", owner, key))
+        return fixed(400, "idempotency_key_invalid")
+    digest = partial(codes.digest, settings.SECRET_KEY.encode(), "idempotency")
+    record = names.key(RECORD + digest("key", owner, key))
     body = hashlib.sha256(request.body).hexdigest()
-    asked = _digest("request", str(request.method), request.path, request.content_type or "", body)
+    asked = digest("request", str(request.method), request.path, request.content_type or "", body)
     token = codes.new_id()
-    word, kept = _run(_CLAIM, record, asked, token, LEASE)
-    if word != b"claimed":
-        return _other(word, kept)
+    word, kept = _CLAIM((record,), (asked, token, LEASE))
+    match word:
+        case b"reused":
+            return fixed(422, "idempotency_key_reused")
+        case b"running":
+            return fixed(409, "idempotency_in_progress")
+        case b"answered":
+            return _again(kept)
 
     sealed = b""
     try:
         response = answer()
         # A refusal costs nothing to repeat, and kept it would let whoever is refused fill Redis.
         if response.status_code < 300:
-            sealed = _seal(response)
+            status, content_type = response.status_code, response["Content-Type"]
+            sealed = sms.seal({"status": status, "type": content_type, "body": response.content.decode()})
     finally:
         try:
-            _run(_SETTLE, record, asked, token, sealed, KEPT)
-        except StoreUnavailable:  # the answer stands; only who asks again may get another one
+            _SETTLE((record,), (asked, token, sealed, KEPT))
+        except Unavailable:  # the answer stands, but who asks again may get another one
             log.warning("idempotency_answer_lost")
     return response
 
 
-def _other(word: bytes, kept: bytes) -> HttpResponse:
-    """The answer to a request that is not the first under its key."""
-    if word == b"reused":
-        return problem(
-            422,
-            "idempotency_key_reused",
-            "This Idempotency-Key stands for another request. Use a fresh one for each request.",
-            field=HEADER,
-        )
-    if word == b"running":
-        return problem(
-            409,
-            "idempotency_in_progress",
-            "The first request with this Idempotency-Key is still at work. Ask again in a moment.",
-            retry_after=1,
-        )
+def _again(sealed: bytes) -> HttpResponse:
+    """The first answer once more."""
     try:
-        first = sms.unseal(kept)
+        first = sms.unseal(sealed)
     except sms.Unsealable:
-        return problem(
-            409,
-            "idempotency_answer_lost",
-            "This request was answered before, and the answer can be read no longer. To send once more, "
-            "use a fresh Idempotency-Key.",
-        )
+        return fixed(409, "idempotency_answer_lost")
     response = HttpResponse(first["body"], status=first["status"], content_type=first["type"])
     response["Cache-Control"] = "no-store"
     response[REPLAYED] = "true"
     return response
-
-
-def _seal(response: HttpResponse) -> bytes:
-    return sms.seal(
-        {
-            "status": response.status_code,
-            "type": response["Content-Type"],
-            "body": response.content.decode(),
-        }
-    )
 
 
 def _key(value: str) -> str:
@@ -134,17 +106,6 @@ def _key(value: str) -> str:
     if len(value) > LONGEST or not re.fullmatch(PATTERN, value):
         return ""
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-
-
-def _digest(*parts: str) -> str:
-    return codes.digest(settings.SECRET_KEY.encode(), "idempotency", *parts)
-
-
-def _run(script: Script, record: str, *values: Any) -> Any:
-    try:
-        return script((record,), values)
-    except Unavailable as error:
-        raise StoreUnavailable from error
 
 
 def described(operation: dict[str, Any]) -> None:
@@ -159,10 +120,9 @@ def described(operation: dict[str, Any]) -> None:
             "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN},
         }
     )
-    for status, response in operation["responses"].items():
-        if int(status) < 300:
-            response.setdefault("headers", {})[REPLAYED] = {
-                "description": "Stands where this is the first answer to the same Idempotency-Key again.",
-                "required": False,
-                "schema": {"type": "string", "enum": ["true"]},
-            }
+    (accepted,) = (answer for status, answer in operation["responses"].items() if int(status) < 300)
+    accepted.setdefault("headers", {})[REPLAYED] = {
+        "description": "Stands where this is the first answer to the same Idempotency-Key again.",
+        "required": False,
+        "schema": {"type": "string", "enum": ["true"]},
+    }

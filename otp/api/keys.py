@@ -53,9 +53,6 @@ def parse(text: str) -> dict[str, list[str]]:
 
 def owner(key: str, keys: Mapping[str, Sequence[str]]) -> str | None:
     """The name that ``key`` belongs to, None if to nobody. Looks at every entry, whatever it finds."""
-    given, found = digest(key), None
-    for name, digests in keys.items():
-        for value in digests:
-            if hmac.compare_digest(given, value):
-                found = name
-    return found
+    given = digest(key)
+    found = [name for name, of in keys.items() for value in of if hmac.compare_digest(given, value)]
+    return found[-1] if found else None

@@ -1,17 +1,16 @@
 """What a browser and the forms on its pages are about.
 
-A cookie says which verification the pages show: the one that this browser asked for or looked at last.
-Each form carries a token of its own, so a code is checked against the verification of the page that it
-was typed on, whatever other tabs do. Both are sealed and signed. A token works only in the browser that it
-was made for, and for no longer than a code can live. The browser is told by the secret of its CSRF cookie.
+A cookie says which verification the pages show: the one that this browser asked for or looked at last. Each
+form has a token of its own, and so is about the verification of its page, whatever other tabs do. Both are
+sealed and signed. A token works as long as a code can live, in one browser, known by its CSRF secret.
 
-On a slow line somebody presses a button once more, and the first answer is lost with its cookie. So the
-browser that started a verification, its holder, finds it again by the phone.
+Whoever presses a button twice on a slow line loses the first answer and its cookie. So the browser that
+started a verification, its holder, finds it again by the phone.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from django.conf import settings
 from django.core import signing
@@ -38,7 +37,7 @@ class Kept:
 
     id: str
     phone: str = field(repr=False)  # E.164
-    resend_at: float = 0.0  # seconds since the epoch; a blocked or expired code does not tell it any more
+    resend_at: float = 0.0  # seconds since the epoch; Redis forgets it with the code
     said: str = ""  # how the last form was answered; a word that the templates know
     left: int = 0  # attempts left when the form was shown; 0: not known
 
@@ -59,12 +58,9 @@ def of_cookie(request: HttpRequest) -> Kept | None:
 
 def keep(response: HttpResponse, kept: Kept) -> HttpResponse:
     """Show ``kept`` from now on."""
-    content = asdict(kept)
-    if kept.said != "unchecked":  # which alone needs it; the version before does not know it
-        del content["left"]
     response.set_signed_cookie(
         cookie_name(),
-        sms.seal(content).decode(),
+        sms.seal(asdict(kept)).decode(),
         max_age=MAX_LIFETIME,  # no code lives longer
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
@@ -78,13 +74,15 @@ def forget(response: HttpResponse) -> None:
 
 
 def token(request: HttpRequest, kept: Kept) -> str:
-    """The value of the hidden field of a form that is about ``kept``."""
-    content = {"browser": browser(request), "kept": asdict(kept)}
+    """The value of the hidden field of a form that is about ``kept``, whatever was said of it."""
+    content = {"browser": browser(request), "kept": asdict(replace(kept, said=""))}
     return signing.TimestampSigner(salt=_SALT).sign(sms.seal(content).decode())
 
 
 def of_form(request: HttpRequest) -> Kept | None:
     """What the form is about; None if its token is forged, too old, or of another browser."""
+    if FIELD not in request.POST:  # as in a project's own template: then it is what the cookie says
+        return of_cookie(request)
     try:
         sealed = signing.TimestampSigner(salt=_SALT).unsign(request.POST[FIELD], max_age=MAX_LIFETIME)
         content = sms.unseal(sealed.encode())
@@ -95,8 +93,8 @@ def of_form(request: HttpRequest) -> Kept | None:
 
 
 def browser(request: HttpRequest) -> str:
-    """What tells this browser from others; it is no secret, and nothing can be done with it."""
-    get_token(request)  # sees to it that there is a secret, and that its cookie is set
+    """What tells this browser from others. It is no secret."""
+    get_token(request)  # makes the secret and sets its cookie where there is none
     return salted_hmac(_SALT, request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
 
 

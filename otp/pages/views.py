@@ -1,9 +1,8 @@
 """The hosted pages: ask for a phone number, then for the code, then say that it was right.
 
-They translate; the rules are in ``otp.services``. Which verification a browser and its forms are about is
-sealed in a cookie and in a hidden field (``otp.pages.kept``), so that no address holds a number, a code or
-an id. A form is answered with a redirect, so that neither a reload nor the back button sends an SMS or
-uses up an attempt; and where that answer got lost, the next one leads to the same place.
+They translate; the rules are in ``otp.services``. A cookie and a hidden field (``otp.pages.kept``) say which
+verification is meant: no address holds a number, a code or an id. A form is answered with a redirect, so
+neither a reload nor the back button sends an SMS or uses up an attempt.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from otp.caller import caller_of
 from otp.errors import NotAllowed, OtpError, RateLimited, StoreUnavailable
 from otp.pages import kept
 from otp.pages.kept import Kept
-from otp.pages.words import OF_CODE, Left, code_in, not_sent, too_many_wrong
+from otp.pages.words import OF_CODE, Left, code_in, not_sent
 from otp.services import Verification
 from sms import services as sms
 from sms.errors import Unavailable
@@ -40,15 +39,16 @@ View = Callable[[HttpRequest], HttpResponse]
 def page(view: View) -> View:
     """What all pages have in common."""
 
+    @cache_control(no_store=True)
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @csrf_protect  # a project may lack the middleware, and the tokens of the forms need its cookie
     @functools.wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
         if PURPOSE not in purposes.all_purposes():
             raise Http404("OTP_PURPOSES has no login, which these pages are for.")
         return view(request)
 
-    # A project may lack the middleware, and the tokens of the forms need its cookie.
-    guarded = csrf_protect(wrapped)
-    return cache_control(no_store=True)(require_http_methods(["GET", "HEAD", "POST"])(guarded))
+    return wrapped
 
 
 @page
@@ -68,27 +68,28 @@ def phone(request: HttpRequest) -> HttpResponse:
 @page
 def code(request: HttpRequest) -> HttpResponse:
     """Ask for the code; check it. A form without one, which the script sends, is answered with its page."""
-    about = _about(request)
+    about, shown = kept.of_form(request), kept.of_cookie(request)
     if about is None:
-        return _stale(request)
-    if "code" in request.POST:
-        return _check(request, about) if about.said != "valid" else _go("done", about)
-    shown = kept.of_cookie(request)
-    if shown and shown.id == about.id:  # which knows what was said of it
+        return _stale(shown)
+    guessed = "code" in request.POST
+    if not guessed and shown and shown.id == about.id:  # which knows what was said of it
         about = shown
     if about.said == "valid":
         return _go("done", about)
+    if guessed:
+        return _check(request, about)
     response = _ask_code(request, about)
-    leads_on = response.status_code == 303  # to another page, with a cookie of its own
-    return kept.keep(response, about) if request.method == "POST" and not leads_on else response
+    if request.method == "POST" and response.status_code != 303:  # that leads on, with a cookie of its own
+        kept.keep(response, about)
+    return response
 
 
 @page
 def resend(request: HttpRequest) -> HttpResponse:
     """Send the code again, or a new one when it is over."""
-    about = _about(request)
+    about = kept.of_form(request)
     if about is None:
-        return _stale(request)
+        return _stale(kept.of_cookie(request))
     if about.said == "valid" or request.method != "POST":
         return _go("code", about)
     try:
@@ -105,15 +106,13 @@ def resend(request: HttpRequest) -> HttpResponse:
 @page
 def cancel(request: HttpRequest) -> HttpResponse:
     """Forget this verification and begin anew."""
-    about = _about(request)
+    about, shown = kept.of_form(request), kept.of_cookie(request)
     response = _go("phone")
-    if request.method != "POST" or about is None:
-        return response
-    with suppress(StoreUnavailable):  # then the code dies by itself
-        services.cancel(about.id)
-    shown = kept.of_cookie(request)
-    if shown is None or shown.id == about.id:  # that of another tab stays
-        kept.forget(response)
+    if request.method == "POST" and about:
+        with suppress(StoreUnavailable):  # then the code dies by itself
+            services.cancel(about.id)
+        if shown is None or shown.id == about.id:  # that of another tab stays
+            kept.forget(response)
     return response
 
 
@@ -123,7 +122,7 @@ def done(request: HttpRequest) -> HttpResponse:
     about = kept.of_cookie(request)
     if about is None or about.said != "valid":
         return _go("code" if about else "phone")
-    return _render(request, "done", {"masked": sms.mask(about.phone)}, about)
+    return _render(request, "done", {}, about)
 
 
 def _start(request: HttpRequest, number: str) -> Kept:
@@ -164,28 +163,25 @@ def _check(request: HttpRequest, about: Kept) -> HttpResponse:
 
 def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = None) -> HttpResponse:
     """The form for the code. ``limited``: why a guess was not compared."""
-    rules = purposes.get(PURPOSE)
-    context = {"kept": about, "masked": sms.mask(about.phone), "rules": rules}
     try:
         verification = services.status(about.id)
     except StoreUnavailable as error:
-        return _render(request, "code", context | {"state": "unavailable"}, about, error)
+        return _render(request, "code", {"state": "unavailable"}, about, error)
     if verification.status == "valid":  # by another press of the same button
         return _go("done", replace(about, said="valid"))
-    now = _now()
-    about = _learnt(about, verification, now)
-    context |= {
-        "kept": about,
+    rules, now, wait = purposes.get(PURPOSE), _now(), Left(limited.retry_after if limited else 0)
+    about = replace(_learnt(about, verification, now), left=verification.attempts_left)
+    context = {
+        "rules": rules,
         "numeric": rules.alphabet.isdigit(),
-        "error": too_many_wrong(limited) if limited else OF_CODE.get(about.said, ""),
+        "error": OF_CODE.get(about.said, "").format(wait=wait.words),
         "state": verification.status,
         "attempts_left": verification.attempts_left,
         "unsent": verification.delivery == "failed",
         "expires_in": Left.until(verification.expires_at, now),
         "resend_in": Left.until(verification.resend_at or about.resend_at, now),
     }
-    shown = replace(about, said="", left=verification.attempts_left)
-    return _render(request, "code", context, shown, limited)
+    return _render(request, "code", context, about, limited)
 
 
 def _now() -> float:
@@ -207,15 +203,13 @@ def _learnt(about: Kept, verification: Verification, now: float) -> Kept:
 
 def _ask_phone(request: HttpRequest, typed: str = "", error: OtpError | None = None) -> HttpResponse:
     """The form for the number. ``error``: why what was ``typed`` got no code."""
-    about = kept.of_cookie(request)
-    live = about if about and about.said != "valid" else None
-    region, example = conf.get("PHONE_REGION").upper(), sms.example_number()
+    about, example = kept.of_cookie(request), sms.example_number()
     context = {
         "error": not_sent(error) if error else "",
         "typed": typed,
-        "region": sms.country_name(region),
+        "region": sms.country_name(conf.get("PHONE_REGION").upper()),
         "example": sms.spelled(example) if example else "",
-        "masked": sms.mask(live.phone) if live else "",
+        "masked": sms.mask(about.phone) if about and about.said != "valid" else "",
     }
     return _render(request, "phone", context, error=error)
 
@@ -228,36 +222,24 @@ def _render(
     error: OtpError | None = None,
 ) -> HttpResponse:
     """A page. ``about``: what its forms are about; ``error``: what it tells of."""
-    shared = {"site": conf.get("OTP_SITE_NAME"), "token": kept.token(request, about) if about else ""}
-    response = render(request, f"otp/{name}.html", {**shared, **context})
-    match error:
-        case RateLimited():
-            response.status_code = 429
-            for header, value in refusals.headers(error).items():
-                response[header] = value
-        case StoreUnavailable():
-            response.status_code = 503
-        case NotAllowed():
-            response.status_code = 403 if error.field == "challenge" else 422
-    if isinstance(error, RateLimited | StoreUnavailable):
+    shown: dict[str, object] = {"site": conf.get("OTP_SITE_NAME"), **context}
+    if about:
+        shown |= {"kept": about, "token": kept.token(request, about), "masked": sms.mask(about.phone)}
+    response = render(request, f"otp/{name}.html", shown, status=error.status if error else 200)
+    if error and error.retry_after:
         response["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RateLimited):
+        for header, value in refusals.headers(error).items():
+            response[header] = value
     return response
 
 
-def _about(request: HttpRequest) -> Kept | None:
-    """The verification that this request is about, None if its form says it no more."""
-    # Without the field: a page of the version before, or a template of a project.
-    return kept.of_form(request) if kept.FIELD in request.POST else kept.of_cookie(request)
-
-
-def _stale(request: HttpRequest) -> HttpResponse:
+def _stale(shown: Kept | None) -> HttpResponse:
     """The form is too old or of another browser: what was typed there is held against nothing."""
-    about = kept.of_cookie(request)
-    return _go("code", replace(about, said="stale")) if about else _go("phone")
+    return _go("code", replace(shown, said="stale")) if shown else _go("phone")
 
 
 def _go(name: str, about: Kept | None = None) -> HttpResponse:
     """See another page (303: with GET, whatever this request was), and remember ``about``."""
-    response = HttpResponseRedirect(reverse(f"otp:{name}"))
-    response.status_code = 303
+    response = HttpResponseRedirect(reverse(f"otp:{name}"), status=303)
     return kept.keep(response, about) if about else response

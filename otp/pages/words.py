@@ -19,6 +19,8 @@ OF_CODE = {
     "incomplete": "That is not a whole code, so it was not counted as an attempt.",
     "unchecked": "We do not know yet whether that was the code. Please enter it again.",
     "stale": "That page was too old, so nothing was done. Please try again here.",
+    "limited": "Too many wrong codes came from your network, so this one was not checked. "
+    "You can try again in {wait}.",
 }
 
 #: Why a code was not sent, by the ``code`` of a RateLimited.
@@ -75,10 +77,3 @@ def not_sent(error: OtpError) -> str:
         case NotAllowed():
             return error.detail
     return "We cannot send a code right now. Please try again in a moment."
-
-
-def too_many_wrong(error: RateLimited) -> str:
-    return (
-        "Too many wrong codes came from your network, so this one was not checked. You can try again in "
-        f"{Left(error.retry_after).words}."
-    )

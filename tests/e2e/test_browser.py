@@ -599,6 +599,25 @@ def test_the_text_of_an_sms_is_never_html(visitor):
     assert log.locator("img, b").count() == 0
 
 
+def test_a_line_of_an_sms_runs_in_its_own_direction(visitor):
+    """On a page from right to left too the last line begins with its @, where a phone looks for the host."""
+    code = visitor.ask_for_code()
+    playwright.expect(visitor.page.locator(".bubble-text").last).to_contain_text(f"#{code}")
+    visitor.page.evaluate("document.documentElement.dir = 'rtl'")
+    host, sign = visitor.page.evaluate(
+        """() => {
+            const text = [...document.querySelectorAll(".bubble-text")].at(-1).lastChild;
+            return ["@", "#"].map((mark) => {
+                const range = document.createRange();
+                range.setStart(text, text.data.indexOf(mark));
+                range.setEnd(text, text.data.indexOf(mark) + 1);
+                return range.getBoundingClientRect().x;
+            });
+        }"""
+    )
+    assert host < sign
+
+
 def test_the_api_docs_work_under_the_same_policy(visitor):
     """Their own example, sent as it stands with a plain key, is accepted."""
     visitor.open("/v1/docs")

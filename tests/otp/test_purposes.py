@@ -12,7 +12,7 @@ from sms.testing import outbox
 
 def faults(settings, rules):
     settings.OTP_PURPOSES = {"login": rules}
-    return [error.msg for error in checks.otp_purposes()]
+    return [error.msg for error in checks.there_are_purposes() + checks.otp_purposes()]
 
 
 def test_the_defaults_are_sound(settings):
@@ -33,6 +33,7 @@ def test_the_defaults_are_sound(settings):
         ({"alphabet": "abcdefghij"}, "capitals"),
         ({"text": "no code"}, "must hold {code}"),
         ({"text": "{code} {oops}"}, "nothing else in braces"),
+        ({"text": "{code} {site.name}"}, "nothing else in braces"),
         ({"text": {"de": "{"}}, "nothing else in braces"),
         ({"lenght": 6}, "has no option 'lenght'"),
         ({"length": 33}, "length is over 32"),
@@ -70,8 +71,9 @@ def test_weak_rules_must_be_asked_for(settings):
 @pytest.mark.parametrize("setting", [{}, None, "login", ["login"], {5: {}}])
 def test_what_are_no_purposes_at_all(settings, setting):
     settings.OTP_PURPOSES = setting
-    assert [error.id for error in checks.otp_purposes()] == ["otp.E002"]
-    assert "OTP_PURPOSES" in checks.otp_purposes()[0].msg
+    (error,) = checks.there_are_purposes() + checks.otp_purposes()
+    assert error.id == "otp.E002"
+    assert "OTP_PURPOSES" in error.msg
 
 
 def test_the_longest_code_is_drawn_to_its_last_character(settings):
@@ -172,7 +174,7 @@ def test_a_text_is_looked_up_as_rfc_4647_says(settings, locale, found):
 )
 def test_locales_that_nobody_could_find_are_refused(settings, locales, words):
     settings.OTP_PURPOSES = {"login": {"text": dict.fromkeys(locales, "{code}")}}
-    (error,) = checks.otp_purposes()
+    (error,) = checks.there_are_purposes()
     assert error.id == "otp.E002"
     assert error.msg.startswith("OTP_PURPOSES['login']: text ")
     assert words in error.msg

@@ -22,27 +22,23 @@ class Command(BaseCommand):
         parser.add_argument("name", help="who will use it: letters, digits, . _ -")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        key, digest = keys.make()
-        entry = f"{options['name']}:{digest}"
-        try:
-            keys.parse(entry)
-        except keys.BadKeys:
-            raise CommandError("A name has 1 to 64 letters, digits, dots, dashes or underscores.") from None
-        if len(conf.get("API_KEYS").get(options["name"], ())) >= keys.MOST:
+        name = options["name"]
+        if not keys.NAME.fullmatch(name):
+            raise CommandError("A name has 1 to 64 letters, digits, dots, dashes or underscores.")
+        if len(conf.get("API_KEYS").get(name, ())) >= keys.MOST:
             raise CommandError(
-                f"API_KEYS has {keys.MOST} keys of {options['name']} already, which is the most. "
+                f"API_KEYS has {keys.MOST} keys of {name} already, which is the most. "
                 "Remove the older one first."
             )
+        key, digest = keys.make()
         self.stderr.write("The key, for the caller; it is shown this once:")
         self.stdout.write(key)
         self.stderr.write("Append to API_KEYS (comma-separated):")
-        self.stdout.write(entry)
-        if options["name"] in conf.get("API_ACCESS"):
-            self.stderr.write(
-                f"API_ACCESS has an entry for {options['name']} already: it holds for this key too."
-            )
+        self.stdout.write(f"{name}:{digest}")
+        if name in conf.get("API_ACCESS"):
+            self.stderr.write(f"API_ACCESS has an entry for {name} already: it holds for this key too.")
             return
         self.stderr.write(
             "Append to API_ACCESS (separated by ;), and add what else it needs; see the README:"
         )
-        self.stderr.write(f"{options['name']}=verify")
+        self.stderr.write(f"{name}=verify")

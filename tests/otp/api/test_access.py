@@ -85,9 +85,7 @@ def test_a_malformed_entry_is_refused_with_the_mend(text, words):
 
 
 def test_a_name_without_an_entry_has_no_new_right():
-    assert access.find("shop", {}) == Access(
-        "shop", frozenset({"verify", "messages", "read"}), frozenset(), False, ""
-    )
+    assert Access("shop") == Access("shop", frozenset({"verify", "messages", "read"}), frozenset(), False, "")
 
 
 # --- scopes -----------------------------------------------------------------------------------------

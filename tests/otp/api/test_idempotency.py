@@ -294,24 +294,13 @@ def test_one_that_took_too_long_and_was_not_asked_again_is_kept(api, monkeypatch
 
 
 def test_an_answer_stands_although_it_cannot_be_kept(api, monkeypatch, settings, redis):
-    from sms import views
+    real = idempotency._SETTLE
 
-    real = views.MessageOut.of
-    away = {"yes": False}
+    def settle(*args):
+        point_cache_at(settings, "redis://127.0.0.1:9/0")  # it was sent; then Redis goes
+        return real(*args)
 
-    def of(message):
-        away["yes"] = True  # it was sent; then Redis goes
-        return real(message)
-
-    real_run = idempotency._run
-
-    def run(script, *args):
-        if away["yes"]:
-            point_cache_at(settings, "redis://127.0.0.1:9/0")
-        return real_run(script, *args)
-
-    monkeypatch.setattr(views.MessageOut, "of", staticmethod(of))
-    monkeypatch.setattr(idempotency, "_run", run)
+    monkeypatch.setattr(idempotency, "_SETTLE", settle)
     assert post(api, MESSAGES, HELLO).status_code == 202
     assert len(outbox) == 1
 

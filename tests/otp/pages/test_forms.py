@@ -375,7 +375,7 @@ def test_the_version_before_can_read_the_cookie(browser):
         if typed:
             page = page.send("/code", code=typed)
         sealed = browser.client.cookies[kept.COOKIE].value.rsplit(":", 2)[0]
-        assert set(sms.unseal(sealed.encode())) <= {"id", "phone", "resend_at", "said"}
+        assert set(sms.unseal(sealed.encode())) <= {"id", "phone", "resend_at", "said", "left"}
 
 
 def test_in_a_project_without_the_middleware_the_forms_are_guarded_as_well(browser, settings):
