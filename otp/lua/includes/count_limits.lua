@@ -5,7 +5,8 @@ local function limits_count(now, limits)
       local full = math.max(limit.full, now) + limit.takes
       redis.call('SET', limit.key, full, 'PX', math.ceil(full - now))
     else
-      if redis.call('LPUSH', limit.key, now) > limit.most then
+      redis.call('LPUSH', limit.key, now)
+      if limit.used >= limit.most then
         redis.call('LTRIM', limit.key, 0, limit.most - 1)
       end
       redis.call('PEXPIRE', limit.key, limit.window)

@@ -14,8 +14,9 @@ local function limits_refuse(now, limits)
       limit.takes, limit.full = limit.window / limit.most, tonumber(redis.call('GET', limit.key) or 0)
       wait = limit.full - now - (limit.at_once - 1) * limit.takes
     else
-      local oldest = redis.call('LINDEX', limit.key, limit.most - 1)
-      wait = oldest and oldest + limit.window - now or 0
+      limit.used = redis.call('LLEN', limit.key)
+      local is_full = limit.used >= limit.most
+      wait = is_full and redis.call('LINDEX', limit.key, limit.most - 1) + limit.window - now or 0
     end
     if wait > longest then
       worst, longest = place - 1, wait

@@ -1,13 +1,14 @@
 -- Accept a message: its record, its sealed text, its lease, and the Celery entry that wakes a worker.
 -- message: id, queue, sealed, kept (ms that the record is kept), fields (of the record), and where the queue
 --          stands on this server entry: {key, text, enough}
---- @include "put"
 local function accept(now, message, expires_at)
-  local id, queue, fields, entry = message.id, message.queue, message.fields, message.entry
+  local id, queue, entry = message.id, message.queue, message.entry
   local record = RECORD .. id
-  fields.state, fields.queue, fields.attempts, fields.unknowns = 'queued', queue, 0, 0
-  fields.created_at, fields.expires_at = now, expires_at
-  put(record, fields)
+  local fields = { 'queue', queue, 'attempts', 0, 'unknowns', 0, 'created_at', now, 'expires_at', expires_at }
+  for name, value in pairs(message.fields) do
+    fields[#fields + 1], fields[#fields + 2] = name, value
+  end
+  redis.call('HSET', record, 'state', 'queued', unpack(fields))
   redis.call('PEXPIRE', record, message.kept)
   -- The text dies with the code even if nobody ever claims the message.
   redis.call('SET', BODY .. id, message.sealed, 'PX', math.max(expires_at - now, 1))
