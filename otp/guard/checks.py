@@ -25,31 +25,18 @@ def guard_settings(**_: Any) -> list[CheckMessage]:
     if found or not (setting := read()).budget:
         return found
     if "default" not in setting.prices:
-        return [
-            Error(
-                "GUARD_BUDGET needs to know what an SMS costs everywhere. Name a default in GUARD_PRICES, "
-                "such as US=0.0079,default=0.06.",
-                id="otp.E021",
-            )
-        ]
-    if setting.mode != "enforce":
-        return [
-            Warning(
-                f"GUARD_BUDGET stops nothing while GUARD_MODE is {setting.mode}. Set it to enforce.",
-                id="otp.W021",
-            )
-        ]
-    return []
+        text = "GUARD_BUDGET needs to know what an SMS costs everywhere. Name a default in GUARD_PRICES, "
+        found.append(Error(text + "such as US=0.0079,default=0.06.", id="otp.E021"))
+    elif setting.mode != "enforce":
+        text = f"GUARD_BUDGET stops nothing while GUARD_MODE is {setting.mode}. Set it to enforce."
+        found.append(Warning(text, id="otp.W021"))
+    return found
 
 
 @register(Tags.security, deploy=True)
 def guard_is_on(**_: Any) -> list[CheckMessage]:
     """Without the guard anybody can spend the operator's money."""
-    if conf.get("GUARD_MODE") == "off" and not settings.DEBUG:
-        return [
-            Warning(
-                "GUARD_MODE is off: nothing stops SMS pumping. Set it to enforce, or first to shadow.",
-                id="otp.W020",
-            )
-        ]
-    return []
+    if conf.get("GUARD_MODE") != "off" or settings.DEBUG:
+        return []
+    text = "GUARD_MODE is off: nothing stops SMS pumping. Set it to enforce, or first to shadow."
+    return [Warning(text, id="otp.W020")]
