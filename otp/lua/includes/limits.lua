@@ -12,7 +12,7 @@ local function limits_refuse(now, limits)
     local wait
     if limit.at_once then
       limit.takes, limit.full = limit.window / limit.most, tonumber(redis.call('GET', limit.key) or 0)
-      wait = limit.full - now - (limit.at_once - 1) * limit.takes
+      wait = limit.full - now - (limit.at_once - 1) * limit.window / limit.most
     else
       limit.used = redis.call('LLEN', limit.key)
       local is_full = limit.used >= limit.most
