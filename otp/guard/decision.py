@@ -36,22 +36,22 @@ def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> A
     if setting.mode == "off":
         return None
     e164, country = number.e164, number.country or NO_COUNTRY
-    tags = scopes.tags(scopes.fine(e164))
+    fine = scopes.tags(e164[:-4])  # the prefix that leaves four digits open
     asked = {
         "mode": setting.mode,
-        "figures": setting.figures_map,
+        "figures": vars(setting.figures),
         "allowed": setting.allows(e164, country),
         "price": setting.price(country) * parts,
-        "budget": setting.budget_millionths,
+        "budget": int(setting.budget * settings.MICRO),
         "address": address(ip),
         "phones": [codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets()],
         "counts": int(not free),
         "country": country,
         "start": scopes.coarse(e164),
-        "tags": tags + scopes.tags(e164[:-5]),
+        "tags": fine + scopes.tags(e164[:-5]),
     }
     if scopes.has_ranges(e164):
-        asked |= {"coarse": scopes.coarse(e164), "fine": tags[0]}
+        asked |= {"coarse": scopes.coarse(e164), "fine": fine[0]}
     return asked
 
 

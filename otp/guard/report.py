@@ -1,9 +1,11 @@
-"""What an operator sees of the pumping guard, and tells it: the room behind ``manage.py guard``."""
+"""What an operator sees of the pumping guard, and tells it: the room behind ``manage.py guard``.
+
+All of it raises ``sms.errors.Unavailable`` without Redis.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,11 +14,9 @@ from typing import Any
 
 import structlog
 
-from otp.errors import StoreUnavailable
 from otp.guard import scopes, settings
 from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, IN_LUA, key
 from sms import scripts
-from sms.errors import Unavailable
 from sms.scripts import Script
 
 log = structlog.get_logger("otp")
@@ -59,23 +59,20 @@ class Row:
 
     @property
     def state(self) -> str:
-        """One word, or two, for a table."""
-        return {"allow": "allowed", "block": "blocked"}.get(self.rule) or (
-            f"over {self.over}" if self.over else "ok"
-        )
+        if self.rule:
+            return f"{self.rule}ed"
+        return f"over {self.over}" if self.over else "ok"
 
 
 def rows() -> list[Row]:
-    """All scopes that have counts or a rule, the widest first. Raises ``StoreUnavailable``."""
-    args = {"figures": settings.read().figures_map}
-    found: list[dict[str, Any]] = []
-    with _redis() as redis:
-        seconds, _ = redis.time()
-        rules = _rules(redis.hgetall(key(GUARD_RULES)), seconds)
+    """All scopes that have counts or a rule, the widest first."""
+    _, rules = _rules()
+    with scripts.client() as redis:
         keys = list(redis.scan_iter(key(GUARD + "*"), count=1000))
-        for first in range(0, len(keys), _AT_ONCE):
-            found += _REPORT.ask(tuple(keys[first : first + _AT_ONCE]), args)["scopes"]
-    shown = [_row(entry, rules) for entry in found]
+    shown = []
+    for some in _batches(keys):
+        answer = _REPORT.ask(some, {"figures": vars(settings.read().figures)})
+        shown += [_row(entry, rules) for entry in answer["scopes"]]
     nothing = Window(0, 0, 0, 0)
     known = {row.scope for row in shown}
     shown += [
@@ -87,8 +84,8 @@ def rows() -> list[Row]:
 
 
 def spent() -> Decimal:
-    """The money of this day (UTC). Raises ``StoreUnavailable``."""
-    with _redis() as redis:
+    """The money of this day (UTC)."""
+    with scripts.client() as redis:
         day, _, much = (redis.get(key(GUARD_SPEND)) or b"0 0").partition(b" ")
         seconds, _ = redis.time()
     return Decimal(int(much)) / settings.MICRO if int(day) == seconds // 86_400 else Decimal(0)
@@ -97,12 +94,11 @@ def spent() -> Decimal:
 def rule(scope: str, word: str, hours: float) -> datetime:
     """Let the guard ``allow`` or ``block`` a country or prefix; returns until when.
 
-    The rule of the narrowest scope that holds a number decides. Raises ``StoreUnavailable``.
+    The rule of the narrowest scope that holds a number decides.
     """
     lasts = int(hours * 3_600_000)
-    with _redis():
-        for name in _names(scope):
-            now = _say(name, word, lasts)["now"]
+    for name in _names(scope):
+        now = _say(name, word, lasts)["now"]
     until = datetime.fromtimestamp((now + lasts) / 1000, UTC)
     log.warning("guard_rule_set", rule=word, scope=scope, until=until.isoformat(timespec="seconds"))
     return until
@@ -111,34 +107,28 @@ def rule(scope: str, word: str, hours: float) -> datetime:
 def carry_rules() -> None:
     """Write the rules of prefixes under the secret of now, where it was changed since.
 
-    While the former secret is among the fallbacks they hold all the same; this keeps them beyond
-    that. Raises ``StoreUnavailable``.
+    While the former secret is among the fallbacks they hold all the same; this keeps them beyond that.
     """
-    with _redis() as redis:
-        seconds, _ = redis.time()
-        rules = _rules(redis.hgetall(key(GUARD_RULES)), seconds)
-        for scope, (word, until) in rules.items():
-            left = int((until - seconds) * 1000)
-            if scope[0] == "+" and "~" not in scope and left > 0 and scopes.tag(scope) not in rules:
-                _say(scopes.tag(scope), word, left)
+    now, rules = _rules()
+    for scope, (word, until) in rules.items():
+        if scope[0] == "+" and "~" not in scope and scopes.tag(scope) not in rules:
+            _say(scopes.tag(scope), word, int((until - now) * 1000))
 
 
 def release(scope: str) -> bool:
     """End the rule of a scope and forgive what stayed unverified, of a prefix in all that lies in it.
 
-    False if nothing was known of it. Raises ``StoreUnavailable``.
+    False if nothing was known of it.
     """
-    with _redis() as redis:
-        keys: list[Any] = [key(GUARD + scope)]
-        if scope.startswith("+"):
-            within = (scope, *(f"{scope}{digit}" for digit in range(10)))
-            keys = [key(GUARD + name) for prefix in within for name in scopes.tags(prefix)]
+    keys: list[Any] = [key(GUARD + scope)]
+    if scope.startswith("+"):
+        within = (scope, *(f"{scope}{digit}" for digit in range(10)))
+        keys = [key(GUARD + name) for prefix in within for name in scopes.tags(prefix)]
+        with scripts.client() as redis:
             keys += redis.scan_iter(key(f"{GUARD}{scope}*"), count=1000)
-        released = False
-        for name in _names(scope):
-            released |= _say(name, "release")["released"]
-        for first in range(0, len(keys), _AT_ONCE):
-            released |= _say(scope, "release", within=keys[first : first + _AT_ONCE])["released"]
+    told = [_say(name, "release") for name in _names(scope)]
+    told += [_say(scope, "release", within=some) for some in _batches(keys)]
+    released = any(answer["released"] for answer in told)
     if released:
         log.warning("guard_released", scope=scope)
     return released
@@ -154,6 +144,10 @@ def _names(scope: str) -> tuple[str, ...]:
     return (scope, *scopes.tags(scope)) if scope.startswith("+") else (scope,)
 
 
+def _batches(keys: list[Any]) -> list[tuple[Any, ...]]:
+    return [tuple(keys[first : first + _AT_ONCE]) for first in range(0, len(keys), _AT_ONCE)]
+
+
 def _row(entry: dict[str, Any], rules: dict[str, tuple[str, float]]) -> Row:
     scope, kind = entry["key"].removeprefix(key(GUARD)), KINDS[entry["kind"]]
     hour, day, fortnight = (Window(**entry[name]) for name in ("hour", "day", "fortnight"))
@@ -161,19 +155,14 @@ def _row(entry: dict[str, Any], rules: dict[str, tuple[str, float]]) -> Row:
     return Row(scope, kind, hour, day, fortnight, entry["refused"], over, *rules.get(scope, ("", 0.0)))
 
 
-def _rules(found: dict[bytes, bytes], now: float) -> dict[str, tuple[str, float]]:
+def _rules() -> tuple[int, dict[str, tuple[str, float]]]:
+    """The server's time, and the word and end of each rule that holds; seconds since the epoch."""
+    with scripts.client() as redis:
+        seconds, _ = redis.time()
+        found = redis.hgetall(key(GUARD_RULES))
     rules = {}
     for scope, text in found.items():
         word, _, until = text.decode().partition(" ")
-        if int(until) > now * 1000:
+        if int(until) > seconds * 1000:
             rules[scope.decode()] = (word, int(until) / 1000)
-    return rules
-
-
-@contextmanager
-def _redis() -> Iterator[Any]:
-    try:
-        with scripts.client() as redis:
-            yield redis
-    except Unavailable as error:
-        raise StoreUnavailable from error
+    return seconds, rules

@@ -21,11 +21,6 @@ def coarse(e164: str) -> str:
     return e164[:-6]
 
 
-def fine(e164: str) -> str:
-    """The prefix that leaves four digits open; in Redis its ``tag`` stands for it."""
-    return e164[:-4]
-
-
 def tag(prefix: str) -> str:
     """``+491511234`` → ``+4915112~5c0f9a1e``: a keyed digest hides the last two digits of a prefix.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -13,10 +13,8 @@ from otp import conf
 from otp.admission.limits import NO_COUNTRY
 from sms.phone import is_prefix
 
-MODES = ("off", "shadow", "enforce")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Figures:
     """The setting ``GUARD_FIGURES``: unverified sends that are free, an hour, a day and 14 days.
 
@@ -68,20 +66,13 @@ MICRO = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """All five settings, and what is often asked of them."""
+    """All five settings, in the order of ``READERS``."""
 
     mode: str
     allow: frozenset[str]
     prices: dict[str, Decimal]
     budget: Decimal
     figures: Figures
-    # What the scripts take: millionths, and the figures as a map.
-    budget_millionths: int = field(init=False)
-    figures_map: dict[str, Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "budget_millionths", int(self.budget * MICRO))
-        object.__setattr__(self, "figures_map", asdict(self.figures))
 
     def price(self, country: str) -> int:
         """What one part of an SMS costs there, in millionths; 0 where no price is known."""
@@ -89,9 +80,8 @@ class Setting:
 
     def allows(self, e164: str, country: str) -> bool:
         """Whether ``GUARD_ALLOW`` names the country, or a prefix that leaves at least four digits open."""
-        if not self.allow:
-            return False
-        return country in self.allow or any(e164[:end] in self.allow for end in range(2, len(e164) - 3))
+        prefixes = (e164[:end] for end in range(2, len(e164) - 3))
+        return bool(self.allow) and not self.allow.isdisjoint((country, *prefixes))
 
 
 @conf.cached
@@ -102,14 +92,13 @@ def read() -> Setting:
 
 def read_mode(value: Any) -> str:
     """Raises ``ImproperlyConfigured`` that names the setting and the mend, as all of these do."""
-    if value not in MODES:
-        raise ImproperlyConfigured(f"GUARD_MODE is {value!r}. Write one of: {', '.join(MODES)}.")
+    if value not in ("off", "shadow", "enforce"):
+        raise ImproperlyConfigured(f"GUARD_MODE is {value!r}. Write one of: off, shadow, enforce.")
     return str(value)
 
 
 def read_allow(value: Any) -> frozenset[str]:
-    if not isinstance(value, list | tuple | set | frozenset):
-        raise ImproperlyConfigured(f"GUARD_ALLOW is {value!r}. Write a list such as ['DE', '+4477'].")
+    _require("GUARD_ALLOW", value, (list, tuple, set, frozenset), ["DE", "+4477"])
     for scope in value:
         problem = scope_problem(scope) if isinstance(scope, str) else "write texts such as 'DE' and '+4477'"
         if problem:
@@ -118,10 +107,7 @@ def read_allow(value: Any) -> frozenset[str]:
 
 
 def read_prices(value: Any) -> dict[str, Decimal]:
-    if not isinstance(value, dict):
-        raise ImproperlyConfigured(
-            f"GUARD_PRICES is {value!r}. Write a dict such as {{'US': '0.0079', 'default': '0.06'}}."
-        )
+    _require("GUARD_PRICES", value, (dict,), {"US": "0.0079", "default": "0.06"})
     prices = {}
     for country, text in value.items():
         if country not in ("default", NO_COUNTRY, *phonenumbers.SUPPORTED_REGIONS):
@@ -137,20 +123,21 @@ def read_budget(value: Any) -> Decimal:
 
 
 def read_figures(value: Any) -> Figures:
-    if not isinstance(value, dict):
-        raise ImproperlyConfigured(f"GUARD_FIGURES is {value!r}. Write a dict such as {{'ratio': 0.8}}.")
+    _require("GUARD_FIGURES", value, (dict,), {"ratio": 0.8})
     known = {field.name: field.default for field in fields(Figures)}
     given: dict[str, Any] = {}
     for name, figure in value.items():
         if name not in known:
             raise ImproperlyConfigured(f"GUARD_FIGURES has no {name!r}. It has: {', '.join(known)}.")
-        several = isinstance(known[name], tuple)
-        parts = tuple(figure) if several and isinstance(figure, tuple | list) else (figure,)
-        none = name == "known" and figure == 0 and figure is not False
-        if len(parts) != (3 if several else 1) or not (none or all(map(_counts, parts))):
-            shape = "three numbers over 0 (an hour, a day, 14 days)" if several else "a number over 0"
+        given[name] = tuple(figure) if isinstance(figure, list) else figure
+        if isinstance(known[name], tuple):
+            shape, parts = "three numbers over 0 (an hour, a day, 14 days)", given[name]
+            good = isinstance(parts, tuple) and len(parts) == 3 and all(map(_counts, parts))
+        else:
+            is_none = name == "known" and figure == 0 and figure is not False
+            shape, good = "a number over 0", is_none or _counts(figure)
+        if not good:
             raise ImproperlyConfigured(f"GUARD_FIGURES, {name}: give {shape}.")
-        given[name] = parts if several else figure
     return Figures(**given)
 
 
@@ -162,6 +149,12 @@ READERS: dict[str, Any] = {
     "GUARD_BUDGET": read_budget,
     "GUARD_FIGURES": read_figures,
 }
+
+
+def _require(name: str, value: Any, kinds: tuple[type, ...], example: Any) -> None:
+    if not isinstance(value, kinds):
+        shape = type(example).__name__
+        raise ImproperlyConfigured(f"{name} is {value!r}. Write a {shape} such as {example!r}.")
 
 
 def _counts(value: Any) -> bool:

@@ -35,12 +35,10 @@ local expires_at = math.min(now + args.lifetime, born + args.longest)
 if expires_at - now < args.lifetime / 2 then
   return cjson.encode({ status = 'expired' })
 end
-local refusal
-refused, refusal = send_refuses(now, args)
-if refused then
-  return cjson.encode(refused)
-end
-
-local answer = { expires_at = expires_at, left = left, refusal = refusal }
-answer.reference = args.message and reference or nil
-return issue(now, tonumber(sends) + 1, born, args, answer)
+return issue(now, KEYS, args, {
+  sends = sends + 1,
+  born = born,
+  expires_at = expires_at,
+  left = left,
+  reference = args.message and reference or nil,
+})

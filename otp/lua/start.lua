@@ -16,18 +16,16 @@ local now = clock()
 carry(phone, failures, args.older)
 
 local last_id, sends, resend_at = unpack(redis.call('HMGET', phone, 'id', 'sends', 'resend_at'))
-local refused, refusal = phone_refuses(now, resend_at, failures)
-if not refused then
-  refused, refusal = send_refuses(now, args)
-end
+local refused = phone_refuses(now, resend_at, failures)
 if refused then
   return cjson.encode(refused)
 end
-
-local answer = { expires_at = now + args.lifetime, left = args.attempts, refusal = refusal }
-if last_id then
-  local former = VERIFICATION .. last_id
-  answer.reference = redis.call('HGET', former, 'reference') or nil
-  redis.call('DEL', former)
-end
-return issue(now, tonumber(sends or 0) + 1, now, args, answer)
+local former = last_id and VERIFICATION .. last_id or nil
+return issue(now, KEYS, args, {
+  sends = (sends or 0) + 1,
+  born = now,
+  expires_at = now + args.lifetime,
+  left = args.attempts,
+  former = former,
+  reference = former and redis.call('HGET', former, 'reference') or nil,
+})

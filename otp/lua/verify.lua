@@ -11,7 +11,7 @@
 --- @include "attempts"
 --- @include "limits"
 --- @include "forgive"
---- @include "guard"
+--- @include "verified"
 --- @include "call_back"
 --- @include "count_limits"
 local args = cjson.decode(ARGV[1])
@@ -47,7 +47,7 @@ if over then
   redis.call('DEL', phone, failures)
   limits_forgive(now, args.limits) -- most guesses of people are right
   if guard and guard ~= '' then
-    guard_library().verified(now, guard)
+    guard_verified(now, guard)
   end
 else
   answer.status, answer.left = 'invalid', redis.call('HINCRBY', verification, counted, -1)

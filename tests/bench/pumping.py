@@ -35,7 +35,7 @@ SEED = 20_240_617  # not one of those that the figures were chosen with
 LEAST_STOPPED, MOST_REFUSED = 95.0, 0.5
 
 DRIVER = Script(Path(__file__).with_suffix(".lua"), includes=(decision.INCLUDES,), keys=IN_LUA)
-BATCH = 1000  # events of one call: some 100 ms of the server
+BATCH = 500  # events of one call: some 50 ms of the server
 
 
 @dataclass(slots=True)

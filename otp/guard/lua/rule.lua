@@ -4,16 +4,10 @@
 -- A release also forgives what stayed unverified.
 -- Returns JSON: {now (ms), released (whether there was something to release)}.
 --- @include "clock"
---- @include "texts"
 --- @include "counts"
 local rules = KEYS[1]
 local args = cjson.decode(ARGV[1])
 local now = clock()
-
-local function forgive(window)
-  window.sends = math.min(window.sends, window.verified)
-  window.sends_before = math.min(window.sends_before, window.verified_before)
-end
 
 if args.word ~= 'release' then
   redis.call('HSET', rules, args.scope, string.format('%s %d', args.word, now + args.lasts))
@@ -25,13 +19,15 @@ end
 
 local released = redis.call('HDEL', rules, args.scope) == 1
 for i = 2, #KEYS do
-  local counts = read_counts(KEYS[i], now, 0)
-  if counts.kind > 0 then
-    forgive(counts.young)
-    forgive(counts.hour)
-    forgive(counts.day)
-    forgive(counts.fortnight)
-    counts.refused, counts.refused_before = 0, 0
+  local text = redis.call('GET', KEYS[i])
+  if text then
+    local counts = read_counts(text, now)
+    for window = YOUNG, FORTNIGHT, NEXT do
+      counts[window + SENDS] = math.min(counts[window + SENDS], counts[window + VERIFIED])
+      counts[window + SENDS_BEFORE] =
+        math.min(counts[window + SENDS_BEFORE], counts[window + VERIFIED_BEFORE])
+    end
+    counts[REFUSED], counts[REFUSED_BEFORE] = 0, 0
     write_counts(KEYS[i], now, counts)
     released = true
   end

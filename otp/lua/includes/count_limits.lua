@@ -1,11 +1,12 @@
--- Count one more towards limits; each is a map, see limits.lua.
+-- Count one more towards limits; limits_refuse found room in them.
 local function limits_count(now, limits)
   for _, limit in ipairs(limits) do
     if limit.at_once then
-      local full = math.max(tonumber(redis.call('GET', limit.key) or 0), now) + limit.window / limit.most
+      local full = math.max(limit.full, now) + limit.takes
       redis.call('SET', limit.key, full, 'PX', math.ceil(full - now))
     else
-      if redis.call('LPUSH', limit.key, now) > limit.most then
+      redis.call('LPUSH', limit.key, now)
+      if limit.used >= limit.most then
         redis.call('LTRIM', limit.key, 0, limit.most - 1)
       end
       redis.call('PEXPIRE', limit.key, limit.window)

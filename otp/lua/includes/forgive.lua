@@ -1,15 +1,13 @@
--- Forgive the latest wrong guess, if there is one: this one was right.
+-- Forgive the latest wrong guess, if there is one: this one was right. limits_refuse found room in them.
 local function limits_forgive(now, limits)
   for _, limit in ipairs(limits) do
-    if not limit.at_once then
+    local full = limit.at_once and limit.full - limit.takes
+    if full and full > now then
+      redis.call('SET', limit.key, full, 'PX', math.ceil(full - now))
+    elseif full and limit.full > 0 then
+      redis.call('DEL', limit.key)
+    elseif limit.used and limit.used > 0 then
       redis.call('LPOP', limit.key)
-    else
-      local full = tonumber(redis.call('GET', limit.key) or 0) - limit.window / limit.most
-      if full > now then
-        redis.call('SET', limit.key, full, 'PX', math.ceil(full - now))
-      else
-        redis.call('DEL', limit.key)
-      end
     end
   end
 end

@@ -1,42 +1,72 @@
--- What start.lua and resend.lua share: the refusals, once the phone itself may have an SMS, and letting the code out.
---- @include "admission"
---- @include "outbox"
+-- What start.lua and resend.lua share, once the phone itself may have an SMS: refuse, or let the code out.
+--- @include "limits"
+--- @include "count_limits"
+--- @include "guard"
+--- @include "overload"
+--- @include "accept"
+--- @include "call_back"
 
--- Whether one more SMS is refused, and what the guard says to it otherwise, as admission_refuses returns it.
+-- Why nothing goes out: {status = 'overloaded' or 'limited' or 'guard', wait, limit, refusal}. Otherwise nil, what the
+-- guard wants to read when the code is accepted, and what it says all the same (shadow, allowed): {wait, reason}.
+-- What goes out is counted.
 local function send_refuses(now, args)
-  local wait = args.message and outbox().overload(now, args.message)
+  local wait = args.message and overload(now, args.message)
   if wait then
     return { status = 'overloaded', wait = wait }
   end
-  return admission_refuses(now, args.limits, args.guard)
+  local limit, counted, refusal
+  limit, wait = limits_refuse(now, args.limits)
+  if limit then
+    return { status = 'limited', wait = wait, limit = limit }
+  end
+  if args.guard then
+    counted, refusal = guard_send(now, args.guard)
+    if refusal then
+      refusal.wait = math.ceil(refusal.wait)
+    end
+    if not counted then
+      return { status = 'guard', wait = refusal.wait, refusal = refusal }
+    end
+  end
+  limits_count(now, args.limits)
+  return nil, counted or '', refusal
 end
 
--- Count the send, begin the cooldown of the phone, accept the SMS in place of the one before, and keep args.kept.
--- sends: how many SMS in a row this is; born: when the code was made (ms). answer: expires_at (ms), and what else is
--- told to whoever asked; reference: id of the SMS before, if it is to be called back.
-local function issue(now, sends, born, args, answer)
-  local phone, failures, verification = KEYS[1], KEYS[2], KEYS[3]
-  local message, kept = args.message, args.kept
-  local cooldown = args.cooldowns[math.min(sends, #args.cooldowns)] -- the last one stays
-  local resend_at, expires_at = now + cooldown, answer.expires_at
-  redis.call('HSET', phone, 'id', args.id, 'sends', sends, 'resend_at', resend_at)
+-- Unless it is refused, count the send, begin the cooldown of the phone, accept the SMS in place of the one before, and
+-- keep args.kept.
+-- keys: phone, its failures, the verification. code: sends (how many SMS in a row this is), born (when it was made),
+--   expires_at (both ms), left, former (key of the verification that it replaces; none: goes on), reference (id of the
+--   SMS before, if it is to be called back)
+local function issue(now, keys, args, code)
+  local refused, counted, refusal = send_refuses(now, args)
+  if refused then
+    return cjson.encode(refused)
+  end
+  local phone, failures, verification = unpack(keys)
+  local message, expires_at = args.message, code.expires_at
+  local cooldown = args.cooldowns[math.min(code.sends, #args.cooldowns)] -- the last one stays
+  local resend_at = now + cooldown
+  redis.call('HSET', phone, 'id', args.id, 'sends', code.sends, 'resend_at', resend_at)
   redis.call('PEXPIRE', phone, math.max(cooldown, args.lifetime) + ESCALATION_KEPT)
-  if answer.reference then
-    answer.called_back = outbox().call_back(answer.reference)
+  if code.former then
+    redis.call('DEL', code.former)
   end
+  local called_back = code.reference and call_back(code.reference)
   if message then
-    outbox().accept(now, message, expires_at)
+    accept(now, message, expires_at)
   end
-  kept[#kept + 1], kept[#kept + 2] = 'reference', message and message.id or ''
-  local size = #kept
-  kept[size + 1], kept[size + 2] = 'phone', phone
-  kept[size + 3], kept[size + 4] = 'failures', failures
-  kept[size + 5], kept[size + 6] = 'created_at', born
-  kept[size + 7], kept[size + 8] = 'expires_at', expires_at
-  kept[size + 9], kept[size + 10] = 'resend_at', resend_at
-  kept[size + 11], kept[size + 12] = 'guard', admission_counts(now, args.limits, args.guard)
-  redis.call('HSET', verification, unpack(kept))
+  -- stylua: ignore
+  redis.call('HSET', verification, 'reference', message and message.id or '', 'phone', phone, 'failures', failures,
+    'created_at', code.born, 'expires_at', expires_at, 'resend_at', resend_at, 'guard', counted, unpack(args.kept))
   redis.call('PEXPIRE', verification, math.max(expires_at - now, 1))
-  answer.status, answer.now, answer.resend_at = 'issued', now, resend_at
-  return cjson.encode(answer)
+  return cjson.encode({
+    status = 'issued',
+    now = now,
+    expires_at = expires_at,
+    resend_at = resend_at,
+    left = code.left,
+    refusal = refusal,
+    reference = code.reference,
+    called_back = called_back,
+  })
 end

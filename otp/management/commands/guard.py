@@ -11,23 +11,16 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from otp.errors import StoreUnavailable
 from otp.guard import report, scopes, settings
 from otp.guard.report import Row, Window
+from sms.errors import Unavailable
 
 #: Hours that a rule holds if none are given. What shall hold for good stands in GUARD_ALLOW.
 BLOCK, ALLOW = 24.0, 30 * 24.0
 LONGEST = 366 * 24.0
 
-_HEAD = (
-    "scope",
-    "sent/verified 1 h",
-    "unverified/cap",
-    "sent/verified 1 d",
-    "unverified/cap",
-    "refused",
-    "state",
-)
+_COUNTS = ("sent/verified 1 h", "unverified/cap", "sent/verified 1 d", "unverified/cap")
+_HEAD = ("scope", *_COUNTS, "refused", "state")
 
 
 class Command(BaseCommand):
@@ -62,8 +55,8 @@ class Command(BaseCommand):
                 self._show(everything=options["all"], as_json=options["json"])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
-        except StoreUnavailable as error:  # its cause says why
-            raise CommandError(f"{error.__cause__} Is REDIS_URL right?") from None
+        except Unavailable as error:
+            raise CommandError(f"{error} Is REDIS_URL right?") from None
 
     def _tell(self, word: str, scope: str, hours: float | None) -> None:
         other = word == "release" and (scope == scopes.NEW or scope.startswith("ip:"))
@@ -78,42 +71,35 @@ class Command(BaseCommand):
         if not 0 < hours <= LONGEST:
             raise CommandError(f"--hours must be over 0 and at most {LONGEST:.0f}.")
         until = report.rule(scope, word, hours)
-        self.stdout.write(f"{scope} is {word}ed until {_time(until)}.")
-        if settings.read().mode != "enforce":
-            self.stderr.write(
-                f"GUARD_MODE is {settings.read().mode}: nothing is blocked while it is not enforce."
-            )
+        self.stdout.write(f"{scope} is {word}ed until {until.isoformat(timespec='seconds')}.")
+        if (mode := settings.read().mode) != "enforce":
+            self.stderr.write(f"GUARD_MODE is {mode}: nothing is blocked while it is not enforce.")
 
     def _show(self, *, everything: bool, as_json: bool) -> None:
         report.carry_rules()
         found = report.rows()
-        shown = [
-            row
-            for row in found
-            if everything or row.kind in ("new", "country") or row.rule or row.over or row.refused >= 1
-        ]
+        shown = [row for row in found if everything or _matters(row)]
         if as_json:
             for row in shown:
                 self.stdout.write(json.dumps(_plain(row)))
             return
         if shown:
             self.stdout.write(_table([_HEAD, *map(_cells, shown)]))
-        hidden = len(found) - len(shown)
         setting = settings.read()
-        lines = [
-            f"GUARD_MODE is {setting.mode}.",
-            f"Spent today (UTC): {report.spent():f}"
-            + (f" of {setting.budget:f}." if setting.budget else "."),
-            f"{hidden} more ranges and addresses are within their caps (--all)." if hidden else "",
-        ]
-        self.stderr.write("\n".join(filter(None, lines)))
+        budget = f" of {setting.budget:f}" if setting.budget else ""
+        self.stderr.write(f"GUARD_MODE is {setting.mode}.")
+        self.stderr.write(f"Spent today (UTC): {report.spent():f}{budget}.")
+        if hidden := len(found) - len(shown):
+            self.stderr.write(f"{hidden} more ranges and addresses are within their caps (--all).")
+
+
+def _matters(row: Row) -> bool:
+    return row.kind in ("new", "country") or bool(row.rule or row.over) or row.refused >= 1
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    state = row.state
-    if row.rule:
-        state += f" until {_time(datetime.fromtimestamp(row.rule_until, UTC))}"
-    counts = [cell for window in (row.hour, row.day) for cell in _counts(window)]
+    state = row.state + (f" until {_end(row)}" if row.rule else "")
+    counts = (*_counts(row.hour), *_counts(row.day))
     return (scopes.readable(row.scope), *counts, str(round(row.refused)), state)
 
 
@@ -129,17 +115,18 @@ def _plain(row: Row) -> dict[str, Any]:
     for name in ("hour", "day", "fortnight"):
         plain[name] = {field: round(value, 2) for field, value in plain[name].items()}
     plain["refused"] = round(row.refused, 2)
-    plain["rule_until"] = _time(datetime.fromtimestamp(row.rule_until, UTC)) if row.rule else None
+    plain["rule_until"] = _end(row)
     return plain
 
 
 def _table(lines: list[tuple[str, ...]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEAD))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
 
 
-def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+def _end(row: Row) -> str | None:
+    """When its rule ends, if it has one."""
+    return datetime.fromtimestamp(row.rule_until, UTC).isoformat(timespec="seconds") if row.rule else None

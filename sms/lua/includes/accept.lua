@@ -1,25 +1,19 @@
---- @include "put"
 -- Accept a message: its record, its sealed text, its lease, and the Celery entry that wakes a worker.
 -- message: id, queue, sealed, kept (ms that the record is kept), fields (of the record), and where the queue
 --          stands on this server entry: {key, text, enough}
 local function accept(now, message, expires_at)
-  local id, queue = message.id, message.queue
+  local id, queue, entry = message.id, message.queue, message.entry
   local record = RECORD .. id
-  put(record, message.fields)
-  put(record, {
-    state = 'queued',
-    queue = queue,
-    attempts = 0,
-    unknowns = 0,
-    created_at = now,
-    expires_at = expires_at,
-  })
+  local fields = { 'queue', queue, 'attempts', 0, 'unknowns', 0, 'created_at', now, 'expires_at', expires_at }
+  for name, value in pairs(message.fields) do
+    fields[#fields + 1], fields[#fields + 2] = name, value
+  end
+  redis.call('HSET', record, 'state', 'queued', unpack(fields))
   redis.call('PEXPIRE', record, message.kept)
   -- The text dies with the code even if nobody ever claims the message.
   redis.call('SET', BODY .. id, message.sealed, 'PX', math.max(expires_at - now, 1))
   redis.call('ZADD', LEASES .. queue, now, id)
   redis.call('ZADD', WAITING .. queue, now, id)
-  local entry = message.entry
   if entry and redis.call('LLEN', entry.key) < entry.enough then
     redis.call('LPUSH', entry.key, entry.text)
   end

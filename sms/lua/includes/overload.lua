@@ -1,6 +1,6 @@
+-- Whether a message would have to wait for too long.
 --- @include "left_out"
 --- @include "rate"
--- Whether a message would have to wait for too long.
 local MARGIN = 0.85 -- of the longest wait: what waits is counted, how fast it is drained is guessed
 local FEW = 10 -- so many may wait for whatever reason, such as one that the broker lost
 local REMEMBERED = 60 -- seconds: a rate of longer ago may have been that of an outage

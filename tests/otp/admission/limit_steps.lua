@@ -5,12 +5,12 @@
 --- @include "count_limits"
 --- @include "forgive"
 local args = cjson.decode(ARGV[1])
-local answer = {}
-if args.step == 'refuse' then
-  answer.limit, answer.wait = limits_refuse(args.now, args.limits)
-elseif args.step == 'count' then
+local limit, wait = limits_refuse(args.now, args.limits)
+if args.step == 'count' then
   limits_count(args.now, args.limits)
-else
+elseif args.step == 'forgive' then
   limits_forgive(args.now, args.limits)
+else
+  return cjson.encode({ limit = limit, wait = wait })
 end
-return cjson.encode(answer)
+return '{}'

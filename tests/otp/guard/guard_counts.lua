@@ -2,27 +2,29 @@
 -- KEYS: a scope
 -- ARGV: args (JSON): now (ms), step (read, send, verify or judge); kind, sent (ms; of verify), caps, ratio (of judge)
 -- Returns JSON: {text (of the scope), standings (of judge: {unverified, earned} of hour, day, fortnight), over, wait}.
---- @include "texts"
---- @include "counts"
+local GUARD, GUARD_FAN, GUARD_KNOWN = '', 'fan:', 'known:'
 --- @include "caps"
+--- @include "verified"
 local scope = KEYS[1]
 local args = cjson.decode(ARGV[1])
 local answer = {}
+local counts = read_counts(redis.call('GET', scope), args.now, args.kind)
 if args.step == 'read' then
-  write_counts(scope, args.now, read_counts(scope, args.now, args.kind))
+  write_counts(scope, args.now, counts)
 elseif args.step == 'send' then
-  add_send(scope, args.now, args.kind, 1)
+  add_sends(counts, args.kind, 1)
+  write_counts(scope, args.now, counts)
 elseif args.step == 'verify' then
-  add_verified(scope, args.now, args.sent)
+  guard_verified(args.now, string.format('%d 0 DE %s', args.sent, scope))
 else
-  local counts = read_counts(scope, args.now, args.kind)
-  local standings = standing(counts, args.now, args.ratio)
-  answer.verified = verified_within(counts.hour, args.now)
+  local unverified, earned = standing(counts, args.now, args.ratio)
+  local _, verified = count_within(counts, HOUR, args.now)
+  answer.verified = verified
   answer.standings = {}
-  for i, stands in ipairs(standings) do
-    answer.standings[i] = { stands.unverified, stands.earned }
+  for i = 1, #CAPPED do
+    answer.standings[i] = { unverified[i], earned[i] }
   end
-  answer.over, answer.wait = first_over(standings, args.now, args.caps)
+  answer.over, answer.wait = first_over(counts, args.now, args.ratio, args.caps)
 end
 answer.text = redis.call('GET', scope) or nil
 return cjson.encode(answer)

@@ -1,20 +1,39 @@
--- What follows when the code of a send was typed.
-
--- text: as count_send made it; the guard was off where there is none.
-local function count_verified(now, text)
-  local sent, country, scopes = string.match(text or '', '^(%d+) %d+ (%S+) (.+)$')
+-- The code of a send was typed: count that where the send counted, and let its phone be known for a fortnight.
+-- text: as guard_send returned it.
+local function guard_verified(...)
+  --- @include "counts"
+  --- @include "fan"
+  local now, text = ...
+  local sent, country, scopes = string.match(text, '^(%d+) %d+ (%S+) (.+)$')
   if not sent then
     return
   end
+
+  local keys = {}
   for scope in string.gmatch(scopes, '%S+') do
     local phone, address = string.match(scope, '^phone:(.+)$'), string.match(scope, '^ip:(.+)$')
     if phone then
-      write_known(GUARD_KNOWN .. phone, now, now, 0)
+      redis.call('SET', GUARD_KNOWN .. phone, string.format('%d 0', now), 'PX', LENGTH[FORTNIGHT])
     else
-      add_verified(GUARD .. scope, now, sent)
+      keys[#keys + 1] = GUARD .. scope
     end
     if address then
-      forget_country(address, now, country)
+      local fan = GUARD_FAN .. address
+      write_fan(fan, (read_fan(redis.call('GET', fan), now, country)))
+    end
+  end
+  for i, counted in ipairs(redis.call('MGET', unpack(keys))) do
+    if counted then -- otherwise nobody remembers the send
+      local counts = read_counts(counted, now)
+      for window = YOUNG, FORTNIGHT, NEXT do
+        local ago = counts[window] - math.floor(sent / LENGTH[window])
+        if ago == 0 then
+          counts[window + VERIFIED] = counts[window + VERIFIED] + 1
+        elseif ago == 1 then
+          counts[window + VERIFIED_BEFORE] = counts[window + VERIFIED_BEFORE] + 1
+        end
+      end
+      write_counts(keys[i], now, counts)
     end
   end
 end
