@@ -30,6 +30,8 @@ _SWAPS_GROUPS = "\u202b\u2067"
 #: Where an embedding, an override or an isolate begins or an isolate ends, a group ends too.
 _SPANS = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069"
 
+_ENDS = re.compile(rf"\A(?:\s|{typed.INVISIBLE.pattern})+|(?:\s|{typed.INVISIBLE.pattern})+\Z")
+
 _PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
 
 
@@ -65,16 +67,15 @@ def parse(spelling: object, region: str = "") -> Phone:
         raise InvalidNumber("phone_emergency", "This is an emergency number; no SMS goes there.")
     if not text.startswith("+") and not region:
         raise InvalidNumber("phone_no_country", "The country code is missing.")
-    number = _number(text, region)
-    reason = phonenumbers.is_possible_number_with_reason(number)
-    if reason == phonenumbers.ValidationResult.TOO_SHORT:
-        raise InvalidNumber("phone_too_short", "The phone number is too short.")
-    if reason == phonenumbers.ValidationResult.TOO_LONG:
-        raise InvalidNumber("phone_too_long", "The phone number is too long.")
+    number, e164 = _read(text, region)
     kind = phonenumbers.number_type(number)
     if kind == PhoneNumberType.UNKNOWN:  # so is_valid_number has it, which would look for the kind once more
+        reason = phonenumbers.is_possible_number_with_reason(number)
+        if reason == phonenumbers.ValidationResult.TOO_SHORT:
+            raise InvalidNumber("phone_too_short", "The phone number is too short.")
+        if reason == phonenumbers.ValidationResult.TOO_LONG:
+            raise InvalidNumber("phone_too_long", "The phone number is too long.")
         raise InvalidNumber("phone_invalid", "There is no such phone number.")
-    e164 = _e164(number)
     country = phonenumbers.region_code_for_number(number) or ""
     return Phone(e164, "" if country == "001" else country, mask(e164), _KIND_OF[kind])
 
@@ -85,20 +86,18 @@ def canonical(spelling: object, region: str = "") -> str:
     Raises ``InvalidNumber``.
     """
     text = _plain(spelling)
-    return text if _country_code_end(text) else _e164(_number(text, region.upper()))
+    return text if _country_code_end(text) else _read(text, region.upper())[1]
 
 
-def _number(text: str, region: str) -> phonenumbers.PhoneNumber:
+def _read(text: str, region: str) -> tuple[phonenumbers.PhoneNumber, str]:
+    """The number, and its E.164 form."""
     if end := _country_code_end(text):
-        return phonenumbers.PhoneNumber(int(text[1:end]), int(text[end:]))
+        return phonenumbers.PhoneNumber(int(text[1:end]), int(text[end:])), text
     try:
-        return phonenumbers.parse(text, region or None)
+        number = phonenumbers.parse(text, region or None)
     except phonenumbers.NumberParseException as error:
         raise _unreadable(error.error_type) from None
-
-
-def _e164(number: phonenumbers.PhoneNumber) -> str:
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return number, str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _country_code_end(text: str) -> int:
@@ -152,7 +151,7 @@ def _plain(spelling: object) -> str:
         raise InvalidNumber("phone_too_long", "A phone number has at most 15 digits.")
     if spelling.isascii() and spelling.removeprefix("+").isdigit():
         return spelling
-    text = typed.to_ascii(typed.trimmed(spelling))
+    text = _ENDS.sub("", spelling).translate(typed.TO_ASCII)
     if not text:
         raise InvalidNumber("phone_missing", "A phone number is required.")
     out, swapped = "", False
