@@ -17,8 +17,7 @@ from otp.errors import StoreUnavailable
 from otp.guard import decision
 from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
 from otp.purposes import Purpose
-from otp.records import ALONE, Draft, Live, Read, Sending
-from otp.results import MESSAGES, Check, Issue, Refusal
+from otp.results import ALONE, MESSAGES, Check, Draft, Issue, Live, Read, Refusal, Sending
 from sms import names as sms
 from sms import probe, scripts
 from sms.errors import Unavailable

@@ -23,7 +23,6 @@ from sms import (
     destinations,
     entries,
     given,
-    hints,
     phone,
     records,
     routing,
@@ -75,9 +74,9 @@ MAX_BODY = 1600
 
 now = store.now
 country_name = countries.name
-example_number = hints.example
-EXAMPLE = hints.ANY
-spelled = hints.spelled
+example_number = destinations.example
+EXAMPLE = destinations.EXAMPLE
+spelled = destinations.spelled
 
 
 def require_broker() -> None:
@@ -97,7 +96,7 @@ def parse_phone(spelling: given.Number) -> Phone:
     try:
         number = phone.parse(spelling, conf.get("PHONE_REGION"))
     except InvalidNumber as error:
-        raise hints.after(error, spelling) from None
+        raise destinations.with_hint(error, spelling) from None
     return destinations.require(number)
 
 
