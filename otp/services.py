@@ -25,7 +25,6 @@ from django.dispatch import Signal
 from otp import alarms, conf, digests, purposes, signals, store
 from otp.admission import judges, limits, refusals
 from otp.admission.judges import Wanted
-from otp.admission.limits import Counted
 from otp.caller import NOBODY, Caller
 from otp.errors import NotAllowed, StoreUnavailable
 from otp.guard import decision
@@ -88,7 +87,7 @@ def start(
         wanted = judges.hear(number, purpose, caller, counted, given.text(challenge) or "")
         phones = digests.of_number(number, purpose)
         draft = digests.draw(rules, phones, code=wanted.code)
-        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, counted=counted)
+        prepare = partial(_sending, rules, wanted, locale)
         sending = prepare(draft, rules.lifetime)
         kept = {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
         envelope = sms.seal(kept).decode()
@@ -142,7 +141,7 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
         counted = limits.of_sms(number, purpose, caller)
         wanted = judges.hear(number, purpose, caller, counted)
         sms.require_broker()
-        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, counted=counted)
+        prepare = partial(_sending, rules, wanted, locale)
         phones = digests.of_number(number, purpose)
         issue = repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
@@ -199,35 +198,21 @@ def cancel(id: str, *, owner: str = "") -> bool:
     return purpose is not None
 
 
-def _sending(
-    rules: Purpose,
-    wanted: Wanted,
-    draft: Draft,
-    lives: float,
-    *,
-    locale: str,
-    caller: Caller,
-    counted: Counted,
-) -> Sending:
+def _sending(rules: Purpose, wanted: Wanted, locale: str, draft: Draft, lives: float) -> Sending:
     """The SMS of a code that lives so many seconds, and what it counts towards."""
-    text = rules.render(
-        draft.code,
-        lives=lives,
-        site=conf.get("OTP_SITE_NAME"),
-        host=urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost",
-        locale=locale,
-    )
+    site, host = conf.get("OTP_SITE_NAME"), urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
     message = sms.prepare(
         wanted.number,
-        text,
+        rules.render(draft.code, lives=lives, site=site, host=host, locale=locale),
         queue=sms.OTP_QUEUE,
         resend_unknown=True,
         verification_id=draft.id,
         withheld=wanted.withheld,
         needs_route=not wanted.code,  # a test number needs none
     )
-    ask = decision.ask(wanted.number, caller.ip, free=bool(wanted.withheld), parts=message.parts)
-    return Sending(message, ask, counted)
+    free = bool(wanted.withheld)
+    ask = decision.ask(wanted.number, wanted.caller.ip, free=free, parts=message.parts)
+    return Sending(message, ask, wanted.counted)
 
 
 def _rules(purpose: str) -> Purpose:

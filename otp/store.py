@@ -93,16 +93,10 @@ def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
 
     ``owner``, here and below: only if this is the one that started it; "": whoever did.
     """
-    found = _ask(_LIVE, *_which(phones, id, owner))
-    return Live(
-        found["id"],
-        found["now"] / 1000,
-        int(found.get("created_at", 0)) / 1000,
-        found.get("status", ""),
-        found.get("seed", ""),
-        found.get("by_id", ""),
-        found.get("envelope", ""),
-    )
+    nothing: dict[str, Any] = dict.fromkeys(("status", "seed", "by_id", "envelope"), "")
+    found = nothing | {"created_at": 0} | _ask(_LIVE, *_which(phones, id, owner))
+    times = {name: int(found[name]) / 1000 for name in ("now", "created_at")}
+    return Live(**found | times)
 
 
 def verify(
@@ -124,14 +118,12 @@ def verify(
     if status == "limited":
         wait, limit = max(_seconds(answer), 1), counted.rules[answer["limit"]]
         return Check("blocked", MESSAGES["guesses"], id=id, retry_after=wait, limit=limit)
-    _tell_called_back(answer)
     return Check(status, MESSAGES[status], answer["left"], answer["id"], answer.get("purpose", ""))
 
 
 def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> str | None:
     """Forget the code of a phone or of an id and call its SMS back; its purpose, None if there was none."""
     answer = _ask(_CANCEL, *_which(phones, id, owner))
-    _tell_called_back(answer)
     return answer.get("purpose")
 
 
@@ -189,7 +181,6 @@ def _issue(
     if answer["status"] != "issued":
         return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
-    _tell_called_back(answer)
     if message:
         message.accepted(now, expires_at)
     return Issue(
@@ -221,13 +212,6 @@ def _seconds(answer: Mapping[str, Any]) -> int:
     return math.ceil(milliseconds / 1000)
 
 
-def _tell_called_back(answer: Mapping[str, Any]) -> None:
-    if "called_back" in answer:
-        from sms import services  # which needs Celery: a code without an SMS does without
-
-        services.called_back(answer["reference"], answer["called_back"])
-
-
 def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The keys and arguments that say which verification is meant; see includes/meant.lua."""
     args: dict[str, Any] = {"owner": owner} if owner else {}
@@ -247,6 +231,11 @@ def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, str], list[dict[str, 
 
 def _ask(script: Script, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return script.ask(keys, args)
+        answer = script.ask(keys, args)
     except Unavailable as error:
         raise StoreUnavailable from error
+    if "called_back" in answer:
+        from sms import services  # which needs Celery: a code without an SMS does without
+
+        services.called_back(answer["reference"], answer["called_back"])
+    return answer
