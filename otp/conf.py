@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from django.core.signals import setting_changed
-from django.dispatch import receiver
 
 from sms import declared
 from sms.declared import TEXT, Setting
@@ -68,6 +66,4 @@ def phone_secrets() -> tuple[bytes, ...]:
     return tuple(secret.encode() for secret in (newest, *get("PHONE_SECRET_KEY_FALLBACKS")))
 
 
-@receiver(setting_changed)
-def _read_anew(**_: Any) -> None:
-    phone_secrets.cache_clear()
+setting_changed.connect(lambda **_: phone_secrets.cache_clear(), weak=False)
