@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-
-from django.core.signals import setting_changed
 
 from sms import declared
 from sms.declared import TEXT, Setting
@@ -59,11 +56,8 @@ declared.add(
 get, default = declared.get, declared.default
 
 
-@lru_cache(maxsize=1)  # a start asks for them ten times
+@declared.cached  # a start asks for them ten times
 def phone_secrets() -> tuple[bytes, ...]:
     """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
     newest: str = get("PHONE_SECRET_KEY")
     return tuple(secret.encode() for secret in (newest, *get("PHONE_SECRET_KEY_FALLBACKS")))
-
-
-setting_changed.connect(lambda **_: phone_secrets.cache_clear(), weak=False)

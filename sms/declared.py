@@ -13,9 +13,9 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.checks import register as django_register
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.dispatch import receiver
 from django.utils.functional import Promise
 
+_Made = TypeVar("_Made")
 _Check = TypeVar("_Check", bound=Callable[..., Sequence[CheckMessage]])
 _Types = type[Any] | tuple[type[Any], ...]
 
@@ -51,6 +51,13 @@ TEXT = (str, Promise)
 _declared: dict[str, Setting] = {}
 
 
+def cached(make: Callable[..., _Made]) -> functools._lru_cache_wrapper[_Made]:
+    """``functools.cache`` for what is made of settings: a test that changes one has it made anew."""
+    found = functools.cache(make)
+    setting_changed.connect(lambda **_: found.cache_clear(), weak=False)
+    return found
+
+
 def add(given: Mapping[str, Setting]) -> None:
     """Declare the settings of a package."""
     _declared.update(given)
@@ -66,7 +73,7 @@ def default(name: str) -> Any:
     return _declared[name].default
 
 
-@functools.cache  # a start asks twenty times, and Django takes a microsecond for each
+@cached  # a start asks twenty times, and Django takes a microsecond for each
 def get(name: str) -> Any:
     """The setting ``name``, or its default; None for a text is none. Raises ``ImproperlyConfigured``."""
     setting = _declared[name]
@@ -78,11 +85,6 @@ def get(name: str) -> Any:
     if not setting.fits(found):
         raise ImproperlyConfigured(f"{name} must be {setting.words}.")
     return found
-
-
-@receiver(setting_changed)
-def _read_anew(**_: Any) -> None:
-    get.cache_clear()
 
 
 def faults() -> list[str]:

@@ -11,15 +11,14 @@ Without a country in it, every country is allowed. A denial wins over what allow
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from sms import conf, countries, phone
+from sms.declared import cached
 from sms.errors import InvalidNumber
 from sms.phone import KINDS, Phone, is_prefix
 
@@ -66,16 +65,12 @@ def require(number: Phone) -> Phone:
     return number
 
 
+@cached
 def configured() -> Destinations:
     """The rules of ``SMS_DESTINATIONS``. Raises ``ImproperlyConfigured``."""
-    setting = conf.get("SMS_DESTINATIONS")
-    if not isinstance(setting, list | tuple) or not all(isinstance(word, str) for word in setting):
+    words = conf.get("SMS_DESTINATIONS")
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise ImproperlyConfigured('SMS_DESTINATIONS is a list of texts such as ["DE", "-+4370"].')
-    return _read(tuple(setting))
-
-
-@lru_cache(maxsize=8)
-def _read(words: Iterable[str]) -> Destinations:
     allowed: set[str] = set()
     denied: set[str] = set()
     prefixes: set[str] = set()
@@ -104,9 +99,23 @@ def _read(words: Iterable[str]) -> Destinations:
     return Destinations(frozenset(allowed), frozenset(denied), tuple(prefixes), frozenset(kinds))
 
 
+@cached
 def example() -> str:
     """A mobile number (E.164) of the first country that SMS may go to, "" where none is known."""
-    return _example(tuple(conf.get("SMS_DESTINATIONS")), conf.get("PHONE_REGION").upper())
+    region = conf.get("PHONE_REGION").upper()
+    for country in [*_allowed(), region, "US", *sorted(phonenumbers.SUPPORTED_REGIONS)]:
+        number = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
+        if number is None:
+            continue
+        e164 = str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+        if _country(e164) == country:
+            return e164
+    return ""
+
+
+def _allowed() -> list[str]:
+    """The countries of the setting, in its order."""
+    return [word for word in conf.get("SMS_DESTINATIONS") if word in phonenumbers.SUPPORTED_REGIONS]
 
 
 def spelled(e164: str) -> str:
@@ -129,8 +138,7 @@ def _missing(spelling: str) -> str:
     bare = spelling.strip()
     if found := _country(f"+{bare}"):
         return f"The + is missing. If this is a number of {countries.name(found)}, write + in front of it."
-    setting = [word for word in conf.get("SMS_DESTINATIONS") if word in phonenumbers.SUPPORTED_REGIONS]
-    matches = [found for region in setting[:TRIED] if (found := _country(bare, region)) == region]
+    matches = [found for region in _allowed()[:TRIED] if (found := _country(bare, region)) == region]
     if len({phonenumbers.country_code_for_region(region) for region in matches}) != 1:
         return ""
     code = phonenumbers.country_code_for_region(matches[0])
@@ -144,16 +152,3 @@ def _country(spelling: str, region: str = "") -> str:
         return require(phone.parse(spelling, region)).country
     except InvalidNumber:
         return ""
-
-
-@lru_cache(maxsize=8)
-def _example(setting: tuple[str, ...], region: str) -> str:
-    allowed = [word for word in setting if word in phonenumbers.SUPPORTED_REGIONS]
-    for country in [*allowed, region, "US", *sorted(phonenumbers.SUPPORTED_REGIONS)]:
-        number = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
-        if number is None:
-            continue
-        e164 = str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
-        if _country(e164) == country:
-            return e164
-    return ""

@@ -10,17 +10,16 @@ from __future__ import annotations
 import base64
 import uuid
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import celery
 from celery.signals import after_task_publish, before_task_publish
-from django.core.signals import setting_changed
 from kombu import Connection
 from kombu.utils.json import dumps
 
 from sms import broker, names, scripts, store
+from sms.declared import cached
 
 #: While a queue holds so many entries, an accepted message needs none of its own: a free thread finds one of
 #: these, and a busy one goes on with whatever is due. So it must be more than the threads of all workers
@@ -64,13 +63,10 @@ def _form(queue: str) -> _Form | None:
     return _made(app._get_current_object(), queue)
 
 
-@lru_cache(maxsize=4)
+@cached
 def _made(app: Any, queue: str) -> _Form | None:
     elsewhere = app.conf.task_always_eager or _place_of_store() != _place_of_broker(app)
     return None if elsewhere else _make(app, queue)
-
-
-setting_changed.connect(lambda **_: _made.cache_clear(), weak=False)
 
 
 def _make(app: Any, queue: str) -> _Form | None:

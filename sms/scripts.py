@@ -17,20 +17,19 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
 from django_redis import get_redis_connection
 from hiredis import pack_command
 from pydantic_core import from_json, to_json
 from redis.exceptions import NoScriptError, ResponseError
 
 from sms import away, lua_source, names
+from sms.declared import cached
 
 #: Where scripts of other packages find what they may include.
 INCLUDES = Path(__file__).parent / "lua" / "includes"
@@ -212,14 +211,11 @@ _idle: weakref.WeakKeyDictionary[Any, _Idle] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
 
-@cache  # to ask django-redis takes longer
+@cached  # to ask django-redis takes longer
 def _connections() -> _Idle:
     with _making:
         pool: Any = connection().connection_pool
         return _idle.setdefault(pool, _Idle(pool))
-
-
-setting_changed.connect(lambda **_: _connections.cache_clear(), weak=False)
 
 
 def _forget() -> None:

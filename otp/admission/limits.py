@@ -24,16 +24,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any
-
-from django.core.signals import setting_changed
 
 from otp import codes, conf
 from otp.admission import rules
 from otp.admission.rules import PERSONAL, Rule
 from otp.caller import Caller, network, subscriber
 from otp.names import LIMIT, key
+from sms.declared import cached
 from sms.phone import Phone
 
 #: What stands for the country of numbers that have none, such as +882: ITU's "world".
@@ -55,15 +54,13 @@ class Counted:
 NOTHING = Counted()
 
 
-@cache
+@cached
 def _rules(setting: str) -> tuple[Rule, ...]:
     """The rules of ``OTP_LIMITS`` or ``OTP_GUESS_LIMITS``. Raises ``ImproperlyConfigured``."""
     return rules.read(setting, conf.get(setting))
 
 
 all_rules, guess_rules = partial(_rules, "OTP_LIMITS"), partial(_rules, "OTP_GUESS_LIMITS")
-
-setting_changed.connect(lambda **_: _rules.cache_clear(), weak=False)
 
 
 def of_key(caller: Caller) -> Counted:
