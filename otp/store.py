@@ -28,29 +28,24 @@ probe.KEYS.append(family("otp:probe"))
 #: Wrong guesses in a row after which a phone gets no more for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
 MOST_FAILURES = 100
 
-#: Milliseconds. Wrong guesses are forgotten after a day without one.
-FAILURES_KEPT = 24 * 3_600_000
-
-#: Milliseconds of quiet after which the cooldown starts again at its first step.
-ESCALATION_KEPT = 600_000
-
-#: Milliseconds. From the sixth wrong guess in a row on the next code has to wait, and after every third
-#: twice as long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
-FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
+#: What the scripts know as well. Times in milliseconds.
+_FIGURES = {
+    "MOST_FAILURES": MOST_FAILURES,
+    # Wrong guesses are forgotten after a day without one.
+    "FAILURES_KEPT": 24 * 3_600_000,
+    # After so much quiet the cooldown starts again at its first step.
+    "ESCALATION_KEPT": 600_000,
+    # From the sixth wrong guess in a row on the next code has to wait, and after every third twice as
+    # long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
+    "FIRST_PAUSE": 30_000,
+    "LONGEST_PAUSE": 3_600_000,
+}
 
 _LUA = Path(__file__).parent / "lua"
+_INCLUDES = decision.INCLUDES, scripts.INCLUDES
 
 _START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _COUNT = (
-    Script(
-        _LUA / f"{name}.lua",
-        includes=(decision.INCLUDES, scripts.INCLUDES),
-        keys=IN_LUA | sms.IN_LUA,
-        MOST_FAILURES=MOST_FAILURES,
-        FAILURES_KEPT=FAILURES_KEPT,
-        FIRST_PAUSE=FIRST_PAUSE,
-        LONGEST_PAUSE=LONGEST_PAUSE,
-        ESCALATION_KEPT=ESCALATION_KEPT,
-    )
+    Script(_LUA / f"{name}.lua", includes=_INCLUDES, keys=IN_LUA | sms.IN_LUA, **_FIGURES)
     for name in ("start", "resend", "live", "verify", "cancel", "peek", "count")
 )
 

@@ -65,12 +65,11 @@ def _form(queue: str) -> _Form | None:
 
 @cached
 def _made(app: Any, queue: str) -> _Form | None:
-    elsewhere = app.conf.task_always_eager or _place_of_store() != _place_of_broker(app)
-    return None if elsewhere else _make(app, queue)
-
-
-def _make(app: Any, queue: str) -> _Form | None:
-    """What kombu sends for a task of ours; None where more belongs to it than one push to one list."""
+    """What kombu sends for a task of ours; None where the queues stand elsewhere, or more belongs to it than
+    one push to one list.
+    """
+    if app.conf.task_always_eager or _place_of_store() != _place_of_broker(app):
+        return None
     with Connection("memory://") as connection:
         options = {"task_id": _TASK, "queue": queue, "producer": app.amqp.Producer(connection)}
         app.tasks[broker.DELIVER].apply_async((_MESSAGE,), **options)
