@@ -53,10 +53,10 @@ declared.add(
     }
 )
 
-get, default = declared.get, declared.default
+get, default, cached = declared.get, declared.default, declared.cached
 
 
-@declared.cached  # a start asks for them ten times
+@cached  # a start asks for them ten times
 def phone_secrets() -> tuple[bytes, ...]:
     """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
     newest: str = get("PHONE_SECRET_KEY")

@@ -42,7 +42,7 @@ declared.add(
     }
 )
 
-get, default = declared.get, declared.default
+get, default, cached = declared.get, declared.default, declared.cached
 
 #: Schemes of providers that send nothing, so cost nothing.
 FREE = {"console", "memory", "sandbox", "file"}

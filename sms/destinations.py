@@ -18,7 +18,6 @@ from django.core.exceptions import ImproperlyConfigured
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from sms import conf, countries, phone
-from sms.declared import cached
 from sms.errors import InvalidNumber
 from sms.phone import KINDS, Phone, is_prefix
 
@@ -65,7 +64,7 @@ def require(number: Phone) -> Phone:
     return number
 
 
-@cached
+@conf.cached
 def configured() -> Destinations:
     """The rules of ``SMS_DESTINATIONS``. Raises ``ImproperlyConfigured``."""
     words = conf.get("SMS_DESTINATIONS")
@@ -99,7 +98,7 @@ def configured() -> Destinations:
     return Destinations(frozenset(allowed), frozenset(denied), tuple(prefixes), frozenset(kinds))
 
 
-@cached
+@conf.cached
 def example() -> str:
     """A mobile number (E.164) of the first country that SMS may go to, "" where none is known."""
     region = conf.get("PHONE_REGION").upper()

@@ -19,7 +19,7 @@ from kombu import Connection
 from kombu.utils.json import dumps
 
 from sms import broker, names, scripts, store
-from sms.declared import cached
+from sms.conf import cached
 
 #: While a queue holds so many entries, an accepted message needs none of its own: a free thread finds one of
 #: these, and a busy one goes on with whatever is due. So it must be more than the threads of all workers

@@ -29,7 +29,7 @@ from pydantic_core import from_json, to_json
 from redis.exceptions import NoScriptError, ResponseError
 
 from sms import away, lua_source, names
-from sms.declared import cached
+from sms.conf import cached
 
 #: Where scripts of other packages find what they may include.
 INCLUDES = Path(__file__).parent / "lua" / "includes"

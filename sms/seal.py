@@ -14,7 +14,6 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf
-from sms.declared import cached
 
 
 class Unsealable(Exception):
@@ -35,7 +34,7 @@ def unseal(sealed: bytes) -> dict[str, Any]:
     return content
 
 
-@cached
+@conf.cached
 def _keys() -> MultiFernet:
     keys = conf.get("SMS_SEAL_KEYS")
     if not keys:

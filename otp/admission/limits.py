@@ -32,7 +32,6 @@ from otp.admission import rules
 from otp.admission.rules import PERSONAL, Rule
 from otp.caller import Caller, network, subscriber
 from otp.names import LIMIT, key
-from sms.declared import cached
 from sms.phone import Phone
 
 #: What stands for the country of numbers that have none, such as +882: ITU's "world".
@@ -54,7 +53,7 @@ class Counted:
 NOTHING = Counted()
 
 
-@cached
+@conf.cached
 def _rules(setting: str) -> tuple[Rule, ...]:
     """The rules of ``OTP_LIMITS`` or ``OTP_GUESS_LIMITS``. Raises ``ImproperlyConfigured``."""
     return rules.read(setting, conf.get(setting))
