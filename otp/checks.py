@@ -19,7 +19,6 @@ from otp.admission import judges, limits
 from otp.api import access
 from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
-from sms import services as sms
 from sms.checks import check, readable
 from sms.declared import register
 
@@ -92,7 +91,7 @@ def otp_purposes(**_: Any) -> list[CheckMessage]:
 @check("otp.E007")
 def receipts_are_waited_for() -> Iterator[str]:
     """A code that waits for a receipt until it is dead goes to no second provider."""
-    wait = sms.receipt_wait()
+    wait = conf.get("SMS_RECEIPT_WAIT")
     try:
         shortest = min(purposes.all_purposes().values(), key=lambda purpose: purpose.lifetime)
         too_long, seconds = wait >= shortest.lifetime, f"{wait:g}"

@@ -71,13 +71,12 @@ def start(
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
-    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``; of what is neither, such as None,
-    ``phone_missing`` is told. ``locale``: picks the text of the SMS ("de", "pt-BR").
-    ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
-    ``holder``: who may find it again by its phone, see ``otp.pages.kept``.
+    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``. ``locale``: picks the text of the SMS
+    ("de", "pt-BR"). ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to
+    see. ``holder``: who may find it again by its phone, see ``otp.pages.kept``.
 
-    Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a code
-    lives and its cooldown runs, or where a limit is reached.
+    Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a cooldown runs
+    or where a limit is reached.
     """
     rules = _rules(purpose)
     purpose, locale = rules.name, given.text(locale) or ""

@@ -91,18 +91,14 @@ class Script:
         self._keys = keys
         self._constants = constants
         self._body = lua_source.read(path, includes)
-        self._texts: dict[str, tuple[str, str]] = {}
 
+    @cached
     def _text(self) -> tuple[str, str]:
         """The script as it runs in the namespace of now, and its digest."""
-        namespace = names.namespace()
-        if namespace not in self._texts:
-            known = self._constants | {name: names.key(key) for name, key in self._keys.items()}
-            given = "".join(f"local {name} = {json.dumps(value)}\n" for name, value in known.items())
-            text = given + self._body
-            sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-            self._texts[namespace] = text, sha
-        return self._texts[namespace]
+        known = self._constants | {name: names.key(key) for name, key in self._keys.items()}
+        given = "".join(f"local {name} = {json.dumps(value)}\n" for name, value in known.items())
+        text = given + self._body
+        return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
         """The answer of the script, bytes where it is text. Raises ``Unavailable``."""

@@ -73,12 +73,6 @@ def parse_phone(spelling: given.Number) -> Phone:
     return destinations.require(number)
 
 
-def receipt_wait() -> float:
-    """Seconds that a message whose outcome is unknown waits for a receipt before it is sent once more."""
-    wait: float = conf.get("SMS_RECEIPT_WAIT")
-    return wait
-
-
 def new_id() -> str:
     """An id that cannot be guessed (128 bits), and that no command takes for one of its options."""
     while (found := secrets.token_urlsafe(16)).startswith("-"):

@@ -8,16 +8,14 @@
     +4477=1000/1h           … to numbers that begin so
 
 Rules are separated by ``;``, the figures of one rule by ``,``. What is counted: ``phone``, ``ip``,
-``country``, ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or several joined by ``-``.
-A rule without its subject does not apply: no address, no rule by address. Numbers of no country, such
-as +882, count as of one country.
+``country`` (one for all numbers of none), ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or
+several joined by ``-``. A rule without its subject does not apply: no address, no rule by address.
 
-The script that issues the code (``lua/start.lua``, ``lua/resend.lua``) checks and counts all of them or none:
-what is refused for any reason is not counted.
+The script that issues the code checks and counts all of them or none: what is refused is not counted.
 
-``OTP_GUESS_LIMITS`` is written alike and limits wrong guesses, at whatever phones, by ``ip``, ``key`` and
-``all``. ``lua/verify.lua`` asks before it compares, counts a wrong guess, and takes one back for a right
-one. Wherever these rules are named, they are called ``guess-ip`` and so on.
+``OTP_GUESS_LIMITS`` limits wrong guesses alike, at whatever phones, by ``ip``, ``key`` and ``all``.
+``lua/verify.lua`` asks before it compares, counts a wrong guess, and takes one back for a right one. The
+names of these rules begin with ``guess-``.
 """
 
 from __future__ import annotations
