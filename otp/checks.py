@@ -15,11 +15,10 @@ from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import caller, conf, purposes
-from otp.admission import challenges, limits, testnumbers
+from otp.admission import judges, limits
 from otp.api import access
 from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
-from sms import services as sms
 from sms.checks import check, readable
 
 MIN_SECRET = 32
@@ -33,8 +32,8 @@ MAX_RETRIEVED = 140
 
 otp_limits = readable("otp.E004", limits.all_rules)
 guess_limits = readable("otp.E004", limits.guess_rules)
-test_numbers = readable("otp.E005", testnumbers.check, Tags.security)
-challenge = readable("otp.E006", challenges.configured)
+test_numbers = readable("otp.E005", judges.check_test_numbers, Tags.security)
+challenge = readable("otp.E006", judges.challenge)
 trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
 
 
@@ -90,7 +89,7 @@ def otp_purposes() -> Iterator[str]:
 @check("otp.E007")
 def receipts_are_waited_for() -> Iterator[str]:
     """A code that waits for its receipt until it is dead goes to no second provider."""
-    wait = sms.receipt_wait()
+    wait = conf.get("SMS_RECEIPT_WAIT")
     with suppress(TypeError, ValueError, OverflowError):  # other checks tell of what is no number
         shortest = min(purposes.all_purposes().values(), key=lambda purpose: purpose.lifetime)
         if wait >= shortest.lifetime:
@@ -134,7 +133,7 @@ def site_name() -> Iterator[str]:
 @check("otp.W001", Tags.security, deploy=True)
 def test_numbers_are_on() -> Iterator[str]:
     """Whoever knows a test number and its code gets in."""
-    if conf.get("TEST_NUMBERS") and testnumbers.until() > time.time():
+    if conf.get("TEST_NUMBERS") and judges.tests_end() > time.time():
         yield (
             f"{len(conf.get('TEST_NUMBERS'))} test numbers have a known code until "
             f"{conf.get('TEST_NUMBERS_UNTIL')}. Take TEST_NUMBERS out as soon as nobody needs them."

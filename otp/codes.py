@@ -66,5 +66,5 @@ def normalise(entered: str) -> str:
     """
     if entered.isascii() and entered.isdigit():
         return entered
-    visible = typed.to_ascii(typed.INVISIBLE.sub("", entered))
+    visible = typed.INVISIBLE.sub("", entered).translate(typed.TO_ASCII)
     return "".join(char for char in visible if not typed.separates(char)).upper()

@@ -28,10 +28,10 @@ DECLARED.update(
         ),
         # The same for wrong guesses.
         "OTP_GUESS_LIMITS": Setting({"ip": "20/1h,60/1d", "key": "1000/1h"}),
-        # E.164 → its code, and until when; see otp.admission.testnumbers.
+        # E.164 → its code, and until when; see otp.admission.judges.
         "TEST_NUMBERS": Setting({}),
         "TEST_NUMBERS_UNTIL": Setting("", str, "a text with a date or a time, such as 2026-12-31"),
-        # Dotted path of a function that is asked before a code is sent; see otp.admission.challenges.
+        # Dotted path of a function that is asked before a code is sent; see otp.admission.judges.
         "OTP_CHALLENGE": Setting("", str, "the dotted path of a function, such as shop.captcha"),
         # {name: [sha256-hex, …]}: who may use the HTTP API.
         "API_KEYS": Setting({}, Mapping, 'a dict such as {"shop": ["sha256-hex"]}', (list, tuple)),

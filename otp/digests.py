@@ -1,4 +1,4 @@
-"""The keyed digests that stand in Redis for phones and guesses."""
+"""Codes, and the digests that stand in Redis for phones and guesses: what is made with the secrets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from functools import lru_cache
 
 from otp import codes, conf
 from otp.errors import NotAllowed
+from otp.purposes import Purpose
+from otp.results import Draft, Live
 from sms import given
 from sms import phone as numbers
+from sms.phone import Phone
 
 
 def of_phone(phone_number: given.Number, purpose: str) -> tuple[str, ...]:
@@ -24,8 +27,16 @@ def of_phone(phone_number: given.Number, purpose: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)  # a check mostly follows its start, and reading a number takes its time
 def _of_phone(secrets: tuple[bytes, ...], phone_number: str, region: str, purpose: str) -> tuple[str, ...]:
-    number = numbers.canonical(phone_number, region)
-    return tuple(codes.digest(secret, "phone", purpose, number) for secret in secrets)
+    return _of_e164(secrets, numbers.canonical(phone_number, region), purpose)
+
+
+def of_number(number: Phone, purpose: str) -> tuple[str, ...]:
+    """The same for a number that was read already."""
+    return _of_e164(conf.phone_secrets(), number.e164, purpose)
+
+
+def _of_e164(secrets: tuple[bytes, ...], e164: str, purpose: str) -> tuple[str, ...]:
+    return tuple(codes.digest(secret, "phone", purpose, e164) for secret in secrets)
 
 
 def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> list[str]:
@@ -41,3 +52,26 @@ def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> l
         return [codes.digest(secret, "by_id", id, typed) for secret in secrets]
     pairs = zip(secrets, phones, strict=True)
     return [codes.digest(secret, "by_phone", phone, typed) for secret, phone in pairs]
+
+
+def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") -> Draft:
+    """A new code. ``code``: of a test number; one is drawn all the same, so that it takes as long."""
+    id, seed, secret = id or codes.new_id(), codes.new_id(), conf.phone_secrets()[0]
+    drawn = codes.derive(secret, seed, rules.length, rules.alphabet)
+    code = code or drawn
+    by_id = codes.digest(secret, "by_id", id, code)
+    by_phone = codes.digest(secret, "by_phone", phones[0], code)
+    return Draft(id, code, ("seed", seed, "by_id", by_id, "by_phone", by_phone))
+
+
+def again(rules: Purpose, live: Live, code: str = "") -> Draft | None:
+    """The code as it stands: ``code`` of a test number, else what was made with the secret of that time,
+    which its digest tells. None if that secret is configured no more.
+    """
+    if code:
+        return Draft(live.id, code)
+    for secret in conf.phone_secrets():
+        derived = codes.derive(secret, live.seed, rules.length, rules.alphabet)
+        if codes.digest(secret, "by_id", live.id, derived) == live.by_id:
+            return Draft(live.id, derived)
+    return None

@@ -10,12 +10,15 @@ phone and purpose, at most ``attempts`` guesses are compared, and a right code i
 
 from __future__ import annotations
 
-from otp import issuing, purposes, store
-from otp.digests import of_guess, of_phone
-from otp.results import MESSAGES, Check, Issue
+from collections.abc import Callable, Sequence
+
+from otp import digests, purposes, store
+from otp.digests import of_phone
+from otp.purposes import Purpose
+from otp.results import ALONE, MESSAGES, Check, Draft, Issue, Live, Sending
 from sms import given
 
-__all__ = ["MESSAGES", "Check", "Issue", "OTPHandler"]
+__all__ = ["MESSAGES", "Check", "Issue", "OTPHandler", "repeat"]
 
 
 class OTPHandler:
@@ -34,7 +37,7 @@ class OTPHandler:
         One round trip.
         """
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
-        return store.start(rules, phones, issuing.draw(rules, phones))
+        return store.start(rules, phones, digests.draw(rules, phones))
 
     @classmethod
     def verify_otp(cls, phone_number: given.Number, otp_code: str, purpose: str = "login") -> Check:
@@ -45,7 +48,7 @@ class OTPHandler:
         it counts as no guess.
         """
         phones = of_phone(phone_number, purpose)
-        return store.verify(of_guess(otp_code, phones=phones), phones=phones)
+        return store.verify(digests.of_guess(otp_code, phones=phones), phones=phones)
 
     @classmethod
     def resend(cls, phone_number: given.Number, purpose: str = "login", *, id: str = "") -> Issue:
@@ -55,9 +58,33 @@ class OTPHandler:
         """
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
         live = store.live(id=id) if id else store.live(phones=phones)
-        return issuing.repeat(rules, phones, live, by="by_id" if id else "by_phone")
+        return repeat(rules, phones, live, by="by_id" if id else "by_phone")
 
     @classmethod
     def cancel(cls, phone_number: given.Number, purpose: str = "login") -> bool:
         """Forget the code. True if there was one. The cooldown stays."""
         return store.cancel(phones=of_phone(phone_number, purpose)) is not None
+
+
+def repeat(
+    rules: Purpose,
+    phones: Sequence[str],
+    live: Live,
+    *,
+    by: str,
+    code: str = "",
+    prepare: Callable[[Draft, float], Sending] = lambda draft, lives: ALONE,
+) -> Issue:
+    """Send the live code, or a new one, once more, unless something refuses. One round trip.
+
+    ``by``: as the caller knows it, ``by_id`` or ``by_phone``. ``code``: of a test number. ``prepare``: makes
+    what goes with it, out of the code and the seconds that it will live.
+    """
+    if live.status != "pending":
+        return Issue.refused("blocked" if live.status == "blocked" else "expired")
+    fresh = rules.new_code_on_resend
+    draft = digests.draw(rules, phones, live.id, code) if fresh else digests.again(rules, live, code)
+    if draft is None:
+        return Issue.refused("expired")
+    left = rules.longest_life - (0 if fresh else live.now - live.created_at)
+    return store.resend(rules, phones, draft, prepare(draft, min(rules.lifetime, left)), by=by)

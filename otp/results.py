@@ -1,11 +1,62 @@
-"""What the handler answers: data, no rules."""
+"""What goes into ``otp.store`` and comes out of it: data, no rules. Times are seconds since the epoch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from otp.admission.limits import NOTHING, Counted
 from otp.admission.rules import Rule
+
+if TYPE_CHECKING:
+    from otp.guard.decision import Ask
+    from sms.services import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A code that is about to be sent: the id of its verification, its digits, and what is kept of it."""
+
+    id: str
+    code: str = field(repr=False)
+    kept: tuple[str, ...] = ()  # names and values; nothing of a code that is kept already
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What goes with the code: its SMS, and what that counts towards. As it is: nothing."""
+
+    message: Prepared | None = None
+    guard: Ask = None
+    counted: Counted = NOTHING
+
+
+ALONE = Sending()
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The verification whose code somebody wants to have sent once more."""
+
+    id: str
+    now: float
+    created_at: float
+    status: str  # "" if there is none
+    seed: str
+    by_id: str
+    envelope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A verification as it stands."""
+
+    status: str
+    purpose: str
+    left: int
+    expires_at: float
+    resend_at: float
+    reference: str  # id of its SMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +69,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What ``generate_otp`` and ``resend`` answer. Times are seconds since the epoch.
+    """What ``generate_otp`` and ``resend`` answer.
 
     ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was
     sent a moment ago; nothing is issued for ``retry_after`` seconds. ``blocked``: too many wrong

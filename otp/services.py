@@ -22,24 +22,26 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import alarms, conf, delivery, digests, issuing, purposes, signals, store
-from otp.admission import judges, limits, refusals, testnumbers
+from otp import alarms, conf, digests, purposes, signals, store
+from otp.admission import judges, limits, refusals
 from otp.admission.judges import Wanted
-from otp.admission.limits import Counted
 from otp.caller import NOBODY, Caller
-from otp.delivery import Delivery
 from otp.errors import NotAllowed, StoreUnavailable
 from otp.guard import decision
-from otp.handler import OTPHandler
+from otp.handler import OTPHandler, repeat
 from otp.purposes import Purpose
-from otp.records import Draft, Sending
-from otp.results import Check, Issue
+from otp.results import Check, Draft, Issue, Sending
 from sms import given
 from sms import services as sms
-from sms.errors import InvalidNumber
+from sms.errors import InvalidNumber, Unavailable
+from sms.message import State
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
+
+#: What is told of the SMS of a code: only that it failed. "Sent" and "delivered" would show, by never coming,
+#: which numbers get no SMS: test numbers, and those that a receiver of ``code_wanted`` refuses.
+Delivery = Literal["underway", "failed"]
 
 _SIGNALS = {"valid": signals.code_accepted, "invalid": signals.code_rejected, "blocked": signals.code_blocked}
 
@@ -55,7 +57,7 @@ class Verification:
     attempts_left: int = 0
     masked: str = ""  # of the phone, as far as it is known here
     message_id: str = ""
-    delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one, see otp.delivery
+    delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one
 
 
 def start(
@@ -69,13 +71,12 @@ def start(
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
-    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``; of what is neither, such as None,
-    ``phone_missing`` is told. ``locale``: picks the text of the SMS ("de", "pt-BR").
-    ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to see.
-    ``holder``: who may find it again by its phone, see ``otp.pages.kept``.
+    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``. ``locale``: picks the text of the SMS
+    ("de", "pt-BR"). ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to
+    see. ``holder``: who may find it again by its phone, see ``otp.pages.kept``.
 
-    Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a code
-    lives and its cooldown runs, or where a limit is reached.
+    Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a cooldown runs
+    or where a limit is reached.
     """
     rules = _rules(purpose)
     purpose, locale = rules.name, given.text(locale) or ""
@@ -83,17 +84,18 @@ def start(
         number = parse_phone(phone)
         counted = limits.of_sms(number, purpose, caller)
         wanted = judges.hear(number, purpose, caller, counted, given.text(challenge) or "")
-        phones = digests.of_phone(number.e164, purpose)
-        draft = issuing.draw(rules, phones, code=wanted.code)
-        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, counted=counted)
+        phones = digests.of_number(number, purpose)
+        draft = digests.draw(rules, phones, code=wanted.code)
+        prepare = partial(_sending, rules, wanted, locale)
         sending = prepare(draft, rules.lifetime)
         kept = {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
         envelope = sms.seal(kept).decode()
         sms.require_broker()
         try:
             issue = store.start(rules, phones, draft, sending, owner=caller.name, envelope=envelope)
-        except StoreUnavailable:
-            _forget(draft.id)
+        except StoreUnavailable:  # only the answer may be lost: if it stands, nobody knows its id
+            with suppress(StoreUnavailable):
+                store.cancel(id=draft.id)
             raise
         refusals.raise_unless_issued(issue, number, purpose, caller)
     return _tell_sent(signals.code_issued, "code_issued", issue, purpose, number)
@@ -138,9 +140,9 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
         counted = limits.of_sms(number, purpose, caller)
         wanted = judges.hear(number, purpose, caller, counted)
         sms.require_broker()
-        prepare = partial(_sending, rules, wanted, locale=locale, caller=caller, counted=counted)
-        phones = digests.of_phone(number.e164, purpose)
-        issue = issuing.repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
+        prepare = partial(_sending, rules, wanted, locale)
+        phones = digests.of_number(number, purpose)
+        issue = repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
             raise refusals.over(issue.status)
         refusals.raise_unless_issued(issue, number, purpose, caller)
@@ -156,7 +158,7 @@ def parse_phone(spelling: given.Number) -> Phone:
     try:
         return sms.parse_phone(spelling)
     except InvalidNumber:
-        if (found := testnumbers.read(spelling)) is None:
+        if (found := judges.read_test_number(spelling)) is None:
             raise
         return found
 
@@ -165,19 +167,25 @@ def status(id: str, *, owner: str = "") -> Verification:
     """Where verification ``id`` stands. An id that never was is ``expired``."""
     id = given.id(id)
     found = store.read(id, owner)
-    if not found:
-        return Verification(id, "expired")
-    word: Any = found.status
-    if word != "pending":
-        return Verification(id, word)
+    status: Any = found.status if found else "expired"
+    if not found or status != "pending":
+        return Verification(id, status)
     return Verification(
         id,
-        "pending",
+        status,
         expires_at=found.expires_at,
         resend_at=found.resend_at,
         attempts_left=found.left,
-        delivery=delivery.of(found.reference),
+        delivery=_delivery(found.reference),
     )
+
+
+def _delivery(message_id: str) -> Delivery:
+    try:
+        message = sms.get(message_id)
+    except Unavailable as error:
+        raise StoreUnavailable(retry_after=error.retry_after) from error
+    return "failed" if message is not None and message.state is State.FAILED else "underway"
 
 
 def cancel(id: str, *, owner: str = "") -> bool:
@@ -189,41 +197,21 @@ def cancel(id: str, *, owner: str = "") -> bool:
     return purpose is not None
 
 
-def _sending(
-    rules: Purpose,
-    wanted: Wanted,
-    draft: Draft,
-    lives: float,
-    *,
-    locale: str,
-    caller: Caller,
-    counted: Counted,
-) -> Sending:
+def _sending(rules: Purpose, wanted: Wanted, locale: str, draft: Draft, lives: float) -> Sending:
     """The SMS of a code that lives so many seconds, and what it counts towards."""
-    text = rules.render(
-        draft.code,
-        lives=lives,
-        site=conf.get("OTP_SITE_NAME"),
-        host=urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost",
-        locale=locale,
-    )
+    site, host = conf.get("OTP_SITE_NAME"), urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
     message = sms.prepare(
         wanted.number,
-        text,
+        rules.render(draft.code, lives=lives, site=site, host=host, locale=locale),
         queue=sms.OTP_QUEUE,
         resend_unknown=True,
         verification_id=draft.id,
         withheld=wanted.withheld,
         needs_route=not wanted.code,  # a test number needs none
     )
-    ask = decision.ask(wanted.number, caller.ip, free=bool(wanted.withheld), parts=message.parts)
-    return Sending(message, ask, counted)
-
-
-def _forget(id: str) -> None:
-    """The answer of a start got lost, and nobody knows its id: if it stands, it goes, and its SMS with it."""
-    with suppress(StoreUnavailable):
-        store.cancel(id=id)
+    free = bool(wanted.withheld)
+    ask = decision.ask(wanted.number, wanted.caller.ip, free=free, parts=message.parts)
+    return Sending(message, ask, wanted.counted)
 
 
 def _rules(purpose: str) -> Purpose:

@@ -17,8 +17,7 @@ from otp.errors import StoreUnavailable
 from otp.guard import decision
 from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
 from otp.purposes import Purpose
-from otp.records import ALONE, Draft, Live, Read, Sending
-from otp.results import MESSAGES, Check, Issue, Refusal
+from otp.results import ALONE, MESSAGES, Check, Draft, Issue, Live, Read, Refusal, Sending
 from sms import names as sms
 from sms import probe, scripts
 from sms.errors import Unavailable
@@ -29,29 +28,24 @@ probe.KEYS.append(family("otp:probe"))
 #: Wrong guesses in a row after which a phone gets no more for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
 MOST_FAILURES = 100
 
-#: Milliseconds. Wrong guesses are forgotten after a day without one.
-FAILURES_KEPT = 24 * 3_600_000
-
-#: Milliseconds of quiet after which the cooldown starts again at its first step.
-ESCALATION_KEPT = 600_000
-
-#: Milliseconds. From the sixth wrong guess in a row on the next code has to wait, and after every third
-#: twice as long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
-FIRST_PAUSE, LONGEST_PAUSE = 30_000, 3_600_000
+#: What the scripts know as well. Times in milliseconds.
+_FIGURES = {
+    "MOST_FAILURES": MOST_FAILURES,
+    # Wrong guesses are forgotten after a day without one.
+    "FAILURES_KEPT": 24 * 3_600_000,
+    # After so much quiet the cooldown starts again at its first step.
+    "ESCALATION_KEPT": 600_000,
+    # From the sixth wrong guess in a row on the next code has to wait, and after every third twice as
+    # long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
+    "FIRST_PAUSE": 30_000,
+    "LONGEST_PAUSE": 3_600_000,
+}
 
 _LUA = Path(__file__).parent / "lua"
+_INCLUDES = decision.INCLUDES, scripts.INCLUDES
 
 _START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _COUNT = (
-    Script(
-        _LUA / f"{name}.lua",
-        includes=(decision.INCLUDES, scripts.INCLUDES),
-        keys=IN_LUA | sms.IN_LUA,
-        MOST_FAILURES=MOST_FAILURES,
-        FAILURES_KEPT=FAILURES_KEPT,
-        FIRST_PAUSE=FIRST_PAUSE,
-        LONGEST_PAUSE=LONGEST_PAUSE,
-        ESCALATION_KEPT=ESCALATION_KEPT,
-    )
+    Script(_LUA / f"{name}.lua", includes=_INCLUDES, keys=IN_LUA | sms.IN_LUA, **_FIGURES)
     for name in ("start", "resend", "live", "verify", "cancel", "peek", "count")
 )
 
@@ -94,16 +88,10 @@ def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
 
     ``owner``, here and below: only if this is the one that started it; "": whoever did.
     """
-    found = _ask(_LIVE, *_which(phones, id, owner))
-    return Live(
-        found["id"],
-        found["now"] / 1000,
-        int(found.get("created_at", 0)) / 1000,
-        found.get("status", ""),
-        found.get("seed", ""),
-        found.get("by_id", ""),
-        found.get("envelope", ""),
-    )
+    nothing: dict[str, Any] = dict.fromkeys(("status", "seed", "by_id", "envelope"), "")
+    found = nothing | {"created_at": 0} | _ask(_LIVE, *_which(phones, id, owner))
+    times = {name: int(found[name]) / 1000 for name in ("now", "created_at")}
+    return Live(**found | times)
 
 
 def verify(
@@ -125,14 +113,12 @@ def verify(
     if status == "limited":
         wait, limit = max(_seconds(answer), 1), counted.rules[answer["limit"]]
         return Check("blocked", MESSAGES["guesses"], id=id, retry_after=wait, limit=limit)
-    _tell_called_back(answer)
     return Check(status, MESSAGES[status], answer["left"], answer["id"], answer.get("purpose", ""))
 
 
 def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> str | None:
     """Forget the code of a phone or of an id and call its SMS back; its purpose, None if there was none."""
     answer = _ask(_CANCEL, *_which(phones, id, owner))
-    _tell_called_back(answer)
     return answer.get("purpose")
 
 
@@ -190,7 +176,6 @@ def _issue(
     if answer["status"] != "issued":
         return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
-    _tell_called_back(answer)
     if message:
         message.accepted(now, expires_at)
     return Issue(
@@ -222,13 +207,6 @@ def _seconds(answer: Mapping[str, Any]) -> int:
     return math.ceil(milliseconds / 1000)
 
 
-def _tell_called_back(answer: Mapping[str, Any]) -> None:
-    if "called_back" in answer:
-        from sms import services  # which needs Celery: a code without an SMS does without
-
-        services.called_back(answer["reference"], answer["called_back"])
-
-
 def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The keys and arguments that say which verification is meant; see includes/meant.lua."""
     args: dict[str, Any] = {"owner": owner} if owner else {}
@@ -248,6 +226,11 @@ def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, str], list[dict[str, 
 
 def _ask(script: Script, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return script.ask(keys, args)
+        answer = script.ask(keys, args)
     except Unavailable as error:
         raise StoreUnavailable from error
+    if "called_back" in answer:
+        from sms import services  # which needs Celery: a code without an SMS does without
+
+        services.called_back(answer["reference"], answer["called_back"])
+    return answer

@@ -1,4 +1,4 @@
-"""Where an SMS may go: the setting ``SMS_DESTINATIONS``.
+"""Where an SMS may go, the setting ``SMS_DESTINATIONS``, and what helps whoever gave another number.
 
     DE AT CH        only to these countries (ISO 3166)
     * -IR           everywhere, but not there
@@ -11,16 +11,21 @@ Without a country in it, every country is allowed. A denial wins over what allow
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from sms import conf, countries
+from sms import conf, countries, phone
 from sms.errors import InvalidNumber
 from sms.phone import KINDS, Phone, is_prefix
+
+#: A national number is tried in so many of the allowed countries at most.
+TRIED = 20
+
+#: Of the form that is meant, where a description must show one and none is known that gets an SMS.
+EXAMPLE = "+12015550123"
 
 #: Kinds that get no SMS unless the setting names them: they cost the caller, answer to machines,
 #: or are wires without a screen. What to call each in "This is …".
@@ -59,16 +64,12 @@ def require(number: Phone) -> Phone:
     return number
 
 
+@conf.cached
 def configured() -> Destinations:
     """The rules of ``SMS_DESTINATIONS``. Raises ``ImproperlyConfigured``."""
-    setting = conf.get("SMS_DESTINATIONS")
-    if not isinstance(setting, list | tuple) or not all(isinstance(word, str) for word in setting):
+    words = conf.get("SMS_DESTINATIONS")
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise ImproperlyConfigured('SMS_DESTINATIONS is a list of texts such as ["DE", "-+4370"].')
-    return _read(tuple(setting))
-
-
-@lru_cache(maxsize=8)
-def _read(words: Iterable[str]) -> Destinations:
     allowed: set[str] = set()
     denied: set[str] = set()
     prefixes: set[str] = set()
@@ -95,3 +96,58 @@ def _read(words: Iterable[str]) -> Destinations:
     if "*" in allowed and len(allowed) > 1:
         raise ImproperlyConfigured("SMS_DESTINATIONS holds * and countries; * allows them all already.")
     return Destinations(frozenset(allowed), frozenset(denied), tuple(prefixes), frozenset(kinds))
+
+
+@conf.cached
+def example() -> str:
+    """A mobile number (E.164) of the first country that SMS may go to, "" where none is known."""
+    region = conf.get("PHONE_REGION").upper()
+    for country in [*_allowed(), region, "US", *sorted(phonenumbers.SUPPORTED_REGIONS)]:
+        number = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
+        if number is None:
+            continue
+        e164 = str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+        if _country(e164) == country:
+            return e164
+    return ""
+
+
+def _allowed() -> list[str]:
+    """The countries of the setting, in its order."""
+    return [word for word in conf.get("SMS_DESTINATIONS") if word in phonenumbers.SUPPORTED_REGIONS]
+
+
+def spelled(e164: str) -> str:
+    """``+12015550123`` → ``+1 201-555-0123``."""
+    return str(phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.INTERNATIONAL))
+
+
+def with_hint(error: InvalidNumber, spelling: object) -> InvalidNumber:
+    """``error`` of ``phone.parse`` with a hint behind it; never with the number."""
+    if error.code == "phone_emergency":
+        return error
+    detail = error.code == "phone_no_country" and isinstance(spelling, str) and _missing(spelling)
+    such = f", for example {example()}" if example() else ""
+    detail = detail or f"{error.detail} Give it with + and the country code{such}."
+    return InvalidNumber(error.code, detail)
+
+
+def _missing(spelling: str) -> str:
+    """What to write in front of a number without +, if its digits make that likely."""
+    bare = spelling.strip()
+    if found := _country(f"+{bare}"):
+        return f"The + is missing. If this is a number of {countries.name(found)}, write + in front of it."
+    matches = [found for region in _allowed()[:TRIED] if (found := _country(bare, region)) == region]
+    if len({phonenumbers.country_code_for_region(region) for region in matches}) != 1:
+        return ""
+    code = phonenumbers.country_code_for_region(matches[0])
+    where = countries.name(matches[0])
+    return f"The country code is missing. If this is a number of {where}, write +{code} in front of it."
+
+
+def _country(spelling: str, region: str = "") -> str:
+    """Where this number is, "" unless an SMS may go there."""
+    try:
+        return require(phone.parse(spelling, region)).country
+    except InvalidNumber:
+        return ""

@@ -8,8 +8,6 @@ would have sent (message protocol 2), made by kombu once per process, with the i
 from __future__ import annotations
 
 import base64
-import os
-import threading
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -17,19 +15,19 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import celery
 from celery.signals import after_task_publish, before_task_publish
-from django.conf import settings
 from kombu import Connection
 from kombu.utils.json import dumps
 
 from sms import broker, names, scripts, store
+from sms.conf import cached
 
 #: While a queue holds so many entries, an accepted message needs none of its own: a free thread finds one of
 #: these, and a busy one goes on with whatever is due. So it must be more than the threads of all workers
 #: together; it is enough for twelve of 80 threads each.
 ENOUGH = 1000
 
-#: They stand in the form for what is filled in: the id of the message, of the task, and of the delivery.
-_MESSAGE, _TASK, _TAG = "{message}", "{task}", "{tag}"
+#: They stand in a form for the ids of the message and of the task (and its delivery), and for the body.
+_MESSAGE, _TASK, _BODY = "{message}", "{task}", "{body}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +36,13 @@ class _Form:
 
     key: str  # the list that is the queue
     text: str
-    body: str  # which stands in the text as base64
+    body: str  # which goes into the text as base64
 
     def filled(self, message_id: str) -> str:
         """The entry of one message."""
-        text = self.text.replace(_base64(self.body), _base64(self.body.replace(_MESSAGE, message_id)))
-        text = text.replace(_MESSAGE, message_id).replace(_TASK, str(uuid.uuid4()))
-        return text.replace(_TAG, str(uuid.uuid4()))
+        body = base64.b64encode(self.body.replace(_MESSAGE, message_id).encode()).decode()
+        text = self.text.replace(_BODY, body).replace(_MESSAGE, message_id)
+        return text.replace(_TASK, str(uuid.uuid4()))
 
 
 def entry(message_id: str, queue: str) -> dict[str, Any] | None:
@@ -58,31 +56,20 @@ def are_pushed() -> bool:
     return _form(names.queue(store.OTP_QUEUE)) is not None
 
 
-#: What the forms depend on, and they by the names of their queues.
-_made_for: list[object] = []
-_forms: dict[str, _Form | None] = {}
-_making = threading.Lock()
-
-
 def _form(queue: str) -> _Form | None:
-    global _made_for, _forms
-    if any(signal.receivers for signal in (before_task_publish, after_task_publish)):
+    if before_task_publish.receivers or after_task_publish.receivers:
         return None  # who hears of what Celery publishes shall hear of each
-    app = celery.current_app
-    now = [app, settings.CACHES, names.cache_alias()]
-    if len(now) != len(_made_for) or any(old is not new for old, new in zip(_made_for, now, strict=True)):
-        _made_for, _forms = now, {}
-    try:
-        return _forms[queue]
-    except KeyError:
-        with _making:
-            elsewhere = app.conf.task_always_eager or _place_of_store() != _place_of_broker(app)
-            found = _forms[queue] = None if elsewhere else _make(app, queue)
-            return found
+    app: Any = celery.current_app
+    return _made(app._get_current_object(), queue)
 
 
-def _make(app: Any, queue: str) -> _Form | None:
-    """What kombu sends for a task of ours; None where more belongs to it than one push to one list."""
+@cached
+def _made(app: Any, queue: str) -> _Form | None:
+    """What kombu sends for a task of ours; None where the queues stand elsewhere, or more belongs to it than
+    one push to one list.
+    """
+    if app.conf.task_always_eager or _place_of_store() != _place_of_broker(app):
+        return None
     with Connection("memory://") as connection:
         options = {"task_id": _TASK, "queue": queue, "producer": app.amqp.Producer(connection)}
         app.tasks[broker.DELIVER].apply_async((_MESSAGE,), **options)
@@ -93,10 +80,10 @@ def _make(app: Any, queue: str) -> _Form | None:
     plain = not properties["delivery_info"]["exchange"] and not properties["priority"]
     if not plain or _MESSAGE not in body:
         return None
-    properties["delivery_tag"] = _TAG
+    properties["delivery_tag"] = _TASK
     sent["headers"] |= {"root_id": _TASK, "parent_id": None}  # also where the form is made within a task
     prefix = app.connection_for_write().transport_options.get("global_keyprefix", "")
-    return _Form(prefix + queue, dumps(sent), body)
+    return _Form(prefix + queue, dumps(sent | {"body": _BODY}), body)
 
 
 def _place_of_store() -> object:
@@ -131,10 +118,6 @@ def _place_of_broker(app: Any) -> object:
     return host, int(connection.port or 6379), *end
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
 def room(queue: str) -> int | None:
     """How many more entries a queue has use for; None: it cannot be known; 0 if the broker is away.
 
@@ -157,11 +140,3 @@ def room(queue: str) -> int | None:
             return max(ENOUGH - int(count), 0)
     except broker.AWAY:
         return 0
-
-
-def _forget() -> None:
-    global _making
-    _making = threading.Lock()  # a thread of the parent may have held it
-
-
-os.register_at_fork(after_in_child=_forget)

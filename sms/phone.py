@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import phonenumbers
-from phonenumbers import PhoneNumberType, shortnumberinfo
+from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult, shortnumberinfo
 
 from sms import typed
 from sms.errors import InvalidNumber
@@ -29,6 +29,20 @@ _SWAPS_GROUPS = "\u202b\u2067"
 
 #: Where an embedding, an override or an isolate begins or an isolate ends, a group ends too.
 _SPANS = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069"
+
+_ENDS = re.compile(rf"\A(?:\s|{typed.INVISIBLE.pattern})+|(?:\s|{typed.INVISIBLE.pattern})+\Z")
+
+_TOO_SHORT = "phone_too_short", "The phone number is too short."
+_TOO_LONG = "phone_too_long", "The phone number is too long."
+
+#: What ``phonenumbers`` says of one that it can read, and of one that it cannot, as an ``InvalidNumber``.
+_IMPOSSIBLE = {ValidationResult.TOO_SHORT: _TOO_SHORT, ValidationResult.TOO_LONG: _TOO_LONG}
+_UNREADABLE = {
+    NumberParseException.INVALID_COUNTRY_CODE: ("phone_no_country", "The country code is not known."),
+    NumberParseException.TOO_SHORT_NSN: _TOO_SHORT,
+    NumberParseException.TOO_SHORT_AFTER_IDD: _TOO_SHORT,
+    NumberParseException.TOO_LONG: _TOO_LONG,
+}
 
 _PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
 
@@ -65,16 +79,11 @@ def parse(spelling: object, region: str = "") -> Phone:
         raise InvalidNumber("phone_emergency", "This is an emergency number; no SMS goes there.")
     if not text.startswith("+") and not region:
         raise InvalidNumber("phone_no_country", "The country code is missing.")
-    number = _number(text, region)
-    reason = phonenumbers.is_possible_number_with_reason(number)
-    if reason == phonenumbers.ValidationResult.TOO_SHORT:
-        raise InvalidNumber("phone_too_short", "The phone number is too short.")
-    if reason == phonenumbers.ValidationResult.TOO_LONG:
-        raise InvalidNumber("phone_too_long", "The phone number is too long.")
+    number, e164 = _read(text, region)
     kind = phonenumbers.number_type(number)
     if kind == PhoneNumberType.UNKNOWN:  # so is_valid_number has it, which would look for the kind once more
-        raise InvalidNumber("phone_invalid", "There is no such phone number.")
-    e164 = _e164(number)
+        reason = phonenumbers.is_possible_number_with_reason(number)
+        raise InvalidNumber(*_IMPOSSIBLE.get(reason, ("phone_invalid", "There is no such phone number.")))
     country = phonenumbers.region_code_for_number(number) or ""
     return Phone(e164, "" if country == "001" else country, mask(e164), _KIND_OF[kind])
 
@@ -85,20 +94,19 @@ def canonical(spelling: object, region: str = "") -> str:
     Raises ``InvalidNumber``.
     """
     text = _plain(spelling)
-    return text if _country_code_end(text) else _e164(_number(text, region.upper()))
+    return text if _country_code_end(text) else _read(text, region.upper())[1]
 
 
-def _number(text: str, region: str) -> phonenumbers.PhoneNumber:
+def _read(text: str, region: str) -> tuple[phonenumbers.PhoneNumber, str]:
+    """The number, and its E.164 form."""
     if end := _country_code_end(text):
-        return phonenumbers.PhoneNumber(int(text[1:end]), int(text[end:]))
+        return phonenumbers.PhoneNumber(int(text[1:end]), int(text[end:])), text
     try:
-        return phonenumbers.parse(text, region or None)
-    except phonenumbers.NumberParseException as error:
-        raise _unreadable(error.error_type) from None
-
-
-def _e164(number: phonenumbers.PhoneNumber) -> str:
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        number = phonenumbers.parse(text, region or None)
+    except NumberParseException as error:
+        kind = error.error_type
+        raise InvalidNumber(*_UNREADABLE.get(kind, ("phone_invalid", "This is no phone number."))) from None
+    return number, str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _country_code_end(text: str) -> int:
@@ -152,7 +160,7 @@ def _plain(spelling: object) -> str:
         raise InvalidNumber("phone_too_long", "A phone number has at most 15 digits.")
     if spelling.isascii() and spelling.removeprefix("+").isdigit():
         return spelling
-    text = typed.to_ascii(typed.trimmed(spelling))
+    text = _ENDS.sub("", spelling).translate(typed.TO_ASCII)
     if not text:
         raise InvalidNumber("phone_missing", "A phone number is required.")
     out, swapped = "", False
@@ -183,14 +191,3 @@ def _is_emergency(digits: str, region: str) -> bool:
     if not region:
         return digits in {"112", "911", "999", "000", "110", "118", "119", "08"}
     return bool(shortnumberinfo.is_emergency_number(digits, region))
-
-
-def _unreadable(error_type: int) -> InvalidNumber:
-    kinds = phonenumbers.NumberParseException
-    if error_type == kinds.INVALID_COUNTRY_CODE:
-        return InvalidNumber("phone_no_country", "The country code is not known.")
-    if error_type in (kinds.TOO_SHORT_NSN, kinds.TOO_SHORT_AFTER_IDD):
-        return InvalidNumber("phone_too_short", "The phone number is too short.")
-    if error_type == kinds.TOO_LONG:
-        return InvalidNumber("phone_too_long", "The phone number is too long.")
-    return InvalidNumber("phone_invalid", "This is no phone number.")

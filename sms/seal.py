@@ -8,7 +8,6 @@ and dropping the old one when the last message sealed with it has died.
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -23,20 +22,21 @@ class Unsealable(Exception):
 
 def seal(content: dict[str, Any]) -> bytes:
     """Encrypt a small JSON object with the first of ``SMS_SEAL_KEYS``."""
-    return _keys(tuple(conf.get("SMS_SEAL_KEYS"))).encrypt(json.dumps(content).encode())
+    return _keys().encrypt(json.dumps(content).encode())
 
 
 def unseal(sealed: bytes) -> dict[str, Any]:
     """The object that ``seal`` was given. Raises ``Unsealable``."""
     try:
-        content: dict[str, Any] = json.loads(_keys(tuple(conf.get("SMS_SEAL_KEYS"))).decrypt(sealed))
+        content: dict[str, Any] = json.loads(_keys().decrypt(sealed))
     except InvalidToken:
         raise Unsealable("no key of SMS_SEAL_KEYS opens this") from None
     return content
 
 
-@lru_cache(maxsize=8)
-def _keys(keys: tuple[str, ...]) -> MultiFernet:
+@conf.cached
+def _keys() -> MultiFernet:
+    keys = conf.get("SMS_SEAL_KEYS")
     if not keys:
         raise ImproperlyConfigured("SMS_SEAL_KEYS is empty. `manage.py secrets` prints a fresh one.")
     try:

@@ -18,18 +18,14 @@ def count(text: str) -> int:
     A character of two places, an escape sequence or a surrogate pair, is not divided between two parts:
     where one place is left it begins the next part.
     """
-    if GSM_7.issuperset(text):
-        one, several = 160, 153
-        wide = [char in _EXTENSION for char in text]
-    else:
-        one, several = 70, 67
-        wide = [char > "\uffff" for char in text]
-    if len(text) + sum(wide) <= one:
+    gsm = GSM_7.issuperset(text)
+    one, several = (160, 153) if gsm else (70, 67)
+    places = [2 if (char in _EXTENSION if gsm else char > "\uffff") else 1 for char in text]
+    if sum(places) <= one:
         return 1
     parts, left = 1, several
-    for is_wide in wide:
-        places = 2 if is_wide else 1
-        if places > left:
+    for needed in places:
+        if needed > left:
             parts, left = parts + 1, several
-        left -= places
+        left -= needed
     return parts

@@ -23,49 +23,18 @@ from sms import (
     destinations,
     entries,
     given,
-    hints,
     phone,
     records,
     routing,
     segments,
     store,
 )
+from sms import seal as sealing
 from sms.delivery import health
 from sms.errors import InvalidBody, InvalidNumber, NoRoute
 from sms.facts import tell
 from sms.message import Message, State
 from sms.phone import Phone
-from sms.seal import Unsealable, seal, unseal
-from sms.store import BULK_QUEUE, OTP_QUEUE
-
-__all__ = [
-    "BULK_QUEUE",
-    "EXAMPLE",
-    "OTP_QUEUE",
-    "Prepared",
-    "Unsealable",
-    "called_back",
-    "cancel",
-    "country_name",
-    "dead_letter",
-    "dead_letters",
-    "example_number",
-    "get",
-    "mask",
-    "new_id",
-    "now",
-    "parse_phone",
-    "parts",
-    "prepare",
-    "receipt_wait",
-    "replay",
-    "require_broker",
-    "seal",
-    "send",
-    "spelled",
-    "unseal",
-    "with_line_feeds",
-]
 
 #: Control characters but for LF, and halves of surrogate pairs, which no encoding can carry.
 _CONTROL = re.compile("[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
@@ -73,11 +42,14 @@ _CONTROL = re.compile("[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 #: Characters. Longer texts are refused by every large provider (Twilio: 1600).
 MAX_BODY = 1600
 
+OTP_QUEUE, BULK_QUEUE = store.OTP_QUEUE, store.BULK_QUEUE
+
 now = store.now
 country_name = countries.name
-example_number = hints.example
-EXAMPLE = hints.ANY
-spelled = hints.spelled
+example_number, EXAMPLE = destinations.example, destinations.EXAMPLE
+spelled = destinations.spelled
+mask = phone.mask
+seal, unseal, Unsealable = sealing.seal, sealing.unseal, sealing.Unsealable
 
 
 def require_broker() -> None:
@@ -97,24 +69,8 @@ def parse_phone(spelling: given.Number) -> Phone:
     try:
         number = phone.parse(spelling, conf.get("PHONE_REGION"))
     except InvalidNumber as error:
-        raise hints.after(error, spelling) from None
+        raise destinations.with_hint(error, spelling) from None
     return destinations.require(number)
-
-
-def mask(e164: str) -> str:
-    """Enough of a number for a person to know which phone is meant."""
-    return phone.mask(e164)
-
-
-def parts(body: str) -> int:
-    """As how many SMS a text is sent and paid."""
-    return segments.count(body)
-
-
-def receipt_wait() -> float:
-    """Seconds that a message whose outcome is unknown waits for a receipt before it is sent once more."""
-    wait: float = conf.get("SMS_RECEIPT_WAIT")
-    return wait
 
 
 def new_id() -> str:
@@ -131,23 +87,18 @@ class Prepared:
     id: str
     args: dict[str, Any] = field(repr=False)  # what these two call a message
     parts: int  # SMS that it is paid as
-    country: str
-    masked: str
 
     def accepted(self, created_at: float, expires_at: float) -> Message:
         """A script has accepted it: tell of it, and wake a worker where the script could not."""
         fields, queue = self.args["fields"], self.args["queue"]
+        shown = ("country", "masked", "error", "request_id", "verification_id")
         message = Message(
             self.id,
             State.QUEUED,
             queue,
-            self.country,
-            self.masked,
-            created_at,
-            expires_at,
-            error=fields.get("error", ""),
-            request_id=fields.get("request_id", ""),
-            verification_id=fields.get("verification_id", ""),
+            created_at=created_at,
+            expires_at=expires_at,
+            **{name: fields.get(name, "") for name in shown},
         )
         tell(message)
         if "entry" not in self.args:
@@ -209,10 +160,10 @@ def prepare(
         if needs_route:
             raise
         route = ()
-    id, billable = new_id(), parts(body)
+    id, parts = new_id(), segments.count(body)
     fields = {
         "hops": ",".join(hop.alias for hop in routing.order(route)),
-        "parts": billable,
+        "parts": parts,
         "country": number.country,
         "masked": number.masked,
         "resend_unknown": "1" if resend_unknown else "0",
@@ -227,12 +178,12 @@ def prepare(
         "sealed": seal({"to": number.e164, "body": body}).decode(),
         "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
         "longest_wait": int(conf.longest_wait().get(queue, 0) * 1000),
-        "aliases": health.outlook(route, number.country, billable, queue),
+        "aliases": health.outlook(route, number.country, parts, queue),
         "fields": {name: value for name, value in fields.items() if value != ""},
     }
     if entry := entries.entry(id, queue):
         args["entry"] = entry
-    return Prepared(id, args, billable, number.country, number.masked)
+    return Prepared(id, args, parts)
 
 
 def called_back(message_id: str, record: Sequence[str | None] | None) -> None:

@@ -13,25 +13,20 @@ INVISIBLE = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
-_ENDS = re.compile(rf"\A(?:\s|{INVISIBLE.pattern})+|(?:\s|{INVISIBLE.pattern})+\Z")
 
-#: Full-width forms, as East Asian keyboards type them, to ASCII.
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-
-
-def trimmed(text: str) -> str:
-    """``text`` without blanks and invisible characters at its ends."""
-    return _ENDS.sub("", text)
-
-
-def to_ascii(text: str) -> str:
-    """``text`` with full-width forms and the digits of every script as ASCII.
-
-    Unicode's own folding (NFKC) would make digits of superscripts and circled numbers too.
+class _ToAscii(dict[int, str | int]):
+    """For ``str.translate``. Unicode's own folding (NFKC) would make digits of superscripts and circled
+    numbers too.
     """
-    return "".join(
-        str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text.translate(_FULL_WIDTH)
-    )
+
+    def __missing__(self, point: int) -> str | int:
+        if chr(point).isdecimal():
+            return str(unicodedata.decimal(chr(point)))
+        return point - 0xFEE0 if 0xFF01 <= point < 0xFF5F else point
+
+
+#: The digits of every script, and full-width forms, as East Asian keyboards type them, to ASCII.
+TO_ASCII = _ToAscii()
 
 
 def separates(char: str) -> bool:

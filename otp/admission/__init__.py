@@ -1,8 +1,7 @@
 """May this phone have an SMS now?
 
-rules        the grammar of ``OTP_LIMITS`` and ``OTP_GUESS_LIMITS``
-limits       which rules one SMS, or one wrong guess, counts towards
-judges       who may object to a number: ``challenges`` (``OTP_CHALLENGE``), receivers of ``code_wanted``
-testnumbers  numbers with a code of their own and no SMS
-refusals     why no code goes out, as errors for whoever asked
+rules     the grammar of ``OTP_LIMITS`` and ``OTP_GUESS_LIMITS``
+limits    which rules one SMS, or one wrong guess, counts towards
+judges    who has a say: ``OTP_CHALLENGE``, receivers of ``code_wanted``; ``TEST_NUMBERS``
+refusals  why no code goes out, as errors for whoever asked
 """

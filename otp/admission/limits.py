@@ -8,23 +8,21 @@
     +4477=1000/1h           … to numbers that begin so
 
 Rules are separated by ``;``, the figures of one rule by ``,``. What is counted: ``phone``, ``ip``,
-``country``, ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or several joined by ``-``.
-A rule without its subject does not apply: no address, no rule by address. Numbers of no country, such
-as +882, count as of one country.
+``country`` (one for all numbers of none), ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or
+several joined by ``-``. A rule without its subject does not apply: no address, no rule by address.
 
-All rules are checked and counted by the script that issues the code (``lua/start.lua``,
-``lua/resend.lua``), all or nothing: what is refused for any reason is not counted.
+The script that issues the code checks and counts all of them or none: what is refused is not counted.
 
-``OTP_GUESS_LIMITS`` is written alike and limits wrong guesses, at whatever phones, by ``ip``, ``key`` and
-``all``. ``lua/verify.lua`` asks before it compares, counts a wrong guess, and takes one back for a right
-one. Wherever these rules are named, they are called ``guess-ip`` and so on.
+``OTP_GUESS_LIMITS`` limits wrong guesses alike, at whatever phones, by ``ip``, ``key`` and ``all``.
+``lua/verify.lua`` asks before it compares, counts a wrong guess, and takes one back for a right one. The
+names of these rules begin with ``guess-``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from otp import codes, conf
@@ -53,46 +51,48 @@ class Counted:
 NOTHING = Counted()
 
 
+@conf.cached
+def _rules(setting: str) -> tuple[Rule, ...]:
+    """The rules of ``OTP_LIMITS`` or ``OTP_GUESS_LIMITS``. Raises ``ImproperlyConfigured``."""
+    return rules.read(setting, conf.get(setting))
+
+
+all_rules, guess_rules = partial(_rules, "OTP_LIMITS"), partial(_rules, "OTP_GUESS_LIMITS")
+
+
 def of_key(caller: Caller) -> Counted:
     """The own rules of an API key alone, for an SMS that is no code."""
-    return _counted(rules.of_key(caller.limits), {"key": caller.name}, "")
+    return _counted(rules.of_key(caller.limits), {"key": caller.name})
 
 
 def of_sms(number: Phone, purpose: str, caller: Caller) -> Counted:
     """The rules for one SMS, and where each is counted. Raises ``ImproperlyConfigured``."""
-    known = {
-        "phone": number.e164,
-        **_addresses(caller),
-        "country": number.country or NO_COUNTRY,
-        "purpose": purpose,
-        "key": caller.name,
-        "all": "all",
-    }
-    return _counted((*all_rules(), *rules.of_key(caller.limits)), known, number.e164)
+    known = {"phone": number.e164, "country": number.country or NO_COUNTRY, "purpose": purpose}
+    return _counted((*all_rules(), *rules.of_key(caller.limits)), known | _known(caller))
 
 
 def of_guess(caller: Caller) -> Counted:
     """The rules for one wrong guess, and where each is counted. Raises ``ImproperlyConfigured``."""
-    known = {**_addresses(caller), "key": caller.name, "all": "all"}
-    return _counted(guess_rules(), known, "")
+    return _counted(guess_rules(), _known(caller))
 
 
-def _addresses(caller: Caller) -> dict[str, str]:
-    """What counts as the address of an end user, and of IPv6 the network around it."""
-    if not caller.ip:
-        return {"ip": "", "network": ""}
-    return {"ip": subscriber(caller.ip), "network": network(caller.ip)}
+def _known(caller: Caller) -> dict[str, str]:
+    """What can be counted of a caller; of IPv6 the network around the address too."""
+    known = {"ip": "", "network": "", "key": caller.name, "all": "all"}
+    if caller.ip:
+        known |= {"ip": subscriber(caller.ip), "network": network(caller.ip)}
+    return known
 
 
-def _counted(wanted: Iterable[Rule], known: Mapping[str, str], e164: str) -> Counted:
+def _counted(wanted: Iterable[Rule], known: Mapping[str, str]) -> Counted:
     found: dict[str, Rule] = {}  # by key: a rule that stands in two settings counts an SMS once
     digests: dict[tuple[str, ...], str] = {}  # by what they stand for: rules that count the same share one
     for rule in wanted:
         if rule.name[0] == "+":
-            if e164.startswith(rule.name):
+            if known["phone"].startswith(rule.name):
                 found[_key(rule, (rule.name,), digests)] = rule
             continue
-        subjects = tuple(known[name] for name in rule.subjects)
+        subjects = tuple(map(known.__getitem__, rule.subjects))
         if "ip" in rule.subjects and known["network"]:
             around = tuple(known["network" if name == "ip" else name] for name in rule.subjects)
             if all(around):
@@ -121,13 +121,3 @@ def _of_a_network(rule: Rule) -> Rule:
     if "phone" in rule.subjects:
         return rule
     return replace(rule, most=rule.most * NETWORK_SHARE, at_once=rule.at_once * NETWORK_SHARE)
-
-
-def all_rules() -> tuple[Rule, ...]:
-    """The rules of ``OTP_LIMITS``. Raises ``ImproperlyConfigured``."""
-    return rules.read("OTP_LIMITS", conf.get("OTP_LIMITS"))
-
-
-def guess_rules() -> tuple[Rule, ...]:
-    """The rules of ``OTP_GUESS_LIMITS``. Raises ``ImproperlyConfigured``."""
-    return rules.read("OTP_GUESS_LIMITS", conf.get("OTP_GUESS_LIMITS"))

@@ -79,8 +79,5 @@ def headers(error: RateLimited) -> dict[str, str]:
 
 def over(status: str) -> NotAllowed:
     """There is no live code to send again."""
-    detail = {
-        "expired": "There is no live code to send again. Start a new verification.",
-        "blocked": "Too many wrong guesses. Start a new verification.",
-    }[status]
-    return NotAllowed(detail, code=status, field="id")
+    why = "There is no live code to send again." if status == "expired" else "Too many wrong guesses."
+    return NotAllowed(f"{why} Start a new verification.", code=status, field="id")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import chain
 
 from django.core.exceptions import ImproperlyConfigured
@@ -38,7 +38,7 @@ _FIGURES = re.compile(r"(\d{1,9})/(\d{1,6})([smhd])(?:\+(\d{1,9}))?", re.ASCII)
 _LONGEST = 31 * 86400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """At most ``most`` SMS, or wrong guesses, for one subject in ``seconds``."""
 
@@ -48,19 +48,21 @@ class Rule:
     at_once: int = 0  # 0: in any window of that length; else on average, so many in a bunch
 
     # Every start and check asks for these of each rule, so they are made once.
-    #: What is counted together; of a prefix it is that.
-    subjects: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    #: As they stand in the setting, in seconds: ``5/600``, ``1000/3600+100``.
-    figures: str = field(init=False, repr=False, compare=False)
-    #: What limits.lua wants to know of it.
-    in_lua: dict[str, int] = field(init=False, repr=False, compare=False)
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """What is counted together; of a prefix it is that."""
+        return tuple(self.name.removeprefix(GUESS).split("-"))
 
-    def __post_init__(self) -> None:
-        bunch = f"+{self.at_once}" if self.at_once else ""
-        in_lua = {"most": self.most, "window": self.seconds * 1000}
-        object.__setattr__(self, "subjects", tuple(self.name.removeprefix(GUESS).split("-")))
-        object.__setattr__(self, "figures", f"{self.most}/{self.seconds}{bunch}")
-        object.__setattr__(self, "in_lua", in_lua | ({"at_once": self.at_once} if self.at_once else {}))
+    @cached_property
+    def figures(self) -> str:
+        """As they stand in the setting, in seconds: ``5/600``, ``1000/3600+100``."""
+        return f"{self.most}/{self.seconds}" + (f"+{self.at_once}" if self.at_once else "")
+
+    @cached_property
+    def in_lua(self) -> dict[str, int]:
+        """What limits.lua wants to know of it."""
+        bunch = {"at_once": self.at_once} if self.at_once else {}
+        return {"most": self.most, "window": self.seconds * 1000, **bunch}
 
     @property
     def alarming(self) -> bool:
@@ -71,29 +73,22 @@ class Rule:
 def read(setting: str, value: object) -> tuple[Rule, ...]:
     """The rules in ``value`` of ``OTP_LIMITS`` or ``OTP_GUESS_LIMITS``, a text or a dict of texts."""
     if isinstance(value, str):
-        return _parsed(setting, value)
-    if not isinstance(value, Mapping) or not all(
-        isinstance(text, str) for text in chain.from_iterable(value.items())
-    ):
+        entries = dict(_split(setting, value))
+    elif isinstance(value, Mapping) and all(isinstance(text, str) for text in chain(value, value.values())):
+        entries = dict(value)
+    else:
         example = _SETTINGS[setting][1]
-        entries = (entry.partition("=") for entry in example.split(";"))
-        texts = ", ".join(f'"{name}": "{figures}"' for name, _, figures in entries)
+        texts = ", ".join('"{}": "{}"'.format(*entry.split("=")) for entry in example.split(";"))
         raise _wrong(setting, f'it is a text such as "{example}", or a dict of texts such as {{{texts}}}')
-    return _parsed(setting, tuple(value.items()))
+    return tuple(
+        rule for name, text in entries.items() for rule in _rules(setting, _name(setting, name), text)
+    )
 
 
 @lru_cache(maxsize=64)
 def of_key(text: str) -> tuple[Rule, ...]:
     """The own rules of an API key, ``600/1m,20000/1d``; none in an empty text."""
     return _rules("API_ACCESS", "key", text) if text else ()
-
-
-@lru_cache(maxsize=16)
-def _parsed(setting: str, value: str | tuple[tuple[str, str], ...]) -> tuple[Rule, ...]:
-    entries = dict(_split(setting, value)) if isinstance(value, str) else dict(value)
-    return tuple(
-        rule for name, text in entries.items() for rule in _rules(setting, _name(setting, name), text)
-    )
 
 
 def _rules(setting: str, name: str, text: str) -> tuple[Rule, ...]:
@@ -113,9 +108,8 @@ def _split(setting: str, text: str) -> Iterator[tuple[str, str]]:
     for entry in text.split(";"):
         name, separator, figures = (part.strip() for part in entry.partition("="))
         if not separator or not name:
-            raise _wrong(
-                setting, f"{entry.strip()!r} is no rule; write them as {_SETTINGS[setting][1]}, or off"
-            )
+            example = _SETTINGS[setting][1]
+            raise _wrong(setting, f"{entry.strip()!r} is no rule; write them as {example}, or off")
         if name in seen:
             raise _wrong(setting, f"{name} stands in it twice; join its figures with a comma")
         seen.add(name)
@@ -139,24 +133,23 @@ def _name(setting: str, name: str) -> str:
 
 def _rule(setting: str, name: str, figures: str, before: str) -> Rule:
     found = _FIGURES.fullmatch(figures)
+    most, seconds = (int(found[1]), int(found[2]) * _UNITS[found[3]]) if found else (0, 0)
     if not found and "=" in figures:
-        raise _wrong(setting, f"{name}: {figures!r} is a rule of its own; write a ; before it, no comma")
-    if not found:
-        raise _wrong(
-            setting,
-            f"{name}: {figures!r} cannot be read; write 5/10m (a window; s, m, h or d), or 50/1s+200 "
-            "(a rate, and how many at once)",
+        fault = f"{figures!r} is a rule of its own; write a ; before it, no comma"
+    elif not found:
+        fault = (
+            f"{figures!r} cannot be read; write 5/10m (a window; s, m, h or d), or 50/1s+200 "
+            "(a rate, and how many at once)"
         )
-    most, seconds = int(found[1]), int(found[2]) * _UNITS[found[3]]
-    if not most or not seconds or found[4] == "0":
-        raise _wrong(setting, f"{name}: {figures} would let nothing through; use figures over 0")
-    if seconds > _LONGEST:
-        raise _wrong(setting, f"{name}: {figures} would count for over 31 days; write at most 31d")
-    if most > LARGEST_WINDOW and not found[4]:
-        raise _wrong(
-            setting, f"{name}: a window counts up to {LARGEST_WINDOW}; write a rate such as {figures}+{most}"
-        )
-    return Rule(before + name, most, seconds, int(found[4] or 0))
+    elif not most or not seconds or found[4] == "0":
+        fault = f"{figures} would let nothing through; use figures over 0"
+    elif seconds > _LONGEST:
+        fault = f"{figures} would count for over 31 days; write at most 31d"
+    elif most > LARGEST_WINDOW and not found[4]:
+        fault = f"a window counts up to {LARGEST_WINDOW}; write a rate such as {figures}+{most}"
+    else:
+        return Rule(before + name, most, seconds, int(found[4] or 0))
+    raise _wrong(setting, f"{name}: {fault}")
 
 
 def _wrong(setting: str, mend: str) -> ImproperlyConfigured:

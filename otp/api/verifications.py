@@ -18,8 +18,7 @@ from otp import caller, services, store
 from otp.api.access import Access
 from otp.api.problems import answered
 from otp.caller import Caller
-from otp.delivery import Delivery
-from otp.services import Verification
+from otp.services import Delivery, Verification
 from sms import services as sms
 from sms.bearer import ApiKey
 from sms.problems import Body, responses

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from otp import digests, issuing, purposes, store
+from otp import digests, purposes, store
 from otp.admission.limits import NOTHING, Counted
 from otp.admission.rules import Rule
-from otp.records import Sending
-from otp.results import Issue
+from otp.results import Issue, Sending
 
 
 def issue(phone: str, counted: Counted = NOTHING, *, owner: str = "") -> Issue:
     """A code without an SMS that counts towards limits, or that an API key owns."""
     rules, phones = purposes.get("login"), digests.of_phone(phone, "login")
-    draft = issuing.draw(rules, phones)
+    draft = digests.draw(rules, phones)
     return store.start(rules, phones, draft, Sending(counted=counted), owner=owner)
 
 

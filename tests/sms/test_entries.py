@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ app.worker_main(["worker", "-Q", "otp", "-P", "solo", "-l", "warning"])
 
 def with_broker(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Celery as it is in production, its queues at ``url``."""
-    monkeypatch.setattr(entries, "_made_for", [])
+    monkeypatch.setattr(entries, "_made", lru_cache(entries._made.__wrapped__))
     monkeypatch.setattr(current_app.amqp, "_producer_pool", None)  # that of another broker
     for name, value in servers.broker(url).items():
         monkeypatch.setitem(current_app.conf, name.removeprefix("CELERY_").lower(), value)

@@ -8,7 +8,7 @@ import phonenumbers
 import pytest
 from django.test import Client
 
-from sms import countries, hints, services
+from sms import countries, destinations, services
 from sms.errors import InvalidNumber
 
 
@@ -112,4 +112,4 @@ def test_the_api_describes_itself_with_a_number_that_it_takes(settings, api):
     for schema, field in (("VerificationIn", "phone"), ("MessageIn", "to")):
         (example,) = schemas[schema]["properties"][field]["examples"]
         assert services.parse_phone(example).country == "DE"
-    assert hints.example() == example
+    assert destinations.example() == example

@@ -81,7 +81,7 @@ def test_a_canonical_number_is_what_the_library_makes_of_it():
                 phone.canonical(spelling)
             continue
         expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-        assert (phone.canonical(spelling), phone._number(spelling, "")) == (expected, number)
+        assert (phone.canonical(spelling), phone._read(spelling, "")) == (expected, (number, expected))
         shortcuts += phone._country_code_end(spelling) > 0
     assert shortcuts > 5_000
 
