@@ -11,7 +11,7 @@ from django.core.checks import Tags
 
 from sms import conf, destinations, names, registry, routing
 from sms.checks import check, readable
-from sms.delivery import health
+from sms.delivery.breaker import Breaker
 from sms.seal import seal
 
 #: What a time is under, in whatever unit.
@@ -36,7 +36,7 @@ def seal_keys_are_random() -> Iterator[str]:
 def breaker() -> Iterator[str]:
     """SMS_BREAKER must hold figures that exist."""
     try:
-        figures = health.breaker()
+        figures = Breaker.configured()
         good = figures.window > 0 and 0 < figures.share <= 1 and figures.fewest >= 1 and figures.pause > 0
         good = good and all(map(_is_number, astuple(figures)))
     except (TypeError, ValueError):

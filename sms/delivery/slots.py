@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,22 +62,23 @@ class Alias:
         self.provider = provider
         self._slots = slots
         self._share = share
-        self._rate = rate
-        self._segment_rate = segment_rate
         self._taken = 0
+        # Milliseconds that either takes of the rate.
+        self._per_message = 1000 / rate if rate else 0.0
+        self._per_segment = 1000 / segment_rate if segment_rate else 0.0
 
-    def takes(self, parts: int = 1) -> float:
-        """Seconds of the rate that a message of so many parts takes, 0 without a rate."""
-        if self._segment_rate:
-            return parts / self._segment_rate
-        return 1 / self._rate if self._rate else 0.0
+    def takes(self, parts: int) -> float:
+        """Milliseconds of the rate that a message of so many parts takes, 0 without a rate."""
+        return self._per_message + self._per_segment * parts
 
     @property
     def able(self) -> dict[str, Any]:
-        """What a script has to know of it to choose: see take.lua."""
-        if self._segment_rate:
-            return {"free": self.has_slot, "per_segment": 1000 / self._segment_rate}
-        return {"free": self.has_slot, "per_message": 1000 / self._rate if self._rate else 0}
+        """What a script has to know of it to choose: see includes/choice.lua."""
+        return {
+            "free": self.has_slot,
+            "per_message": self._per_message,
+            "per_segment": self._per_segment,
+        }
 
     @property
     def has_slot(self) -> bool:
@@ -87,26 +88,26 @@ class Alias:
 
     @contextmanager
     def slot(self) -> Iterator[bool]:
-        """Hold one slot; False if none is free, as another thread was quicker."""
+        """Take one slot for a call; False if none is free, as another thread was quicker."""
         with self._slots.changed:
-            held = int(self._slots.wait_for(lambda: self.has_slot))
-            self._taken += held
-            self._slots.taken += held
+            taken = int(self._slots.wait_for(lambda: self.has_slot))
+            self._taken += taken
+            self._slots.taken += taken
         try:
-            yield bool(held)
+            yield bool(taken)
         finally:
             with self._slots.changed:
-                self._taken -= held
-                self._slots.taken -= held
-                if held:
+                self._taken -= taken
+                self._slots.taken -= taken
+                if taken:
                     self._slots.give_back()
 
     @staticmethod
-    def wait_for_slot(wanted: Sequence[Alias]) -> None:
+    def wait_for_slot(wanted: Collection[Alias]) -> None:
         """Wait until one of these has a slot, if that will not take long."""
-        if any(alias.has_slot for alias in wanted):
+        if not wanted or any(alias.has_slot for alias in wanted):
             return
-        slots = wanted[0]._slots
+        slots = next(iter(wanted))._slots
         with slots.changed:
             if slots.wait_for(lambda: any(alias.has_slot for alias in wanted)):
                 slots.changed.notify()  # it is not taken yet: whoever waits for another alias may go too

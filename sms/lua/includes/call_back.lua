@@ -1,6 +1,6 @@
---- @include "shown"
+--- @include "record"
 --- @include "waits_no_more"
--- Call a message back: nobody wants it any more. Returns what Python shows of it if it will not be sent, else nil.
+-- Call a message back: nobody wants it any more. Returns its record if it will not be sent, else nil.
 local function call_back(id)
   local record = RECORD .. id
   local state, queue, unknowns, error =
@@ -21,5 +21,5 @@ local function call_back(id)
   end
   redis.call('DEL', BODY .. id)
   waits_no_more(id, record, queue)
-  return shown(record)
+  return read(record)
 end

@@ -1,15 +1,18 @@
+-- How a message changes its state.
 --- @include "put"
 --- @include "due_at"
 --- @include "waits_no_more"
+
 -- Take a message to another state, with other fields of its record. wait: ms until it is due again; nil settles it.
-local function enter(now, id, record_key, record, state, wait, fields)
+local function enter(now, id, record, state, wait, fields)
+  local record_key = RECORD .. id
   fields.state = state
   put(record_key, fields)
   if not wait then
     waits_no_more(id, record_key, record.queue)
     return
   end
-  if record.line and redis.call('HGET', record_key, 'turn') == '' then
+  if fields.turn == '' then
     leave_line(record_key, id)
   end
   due_at(id, record_key, record.queue, now + wait)
@@ -17,16 +20,16 @@ end
 
 -- A code that an alias could not deliver goes to another, if it lives, is wanted, and was handed over once in all.
 -- Returns whether it does.
-local function redirect(now, id, record_key, body_key, record, unknowns, undelivered)
+local function redirect(now, id, record, unknowns, undelivered)
   local is_code = record.resend_unknown == '1'
   local has_other = string.find(record.hops or '', ',', 1, true)
   if not is_code or not has_other or record.unwanted or record.redirected or unknowns > 0 then
     return false
   end
-  if now >= tonumber(record.expires_at) or redis.call('EXISTS', body_key) == 0 then
+  if now >= tonumber(record.expires_at) or redis.call('EXISTS', BODY .. id) == 0 then
     return false
   end
-  enter(now, id, record_key, record, 'queued', 0, {
+  enter(now, id, record, 'queued', 0, {
     redirected = 1,
     avoid = undelivered,
     alias = '',
@@ -37,9 +40,9 @@ local function redirect(now, id, record_key, body_key, record, unknowns, undeliv
 end
 
 -- A worker could open it after all, or it is called back.
-local function no_dead_letter(id, record_key, dead_key, record)
+local function no_dead_letter(id, record)
   if record.error == 'unsealable' then
-    redis.call('ZREM', dead_key, id)
-    redis.call('HSET', record_key, 'error', '')
+    redis.call('ZREM', DEAD, id)
+    redis.call('HSET', RECORD .. id, 'error', '')
   end
 end

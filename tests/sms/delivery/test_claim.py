@@ -65,12 +65,11 @@ def test_good_outcomes_count_whatever_the_next_claim_finds(house, monkeypatch):
 def test_an_outcome_that_is_written_twice_counts_once(house):
     house.providers["a"].outcomes = [TemporaryFailure("x")]
     id = house.code()
-    claim = store.claim(id, (), health.able())
-    ended = [{"health": "a", "good": 0, "bad": 1, "hold": 0, "at_once": False, "probes": []}]
-    figures = health.breaker().figures
+    claim = health.claim(id, ())
+    ended = [health.Ended("a", "US", bad=1)._asdict()]
     number = claim.found.number
     for _ in range(2):
-        store.finish(id, State.FAILED, attempt=number, calls=ended, breaker=figures)
+        store.finish(id, State.FAILED, attempt=number, calls=ended)
     assert house.redis.hget(names.HEALTH + "a", "bad") == b"1"
 
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from otp import services as otp
 from sms import broker, names, services, store
 from sms.delivery import run as delivery
-from sms.delivery import turns, unopened
+from sms.delivery import wakeups
 from sms.errors import Overloaded
 from sms.message import State
 from sms.testing import code_in, outbox
@@ -80,7 +80,7 @@ def test_it_is_loud_once(queued, keys, settings, redis):
 
 def test_the_worker_itself_brings_it_back_in_time(queued, keys, settings, monkeypatch):
     later: list[tuple[float, str, str]] = []
-    monkeypatch.setattr(turns, "publish_in", lambda *turn: later.append(turn))
+    monkeypatch.setattr(wakeups, "publish_in", lambda *one: later.append(one))
     id = services.send(PHONE, "123456", queue="otp").id
     settings.SMS_SEAL_KEYS = keys["wrong"]
     delivery.deliver(id)
@@ -90,7 +90,7 @@ def test_the_worker_itself_brings_it_back_in_time(queued, keys, settings, monkey
 def test_the_older_it_is_the_rarer_it_is_tried(queued, keys, settings, redis, monkeypatch):
     """A newsletter of before a change of the keys keeps no worker busy."""
     later: list[str] = []
-    monkeypatch.setattr(turns, "publish_in", lambda *turn: later.append(turn))
+    monkeypatch.setattr(wakeups, "publish_in", lambda *one: later.append(one))
     settings.SMS_SEAL_KEYS = keys["right"]
     id = services.send(PHONE, "Hello", queue="otp").id
     settings.SMS_SEAL_KEYS = keys["wrong"]
@@ -123,7 +123,7 @@ def test_it_ends_as_any_other(queued, keys, settings, redis, ending):
     if ending == "unwanted":  # called back while a worker tries to open it
         late: Any = store.claim(id)[1]
         services.cancel(id)
-        unopened.give_back(late, punctual=5)
+        delivery._Run(late).go()
     delivery.deliver(id)
     if ending == "cancelled":
         assert services.cancel(id)
@@ -141,7 +141,8 @@ def test_a_slow_worker_gives_nothing_back_that_another_has(queued, keys, setting
     slow: Any = store.claim(id)[1]
     redis.hset(names.RECORD + id, "lease_until", 1)
     assert store.claim(id)[0] == "claimed"
-    unopened.give_back(slow, punctual=5)
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    delivery._Run(slow).go()
     assert (services.get(id).state, services.get(id).attempts) == (State.SENDING, 2)
 
 
