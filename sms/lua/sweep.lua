@@ -2,21 +2,26 @@
 -- KEYS: marker of the asked-for sweep
 -- ARGV: args (JSON): queue, cutoff (ms), most
 -- Returns the ids of those that were due before the cutoff, the lowest first: at most so many, and then as many that no
--- worker could open, which may be many and must not keep the others from being seen.
+-- worker could open.
 local marker_key = KEYS[1]
 local args = cjson.decode(ARGV[1])
-local SEEN = 1000 -- so many are looked at
+local SEEN = 2000 -- so many are looked at
+local LATER = 10000 -- ms until more that no worker could open are due again: they keep nobody from being seen
 
+local leases_key = LEASES .. args.queue
 redis.call('DEL', marker_key)
 local due, unopened = {}, {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES .. args.queue, '-inf', args.cutoff, 'LIMIT', 0, SEEN)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases_key, '-inf', args.cutoff, 'LIMIT', 0, SEEN)) do
   local state, error = unpack(redis.call('HMGET', RECORD .. id, 'state', 'error'))
-  local kind = error == 'unsealable' and unopened or due
   if not state then
-    redis.call('ZREM', LEASES .. args.queue, id)
+    redis.call('ZREM', leases_key, id)
     redis.call('ZREM', WAITING .. args.queue, id)
-  elseif #kind < args.most then
-    table.insert(kind, id)
+  elseif error ~= 'unsealable' then
+    table.insert(due, id)
+  elseif #unopened < args.most then
+    table.insert(unopened, id)
+  else
+    redis.call('ZADD', leases_key, args.cutoff + LATER, id)
   end
   if #due == args.most then
     break

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from structlog.testing import capture_logs
 
 from otp import services as otp
-from sms import broker, names, services, store
+from sms import broker, names, services, store, sweeper
 from sms.delivery import run as delivery
 from sms.delivery import wakeups
 from sms.errors import Overloaded
@@ -160,3 +160,43 @@ def test_an_operator_sees_it_and_lets_it_be_tried_at_once(queued, keys, settings
     assert queued == [id]
     delivery.deliver(id)
     assert services.get(id).state is State.SENT
+
+
+class TestMany:
+    """As many as a newsletter of before a change of the keys has: they keep nobody else waiting."""
+
+    @pytest.fixture(params=[25, 2500])
+    def unopened(self, queued, redis, request):
+        """All of them have been due for longer than anything else."""
+        id = services.send(PHONE, "Hello").id
+        redis.hset(names.RECORD + id, mapping={"error": "unsealable", "not_before": 1})
+        ids = [id, *(f"copy-{n}" for n in range(1, request.param))]
+        for copy in ids[1:]:
+            redis.copy(names.RECORD + id, names.RECORD + copy)
+            redis.copy(names.BODY + id, names.BODY + copy)
+        redis.zadd(names.LEASES + "bulk", {id: n for n, id in enumerate(ids)})
+        queued.clear()
+        return ids
+
+    def test_a_sweep_wakes_who_comes_after_them(self, queued, unopened, redis):
+        lost = services.send(PHONE, "Hello").id
+        queued.clear()
+        for _ in range(2):
+            sweeper.sweep("bulk", store.now() * 1000)
+        assert lost in queued
+        assert set(unopened[: sweeper.LIMIT]) <= set(queued)  # somebody may have the key by now
+
+    def test_a_worker_takes_who_comes_after_them(self, queued, unopened, keys, settings, redis):
+        late = services.send(PHONE, "Hello").id
+        settings.SMS_SEAL_KEYS = keys["wrong"]
+        for _ in range(2):
+            sweeper.sweep("bulk", store.now() * 1000)
+        found = delivery.deliver("", ["bulk"])
+        assert found is None  # it cannot open this one either, but has looked at it
+        assert services.get(late).error == "unsealable"
+
+    def test_they_come_again(self, queued, unopened, redis):
+        sweeper.sweep("bulk", store.now() * 1000)
+        due = [score for _, score in redis.zrange(names.LEASES + "bulk", 0, -1, withscores=True)]
+        assert len(due) == len(unopened)
+        assert max(due) / 1000 - store.now() == pytest.approx(10, abs=0.5)
