@@ -1,8 +1,8 @@
---- @include "put"
 -- How well an alias does, shared by all workers.
 -- A health key is a hash: good and bad (outcomes of this window), was_good and was_bad (of the one
 -- before it), since (ms, the window's start), open_until (ms; stands until a probe works),
 -- probe_until (ms; a probe is under way), hold_until (ms; the vendor asked for patience).
+--- @include "put"
 
 -- Count outcomes; open the breaker where they are too bad. Returns whether it opened by this.
 -- breaker: window (ms), share of bad outcomes that opens, fewest bad outcomes that open, pause (ms) until

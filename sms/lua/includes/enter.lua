@@ -1,4 +1,5 @@
 -- How a message changes its state.
+--- @include "no_dead_letter"
 --- @include "put"
 --- @include "due_at"
 --- @include "waits_no_more"
@@ -37,12 +38,4 @@ local function redirect(now, id, record, unknowns, undelivered)
     error = 'undelivered',
   })
   return true
-end
-
--- A worker could open it after all, or it is called back.
-local function no_dead_letter(id, record)
-  if record.error == 'unsealable' then
-    redis.call('ZREM', DEAD, id)
-    redis.call('HSET', RECORD .. id, 'error', '')
-  end
 end

@@ -1,5 +1,6 @@
---- @include "line"
 -- A message waits for nothing any more.
+--- @include "line"
+
 local function waits_no_more(id, record_key, queue)
   redis.call('ZREM', LEASES .. queue, id)
   redis.call('ZREM', WAITING .. queue, id)
