@@ -7,22 +7,16 @@
 --- @include "clock"
 --- @include "record"
 --- @include "report"
---- @include "enter"
+--- @include "redirect"
 local args = cjson.decode(ARGV[1])
 local SPARED = 10000 -- ms beyond its wait for which one that nobody could open is no backlog: a sweep may be late
 
 local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
-local record_key, body_key = RECORD .. id, BODY .. id
+local record_key = RECORD .. id
 local record = read(record_key)
 local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
 if not args.from[record.state] or not is_newest then
   return cjson.encode({ moved = false, record = record, changed = {} })
-end
-
-local function dead_letter()
-  redis.call('ZADD', DEAD, now, id)
-  redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', now - args.kept)
-  redis.call('PEXPIRE', DEAD, args.kept)
 end
 
 local changed = report(now, args.calls, args.breaker) -- an outcome that is written twice counts once
@@ -30,19 +24,18 @@ local function moved()
   return cjson.encode({ moved = true, record = read(record_key), changed = changed })
 end
 
-no_dead_letter(id, record)
 if target == 'queued' and record.unwanted then
   target, wait = 'cancelled', nil
 end
-local unknowns = redis.call('HINCRBY', record_key, 'unknowns', why == 'unknown' and 1 or 0)
+record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', why == 'unknown' and 1 or 0)
 -- An earlier attempt may have worked, so nobody but a receipt can say that nothing was sent.
-if unknowns > 0 and (target == 'cancelled' or target == 'failed') then
+if record.unknowns > 0 and (target == 'cancelled' or target == 'failed') then
   target = 'unknown'
 end
 local undelivered = record.undelivered or ''
 if target == 'sent' and undelivered ~= '' and undelivered == record.calling then
   target = 'failed' -- the receipt came before the answer of the call
-  if redirect(now, id, record, unknowns, undelivered) then
+  if redirect(now, id, record, undelivered) then
     return moved()
   end
 end
@@ -53,16 +46,18 @@ if target ~= 'queued' or why == 'round_over' or why == 'unknown' then
   args.fields.turn = '' -- what only waits keeps the turn that it waits for
 end
 
-enter(now, id, record, target, wait, args.fields)
-if target == 'queued' and why == 'unopened' then
+local is_dead = target == 'failed' and why == 'dead_letter'
+local is_unopened = target == 'queued' and why == 'unopened'
+enter(id, record, target, wait and now + wait, args.fields, is_dead) -- it may be sent again while it lives
+if is_unopened then
   -- No provider was asked. The number of the attempt may be used again, as this worker is done with it.
   redis.call('HINCRBY', record_key, 'attempts', -1)
   leave_line(record_key, id)
   redis.call('ZADD', WAITING .. record.queue, now + wait + SPARED, id)
-  dead_letter()
-elseif target == 'failed' and why == 'dead_letter' then
-  dead_letter() -- what may still be sent keeps its sealed text until it expires
-elseif not wait and not (target == 'sent' and record.resend_unknown == '1' and not record.unwanted) then
-  redis.call('DEL', body_key) -- a code keeps its own while it lives, in case it is undelivered
+end
+if is_unopened or is_dead then
+  redis.call('ZADD', DEAD, now, id)
+  redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', now - args.kept)
+  redis.call('PEXPIRE', DEAD, args.kept)
 end
 return moved()

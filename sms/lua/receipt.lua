@@ -5,12 +5,12 @@
 --- @include "clock"
 --- @include "record"
 --- @include "breaker"
---- @include "enter"
+--- @include "redirect"
 --- @include "left_out"
 local args = cjson.decode(ARGV[1])
 
 local now, id, target, alias = clock(), args.id, args.target, args.alias
-local record_key, body_key = RECORD .. id, BODY .. id
+local record_key = RECORD .. id
 local record = read(record_key)
 local state = record.state
 if not state then
@@ -41,7 +41,6 @@ end
 if not is_news() or not args.from[state] then
   return cjson.encode({ record = record })
 end
-no_dead_letter(id, record)
 
 -- Whether another alias of the route could take over: one that is not left out, nor was and waits for its
 -- probe. Whoever may start verifications can name phones that are off; that must not close a country.
@@ -63,12 +62,7 @@ if target == 'failed' or target == 'delivered' then
   local stays_closed = bad == 1 and not another_is_well()
   opened = observe(HEALTH .. alias .. ':' .. country, now, 1 - bad, bad, args.breaker, stays_closed)
 end
-local is_code = record.resend_unknown == '1' and not record.unwanted
-local goes_on = target == 'failed' and redirect(now, id, record, tonumber(record.unknowns), alias)
-if not goes_on then
-  enter(now, id, record, target, nil, args.fields)
-  if not (is_code and (target == 'sent' or target == 'unknown')) then
-    redis.call('DEL', body_key) -- a code keeps its own while it lives, in case it is undelivered
-  end
+if target ~= 'failed' or not redirect(now, id, record, alias) then
+  enter(id, record, target, nil, args.fields)
 end
 return cjson.encode({ moved = true, record = read(record_key), left_out = opened })

@@ -3,12 +3,11 @@
 -- Returns its queue, or '' if it cannot be sent any more.
 --- @include "clock"
 --- @include "record"
---- @include "due_at"
+--- @include "enter"
 local id = ARGV[1]
 
-local now, record_key = clock(), RECORD .. id
+local now, record = clock(), read(RECORD .. id)
 redis.call('ZREM', DEAD, id)
-local record = read(record_key)
 local is_waiting = record.state == 'queued' and record.error == 'unsealable'
 if not is_waiting and record.state ~= 'failed' then
   return ''
@@ -16,6 +15,5 @@ end
 if record.unwanted or now >= tonumber(record.expires_at) or redis.call('EXISTS', BODY .. id) == 0 then
   return ''
 end
-redis.call('HSET', record_key, 'state', 'queued', 'rounds', 0)
-due_at(id, record_key, record.queue, now)
+enter(id, record, 'queued', now, { rounds = 0, error = record.error })
 return record.queue

@@ -9,7 +9,7 @@
 --- @include "record"
 --- @include "choice"
 --- @include "breaker"
---- @include "waits_no_more"
+--- @include "enter"
 local args = cjson.decode(ARGV[1])
 local MANY = 100 -- so many are looked at in one call to find one that may be claimed
 
@@ -32,19 +32,18 @@ local function chosen_for(id, record)
 end
 
 local function claim(id)
-  local record_key, body_key = RECORD .. id, BODY .. id
+  local record_key = RECORD .. id
   local record = read(record_key)
   local state, queue = record.state, record.queue
   if not state or not record.expires_at then
     return { verdict = 'gone', id = id }
   end
-  local expires_at, unknowns = tonumber(record.expires_at), tonumber(record.unknowns)
+  local expires_at = tonumber(record.expires_at)
+  record.unknowns = tonumber(record.unknowns)
   local opened -- the alias whose breaker this opens
 
   local function settle(final)
-    redis.call('HSET', record_key, 'state', final)
-    redis.call('DEL', body_key)
-    waits_no_more(id, record_key, queue)
+    enter(id, record, final, nil, { error = record.error })
     return { verdict = final, id = id, record = read(record_key), left_out = opened }
   end
 
@@ -69,13 +68,13 @@ local function claim(id)
       end
       record.avoid = calling
       redis.call('HSET', record_key, 'avoid', calling)
-      unknowns = redis.call('HINCRBY', record_key, 'unknowns', 1)
+      record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', 1)
       local is_code = record.resend_unknown == '1'
-      if not is_code or record.unwanted or record.redirected or unknowns > 1 or now >= expires_at then
+      if not is_code or record.unwanted or record.redirected or record.unknowns > 1 or now >= expires_at then
         return settle('unknown')
       end
     elseif record.unwanted then
-      return settle(unknowns > 0 and 'unknown' or 'cancelled')
+      return settle(record.unknowns > 0 and 'unknown' or 'cancelled')
     end
   else
     redis.call('ZREM', LEASES .. queue, id)
@@ -85,10 +84,10 @@ local function claim(id)
   if (record.withheld or '') ~= '' then
     return settle('cancelled') -- nobody is to get it
   end
-  local sealed = redis.call('GET', body_key)
+  local sealed = redis.call('GET', BODY .. id)
   if now >= expires_at or not sealed then
     -- What may have been sent before has not "died before it could be sent".
-    if unknowns > 0 then
+    if record.unknowns > 0 then
       return settle('unknown')
     end
     return settle(record.redirected and 'failed' or 'expired') -- redirected: a receipt said why
