@@ -238,7 +238,7 @@ def is_cluster() -> bool:
 
 
 def _breaker() -> dict[str, Any]:
-    return {"breaker": Breaker.configured().figures}
+    return {"breaker": Breaker.configured().in_ms()}
 
 
 def _message(message_id: str, answer: Mapping[str, Any]) -> Message | None:

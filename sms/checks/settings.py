@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import astuple
 
 import phonenumbers
 from django.conf import settings
@@ -38,7 +37,7 @@ def breaker() -> Iterator[str]:
     try:
         figures = Breaker.configured()
         good = figures.window > 0 and 0 < figures.share <= 1 and figures.fewest >= 1 and figures.pause > 0
-        good = good and all(map(_is_number, astuple(figures)))
+        good = good and all(map(_is_number, figures))
     except (TypeError, ValueError):
         good = False
     if not good:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sms import conf
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(NamedTuple):
     """Times in seconds."""
 
     window: float = 30.0  # outcomes that count
@@ -21,12 +20,6 @@ class Breaker:
         """Raises ``TypeError`` for a figure that does not exist."""
         return cls(**conf.get("SMS_BREAKER"))
 
-    @property
-    def figures(self) -> dict[str, float]:
+    def in_ms(self) -> dict[str, float]:
         """As the scripts want them."""
-        return {
-            "window": int(self.window * 1000),
-            "share": self.share,
-            "fewest": self.fewest,
-            "pause": int(self.pause * 1000),
-        }
+        return self._asdict() | {"window": int(self.window * 1000), "pause": int(self.pause * 1000)}

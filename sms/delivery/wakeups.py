@@ -38,18 +38,15 @@ class Wakeups:
 
     def _run(self) -> None:
         while True:
-            message_id, queue = self._next()
+            with self._changed:
+                while not self._due or self._due[0][0] > time.monotonic():
+                    self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                _, message_id, queue = heappop(self._due)
             try:
                 if entries.room(queue) != 0:  # it is due, and whoever comes takes it
                     broker.publish(message_id, queue)
             except Exception as error:  # others wait for this thread; a sweep brings this one back
                 log.error("return_failed", message_id=message_id, error=type(error).__name__)
-
-    def _next(self) -> tuple[str, str]:
-        with self._changed:
-            while not self._due or self._due[0][0] > time.monotonic():
-                self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
-            return heappop(self._due)[1:]
 
 
 _wakeups = Wakeups()
@@ -62,8 +59,7 @@ def publish_in(seconds: float, message_id: str, queue: str) -> None:
 
 def _forget() -> None:
     global _wakeups
-    _wakeups = Wakeups()
+    _wakeups = Wakeups()  # a child process has neither the thread nor the messages of its parent
 
 
-# A child process has neither the thread nor the messages of its parent.
 os.register_at_fork(after_in_child=_forget)

@@ -182,7 +182,7 @@ class TestMany:
         lost = services.send(PHONE, "Hello").id
         queued.clear()
         for _ in range(2):
-            sweeper.sweep("bulk", store.now() * 1000)
+            sweeper.sweep("bulk", int(store.now() * 1000))
         assert lost in queued
         assert set(unopened[: sweeper.LIMIT]) <= set(queued)  # somebody may have the key by now
 
@@ -190,13 +190,13 @@ class TestMany:
         late = services.send(PHONE, "Hello").id
         settings.SMS_SEAL_KEYS = keys["wrong"]
         for _ in range(2):
-            sweeper.sweep("bulk", store.now() * 1000)
+            sweeper.sweep("bulk", int(store.now() * 1000))
         found = delivery.deliver("", ["bulk"])
         assert found is None  # it cannot open this one either, but has looked at it
         assert services.get(late).error == "unsealable"
 
     def test_they_come_again(self, queued, unopened, redis):
-        sweeper.sweep("bulk", store.now() * 1000)
+        sweeper.sweep("bulk", int(store.now() * 1000))
         due = [score for _, score in redis.zrange(names.LEASES + "bulk", 0, -1, withscores=True)]
         assert len(due) == len(unopened)
         assert max(due) / 1000 - store.now() == pytest.approx(10, abs=0.5)
