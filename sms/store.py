@@ -96,12 +96,12 @@ def claim(
     return Claim(answer["verdict"], found, answer.get("left_out", ""))
 
 
-def choose(attempt: Attempt, *, parts: int, hops: Sequence[str], **more: Any) -> Choice:
+def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
     """The alias for the next call of an attempt, and its lease for that; see choose.lua. One round trip.
 
     ``Choice.chosen`` is None if nobody may be asked any more, or there is no slot.
     """
-    args = {"id": attempt.message.id, "attempt": attempt.number, "parts": parts, "hops": hops}
+    args = {"id": attempt.message.id, "attempt": attempt.number, "hops": ",".join(hops)}
     answer = _CHOOSE.ask((), args | more | _breaker())
     return Choice(chosen(answer), dict(answer["changed"]))  # an empty one may come as a list
 

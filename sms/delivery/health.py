@@ -2,10 +2,8 @@
 
 An alias whose calls fail is left out (its breaker is open) until a pause is over; then one message
 probes it. Where an alias has a rate, those over it stand in its line, and codes in one of their own, which
-goes first. The rate is not given away
-beforehand but taken by each call as it begins: it holds however late and in whatever bunches the
-messages come back, and who comes late finds what the others left. Who has waited goes before who
-has not. The script that claims a message chooses; after a failure another chooses once more.
+goes first. The rate is not given away beforehand but taken by each call as it begins: so it is kept however
+late and in whatever bunches the messages come back. Who has waited goes before who has not.
 """
 
 from __future__ import annotations

@@ -24,20 +24,15 @@ class Slots:
         self.taken = 0
         self.changed = threading.Condition()
         self._waiting = 0
-        self._given_back: deque[float] = deque(maxlen=8)  # when the latest ones were, the oldest first
-
-    def give_back(self) -> None:
-        """A call has ended. The caller holds ``changed``."""
-        self._given_back.append(time.monotonic())
-        self.changed.notify()
+        self.given_back: deque[float] = deque(maxlen=8)  # when the latest ones were, the oldest first
 
     def wait_for(self, free: Callable[[], bool]) -> bool:
         """Wait until ``free()``, where that will not take long. The caller holds ``changed``."""
         if free():
             return True
-        if not self._given_back:
+        if not self.given_back:
             return False
-        pace = (time.monotonic() - self._given_back[0]) / len(self._given_back)
+        pace = (time.monotonic() - self.given_back[0]) / len(self.given_back)
         if pace * (self._waiting + 1) > FOR_A_SLOT:
             return False
         self._waiting += 1
@@ -100,7 +95,8 @@ class Alias:
                 self._taken -= taken
                 self._slots.taken -= taken
                 if taken:
-                    self._slots.give_back()
+                    self._slots.given_back.append(time.monotonic())
+                    self._slots.changed.notify()
 
     @staticmethod
     def wait_for_slot(wanted: Collection[Alias]) -> None:

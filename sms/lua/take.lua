@@ -18,17 +18,10 @@ local now = clock()
 -- Only for a code: whoever dies before the call leaves a doubt, and a code is sent once more. Nor for what a worker
 -- could not open: it might stand in a line for nothing.
 local function chosen_for(id, record)
-  if record.resend_unknown ~= '1' or record.error == 'unsealable' or not record.parts then
-    return nil
+  local is_known = record.parts and (record.hops or '') ~= ''
+  if is_known and record.resend_unknown == '1' and record.error ~= 'unsealable' then
+    return choose(now, id, record, record.hops, tonumber(record.parts), {}, args.aliases)
   end
-  local hops = {}
-  for alias in string.gmatch(record.hops or '', '[^,]+') do
-    if not args.aliases[alias] then -- the route was changed since then
-      return nil
-    end
-    table.insert(hops, alias)
-  end
-  return choose(now, id, record, hops, tonumber(record.parts), {}, args.aliases)
 end
 
 local function claim(id)

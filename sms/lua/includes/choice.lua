@@ -72,17 +72,21 @@ local function begin(now, id, record, alias, line_key, takes, probes)
 end
 
 -- Choose the alias for one call of a message: healthy, not over its rate, first in the order; note it in the record.
--- hops: the aliases of its route in order. parts: as how many SMS it is paid. failed: a set of the aliases that have failed in
--- this attempt. aliases: what this worker may call, by name, each with free (it has a slot), per_message and
--- per_segment (ms that either takes of its rate).
+-- hops: the aliases of its route in order, with commas between. parts: as how many SMS it is paid. failed: a set of the
+-- aliases that have failed in this attempt. aliases: what this worker may call, by name, each with free (it has a slot),
+-- per_message and per_segment (ms that either takes of its rate).
 -- Returns alias, wait (ms) and probe (whether it is one). With a wait it has a place in the line of that alias; without an
--- alias none may be asked for so long. Nil if this worker has a slot for none of those that are left.
+-- alias none may be asked for so long. Nil if this worker has a slot for none of those that are left, or lacks one.
 local function choose(now, id, record, hops, parts, failed, aliases)
   local record_key = RECORD .. id
   local left = {}
-  for _, alias in ipairs(hops) do
+  local is_only = not string.find(hops, ',', 1, true)
+  for alias in string.gmatch(hops, '[^,]+') do
+    if not aliases[alias] then -- the route was changed since then
+      return nil
+    end
     -- The alias that may have the message already comes only where there is no other.
-    if not failed[alias] and (alias ~= record.avoid or #hops == 1) then
+    if not failed[alias] and (alias ~= record.avoid or is_only) then
       -- Whom it has waited for is first: those before it may not outdo it by failing once more.
       table.insert(left, alias == record.turn and 1 or #left + 1, alias)
     end
@@ -125,7 +129,7 @@ local function choose(now, id, record, hops, parts, failed, aliases)
     redis.call('HSET', record_key, 'line', best.line_key, 'turn', best.alias)
     redis.call('PEXPIRE', best.line_key, math.max(redis.call('PTTL', best.line_key), math.ceil(wait) + LAPSE))
   end
-  if free == #left then
+  if free > 0 and free == #left then
     -- It waits for aliases and not for a slot of this worker: until it comes back it stands in nobody's way.
     redis.call('ZADD', WAITING .. record.queue, 'XX', now + wait, id)
   end
