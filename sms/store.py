@@ -81,15 +81,14 @@ def claim(
     message_id: str = "",
     queues: Sequence[str] = (),
     aliases: Mapping[str, Any] = MappingProxyType({}),
-    good: Mapping[str, int] = MappingProxyType({}),
 ) -> Claim:
     """Take the lease of a message, and choose the alias that gets it; or say why there is nothing to do.
 
     That is the message ``message_id``, or if it cannot be claimed the lowest due one of ``queues``, of
     which the first goes before everything. ``aliases``: what this worker may call, see ``Alias.able``;
-    without any none is chosen. ``good``: by alias, outcomes that are not counted yet. One round trip.
+    without any none is chosen. One round trip.
     """
-    args = {"id": message_id, "queues": queues, "aliases": {**aliases}, "good": {**good}, **_breaker()}
+    args = {"id": message_id, "queues": queues, "aliases": {**aliases}, **_breaker()}
     answer = _TAKE.ask((), args)
     message = read(answer["id"], answer["record"]) if "record" in answer else None
     found = claimed(message, answer) if message and "sealed" in answer else message

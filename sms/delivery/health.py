@@ -8,41 +8,18 @@ late and in whatever bunches the messages come back. Who has waited goes before 
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import structlog
 
 from sms import signals, store
 from sms.delivery.slots import Alias
-from sms.errors import Unavailable
 from sms.names import HEALTH, LINE, RATE, key
-from sms.records import Claim
 from sms.registry import aliases
 from sms.routing import Route
 
 log = structlog.get_logger("sms")
-
-_good: Counter[str] = Counter()
-_lock = threading.Lock()
-
-
-def claim(message_id: str, queues: Sequence[str]) -> Claim:
-    """``store.claim`` for what this worker may call now; it counts the good outcomes since the last one."""
-    global _good
-    known = aliases()
-    Alias.wait_for_slot(known.values())
-    able = {name: alias.able for name, alias in known.items()}
-    with _lock:
-        good, _good = _good, Counter()
-    try:
-        return store.claim(message_id, queues, able, good)
-    except Unavailable:
-        with _lock:
-            _good.update(good)
-        raise
 
 
 def outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[str, Any]]:
@@ -77,12 +54,9 @@ class Ended(NamedTuple):
 
 
 def succeeded(alias: str, country: str, *, probe: bool) -> tuple[Ended, ...]:
-    """A call worked. It is counted with the next claim; that of a probe is returned, to be counted now."""
-    if probe:
-        return Ended(alias, country, good=1), Ended(alias, country, here=True, good=1)
-    with _lock:
-        _good[alias] += 1
-    return ()
+    """A call worked. A probe that did says so of its country as well."""
+    ended = Ended(alias, country, probe, good=1)
+    return (ended, ended._replace(here=True)) if probe else (ended,)
 
 
 def tell(ended: Iterable[Ended], changed: Mapping[str, int]) -> None:

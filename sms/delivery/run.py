@@ -79,7 +79,9 @@ def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
 
     Returns the message that it was about; None if there is nothing more to do for this worker.
     """
-    claim = health.claim(message_id, queues)
+    known = aliases()
+    Alias.wait_for_slot(known.values())
+    claim = store.claim(message_id, queues, {name: alias.able for name, alias in known.items()})
     if claim.left_out:
         health.tell_left_out(claim.left_out, "", "worker_died")
     if claim.verdict == "gone":  # of another installation that shares the broker, or Redis was emptied

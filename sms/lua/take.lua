@@ -1,6 +1,6 @@
 -- Win the right to hand a message to a provider, and choose the alias that gets it; or learn why not.
 -- ARGV: args (JSON): id of a message ('' = none), queues from which the lowest due one is taken (the first goes before the
---       id), aliases (what this worker may call: see includes/choice.lua), good (by alias, outcomes not yet counted), breaker
+--       id), aliases (what this worker may call: see includes/choice.lua), breaker
 -- Returns JSON: verdict (claimed; expired, failed, unknown or cancelled if this settled it; gone, early, busy or done
 -- if the id cannot be claimed; idle if nothing is due) and id. If claimed or settled also record, and left_out, the
 -- alias in whose call its last worker died, if that opened the breaker of this. If claimed also sealed (the text), remaining
@@ -144,7 +144,4 @@ local function claim_any()
   return mine
 end
 
-for alias, count in pairs(args.good) do
-  observe(HEALTH .. alias, now, count, 0, args.breaker)
-end
 return cjson.encode(claim_any())

@@ -14,8 +14,7 @@ local function report(now, calls, breaker)
       redis.call('HDEL', HEALTH .. call.alias, 'probe_until')
       redis.call('HDEL', HEALTH .. there, 'probe_until')
     end
-    local was_open = redis.call('HEXISTS', health_key, 'open_until') == 1
-    local opened = observe(health_key, now, call.good, call.bad, breaker)
+    local opened, was_open = observe(health_key, now, call.good, call.bad, breaker)
     if call.at_once then
       redis.call('HSET', health_key, 'open_until', now + breaker.pause)
       redis.call('HDEL', health_key, 'probe_until')
@@ -27,7 +26,7 @@ local function report(now, calls, breaker)
       local until_now = tonumber(redis.call('HGET', health_key, 'hold_until') or 0)
       redis.call('HSET', health_key, 'hold_until', math.max(until_now, asked_for))
     end
-    if was_open and call.good == 1 then -- the probe worked: what was before it counts no more
+    if call.probe and was_open and call.good == 1 then -- it worked: what was before it counts no more
       redis.call('DEL', health_key)
       changed[name] = -1
     elseif opened then
