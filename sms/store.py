@@ -128,22 +128,13 @@ def finish(
     tried again; None settles the message: its text is erased and its lease given back. ``calls``: how they
     ended, for the breakers.
     """
-    args = {
-        "id": message_id,
-        "target": target,
-        "from": dict.fromkeys(may_become(target), True),
-        "why": why,
-        "calls": calls,
-        "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
-        "fields": fields,
-        **_breaker(),
-    }
+    more = {"why": why, "calls": calls, "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)}
     if attempt is not None:  # cjson's null is true
-        args["attempt"] = attempt
+        more["attempt"] = attempt
     if retry_in is not None:
-        args["retry_in"] = int(retry_in * 1000)
-    answer = _MOVE.ask((), args)
-    return Moved(answer["moved"], _message(message_id, answer), dict(answer["changed"]))
+        more["retry_in"] = int(retry_in * 1000)
+    answer, message = _change(_MOVE, message_id, target, fields, more)
+    return Moved(answer["moved"], message, dict(answer["changed"]))
 
 
 def report(message_id: str, state: State, *, alias: str, **fields: str) -> Reported:
@@ -151,17 +142,9 @@ def report(message_id: str, state: State, *, alias: str, **fields: str) -> Repor
 
     A live code that it says is FAILED is QUEUED once more instead, for another alias.
     """
-    args = {
-        "id": message_id,
-        "alias": alias,
-        "target": state,
-        "from": dict.fromkeys(may_become(state), True),
-        "fields": {"alias": alias} | fields,
-        **_breaker(),
-    }
-    answer = _RECEIPT.ask((), args)
+    answer, message = _change(_RECEIPT, message_id, state, {"alias": alias} | fields, {"alias": alias})
     moved, left_out, never_asked = (answer.get(name, False) for name in ("moved", "left_out", "never_asked"))
-    return Reported(moved, _message(message_id, answer), left_out, never_asked)
+    return Reported(moved, message, left_out, never_asked)
 
 
 def get(message_id: str) -> Message | None:
@@ -240,5 +223,11 @@ def _breaker() -> dict[str, Any]:
     return {"breaker": Breaker.configured().in_ms()}
 
 
-def _message(message_id: str, answer: Mapping[str, Any]) -> Message | None:
-    return read(message_id, answer["record"]) if answer["record"] else None
+def _change(
+    script: Script, message_id: str, target: State, fields: Mapping[str, str], more: Mapping[str, Any]
+) -> tuple[dict[str, Any], Message | None]:
+    """The answer of a script that may change the state of a message, and the message, if there is one."""
+    states = dict.fromkeys(may_become(target), True)
+    args = {"id": message_id, "target": target, "from": states, "fields": fields, **more, **_breaker()}
+    answer = script.ask((), args)
+    return answer, read(message_id, answer["record"]) if answer["record"] else None
