@@ -257,12 +257,8 @@ class _Run:
     def leave_unopened(self) -> None:
         """It may be another installation's, or of before a change of the keys, so it is not ours to end."""
         age = self.message.expires_at - self.attempt.remaining - self.message.created_at  # by Redis' clock
-        self.record(
-            State.QUEUED,
-            "unopened",
-            retry_in=min(max(age * PART_OF_AGE, LEAST), MOST),
-            error="unsealable",
-        )
+        wait = min(max(age * PART_OF_AGE, LEAST), MOST)
+        self.record(State.QUEUED, "unopened", retry_in=wait, error="unsealable")
 
     def wait(self, seconds: float) -> None:
         """Come back later; nothing has failed."""

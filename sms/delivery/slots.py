@@ -1,4 +1,4 @@
-"""The calls that a worker may make at once, and the part of them that one alias may hold."""
+"""The calls that a worker may make at once, and the part of them that one alias may take."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Slots:
 class Alias:
     """One configured provider: what calls it, how fast, and how many calls at once.
 
-    ``share``: the part of ``slots`` that it may hold of those that the others leave. So with any number
-    of aliases that hang some stay free: with shares of 0.75 one holds 75 % at most, two together
+    ``share``: the part of ``slots`` that it may take of those that the others leave. So with any number
+    of aliases that hang some stay free: with shares of 0.75 one has 75 % at most, two together
     94 %, three 98 %, and less as their calls end.
     """
 
@@ -69,11 +69,7 @@ class Alias:
     @property
     def able(self) -> dict[str, Any]:
         """What a script has to know of it to choose: see includes/choice.lua."""
-        return {
-            "free": self.has_slot,
-            "per_message": self._per_message,
-            "per_segment": self._per_segment,
-        }
+        return {"free": self.has_slot, "per_message": self._per_message, "per_segment": self._per_segment}
 
     @property
     def has_slot(self) -> bool:

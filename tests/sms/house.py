@@ -116,9 +116,11 @@ class House:
     def workers(self, count):
         """So many threads deliver whatever is published, and what has waited for its turn."""
         with ThreadPoolExecutor(count) as pool, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(wakeups, "publish_in", wakeups.Wakeups().publish_in)
+            woken = wakeups.Wakeups()
+            patch.setattr(wakeups, "publish_in", woken.publish_in)
             patch.setattr(broker, "publish", lambda id, _: pool.submit(delivery.deliver, id))
             yield
+            woken._due.clear()  # or it would come back in the next test
 
     def wait_for(self, alias, count):
         deadline = time.monotonic() + 10
