@@ -59,7 +59,7 @@ DECLARED = {
     "SMS_ROUTES": Setting({}, Mapping, 'a dict such as {"default": "main>spare"}', str),
     # Countries, prefixes and kinds of numbers that SMS may go to or not; see sms.destinations.
     "SMS_DESTINATIONS": Setting([]),
-    # When an alias is left out, and for how long; see sms.delivery.health.Breaker.
+    # When an alias is left out, and for how long; see sms.breaker.
     "SMS_BREAKER": Setting({}, Mapping, 'a dict such as {"window": 30}'),
     # Seconds that a code whose outcome is unknown waits for a receipt before the next alias.
     "SMS_RECEIPT_WAIT": Setting(5.0),

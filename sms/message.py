@@ -63,7 +63,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Whom a claim chose, "" if nobody may be asked now; with ``wait`` (seconds) there is a line."""
+    """The alias for the next call, "" if none may be asked for ``wait`` seconds.
+
+    An alias with a ``wait`` has a line, in which the message stands now.
+    """
 
     alias: str
     wait: float = 0.0
@@ -80,8 +83,6 @@ class Attempt:
     remaining: float  # seconds until the message expires, at the moment of the claim
     resend_unknown: bool  # may be sent once more when its outcome stays unknown
     rounds: int = 0  # how often all aliases of its route have failed
-    avoid: str = ""  # the alias that may have sent it already, or that could not deliver it
-    turn: str = ""  # the alias whose turn the message has waited for
     hops: tuple[str, ...] = ()  # its route, in the order that was drawn for it
     chosen: Chosen | None = None  # by the claim; None: it could not
 

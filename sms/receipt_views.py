@@ -14,14 +14,12 @@ from sms.problems import answered, problem
 @csrf_exempt
 @login_not_required
 @require_http_methods(["GET", "POST"])
-def take(request: HttpRequest, alias: str) -> HttpResponse:
-    """Reports of one provider, in its own format. It has no account here: it signs them."""
-    return taken(request, alias)
-
-
 @answered
-def taken(request: HttpRequest, alias: str) -> HttpResponse:
-    """204 where the reports are the provider's own, a problem document elsewhere."""
+def take(request: HttpRequest, alias: str) -> HttpResponse:
+    """Reports of one provider, in its own format. It has no account here: it signs them.
+
+    204 where the reports are the provider's own, a problem document elsewhere.
+    """
     called = request.get_full_path(), request.build_absolute_uri()
     try:
         receipts.check_head(alias, request.headers, *called)

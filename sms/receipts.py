@@ -82,11 +82,10 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
             "error": plain(receipt.error),
             "provider_message_id": plain(receipt.provider_message_id),
         }
-        moved, message, left_out, anothers = store.report(
+        moved, message, left_out, never_asked = store.report(
             plain(receipt.reference),
             receipt.state,
             alias=alias,
-            figures=health.breaker().figures,
             **{name: value for name, value in fields.items() if value},
         )
         if moved and message is not None:
@@ -96,7 +95,7 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
                 health.tell_left_out(alias, message.country, fields["error"] or fields["reported"])
             if message.state is State.QUEUED:  # a code that still lives: another alias shall try
                 broker.publish(message.id, message.queue)
-        elif anothers:
+        elif never_asked:
             log.warning("receipt_of_another", alias=alias, message_id=plain(receipt.reference))
         elif message is None:
             log.info("receipt_without_message", alias=alias)

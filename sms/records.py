@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from sms.message import Attempt, Message, State
+from sms.message import Attempt, Chosen, Message, State
 
 Verdict = Literal[
     "claimed", "gone", "early", "busy", "done", "idle", "expired", "failed", "unknown", "cancelled"
-]
-
-#: The fields of a record that a message shows, in the order of includes/shown.lua.
-SHOWN = [
-    "state",
-    "queue",
-    "country",
-    "masked",
-    "created_at",
-    "expires_at",
-    "attempts",
-    "alias",
-    "provider_message_id",
-    "error",
-    "reported",
-    "request_id",
-    "verification_id",
 ]
 
 
@@ -42,7 +25,14 @@ class Claim(NamedTuple):
 
     verdict: Verdict
     found: Attempt | Message | None
-    died_in: str  # the alias in whose call the worker before this one died
+    left_out: str  # the alias in whose call the worker before this one died, if that opened its breaker
+
+
+class Choice(NamedTuple):
+    """What came of ``choose``."""
+
+    chosen: Chosen | None
+    changed: Mapping[str, int]  # by alias, or alias:country, 1 if it is left out by this, -1 if it is back
 
 
 class Moved(NamedTuple):
@@ -50,7 +40,7 @@ class Moved(NamedTuple):
 
     moved: bool
     message: Message | None
-    told: list[int]  # for each call, 1 if it opened a breaker, -1 if it closed one
+    changed: Mapping[str, int]  # as in ``Choice``
 
 
 class Reported(NamedTuple):
@@ -59,31 +49,39 @@ class Reported(NamedTuple):
     moved: bool
     message: Message | None
     left_out: bool  # the alias is left out in this country from now on
-    anothers: bool  # the alias was never asked for the message
+    never_asked: bool  # the alias was not asked for the message
 
 
-def shown(message_id: str, record: Sequence[bytes | str | None]) -> Message:
-    """What includes/shown.lua tells, as Redis or as JSON hands it over."""
-    known = zip(SHOWN, record, strict=True)
-    texts = {name: value.decode() if isinstance(value, bytes) else value for name, value in known if value}
-    return read(message_id, texts)
-
-
-def read(message_id: str, fields: Mapping[str, Any]) -> Message:
+def read(message_id: str, record: Mapping[str, str]) -> Message:
     """A record as a message."""
+    texts = ("queue", "country", "masked", "alias", "provider_message_id", "error", "reported")
     return Message(
         id=message_id,
-        state=State(fields["state"]),
-        queue=fields["queue"],
-        country=fields.get("country", ""),
-        masked=fields.get("masked", ""),
-        created_at=int(fields["created_at"]) / 1000,
-        expires_at=int(fields["expires_at"]) / 1000,
-        attempts=int(fields.get("attempts", 0)),
-        alias=fields.get("alias", ""),
-        provider_message_id=fields.get("provider_message_id", ""),
-        error=fields.get("error", ""),
-        reported=fields.get("reported", ""),
-        request_id=fields.get("request_id", ""),
-        verification_id=fields.get("verification_id", ""),
+        state=State(record["state"]),
+        created_at=int(record["created_at"]) / 1000,
+        expires_at=int(record["expires_at"]) / 1000,
+        attempts=int(record.get("attempts", 0)),
+        **{name: record.get(name, "") for name in (*texts, "request_id", "verification_id")},
+    )
+
+
+def chosen(answer: Mapping[str, Any]) -> Chosen | None:
+    """Whom a script chose, if it could."""
+    found = answer.get("chosen")
+    return Chosen(found["alias"], found["wait"] / 1000, found["probe"]) if found else None
+
+
+def claimed(message: Message, answer: Mapping[str, Any]) -> Attempt:
+    """The attempt that take.lua allows."""
+    record = answer["record"]
+    once_more_in_all = record["unknowns"] == "0" and "redirected" not in record
+    return Attempt(
+        message=message,
+        number=message.attempts,
+        sealed=answer["sealed"].encode(),
+        remaining=answer["remaining"] / 1000,
+        resend_unknown=record.get("resend_unknown") == "1" and once_more_in_all,
+        rounds=int(record.get("rounds", 0)),
+        hops=tuple(record.get("hops", "").split(",")),
+        chosen=chosen(answer),
     )

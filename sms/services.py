@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -186,10 +186,10 @@ def prepare(
     return Prepared(id, args, parts)
 
 
-def called_back(message_id: str, record: Sequence[str | None] | None) -> None:
+def called_back(message_id: str, record: Mapping[str, str] | None) -> None:
     """Tell of a message that a script has called back; ``record``: as includes/call_back.lua returned it."""
     if record:
-        tell(records.shown(message_id, record))
+        tell(records.read(message_id, record))
 
 
 def get(message_id: str) -> Message | None:

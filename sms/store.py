@@ -11,15 +11,17 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 from redis.exceptions import ResponseError
 
 from sms import conf
+from sms.breaker import Breaker
 from sms.errors import Overloaded
-from sms.message import Attempt, Chosen, Message, State, may_become
-from sms.names import BEAT, BODY, DEAD, IN_LUA, LEASES, RECORD, STARTED, SWEEP, WAITING, key
-from sms.records import Claim, Moved, Reported, Sent, read, shown
+from sms.message import Attempt, Message, State, may_become
+from sms.names import BEAT, DEAD, IN_LUA, LEASES, RECORD, STARTED, SWEEP, key
+from sms.records import Choice, Claim, Moved, Reported, Sent, chosen, claimed, read
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
@@ -35,8 +37,8 @@ BEAT_SILENT = 15.0
 #: The queues that workers listen to: codes do not wait behind newsletters.
 QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
-#: What a worker may call now, see ``sms.delivery.health``. Without aliases none is chosen.
-NOBODY: Mapping[str, Any] = {"aliases": {}, "good": {}}
+#: Why a message goes to another state, if that takes more than its record; see move.lua.
+Why = Literal["", "unknown", "round_over", "dead_letter", "unopened"]
 
 
 def script(name: str) -> Script:
@@ -45,8 +47,8 @@ def script(name: str) -> Script:
     return Script(path, keys=IN_LUA, CODES=OTP_QUEUE, LEASE=int(LEASE * 1000))
 
 
-_SEND, _CALL_BACK, _TAKE, _MOVE, _RECEIPT, _RENEW, _REPLAY, _SWEEP = map(
-    script, ("send", "call_back", "take", "move", "receipt", "renew", "replay", "sweep")
+_SEND, _CALL_BACK, _TAKE, _CHOOSE, _MOVE, _RECEIPT, _REPLAY, _SWEEP = map(
+    script, ("send", "call_back", "take", "choose", "move", "receipt", "replay", "sweep")
 )
 
 
@@ -65,45 +67,42 @@ def send(message: Mapping[str, Any], *, expires_at: float | None, replaces: str)
     if "wait" in answer:
         raise Overloaded("It could not be sent in time now.", math.ceil(answer["wait"] / 1000))
     record = answer.get("called_back")
-    called_back = shown(replaces, record) if record else None
+    called_back = read(replaces, record) if record else None
     return Sent(answer["created_at"] / 1000, answer["expires_at"] / 1000, called_back)
 
 
 def call_back(message_id: str) -> Message | None:
     """Call a message back that no worker has taken yet; None if it cannot be any more. One round trip."""
     answer = _CALL_BACK((), (message_id,))
-    return shown(message_id, json.loads(answer)) if answer else None
+    return read(message_id, json.loads(answer)) if answer else None
 
 
-def claim(message_id: str = "", queues: Sequence[str] = (), able: Mapping[str, Any] = NOBODY) -> Claim:
+def claim(
+    message_id: str = "",
+    queues: Sequence[str] = (),
+    aliases: Mapping[str, Any] = MappingProxyType({}),
+) -> Claim:
     """Take the lease of a message, and choose the alias that gets it; or say why there is nothing to do.
 
     That is the message ``message_id``, or if it cannot be claimed the lowest due one of ``queues``, of
-    which the first goes before everything. ``able``: what this worker may call. One round trip.
+    which the first goes before everything. ``aliases``: what this worker may call, see ``Alias.able``;
+    without any none is chosen. One round trip.
     """
-    args = {"id": message_id, "queues": queues, **able}
-    verdict, id, *more = _TAKE((), (json.dumps(args),))
-    verdict = verdict.decode()
-    if not more:
-        return Claim(verdict, None, "")
-    record, died_in, *more = more
-    message = shown(id.decode(), record)
-    if not more:
-        return Claim(verdict, message, died_in.decode())
-    sealed, remaining, alias, wait, probe, again, rounds, avoid, turn, hops = more
-    attempt = Attempt(
-        message=message,
-        number=message.attempts,
-        sealed=sealed,
-        remaining=remaining / 1000,
-        resend_unknown=bool(again),
-        rounds=rounds,
-        avoid=avoid.decode(),
-        turn=turn.decode(),
-        hops=tuple(hops.decode().split(",")),
-        chosen=Chosen(alias.decode(), wait / 1000, bool(probe)) if wait >= 0 else None,
-    )
-    return Claim(verdict, attempt, died_in.decode())
+    args = {"id": message_id, "queues": queues, "aliases": {**aliases}, **_breaker()}
+    answer = _TAKE.ask((), args)
+    message = read(answer["id"], answer["record"]) if "record" in answer else None
+    found = claimed(message, answer) if message and "sealed" in answer else message
+    return Claim(answer["verdict"], found, answer.get("left_out", ""))
+
+
+def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
+    """The alias for the next call of an attempt, and its lease for that; see choose.lua. One round trip.
+
+    ``Choice.chosen`` is None if nobody may be asked any more, or there is no slot.
+    """
+    args = {"id": attempt.message.id, "attempt": attempt.number, "hops": ",".join(hops)}
+    answer = _CHOOSE.ask((), args | more | _breaker())
+    return Choice(chosen(answer), dict(answer["changed"]))  # an empty one may come as a list
 
 
 def worker_started() -> None:
@@ -113,78 +112,39 @@ def worker_started() -> None:
             redis.set(key(STARTED + queue), redis.time()[0] * 1000, ex=10)
 
 
-def renew(message_id: str, attempt: int) -> bool:
-    """Keep the lease for one more call; False if it may not be sent any more, or somebody else has it."""
-    return bool(_RENEW((key(RECORD + message_id),), (message_id, attempt)))
-
-
 def finish(
     message_id: str,
     target: State,
+    why: Why = "",
     *,
     attempt: int | None = None,
     retry_in: float | None = None,
-    unknown: bool = False,
-    round_over: bool = False,
-    dead_letter: bool = False,
     calls: Sequence[Mapping[str, Any]] = (),
-    breaker: Mapping[str, float] | None = None,
     **fields: str,
 ) -> Moved:
     """Move a message to ``target`` if the table of transitions allows it. One round trip.
 
-    ``attempt``: only if this is still the newest attempt. ``retry_in``: seconds until it is tried
-    again; None settles the message: its text is erased and its lease given back. ``unknown``:
-    count an attempt whose outcome is unknown. ``round_over``: all aliases have failed.
-    ``dead_letter``: keep the text, so that it can be replayed while it lives. ``calls``, ``breaker``: what
-    ``sms.delivery.health`` has to tell of the calls.
+    ``why``: see move.lua. ``attempt``: only if this is still the newest. ``retry_in``: seconds until it is
+    tried again; None settles the message: its text is erased and its lease given back. ``calls``: how they
+    ended, for the breakers.
     """
-    args = {
-        "id": message_id,
-        "target": target,
-        "from": dict.fromkeys(may_become(target), True),
-        "unknown": int(unknown),
-        "round_over": round_over,
-        "dead_letter": dead_letter,
-        "calls": calls,
-        "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
-        "fields": fields,
-    }
-    for name, value in (
-        ("attempt", attempt),
-        ("retry_in", None if retry_in is None else int(retry_in * 1000)),
-        ("breaker", breaker),
-    ):
-        if value is not None:  # cjson's null is true
-            args[name] = value
-    moved, record, told = _MOVE((*_own(message_id), key(DEAD)), (json.dumps(args),))
-    return Moved(bool(moved), shown(message_id, record) if record else None, told)
+    more = {"why": why, "calls": calls, "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)}
+    if attempt is not None:  # cjson's null is true
+        more["attempt"] = attempt
+    if retry_in is not None:
+        more["retry_in"] = int(retry_in * 1000)
+    answer, message = _change(_MOVE, message_id, target, fields, more)
+    return Moved(answer["moved"], message, dict(answer["changed"]))
 
 
-def move(message_id: str, target: State, **more: Any) -> tuple[bool, Message | None]:
-    """``finish`` without news of any call: whether the message moved, and its record."""
-    return finish(message_id, target, **more)[:2]
-
-
-def report(
-    message_id: str, state: State, *, alias: str, figures: Mapping[str, float], **fields: str
-) -> Reported:
+def report(message_id: str, state: State, *, alias: str, **fields: str) -> Reported:
     """Record what a receipt of ``alias`` says, if that was asked for the message. One round trip.
 
-    A live code that it says is FAILED is QUEUED once more instead, for another alias. ``figures``: how its
-    failures in this country are counted, see ``sms.delivery.health``.
+    A live code that it says is FAILED is QUEUED once more instead, for another alias.
     """
-    args = {
-        "id": message_id,
-        "alias": alias,
-        "target": state,
-        "from": dict.fromkeys(may_become(state), True),
-        "breaker": figures,
-        "fields": {"alias": alias} | fields,
-    }
-    moved, record, left_out, anothers = _RECEIPT((*_own(message_id), key(DEAD)), (json.dumps(args),))
-    message = shown(message_id, record) if record else None
-    return Reported(bool(moved), message, bool(left_out), bool(anothers))
+    answer, message = _change(_RECEIPT, message_id, state, {"alias": alias} | fields, {"alias": alias})
+    moved, left_out, never_asked = (answer.get(name, False) for name in ("moved", "left_out", "never_asked"))
+    return Reported(moved, message, left_out, never_asked)
 
 
 def get(message_id: str) -> Message | None:
@@ -206,9 +166,9 @@ def ask_for_sweep(queue: str) -> int | None:
 
 
 def sweep(queue: str, cutoff: int, most: int) -> list[str]:
-    """The ids of the first messages of ``queue`` that were due before ``cutoff`` (ms), ``most`` at most."""
-    keys = (key(LEASES + queue), key(SWEEP + queue), key(WAITING + queue))
-    return [id_.decode() for id_ in _SWEEP(keys, (json.dumps({"cutoff": cutoff, "most": most}),))]
+    """The ids of the first messages of ``queue`` that were due before ``cutoff`` (ms); see sweep.lua."""
+    args = {"queue": queue, "cutoff": cutoff, "most": most}
+    return [id_.decode() for id_ in _SWEEP((key(SWEEP + queue),), (json.dumps(args),))]
 
 
 def dead_letters(limit: int = 0) -> list[str]:
@@ -225,7 +185,7 @@ def is_dead_letter(message_id: str) -> bool:
 
 def replay(message_id: str) -> str:
     """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
-    return str(_REPLAY((*_own(message_id), key(DEAD)), (message_id,)).decode())
+    return str(_REPLAY((), (message_id,)).decode())
 
 
 def left_behind() -> int:
@@ -259,6 +219,15 @@ def is_cluster() -> bool:
             return False
 
 
-def _own(message_id: str) -> tuple[str, str]:
-    """The keys of one message: its record and its body."""
-    return key(RECORD + message_id), key(BODY + message_id)
+def _breaker() -> dict[str, Any]:
+    return {"breaker": Breaker.configured().in_ms()}
+
+
+def _change(
+    script: Script, message_id: str, target: State, fields: Mapping[str, str], more: Mapping[str, Any]
+) -> tuple[dict[str, Any], Message | None]:
+    """The answer of a script that may change the state of a message, and the message, if there is one."""
+    states = dict.fromkeys(may_become(target), True)
+    args = {"id": message_id, "target": target, "from": states, "fields": fields, **more, **_breaker()}
+    answer = script.ask((), args)
+    return answer, read(message_id, answer["record"]) if answer["record"] else None

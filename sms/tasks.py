@@ -7,9 +7,7 @@ is unfinished, so that a task may be lost or run twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 from typing import Any
 
 import structlog
@@ -24,38 +22,6 @@ log = structlog.get_logger("sms")
 
 #: What ``sms.services.new_id`` makes. Anything else, a number among it, must not reach a log line.
 _ID = re.compile(r"[\w-]{22}", re.ASCII)
-
-
-def _takes(*right: Callable[[Any], object]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Call the task only with arguments that are right; anybody may have put it into the queue."""
-
-    def checked(run: Callable[..., None]) -> Callable[..., None]:
-        @wraps(run)
-        def task(*args: Any, **kwargs: Any) -> None:
-            if (
-                kwargs
-                or len(args) != len(right)
-                or not all(is_(arg) for is_, arg in zip(right, args, strict=True))
-            ):
-                log.error("entry_dropped", error="arguments")
-            else:
-                run(*args)
-
-        return task
-
-    return checked
-
-
-def _id(value: object) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def _queue(value: object) -> bool:
-    return isinstance(value, str) and value in store.QUEUES
-
-
-def _time(value: object) -> bool:
-    return type(value) is int
 
 
 @signals.celeryd_after_setup.connect
@@ -97,14 +63,25 @@ def _connect_often(sender: Any, **_: Any) -> None:
 
 
 @shared_task(name=broker.DELIVER, ignore_result=True)
-@_takes(_id)
-def deliver(message_id: str) -> None:
-    """One attempt for one message, and for what else is due."""
-    drain.drain(message_id)
+def deliver(*args: Any, **more: Any) -> None:
+    """One attempt for one message (its id), and for what else is due."""
+    match args:
+        case [str(message_id)] if _ID.fullmatch(message_id) and not more:
+            drain.drain(message_id)
+        case _:
+            _drop()
 
 
 @shared_task(name="sms.sweep", base=sweeper.SweepTask, ignore_result=True)
-@_takes(_queue, _time)
-def sweep(queue: str, cutoff: int) -> None:
-    """Wake somebody for what was due in ``queue`` before ``cutoff`` (ms, the Redis server's clock)."""
-    sweeper.sweep(queue, cutoff)
+def sweep(*args: Any, **more: Any) -> None:
+    """Wake somebody for what was due in a queue before a cutoff (ms, the Redis server's clock)."""
+    match args:
+        case [queue, cutoff] if queue in store.QUEUES and type(cutoff) is int and not more:
+            sweeper.sweep(queue, cutoff)
+        case _:
+            _drop()
+
+
+def _drop() -> None:
+    """Anybody may have put it into the queue, so nothing of what it holds is told."""
+    log.error("entry_dropped", error="arguments")

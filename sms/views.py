@@ -108,7 +108,7 @@ def get_message(request: HttpRequest, message_id: Path[str]) -> MessageOut | Htt
 )
 def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
     """For the provider alone, which signs its reports. The body is in the provider's own format."""
-    return receipt_views.taken(request, alias)
+    return receipt_views.take(request, alias)
 
 
 @router.get(
@@ -121,4 +121,4 @@ def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
 )
 def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> HttpResponse:
     """For a provider that reports in the address it calls, as Kannel does, with a token of ours in it."""
-    return receipt_views.taken(request, alias)
+    return receipt_views.take(request, alias)

@@ -17,7 +17,7 @@ from django_redis import get_redis_connection
 
 from config.demo.embedded import EmbeddedServer
 from sms import alarms
-from sms.delivery import turns
+from sms.delivery import wakeups
 from sms.testing import outbox
 from tests.documented import ERRORS, described
 from tests.settings import API_KEY
@@ -106,7 +106,7 @@ def any_redis(request: pytest.FixtureRequest, redis: Any) -> Any:
 @pytest.fixture(autouse=True)
 def nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what waits nothing shall come back after the test; one that wants it asks for it."""
-    monkeypatch.setattr(turns, "publish_in", lambda *_: None)
+    monkeypatch.setattr(wakeups, "publish_in", lambda *_: None)
 
 
 class AlarmClock:

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
 from sms import conf, destinations, names, registry, routing
+from sms.breaker import Breaker
 from sms.checks import check, finding, readable
-from sms.delivery import health
 from sms.seal import seal
 
 #: Every time is below this, in seconds or hours: thirty years of seconds.
@@ -53,10 +53,9 @@ def seal_keys_are_random() -> Iterator[str]:
 def breaker() -> Iterator[str]:
     """SMS_BREAKER must hold figures that exist."""
     try:
-        found = health.breaker()
-        figures = (found.window, found.pause, found.share, found.fewest)
-        good = all(map(_is_number, figures)) and min(figures) > 0 and found.share <= 1 <= found.fewest
-    except TypeError:
+        figures = Breaker.configured()
+        good = all(map(_is_number, figures)) and min(figures) > 0 and figures.share <= 1 <= figures.fewest
+    except (TypeError, ValueError):
         good = False
     if not good:
         yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -25,51 +26,48 @@ PATIENCE = 120.0
 def record(
     attempt: Attempt,
     target: State,
+    why: store.Why = "",
     *,
-    retry_in: float | None = None,
-    unknown: bool = False,
-    round_over: bool = False,
-    dead_letter: bool = False,
     calls: Sequence[health.Ended] = (),
     took_ms: int | None = None,
-    **fields: str,
+    **more: Any,
 ) -> Message | None:
     """Write the outcome down, and do not give up while it matters: an acceptance that is forgotten would be
     sent again. Returns the record if that moved the message. The arguments are those of ``store.finish``.
     """
     message_id, sent = attempt.message.id, target is State.SENT
     patience = max(store.LEASE, min(attempt.remaining, PATIENCE)) if sent else store.LEASE
+    if why == "unopened":
+        patience = 0.0  # the number of the attempt may be another's by then; its lease ends
     deadline = time.monotonic() + patience
     while True:
         try:
-            moved, message, told = store.finish(
+            moved, message, changed = store.finish(
                 message_id,
                 target,
+                why,
                 # "sent" stands even if the lease was lost meanwhile: the provider has the message.
                 attempt=None if sent else attempt.number,
-                retry_in=retry_in,
-                unknown=unknown,
-                round_over=round_over,
-                dead_letter=dead_letter,
-                calls=[ended.call for ended in calls],
-                breaker=health.breaker().figures if calls else None,
-                **{"turn": ""} | fields,
+                calls=[ended._asdict() for ended in calls],
+                **more,
             )
             break
         except Unavailable:
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 raise
             time.sleep(RECORD_RETRY)
-    for ended, changed in zip(calls, told, strict=False):
-        ended.tell(changed)
+    health.tell(calls, changed)
     if message is None or not moved:
         if message is None or message.state not in (State.SENT, State.DELIVERED):
             # SENT and DELIVERED: its receipt overtook the answer of the call.
             log.warning("outcome_too_late", message_id=message_id, outcome=target)
         return None
-    waits = message.state is target is State.QUEUED and not (unknown or round_over)
-    if waits:
-        log.debug("message_waits", message_id=message_id, seconds=retry_in)
+    waits = message.state is target is State.QUEUED
+    if waits and why == "unopened":
+        if attempt.message.error != message.error:  # loud once
+            log.error("message_unsealable", message_id=message_id, queue=message.queue)
+    elif waits and not why:
+        log.debug("message_waits", message_id=message_id, seconds=more.get("retry_in"))
     else:
         tell(message, took_ms=took_ms)
     return message

@@ -1,11 +1,11 @@
-"""The calls that a worker may make at once, and the part of them that one alias may hold."""
+"""The calls that a worker may make at once, and the part of them that one alias may take."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,20 +24,15 @@ class Slots:
         self.taken = 0
         self.changed = threading.Condition()
         self._waiting = 0
-        self._given_back: deque[float] = deque(maxlen=8)  # when the latest ones were, the oldest first
-
-    def give_back(self) -> None:
-        """A call has ended. The caller holds ``changed``."""
-        self._given_back.append(time.monotonic())
-        self.changed.notify()
+        self.given_back: deque[float] = deque(maxlen=8)  # when the latest ones were, the oldest first
 
     def wait_for(self, free: Callable[[], bool]) -> bool:
         """Wait until ``free()``, where that will not take long. The caller holds ``changed``."""
         if free():
             return True
-        if not self._given_back:
+        if not self.given_back:
             return False
-        pace = (time.monotonic() - self._given_back[0]) / len(self._given_back)
+        pace = (time.monotonic() - self.given_back[0]) / len(self.given_back)
         if pace * (self._waiting + 1) > FOR_A_SLOT:
             return False
         self._waiting += 1
@@ -50,8 +45,8 @@ class Slots:
 class Alias:
     """One configured provider: what calls it, how fast, and how many calls at once.
 
-    ``share``: the part of ``slots`` that it may hold of those that the others leave. So with any number
-    of aliases that hang some stay free: with shares of 0.75 one holds 75 % at most, two together
+    ``share``: the part of ``slots`` that it may take of those that the others leave. So with any number
+    of aliases that hang some stay free: with shares of 0.75 one has 75 % at most, two together
     94 %, three 98 %, and less as their calls end.
     """
 
@@ -62,22 +57,19 @@ class Alias:
         self.provider = provider
         self._slots = slots
         self._share = share
-        self._rate = rate
-        self._segment_rate = segment_rate
         self._taken = 0
+        # Milliseconds that either takes of the rate.
+        self._per_message = 1000 / rate if rate else 0.0
+        self._per_segment = 1000 / segment_rate if segment_rate else 0.0
 
-    def takes(self, parts: int = 1) -> float:
-        """Seconds of the rate that a message of so many parts takes, 0 without a rate."""
-        if self._segment_rate:
-            return parts / self._segment_rate
-        return 1 / self._rate if self._rate else 0.0
+    def takes(self, parts: int) -> float:
+        """Milliseconds of the rate that a message of so many parts takes, 0 without a rate."""
+        return self._per_message + self._per_segment * parts
 
     @property
     def able(self) -> dict[str, Any]:
-        """What a script has to know of it to choose: see take.lua."""
-        if self._segment_rate:
-            return {"free": self.has_slot, "per_segment": 1000 / self._segment_rate}
-        return {"free": self.has_slot, "per_message": 1000 / self._rate if self._rate else 0}
+        """What a script has to know of it to choose: see includes/choice.lua."""
+        return {"free": self.has_slot, "per_message": self._per_message, "per_segment": self._per_segment}
 
     @property
     def has_slot(self) -> bool:
@@ -87,26 +79,27 @@ class Alias:
 
     @contextmanager
     def slot(self) -> Iterator[bool]:
-        """Hold one slot; False if none is free, as another thread was quicker."""
+        """Take one slot for a call; False if none is free, as another thread was quicker."""
         with self._slots.changed:
-            held = int(self._slots.wait_for(lambda: self.has_slot))
-            self._taken += held
-            self._slots.taken += held
+            taken = int(self._slots.wait_for(lambda: self.has_slot))
+            self._taken += taken
+            self._slots.taken += taken
         try:
-            yield bool(held)
+            yield bool(taken)
         finally:
             with self._slots.changed:
-                self._taken -= held
-                self._slots.taken -= held
-                if held:
-                    self._slots.give_back()
+                self._taken -= taken
+                self._slots.taken -= taken
+                if taken:
+                    self._slots.given_back.append(time.monotonic())
+                    self._slots.changed.notify()
 
     @staticmethod
-    def wait_for_slot(wanted: Sequence[Alias]) -> None:
+    def wait_for_slot(wanted: Collection[Alias]) -> None:
         """Wait until one of these has a slot, if that will not take long."""
-        if any(alias.has_slot for alias in wanted):
+        if not wanted or any(alias.has_slot for alias in wanted):
             return
-        slots = wanted[0]._slots
+        slots = next(iter(wanted))._slots
         with slots.changed:
             if slots.wait_for(lambda: any(alias.has_slot for alias in wanted)):
                 slots.changed.notify()  # it is not taken yet: whoever waits for another alias may go too

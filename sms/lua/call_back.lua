@@ -2,5 +2,6 @@
 -- ARGV: its id
 -- Returns its record as JSON, "" if it cannot be called back any more.
 --- @include "call_back"
-local record = call_back(ARGV[1])
+local id = ARGV[1]
+local record = call_back(id)
 return record and cjson.encode(record) or ''

@@ -1,33 +1,26 @@
--- Choose the alias for one call of a message that is claimed already.
--- KEYS: record
--- ARGV: 1 = args: id, attempt that must still hold the message (nil = any), country, line (whose it would stand
---       in: its queue), turn, patience, held, candidates, breaker, probe, later (see includes/choice.lua), good
---       (alias → outcomes not yet counted)
--- Returns the alias, ms to wait, 1 if it is a probe; '' and 0 if this attempt may not send it any more.
+-- Choose the alias for the next call of a message that is claimed already, and renew its lease for that call.
+-- ARGV: args (JSON): id, attempt that must still hold the message, calls (how those before ended: see
+--       includes/report.lua), breaker, hops, parts, failed, aliases (see includes/choice.lua)
+-- Returns JSON: changed (see includes/report.lua), chosen (see includes/choice.lua; none if this attempt may not send it any
+-- more).
 --- @include "clock"
 --- @include "record"
+--- @include "report"
 --- @include "choice"
-local record_key = KEYS[1]
 local args = cjson.decode(ARGV[1])
 
-local now = clock()
+local now, id = clock(), args.id
+local record_key = RECORD .. id
+local changed = report(now, args.calls, args.breaker)
 local record = read(record_key)
-if args.attempt then
-  local holds = record.state == 'sending' and tonumber(record.attempts) == args.attempt
-  if not holds or record.unwanted or now >= tonumber(record.expires_at) then
-    return { '', 0, 0 }
-  end
+if record.state ~= 'sending' or tonumber(record.attempts) ~= args.attempt then
+  return cjson.encode({ changed = changed })
 end
-count_good(now, args.good, args.breaker)
-local alias, wait, probes = choose(now, {
-  id = args.id,
-  key = record_key,
-  queue = record.queue or '',
-  line = args.line,
-  country = args.country,
-  asked = record.asked or '',
-  turn = args.turn,
-  patience = args.patience,
-  held = args.held,
-}, args.candidates, args)
-return { alias, wait, probes and 1 or 0 }
+-- Those that were asked have definitely not taken it: if its worker dies now, nothing is unknown.
+redis.call('HSET', record_key, 'lease_until', now + LEASE, 'calling', '')
+redis.call('ZADD', LEASES .. record.queue, now + LEASE, id)
+if record.unwanted or now >= tonumber(record.expires_at) then
+  return cjson.encode({ changed = changed })
+end
+local chosen = choose(now, id, record, args.hops, args.parts, args.failed, args.aliases)
+return cjson.encode({ changed = changed, chosen = chosen })

@@ -1,61 +1,63 @@
 -- Write down what came of an attempt, if the message may go there from where it is.
--- KEYS: record, body, dead letters
--- ARGV: 1 = args: id, target, from (states that may become it), attempt that must still be the newest (nil = any),
---       retry_in (ms until it is due again; nil = it is settled), unknown (1 if the outcome of the attempt is), calls
---       (how they ended: see includes/report.lua), breaker (see includes/breaker.lua), round_over (of all aliases),
---       dead_letter (it becomes one), kept (ms that dead letters are), fields
--- Returns 1 if it moved, else 0, the record (see includes/shown.lua; empty if there is none), and for each call what
--- report() says.
+-- ARGV: args (JSON): id, target, from (a set of the states that may become it), attempt that must still be the newest
+--       (nil = any), retry_in (ms until it is due again; nil = it is settled), why (unknown: nobody knows what came of the
+--       attempt; round_over: all aliases have failed; dead_letter: in every round; unopened: this worker lacks its key),
+--       calls (how they ended: see includes/report.lua), breaker, kept (ms that dead letters are), fields
+-- Returns JSON: moved, record (empty if there is none), changed (see includes/report.lua).
 --- @include "clock"
 --- @include "record"
 --- @include "report"
---- @include "enter"
---- @include "shown"
-local record_key, body_key, dead_key = KEYS[1], KEYS[2], KEYS[3]
+--- @include "redirect"
 local args = cjson.decode(ARGV[1])
+local SPARED = 10000 -- ms beyond its wait for which one that nobody could open is no backlog: a sweep may be late
 
-local now, id, target, wait = clock(), args.id, args.target, args.retry_in
+local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
+local record_key = RECORD .. id
 local record = read(record_key)
-if not record.state then
-  return { 0, {}, {} }
-end
-
 local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
 if not args.from[record.state] or not is_newest then
-  return { 0, shown(record_key), {} }
-end
-local told = {}
-for _, call in ipairs(args.calls) do -- an outcome that is written twice counts once
-  table.insert(told, report(now, call, args.breaker))
+  return cjson.encode({ moved = false, record = record, changed = {} })
 end
 
-no_dead_letter(id, record_key, dead_key, record)
+local changed = report(now, args.calls, args.breaker) -- an outcome that is written twice counts once
+local function moved()
+  return cjson.encode({ moved = true, record = read(record_key), changed = changed })
+end
+
 if target == 'queued' and record.unwanted then
   target, wait = 'cancelled', nil
 end
-local unknowns = redis.call('HINCRBY', record_key, 'unknowns', args.unknown)
+record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', why == 'unknown' and 1 or 0)
 -- An earlier attempt may have worked, so nobody but a receipt can say that nothing was sent.
-if unknowns > 0 and (target == 'cancelled' or (target == 'failed' and args.attempt)) then
+if record.unknowns > 0 and (target == 'cancelled' or target == 'failed') then
   target = 'unknown'
 end
-if args.round_over then
-  redis.call('HINCRBY', record_key, 'rounds', 1)
-end
-local undelivered = record.undelivered
-if target == 'sent' and (undelivered or '') ~= '' and undelivered == record.calling then
+local undelivered = record.undelivered or ''
+if target == 'sent' and undelivered ~= '' and undelivered == record.calling then
   target = 'failed' -- the receipt came before the answer of the call
-  if redirect(now, id, record_key, body_key, record, unknowns, undelivered) then
-    return { 1, shown(record_key), told }
+  if redirect(now, id, record, undelivered) then
+    return moved()
   end
 end
-
-enter(now, id, record_key, record, target, wait, args.fields)
-if target == 'failed' and args.dead_letter then
-  -- What may still be sent keeps its sealed text until it expires.
-  redis.call('ZADD', dead_key, now, id)
-  redis.call('ZREMRANGEBYSCORE', dead_key, '-inf', now - args.kept)
-  redis.call('PEXPIRE', dead_key, args.kept)
-elseif not wait and not (target == 'sent' and record.resend_unknown == '1' and not record.unwanted) then
-  redis.call('DEL', body_key) -- a code keeps its own while it lives, in case it is undelivered
+if why == 'round_over' then
+  redis.call('HINCRBY', record_key, 'rounds', 1)
 end
-return { 1, shown(record_key), told }
+if target ~= 'queued' or why == 'round_over' or why == 'unknown' then
+  args.fields.turn = '' -- what only waits keeps the turn that it waits for
+end
+
+local is_dead = target == 'failed' and why == 'dead_letter'
+local is_unopened = target == 'queued' and why == 'unopened'
+enter(id, record, target, wait and now + wait, args.fields, is_dead) -- it may be sent again while it lives
+if is_unopened then
+  -- No provider was asked. The number of the attempt may be used again, as this worker is done with it.
+  redis.call('HINCRBY', record_key, 'attempts', -1)
+  leave_line(record_key, id)
+  redis.call('ZADD', WAITING .. record.queue, now + wait + SPARED, id)
+end
+if is_unopened or is_dead then
+  redis.call('ZADD', DEAD, now, id)
+  redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', now - args.kept)
+  redis.call('PEXPIRE', DEAD, args.kept)
+end
+return moved()

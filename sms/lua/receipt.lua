@@ -1,29 +1,27 @@
 -- Write down what a receipt says, if its alias was asked for the message and that is news.
--- KEYS: record, body, dead letters
--- ARGV: 1 = args: id, alias, target, from (states that may become it), breaker (see includes/breaker.lua), fields
--- Returns 1 if the message moved, else 0, the record (see includes/shown.lua; empty if there is none), 1 if what the receipt
--- says opened the breaker of its alias in this country, and 1 if that alias was never asked.
+-- ARGV: args (JSON): id, alias, target, from (a set of the states that may become it), breaker, fields
+-- Returns JSON: moved, record (empty if there is none), left_out (this opened the breaker of its alias in this country),
+-- never_asked (its alias was not asked for the message).
 --- @include "clock"
 --- @include "record"
 --- @include "breaker"
---- @include "enter"
+--- @include "redirect"
 --- @include "left_out"
---- @include "shown"
-local record_key, body_key, dead_key = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])
 
 local now, id, target, alias = clock(), args.id, args.target, args.alias
+local record_key = RECORD .. id
 local record = read(record_key)
 local state = record.state
 if not state then
-  return { 0, {}, 0, 0 }
+  return cjson.encode({ record = record })
 end
 
 -- Whoever holds the secret of one alias says nothing of what another one sent. 'asked' has all of them;
 -- a worker of before wrote the latest alone, and the one that may have it.
 local asked = { record.asked or '', record.alias or '', record.calling or '', record.avoid or '' }
 if not string.find(',' .. table.concat(asked, ',') .. ',', ',' .. alias .. ',', 1, true) then
-  return { 0, shown(record_key), 0, 1 }
+  return cjson.encode({ record = record, never_asked = true })
 end
 
 local function is_news()
@@ -41,18 +39,17 @@ local function is_news()
 end
 
 if not is_news() or not args.from[state] then
-  return { 0, shown(record_key), 0, 0 }
+  return cjson.encode({ record = record })
 end
-no_dead_letter(id, record_key, dead_key, record)
 
 -- Whether another alias of the route could take over: one that is not left out, nor was and waits for its
 -- probe. Whoever may start verifications can name phones that are off; that must not close a country.
 local country = record.country or ''
 local function another_is_well()
   for name in string.gmatch(record.hops or '', '[^,]+') do
-    local limit, open = left_out(HEALTH .. name)
-    local limit_there, open_there = left_out(HEALTH .. name .. ':' .. country)
-    if name ~= alias and not open and not open_there and math.max(limit, limit_there) <= now then
+    local shut, open = left_out(HEALTH .. name)
+    local shut_there, open_there = left_out(HEALTH .. name .. ':' .. country)
+    if name ~= alias and not open and not open_there and math.max(shut, shut_there) <= now then
       return true
     end
   end
@@ -65,13 +62,7 @@ if target == 'failed' or target == 'delivered' then
   local stays_closed = bad == 1 and not another_is_well()
   opened = observe(HEALTH .. alias .. ':' .. country, now, 1 - bad, bad, args.breaker, stays_closed)
 end
-local is_code = record.resend_unknown == '1' and not record.unwanted
-local goes_on = target == 'failed'
-  and redirect(now, id, record_key, body_key, record, tonumber(record.unknowns), alias)
-if not goes_on then
-  enter(now, id, record_key, record, target, nil, args.fields)
-  if not (is_code and (target == 'sent' or target == 'unknown')) then
-    redis.call('DEL', body_key) -- a code keeps its own while it lives, in case it is undelivered
-  end
+if target ~= 'failed' or not redirect(now, id, record, alias) then
+  enter(id, record, target, nil, args.fields)
 end
-return { 1, shown(record_key), opened and 1 or 0, 0 }
+return cjson.encode({ moved = true, record = read(record_key), left_out = opened })

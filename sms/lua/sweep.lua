@@ -1,18 +1,33 @@
 -- Forget what waits in a queue although its record is gone, and see whom nobody has taken although it was due.
--- KEYS: leases, marker of the asked-for sweep, waiting
--- ARGV: 1 = args: cutoff (ms), most (how many are looked at)
--- Returns the ids of at most so many that were due before the cutoff, the lowest first.
-local leases_key, marker_key, waiting_key = KEYS[1], KEYS[2], KEYS[3]
+-- KEYS: marker of the asked-for sweep
+-- ARGV: args (JSON): queue, cutoff (ms), most
+-- Returns the ids of those that were due before the cutoff, the lowest first: at most so many, and then as many that no
+-- worker could open.
+local marker_key = KEYS[1]
 local args = cjson.decode(ARGV[1])
+local SEEN = 2000 -- so many are looked at
+local LATER = 10000 -- ms until more that no worker could open are due again: they keep nobody from being seen
 
+local leases_key = LEASES .. args.queue
 redis.call('DEL', marker_key)
-local due = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases_key, '-inf', args.cutoff, 'LIMIT', 0, args.most)) do
-  if redis.call('EXISTS', RECORD .. id) == 1 then
-    table.insert(due, id)
-  else
+local due, unopened = {}, {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases_key, '-inf', args.cutoff, 'LIMIT', 0, SEEN)) do
+  local state, error = unpack(redis.call('HMGET', RECORD .. id, 'state', 'error'))
+  if not state then
     redis.call('ZREM', leases_key, id)
-    redis.call('ZREM', waiting_key, id)
+    redis.call('ZREM', WAITING .. args.queue, id)
+  elseif error ~= 'unsealable' then
+    table.insert(due, id)
+  elseif #unopened < args.most then
+    table.insert(unopened, id)
+  else
+    redis.call('ZADD', leases_key, args.cutoff + LATER, id)
   end
+  if #due == args.most then
+    break
+  end
+end
+for _, id in ipairs(unopened) do
+  table.insert(due, id)
 end
 return due

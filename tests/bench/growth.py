@@ -103,7 +103,7 @@ def _fill(size: int) -> float:
     sent, waits = create(), create()
     empty = redis.info("memory")["used_memory"]
     store.claim(sent)
-    store.move(sent, State.SENT, alias="bench", provider_message_id="SM0")
+    store.finish(sent, State.SENT, alias="bench", provider_message_id="SM0")
     kept, now = 3_600_000, int(time.time() * 1000)
     waiting = (redis.dump(names.RECORD + waits), redis.dump(names.BODY + waits))
     settled = (redis.dump(names.RECORD + sent), "")
@@ -112,26 +112,22 @@ def _fill(size: int) -> float:
             ids = [services.new_id() for _ in range(min(CHUNK, count - first))]
             keys = (names.LEASES + QUEUE, names.WAITING + QUEUE)
             redis.eval(_COPY, len(keys), *keys, *copies, kept, now, now + kept, *ids)
-    store.move(waits, State.CANCELLED)  # its own lease runs out before the last copies are made
+    store.finish(waits, State.CANCELLED)  # its own lease runs out before the last copies are made
     return float(redis.info("memory")["used_memory"] - empty)
 
 
 def _steps(count: int = 300) -> dict[str, float]:
     """Microseconds of each step, the mean of ``count`` messages or SWEEPS sweeps."""
     from sms import names, store, sweeper
-    from sms.delivery import health
     from sms.message import State
 
-    figures = health.breaker().figures
     create = _enqueuing()
     ids: list[str] = []
     steps: dict[str, Callable[[int], object]] = {
         "enqueue": lambda _: ids.append(create()),
         "claim": lambda n: store.claim(ids[n]),
-        "finish": lambda n: store.move(ids[n], State.SENT, alias="bench"),
-        "receipt": lambda n: store.report(
-            ids[n], State.DELIVERED, alias="bench", health=names.HEALTH, figures=figures
-        ),
+        "finish": lambda n: store.finish(ids[n], State.SENT, alias="bench"),
+        "receipt": lambda n: store.report(ids[n], State.DELIVERED, alias="bench"),
     }
     found = {}
     for step, run in steps.items():

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from sms import signals
-from sms.delivery import health
 from tests.sms.house import House
 
 
 @pytest.fixture
 def house(monkeypatch, settings, redis):
-    monkeypatch.setattr(health, "_good", Counter())
     return House(monkeypatch, settings, redis)
 
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from sms import broker, names, registry, services
-from sms.delivery import health, turns
+from sms import broker, names, registry, services, store
+from sms.delivery import health, wakeups
 from sms.delivery import run as delivery
-from sms.message import Receipt, State
+from sms.message import Attempt, Chosen, Message, Receipt, State
 from sms.providers.base import Provider, Sms
 
 PHONE = "+12025550123"
@@ -52,6 +52,19 @@ def busiest(times: list[float]) -> int:
     return max(sum(begin <= at < begin + 1 for at in times) for begin in times)
 
 
+def report(*ended: health.Ended) -> None:
+    """Calls ended so for some message, and Redis is told."""
+    nobody = Attempt(Message("gone", State.SENDING, "otp", "US", "", 0, 0), 1, b"", 0, False)
+    calls = [one._asdict() for one in ended]
+    choice = store.choose(nobody, hops=(), parts=1, failed={}, aliases={}, calls=calls)
+    health.tell(ended, choice.changed)
+
+
+def leave_out(alias: str) -> None:
+    """From now on, until a probe works."""
+    report(health.Ended(alias, "US", bad=1, at_once=True))
+
+
 class House:
     """Three scripted aliases a, b, c; messages wait until the test delivers them."""
 
@@ -87,13 +100,27 @@ class House:
         delivery.deliver(id)
         return services.get(id)
 
+    def choose(self, id: str, hops: str, parts: int = 1) -> Chosen:
+        """Claim it and look whom a worker would call; if nobody now, it comes back when the test says so."""
+        self.redis.hset(names.RECORD + id, "not_before", 1)
+        attempt = store.claim(id).found
+        assert isinstance(attempt, Attempt)
+        able = {name: self.aliases[name].able for name in hops}
+        chosen = store.choose(attempt, hops=list(hops), parts=parts, failed={}, aliases=able, calls=[]).chosen
+        assert chosen is not None
+        if chosen.wait or not chosen.alias:
+            store.finish(id, State.QUEUED, attempt=attempt.number, retry_in=chosen.wait)
+        return chosen
+
     @contextmanager
     def workers(self, count):
         """So many threads deliver whatever is published, and what has waited for its turn."""
         with ThreadPoolExecutor(count) as pool, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(turns, "publish_in", turns.Turns().publish_in)
+            woken = wakeups.Wakeups()
+            patch.setattr(wakeups, "publish_in", woken.publish_in)
             patch.setattr(broker, "publish", lambda id, _: pool.submit(delivery.deliver, id))
             yield
+            woken._due.clear()  # or it would come back in the next test
 
     def wait_for(self, alias, count):
         deadline = time.monotonic() + 10

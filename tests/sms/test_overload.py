@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from sms import names, registry, services, store
-from sms.delivery import health
 from sms.errors import Overloaded
 from sms.message import State
 from sms.scripts import INCLUDES, Script
+from tests.sms.house import leave_out
 
 SOONEST = Script(Path(__file__).with_name("soonest_step.lua"), includes=(INCLUDES,), keys=names.IN_LUA)
 
@@ -131,7 +131,7 @@ class TestOverload:
         accepted = (time.time() - 11) * 1000
         redis.zadd(names.WAITING + "otp", dict.fromkeys(ids, accepted))
         if held == "left out":
-            health.failed("c", at_once=True)
+            leave_out("c")
         else:
             house.rate("c", 0.1)
         for id in ids:
@@ -151,7 +151,7 @@ class TestOverload:
     def test_what_waits_for_a_slot_is_in_the_way_although_another_alias_is_left_out(self, house, redis):
         """Else nobody would see a queue that grows without end."""
         house.aliases["a"] = registry.Alias(house.providers["a"], slots=registry.Slots(1), share=1)
-        health.failed("b", at_once=True)
+        leave_out("b")
         id = house.code()
         accepted = redis.zscore(names.WAITING + "otp", id)
         with house.aliases["a"].slot():
@@ -164,7 +164,7 @@ class TestOverload:
         house.settings.SMS_ROUTES = {"default": "a", "DE": "c"}
         ids = [services.send("+4915123456789", "Hallo", queue="otp").id for _ in range(20)]
         for alias in "ac":
-            health.failed(alias, at_once=True)
+            leave_out(alias)
         for id in ids:
             house.deliver(id)
             redis.hset(names.RECORD + id, "created_at", int((time.time() - 11) * 1000))
@@ -175,7 +175,7 @@ class TestOverload:
         """It may take as long as a call, and most that is accepted meanwhile would never be sent."""
         house.settings.SMS_ROUTES = {"default": "a"}
         ids = [house.code() for _ in range(20)]
-        health.failed("a", at_once=True)
+        leave_out("a")
         for id in ids:
             house.deliver(id)
             redis.hset(names.RECORD + id, "created_at", int((time.time() - 11) * 1000))

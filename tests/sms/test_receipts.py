@@ -32,7 +32,7 @@ def twilio(settings, monkeypatch):
 def sent_message() -> str:
     message = services.send(PHONE, "Hello")
     store.claim(message.id)
-    store.move(message.id, State.SENT, alias="main", provider_message_id="SM1")
+    store.finish(message.id, State.SENT, alias="main", provider_message_id="SM1")
     return message.id
 
 
@@ -84,14 +84,14 @@ def test_a_receipt_may_overtake_the_answer_of_the_call(redis):
     store.claim(message.id)
     redis.hset(names.RECORD + message.id, mapping={"calling": "main", "asked": "main"})
     report(message.id, "delivered")
-    moved, record = store.move(message.id, State.SENT, provider_message_id="SM1")
+    moved, record, _ = store.finish(message.id, State.SENT, provider_message_id="SM1")
     assert (moved, record.state, record.alias) == (False, State.DELIVERED, "main")
 
 
 def test_a_receipt_saves_a_code_whose_outcome_was_unknown_from_a_second_sms():
     message = services.send(PHONE, "123456", resend_unknown=True)
     store.claim(message.id)
-    store.move(message.id, State.QUEUED, retry_in=3.0, unknown=True, alias="main", avoid="main")
+    store.finish(message.id, State.QUEUED, "unknown", retry_in=3.0, alias="main", avoid="main")
     report(message.id, "sent")
     assert services.get(message.id).state is State.SENT
     assert store.claim(message.id)[0] == "done"

@@ -1,10 +1,10 @@
---- @include "put"
 -- How well an alias does, shared by all workers.
 -- A health key is a hash: good and bad (outcomes of this window), was_good and was_bad (of the one
 -- before it), since (ms, the window's start), open_until (ms; stands until a probe works),
 -- probe_until (ms; a probe is under way), hold_until (ms; the vendor asked for patience).
+--- @include "put"
 
--- Count outcomes; open the breaker where they are too bad. Returns whether it opened by this.
+-- Count outcomes; open the breaker where they are too bad. Returns whether it opened by this, and whether it was open.
 -- breaker: window (ms), share of bad outcomes that opens, fewest bad outcomes that open, pause (ms) until
 -- a probe. stays_closed: count only.
 local function observe(health_key, now, good, bad, breaker, stays_closed)
@@ -25,7 +25,7 @@ local function observe(health_key, now, good, bad, breaker, stays_closed)
   put(health_key, { since = since, good = is_good, bad = is_bad, was_good = was_good, was_bad = was_bad })
   redis.call('PEXPIRE', health_key, math.max(4 * window, 4 * breaker.pause, 3600000))
   if bad == 0 or stays_closed then
-    return false
+    return false, open_until
   end
   local rest = 1 - (now - since) / window -- what of the window before still counts
   local all_bad, all_good = is_bad + was_bad * rest, is_good + was_good * rest
@@ -33,7 +33,7 @@ local function observe(health_key, now, good, bad, breaker, stays_closed)
   if open_until or (all_bad >= breaker.fewest and all_bad >= breaker.share * (all_bad + all_good)) then
     redis.call('HSET', health_key, 'open_until', now + breaker.pause)
     redis.call('HDEL', health_key, 'probe_until')
-    return not open_until
+    return not open_until, open_until
   end
-  return false
+  return false, open_until
 end

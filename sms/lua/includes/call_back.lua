@@ -1,12 +1,11 @@
---- @include "shown"
---- @include "waits_no_more"
--- Call a message back: nobody wants it any more. Returns what Python shows of it if it will not be sent, else nil.
+-- Call a message back: nobody wants it any more. Returns its record if it will not be sent, else nil.
+--- @include "record"
+--- @include "enter"
 local function call_back(id)
-  local record = RECORD .. id
-  local state, queue, unknowns, error =
-    unpack(redis.call('HMGET', record, 'state', 'queue', 'unknowns', 'error'))
+  local record = read(RECORD .. id)
+  local state = record.state
   if state == 'sending' then
-    redis.call('HSET', record, 'unwanted', 1) -- too late for this attempt, but it is the last
+    redis.call('HSET', RECORD .. id, 'unwanted', 1) -- too late for this attempt, but it is the last
   elseif state == 'sent' or state == 'failed' then
     redis.call('DEL', BODY .. id) -- nor goes it to another alias if it is undelivered, nor is it replayed
   end
@@ -14,12 +13,6 @@ local function call_back(id)
     return nil
   end
   -- An earlier attempt may have worked; then only a receipt can say that nothing was sent.
-  redis.call('HSET', record, 'state', unknowns == '0' and 'cancelled' or 'unknown')
-  if error == 'unsealable' then
-    redis.call('HSET', record, 'error', '')
-    redis.call('ZREM', DEAD, id)
-  end
-  redis.call('DEL', BODY .. id)
-  waits_no_more(id, record, queue)
-  return shown(record)
+  enter(id, record, record.unknowns == '0' and 'cancelled' or 'unknown', nil, {})
+  return read(RECORD .. id)
 end

@@ -1,11 +1,32 @@
+-- Which alias gets a message now.
 --- @include "breaker"
 --- @include "rate"
 --- @include "line"
 --- @include "left_out"
+local PROBE = 30000 -- ms after which the next probe may go although the last one never ended: a lease
+-- Ms after which a message that nobody may be asked for looks again at the latest: a breaker may close long before its
+-- time is over.
+local LATER = 3000
+
+-- Until when an alias may not be asked (ms), and the health keys of which a call now would be the probe.
+local function shut_until(now, alias, country)
+  local shut, probing, probes = 0, 0, {}
+  for _, health_key in ipairs({ HEALTH .. alias, HEALTH .. alias .. ':' .. country }) do
+    local until_when, is_probe, probe_until = left_out(health_key)
+    shut = math.max(shut, until_when)
+    if is_probe then
+      table.insert(probes, health_key)
+      probing = math.max(probing, probe_until)
+    end
+  end
+  return shut > now and shut or probing, probes -- one probe at a time
+end
+
 -- The ms that a message has to wait for a rate, and the time (ms) for which it stands in the line.
-local function turn_in(line_key, codes_key, rate_key, now, id, takes, has_waited)
+local function place_in(line_key, alias, now, id, takes, has_waited)
+  local codes_key = LINE .. alias .. ':' .. CODES
   redis.call('ZREMRANGEBYSCORE', line_key, '-inf', now - LAPSE)
-  local closed = math.max(next_call(rate_key, now) - now, 0)
+  local closed = math.max(next_call(RATE .. alias, now) - now, 0)
   if line_key ~= codes_key then -- codes go first
     closed = closed + redis.call('ZCOUNT', codes_key, now - LAPSE, '+inf') * takes
   end
@@ -21,96 +42,96 @@ local function turn_in(line_key, codes_key, rate_key, now, id, takes, has_waited
   return wait, now + wait
 end
 
--- Choose the alias for one call: healthy, not over its rate, first in the order; note it in the record.
--- message: id, key, queue (of its record, "" = none), line (whose line it would stand in), country, asked,
---   turn (the alias in whose line it has waited), patience (ms that it may wait for a turn), held (if it waits
---   it is for these aliases alone)
--- candidates: in order, each with alias and takes (ms that the message takes of its rate, 0 = no rate)
--- figures: breaker, probe (ms that one lasts), later (ms after which it asks again at the latest)
--- Returns the alias, ms to wait, whether it is a probe. With ms to wait it has a place in the line of that alias;
--- without an alias none may be asked for so many ms.
-local function choose(now, message, candidates, figures)
-  local id, waiting_key = message.id, WAITING .. message.queue
-
-  -- It waits for an alias and not for a worker: until it comes back it stands in nobody's way.
-  local function hold(wait)
-    if message.held then
-      redis.call('ZADD', waiting_key, 'XX', now + wait, id)
-    end
+-- A call begins, so the message waits no longer.
+local function begin(now, id, record, alias, line_key, takes, probes)
+  local record_key = RECORD .. id
+  if takes > 0 then
+    local free = next_call(RATE .. alias, now) + takes
+    redis.call('SET', RATE .. alias, free, 'PX', math.ceil(free - now) + 1000)
   end
-
-  -- It waits no longer. How many stop waiting in this second is what the next wait is estimated by.
-  local function begin(alias, line_key)
-    -- A place in another's line it keeps until it is settled: this one may fail.
-    if redis.call('HGET', message.key, 'line') == line_key then
-      leave_line(message.key, id)
-    end
-    local asked = message.asked
-    if not string.find(',' .. asked .. ',', ',' .. alias .. ',', 1, true) then
-      asked = asked == '' and alias or asked .. ',' .. alias -- only these may report on it
-    end
-    redis.call('HSET', message.key, 'alias', alias, 'calling', alias, 'asked', asked)
-    if redis.call('ZREM', waiting_key, id) == 1 then
-      local drained_key = DRAINED .. message.queue .. ':' .. math.floor(now / 1000)
-      redis.call('INCR', drained_key)
-      redis.call('EXPIRE', drained_key, 20)
-    end
+  for _, health_key in ipairs(probes) do
+    redis.call('HSET', health_key, 'probe_until', now + PROBE)
   end
-
-  local best, best_wait, best_place, best_line, earliest
-  for _, candidate in ipairs(candidates) do
-    local alias, takes = candidate.alias, candidate.takes
-    local health_key, rate_key, line_key =
-      HEALTH .. alias, RATE .. alias, LINE .. alias .. ':' .. message.line
-    local there_key = health_key .. ':' .. message.country
-    local limit, probes, probed_until = left_out(health_key)
-    local limit_there, probes_there, probed_there_until = left_out(there_key)
-    limit = math.max(limit, limit_there)
-    if limit <= now then -- one probe at a time
-      limit = math.max(probes and probed_until or 0, probes_there and probed_there_until or 0)
-    end
-    if limit > now then
-      earliest = math.min(earliest or limit, limit)
-    else
-      local wait, place = 0, nil
-      if takes > 0 then
-        local codes_key = LINE .. alias .. ':' .. CODES
-        wait, place = turn_in(line_key, codes_key, rate_key, now, id, takes, alias == message.turn)
-      end
-      if wait == 0 then
-        if takes > 0 then
-          local free = next_call(rate_key, now) + takes
-          redis.call('SET', rate_key, free, 'PX', math.ceil(free - now) + 1000)
-        end
-        for key, is_probe in pairs({ [health_key] = probes, [there_key] = probes_there }) do
-          if is_probe then
-            redis.call('HSET', key, 'probe_until', now + figures.probe)
-          end
-        end
-        begin(alias, line_key)
-        return alias, 0, probes or probes_there
-      end
-      if not best_wait or wait < best_wait then
-        best, best_wait, best_place, best_line = alias, wait, place, line_key
-      end
-    end
+  if record.line == line_key then -- a place in another's it keeps until it is settled: this one may fail
+    leave_line(record_key, id)
   end
-  if best and best_wait <= message.patience then
-    leave_line(message.key, id)
-    redis.call('ZADD', best_line, best_place, id)
-    redis.call('HSET', message.key, 'line', best_line)
-    redis.call('PEXPIRE', best_line, math.max(redis.call('PTTL', best_line), math.ceil(best_wait) + LAPSE))
-    hold(best_wait)
-    return best, math.ceil(best_wait), false
+  if record.turn == alias then
+    redis.call('HSET', record_key, 'turn', '')
   end
-  local wait = math.min(best_wait or (earliest or now) - now, figures.later)
-  hold(wait)
-  return '', math.ceil(wait), false
+  local asked = record.asked or ''
+  if not string.find(',' .. asked .. ',', ',' .. alias .. ',', 1, true) then
+    asked = asked == '' and alias or asked .. ',' .. alias -- only these may report on it
+  end
+  redis.call('HSET', record_key, 'alias', alias, 'calling', alias, 'asked', asked)
+  if redis.call('ZREM', WAITING .. record.queue, id) == 1 then
+    -- How many stop waiting in this second is what the next wait is estimated by.
+    local begun_key = DRAINED .. record.queue .. ':' .. math.floor(now / 1000)
+    redis.call('INCR', begun_key)
+    redis.call('EXPIRE', begun_key, 20)
+  end
 end
 
--- Count the good outcomes that a worker has not told yet: alias → how many.
-local function count_good(now, good, breaker)
-  for alias, count in pairs(good) do
-    observe(HEALTH .. alias, now, count, 0, breaker)
+-- Choose the alias for one call of a message: healthy, not over its rate, first in the order; note it in the record.
+-- hops: the aliases of its route in order, with commas between. parts: as how many SMS it is paid. failed: a set of the
+-- aliases that have failed in this attempt. aliases: what this worker may call, by name, each with free (it has a slot),
+-- per_message and per_segment (ms that either takes of its rate).
+-- Returns alias, wait (ms) and probe (whether it is one). With a wait it has a place in the line of that alias; without an
+-- alias none may be asked for so long. Nil if this worker has a slot for none of those that are left, or lacks one.
+local function choose(now, id, record, hops, parts, failed, aliases)
+  local record_key = RECORD .. id
+  local left = {}
+  local is_only = not string.find(hops, ',', 1, true)
+  for alias in string.gmatch(hops, '[^,]+') do
+    if not aliases[alias] then -- the route was changed since then
+      return nil
+    end
+    -- The alias that may have the message already comes only where there is no other.
+    if not failed[alias] and (alias ~= record.avoid or is_only) then
+      -- Whom it has waited for is first: those before it may not outdo it by failing once more.
+      table.insert(left, alias == record.turn and 1 or #left + 1, alias)
+    end
   end
+
+  local free, best, earliest = 0, nil, nil
+  for _, alias in ipairs(left) do
+    local known = aliases[alias]
+    if known.free then
+      free = free + 1
+      local takes = known.per_message + known.per_segment * parts
+      local line_key = LINE .. alias .. ':' .. record.queue
+      local shut, probes = shut_until(now, alias, record.country or '')
+      if shut > now then
+        earliest = math.min(earliest or shut, shut)
+      else
+        local wait, place = 0, nil
+        if takes > 0 then
+          wait, place = place_in(line_key, alias, now, id, takes, alias == record.turn)
+        end
+        if wait == 0 then
+          begin(now, id, record, alias, line_key, takes, probes)
+          return { alias = alias, wait = 0, probe = #probes > 0 }
+        elseif not best or wait < best.wait then
+          best = { alias = alias, wait = wait, place = place, line_key = line_key }
+        end
+      end
+    end
+  end
+
+  if free == 0 and #left > 0 then
+    return nil
+  end
+  local wait = math.min(best and best.wait or (earliest or now) - now, LATER)
+  local stands_in_line = best and best.wait <= tonumber(record.expires_at) - now
+  if stands_in_line then
+    wait = best.wait
+    leave_line(record_key, id)
+    redis.call('ZADD', best.line_key, best.place, id)
+    redis.call('HSET', record_key, 'line', best.line_key, 'turn', best.alias)
+    redis.call('PEXPIRE', best.line_key, math.max(redis.call('PTTL', best.line_key), math.ceil(wait) + LAPSE))
+  end
+  if free > 0 and free == #left then
+    -- It waits for aliases and not for a slot of this worker: until it comes back it stands in nobody's way.
+    redis.call('ZADD', WAITING .. record.queue, 'XX', now + wait, id)
+  end
+  return { alias = stands_in_line and best.alias or '', wait = math.ceil(wait), probe = false }
 end

@@ -1,45 +1,35 @@
+-- How a message changes its state.
+--- @include "line"
 --- @include "put"
---- @include "due_at"
---- @include "waits_no_more"
--- Take a message to another state, with other fields of its record. wait: ms until it is due again; nil settles it.
-local function enter(now, id, record_key, record, state, wait, fields)
-  fields.state = state
-  put(record_key, fields)
-  if not wait then
-    waits_no_more(id, record_key, record.queue)
-    return
+
+-- Whether it goes to another alias if it is undelivered: a wanted code, that was handed over once in all.
+local function may_go_on(record)
+  local has_other = string.find(record.hops or '', ',', 1, true)
+  local once = not record.redirected and tonumber(record.unknowns) == 0
+  return record.resend_unknown == '1' and has_other and once and not record.unwanted
+end
+
+-- Take a message to another state, with other fields of its record. due: when it may be claimed again (ms). Without, it
+-- waits for nothing any more, and its text is erased unless keeps_text or it may go on.
+local function enter(id, record, state, due, fields, keeps_text)
+  local record_key, queue = RECORD .. id, record.queue
+  fields.state, fields.not_before = state, due
+  if record.error == 'unsealable' and fields.error ~= record.error then
+    fields.error = fields.error or '' -- a worker could open it after all, or it is called back
+    redis.call('ZREM', DEAD, id)
   end
-  if record.line and redis.call('HGET', record_key, 'turn') == '' then
+  put(record_key, fields)
+  if not due or fields.turn == '' then
     leave_line(record_key, id)
   end
-  due_at(id, record_key, record.queue, now + wait)
-end
-
--- A code that an alias could not deliver goes to another, if it lives, is wanted, and was handed over once in all.
--- Returns whether it does.
-local function redirect(now, id, record_key, body_key, record, unknowns, undelivered)
-  local is_code = record.resend_unknown == '1'
-  local has_other = string.find(record.hops or '', ',', 1, true)
-  if not is_code or not has_other or record.unwanted or record.redirected or unknowns > 0 then
-    return false
+  if due then
+    redis.call('ZADD', LEASES .. queue, due, id)
+    return
   end
-  if now >= tonumber(record.expires_at) or redis.call('EXISTS', body_key) == 0 then
-    return false
-  end
-  enter(now, id, record_key, record, 'queued', 0, {
-    redirected = 1,
-    avoid = undelivered,
-    alias = '',
-    provider_message_id = '',
-    error = 'undelivered',
-  })
-  return true
-end
-
--- A worker could open it after all, or it is called back.
-local function no_dead_letter(id, record_key, dead_key, record)
-  if record.error == 'unsealable' then
-    redis.call('ZREM', dead_key, id)
-    redis.call('HSET', record_key, 'error', '')
+  redis.call('ZREM', LEASES .. queue, id)
+  redis.call('ZREM', WAITING .. queue, id)
+  local is_open = state == 'sent' or state == 'unknown' -- a receipt may say more
+  if not keeps_text and not (is_open and may_go_on(record)) then
+    redis.call('DEL', BODY .. id)
   end
 end

@@ -1,28 +1,37 @@
+-- How calls ended, for the breakers of their aliases.
 --- @include "breaker"
--- Count how a call ended. call: health (the alias, or alias:country), probes (all for which it was a probe that is
--- over), good, bad (outcomes), at_once (open now), hold (ms that the vendor asked for, 0 = none)
--- Returns 1 if this opened the breaker, -1 if it closed it, else 0.
-local function report(now, call, breaker)
-  local health_key = HEALTH .. call.health
-  for _, name in ipairs(call.probes) do
-    redis.call('HDEL', HEALTH .. name, 'probe_until')
+
+-- calls: each with alias, country (the message's), here (it says something of this country alone), probe (it was the
+--        probe, which is over), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
+-- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it.
+local function report(now, calls, breaker)
+  local changed = {}
+  for _, call in ipairs(calls) do
+    local there = call.alias .. ':' .. call.country
+    local name = call.here and there or call.alias
+    local health_key = HEALTH .. name
+    if call.probe then
+      redis.call('HDEL', HEALTH .. call.alias, 'probe_until')
+      redis.call('HDEL', HEALTH .. there, 'probe_until')
+    end
+    local opened, was_open = observe(health_key, now, call.good, call.bad, breaker)
+    if call.at_once then
+      redis.call('HSET', health_key, 'open_until', now + breaker.pause)
+      redis.call('HDEL', health_key, 'probe_until')
+      opened = not was_open
+    end
+    if call.retry_after > 0 then
+      -- The longest of them: answers cross, and the latest is not the one that knows best.
+      local asked_for = now + math.floor(call.retry_after * 1000)
+      local until_now = tonumber(redis.call('HGET', health_key, 'hold_until') or 0)
+      redis.call('HSET', health_key, 'hold_until', math.max(until_now, asked_for))
+    end
+    if call.probe and was_open and call.good == 1 then -- it worked: what was before it counts no more
+      redis.call('DEL', health_key)
+      changed[name] = -1
+    elseif opened then
+      changed[name] = 1
+    end
   end
-  local was_open = redis.call('HEXISTS', health_key, 'open_until') == 1
-  local opened = observe(health_key, now, call.good, call.bad, breaker)
-  if call.at_once then
-    redis.call('HSET', health_key, 'open_until', now + breaker.pause)
-    redis.call('HDEL', health_key, 'probe_until')
-    return was_open and 0 or 1
-  end
-  if call.hold > 0 then
-    -- The longest of them: answers cross, and the latest is not the one that knows best.
-    local held = tonumber(redis.call('HGET', health_key, 'hold_until') or 0)
-    redis.call('HSET', health_key, 'hold_until', math.max(held, now + call.hold))
-  end
-  if was_open and call.good == 1 then
-    -- The probe worked: what was before it counts no more.
-    redis.call('DEL', health_key)
-    return -1
-  end
-  return opened and 1 or 0
+  return changed
 end

@@ -9,15 +9,16 @@ from contextlib import nullcontext
 import pytest
 
 from sms import names, services
-from sms.delivery import health
+from sms.delivery.health import Ended
 from sms.errors import LONGEST_HOLD, AccountFailure, OutcomeUnknown, Overloaded, TemporaryFailure
-from sms.message import State
+from sms.message import Chosen, State
 from sms.providers.transport import retry_after
+from tests.sms.house import leave_out, report
 
 
 def test_while_none_may_be_asked_it_says_when_to_ask_again(house, redis):
     redis.hset(names.HEALTH + "a", "hold_until", (redis.time()[0] + 60) * 1000)
-    assert health.choose("x", [house.aliases["a"]], "US", "") == health.Choice(None, health.LATER, False)
+    assert house.choose(house.send(), "a") == Chosen("", 3.0, False)
 
 
 class TestBreaker:
@@ -44,7 +45,7 @@ class TestBreaker:
     def test_a_probe_that_fails_opens_it_again(self, house, settings, redis):
         """One failure is enough then, however long ago the others were."""
         settings.SMS_BREAKER = {"fewest": 3, "pause": 60, "window": 0.05}
-        health.failed("a", at_once=True)
+        leave_out("a")
         house.pause_is_over("a")
         time.sleep(0.15)
         house.providers["a"].always = TemporaryFailure("x")
@@ -54,11 +55,10 @@ class TestBreaker:
         assert int(redis.hget(names.HEALTH + "a", "open_until")) / 1000 > time.time()
 
     def test_one_probe_at_a_time(self, house):
-        health.failed("a", at_once=True)
+        leave_out("a")
         house.pause_is_over("a")
-        known = [house.aliases[name] for name in "ab"]
-        choices = [health.choose("x", known, "US", "Hello") for _ in range(3)]
-        assert [choice.alias.name for choice in choices] == ["a", "b", "b"]
+        choices = [house.choose(house.send(), "ab") for _ in range(3)]
+        assert [choice.alias for choice in choices] == ["a", "b", "b"]
         assert choices[0].probe
 
     @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ class TestBreaker:
 
     def test_a_shorter_retry_after_does_not_end_a_longer_one(self, house, redis):
         for seconds in (300, 2):
-            health.failed("a", hold=seconds)
+            report(Ended("a", "US", bad=1, retry_after=seconds))
         left = int(redis.hget(names.HEALTH + "a", "hold_until")) / 1000 - time.time()
         assert left == pytest.approx(300, abs=1)
         assert redis.ttl(names.HEALTH + "a") > LONGEST_HOLD
@@ -143,9 +143,9 @@ class TestBreaker:
 
     def test_who_waits_for_a_probe_looks_again_soon(self, house, redis):
         house.settings.SMS_ROUTES = {"default": "a"}
-        health.failed("a", at_once=True)
+        leave_out("a")
         house.pause_is_over("a")
-        health.choose("x", [house.aliases["a"]], "US", "")  # the probe
+        house.choose(house.send(), "a")  # the probe
         id = house.code()
         house.deliver(id)
         assert redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() <= 3.1
@@ -154,7 +154,7 @@ class TestBreaker:
         """That is no failed round: a code outlives an outage of its only provider."""
         house.settings.SMS_ROUTES = {"default": "a"}
         id = house.code()
-        health.failed("a", at_once=True)
+        leave_out("a")
         for _ in range(9):
             assert house.deliver(id).state is State.QUEUED
         assert house.calls == ""

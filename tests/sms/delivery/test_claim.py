@@ -48,29 +48,24 @@ def test_a_worker_whose_routes_cannot_be_read_ends_no_code(house, settings):
     lease_ends(house, id)
     assert house.deliver(id).state is State.SENT
     assert house.calls == "a"
-    assert not house.redis.hget(names.HEALTH + "a", "bad")
+    assert house.redis.hget(names.HEALTH + "a", "bad") == b"0"
 
 
-def test_good_outcomes_count_whatever_the_next_claim_finds(house, monkeypatch):
+def test_good_outcomes_count_at_once(house):
     for _ in range(3):
         house.deliver(house.code())
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "claim", lambda *_: (_ for _ in ()).throw(Unavailable("away")))
-        with pytest.raises(Unavailable):
-            delivery.deliver("", ["otp"])
-    delivery.deliver("", ["otp"])  # nothing is due
     assert house.redis.hget(names.HEALTH + "a", "good") == b"3"
+    assert not house.redis.exists(names.HEALTH + "a:US")
 
 
 def test_an_outcome_that_is_written_twice_counts_once(house):
     house.providers["a"].outcomes = [TemporaryFailure("x")]
     id = house.code()
-    claim = store.claim(id, (), health.able())
-    ended = [{"health": "a", "good": 0, "bad": 1, "hold": 0, "at_once": False, "probes": []}]
-    figures = health.breaker().figures
+    claim = store.claim(id)
+    ended = [health.Ended("a", "US", bad=1)._asdict()]
     number = claim.found.number
     for _ in range(2):
-        store.finish(id, State.FAILED, attempt=number, calls=ended, breaker=figures)
+        store.finish(id, State.FAILED, attempt=number, calls=ended)
     assert house.redis.hget(names.HEALTH + "a", "bad") == b"1"
 
 

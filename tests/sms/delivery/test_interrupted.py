@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
 from sms import names, services, store
-from sms.delivery import health
 from sms.delivery import run as delivery
+from sms.delivery.health import Ended
 from sms.errors import AccountFailure, TemporaryFailure, Unavailable
 from sms.message import Attempt, State
-from tests.sms.house import Scripted
+from tests.sms.house import Scripted, leave_out
 
 
 def test_a_worker_that_died_in_a_call_leaves_that_alias_for_last(house, monkeypatch):
@@ -50,7 +51,7 @@ def test_what_was_delivered_meanwhile_is_not_sent(house):
     _, attempt, _ = store.claim(id)
     assert isinstance(attempt, Attempt)
     house.redis.hset(names.RECORD + id, "asked", "a")  # by an earlier attempt, whose outcome is unknown
-    store.report(id, State.DELIVERED, alias="a", figures=health.breaker().figures)
+    store.report(id, State.DELIVERED, alias="a")
     delivery._Run(attempt).go()
     assert (house.calls, services.get(id).state) == ("", State.DELIVERED)
 
@@ -77,7 +78,6 @@ def test_a_record_that_is_gone_is_not_made_again(house, redis):
 
 
 def test_who_lost_the_lease_asks_nobody_else(house, monkeypatch):
-    monkeypatch.setattr(delivery, "ONE_CALL", store.LEASE)
     id = house.send()
 
     def slow(_):
@@ -91,23 +91,35 @@ def test_who_lost_the_lease_asks_nobody_else(house, monkeypatch):
     assert house.calls == ""
 
 
-def test_a_long_run_keeps_its_lease(house, monkeypatch):
-    monkeypatch.setattr(delivery, "ONE_CALL", store.LEASE)
+def test_a_long_run_keeps_its_lease(house, redis, monkeypatch):
     house.providers["a"].outcomes = [TemporaryFailure("x")]
-    assert house.deliver(house.send()).state is State.SENT
+    id = house.send()
+    send, left = Scripted.send, []
+
+    def slow(provider, sms):
+        until = [redis.hget(names.RECORD + id, "lease_until"), redis.zscore(names.LEASES + "bulk", id)]
+        left.append([float(ends) / 1000 - time.time() for ends in until])
+        nearly_over = int(time.time() * 1000) + 2_000
+        redis.hset(names.RECORD + id, "lease_until", nearly_over)
+        redis.zadd(names.LEASES + "bulk", {id: nearly_over})
+        return send(provider, sms)
+
+    monkeypatch.setattr(Scripted, "send", slow)
+    assert house.deliver(id).state is State.SENT
     assert house.calls == "ab"
+    assert left == [[pytest.approx(store.LEASE, abs=0.5)] * 2] * 2
 
 
 def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):
     """The route was changed since it was accepted, so that the claim could not choose."""
-    choose, failures = health.choose, [Unavailable("away")]
+    choose, failures = store.choose, [Unavailable("away")]
 
     def away_once(*args, **more):
         if failures:
             raise failures.pop()
         return choose(*args, **more)
 
-    monkeypatch.setattr(health, "choose", away_once)
+    monkeypatch.setattr(store, "choose", away_once)
     house.settings.SMS_ROUTES = {"default": "b>a"}
     id = house.send()
     house.settings.SMS_ROUTES = {"default": "a>b"}
@@ -116,58 +128,43 @@ def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):
     assert house.calls == "a"
 
 
-def test_redis_away_between_two_aliases(house, redis, monkeypatch):
-    """Nobody was asked for want of Redis, which is no failed round."""
+@pytest.mark.parametrize("kind", ["code", "send"])
+def test_redis_away_between_two_aliases(house, redis, monkeypatch, kind):
+    """The alias has definitely refused: that stays so. Nobody was asked for want of Redis, which is no
+    failed round.
+    """
 
     def away(*_, **__):
         raise Unavailable("away")
 
-    monkeypatch.setattr(health, "choose", away)
     house.providers["a"].outcomes = [TemporaryFailure("x")]
-    id = house.code()
-    assert house.deliver(id).state is State.QUEUED
-    assert not redis.hget(names.RECORD + id, "rounds")
-    assert redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() == pytest.approx(1, abs=0.2)
-    assert house.deliver(id).state is State.SENT
-
-
-def test_redis_away_as_the_lease_is_renewed(house, redis, monkeypatch):
-    """The alias has definitely refused: that stays so, and it is no failed round."""
-    monkeypatch.setattr(delivery, "ONE_CALL", store.LEASE)
-    house.providers["a"].outcomes = [TemporaryFailure("x")]
-    id = house.send()
-
-    def away(*_):
-        raise Unavailable("away")
-
+    id = getattr(house, kind)()
     with monkeypatch.context() as patch:
-        patch.setattr(store, "renew", away)
+        patch.setattr(store, "choose", away)
         assert house.deliver(id).state is State.QUEUED
     assert not redis.hget(names.RECORD + id, "rounds")
+    queue = services.get(id).queue
+    assert redis.zscore(names.LEASES + queue, id) / 1000 - time.time() == pytest.approx(1, abs=0.2)
     assert house.deliver(id).state is State.SENT
-    assert house.calls == "aa"
 
 
 @pytest.mark.parametrize("outcome", [TemporaryFailure("x"), AccountFailure("x")])
-@pytest.mark.parametrize("last", ["report", "renew"])
-def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monkeypatch, outcome, last):
-    """It dies before the next alias is chosen; Redis may not have heard of the refusal at once."""
+def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monkeypatch, outcome):
+    """Redis knows of it, as nobody else could be asked; what came of the run it does not know."""
     house.providers["a"].outcomes = [outcome]
+    leave_out("b")
     id = house.send()
 
     def dies(*_, **__):
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        if last == "renew":
-            patch.setattr(delivery, "ONE_CALL", store.LEASE)
-            patch.setattr(health, "failed", lambda *_, **__: None)
-        choose = health.choose
-        patch.setattr(
-            health, "choose", lambda *args, **more: dies() if house.calls else choose(*args, **more)
-        )
+        patch.setattr(store, "finish", dies)
         with pytest.raises(SystemExit):
             delivery.deliver(id)
+    assert house.calls == "a"
+    for alias in "ab":
+        redis.delete(names.HEALTH + alias)
     redis.hset(names.RECORD + id, "lease_until", 1)
     assert house.deliver(id).state is State.SENT
     assert redis.hget(names.RECORD + id, "unknowns") == b"0"
@@ -175,13 +172,20 @@ def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monke
 
 def test_a_refusal_that_comes_too_late_says_nothing_of_the_next_attempt(house, redis):
     id = house.code()
+    attempts = []
     for _ in range(2):
-        assert store.claim(id)[0] == "claimed"
+        attempts.append(store.claim(id).found)
         redis.hset(names.RECORD + id, "lease_until", 1)
     redis.hset(names.RECORD + id, "calling", "b")
-    health.failed("a", refused=(id, 1))
+    refused = [Ended("a", "US", bad=1)._asdict()]
+    nobody: dict[str, Any] = {"hops": (), "parts": 1, "failed": {}, "aliases": {}, "calls": refused}
+    late, latest = attempts
+    assert isinstance(late, Attempt)
+    store.choose(late, **nobody)
     assert redis.hget(names.RECORD + id, "calling") == b"b"
-    health.failed("b", refused=(id, 2))
+    assert isinstance(latest, Attempt)
+    store.choose(latest, **nobody)
     assert redis.hget(names.RECORD + id, "calling") == b""
-    health.failed("b", refused=("gone", 2))
-    assert not redis.exists(names.RECORD + "gone")
+    redis.delete(names.RECORD + id)
+    store.choose(latest, **nobody)
+    assert not redis.exists(names.RECORD + id)

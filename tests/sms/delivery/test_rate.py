@@ -7,11 +7,10 @@ import time
 import pytest
 
 from sms import broker, names, receipts, services, store
-from sms.delivery import health
 from sms.delivery import run as delivery
 from sms.errors import OutcomeUnknown, Overloaded, TemporaryFailure
 from sms.message import Attempt, State
-from tests.sms.house import busiest
+from tests.sms.house import busiest, leave_out
 
 
 class TestRate:
@@ -60,18 +59,18 @@ class TestRate:
 
     def test_who_waits_is_not_overtaken(self, house, redis):
         house.rate("a", 5)
-        known = [house.aliases["a"]]
-        waits = {id: health.choose(id, known, "US", "", patience=60).wait for id in "xyz"}
-        assert waits == {"x": 0, "y": pytest.approx(0.1, abs=0.05), "z": pytest.approx(0.3, abs=0.05)}
+        x, y, z, new = (house.send() for _ in range(4))
+        waits = [house.choose(id, "a").wait for id in (x, y, z)]
+        assert waits == [0, pytest.approx(0.1, abs=0.05), pytest.approx(0.3, abs=0.05)]
         time.sleep(0.4)
-        assert health.choose("new", known, "US", "", patience=60).wait == pytest.approx(0.4, abs=0.05)
-        assert health.choose("z", known, "US", "", turn="a", patience=60).wait == 0
+        assert house.choose(new, "a").wait == pytest.approx(0.4, abs=0.05)
+        assert house.choose(z, "a").wait == 0
         # Its place was lost as it was too late, but not what it waited for.
-        redis.zrem(names.LINE + "a:bulk", "y")
-        assert health.choose("y", known, "US", "", turn="a", patience=60).wait <= 0.2
+        redis.zrem(names.LINE + "a:bulk", y)
+        assert house.choose(y, "a").wait <= 0.2
         time.sleep(0.2)
-        redis.zrem(names.LINE + "a:bulk", "y")
-        assert health.choose("y", known, "US", "", turn="a", patience=60).wait == 0
+        redis.zrem(names.LINE + "a:bulk", y)
+        assert house.choose(y, "a").wait == 0
 
     def test_a_code_does_not_wait_behind_newsletters(self, house, redis):
         """The rate is one, the lines are two: who is in that of the codes goes first."""
@@ -111,12 +110,11 @@ class TestRate:
     def test_who_goes_elsewhere_leaves_the_line(self, house, redis):
         house.rate("a", 0.5)
         house.rate("b", 1)
-        known = [house.aliases[name] for name in "ab"]
-        chosen = [health.choose(id, known, "US", "", patience=60) for id in "xyz"]
-        assert [choice.alias.name for choice in chosen] == ["a", "b", "b"]
-        assert redis.zrange(names.LINE + "b:bulk", 0, -1) == [b"z"]
+        ids = [house.send() for _ in range(3)]
+        assert [house.choose(id, "ab").alias for id in ids] == ["a", "b", "b"]
+        assert redis.zrange(names.LINE + "b:bulk", 0, -1) == [ids[2].encode()]
         time.sleep(1)
-        assert health.choose("z", known, "US", "", turn="b", patience=60).wait == 0
+        assert house.choose(ids[2], "ab").wait == 0
         assert redis.keys(names.LINE + "*") == []
 
     def test_who_waited_is_sent_though_the_first_alias_refuses_it(self, house, redis):
@@ -204,8 +202,7 @@ class TestRate:
 
     def test_segments_count(self, house):
         house.rate("a", segment_rate=2)
-        alias = house.aliases["a"]
-        choices = [health.choose(id, [alias], "US", "x" * 400, patience=60) for id in "xy"]
+        choices = [house.choose(house.send(), "a", parts=3) for _ in range(2)]
         assert choices[0].wait == 0
         assert choices[1].wait == pytest.approx(1.4, abs=0.05)
 
@@ -227,7 +224,7 @@ class TestRate:
     def test_a_rate_that_is_left_out_has_no_room(self, house):
         house.settings.SMS_ROUTES = {"default": "a"}
         house.rate("a", 100)
-        health.failed("a", at_once=True)
+        leave_out("a")
         with pytest.raises(Overloaded) as caught:
             house.code()
         assert caught.value.retry_after == 20  # until the probe
@@ -235,7 +232,7 @@ class TestRate:
     def test_one_that_is_left_out_does_not_make_room(self, house):
         """The other has a rate, and its line is long."""
         house.rate("b", 0.2)
-        health.failed("a", at_once=True)
+        leave_out("a")
         for _ in range(2):
             house.deliver(house.code())
         with pytest.raises(Overloaded) as caught:

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from sms import broker, names, receipts, registry, services
-from sms.delivery import health, turns
 from sms.delivery import run as delivery
+from sms.delivery import wakeups
 from sms.errors import OutcomeUnknown, TemporaryFailure
 from sms.message import State
 
@@ -36,7 +36,6 @@ class TestShortWaits:
         wait = 0.0 if why == "receipt first" else 0.4
         monkeypatch.setattr(delivery, "ROUNDS", (wait,))
         monkeypatch.setattr(delivery, "SOON", wait)
-        monkeypatch.setattr(health, "LATER", wait)
         house.settings.SMS_RECEIPT_WAIT = wait
         a, b = house.providers["a"], house.providers["b"]
         if why == "round":
@@ -76,14 +75,14 @@ class TestShortWaits:
                 house.code()
             house.wait_for("b", 100)
             more = set(threading.enumerate()) - before
-            assert sum(thread.name == "turns" for thread in more) == 1
+            assert sum(thread.name == "wakeups" for thread in more) == 1
             house.wait_for("a", 200)
         assert house.calls.count("b") == 100
 
     @pytest.mark.parametrize("seconds", [6, 20])
     def test_a_longer_one_is_left_to_the_sweeps(self, house, monkeypatch, seconds):
         told = []
-        monkeypatch.setattr(turns, "publish_in", lambda *args: told.append(args))
+        monkeypatch.setattr(wakeups, "publish_in", lambda *args: told.append(args))
         house.settings.SMS_RECEIPT_WAIT = seconds
         house.providers["a"].outcomes = [OutcomeUnknown("x")]
         assert house.deliver(house.code()).state is State.QUEUED
@@ -99,7 +98,7 @@ def test_one_that_cannot_be_published_does_not_end_the_thread_that_does_it(monke
         published.set()
 
     monkeypatch.setattr(broker, "publish", publish)
-    returns = turns.Turns()
+    returns = wakeups.Wakeups()
     returns.publish_in(0.0, "bad", "otp")
     returns.publish_in(0.05, "good", "otp")
     assert published.wait(2)

@@ -12,9 +12,9 @@ from django.core.management import call_command
 from structlog.testing import capture_logs
 
 from otp import services as otp
-from sms import broker, names, services, store
+from sms import broker, names, services, store, sweeper
 from sms.delivery import run as delivery
-from sms.delivery import turns, unopened
+from sms.delivery import wakeups
 from sms.errors import Overloaded
 from sms.message import State
 from sms.testing import code_in, outbox
@@ -80,7 +80,7 @@ def test_it_is_loud_once(queued, keys, settings, redis):
 
 def test_the_worker_itself_brings_it_back_in_time(queued, keys, settings, monkeypatch):
     later: list[tuple[float, str, str]] = []
-    monkeypatch.setattr(turns, "publish_in", lambda *turn: later.append(turn))
+    monkeypatch.setattr(wakeups, "publish_in", lambda *one: later.append(one))
     id = services.send(PHONE, "123456", queue="otp").id
     settings.SMS_SEAL_KEYS = keys["wrong"]
     delivery.deliver(id)
@@ -90,7 +90,7 @@ def test_the_worker_itself_brings_it_back_in_time(queued, keys, settings, monkey
 def test_the_older_it_is_the_rarer_it_is_tried(queued, keys, settings, redis, monkeypatch):
     """A newsletter of before a change of the keys keeps no worker busy."""
     later: list[str] = []
-    monkeypatch.setattr(turns, "publish_in", lambda *turn: later.append(turn))
+    monkeypatch.setattr(wakeups, "publish_in", lambda *one: later.append(one))
     settings.SMS_SEAL_KEYS = keys["right"]
     id = services.send(PHONE, "Hello", queue="otp").id
     settings.SMS_SEAL_KEYS = keys["wrong"]
@@ -123,7 +123,7 @@ def test_it_ends_as_any_other(queued, keys, settings, redis, ending):
     if ending == "unwanted":  # called back while a worker tries to open it
         late: Any = store.claim(id)[1]
         services.cancel(id)
-        unopened.give_back(late, punctual=5)
+        delivery._Run(late).go()
     delivery.deliver(id)
     if ending == "cancelled":
         assert services.cancel(id)
@@ -141,7 +141,8 @@ def test_a_slow_worker_gives_nothing_back_that_another_has(queued, keys, setting
     slow: Any = store.claim(id)[1]
     redis.hset(names.RECORD + id, "lease_until", 1)
     assert store.claim(id)[0] == "claimed"
-    unopened.give_back(slow, punctual=5)
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    delivery._Run(slow).go()
     assert (services.get(id).state, services.get(id).attempts) == (State.SENDING, 2)
 
 
@@ -159,3 +160,43 @@ def test_an_operator_sees_it_and_lets_it_be_tried_at_once(queued, keys, settings
     assert queued == [id]
     delivery.deliver(id)
     assert services.get(id).state is State.SENT
+
+
+class TestMany:
+    """As many as a newsletter of before a change of the keys has: they keep nobody else waiting."""
+
+    @pytest.fixture(params=[25, 2500])
+    def unopened(self, queued, redis, request):
+        """All of them have been due for longer than anything else."""
+        id = services.send(PHONE, "Hello").id
+        redis.hset(names.RECORD + id, mapping={"error": "unsealable", "not_before": 1})
+        ids = [id, *(f"copy-{n}" for n in range(1, request.param))]
+        for copy in ids[1:]:
+            redis.copy(names.RECORD + id, names.RECORD + copy)
+            redis.copy(names.BODY + id, names.BODY + copy)
+        redis.zadd(names.LEASES + "bulk", {id: n for n, id in enumerate(ids)})
+        queued.clear()
+        return ids
+
+    def test_a_sweep_wakes_who_comes_after_them(self, queued, unopened, redis):
+        lost = services.send(PHONE, "Hello").id
+        queued.clear()
+        for _ in range(2):
+            sweeper.sweep("bulk", int(store.now() * 1000))
+        assert lost in queued
+        assert set(unopened[: sweeper.LIMIT]) <= set(queued)  # somebody may have the key by now
+
+    def test_a_worker_takes_who_comes_after_them(self, queued, unopened, keys, settings, redis):
+        late = services.send(PHONE, "Hello").id
+        settings.SMS_SEAL_KEYS = keys["wrong"]
+        for _ in range(2):
+            sweeper.sweep("bulk", int(store.now() * 1000))
+        found = delivery.deliver("", ["bulk"])
+        assert found is None  # it cannot open this one either, but has looked at it
+        assert services.get(late).error == "unsealable"
+
+    def test_they_come_again(self, queued, unopened, redis):
+        sweeper.sweep("bulk", int(store.now() * 1000))
+        due = [score for _, score in redis.zrange(names.LEASES + "bulk", 0, -1, withscores=True)]
+        assert len(due) == len(unopened)
+        assert max(due) / 1000 - store.now() == pytest.approx(10, abs=0.5)

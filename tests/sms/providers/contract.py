@@ -370,7 +370,7 @@ class ProviderContract:
         fields = {"country": "US", "resend_unknown": "0"}
         store.send(args | {"aliases": [], "fields": fields}, expires_at=None, replaces="")
         store.claim("ref-1")
-        store.move("ref-1", State.SENT, alias="main")
+        store.finish("ref-1", State.SENT, alias="main")
 
         def take(word: str) -> tuple[int, State]:
             url = self.receipt_url(word)

@@ -195,7 +195,7 @@ class TestReceiptsOverHttp:
     def reference(self) -> str:
         id = services.send(SMS.to, "Hello").id
         store.claim(id)
-        store.move(id, State.SENT, alias="main")
+        store.finish(id, State.SENT, alias="main")
         return id
 
     def report(self, reference, state, token_of=None):

@@ -2,7 +2,7 @@
 
 Sweeps come once a second, and travel behind a queue that may be seconds long. So the worker that
 made a message wait publishes its id after that. If it stops or dies before, a sweep does it, as the
-message's lease ends at the same moment.
+message is due at the same moment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sms import broker, entries
 log = structlog.get_logger("sms")
 
 
-class Turns:
+class Wakeups:
     """Ids and queues by the time at which each is to be published, and the thread that does it."""
 
     def __init__(self) -> None:
@@ -32,38 +32,34 @@ class Turns:
         with self._changed:
             heappush(self._due, (time.monotonic() + seconds, message_id, queue))
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="turns", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="wakeups", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
     def _run(self) -> None:
         while True:
-            message_id, queue = self._next()
+            with self._changed:
+                while not self._due or self._due[0][0] > time.monotonic():
+                    self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                _, message_id, queue = heappop(self._due)
             try:
                 if entries.room(queue) != 0:  # it is due, and whoever comes takes it
                     broker.publish(message_id, queue)
             except Exception as error:  # others wait for this thread; a sweep brings this one back
                 log.error("return_failed", message_id=message_id, error=type(error).__name__)
 
-    def _next(self) -> tuple[str, str]:
-        with self._changed:
-            while not self._due or self._due[0][0] > time.monotonic():
-                self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
-            return heappop(self._due)[1:]
 
-
-_turns = Turns()
+_wakeups = Wakeups()
 
 
 def publish_in(seconds: float, message_id: str, queue: str) -> None:
     """Publish it after so many seconds, from a thread of this process."""
-    _turns.publish_in(seconds, message_id, queue)
+    _wakeups.publish_in(seconds, message_id, queue)
 
 
 def _forget() -> None:
-    global _turns
-    _turns = Turns()
+    global _wakeups
+    _wakeups = Wakeups()  # a child process has neither the thread nor the messages of its parent
 
 
-# A child process has neither the thread nor the messages of its parent.
 os.register_at_fork(after_in_child=_forget)
