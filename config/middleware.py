@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
+from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
+from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 
 from otp.caller import is_trusted, tell_ignored, trusted_proxies
@@ -44,12 +46,17 @@ class RequestMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        self.for_programs = _for_programs(get_response)
         self.trusted = trusted_proxies()  # a malformed one ends the start, not the first request
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        meta = request.META
-        if request.path_info in _PROBES:
+        meta, path = request.META, request.path_info
+        answer = self.get_response
+        if path in _PROBES:
             meta["HTTP_HOST"] = "localhost"
+            answer = self.for_programs
+        elif path.startswith("/v1/"):
+            answer = self.for_programs
         if not is_trusted(meta.get("REMOTE_ADDR", ""), self.trusted):
             if "HTTP_X_FORWARDED_FOR" in meta:
                 tell_ignored(meta.get("REMOTE_ADDR", ""))
@@ -58,9 +65,29 @@ class RequestMiddleware:
         given = meta.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = self.get_response(request)
+            response = answer(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+def _for_programs(chain: GetResponse) -> GetResponse:
+    """The chain for the API and the probes. Of Django's middlewares, which cost more than a check, they need
+    the test of the Host and the headers; the rest is for pages: redirects, static files, CSRF tokens.
+    """
+    view = chain
+    while inner := getattr(view, "get_response", None):
+        view = inner
+    security = SecurityMiddleware(view)
+
+    def hosted(request: HttpRequest) -> HttpResponse:
+        request.get_host()
+        response = view(request)
+        response["X-Frame-Options"] = settings.X_FRAME_OPTIONS
+        response["Content-Length"] = str(len(response.content))
+        return response
+
+    answer = AnswerMiddleware(convert_exception_to_response(hosted))
+    return lambda request: security.process_response(request, answer(request))
 
 
 class AnswerMiddleware:
