@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
+from django.core import signals
+from django.core.cache import close_caches
 from django.core.handlers.exception import convert_exception_to_response
+from django.db import close_old_connections, reset_queries
 from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
@@ -48,6 +51,7 @@ class RequestMiddleware:
         self.get_response = get_response
         self.for_programs = _for_programs(get_response)
         self.trusted = trusted_proxies()  # a malformed one ends the start, not the first request
+        _close_nothing()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         meta, path = request.META, request.path_info
@@ -68,6 +72,15 @@ class RequestMiddleware:
             response = answer(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+def _close_nothing() -> None:
+    """Spare each request the search for connections to close: the cache keeps its own, a database is rare."""
+    signals.request_finished.disconnect(close_caches)
+    if not settings.DATABASES:
+        signals.request_started.disconnect(reset_queries)
+        for signal in (signals.request_started, signals.request_finished):
+            signal.disconnect(close_old_connections)
 
 
 def _for_programs(chain: GetResponse) -> GetResponse:

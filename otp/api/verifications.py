@@ -199,7 +199,7 @@ def _shown(verification: Verification, status: int = 200) -> HttpResponse:
 
 def _json(content: dict[str, Any], status: int = 200) -> HttpResponse:
     """An answer as it is. Of a model ninja would make a dict first, and pydantic the model out of one."""
-    return HttpResponse(json.dumps(content), "application/json; charset=utf-8", status)
+    return HttpResponse(json.dumps(content).encode(), "application/json; charset=utf-8", status)
 
 
 def _access(request: HttpRequest) -> Access:
