@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
+from random import getrandbits
 
 import structlog
 from django.conf import settings
@@ -67,7 +67,7 @@ class RequestMiddleware:
             for header in _FORWARDED:
                 meta.pop(header, None)
         given = meta.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = answer(request)
         response["X-Request-ID"] = request_id
@@ -99,7 +99,7 @@ def _for_programs(chain: GetResponse) -> GetResponse:
         response["Content-Length"] = str(len(response.content))
         return response
 
-    answer = AnswerMiddleware(convert_exception_to_response(hosted))
+    answer = AnswerMiddleware(convert_exception_to_response(hosted))  # type: ignore[arg-type]
     return lambda request: security.process_response(request, answer(request))
 
 

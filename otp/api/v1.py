@@ -115,16 +115,17 @@ api = Api(
 
 
 def _straight(run: Run) -> Run:
-    """What ninja does for an operation that a key opens, without what ours have no use for: a model of the path,
-    one more around that of the body, and an answer to be filled in. Its own way says what is wrong with a body.
+    """Do what ninja does for an operation that a key opens, and leave to it what is wrong with a body.
 
-    What is asked for twice under an ``Idempotency-Key`` is sent once.
+    Its own way makes a model of the path, one around that of the body, and an answer to fill in, which takes
+    longer than a check. What is asked for twice under an ``Idempotency-Key`` is sent once.
     """
     operation: Operation = run.__self__  # type: ignore[attr-defined]  # ninja hands over a method of it
     if not operation.auth_callbacks:
         return run
     (key,) = operation.auth_callbacks
-    bodies = {one.name: one.annotation for one in operation.signature.params if issubclass(one.annotation, Body)}
+    parameters = operation.signature.params
+    bodies = {one.name: one.annotation for one in parameters if issubclass(one.annotation, Body)}
 
     @functools.wraps(run)
     def answer(request: HttpRequest, **path: Any) -> HttpResponse:
@@ -140,10 +141,10 @@ def _straight(run: Run) -> Run:
         except ValidationError:
             return run(request, **path)
         request.auth = holder  # type: ignore[attr-defined]
-        made = operation.view_func(request, **path, **read)
-        if isinstance(made, HttpResponse):
-            return made
-        return operation._result_to_response(request, made, api.create_temporal_response(request))
+        response: Any = operation.view_func(request, **path, **read)
+        if not isinstance(response, HttpResponse):
+            response = operation._result_to_response(request, response, api.create_temporal_response(request))
+        return response  # type: ignore[no-any-return]
 
     return problems.answered(answer)
 
