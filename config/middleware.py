@@ -36,7 +36,6 @@ _CSP = (
     "connect-src 'self'{more}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-
 #: Health checks ask by an address that no setting knows, and are answered whatever the Host.
 _PROBES = ("/healthz", "/readyz")
 
@@ -49,18 +48,14 @@ class RequestMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self.for_programs = _for_programs(get_response)
+        self.answer_program = _for_programs(get_response)
         self.trusted = trusted_proxies()  # a malformed one ends the start, not the first request
         _close_nothing()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        meta, path = request.META, request.path_info
-        answer = self.get_response
-        if path in _PROBES:
+        meta = request.META
+        if request.path_info in _PROBES:
             meta["HTTP_HOST"] = "localhost"
-            answer = self.for_programs
-        elif path.startswith("/v1/"):
-            answer = self.for_programs
         if not is_trusted(meta.get("REMOTE_ADDR", ""), self.trusted):
             if "HTTP_X_FORWARDED_FOR" in meta:
                 tell_ignored(meta.get("REMOTE_ADDR", ""))
@@ -69,7 +64,8 @@ class RequestMiddleware:
         given = meta.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = answer(request)
+            of_api = request.path_info.startswith("/v1/")
+            response = self.answer_program(request) if of_api else self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
 
@@ -84,8 +80,8 @@ def _close_nothing() -> None:
 
 
 def _for_programs(chain: GetResponse) -> GetResponse:
-    """The chain for the API and the probes. Of Django's middlewares, which cost more than a check, they need
-    the test of the Host and the headers; the rest is for pages: redirects, static files, CSRF tokens.
+    """The chain for the API. Of Django's middlewares it needs the test of the Host, and headers. The rest is
+    for pages, such as redirects, static files and CSRF tokens, and costs more than a check.
     """
     view = chain
     while inner := getattr(view, "get_response", None):
