@@ -36,10 +36,6 @@ USUAL = 0.1
 
 _threads = ThreadPoolExecutor(THREADS, "web")
 
-#: Seconds after which a thread asks the running one to let go. That one soon waits for Redis anyway, and with
-#: Python's 5 ms whoever waits wakes up in vain so often that a start takes a tenth more of CPU.
-sys.setswitchinterval(0.02)
-
 
 class _Awaited(BaseException):
     """Django asks for a body that is not there yet. No ``Exception``, or something makes an answer of it."""

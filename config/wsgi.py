@@ -24,11 +24,6 @@ PATIENCE = 5.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-with plainly():
-    _django = get_wsgi_application()
-    # Refuse to start on settings that cannot work; `manage.py` does so by itself.
-    BaseCommand().check()
-
 
 def _refuse_servers_that_cannot_work() -> None:
     """Raise what is wrong with them. One that does not answer in time keeps nobody from starting: it may
@@ -53,6 +48,9 @@ def _refuse_servers_that_cannot_work() -> None:
 
 
 with plainly():
+    _django = get_wsgi_application()
+    # Refuse to start on settings that cannot work; `manage.py` does so by itself.
+    BaseCommand().check()
     _refuse_servers_that_cannot_work()
 
 # What is here by now stays, and requests leave few cycles: the search for them took 4 % of a request.
