@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 from django.core.exceptions import RequestDataTooBig
 
-from config.body import Body, BodyLate, longest
+from config.wsgi import LONGEST, Body, BodyLate
 from config.wsgi import application as wsgi
 
 Headers = list[tuple[str, str]]
+
+Task = asyncio.Task[bytes | None]
 
 #: Status, headers, and content or the path of a file.
 Answer = tuple[int, Headers, bytes | str]
@@ -50,22 +52,20 @@ class _File:
 async def application(scope: Any, protocol: Any) -> None:
     """Answer one request (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md)."""
     loop = asyncio.get_running_loop()
-    length = _length(scope.headers)
-    body: Future[bytes | None] = Future()
-    reading = None
-    if length is None or 0 < length <= longest():
-        reading = loop.create_task(_read(protocol, length, body))
-        await asyncio.wait((reading,), timeout=USUAL)
-    else:
-        body.set_result(b"")  # one that is too large is refused by its length
+    chunked = "transfer-encoding" in scope.headers
+    length = None if chunked else int(scope.headers.get("content-length") or 0)
+    body = None
+    if length is None or 0 < length <= LONGEST:  # one that is too large is refused by its length
+        body = loop.create_task(_read(protocol, length))
+        await asyncio.wait((body,), timeout=USUAL)
     try:
         while (answer := await loop.run_in_executor(_threads, _answer, scope, length, body)) is None:
             # So far Django has only looked at the head. It begins anew; meanwhile no thread waits.
-            if reading:
-                await asyncio.wait((reading,))
+            if body:
+                await asyncio.wait((body,))
     finally:
-        if reading:
-            reading.cancel()
+        if body:
+            body.cancel()
     status, headers, content = answer
     if isinstance(content, str):
         protocol.response_file(status, headers, content)
@@ -73,38 +73,31 @@ async def application(scope: Any, protocol: Any) -> None:
         protocol.response_bytes(status, headers, content)
 
 
-def _length(headers: Any) -> int | None:
-    """Bytes that the body says it has; None for one in chunks."""
-    return None if "transfer-encoding" in headers else int(headers.get("content-length") or 0)
+async def _read(protocol: Any, length: int | None) -> bytes | None:
+    """The body, of one in chunks at most what shows that it is too large. None: it did not come.
 
-
-async def _read(protocol: Any, length: int | None, body: Future[bytes | None]) -> None:
-    """Read the body, of one in chunks at most a byte more than it may have. None: it did not come.
-
-    An exception in the future would hold on to the request, and with it to the connection.
+    An exception as the result would hold on to the request, and with it to the connection.
     """
-    content: bytes | None = None
+    content = b""
     try:
         async with asyncio.timeout(PATIENCE):
             if length is not None:
-                content = await protocol()
-            else:
-                pieces = b""
-                async for piece in protocol:
-                    pieces += piece
-                    if len(pieces) > longest():
-                        break
-                content = pieces
-    except Exception:  # noqa: S110  # time is up, or the client has gone; granian's errors have no common class
-        pass
-    finally:
-        body.set_result(content)
+                return bytes(await protocol())
+            async for piece in protocol:
+                content += piece
+                if len(content) > LONGEST:
+                    break
+            return content
+    except Exception:  # time is up, or the client has gone; granian's errors have no common class
+        return None
 
 
-def _fetch(length: int | None, body: Future[bytes | None]) -> bytes:
+def _fetch(length: int | None, body: Task | None) -> bytes:
     """The body, if it is there."""
-    if length and length > longest():
+    if length and length > LONGEST:
         raise RequestDataTooBig("The body is too large.")
+    if body is None:
+        return b""
     if not body.done():
         raise _Awaited
     content = body.result()
@@ -113,7 +106,7 @@ def _fetch(length: int | None, body: Future[bytes | None]) -> bytes:
     return content
 
 
-def _answer(scope: Any, length: int | None, body: Future[bytes | None]) -> Answer | None:
+def _answer(scope: Any, length: int | None, body: Task | None) -> Answer | None:
     """The answer, None if it needs a body that is not there yet. Keeps no hold on the connection, which is
     closed once nothing does: an exception holds on to every frame it came through.
     """
@@ -167,5 +160,5 @@ def _environ(scope: Any, body: Body, length: int | None) -> dict[str, Any]:
     environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
     environ.pop("HTTP_CONTENT_LENGTH", None)
     # Of a body in chunks nobody knows the length yet; Django reads no further than this.
-    environ["CONTENT_LENGTH"] = str(longest() if length is None else length)
+    environ["CONTENT_LENGTH"] = str(LONGEST if length is None else length)
     return environ

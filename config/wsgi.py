@@ -1,29 +1,28 @@
-"""Django as WSGI: ``granian --interface wsgi config.wsgi:application``, or any other WSGI server.
+"""Django as WSGI, with bodies that are read once an operation asks for them, and only so far.
 
-``python -m config.web`` serves it with limits that WSGI has not: see config/rsgi.py.
+``granian --interface wsgi config.wsgi:application``, or any other WSGI server, serves it;
+``python -m config.web`` does with limits that WSGI has not: see config/rsgi.py.
 """
 
 import encodings.unicode_escape  # noqa: F401  # or Django's log opens it with the first error, and maybe cannot
+import gc
+import io
 import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.core.management.base import BaseCommand, SystemCheckError
 from django.core.wsgi import get_wsgi_application
 
-from config.body import Body, longest
 from config.start import plainly
 
 #: Seconds that Redis and the broker have to say what they are.
 PATIENCE = 5.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-
-with plainly():
-    _django = get_wsgi_application()
-    # Refuse to start on settings that cannot work; `manage.py` does so by itself.
-    BaseCommand().check()
 
 
 def _refuse_servers_that_cannot_work() -> None:
@@ -49,17 +48,64 @@ def _refuse_servers_that_cannot_work() -> None:
 
 
 with plainly():
+    _django = get_wsgi_application()
+    # Refuse to start on settings that cannot work; `manage.py` does so by itself.
+    BaseCommand().check()
     _refuse_servers_that_cannot_work()
+
+# What is here by now stays, and requests leave few cycles: the search for them took 4 % of a request.
+gc.collect()
+gc.freeze()
+gc.set_threshold(10_000)
+
+#: Bytes that a body may have.
+LONGEST: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+class BodyLate(BadRequest):
+    """The body did not come in time, or not to its end."""
+
+
+class Body:
+    """The ``wsgi.input`` of one request.
+
+    ``fetch`` returns the whole body or raises ``BodyLate``. Nothing calls it before Django, so a request
+    that is refused by its head alone waits for no body.
+    """
+
+    def __init__(self, fetch: Callable[[], bytes]) -> None:
+        self._fetch = fetch
+        self._content: io.BytesIO | None = None
+        self.late = False
+
+    def read(self, size: int = -1) -> bytes:
+        return self._whole().read(size)
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._whole().readline(size)
+
+    def _whole(self) -> io.BytesIO:
+        if self._content is None:
+            try:
+                content = self._fetch()
+            except BodyLate:
+                self.late = True
+                raise
+            if len(content) > LONGEST:
+                raise RequestDataTooBig("The body is too large.")
+            self._content = io.BytesIO(content)
+        return self._content
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django, with bodies that are read when they are asked for, and with a length for those in chunks."""
+    """Django, with such a body, and with a length for one in chunks."""
     given, chunked = environ["wsgi.input"], "HTTP_TRANSFER_ENCODING" in environ
     if isinstance(given, Body):
         return _django(environ, start_response)
-    most = longest() + 1  # so that what is larger is refused as such
-    length = most if chunked else min(int(environ.get("CONTENT_LENGTH") or 0), most)
+    length = LONGEST + 1  # so that what is larger is refused as such
+    if not chunked:
+        length = min(length, int(environ.get("CONTENT_LENGTH") or 0))
     more: dict[str, Any] = {"wsgi.input": Body(lambda: given.read(length) if length else b"")}
     if chunked:  # Django reads no further than this
-        more["CONTENT_LENGTH"] = str(longest())
+        more["CONTENT_LENGTH"] = str(LONGEST)
     return _django(environ | more, start_response)

@@ -55,8 +55,22 @@ def caller_of(request: HttpRequest) -> Caller:
     one in X-Forwarded-For that is not: everything left of it is what the user claims. "" where the
     connection has no address (a Unix socket).
     """
-    peer = request.META.get("REMOTE_ADDR", "")
-    return Caller(ip=_end_user(peer, request.META.get("HTTP_X_FORWARDED_FOR", "")))
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    try:
+        address = normalise(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return NOBODY
+    trusted = trusted_proxies()
+    if forwarded and not is_trusted(address, trusted):
+        tell_ignored(address)
+    for hop in reversed(forwarded.rsplit(",", _MOST_HOPS)):
+        if not is_trusted(address, trusted):
+            break
+        try:
+            address = _hop(hop)
+        except ValueError:
+            break  # a proxy of ours that did not know: then all whom it did not know count as one
+    return Caller(ip=address)
 
 
 def normalise(address: str) -> str:
@@ -126,41 +140,13 @@ _told: set[str] = set()
 
 def trusted_proxies() -> tuple[Network, ...]:
     """The networks of ``TRUSTED_PROXIES``. Raises ``ImproperlyConfigured``."""
-    global _made
-    setting = conf.get("TRUSTED_PROXIES")
-    source, networks = _made
-    if source is not setting:
-        try:
-            networks = tuple(_network(text) for text in setting)
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                f"TRUSTED_PROXIES holds what is no address or network: {error}. Write them as "
-                "127.0.0.1,10.0.0.0/8."
-            ) from None
-        _made = (setting, networks)
-    return networks
-
-
-#: The setting that the networks were read from, and they; read anew when the setting is another.
-_made: tuple[object, tuple[Network, ...]] = (None, ())
-
-
-def _end_user(peer: str, forwarded: str) -> str:
     try:
-        address = normalise(peer)
-    except ValueError:
-        return ""
-    trusted = trusted_proxies()
-    if forwarded and not is_trusted(address, trusted):
-        tell_ignored(address)
-    for hop in reversed(forwarded.rsplit(",", _MOST_HOPS)):
-        if not is_trusted(address, trusted):
-            break
-        try:
-            address = _hop(hop)
-        except ValueError:
-            break  # a proxy of ours that did not know: then all whom it did not know count as one
-    return address
+        return tuple(map(_network, conf.get("TRUSTED_PROXIES")))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"TRUSTED_PROXIES holds what is no address or network: {error}. Write them as "
+            "127.0.0.1,10.0.0.0/8."
+        ) from None
 
 
 def _hop(text: str) -> str:
@@ -179,6 +165,7 @@ def _parse(address: str) -> Address:
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
+@lru_cache(maxsize=1024)
 def _network(text: str) -> Network:
     network = ipaddress.ip_network(text)
     mapped = getattr(network.network_address, "ipv4_mapped", None)

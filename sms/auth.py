@@ -7,7 +7,8 @@ closed in the API of another project as in ours. Nothing here needs HTTP: ``sms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from functools import cache
+from typing import TYPE_CHECKING
 
 from django.utils.module_loading import import_string
 
@@ -15,41 +16,33 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
-class Keeper(Protocol):
-    """Knows the API keys."""
+class Keeper:
+    """Knows the API keys: this one none, until somebody is entrusted with them."""
 
     def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> object | None:
         """Whoever has the key ``token``, None if nobody has. Raises ``sms.bearer.Forbidden`` where it
         has none of ``scopes``.
         """
+        return None
 
     def count_message(self, holder: object) -> None:
         """Count a message that ``holder`` asks for. Raises, for ``sms.problems``, if it may not be sent."""
 
 
-class _Nobody:
-    """Without whoever knows the keys there is none."""
+nobody = Keeper()
 
-    def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> None:
-        return None
+_path = "sms.auth.nobody"
 
-    def count_message(self, holder: object) -> None:
-        return None
-
-
-_path = ""
-_keeper: Keeper | None = None
+_at = cache(import_string)
 
 
 def entrust(path: str) -> None:
     """Let the ``Keeper`` at this dotted path decide; it is imported when the first request comes."""
-    global _path, _keeper
-    _path, _keeper = path, None
+    global _path
+    _path = path
 
 
 def keeper() -> Keeper:
     """Who decides."""
-    global _keeper
-    if _keeper is None:
-        _keeper = import_string(_path) if _path else _Nobody()
-    return _keeper
+    found: Keeper = _at(_path)
+    return found

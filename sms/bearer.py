@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 from ninja.errors import HttpError
-from ninja.security import HttpBearer
+from ninja.security.http import HttpAuthBase
 
 from sms import auth
 
@@ -17,18 +17,17 @@ class Forbidden(HttpError):
         self.code = code
 
 
-class ApiKey(HttpBearer):
+class ApiKey(HttpAuthBase):
     """A key that has one of ``scopes``. Without scopes it opens to nobody."""
+
+    openapi_scheme = "bearer"
 
     def __init__(self, *scopes: str) -> None:
         super().__init__()
         self.scopes = scopes
 
     def __call__(self, request: HttpRequest) -> object | None:
-        """Whoever has the key, None if nobody. Raises ``Forbidden``. A missing key is asked about too."""
+        """See ``sms.auth.Keeper.holder``. A missing key is asked about too."""
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        return self.authenticate(request, token if scheme.lower() == self.openapi_scheme else "")
-
-    def authenticate(self, request: HttpRequest, token: str) -> object | None:
-        """See ``sms.auth.Keeper.holder``."""
+        token = token if scheme.lower() == self.openapi_scheme else ""
         return auth.keeper().holder(request, token, self.scopes)

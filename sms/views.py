@@ -53,18 +53,12 @@ class MessageOut(Schema):
     error: str = Field(description="The provider's or our code of the last failure.")
 
     @staticmethod
-    def of(message: Message) -> MessageOut:
-        return MessageOut(
-            id=message.id,
-            state=message.state,
-            country=message.country,
-            masked=message.masked,
-            created_at=datetime.fromtimestamp(message.created_at, UTC),
-            expires_at=datetime.fromtimestamp(message.expires_at, UTC),
-            attempts=message.attempts,
-            alias=message.alias,
-            error=message.error,
-        )
+    def resolve_created_at(message: Message) -> datetime:
+        return datetime.fromtimestamp(message.created_at, UTC)
+
+    @staticmethod
+    def resolve_expires_at(message: Message) -> datetime:
+        return datetime.fromtimestamp(message.expires_at, UTC)
 
 
 @router.post(
@@ -75,11 +69,11 @@ class MessageOut(Schema):
     summary="Send an SMS",
     tags=["messages"],
 )
-def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut]:
+def send_message(request: HttpRequest, payload: MessageIn) -> Status[Message]:
     """Accept one SMS that is not a code; a worker hands it to the provider."""
     auth.keeper().count_message(request.auth)  # type: ignore[attr-defined]  # ninja sets it
     services.require_broker()
-    return Status(202, MessageOut.of(services.send(payload.to, payload.body)))
+    return Status(202, services.send(payload.to, payload.body))
 
 
 @router.get(
@@ -90,12 +84,11 @@ def send_message(request: HttpRequest, payload: MessageIn) -> Status[MessageOut]
     summary="State of a message",
     tags=["messages"],
 )
-def get_message(request: HttpRequest, message_id: Path[str]) -> MessageOut | HttpResponse:
+def get_message(request: HttpRequest, message_id: Path[str]) -> Message | HttpResponse:
     """Where a message is. Records are kept for 72 hours unless configured otherwise."""
-    message = services.get(message_id)
-    if message is None:
-        return problem(404, "message_unknown", "There is no such message, or it is kept no longer.")
-    return MessageOut.of(message)
+    return services.get(message_id) or problem(
+        404, "message_unknown", "There is no such message, or it is kept no longer."
+    )
 
 
 @router.post(

@@ -14,10 +14,11 @@ from otp.api import (
 )
 from otp.api.access import Access, Denied
 from otp.caller import Caller, caller_of
+from sms.auth import Keeper
 from sms.bearer import Forbidden
 
 
-class Keys:
+class Keys(Keeper):
     """``API_KEYS`` and ``API_ACCESS``; see ``sms.auth.Keeper``."""
 
     def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> Access | None:

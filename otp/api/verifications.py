@@ -5,11 +5,12 @@ Each operation says itself which key opens it, so that it is closed in every API
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router, Schema, Status
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -197,7 +198,7 @@ def _shown(verification: Verification, status: int = 200) -> HttpResponse:
 
 def _json(content: dict[str, Any], status: int = 200) -> HttpResponse:
     """An answer as it is. Of a model ninja would make a dict first, and pydantic the model out of one."""
-    return JsonResponse(content, status=status, content_type="application/json; charset=utf-8")
+    return HttpResponse(json.dumps(content).encode(), "application/json; charset=utf-8", status)
 
 
 def _access(request: HttpRequest) -> Access:
@@ -225,5 +226,9 @@ def _own(request: HttpRequest, id: str) -> str:
     return id if found and access.allows(found.purpose) else NEVER
 
 
-def _time(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+def _time(seconds: float) -> str | None:
+    """As Django writes times: of fractions of a second the milliseconds, and nothing where there are none."""
+    if not seconds:
+        return None
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z").replace(".000", "")

@@ -117,6 +117,17 @@ def test_a_malformed_network_is_named(settings):
         RequestMiddleware(lambda _: HttpResponse())
 
 
+def test_the_api_has_the_headers_of_a_page(settings):
+    """Although it does without most of Django's middlewares."""
+    settings.SECURE_HSTS_SECONDS = 60
+    settings.SECURE_SSL_REDIRECT = True
+    page, api = (Client().get(path, secure=True) for path in ("/healthz", "/v1/docs"))
+    other = {"Content-Type", "Content-Length", "X-Request-ID"}
+    assert (page.headers.keys() | {"ETag", "Cache-Control"}) == api.headers.keys()
+    assert {name: page[name] for name in page.headers.keys() - other}.items() <= api.headers.items()
+    assert {"Strict-Transport-Security", "X-Frame-Options", "X-Content-Type-Options"} < page.headers.keys()
+
+
 def test_pages_load_from_here_alone(client):
     policy = client.get("/healthz")["Content-Security-Policy"]
     assert "default-src 'none'" in policy
