@@ -43,8 +43,9 @@ def rabbit(started) -> RabbitMQ:
     if not started.runs:  # a test that failed has stopped it
         started.start()
     with Connection(started.url) as connection:
+        channel: Any = connection.channel()
         for queue in ("otp", "bulk"):
-            connection.channel().queue_delete(queue)
+            channel.queue_delete(queue)
     return started
 
 
