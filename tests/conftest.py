@@ -30,20 +30,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers == 1:
         return
-    parts: dict[Any, list[pytest.Item]] = {}
-    short = []
+    files: dict[Path, list[pytest.Item]] = {}
+    single, short = [], []
     for item in items:
         if item.get_closest_marker("together"):
-            parts.setdefault(item.path, []).append(item)
+            files.setdefault(item.path, []).append(item)
         elif item.get_closest_marker("slow") or item.get_closest_marker("first"):
-            parts[item.nodeid] = [item]
+            single.append([item])
         else:
             short.append(item)
+    parts = [*files.values(), *single]
     dealt: list[pytest.Item] = []
     for worker in range(workers):
         # xdist gives the first of n workers the first nth, and so on.
         share = (len(items) - len(dealt)) // (workers - worker)
-        long = [item for part in list(parts.values())[worker::workers] for item in part]
+        long = [item for part in parts[worker::workers] for item in part]
         more = max(0, share - len(long))
         dealt += long + short[:more]
         del short[:more]

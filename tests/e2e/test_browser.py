@@ -58,7 +58,7 @@ def demo() -> Iterator[SimpleNamespace]:
     process = subprocess.Popen(
         [sys.executable, "-m", "config.demo", "--json", "--stop-with-parent", "--port", str(free_port())],
         cwd=ROOT,
-        env=inherited | {"DJANGO_SETTINGS_MODULE": "tests.e2e.settings", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=inherited | {"DJANGO_SETTINGS_MODULE": "tests.e2e.settings"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
