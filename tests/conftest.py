@@ -25,6 +25,7 @@ from tests.settings import API_KEY
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
 
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each worker begin with an equal part of what takes long, so that none has it left in the end."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

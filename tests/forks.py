@@ -65,7 +65,6 @@ def begin(words: list[str], environment: dict[str, str], asks: int, out: int, er
     if pid := os.fork():
         os.close(out)
         os.close(err)
-        os.write(asks, b"%8d" % pid)
         if ended not in select.select([ended, asks], [], [])[0]:
             os.kill(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -77,6 +76,7 @@ def begin(words: list[str], environment: dict[str, str], asks: int, out: int, er
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
+    os.write(asks, b"%8d" % os.getpid())  # only now does the process group have this number
     os.dup2(out, 1)
     os.dup2(err, 2)
     for descriptor in (ended, wakes, asks, out, err):
