@@ -133,7 +133,7 @@ def site_name() -> Iterator[str]:
 @check("otp.W001", Tags.security, deploy=True)
 def test_numbers_are_on() -> Iterator[str]:
     """Whoever knows a test number and its code gets in."""
-    if conf.get("TEST_NUMBERS") and judges.tests_end() > time.time():
+    if conf.get("TEST_NUMBERS") and judges.test_numbers_end() > time.time():
         yield (
             f"{len(conf.get('TEST_NUMBERS'))} test numbers have a known code until "
             f"{conf.get('TEST_NUMBERS_UNTIL')}. Take TEST_NUMBERS out as soon as nobody needs them."

@@ -20,12 +20,12 @@ def count(text: str) -> int:
     """
     gsm = GSM_7.issuperset(text)
     one, several = (160, 153) if gsm else (70, 67)
-    places = [2 if (char in _EXTENSION if gsm else char > "\uffff") else 1 for char in text]
-    if sum(places) <= one:
+    wide = [char in _EXTENSION for char in text] if gsm else [char > "\uffff" for char in text]
+    if len(text) + sum(wide) <= one:
         return 1
     parts, left = 1, several
-    for needed in places:
-        if needed > left:
+    for is_wide in wide:
+        if 1 + is_wide > left:
             parts, left = parts + 1, several
-        left -= needed
+        left -= 1 + is_wide
     return parts

@@ -65,7 +65,7 @@ def hear(number: Phone, purpose: str, caller: Caller, counted: Counted, answer: 
     if ask:
         _require(ask, number=number, purpose=purpose, ip=caller.ip, answer=answer)
     answers = signals.code_wanted.send_robust(OTPHandler, number=number, purpose=purpose, ip=caller.ip)
-    refusal = any(answer == signals.REFUSE for _, answer in answers)
+    refusal = any(said == signals.REFUSE for _, said in answers)
     code = known_code(number.e164)
     return Wanted(number, caller, counted, code, "test_number" if code else "refused" if refusal else "")
 
@@ -106,7 +106,7 @@ def challenge() -> Callable[..., bool] | None:
 def known_code(e164: str) -> str:
     """The code that a test number has now, "" for all others."""
     setting: Mapping[str, str] = conf.get("TEST_NUMBERS")
-    return setting.get(e164, "") if setting and time.time() < tests_end() else ""
+    return setting.get(e164, "") if setting and time.time() < test_numbers_end() else ""
 
 
 def read_test_number(spelling: str) -> Phone | None:
@@ -118,7 +118,7 @@ def read_test_number(spelling: str) -> Phone | None:
     return Phone(e164, "", numbers.mask(e164)) if known_code(e164) else None
 
 
-def tests_end() -> float:
+def test_numbers_end() -> float:
     """When test numbers end, in seconds since the epoch; 0 if that is not set.
 
     Raises ``ImproperlyConfigured``.
@@ -138,7 +138,7 @@ def tests_end() -> float:
 def check_test_numbers() -> None:
     """Raise ``ImproperlyConfigured`` for what cannot work."""
     setting: object = conf.get("TEST_NUMBERS")
-    ends = tests_end()
+    ends = test_numbers_end()
     if not isinstance(setting, Mapping) or not all(
         isinstance(text, str) for entry in setting.items() for text in entry
     ):
