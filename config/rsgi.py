@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -19,8 +19,6 @@ from config.wsgi import LONGEST, Body, BodyLate
 from config.wsgi import application as wsgi
 
 Headers = list[tuple[str, str]]
-
-Task = asyncio.Task[bytes | None]
 
 #: Status, headers, and content or the path of a file.
 Answer = tuple[int, Headers, bytes | str]
@@ -52,20 +50,22 @@ class _File:
 async def application(scope: Any, protocol: Any) -> None:
     """Answer one request (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md)."""
     loop = asyncio.get_running_loop()
-    chunked = "transfer-encoding" in scope.headers
-    length = None if chunked else int(scope.headers.get("content-length") or 0)
-    body = None
-    if length is None or 0 < length <= LONGEST:  # one that is too large is refused by its length
-        body = loop.create_task(_read(protocol, length))
-        await asyncio.wait((body,), timeout=USUAL)
+    length = _length(scope.headers)
+    body: Future[bytes | None] = Future()
+    reading = None
+    if length is None or 0 < length <= LONGEST:
+        reading = loop.create_task(_read(protocol, length, body))
+        await asyncio.wait((reading,), timeout=USUAL)
+    else:
+        body.set_result(b"")  # one that is too large is refused by its length
     try:
         while (answer := await loop.run_in_executor(_threads, _answer, scope, length, body)) is None:
             # So far Django has only looked at the head. It begins anew; meanwhile no thread waits.
-            if body:
-                await asyncio.wait((body,))
+            if reading:
+                await asyncio.wait((reading,))
     finally:
-        if body:
-            body.cancel()
+        if reading:
+            reading.cancel()
     status, headers, content = answer
     if isinstance(content, str):
         protocol.response_file(status, headers, content)
@@ -73,31 +73,38 @@ async def application(scope: Any, protocol: Any) -> None:
         protocol.response_bytes(status, headers, content)
 
 
-async def _read(protocol: Any, length: int | None) -> bytes | None:
-    """The body, of one in chunks at most what shows that it is too large. None: it did not come.
+def _length(headers: Any) -> int | None:
+    """Bytes that the body says it has; None for one in chunks."""
+    return None if "transfer-encoding" in headers else int(headers.get("content-length") or 0)
 
-    An exception as the result would hold on to the request, and with it to the connection.
+
+async def _read(protocol: Any, length: int | None, body: Future[bytes | None]) -> None:
+    """Read the body, of one in chunks at most a byte more than it may have. None: it did not come.
+
+    An exception in the future would hold on to the request, and with it to the connection.
     """
-    content = b""
+    content: bytes | None = None
     try:
         async with asyncio.timeout(PATIENCE):
             if length is not None:
-                return bytes(await protocol())
-            async for piece in protocol:
-                content += piece
-                if len(content) > LONGEST:
-                    break
-            return content
-    except Exception:  # time is up, or the client has gone; granian's errors have no common class
-        return None
+                content = await protocol()
+            else:
+                pieces = b""
+                async for piece in protocol:
+                    pieces += piece
+                    if len(pieces) > LONGEST:
+                        break
+                content = pieces
+    except Exception:  # noqa: S110  # time is up, or the client has gone; granian's errors have no common class
+        pass
+    finally:
+        body.set_result(content)
 
 
-def _fetch(length: int | None, body: Task | None) -> bytes:
+def _fetch(length: int | None, body: Future[bytes | None]) -> bytes:
     """The body, if it is there."""
     if length and length > LONGEST:
         raise RequestDataTooBig("The body is too large.")
-    if body is None:
-        return b""
     if not body.done():
         raise _Awaited
     content = body.result()
@@ -106,7 +113,7 @@ def _fetch(length: int | None, body: Task | None) -> bytes:
     return content
 
 
-def _answer(scope: Any, length: int | None, body: Task | None) -> Answer | None:
+def _answer(scope: Any, length: int | None, body: Future[bytes | None]) -> Answer | None:
     """The answer, None if it needs a body that is not there yet. Keeps no hold on the connection, which is
     closed once nothing does: an exception holds on to every frame it came through.
     """

@@ -113,7 +113,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> HttpRes
     """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
     access = _access(request)
     access.require_purpose(payload.purpose)
-    who = _caller(access, payload)
+    who = _caller(access, payload.client_ip)
     verification = services.start(
         payload.phone, payload.purpose, payload.locale, caller=who, challenge=payload.challenge
     )
@@ -132,7 +132,7 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> HttpRes
     or a key, at whatever phones: 429 `rate_limited`, and the guess is not compared.
     """
     access = _access(request)
-    who = _caller(access, payload)
+    who = _caller(access, payload.client_ip)
     checked = services.check(_own(request, id), payload.code, owner=access.name, caller=who)
     return _json(
         {"status": checked.status, "attempts_left": checked.attempts_left, "message": checked.message}
@@ -149,9 +149,8 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> HttpRes
 def resend_code(request: HttpRequest, id: Path[str]) -> HttpResponse:
     """Send the live code once more under the same id. Without a live code: 409."""
     access = _access(request)
-    who = Caller(access.name, limits=access.limits)
-    verification = services.resend(_own(request, id), caller=who, owner=access.name)
-    return _shown(verification, 202)
+    who = _caller(access)
+    return _shown(services.resend(_own(request, id), caller=who, owner=access.name), 202)
 
 
 @router.get(
@@ -207,11 +206,11 @@ def _access(request: HttpRequest) -> Access:
     return access
 
 
-def _caller(access: Access, payload: OfAUser) -> Caller:
+def _caller(access: Access, client_ip: str | None = None) -> Caller:
     """Whoever asks, at the address that the key says, if it may say one."""
-    if payload.client_ip is not None:
+    if client_ip is not None:
         access.require_client_ip()
-    return Caller(access.name, payload.client_ip or "", access.limits)
+    return Caller(access.name, client_ip or "", access.limits)
 
 
 def _own(request: HttpRequest, id: str) -> str:
