@@ -86,8 +86,7 @@ def start(
         wanted = judges.hear(number, purpose, caller, counted, given.text(challenge) or "")
         phones = digests.of_number(number, purpose)
         draft = digests.draw(rules, phones, code=wanted.code)
-        prepare = partial(_sending, rules, wanted, locale)
-        sending = prepare(draft, rules.lifetime)
+        sending = _sending(rules, wanted, draft, rules.lifetime, locale=locale, ip=caller.ip)
         kept = {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
         envelope = sms.seal(kept).decode()
         sms.require_broker()
@@ -140,7 +139,7 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
         counted = limits.of_sms(number, purpose, caller)
         wanted = judges.hear(number, purpose, caller, counted)
         sms.require_broker()
-        prepare = partial(_sending, rules, wanted, locale)
+        prepare = partial(_sending, rules, wanted, locale=locale, ip=caller.ip)
         phones = digests.of_number(number, purpose)
         issue = repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
@@ -197,7 +196,7 @@ def cancel(id: str, *, owner: str = "") -> bool:
     return purpose is not None
 
 
-def _sending(rules: Purpose, wanted: Wanted, locale: str, draft: Draft, lives: float) -> Sending:
+def _sending(rules: Purpose, wanted: Wanted, draft: Draft, lives: float, *, locale: str, ip: str) -> Sending:
     """The SMS of a code that lives so many seconds, and what it counts towards."""
     site, host = conf.get("OTP_SITE_NAME"), urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
     message = sms.prepare(
@@ -209,8 +208,7 @@ def _sending(rules: Purpose, wanted: Wanted, locale: str, draft: Draft, lives: f
         withheld=wanted.withheld,
         needs_route=not wanted.code,  # a test number needs none
     )
-    free = bool(wanted.withheld)
-    ask = decision.ask(wanted.number, wanted.caller.ip, free=free, parts=message.parts)
+    ask = decision.ask(wanted.number, ip, free=bool(wanted.withheld), parts=message.parts)
     return Sending(message, ask, wanted.counted)
 
 

@@ -30,11 +30,13 @@ from sms import (
     store,
 )
 from sms import seal as sealing
-from sms.delivery import health
 from sms.errors import InvalidBody, InvalidNumber, NoRoute
 from sms.facts import tell
 from sms.message import Message, State
+from sms.names import HEALTH, LINE, RATE, key
 from sms.phone import Phone
+from sms.registry import aliases
+from sms.routing import Route
 
 #: Control characters but for LF, and halves of surrogate pairs, which no encoding can carry.
 _CONTROL = re.compile("[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
@@ -178,12 +180,29 @@ def prepare(
         "sealed": seal({"to": number.e164, "body": body}).decode(),
         "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
         "longest_wait": int(conf.longest_wait().get(queue, 0) * 1000),
-        "aliases": health.outlook(route, number.country, parts, queue),
+        "aliases": _outlook(route, number.country, parts, queue),
         "fields": {name: value for name, value in fields.items() if value != ""},
     }
     if entry := entries.entry(id, queue):
         args["entry"] = entry
     return Prepared(id, args, parts)
+
+
+def _outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[str, Any]]:
+    """What tells how long a message has to wait for the aliases of ``route``: see includes/overload.lua."""
+    known = aliases()
+    return [
+        {
+            "health": key(HEALTH + hop.alias),
+            "there": key(f"{HEALTH}{hop.alias}:{country}"),
+            "rate": key(RATE + hop.alias),
+            "line": key(f"{LINE}{hop.alias}:{queue}"),
+            "codes": key(f"{LINE}{hop.alias}:{OTP_QUEUE}"),
+            "takes": known[hop.alias].takes(parts),
+        }
+        for step in route
+        for hop in step
+    ]
 
 
 def called_back(message_id: str, record: Mapping[str, str] | None) -> None:

@@ -42,10 +42,9 @@ _CODE = re.compile(r"[0-9A-Z]{4,64}")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A number that asks for a code, who asks, what it counts towards, and what it gets."""
+    """A number that asks for a code, what that counts towards, and what it gets."""
 
     number: Phone
-    caller: Caller
     counted: Counted
     code: str = ""  # that of a test number
     withheld: str = ""  # why no SMS goes there, though nobody who asks shall see it
@@ -67,7 +66,7 @@ def hear(number: Phone, purpose: str, caller: Caller, counted: Counted, answer: 
     answers = signals.code_wanted.send_robust(OTPHandler, number=number, purpose=purpose, ip=caller.ip)
     refusal = any(said == signals.REFUSE for _, said in answers)
     code = known_code(number.e164)
-    return Wanted(number, caller, counted, code, "test_number" if code else "refused" if refusal else "")
+    return Wanted(number, counted, code, "test_number" if code else "refused" if refusal else "")
 
 
 def _require(ask: Callable[..., bool], **about: object) -> None:

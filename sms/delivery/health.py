@@ -9,34 +9,14 @@ late and in whatever bunches the messages come back. Who has waited goes before 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
-from sms import signals, store
+from sms import signals
 from sms.delivery.slots import Alias
-from sms.names import HEALTH, LINE, RATE, key
-from sms.registry import aliases
-from sms.routing import Route
 
 log = structlog.get_logger("sms")
-
-
-def outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[str, Any]]:
-    """What tells how long a message has to wait for the aliases of ``route``: see includes/overload.lua."""
-    known = aliases()
-    return [
-        {
-            "health": key(HEALTH + hop.alias),
-            "there": key(f"{HEALTH}{hop.alias}:{country}"),
-            "rate": key(RATE + hop.alias),
-            "line": key(f"{LINE}{hop.alias}:{queue}"),
-            "codes": key(f"{LINE}{hop.alias}:{store.OTP_QUEUE}"),
-            "takes": known[hop.alias].takes(parts),
-        }
-        for step in route
-        for hop in step
-    ]
 
 
 class Ended(NamedTuple):
