@@ -79,7 +79,7 @@ class House:
         }
         settings.SMS_PROVIDERS = dict.fromkeys(self.providers, "memory://")
         settings.SMS_ROUTES = {"default": "a>b"}
-        for module in (delivery, health, registry):
+        for module in (delivery, registry, services):
             monkeypatch.setattr(module, "aliases", lambda: self.aliases)
         monkeypatch.setattr(broker, "publish", lambda id, _: self.published.append(id) or True)
         self.settings = settings
