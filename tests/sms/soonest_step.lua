@@ -4,5 +4,5 @@
 -- Returns ms, and 1 if that alias is left out.
 --- @include "overload"
 local args = cjson.decode(ARGV[1])
-local wait, shut = soonest_turn(args.now, args.aliases)
+local wait, shut = soonest_call(args.now, args.aliases)
 return { wait, shut and 1 or 0 }
