@@ -61,7 +61,7 @@ def is_cluster() -> bool:
     Raises ``Unavailable``.
     """
     with _or_unavailable(), producer() as found, suppress(ResponseError):
-        if _driver(found) == "redis":
+        if driver(found) == "redis":
             return bool(found.channel.client.info("cluster").get("cluster_enabled"))
     return False
 
@@ -155,9 +155,9 @@ def hurry(connection: Any) -> None:
 
 def _ask() -> None:
     with producer() as found:
-        if _driver(found) == "amqp":
+        if driver(found) == "amqp":
             found.channel.confirm_select()  # publishing asks for it anyway
-        elif _driver(found) == "redis":
+        elif driver(found) == "redis":
             # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing
             # also tells whether we may write to the queue, and whether the server takes writes at all.
             # kombu puts its prefix before other commands, not before this one.
@@ -165,6 +165,6 @@ def _ask() -> None:
             found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 
 
-def _driver(producer: Any) -> str:
+def driver(producer: Any) -> str:
     """What a producer's connection speaks: redis, amqp, …; "" where tasks run at once."""
     return str(producer.connection.transport.driver_type) if producer else ""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import celery
@@ -30,25 +29,22 @@ ENOUGH = 1000
 _MESSAGE, _TASK, _BODY = "{message}", "{task}", "{body}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(NamedTuple):
     """An entry with its ids left open."""
 
     key: str  # the list that is the queue
     text: str
     body: str  # which goes into the text as base64
 
-    def filled(self, message_id: str) -> str:
-        """The entry of one message."""
-        body = base64.b64encode(self.body.replace(_MESSAGE, message_id).encode()).decode()
-        text = self.text.replace(_BODY, body).replace(_MESSAGE, message_id)
-        return text.replace(_TASK, str(uuid.uuid4()))
-
 
 def entry(message_id: str, queue: str) -> dict[str, Any] | None:
     """What includes/accept.lua pushes for a message; None where the queues stand elsewhere."""
     form = _form(names.queue(queue))
-    return {"key": form.key, "text": form.filled(message_id), "enough": ENOUGH} if form else None
+    if form is None:
+        return None
+    body = base64.b64encode(form.body.replace(_MESSAGE, message_id).encode()).decode()
+    text = form.text.replace(_BODY, body).replace(_MESSAGE, message_id).replace(_TASK, str(uuid.uuid4()))
+    return {"key": form.key, "text": text, "enough": ENOUGH}
 
 
 def are_pushed() -> bool:
@@ -127,16 +123,13 @@ def room(queue: str) -> int | None:
     name = names.queue(queue)
     try:
         with broker.producer() as found:
-            if found is None:
-                return None
-            kind = found.connection.transport.driver_type
-            if kind == "redis":
-                prefix = getattr(found.channel, "global_keyprefix", None) or ""
-                count = found.channel.client.llen(prefix + name)
-            elif kind == "amqp":
-                count = found.channel.queue_declare(name, passive=True).message_count
-            else:
-                return None
+            match broker.driver(found):
+                case "redis":
+                    count = found.channel.client.llen(name)
+                case "amqp":
+                    count = found.channel.queue_declare(name, passive=True).message_count
+                case _:
+                    return None
             return max(ENOUGH - int(count), 0)
     except broker.AWAY:
         return 0

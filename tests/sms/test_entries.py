@@ -121,6 +121,14 @@ def test_there_is_room_for_what_the_queue_does_not_hold_yet(own_broker, redis, m
     assert room == [3, 2, 1, 0, 0]
 
 
+def test_room_is_counted_behind_the_prefix_of_kombu(own_broker, redis, monkeypatch):
+    options = current_app.conf.broker_transport_options | {"global_keyprefix": "shop-"}
+    monkeypatch.setitem(current_app.conf, "broker_transport_options", options)
+    assert broker.publish(ID, "otp")
+    assert redis.llen("shop-otp") == 1
+    assert entries.room("otp") == entries.ENOUGH - 1
+
+
 def test_a_namespace_stands_before_the_queue(own_broker, redis, settings):
     settings.OTPOST_NAMESPACE = "shop"
     services.send("+12025550123", "Hello", queue=services.OTP_QUEUE)
