@@ -19,7 +19,8 @@ class State(enum.StrEnum):
     CANCELLED = "cancelled"  # nobody wants it any more
 
 
-#: Scripts get "which states may become this one" from here, so that the rule stands once.
+#: Scripts get "which states may become this one" from here, so that the rule stands once. Two more ways
+#: lead back to QUEUED: a receipt says that a live code did not arrive (once), and a dead letter's replay.
 TRANSITIONS: dict[State, frozenset[State]] = dict.fromkeys(State, frozenset()) | {
     # SENT, DELIVERED, UNKNOWN: so ended an earlier attempt, whose outcome was unknown.
     State.QUEUED: frozenset(State) - {State.QUEUED, State.FAILED},
@@ -30,10 +31,6 @@ TRANSITIONS: dict[State, frozenset[State]] = dict.fromkeys(State, frozenset()) |
     State.SENT: frozenset({State.DELIVERED, State.FAILED, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.SENT, State.DELIVERED, State.FAILED}),
 }
-
-#: Nothing of ours touches the message again in these; only receipts may still move it. Two ways lead
-#: back to QUEUED: a receipt says that a live code did not arrive (once), and a dead letter's replay.
-SETTLED = frozenset(State) - {State.QUEUED, State.SENDING}
 
 
 def may_become(target: State) -> frozenset[State]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sms.message import SETTLED, State
+from sms.message import State
 from tests.faults.load import Start
 from tests.faults.provider import Call
 
@@ -24,6 +24,9 @@ _COLUMNS = {
     "lost": "lost",
     "recovered": "seconds to recover",
 }
+
+#: Nothing of ours touches a message again in these; only receipts and replays may still move it.
+SETTLED = frozenset(State) - {State.QUEUED, State.SENDING}
 
 #: A message is tried again once after an outcome that nobody knows, so a provider can have it twice.
 MOST_TAKEN = 2

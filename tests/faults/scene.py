@@ -15,12 +15,12 @@ from redis.exceptions import RedisError
 
 from config.demo.embedded import EmbeddedServer
 from sms import names
-from sms.message import SETTLED, State
+from sms.message import State
 from tests.faults.load import Load
 from tests.faults.provider import Call, ScriptedProvider
 from tests.faults.rabbitmq import RabbitMQ
 from tests.faults.receipts import PUBLIC_URL, Postman
-from tests.faults.report import Doubt, End
+from tests.faults.report import SETTLED, Doubt, End
 from tests.faults.sentinels import Sentinels
 from tests.faults.stack import Stack, wait_for
 

@@ -7,11 +7,10 @@ import time
 
 from redis.exceptions import RedisError
 
-from sms.message import SETTLED
 from tests.faults.kinds import Fault
 from tests.faults.load import Load
 from tests.faults.provider import PATIENCE
-from tests.faults.report import Row, judge
+from tests.faults.report import SETTLED, Row, judge
 from tests.faults.scene import Scene, scene
 
 #: Seconds after which a fault has to be forgotten.

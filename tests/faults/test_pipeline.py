@@ -20,10 +20,11 @@ from redis import Redis
 
 from config.demo.embedded import EmbeddedServer
 from sms import names, services
-from sms.message import SETTLED, State
+from sms.message import State
 from tests.conftest import point_cache_at
 from tests.faults.cutter import Cutter
 from tests.faults.load import phone
+from tests.faults.report import SETTLED
 from tests.faults.stack import Stack, wait_for
 from tests.sms.providers.gateway import gateway, response
 
