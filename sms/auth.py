@@ -7,7 +7,6 @@ closed in the API of another project as in ours. Nothing here needs HTTP: ``sms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 from django.utils.module_loading import import_string
@@ -33,8 +32,6 @@ nobody = Keeper()
 
 _path = "sms.auth.nobody"
 
-_at = cache(import_string)
-
 
 def entrust(path: str) -> None:
     """Let the ``Keeper`` at this dotted path decide; it is imported when the first request comes."""
@@ -44,5 +41,5 @@ def entrust(path: str) -> None:
 
 def keeper() -> Keeper:
     """Who decides."""
-    found: Keeper = _at(_path)
+    found: Keeper = import_string(_path)
     return found

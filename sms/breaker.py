@@ -20,6 +20,8 @@ class Breaker(NamedTuple):
         """Raises ``TypeError`` for a figure that does not exist."""
         return cls(**conf.get("SMS_BREAKER"))
 
-    def in_ms(self) -> dict[str, float]:
+    @classmethod
+    def in_ms(cls) -> dict[str, float]:
         """As the scripts want them."""
-        return self._asdict() | {"window": int(self.window * 1000), "pause": int(self.pause * 1000)}
+        found = cls.configured()
+        return found._asdict() | {"window": int(found.window * 1000), "pause": int(found.pause * 1000)}

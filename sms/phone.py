@@ -141,10 +141,8 @@ def is_prefix(text: str) -> bool:
     """Whether ``text`` is + and digits that numbers begin with: a country code, more of it, or less."""
     if not _PREFIX.fullmatch(text):
         return False
-    digits, codes = text[1:], phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    return any(int(digits[:end]) in codes for end in (1, 2, 3)) or any(
-        str(code).startswith(digits) for code in codes
-    )
+    digits, codes = text[1:], map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+    return any(digits.startswith(code) or code.startswith(digits) for code in codes)
 
 
 def mask(e164: str) -> str:

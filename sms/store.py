@@ -88,7 +88,7 @@ def claim(
     which the first goes before everything. ``aliases``: what this worker may call, see ``Alias.able``;
     without any none is chosen. One round trip.
     """
-    args = {"id": message_id, "queues": queues, "aliases": {**aliases}, **_breaker()}
+    args = {"id": message_id, "queues": queues, "aliases": {**aliases}, "breaker": Breaker.in_ms()}
     answer = _TAKE.ask((), args)
     message = read(answer["id"], answer["record"]) if "record" in answer else None
     found = claimed(message, answer) if message and "sealed" in answer else message
@@ -101,7 +101,7 @@ def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
     ``Choice.chosen`` is None if nobody may be asked any more, or there is no slot.
     """
     args = {"id": attempt.message.id, "attempt": attempt.number, "hops": ",".join(hops)}
-    answer = _CHOOSE.ask((), args | more | _breaker())
+    answer = _CHOOSE.ask((), args | more | {"breaker": Breaker.in_ms()})
     return Choice(chosen(answer), dict(answer["changed"]))  # an empty one may come as a list
 
 
@@ -219,15 +219,11 @@ def is_cluster() -> bool:
             return False
 
 
-def _breaker() -> dict[str, Any]:
-    return {"breaker": Breaker.configured().in_ms()}
-
-
 def _change(
     script: Script, message_id: str, target: State, fields: Mapping[str, str], more: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Message | None]:
     """The answer of a script that may change the state of a message, and the message, if there is one."""
     states = dict.fromkeys(may_become(target), True)
-    args = {"id": message_id, "target": target, "from": states, "fields": fields, **more, **_breaker()}
-    answer = script.ask((), args)
+    args = {"id": message_id, "target": target, "from": states, "fields": fields, "breaker": Breaker.in_ms()}
+    answer = script.ask((), {**args, **more})
     return answer, read(message_id, answer["record"]) if answer["record"] else None

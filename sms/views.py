@@ -5,7 +5,7 @@ Each operation says itself which key opens it, so that it is closed in every API
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router, Schema, Status
@@ -51,14 +51,6 @@ class MessageOut(Schema):
     attempts: int
     alias: str = Field(description="The provider that was asked last, empty before the first attempt.")
     error: str = Field(description="The provider's or our code of the last failure.")
-
-    @staticmethod
-    def resolve_created_at(message: Message) -> datetime:
-        return datetime.fromtimestamp(message.created_at, UTC)
-
-    @staticmethod
-    def resolve_expires_at(message: Message) -> datetime:
-        return datetime.fromtimestamp(message.expires_at, UTC)
 
 
 @router.post(

@@ -23,6 +23,10 @@ class Wakeups:
     """Ids and queues by the time at which each is to be published, and the thread that does it."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """A child process has neither the thread nor the messages of its parent."""
         self._due: list[tuple[float, str, str]] = []  # a heap
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -50,16 +54,5 @@ class Wakeups:
 
 
 _wakeups = Wakeups()
-
-
-def publish_in(seconds: float, message_id: str, queue: str) -> None:
-    """Publish it after so many seconds, from a thread of this process."""
-    _wakeups.publish_in(seconds, message_id, queue)
-
-
-def _forget() -> None:
-    global _wakeups
-    _wakeups = Wakeups()  # a child process has neither the thread nor the messages of its parent
-
-
-os.register_at_fork(after_in_child=_forget)
+publish_in = _wakeups.publish_in
+os.register_at_fork(after_in_child=_wakeups.forget)
