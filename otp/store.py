@@ -177,7 +177,7 @@ def _issue(
         return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
     if message:
-        message.accepted(now, expires_at)
+        message.accepted(answer["now"], answer["expires_at"])
     return Issue(
         "issued",
         MESSAGES["issued"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from django.dispatch import Signal
 
 from sms import signals
 from sms.message import Message, State
@@ -32,5 +31,4 @@ def tell(message: Message, **details: Any) -> None:
         **details,
     }
     write(event, **{name: value for name, value in shown.items() if value not in ("", 0, None)})
-    signal: Signal = getattr(signals, event)
-    signal.send_robust(Message, message=message)
+    getattr(signals, event).send_robust(Message, message=message)

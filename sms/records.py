@@ -12,14 +12,6 @@ Verdict = Literal[
 ]
 
 
-class Sent(NamedTuple):
-    """What came of ``send``. Times in seconds since the epoch."""
-
-    created_at: float
-    expires_at: float
-    called_back: Message | None  # the one that it replaces, if that waited
-
-
 class Claim(NamedTuple):
     """What came of ``claim``: an ``Attempt``, or a ``Message`` that ended by it, or nothing."""
 
@@ -52,7 +44,7 @@ class Reported(NamedTuple):
     never_asked: bool  # the alias was not asked for the message
 
 
-def read(message_id: str, record: Mapping[str, str]) -> Message:
+def read(message_id: str, record: Mapping[str, Any]) -> Message:
     """A record as a message."""
     texts = ("queue", "country", "masked", "alias", "provider_message_id", "error", "reported")
     return Message(

@@ -90,21 +90,13 @@ class Prepared:
     args: dict[str, Any] = field(repr=False)  # what these two call a message
     parts: int  # SMS that it is paid as
 
-    def accepted(self, created_at: float, expires_at: float) -> Message:
-        """A script has accepted it: tell of it, and wake a worker where the script could not."""
-        fields, queue = self.args["fields"], self.args["queue"]
-        shown = ("country", "masked", "error", "request_id", "verification_id")
-        message = Message(
-            self.id,
-            State.QUEUED,
-            queue,
-            created_at=created_at,
-            expires_at=expires_at,
-            **{name: fields.get(name, "") for name in shown},
-        )
+    def accepted(self, created_at: int, expires_at: int) -> Message:
+        """A script has accepted it (ms): tell of it, and wake a worker where the script could not."""
+        record = {"state": "queued", "created_at": created_at, "expires_at": expires_at}
+        message = records.read(self.id, record | self.args["fields"] | {"queue": self.args["queue"]})
         tell(message)
         if "entry" not in self.args:
-            broker.publish(self.id, queue)
+            broker.publish(self.id, message.queue)
         return message
 
 
@@ -133,9 +125,8 @@ def send(
     number = to if isinstance(to, Phone) else parse_phone(to)
     prepared = prepare(number, body, queue=queue, resend_unknown=resend_unknown)
     sent = store.send(prepared.args, expires_at=expires_at, replaces=replaces)
-    if sent.called_back:
-        tell(sent.called_back)
-    return prepared.accepted(sent.created_at, sent.expires_at)
+    called_back(replaces, sent.get("called_back"))
+    return prepared.accepted(sent["created_at"], sent["expires_at"])
 
 
 def prepare(
@@ -155,7 +146,12 @@ def prepare(
     may lack a route; it takes as long. Raises ``InvalidBody`` or ``NoRoute``.
     """
     body = with_line_feeds(given.text(body) or "")
-    _check_body(body)
+    if not body.strip():
+        raise InvalidBody("The text is empty.")
+    if len(body) > MAX_BODY:
+        raise InvalidBody(f"The text has {len(body)} characters; at most {MAX_BODY} can be sent.")
+    if _CONTROL.search(body):
+        raise InvalidBody("The text holds a control character.")
     try:
         route = routing.find(number.country, number.e164)
     except NoRoute:
@@ -233,16 +229,14 @@ def dead_letter(message_id: str) -> Message | None:
 def replay(message_id: str) -> bool:
     """Send a dead letter once more. False if it expired or its text is gone."""
     message_id = given.id(message_id)
-    queue = store.replay(message_id)
-    if queue:
+    if queue := store.replay(message_id):
         broker.publish(message_id, queue)
     return bool(queue)
 
 
 def cancel(message_id: str) -> bool:
     """Call back a message that no worker has taken yet. True if it will not be sent."""
-    message = store.call_back(given.id(message_id))
-    if message:
+    if message := store.call_back(given.id(message_id)):
         tell(message)
     return message is not None
 
@@ -250,12 +244,3 @@ def cancel(message_id: str) -> bool:
 def with_line_feeds(text: str) -> str:
     """``text`` with every line ended by LF: forms send CRLF, and a phone shows nothing else."""
     return re.sub(r"\r\n?", "\n", text)
-
-
-def _check_body(body: str) -> None:
-    if not body.strip():
-        raise InvalidBody("The text is empty.")
-    if len(body) > MAX_BODY:
-        raise InvalidBody(f"The text has {len(body)} characters; at most {MAX_BODY} can be sent.")
-    if _CONTROL.search(body):
-        raise InvalidBody("The text holds a control character.")

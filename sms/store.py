@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from sms.breaker import Breaker
 from sms.errors import Overloaded
 from sms.message import Attempt, Message, State, may_become
 from sms.names import BEAT, DEAD, IN_LUA, LEASES, RECORD, STARTED, SWEEP, key
-from sms.records import Choice, Claim, Moved, Reported, Sent, chosen, claimed, read
+from sms.records import Choice, Claim, Moved, Reported, chosen, claimed, read
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
@@ -52,8 +53,8 @@ _SEND, _CALL_BACK, _TAKE, _CHOOSE, _MOVE, _RECEIPT, _REPLAY, _SWEEP = map(
 )
 
 
-def send(message: Mapping[str, Any], *, expires_at: float | None, replaces: str) -> Sent:
-    """Accept a message; see send.lua. One round trip.
+def send(message: Mapping[str, Any], *, expires_at: float | None, replaces: str) -> dict[str, Any]:
+    """Accept a message and return what send.lua does. One round trip.
 
     ``message``: as includes/accept.lua wants it. ``expires_at``: seconds since the epoch; None:
     ``MESSAGE_LIFETIME`` from now. Raises ``Overloaded`` where it would wait for too long.
@@ -66,9 +67,7 @@ def send(message: Mapping[str, Any], *, expires_at: float | None, replaces: str)
     answer = _SEND.ask((), args)
     if "wait" in answer:
         raise Overloaded("It could not be sent in time now.", math.ceil(answer["wait"] / 1000))
-    record = answer.get("called_back")
-    called_back = read(replaces, record) if record else None
-    return Sent(answer["created_at"] / 1000, answer["expires_at"] / 1000, called_back)
+    return answer
 
 
 def call_back(message_id: str) -> Message | None:
@@ -202,21 +201,16 @@ def now() -> float:
 
 def eviction_policy() -> str:
     """What the server does when it is full, "" if it does not say (managed ones may forbid to ask)."""
-    with client() as redis:
-        try:
-            policy: str = redis.config_get("maxmemory-policy").get("maxmemory-policy", "")
-        except ResponseError:
-            return ""
-    return policy
+    with client() as redis, suppress(ResponseError):
+        return str(redis.config_get("maxmemory-policy").get("maxmemory-policy", ""))
+    return ""
 
 
 def is_cluster() -> bool:
     """Whether the server is a node of a Redis Cluster; False if it does not say. Raises ``Unavailable``."""
-    with client() as redis:
-        try:
-            return bool(redis.info("cluster").get("cluster_enabled"))
-        except ResponseError:
-            return False
+    with client() as redis, suppress(ResponseError):
+        return bool(redis.info("cluster").get("cluster_enabled"))
+    return False
 
 
 def _change(

@@ -30,8 +30,6 @@ KEPT, PAUSE = 3600.0, 60.0
 
 _next_mark = 0.0
 
-_LOCAL = dict.fromkeys(("localhost", "::1"), "127.0.0.1")
-
 
 @check("sms.W021", deploy=True)
 def nobody_else_clears_it() -> Iterator[str]:
@@ -84,8 +82,8 @@ def _databases(entry: Mapping[str, Any]) -> set[tuple[str, int]]:
     for address in addresses:
         with suppress(ValueError):  # no Redis, or another check says what is wrong
             parts = parse_url(re.sub("^valkey", "redis", address))  # type: ignore[no-untyped-call]
-            host = parts.get("host", "localhost")
-            server = parts.get("path") or f"{_LOCAL.get(host, host)}:{parts.get('port', 6379)}"
+            host = re.sub("^(localhost|::1)$", "127.0.0.1", parts.get("host", "localhost"))
+            server = parts.get("path") or f"{host}:{parts.get('port', 6379)}"
             found.add((server, int(parts.get("db", default))))
     return found
 
