@@ -28,9 +28,7 @@ class Keeper:
         """Count a message that ``holder`` asks for. Raises, for ``sms.problems``, if it may not be sent."""
 
 
-nobody = Keeper()
-
-_path = "sms.auth.nobody"
+_path = ""
 
 
 def entrust(path: str) -> None:
@@ -41,5 +39,4 @@ def entrust(path: str) -> None:
 
 def keeper() -> Keeper:
     """Who decides."""
-    found: Keeper = import_string(_path)
-    return found
+    return import_string(_path) if _path else Keeper()

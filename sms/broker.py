@@ -91,7 +91,7 @@ def publish(message_id: str, queue: str) -> bool:
         try:
             with producer() as found:
                 celery.current_app.tasks[DELIVER].apply_async(
-                    (message_id,), queue=names.queue(queue), producer=found
+                    (message_id,), queue=names.key(queue), producer=found
                 )
             _reached = True
             return True
@@ -162,7 +162,7 @@ def _ask() -> None:
             # also tells whether we may write to the queue, and whether the server takes writes at all.
             # kombu puts its prefix before other commands, not before this one.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
-            found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
+            found.channel.client.ltrim(prefix + names.key(store.OTP_QUEUE), 0, -1)
 
 
 def driver(producer: Any) -> str:

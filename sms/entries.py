@@ -39,7 +39,7 @@ class _Form(NamedTuple):
 
 def entry(message_id: str, queue: str) -> dict[str, Any] | None:
     """What includes/accept.lua pushes for a message; None where the queues stand elsewhere."""
-    form = _form(names.queue(queue))
+    form = _form(names.key(queue))
     if form is None:
         return None
     body = base64.b64encode(form.body.replace(_MESSAGE, message_id).encode()).decode()
@@ -49,7 +49,7 @@ def entry(message_id: str, queue: str) -> dict[str, Any] | None:
 
 def are_pushed() -> bool:
     """Whether the scripts that accept messages push their entries."""
-    return _form(names.queue(store.OTP_QUEUE)) is not None
+    return _form(names.key(store.OTP_QUEUE)) is not None
 
 
 def _form(queue: str) -> _Form | None:
@@ -120,7 +120,7 @@ def room(queue: str) -> int | None:
     Whoever publishes one for a message that had one before asks here, or entries would grow with each time
     that a message has to wait.
     """
-    name = names.queue(queue)
+    name = names.key(queue)
     try:
         with broker.producer() as found:
             match broker.driver(found):

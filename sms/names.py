@@ -58,12 +58,7 @@ IN_LUA |= {"HEALTH": HEALTH, "RATE": RATE, "LINE": LINE}
 
 
 def key(name: str) -> str:
-    """``name`` as it stands in Redis, behind the namespace."""
-    return namespace() + name
-
-
-def queue(name: str) -> str:
-    """The name that a queue (``otp``, ``bulk``) has at the broker."""
+    """``name``, of a key in Redis or of a queue (``otp``, ``bulk``) at the broker, behind the namespace."""
     return namespace() + name
 
 

@@ -59,8 +59,8 @@ def check_head(alias: str, headers: Mapping[str, str], path: str, fallback_url: 
 
     Raises ``UnknownAlias`` or ``ReceiptRejected``.
     """
-    with _rejections_logged(alias):
-        _provider(alias).check_head(_lowered(headers), _called(path, fallback_url))
+    with _provider(alias) as provider:
+        provider.check_head(_lowered(headers), _called(path, fallback_url))
 
 
 def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> int:
@@ -73,8 +73,8 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
 
     Raises ``UnknownAlias``, ``ReceiptRejected`` or ``Unavailable``.
     """
-    with _rejections_logged(alias):
-        receipts = _provider(alias).parse_receipts(_lowered(headers), body, _called(path, fallback_url))
+    with _provider(alias) as provider:
+        receipts = provider.parse_receipts(_lowered(headers), body, _called(path, fallback_url))
     changed = 0
     for receipt in receipts:
         fields = {
@@ -102,11 +102,20 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
     return changed
 
 
-def _provider(alias: str) -> Provider:
-    provider = registry.providers().get(alias)
-    if provider is None:
+@contextmanager
+def _provider(alias: str) -> Iterator[Provider]:
+    """The provider of an alias. What it refuses or cannot read is told, and raises ``ReceiptRejected``."""
+    found = registry.aliases().get(alias)
+    if found is None:
         raise UnknownAlias(alias)
-    return provider
+    try:
+        yield found.provider
+    except ReceiptRejected as error:
+        alarms.note(alarms.REJECTED, alias=alias, error=str(error))
+        raise
+    except Exception as error:
+        log.error("receipt_unreadable", alias=alias, error=type(error).__name__, place=place_of(error))
+        raise ReceiptRejected("the provider's module cannot read it") from None
 
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
@@ -117,17 +126,3 @@ def _called(path: str, fallback_url: str) -> str:
     """The address that the provider called."""
     public_url = conf.get("PUBLIC_URL").rstrip("/")
     return public_url + path if public_url else fallback_url
-
-
-@contextmanager
-def _rejections_logged(alias: str) -> Iterator[None]:
-    try:
-        yield
-    except ReceiptRejected as error:
-        alarms.note(alarms.REJECTED, alias=alias, error=str(error))
-        raise
-    except UnknownAlias:
-        raise
-    except Exception as error:
-        log.error("receipt_unreadable", alias=alias, error=type(error).__name__, place=place_of(error))
-        raise ReceiptRejected("the provider's module cannot read it") from None

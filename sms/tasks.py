@@ -33,7 +33,7 @@ def _know_concurrency(instance: Any, **_: Any) -> None:
 def _look_around(**_: Any) -> None:
     """Drain from now on, and tell at once whose place this is: not every project runs ``check --deploy``."""
     consumed = current_app.amqp.queues.consume_from
-    drain.begin([queue for queue in store.QUEUES if names.queue(queue) in consumed])
+    drain.begin([queue for queue in store.QUEUES if names.key(queue) in consumed])
     place.leave_mark()
     with suppress(Unavailable):
         store.worker_started()
@@ -51,8 +51,8 @@ def _know_queues(instance: Any, **_: Any) -> None:
     """Let ``-Q otp,bulk`` mean the queues of this installation, whatever its namespace."""
     queues = instance.app.amqp.queues
     for name in store.QUEUES:
-        if names.queue(name) != name:
-            queue = queues.new_missing(names.queue(name))
+        if names.key(name) != name:
+            queue = queues.new_missing(names.key(name))
             queue.alias = name
             queues.add(queue)
 

@@ -84,7 +84,7 @@ def test_without_a_namespace_every_key_is_what_it_always_was(redis, settings, ap
     found = {key.decode() for key in redis.scan_iter()}
     assert {key for key in found if not key.startswith(("otp:", "sms:", "http:idempotency:"))} == set()
     assert {"sms:leases:bulk", "sms:dead", "sms:health:test", "otp:guard-spend", "otp:guard:US"} <= found
-    assert (names.queue("otp"), names.queue("bulk")) == ("otp", "bulk")
+    assert (names.key("otp"), names.key("bulk")) == ("otp", "bulk")
 
 
 def test_two_installations_in_one_place_know_nothing_of_each_other(settings, redis):
