@@ -1,8 +1,7 @@
 """Tell the operator of what an attack makes happen thousands of times a second: once a minute each.
 
 A kind is told by a log line and a signal when it first happens, then every ``QUIET`` seconds at most, with
-a ``count`` of how often it happened since. Each process counts alone: a refused request must cost no round
-trip.
+a ``count`` of how often since. Each process counts alone: a refused request must cost no round trip.
 """
 
 from __future__ import annotations

@@ -19,9 +19,7 @@ class Keeper:
     """Knows the API keys: this one none, until somebody is entrusted with them."""
 
     def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> object | None:
-        """Whoever has the key ``token``, None if nobody has. Raises ``sms.bearer.Forbidden`` where it
-        has none of ``scopes``.
-        """
+        """Who has the key ``token``, or None. Raises ``bearer.Forbidden`` if it has none of ``scopes``."""
         return None
 
     def count_message(self, holder: object) -> None:

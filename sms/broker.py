@@ -56,10 +56,7 @@ def ask() -> None:
 
 
 def is_cluster() -> bool:
-    """Whether the broker is a node of a Redis Cluster; False if it is not Redis or does not say.
-
-    Raises ``Unavailable``.
-    """
+    """Whether the broker is a Redis Cluster, as far as it says. Raises ``Unavailable``."""
     with _or_unavailable(), producer() as found, suppress(ResponseError):
         if driver(found) == "redis":
             return bool(found.channel.client.info("cluster").get("cluster_enabled"))

@@ -66,8 +66,7 @@ DECLARED = {
     # queue → seconds that a message may have to wait before new ones are refused; 0: never refuse.
     # A number alone is that of the queue of codes.
     "SMS_LONGEST_WAIT": Setting({"otp": 10.0, "bulk": 3600.0}),
-    # Where users and providers reach us. Its host stands in the last line of a code's SMS; empty means
-    # that no receipts are asked for.
+    # Where users and providers reach us. Its host ends a code's SMS; empty: no receipts are asked for.
     "PUBLIC_URL": Setting("", str, "a text such as https://verify.example.com"),
     # ISO country that national numbers are read in; empty: international numbers only.
     "PHONE_REGION": Setting("", str, "a country such as US, or nothing"),

@@ -61,9 +61,7 @@ def _form(queue: str) -> _Form | None:
 
 @cached
 def _made(app: Any, queue: str) -> _Form | None:
-    """What kombu sends for a task of ours; None where the queues stand elsewhere, or more belongs to it than
-    one push to one list.
-    """
+    """What kombu sends for a task of ours; None where that is more than one push to one list of the store."""
     if app.conf.task_always_eager or _place_of_store() != _place_of_broker(app):
         return None
     with Connection("memory://") as connection:
@@ -117,8 +115,7 @@ def _place_of_broker(app: Any) -> object:
 def room(queue: str) -> int | None:
     """How many more entries a queue has use for; None: it cannot be known; 0 if the broker is away.
 
-    Whoever publishes one for a message that had one before asks here, or entries would grow with each time
-    that a message has to wait.
+    Ask before a message gets another one, or entries would grow with each time that it has to wait.
     """
     name = names.key(queue)
     try:

@@ -25,8 +25,7 @@ TRANSITIONS: dict[State, frozenset[State]] = dict.fromkeys(State, frozenset()) |
     # SENT, DELIVERED, UNKNOWN: so ended an earlier attempt, whose outcome was unknown.
     State.QUEUED: frozenset(State) - {State.QUEUED, State.FAILED},
     # One that is called back in here ends as CANCELLED where it would have gone back to QUEUED.
-    # SENDING again: the lease of a dead worker ran out. DELIVERED: a receipt can overtake the
-    # answer of the call that it is about.
+    # SENDING again: the lease of a dead worker ran out. DELIVERED: a receipt can overtake its call's answer.
     State.SENDING: frozenset(State) - {State.CANCELLED},
     State.SENT: frozenset({State.DELIVERED, State.FAILED, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.SENT, State.DELIVERED, State.FAILED}),

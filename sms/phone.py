@@ -89,10 +89,7 @@ def parse(spelling: object, region: str = "") -> Phone:
 
 
 def canonical(spelling: object, region: str = "") -> str:
-    """One E.164 form per phone, whatever its spelling; no judgement whether an SMS may go there.
-
-    Raises ``InvalidNumber``.
-    """
+    """One E.164 form per phone, whatever its spelling, and wherever it is. Raises ``InvalidNumber``."""
     text = _plain(spelling)
     return text if _country_code_end(text) else _read(text, region.upper())[1]
 

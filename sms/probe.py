@@ -10,8 +10,7 @@ from pathlib import Path
 from sms.names import BEAT, family, key
 from sms.scripts import Script
 
-#: One key of each kind that scripts write, so that an ACL which forbids some of them is seen. Packages above
-#: this one add theirs.
+#: One key of each kind that scripts write, as an ACL may forbid some. Packages above this one add theirs.
 KEYS = [family("sms:probe")]
 
 _PROBE = Script(Path(__file__).parent / "lua" / "probe.lua")

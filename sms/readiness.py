@@ -99,9 +99,8 @@ _questions = Questions()
 def _worker() -> str:
     app = celery.current_app
     try:
-        # A connection of its own: a pooled one still has the BRPOP of the last question open, and
-        # its late answer is read as that of another command (kombu 5.7). limit=1: the first worker
-        # that answers is enough.
+        # A connection of its own: a pooled one still has the BRPOP of the last question open, and its late
+        # answer is read as that of another command (kombu 5.7). limit=1: one worker is enough.
         with app.connection_for_write() as connection:
             broker.hurry(connection)
             answers = app.control.inspect(timeout=PATIENCE, limit=1, connection=connection).ping()

@@ -55,9 +55,7 @@ seal, unseal, Unsealable = sealing.seal, sealing.unseal, sealing.Unsealable
 
 
 def require_broker() -> None:
-    """Raise ``Unavailable`` where entries are published, and the last that this process asked of the broker
-    failed, or nothing was asked yet, and it still does not take them.
-    """
+    """Raise ``Unavailable`` if entries are published and the broker takes none; see ``broker.require``."""
     if not entries.are_pushed():
         broker.require()
 
@@ -213,9 +211,7 @@ def get(message_id: str) -> Message | None:
 
 
 def dead_letters(limit: int = 0) -> Iterator[Message]:
-    """The messages that failed in every round, or that no worker could open, the latest first; no number,
-    no text. 0: all of them.
-    """
+    """The messages that failed in every round, or that no worker could open, the latest first. 0: all."""
     found = filter(None, map(store.get, store.dead_letters(limit)))
     return (message for message in found if message.state is not State.CANCELLED)
 

@@ -22,9 +22,7 @@ LIMIT = 20
 
 
 class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type arguments at run time
-    """Publishes a sweep only while none is under way, so that any number of beats does no harm
-    and an hour without workers does not fill the broker with them.
-    """
+    """Publishes a sweep only while none is under way: many beats, or hours without a worker, add no more."""
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         ((queue,), *_) = args

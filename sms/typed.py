@@ -15,9 +15,7 @@ INVISIBLE = re.compile(
 
 
 class _ToAscii(dict[int, str | int]):
-    """For ``str.translate``. Unicode's own folding (NFKC) would make digits of superscripts and circled
-    numbers too.
-    """
+    """For ``str.translate``. Unicode's own folding (NFKC) also makes digits of superscripts and the like."""
 
     def __missing__(self, point: int) -> str | int:
         if chr(point).isdecimal():

@@ -60,17 +60,13 @@ def cache_keeps_bytes() -> Iterator[str]:
 
 @register(SERVERS, deploy=True)
 def servers_let_us_in() -> list[CheckMessage]:
-    """What refuses everybody until a setting is changed: a server that does not let us in, a URL that
-    Celery, which reads it only now, cannot read.
-    """
+    """What refuses everybody until a setting is changed: a login, or a URL that Celery cannot read."""
     return [found for found in _findings() if isinstance(found, Error)]
 
 
 @register(deploy=True)
 def servers_answer() -> list[CheckMessage]:
-    """What could not be checked; else "no issues" would say too much. No warning where a server does not
-    answer: a check may well run where it is not, or not yet.
-    """
+    """What could not be checked. No warning where nothing answers: a check may run before its servers do."""
     return [found for found in _findings() if not isinstance(found, Error)]
 
 

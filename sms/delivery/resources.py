@@ -24,9 +24,7 @@ _RAN_OUT = {
 
 
 def require_descriptors(concurrency: int) -> None:
-    """Raise the soft limit to what so many messages at once need. Raises ``ImproperlyConfigured`` where the
-    hard limit is lower.
-    """
+    """Raise the soft limit to what is needed. Raises ``ImproperlyConfigured`` if the hard one is lower."""
     # Each message may hold a connection to Redis and one to each provider; some publish meanwhile.
     need = IDLE + concurrency * (1 + len(registry.aliases())) + (current_app.conf.broker_pool_limit or 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,8 +1,7 @@
 """Bring a message back when a short wait is over: to the millisecond.
 
-Sweeps come once a second, and travel behind a queue that may be seconds long. So the worker that
-made a message wait publishes its id after that. If it stops or dies before, a sweep does it, as the
-message is due at the same moment.
+Sweeps come once a second, and travel behind a queue that may be seconds long. So the worker that made a
+message wait publishes its id after that. If it stops or dies before, a sweep does it.
 """
 
 from __future__ import annotations

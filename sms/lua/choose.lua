@@ -1,8 +1,7 @@
 -- Choose the alias for the next call of a message that is claimed already, and renew its lease for that call.
 -- ARGV: args (JSON): id, attempt that must still hold the message, calls (how those before ended: see
 --       includes/report.lua), breaker, hops, parts, failed, aliases (see includes/choice.lua)
--- Returns JSON: changed (see includes/report.lua), chosen (see includes/choice.lua; none if this attempt may not send it any
--- more).
+-- Returns JSON: changed (see includes/report.lua), chosen (see includes/choice.lua; none if this may not send it).
 --- @include "clock"
 --- @include "record"
 --- @include "report"

@@ -1,8 +1,7 @@
 -- Forget what waits in a queue although its record is gone, and see whom nobody has taken although it was due.
 -- KEYS: marker of the asked-for sweep
 -- ARGV: args (JSON): queue, cutoff (ms), most
--- Returns the ids of those that were due before the cutoff, the lowest first: at most so many, and then as many that no
--- worker could open.
+-- Returns the ids of those due before the cutoff, the lowest first: so many, and then as many that no worker could open.
 local marker_key = KEYS[1]
 local args = cjson.decode(ARGV[1])
 local SEEN = 2000 -- so many are looked at

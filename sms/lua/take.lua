@@ -100,8 +100,7 @@ local function claim(id)
   }
 end
 
--- Claim the lowest due message of a queue; nil if there is none. What no worker could open goes last, so that it keeps
--- nobody waiting.
+-- Claim the lowest due message of a queue, if there is one. What no worker could open goes last: it keeps nobody waiting.
 local function claim_due(queue)
   local unopened
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES .. queue, '-inf', now, 'LIMIT', 0, MANY)) do

@@ -5,8 +5,7 @@
 --- @include "put"
 
 -- Count outcomes; open the breaker where they are too bad. Returns whether it opened by this, and whether it was open.
--- breaker: window (ms), share of bad outcomes that opens, fewest bad outcomes that open, pause (ms) until
--- a probe. stays_closed: count only.
+-- breaker: window and pause until a probe (ms), share and fewest of bad outcomes that open. stays_closed: count only.
 local function observe(health_key, now, good, bad, breaker, stays_closed)
   local since, is_good, is_bad, was_good, was_bad, open_until =
     unpack(redis.call('HMGET', health_key, 'since', 'good', 'bad', 'was_good', 'was_bad', 'open_until'))

@@ -4,9 +4,7 @@
 --- @include "line"
 --- @include "left_out"
 local PROBE = 30000 -- ms after which the next probe may go although the last one never ended: a lease
--- Ms after which a message that nobody may be asked for looks again at the latest: a breaker may close long before its
--- time is over.
-local LATER = 3000
+local LATER = 3000 -- ms after which a message that nobody may be asked for looks again: a breaker may close early
 
 -- Until when an alias may not be asked (ms), and the health keys of which a call now would be the probe.
 local function shut_until(now, alias, country)
