@@ -36,7 +36,7 @@ def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> A
     if setting.mode == "off":
         return None
     e164, country = number.e164, number.country or NO_COUNTRY
-    fine = scopes.tags(e164[:-4])  # the prefix that leaves four digits open
+    coarse, fine = e164[:-6], scopes.tags(e164[:-4])  # the prefixes that leave six and four digits open
     asked = {
         "mode": setting.mode,
         "figures": vars(setting.figures),
@@ -47,11 +47,11 @@ def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> A
         "phones": [codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets()],
         "counts": int(not free),
         "country": country,
-        "start": scopes.coarse(e164),
+        "start": coarse,
         "tags": fine + scopes.tags(e164[:-5]),
     }
     if scopes.has_ranges(e164):
-        asked |= {"coarse": scopes.coarse(e164), "fine": fine[0]}
+        asked |= {"coarse": coarse, "fine": fine[0]}
     return asked
 
 

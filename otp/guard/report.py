@@ -111,8 +111,8 @@ def carry_rules() -> None:
     """
     now, rules = _rules()
     for scope, (word, until) in rules.items():
-        if scope[0] == "+" and "~" not in scope and scopes.tag(scope) not in rules:
-            _say(scopes.tag(scope), word, int((until - now) * 1000))
+        if scope[0] == "+" and "~" not in scope and (tag := scopes.tags(scope)[0]) not in rules:
+            _say(tag, word, int((until - now) * 1000))
 
 
 def release(scope: str) -> bool:
