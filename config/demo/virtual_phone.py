@@ -86,7 +86,7 @@ def messages(request: HttpRequest) -> HttpResponse:
 
 
 def _take(request: HttpRequest) -> HttpResponse:
-    if not _is_the_worker(request):
+    if not _holds_a_token(request):
         return JsonResponse({"detail": "The token is wrong."}, status=403)
     with suppress(ValueError):
         match json.loads(request.body):
@@ -105,8 +105,7 @@ def _show(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"messages": [asdict(message) for message in found]})
 
 
-def _is_the_worker(request: HttpRequest) -> bool:
-    """It holds the token of a sandbox."""
+def _holds_a_token(request: HttpRequest) -> bool:
     for provider in _sandboxes():
         with suppress(ReceiptRejected):
             provider.authenticate(request.headers)
