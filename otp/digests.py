@@ -15,10 +15,7 @@ from sms.phone import Phone
 
 
 def of_phone(phone_number: given.Number, purpose: str) -> tuple[str, ...]:
-    """Those that stand for a phone and purpose, one for each secret, the newest first.
-
-    Raises ``InvalidNumber``.
-    """
+    """Those of a phone and purpose, one for each secret, the newest first. Raises ``InvalidNumber``."""
     name = given.text(purpose)
     if name is None:
         raise KeyError(purpose)
@@ -39,10 +36,7 @@ def _of_e164(e164: str, purpose: str) -> tuple[str, ...]:
 
 
 def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> list[str]:
-    """Those to compare a guess by, one for each secret. An int is no code: of 012345 it has lost the zero.
-
-    Raises ``NotAllowed``.
-    """
+    """Those of a guess, one for each secret. Raises ``NotAllowed`` for an int: 012345 has lost its zero."""
     entered = given.text(otp_code)
     if entered is None:
         raise NotAllowed("A code is required, as a text.", code="code_missing", field="code")

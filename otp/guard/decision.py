@@ -21,16 +21,15 @@ log = structlog.get_logger("otp")
 #: Where scripts find the functions of the guard.
 INCLUDES = Path(__file__).parent / "lua" / "includes"
 
-#: What the guard's functions want to know of one send (includes/guard.lua); None: it is off.
+#: None: the guard is off.
 Ask = dict[str, Any] | None
 
 
 def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> Ask:
-    """What the guard's functions want to know of one send.
+    """What includes/guard.lua wants to know of one send. Raises ``ImproperlyConfigured``.
 
-    ``ip``: the end user's address, "" where it is not known. ``free``: no SMS goes out, as for a test
-    number. It is refused where others would be, so that nobody can tell, but uses up no money and no
-    cap. ``parts``: as how many its text is paid. Raises ``ImproperlyConfigured``.
+    ``ip``: the end user's address, "" if not known. ``free``: no SMS goes out, as for a test number. It is
+    refused as others are, so that nobody can tell, but uses up no money and no cap. ``parts``: of its text.
     """
     setting = settings.read()
     if setting.mode == "off":

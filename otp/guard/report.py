@@ -92,10 +92,7 @@ def spent() -> Decimal:
 
 
 def rule(scope: str, word: str, hours: float) -> datetime:
-    """Let the guard ``allow`` or ``block`` a country or prefix; returns until when.
-
-    The rule of the narrowest scope that holds a number decides.
-    """
+    """Let the guard ``allow`` or ``block`` a country or prefix; returns until when."""
     lasts = int(hours * 3_600_000)
     for name in _names(scope):
         now = _say(name, word, lasts)["now"]
@@ -105,10 +102,7 @@ def rule(scope: str, word: str, hours: float) -> datetime:
 
 
 def carry_rules() -> None:
-    """Write the rules of prefixes under the secret of now, where it was changed since.
-
-    While the former secret is among the fallbacks they hold all the same; this keeps them beyond that.
-    """
+    """Write the rules of prefixes under the secret of now, so that they outlive a former one."""
     now, rules = _rules()
     for scope, (word, until) in rules.items():
         if scope[0] == "+" and "~" not in scope and (tag := scopes.tags(scope)[0]) not in rules:

@@ -52,9 +52,8 @@ def scope_problem(text: str) -> str:
 def _holds_ranges(prefix: str) -> bool:
     """Whether a number that exists begins with ``prefix`` and has four digits more.
 
-    Rules are looked up for all but the last four digits of a number, so that no key, log or record
-    tells more of it: a longer prefix would never be asked for. What follows is tried out, as
-    ``phonenumbers`` knows the forms of whole numbers alone.
+    A longer prefix would never be asked for: rules are looked up without the last four digits of a number.
+    What follows is tried out, as ``phonenumbers`` knows the forms of whole numbers alone.
     """
     rests = [f"{two:02d}3456789"[:more] for more in range(4, 16 - len(prefix) + 1) for two in range(100)]
     return any(phonenumbers.is_valid_number(phonenumbers.parse(prefix + rest)) for rest in rests)
