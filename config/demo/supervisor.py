@@ -101,10 +101,7 @@ class Supervisor:
             self._has_terminal = os.isatty(0)
 
     def add(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
-        """Start a process under `name`; `start` is called again whenever it has ended.
-
-        The first call's exceptions are the caller's; a later one counts as a process that ended at once.
-        """
+        """Start a process under `name`, and again whenever it ends. Raises what the first `start` raises."""
         program = _Program(name, start)
         self._start(program)
         self._programs.append(program)

@@ -46,8 +46,7 @@ class Inbox:
     def __init__(self) -> None:
         self._messages: deque[Shown] = deque(maxlen=MOST)
         self._changed = threading.Condition()
-        self._last = 0
-        self._waiting = 0
+        self._last = self._waiting = 0
 
     def put(self, to: str, body: str) -> None:
         """Keep one more, and wake everybody who waits for it."""

@@ -69,11 +69,8 @@ def _require(ask: Callable[..., bool], **about: object) -> None:
         log.error("challenge_failed", error=type(error).__name__)
         raise StoreUnavailable("The challenge cannot be checked now.") from error
     if not content:
-        raise NotAllowed(
-            "Answer the challenge of this site, and send the answer along.",
-            code="challenge_required",
-            field="challenge",
-        )
+        what = "Answer the challenge of this site, and send the answer along."
+        raise NotAllowed(what, code="challenge_required", field="challenge")
 
 
 def challenge() -> Callable[..., bool] | None:

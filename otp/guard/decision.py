@@ -63,10 +63,7 @@ def address(ip: str) -> str:
 
 
 def apply(refusal: Refusal, number: Phone, purpose: str) -> None:
-    """Tell of a decision, in a log line and a signal, and raise ``RateLimited`` if it refuses.
-
-    In the mode ``shadow``, and of what an operator allowed, this returns, and the code goes out.
-    """
+    """Log and signal a decision. Raise ``RateLimited``, unless in shadow mode or an operator allowed it."""
     words, _, scope = refusal.reason.partition(" ")
     reason, allowed = words.removeprefix("allowed-"), words.startswith("allowed-")
     facts = {"reason": reason, "scope": scope, "country": number.country, "purpose": purpose}

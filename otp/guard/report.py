@@ -1,7 +1,4 @@
-"""What an operator sees of the pumping guard, and tells it: the room behind ``manage.py guard``.
-
-All of it raises ``sms.errors.Unavailable`` without Redis.
-"""
+"""What ``manage.py guard`` shows and does. All of it raises ``sms.errors.Unavailable`` without Redis."""
 
 from __future__ import annotations
 
@@ -110,10 +107,7 @@ def carry_rules() -> None:
 
 
 def release(scope: str) -> bool:
-    """End the rule of a scope and forgive what stayed unverified, of a prefix in all that lies in it.
-
-    False if nothing was known of it.
-    """
+    """End the rule of a scope and forgive what stayed unverified in it. False if nothing was known of it."""
     keys: list[Any] = [key(GUARD + scope)]
     if scope.startswith("+"):
         within = (scope, *(f"{scope}{digit}" for digit in range(10)))

@@ -16,12 +16,9 @@ from sms.phone import is_prefix
 
 @dataclass(frozen=True)
 class Figures:
-    """The setting ``GUARD_FIGURES``: unverified sends that are free, an hour, a day and 14 days.
+    """``GUARD_FIGURES``. Tuples: the unverified sends that are free, an hour, a day and 14 days."""
 
-    To them come ``ratio`` unverified sends for every verified one.
-    """
-
-    ratio: float = 1.0  # 1.0 bears a conversion of 50 %
+    ratio: float = 1.0  # more of them for every verified one; 1.0 bears a conversion of 50 %
     proven: int = 5  # verified in 14 days, from which on a country is no longer new
     strict: int = 2  # free sends of a proven range while something wider is over its cap
     known: int = 5  # sends to a phone that verified in 14 days, beyond the caps of its ranges; 0: none
