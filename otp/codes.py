@@ -36,10 +36,9 @@ def derive(key: bytes, seed: str, length: int, alphabet: str = DIGITS) -> str:
 
 
 def digest(key: bytes, *parts: str) -> str:
-    """A keyed digest of ``parts`` (HMAC-SHA256, the first 128 bits as hex).
+    """A keyed digest of ``parts`` (HMAC-SHA256, the first 128 bits as hex), to compare codes by.
 
-    Codes are compared by it. Nobody can choose or see one without the key, so the time of a comparison tells
-    nothing about the code.
+    Nobody can choose or see one without the key, so the time of a comparison tells nothing about the code.
     """
     return _hmac(key, "\0".join(parts).encode(errors="surrogatepass"))[:16].hex()
 
@@ -60,8 +59,7 @@ def _keyed(key: bytes) -> hmac.HMAC:
 def normalise(entered: str) -> str:
     """What a person typed, as it was meant: digits of any script, any case, nothing between them.
 
-    Blanks, dashes and invisible marks go. Anything else stays and makes it a wrong code, superscripts
-    and other lookalikes among it.
+    Blanks, dashes and invisible marks go. All else stays and makes it a wrong code, lookalikes too.
     """
     if entered.isascii() and entered.isdigit():
         return entered

@@ -19,9 +19,8 @@ def has_ranges(e164: str) -> bool:
 def tags(prefix: str) -> tuple[str, ...]:
     """``+491511234`` → ``+4915112~5c0f9a1e``: a keyed digest hides the last two digits of a prefix.
 
-    The record of a message shows the last two digits of a number, so only those before its last six may
-    stand beside them. The first tag is made with the secret of now, and counts begin anew with that; the
-    others with the former ones, for what an operator said of a range.
+    The record of a message shows the last two digits of a number; only those before its last six may stand
+    beside them. The first tag, by which is counted, has the secret of now. Rules hold under the former too.
     """
     shown = prefix[:-2]
     return tuple(f"{shown}~{codes.digest(secret, 'guard', prefix)[:8]}" for secret in conf.phone_secrets())
