@@ -145,6 +145,8 @@ def check_test_numbers() -> None:
                 f"{of} is one of no purpose. Give it the length and the characters of one: {lengths}."
             )
     if setting and ends <= time.time():
-        over = "is over: take TEST_NUMBERS out, or set a later day if they are still needed."
-        unset = "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the day on which they end, as 2026-12-31."
-        raise ImproperlyConfigured(f"TEST_NUMBERS_UNTIL {over}" if ends else unset)
+        raise ImproperlyConfigured(
+            "TEST_NUMBERS_UNTIL is over: take TEST_NUMBERS out, or set a later day if they are still needed."
+            if ends
+            else "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the day on which they end, as 2026-12-31."
+        )

@@ -29,7 +29,7 @@ def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> A
     """What includes/guard.lua wants to know of one send. Raises ``ImproperlyConfigured``.
 
     ``ip``: the end user's address, "" if not known. ``free``: no SMS goes out, as for a test number. It is
-    refused as others are, so that nobody can tell, but uses up no money and no cap. ``parts``: of its text.
+    refused as others are, so that nobody can tell, but uses up no money and no cap. ``parts``: billed.
     """
     setting = settings.read()
     if setting.mode == "off":

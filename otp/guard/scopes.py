@@ -20,7 +20,7 @@ def tags(prefix: str) -> tuple[str, ...]:
     """``+491511234`` → ``+4915112~5c0f9a1e``: a keyed digest hides the last two digits of a prefix.
 
     The record of a message shows the last two digits of a number; only those before its last six may stand
-    beside them. The first tag, by which is counted, has the secret of now. Rules hold under the former too.
+    beside them. Sends count under the first tag, of the secret of now; rules hold under former ones too.
     """
     shown = prefix[:-2]
     return tuple(f"{shown}~{codes.digest(secret, 'guard', prefix)[:8]}" for secret in conf.phone_secrets())
