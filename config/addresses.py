@@ -44,7 +44,6 @@ _LIKE = {
 _URL = re.compile(r"[^:]*://(?:([^:/?#]*)(?::([^/?#]*))?@)?([^@/?#]*)([^?#]*)(?:\?([^#]*))?")
 _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _MASTER = re.compile(r"/([\w.-]+)(?:/(\d*))?")
-_SENTINEL_PORT = 26379
 
 #: The words for TLS, redis-py's: docs/operations.md explains them.
 TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -160,7 +159,7 @@ def _place_master(found: Address) -> None:
     known = found.options.keys() <= {"sentinel_username", "sentinel_password"}
     if not known or not all(host for host, _ in found.hosts):
         raise ValueError
-    found.hosts = tuple((host, port or _SENTINEL_PORT) for host, port in found.hosts)
+    found.hosts = tuple((host, port or 26379) for host, port in found.hosts)
     found.path = f"/{int(database or 0)}"
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning
+from django.core.checks import CheckMessage, Tags
 
 from sms import conf
-from sms.checks import check, register
+from sms.checks import check, finding, register
 
 #: What stands for yours in .env.example and the README.
 _WORDS = {
@@ -23,22 +23,20 @@ _HOSTS = (".example", ".example.com", ".example.net", ".example.org")
 
 
 @register()
-def names() -> list[CheckMessage]:
+def names() -> Iterator[CheckMessage]:
     """A variable whose name is not quite one of ours has no effect, and nobody would notice."""
     from config.settings import env
 
-    found: list[CheckMessage] = []
     for name in sorted(set(os.environ) - env.names):
         if name in conf.DECLARED:
             text = f"{name} is not read from the environment. Set it in config/settings.py."
-            found.append(Error(text, id="config.E001"))
+            yield finding("config.E001", text)
         elif near := conf.nearest(name, env.names):
             text = f"{name} is no variable of Otpost, and has no effect. Did you mean {near}?"
             if name.upper().startswith(conf.OURS):
-                found.append(Error(text, id="config.E001"))
+                yield finding("config.E001", text)
             elif near not in os.environ:  # or it is another program's
-                found.append(Warning(text, id="config.W003"))
-    return found
+                yield finding("config.W003", text)
 
 
 @check("config.W001", deploy=True)

@@ -23,10 +23,7 @@ _TIMEOUTS = ("socket_connect_timeout", "socket_timeout")
 
 
 class AmqpsTransport(SSLTransport):
-    """kombu's, which compares the certificate with the name of the node that it connects to.
-
-    By itself it compares none, or that of one node with those of all.
-    """
+    """kombu's, but it compares a certificate with the name of its node, not with none or another's."""
 
     def establish_connection(self) -> Any:
         client: Any = self.client

@@ -11,10 +11,7 @@ from django.core.management.base import SystemCheckError
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """End the process with code 1 and the text of what names a setting and its mend.
-
-    The way that Django took to the setting helps nobody to mend it. All else keeps its traceback.
-    """
+    """End the process with code 1 and the text of what names a setting and its mend. All else is raised."""
     try:
         yield
     except (ImproperlyConfigured, SystemCheckError) as error:

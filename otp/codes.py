@@ -1,10 +1,9 @@
 """Make a code and its digests. No settings, no Redis.
 
-A code is derived from a random seed with the secret key: ``HMAC-SHA256(key, seed)`` read as a
-number in the base of the alphabet. The seed comes from ``secrets`` (128 bits), so the code is as
-random as one drawn directly; 256 bits modulo 10^6 are biased by less than 2^-236. What stands in
-Redis is the seed and two digests, all useless without the key, and a resend can repeat the code
-although nobody stored it.
+A code is ``HMAC-SHA256(key, seed)`` read as a number in the base of the alphabet. The seed comes from
+``secrets`` (128 bits), so the code is as random as one drawn directly; 256 bits modulo 10^6 are biased by
+less than 2^-236. Redis holds the seed and two digests, useless without the key, and a resend repeats the
+code although nobody stored it.
 """
 
 from __future__ import annotations
@@ -37,10 +36,9 @@ def derive(key: bytes, seed: str, length: int, alphabet: str = DIGITS) -> str:
 
 
 def digest(key: bytes, *parts: str) -> str:
-    """A keyed digest of ``parts`` (HMAC-SHA256, the first 128 bits as hex).
+    """A keyed digest of ``parts`` (HMAC-SHA256, the first 128 bits as hex), to compare codes by.
 
-    Two codes are compared by comparing such digests. Whoever guesses cannot choose or see a
-    digest without the key, so the time that the comparison takes tells nothing about the code.
+    Nobody can choose or see one without the key, so the time of a comparison tells nothing about the code.
     """
     return _hmac(key, "\0".join(parts).encode(errors="surrogatepass"))[:16].hex()
 
@@ -61,8 +59,7 @@ def _keyed(key: bytes) -> hmac.HMAC:
 def normalise(entered: str) -> str:
     """What a person typed, as it was meant: digits of any script, any case, nothing between them.
 
-    Blanks, dashes and invisible marks go. Anything else stays and makes it a wrong code, superscripts
-    and other lookalikes among it.
+    Blanks, dashes and invisible marks go. All else stays and makes it a wrong code, lookalikes too.
     """
     if entered.isascii() and entered.isdigit():
         return entered

@@ -8,51 +8,49 @@ from sms.conf import DECLARED, TEXT, Setting, cached, default, get
 
 __all__ = ["cached", "default", "get", "phone_secrets"]
 
-DECLARED.update(
-    {
-        # Secret of the digests of phones and codes: at least 32 characters.
-        "PHONE_SECRET_KEY": Setting("", str, "a text of at least 32 random characters"),
-        # Other values of PHONE_SECRET_KEY that codes in flight may still have been made with.
-        "PHONE_SECRET_KEY_FALLBACKS": Setting(
-            [], (list, tuple), "a list of former values of PHONE_SECRET_KEY", str
-        ),
-        # purpose → its rules; see otp.purposes.Purpose for the options and their defaults.
-        "OTP_PURPOSES": Setting({"login": {}, "signup": {}, "payment": {}}),
-        # The hosted pages: "open" to everybody, or "off". Whoever includes otp.urls wants them.
-        "PAGES": Setting("open"),
-        # What the SMS calls you.
-        "OTP_SITE_NAME": Setting("Otpost", TEXT, "a text"),
-        # subject → figures, or the whole as one text; see otp.admission.limits.
-        "OTP_LIMITS": Setting(
-            {"phone": "5/10m,10/1d", "ip": "20/10m", "phone-ip": "7/1d", "all": "1000/1h+1000"}
-        ),
-        # The same for wrong guesses.
-        "OTP_GUESS_LIMITS": Setting({"ip": "20/1h,60/1d", "key": "1000/1h"}),
-        # E.164 → its code, and until when; see otp.admission.judges.
-        "TEST_NUMBERS": Setting({}),
-        "TEST_NUMBERS_UNTIL": Setting("", str, "a text with a date or a time, such as 2026-12-31"),
-        # Dotted path of a function that is asked before a code is sent; see otp.admission.judges.
-        "OTP_CHALLENGE": Setting("", str, "the dotted path of a function, such as shop.captcha"),
-        # {name: [sha256-hex, …]}: who may use the HTTP API.
-        "API_KEYS": Setting({}, Mapping, 'a dict such as {"shop": ["sha256-hex"]}', (list, tuple)),
-        # {name: otp.api.access.Access}: what a key may do; a name without an entry may verify, send and read.
-        "API_ACCESS": Setting({}),
-        # Addresses or networks whose X-Forwarded-For is believed.
-        "TRUSTED_PROXIES": Setting(
-            [], (list, tuple, set, frozenset), 'a list such as ["127.0.0.1", "10.0.0.0/8"]', str
-        ),
-        # The pumping guard, see otp.guard: "off", "shadow" (tells, blocks nothing) or "enforce".
-        "GUARD_MODE": Setting("shadow"),
-        # Countries ("DE") and prefixes ("+4477") that it never caps.
-        "GUARD_ALLOW": Setting([]),
-        # country or "default" → price of an SMS there; any one currency.
-        "GUARD_PRICES": Setting({}),
-        # The most that may be spent a day (UTC), in the same currency; 0: no such limit.
-        "GUARD_BUDGET": Setting(0),
-        # What otp.guard.settings.Figures shall have instead of its defaults.
-        "GUARD_FIGURES": Setting({}),
-    }
-)
+DECLARED |= {
+    # Secret of the digests of phones and codes: at least 32 characters.
+    "PHONE_SECRET_KEY": Setting("", str, "a text of at least 32 random characters"),
+    # Other values of PHONE_SECRET_KEY that codes in flight may still have been made with.
+    "PHONE_SECRET_KEY_FALLBACKS": Setting(
+        [], (list, tuple), "a list of former values of PHONE_SECRET_KEY", str
+    ),
+    # purpose → its rules; see otp.purposes.Purpose for the options and their defaults.
+    "OTP_PURPOSES": Setting({"login": {}, "signup": {}, "payment": {}}),
+    # The hosted pages: "open" to everybody, or "off". Whoever includes otp.urls wants them.
+    "PAGES": Setting("open"),
+    # What the SMS calls you.
+    "OTP_SITE_NAME": Setting("Otpost", TEXT, "a text"),
+    # subject → figures, or the whole as one text; see otp.admission.limits.
+    "OTP_LIMITS": Setting(
+        {"phone": "5/10m,10/1d", "ip": "20/10m", "phone-ip": "7/1d", "all": "1000/1h+1000"}
+    ),
+    # The same for wrong guesses.
+    "OTP_GUESS_LIMITS": Setting({"ip": "20/1h,60/1d", "key": "1000/1h"}),
+    # E.164 → its code, and until when; see otp.admission.judges.
+    "TEST_NUMBERS": Setting({}),
+    "TEST_NUMBERS_UNTIL": Setting("", str, "a text with a date or a time, such as 2026-12-31"),
+    # Dotted path of a function that is asked before a code is sent; see otp.admission.judges.
+    "OTP_CHALLENGE": Setting("", str, "the dotted path of a function, such as shop.captcha"),
+    # {name: [sha256-hex, …]}: who may use the HTTP API.
+    "API_KEYS": Setting({}, Mapping, 'a dict such as {"shop": ["sha256-hex"]}', (list, tuple)),
+    # {name: otp.api.access.Access}: what a key may do; a name without an entry may verify, send and read.
+    "API_ACCESS": Setting({}),
+    # Addresses or networks whose X-Forwarded-For is believed.
+    "TRUSTED_PROXIES": Setting(
+        [], (list, tuple, set, frozenset), 'a list such as ["127.0.0.1", "10.0.0.0/8"]', str
+    ),
+    # The pumping guard, see otp.guard: "off", "shadow" (tells, blocks nothing) or "enforce".
+    "GUARD_MODE": Setting("shadow"),
+    # Countries ("DE") and prefixes ("+4477") that it never caps.
+    "GUARD_ALLOW": Setting([]),
+    # country or "default" → price of an SMS there; any one currency.
+    "GUARD_PRICES": Setting({}),
+    # The most that may be spent a day (UTC), in the same currency; 0: no such limit.
+    "GUARD_BUDGET": Setting(0),
+    # What otp.guard.settings.Figures shall have instead of its defaults.
+    "GUARD_FIGURES": Setting({}),
+}
 
 
 @cached  # a start asks for them ten times

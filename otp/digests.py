@@ -15,35 +15,28 @@ from sms.phone import Phone
 
 
 def of_phone(phone_number: given.Number, purpose: str) -> tuple[str, ...]:
-    """Those that stand for a phone and purpose, one for each secret, the newest first.
-
-    Raises ``InvalidNumber``.
-    """
+    """Those of a phone and purpose, one for each secret, the newest first. Raises ``InvalidNumber``."""
     name = given.text(purpose)
     if name is None:
         raise KeyError(purpose)
-    return _of_phone(conf.phone_secrets(), given.phone(phone_number), conf.get("PHONE_REGION"), name)
+    return _of_e164(_canonical(given.phone(phone_number), conf.get("PHONE_REGION")), name)
 
 
-@lru_cache(maxsize=1024)  # a check mostly follows its start, and reading a number takes its time
-def _of_phone(secrets: tuple[bytes, ...], phone_number: str, region: str, purpose: str) -> tuple[str, ...]:
-    return _of_e164(secrets, numbers.canonical(phone_number, region), purpose)
+#: A check mostly follows its start, and reading a number takes its time.
+_canonical = lru_cache(maxsize=1024)(numbers.canonical)
 
 
 def of_number(number: Phone, purpose: str) -> tuple[str, ...]:
     """The same for a number that was read already."""
-    return _of_e164(conf.phone_secrets(), number.e164, purpose)
+    return _of_e164(number.e164, purpose)
 
 
-def _of_e164(secrets: tuple[bytes, ...], e164: str, purpose: str) -> tuple[str, ...]:
-    return tuple(codes.digest(secret, "phone", purpose, e164) for secret in secrets)
+def _of_e164(e164: str, purpose: str) -> tuple[str, ...]:
+    return tuple(codes.digest(secret, "phone", purpose, e164) for secret in conf.phone_secrets())
 
 
 def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> list[str]:
-    """Those to compare a guess by, one for each secret. An int is no code: of 012345 it has lost the zero.
-
-    Raises ``NotAllowed``.
-    """
+    """Those of a guess, one for each secret. Raises ``NotAllowed`` for an int: 012345 has lost its zero."""
     entered = given.text(otp_code)
     if entered is None:
         raise NotAllowed("A code is required, as a text.", code="code_missing", field="code")

@@ -32,10 +32,7 @@ class OTPHandler:
 
     @classmethod
     def generate_otp(cls, phone_number: given.Number, purpose: str = "login") -> Issue:
-        """Issue a code unless the cooldown of the last one runs; a live older one is replaced.
-
-        One round trip.
-        """
+        """Issue a code unless the last one's cooldown runs; a live one is replaced. One round trip."""
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
         return store.start(rules, phones, digests.draw(rules, phones))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from collections.abc import Mapping
@@ -10,8 +9,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
-from django.dispatch import receiver
 
 from otp import conf
 from otp.codes import DIGITS
@@ -85,18 +82,13 @@ def get(name: object) -> Purpose:
     return all_purposes()[given.text(name) or ""]
 
 
-@functools.cache
+@conf.cached
 def all_purposes() -> Mapping[str, Purpose]:
     """Every configured purpose by its name. Raises ``ImproperlyConfigured``."""
     setting = conf.get("OTP_PURPOSES") or {}
     if not isinstance(setting, Mapping):
         raise ImproperlyConfigured(f"OTP_PURPOSES is a dict such as {_EXAMPLE}.")
     return {name: _make(name, options) for name, options in setting.items()}
-
-
-@receiver(setting_changed)
-def _read_anew(**_: Any) -> None:
-    all_purposes.cache_clear()
 
 
 _EXAMPLE = '{"login": {}, "payment": {"length": 8}}'

@@ -40,11 +40,11 @@ class Live:
 
     id: str
     now: float
-    created_at: float
-    status: str  # "" if there is none
-    seed: str
-    by_id: str
-    envelope: str
+    status: str = ""  # if there is none
+    seed: str = ""
+    by_id: str = ""
+    created_at: float = 0.0
+    envelope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

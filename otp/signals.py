@@ -1,18 +1,17 @@
 """One Django signal per fact of a verification's life.
 
-Each carries ``verification_id`` and ``purpose``; ``code_issued`` and ``code_resent`` also
-``message_id``. ``guard_decided`` comes before there is a verification: it carries ``reason``,
-``scope``, ``country``, ``purpose``, ``enforced`` (False in shadow mode: the code goes out) and ``allowed``
-(the code goes out beyond a cap as an operator said so).
+Each carries ``verification_id`` and ``purpose``; ``code_issued`` and ``code_resent`` also ``message_id``.
+None carries the code, only ``code_wanted`` the number. A receiver that raises is logged and stops nothing.
+
+``guard_decided`` comes before there is a verification: it carries ``reason``, ``scope``, ``country``,
+``purpose``, ``enforced`` (False in shadow mode: the code goes out) and ``allowed`` (the code goes out beyond
+a cap as an operator said so).
 
 ``access_denied`` and ``limit_reached`` are alarms: of each kind at most one a minute and process, with a
 ``count`` of how often it happened since the last. ``access_denied``: calls of the HTTP API that were
 answered 401 or 403; it carries ``reason`` (the ``code`` of the answer) and ``name`` (of the API key, "" where
 it is nobody's). ``limit_reached``: a limit on wrong guesses, or one on SMS that users share; it carries
 ``limit`` (its name in the answer) and ``name``.
-
-None of them carries the number or the code. A
-receiver that raises is logged and stops nothing.
 
 ``code_wanted`` comes before all others and is for judging a risk, such as a SIM that was swapped
 yesterday: it carries ``number`` (a ``sms.phone.Phone``), ``purpose`` and ``ip``. A receiver that

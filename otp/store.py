@@ -75,10 +75,7 @@ def start(
 def resend(
     rules: Purpose, phones: Sequence[str], draft: Draft, sending: Sending = ALONE, *, by: str
 ) -> Issue:
-    """Let the code, or the new one of ``draft``, go out once more, unless something refuses; see resend.lua.
-
-    ``by``: ``by_id`` or ``by_phone``, as the caller knows it.
-    """
+    """Let the code, or the draft's new one, go out once more, unless something refuses; see resend.lua."""
     longest = rules.longest_life * 1000
     return _issue(_RESEND, rules, phones, draft, sending, kept=draft.kept, by=by, longest=longest)
 
@@ -88,9 +85,8 @@ def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
 
     ``owner``, here and below: only if this is the one that started it; "": whoever did.
     """
-    nothing: dict[str, Any] = dict.fromkeys(("status", "seed", "by_id", "envelope"), "")
-    found = nothing | {"created_at": 0} | _ask(_LIVE, *_which(phones, id, owner))
-    times = {name: int(found[name]) / 1000 for name in ("now", "created_at")}
+    found = _ask(_LIVE, *_which(phones, id, owner))
+    times = {name: int(found.get(name, 0)) / 1000 for name in ("now", "created_at")}
     return Live(**found | times)
 
 

@@ -1,9 +1,8 @@
 """`python -m config.demo`: everything Otpost needs, on this machine, for as long as it runs.
 
-Starts a Redis-compatible server, a Celery worker, Celery beat and the web server with throw-away
-secrets and a provider that only shows its messages, waits until /readyz is content, and says what
-to do next. Ctrl-C ends all of it. Exit codes: 0 after a signal, 1 when something did not start,
-2 when PORT or REDIS_URL cannot be used.
+Starts a Redis-compatible server, a Celery worker, Celery beat and the web server with throw-away secrets and
+a provider that only shows its messages, and says what to do next. Exit codes: 0 after a signal, 1 when
+something did not start, 2 when PORT or REDIS_URL cannot be used.
 """
 
 import argparse
@@ -53,8 +52,6 @@ Otpost is running. {sms}
 
   Ctrl-C stops it.
 """
-_SHOWN_SMS = "No SMS leaves this machine: the page shows them."
-_REAL_SMS = "SMS go out through the providers which SMS_PROVIDERS names."
 
 
 class Refused(DemoError):
@@ -112,7 +109,9 @@ def _start(supervisor: Supervisor, stack: ExitStack, console: Console, *, port: 
     if as_json:
         redis_port, pids = server.port if server else None, {"demo": os.getpid(), **supervisor.pids}
         return json.dumps({"url": url, "api_key": api_key, "redis_port": redis_port, "pids": pids})
-    sms = _REAL_SMS if os.environ.get("SMS_PROVIDERS") else _SHOWN_SMS
+    sms = "No SMS leaves this machine: the page shows them."
+    if os.environ.get("SMS_PROVIDERS"):
+        sms = "SMS go out through the providers which SMS_PROVIDERS names."
     return _READY.format(url=url, api_key=api_key, sms=sms)
 
 

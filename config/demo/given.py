@@ -26,10 +26,7 @@ _EMPTY = (
 
 
 def problem_with(url: str) -> str | None:
-    """What is wrong with the Redis at `url`, as the end of a sentence; None if it answers PING.
-
-    Never repeats the password.
-    """
+    """What is wrong with the Redis at `url`, to follow its name, without a password; None if nothing is."""
     try:
         if scheme(url, "REDIS_URL") not in REDIS:
             raise ImproperlyConfigured
@@ -71,9 +68,8 @@ def throwaway(
 ) -> tuple[dict[str, str], str]:
     """The environment for the demo's processes, with secrets for one run, and the API key that it lets in.
 
-    Of the settings in `given` those for trying a real provider are kept: SMS_PROVIDERS with SMS_ROUTES, and
-    PHONE_REGION; and CELERY_BROKER_URL beside a REDIS_URL. All others that could touch a production are set
-    here: one that is not may stand in a `.env` file.
+    `given` keeps SMS_PROVIDERS with SMS_ROUTES, PHONE_REGION, and CELERY_BROKER_URL beside a REDIS_URL. All
+    else that could touch a production is set here: what is not may stand in a `.env` file.
     """
     api_key, digest = keys.make()
     sandbox = f"phone=sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"

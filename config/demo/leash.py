@@ -1,11 +1,9 @@
 """Child processes which end with their parent, even when the parent is killed with -9.
 
-Every child leads a process group, which its own children (a web server's workers) share. A watcher in
-that group waits for the end of a pipe which only this process keeps open, and then kills the group. Linux's
-parent death signal would not do: it misses grandchildren, and fires when the *thread* that started the
-child ends.
-
-The pipe is closed on exec. A process made by a bare `os.fork` keeps it open until that one ends too.
+Every child leads a process group, which its own children (a web server's workers) share. A watcher in it
+waits for the end of a pipe which only this process keeps open (and what it forks without an exec), then
+kills the group. Linux's parent death signal misses grandchildren, and fires when the *thread* that started
+the child ends.
 """
 
 import os

@@ -10,10 +10,7 @@ _RANGE = range(20000, 32000)
 
 
 def is_free(port: int) -> bool:
-    """True when nothing on this machine listens on `port` and we may bind it.
-
-    Raises PermissionError for a port which this user may not use.
-    """
+    """Whether nobody listens on `port` and we can bind it. Raises PermissionError if we may not."""
     # A listener on ::1 or on every interface does not always stop us from binding 127.0.0.1,
     # but then a browser which opens "localhost" would reach the other program.
     for host in ("127.0.0.1", "::1"):

@@ -14,7 +14,7 @@ from config.demo.console import Console
 from config.demo.leash import Leash
 
 _TICK = 0.1
-_FIRST_DELAY = 0.5
+_FIRST_DELAY = 0.5  # before a process is started again; twice as long if it ends at once again
 _LONGEST_DELAY = 10.0
 _STEADY_SECONDS = 5.0
 _STOP_SECONDS = 10.0
@@ -62,9 +62,7 @@ class Supervisor:
             self._kept.append((name, line))
 
     def on_end(self, name: str, reason: str, delay: float) -> None:
-        """A process ended by itself. It is started again after `delay` seconds: half a second, but up to
-        ten when it keeps ending at once.
-        """
+        """A process ended by itself, and is started again after `delay` seconds."""
         if not self.ready:
             self.fail(f"The process '{name}' {reason} before the demo was ready.", name)
         self._console.log(name, f"{reason}, starting it again in {delay:.1f} s")
@@ -103,10 +101,7 @@ class Supervisor:
             self._has_terminal = os.isatty(0)
 
     def add(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
-        """Start a process under `name`; `start` is called again whenever it has ended.
-
-        The first call's exceptions are the caller's; a later one counts as a process that ended at once.
-        """
+        """Start a process under `name`, and again whenever it ends. Raises what the first `start` raises."""
         program = _Program(name, start)
         self._start(program)
         self._programs.append(program)

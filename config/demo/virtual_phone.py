@@ -46,8 +46,7 @@ class Inbox:
     def __init__(self) -> None:
         self._messages: deque[Shown] = deque(maxlen=MOST)
         self._changed = threading.Condition()
-        self._last = 0
-        self._waiting = 0
+        self._last = self._waiting = 0
 
     def put(self, to: str, body: str) -> None:
         """Keep one more, and wake everybody who waits for it."""
@@ -86,7 +85,7 @@ def messages(request: HttpRequest) -> HttpResponse:
 
 
 def _take(request: HttpRequest) -> HttpResponse:
-    if not _is_the_worker(request):
+    if not _holds_a_token(request):
         return JsonResponse({"detail": "The token is wrong."}, status=403)
     with suppress(ValueError):
         match json.loads(request.body):
@@ -105,8 +104,7 @@ def _show(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"messages": [asdict(message) for message in found]})
 
 
-def _is_the_worker(request: HttpRequest) -> bool:
-    """It holds the token of a sandbox."""
+def _holds_a_token(request: HttpRequest) -> bool:
     for provider in _sandboxes():
         with suppress(ReceiptRejected):
             provider.authenticate(request.headers)

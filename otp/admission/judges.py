@@ -1,15 +1,13 @@
 """Who has a say before a number gets an SMS: a challenge, receivers of ``code_wanted``; and test numbers.
 
-``OTP_CHALLENGE`` is a function of the site that is asked before each first SMS, see docs/challenge.md. A
-receiver of ``otp.signals.code_wanted`` may refuse a number. Test numbers have a code of their own and no SMS,
-for whoever must log in without a phone:
+The function of ``OTP_CHALLENGE`` is asked before each first SMS, see docs/challenge.md. Test numbers have a
+code of their own and get no SMS, for whoever must log in without a phone:
 
     TEST_NUMBERS=+12025550100:123456,+447400000000:654321
     TEST_NUMBERS_UNTIL=2026-12-31            a date or a time (ISO 8601, UTC unless it says otherwise)
 
-A known code to a known number is a way in, so it ends by itself: what is started before that moment
-lives its ``lifetime``, a few minutes, as any other. Nothing else is different: limits, cooldown and
-attempts hold, and who asks cannot tell such a number from another.
+A known code to a known number is a way in, so it ends by itself; what was started before lives its
+``lifetime``. All else holds, and who asks cannot tell such a number from another.
 """
 
 from __future__ import annotations
@@ -36,9 +34,6 @@ from sms.phone import Phone
 
 log = structlog.get_logger("otp")
 
-_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
-_CODE = re.compile(r"[0-9A-Z]{4,64}")
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -51,10 +46,7 @@ class Wanted:
 
 
 def hear(number: Phone, purpose: str, caller: Caller, counted: Counted, answer: str | None = None) -> Wanted:
-    """Ask the challenge, unless it is a resend (``answer`` is None), and the signal.
-
-    Raises what refuses the number.
-    """
+    """Ask the challenge, unless it is a resend (``answer`` is None), and the signal. Raises what refuses."""
     ask = None if answer is None else challenge()
     # Both may cost money, so they are not asked about what is refused anyway.
     if (ask or signals.code_wanted.has_listeners(OTPHandler)) and (
@@ -77,11 +69,8 @@ def _require(ask: Callable[..., bool], **about: object) -> None:
         log.error("challenge_failed", error=type(error).__name__)
         raise StoreUnavailable("The challenge cannot be checked now.") from error
     if not content:
-        raise NotAllowed(
-            "Answer the challenge of this site, and send the answer along.",
-            code="challenge_required",
-            field="challenge",
-        )
+        what = "Answer the challenge of this site, and send the answer along."
+        raise NotAllowed(what, code="challenge_required", field="challenge")
 
 
 def challenge() -> Callable[..., bool] | None:
@@ -118,10 +107,7 @@ def read_test_number(spelling: str) -> Phone | None:
 
 
 def test_numbers_end() -> float:
-    """When test numbers end, in seconds since the epoch; 0 if that is not set.
-
-    Raises ``ImproperlyConfigured``.
-    """
+    """When they end, in seconds since the epoch; 0 if not set. Raises ``ImproperlyConfigured``."""
     text = conf.get("TEST_NUMBERS_UNTIL")
     if not text:
         return 0.0
@@ -146,23 +132,21 @@ def check_test_numbers() -> None:
         )
     known = purposes.all_purposes().values()
     for e164, code in setting.items():
-        if not _E164.fullmatch(e164):
+        if not re.fullmatch(r"\+[1-9]\d{6,14}", e164, re.ASCII):
             raise ImproperlyConfigured(
                 f"TEST_NUMBERS: {e164!r} is not E.164; write + and at most 15 digits, as +12025550100."
             )
         of = f"TEST_NUMBERS: the code of {numbers.mask(e164)}"
-        if not _CODE.fullmatch(code):
+        if not re.fullmatch("[0-9A-Z]{4,64}", code):
             raise ImproperlyConfigured(f"{of} must have 4 to 64 digits or capital letters.")
         if not any(len(code) == rules.length and set(code) <= set(rules.alphabet) for rules in known):
             lengths = ", ".join(f"{rules.length} ({rules.name})" for rules in known)
             raise ImproperlyConfigured(
                 f"{of} is one of no purpose. Give it the length and the characters of one: {lengths}."
             )
-    if setting and not ends:
-        raise ImproperlyConfigured(
-            "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the day on which they end, as 2026-12-31."
-        )
     if setting and ends <= time.time():
         raise ImproperlyConfigured(
             "TEST_NUMBERS_UNTIL is over: take TEST_NUMBERS out, or set a later day if they are still needed."
+            if ends
+            else "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the day on which they end, as 2026-12-31."
         )

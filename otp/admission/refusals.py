@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
+from django.http import HttpResponse
 
 from otp import alarms, store
 from otp.admission.rules import GUESS, Rule
@@ -68,13 +69,11 @@ def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:
     )
 
 
-def headers(error: RateLimited) -> dict[str, str]:
-    """What a 429 says of its limit besides ``Retry-After`` (draft-ietf-httpapi-ratelimit-headers)."""
+def name_limit(response: HttpResponse, error: RateLimited) -> None:
+    """Let a 429 say more of its limit than ``Retry-After`` (draft-ietf-httpapi-ratelimit-headers)."""
     window = f";w={error.window}" if error.window else ""
-    return {
-        "RateLimit-Policy": f'"{error.limit}";q={error.quota}{window}',
-        "RateLimit": f'"{error.limit}";r=0;t={error.retry_after}',
-    }
+    response["RateLimit-Policy"] = f'"{error.limit}";q={error.quota}{window}'
+    response["RateLimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
 
 
 def over(status: str) -> NotAllowed:

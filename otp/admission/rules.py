@@ -1,7 +1,6 @@
 """The grammar of limits: ``phone=5/10m,10/1d;ip=20/10m`` as rules. No settings, no Redis.
 
-otp.admission.limits says what the parts mean. What cannot be read raises ``ImproperlyConfigured`` with
-the mend.
+otp.admission.limits says what the parts mean. What cannot be read raises ``ImproperlyConfigured``.
 """
 
 from __future__ import annotations

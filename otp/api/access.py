@@ -99,10 +99,7 @@ def _access(name: str, words: list[str]) -> Access:
 
 
 def faults(entries: object, names: Collection[str], purposes: Collection[str]) -> Iterator[str]:
-    """What names a key or a purpose that does not exist, each with its mend.
-
-    Raises ``BadAccess`` for what ``parse`` would not make.
-    """
+    """Keys and purposes that do not exist, with the mend. Raises ``BadAccess`` for what is no ``Access``."""
     if not isinstance(entries, Mapping) or not all(isinstance(one, Access) for one in entries.values()):
         raise BadAccess(
             f'API_ACCESS is a dict of otp.api.access.Access; otp.api.access.parse("{EXAMPLE}") makes one.'

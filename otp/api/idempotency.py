@@ -5,8 +5,7 @@ most programs write it, is the same key. In Redis, after the namespace:
 
     http:idempotency:<digest>   hash   digest of the request, who works on it, the sealed answer
 
-Both digests are keyed, as a key or a body may hold a number. The header costs two scripts, one before and one
-after the request.
+Both digests are keyed, as a key or a body may hold a number. The header costs two scripts.
 """
 
 from __future__ import annotations

@@ -32,10 +32,7 @@ def digest(key: str) -> str:
 
 
 def parse(text: str) -> dict[str, list[str]]:
-    """``name:sha256-hex,…`` → {name: [digest, …]}; a name may stand twice, to rotate its key.
-
-    Raises ``BadKeys``.
-    """
+    """``name:sha256-hex,…`` → {name: [digest, …]}, two of a name to rotate its key. Raises ``BadKeys``."""
     keys: dict[str, list[str]] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = entry.partition(":")

@@ -46,8 +46,7 @@ def _of_otp(error: Denied | NotAllowed | RateLimited | StoreUnavailable) -> Http
         error.status, error.code, error.detail, field=field, retry_after=retry_after, limit=limit
     )
     if isinstance(error, RateLimited):
-        for name, value in refusals.headers(error).items():
-            response[name] = value
+        refusals.name_limit(response, error)
     return response
 
 

@@ -21,22 +21,21 @@ log = structlog.get_logger("otp")
 #: Where scripts find the functions of the guard.
 INCLUDES = Path(__file__).parent / "lua" / "includes"
 
-#: What the guard's functions want to know of one send (includes/guard.lua); None: it is off.
+#: None: the guard is off.
 Ask = dict[str, Any] | None
 
 
 def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> Ask:
-    """What the guard's functions want to know of one send.
+    """What includes/guard.lua wants to know of one send. Raises ``ImproperlyConfigured``.
 
-    ``ip``: the end user's address, "" where it is not known. ``free``: no SMS goes out, as for a test
-    number. It is refused where others would be, so that nobody can tell, but uses up no money and no
-    cap. ``parts``: as how many its text is paid. Raises ``ImproperlyConfigured``.
+    ``ip``: the end user's address, "" if not known. ``free``: no SMS goes out, as for a test number. It is
+    refused as others are, so that nobody can tell, but uses up no money and no cap. ``parts``: billed.
     """
     setting = settings.read()
     if setting.mode == "off":
         return None
     e164, country = number.e164, number.country or NO_COUNTRY
-    fine = scopes.tags(e164[:-4])  # the prefix that leaves four digits open
+    coarse, fine = e164[:-6], scopes.tags(e164[:-4])  # the prefixes that leave six and four digits open
     asked = {
         "mode": setting.mode,
         "figures": vars(setting.figures),
@@ -47,11 +46,11 @@ def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> A
         "phones": [codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets()],
         "counts": int(not free),
         "country": country,
-        "start": scopes.coarse(e164),
+        "start": coarse,
         "tags": fine + scopes.tags(e164[:-5]),
     }
     if scopes.has_ranges(e164):
-        asked |= {"coarse": scopes.coarse(e164), "fine": fine[0]}
+        asked |= {"coarse": coarse, "fine": fine[0]}
     return asked
 
 
@@ -64,10 +63,7 @@ def address(ip: str) -> str:
 
 
 def apply(refusal: Refusal, number: Phone, purpose: str) -> None:
-    """Tell of a decision, in a log line and a signal, and raise ``RateLimited`` if it refuses.
-
-    In the mode ``shadow``, and of what an operator allowed, this returns, and the code goes out.
-    """
+    """Log and signal a decision. Raise ``RateLimited``, unless in shadow mode or an operator allowed it."""
     words, _, scope = refusal.reason.partition(" ")
     reason, allowed = words.removeprefix("allowed-"), words.startswith("allowed-")
     facts = {"reason": reason, "scope": scope, "country": number.country, "purpose": purpose}

@@ -1,7 +1,4 @@
-"""What an operator sees of the pumping guard, and tells it: the room behind ``manage.py guard``.
-
-All of it raises ``sms.errors.Unavailable`` without Redis.
-"""
+"""What ``manage.py guard`` shows and does. All of it raises ``sms.errors.Unavailable`` without Redis."""
 
 from __future__ import annotations
 
@@ -92,10 +89,7 @@ def spent() -> Decimal:
 
 
 def rule(scope: str, word: str, hours: float) -> datetime:
-    """Let the guard ``allow`` or ``block`` a country or prefix; returns until when.
-
-    The rule of the narrowest scope that holds a number decides.
-    """
+    """Let the guard ``allow`` or ``block`` a country or prefix; returns until when."""
     lasts = int(hours * 3_600_000)
     for name in _names(scope):
         now = _say(name, word, lasts)["now"]
@@ -105,21 +99,15 @@ def rule(scope: str, word: str, hours: float) -> datetime:
 
 
 def carry_rules() -> None:
-    """Write the rules of prefixes under the secret of now, where it was changed since.
-
-    While the former secret is among the fallbacks they hold all the same; this keeps them beyond that.
-    """
+    """Write the rules of prefixes under the secret of now, so that they outlive a former one."""
     now, rules = _rules()
     for scope, (word, until) in rules.items():
-        if scope[0] == "+" and "~" not in scope and scopes.tag(scope) not in rules:
-            _say(scopes.tag(scope), word, int((until - now) * 1000))
+        if scope[0] == "+" and "~" not in scope and (tag := scopes.tags(scope)[0]) not in rules:
+            _say(tag, word, int((until - now) * 1000))
 
 
 def release(scope: str) -> bool:
-    """End the rule of a scope and forgive what stayed unverified, of a prefix in all that lies in it.
-
-    False if nothing was known of it.
-    """
+    """End the rule of a scope and forgive what stayed unverified in it. False if nothing was known of it."""
     keys: list[Any] = [key(GUARD + scope)]
     if scope.startswith("+"):
         within = (scope, *(f"{scope}{digit}" for digit in range(10)))

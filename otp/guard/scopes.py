@@ -16,31 +16,18 @@ def has_ranges(e164: str) -> bool:
     return len(e164) - national >= 7
 
 
-def coarse(e164: str) -> str:
-    """The prefix that leaves six digits open."""
-    return e164[:-6]
-
-
-def tag(prefix: str) -> str:
+def tags(prefix: str) -> tuple[str, ...]:
     """``+491511234`` → ``+4915112~5c0f9a1e``: a keyed digest hides the last two digits of a prefix.
 
-    The record of a message shows the last two digits of a number, so no more than the first ones up
-    to the last six may stand beside them.
-    """
-    return tags(prefix)[0]
-
-
-def tags(prefix: str) -> tuple[str, ...]:
-    """The ``tag`` of a prefix under the secret of now, then under the former ones.
-
-    Counts begin anew with a new secret; what an operator said of a range must not end with it.
+    The record of a message shows the last two digits of a number; only those before its last six may stand
+    beside them. Sends count under the first tag, of the secret of now; rules hold under former ones too.
     """
     shown = prefix[:-2]
     return tuple(f"{shown}~{codes.digest(secret, 'guard', prefix)[:8]}" for secret in conf.phone_secrets())
 
 
 def readable(scope: str) -> str:
-    """The prefix behind a ``tag``, for the eyes of an operator; any other scope as it is."""
+    """The prefix behind a tag, for the eyes of an operator; any other scope as it is."""
     shown, hidden, _ = scope.partition("~")
     if not hidden:
         return scope

@@ -16,12 +16,9 @@ from sms.phone import is_prefix
 
 @dataclass(frozen=True)
 class Figures:
-    """The setting ``GUARD_FIGURES``: unverified sends that are free, an hour, a day and 14 days.
+    """``GUARD_FIGURES``. Tuples: the unverified sends that are free, an hour, a day and 14 days."""
 
-    To them come ``ratio`` unverified sends for every verified one.
-    """
-
-    ratio: float = 1.0  # 1.0 bears a conversion of 50 %
+    ratio: float = 1.0  # more of them for every verified one; 1.0 bears a conversion of 50 %
     proven: int = 5  # verified in 14 days, from which on a country is no longer new
     strict: int = 2  # free sends of a proven range while something wider is over its cap
     known: int = 5  # sends to a phone that verified in 14 days, beyond the caps of its ranges; 0: none
@@ -52,9 +49,8 @@ def scope_problem(text: str) -> str:
 def _holds_ranges(prefix: str) -> bool:
     """Whether a number that exists begins with ``prefix`` and has four digits more.
 
-    Rules are looked up for all but the last four digits of a number, so that no key, log or record
-    tells more of it: a longer prefix would never be asked for. What follows is tried out, as
-    ``phonenumbers`` knows the forms of whole numbers alone.
+    A longer prefix would never be asked for: rules are looked up without the last four digits of a number.
+    What follows is tried out, as ``phonenumbers`` knows the forms of whole numbers alone.
     """
     rests = [f"{two:02d}3456789"[:more] for more in range(4, 16 - len(prefix) + 1) for two in range(100)]
     return any(phonenumbers.is_valid_number(phonenumbers.parse(prefix + rest)) for rest in rests)

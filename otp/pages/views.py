@@ -33,10 +33,8 @@ from sms.errors import Unavailable
 
 PURPOSE = "login"
 
-View = Callable[[HttpRequest], HttpResponse]
 
-
-def page(view: View) -> View:
+def page(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """What all pages have in common."""
 
     @cache_control(no_store=True)
@@ -229,8 +227,7 @@ def _render(
     if error and error.retry_after:
         response["Retry-After"] = str(error.retry_after)
     if isinstance(error, RateLimited):
-        for header, value in refusals.headers(error).items():
-            response[header] = value
+        refusals.name_limit(response, error)
     return response
 
 

@@ -53,10 +53,7 @@ class Left(int):
 
 
 def code_in(typed: str, rules: Purpose) -> str:
-    """The code in what was typed or pasted, be it the whole SMS; "" if there is none.
-
-    The script of the pages does the same (``codeIn`` in pages.js).
-    """
+    """The code in what was typed or pasted, be it the whole SMS, or ""; as ``codeIn`` in pages.js does."""
     shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
     typed = INVISIBLE.sub("", typed)
     for candidate in (*reversed(_BOUND.findall(typed)), typed, *re.findall(r"\w+", typed)):
