@@ -111,6 +111,7 @@ CELERY_BEAT_SCHEDULE = {
 # --- Django -------------------------------------------------------------------------------------
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp", "config.apps.OtpostConfig"]
+# What is under /v1/ passes the first, the Host's test and the fourth alone: see config.middleware.
 MIDDLEWARE = [
     "config.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from otp import digests, services
-from otp.handler import OTPHandler
+from otp import digests, names, services, store
+from otp import purposes as configured
+from otp.handler import OTPHandler, repeat
 from sms.errors import InvalidNumber
 
 PHONE = "+12025550123"
@@ -191,6 +192,15 @@ def test_a_resend_never_lives_longer_than_ten_minutes(settings, any_redis):
     first = OTPHandler.generate_otp(PHONE)
     time.sleep(1.05)
     assert OTPHandler.resend(PHONE).expires_at == pytest.approx(first.expires_at, abs=0.05)
+
+
+def test_a_code_that_ends_while_it_is_repeated_is_over(any_redis):
+    """It was read as live, and is gone before the second step; what counts the phone's SMS is still there."""
+    issued = OTPHandler.generate_otp(PHONE)
+    phones = digests.of_phone(PHONE, "login")
+    live = store.live(phones=phones)
+    any_redis.delete(names.key(names.VERIFICATION + issued.id))
+    assert repeat(configured.get("login"), phones, live, by="by_phone").status == "expired"
 
 
 def test_there_is_nothing_to_resend_without_a_live_code():

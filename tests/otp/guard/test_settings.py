@@ -32,6 +32,7 @@ from tests.otp.guard.clock import command
         ("GUARD_PRICES", {"XX": "1"}, "GUARD_PRICES, XX: write a country such as DE"),
         ("GUARD_PRICES", {"DE": "cheap"}, "GUARD_PRICES, DE: 'cheap' must be a number, 0 or more"),
         ("GUARD_PRICES", {"DE": "nan"}, "GUARD_PRICES, DE: 'nan' must be a number"),
+        ("GUARD_PRICES", {"DE": 10**9}, "GUARD_PRICES, DE: 1000000000 must be a number, 0 or more"),
         ("GUARD_PRICES", {"DE": "-1"}, "GUARD_PRICES, DE: '-1' must be a number, 0 or more"),
         ("GUARD_BUDGET", "-5", "GUARD_BUDGET: '-5' must be a number, 0 or more"),
         ("GUARD_BUDGET", "much", "GUARD_BUDGET: 'much' must be a number"),
