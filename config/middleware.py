@@ -49,7 +49,8 @@ class RequestMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self.answer_program = _for_programs(get_response)
+        is_ours = tuple(settings.MIDDLEWARE) == settings.SITE_MIDDLEWARE
+        self.answer_program = _for_programs(get_response) if is_ours else get_response
         self.trusted = trusted_proxies()  # a malformed one ends the start, not the first request
         _close_nothing()
 
@@ -63,6 +64,7 @@ class RequestMiddleware:
             for header in _FORWARDED:
                 meta.pop(header, None)
         given = meta.get("HTTP_X_REQUEST_ID", "")
+        # Whoever guesses an id has gained nothing, and the system's random numbers cost a thread its turn.
         request_id = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             of_api = request.path_info.startswith("/v1/")

@@ -111,7 +111,6 @@ CELERY_BEAT_SCHEDULE = {
 # --- Django -------------------------------------------------------------------------------------
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp", "config.apps.OtpostConfig"]
-# What is under /v1/ passes the first, the Host's test and the fourth alone: see config.middleware.
 MIDDLEWARE = [
     "config.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -121,6 +120,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+# While MIDDLEWARE is this, what is under /v1/ goes past those that only pages need: see config.middleware.
+SITE_MIDDLEWARE = tuple(MIDDLEWARE)
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
@@ -146,6 +147,7 @@ except ValueError:  # its text holds a part of the password
 for _database in DATABASES.values():
     _database["PASSWORD"] = Masked(_database["PASSWORD"])
 LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024
 
 STATIC_URL = "static/"

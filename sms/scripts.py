@@ -183,6 +183,9 @@ class _Idle(deque[tuple[Any, float]]):
         sock, seconds = connection._sock, connection.socket_timeout
         if type(sock) is socket.socket and seconds:
             sock.settimeout(None)
+            if not os.get_blocking(sock.fileno()):  # gevent's and eventlet's never are
+                sock.settimeout(seconds)
+                return
             longest = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))  # a timeval of POSIX
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 sock.setsockopt(socket.SOL_SOCKET, option, longest)

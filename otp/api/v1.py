@@ -121,7 +121,8 @@ def _straight(run: Run) -> Run:
     longer than a check. What is asked for twice under an ``Idempotency-Key`` is sent once.
     """
     operation: Operation = run.__self__  # type: ignore[attr-defined]  # ninja hands over a method of it
-    if not operation.auth_callbacks:
+    sources = {model.__ninja_param_source__ for model in operation.models}
+    if not operation.auth_callbacks or not sources <= {"path", "body"}:
         return run
     (key,) = operation.auth_callbacks
     parameters = operation.signature.params

@@ -128,6 +128,19 @@ def test_the_api_has_the_headers_of_a_page(settings):
     assert {"Strict-Transport-Security", "X-Frame-Options", "X-Content-Type-Options"} < page.headers.keys()
 
 
+class Refuse:
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return HttpResponse(status=403)
+
+
+def test_a_middleware_that_somebody_added_guards_the_api_too(settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.Refuse"]
+    assert Client().get("/v1/docs").status_code == 403
+
+
 def test_pages_load_from_here_alone(client):
     policy = client.get("/healthz")["Content-Security-Policy"]
     assert "default-src 'none'" in policy

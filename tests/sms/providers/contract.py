@@ -365,7 +365,8 @@ class ProviderContract:
         """Takes a receipt as the view does, for a message ``ref-1`` that this provider has accepted."""
         settings.PUBLIC_URL = "https://a.example"
         provider = self.provider(gateway.url)
-        monkeypatch.setattr(registry, "providers", lambda: {"main": provider})
+        alias = registry.Alias(provider, slots=registry.Slots(1), share=1.0)
+        monkeypatch.setattr(registry, "aliases", lambda: {"main": alias})
         args = {"id": "ref-1", "queue": "bulk", "sealed": "sealed", "kept": 60_000, "longest_wait": 0}
         fields = {"country": "US", "resend_unknown": "0"}
         store.send(args | {"aliases": [], "fields": fields}, expires_at=None, replaces="")
