@@ -194,6 +194,12 @@ def test_a_resend_never_lives_longer_than_ten_minutes(settings, any_redis):
     assert OTPHandler.resend(PHONE).expires_at == pytest.approx(first.expires_at, abs=0.05)
 
 
+def test_a_code_of_which_the_guard_noted_nothing_is_accepted(any_redis):
+    issued = OTPHandler.generate_otp(PHONE)
+    any_redis.hdel(names.key(names.VERIFICATION + issued.id), "guard")
+    assert OTPHandler.verify_otp(PHONE, issued.code).status == "valid"
+
+
 def test_a_code_that_ends_while_it_is_repeated_is_over(any_redis):
     """It was read as live, and is gone before the second step; what counts the phone's SMS is still there."""
     issued = OTPHandler.generate_otp(PHONE)

@@ -129,6 +129,12 @@ def test_room_is_counted_behind_the_prefix_of_kombu(own_broker, redis, monkeypat
     assert entries.room("otp") == entries.ENOUGH - 1
 
 
+def test_to_ask_the_broker_takes_nothing_from_its_queue(own_broker, redis):
+    redis.rpush("otp", "a", "b")
+    broker.ask()
+    assert redis.lrange("otp", 0, -1) == [b"a", b"b"]
+
+
 def test_a_namespace_stands_before_the_queue(own_broker, redis, settings):
     settings.OTPOST_NAMESPACE = "shop"
     services.send("+12025550123", "Hello", queue=services.OTP_QUEUE)
