@@ -7,7 +7,6 @@
 --- @include "breaker"
 --- @include "redirect"
 --- @include "left_out"
---- @include "keys"
 local args = cjson.decode(ARGV[1])
 
 local now, id, target, alias = clock(), args.id, args.target, args.alias

@@ -3,9 +3,12 @@
 --- @include "rate"
 --- @include "line"
 --- @include "left_out"
---- @include "keys"
 local PROBE = 30000 -- ms after which the next probe may go although the last one never ended: a lease
 local LATER = 3000 -- ms after which a message that nobody may be asked for looks again: a breaker may close early
+
+local function line_key_of(alias, queue)
+  return LINE .. alias .. ':' .. queue
+end
 
 -- Until when an alias may not be asked (ms), and the health keys of which a call now would be the probe.
 local function shut_until(now, alias, country)

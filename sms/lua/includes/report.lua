@@ -1,6 +1,5 @@
 -- How calls ended, for the breakers of their aliases.
 --- @include "breaker"
---- @include "keys"
 
 -- calls: each with alias, country (the message's), here (it says something of this country alone), probe (it was the
 --        probe, which is over), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
