@@ -18,8 +18,7 @@ from django.shortcuts import render
 
 from otp.caller import is_trusted, tell_ignored, trusted_proxies
 from otp.checks import mended_python
-from sms import problems
-from sms.delivery import resources
+from sms import problems, resources
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 

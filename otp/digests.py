@@ -58,8 +58,9 @@ def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") ->
 
 
 def again(rules: Purpose, live: Live, code: str = "") -> Draft | None:
-    """The code as it stands: ``code`` of a test number, else what was made with the secret of that time,
-    which its digest tells. None if that secret is configured no more.
+    """The live code: ``code`` of a test number, else derived again with the secret that made it.
+
+    None if that secret is no longer configured.
     """
     if code:
         return Draft(live.id, code)

@@ -6,6 +6,7 @@ a ``count`` of how often since. Each process counts alone: a refused request mus
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from time import monotonic
@@ -37,9 +38,13 @@ _Kind = tuple[Alarm, str, tuple[tuple[str, str], ...]]
 _kept: dict[_Kind, tuple[int, float]] = {}
 _lock = threading.Lock()
 
+#: When the next one may be told: all that most requests look at, without the lock.
+_due = math.inf
+
 
 def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
     """It happened once more. ``source``: a digest of who did it, where that is told apart."""
+    global _due
     told = tuple(facts.items())
     with _lock:
         kind = (alarm, source, told)
@@ -47,14 +52,16 @@ def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
             kind = (alarm, "", told)
         untold, due = _kept.get(kind, (0, 0.0))
         _kept[kind] = untold + 1, due
+        _due = min(_due, due)
     tell_due()
 
 
 def tell_due() -> None:
     """Tell what has waited for ``QUIET`` seconds; the next request tells the last of an attack."""
-    if not _kept:  # every request looks, without the lock
-        return
+    global _due
     now = monotonic()
+    if now < _due:
+        return
     with _lock:
         ripe = {kind: untold for kind, (untold, due) in _kept.items() if now >= due}
         for kind, untold in ripe.items():
@@ -62,6 +69,7 @@ def tell_due() -> None:
                 _kept[kind] = 0, now + QUIET
             else:
                 del _kept[kind]
+        _due = min((due for _, due in _kept.values()), default=math.inf)
     for (alarm, source, told), count in ripe.items():
         if count:
             facts = {**dict(told), "count": count}

@@ -21,8 +21,8 @@ from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
-from sms import broker
-from sms.delivery import drain, resources
+from sms import broker, resources
+from sms.delivery import drain
 
 log = structlog.get_logger("sms")
 

@@ -1,7 +1,8 @@
 """Read a Lua script together with what it includes.
 
 A line ``--- @include "clock"`` stands for the file clock.lua in the folder includes/ beside the script, or in
-another folder that the script was given. Each file is taken once, where it is first asked for.
+another folder that the script was given. Each file is taken once, where it is first asked for. An indented
+line stands inside a function, which alone sees what it brings: elsewhere the file is taken again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-_INCLUDE = re.compile(r'[ ]*--- @include "([a-z_]+)"')
+_INCLUDE = re.compile(r'( *)--- @include "([a-z_]+)"')
 
 
 class Line(NamedTuple):
@@ -33,16 +34,20 @@ def lines(path: Path, folders: tuple[Path, ...] = ()) -> Iterator[Line]:
 
 
 def _resolved(path: Path, folders: tuple[Path, ...], seen: set[Path]) -> Iterator[Line]:
+    inside = seen.copy()
     for number, text in enumerate(path.read_text().splitlines(), 1):
+        if text and not text.startswith(" "):  # in no function, or where one begins
+            inside = seen.copy()
         if not (asked := _INCLUDE.fullmatch(text)):
             yield Line(path, number, text)
             continue
-        name = f"{asked[1]}.lua"
+        name = f"{asked[2]}.lua"
         found = next((folder / name for folder in folders if (folder / name).is_file()), None)
         if found is None:
             raise FileNotFoundError(
                 f"{path} includes {name}, which is in none of {', '.join(map(str, folders))}"
             )
-        if found not in seen:
-            seen.add(found)
-            yield from _resolved(found, folders, seen)
+        known = inside if asked[1] else seen
+        if found not in known:
+            known.add(found)
+            yield from _resolved(found, folders, known)

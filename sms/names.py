@@ -57,6 +57,16 @@ IN_LUA |= {"DRAINED": DRAINED, "DRAIN": DRAIN, "STARTED": STARTED}
 IN_LUA |= {"HEALTH": HEALTH, "RATE": RATE, "LINE": LINE}
 
 
+def health(alias: str, country: str | None = None) -> str:
+    """How an alias does; with a country, in what concerns that alone. As health_key_of in Lua."""
+    return key(HEALTH + alias + ("" if country is None else f":{country}"))
+
+
+def line(alias: str, queue: str) -> str:
+    """Who waits in a queue for the turn of an alias. As line_key_of in Lua."""
+    return key(f"{LINE}{alias}:{queue}")
+
+
 def key(name: str) -> str:
     """``name``, of a key in Redis or of a queue (``otp``, ``bulk``) at the broker, behind the namespace."""
     return namespace() + name

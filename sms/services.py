@@ -23,6 +23,7 @@ from sms import (
     destinations,
     entries,
     given,
+    names,
     phone,
     records,
     routing,
@@ -33,7 +34,6 @@ from sms import seal as sealing
 from sms.errors import InvalidBody, InvalidNumber, NoRoute
 from sms.facts import tell
 from sms.message import Message, State
-from sms.names import HEALTH, LINE, RATE, key
 from sms.phone import Phone
 from sms.registry import aliases
 from sms.routing import Route
@@ -187,11 +187,11 @@ def _outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[st
     known = aliases()
     return [
         {
-            "health": key(HEALTH + hop.alias),
-            "there": key(f"{HEALTH}{hop.alias}:{country}"),
-            "rate": key(RATE + hop.alias),
-            "line": key(f"{LINE}{hop.alias}:{queue}"),
-            "codes": key(f"{LINE}{hop.alias}:{OTP_QUEUE}"),
+            "health": names.health(hop.alias),
+            "there": names.health(hop.alias, country),
+            "rate": names.key(names.RATE + hop.alias),
+            "line": names.line(hop.alias, queue),
+            "codes": names.line(hop.alias, OTP_QUEUE),
             "takes": known[hop.alias].takes(parts),
         }
         for step in route

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import subprocess
 from collections.abc import Iterator
@@ -130,6 +131,7 @@ def alarm_clock(monkeypatch: pytest.MonkeyPatch) -> AlarmClock:
     clock = AlarmClock()
     monkeypatch.setattr(alarms, "monotonic", clock)
     monkeypatch.setattr(alarms, "_kept", {})
+    monkeypatch.setattr(alarms, "_due", math.inf)
     return clock
 
 

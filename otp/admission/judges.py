@@ -63,12 +63,12 @@ def hear(number: Phone, purpose: str, caller: Caller, counted: Counted, answer: 
 
 def _require(ask: Callable[..., bool], **about: object) -> None:
     try:
-        content = ask(**about)
+        passed = ask(**about)
     except Exception as error:  # of a function that is not ours
         # Its text may hold the number; the function itself knows best what may be logged.
         log.error("challenge_failed", error=type(error).__name__)
         raise StoreUnavailable("The challenge cannot be checked now.") from error
-    if not content:
+    if not passed:
         what = "Answer the challenge of this site, and send the answer along."
         raise NotAllowed(what, code="challenge_required", field="challenge")
 

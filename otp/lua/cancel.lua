@@ -4,8 +4,9 @@
 -- Returns JSON: {} if there was no live code, else {purpose, reference, called_back (record of the SMS)}.
 --- @include "meant"
 --- @include "call_back"
+local phone, failures = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
-local verification = VERIFICATION .. meant(args)
+local verification = VERIFICATION .. meant(args, phone, failures)
 local status, reference, purpose, owner =
   unpack(redis.call('HMGET', verification, 'status', 'reference', 'purpose', 'owner'))
 local anothers = args.owner and args.owner ~= owner

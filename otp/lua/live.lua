@@ -4,8 +4,9 @@
 -- Returns JSON: {now (ms), id, and of the verification: status, seed, by_id, created_at, envelope}.
 --- @include "clock"
 --- @include "meant"
+local phone, failures = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
-local id = meant(args)
+local id = meant(args, phone, failures)
 local verification = VERIFICATION .. id
 local answer = { now = clock(), id = id }
 if not args.owner or args.owner == redis.call('HGET', verification, 'owner') then

@@ -35,7 +35,7 @@ local expires_at = math.min(now + args.lifetime, born + args.longest)
 if expires_at - now < args.lifetime / 2 then
   return cjson.encode({ status = 'expired' })
 end
-return issue(now, KEYS, args, {
+return issue(now, phone, failures, verification, args, {
   sends = sends + 1,
   born = born,
   expires_at = expires_at,

@@ -4,13 +4,13 @@
 --       cooldowns (ms after the 1st, 2nd, … SMS); older (see includes/carry.lua), limits (see includes/limits.lua),
 --       guard (see guard/lua/includes/guard.lua; none: it is off), message (see overload.lua and accept.lua of sms;
 --       none: no SMS)
--- Returns JSON: {status = 'issued', now, expires_at, resend_at, left, refusal (what the guard says to it all the same),
+-- Returns JSON: {status = 'issued', now, expires_at, resend_at, left, refusal (only reported: shadow, allowed),
 --         reference (of the SMS of the code before), called_back (its record)}, or {status, wait, …} of what refuses.
 --- @include "clock"
 --- @include "carry"
 --- @include "phone"
 --- @include "issue"
-local phone, failures = KEYS[1], KEYS[2]
+local phone, failures, verification = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])
 local now = clock()
 carry(phone, failures, args.older)
@@ -21,7 +21,7 @@ if refused then
   return cjson.encode(refused)
 end
 local former = last_id and VERIFICATION .. last_id or nil
-return issue(now, KEYS, args, {
+return issue(now, phone, failures, verification, args, {
   sends = (sends or 0) + 1,
   born = now,
   expires_at = now + args.lifetime,

@@ -14,8 +14,9 @@
 --- @include "verified"
 --- @include "call_back"
 --- @include "count_limits"
+local given_phone, given_failures = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
-local id = meant(args)
+local id = meant(args, given_phone, given_failures)
 local verification = VERIFICATION .. id
 -- stylua: ignore
 local status, digest, phone, failures, reference, purpose, guard, owner, left_by_id, left_by_phone =

@@ -36,8 +36,8 @@ from typing import Any
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, receipts, routing, segments, store
-from sms.delivery import health, outcome, resources, wakeups
+from sms import conf, receipts, resources, routing, segments, store
+from sms.delivery import health, outcome, wakeups
 from sms.delivery.handover import hand_over
 from sms.delivery.health import Ended
 from sms.delivery.slots import Alias

@@ -2,10 +2,10 @@
 -- KEYS: mark of beat, then one key of each kind
 -- ARGV: (none)
 -- Returns 1 if beat has asked for a sweep of late, else 0.
-local beat = KEYS[1]
+local beat, probes = KEYS[1], { unpack(KEYS, 2) }
 redis.call('TIME')
-for i = 2, #KEYS do
-  redis.call('SET', KEYS[i], 1, 'PX', 1000)
-  redis.call('DEL', KEYS[i])
+for _, key in ipairs(probes) do
+  redis.call('SET', key, 1, 'PX', 1000)
+  redis.call('DEL', key)
 end
 return redis.call('EXISTS', beat)

@@ -47,8 +47,8 @@ end
 local country = record.country or ''
 local function another_is_well()
   for name in string.gmatch(record.hops or '', '[^,]+') do
-    local shut, open = left_out(HEALTH .. name)
-    local shut_there, open_there = left_out(HEALTH .. name .. ':' .. country)
+    local shut, open = left_out(health_key_of(name))
+    local shut_there, open_there = left_out(health_key_of(name, country))
     if name ~= alias and not open and not open_there and math.max(shut, shut_there) <= now then
       return true
     end
@@ -60,7 +60,7 @@ local opened = false
 if target == 'failed' or target == 'delivered' then
   local bad = target == 'failed' and 1 or 0
   local stays_closed = bad == 1 and not another_is_well()
-  opened = observe(HEALTH .. alias .. ':' .. country, now, 1 - bad, bad, args.breaker, stays_closed)
+  opened = observe(health_key_of(alias, country), now, 1 - bad, bad, args.breaker, stays_closed)
 end
 if target ~= 'failed' or not redirect(now, id, record, alias) then
   enter(id, record, target, nil, args.fields)

@@ -56,7 +56,7 @@ local function claim(id)
     if calling ~= '' then
       -- The worker died inside the call: what became of its attempt, nobody knows. Codes get one
       -- more attempt, elsewhere if possible; everything else stops here.
-      if observe(HEALTH .. calling, now, 0, 1, args.breaker) then
+      if observe(health_key_of(calling), now, 0, 1, args.breaker) then
         opened = calling
       end
       record.avoid = calling

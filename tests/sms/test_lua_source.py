@@ -60,6 +60,25 @@ def test_an_include_may_stand_indented_inside_a_function(write):
     assert lua_source.read(path) == "local function f()\nreturn 1\nend\nreturn f()\n"
 
 
+def test_what_a_function_includes_is_its_own(write):
+    """Other functions and the script bring it for themselves, unless it stood above all of them."""
+    first = 'local function f()\n  --- @include "a"\n  --- @include "ab"\nend\n'
+    path = write(
+        includes__a="local a\n",
+        includes__ab='--- @include "a"\nlocal b\n',
+        includes__first=first,
+        includes__second=first.replace("f()", "g()"),
+        script='--- @include "first"\n--- @include "second"\n--- @include "ab"\n'
+        'local function h()\n  --- @include "a"\nend\n',
+    )
+    assert lua_source.read(path) == (
+        "local function f()\nlocal a\nlocal b\nend\n"
+        "local function g()\nlocal a\nlocal b\nend\n"
+        "local a\nlocal b\n"
+        "local function h()\nend\n"
+    )
+
+
 @pytest.mark.parametrize("text", ['-- @include "clock"', '--- @include "clock" -- why', "--- @include clock"])
 def test_what_only_looks_like_an_include_is_a_comment(write, text):
     assert lua_source.read(write(includes__clock="local now\n", script=f"{text}\n")) == f"{text}\n"

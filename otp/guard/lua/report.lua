@@ -5,6 +5,7 @@
 --         hour, day, fortnight}, each of these {sends, verified, unverified, cap}.
 --- @include "clock"
 --- @include "caps"
+local scope_keys = KEYS
 local figures = cjson.decode(ARGV[1]).figures
 local now = clock()
 local caps_of = {
@@ -17,7 +18,7 @@ local caps_of = {
 }
 
 local rows = {}
-for _, key in ipairs(KEYS) do
+for _, key in ipairs(scope_keys) do
   local text = redis.call('GET', key)
   if text then
     local counts = read_counts(text, now)

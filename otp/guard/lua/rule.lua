@@ -5,7 +5,7 @@
 -- Returns JSON: {now (ms), released (whether there was something to release)}.
 --- @include "clock"
 --- @include "counts"
-local rules = KEYS[1]
+local rules, scope_keys = KEYS[1], { unpack(KEYS, 2) }
 local args = cjson.decode(ARGV[1])
 local now = clock()
 
@@ -18,8 +18,8 @@ if args.word ~= 'release' then
 end
 
 local released = redis.call('HDEL', rules, args.scope) == 1
-for i = 2, #KEYS do
-  local text = redis.call('GET', KEYS[i])
+for _, key in ipairs(scope_keys) do
+  local text = redis.call('GET', key)
   if text then
     local counts = read_counts(text, now)
     for window = YOUNG, FORTNIGHT, NEXT do
@@ -28,7 +28,7 @@ for i = 2, #KEYS do
         math.min(counts[window + SENDS_BEFORE], counts[window + VERIFIED_BEFORE])
     end
     counts[REFUSED], counts[REFUSED_BEFORE] = 0, 0
-    write_counts(KEYS[i], now, counts)
+    write_counts(key, now, counts)
     released = true
   end
 end

@@ -7,7 +7,7 @@
 --- @include "call_back"
 
 -- Why nothing goes out: {status = 'overloaded' or 'limited' or 'guard', wait, limit, refusal}. Otherwise nil, what the
--- guard wants to read when the code is accepted, and what it says all the same (shadow, allowed): {wait, reason}.
+-- guard wants to read when the code is accepted, and the refusal that is only reported (shadow, allowed): {wait, reason}.
 -- What goes out is counted.
 local function send_refuses(now, args)
   local wait = args.message and overload(now, args.message)
@@ -34,15 +34,14 @@ end
 
 -- Unless it is refused, count the send, begin the cooldown of the phone, accept the SMS in place of the one before, and
 -- keep args.kept.
--- keys: phone, its failures, the verification. code: sends (how many SMS in a row this is), born (when it was made),
+-- phone, failures, verification: their keys. code: sends (how many SMS in a row this is), born (when it was made),
 --   expires_at (both ms), left, former (key of the verification that it replaces; none: goes on), reference (id of the
 --   SMS before, if it is to be called back)
-local function issue(now, keys, args, code)
+local function issue(now, phone, failures, verification, args, code)
   local refused, counted, refusal = send_refuses(now, args)
   if refused then
     return cjson.encode(refused)
   end
-  local phone, failures, verification = unpack(keys)
   local message, expires_at = args.message, code.expires_at
   local cooldown = args.cooldowns[math.min(code.sends, #args.cooldowns)] -- the last one stays
   local resend_at = now + cooldown

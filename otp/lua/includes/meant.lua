@@ -1,8 +1,7 @@
--- The id of the verification that is meant: that of args, or the newest of the phone that KEYS name; '' if there is none.
--- args: id (none: by phone), older (see carry.lua)
+-- The id of the verification that is meant: that of args, or the newest of the phone; '' if there is none.
+-- phone, failures: its keys (nil: by id). args: id (none: by phone), older (see carry.lua)
 --- @include "carry"
-local function meant(args)
-  local phone, failures = KEYS[1], KEYS[2]
+local function meant(args, phone, failures)
   if args.id then
     return args.id
   end

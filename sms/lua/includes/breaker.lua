@@ -4,6 +4,11 @@
 -- probe_until (ms; a probe is under way), hold_until (ms; the vendor asked for patience).
 --- @include "put"
 
+-- The health key of an alias; with a country, that of what concerns this country alone.
+local function health_key_of(alias, country)
+  return HEALTH .. alias .. (country and ':' .. country or '')
+end
+
 -- Count outcomes; open the breaker where they are too bad. Returns whether it opened by this, and whether it was open.
 -- breaker: window and pause until a probe (ms), share and fewest of bad outcomes that open. stays_closed: count only.
 local function observe(health_key, now, good, bad, breaker, stays_closed)

@@ -6,10 +6,14 @@
 local PROBE = 30000 -- ms after which the next probe may go although the last one never ended: a lease
 local LATER = 3000 -- ms after which a message that nobody may be asked for looks again: a breaker may close early
 
+local function line_key_of(alias, queue)
+  return LINE .. alias .. ':' .. queue
+end
+
 -- Until when an alias may not be asked (ms), and the health keys of which a call now would be the probe.
 local function shut_until(now, alias, country)
   local shut, probing, probes = 0, 0, {}
-  for _, health_key in ipairs({ HEALTH .. alias, HEALTH .. alias .. ':' .. country }) do
+  for _, health_key in ipairs({ health_key_of(alias), health_key_of(alias, country) }) do
     local until_when, is_probe, probe_until = left_out(health_key)
     shut = math.max(shut, until_when)
     if is_probe then
@@ -22,7 +26,7 @@ end
 
 -- The ms that a message has to wait for a rate, and the time (ms) for which it stands in the line.
 local function place_in(line_key, alias, now, id, takes, has_waited)
-  local codes_key = LINE .. alias .. ':' .. CODES
+  local codes_key = line_key_of(alias, CODES)
   redis.call('ZREMRANGEBYSCORE', line_key, '-inf', now - LAPSE)
   local closed = math.max(next_call(RATE .. alias, now) - now, 0)
   if line_key ~= codes_key then -- codes go first
@@ -96,7 +100,7 @@ local function choose(now, id, record, hops, parts, failed, aliases)
     if known.free then
       free = free + 1
       local takes = known.per_message + known.per_segment * parts
-      local line_key = LINE .. alias .. ':' .. record.queue
+      local line_key = line_key_of(alias, record.queue)
       local shut, probes = shut_until(now, alias, record.country or '')
       if shut > now then
         earliest = math.min(earliest or shut, shut)

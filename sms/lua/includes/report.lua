@@ -9,10 +9,10 @@ local function report(now, calls, breaker)
   for _, call in ipairs(calls) do
     local there = call.alias .. ':' .. call.country
     local name = call.here and there or call.alias
-    local health_key = HEALTH .. name
+    local health_key = health_key_of(call.alias, call.here and call.country)
     if call.probe then
-      redis.call('HDEL', HEALTH .. call.alias, 'probe_until')
-      redis.call('HDEL', HEALTH .. there, 'probe_until')
+      redis.call('HDEL', health_key_of(call.alias), 'probe_until')
+      redis.call('HDEL', health_key_of(call.alias, call.country), 'probe_until')
     end
     local opened, was_open = observe(health_key, now, call.good, call.bad, breaker)
     if call.at_once then

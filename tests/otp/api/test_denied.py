@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 
 from otp import signals
@@ -100,6 +102,16 @@ def test_from_however_many_addresses_the_memory_and_the_log_stay_small(api, told
     alarm_clock.advance(61)
     alarms.tell_due()
     assert alarms._kept == {}
+
+
+def test_no_request_waits_for_another_while_nothing_is_due(api):
+    """Though something is kept. Otherwise all would stand in line for a look at every kind of it."""
+    api.client.get(f"{VERIFICATIONS}/x")
+    with alarms._lock:
+        looks = Thread(target=alarms.tell_due, daemon=True)
+        looks.start()
+        looks.join(2)
+        assert not looks.is_alive()
 
 
 def test_who_is_refused_costs_redis_nothing(api, settings, redis):

@@ -19,12 +19,13 @@
 -- With both of them it goes all the same: in shadow, or because an operator allowed it.
 -- A reason is "<word> <scope>", the word one of blocked, budget, countries, hour, day, fortnight; of what was allowed
 -- "allowed-<word> <scope>".
--- All that it takes is made when it is called: most scripts end without it, and each makes its functions anew.
-local function guard_send(...)
+-- Every run of a script makes its functions anew. So the includes stand inside: at the top, a start without the guard
+-- took 5 to 8 % longer.
+local function guard_send(now, ask)
+  -- luacheck: ignore 432
   --- @include "caps"
   --- @include "fan"
   --- @include "rules"
-  local now, ask = ...
   local figures, country, sends, phones = ask.figures, ask.country, ask.counts, ask.phones
   local address = ask.address ~= '' and 'ip:' .. ask.address
   local address_key, fan_key = GUARD .. 'ip:' .. ask.address, GUARD_FAN .. ask.address

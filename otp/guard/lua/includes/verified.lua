@@ -1,9 +1,9 @@
 -- The code of a send was typed: count that where the send counted, and let its phone be known for a fortnight.
--- text: as guard_send returned it.
-local function guard_verified(...)
+-- text: as guard_send returned it. The includes stand inside, as in guard.lua: at the top, a check took 5 % longer.
+local function guard_verified(now, text)
+  -- luacheck: ignore 432
   --- @include "counts"
   --- @include "fan"
-  local now, text = ...
   local sent, country, scopes = string.match(text, '^(%d+) %d+ (%S+) (.+)$')
   if not sent then
     return
