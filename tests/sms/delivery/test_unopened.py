@@ -195,6 +195,12 @@ class TestMany:
         assert found is None  # it cannot open this one either, but has looked at it
         assert services.get(late).error == "unsealable"
 
+    def test_a_worker_that_has_the_key_takes_one_of_them_when_nothing_else_is_due(self, queued, unopened):
+        found = delivery.deliver("", ["bulk"])
+        assert found is not None
+        assert found.id == unopened[0]
+        assert services.get(found.id).state is State.SENT
+
     def test_they_come_again(self, queued, unopened, redis):
         sweeper.sweep("bulk", int(store.now() * 1000))
         due = [score for _, score in redis.zrange(names.LEASES + "bulk", 0, -1, withscores=True)]
