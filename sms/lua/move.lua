@@ -14,12 +14,11 @@ local SPARED = 10000 -- ms beyond its wait for which one that nobody could open 
 local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
 local record_key = RECORD .. id
 local record = read(record_key)
-local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
+local changed, is_newest = report(now, record, args)
 if not args.from[record.state] or not is_newest then
-  return cjson.encode({ moved = false, record = record, changed = {} })
+  return cjson.encode({ moved = false, record = record, changed = changed })
 end
 
-local changed = report(now, args.calls, args.breaker) -- an outcome that is written twice counts once
 local function moved()
   return cjson.encode({ moved = true, record = read(record_key), changed = changed })
 end

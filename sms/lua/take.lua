@@ -60,7 +60,7 @@ local function claim(id)
         opened = calling
       end
       record.avoid = calling
-      redis.call('HSET', record_key, 'avoid', calling)
+      redis.call('HSET', record_key, 'avoid', calling, 'calling', '')
       record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', 1)
       local is_code = record.resend_unknown == '1'
       if not is_code or record.unwanted or record.redirected or record.unknowns > 1 or now >= expires_at then

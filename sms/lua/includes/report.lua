@@ -1,12 +1,20 @@
 -- How calls ended, for the breakers of their aliases.
 --- @include "breaker"
 
--- calls: each with alias, country (the message's), here (it says something of this country alone), probe (it was the
---        probe, which is over), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
--- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it.
-local function report(now, calls, breaker)
-  local changed = {}
-  for _, call in ipairs(calls) do
+-- args: id (of the message), attempt that must still be its newest (nil = any), breaker, calls (what one call says),
+--       each with alias, country (the message's), here (it says something of this country alone), probe (no longer
+--       under way), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
+-- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it; and whether the attempt
+-- is the newest.
+local function report(now, record, args)
+  local changed, breaker = {}, args.breaker
+  local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
+  -- A call is told of again if the answer got lost. It counts while the record names it, whatever a receipt said.
+  if not is_newest or not args.calls[1] or args.calls[1].alias ~= record.calling then
+    return changed, is_newest
+  end
+  redis.call('HSET', RECORD .. args.id, 'calling', '')
+  for _, call in ipairs(args.calls) do
     local there = call.alias .. ':' .. call.country
     local name = call.here and there or call.alias
     local health_key = HEALTH .. name
@@ -33,5 +41,5 @@ local function report(now, calls, breaker)
       changed[name] = 1
     end
   end
-  return changed
+  return changed, is_newest
 end
