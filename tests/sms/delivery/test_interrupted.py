@@ -10,6 +10,7 @@ import pytest
 from sms import names, services, store
 from sms.delivery import run as delivery
 from sms.delivery.health import Ended
+from sms.delivery.slots import Alias
 from sms.errors import AccountFailure, OutcomeUnknown, TemporaryFailure, Unavailable
 from sms.message import Attempt, State
 from tests.sms.house import Scripted, leave_out
@@ -149,17 +150,24 @@ def test_redis_away_between_two_aliases(house, redis, monkeypatch, kind):
 
 
 @pytest.mark.parametrize("outcome", [TemporaryFailure("x"), AccountFailure("x")])
-def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monkeypatch, outcome):
-    """Redis knows of it, as nobody else could be asked; what came of the run it does not know."""
+@pytest.mark.parametrize("last", ["wait_for_slot", "finish"])
+def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monkeypatch, outcome, last):
+    """It dies as it waits for a slot of the next alias, or as it writes down that there is no other."""
     house.providers["a"].outcomes = [outcome]
-    leave_out("b")
+    if last == "finish":
+        leave_out("b")
     id = house.send()
+    wait = Alias.wait_for_slot
 
     def dies(*_, **__):
         raise SystemExit
 
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "finish", dies)
+    with monkeypatch.context() as patch, house.aliases["b"].slot():
+        if last == "finish":
+            patch.setattr(store, "finish", dies)
+        else:
+            patch.setattr(house.aliases["b"], "_share", 0)
+            patch.setattr(Alias, "wait_for_slot", lambda wanted: dies() if house.calls else wait(wanted))
         with pytest.raises(SystemExit):
             delivery.deliver(id)
     assert house.calls == "a"
