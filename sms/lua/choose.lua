@@ -1,7 +1,7 @@
 -- Choose the alias for the next call of a message that is claimed already, and renew its lease for that call.
--- ARGV: args (JSON): id, attempt that must still hold the message, calls (how the last one ended) and breaker (see
---       includes/report.lua), hops, parts, failed, aliases (see includes/choice.lua)
--- Returns JSON: changed (see includes/report.lua), chosen (see includes/choice.lua; none if it may not be sent).
+-- ARGV: args (JSON): id, attempt that must still hold the message, calls (how the last one ended) and breaker
+--       (see includes/report.lua), hops, parts, failed, aliases (see includes/choice.lua)
+-- Returns JSON: changed (see includes/report.lua), chosen (see includes/choice.lua; nil if not to be sent).
 --- @include "clock"
 --- @include "record"
 --- @include "report"

@@ -1,15 +1,16 @@
 -- Write down what came of an attempt, if the message may go there from where it is.
--- ARGV: args (JSON): id, target, from (a set of the states that may become it), attempt that must still be the newest
---       (nil = any), retry_in (ms until it is due again; nil = it is settled), why (unknown: nobody knows what came of the
---       attempt; round_over: all aliases have failed; dead_letter: in every round; unopened: this worker lacks its key),
---       calls (how they ended: see includes/report.lua), breaker, kept (ms that dead letters are), fields
+-- ARGV: args (JSON): id, target, from (a set of the states that may become it), attempt that must still be
+--       the newest (nil = any), retry_in (ms until it is due again; nil = it is settled), why (unknown:
+--       nobody knows what came of the attempt; round_over: all aliases have failed; dead_letter: in every
+--       round; unopened: this worker lacks its key), calls (how the last one ended) and breaker (see
+--       includes/report.lua), kept (ms that dead letters are), fields
 -- Returns JSON: moved, record (empty if there is none), changed (see includes/report.lua).
 --- @include "clock"
 --- @include "record"
 --- @include "report"
 --- @include "redirect"
 local args = cjson.decode(ARGV[1])
-local SPARED = 10000 -- ms beyond its wait for which one that nobody could open is no backlog: a sweep may be late
+local SPARED = 10000 -- ms: one that nobody could open is no backlog until so long after it is due
 
 local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
 local record_key = RECORD .. id

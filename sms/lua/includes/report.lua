@@ -1,15 +1,15 @@
 -- How calls ended, for the breakers of their aliases.
 --- @include "breaker"
 
--- args: id (of the message), attempt that must still be its newest (nil = any), breaker, calls (what one call says),
---       each with alias, country (the message's), here (it says something of this country alone), probe (no longer
---       under way), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
--- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it; and whether the attempt
--- is the newest.
+-- args: id of the message, attempt that must still be its newest (nil = any), breaker, calls (what one call
+--       tells): each with alias, country (the message's), here (about this country alone), probe (one ends by
+--       this), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
+-- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it. And whether the
+-- attempt is the newest.
 local function report(now, record, args)
   local changed, breaker = {}, args.breaker
   local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
-  -- A call is told of again if the answer got lost. It counts while the record names it, whatever a receipt said.
+  -- A call counts once: while the record names it, even if a receipt has moved the message already.
   if not is_newest or not args.calls[1] or args.calls[1].alias ~= record.calling then
     return changed, is_newest
   end
