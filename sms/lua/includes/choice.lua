@@ -69,14 +69,12 @@ local function begin(now, id, record, alias, line_key, takes, probes)
   end
 end
 
--- Choose the alias for the next call of a message: the first that is healthy and not over its rate. The
--- record names it from now on.
+-- Choose the alias for the next call and note it in the record: the first that is well and not over its rate.
 -- hops: the aliases of its route in order, with commas between. parts: its billable segments. failed: a set
 -- of the aliases that have failed in this attempt. aliases: what this worker may call, by name, each with
 -- free (it has a slot), per_message and per_segment (ms that either takes of its rate).
 -- Returns alias, wait (ms) and probe (whether it is one). With a wait the message stands in the line of that
--- alias; without an alias none may be asked for so long. Nil if this worker has no slot for any that is left,
--- or does not know one.
+-- alias; without an alias none may be asked for so long. Nil if this worker has no slot or lacks an alias.
 local function choose(now, id, record, hops, parts, failed, aliases)
   local record_key = RECORD .. id
   local left = {}

@@ -4,8 +4,7 @@
 -- args: id of the message, attempt that must still be its newest (nil = any), breaker, calls (what one call
 --       tells): each with alias, country (the message's), here (about this country alone), probe (one ends by
 --       this), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
--- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it. And whether the
--- attempt is the newest.
+-- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it. Then is_newest.
 local function report(now, record, args)
   local changed, breaker = {}, args.breaker
   local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
