@@ -1,4 +1,4 @@
-"""How many parts a text is sent and paid as: GSM 03.38 (7 bits) or UCS-2. No Django."""
+"""How many billable segments a text has: GSM 03.38 (7 bits) or UCS-2. No Django."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Prepared:
 
     id: str
     args: dict[str, Any] = field(repr=False)  # what these two call a message
-    parts: int  # SMS that it is paid as
+    parts: int  # billable segments
 
     def accepted(self, created_at: int, expires_at: int) -> Message:
         """A script has accepted it (ms): tell of it, and wake a worker where the script could not."""

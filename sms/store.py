@@ -101,7 +101,7 @@ def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
     """
     args = {"id": attempt.message.id, "attempt": attempt.number, "hops": ",".join(hops)}
     answer = _CHOOSE.ask((), args | more | {"breaker": Breaker.in_ms()})
-    return Choice(chosen(answer), dict(answer["changed"]))  # an empty one may come as a list
+    return Choice(chosen(answer), dict(answer["changed"]))  # fakeredis writes an empty one as a list
 
 
 def worker_started() -> None:

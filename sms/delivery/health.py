@@ -24,7 +24,7 @@ class Ended(NamedTuple):
 
     alias: str
     country: str  # of the message
-    probe: bool = False  # it was one, or was to be one and was not made
+    probe: bool = False  # this ends a probe, even one that made no call
     here: bool = False  # it says something of this country alone
     good: int = 0
     bad: int = 0

@@ -30,7 +30,7 @@ that a receipt called undelivered and that died before the next alias had it: ``
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -154,21 +154,28 @@ class _Run:
     def choose(self, hops: Sequence[str]) -> Chosen | None:
         """Whom to ask next. None: it may not be sent any more, there is no slot, or Redis is away."""
         known = {name: alias for name, alias in aliases().items() if name in hops}
-        Alias.wait_for_slot([known[name] for name in hops if name not in {*self.failed, *self.full}])
         try:
-            choice = store.choose(
-                self.attempt,
-                hops=hops,
-                parts=segments.count(self.content["body"]),
-                failed=dict.fromkeys(self.failed, True),
-                aliases={
-                    name: alias.able | ({"free": False} if name in self.full else {})
-                    for name, alias in known.items()
-                },
-                calls=[ended._asdict() for ended in self.ended],
-            )
+            chosen = self.ask(known, hops)
+            if chosen is None:  # only now, as Redis knows of no call in which this worker could die
+                Alias.wait_for_slot([known[name] for name in hops if name not in {*self.failed, *self.full}])
+                chosen = self.ask(known, hops)
         except Unavailable:
             return None
+        return chosen
+
+    def ask(self, known: Mapping[str, Alias], hops: Sequence[str]) -> Chosen | None:
+        """Tell Redis how the last call ended, and let it choose. Raises ``Unavailable``."""
+        choice = store.choose(
+            self.attempt,
+            hops=hops,
+            parts=segments.count(self.content["body"]),
+            failed=dict.fromkeys(self.failed, True),
+            aliases={
+                name: alias.able | ({"free": False} if name in self.full else {})
+                for name, alias in known.items()
+            },
+            calls=[ended._asdict() for ended in self.ended],
+        )
         health.tell(self.ended, choice.changed)
         self.ended.clear()
         return choice.chosen

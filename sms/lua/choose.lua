@@ -1,7 +1,7 @@
 -- Choose the alias for the next call of a message that is claimed already, and renew its lease for that call.
--- ARGV: args (JSON): id, attempt that must still hold the message, calls (how those before ended: see
---       includes/report.lua), breaker, hops, parts, failed, aliases (see includes/choice.lua)
--- Returns JSON: changed (see includes/report.lua), chosen (see includes/choice.lua; none if this may not send it).
+-- ARGV: args (JSON): id, attempt that must still hold the message, calls (how the last one ended) and breaker
+--       (see includes/report.lua), hops, parts, failed, aliases (see includes/choice.lua)
+-- Returns JSON: changed (see includes/report.lua), chosen (see includes/choice.lua; nil if not to be sent).
 --- @include "clock"
 --- @include "record"
 --- @include "report"
@@ -10,9 +10,9 @@ local args = cjson.decode(ARGV[1])
 
 local now, id = clock(), args.id
 local record_key = RECORD .. id
-local changed = report(now, args.calls, args.breaker)
 local record = read(record_key)
-if record.state ~= 'sending' or tonumber(record.attempts) ~= args.attempt then
+local changed, is_newest = report(now, record, args)
+if record.state ~= 'sending' or not is_newest then
   return cjson.encode({ changed = changed })
 end
 -- Those that were asked have definitely not taken it: if its worker dies now, nothing is unknown.

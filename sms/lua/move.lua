@@ -1,25 +1,25 @@
 -- Write down what came of an attempt, if the message may go there from where it is.
--- ARGV: args (JSON): id, target, from (a set of the states that may become it), attempt that must still be the newest
---       (nil = any), retry_in (ms until it is due again; nil = it is settled), why (unknown: nobody knows what came of the
---       attempt; round_over: all aliases have failed; dead_letter: in every round; unopened: this worker lacks its key),
---       calls (how they ended: see includes/report.lua), breaker, kept (ms that dead letters are), fields
+-- ARGV: args (JSON): id, target, from (a set of the states that may become it), attempt that must still be
+--       the newest (nil = any), retry_in (ms until it is due again; nil = it is settled), why (unknown:
+--       nobody knows what came of the attempt; round_over: all aliases have failed; dead_letter: in every
+--       round; unopened: this worker lacks its key), calls (how the last one ended) and breaker (see
+--       includes/report.lua), kept (ms that dead letters are), fields
 -- Returns JSON: moved, record (empty if there is none), changed (see includes/report.lua).
 --- @include "clock"
 --- @include "record"
 --- @include "report"
 --- @include "redirect"
 local args = cjson.decode(ARGV[1])
-local SPARED = 10000 -- ms beyond its wait for which one that nobody could open is no backlog: a sweep may be late
+local SPARED = 10000 -- ms: one that nobody could open is no backlog until so long after it is due
 
 local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
 local record_key = RECORD .. id
 local record = read(record_key)
-local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
+local changed, is_newest = report(now, record, args)
 if not args.from[record.state] or not is_newest then
-  return cjson.encode({ moved = false, record = record, changed = {} })
+  return cjson.encode({ moved = false, record = record, changed = changed })
 end
 
-local changed = report(now, args.calls, args.breaker) -- an outcome that is written twice counts once
 local function moved()
   return cjson.encode({ moved = true, record = read(record_key), changed = changed })
 end

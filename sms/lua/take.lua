@@ -1,10 +1,10 @@
 -- Win the right to hand a message to a provider, and choose the alias that gets it; or learn why not.
--- ARGV: args (JSON): id of a message ('' = none), queues from which the lowest due one is taken (the first goes before the
---       id), aliases (what this worker may call: see includes/choice.lua), breaker
--- Returns JSON: verdict (claimed; expired, failed, unknown or cancelled if this settled it; gone, early, busy or done
--- if the id cannot be claimed; idle if nothing is due) and id. If claimed or settled also record, and left_out, the
--- alias in whose call its last worker died, if that opened the breaker of this. If claimed also sealed (the text), remaining
--- (ms), and chosen (see includes/choice.lua), if this could choose.
+-- ARGV: args (JSON): id of a message ('' = none), queues from which the lowest due one is taken (the first
+--       goes before the id), aliases (what this worker may call: see includes/choice.lua), breaker
+-- Returns JSON: verdict (claimed; expired, failed, unknown or cancelled if this settled it; gone, early, busy
+-- or done if the id cannot be claimed; idle if nothing is due) and id. If claimed or settled also record, and
+-- left_out: the alias in whose call the last worker died, if that opened its breaker. If claimed also sealed
+-- (the text), remaining (ms), and chosen (see includes/choice.lua; nil if this could not choose).
 --- @include "clock"
 --- @include "record"
 --- @include "choice"
@@ -15,8 +15,8 @@ local MANY = 100 -- so many are looked at in one call to find one that may be cl
 
 local now = clock()
 
--- Only for a code: whoever dies before the call leaves a doubt, and a code is sent once more. Nor for what a worker
--- could not open: it might stand in a line for nothing.
+-- Only for a code: a worker that dies before the call leaves a doubt, and only a code is sent once more. Not
+-- for what a worker could not open: it might stand in a line for nothing.
 local function chosen_for(id, record)
   local is_known = record.parts and (record.hops or '') ~= ''
   if is_known and record.resend_unknown == '1' and record.error ~= 'unsealable' then
@@ -60,7 +60,7 @@ local function claim(id)
         opened = calling
       end
       record.avoid = calling
-      redis.call('HSET', record_key, 'avoid', calling)
+      redis.call('HSET', record_key, 'avoid', calling, 'calling', '')
       record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', 1)
       local is_code = record.resend_unknown == '1'
       if not is_code or record.unwanted or record.redirected or record.unknowns > 1 or now >= expires_at then
@@ -100,7 +100,7 @@ local function claim(id)
   }
 end
 
--- Claim the lowest due message of a queue, if there is one. What no worker could open goes last: it keeps nobody waiting.
+-- Claim the lowest due message of a queue, if there is one; what no worker could open goes last.
 local function claim_due(queue)
   local unopened
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES .. queue, '-inf', now, 'LIMIT', 0, MANY)) do

@@ -4,7 +4,7 @@
 --- @include "line"
 --- @include "left_out"
 local PROBE = 30000 -- ms after which the next probe may go although the last one never ended: a lease
-local LATER = 3000 -- ms after which a message that nobody may be asked for looks again: a breaker may close early
+local LATER = 3000 -- ms after which a message that nobody may take now looks again: a breaker may close early
 
 local function line_key_of(alias, queue)
   return LINE .. alias .. ':' .. queue
@@ -73,12 +73,12 @@ local function begin(now, id, record, alias, line_key, takes, probes)
   end
 end
 
--- Choose the alias for one call of a message: healthy, not over its rate, first in the order; note it in the record.
--- hops: the aliases of its route in order, with commas between. parts: as how many SMS it is paid. failed: a set of the
--- aliases that have failed in this attempt. aliases: what this worker may call, by name, each with free (it has a slot),
--- per_message and per_segment (ms that either takes of its rate).
--- Returns alias, wait (ms) and probe (whether it is one). With a wait it has a place in the line of that alias; without an
--- alias none may be asked for so long. Nil if this worker has a slot for none of those that are left, or lacks one.
+-- Choose the alias for the next call and note it in the record: the first that is well and not over its rate.
+-- hops: the aliases of its route in order, with commas between. parts: its billable segments. failed: a set
+-- of the aliases that have failed in this attempt. aliases: what this worker may call, by name, each with
+-- free (it has a slot), per_message and per_segment (ms that either takes of its rate).
+-- Returns alias, wait (ms) and probe (whether it is one). With a wait the message stands in the line of that
+-- alias; without an alias none may be asked for so long. Nil if this worker has no slot or lacks an alias.
 local function choose(now, id, record, hops, parts, failed, aliases)
   local record_key = RECORD .. id
   local left = {}
@@ -87,7 +87,7 @@ local function choose(now, id, record, hops, parts, failed, aliases)
     if not aliases[alias] then -- the route was changed since then
       return nil
     end
-    -- The alias that may have the message already comes only where there is no other.
+    -- An alias that may have the message already is asked again only if the route has no other.
     if not failed[alias] and (alias ~= record.avoid or is_only) then
       -- Whom it has waited for is first: those before it may not outdo it by failing once more.
       table.insert(left, alias == record.turn and 1 or #left + 1, alias)

@@ -14,6 +14,9 @@ end
 local function enter(id, record, state, due, fields, keeps_text)
   local record_key, queue = RECORD .. id, record.queue
   fields.state, fields.not_before = state, due
+  if record.unwanted and fields.error == 'unsealable' then
+    fields.error = nil -- that is why it waited, not how it ended
+  end
   if record.error == 'unsealable' and fields.error ~= record.error then
     fields.error = fields.error or '' -- a worker could open it after all, or it is called back
     redis.call('ZREM', DEAD, id)

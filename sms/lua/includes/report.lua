@@ -1,12 +1,19 @@
 -- How calls ended, for the breakers of their aliases.
 --- @include "breaker"
 
--- calls: each with alias, country (the message's), here (it says something of this country alone), probe (it was the
---        probe, which is over), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
--- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it.
-local function report(now, calls, breaker)
-  local changed = {}
-  for _, call in ipairs(calls) do
+-- args: id of the message, attempt that must still be its newest (nil = any), breaker, calls (what one call
+--       tells): each with alias, country (the message's), here (about this country alone), probe (one ends by
+--       this), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
+-- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it. Then is_newest.
+local function report(now, record, args)
+  local changed, breaker = {}, args.breaker
+  local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
+  -- A call counts once: while the record names it, even if a receipt has moved the message already.
+  if not is_newest or not args.calls[1] or args.calls[1].alias ~= record.calling then
+    return changed, is_newest
+  end
+  redis.call('HSET', RECORD .. args.id, 'calling', '')
+  for _, call in ipairs(args.calls) do
     local there = call.alias .. ':' .. call.country
     local name = call.here and there or call.alias
     local health_key = health_key_of(call.alias, call.here and call.country)
@@ -33,5 +40,5 @@ local function report(now, calls, breaker)
       changed[name] = 1
     end
   end
-  return changed
+  return changed, is_newest
 end

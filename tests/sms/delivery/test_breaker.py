@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from sms import names, services
+from sms import names, receipts, services
 from sms.delivery.health import Ended
 from sms.errors import LONGEST_HOLD, AccountFailure, OutcomeUnknown, Overloaded, TemporaryFailure
 from sms.message import Chosen, State
@@ -94,6 +94,28 @@ class TestBreaker:
         house.providers["a"].outcomes = [TemporaryFailure("x")] * 4
         for _ in range(4):
             house.deliver(house.code())
+        assert house.left_out() == set()
+
+    def test_good_outcomes_that_receipts_overtake_count_as_any(self, house, monkeypatch):
+        house.settings.SMS_BREAKER = {"fewest": 3}
+        a = house.providers["a"]
+        send = a.send
+
+        def overtaken(sms):
+            accepted = send(sms)
+            receipts.take("a", {}, f"{sms.id} delivered".encode(), "/", "")
+            return accepted
+
+        monkeypatch.setattr(a, "send", overtaken)
+        for _ in range(8):
+            assert house.deliver(house.code()).state is State.DELIVERED
+        a.outcomes = [TemporaryFailure("x")] * 4
+        for _ in range(4):
+            house.deliver(house.code())
+        assert house.left_out() == set()
+        leave_out("a")
+        house.pause_is_over("a")
+        assert house.deliver(house.code()).state is State.DELIVERED  # the probe
         assert house.left_out() == set()
 
     def test_a_refusal_in_one_country_is_about_that_country(self, house):

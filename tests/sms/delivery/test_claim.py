@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import names, services, store
-from sms.delivery import drain, health
+from sms import names, receipts, services, store
+from sms.delivery import drain, health, outcome
 from sms.delivery import run as delivery
 from sms.errors import TemporaryFailure, Unavailable
 from sms.message import State
@@ -61,12 +61,29 @@ def test_good_outcomes_count_at_once(house):
 def test_an_outcome_that_is_written_twice_counts_once(house):
     house.providers["a"].outcomes = [TemporaryFailure("x")]
     id = house.code()
-    claim = store.claim(id)
+    claim = store.claim(id, (), {name: house.aliases[name].able for name in "ab"})
     ended = [health.Ended("a", "US", bad=1)._asdict()]
     number = claim.found.number
     for _ in range(2):
         store.finish(id, State.FAILED, attempt=number, calls=ended)
     assert house.redis.hget(names.HEALTH + "a", "bad") == b"1"
+
+
+def test_an_acceptance_that_is_written_again_after_its_receipt_counts_once(house, monkeypatch):
+    finish, answers = store.finish, []
+
+    def lost(id, *args, **more):
+        answers.append(finish(id, *args, **more))
+        if len(answers) == 1:
+            receipts.take("a", {}, f"{id} delivered".encode(), "/", "")
+            raise Unavailable("away")
+        return answers[-1]
+
+    monkeypatch.setattr(store, "finish", lost)
+    monkeypatch.setattr(outcome, "RECORD_RETRY", 0)
+    assert house.deliver(house.code()).state is State.DELIVERED
+    assert [answer.moved for answer in answers] == [True, False]
+    assert house.redis.hget(names.HEALTH + "a", "good") == b"1"
 
 
 def test_a_record_that_lacks_what_every_record_has_stops_no_queue(house):

@@ -10,7 +10,8 @@ import pytest
 from sms import names, services, store
 from sms.delivery import run as delivery
 from sms.delivery.health import Ended
-from sms.errors import AccountFailure, TemporaryFailure, Unavailable
+from sms.delivery.slots import Alias
+from sms.errors import AccountFailure, OutcomeUnknown, TemporaryFailure, Unavailable
 from sms.message import Attempt, State
 from tests.sms.house import Scripted, leave_out
 
@@ -149,17 +150,24 @@ def test_redis_away_between_two_aliases(house, redis, monkeypatch, kind):
 
 
 @pytest.mark.parametrize("outcome", [TemporaryFailure("x"), AccountFailure("x")])
-def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monkeypatch, outcome):
-    """Redis knows of it, as nobody else could be asked; what came of the run it does not know."""
+@pytest.mark.parametrize("last", ["wait_for_slot", "finish"])
+def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monkeypatch, outcome, last):
+    """It dies as it waits for a slot of the next alias, or as it writes down that there is no other."""
     house.providers["a"].outcomes = [outcome]
-    leave_out("b")
+    if last == "finish":
+        leave_out("b")
     id = house.send()
+    wait = Alias.wait_for_slot
 
     def dies(*_, **__):
         raise SystemExit
 
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "finish", dies)
+    with monkeypatch.context() as patch, house.aliases["b"].slot():
+        if last == "finish":
+            patch.setattr(store, "finish", dies)
+        else:
+            patch.setattr(house.aliases["b"], "_share", 0)
+            patch.setattr(Alias, "wait_for_slot", lambda wanted: dies() if house.calls else wait(wanted))
         with pytest.raises(SystemExit):
             delivery.deliver(id)
     assert house.calls == "a"
@@ -168,6 +176,32 @@ def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monke
     redis.hset(names.RECORD + id, "lease_until", 1)
     assert house.deliver(id).state is State.SENT
     assert redis.hget(names.RECORD + id, "unknowns") == b"0"
+
+
+def test_a_refusal_whose_counting_was_not_heard_of_counts_once(house, redis, monkeypatch):
+    choose = store.choose
+
+    def lost(*args, **more):
+        choose(*args, **more)
+        raise Unavailable("away")
+
+    monkeypatch.setattr(store, "choose", lost)
+    house.providers["a"].outcomes = [TemporaryFailure("x")]
+    assert house.deliver(house.code()).state is State.QUEUED
+    assert redis.hget(names.HEALTH + "a", "bad") == b"1"
+
+
+def test_a_call_that_was_counted_as_its_workers_death_counts_once(house, redis, monkeypatch):
+    id = house.send()
+
+    def slow(_):
+        redis.hset(names.RECORD + id, "lease_until", 1)
+        store.claim(id)  # somebody else
+        raise OutcomeUnknown("x")
+
+    monkeypatch.setattr(house.providers["a"], "send", slow)
+    assert house.deliver(id).state is State.UNKNOWN
+    assert redis.hget(names.HEALTH + "a", "bad") == b"1"
 
 
 def test_a_refusal_that_comes_too_late_says_nothing_of_the_next_attempt(house, redis):

@@ -116,21 +116,31 @@ def test_it_refuses_nobody(queued, keys, settings, redis):
         services.send(PHONE, "123456", queue="otp")
 
 
-@pytest.mark.parametrize("ending", ["cancelled", "unwanted", "expired"])
+@pytest.mark.parametrize("ending", ["cancelled", "unwanted", "unwanted again", "worker died", "expired"])
 def test_it_ends_as_any_other(queued, keys, settings, redis, ending):
     id = services.send(PHONE, "123456", queue="otp").id
     settings.SMS_SEAL_KEYS = keys["wrong"]
-    if ending == "unwanted":  # called back while a worker tries to open it
+    if ending in ("unwanted again", "worker died"):
+        delivery.deliver(id)
+        redis.hset(names.RECORD + id, "not_before", 1)
+    if ending in ("unwanted", "unwanted again", "worker died"):  # called back while a worker tries to open it
         late: Any = store.claim(id)[1]
         services.cancel(id)
-        delivery._Run(late).go()
+        if ending == "worker died":
+            redis.hset(names.RECORD + id, "lease_until", 1)
+        else:
+            delivery._Run(late).go()
     delivery.deliver(id)
     if ending == "cancelled":
         assert services.cancel(id)
     elif ending == "expired":
         redis.hset(names.RECORD + id, mapping={"not_before": 1, "expires_at": 1})
         delivery.deliver(id)
-    assert services.get(id).state is (State.EXPIRED if ending == "expired" else State.CANCELLED)
+    found = services.get(id)
+    if ending == "expired":
+        assert (found.state, found.error) == (State.EXPIRED, "unsealable")
+    else:
+        assert (found.state, found.error) == (State.CANCELLED, "")
     assert not redis.exists(names.BODY + id)
     assert redis.zcard(names.LEASES + "otp") == redis.zcard(names.WAITING + "otp") == 0
     assert (id in dead_letters()) == (ending == "expired")
