@@ -147,8 +147,8 @@ def _steps(count: int = 300) -> dict[str, float]:
 
 
 def _swept(redis: Any, sweep: Callable[[], int]) -> float:
-    """Seconds of one sweep that finds DUE messages."""
-    from sms import names
+    """Seconds of one sweep, where DUE messages are due: it wakes as many of them as it may."""
+    from sms import names, sweeper
 
     leases = names.LEASES + QUEUE
     later = {id: redis.zscore(leases, id) for id in redis.zrandmember(leases, DUE)}
@@ -156,8 +156,8 @@ def _swept(redis: Any, sweep: Callable[[], int]) -> float:
     began = time.perf_counter()
     found = sweep()
     took = time.perf_counter() - began
-    if found != DUE:
-        raise RuntimeError(f"a sweep found {found} messages; {DUE} were due")
+    if found != sweeper.LIMIT:
+        raise RuntimeError(f"a sweep woke {found} messages, not {sweeper.LIMIT}; {DUE} were due")
     redis.zadd(leases, later)
     return took
 
