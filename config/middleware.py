@@ -97,6 +97,7 @@ def _for_programs(chain: GetResponse) -> GetResponse:
         response["Content-Length"] = str(len(response.content))
         return response
 
+    # django-stubs types what it returns for async views too.
     answer = AnswerMiddleware(convert_exception_to_response(hosted))  # type: ignore[arg-type]
     return lambda request: security.process_response(request, answer(request))
 

@@ -5,9 +5,9 @@ class SmsConfig(AppConfig):
     name = "sms"
 
     def ready(self) -> None:
-        # Registers the tasks and the checks; the broker finds `deliver` by its name.
-        from sms import masked, tasks  # noqa: F401
-        from sms.checks import place, providers, servers, settings  # noqa: F401
+        # To import them registers the tasks, which the broker finds by name, and the checks.
+        from sms import masked, tasks  # noqa: F401  # tasks is imported for that alone
+        from sms.checks import place, providers, servers, settings  # noqa: F401  # as are these
 
         masked.mask_settings("SMS_PROVIDERS", "SMS_SEAL_KEYS")
         masked.mask_what_celery_shows()

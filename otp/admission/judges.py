@@ -64,7 +64,7 @@ def hear(number: Phone, purpose: str, caller: Caller, counted: Counted, answer: 
 def _require(ask: Callable[..., bool], **about: object) -> None:
     try:
         passed = ask(**about)
-    except Exception as error:  # of a function that is not ours
+    except Exception as error:  # the function is the site's own and may raise anything: 503, no open door
         # Its text may hold the number; the function itself knows best what may be logged.
         log.error("challenge_failed", error=type(error).__name__)
         raise StoreUnavailable("The challenge cannot be checked now.") from error

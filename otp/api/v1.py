@@ -141,11 +141,11 @@ def _straight(run: Run) -> Run:
             read = {name: body.model_validate_json(request.body) for name, body in bodies.items()}
         except ValidationError:
             return run(request, **path)
-        request.auth = holder  # type: ignore[attr-defined]
+        request.auth = holder  # type: ignore[attr-defined]  # where ninja puts it
         response: Any = operation.view_func(request, **path, **read)
         if not isinstance(response, HttpResponse):
             response = operation._result_to_response(request, response, api.create_temporal_response(request))
-        return response  # type: ignore[no-any-return]
+        return response  # type: ignore[no-any-return]  # ninja types no views
 
     return problems.answered(answer)
 
