@@ -12,6 +12,8 @@
 --- @include "enter"
 local args = cjson.decode(ARGV[1])
 local MANY = 100 -- so many are looked at in one call to find one that may be claimed
+-- ms: the lease may have ended while Redis was away. Who called tries twice a second to write what came of it.
+local LAST_CHANCE = 2000
 
 local now = clock()
 
@@ -48,11 +50,15 @@ local function claim(id)
     end
   elseif state == 'sending' then
     local lease_until = tonumber(record.lease_until)
+    local calling = record.calling or ''
+    if now >= lease_until and calling ~= '' and record.overdue ~= record.attempts then
+      lease_until = now + LAST_CHANCE
+      put(record_key, { lease_until = lease_until, overdue = record.attempts })
+    end
     if now < lease_until then
       redis.call('ZADD', LEASES .. queue, 'XX', lease_until, id)
       return { verdict = 'busy', id = id }
     end
-    local calling = record.calling or ''
     if calling ~= '' then
       -- The worker died inside the call: what became of its attempt, nobody knows. Codes get one
       -- more attempt, elsewhere if possible; everything else stops here.

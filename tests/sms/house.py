@@ -64,6 +64,12 @@ def report(*ended: health.Ended) -> None:
     health.tell(ended, choice.changed)
 
 
+def lease_ends(redis, id: str) -> None:
+    """Its lease has run out, and so has the time that whoever called may still write down the outcome."""
+    record = names.RECORD + id
+    redis.hset(record, mapping={"lease_until": 1, "overdue": redis.hget(record, "attempts")})
+
+
 def leave_out(alias: str) -> None:
     """From now on, until a probe works."""
     report(health.Ended(alias, "US", bad=1, at_once=True))

@@ -14,6 +14,7 @@ from sms import broker, names, registry, services, signals, store
 from sms.delivery import run as delivery
 from sms.message import State
 from tests.conftest import point_cache_at, server_with
+from tests.sms.house import lease_ends
 from tests.sms.providers.gateway import gateway, response
 from tests.spoilt import SPOILT
 
@@ -310,7 +311,7 @@ class TestWhoMayReport:
             with pytest.raises(KeyboardInterrupt):
                 delivery.deliver(id)
         assert not self.reports("spare", id, "delivered")
-        redis.hset(names.RECORD + id, "lease_until", 1)
+        lease_ends(redis, id)
         delivery.deliver(id)
         assert services.get(id).alias == "spare"
         assert self.reports("main", id, "delivered")

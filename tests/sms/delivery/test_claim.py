@@ -10,10 +10,7 @@ from sms.delivery import drain, health, outcome
 from sms.delivery import run as delivery
 from sms.errors import TemporaryFailure, Unavailable
 from sms.message import State
-
-
-def lease_ends(house, id: str) -> None:
-    house.redis.hset(names.RECORD + id, "lease_until", 1)
+from tests.sms.house import lease_ends
 
 
 def lose_the_next_claim(monkeypatch) -> None:
@@ -34,7 +31,7 @@ def test_a_claim_whose_answer_got_lost_leaves_no_doubt_about_a_message(house, mo
         lose_the_next_claim(patch)
         with pytest.raises(Unavailable):
             delivery.deliver(id)
-    lease_ends(house, id)
+    lease_ends(house.redis, id)
     assert house.deliver(id).state is State.SENT
     assert house.calls == "a"
 
@@ -45,7 +42,7 @@ def test_a_worker_whose_routes_cannot_be_read_ends_no_code(house, settings):
     with pytest.raises(ImproperlyConfigured):
         delivery.deliver(id)
     settings.SMS_ROUTES = {"default": "a>b"}
-    lease_ends(house, id)
+    lease_ends(house.redis, id)
     assert house.deliver(id).state is State.SENT
     assert house.calls == "a"
     assert house.redis.hget(names.HEALTH + "a", "bad") == b"0"

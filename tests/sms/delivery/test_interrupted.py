@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from sms import names, services, store
+from sms import names, receipts, services, store
+from sms.delivery import outcome
 from sms.delivery import run as delivery
 from sms.delivery.health import Ended
 from sms.delivery.slots import Alias
 from sms.errors import AccountFailure, OutcomeUnknown, TemporaryFailure, Unavailable
 from sms.message import Attempt, State
-from tests.sms.house import Scripted, leave_out
+from tests.sms.house import Scripted, lease_ends, leave_out
 
 
 def test_a_worker_that_died_in_a_call_leaves_that_alias_for_last(house, monkeypatch):
@@ -22,16 +23,62 @@ def test_a_worker_that_died_in_a_call_leaves_that_alias_for_last(house, monkeypa
     with pytest.raises(SystemExit):
         delivery.deliver(id)
     monkeypatch.undo()
-    house.redis.hset(names.RECORD + id, "lease_until", 1)
+    lease_ends(house.redis, id)
     assert house.deliver(id).alias == "b"
     assert house.redis.hget(names.HEALTH + "a", "bad") == b"1"
+
+
+@pytest.mark.parametrize("kind", ["code", "send"])
+def test_redis_was_away_for_longer_than_the_lease(house, redis, monkeypatch, kind):
+    """Another worker comes first when it is back. The one that called still has the outcome to write."""
+    id = getattr(house, kind)()
+    wrote = store.finish
+
+    def first_comes_another(*args, **more):
+        redis.hset(names.RECORD + id, "lease_until", 1)
+        assert [store.claim(id).verdict for _ in range(2)] == ["busy", "busy"]
+        due = redis.zscore(names.LEASES + services.get(id).queue, id) / 1000 - time.time()
+        assert 4 * outcome.RECORD_RETRY - 0.2 < due <= 4 * outcome.RECORD_RETRY
+        return wrote(*args, **more)
+
+    monkeypatch.setattr(store, "finish", first_comes_another)
+    assert house.deliver(id).state is State.SENT
+    assert (house.calls, services.get(id).attempts) == ("a", 1)
+
+
+def test_each_attempt_has_one_last_chance(house, redis):
+    id = house.code()
+    able = {name: alias.able for name, alias in house.aliases.items()}
+    verdicts = [store.claim(id, aliases=able).verdict]
+    for _ in range(4):
+        redis.hset(names.RECORD + id, "lease_until", 1)
+        verdicts.append(store.claim(id, aliases=able).verdict)
+    assert verdicts == ["claimed", "busy", "claimed", "busy", "unknown"]
+
+
+def test_a_receipt_comes_after_an_acceptance_whose_answer_got_lost(house, monkeypatch):
+    """The worker writes it again, after the receipt has sent the code on to the next alias."""
+    id = house.code()
+    wrote = store.finish
+
+    def lost(*args, **more):
+        wrote(*args, **more)
+        monkeypatch.setattr(store, "finish", wrote)
+        receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+        raise Unavailable("away")
+
+    monkeypatch.setattr(store, "finish", lost)
+    monkeypatch.setattr(outcome, "RECORD_RETRY", 0)
+    assert house.deliver(id).state is State.QUEUED
+    assert house.deliver(id).alias == "b"
+    assert house.calls == "ab"
 
 
 def test_a_worker_that_died_before_any_call_has_sent_nothing(house):
     """So nothing is unknown, and a message that is no code may go out."""
     id = house.send()
     assert store.claim(id)[0] == "claimed"
-    house.redis.hset(names.RECORD + id, "lease_until", 1)
+    lease_ends(house.redis, id)
     assert house.deliver(id).state is State.SENT
     assert house.calls == "a"
 
@@ -43,7 +90,7 @@ def test_an_earlier_call_is_not_the_one_that_a_worker_died_in(house):
     house.deliver(id)
     house.redis.hset(names.RECORD + id, "not_before", 1)
     assert store.claim(id)[0] == "claimed"
-    house.redis.hset(names.RECORD + id, "lease_until", 1)
+    lease_ends(house.redis, id)
     assert house.deliver(id).state is State.SENT
 
 
@@ -82,7 +129,7 @@ def test_who_lost_the_lease_asks_nobody_else(house, monkeypatch):
     id = house.send()
 
     def slow(_):
-        house.redis.hset(names.RECORD + id, "lease_until", 1)
+        lease_ends(house.redis, id)
         house.redis.hset(names.RECORD + id, "resend_unknown", "1")
         assert store.claim(id)[0] == "claimed"  # somebody else
         raise TemporaryFailure("x")
@@ -173,7 +220,7 @@ def test_a_worker_that_died_after_a_refusal_has_sent_nothing(house, redis, monke
     assert house.calls == "a"
     for alias in "ab":
         redis.delete(names.HEALTH + alias)
-    redis.hset(names.RECORD + id, "lease_until", 1)
+    lease_ends(redis, id)
     assert house.deliver(id).state is State.SENT
     assert redis.hget(names.RECORD + id, "unknowns") == b"0"
 
@@ -195,7 +242,7 @@ def test_a_call_that_was_counted_as_its_workers_death_counts_once(house, redis, 
     id = house.send()
 
     def slow(_):
-        redis.hset(names.RECORD + id, "lease_until", 1)
+        lease_ends(redis, id)
         store.claim(id)  # somebody else
         raise OutcomeUnknown("x")
 
@@ -209,7 +256,7 @@ def test_a_refusal_that_comes_too_late_says_nothing_of_the_next_attempt(house, r
     attempts = []
     for _ in range(2):
         attempts.append(store.claim(id).found)
-        redis.hset(names.RECORD + id, "lease_until", 1)
+        lease_ends(redis, id)
     redis.hset(names.RECORD + id, "calling", "b")
     refused = [Ended("a", "US", bad=1)._asdict()]
     nobody: dict[str, Any] = {"hops": (), "parts": 1, "failed": {}, "aliases": {}, "calls": refused}

@@ -31,6 +31,7 @@ from sms.errors import (
 from sms.message import TRANSITIONS, Attempt, State, may_become
 from sms.providers.base import Provider
 from sms.testing import outbox
+from tests.sms.house import lease_ends
 
 PHONE = "+12025550123"
 
@@ -77,7 +78,8 @@ def now_is_later(redis, message_id: str, *fields: str) -> None:
 
 def dies_in_the_call(redis, message_id: str) -> None:
     """What a worker leaves that was killed while a provider had the message; its lease ran out."""
-    redis.hset(names.RECORD + message_id, mapping={"calling": "test", "lease_until": 1})
+    redis.hset(names.RECORD + message_id, "calling", "test")
+    lease_ends(redis, message_id)
 
 
 def attempt(message_id: str) -> Attempt:
@@ -215,7 +217,7 @@ def test_an_acceptance_counts_even_if_the_lease_was_lost(queued, redis):
     """The worker was only slow: what the provider took is not sent again."""
     message = services.send(PHONE, "Hello", resend_unknown=True)
     first = attempt(message.id)
-    now_is_later(redis, message.id, "lease_until")
+    lease_ends(redis, message.id)
     assert attempt(message.id).number == 2
     delivery._Run(first).record(State.FAILED, error="late")  # a stale failure says nothing
     assert services.get(message.id).state is State.SENDING
@@ -357,7 +359,7 @@ class TestCalledBackInTheCall:
         message = services.send(PHONE, "123456", resend_unknown=True)
         attempt(message.id)
         services.cancel(message.id)
-        now_is_later(redis, message.id, "lease_until")
+        lease_ends(redis, message.id)
         assert store.claim(message.id)[0] == "cancelled"
 
     def test_an_acceptance_is_an_acceptance(self, queued):

@@ -13,7 +13,7 @@ from sms import names, receipts, services
 from sms.delivery import run as delivery
 from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure, TemporaryFailure
 from sms.message import State
-from tests.sms.house import leave_out
+from tests.sms.house import lease_ends, leave_out
 
 DELIVERED, FAILED, QUEUED = State.DELIVERED, State.FAILED, State.QUEUED
 SENDING, SENT, UNKNOWN = State.SENDING, State.SENT, State.UNKNOWN
@@ -94,7 +94,7 @@ def test_the_rule(house, left_out, caplog, outcome, kind):
         receipts.take("a", {}, f"{id} {row.outcome}".encode(), "/", "")
     state, calls = services.get(id).state, house.calls
 
-    redis.hset(names.RECORD + id, "lease_until", 1)
+    lease_ends(redis, id)
     good = int(redis.hget(names.HEALTH + "a", "good") or 0)
     house.deliver(id)
     later = Counter(house.calls) - Counter(calls)
@@ -195,7 +195,7 @@ class TestOnceMoreInAll:
         monkeypatch.setattr(house.providers["b"], "send", dies)
         with pytest.raises(SystemExit):
             delivery.deliver(id)
-        house.redis.hset(names.RECORD + id, "lease_until", 1)
+        lease_ends(house.redis, id)
         assert house.deliver(id).state is State.UNKNOWN
         assert house.calls == "a"
 

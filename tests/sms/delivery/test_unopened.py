@@ -18,6 +18,7 @@ from sms.delivery import wakeups
 from sms.errors import Overloaded
 from sms.message import State
 from sms.testing import code_in, outbox
+from tests.sms.house import lease_ends
 
 PHONE = "+12025550123"
 
@@ -127,7 +128,7 @@ def test_it_ends_as_any_other(queued, keys, settings, redis, ending):
         late: Any = store.claim(id)[1]
         services.cancel(id)
         if ending == "worker died":
-            redis.hset(names.RECORD + id, "lease_until", 1)
+            lease_ends(redis, id)
         else:
             delivery._Run(late).go()
     delivery.deliver(id)
@@ -149,7 +150,7 @@ def test_it_ends_as_any_other(queued, keys, settings, redis, ending):
 def test_a_slow_worker_gives_nothing_back_that_another_has(queued, keys, settings, redis):
     id = services.send(PHONE, "123456", queue="otp", resend_unknown=True).id
     slow: Any = store.claim(id)[1]
-    redis.hset(names.RECORD + id, "lease_until", 1)
+    lease_ends(redis, id)
     assert store.claim(id)[0] == "claimed"
     settings.SMS_SEAL_KEYS = keys["wrong"]
     delivery._Run(slow).go()
