@@ -1,7 +1,7 @@
 """Make a code and its digests. No settings, no Redis.
 
 A code is ``HMAC-SHA256(key, seed)`` read as a number in the base of the alphabet. The seed comes from
-``secrets`` (128 bits), so the code is as random as one drawn directly; 256 bits modulo 10^6 are biased by
+``sms.ids`` (128 bits), so the code is as random as one drawn directly; 256 bits modulo 10^6 are biased by
 less than 2^-236. Redis holds the seed and two digests, useless without the key, and a resend repeats the
 code although nobody stored it.
 """
@@ -9,17 +9,11 @@ code although nobody stored it.
 from __future__ import annotations
 
 import hmac
-import secrets
 from functools import lru_cache
 
 from sms import typed
 
 DIGITS = "0123456789"
-
-
-def new_id() -> str:
-    """An id or seed that cannot be guessed: 128 bits, url-safe."""
-    return secrets.token_urlsafe(16)
 
 
 def derive(key: bytes, seed: str, length: int, alphabet: str = DIGITS) -> str:

@@ -9,7 +9,7 @@ from otp import codes, conf
 from otp.errors import NotAllowed
 from otp.purposes import Purpose
 from otp.results import Draft, Live
-from sms import given
+from sms import given, ids
 from sms import phone as numbers
 from sms.phone import Phone
 
@@ -49,7 +49,7 @@ def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> l
 
 def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") -> Draft:
     """A new code. ``code``: of a test number; one is drawn all the same, so that it takes as long."""
-    id, seed, secret = id or codes.new_id(), codes.new_id(), conf.phone_secrets()[0]
+    id, seed, secret = id or ids.new(), ids.new(), conf.phone_secrets()[0]
     drawn = codes.derive(secret, seed, rules.length, rules.alphabet)
     code = code or drawn
     by_id = codes.digest(secret, "by_id", id, code)

@@ -2,17 +2,17 @@
 
 Publishing by Celery takes longer than everything else that a start does, and is a step of its own. Where the
 queues stand on the server and in the database of the store, the script pushes the entry itself: what kombu
-would have sent (message protocol 2), made by kombu once per process, with the ids filled in.
+would have sent (message protocol 2), made by kombu once per process, with the id of the message filled in.
+The task has that id too, where Celery would draw one at random.
 """
 
 from __future__ import annotations
 
 import base64
-import uuid
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import celery
+from celery.app import app_or_default
 from celery.signals import after_task_publish, before_task_publish
 from kombu import Connection
 from kombu.utils.json import dumps
@@ -25,12 +25,12 @@ from sms.conf import cached
 #: together; it is enough for twelve of 80 threads each.
 ENOUGH = 1000
 
-#: They stand in a form for the ids of the message and of the task (and its delivery), and for the body.
-_MESSAGE, _TASK, _BODY = "{message}", "{task}", "{body}"
+#: They stand in a form for the id and for the body.
+_ID, _BODY = "{id}", "{body}"
 
 
 class _Form(NamedTuple):
-    """An entry with its ids left open."""
+    """An entry with its id left open."""
 
     key: str  # the list that is the queue
     text: str
@@ -42,9 +42,12 @@ def entry(message_id: str, queue: str) -> dict[str, Any] | None:
     form = _form(names.key(queue))
     if form is None:
         return None
-    body = base64.b64encode(form.body.replace(_MESSAGE, message_id).encode()).decode()
-    text = form.text.replace(_BODY, body).replace(_MESSAGE, message_id).replace(_TASK, str(uuid.uuid4()))
-    return {"key": form.key, "text": text, "enough": ENOUGH}
+    body = base64.b64encode(form.body.replace(_ID, message_id).encode()).decode()
+    return {
+        "key": form.key,
+        "text": form.text.replace(_BODY, body).replace(_ID, message_id),
+        "enough": ENOUGH,
+    }
 
 
 def are_pushed() -> bool:
@@ -55,8 +58,7 @@ def are_pushed() -> bool:
 def _form(queue: str) -> _Form | None:
     if before_task_publish.receivers or after_task_publish.receivers:
         return None  # who hears of what Celery publishes shall hear of each
-    app: Any = celery.current_app
-    return _made(app._get_current_object(), queue)
+    return _made(app_or_default(), queue)
 
 
 @cached
@@ -65,17 +67,17 @@ def _made(app: Any, queue: str) -> _Form | None:
     if app.conf.task_always_eager or _place_of_store() != _place_of_broker(app):
         return None
     with Connection("memory://") as connection:
-        options = {"task_id": _TASK, "queue": queue, "producer": app.amqp.Producer(connection)}
-        app.tasks[broker.DELIVER].apply_async((_MESSAGE,), **options)
+        options = {"task_id": _ID, "queue": queue, "producer": app.amqp.Producer(connection)}
+        app.tasks[broker.DELIVER].apply_async((_ID,), **options)
         channel: Any = connection.default_channel
         sent = channel._get(queue)
     properties = sent["properties"]
     body = base64.b64decode(sent["body"]).decode(errors="replace")
     plain = not properties["delivery_info"]["exchange"] and not properties["priority"]
-    if not plain or _MESSAGE not in body:
+    if not plain or _ID not in body:
         return None
-    properties["delivery_tag"] = _TASK
-    sent["headers"] |= {"root_id": _TASK, "parent_id": None}  # also where the form is made within a task
+    properties["delivery_tag"] = _ID
+    sent["headers"] |= {"root_id": _ID, "parent_id": None}  # also where the form is made within a task
     prefix = app.connection_for_write().transport_options.get("global_keyprefix", "")
     return _Form(prefix + queue, dumps(sent | {"body": _BODY}), body)
 

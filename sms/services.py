@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +22,7 @@ from sms import (
     destinations,
     entries,
     given,
+    ids,
     names,
     phone,
     records,
@@ -71,13 +71,6 @@ def parse_phone(spelling: given.Number) -> Phone:
     except InvalidNumber as error:
         raise destinations.with_hint(error, spelling) from None
     return destinations.require(number)
-
-
-def new_id() -> str:
-    """An id that cannot be guessed (128 bits), and that no command takes for one of its options."""
-    while (found := secrets.token_urlsafe(16)).startswith("-"):
-        pass
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +149,7 @@ def prepare(
         if needs_route:
             raise
         route = ()
-    id, parts = new_id(), segments.count(body)
+    id, parts = ids.new(), segments.count(body)
     fields = {
         "hops": ",".join(hop.alias for hop in routing.order(route)),
         "parts": parts,

@@ -20,7 +20,7 @@ from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
 
-#: What ``sms.services.new_id`` makes. Anything else, a number among it, must not reach a log line.
+#: What ``sms.ids`` makes. Anything else, a number among it, must not reach a log line.
 _ID = re.compile(r"[\w-]{22}", re.ASCII)
 
 

@@ -23,7 +23,7 @@ from django.http import HttpRequest, HttpResponse
 
 from otp import codes
 from otp.api.problems import fixed
-from sms import names, probe
+from sms import ids, names, probe
 from sms import services as sms
 from sms.errors import Unavailable
 from sms.scripts import Script
@@ -63,7 +63,7 @@ def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -
     record = names.key(RECORD + digest("key", owner, key))
     body = hashlib.sha256(request.body).hexdigest()
     asked = digest("request", str(request.method), request.path, request.content_type or "", body)
-    token = codes.new_id()
+    token = ids.new()
     word, kept = _CLAIM((record,), (asked, token, LEASE))
     match word:
         case b"reused":

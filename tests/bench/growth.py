@@ -95,7 +95,8 @@ def _at(url: str) -> Iterator[None]:
 
 def _fill(size: int) -> float:
     """Put ``size`` records into an empty server; the bytes that they take."""
-    from sms import names, services, store
+    from sms import names, store
+    from sms.ids import new as new_id
     from sms.message import State
 
     redis: Any = get_redis_connection()
@@ -109,7 +110,7 @@ def _fill(size: int) -> float:
     settled = (redis.dump(names.RECORD + sent), "")
     for copies, count in ((waiting, size // 10), (settled, size - size // 10)):
         for first in range(0, count, CHUNK):
-            ids = [services.new_id() for _ in range(min(CHUNK, count - first))]
+            ids = [new_id() for _ in range(min(CHUNK, count - first))]
             keys = (names.LEASES + QUEUE, names.WAITING + QUEUE)
             redis.eval(_COPY, len(keys), *keys, *copies, kept, now, now + kept, *ids)
     store.finish(waits, State.CANCELLED)  # its own lease runs out before the last copies are made
@@ -169,11 +170,12 @@ def _now() -> int:
 def _enqueuing() -> Callable[[], str]:
     """What writes one more message, as ``services.send`` does, and returns its id."""
     from sms import services, store
+    from sms.ids import new as new_id
 
     prepared = services.prepare(services.parse_phone(PHONE), "123456 is your Bench code.", queue=QUEUE)
 
     def create() -> str:
-        id = services.new_id()
+        id = new_id()
         store.send(prepared.args | {"id": id}, expires_at=None, replaces="")
         return id
 

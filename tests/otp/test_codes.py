@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from otp import codes
+from sms import ids
 
 KEY = b"k" * 32
 
 
 def test_every_digit_is_as_likely_as_another():
     """60,000 digits: each count within 6 standard deviations (73 of 6,000)."""
-    counts = Counter("".join(codes.derive(KEY, codes.new_id(), 6) for _ in range(10_000)))
+    counts = Counter("".join(codes.derive(KEY, ids.new(), 6) for _ in range(10_000)))
     assert set(counts) == set("0123456789")
     assert all(abs(count - 6000) < 6 * 73.5 for count in counts.values())
 

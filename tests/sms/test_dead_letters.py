@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from sms import names, services
+from sms import ids, names, services
 from sms.errors import TemporaryFailure
 from sms.message import State
 
@@ -81,7 +81,7 @@ class TestDeadLetters:
 
     def test_no_id_looks_like_an_option(self):
         """``manage.py dead_letters -vABC`` would set the verbosity."""
-        assert not any(services.new_id().startswith("-") for _ in range(2000))
+        assert not any(ids.new().startswith("-") for _ in range(2000))
 
     def test_an_unknown_id_is_named(self, dead):
         with pytest.raises(CommandError, match="never-was"):

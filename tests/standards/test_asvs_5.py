@@ -15,6 +15,7 @@ import pytest
 from otp import codes, purposes
 from otp.api import access, keys
 from otp.handler import OTPHandler
+from sms import ids
 from sms.testing import code_in, outbox
 from tests.conftest import Api
 from tests.settings import API_KEY
@@ -49,7 +50,7 @@ def test_6_3_8_valid_users_cannot_be_deduced(api):
     id, code = start(api, OTHER)
     api.delete(f"{STARTS}/{id}")
     gone = api.post(f"{STARTS}/{id}/check", {"code": code})
-    never = api.post(f"{STARTS}/{codes.new_id()}/check", {"code": code})
+    never = api.post(f"{STARTS}/{ids.new()}/check", {"code": code})
     assert (gone.status_code, gone.json()) == (never.status_code, never.json())
 
 
@@ -61,10 +62,10 @@ def test_6_5_1_a_code_is_usable_only_once(api):
 
 def test_6_5_3_codes_come_from_a_csprng():
     """Their seed is drawn by ``secrets``; what is made of it is HMAC-SHA256 under the secret key."""
-    assert vars(codes)["secrets"] is secrets
-    assert "random." not in inspect.getsource(codes)
-    assert len({codes.new_id() for _ in range(10_000)}) == 10_000
-    assert len(codes.new_id()) * 6 >= 128
+    assert vars(ids)["secrets"] is secrets
+    assert "random." not in inspect.getsource(codes) + inspect.getsource(ids)
+    assert len({ids.new() for _ in range(10_000)}) == 10_000
+    assert len(ids.new()) * 6 >= 128
 
 
 def test_6_5_4_codes_have_20_bits():
@@ -114,7 +115,7 @@ def test_6_6_2_a_verification_is_bound_to_the_key_that_started_it(api, client, r
     twin, other = Api(), Api()
     twin.headers, other.headers = ({"Authorization": f"Bearer {key}"} for key in (third, second))
     id, code = start(api)
-    at, never = f"{STARTS}/{id}", f"{STARTS}/{codes.new_id()}"
+    at, never = f"{STARTS}/{id}", f"{STARTS}/{ids.new()}"
     calls = [lambda at: other.post(f"{at}/check", {"code": code}), lambda at: other.post(f"{at}/resend")]
     calls += [other.delete, *([] if "read" in words else [other.get])]
     before = redis.hgetall(f"otp:verification:{id}")
@@ -150,7 +151,7 @@ def test_6_1_1_a_stranger_without_the_id_cannot_use_up_the_attempts(api):
     """Guessing needs the id of a start, and a stranger's start has another one."""
     id, code = start(api)
     for guess in range(20):
-        assert check(api, codes.new_id(), f"{guess:06}") == "expired"
+        assert check(api, ids.new(), f"{guess:06}") == "expired"
     assert api.post(STARTS, {"phone": PHONE}).status_code == 429  # no second id while the cooldown runs
     assert api.get(f"{STARTS}/{id}").json()["attempts_left"] == 3
     assert check(api, id, code) == "valid"

@@ -1,0 +1,33 @@
+"""Ids and seeds that nobody can guess: 128 bits each, from the system's random numbers.
+
+Many are drawn at once. Asking the system lets other threads run, and to get its turn back costs a thread more
+than all else about an id.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from base64 import urlsafe_b64encode
+from collections import deque
+
+#: Bytes of each, and how many are drawn at once.
+SIZE, AT_ONCE = 16, 64
+
+_drawn: deque[str] = deque()
+
+
+def new() -> str:
+    """One that was never given out: 22 url-safe characters. No command takes it for one of its options."""
+    try:
+        return _drawn.pop()
+    except IndexError:
+        drawn = secrets.token_bytes(SIZE * AT_ONCE)
+        pieces = (drawn[at : at + SIZE] for at in range(0, len(drawn), SIZE))
+        texts = (urlsafe_b64encode(piece).rstrip(b"=").decode() for piece in pieces)
+        _drawn.extend(text for text in texts if text[0] != "-")
+        return new()
+
+
+# A child process must not give out those of its parent.
+os.register_at_fork(after_in_child=_drawn.clear)
