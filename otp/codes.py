@@ -8,8 +8,10 @@ code although nobody stored it.
 
 from __future__ import annotations
 
-import hmac
 from functools import lru_cache
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from sms import typed
 
@@ -40,14 +42,14 @@ def digest(key: bytes, *parts: str) -> str:
 def _hmac(key: bytes, message: bytes) -> bytes:
     mac = _keyed(key).copy()
     mac.update(message)
-    return mac.digest()
+    return mac.finalize()
 
 
 @lru_cache(maxsize=4)
-def _keyed(key: bytes) -> hmac.HMAC:
-    # With the key worked in already, a digest takes 0.9 µs instead of 1.5, and under 16 threads
-    # it is far more: hmac.digest makes them wait for each other (OpenSSL fetches SHA-256 anew).
-    return hmac.new(key, digestmod="sha256")
+def _keyed(key: bytes) -> HMAC:
+    # With the key worked in, and no Python around OpenSSL: half the time that the hmac module takes. Its
+    # one-shot digest fetches SHA-256 anew each time, and makes threads wait for each other.
+    return HMAC(key, SHA256())
 
 
 def normalise(entered: str) -> str:
