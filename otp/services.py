@@ -96,7 +96,8 @@ def start(
             with suppress(StoreUnavailable):
                 store.cancel(id=draft.id)
             raise
-        refusals.raise_unless_issued(issue, number, purpose, caller)
+        decision.apply(issue.refusal, number, purpose)
+        refusals.raise_unless_issued(issue, caller)
     return _tell_sent(signals.code_issued, "code_issued", issue, purpose, number)
 
 
@@ -144,7 +145,8 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
         issue = repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
             raise refusals.over(issue.status)
-        refusals.raise_unless_issued(issue, number, purpose, caller)
+        decision.apply(issue.refusal, number, purpose)
+        refusals.raise_unless_issued(issue, caller)
     return _tell_sent(signals.code_resent, "code_resent", issue, purpose, number)
 
 

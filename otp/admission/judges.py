@@ -52,7 +52,7 @@ def hear(number: Phone, purpose: str, caller: Caller, counted: Counted, answer: 
     if (ask or signals.code_wanted.has_listeners(OTPHandler)) and (
         refused := store.peek(digests.of_number(number, purpose), counted)
     ):
-        refusals.raise_unless_issued(refused, number, purpose, caller)
+        refusals.raise_unless_issued(refused, caller)
     if ask:
         _require(ask, number=number, purpose=purpose, ip=caller.ip, answer=answer)
     answers = signals.code_wanted.send_robust(OTPHandler, number=number, purpose=purpose, ip=caller.ip)
