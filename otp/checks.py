@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.cookies
 import re
 import sys
-import time
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import caller, conf, purposes
-from otp.admission import judges, limits
+from otp.admission import judges, limits, testnumbers
 from otp.api import access
 from otp.caller import Caller
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
@@ -32,7 +31,7 @@ MAX_RETRIEVED = 140
 
 otp_limits = readable("otp.E004", limits.all_rules)
 guess_limits = readable("otp.E004", limits.guess_rules)
-test_numbers = readable("otp.E005", judges.check_test_numbers, Tags.security)
+test_numbers = readable("otp.E005", testnumbers.check, Tags.security)
 challenge = readable("otp.E006", judges.challenge)
 trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
 
@@ -133,9 +132,9 @@ def site_name() -> Iterator[str]:
 @check("otp.W001", Tags.security, deploy=True)
 def test_numbers_are_on() -> Iterator[str]:
     """Whoever knows a test number and its code gets in."""
-    if conf.get("TEST_NUMBERS") and judges.test_numbers_end() > time.time():
+    if known := testnumbers.in_force():
         yield (
-            f"{len(conf.get('TEST_NUMBERS'))} test numbers have a known code until "
+            f"{len(known)} test numbers have a known code until "
             f"{conf.get('TEST_NUMBERS_UNTIL')}. Take TEST_NUMBERS out as soon as nobody needs them."
         )
 

@@ -27,7 +27,7 @@ DECLARED |= {
     ),
     # The same for wrong guesses.
     "OTP_GUESS_LIMITS": Setting({"ip": "20/1h,60/1d", "key": "1000/1h"}),
-    # E.164 → its code, and until when; see otp.admission.judges.
+    # E.164 → its code, and until when; see otp.admission.testnumbers.
     "TEST_NUMBERS": Setting({}),
     "TEST_NUMBERS_UNTIL": Setting("", str, "a text with a date or a time, such as 2026-12-31"),
     # Dotted path of a function that is asked before a code is sent; see otp.admission.judges.

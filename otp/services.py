@@ -23,7 +23,7 @@ import structlog
 from django.dispatch import Signal
 
 from otp import alarms, conf, digests, purposes, signals, store
-from otp.admission import judges, limits, refusals
+from otp.admission import judges, limits, refusals, testnumbers
 from otp.admission.judges import Wanted
 from otp.caller import NOBODY, Caller
 from otp.errors import NotAllowed, StoreUnavailable
@@ -32,6 +32,7 @@ from otp.handler import OTPHandler, repeat
 from otp.purposes import Purpose
 from otp.results import Check, Draft, Issue, Sending
 from sms import given
+from sms import phone as numbers
 from sms import services as sms
 from sms.errors import InvalidNumber, Unavailable
 from sms.message import State
@@ -96,7 +97,8 @@ def start(
             with suppress(StoreUnavailable):
                 store.cancel(id=draft.id)
             raise
-        refusals.raise_unless_issued(issue, number, purpose, caller)
+        decision.apply(issue.refusal, number, purpose)
+        refusals.raise_unless_issued(issue, caller)
     return _tell_sent(signals.code_issued, "code_issued", issue, purpose, number)
 
 
@@ -144,7 +146,8 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification
         issue = repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
             raise refusals.over(issue.status)
-        refusals.raise_unless_issued(issue, number, purpose, caller)
+        decision.apply(issue.refusal, number, purpose)
+        refusals.raise_unless_issued(issue, caller)
     return _tell_sent(signals.code_resent, "code_resent", issue, purpose, number)
 
 
@@ -157,9 +160,11 @@ def parse_phone(spelling: given.Number) -> Phone:
     try:
         return sms.parse_phone(spelling)
     except InvalidNumber:
-        if (found := judges.read_test_number(spelling)) is None:
-            raise
-        return found
+        with suppress(InvalidNumber):
+            e164 = numbers.canonical(spelling, conf.get("PHONE_REGION"))
+            if e164 in testnumbers.in_force():  # even one that no country has
+                return Phone(e164, "", numbers.mask(e164))
+        raise
 
 
 def status(id: str, *, owner: str = "") -> Verification:

@@ -38,6 +38,8 @@ REFUSED = {
     "fixed_line": "a fixed line, which gets no SMS",
 }
 
+_CALLED = {kind: f"a number of the kind {kind.replace('_', ' ')}" for kind in KINDS} | REFUSED
+
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
@@ -53,8 +55,7 @@ def require(number: Phone) -> Phone:
     """``number``, if an SMS may go there. Raises ``InvalidNumber``, ``ImproperlyConfigured``."""
     rules = configured()
     if number.kind in rules.kinds:
-        what = REFUSED.get(number.kind, f"a number of the kind {number.kind.replace('_', ' ')}")
-        raise InvalidNumber("phone_type", f"This is {what}; give a mobile number.")
+        raise InvalidNumber("phone_type", f"This is {_CALLED[number.kind]}; give a mobile number.")
     country = number.country
     if country in rules.denied or not (rules.countries <= {"*"} or country in rules.countries):
         where = countries.name(country) or "numbers of no country"

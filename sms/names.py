@@ -19,6 +19,9 @@
     <namespace>sms:installation      string  whose place this is; see sms.checks.place
     <namespace>sms:probe             string  written and removed at once; see sms.probe
 
+Two fields have names that are older than our words, as the version before reads them: ``hold_until`` of a
+health hash is when the vendor said to retry, ``turn`` of a message the alias in whose line it has waited.
+
 The names of otp stand in otp.names. Python and Lua get every key from ``key``, so that two installations can
 share a database.
 """
@@ -63,7 +66,7 @@ def health(alias: str, country: str | None = None) -> str:
 
 
 def line(alias: str, queue: str) -> str:
-    """Who waits in a queue for the turn of an alias. As line_key_of in Lua."""
+    """Who waits in a queue for the rate of an alias. As line_key_of in Lua."""
     return key(f"{LINE}{alias}:{queue}")
 
 

@@ -1,4 +1,4 @@
-"""HTTP: where the providers report. It translates, it decides nothing."""
+"""HTTP: where the providers send receipts. It translates, it decides nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sms.problems import answered, problem
 @require_http_methods(["GET", "POST"])
 @answered
 def take(request: HttpRequest, alias: str) -> HttpResponse:
-    """Reports of one provider, in its own format. It has no account here: it signs them.
+    """Receipts of one provider, in its own format. It has no account here: it signs them.
 
-    204 where the reports are the provider's own, a problem document elsewhere.
+    204 where the receipts are the provider's own, a problem document elsewhere.
     """
     called = request.get_full_path(), request.build_absolute_uri()
     try:

@@ -1,4 +1,4 @@
-"""Delivery reports of every provider: where they go; authenticate, parse, record, answer."""
+"""Receipts, the delivery reports of every provider: where they go; authenticate, parse, record, answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UnknownAlias(LookupError):
 
 
 def path(alias: str) -> str:
-    """Where ``alias`` reports, below ``PUBLIC_URL``; "" where ``sms.urls`` is not included in the project."""
+    """Where ``alias`` sends receipts, below ``PUBLIC_URL``; "" where ``sms.urls`` is not included."""
     return _path(alias, getattr(settings, "ROOT_URLCONF", ""), get_script_prefix())
 
 
@@ -82,7 +82,7 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
             "error": plain(receipt.error),
             "provider_message_id": plain(receipt.provider_message_id),
         }
-        moved, message, left_out, never_asked = store.report(
+        moved, message, left_out, never_asked = store.record_receipt(
             plain(receipt.reference),
             receipt.state,
             alias=alias,

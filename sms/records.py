@@ -35,8 +35,8 @@ class Moved(NamedTuple):
     changed: Mapping[str, int]  # as in ``Choice``
 
 
-class Reported(NamedTuple):
-    """What came of ``report``."""
+class Recorded(NamedTuple):
+    """What came of ``record_receipt``."""
 
     moved: bool
     message: Message | None

@@ -22,6 +22,6 @@ message_cancelled = Signal()
 provider_left_out = Signal()
 provider_back = Signal()  # ``alias``: a probe worked
 
-#: ``alias``, ``error``, ``count``: so many reports were not the provider's own, or could not be read. At
+#: ``alias``, ``error``, ``count``: so many receipts were not the provider's own, or could not be read. At
 #: most one a minute of each kind and process.
 receipt_rejected = Signal()

@@ -22,7 +22,7 @@ from sms.breaker import Breaker
 from sms.errors import Overloaded
 from sms.message import Attempt, Message, State, may_become
 from sms.names import BEAT, DEAD, IN_LUA, LEASES, RECORD, STARTED, SWEEP, key
-from sms.records import Choice, Claim, Moved, Reported, chosen, claimed, read
+from sms.records import Choice, Claim, Moved, Recorded, chosen, claimed, read
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
@@ -136,14 +136,14 @@ def finish(
     return Moved(answer["moved"], message, dict(answer["changed"]))
 
 
-def report(message_id: str, state: State, *, alias: str, **fields: str) -> Reported:
+def record_receipt(message_id: str, state: State, *, alias: str, **fields: str) -> Recorded:
     """Record what a receipt of ``alias`` says, if that was asked for the message. One round trip.
 
     A live code that it says is FAILED is QUEUED once more instead, for another alias.
     """
     answer, message = _change(_RECEIPT, message_id, state, {"alias": alias} | fields, {"alias": alias})
     moved, left_out, never_asked = (answer.get(name, False) for name in ("moved", "left_out", "never_asked"))
-    return Reported(moved, message, left_out, never_asked)
+    return Recorded(moved, message, left_out, never_asked)
 
 
 def get(message_id: str) -> Message | None:

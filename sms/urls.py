@@ -1,4 +1,4 @@
-"""Where the providers report, for any Django project: ``path("sms/", include("sms.urls"))``."""
+"""Where the providers send receipts, for any Django project: ``path("sms/", include("sms.urls"))``."""
 
 from django.urls import path
 

@@ -12,10 +12,8 @@ from otp import alarms, store
 from otp.admission.rules import GUESS, Rule
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
-from otp.guard import decision
 from otp.results import MESSAGES, Issue
 from sms.errors import InvalidNumber, NoRoute, Unavailable
-from sms.phone import Phone
 
 log = structlog.get_logger("otp")
 
@@ -34,10 +32,8 @@ def translated() -> Iterator[None]:
         raise StoreUnavailable(retry_after=error.retry_after) from error
 
 
-def raise_unless_issued(issue: Issue, number: Phone, purpose: str, caller: Caller) -> None:
-    """Raise what stands in the way of a code; tell what the guard says of it."""
-    if issue.refusal:
-        decision.apply(issue.refusal, number, purpose)
+def raise_unless_issued(issue: Issue, caller: Caller) -> None:
+    """Raise what stands in the way of a code; what the guard says raises ``decision.apply``."""
     if issue.status == "issued":
         return
     wait = max(issue.retry_after, 1)

@@ -4,8 +4,7 @@ It counts sends and verifications per country, per two prefixes of the number an
 caps what stays unverified by what was verified: see lua/includes/guard.lua for the rule, docs/operations.md
 for its use. It is part of the scripts that issue and check codes, so it costs no round trip.
 
-    scopes     what a number counts for, and the names of that in Redis
-    decision   what the scripts are asked, and what follows from their answer
+    decision   what the scripts are asked: what a number counts for; and what follows from their answer
     settings   GUARD_MODE, GUARD_ALLOW, GUARD_PRICES, GUARD_BUDGET, GUARD_FIGURES; ``checks`` judges them
     report     what an operator sees and says: ``manage.py guard``
 """

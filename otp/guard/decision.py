@@ -6,13 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import phonenumbers
 import structlog
 
 from otp import codes, conf, signals
 from otp.admission.limits import NO_COUNTRY
 from otp.caller import subscriber
 from otp.errors import RateLimited
-from otp.guard import scopes, settings
+from otp.guard import settings
 from otp.results import Refusal
 from sms.phone import Phone
 
@@ -35,11 +36,11 @@ def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> A
     if setting.mode == "off":
         return None
     e164, country = number.e164, number.country or NO_COUNTRY
-    coarse, fine = e164[:-6], scopes.tags(e164[:-4])  # the prefixes that leave six and four digits open
+    coarse, fine = e164[:-6], tags(e164[:-4])  # the prefixes that leave six and four digits open
     asked = {
         "mode": setting.mode,
         "figures": vars(setting.figures),
-        "allowed": setting.allows(e164, country),
+        "allowed": _allowed(setting.allow, e164, country),
         "price": setting.price(country) * parts,
         "budget": int(setting.budget * settings.MICRO),
         "address": address(ip),
@@ -47,11 +48,33 @@ def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> A
         "counts": int(not free),
         "country": country,
         "start": coarse,
-        "tags": fine + scopes.tags(e164[:-5]),
+        "tags": fine + tags(e164[:-5]),
     }
-    if scopes.has_ranges(e164):
+    if _has_ranges(e164):
         asked |= {"coarse": coarse, "fine": fine[0]}
     return asked
+
+
+def _allowed(scopes: frozenset[str], e164: str, country: str) -> bool:
+    """Whether ``scopes`` name the country, or a prefix that leaves at least four digits open."""
+    prefixes = (e164[:end] for end in range(2, len(e164) - 3))
+    return bool(scopes) and not scopes.isdisjoint((country, *prefixes))
+
+
+def _has_ranges(e164: str) -> bool:
+    """Whether a number counts for its prefixes too: with seven digits or more after its country code."""
+    national = next((n for n in (2, 3) if int(e164[1:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 4)
+    return len(e164) - national >= 7
+
+
+def tags(prefix: str) -> tuple[str, ...]:
+    """``+491511234`` → ``+4915112~5c0f9a1e``: a keyed digest hides the last two digits of a prefix.
+
+    The record of a message shows the last two digits of a number; only those before its last six may stand
+    beside them. Sends count under the first tag, of the secret of now; rules hold under former ones too.
+    """
+    shown = prefix[:-2]
+    return tuple(f"{shown}~{codes.digest(secret, 'guard', prefix)[:8]}" for secret in conf.phone_secrets())
 
 
 def address(ip: str) -> str:
@@ -62,8 +85,10 @@ def address(ip: str) -> str:
         return ""
 
 
-def apply(refusal: Refusal, number: Phone, purpose: str) -> None:
+def apply(refusal: Refusal | None, number: Phone, purpose: str) -> None:
     """Log and signal a decision. Raise ``RateLimited``, unless in shadow mode or an operator allowed it."""
+    if refusal is None:
+        return
     words, _, scope = refusal.reason.partition(" ")
     reason, allowed = words.removeprefix("allowed-"), words.startswith("allowed-")
     facts = {"reason": reason, "scope": scope, "country": number.country, "purpose": purpose}

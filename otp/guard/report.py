@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from otp.guard import scopes, settings
+from otp.guard import settings
+from otp.guard.decision import tags
 from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, IN_LUA, key
 from sms import scripts
 from sms.scripts import Script
@@ -26,8 +27,11 @@ _REPORT, _RULE = (
 #: Scopes that one script looks at: some milliseconds of the server.
 _AT_ONCE = 500
 
+#: The scope of all countries without proof together.
+NEW = "new"
+
 #: By the number under which lua/includes/counts.lua keeps them; the last is a scope that only a rule names.
-KINDS = ("", "new", "country", "prefix", "prefix", "address", "rule")
+KINDS = ("", NEW, "country", "prefix", "prefix", "address", "rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def carry_rules() -> None:
     """Write the rules of prefixes under the secret of now, so that they outlive a former one."""
     now, rules = _rules()
     for scope, (word, until) in rules.items():
-        if scope[0] == "+" and "~" not in scope and (tag := scopes.tags(scope)[0]) not in rules:
+        if scope[0] == "+" and "~" not in scope and (tag := tags(scope)[0]) not in rules:
             _say(tag, word, int((until - now) * 1000))
 
 
@@ -111,7 +115,7 @@ def release(scope: str) -> bool:
     keys: list[Any] = [key(GUARD + scope)]
     if scope.startswith("+"):
         within = (scope, *(f"{scope}{digit}" for digit in range(10)))
-        keys = [key(GUARD + name) for prefix in within for name in scopes.tags(prefix)]
+        keys = [key(GUARD + name) for prefix in within for name in tags(prefix)]
         with scripts.client() as redis:
             keys += redis.scan_iter(key(f"{GUARD}{scope}*"), count=1000)
     told = [_say(name, "release") for name in _names(scope)]
@@ -122,6 +126,14 @@ def release(scope: str) -> bool:
     return released
 
 
+def readable(scope: str) -> str:
+    """The prefix behind a tag, for the eyes of an operator; any other scope as it is."""
+    shown, hidden, _ = scope.partition("~")
+    if not hidden:
+        return scope
+    return next((p for n in range(100) if scope in tags(p := f"{shown}{n:02d}")), scope)
+
+
 def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> dict[str, Any]:
     """``lasts``: milliseconds. ``within``: scopes (keys) in which a release forgives what is unverified."""
     return _RULE.ask((key(GUARD_RULES), *within), {"scope": scope, "word": word, "lasts": lasts})
@@ -129,7 +141,7 @@ def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> d
 
 def _names(scope: str) -> tuple[str, ...]:
     """A rule stands under both names of a prefix: numbers ask by the tag where it is a long one."""
-    return (scope, *scopes.tags(scope)) if scope.startswith("+") else (scope,)
+    return (scope, *tags(scope)) if scope.startswith("+") else (scope,)
 
 
 def _batches(keys: list[Any]) -> list[tuple[Any, ...]]:

@@ -74,11 +74,6 @@ class Setting:
         """What one part of an SMS costs there, in millionths; 0 where no price is known."""
         return int(self.prices.get(country, self.prices.get("default", 0)) * MICRO)
 
-    def allows(self, e164: str, country: str) -> bool:
-        """Whether ``GUARD_ALLOW`` names the country, or a prefix that leaves at least four digits open."""
-        prefixes = (e164[:end] for end in range(2, len(e164) - 3))
-        return bool(self.allow) and not self.allow.isdisjoint((country, *prefixes))
-
 
 @conf.cached
 def read() -> Setting:

@@ -1,4 +1,4 @@
-"""The configured providers: are they meant for production, and do their reports reach us?"""
+"""The configured providers: are they meant for production, and do their receipts reach us?"""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def receipts_can_be_verified() -> Iterator[str]:
 
 
 @check("sms.W006")
-def reports_have_an_address() -> Iterator[str]:
-    """Without reports no code whose SMS did not arrive goes to another provider."""
-    alias = _reporting()
+def receipts_have_an_address() -> Iterator[str]:
+    """Without receipts no code whose SMS did not arrive goes to another provider."""
+    alias = _sends_receipts()
     try:
         path = alias and receipts.path(alias)
     except Exception:
@@ -76,9 +76,9 @@ def reports_have_an_address() -> Iterator[str]:
 
 
 @check("sms.W007")
-def reports_are_let_in() -> Iterator[str]:
+def receipts_are_let_in() -> Iterator[str]:
     """What Django answers 400 never reaches us."""
-    alias, url = _reporting(), conf.get("PUBLIC_URL")
+    alias, url = _sends_receipts(), conf.get("PUBLIC_URL")
     if not alias or settings.DEBUG or conf.public_url_fault(url):
         return
     host = urlsplit(url).hostname or ""
@@ -89,6 +89,6 @@ def reports_are_let_in() -> Iterator[str]:
         )
 
 
-def _reporting() -> str:
-    """The first alias that reports, "" if none does: what is wrong is wrong for all of them."""
+def _sends_receipts() -> str:
+    """The first alias that does, "" if none does: what is wrong is wrong for all of them."""
     return next((name for name, found in registry.providers().items() if found.takes_receipts), "")

@@ -1,9 +1,9 @@
 """Who is down, who is over its rate: shared by all workers through Redis.
 
-An alias whose calls fail is left out (its breaker is open) until a pause is over; then one message
-probes it. Where an alias has a rate, those over it stand in its line, and codes in one of their own, which
-goes first. The rate is not given away beforehand but taken by each call as it begins: so it is kept however
-late and in whatever bunches the messages come back. Who has waited goes before who has not.
+An alias whose calls fail is left out (its breaker is open) for a while; then one message probes it. Where
+an alias has a rate, those over it stand in its line, and codes in one of their own, which goes first. The
+rate is not given away beforehand but taken by each call as it begins: so it is kept however late and in
+whatever bunches the messages come back. Who has waited goes before who has not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = structlog.get_logger("sms")
 
 
 class Ended(NamedTuple):
-    """How a call ended; the scripts count it, see includes/report.lua."""
+    """How a call ended; the scripts count it, see includes/count_calls.lua."""
 
     alias: str
     country: str  # of the message

@@ -1,17 +1,17 @@
 -- Choose the alias for the next call of a message that is claimed already, and renew its lease for that call.
 -- ARGV: args (JSON): id, attempt that must still hold the message, calls (how the last one ended) and breaker
---       (see includes/report.lua), hops, parts, failed, aliases (see includes/choice.lua)
--- Returns JSON: changed (see includes/report.lua), chosen (see includes/choice.lua; nil if not to be sent).
+--       (see includes/count_calls.lua), hops, parts, failed, aliases (see includes/choice.lua)
+-- Returns JSON: changed (see includes/count_calls.lua), chosen (see includes/choice.lua; nil if not to be sent).
 --- @include "clock"
 --- @include "record"
---- @include "report"
+--- @include "count_calls"
 --- @include "choice"
 local args = cjson.decode(ARGV[1])
 
 local now, id = clock(), args.id
 local record_key = RECORD .. id
 local record = read(record_key)
-local changed, is_newest = report(now, record, args)
+local changed, is_newest = count_calls(now, record, args)
 if record.state ~= 'sending' or not is_newest then
   return cjson.encode({ changed = changed })
 end

@@ -3,11 +3,11 @@
 --       the newest (nil = any), retry_in (ms until it is due again; nil = it is settled), why (unknown:
 --       nobody knows what came of the attempt; round_over: all aliases have failed; dead_letter: in every
 --       round; unopened: this worker lacks its key), calls (how the last one ended) and breaker (see
---       includes/report.lua), kept (ms that dead letters are), fields
--- Returns JSON: moved, record (empty if there is none), changed (see includes/report.lua).
+--       includes/count_calls.lua), kept (ms that dead letters are), fields
+-- Returns JSON: moved, record (empty if there is none), changed (see includes/count_calls.lua).
 --- @include "clock"
 --- @include "record"
---- @include "report"
+--- @include "count_calls"
 --- @include "redirect"
 local args = cjson.decode(ARGV[1])
 local SPARED = 10000 -- ms: one that nobody could open is no backlog until so long after it is due
@@ -15,7 +15,7 @@ local SPARED = 10000 -- ms: one that nobody could open is no backlog until so lo
 local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
 local record_key = RECORD .. id
 local record = read(record_key)
-local changed, is_newest = report(now, record, args)
+local changed, is_newest = count_calls(now, record, args)
 -- Written before, but the answer got lost, and since then a receipt has sent the code on to another alias.
 local may_be_old = target == 'sent' and record.redirected and args.fields.alias == record.avoid
 local is_old = may_be_old and record.calling ~= record.avoid
@@ -46,7 +46,7 @@ if why == 'round_over' then
   redis.call('HINCRBY', record_key, 'rounds', 1)
 end
 if target ~= 'queued' or why == 'round_over' or why == 'unknown' then
-  args.fields.turn = '' -- what only waits keeps the turn that it waits for
+  args.fields.turn = '' -- what only waits goes on to wait for the same alias
 end
 
 local is_dead = target == 'failed' and why == 'dead_letter'

@@ -122,7 +122,7 @@ class HttpReceipts(VendorProvider):
         return dict(pairs)
 
     def _one(self, values: Mapping[str, Any], in_url: list[str]) -> Receipt | None:
-        """One report; None if it names no state, or not one message."""
+        """One receipt; None if it names no state, or not one message."""
         words = {name: wire.word_of(value) for name, value in values.items()}
         # The URL can name one message alone, so of a call that may hold several it says nothing.
         references = set() if self._is_batch else {*in_url}

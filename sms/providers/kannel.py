@@ -2,11 +2,11 @@
 
 User and password are those of a ``sendsms-user`` group, host and port those of its smsbox
 (127.0.0.1:13013). Options: ``from`` (number or sender ID; without it Kannel's ``default-sender``);
-``receipt_secret``, 16 random characters or more: without it no reports are asked for and none
+``receipt_secret``, 16 random characters or more: without it no receipts are asked for and none
 believed; ``smsc`` (a connection's id); ``timeout``; ``base_url`` (https, a proxy).
 
-Kannel signs nothing. The address that we give it for reports holds a token made of our reference and
-``receipt_secret``; whoever has that address can report on that one message and on no other.
+Kannel signs nothing. The address that we give it for receipts holds a token made of our reference and
+``receipt_secret``; whoever has that address can send receipts of that one message and of no other.
 
 At its usual log level smsbox writes numbers and texts into its log, and always into its access-log:
 set ``log-level = 2`` there and no ``access-log``.
@@ -122,7 +122,7 @@ class KannelProvider(VendorProvider):
         return [self.receipt(head.get("reference", ""), head.get("state", ""))]
 
     def _dlr_url(self, sms: Sms) -> str:
-        """Where Kannel reports, with %d for the state. Not %A, the SMSC's own words: they may repeat
+        """Where Kannel sends receipts, with %d for the state. Not %A, the SMSC's own words: they may repeat
         the beginning of the text.
         """
         return f"{sms.callback_url.replace('%', '%%')}&token={self._token(sms.id)}&state=%d"

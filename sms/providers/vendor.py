@@ -4,7 +4,7 @@
     parse_receipts   read the head → read the receipts, their states by a table
 
 A vendor's file fills in ``build``, ``read_head`` and ``read_receipts``, its tables, and what else is its own.
-Who reports nothing is a ``HttpSender`` alone.
+Who sends no receipts is a ``HttpSender`` alone.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ Messages API.
 
 Options: ``key``, the application's private key: the path of its PEM file, or the file in base64
 (``base64 -w0 private.key``); ``from`` (number or sender ID); ``signature_secret``, the account's, with
-which Vonage signs its reports: without it none are asked for and none believed; ``timeout``;
+which Vonage signs its receipts: without it none are asked for and none believed; ``timeout``;
 ``base_url`` (a region as https://api-eu.nexmo.com, a mock, a proxy).
 
 Sources: developer.vonage.com/en/api/messages (request, answers), …/en/api-errors and
@@ -51,7 +51,7 @@ CODES = outcome_table(
 #: Seconds that Vonage tries to deliver; the ends of the range which its SMS service takes.
 MIN_TTL, MAX_TTL = 20, 604_800
 
-#: Seconds after which a signed report is no longer believed, and those by which clocks may differ.
+#: Seconds after which a signed receipt is no longer believed, and those by which clocks may differ.
 MAX_AGE, LEEWAY = 600, 60
 
 #: Seconds that one of our own tokens is used, and those that it is valid for.
@@ -120,15 +120,15 @@ class VonageProvider(VendorProvider):
         digest = hashlib.sha256(body).hexdigest()
         if not hmac.compare_digest(digest.encode(), str(head["payload_hash"]).lower().encode()):
             raise ReceiptRejected("the signature is that of another report")
-        report = parse(body)
-        reference = at(report, "client_ref")
+        receipt = parse(body)
+        reference = at(receipt, "client_ref")
         if not isinstance(reference, str) or not reference:
             raise ReceiptRejected("the report names no message of ours")
         # The signature does not cover the address.
         if parse_qs(urlsplit(url).query).get("reference", [reference]) != [reference]:
             raise ReceiptRejected("the address names another message than the report")
-        word, id = str(report.get("status", "")), str(report.get("message_uuid", ""))
-        return [self.receipt(reference, word, id=id, error=self.word_in(report.get("error")))]
+        word, id = str(receipt.get("status", "")), str(receipt.get("message_uuid", ""))
+        return [self.receipt(reference, word, id=id, error=self.word_in(receipt.get("error")))]
 
     def read_head(self, headers: Mapping[str, str], url: str) -> dict[str, Any]:
         """What Vonage has signed: a token with the digest of the body and the time."""

@@ -128,7 +128,7 @@ def _steps(count: int = 300) -> dict[str, float]:
         "enqueue": lambda _: ids.append(create()),
         "claim": lambda n: store.claim(ids[n]),
         "finish": lambda n: store.finish(ids[n], State.SENT, alias="bench"),
-        "receipt": lambda n: store.report(ids[n], State.DELIVERED, alias="bench"),
+        "receipt": lambda n: store.record_receipt(ids[n], State.DELIVERED, alias="bench"),
     }
     found = {}
     for step, run in steps.items():

@@ -53,7 +53,7 @@ def busiest(times: list[float]) -> int:
     return max(sum(begin <= at < begin + 1 for at in times) for begin in times)
 
 
-def report(*ended: health.Ended) -> None:
+def count_calls(*ended: health.Ended) -> None:
     """Calls ended so for some message, and Redis is told."""
     some = Attempt(Message("some", State.SENDING, "otp", "US", "", 0, 0), 1, b"", 0, False)
     calls = [one._asdict() for one in ended]
@@ -72,7 +72,7 @@ def lease_ends(redis, id: str) -> None:
 
 def leave_out(alias: str) -> None:
     """From now on, until a probe works."""
-    report(health.Ended(alias, "US", bad=1, at_once=True))
+    count_calls(health.Ended(alias, "US", bad=1, at_once=True))
 
 
 class House:
@@ -124,7 +124,7 @@ class House:
 
     @contextmanager
     def workers(self, count):
-        """So many threads deliver whatever is published, and what has waited for its turn."""
+        """So many threads deliver whatever is published, and what has waited for its rate."""
         with ThreadPoolExecutor(count) as pool, pytest.MonkeyPatch.context() as patch:
             woken = wakeups.Wakeups()
             patch.setattr(wakeups, "publish_in", woken.publish_in)

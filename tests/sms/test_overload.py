@@ -96,7 +96,7 @@ class TestOverload:
         assert 55 < redis.ttl("sms:drain:otp") <= 60
 
     def test_whoever_finds_no_slot_waits_on(self, house, redis):
-        """A claim alone begins nothing: what waits for a slot, a turn or a provider still counts."""
+        """A claim alone begins nothing: what waits for a slot, a rate or a provider still counts."""
         house.slots.taken = house.slots.count = 0  # no call may begin, but for one of each alias
         for alias in house.aliases.values():
             alias._taken = 1

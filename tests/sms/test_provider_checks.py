@@ -78,7 +78,7 @@ class TestReportsFindUs:
         settings.SMS_PROVIDERS = {"main": "twilio://AC1:secret@?from=x"}
         settings.PUBLIC_URL = "https://otp.example.com"
 
-    CHECKS = providers.reports_have_an_address, providers.reports_are_let_in
+    CHECKS = providers.receipts_have_an_address, providers.receipts_are_let_in
 
     def found(self) -> list[str]:
         return [str(warning.id) for check in self.CHECKS for warning in check()]

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from otp.guard import report, scopes, settings
+from otp.guard import report, settings
 from otp.guard.report import Row, Window
 from sms.errors import Unavailable
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error} Is REDIS_URL right?") from None
 
     def _tell(self, word: str, scope: str, hours: float | None) -> None:
-        other = word == "release" and (scope == scopes.NEW or scope.startswith("ip:"))
+        other = word == "release" and (scope == report.NEW or scope.startswith("ip:"))
         if problem := "" if other else settings.scope_problem(scope):
             raise CommandError(f"{scope!r} is no scope: {problem}.")
         if word == "release":
@@ -100,7 +100,7 @@ def _matters(row: Row) -> bool:
 def _cells(row: Row) -> tuple[str, ...]:
     state = row.state + (f" until {_end(row)}" if row.rule else "")
     counts = (*_counts(row.hour), *_counts(row.day))
-    return (scopes.readable(row.scope), *counts, str(round(row.refused)), state)
+    return (report.readable(row.scope), *counts, str(round(row.refused)), state)
 
 
 def _counts(window: Window) -> tuple[str, str]:
@@ -111,7 +111,7 @@ def _counts(window: Window) -> tuple[str, str]:
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    plain = asdict(row) | {"scope": scopes.readable(row.scope), "state": row.state}
+    plain = asdict(row) | {"scope": report.readable(row.scope), "state": row.state}
     for name in ("hour", "day", "fortnight"):
         plain[name] = {field: round(value, 2) for field, value in plain[name].items()}
     plain["refused"] = round(row.refused, 2)

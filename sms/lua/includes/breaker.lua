@@ -1,7 +1,7 @@
 -- How well an alias does, shared by all workers.
 -- A health key is a hash: good and bad (outcomes of this window), was_good and was_bad (of the one
 -- before it), since (ms, the window's start), open_until (ms; stands until a probe works),
--- probe_until (ms; a probe is under way), hold_until (ms; the vendor asked for patience).
+-- probe_until (ms; a probe is under way), hold_until (ms; when to retry, as the vendor said; see sms.names).
 --- @include "put"
 
 -- The health key of an alias; with a country, that of what concerns this country alone.

@@ -62,7 +62,7 @@ local function begin(now, id, record, alias, line_key, takes, probes)
   end
   local asked = record.asked or ''
   if not string.find(',' .. asked .. ',', ',' .. alias .. ',', 1, true) then
-    asked = asked == '' and alias or asked .. ',' .. alias -- only these may report on it
+    asked = asked == '' and alias or asked .. ',' .. alias -- only their receipts are believed
   end
   redis.call('HSET', record_key, 'alias', alias, 'calling', alias, 'asked', asked)
   if redis.call('ZREM', WAITING .. record.queue, id) == 1 then
@@ -81,7 +81,7 @@ end
 -- alias; without an alias none may be asked for so long. Nil if this worker has no slot or lacks an alias.
 local function choose(now, id, record, hops, parts, failed, aliases)
   local record_key = RECORD .. id
-  local left = {}
+  local left, waited_for = {}, record.turn
   local is_only = not string.find(hops, ',', 1, true)
   for alias in string.gmatch(hops, '[^,]+') do
     if not aliases[alias] then -- the route was changed since then
@@ -90,7 +90,7 @@ local function choose(now, id, record, hops, parts, failed, aliases)
     -- An alias that may have the message already is asked again only if the route has no other.
     if not failed[alias] and (alias ~= record.avoid or is_only) then
       -- Whom it has waited for is first: those before it may not outdo it by failing once more.
-      table.insert(left, alias == record.turn and 1 or #left + 1, alias)
+      table.insert(left, alias == waited_for and 1 or #left + 1, alias)
     end
   end
 
@@ -107,7 +107,7 @@ local function choose(now, id, record, hops, parts, failed, aliases)
       else
         local wait, place = 0, nil
         if takes > 0 then
-          wait, place = place_in(line_key, alias, now, id, takes, alias == record.turn)
+          wait, place = place_in(line_key, alias, now, id, takes, alias == waited_for)
         end
         if wait == 0 then
           begin(now, id, record, alias, line_key, takes, probes)

@@ -1,7 +1,7 @@
 -- Until when nothing may be asked (ms), whether a probe has to find out then, and until when one is.
 local function left_out(health_key)
-  local open_until, hold_until, probe_until =
+  local open_until, retry_at, probe_until =
     unpack(redis.call('HMGET', health_key, 'open_until', 'hold_until', 'probe_until'))
   open_until = tonumber(open_until or 0)
-  return math.max(open_until, tonumber(hold_until or 0)), open_until > 0, tonumber(probe_until or 0)
+  return math.max(open_until, tonumber(retry_at or 0)), open_until > 0, tonumber(probe_until or 0)
 end

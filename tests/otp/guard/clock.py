@@ -7,7 +7,7 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from otp.guard import decision, scopes
+from otp.guard import decision, report
 from sms.phone import Phone
 from tests.bench import pumping
 
@@ -34,7 +34,7 @@ class Clock:
         (answer,) = pumping.DRIVER((), (json.dumps([event]),))
         wait, _, refusal = answer.decode().partition(" ")
         self.wait = int(wait or 0)
-        said = " ".join(map(scopes.readable, refusal.split()))
+        said = " ".join(map(report.readable, refusal.split()))
         if said.startswith("allowed-"):
             self.told.append(said)
             return ""

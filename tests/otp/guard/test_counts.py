@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django_redis import get_redis_connection
 
-from otp.guard import decision, scopes
+from otp.guard import decision, report
 from sms.phone import Phone
 from tests.bench import pumping
 from tests.otp.guard.clock import ABROAD, BEGIN, DAY, HOUR, Clock, command, shut
@@ -25,7 +25,7 @@ from tests.otp.guard.clock import ABROAD, BEGIN, DAY, HOUR, Clock, command, shut
 def test_a_number_counts_for_its_country_and_two_prefixes(e164, country, expected):
     asked = decision.ask(Phone(e164, country, "")) or {}
     found = [asked[name] for name in ("country", "coarse", "fine") if name in asked]
-    assert tuple(map(scopes.readable, found)) == expected
+    assert tuple(map(report.readable, found)) == expected
     assert e164[:-5] not in "".join(found)
 
 

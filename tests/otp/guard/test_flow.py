@@ -70,12 +70,13 @@ def test_shadow_tells_and_sends(settings, capsys):
     signals.guard_decided.connect(hear)
     try:
         for phone in BLOCK[:9]:
-            services.start(phone)
+            started = services.start(phone)
+        services.resend(started.id)
     finally:
         signals.guard_decided.disconnect(hear)
-    assert len(outbox) == 9
-    assert heard == [("hour", "+12025", False)] * 3
-    assert counted(capsys) == (9, 0)
+    assert len(outbox) == 10
+    assert heard == [("hour", "+12025", False)] * 4
+    assert counted(capsys) == (10, 0)
 
 
 def test_what_is_allowed_beyond_a_cap_is_told_and_sent(settings):
@@ -129,7 +130,7 @@ def test_a_resend_counts_and_is_stopped_too(capsys):
         services.start(phone)
     with pytest.raises(RateLimited) as caught:
         services.resend(started.id)
-    assert caught.value.code == "guard"
+    assert (caught.value.code, caught.value.limit) == ("guard", "guard")
     assert services.status(started.id).status == "pending"
 
 

@@ -7,7 +7,7 @@ import structlog
 
 from otp import signals
 from otp.errors import RateLimited
-from otp.guard import decision, scopes
+from otp.guard import decision
 from otp.results import Refusal
 from sms.phone import Phone
 from tests.bench import pumping
@@ -26,7 +26,7 @@ def test_shadow_blocks_nothing_and_says_what_it_would_have(clock, settings, wide
     settings.GUARD_MODE = "shadow"
     answers = [clock.send("+4915112345678", "DE") for _ in range(4)]
     assert answers == ["", "", "hour +491511234", "hour +491511234"]
-    counts = pumping.snapshot()[f"otp:guard:{scopes.tags('+491511234')[0]}".encode()].split(b",")
+    counts = pumping.snapshot()[f"otp:guard:{decision.tags('+491511234')[0]}".encode()].split(b",")
     assert counts[:2] == [b"4", b"2"]  # fine prefix, 2 refusals
     assert counts[9] == b"4"  # sends of this hour: all went out
 
@@ -38,7 +38,7 @@ def test_refusals_are_counted_by_the_day(clock, settings, wide):
         clock.send("+4915112345678", "DE")
     clock.now += DAY
     clock.send("+4915112345678", "DE")
-    assert pumping.snapshot()[f"otp:guard:{scopes.tags('+491511234')[0]}".encode()].split(b",")[1:3] == [
+    assert pumping.snapshot()[f"otp:guard:{decision.tags('+491511234')[0]}".encode()].split(b",")[1:3] == [
         b"0",
         b"3",
     ]

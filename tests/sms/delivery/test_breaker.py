@@ -13,7 +13,7 @@ from sms.delivery.health import Ended
 from sms.errors import LONGEST_HOLD, AccountFailure, OutcomeUnknown, Overloaded, TemporaryFailure
 from sms.message import Chosen, State
 from sms.providers.transport import retry_after
-from tests.sms.house import leave_out, report
+from tests.sms.house import count_calls, leave_out
 
 
 def test_while_none_may_be_asked_it_says_when_to_ask_again(house, redis):
@@ -133,7 +133,7 @@ class TestBreaker:
 
     def test_a_shorter_retry_after_does_not_end_a_longer_one(self, house, redis):
         for seconds in (300, 2):
-            report(Ended("a", "US", bad=1, retry_after=seconds))
+            count_calls(Ended("a", "US", bad=1, retry_after=seconds))
         left = int(redis.hget(names.HEALTH + "a", "hold_until")) / 1000 - time.time()
         assert left == pytest.approx(300, abs=1)
         assert redis.ttl(names.HEALTH + "a") > LONGEST_HOLD

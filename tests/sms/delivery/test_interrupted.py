@@ -99,7 +99,7 @@ def test_what_was_delivered_meanwhile_is_not_sent(house):
     _, attempt, _ = store.claim(id)
     assert isinstance(attempt, Attempt)
     house.redis.hset(names.RECORD + id, "asked", "a")  # by an earlier attempt, whose outcome is unknown
-    store.report(id, State.DELIVERED, alias="a")
+    store.record_receipt(id, State.DELIVERED, alias="a")
     delivery._Run(attempt).go()
     assert (house.calls, services.get(id).state) == ("", State.DELIVERED)
 

@@ -29,7 +29,7 @@ class TestRate:
         due = [redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() for id in ids[1:]]
         assert due == pytest.approx([2, 4], abs=0.5)
 
-    def test_it_holds_however_late_the_turns_are_taken(self, house):
+    def test_it_is_kept_however_late_the_calls_begin(self, house):
         """As when no sweep came for a while: then all come at once."""
         house.settings.SMS_ROUTES = {"default": "a"}
         house.rate("a", 10)
@@ -103,7 +103,7 @@ class TestRate:
             house.wait_for("a", 50)
         order = [sms.id for sms in house.providers["a"].calls]
         assert set(order) == {*letters, *codes}
-        # The ten are the only ones that go before another of them, but for letters that had their turn.
+        # The ten are the only ones that go before another of them, but for letters that had waited.
         assert max(order.index(id) - before for id, before in codes.items()) < 10
         assert busiest(house.providers["a"].times) <= 23
 
@@ -131,13 +131,13 @@ class TestRate:
                 assert time.monotonic() - began < 4
                 others.append(services.send("+4915123456789", "Hallo").id)
                 time.sleep(0.2)
-            # Those who came before it had their turn before it, and only they.
+            # Those who came before it went before it, and only they.
             order = [sms.id for sms in house.providers["b"].calls]
             assert set(order[: order.index(id)]) == set(others[: order.index(id)])
             house.wait_for("b", len(others) + 1)
         assert redis.keys(names.LINE + "*") == []
 
-    def test_whose_turn_it_is_asks_that_alias_first(self, house):
+    def test_who_has_waited_for_an_alias_asks_it_first(self, house):
         house.rate("b", 4)
         house.providers["a"].outcomes = [TemporaryFailure("x")] * 2
         house.deliver(house.code())
@@ -212,10 +212,10 @@ class TestRate:
             house.deliver(house.code())
         assert house.calls == "abb"
 
-    def test_a_start_is_refused_where_the_turn_would_be_late(self, house):
+    def test_a_start_is_refused_where_the_rate_would_let_it_go_late(self, house):
         house.settings.SMS_ROUTES = {"default": "a"}
         house.rate("a", 0.2)
-        for _ in range(2):  # at once, and after 5 s; the next turn is after 10 s
+        for _ in range(2):  # at once, and after 5 s; the next may go after 10 s
             house.deliver(house.code())
         with pytest.raises(Overloaded) as caught:
             house.code()

@@ -5,7 +5,7 @@
 --       tells): each with alias, country (the message's), here (about this country alone), probe (one ends by
 --       this), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
 -- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it. Then is_newest.
-local function report(now, record, args)
+local function count_calls(now, record, args)
   local changed, breaker = {}, args.breaker
   local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
   -- A call counts once: while the record names it, even if a receipt has moved the message already.
@@ -29,9 +29,9 @@ local function report(now, record, args)
     end
     if call.retry_after > 0 then
       -- The longest of them: answers cross, and the latest is not the one that knows best.
-      local asked_for = now + math.floor(call.retry_after * 1000)
-      local until_now = tonumber(redis.call('HGET', health_key, 'hold_until') or 0)
-      redis.call('HSET', health_key, 'hold_until', math.max(until_now, asked_for))
+      local retry_at = now + math.floor(call.retry_after * 1000)
+      local latest = tonumber(redis.call('HGET', health_key, 'hold_until') or 0)
+      redis.call('HSET', health_key, 'hold_until', math.max(latest, retry_at))
     end
     if call.probe and was_open and call.good == 1 then -- it worked: what was before it counts no more
       redis.call('DEL', health_key)
