@@ -38,6 +38,11 @@ def test_check_deploy_is_silent(redis_server):
     assert (done.returncode, issues(done)) == (0, set()), done.stderr
 
 
+def test_a_wrong_namespace_is_told_once(redis_server):
+    done = manage("check", "--deploy", REDIS_URL=redis_server.url, OTPOST_NAMESPACE="a b")
+    assert (issues(done), done.stderr.count("OTPOST_NAMESPACE")) == ({"sms.E022"}, 1)
+
+
 def test_servers_that_are_away_are_no_issue_and_are_told():
     done = manage("check", "--deploy", REDIS_URL="redis://127.0.0.1:9/0")
     assert (done.returncode, issues(done)) == (0, {"sms.I001"})
