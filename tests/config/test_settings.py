@@ -263,6 +263,12 @@ def test_hsts_binds_no_other_host_unless_somebody_says_so():
     assert values(*HSTS, PUBLIC_URL="http://localhost:8000") == ["0", "False", "False"]
 
 
+def test_a_site_that_believes_any_host_is_told(redis_server):
+    done = manage("check", "--deploy", REDIS_URL=redis_server.url, ALLOWED_HOSTS="*")
+    assert (done.returncode, issues(done)) == (0, {"config.W005"}), done.stderr
+    assert "Name your hosts" in done.stderr
+
+
 def test_an_address_without_tls_is_told_by_the_name_of_its_variable(redis_server):
     done = manage("check", "--deploy", REDIS_URL=redis_server.url, PUBLIC_URL="http://verify.mine.test")
     assert (done.returncode, issues(done)) == (0, {"config.W004"}), done.stderr
