@@ -14,10 +14,11 @@ from pydantic import Field, field_validator
 from sms import auth, receipt_views, services
 from sms.bearer import ApiKey
 from sms.message import Message, State
-from sms.problems import Body, answered, problem, responses
+from sms.problems import Body, answered, problem, responses, unkept
 
 router = Router(auth=ApiKey())
 router.add_decorator(answered)
+router.add_decorator(unkept, mode="view")
 
 
 class MessageIn(Body):
