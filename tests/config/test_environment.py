@@ -328,6 +328,15 @@ def test_an_unknown_secret_is_named():
     assert "PHONE_KEY is no secret. The secrets are SECRET_KEY, PHONE_SECRET_KEY," in done.stderr
 
 
+@pytest.mark.parametrize("words", ["guard --help", "dead_letters -h", "api_key --help", "help guard"])
+def test_help_needs_no_settings(words):
+    command = words.replace("help", "").strip(" -h")
+    for broken in ({"SECRET_KEY": None}, {"DEBUG": "maybe"}):
+        done = manage(*words.split(), **broken)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: manage.py {command} ")
+
+
 @pytest.mark.parametrize(
     "command", [["shell", "-c", "1"], ["guard"], ["api_key", "me"], ["dead_letters"], ["runserver"]]
 )
