@@ -49,7 +49,7 @@ class MessageOut(Schema):
     masked: str = Field(examples=["+1••••••••23"])
     created_at: datetime
     expires_at: datetime = Field(description="It is not handed to a provider after this.")
-    attempts: int
+    attempts: int = Field(description="How often a provider was asked. A call counts when it has ended.")
     alias: str = Field(description="The provider that was asked last, empty before the first attempt.")
     error: str = Field(description="The provider's or our code of the last failure.")
 
