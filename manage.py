@@ -6,6 +6,7 @@ import sys
 from contextlib import nullcontext
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from config.start import plainly
@@ -29,6 +30,10 @@ if __name__ == "__main__":
         sys.exit()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     with nullcontext() if "--traceback" in sys.argv else plainly():
-        if command not in HELP and "--help" not in sys.argv:
+        try:
             _any = settings.INSTALLED_APPS  # some of Django's own commands would go on without them
+        except ImproperlyConfigured:
+            if command not in HELP and not {"--help", "-h"}.intersection(sys.argv):
+                raise
+            settings.configure(INSTALLED_APPS=["django.contrib.staticfiles", "sms", "otp"])
         execute_from_command_line(sys.argv)

@@ -68,6 +68,17 @@ def tls() -> Iterator[str]:
         )
 
 
+@check("config.W005", Tags.security, deploy=True)
+def hosts() -> Iterator[str]:
+    """Django has no warning of its own."""
+    if "*" in settings.ALLOWED_HOSTS:
+        yield (
+            "ALLOWED_HOSTS has *: whatever Host a request names is believed, and the redirect to https:// "
+            "leads there, so a cache in between may send your users to a stranger. Name your hosts; /healthz "
+            "and /readyz answer to any."
+        )
+
+
 @check("config.W002", Tags.security, deploy=True)
 def somebody_has_a_key() -> Iterator[str]:
     """Without a key the hosted pages are all there is, and they tell no program what they found."""

@@ -20,6 +20,9 @@ from sms.typed import INVISIBLE
 
 N = TypeVar("N", int, float)
 
+#: Without these nothing starts.
+SECRETS = ("SECRET_KEY", "PHONE_SECRET_KEY", "SMS_SEAL_KEYS")
+
 _TRUE, _FALSE = {"true", "yes", "on", "y", "ok", "1"}, {"false", "no", "off", "n", "0", ""}
 _LINE = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
 
@@ -47,9 +50,11 @@ class Environment:
             return value
         if sys.argv[1:2] == ["api_key"]:
             return secrets.token_urlsafe(48)  # a key may be made before the secrets are
+        # The last line of a name counts: a whole set would also replace those that are good.
+        which, made = (f" {name}", "one") if any(map(os.environ.get, SECRETS)) else ("", "a fresh set")
         raise ImproperlyConfigured(
             f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "
-            "characters. `python manage.py secrets >> .env` writes a fresh set."
+            f"characters. `python manage.py secrets{which} >> .env` writes {made}."
         )
 
     def flag(self, name: str) -> bool:

@@ -37,7 +37,7 @@ _TLS = not DEBUG and urlsplit(PUBLIC_URL).scheme != "http"
 PHONE_SECRET_KEY = env.secret("PHONE_SECRET_KEY")
 if PHONE_SECRET_KEY == SECRET_KEY:
     raise ImproperlyConfigured(
-        "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets` prints both."
+        "PHONE_SECRET_KEY must differ from SECRET_KEY. `manage.py secrets PHONE_SECRET_KEY` prints one."
     )
 PHONE_SECRET_KEY_FALLBACKS = env.list("PHONE_SECRET_KEY_FALLBACKS")
 SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS")

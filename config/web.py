@@ -34,9 +34,9 @@ def prepared(environment: MutableMapping[str, str]) -> MutableMapping[str, str]:
     connections = str(max(files - OTHER_FILES, files // 2))
     for name, value in (OPTIONS | {"GRANIAN_BACKPRESSURE": connections}).items():
         environment[name] = environment.get(name) or value
-    threads = environment["GRANIAN_BLOCKING_THREADS"]
-    if not threads.isdecimal() or not int(threads):
-        raise SystemExit("GRANIAN_BLOCKING_THREADS must be a whole number, 1 or more, such as 32.")
+    for name in ("GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"):
+        if not environment[name].isdecimal() or not int(environment[name]):
+            raise SystemExit(f"{name} must be a whole number, 1 or more, such as {OPTIONS[name]}.")
     return environment
 
 

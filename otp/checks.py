@@ -44,7 +44,7 @@ def phone_secret_key() -> Iterator[str]:
         if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values):
             yield (
                 f"{name} must be random and have at least {MIN_SECRET} characters. "
-                "`manage.py secrets` prints one."
+                "`manage.py secrets PHONE_SECRET_KEY` prints one."
             )
 
 

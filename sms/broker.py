@@ -47,7 +47,7 @@ def require() -> None:
 def ask() -> None:
     """Raise ``Unavailable`` unless the broker takes what we would write."""
     global _reached
-    with _or_unavailable():
+    with or_unavailable():
         try:
             _ask()
         except (AMQPError, OSError):
@@ -57,7 +57,7 @@ def ask() -> None:
 
 def is_cluster() -> bool:
     """Whether the broker is a Redis Cluster, as far as it says. Raises ``Unavailable``."""
-    with _or_unavailable(), producer() as found, suppress(ResponseError):
+    with or_unavailable(), producer() as found, suppress(ResponseError):
         if driver(found) == "redis":
             return bool(found.channel.client.info("cluster").get("cluster_enabled"))
     return False
@@ -73,7 +73,8 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _or_unavailable() -> Iterator[None]:
+def or_unavailable() -> Iterator[None]:
+    """Raise ``Unavailable`` for what the broker raises when it cannot be used."""
     try:
         yield
     except AWAY as error:

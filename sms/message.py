@@ -48,7 +48,7 @@ class Message:
     masked: str
     created_at: float  # seconds since the epoch, the Redis server's clock
     expires_at: float  # after this it is not handed to a provider any more
-    attempts: int = 0
+    attempts: int = 0  # calls of a provider that have ended
     alias: str = ""
     provider_message_id: str = ""
     error: str = ""
@@ -74,7 +74,7 @@ class Attempt:
     """The right to hand one message to a provider once, won by ``claim``."""
 
     message: Message
-    number: int  # 1 for the first; also the fencing token of the lease
+    number: int  # of the claim, 1 for the first: the fencing token of the lease
     sealed: bytes
     remaining: float  # seconds until the message expires, at the moment of the claim
     resend_unknown: bool  # may be sent once more when its outcome stays unknown

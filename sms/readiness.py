@@ -85,10 +85,10 @@ class Questions:
         try:
             broker.ask()
             found["broker"] = "cluster" if broker.is_cluster() else "ok"
+            if found["broker"] == "ok":
+                found["worker"] = "ok" if _worker_answers() else "away"
         except Unavailable as error:
             found["broker"] = error.reason
-        if found["broker"] == "ok":
-            found["worker"] = _worker()
         with self._lock:
             self._answer, self._answered_at = found, time.monotonic()
 
@@ -96,14 +96,11 @@ class Questions:
 _questions = Questions()
 
 
-def _worker() -> str:
+def _worker_answers() -> bool:
+    """Raises ``Unavailable`` if the broker does not take the question, which is more than ``broker.ask``."""
     app = celery.current_app
-    try:
-        # A connection of its own: a pooled one still has the BRPOP of the last question open, and its late
-        # answer is read as that of another command (kombu 5.7). limit=1: one worker is enough.
-        with app.connection_for_write() as connection:
-            broker.hurry(connection)
-            answers = app.control.inspect(timeout=PATIENCE, limit=1, connection=connection).ping()
-    except broker.AWAY as error:
-        return broker.reason(error)
-    return "ok" if answers else "away"
+    # A connection of its own: a pooled one still has the BRPOP of the last question open, and its late
+    # answer is read as that of another command (kombu 5.7). limit=1: one worker is enough.
+    with broker.or_unavailable(), app.connection_for_write() as connection:
+        broker.hurry(connection)
+        return bool(app.control.inspect(timeout=PATIENCE, limit=1, connection=connection).ping())

@@ -52,7 +52,7 @@ def read(message_id: str, record: Mapping[str, Any]) -> Message:
         state=State(record["state"]),
         created_at=int(record["created_at"]) / 1000,
         expires_at=int(record["expires_at"]) / 1000,
-        attempts=int(record.get("attempts", 0)),
+        attempts=int(record.get("calls", record.get("attempts", 0))),  # a version before counted claims alone
         **{name: record.get(name, "") for name in (*texts, "request_id", "verification_id")},
     )
 
@@ -69,7 +69,7 @@ def claimed(message: Message, answer: Mapping[str, Any]) -> Attempt:
     once_more_in_all = record["unknowns"] == "0" and "redirected" not in record
     return Attempt(
         message=message,
-        number=message.attempts,
+        number=int(record["attempts"]),
         sealed=answer["sealed"].encode(),
         remaining=answer["remaining"] / 1000,
         resend_unknown=record.get("resend_unknown") == "1" and once_more_in_all,

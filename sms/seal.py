@@ -38,11 +38,11 @@ def unseal(sealed: bytes) -> dict[str, Any]:
 def _keys() -> MultiFernet:
     keys = conf.get("SMS_SEAL_KEYS")
     if not keys:
-        raise ImproperlyConfigured("SMS_SEAL_KEYS is empty. `manage.py secrets` prints a fresh one.")
+        raise ImproperlyConfigured("SMS_SEAL_KEYS is empty. `manage.py secrets SMS_SEAL_KEYS` prints one.")
     try:
         return MultiFernet([Fernet(key) for key in keys])
     except ValueError:
         raise ImproperlyConfigured(
             "SMS_SEAL_KEYS holds something that is no Fernet key (32 bytes, url-safe base64). "
-            "`manage.py secrets` prints a fresh one."
+            "`manage.py secrets SMS_SEAL_KEYS` prints one."
         ) from None

@@ -14,10 +14,11 @@ from pydantic import Field, field_validator
 from sms import auth, receipt_views, services
 from sms.bearer import ApiKey
 from sms.message import Message, State
-from sms.problems import Body, answered, problem, responses
+from sms.problems import Body, answered, problem, responses, unkept
 
 router = Router(auth=ApiKey())
 router.add_decorator(answered)
+router.add_decorator(unkept, mode="view")
 
 
 class MessageIn(Body):
@@ -48,7 +49,7 @@ class MessageOut(Schema):
     masked: str = Field(examples=["+1••••••••23"])
     created_at: datetime
     expires_at: datetime = Field(description="It is not handed to a provider after this.")
-    attempts: int
+    attempts: int = Field(description="How often a provider was asked. A call counts when it has ended.")
     alias: str = Field(description="The provider that was asked last, empty before the first attempt.")
     error: str = Field(description="The provider's or our code of the last failure.")
 

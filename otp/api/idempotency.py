@@ -95,7 +95,6 @@ def _again(sealed: bytes) -> HttpResponse:
     except sms.Unsealable:
         return fixed(409, "idempotency_answer_lost")
     response = HttpResponse(first["body"], status=first["status"], content_type=first["type"])
-    response["Cache-Control"] = "no-store"
     response[REPLAYED] = "true"
     return response
 

@@ -22,13 +22,14 @@ from otp.caller import Caller
 from otp.services import Delivery, Verification
 from sms import services as sms
 from sms.bearer import ApiKey
-from sms.problems import Body, responses
+from sms.problems import Body, responses, unkept
 
 #: An id that no verification has: theirs have 22 characters.
 NEVER = "never"
 
 router = Router(auth=ApiKey(), tags=["verifications"])
 router.add_decorator(answered)
+router.add_decorator(unkept, mode="view")
 
 
 def _one_address(schema: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from redis.connection import SSLConnection
 
 from sms import broker, names, probe, scripts, store
 from sms.checks import SERVERS, check, finding, readable, register
+from sms.checks.settings import namespace
 from sms.errors import Unavailable
 
 _LOGIN = ". Write those that the server knows; / # ? @ in a password are written %2F %23 %3F %40."
@@ -72,6 +73,8 @@ def servers_answer() -> list[CheckMessage]:
 
 def _findings() -> Iterator[CheckMessage]:
     """Ask each server, by the name of its setting."""
+    if namespace():
+        return  # nothing can be asked without it, and that check tells so
     asked: dict[str, Callable[[], object]] = {}
     if not cache_is_redis() and not cache_keeps_bytes():
         asked[names.store_setting()] = probe.redis

@@ -46,7 +46,7 @@ def seal_keys_are_random() -> Iterator[str]:
     """What a person made up, somebody guesses."""
     seal({})  # the check above says what is no key
     if any(len(set(key)) < 8 for key in conf.get("SMS_SEAL_KEYS")):
-        yield "SMS_SEAL_KEYS must be random. `manage.py secrets` prints one."
+        yield "SMS_SEAL_KEYS must be random. `manage.py secrets SMS_SEAL_KEYS` prints one."
 
 
 @check("sms.E006")

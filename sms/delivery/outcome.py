@@ -37,8 +37,6 @@ def record(
     """
     message_id, sent = attempt.message.id, target is State.SENT
     patience = max(store.LEASE, min(attempt.remaining, PATIENCE)) if sent else store.LEASE
-    if why == "unopened":
-        patience = 0.0  # the number of the attempt may be another's by then; its lease ends
     deadline = time.monotonic() + patience
     while True:
         try:

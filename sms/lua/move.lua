@@ -53,8 +53,6 @@ local is_dead = target == 'failed' and why == 'dead_letter'
 local is_unopened = target == 'queued' and why == 'unopened'
 enter(id, record, target, wait and now + wait, args.fields, is_dead) -- it may be sent again while it lives
 if is_unopened then
-  -- No provider was asked. The number of the attempt may be used again, as this worker is done with it.
-  redis.call('HINCRBY', record_key, 'attempts', -1)
   leave_line(record_key, id)
   redis.call('ZADD', WAITING .. record.queue, now + wait + SPARED, id)
 end

@@ -60,13 +60,13 @@ local function claim(id)
       return { verdict = 'busy', id = id }
     end
     if calling ~= '' then
-      -- The worker died inside the call: what became of its attempt, nobody knows. Codes get one
+      -- The worker died inside the call: what became of it, nobody knows. Codes get one
       -- more attempt, elsewhere if possible; everything else stops here.
       if observe(health_key_of(calling), now, 0, 1, args.breaker) then
         opened = calling
       end
       record.avoid = calling
-      redis.call('HSET', record_key, 'avoid', calling, 'calling', '')
+      redis.call('HSET', record_key, 'avoid', calling, 'calling', '', 'calls', (record.calls or 0) + 1)
       record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', 1)
       local is_code = record.resend_unknown == '1'
       if not is_code or record.unwanted or record.redirected or record.unknowns > 1 or now >= expires_at then

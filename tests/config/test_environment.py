@@ -311,6 +311,32 @@ def test_the_first_secrets_can_be_made_whatever_else_is_wrong():
     assert nothing.stdout.count("\n") == 4
 
 
+def test_a_weak_secret_is_replaced_without_the_good_ones():
+    """By the command that the refusal names. A whole set would also replace REDIS_PASSWORD."""
+    said = manage("check", PHONE_SECRET_KEY="weak").stderr
+    assert "`python manage.py secrets PHONE_SECRET_KEY >> .env` writes one." in said
+    made = manage("secrets", "PHONE_SECRET_KEY").stdout
+    assert [line.partition("=")[0] for line in made.splitlines()] == ["PHONE_SECRET_KEY"]
+    assert manage("check", PHONE_SECRET_KEY=made.strip().partition("=")[2]).returncode == 0
+    none = dict.fromkeys(("SECRET_KEY", "PHONE_SECRET_KEY", "SMS_SEAL_KEYS"))
+    assert "`python manage.py secrets >> .env` writes a fresh set." in manage("check", **none).stderr
+
+
+def test_an_unknown_secret_is_named():
+    done = manage("secrets", "PHONE_KEY")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "PHONE_KEY is no secret. The secrets are SECRET_KEY, PHONE_SECRET_KEY," in done.stderr
+
+
+@pytest.mark.parametrize("words", ["guard --help", "dead_letters -h", "api_key --help", "help guard"])
+def test_help_needs_no_settings(words):
+    command = words.replace("help", "").strip(" -h")
+    for broken in ({"SECRET_KEY": None}, {"DEBUG": "maybe"}):
+        done = manage(*words.split(), **broken)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: manage.py {command} ")
+
+
 @pytest.mark.parametrize(
     "command", [["shell", "-c", "1"], ["guard"], ["api_key", "me"], ["dead_letters"], ["runserver"]]
 )

@@ -38,6 +38,11 @@ def test_check_deploy_is_silent(redis_server):
     assert (done.returncode, issues(done)) == (0, set()), done.stderr
 
 
+def test_a_wrong_namespace_is_told_once(redis_server):
+    done = manage("check", "--deploy", REDIS_URL=redis_server.url, OTPOST_NAMESPACE="a b")
+    assert (issues(done), done.stderr.count("OTPOST_NAMESPACE")) == ({"sms.E022"}, 1)
+
+
 def test_servers_that_are_away_are_no_issue_and_are_told():
     done = manage("check", "--deploy", REDIS_URL="redis://127.0.0.1:9/0")
     assert (done.returncode, issues(done)) == (0, {"sms.I001"})
@@ -256,6 +261,12 @@ def test_hsts_binds_no_other_host_unless_somebody_says_so():
     said = values(*HSTS, HSTS_INCLUDE_SUBDOMAINS="true", HSTS_PRELOAD="true")
     assert said == ["31536000", "True", "True"]
     assert values(*HSTS, PUBLIC_URL="http://localhost:8000") == ["0", "False", "False"]
+
+
+def test_a_site_that_believes_any_host_is_told(redis_server):
+    done = manage("check", "--deploy", REDIS_URL=redis_server.url, ALLOWED_HOSTS="*")
+    assert (done.returncode, issues(done)) == (0, {"config.W005"}), done.stderr
+    assert "Name your hosts" in done.stderr
 
 
 def test_an_address_without_tls_is_told_by_the_name_of_its_variable(redis_server):

@@ -17,7 +17,7 @@ import pytest
 from config import web
 from config.demo.embedded import EmbeddedServer
 from tests.faults.stack import Stack, wait_for
-from tests.starts import ROOT
+from tests.starts import ROOT, python
 
 #: What starts a web server, or shows how to, and how often it does.
 STARTS = {
@@ -71,10 +71,13 @@ def test_what_the_environment_says_goes_first():
     assert (made["GRANIAN_HTTP"], made["GRANIAN_BLOCKING_THREADS"]) == ("1", "32")
 
 
-@pytest.mark.parametrize("threads", ["0", "many", "-1"])
-def test_threads_that_are_no_number_are_named(threads):
-    with pytest.raises(SystemExit, match="GRANIAN_BLOCKING_THREADS"):
-        web.prepared({"GRANIAN_BLOCKING_THREADS": threads})
+@pytest.mark.parametrize("name", ["GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"])
+@pytest.mark.parametrize("value", ["0", "many", "-1"])
+def test_what_is_no_number_is_named(name, value):
+    done = python("-m", "config.web", "--port", "1", **{name: value})
+    example = web.OPTIONS[name]
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{name} must be a whole number, 1 or more, such as {example}.\n"
 
 
 def test_connections_leave_files_for_redis_and_the_broker():

@@ -618,6 +618,29 @@ def test_a_line_of_an_sms_runs_in_its_own_direction(visitor):
     assert host < sign
 
 
+def test_an_arabic_time_does_not_turn_the_line_that_it_begins(visit):
+    """The time is the browser's own, and the rest of the line is in the page's English."""
+    visitor = visit(locale="ar-EG")
+    visitor.ask_for_code()
+    about = visitor.page.locator(".bubble-about").last
+    playwright.expect(about).to_contain_text(f"م · to {visitor.number}")
+    time, to, number = about.evaluate(
+        """(line) => {
+            const texts = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+            const first = texts.nextNode();
+            const last = texts.nextNode() ?? first;
+            const places = [[first, 0], ...["to", "+"].map((mark) => [last, last.data.indexOf(mark)])];
+            return places.map(([text, at]) => {
+                const range = document.createRange();
+                range.setStart(text, at);
+                range.setEnd(text, at + 1);
+                return range.getBoundingClientRect().x;
+            });
+        }"""
+    )
+    assert time < to < number
+
+
 def test_the_api_docs_work_under_the_same_policy(visitor):
     """Their own example, sent as it stands with a plain key, is accepted."""
     visitor.open("/v1/docs")

@@ -72,7 +72,7 @@ def push(stack: Stack, message_id: str, queue: str) -> None:
 
 def began_with(message_id: str) -> bool:
     message = services.get(message_id)
-    return message is not None and message.attempts > 0
+    return message is not None and message.alias != ""
 
 
 def states(ids: list[str]) -> Counter[State]:

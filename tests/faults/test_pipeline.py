@@ -337,6 +337,19 @@ def test_ready_means_that_a_worker_and_beat_are_there(stack, server):
     wait_for(lambda: stack.call("GET", "/readyz")[1]["worker"] == "away")
 
 
+def test_what_is_full_is_the_server_and_no_worker(stack, server):
+    """A question to the workers goes through the broker, here the same Redis."""
+    stack.start("web")
+    Redis.from_url(server.url).config_set("maxmemory", "1")
+    assert stack.call("GET", "/readyz")[1] == {
+        "status": "unready",
+        "redis": "full",
+        "broker": "full",
+        "worker": "unknown",
+        "beat": "unknown",
+    }
+
+
 def test_logs_of_the_run_are_json(stack, tmp_path: Path):
     stack.start("web")
     stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})

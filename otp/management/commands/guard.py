@@ -99,7 +99,8 @@ def _matters(row: Row) -> bool:
 
 def _cells(row: Row) -> tuple[str, ...]:
     state = row.state + (f" until {_end(row)}" if row.rule else "")
-    counts = (*_counts(row.hour), *_counts(row.day))
+    # Of what only a rule names nothing is counted, and 0 would be no cap of it.
+    counts = ("-",) * 4 if row.kind == "rule" else (*_counts(row.hour), *_counts(row.day))
     return (report.readable(row.scope), *counts, str(round(row.refused)), state)
 
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cryptography.fernet import Fernet
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+_MAKE: dict[str, Callable[[], str]] = {
+    "SECRET_KEY": partial(secrets.token_urlsafe, 48),
+    "PHONE_SECRET_KEY": partial(secrets.token_urlsafe, 48),
+    "SMS_SEAL_KEYS": lambda: Fernet.generate_key().decode(),
+    "REDIS_PASSWORD": partial(secrets.token_hex, 24),
+}
 
 
 class Command(BaseCommand):
     help = "Print fresh secrets as lines for .env:  manage.py secrets >> .env"
     requires_system_checks = ()
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", nargs="*", help=f"only these, of {', '.join(_MAKE)}")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"SECRET_KEY={secrets.token_urlsafe(48)}")
-        self.stdout.write(f"PHONE_SECRET_KEY={secrets.token_urlsafe(48)}")
-        self.stdout.write(f"SMS_SEAL_KEYS={Fernet.generate_key().decode()}")
-        self.stdout.write(f"REDIS_PASSWORD={secrets.token_hex(24)}")
+        for name in options["name"] or _MAKE:
+            if name not in _MAKE:
+                raise CommandError(f"{name} is no secret. The secrets are {', '.join(_MAKE)}.")
+            self.stdout.write(f"{name}={_MAKE[name]()}")

@@ -20,7 +20,8 @@
 
   const bubble = (message) => {
     const item = element("li", "bubble");
-    const about = element("span", "bubble-about", `${time.format(message.at * 1000)} · to ${message.to}`);
+    const about = element("span", "bubble-about", ` · to ${message.to}`);
+    about.prepend(element("bdi", "", time.format(message.at * 1000))); // or an Arabic "PM" turns the whole line
     const text = element("div", "bubble-text", message.body);
     const code = /@[^\s@#]+ #([^\s%]+)\s*$/.exec(message.body)?.[1];
     const place = code ? message.body.indexOf(code) : -1;

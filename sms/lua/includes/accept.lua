@@ -4,7 +4,11 @@
 local function accept(now, message, expires_at)
   local id, queue, entry = message.id, message.queue, message.entry
   local record = RECORD .. id
-  local fields = { 'queue', queue, 'attempts', 0, 'unknowns', 0, 'created_at', now, 'expires_at', expires_at }
+  -- attempts are claims, the fencing token of the lease; calls are those of a provider that have ended.
+  -- stylua: ignore
+  local fields = {
+    'queue', queue, 'attempts', 0, 'calls', 0, 'unknowns', 0, 'created_at', now, 'expires_at', expires_at,
+  }
   for name, value in pairs(message.fields) do
     fields[#fields + 1], fields[#fields + 2] = name, value
   end

@@ -9,10 +9,12 @@ local function count_calls(now, record, args)
   local changed, breaker = {}, args.breaker
   local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
   -- A call counts once: while the record names it, even if a receipt has moved the message already.
-  if not is_newest or not args.calls[1] or args.calls[1].alias ~= record.calling then
+  local first = args.calls[1]
+  if not is_newest or not first or first.alias ~= record.calling then
     return changed, is_newest
   end
-  redis.call('HSET', RECORD .. args.id, 'calling', '')
+  local was_made = first.good + first.bad -- 0 of one that ends a probe without a call
+  redis.call('HSET', RECORD .. args.id, 'calling', '', 'calls', (record.calls or 0) + was_made)
   for _, call in ipairs(args.calls) do
     local there = call.alias .. ':' .. call.country
     local name = call.here and there or call.alias

@@ -40,6 +40,7 @@ def test_the_whole_loop(api):
     again = api.post(f"{at}/check", {"code": code_in(outbox[-1].body)})
     assert again.json()["status"] == "expired"  # accepted once
     assert api.get(at).json()["status"] == "valid"
+    assert {answer["Cache-Control"] for answer in (started, right, again, api.get(at))} == {"no-store"}
 
 
 def test_a_start_while_a_code_lives_is_429_without_an_id(api):

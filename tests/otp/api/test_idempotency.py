@@ -42,6 +42,7 @@ def assert_replay(first, again):
     assert again["Idempotency-Replayed"] == "true"
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert again["Content-Type"] == first["Content-Type"]
+    assert again["Cache-Control"] == first["Cache-Control"] == "no-store"
 
 
 def records(redis) -> list[bytes]:

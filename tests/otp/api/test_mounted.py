@@ -95,6 +95,24 @@ def test_every_operation_works_with_a_key():
     assert call("get_message", KEY, at=sent.json()["id"]).json()["state"] == "sent"
 
 
+def test_nobody_keeps_what_an_operation_answers():
+    """Neither a status nor a refusal; also in this API, which has no middleware of ours."""
+    id = call("start_verification", KEY, {"phone": PHONE}).json()["id"]
+    message = call("send_message", KEY, {"to": PHONE, "body": "Hello"}).json()["id"]
+    ids = {"get_message": message}
+    bodies = {
+        "start_verification": {"phone": "+12025550124"},
+        "send_message": {"to": PHONE, "body": "Hello"},
+        "check_code": {"code": "000000"},
+    }
+    names = [name for name in operations() if name != "cancel_verification"]
+    for key in (KEY, {}):
+        for name in (*names, "cancel_verification"):
+            answer = call(name, key, bodies.get(name), at=ids.get(name, id))
+            assert (answer.status_code < 300) is (bool(key) and name not in SIGNED), name
+            assert answer["Cache-Control"] == "no-store", name
+
+
 @pytest.mark.parametrize("scope", ["verify", "messages", "read"])
 def test_every_operation_wants_its_scope(settings, scope):
     settings.API_ACCESS = access.parse(f"tests={scope}")

@@ -62,6 +62,13 @@ def test_block_and_release_count_at_once(today):
     assert today.send("+4915112345678", "DE") == ""
 
 
+def test_nothing_is_counted_of_what_only_a_rule_names(today):
+    """A country to which no code went yet has a cap, and 0 is not it."""
+    command("--block", "DE")
+    line = command()[0].splitlines()[-1]
+    assert line.split()[:7] == ["DE", "-", "-", "-", "-", "0", "blocked"]
+
+
 @pytest.mark.parametrize("prefix", ["+4", "+4915", "+4915112", "+49151123", "+491511234"])
 def test_a_rule_holds_for_a_prefix_of_any_length(today, prefix):
     command("--block", prefix)

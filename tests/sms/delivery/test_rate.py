@@ -26,6 +26,7 @@ class TestRate:
         ids = [house.code() for _ in range(3)]
         states = [house.deliver(id).state for id in ids]
         assert states == [State.SENT, State.QUEUED, State.QUEUED]
+        assert [services.get(id).attempts for id in ids] == [1, 0, 0]
         due = [redis.zscore(names.LEASES + "otp", id) / 1000 - time.time() for id in ids[1:]]
         assert due == pytest.approx([2, 4], abs=0.5)
 

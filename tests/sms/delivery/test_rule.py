@@ -101,6 +101,7 @@ def test_the_rule(house, left_out, caplog, outcome, kind):
     assert (state, calls, "".join(later)) == getattr(row, kind)
     ended = UNKNOWN if state is SENDING else state  # unless somebody took it now
     assert services.get(id).state is (SENT if later else ended)
+    assert services.get(id).attempts == len(house.calls)
 
     if kind != "alone":  # else it was asked twice
         counts = [

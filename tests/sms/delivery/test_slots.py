@@ -34,8 +34,9 @@ def test_a_full_alias_is_passed_over(house):
     house.aliases["a"] = registry.Alias(house.providers["a"], slots=registry.Slots(1), share=1)
     with house.aliases["a"].slot() as held:
         assert held
-        house.deliver(house.code())
+        message = house.deliver(house.code())
         assert house.calls == "b"
+        assert message.attempts == 1  # to be chosen is not to be asked
     house.deliver(house.code())
     assert house.calls == "ab"
 

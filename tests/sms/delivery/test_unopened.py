@@ -154,7 +154,8 @@ def test_a_slow_worker_gives_nothing_back_that_another_has(queued, keys, setting
     assert store.claim(id)[0] == "claimed"
     settings.SMS_SEAL_KEYS = keys["wrong"]
     delivery._Run(slow).go()
-    assert (services.get(id).state, services.get(id).attempts) == (State.SENDING, 2)
+    assert (services.get(id).state, services.get(id).attempts) == (State.SENDING, 0)
+    assert redis.hget(names.RECORD + id, "attempts") == b"2"
 
 
 def test_an_operator_sees_it_and_lets_it_be_tried_at_once(queued, keys, settings, redis):
