@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
-from typing import Any
+import time
+from typing import Any, NoReturn
 
 import structlog
-from structlog.typing import WrappedLogger
+from structlog.typing import EventDict, WrappedLogger
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
-_json: Any = structlog.processors.JSONRenderer()
+#: What ``json.dumps`` builds anew for each line, for longer than it then writes.
+_encoder: Any = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+    None, repr, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, True
+)
+
+_EMPTY = logging.makeLogRecord({}).__dict__
+_LEVELS = logging.getLevelNamesMapping()
 
 
 def mask_numbers(_: WrappedLogger, __: str, line: str) -> str:
@@ -27,7 +35,17 @@ class Lines(structlog.stdlib.ProcessorFormatter):
         event: Any = record.msg
         if not hasattr(record, "_logger") or "exc_info" in event:
             return super().format(record)
-        return mask_numbers(None, "", _json(None, "", event))
+        return mask_numbers(None, "", "".join(_encoder(event, 0)))
+
+
+def hand_over(logger: logging.Logger, name: str, event: EventDict) -> NoReturn:
+    """Hand over a line of ours in a copy of an empty record: a new one looks up file, thread and process."""
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    level = event["level"].upper()
+    ours = {"name": logger.name, "msg": event, "levelname": level, "levelno": _LEVELS[level]}
+    record.__dict__.update(_EMPTY, **ours, created=time.time(), _logger=logger, _name=name)
+    logger.handle(record)
+    raise structlog.DropEvent
 
 
 def as_warning(record: logging.LogRecord) -> bool:
@@ -42,8 +60,6 @@ def as_warning(record: logging.LogRecord) -> bool:
 
 def logging_config(*, json: bool, level: str) -> dict[str, Any]:
     """Configure structlog, and return the ``LOGGING`` that sends everything through it."""
-    # No line tells where in the code it was written, so nobody shall look for that.
-    logging._srcfile = None  # https://docs.python.org/3/howto/logging.html#optimization
     theirs = structlog.stdlib.ProcessorFormatter
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -52,12 +68,12 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, theirs.wrap_for_formatter],
+        processors=[structlog.stdlib.filter_by_level, *shared, hand_over],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    render: list[Any] = [structlog.processors.format_exc_info, _json]
+    render: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     if not json:
         # plain_traceback: the pretty ones print local variables, and those hold codes.
         plain = structlog.dev.plain_traceback

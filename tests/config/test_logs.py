@@ -6,12 +6,14 @@ import io
 import json
 import logging
 import logging.config
+import time
 from typing import Any
 
 import pytest
 import structlog
+from structlog.stdlib import ProcessorFormatter
 
-from config.logs import Lines, logging_config
+from config.logs import logging_config
 from sms import readiness
 from sms.testing import code_in, outbox
 
@@ -97,11 +99,51 @@ def test_a_number_in_a_librarys_error_is_masked(lines):
     assert "cannot send to +•••" in line["exception"]
 
 
-def test_a_line_of_ours_is_written_as_structlog_would(written):
-    """What spares the copy of each record keeps the line."""
-    records: list[logging.LogRecord] = []
-    (console,) = (one for one in logging.getLogger().handlers if isinstance(one.formatter, Lines))
-    console.addFilter(lambda record: records.append(record) or True)
-    structlog.get_logger("other").info("said", to=PHONE, value={1, 2}, text="é")
-    theirs: Any = structlog.stdlib.ProcessorFormatter.format
+@pytest.fixture
+def console(written):
+    """The handler that writes it."""
+    handlers = logging.getLogger().handlers
+    return next(one for one in handlers if isinstance(one.formatter, ProcessorFormatter))
+
+
+@pytest.fixture
+def records(console):
+    """What it gets to write."""
+    found: list[logging.LogRecord] = []
+    console.addFilter(lambda record: found.append(record) or True)
+    return found
+
+
+def test_a_line_of_ours_is_written_as_structlog_would(written, console, records):
+    """What spares a copy of each record, and a new encoder, keeps the line."""
+    deep = {"a": [1.5, None, True], 2: "\ud800", "b": RuntimeError("x")}
+    structlog.get_logger("other").info("said", to=PHONE, value={1, 2}, text="é", deep=deep)
+    theirs: Any = ProcessorFormatter.format
     assert written.getvalue().splitlines() == [theirs(console.formatter, record) for record in records]
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["JSON", "readable"], indirect=True)
+@pytest.mark.parametrize("name", ["info", "warning", "error", "critical", "exception"])
+def test_any_handler_finds_level_logger_and_time_in_a_record_of_ours(name, written, records):
+    before = time.time()
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        getattr(structlog.get_logger("other"), name)("said", number=1)
+    (record,) = records
+    level = "ERROR" if name == "exception" else name.upper()
+    assert (record.levelno, record.levelname, record.name) == (getattr(logging, level), level, "other")
+    assert before <= record.created <= time.time()
+    assert "'number': 1" in logging.Formatter(logging.BASIC_FORMAT + "%(filename)s%(thread)s").format(record)
+    assert ("ZeroDivisionError" in written.getvalue()) is (name == "exception")
+
+
+def test_what_is_below_its_loggers_level_is_not_written(written):
+    log = structlog.get_logger("other")
+    log.debug("unsaid")
+    logging.getLogger("other").setLevel("ERROR")
+    try:
+        log.warning("unsaid")
+    finally:
+        logging.getLogger("other").setLevel("NOTSET")
+    assert written.getvalue() == ""
