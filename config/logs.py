@@ -14,11 +14,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
-#: What ``json.dumps`` builds anew for each line, for longer than it then writes.
-_encoder: Any = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-    None, repr, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, True
-)
-
+_json = json.JSONEncoder(default=repr).encode
 _EMPTY = logging.makeLogRecord({}).__dict__
 _LEVELS = logging.getLevelNamesMapping()
 
@@ -35,7 +31,7 @@ class Lines(structlog.stdlib.ProcessorFormatter):
         event: Any = record.msg
         if not hasattr(record, "_logger") or "exc_info" in event:
             return super().format(record)
-        return mask_numbers(None, "", "".join(_encoder(event, 0)))
+        return mask_numbers(None, "", _json(event))
 
 
 def hand_over(logger: logging.Logger, name: str, event: EventDict) -> NoReturn:
