@@ -9,25 +9,23 @@ from __future__ import annotations
 import os
 import secrets
 from base64 import urlsafe_b64encode
-from collections import deque
+from collections import defaultdict, deque
 
 #: Bytes of each, and how many are drawn at once.
 SIZE, AT_ONCE = 16, 64
 
-_drawn: deque[str] = deque()
+#: What is left, by process: a child must not give out what its parent has drawn.
+_drawn: defaultdict[int, deque[str]] = defaultdict(deque)
 
 
 def new() -> str:
     """One that was never given out: 22 url-safe characters. No command takes it for one of its options."""
+    left = _drawn[os.getpid()]
     try:
-        return _drawn.pop()
+        return left.pop()
     except IndexError:
         drawn = secrets.token_bytes(SIZE * AT_ONCE)
         pieces = (drawn[at : at + SIZE] for at in range(0, len(drawn), SIZE))
         texts = (urlsafe_b64encode(piece).rstrip(b"=").decode() for piece in pieces)
-        _drawn.extend(text for text in texts if text[0] != "-")
+        left.extend(text for text in texts if text[0] != "-")
         return new()
-
-
-# A child process must not give out those of its parent.
-os.register_at_fork(after_in_child=_drawn.clear)

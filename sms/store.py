@@ -26,8 +26,12 @@ from sms.records import Choice, Claim, Moved, Recorded, chosen, claimed, read
 from sms.scripts import Script, client
 
 #: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
-#: ``providers.transport``) and a margin. A worker that died inside the call is noticed after this.
-LEASE = 30.0
+#: ``providers.transport``) and a second.
+LEASE = 25.0
+
+#: Seconds after that in which whoever made the call may still write down how it ended. They begin when
+#: somebody finds the lease over, as Redis may have been away. Enough for two tries, at 2.5 s where it hangs.
+LAST_CHANCE = 5.0
 
 #: How long one asked-for sweep keeps others from being asked for, in seconds.
 SWEEP_PENDING = 10.0
@@ -45,7 +49,8 @@ Why = Literal["", "unknown", "round_over", "dead_letter", "unopened"]
 def script(name: str) -> Script:
     """A script of ours, which knows the names of our keys."""
     path = Path(__file__).parent / "lua" / f"{name}.lua"
-    return Script(path, keys=IN_LUA, CODES=OTP_QUEUE, LEASE=int(LEASE * 1000))
+    lease, last_chance = int(LEASE * 1000), int(LAST_CHANCE * 1000)
+    return Script(path, keys=IN_LUA, CODES=OTP_QUEUE, LEASE=lease, LAST_CHANCE=last_chance)
 
 
 _SEND, _CALL_BACK, _TAKE, _CHOOSE, _MOVE, _RECEIPT, _REPLAY, _SWEEP = map(

@@ -36,7 +36,9 @@ def record(
     sent again. Returns the record if that moved the message. The arguments are those of ``store.finish``.
     """
     message_id, sent = attempt.message.id, target is State.SENT
-    patience = max(store.LEASE, min(attempt.remaining, PATIENCE)) if sent else store.LEASE
+    patience = store.LEASE + store.LAST_CHANCE
+    if sent:
+        patience = max(patience, min(attempt.remaining, PATIENCE))
     deadline = time.monotonic() + patience
     while True:
         try:

@@ -12,8 +12,8 @@ The failover rule. Outcome → for this message → for the alias (see ``sms.del
     unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
                          then goes to the next alias, once; any other
                          message ends as ``unknown``
-    worker died in it    the lease runs out, a sweep brings the          counts
-                         message back, then as unknown, at once
+    worker died in it    the lease and a last chance run out, a sweep    counts
+                         brings it back, then as unknown, at once
     receipt: undelivered a live code goes to the next alias, once;       counts in its country; left
                          where its route has no other, and any other     out there only while another
                          message, ends as ``failed``                     of the route is well

@@ -16,7 +16,7 @@ if record.state ~= 'sending' or not is_newest then
   return cjson.encode({ changed = changed })
 end
 -- Those that were asked have definitely not taken it: if its worker dies now, nothing is unknown.
-redis.call('HSET', record_key, 'lease_until', now + LEASE, 'calling', '')
+redis.call('HSET', record_key, 'lease_until', now + LEASE, 'calling', '', 'overdue', '')
 redis.call('ZADD', LEASES .. record.queue, now + LEASE, id)
 if record.unwanted or now >= tonumber(record.expires_at) then
   return cjson.encode({ changed = changed })

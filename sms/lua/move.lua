@@ -18,7 +18,7 @@ local record = read(record_key)
 local changed, is_newest = count_calls(now, record, args)
 -- Written before, but the answer got lost, and since then a receipt has sent the code on to another alias.
 local may_be_old = target == 'sent' and record.redirected and args.fields.alias == record.avoid
-local is_old = may_be_old and record.calling ~= record.avoid
+local is_old = may_be_old and record.calling ~= record.avoid and record.state ~= 'unknown'
 if not args.from[record.state] or not is_newest or is_old then
   return cjson.encode({ moved = false, record = record, changed = changed })
 end

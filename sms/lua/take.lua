@@ -12,8 +12,6 @@
 --- @include "enter"
 local args = cjson.decode(ARGV[1])
 local MANY = 100 -- so many are looked at in one call to find one that may be claimed
--- ms: the lease may have ended while Redis was away. Who called tries twice a second to write what came of it.
-local LAST_CHANCE = 2000
 
 local now = clock()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_a_secret_comes_from_the_random_bits_of_the_operating_system(monkeypatch
     first = OTPHandler.generate_otp(PHONE).code
     random.seed(1)
     assert OTPHandler.generate_otp(OTHER).code != first
-    monkeypatch.setattr(ids, "_drawn", deque())
+    monkeypatch.setattr(ids, "_drawn", defaultdict(deque))
     monkeypatch.setattr("secrets.token_bytes", lambda size: bytes(range(ids.SIZE)) * (size // ids.SIZE))
     assert base64.urlsafe_b64decode(ids.new() + "==") == bytes(range(16))  # 128 bits
     monkeypatch.undo()

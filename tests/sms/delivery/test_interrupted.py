@@ -38,7 +38,7 @@ def test_redis_was_away_for_longer_than_the_lease(house, redis, monkeypatch, kin
         redis.hset(names.RECORD + id, "lease_until", 1)
         assert [store.claim(id).verdict for _ in range(2)] == ["busy", "busy"]
         due = redis.zscore(names.LEASES + services.get(id).queue, id) / 1000 - time.time()
-        assert 4 * outcome.RECORD_RETRY - 0.2 < due <= 4 * outcome.RECORD_RETRY
+        assert store.LAST_CHANCE - 0.5 < due <= store.LAST_CHANCE
         return wrote(*args, **more)
 
     monkeypatch.setattr(store, "finish", first_comes_another)
@@ -54,6 +54,36 @@ def test_each_attempt_has_one_last_chance(house, redis):
         redis.hset(names.RECORD + id, "lease_until", 1)
         verdicts.append(store.claim(id, aliases=able).verdict)
     assert verdicts == ["claimed", "busy", "claimed", "busy", "unknown"]
+
+
+def test_each_call_of_an_attempt_has_one(house, redis, monkeypatch):
+    house.providers["a"].outcomes = [TemporaryFailure("x")]
+    id = house.code()
+    send, verdicts = Scripted.send, []
+
+    def slow(provider, sms):
+        redis.hset(names.RECORD + id, "lease_until", 1)
+        verdicts.append(store.claim(id).verdict)
+        return send(provider, sms)
+
+    monkeypatch.setattr(Scripted, "send", slow)
+    assert house.deliver(id).alias == "b"
+    assert verdicts == ["busy", "busy"]
+
+
+def test_an_acceptance_by_the_next_alias_stands_after_its_lease(house, redis, monkeypatch):
+    id = house.code()
+    house.deliver(id)
+    receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+
+    def slow(_):
+        lease_ends(redis, id)
+        assert store.claim(id).verdict == "unknown"
+        return "b-1"
+
+    monkeypatch.setattr(house.providers["b"], "send", slow)
+    found = house.deliver(id)
+    assert (found.state, found.alias, found.provider_message_id) == (State.SENT, "b", "b-1")
 
 
 def test_a_receipt_comes_after_an_acceptance_whose_answer_got_lost(house, monkeypatch):
