@@ -57,6 +57,11 @@ def busiest(times: list[float]) -> int:
     return max(sum(begin <= at < begin + 1 for at in times) for begin in times)
 
 
+def exactly(seconds: float):
+    """To the millisecond; a time of the epoch too, of which a float has no more."""
+    return pytest.approx(seconds, rel=0, abs=0.0011)
+
+
 def report(*ended: health.Ended) -> None:
     """Calls ended so for some message, and Redis is told."""
     some = Attempt(Message("some", State.SENDING, "otp", "US", "", 0, 0), 1, b"", 0, False)

@@ -10,15 +10,10 @@ from sms import broker, names, receipts, services, store
 from sms.delivery import run as delivery
 from sms.errors import OutcomeUnknown, Overloaded, TemporaryFailure
 from sms.message import Attempt, State
-from tests.sms.house import busiest, leave_out
+from tests.sms.house import busiest, exactly, leave_out
 
 #: What comes in the same millisecond comes in any order.
 any_order = pytest.mark.parametrize("clock", range(3), indirect=True)
-
-
-def exactly(seconds):
-    """To the millisecond: what a script rounds up it does no better."""
-    return pytest.approx(seconds, abs=0.0011)
 
 
 def german(**options):
