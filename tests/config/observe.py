@@ -13,7 +13,7 @@ class Process(NamedTuple):
     group: int
 
 
-def eventually(condition: Callable[[], object], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], object], seconds: float = 30.0) -> bool:
     """True as soon as `condition()` is; False when it is not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -113,9 +113,9 @@ def test_a_long_header_costs_little(settings):
 @pytest.mark.parametrize("filling", [" ", '"', "[", "1", ":", "."])
 def test_no_hop_takes_long_to_read(settings, hop, filling):
     settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
-    began = time.perf_counter()
+    began = time.thread_time()
     seen(PROXY, f"{USER},{hop.format(filling * 50_000)}")
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_a_malformed_network_is_named(settings):

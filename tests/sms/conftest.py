@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 
 from sms import signals
-from tests.sms.house import House
+from tests.sms.house import Clock, House
 
 
 @pytest.fixture
 def house(monkeypatch, settings, redis):
     return House(monkeypatch, settings, redis)
+
+
+@pytest.fixture
+def clock(request, monkeypatch, redis):
+    """The time of scripts and of Python, which only the test moves; its parameter is a seed."""
+    return Clock(monkeypatch, redis, getattr(request, "param", 0))
 
 
 @pytest.fixture

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from heapq import heappop, heappush
+from random import Random
 
 import pytest
 
@@ -14,7 +18,7 @@ from sms.delivery import health, wakeups
 from sms.delivery import run as delivery
 from sms.message import Attempt, Chosen, Message, Receipt, State
 from sms.providers.base import Provider, Sms
-from sms.scripts import client
+from sms.scripts import Script, client
 
 PHONE = "+12025550123"
 
@@ -35,7 +39,7 @@ class Scripted(Provider):
 
     def send(self, sms):
         self.calls.append(sms)
-        self.times.append(time.monotonic())
+        self.times.append(time.time())
         if self.hangs:
             self.hangs.wait(30)
         outcome = self.outcomes.pop(0) if self.outcomes else self.always
@@ -51,6 +55,11 @@ class Scripted(Provider):
 def busiest(times: list[float]) -> int:
     """The most calls of any second."""
     return max(sum(begin <= at < begin + 1 for at in times) for begin in times)
+
+
+def exactly(seconds: float):
+    """To the millisecond; a time of the epoch too, of which a float has no more."""
+    return pytest.approx(seconds, rel=0, abs=0.0011)
 
 
 def count_calls(*ended: health.Ended) -> None:
@@ -75,11 +84,69 @@ def leave_out(alias: str) -> None:
     count_calls(health.Ended(alias, "US", bad=1, at_once=True))
 
 
+#: Stands before each script whose clock has stopped. Nor does any key end by the server's own clock.
+STOPPED = """
+local server, redis = redis, setmetatable({}, { __index = redis })
+function redis.call(name, ...)
+  local words = { ... }
+  if name == 'TIME' then
+    return server.call('MGET', 'tests:seconds', 'tests:micros')
+  elseif name == 'EXPIRE' or name == 'PEXPIRE' then
+    return 1
+  elseif name == 'SET' then
+    return server.call(name, words[1], words[2])
+  end
+  return server.call(name, ...)
+end
+"""
+
+
+class Clock:
+    """The time of the scripts, on a real server, and of Python. It stands still until the test moves it on.
+
+    So a test says exactly what happens when, however busy the machine is.
+    """
+
+    def __init__(self, monkeypatch, redis, seed: int = 0) -> None:
+        self.now = round(time.time(), 3)
+        self._redis = redis
+        self._order = Random(seed)  # of what is due in the same millisecond
+        self._due: list[tuple[float, float, Callable[[], object]]] = []  # a heap
+        made = Script._text
+
+        def text(script: Script) -> tuple[str, str]:
+            stopped = STOPPED + made(script)[0]
+            return stopped, hashlib.sha1(stopped.encode(), usedforsecurity=False).hexdigest()
+
+        monkeypatch.setattr(Script, "_text", text)
+        monkeypatch.setattr(time, "time", lambda: self.now)
+        self._set(self.now)
+
+    def after(self, seconds: float, what: Callable[[], object]) -> None:
+        """Do it when the clock comes to that time."""
+        heappush(self._due, (round(self.now + seconds, 3), self._order.random(), what))
+
+    def advance(self, seconds: float) -> None:
+        """Move on, and do what is due meanwhile, each in its time. What is done may move it on as well."""
+        until = round(self.now + seconds, 3)
+        while self._due and self._due[0][0] <= until:
+            at, _, what = heappop(self._due)
+            self._set(max(at, self.now))
+            what()
+        self._set(max(until, self.now))
+
+    def _set(self, now: float) -> None:
+        self.now = now
+        seconds, millis = divmod(round(now * 1000), 1000)
+        self._redis.mset({"tests:seconds": seconds, "tests:micros": millis * 1000})
+
+
 class House:
     """Three scripted aliases a, b, c; messages wait until the test delivers them."""
 
     def __init__(self, monkeypatch, settings, redis) -> None:
         self.redis = redis
+        self.monkeypatch = monkeypatch
         self.published: list[str] = []
         self.providers = {name: Scripted(name) for name in "abc"}
         self.slots = registry.Slots(10)
@@ -122,18 +189,42 @@ class House:
             store.finish(id, State.QUEUED, attempt=attempt.number, retry_in=chosen.wait)
         return chosen
 
+    def work_by(self, clock: Clock) -> None:
+        """Deliver whatever is published, and what has waited for its turn, as ``clock`` comes to it."""
+
+        def publish_in(seconds, id, _):
+            clock.after(seconds, lambda: delivery.deliver(id))
+
+        self.monkeypatch.setattr(wakeups, "publish_in", publish_in)
+        self.monkeypatch.setattr(broker, "publish", lambda id, queue: publish_in(0, id, queue) or True)
+
     @contextmanager
     def workers(self, count):
         """So many threads deliver whatever is published, and what has waited for its rate."""
-        with ThreadPoolExecutor(count) as pool, pytest.MonkeyPatch.context() as patch:
-            woken = wakeups.Wakeups()
+        with pytest.MonkeyPatch.context() as patch:
+            woken, told = wakeups.Wakeups(), threading.Event()
+            pool = ThreadPoolExecutor(count)
+
+            def publish(id, _):
+                if id == "last":
+                    told.set()
+                else:
+                    pool.submit(delivery.deliver, id)
+
             patch.setattr(wakeups, "publish_in", woken.publish_in)
-            patch.setattr(broker, "publish", lambda id, _: pool.submit(delivery.deliver, id))
-            yield
-            woken._due.clear()  # or it would come back in the next test
+            patch.setattr(broker, "publish", publish)
+            try:
+                yield
+            finally:
+                pool.shutdown()
+                # Nothing comes back in the next test: what was due is forgotten, or refused by the pool.
+                with woken._changed:
+                    woken._due.clear()
+                woken.publish_in(0, "last", "otp")
+                assert told.wait(30)
 
     def wait_for(self, alias, count):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60  # only to end where it never comes
         while len(self.providers[alias].calls) < count:
             assert time.monotonic() < deadline, f"{len(self.providers[alias].calls)} calls"
             time.sleep(0.01)

@@ -46,7 +46,7 @@ def demo(*options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code and everything printed, on both channels."""
-    output, errors = process.communicate(timeout=15)
+    output, errors = process.communicate(timeout=30)
     return process.returncode, output + errors
 
 

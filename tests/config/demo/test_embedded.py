@@ -134,7 +134,7 @@ time.sleep(60)
         with redis.Redis(port=port, decode_responses=True) as client:
             directory = Path(client.config_get("dir")["dir"])
         parent.send_signal(number)
-        parent.wait(5)
+        parent.wait(30)
         assert eventually(lambda: not alive([pid]))
         assert eventually(lambda: not directory.exists())
 

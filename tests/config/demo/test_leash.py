@@ -91,7 +91,7 @@ def test_a_signal_to_the_group_does_not_end_the_watcher(leash: Leash) -> None:
     child.stdout.readline()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.killpg(child.pid, number)
-    child.wait(5)
+    child.wait(30)
     child.stdout.close()
     time.sleep(0.2)
     assert len(alive([child.pid])) == 1
@@ -107,14 +107,14 @@ def test_closing_ends_the_stubborn_and_removes_the_directories(leash: Leash, tmp
     assert eventually(lambda: len(alive([child.pid])) == 4)
     leash.close()
     assert not alive([child.pid])
-    assert child.wait(5) == -signal.SIGKILL
+    assert child.wait(30) == -signal.SIGKILL
     assert not directory.exists()
 
 
 def test_what_a_child_leaves_behind_is_killed_on_release(leash: Leash) -> None:
     """A server's workers do not keep its port when the server itself has ended."""
     child = leash.spawn(["sh", "-c", "sleep 60 & exit 3"])
-    assert child.wait(5) == 3
+    assert child.wait(30) == 3
     assert alive([child.pid])
     leash.release(child)
     assert eventually(lambda: not alive([child.pid]))
@@ -122,7 +122,7 @@ def test_what_a_child_leaves_behind_is_killed_on_release(leash: Leash) -> None:
 
 def test_a_program_that_is_missing_says_so(leash: Leash) -> None:
     child = leash.spawn(["/nonexistent/program"], stderr=subprocess.PIPE)
-    _, errors = child.communicate(timeout=5)
+    _, errors = child.communicate(timeout=30)
     assert child.returncode == 127
     assert b"/nonexistent/program: not found" in errors or b"No such file" in errors
 

@@ -199,7 +199,7 @@ def supervising(stdin: int = subprocess.DEVNULL) -> Iterator[tuple[subprocess.Po
 def test_a_signal_ends_everything_in_good_order(number: int) -> None:
     with supervising() as (parent, groups):
         parent.send_signal(number)
-        assert parent.communicate(timeout=5)[0] == "stopped\n"
+        assert parent.communicate(timeout=30)[0] == "stopped\n"
         assert parent.returncode == 0
         assert eventually(lambda: not alive(groups))
 
@@ -216,5 +216,5 @@ def test_a_terminal_that_goes_ends_everything() -> None:
     with supervising(stdin=theirs) as (parent, groups):
         os.close(theirs)
         os.close(ours)
-        assert parent.communicate(timeout=5)[0] == "stopped\n"
+        assert parent.communicate(timeout=30)[0] == "stopped\n"
         assert eventually(lambda: not alive(groups))

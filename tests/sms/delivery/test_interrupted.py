@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from sms.delivery.health import Ended
 from sms.delivery.slots import Alias
 from sms.errors import AccountFailure, OutcomeUnknown, TemporaryFailure, Unavailable
 from sms.message import Attempt, State
-from tests.sms.house import Scripted, lease_ends, leave_out
+from tests.sms.house import Scripted, exactly, lease_ends, leave_out
 
 
 def test_a_worker_that_died_in_a_call_leaves_that_alias_for_last(house, monkeypatch):
@@ -29,7 +28,7 @@ def test_a_worker_that_died_in_a_call_leaves_that_alias_for_last(house, monkeypa
 
 
 @pytest.mark.parametrize("kind", ["code", "send"])
-def test_redis_was_away_for_longer_than_the_lease(house, redis, monkeypatch, kind):
+def test_redis_was_away_for_longer_than_the_lease(house, redis, monkeypatch, clock, kind):
     """Another worker comes first when it is back. The one that called still has the outcome to write."""
     id = getattr(house, kind)()
     wrote = store.finish
@@ -37,8 +36,8 @@ def test_redis_was_away_for_longer_than_the_lease(house, redis, monkeypatch, kin
     def first_comes_another(*args, **more):
         redis.hset(names.RECORD + id, "lease_until", 1)
         assert [store.claim(id).verdict for _ in range(2)] == ["busy", "busy"]
-        due = redis.zscore(names.LEASES + services.get(id).queue, id) / 1000 - time.time()
-        assert store.LAST_CHANCE - 0.5 < due <= store.LAST_CHANCE
+        due = redis.zscore(names.LEASES + services.get(id).queue, id) / 1000
+        assert due == exactly(clock.now + store.LAST_CHANCE)
         return wrote(*args, **more)
 
     monkeypatch.setattr(store, "finish", first_comes_another)
@@ -169,15 +168,15 @@ def test_who_lost_the_lease_asks_nobody_else(house, monkeypatch):
     assert house.calls == ""
 
 
-def test_a_long_run_keeps_its_lease(house, redis, monkeypatch):
+def test_a_long_run_keeps_its_lease(house, redis, monkeypatch, clock):
     house.providers["a"].outcomes = [TemporaryFailure("x")]
     id = house.send()
     send, left = Scripted.send, []
 
     def slow(provider, sms):
         until = [redis.hget(names.RECORD + id, "lease_until"), redis.zscore(names.LEASES + "bulk", id)]
-        left.append([float(ends) / 1000 - time.time() for ends in until])
-        nearly_over = int(time.time() * 1000) + 2_000
+        left.append([float(ends) / 1000 - clock.now for ends in until])
+        nearly_over = int(clock.now * 1000) + 2_000
         redis.hset(names.RECORD + id, "lease_until", nearly_over)
         redis.zadd(names.LEASES + "bulk", {id: nearly_over})
         return send(provider, sms)
@@ -185,7 +184,7 @@ def test_a_long_run_keeps_its_lease(house, redis, monkeypatch):
     monkeypatch.setattr(Scripted, "send", slow)
     assert house.deliver(id).state is State.SENT
     assert house.calls == "ab"
-    assert left == [[pytest.approx(store.LEASE, abs=0.5)] * 2] * 2
+    assert left == [[exactly(store.LEASE)] * 2] * 2
 
 
 def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):
@@ -207,7 +206,7 @@ def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["code", "send"])
-def test_redis_away_between_two_aliases(house, redis, monkeypatch, kind):
+def test_redis_away_between_two_aliases(house, redis, monkeypatch, clock, kind):
     """The alias has definitely refused: that stays so. Nobody was asked for want of Redis, which is no
     failed round.
     """
@@ -222,7 +221,7 @@ def test_redis_away_between_two_aliases(house, redis, monkeypatch, kind):
         assert house.deliver(id).state is State.QUEUED
     assert not redis.hget(names.RECORD + id, "rounds")
     queue = services.get(id).queue
-    assert redis.zscore(names.LEASES + queue, id) / 1000 - time.time() == pytest.approx(1, abs=0.2)
+    assert redis.zscore(names.LEASES + queue, id) / 1000 == exactly(clock.now + 1)
     assert house.deliver(id).state is State.SENT
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from sms import names, receipts, services
 from sms.delivery import run as delivery
 from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure, TemporaryFailure
 from sms.message import State
-from tests.sms.house import lease_ends, leave_out
+from tests.sms.house import exactly, lease_ends, leave_out
 
 DELIVERED, FAILED, QUEUED = State.DELIVERED, State.FAILED, State.QUEUED
 SENDING, SENT, UNKNOWN = State.SENDING, State.SENT, State.UNKNOWN
@@ -120,13 +119,13 @@ def test_the_rule(house, left_out, caplog, outcome, kind):
         ]
 
 
-def test_an_unknown_code_goes_to_the_next_alias_once(house):
+def test_an_unknown_code_goes_to_the_next_alias_once(house, clock):
     for name in "ab":
         house.providers[name].always = OutcomeUnknown("x")
     id = house.code()
     house.deliver(id)
-    due = house.redis.zscore(names.LEASES + "otp", id) / 1000 - time.time()
-    assert 4 < due <= 5.1  # SMS_RECEIPT_WAIT
+    due = house.redis.zscore(names.LEASES + "otp", id) / 1000 - clock.now
+    assert due == exactly(5)  # SMS_RECEIPT_WAIT
     assert house.deliver(id).state is State.UNKNOWN
     assert house.calls == "ab"
     assert house.deliver(id).state is State.UNKNOWN
@@ -210,7 +209,7 @@ def test_a_receipt_ends_the_wait_for_the_next_alias(house):
     assert house.calls == "a"
 
 
-def test_all_aliases_failed(house, redis):
+def test_all_aliases_failed(house, redis, clock):
     """Rounds after 3, 10 and 20 s, each through the whole route; then a dead letter."""
     house.settings.SMS_BREAKER = {"fewest": 100}
     for name in "ab":
@@ -219,8 +218,8 @@ def test_all_aliases_failed(house, redis):
     waits = []
     for _ in range(3):
         assert house.deliver(id).state is State.QUEUED
-        waits.append(round(redis.zscore(names.LEASES + "otp", id) / 1000 - time.time()))
-    assert waits == [3, 10, 20]
+        waits.append(redis.zscore(names.LEASES + "otp", id) / 1000 - clock.now)
+    assert waits == [exactly(3), exactly(10), exactly(20)]
     assert house.deliver(id).state is State.FAILED
     assert house.calls == "aaaabbbb"
     assert [message.id for message in services.dead_letters()] == [id]
