@@ -11,7 +11,7 @@ from django.core.management import execute_from_command_line
 
 from config.start import plainly
 
-#: What works without settings.
+#: What works without settings, "--help" after any command too.
 HELP = ("help", "--help", "-h", "version", "--version")
 
 
@@ -33,7 +33,7 @@ if __name__ == "__main__":
         try:
             _any = settings.INSTALLED_APPS  # some of Django's own commands would go on without them
         except ImproperlyConfigured:
-            if command not in HELP and not {"--help", "-h"}.intersection(sys.argv):
+            if not {*HELP}.intersection(sys.argv):
                 raise
             settings.configure(INSTALLED_APPS=["django.contrib.staticfiles", "sms", "otp"])
         execute_from_command_line(sys.argv)

@@ -43,11 +43,8 @@ def entry(message_id: str, queue: str) -> dict[str, Any] | None:
     if form is None:
         return None
     body = base64.b64encode(form.body.replace(_ID, message_id).encode()).decode()
-    return {
-        "key": form.key,
-        "text": form.text.replace(_BODY, body).replace(_ID, message_id),
-        "enough": ENOUGH,
-    }
+    text = form.text.replace(_BODY, body).replace(_ID, message_id)
+    return {"key": form.key, "text": text, "enough": ENOUGH}
 
 
 def are_pushed() -> bool:

@@ -71,7 +71,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The right to hand one message to a provider once, won by ``claim``."""
+    """The right to hand one message to a provider, won by ``claim``."""
 
     message: Message
     number: int  # of the claim, 1 for the first: the fencing token of the lease

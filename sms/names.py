@@ -19,8 +19,9 @@
     <namespace>sms:installation      string  whose place this is; see sms.checks.place
     <namespace>sms:probe             string  written and removed at once; see sms.probe
 
-Two fields have names that are older than our words, as the version before reads them: ``hold_until`` of a
-health hash is when the vendor said to retry, ``turn`` of a message the alias in whose line it has waited.
+Some fields have names that are older than our words, as the version before reads them: ``hold_until`` of a
+health hash is when the vendor said to retry, ``turn`` of a message the alias in whose line it has waited, and
+``attempts`` how often it was claimed. ``calls`` are its attempts.
 
 The names of otp stand in otp.names. Python and Lua get every key from ``key``, so that two installations can
 share a database.

@@ -36,9 +36,7 @@ def record(
     sent again. Returns the record if that moved the message. The arguments are those of ``store.finish``.
     """
     message_id, sent = attempt.message.id, target is State.SENT
-    patience = store.LEASE + store.LAST_CHANCE
-    if sent:
-        patience = max(patience, min(attempt.remaining, PATIENCE))
+    patience = max(store.LEASE + store.LAST_CHANCE, min(attempt.remaining, PATIENCE) if sent else 0)
     deadline = time.monotonic() + patience
     while True:
         try:

@@ -4,15 +4,12 @@
 local function accept(now, message, expires_at)
   local id, queue, entry = message.id, message.queue, message.entry
   local record = RECORD .. id
-  -- attempts are claims, the fencing token of the lease; calls are those of a provider that have ended.
-  -- stylua: ignore
-  local fields = {
-    'queue', queue, 'attempts', 0, 'calls', 0, 'unknowns', 0, 'created_at', now, 'expires_at', expires_at,
-  }
+  local fields = { 'queue', queue, 'attempts', 0, 'unknowns', 0, 'created_at', now, 'expires_at', expires_at }
   for name, value in pairs(message.fields) do
     fields[#fields + 1], fields[#fields + 2] = name, value
   end
-  redis.call('HSET', record, 'state', 'queued', unpack(fields))
+  -- attempts are claims, the fencing token of the lease; calls are those of a provider that have ended.
+  redis.call('HSET', record, 'state', 'queued', 'calls', 0, unpack(fields))
   redis.call('PEXPIRE', record, message.kept)
   -- The text dies with the code even if nobody ever claims the message.
   redis.call('SET', BODY .. id, message.sealed, 'PX', math.max(expires_at - now, 1))
