@@ -25,7 +25,6 @@ def new() -> str:
         return left.pop()
     except IndexError:
         drawn = secrets.token_bytes(SIZE * AT_ONCE)
-        pieces = (drawn[at : at + SIZE] for at in range(0, len(drawn), SIZE))
-        texts = (urlsafe_b64encode(piece).rstrip(b"=").decode() for piece in pieces)
+        texts = (urlsafe_b64encode(drawn[at : at + SIZE])[:22].decode() for at in range(0, len(drawn), SIZE))
         left.extend(text for text in texts if text[0] != "-")
         return new()

@@ -33,7 +33,9 @@ def _know_concurrency(instance: Any, **_: Any) -> None:
 def _look_around(**_: Any) -> None:
     """Drain from now on, and tell at once whose place this is: not every project runs ``check --deploy``."""
     consumed = current_app.amqp.queues.consume_from
-    drain.begin([queue for queue in store.QUEUES if names.key(queue) in consumed])
+    drain.begin(queues := [queue for queue in store.QUEUES if names.key(queue) in consumed])
+    if store.OTP_QUEUE not in queues:
+        log.warning("no_codes_here", hint="This worker sends none. Another one must take the queue otp.")
     place.leave_mark()
     with suppress(Unavailable):
         store.worker_started()

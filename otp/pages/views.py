@@ -91,7 +91,7 @@ def resend(request: HttpRequest) -> HttpResponse:
     if about.said == "valid" or request.method != "POST":
         return _go("code", about)
     try:
-        about = replace(_send_again(request, about), said="resent")
+        about = _send_again(request, about)
     except RateLimited as error:
         about = replace(about, said="wait", resend_at=_now() + error.retry_after)
     except NotAllowed as error:  # a new verification, which may want a challenge answered
@@ -143,7 +143,7 @@ def _send_again(request: HttpRequest, about: Kept) -> Kept:
         verification = services.resend(about.id, caller=caller_of(request))
     except NotAllowed:  # it is over
         return _start(request, about.phone)
-    return replace(about, resend_at=verification.resend_at)
+    return replace(about, resend_at=verification.resend_at, said="resent")
 
 
 def _check(request: HttpRequest, about: Kept) -> HttpResponse:

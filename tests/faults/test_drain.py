@@ -215,3 +215,12 @@ def cpu(pid: int) -> float:
     """Seconds of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+@pytest.mark.parametrize(("queues", "told"), [("bulk", True), ("otp,bulk", False)])
+def test_a_worker_without_the_queue_of_codes_says_so(stack, monkeypatch, queues, told):
+    monkeypatch.setitem(PROGRAMS, "worker", [*PROGRAMS["worker"][:-1], queues])
+    stack.start("worker")
+    wait_for(lambda: "ready." in stack.log("worker"))
+    stack.kill("worker", signal.SIGTERM)
+    assert ("no_codes_here" in stack.log("worker")) is told

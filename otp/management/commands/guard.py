@@ -88,7 +88,8 @@ class Command(BaseCommand):
         setting = settings.read()
         budget = f" of {setting.budget:f}" if setting.budget else ""
         self.stderr.write(f"GUARD_MODE is {setting.mode}.")
-        self.stderr.write(f"Spent today (UTC): {report.spent():f}{budget}.")
+        if setting.prices:
+            self.stderr.write(f"Spent today (UTC): {report.spent():f}{budget}.")
         if hidden := len(found) - len(shown):
             self.stderr.write(f"{hidden} more ranges and addresses are within their caps (--all).")
 

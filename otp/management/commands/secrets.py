@@ -19,7 +19,7 @@ _MAKE: dict[str, Callable[[], str]] = {
 
 
 class Command(BaseCommand):
-    help = "Print fresh secrets as lines for .env:  manage.py secrets >> .env"
+    help = "Print fresh secrets for .env, where the last line of a name counts:  manage.py secrets >> .env"
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

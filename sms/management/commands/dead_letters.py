@@ -13,8 +13,7 @@ from sms.errors import Unavailable
 from sms.message import Message
 
 _NONE = """No dead letters.
-They are messages that failed at every provider in every round. One that a provider refused for its
-number or text is not kept, as no replay would help; the log has it as message_failed, with the code."""
+What a provider refused for its number or text is not among them: the log has it as message_failed."""
 
 
 class Command(BaseCommand):
