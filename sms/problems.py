@@ -83,7 +83,7 @@ def answer(error: Exception) -> HttpResponse:
             detail = "The service cannot answer now."
             return problem(503, "unavailable", detail, retry_after=error.retry_after)
         case ReceiptRejected():
-            return problem(403, "receipt_rejected", "The signature is wrong or the report cannot be read.")
+            return problem(403, "receipt_rejected", "The signature is wrong or the receipt cannot be read.")
     raise error
 
 

@@ -93,7 +93,7 @@ def get_message(request: HttpRequest, message_id: Path[str]) -> Message | HttpRe
     tags=["receipts"],
 )
 def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
-    """For the provider alone, which signs its reports. The body is in the provider's own format."""
+    """For the provider alone, which signs its delivery reports. The body is in the provider's own format."""
     return receipt_views.take(request, alias)
 
 

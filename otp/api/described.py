@@ -48,7 +48,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (403, "challenge_required"): Known(
         {_START}, "Answer the challenge of this site, and send the answer along.", "challenge"
     ),
-    (403, "receipt_rejected"): Known(_RECEIPTS, "The signature is wrong or the report cannot be read."),
+    (403, "receipt_rejected"): Known(_RECEIPTS, "The signature is wrong or the receipt cannot be read."),
     (403, "forbidden"): Known((), BARE[403][1]),
     (404, "not_found"): Known((), BARE[404][1]),
     (404, "message_unknown"): Known({"get_message"}, "There is no such message, or it is kept no longer."),

@@ -119,14 +119,14 @@ class VonageProvider(VendorProvider):
     def read_receipts(self, head: Mapping[str, Any], body: bytes, url: str) -> list[Receipt]:
         digest = hashlib.sha256(body).hexdigest()
         if not hmac.compare_digest(digest.encode(), str(head["payload_hash"]).lower().encode()):
-            raise ReceiptRejected("the signature is that of another report")
+            raise ReceiptRejected("the signature is that of another receipt")
         receipt = parse(body)
         reference = at(receipt, "client_ref")
         if not isinstance(reference, str) or not reference:
-            raise ReceiptRejected("the report names no message of ours")
+            raise ReceiptRejected("the receipt names no message of ours")
         # The signature does not cover the address.
         if parse_qs(urlsplit(url).query).get("reference", [reference]) != [reference]:
-            raise ReceiptRejected("the address names another message than the report")
+            raise ReceiptRejected("the address names another message than the receipt")
         word, id = str(receipt.get("status", "")), str(receipt.get("message_uuid", ""))
         return [self.receipt(reference, word, id=id, error=self.word_in(receipt.get("error")))]
 
@@ -134,7 +134,7 @@ class VonageProvider(VendorProvider):
         """What Vonage has signed: a token with the digest of the body and the time."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            raise ReceiptRejected("the report is not signed")
+            raise ReceiptRejected("the receipt is not signed")
         try:
             claims: dict[str, Any] = jwt.decode(
                 token.strip(),

@@ -7,7 +7,7 @@
 --- @include "call_back"
 
 -- Why nothing goes out: {status = 'overloaded' or 'limited' or 'guard', wait, limit, refusal}. Otherwise nil, what the
--- guard wants to read when the code is accepted, and the refusal that is only reported (shadow, allowed): {wait, reason}.
+-- guard wants to read when the code is accepted, and the refusal that is only told (shadow, allowed): {wait, reason}.
 -- What goes out is counted.
 local function send_refuses(now, args)
   local wait = args.message and overload(now, args.message)
