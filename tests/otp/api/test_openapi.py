@@ -42,6 +42,18 @@ def test_errors_are_those_that_the_operation_can_give(name):
             assert not schema.is_valid(example["value"] | {"code": "no_such"})
 
 
+def test_an_answer_given_again_says_so_in_a_header_that_is_described():
+    replayed = {
+        name: response["headers"]["Idempotency-Replayed"]["schema"]
+        for name, operation in FOUND.items()
+        for response in operation["responses"].values()
+        if "Idempotency-Replayed" in response.get("headers", {})
+    }
+    assert replayed.keys() == {"start_verification", "resend_code", "send_message"}
+    for schema in replayed.values():
+        assert schema == {"type": "string", "enum": ["true"]}
+
+
 def test_no_field_of_a_request_has_a_default():
     """A field with one is required in the types that openapi-typescript makes, and most others."""
     for name, schema in DOCUMENT["components"]["schemas"].items():

@@ -69,6 +69,14 @@ def test_nothing_is_counted_of_what_only_a_rule_names(today):
     assert line.split()[:7] == ["DE", "-", "-", "-", "-", "0", "blocked"]
 
 
+def test_what_only_a_rule_names_and_refuses_has_the_same_windows(today):
+    command("--block", "+4915")
+    assert today.send("+4915112345678", "DE") == "blocked +4915"
+    (row,) = map(json.loads, command("--json")[0].splitlines())
+    assert (row["kind"], row["refused"], row["over"]) == ("rule", 1, "")
+    assert row["hour"] == row["day"] == row["fortnight"]
+
+
 @pytest.mark.parametrize("prefix", ["+4", "+4915", "+4915112", "+49151123", "+491511234"])
 def test_a_rule_holds_for_a_prefix_of_any_length(today, prefix):
     command("--block", prefix)

@@ -67,6 +67,15 @@ def test_a_rule_that_is_taken_can_match_and_one_digit_more_is_refused(today, nar
         command("--block", number[: len(narrowest) + 1])
 
 
+@pytest.mark.parametrize(
+    ("prefix", "number", "country"),
+    [("+24033", "+240333091234", "GQ"), ("+37805", "+3780549886377", "SM")],
+)
+def test_a_wide_range_may_have_a_rule_where_trying_finds_no_number(today, prefix, number, country):
+    command("--block", prefix)
+    assert today.send(number, country) == f"blocked {prefix}"
+
+
 def test_every_range_of_mobile_numbers_may_have_a_rule():
     """Whether there are such numbers is tried out, and what exists must not be refused for it."""
     for region in phonenumbers.SUPPORTED_REGIONS:

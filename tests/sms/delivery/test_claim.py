@@ -103,3 +103,13 @@ def test_a_code_that_cannot_be_opened_takes_no_entry_from_another_message(house,
     monkeypatch.setattr(drain, "_queues", ("otp", "bulk"))
     drain.drain(bulk)
     assert services.get(bulk).state is State.SENT
+
+
+def test_a_task_goes_on_with_whatever_is_due_and_ends(house, monkeypatch):
+    """Codes before everything else, though its own message is none."""
+    bulk, codes = house.send(queue="bulk"), {house.code() for _ in range(3)}
+    monkeypatch.setattr(drain, "_queues", ("otp", "bulk"))
+    drain.drain(bulk)
+    asked = [sms.id for sms in house.providers["a"].calls]
+    assert set(asked[:3]) == codes
+    assert asked[3:] == [bulk]

@@ -119,6 +119,23 @@ def test_the_rule(house, left_out, caplog, outcome, kind):
         ]
 
 
+@pytest.mark.parametrize("code", ["", "their_word"])
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [
+        (TemporaryFailure, "temporary"),
+        (PermanentFailure, "permanent"),
+        (AccountFailure, "account"),
+        (OutcomeUnknown, "unknown"),
+    ],
+)
+def test_the_error_of_a_message_is_the_vendors_word_for_it_or_ours(house, outcome, word, code):
+    house.settings.SMS_ROUTES = {"default": "a"}
+    house.providers["a"].outcomes = [outcome("x", code=code)]
+    message = house.deliver(house.send())
+    assert message.error == (code or word)
+
+
 def test_an_unknown_code_goes_to_the_next_alias_once(house, clock):
     for name in "ab":
         house.providers[name].always = OutcomeUnknown("x")

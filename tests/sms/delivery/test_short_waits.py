@@ -79,6 +79,16 @@ class TestShortWaits:
             house.wait_for("a", 200)
         assert house.calls.count("b") == 100
 
+    def test_one_of_five_seconds_is_short(self, house, clock):
+        house.settings.SMS_RECEIPT_WAIT = 5
+        house.providers["a"].outcomes = [OutcomeUnknown("x")]
+        house.work_by(clock)
+        id = house.code()
+        clock.advance(4.999)
+        assert services.get(id).state is State.QUEUED
+        clock.advance(0.001)
+        assert services.get(id).state is State.SENT
+
     @pytest.mark.parametrize("seconds", [6, 20])
     def test_a_longer_one_is_left_to_the_sweeps(self, house, monkeypatch, seconds):
         told = []
