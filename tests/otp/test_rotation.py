@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from otp import digests, services
-from otp.errors import NotAllowed
+from otp.errors import NotAllowed, RateLimited
 from otp.handler import OTPHandler
 from sms import broker
 from sms.delivery.run import deliver
@@ -67,6 +67,23 @@ def test_cooldown_wrong_guesses_and_the_one_live_code_go_on(settings, any_redis)
     assert any_redis.get(failures) == b"2"
     assert OTPHandler.verify_otp(PHONE, newer.code).status == "valid"
     assert not any_redis.keys("otp:failures:*")
+
+
+def test_during_a_cooldown_from_before_nobody_is_asked_about_the_number(settings, any_redis):
+    """A challenge, or a look-up by a receiver of ``code_wanted``, may cost money."""
+    settings.OTP_PURPOSES = {"login": {"cooldown": 30}}
+    settings.OTP_CHALLENGE = f"{__name__}.solved"
+    services.start(PHONE)
+    rotate(settings)
+    solved.asked = False
+    with pytest.raises(RateLimited):
+        services.start(PHONE)
+    assert not solved.asked
+
+
+def solved(**_):
+    solved.asked = True
+    return True
 
 
 def test_cancel_finds_the_code_from_before(settings, any_redis):

@@ -131,3 +131,28 @@ def test_what_timed_out_is_closed_and_given_back(server, settings, monkeypatch, 
             script((f"late {turn}",), ())
         control.ping()  # answered once the pause is over
         assert script((f"after {turn}",), ()) == f"after {turn}".encode()
+
+
+def test_one_whose_server_cannot_write_now_is_opened_again(script):
+    """By the next call another server may be the master."""
+    redis = get_redis_connection()
+
+    def opened() -> int:
+        return int(redis.info("stats")["total_connections_received"])
+
+    script(("n",), ())
+    redis.config_set("min-replicas-to-write", 1)
+    with pytest.raises(Unavailable):
+        script(("n",), ())
+    redis.config_set("min-replicas-to-write", 0)
+    before = opened()
+    assert script(("n",), ()) == 2
+    assert script(("n",), ()) == 3
+    assert opened() == before + 1
+
+
+def test_one_that_the_server_has_closed_is_opened_again(script, monkeypatch):
+    monkeypatch.setattr(scripts, "TRUSTED", 0.0)
+    script(("n",), ())
+    get_redis_connection().client_kill_filter(_type="normal", skipme=True)
+    assert script(("n",), ()) == 2

@@ -11,13 +11,16 @@ import pytest
 from tests.faults.junk import MARK, entries
 from tests.faults.stack import Stack, wait_for
 
-pytestmark = pytest.mark.first
+pytestmark = pytest.mark.together
 
 
-@pytest.fixture
-def stack(tmp_path, redis_server):
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory, redis_server):
     with Stack(
-        tmp_path, REDIS_URL=redis_server.url, CELERY_BROKER_URL="", SMS_PROVIDERS="a=memory://"
+        tmp_path_factory.mktemp("worker"),
+        REDIS_URL=redis_server.url,
+        CELERY_BROKER_URL="",
+        SMS_PROVIDERS="a=memory://",
     ) as found:
         found.start("worker")
         yield found
@@ -35,8 +38,14 @@ def test_of_what_is_no_task_nothing_stays_with_the_broker(stack, redis):
     assert {"no task", "unknown task"} <= {one["error"] for one in told if one["event"] == "entry_dropped"}
 
 
+def test_who_takes_both_queues_is_told_nothing(stack):
+    """Of codes that nobody sends it is told at its start, where it does not take them."""
+    assert "no_codes_here" not in stack.log("worker")
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system cannot limit another process")
 def test_without_descriptors_it_ends_although_nothing_is_to_be_sent(stack):
+    """The last of these tests, as no worker is left."""
     worker = stack.processes["worker"]
     used = len(os.listdir(f"/proc/{worker.pid}/fd"))
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (used, used))

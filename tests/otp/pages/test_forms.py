@@ -14,7 +14,8 @@ import pytest
 from django.core import signing
 from django.test import Client
 
-from otp import services
+from otp import services, store
+from otp.errors import StoreUnavailable
 from otp.pages import kept
 from sms import services as sms
 from sms.testing import code_in, outbox
@@ -299,6 +300,22 @@ def test_a_right_code_whose_answer_got_lost_is_shown_as_right(browser, redis, re
     while redis.hget(redis.keys("otp:verification:*")[0], "status") != b"valid":
         assert time.monotonic() < deadline
     assert "Your phone is verified" in browser.open("/code").text
+
+
+def test_a_resend_whose_answer_got_lost_may_have_been_sent(browser, redis, monkeypatch):
+    page, _ = start(browser, A)
+    for key in (*redis.keys("otp:phone:*"), *redis.keys("otp:verification:*")):
+        redis.hset(key, "resend_at", 0)
+    send_again = store.resend
+
+    def lost(*args, **more):
+        send_again(*args, **more)
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "resend", lost)
+        page = page.send("/resend")
+    assert "We do not know whether it was sent again." in page.text
 
 
 # --- tokens that are not ours ---------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from sms.delivery import wakeups
 from sms.errors import Overloaded
 from sms.message import State
 from sms.testing import code_in, outbox
-from tests.sms.house import exactly, lease_ends
+from tests.sms.house import exactly, lease_ends, leave_out
 
 PHONE = "+12025550123"
 
@@ -46,6 +46,19 @@ def dead_letters(*arguments: str) -> str:
 def due(redis, message_id: str) -> float:
     """When it is tried again."""
     return redis.zscore(names.LEASES + "otp", message_id) / 1000
+
+
+def test_it_keeps_no_probe(house, keys, settings):
+    """The call for which it was chosen is not made, so the next message may ask at once."""
+    house.settings.SMS_ROUTES = {"default": "a"}
+    settings.SMS_SEAL_KEYS = keys["right"]
+    unopened, other = house.code(), house.code()
+    leave_out("a")
+    house.pause_is_over("a")
+    settings.SMS_SEAL_KEYS = keys["wrong"]
+    assert house.deliver(unopened).error == "unsealable"
+    settings.SMS_SEAL_KEYS = keys["right"]
+    assert house.deliver(other).state is State.SENT
 
 
 def test_a_code_that_a_worker_cannot_open_waits_for_one_that_can(queued, keys, settings, any_redis):
