@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import Any
@@ -51,6 +52,15 @@ def test_a_resend_repeats_the_text(settings, redis):
     assert again.id == started.id
     assert [sent.body for sent in outbox] == [outbox[0].body] * 2
     assert outbox[0].id != outbox[1].id
+
+
+def test_each_resend_has_to_wait_for_longer(redis):
+    id, waits = services.start(PHONE).id, []
+    for _ in range(3):
+        waits.append(math.ceil((services.status(id).resend_at - sms.now()) / 30))
+        end_cooldown(redis)
+        services.resend(id)
+    assert waits == [1, 2, 4]  # of 30 s
 
 
 @pytest.mark.parametrize("skew", [-300, 300])

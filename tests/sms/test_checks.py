@@ -110,6 +110,7 @@ def test_a_setting_of_a_wrong_type_is_refused_by_name(settings, name, value, wor
         ({"+999": "test"}, "no number begins so"),
         ({"default": "test*x"}, "weight"),
         ({"default": "test*0"}, "weight"),
+        ({"default": "test*1000000"}, "weight"),
         ({"default": "test>test"}, "twice"),
         ({"default": "test test"}, "test test"),
         ({"default": "test@Sh%0Aop"}, "sender"),

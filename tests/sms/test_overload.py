@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,13 @@ class TestOverload:
         assert redis.zcard(names.WAITING + "otp") == 51
         self.drained(redis, second, 500)
         house.code()
+
+    @pytest.mark.parametrize("count", [9, 10])
+    def test_a_few_may_wait_whatever_the_speed(self, house, redis, count):
+        second = self.queue(house, redis, count, 100)
+        self.drained(redis, second, 1)
+        with pytest.raises(Overloaded) if count == 10 else nullcontext():
+            house.code()
 
     def test_seconds_with_nothing_to_do_say_nothing_of_the_speed(self, house, redis):
         second = self.queue(house, redis, 180, 1.9)

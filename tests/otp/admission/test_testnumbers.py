@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from otp import services
+from otp.admission import testnumbers
 from otp.errors import NotAllowed, RateLimited
 from sms import services as sms
 from sms.testing import outbox
@@ -115,6 +117,15 @@ def test_what_cannot_work_is_refused_at_start(settings, numbers, until, words, c
     settings.TEST_NUMBERS, settings.TEST_NUMBERS_UNTIL = numbers, until
     with pytest.raises(SystemCheckError, match=words):
         call_command(*command)
+
+
+def test_they_are_over_in_the_moment_that_is_named(settings, monkeypatch):
+    settings.TEST_NUMBERS_UNTIL = "2099-01-01"
+    ends = testnumbers.end()
+    monkeypatch.setattr(time, "time", lambda: ends)
+    assert testnumbers.in_force() == {}
+    with pytest.raises(SystemCheckError, match="TEST_NUMBERS_UNTIL is over"):
+        call_command("check")
 
 
 def test_a_code_may_be_one_of_any_purpose(settings):

@@ -142,7 +142,8 @@ def test_a_lone_surrogate_in_a_code_is_a_wrong_code(api):
 def test_addresses_and_methods_that_do_not_exist(api):
     assert_problem(api.get("/v1/nothing"), 404, "not_found")
     response = api.client.put(VERIFICATIONS, headers=api.headers)
-    assert_problem(response, 405, "method_not_allowed")
+    body = assert_problem(response, 405, "method_not_allowed")
+    assert body["detail"] == "This address does not take this method."
     assert "POST" in response["Allow"]
 
 

@@ -113,6 +113,16 @@ def test_a_rule_outlives_a_change_of_the_secret(today, settings, wide, prefix, w
     assert not holds()
 
 
+def test_a_change_of_the_secret_makes_no_rule_longer(today, settings, redis):
+    command("--block", "+491511234", "--hours", "8000")
+    former = settings.PHONE_SECRET_KEY
+    settings.PHONE_SECRET_KEY, settings.PHONE_SECRET_KEY_FALLBACKS = "another-" * 8, [former]
+    command()
+    ends = [int(text.split()[1]) for text in redis.hvals("otp:guard-rules")]
+    assert len(ends) == 3  # of the prefix and of its two tags
+    assert max(ends) - min(ends) < 5_000
+
+
 def test_the_rule_of_the_narrowest_scope_decides(today):
     command("--block", "DE")
     command("--allow", "+49151")

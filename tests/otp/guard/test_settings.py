@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -65,6 +66,19 @@ def test_a_rule_that_is_taken_can_match_and_one_digit_more_is_refused(today, nar
     assert today.send(number, country) == f"blocked {narrowest}"
     with pytest.raises(CommandError, match="is no scope: there is no number that begins so"):
         command("--block", number[: len(narrowest) + 1])
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "scopes"),
+    [
+        ("+376312345", "AD", {"new", "AD"}),  # of six digits after the country code
+        ("+3546111234", "IS", {"new", "IS", "+3546", "+354611"}),
+    ],
+)
+def test_a_number_that_is_short_counts_for_its_country_alone(today, number, country, scopes):
+    today.send(number, country)
+    rows = map(json.loads, command("--json", "--all")[0].splitlines())
+    assert {row["scope"] for row in rows} == scopes
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,18 @@ def test_an_unknown_code_goes_to_the_next_alias_once(house, clock):
     assert house.calls == "ab"
 
 
+def test_nobody_else_is_asked_in_the_millisecond_in_which_a_code_dies(house, clock, monkeypatch):
+    id = house.send(queue="otp", expires_at=clock.now + 20)
+
+    def refuse(sms):
+        clock.advance(20)
+        raise TemporaryFailure("x")
+
+    monkeypatch.setattr(house.providers["a"], "send", refuse)
+    house.deliver(id)
+    assert house.calls == ""
+
+
 def test_an_unknown_message_that_is_no_code_stops(house):
     house.providers["a"].always = OutcomeUnknown("x")
     assert house.deliver(house.send()).state is State.UNKNOWN
