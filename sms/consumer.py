@@ -29,7 +29,6 @@ log = structlog.get_logger("sms")
 #: Seconds between two looks at whether there are threads and descriptors left.
 LOOK = 1.0
 
-
 _theirs: Any = consumer.Consumer
 
 
@@ -73,8 +72,11 @@ class Consumer(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
         """End the worker if ``error`` means that something ran out. What it has in hand it finishes."""
         if reason := resources.ran_out(error):
             log.critical("worker_gives_up", reason=reason)
-            drain.stop()
             raise WorkerShutdown(1) from error
+
+    def stop(self) -> None:
+        drain.stop()  # or its tasks, which the worker waits for, would go on as long as something is due
+        super().stop()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         handle = super().create_task_handler(*args, **kwargs)

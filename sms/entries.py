@@ -2,8 +2,7 @@
 
 Publishing by Celery takes longer than everything else that a start does, and is a step of its own. Where the
 queues stand on the server and in the database of the store, the script pushes the entry itself: what kombu
-would have sent (message protocol 2), made by kombu once per process, with the id of the message filled in.
-The task has that id too, where Celery would draw one at random.
+would have sent (message protocol 2), made by kombu once per process. The task gets the id of the message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Ids and seeds that nobody can guess: 128 bits each, from the system's random numbers.
 
-Many are drawn at once. Asking the system lets other threads run, and to get its turn back costs a thread more
-than all else about an id.
+Many are drawn at once: to ask the system lets another thread take the interpreter, and keep it for a while.
 """
 
 from __future__ import annotations

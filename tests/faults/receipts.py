@@ -21,8 +21,8 @@ PUBLIC_URL = "https://otp.example.com"
 #: to its call. forged: no genuine one, but two that say "failed".
 Manner = Literal["usual", "late", "doubled", "forged", "first"]
 
-#: Seconds for which a receipt is tried again while the web is away.
-PATIENCE = 30.0
+#: Seconds for which a receipt is tried again while the web or Redis is away. Vendors try for hours.
+PATIENCE = 90.0
 
 
 class Postman:

@@ -155,7 +155,8 @@ def judge(
         > MOST_TAKEN,
         f"{row.unknown} unknown where every outcome is definite": definite and row.unknown,
         f"{row.doubled} doubled where every outcome is definite": definite and row.doubled,
-        "delivered and receipts differ": told != delivered & {end.message for end in mine},
+        f"{len(told - delivered)} delivered without a receipt": told - delivered,
+        f"{len(delivered - told)} receipts forgotten": delivered & {end.message for end in mine} - told,
         "it did not recover": row.recovered is None,
         f"strange answers: {dict(statuses)}": statuses.keys() - {0, 202, 503},
     }

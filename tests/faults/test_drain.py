@@ -217,6 +217,22 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
+def test_a_worker_whose_broker_fails_it_ends_while_much_waits(stack, server, vendor, send):
+    """As when its master becomes a replica: Celery ends then, and a supervisor starts another."""
+    redis = Redis.from_url(server.url)
+    vendor.delay = 3.0
+    stack.environment["WORKER_CONCURRENCY"] = "2"
+    stack.start("worker")
+    ids = send(50)
+    push(stack, ids[0], "bulk")
+    wait_for(lambda: vendor.requests)
+    redis.config_set("min-replicas-to-write", 1)
+    wait_for(lambda: "Unrecoverable error" in stack.log("worker"))
+    redis.config_set("min-replicas-to-write", 0)
+    assert stack.processes["worker"].wait(20) != 0
+    assert len(vendor.requests) == states(ids)[State.SENT] == 1
+
+
 @pytest.mark.parametrize(("queues", "told"), [("bulk", True), ("otp,bulk", False)])
 def test_a_worker_without_the_queue_of_codes_says_so(stack, monkeypatch, queues, told):
     monkeypatch.setitem(PROGRAMS, "worker", [*PROGRAMS["worker"][:-1], queues])
