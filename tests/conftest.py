@@ -15,6 +15,7 @@ import fakeredis
 import pytest
 from django.test import Client
 from django_redis import get_redis_connection
+from redis import Redis
 
 from config.demo.embedded import EmbeddedServer
 from sms import alarms
@@ -80,11 +81,11 @@ def point_cache_at(settings: Any, url: str, **pool: Any) -> None:
 @pytest.fixture(autouse=True)
 def redis(redis_server: EmbeddedServer, settings: Any) -> Any:
     """An empty real server behind both stores; the client is for looking at what they left."""
-    point_cache_at(settings, redis_server.url)
-    client: Any = get_redis_connection("default")
-    client.flushall()
+    with Redis.from_url(redis_server.url, socket_timeout=60) as patient:  # a busy machine may stand still
+        patient.flushall()
     outbox.clear()
-    return client
+    point_cache_at(settings, redis_server.url)
+    return get_redis_connection("default")
 
 
 @pytest.fixture
