@@ -50,7 +50,7 @@ local function claim(id)
     local lease_until = tonumber(record.lease_until)
     local calling = record.calling or ''
     if now >= lease_until and calling ~= '' and record.overdue ~= record.attempts then
-      lease_until = now + LAST_CHANCE
+      lease_until = now + LAST_CHANCE -- Redis may have been away: who called still has the outcome to write
       put(record_key, { lease_until = lease_until, overdue = record.attempts })
     end
     if now < lease_until then

@@ -43,7 +43,7 @@ def test_who_takes_both_queues_is_told_nothing(stack):
     assert "no_codes_here" not in stack.log("worker")
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system cannot limit another process")
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux can limit another process")
 def test_without_descriptors_it_ends_although_nothing_is_to_be_sent(stack):
     """The last of these tests, as no worker is left."""
     worker = stack.processes["worker"]
