@@ -33,7 +33,7 @@ def translated() -> Iterator[None]:
 
 
 def raise_unless_issued(issue: Issue, caller: Caller) -> None:
-    """Raise what stands in the way of a code; what the guard says raises ``decision.apply``."""
+    """Raise what stands in the way of a code. Call ``decision.apply`` first, which raises for the guard."""
     if issue.status == "issued":
         return
     wait = max(issue.retry_after, 1)
