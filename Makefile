@@ -30,7 +30,7 @@ demo: $(TEST_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=
 # Most tests wait for processes, so more run side by side than there are cores; each worker has a server of its own.
 # They start hundreds of processes, and none of them shall compile again what another has compiled.
 test: $(TEST_READY) ## run the tests (ARGS="tests/sms -x", ARGS="-n 0" for one at a time)
-	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 5 --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 6 --dist worksteal $(ARGS)
 
 lint: $(LINT_READY) ## check style, types, the direction of imports, and the Lua scripts
 	$(VENV)/bin/ruff check

@@ -12,7 +12,7 @@ from django.core.management import execute_from_command_line
 from config.start import plainly
 
 #: What works without settings, "--help" after any command too.
-HELP = ("help", "--help", "-h", "version", "--version")
+HELP = ("help", "--help", "-h", "version", "--version", "providers")
 
 
 def secrets() -> None:

@@ -149,9 +149,10 @@ def scripts() -> list[Used]:
 
 
 def modules(package: ModuleType) -> None:
-    """Import a package with all that is in it."""
+    """Import a package with all that is in it, but for what needs another project: its apps and settings."""
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        importlib.import_module(found.name)
+        if not found.name.startswith("otp.contrib."):
+            importlib.import_module(found.name)
 
 
 def lua(names: tuple[str, ...]) -> str:

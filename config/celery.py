@@ -1,4 +1,4 @@
-"""The Celery application: ``celery -A config worker -Q otp,bulk`` and ``celery -A config beat``."""
+"""The Celery application: ``celery -A config worker -Q otp,bulk,events`` and ``celery -A config beat``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import os
 import sys
 from typing import Any
 
+import click
 from celery import Celery, signals
 from django.conf import settings
 from kombu.transport import TRANSPORT_ALIASES
+from kombu.utils.objects import cached_property
 
-from config.start import plainly
+from config import stderr
+from config.start import check, plainly
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+_command = click.get_current_context(silent=True)
+if _command and _command.invoked_subcommand in ("worker", "beat"):  # the others are typed by people, or ask
+    stderr.begin()
 
 
 class _Settings:
@@ -27,8 +34,24 @@ class _Settings:
         return [name.removeprefix("CELERY_").lower() for name in dir(settings) if name.startswith("CELERY_")]
 
 
+class _Celery(Celery):
+    """With the worker and the beat of ``config.programs``, which only those two commands need."""
+
+    @cached_property
+    def Worker(self) -> Any:  # noqa: N802  # Celery's name for it
+        from config.programs import Worker
+
+        return self.subclass_with_self(Worker)
+
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802  # as above
+        from config.programs import Beat
+
+        return self.subclass_with_self(Beat)
+
+
 TRANSPORT_ALIASES["amqps"] = "config.servers:AmqpsTransport"
-app = Celery("otpost")
+app = _Celery("otpost")
 app.config_from_object(_Settings())
 app.autodiscover_tasks()
 
@@ -67,11 +90,9 @@ def _let_threads_run(**_: Any) -> None:
 @signals.worker_init.connect
 @signals.beat_init.connect
 def _check(**_: Any) -> None:
-    """Refuse to start on settings or servers that cannot work, as ``manage.py`` does by itself."""
-    from django.core.management.base import BaseCommand
-
+    """Refuse to start on settings or servers that cannot work."""
     from sms.checks import SERVERS
 
     with plainly():  # Celery would log any other exception and go on
-        BaseCommand().check()
-        BaseCommand().check(tags=[SERVERS], include_deployment_checks=True)
+        check()
+        check(tags=[SERVERS], include_deployment_checks=True)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags
 
+from config import traces as tracing
 from sms import conf
 from sms.checks import check, finding, register
 
@@ -37,6 +38,12 @@ def names() -> Iterator[CheckMessage]:
                 yield finding("config.E001", text)
             elif near not in os.environ:  # or it is another program's
                 yield finding("config.W003", text)
+
+
+@check("config.E002")
+def traces() -> Iterator[str]:
+    """Whoever asks for traces shall not learn from their absence that they cannot be sent."""
+    yield from tracing.faults()
 
 
 @check("config.W001", deploy=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import secrets
@@ -25,6 +26,17 @@ SECRETS = ("SECRET_KEY", "PHONE_SECRET_KEY", "SMS_SEAL_KEYS")
 
 _TRUE, _FALSE = {"true", "yes", "on", "y", "ok", "1"}, {"false", "no", "off", "n", "0", ""}
 _LINE = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
+
+#: What stands in it counts where the environment itself says nothing.
+FILE = Path(__file__).resolve().parent.parent / ".env"
+
+
+def is_debug() -> bool:
+    """``DEBUG``, for who has to know it before the settings are read: they refuse what is wrong with it."""
+    with suppress(ImproperlyConfigured):
+        read_file(FILE)
+        return Environment().flag("DEBUG")
+    return False
 
 
 class Environment:
@@ -92,6 +104,18 @@ class Environment:
             if word in found:
                 raise ImproperlyConfigured(f"{name} names {word} twice.")
             found[word] = value
+        return found
+
+    def json(self, name: str, default: dict[str, Any]) -> dict[str, Any]:
+        """An object of JSON; ``default`` where there is none."""
+        text = self.text(name)
+        try:
+            found = json.loads(text) if text else default
+        except ValueError as error:
+            at = f"; look at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            raise ImproperlyConfigured(f"{name} cannot be read as JSON{at}.") from None
+        if not isinstance(found, dict):
+            raise ImproperlyConfigured(f'{name} must be an object of JSON, such as {{"login": {{}}}}.')
         return found
 
     def _value(self, name: str, unset: str = "") -> str:

@@ -7,21 +7,36 @@ import logging
 import re
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
+#: E.164, and as it stands in an address; there also any other spelling that was looked for.
+_NUMBER = re.compile(
+    r"(?:\+|%2[Bb])[1-9]\d{6,14}|(?<=[?&]to=)[^&\s\"'\\]+|(?<=[?&]ChannelData\.To=)[^&\s\"'\\]+"
+    r"|(?<=/Verifications/)(?!VE[0-9A-Fa-f]{32}\b)[^?\s\"'\\]+"
+)
 
 _json = json.JSONEncoder(default=repr).encode
 _EMPTY = logging.makeLogRecord({}).__dict__
 _LEVELS = logging.getLevelNamesMapping()
 
+#: One of these stands in every line that may hold one.
+_MARKS = ("+", "%2", "to=", "To=", "/Verifications/")
+
 
 def mask_numbers(_: WrappedLogger, __: str, line: str) -> str:
     """Show no phone number, wherever in a line it stands: a library's error text may quote one."""
-    return _E164.sub("+•••", line) if "+" in line else line
+    return _NUMBER.sub("+•••", line) if any(mark in line for mark in _MARKS) else line
+
+
+def line(text: str, level: str) -> str:
+    """A line of what comes from no logger."""
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    facts = {"event": text, "level": level, "logger": "stderr", "timestamp": now}
+    return mask_numbers(None, "", _json(facts))
 
 
 class Lines(structlog.stdlib.ProcessorFormatter):
@@ -54,6 +69,13 @@ def as_warning(record: logging.LogRecord) -> bool:
     return logging.getLogger().isEnabledFor(record.levelno)
 
 
+def name_path(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Say for which address Django logs something."""
+    if path := getattr(getattr(event["_record"], "request", None), "path", ""):
+        event["path"] = path
+    return event
+
+
 def logging_config(*, json: bool, level: str) -> dict[str, Any]:
     """Configure structlog, and return the ``LOGGING`` that sends everything through it."""
     theirs = structlog.stdlib.ProcessorFormatter
@@ -70,7 +92,9 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     render: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    stream = "ext://sys.__stderr__"  # in the other one's place stands config.stderr
     if not json:
+        stream = "ext://sys.stderr"
         # plain_traceback: the pretty ones print local variables, and those hold codes.
         plain = structlog.dev.plain_traceback
         render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
@@ -80,12 +104,14 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         "formatters": {
             "structured": {
                 "()": Lines if json else theirs,
-                "foreign_pre_chain": shared,
+                "foreign_pre_chain": [*shared, name_path],
                 "processors": [theirs.remove_processors_meta, *render, mask_numbers],
             }
         },
         "filters": {"as_warning": {"()": lambda: as_warning}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "stream": stream, "formatter": "structured"}
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             # A line per task would say what our own lines say better.

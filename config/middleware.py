@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from random import getrandbits
 
 import structlog
@@ -14,11 +15,16 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.db import close_old_connections, reset_queries
 from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
-from django.shortcuts import render
+from django.utils.log import log_response
 
+from config import error_pages
+from otp.api.auth import forget_holder
 from otp.caller import is_trusted, tell_ignored, trusted_proxies
 from otp.checks import mended_python
-from sms import problems, resources
+from otp.twilio import errors as twilio
+from sms import problems, resources, traces
+
+log = structlog.get_logger("config")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -36,8 +42,14 @@ _CSP = (
     "connect-src 'self'{more}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-#: Health checks ask by an address that no setting knows, and are answered whatever the Host.
-_PROBES = ("/healthz", "/readyz")
+#: Health checks and Prometheus ask by an address that no setting knows, and are answered whatever the Host.
+_PROBES = ("/healthz", "/readyz", "/metrics")
+
+#: What begins so is for programs: none of it is a page.
+_OF_PROGRAMS = ("/v1/", "/v2/")
+
+#: What begins so has no span: it comes all the time and says nothing of a message.
+_UNTRACED = (*_PROBES, "/static/")
 
 
 class RequestMiddleware:
@@ -65,11 +77,29 @@ class RequestMiddleware:
         given = meta.get("HTTP_X_REQUEST_ID", "")
         # Whoever guesses an id has gained nothing, and the system's random numbers cost a thread its turn.
         request_id = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            of_api = request.path_info.startswith("/v1/")
-            response = self.answer_program(request) if of_api else self.get_response(request)
+        with structlog.contextvars.bound_contextvars(request_id=request_id), _traced(request):
+            try:
+                response = self._answer(request)
+            finally:  # config.rsgi may begin it anew, in another thread
+                forget_holder()
         response["X-Request-ID"] = request_id
         return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        of_api = request.path_info.startswith(_OF_PROGRAMS)
+        response = self.answer_program(request) if of_api else self.get_response(request)
+        found = request.resolver_match
+        traces.answered(str(request.method), found.route if found else "", response.status_code)
+        if response.status_code >= 400:  # Django would do so later, without the id
+            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+        return response
+
+
+def _traced(request: HttpRequest) -> AbstractContextManager[None]:
+    """The span of a request, in the trace of its caller if it names one."""
+    if request.path_info.startswith(_UNTRACED):
+        return nullcontext()
+    return traces.request(str(request.method), request.META.get("HTTP_TRACEPARENT", ""))
 
 
 def _close_nothing() -> None:
@@ -106,7 +136,8 @@ class AnswerMiddleware:
     """Before the views: refuse what is too large, and let no page or error leave otherwise than ours do.
 
     No page loads or sends anything anywhere else, but for ``CSP_SOURCES``: a captcha's origins. Under
-    ``/v1/`` every error is a problem document, also those that no view of ours made.
+    ``/v1/`` every error is a problem document and under ``/v2/`` one of Twilio's, also those that no view of
+    ours made.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -119,6 +150,8 @@ class AnswerMiddleware:
         response = self._answer(request)
         if response.status_code >= 400 and request.path.startswith("/v1/"):
             response = problems.as_problem(response)
+        elif response.status_code >= 400 and request.path.startswith("/v2/"):
+            response = twilio.as_twilio(response)
         response.setdefault("Content-Security-Policy", self.policy)
         return response
 
@@ -132,19 +165,23 @@ class AnswerMiddleware:
         size = sum([len(name) + len(value) for name, value in meta.items() if name.startswith("HTTP_")])
         cookies = meta.get("HTTP_COOKIE", "")
         if size > LARGEST_HEADERS or len(cookies) > LARGEST_COOKIES:
-            return render(request, "400.html", status=431)
+            return error_pages.unreadable(request, status=431)
         if self.slow and cookies:
             meta["HTTP_COOKIE"] = cookies.replace("\\", "")
         response = self.get_response(request)
         # A view may have made anything of it: a form without fields, JSON that ends too early.
         if getattr(meta.get("wsgi.input"), "late", False):
-            return render(request, "400.html", status=408)
+            return error_pages.unreadable(request, status=408)
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Where the system gives this process no more descriptors or memory, another one may answer."""
-        if not request.path.startswith("/v1/") or not resources.ran_out(error):
+        reason = resources.ran_out(error)
+        if not request.path.startswith(_OF_PROGRAMS) or not reason:
             return None
+        log.error("ran_out", reason=reason)
+        if request.path.startswith("/v2/"):
+            return twilio.written(503, 20503, "This server cannot answer now.", problems.RETRY_AFTER)
         return problems.problem(
             503, "unavailable", "This server cannot answer now.", retry_after=problems.RETRY_AFTER
         )

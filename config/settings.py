@@ -5,6 +5,7 @@ With DEBUG off, the default, this is the production configuration: ``manage.py c
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,17 +13,19 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 from config import servers
-from config.environment import Environment, read_file
+from config.environment import FILE, Environment, read_file
 from config.logs import logging_config
+from config.mail import mailers
 from otp import conf
 from otp.api import access, keys
-from sms.conf import FREE, public_url_fault
+from otp.hooks import settings as hooks
+from sms.conf import public_url_fault
 from sms.masked import Masked
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Environment()
-read_file(BASE_DIR / ".env")
+read_file(FILE)
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = Masked(env.secret("SECRET_KEY"))
@@ -41,34 +44,51 @@ if PHONE_SECRET_KEY == SECRET_KEY:
     )
 PHONE_SECRET_KEY_FALLBACKS = env.list("PHONE_SECRET_KEY_FALLBACKS")
 SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS")
+SMS_OPTOUT_KEYS = env.list("SMS_OPTOUT_KEYS")
+SMS_HELP = env.text("SMS_HELP")
 SMS_PROVIDERS = env.entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters, digits, - and _)", r"[\w-]+")
-# Open to everybody at your cost, so where a provider costs money somebody has to ask for them.
-_PAID = any(url.partition("://")[0] not in FREE for url in SMS_PROVIDERS.values())
-PAGES = env.text("PAGES") or ("off" if _PAID else "open")
+# Read by our own channel on every Django, and by Django itself since 6.1.
+MAILERS = mailers(env.text("EMAIL_URL"))
+ANYMAIL = env.entries("ANYMAIL", "POSTMARK_SERVER_TOKEN=…,WEBHOOK_SECRET=NAME:PASSWORD", r"[A-Z_]+")
+if ANYMAIL and not find_spec("anymail"):
+    raise ImproperlyConfigured("ANYMAIL needs django-anymail. Install otpost[anymail], or drop the variable.")
+# Open to everybody they would spend your money, so somebody has to ask for that.
+PAGES = env.text("PAGES") or "sessions"
 SMS_ROUTES = env.entries("SMS_ROUTES", "default=main>spare,IR=local>main", r"\+?\w+")
+SMS_ROUTING = env.setting("SMS_ROUTING")
+SMS_CODE_WORTH = env.number("SMS_CODE_WORTH", conf.default("SMS_CODE_WORTH"))
 SMS_DESTINATIONS = env.list("SMS_DESTINATIONS")
 SMS_RECEIPT_WAIT = env.number("SMS_RECEIPT_WAIT", conf.default("SMS_RECEIPT_WAIT"))
 SMS_LONGEST_WAIT = env.number("SMS_LONGEST_WAIT", conf.default("SMS_LONGEST_WAIT")["otp"])
+METRICS_TOKEN = env.text("METRICS_TOKEN")
 PHONE_REGION = env.setting("PHONE_REGION")
 OTP_SITE_NAME = env.setting("OTP_SITE_NAME")
+WEBHOOKS = env.entries("WEBHOOKS", "shop=https://example.com/hook#secret=whsec_…", r"[\w-]+")
 MESSAGE_RECORD_HOURS = env.number("MESSAGE_RECORD_HOURS", conf.default("MESSAGE_RECORD_HOURS"), least=1)
 try:
     API_KEYS = keys.parse(env.text("API_KEYS"))
     API_ACCESS = access.parse(env.text("API_ACCESS"))
 except (keys.BadKeys, access.BadAccess) as error:
     raise ImproperlyConfigured(str(error)) from None
+HOOKS = hooks.parse(env.text("HOOKS"))
 GUARD_MODE = env.setting("GUARD_MODE")
 GUARD_ALLOW = env.list("GUARD_ALLOW")
-GUARD_PRICES = env.entries("GUARD_PRICES", "US=0.0079,DE=0.08,default=0.06", r"\w+")
+GUARD_PRICES = env.entries("GUARD_PRICES", "US=0.0079,DE=0.08,default=0.06", r"(\w+:)?\w+")
 GUARD_BUDGET = env.setting("GUARD_BUDGET")
-OTP_PURPOSES: dict[str, dict[str, object]] = {
-    "login": {},
-    "signup": {},
-    "payment": {"text": "{code} confirms your payment with {site}. Never tell it to anybody."},
-}
+OTP_PURPOSES = env.json(
+    "OTP_PURPOSES",
+    {
+        "login": {},
+        "signup": {},
+        "payment": {"text": "{code} confirms your payment with {site}. Never tell it to anybody."},
+    },
+)
 OTP_LIMITS = env.setting("OTP_LIMITS")
 OTP_GUESS_LIMITS = env.setting("OTP_GUESS_LIMITS")
 OTP_CHALLENGE = env.setting("OTP_CHALLENGE")
+OTP_LOOKUPS = env.entries(
+    "OTP_LOOKUPS", "twilio=twilio-lookup://…,operator=camara://… (letters, digits, - and _)", r"[\w-]+"
+)
 # Whence a page may load and run scripts and frames beside our own: those of a captcha.
 CSP_SOURCES = env.list(
     "CSP_SOURCES",
@@ -105,12 +125,14 @@ CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # nothing to remember, so no file to lose
 CELERY_BEAT_SCHEDULE = {
-    f"sweep-{queue}": {"task": "sms.sweep", "schedule": 1.0, "args": (queue,)} for queue in ("otp", "bulk")
+    f"sweep-{queue}": {"task": "sms.sweep", "schedule": 1.0, "args": (queue,)}
+    for queue in ("otp", "bulk", "events")
 }
 
 # --- Django -------------------------------------------------------------------------------------
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp", "config.apps.OtpostConfig"]
+INSTALLED_APPS += ["anymail"] if ANYMAIL else []
 MIDDLEWARE = [
     "config.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -120,7 +142,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-# While MIDDLEWARE is this, what is under /v1/ goes past those that only pages need: see config.middleware.
+# While MIDDLEWARE is this, what is for programs goes past those that only pages need: see config.middleware.
 SITE_MIDDLEWARE = tuple(MIDDLEWARE)
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -168,8 +190,8 @@ ALLOWED_HOSTS = [
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # only from TRUSTED_PROXIES
 SECURE_SSL_REDIRECT = _TLS
-# Programs in the same network call the API and the health checks directly.
-SECURE_REDIRECT_EXEMPT = [r"^v1/", r"^healthz$", r"^readyz$"]
+# Programs in the same network call the API, the health checks and the metrics directly.
+SECURE_REDIRECT_EXEMPT = [r"^v[12]/", r"^healthz$", r"^readyz$", *([r"^metrics$"] if METRICS_TOKEN else [])]
 SECURE_HSTS_SECONDS = 31_536_000 if _TLS else 0
 # Both bind hosts that are none of ours, for a year and longer: only whoever owns the domain can want that.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("HSTS_INCLUDE_SUBDOMAINS")
@@ -178,12 +200,14 @@ SILENCED_SYSTEM_CHECKS = [
     *("security.W005", "security.W021"),  # they want both
     # They name settings that nobody sets here; config.W004 names PUBLIC_URL.
     *(() if _TLS else ("security.W004", "security.W008", "security.W016")),
+    "mail.W001",  # without EMAIL_URL nothing here sends mail
     "sms.W021",  # nothing here uses Django's cache but codes and messages, so nobody clears it
 ]
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = _TLS
 if _TLS:  # a browser takes such a cookie from this host alone, over TLS alone
     CSRF_COOKIE_NAME, SESSION_COOKIE_NAME = "__Host-csrftoken", "__Host-sessionid"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "config.error_pages.no_csrf_token"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL.rstrip("/")] if PUBLIC_URL else []
 
 _LOG_LEVEL = env.text("LOG_LEVEL").upper() or "INFO"

@@ -1,13 +1,19 @@
 """``python -m config.web [options]``: start the web server, granian, with the limits that it needs.
 
 Every start goes through here, so that image, demo, tests and documentation cannot differ. Each option
-is one of granian's variables: the environment overrides it, and the command line both.
+is one of granian's variables: the environment, or ``.env``, overrides it, and the command line all.
 """
 
 import os
 import resource
 import sys
 from collections.abc import MutableMapping
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config import stderr
+from config.start import plainly
 
 #: A connection that says nothing, begins a request or is kept open is closed after ten seconds, and takes
 #: no thread until then. ``HTTP=1``: asked for either version, granian waits for the first bytes without
@@ -24,6 +30,9 @@ OPTIONS = {
 #: Connections that a process holds at once, where it may open as many files.
 CONNECTIONS = 4096
 
+#: What keeps granian from writing lines of its own form: its loggers hand over to those above them.
+LOG_CONFIG = Path(__file__).with_name("granian.json")
+
 #: Files that it needs besides: Redis, the broker, the log.
 OTHER_FILES = 512
 
@@ -36,7 +45,7 @@ def prepared(environment: MutableMapping[str, str]) -> MutableMapping[str, str]:
         environment[name] = environment.get(name) or value
     for name in ("GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"):
         if not environment[name].isdecimal() or not int(environment[name]):
-            raise SystemExit(f"{name} must be a whole number, 1 or more, such as {OPTIONS[name]}.")
+            raise ImproperlyConfigured(f"{name} must be a whole number, 1 or more, such as {OPTIONS[name]}.")
     return environment
 
 
@@ -50,8 +59,18 @@ def allow_files(wanted: int) -> int:
     return wanted
 
 
-if __name__ == "__main__":
+def main() -> None:
+    with plainly():
+        prepared(os.environ)
+    if stderr.has_begun():
+        os.environ["GRANIAN_LOG_CONFIG"] = os.environ.get("GRANIAN_LOG_CONFIG") or str(LOG_CONFIG)
+    from granian.cli import cli  # which has something to say only from now on
+
     words = ["--interface", "rsgi", "--blocking-threads", "1", *sys.argv[1:], "config.rsgi:application"]
-    os.execve(  # noqa: S606
-        sys.executable, [sys.executable, "-m", "granian", *words], {**prepared(os.environ)}
-    )
+    cli(words, auto_envvar_prefix="GRANIAN")
+
+
+if __name__ in ("__main__", "__mp_main__"):  # the latter: a process of granian's where none can be forked
+    stderr.begin()
+if __name__ == "__main__":
+    main()

@@ -14,10 +14,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig
-from django.core.management.base import BaseCommand, SystemCheckError
+from django.core.management.base import SystemCheckError
 from django.core.wsgi import get_wsgi_application
 
-from config.start import plainly
+from config.start import check, plainly
 
 #: Seconds that Redis and the broker have to say what they are.
 PATIENCE = 5.0
@@ -35,7 +35,7 @@ def _refuse_servers_that_cannot_work() -> None:
 
     def ask() -> None:
         try:
-            BaseCommand().check(tags=[SERVERS], include_deployment_checks=True)
+            check(tags=[SERVERS], include_deployment_checks=True)
         except SystemCheckError as error:
             found.append(error)
 
@@ -49,8 +49,7 @@ def _refuse_servers_that_cannot_work() -> None:
 
 with plainly():
     _django = get_wsgi_application()
-    # Refuse to start on settings that cannot work; `manage.py` does so by itself.
-    BaseCommand().check()
+    check()
     _refuse_servers_that_cannot_work()
 
 # What is here by now stays, and requests leave few cycles: the search for them took 4 % of a request.

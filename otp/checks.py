@@ -17,8 +17,12 @@ from otp import caller, conf, purposes
 from otp.admission import judges, limits, testnumbers
 from otp.api import access
 from otp.caller import Caller
+from otp.hooks import settings as hooks
+from otp.lookups import settings as lookups
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
+from sms import services as sms
 from sms.checks import check, readable
+from sms.message import Channel
 
 MIN_SECRET = 32
 
@@ -33,6 +37,8 @@ otp_limits = readable("otp.E004", limits.all_rules)
 guess_limits = readable("otp.E004", limits.guess_rules)
 test_numbers = readable("otp.E005", testnumbers.check, Tags.security)
 challenge = readable("otp.E006", judges.challenge)
+number_lookups = readable("otp.E014", lookups.configured)
+hook_secrets = readable("otp.E016", hooks.configured, Tags.security)
 trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
 
 
@@ -40,7 +46,8 @@ trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
 def phone_secret_key() -> Iterator[str]:
     """Without a strong secret the digests of phones and codes are as good as clear text."""
     newest, older = conf.get("PHONE_SECRET_KEY"), conf.get("PHONE_SECRET_KEY_FALLBACKS")
-    for name, values in {"PHONE_SECRET_KEY": [newest], "PHONE_SECRET_KEY_FALLBACKS": older}.items():
+    secrets = {"PHONE_SECRET_KEY": [newest], "PHONE_SECRET_KEY_FALLBACKS": older}
+    for name, values in (secrets | {"SMS_OPTOUT_KEYS": conf.get("SMS_OPTOUT_KEYS")}).items():
         if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values):
             yield (
                 f"{name} must be random and have at least {MIN_SECRET} characters. "
@@ -99,6 +106,22 @@ def receipts_are_waited_for() -> Iterator[str]:
             )
 
 
+@check("otp.E015")
+def codes_can_be_carried() -> Iterator[str]:
+    """A provider that cannot carry the codes of a purpose refuses every one of them."""
+    for purpose in purposes.all_purposes().values():
+        if _faults(purpose):
+            continue
+        # By their length and their characters, which is all that a provider looks at.
+        samples = [char * purpose.length for char in purpose.alphabet]
+        for provider in sms.unable_to_carry(samples):
+            yield (
+                f"OTP_PURPOSES[{purpose.name!r}]: {provider.name} ({provider.alias}) carries "
+                f"{provider.codes.words} alone, and these have {purpose.length} characters out of "
+                f"{purpose.alphabet}. Change length and alphabet, or take {provider.alias} out of SMS_ROUTES."
+            )
+
+
 @check("otp.W002")
 def autofill() -> Iterator[str]:
     """What a phone offers to fill in: Android's User Consent API looks for a code of its own form."""
@@ -111,13 +134,38 @@ def autofill() -> Iterator[str]:
             )
 
 
+@check("otp.W005")
+def channels_have_providers() -> Iterator[str]:
+    """A channel that nothing can send by is left out in silence."""
+    there = sms.channels()
+    for purpose in purposes.all_purposes().values():
+        for channel in purpose.channels:
+            if channel not in there:
+                yield (
+                    f"OTP_PURPOSES[{purpose.name!r}]: channels names {channel}, and SMS_PROVIDERS has no "
+                    f"provider for it. Add one, or take {channel} out of channels."
+                )
+
+
+@check("otp.W006", Tags.security)
+def email_is_no_second_factor() -> Iterator[str]:
+    """Whoever reads a mailbox need not hold any device: NIST SP 800-63B-4 §3.1.3.1 forbids it out-of-band."""
+    for purpose in purposes.all_purposes().values():
+        if Channel.EMAIL in purpose.channels:
+            yield (
+                f"OTP_PURPOSES[{purpose.name!r}]: channels names email, which NIST SP 800-63B-4 (§3.1.3.1) "
+                "does not allow for authentication out-of-band. Take it out; or, where a code proves an "
+                "address and logs nobody in, put otp.W006 into SILENCED_SYSTEM_CHECKS."
+            )
+
+
 @check("otp.E013", Tags.security)
 def hosted_pages() -> Iterator[str]:
     """PAGES must be a word that is known."""
-    if (value := conf.get("PAGES")) not in ("open", "off"):
+    if (value := conf.get("PAGES")) not in ("sessions", "open", "off"):
         yield (
-            f"PAGES is {value!r}. Write open, so that everybody may ask for a code at /, or off for the API "
-            "alone."
+            f"PAGES is {value!r}. Write sessions, so that programs hand their users to the pages, open, so "
+            "that everybody may ask for a code at /, or off for the API alone."
         )
 
 
@@ -213,7 +261,7 @@ def _app_faults(purpose: Purpose) -> Iterator[str]:
         return
     code, site = purpose.alphabet[0] * purpose.length, conf.get("OTP_SITE_NAME")
     host = urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
-    for locale in purpose.text:
+    for locale in purpose.texts:
         text = purpose.render(code, lives=purpose.lifetime, site=site, host=host, locale=locale)
         if (over := len(text.encode()) - MAX_RETRIEVED) > 0:
             yield (

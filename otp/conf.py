@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sms.conf import DECLARED, TEXT, Setting, cached, default, get
+from sms.conf import DECLARED, TEXT, Setting, cached, default, get, phone_secrets
 
 __all__ = ["cached", "default", "get", "phone_secrets"]
 
 DECLARED |= {
-    # Secret of the digests of phones and codes: at least 32 characters.
-    "PHONE_SECRET_KEY": Setting("", str, "a text of at least 32 random characters"),
-    # Other values of PHONE_SECRET_KEY that codes in flight may still have been made with.
-    "PHONE_SECRET_KEY_FALLBACKS": Setting(
-        [], (list, tuple), "a list of former values of PHONE_SECRET_KEY", str
-    ),
     # purpose → its rules; see otp.purposes.Purpose for the options and their defaults.
     "OTP_PURPOSES": Setting({"login": {}, "signup": {}, "payment": {}}),
-    # The hosted pages: "open" to everybody, or "off". Whoever includes otp.urls wants them.
-    "PAGES": Setting("open"),
+    # The hosted pages: for users that programs hand over ("sessions"), "open" to everybody, or "off".
+    "PAGES": Setting("sessions"),
     # What the SMS calls you.
     "OTP_SITE_NAME": Setting("Otpost", TEXT, "a text"),
     # subject → figures, or the whole as one text; see otp.admission.limits.
@@ -32,10 +26,14 @@ DECLARED |= {
     "TEST_NUMBERS_UNTIL": Setting("", str, "a text with a date or a time, such as 2026-12-31"),
     # Dotted path of a function that is asked before a code is sent; see otp.admission.judges.
     "OTP_CHALLENGE": Setting("", str, "the dotted path of a function, such as shop.captcha"),
+    # alias → URL of a vendor that is asked about a number before a code goes there; see otp.lookups.
+    "OTP_LOOKUPS": Setting({}, Mapping, 'a dict such as {"twilio": "twilio-lookup://…"}', str),
     # {name: [sha256-hex, …]}: who may use the HTTP API.
     "API_KEYS": Setting({}, Mapping, 'a dict such as {"shop": ["sha256-hex"]}', (list, tuple)),
-    # {name: otp.api.access.Access}: what a key may do; a name without an entry may verify, send and read.
+    # {name: otp.api.access.Access}: what a key may do; a name without an entry has its DEFAULT.
     "API_ACCESS": Setting({}),
+    # name → secret with which it signs what it hands over; see otp.hooks.settings.
+    "HOOKS": Setting({}, Mapping, 'a dict such as {"supabase": "v1,whsec_…"}', str),
     # Addresses or networks whose X-Forwarded-For is believed.
     "TRUSTED_PROXIES": Setting(
         [], (list, tuple, set, frozenset), 'a list such as ["127.0.0.1", "10.0.0.0/8"]', str
@@ -51,10 +49,3 @@ DECLARED |= {
     # What otp.guard.settings.Figures shall have instead of its defaults.
     "GUARD_FIGURES": Setting({}),
 }
-
-
-@cached  # a start asks for them ten times
-def phone_secrets() -> tuple[bytes, ...]:
-    """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
-    newest: str = get("PHONE_SECRET_KEY")
-    return tuple(secret.encode() for secret in (newest, *get("PHONE_SECRET_KEY_FALLBACKS")))

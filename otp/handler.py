@@ -70,18 +70,20 @@ def repeat(
     *,
     by: str,
     code: str = "",
+    instead_of: str = "",
     prepare: Callable[[Draft, float], Sending] = lambda draft, lives: ALONE,
 ) -> Issue:
     """Send the live code, or a new one, once more, unless something refuses. One round trip.
 
-    ``by``: as the caller knows it, ``by_id`` or ``by_phone``. ``code``: of a test number. ``prepare``: makes
-    what goes with it, out of the code and the seconds that it will live.
+    ``by``: as the caller knows it, ``by_id`` or ``by_phone``. ``code``: of a test number. ``instead_of``: see
+    ``store.resend``. ``prepare``: makes what goes with it, out of the code and the seconds that it will live.
     """
     if live.status != "pending":
         return Issue.refused("blocked" if live.status == "blocked" else "expired")
-    fresh = rules.new_code_on_resend
+    fresh = rules.new_code_on_resend and not instead_of
     draft = digests.draw(rules, phones, live.id, code) if fresh else digests.again(rules, live, code)
     if draft is None:
         return Issue.refused("expired")
     left = rules.longest_life - (0 if fresh else live.now - live.created_at)
-    return store.resend(rules, phones, draft, prepare(draft, min(rules.lifetime, left)), by=by)
+    sending = prepare(draft, min(rules.lifetime, left))
+    return store.resend(rules, phones, draft, sending, by=by, instead_of=instead_of)

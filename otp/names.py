@@ -4,8 +4,15 @@
     otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
     otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
     otp:limit:<rule>:<subject>  list or string  see includes/limits.lua; a digest where it is a person's
-    otp:guard:<scope>, otp:guard-fan:<digest>, otp:guard-known:<digest>, otp:guard-spend, otp:guard-rules
+    otp:guard:<scope>, otp:guard-fan:<digest>, otp:guard-known:<digest>, otp:guard-spend, otp:guard-rules,
+    otp:guard-over
                            see guard/lua/includes/guard.lua
+    otp:lookup:<alias>:<question>:<digest>  string  what a vendor said of a number, and how long it took (s)
+    otp:lookup-asked:<alias>:<day>  string  answers that were asked for on a day (UTC, since the epoch)
+    otp:lookup-failures:<alias>  string  calls that failed in a row
+    otp:lookup-left-out:<alias>  string  it is not asked now
+    otp:session:<id>       hash    a hosted hand-off; see otp.sessions
+    otp:dashboard-ended:<id>  string  a session of the dashboard that was logged out, until its cookie expires
     otp:probe              string  see sms.probe
 
 <digest> is keyed, see otp.codes.
@@ -19,14 +26,24 @@ family, key = names.family, names.key
 
 VERIFICATION, PHONE = family("otp:verification:"), family("otp:phone:")
 FAILURES, LIMIT = family("otp:failures:"), family("otp:limit:")
+LOOKUP = family("otp:lookup:")
+SESSION_ENDED = family("otp:dashboard-ended:")
 GUARD, GUARD_SPEND, GUARD_RULES = family("otp:guard:"), family("otp:guard-spend"), family("otp:guard-rules")
 
 #: Those that scripts put together themselves, each under the name that it has there.
 IN_LUA = {
     "VERIFICATION": VERIFICATION,
+    "SESSION": family("otp:session:"),
     "GUARD": GUARD,
     "GUARD_FAN": family("otp:guard-fan:"),
     "GUARD_KNOWN": family("otp:guard-known:"),
     "GUARD_SPEND": GUARD_SPEND,
     "GUARD_RULES": GUARD_RULES,
+    "GUARD_OVER": family("otp:guard-over"),
+}
+
+LOOKUPS_IN_LUA = {
+    "LOOKUP_ASKED": family("otp:lookup-asked:"),
+    "LOOKUP_FAILURES": family("otp:lookup-failures:"),
+    "LOOKUP_LEFT_OUT": family("otp:lookup-left-out:"),
 }

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import conf
+from otp import conf, languages, texts
 from otp.codes import DIGITS
+from otp.errors import NotAllowed
 from sms import given
+from sms.message import Channel
 
 #: Seconds that a code may live, however often it is sent again: NIST SP 800-63B-4 §3.1.3.2 and OWASP ASVS
 #: 5.0, 6.5.5 allow 10 minutes.
@@ -27,8 +29,6 @@ MAX_LENGTH = 32
 #: A language tag, or a locale as POSIX and Django write them. RFC 5646, 4.4.1 asks to bear 35 characters.
 _LOCALE = re.compile(r"(?!.{36})[a-z]{1,8}([-_][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 
-TEXT = "{code} is your {site} code. It expires in {minutes} min. Do not share it."
-
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
@@ -40,9 +40,13 @@ class Purpose:
     attempts: int = 3
     cooldown: tuple[int, ...] = (30, 60, 120)  # before the 2nd, 3rd, 4th … code; the last one stays
     alphabet: str = DIGITS
-    # language tag, as _tag writes it → text with {code}, {site}, {minutes}; "": for every other
-    text: Mapping[str, str] = field(default_factory=lambda: {"": TEXT})
+    # language tag, as languages.tag writes it → text with {code}, {site}, {minutes}; "": for every other
+    text: Mapping[str, str] = field(default_factory=dict)
     app_hash: str = ""  # of an Android app that reads the SMS itself (SMS Retriever): 11 characters
+    # By these channels, in their order; (): as SMS_ROUTES says, but never by e-mail.
+    channels: tuple[Channel, ...] = ()
+    # With ``channels``, so long without a receipt the next one has the code: learned, between these two.
+    next_channel_after: tuple[float, float] = (15, 60)
     new_code_on_resend: bool = False
     allow_weak: bool = False  # silences the checks for under 20 bits or over 600 s
 
@@ -56,30 +60,53 @@ class Purpose:
         """Seconds that a code may live, however often it is sent again."""
         return max(self.lifetime, MAX_LIFETIME)
 
-    def render(self, code: str, *, lives: float, site: str, host: str, locale: str = "") -> str:
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """Its own, and ours where it has none for every other language.
+
+        Of ours an ``app_hash`` leaves the English one: the others are too long for Android (140 bytes).
+        """
+        if "" in self.text:
+            return self.text
+        ours = {"": texts.TEXTS[""]} if self.app_hash else texts.TEXTS
+        return {**ours, **self.text}
+
+    def render(
+        self, code: str, *, lives: float, site: str, host: str, locale: str = "", country: str = ""
+    ) -> str:
         """The text of the SMS for a code that ``lives`` so many seconds yet.
 
-        It is that of ``locale``, or of the longest tag that ``locale`` begins with (RFC 4647, 3.4). The last
-        line binds the code to ``host``, so that a phone offers it there only
+        It is that of ``locale``, or of the longest tag that ``locale`` begins with (RFC 4647, 3.4); without
+        one, and without a text of the purpose's own, that of ``country``.
+        The last line binds the code to ``host``, so that a phone offers it there only
         (https://wicg.github.io/sms-one-time-codes/). An ``app_hash`` goes before it: Android looks for
-        it anywhere (https://developers.google.com/identity/sms-retriever/verify).
+        it anywhere (https://developers.google.com/identity/sms-retriever/verify). Without a ``host`` there is
+        no such line: one that names another site would keep the code from the right one.
         """
-        tag = _tag(locale)
-        while tag and tag not in self.text:
-            tag = re.sub("-.$", "", tag.rpartition("-")[0])  # a single letter only introduces what follows
-        text = self.text[tag].format(code=code, site=site, minutes=max(math.ceil(lives / 60), 1))
-        app = f"{self.app_hash}\n" if self.app_hash else ""
-        return f"{text}\n\n{app}@{host} #{code}"
-
-
-def _tag(locale: str) -> str:
-    """A language tag as it is compared: ``pt_BR`` and ``PT-br`` are ``pt-br``."""
-    return locale.replace("_", "-").lower()
+        if not locale and "" not in self.text:
+            locale = texts.LANGUAGES.get(country, "")
+        known = self.texts
+        text = known[languages.lookup(locale, known)].format(
+            code=code, site=site, minutes=max(math.ceil(lives / 60), 1)
+        )
+        last = [self.app_hash, f"@{host} #{code}" if host else ""]
+        return "\n\n".join(filter(None, [text, "\n".join(filter(None, last))]))
 
 
 def get(name: object) -> Purpose:
     """The purpose ``name``. Raises ``KeyError`` if there is none."""
     return all_purposes()[given.text(name) or ""]
+
+
+def required(name: object) -> Purpose:
+    """The purpose ``name``. Raises ``NotAllowed`` (``purpose_unknown``) if there is none."""
+    try:
+        return get(name)
+    except KeyError:
+        known = ", ".join(sorted(all_purposes()))
+        raise NotAllowed(
+            f"There is no such purpose. Use one of: {known}.", code="purpose_unknown", field="purpose"
+        ) from None
 
 
 @conf.cached
@@ -106,6 +133,8 @@ def _make(name: Any, options: Any) -> Purpose:
         raise ImproperlyConfigured(
             f"OTP_PURPOSES[{name!r}] must be the name of a purpose and a dict of its options, as {_EXAMPLE}."
         )
+    if "|" in name:  # what the tally keeps is divided by it
+        raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: the name of a purpose must not hold |.")
     known = {f.name for f in fields(Purpose)} - {"name"}
     for option, value in options.items():
         if option not in known:
@@ -117,29 +146,59 @@ def _make(name: Any, options: Any) -> Purpose:
             raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: {option} must be {words}.")
     values = dict(options)
     if "text" in values:
-        values["text"] = {"": TEXT} | _texts(name, values["text"])
+        values["text"] = _texts(name, values["text"])
+    if "channels" in values:
+        values["channels"] = _channels(name, values["channels"])
+    if "next_channel_after" in values:
+        values["next_channel_after"] = _bounds(name, values["next_channel_after"])
     if "cooldown" in values:
         several = isinstance(values["cooldown"], list | tuple)
         values["cooldown"] = tuple(values["cooldown"]) if several else (values["cooldown"],)
     return Purpose(name=name, **values)
 
 
+def _channels(name: str, given: Any) -> tuple[Channel, ...]:
+    known = [channel.value for channel in Channel]
+    if isinstance(given, str) or not isinstance(given, Sequence) or not set(given) <= set(known):
+        raise ImproperlyConfigured(
+            f"OTP_PURPOSES[{name!r}]: channels must be a list of {', '.join(known)}, in the order in which "
+            'they are tried, as ["whatsapp", "sms", "voice"].'
+        )
+    if len(set(given)) < len(given):
+        raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: channels names one twice; name each once.")
+    return tuple(map(Channel, given))
+
+
+#: Seconds. A receipt takes some, and with less than half of its life left a code is not sent again.
+_SHORTEST_WAIT, _LONGEST_WAIT = 5, 300
+
+
+def _bounds(name: str, given: Any) -> tuple[float, float]:
+    good = isinstance(given, list | tuple) and len(given) == 2 and all(type(n) in (int, float) for n in given)
+    if not good or not _SHORTEST_WAIT <= given[0] <= given[1] <= _LONGEST_WAIT:
+        raise ImproperlyConfigured(
+            f"OTP_PURPOSES[{name!r}]: next_channel_after must be two numbers of seconds, the least and the "
+            f"most, from {_SHORTEST_WAIT} to {_LONGEST_WAIT}, as [15, 60]."
+        )
+    return given[0], given[1]
+
+
 def _texts(name: str, text: Any) -> dict[str, str]:
-    texts = {"": text} if isinstance(text, str) else text
-    if not isinstance(texts, Mapping) or not all(
-        isinstance(part, str) for pair in texts.items() for part in pair
+    given = {"": text} if isinstance(text, str) else text
+    if not isinstance(given, Mapping) or not all(
+        isinstance(part, str) for pair in given.items() for part in pair
     ):
         raise ImproperlyConfigured(
             f"OTP_PURPOSES[{name!r}]: text must be a text, or a dict of locales and their texts, as "
             '{"": "{code} …", "de": "{code} …"}.'
         )
     written: dict[str, str] = {}  # by tag
-    for locale in texts:
+    for locale in given:
         if locale and not _LOCALE.fullmatch(locale):
             fault = f"has {locale!r}, which is no locale; write one as de, pt-BR or zh-Hant"
-        elif (other := written.setdefault(_tag(locale), locale)) != locale:
+        elif (other := written.setdefault(languages.tag(locale), locale)) != locale:
             fault = f"names {other!r} and {locale!r}, which are one locale; drop one"
         else:
             continue
         raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: text {fault}.")
-    return {_tag(locale): re.sub(r"\r\n?", "\n", text) for locale, text in texts.items()}
+    return {languages.tag(locale): re.sub(r"\r\n?", "\n", text) for locale, text in given.items()}

@@ -29,6 +29,10 @@ class Sending:
     message: Prepared | None = None
     guard: Ask = None
     counted: Counted = NOTHING
+    labels: str = ""  # country and name of the API key, for the tally
+    channels: str = ""  # that the user may ask for, with commas between; "": there is only SMS
+    tried: str = ""  # the same of those that were begun with
+    next_after: float = 0.0  # seconds until somebody looks whether another channel is next; 0: nobody does
 
 
 ALONE = Sending()
@@ -45,6 +49,8 @@ class Live:
     by_id: str = ""
     created_at: float = 0.0
     envelope: str = ""
+    tried: str = ""  # channels, see ``Sending``
+    owner: str = ""  # the name of the API key that started it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,15 @@ class Read:
     status: str
     purpose: str
     left: int
+    created_at: float
     expires_at: float
     resend_at: float
     reference: str  # id of its SMS
+    caller_reference: str
+    channels: str  # see ``Sending``
+    tried: str
+    envelope: str  # sealed; "" once it is over
+    now: float  # by the clock of Redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,15 @@ class Check:
     purpose: str = ""
     retry_after: int = 0
     limit: Rule | None = None
+    reference: str = ""  # the caller's own, from the start
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A verification that is forgotten."""
+
+    purpose: str
+    reference: str  # the caller's own
 
 
 MESSAGES = {

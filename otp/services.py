@@ -13,6 +13,7 @@ answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,26 +23,27 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import alarms, conf, digests, purposes, signals, store
+from otp import alarms, channels, codes, conf, delivery, digests, purposes, signals, store
 from otp.admission import judges, limits, refusals, testnumbers
 from otp.admission.judges import Wanted
 from otp.caller import NOBODY, Caller
+from otp.channels import Way
+from otp.delivery import CodeSms
 from otp.errors import NotAllowed, StoreUnavailable
 from otp.guard import decision
 from otp.handler import OTPHandler, repeat
 from otp.purposes import Purpose
-from otp.results import Check, Draft, Issue, Sending
-from sms import given
+from otp.results import Check, Draft, Issue, Live, Sending
+from sms import given, traces
 from sms import phone as numbers
 from sms import services as sms
 from sms.errors import InvalidNumber, Unavailable
-from sms.message import State
+from sms.message import Channel, State
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
 
-#: What is told of the SMS of a code: only that it failed. "Sent" and "delivered" would show, by never coming,
-#: which numbers get no SMS: test numbers, and those that a receiver of ``code_wanted`` refuses.
+#: What is told of the SMS of a code in one word: only that it failed. More tells ``otp.delivery``.
 Delivery = Literal["underway", "failed"]
 
 _SIGNALS = {"valid": signals.code_accepted, "invalid": signals.code_rejected, "blocked": signals.code_blocked}
@@ -59,47 +61,75 @@ class Verification:
     masked: str = ""  # of the phone, as far as it is known here
     message_id: str = ""
     delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one
+    sms: CodeSms | None = None  # while anything is kept of it
+    channels: tuple[Channel, ...] = (Channel.SMS,)  # by which it may go, in the order in which they are tried
+    channel: Channel = Channel.SMS  # that was begun with last
+    reference: str = ""  # the caller's own, from the start
 
 
+@traces.begun("start")
 def start(
-    phone: given.Number,
+    phone: given.Number = None,
     purpose: str = "login",
     locale: str | None = "",
     *,
+    email: str | None = "",
+    channel: str | None = "",
+    code: str | None = "",
     caller: Caller = NOBODY,
     challenge: str | None = "",
     holder: str = "",
+    reference: str = "",
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
-    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``. ``locale``: picks the text of the SMS
-    ("de", "pt-BR"). ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to
-    see. ``holder``: who may find it again by its phone, see ``otp.pages.kept``.
+    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``. ``email``: an address that may have the
+    code too, or alone where there is no ``phone``; only for purposes whose ``channels`` name it. ``locale``:
+    picks the text of the SMS ("de", "pt-BR"). ``channel``: by which it goes. ``code``: one that the caller
+    has made, as long as those of the purpose and of the same characters; "": one is drawn. A test number
+    keeps its own. ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to
+    see. ``holder``: who may find it again by its phone, see ``otp.pages.kept``. ``reference``: the caller's
+    own, by which its messages are found: see ``sms.references``.
 
-    Raises ``NotAllowed`` for a number or purpose that gets no code, ``RateLimited`` while a cooldown runs
-    or where a limit is reached.
+    Raises ``NotAllowed`` for a number or purpose that gets no code, and for a channel or code that does not
+    suit it; ``RateLimited`` while a cooldown runs or where a limit is reached.
     """
-    rules = _rules(purpose)
-    purpose, locale = rules.name, given.text(locale) or ""
+    rules = purposes.required(purpose)
+    purpose, locale, brought = rules.name, given.text(locale) or "", _brought(code, rules)
     with refusals.translated():
-        number = parse_phone(phone)
-        counted = limits.of_sms(number, purpose, caller)
+        address = _address(email, rules)
+        number = (
+            sms.by_email(address) if address and not phone else parse_phone(phone, channels.wanted(rules))
+        )
+        counted = limits.of_sms(number, purpose, caller, address)
         wanted = judges.hear(number, purpose, caller, counted, given.text(challenge) or "")
         phones = digests.of_number(number, purpose)
-        draft = digests.draw(rules, phones, code=wanted.code)
-        sending = _sending(rules, wanted, draft, rules.lifetime, locale=locale, ip=caller.ip)
-        kept = {"to": number.e164, "purpose": purpose, "locale": locale, "ip": caller.ip, "holder": holder}
+        draft = digests.draw(rules, phones, code=wanted.code or brought)
+        said = {"locale": locale, "reference": given.text(reference) or "", "email": address}
+        way = channels.begin(rules, number, address, channel=given.text(channel) or "")
+        sending = _sending(rules, wanted, draft, rules.lifetime, caller=caller, way=way, **said)
+        kept = {"to": number.e164, "purpose": purpose, "ip": caller.ip, "holder": holder, **said}
+        if brought:  # no seed leads to it
+            kept["code"] = draft.code
         envelope = sms.seal(kept).decode()
         sms.require_broker()
         try:
-            issue = store.start(rules, phones, draft, sending, owner=caller.name, envelope=envelope)
+            issue = store.start(
+                rules,
+                phones,
+                draft,
+                sending,
+                owner=caller.name,
+                reference=said["reference"],
+                envelope=envelope,
+            )
         except StoreUnavailable:  # only the answer may be lost: if it stands, nobody knows its id
             with suppress(StoreUnavailable):
                 store.cancel(id=draft.id)
             raise
         decision.apply(issue.refusal, number, purpose)
         refusals.raise_unless_issued(issue, caller)
-    return _tell_sent(signals.code_issued, "code_issued", issue, purpose, number)
+    return _tell_sent("code_issued", issue, kept, number, way)
 
 
 def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Check:
@@ -116,49 +146,109 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     if checked.limit:
         raise refusals.reached(checked.limit, checked.retry_after, caller)
     if checked.status in _SIGNALS:
-        _tell(_SIGNALS[checked.status], f"code_{checked.status}", id, checked.purpose)
+        _tell(_SIGNALS[checked.status], f"code_{checked.status}", id, checked.purpose, checked.reference)
     return checked
 
 
-def resend(id: str, *, caller: Caller = NOBODY, owner: str = "") -> Verification:
-    """Send the code of verification ``id`` once more.
+def approve(id: str, *, owner: str = "") -> Check:
+    """Take verification ``id`` for proved without a guess: whoever asks vouches that the user had the code.
 
-    Raises ``RateLimited`` while its cooldown runs or where a limit is reached, and ``NotAllowed``
-    (``expired``, ``blocked``) when there is no live code.
+    ``valid``: it was live, and is over now, as after the right guess. Else ``blocked`` or ``expired``.
+    """
+    checked = store.verify((), id=given.id(id), owner=owner, vouched=True)
+    if checked.status == "valid":
+        _tell(signals.code_accepted, "verification_approved", checked.id, checked.purpose, checked.reference)
+    return checked
+
+
+@traces.begun("resend")
+def resend(id: str, *, caller: Caller = NOBODY, owner: str = "", channel: str = "") -> Verification:
+    """Send the code of verification ``id`` once more, by the channel that it went by last, or by ``channel``.
+
+    Raises ``RateLimited`` while its cooldown runs or where a limit is reached, ``NotAllowed`` (``expired``,
+    ``blocked``) when there is no live code, or (``channel_unavailable``) when it cannot go by ``channel``.
     """
     live = store.live(id=given.id(id), owner=owner)
     if live.status != "pending":
         raise refusals.over("blocked" if live.status == "blocked" else "expired")
+    return _once_more(live, caller, channel=given.text(channel) or "")
+
+
+def go_on(id: str, message_id: str) -> bool:
+    """Send the code of verification ``id`` by the next channel of its purpose, as message ``message_id`` did
+    not work. False where there is none, or nobody waits any more. Raises what ``resend`` does.
+    """
+    live = store.live(id=id)
+    if live.status != "pending":
+        return False
+    try:
+        _once_more(live, NOBODY, instead_of=message_id)
+    except _NoWay:
+        return False
+    return True
+
+
+class _NoWay(Exception):
+    """There is no other channel."""
+
+
+def _owner_of(live: Live) -> Caller:
+    """The API key that started it, with its own limits."""
+    access = conf.get("API_ACCESS").get(live.owner)
+    return Caller(live.owner, limits=access.limits if access else "")
+
+
+def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str = "") -> Verification:
     try:
         kept = sms.unseal(live.envelope.encode())
     except sms.Unsealable:
         raise refusals.over("expired") from None
     purpose, locale = kept["purpose"], kept["locale"]
-    rules = _rules(purpose)
-    caller = replace(caller, ip=caller.ip or kept.get("ip", ""))  # over the API only the start names it
+    rules, tried = purposes.required(purpose), [name for name in live.tried.split(",") if name]
+    brought = kept.get("code", "")
+    if brought:
+        rules = replace(rules, new_code_on_resend=False)  # it is the caller's
+    # Over the API only the start names the address; the page, and what goes on by itself, has no key.
+    caller = replace(caller if caller.name else _owner_of(live), ip=caller.ip or kept.get("ip", ""))
     with refusals.translated():
-        number = parse_phone(kept["to"])
-        counted = limits.of_sms(number, purpose, caller)
-        wanted = judges.hear(number, purpose, caller, counted)
+        address, to = kept.get("email", ""), kept["to"]  # a version before had no address
+        number = sms.by_email(address) if "@" in to else parse_phone(to, channels.wanted(rules))
+        counted = limits.of_sms(number, purpose, caller, address)
+        wanted = judges.hear(number, purpose, caller, counted, goes_on=bool(instead_of))
         sms.require_broker()
-        prepare = partial(_sending, rules, wanted, locale=locale, ip=caller.ip)
+        if instead_of:
+            way = channels.go_on(rules, number, address, tried=tried)
+            if way is None:
+                raise _NoWay
+        else:
+            way = channels.again(rules, number, address, tried=tried, channel=channel)
+        said = {"locale": locale, "reference": kept.get("reference", ""), "email": address}
+        prepare = partial(_sending, rules, wanted, caller=caller, way=way, **said)
         phones = digests.of_number(number, purpose)
-        issue = repeat(rules, phones, live, by="by_id", code=wanted.code, prepare=prepare)
+        issue = repeat(
+            rules,
+            phones,
+            live,
+            by="by_id",
+            code=wanted.code or brought,
+            instead_of=instead_of,
+            prepare=prepare,
+        )
         if issue.status == "expired" or (issue.status == "blocked" and not issue.retry_after):
             raise refusals.over(issue.status)
         decision.apply(issue.refusal, number, purpose)
         refusals.raise_unless_issued(issue, caller)
-    return _tell_sent(signals.code_resent, "code_resent", issue, purpose, number)
+    return _tell_sent("code_resent", issue, kept, number, way)
 
 
-def parse_phone(spelling: given.Number) -> Phone:
-    """The number that gets the code: one that SMS may go to, or a test number.
+def parse_phone(spelling: given.Number, by: Sequence[Channel] = (Channel.SMS,)) -> Phone:
+    """The number that gets the code: one that messages may go to by one of these channels, or a test number.
 
     Raises ``sms.errors.InvalidNumber``.
     """
     spelling = given.phone(spelling)
     try:
-        return sms.parse_phone(spelling)
+        return sms.parse_phone(spelling, by)
     except InvalidNumber:
         with suppress(InvalidNumber):
             e164 = numbers.canonical(spelling, conf.get("PHONE_REGION"))
@@ -167,68 +257,136 @@ def parse_phone(spelling: given.Number) -> Phone:
         raise
 
 
-def status(id: str, *, owner: str = "") -> Verification:
-    """Where verification ``id`` stands. An id that never was is ``expired``."""
+def status(id: str, *, owner: str = "", in_full: bool = False) -> Verification:
+    """Where verification ``id`` stands. An id that never was is ``expired``.
+
+    ``in_full``: whoever asks may see which numbers get no SMS, see ``otp.delivery``.
+    """
     id = given.id(id)
     found = store.read(id, owner)
-    status: Any = found.status if found else "expired"
-    if not found or status != "pending":
-        return Verification(id, status)
-    return Verification(
-        id,
-        status,
+    if not found:
+        return Verification(id, "expired")
+    status: Any = found.status
+    shown = _seen(found.reference, found.now, in_full=in_full)
+    able, tried = _channels(found.channels), _channels(found.tried)
+    known = Verification(
+        id, status, sms=shown, reference=found.caller_reference, channels=able, channel=tried[-1]
+    )
+    if status != "pending":
+        return known
+    return replace(
+        known,
         expires_at=found.expires_at,
         resend_at=found.resend_at,
         attempts_left=found.left,
-        delivery=_delivery(found.reference),
+        delivery="failed" if shown and shown.state is State.FAILED else "underway",
     )
 
 
-def _delivery(message_id: str) -> Delivery:
+def _channels(names: str) -> tuple[Channel, ...]:
+    """As they stand in Redis; nothing does where there is only SMS."""
+    return tuple(Channel(name) for name in names.split(",") if name) or (Channel.SMS,)
+
+
+def _seen(message_id: str, now: float, *, in_full: bool) -> CodeSms | None:
     try:
         message = sms.get(message_id)
     except Unavailable as error:
-        raise StoreUnavailable(retry_after=error.retry_after) from error
-    return "failed" if message is not None and message.state is State.FAILED else "underway"
+        raise store.unavailable(error) from error
+    return delivery.seen(message, now, in_full=in_full) if message else None
 
 
 def cancel(id: str, *, owner: str = "") -> bool:
     """Forget verification ``id`` and call its SMS back if it still waits. True if there was one."""
     id = given.id(id)
-    purpose = store.cancel(id=id, owner=owner)
-    if purpose is not None:
-        _tell(signals.verification_cancelled, "verification_cancelled", id, purpose)
-    return purpose is not None
+    over = store.cancel(id=id, owner=owner)
+    if over is not None:
+        _tell(signals.verification_cancelled, "verification_cancelled", id, over.purpose, over.reference)
+    return over is not None
 
 
-def _sending(rules: Purpose, wanted: Wanted, draft: Draft, lives: float, *, locale: str, ip: str) -> Sending:
+def _sending(
+    rules: Purpose,
+    wanted: Wanted,
+    draft: Draft,
+    lives: float,
+    *,
+    caller: Caller,
+    way: Way,
+    locale: str,
+    reference: str,
+    email: str,
+) -> Sending:
     """The SMS of a code that lives so many seconds, and what it counts towards."""
     site, host = conf.get("OTP_SITE_NAME"), urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
     message = sms.prepare(
         wanted.number,
-        rules.render(draft.code, lives=lives, site=site, host=host, locale=locale),
+        rules.render(
+            draft.code, lives=lives, site=site, host=host, locale=locale, country=wanted.number.country
+        ),
         queue=sms.OTP_QUEUE,
         resend_unknown=True,
         verification_id=draft.id,
         withheld=wanted.withheld,
         needs_route=not wanted.code,  # a test number needs none
+        code={"code": draft.code, "purpose": rules.name, "locale": locale},
+        api_key=caller.name,
+        reference=reference,
+        email=email,
+        channels=way.channels,
     )
-    ask = decision.ask(wanted.number, ip, free=bool(wanted.withheld), parts=message.parts)
-    return Sending(message, ask, wanted.counted)
+    ask = decision.ask(
+        wanted.number,
+        caller.ip,
+        free=bool(wanted.withheld),
+        parts=message.parts,
+        channel=message.channel,
+    )
+    return Sending(
+        message,
+        ask,
+        wanted.counted,
+        f"{wanted.number.country}|{caller.name}",
+        channels="" if way == channels.ONLY_SMS else ",".join(way.able),
+        tried=",".join(way.tried),
+        next_after=rules.next_channel_after[0] if rules.channels and set(way.able) - set(way.tried) else 0.0,
+    )
 
 
-def _rules(purpose: str) -> Purpose:
-    try:
-        return purposes.get(purpose)
-    except KeyError:
-        known = ", ".join(sorted(purposes.all_purposes()))
+def _address(email: str | None, rules: Purpose) -> str:
+    """An address as it is kept. Raises ``NotAllowed`` where the purpose sends nothing by e-mail."""
+    if not email:
+        return ""
+    if Channel.EMAIL not in rules.channels:
         raise NotAllowed(
-            f"There is no such purpose. Use one of: {known}.", code="purpose_unknown", field="purpose"
-        ) from None
+            "Codes for this purpose do not go by e-mail. Leave email out.",
+            code="email_not_allowed",
+            field="email",
+        )
+    return sms.read_email(email)
 
 
-def _tell_sent(signal: Signal, event: str, issue: Issue, purpose: str, number: Phone) -> Verification:
-    _tell(signal, event, issue.id, purpose, message_id=issue.message_id)
+def _brought(code: str | None, rules: Purpose) -> str:
+    """A code of the caller's as it is compared, "" for none. Raises ``NotAllowed`` for one that the purpose
+    would not draw: how often it may be guessed, and which providers carry it, was weighed for those.
+    """
+    if code is None or code == "":
+        return ""
+    text = codes.normalise(given.text(code) or "")
+    if len(text) != rules.length or not set(text) <= set(rules.alphabet):
+        raise NotAllowed(
+            f"A code for this purpose has {rules.length} characters out of {rules.alphabet}.",
+            code="code_invalid",
+            field="code",
+        )
+    return text
+
+
+def _tell_sent(event: str, issue: Issue, kept: Mapping[str, str], number: Phone, way: Way) -> Verification:
+    """``kept``: what is kept of the start."""
+    reference = kept.get("reference", "")  # a version before had none
+    signal: Signal = getattr(signals, event)
+    _tell(signal, event, issue.id, kept["purpose"], reference, message_id=issue.message_id)
     return Verification(
         issue.id,
         "pending",
@@ -238,9 +396,14 @@ def _tell_sent(signal: Signal, event: str, issue: Issue, purpose: str, number: P
         masked=number.masked,
         message_id=issue.message_id,
         delivery="underway",
+        sms=CodeSms(issue.message_id, State.QUEUED),
+        reference=reference,
+        channels=way.able,
+        channel=way.tried[-1] if way.tried else way.able[0],
     )
 
 
-def _tell(signal: Signal, event: str, id: str, purpose: str, **details: str) -> None:
-    log.info(event, verification_id=id, purpose=purpose, **details)
-    signal.send_robust(OTPHandler, verification_id=id, purpose=purpose, **details)
+def _tell(signal: Signal, event: str, id: str, purpose: str, reference: str, **details: str) -> None:
+    shown = details | ({"reference": reference} if reference else {})
+    log.info(event, verification_id=id, purpose=purpose, **shown)
+    signal.send_robust(OTPHandler, verification_id=id, purpose=purpose, reference=reference, **details)

@@ -1,8 +1,9 @@
 """Codes in Redis: the only room that talks to Redis for them. One script per transition.
 
 What stands under which key says ``otp.names``. Every script uses the Redis server's clock and leaves nothing
-without a TTL. The keys that a script derives (a phone's newest verification) need one server or a
-Sentinel set, not a Redis Cluster. Everything here raises ``otp.errors.StoreUnavailable`` without Redis.
+without a TTL but its count in the tally (see ``sms.tally``). The keys that a script derives (a phone's newest
+verification) need one server or a Sentinel set, not a Redis Cluster. Everything here raises
+``otp.errors.StoreUnavailable`` without Redis.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from otp.admission.limits import NOTHING, Counted
 from otp.errors import StoreUnavailable
 from otp.guard import decision
 from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
 from otp.purposes import Purpose
-from otp.results import ALONE, MESSAGES, Check, Draft, Issue, Live, Read, Refusal, Sending
+from otp.results import ALONE, MESSAGES, Cancelled, Check, Draft, Issue, Live, Read, Refusal, Sending
 from sms import names as sms
 from sms import probe, scripts
 from sms.errors import Unavailable
 from sms.scripts import Script
+from sms.webhooks import endpoints
+
+log = structlog.get_logger("otp")
 
 probe.KEYS.append(family("otp:probe"))
 
@@ -44,9 +50,15 @@ _FIGURES = {
 _LUA = Path(__file__).parent / "lua"
 _INCLUDES = decision.INCLUDES, scripts.INCLUDES
 
-_START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _COUNT = (
-    Script(_LUA / f"{name}.lua", includes=_INCLUDES, keys=IN_LUA | sms.IN_LUA, **_FIGURES)
-    for name in ("start", "resend", "live", "verify", "cancel", "peek", "count")
+_START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _COUNT, _NEXT, _STAY = (
+    Script(
+        _LUA / f"{name}.lua",
+        includes=_INCLUDES,
+        keys=IN_LUA | sms.IN_LUA,
+        EVENTS=endpoints.in_lua,
+        **_FIGURES,
+    )
+    for name in ("start", "resend", "live", "verify", "cancel", "peek", "count", "next", "stay")
 )
 
 
@@ -57,27 +69,55 @@ def start(
     sending: Sending = ALONE,
     *,
     owner: str = "",
+    reference: str = "",
     envelope: str = "",
 ) -> Issue:
     """Issue a code that was drawn, and accept its SMS, unless something refuses; see start.lua.
 
     ``phones``, here and below: its digests, under the newest secret and under each older one. ``owner``: the
-    name of the API key that started it. ``envelope``: kept for ``services.resend``.
+    name of the API key that started it. ``reference``: the caller's own. ``envelope``: kept for
+    ``services.resend``.
     """
     left = str(rules.attempts)
     kept = ["status", "pending", *draft.kept, "left", left, "left_by_phone", left, "purpose", rules.name]
-    kept += ["envelope", envelope]  # with reference, always: the version before reads both
+    kept += ["envelope", envelope]  # with reference (id of the SMS), always: the version before reads both
     if owner:
         kept += ["owner", owner]
+    if reference:
+        kept += ["caller_reference", reference]
     return _issue(_START, rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
 
 
 def resend(
-    rules: Purpose, phones: Sequence[str], draft: Draft, sending: Sending = ALONE, *, by: str
+    rules: Purpose,
+    phones: Sequence[str],
+    draft: Draft,
+    sending: Sending = ALONE,
+    *,
+    by: str,
+    instead_of: str = "",
 ) -> Issue:
-    """Let the code, or the draft's new one, go out once more, unless something refuses; see resend.lua."""
-    longest = rules.longest_life * 1000
-    return _issue(_RESEND, rules, phones, draft, sending, kept=draft.kept, by=by, longest=longest)
+    """Let the code, or the draft's new one, go out once more, unless something refuses; see resend.lua.
+
+    ``instead_of``: the id of the message that did not work; no cooldown holds off what goes instead.
+    """
+    more: dict[str, Any] = {"by": by, "longest": rules.longest_life * 1000}
+    if instead_of:
+        more["instead_of"] = instead_of
+    return _issue(_RESEND, rules, phones, draft, sending, kept=draft.kept, **more)
+
+
+def next_due(most: int) -> list[tuple[str, str]]:
+    """Verifications whose code shall go by another channel now, with the id of the message that did not work;
+    see next.lua. They come back, unless that is done.
+    """
+    found = _ask(_NEXT, (), {"most": most})
+    return [(one["id"], one["message_id"]) for one in found.get("due", [])]
+
+
+def stay(id: str, message_id: str) -> None:
+    """The code of a verification goes by no other channel, if that message is still its last."""
+    _ask(_STAY, (), {"id": id, "message_id": message_id})
 
 
 def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
@@ -97,31 +137,38 @@ def verify(
     id: str = "",
     owner: str = "",
     counted: Counted = NOTHING,
+    vouched: bool = False,
 ) -> Check:
     """Compare a guess with the code of a phone or of an id, and count it; see verify.lua.
 
     ``guesses``: the digests of the guess, one for each secret. ``counted``: what a wrong one counts towards.
-    Another owner's code is ``expired``, as one that never was.
+    ``vouched``: nothing is compared, as whoever asks says that the code is right. Another owner's code is
+    ``expired``, as one that never was.
     """
     keys, args = _which(phones, id, owner)
-    answer = _ask(_VERIFY, keys, args | {"guesses": guesses, "limits": counted.limits})
+    args |= {"guesses": guesses, "limits": counted.limits} | ({"vouched": True} if vouched else {})
+    answer = _ask(_VERIFY, keys, args)
     status = answer["status"]
     if status == "limited":
         wait, limit = max(_seconds(answer), 1), counted.rules[answer["limit"]]
         return Check("blocked", MESSAGES["guesses"], id=id, retry_after=wait, limit=limit)
-    return Check(status, MESSAGES[status], answer["left"], answer["id"], answer.get("purpose", ""))
+    found = {"purpose": answer.get("purpose", ""), "reference": answer.get("caller_reference", "")}
+    return Check(status, MESSAGES[status], answer["left"], answer["id"], **found)
 
 
-def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> str | None:
-    """Forget the code of a phone or of an id and call its SMS back; its purpose, None if there was none."""
+def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Cancelled | None:
+    """Forget the code of a phone or of an id and call its SMS back; None if there was none."""
     answer = _ask(_CANCEL, *_which(phones, id, owner))
-    return answer.get("purpose")
+    return Cancelled(answer["purpose"], answer.get("caller_reference", "")) if answer else None
 
 
-def peek(phones: Sequence[str], counted: Counted) -> Issue | None:
-    """What would refuse a code now, None if nothing would; see peek.lua."""
+def peek(phones: Sequence[str], counted: Counted, labels: str, *, goes_on: bool = False) -> Issue | None:
+    """What would refuse a code now, None if nothing would; see peek.lua. ``labels``: for the tally.
+    ``goes_on``: it lives, and goes by another channel, whatever the cooldown.
+    """
     own, older = _phone_keys(phones)
-    answer = _ask(_PEEK, own, {"older": older, "limits": counted.limits})
+    args = {"older": older, "limits": counted.limits, "labels": labels, "goes_on": goes_on}
+    answer = _ask(_PEEK, own, args)
     return _refused(answer, counted) if answer else None
 
 
@@ -136,19 +183,36 @@ def count(counted: Counted) -> tuple[int, int] | None:
 
 def read(id: str, owner: str = "") -> Read | None:
     """What stands under an id; None where there is nothing (any more), or another's."""
-    names = ("status", "purpose", "left", "expires_at", "resend_at", "reference", "owner")
+    names = (
+        *("status", "purpose", "left", "created_at", "expires_at", "resend_at"),
+        *("reference", "caller_reference", "owner", "channels", "tried", "envelope"),
+    )
     try:
         with scripts.client() as redis:
-            values = redis.hmget(key(VERIFICATION + id), names)
+            pipe = redis.pipeline(transaction=False)
+            pipe.hmget(key(VERIFICATION + id), names)
+            pipe.time()
+            values, (seconds, micros) = pipe.execute()
     except Unavailable as error:
-        raise StoreUnavailable from error
-    status, purpose, left, expires_at, resend_at, reference, owned_by = (
-        (value or b"").decode() for value in values
-    )
+        raise unavailable(error) from error
+    found = {name: (value or b"").decode() for name, value in zip(names, values, strict=True)}
     # "replaced": by the version before, which keeps it for a while.
-    if status in ("", "replaced") or (owner and owner != owned_by):
+    if found["status"] in ("", "replaced") or (owner and owner != found["owner"]):
         return None
-    return Read(status, purpose, int(left), int(expires_at) / 1000, int(resend_at) / 1000, reference)
+    return Read(
+        found["status"],
+        found["purpose"],
+        int(found["left"]),
+        created_at=int(found["created_at"]) / 1000,
+        expires_at=int(found["expires_at"]) / 1000,
+        resend_at=int(found["resend_at"]) / 1000,
+        reference=found["reference"],
+        caller_reference=found["caller_reference"],
+        channels=found["channels"],
+        tried=found["tried"],
+        envelope=found["envelope"],
+        now=seconds + micros / 1_000_000,
+    )
 
 
 def _issue(
@@ -163,11 +227,19 @@ def _issue(
         "lifetime": rules.lifetime * 1000,
         "cooldowns": [seconds * 1000 for seconds in rules.cooldown] or [0],
         "limits": counted.limits,
+        "labels": f"{rules.name}|{sending.labels}",
     }
     if sending.guard:
         args["guard"] = sending.guard
     if message:
         args["message"] = message.args
+        if sending.guard:
+            args["guard"] = decision.reserving(sending.guard, message.parts, message.channels)
+    if sending.channels:
+        args["channels"], args["tried"] = sending.channels, sending.tried
+    if sending.next_after:
+        args["next_after"] = int(sending.next_after * 1000)
+        args["patience"] = [int(seconds * 1000) for seconds in rules.next_channel_after]
     answer = _ask(script, (*own, key(VERIFICATION + draft.id)), args)
     if answer["status"] != "issued":
         return _refused(answer, counted)
@@ -203,6 +275,12 @@ def _seconds(answer: Mapping[str, Any]) -> int:
     return math.ceil(milliseconds / 1000)
 
 
+def unavailable(error: Unavailable) -> StoreUnavailable:
+    """The same for whoever asks for a verification, who hears no more than that. The log says why."""
+    log.warning("unavailable", reason=str(error))
+    return StoreUnavailable(retry_after=error.retry_after)
+
+
 def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The keys and arguments that say which verification is meant; see includes/meant.lua."""
     args: dict[str, Any] = {"owner": owner} if owner else {}
@@ -224,7 +302,7 @@ def _ask(script: Script, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict
     try:
         answer = script.ask(keys, args)
     except Unavailable as error:
-        raise StoreUnavailable from error
+        raise unavailable(error) from error
     if "called_back" in answer:
         from sms import services  # which needs Celery: a code without an SMS does without
 

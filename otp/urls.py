@@ -1,16 +1,23 @@
-"""The addresses of the hosted pages: none with ``PAGES`` off, and none holds a number, a code or an id."""
+"""The addresses of the hosted pages, and of what answers as Twilio Verify under ``v2/``.
 
-from django.urls import URLPattern, path
+There are no pages with ``PAGES`` off. The address of none holds a number or a code. Only the one by which a
+program hands its user over has an id, that of a session.
+"""
+
+from django.urls import URLPattern, URLResolver, include, path
 
 from otp import conf
 from otp.pages import views as pages
 
 app_name = "otp"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern | URLResolver] = [path("v2/", include("otp.twilio.urls"))]
 if conf.get("PAGES") == "open":
+    urlpatterns += [path("", pages.phone, name="phone")]
+if conf.get("PAGES") != "off":
     urlpatterns += [
-        path("", pages.phone, name="phone"),
+        path("s/<str:id>", pages.session, name="session"),
+        path("number", pages.number, name="number"),
         path("code", pages.code, name="code"),
         path("resend", pages.resend, name="resend"),
         path("cancel", pages.cancel, name="cancel"),

@@ -22,6 +22,17 @@ class Keeper:
         """Who has the key ``token``, or None. Raises ``bearer.Forbidden`` if it has none of ``scopes``."""
         return None
 
+    def denied(self, request: HttpRequest, reason: str) -> None:
+        """Tell the operator of a request without a right secret where no key is asked for."""
+
+    def name(self, holder: object) -> str:
+        """The name of the key of ``holder``."""
+        return ""
+
+    def sees(self, holder: object, purpose: str) -> bool:
+        """Whether ``holder`` may see messages with codes for ``purpose``; "": those without a code."""
+        return False
+
     def count_message(self, holder: object) -> None:
         """Count a message that ``holder`` asks for. Raises, for ``sms.problems``, if it may not be sent."""
 

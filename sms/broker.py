@@ -21,6 +21,7 @@ log = structlog.get_logger("sms")
 
 #: The task's name; the task itself stands above this module and is loaded by the app's config.
 DELIVER = "sms.deliver"
+FOLLOW_UP = "sms.follow_up"
 
 #: What publishing raises when the broker is away: kombu wraps most of it, but not all.
 AWAY = (OperationalError, LimitExceeded, RedisError, AMQPError, MessageNacked, OSError)
@@ -84,19 +85,26 @@ def or_unavailable() -> Iterator[None]:
 
 def publish(message_id: str, queue: str) -> bool:
     """Enqueue ``deliver(message_id)``. False if the broker is away: a sweep does it later."""
+    return _publish(DELIVER, (message_id,), queue, message_id=message_id)
+
+
+def follow_up(kind: str, alias: str, queue: str) -> bool:
+    """Enqueue ``sms.delivery.follow_up.run(kind, alias)``. False if the broker is away."""
+    return _publish(FOLLOW_UP, (kind, alias), queue, alias=alias)
+
+
+def _publish(task: str, args: tuple[str, ...], queue: str, **told: str) -> bool:
     global _reached
     for is_last in (False, True):  # the first connection may have died long ago; a second entry does no harm
         try:
             with producer() as found:
-                celery.current_app.tasks[DELIVER].apply_async(
-                    (message_id,), queue=names.key(queue), producer=found
-                )
+                celery.current_app.tasks[task].apply_async(args, queue=names.key(queue), producer=found)
             _reached = True
             return True
         except AWAY as error:
             if is_last:
                 kind = type(error).__name__
-                log.warning("publish_failed", message_id=message_id, queue=queue, error=kind)
+                log.warning("publish_failed", queue=queue, error=kind, **told)
     _reached = False
     return False
 

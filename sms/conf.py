@@ -20,7 +20,10 @@ T = TypeVar("T")
 _Types = type[Any] | tuple[type[Any], ...]
 
 #: What begins so is meant for us.
-OURS = ("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE")
+OURS = (
+    *("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "METRICS_"),
+    *("TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE", "WEBHOOKS"),
+)
 
 #: A text, or a lazy one of Django.
 TEXT = (str, Promise)
@@ -53,10 +56,24 @@ DECLARED = {
     "OTPOST_NAMESPACE": Setting(None),
     # Fernet keys (32 bytes, url-safe base64). The first seals, all open.
     "SMS_SEAL_KEYS": Setting([], (list, tuple), "a list of keys", (str, bytes)),
+    # Secret of the digests of phones (and, in otp, of codes): at least 32 characters.
+    "PHONE_SECRET_KEY": Setting("", str, "a text of at least 32 random characters"),
+    # Other values of PHONE_SECRET_KEY that codes in flight may still have been made with.
+    "PHONE_SECRET_KEY_FALLBACKS": Setting(
+        [], (list, tuple), "a list of former values of PHONE_SECRET_KEY", str
+    ),
+    # Former values of PHONE_SECRET_KEY under which numbers have opted out; see sms.optouts.
+    "SMS_OPTOUT_KEYS": Setting([], (list, tuple), "a list of former values of PHONE_SECRET_KEY", str),
+    # What a user who sends HELP gets back; empty: nothing.
+    "SMS_HELP": Setting("", TEXT, "a text"),
     # alias → provider URL, in the order in which they stand in the environment.
     "SMS_PROVIDERS": Setting({}, Mapping, 'a dict such as {"main": "twilio://…"}', str),
     # country, +prefix or "default" → route; see sms.routing. Empty: all providers in their order.
     "SMS_ROUTES": Setting({}, Mapping, 'a dict such as {"default": "main>spare"}', str),
+    # Who decides where a route gives a choice: the weights, or what converts; see sms.learning.
+    "SMS_ROUTING": Setting("weights"),
+    # What an accepted code is worth, in the currency of the providers' price=; 0: prices do not count.
+    "SMS_CODE_WORTH": Setting(0.0),
     # Countries, prefixes and kinds of numbers that SMS may go to or not; see sms.destinations.
     "SMS_DESTINATIONS": Setting([]),
     # When an alias is left out, and for how long; see sms.breaker.
@@ -68,8 +85,13 @@ DECLARED = {
     "SMS_LONGEST_WAIT": Setting({"otp": 10.0, "bulk": 3600.0}),
     # Where users and providers reach us. Its host ends a code's SMS; empty: no receipts are asked for.
     "PUBLIC_URL": Setting("", str, "a text such as https://verify.example.com"),
+    # Who has it may read /metrics, see sms.metrics_views; two, with a comma between, while it is changed.
+    # Empty: nobody.
+    "METRICS_TOKEN": Setting("", str, "a text of at least 32 random characters"),
     # ISO country that national numbers are read in; empty: international numbers only.
     "PHONE_REGION": Setting("", str, "a country such as US, or nothing"),
+    # name → URL of who is told what happens; see sms.webhooks.endpoints.
+    "WEBHOOKS": Setting({}, Mapping, 'a dict such as {"shop": "https://…#secret=whsec_…"}', str),
     # How long the record of a message (no text, no number) is kept, in hours.
     "MESSAGE_RECORD_HOURS": Setting(72),
     # How long a message that is no code may wait for a provider, in seconds.
@@ -98,6 +120,11 @@ def get(name: str) -> Any:
     if not setting.fits(found):
         raise ImproperlyConfigured(f"{name} must be {setting.words}.")
     return found
+
+
+def metrics_tokens() -> list[str]:
+    """The parts of ``METRICS_TOKEN``."""
+    return [token.strip() for token in get("METRICS_TOKEN").split(",") if token.strip()]
 
 
 def faults() -> list[str]:
@@ -136,6 +163,13 @@ def public_url_fault(url: str) -> str:
     if right and not more and re.fullmatch("[!-~]+", url):
         return ""
     return "PUBLIC_URL must look like https://verify.example.com, without a path, in ASCII."
+
+
+@cached  # a start asks for them ten times
+def phone_secrets() -> tuple[bytes, ...]:
+    """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
+    newest: str = get("PHONE_SECRET_KEY")
+    return tuple(secret.encode() for secret in (newest, *get("PHONE_SECRET_KEY_FALLBACKS")))
 
 
 def longest_wait() -> Mapping[str, float]:

@@ -1,17 +1,20 @@
-"""Where an SMS may go, the setting ``SMS_DESTINATIONS``, and what helps whoever gave another number.
+"""Where a message may go, the setting ``SMS_DESTINATIONS``, and what helps whoever gave another number.
 
     DE AT CH        only to these countries (ISO 3166)
     * -IR           everywhere, but not there
     -+4370          nor to numbers that begin so
     -voip           nor to numbers of this kind
     uan             to these, although their kind is refused otherwise (see REFUSED)
+    voice:DE        the rules of another channel, once one of its words stands here
 
-Without a country in it, every country is allowed. A denial wins over what allows.
+Without a country in it, every country is allowed. A denial wins over what allows. A channel without words of
+its own has the rules of SMS; a call may then go to a fixed line too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +22,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from sms import conf, countries, phone
 from sms.errors import InvalidNumber
+from sms.message import Channel
 from sms.phone import KINDS, Phone, is_prefix
 
 #: A national number is tried in so many of the allowed countries at most.
@@ -43,7 +47,7 @@ _CALLED = {kind: f"a number of the kind {kind.replace('_', ' ')}" for kind in KI
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """The setting, read."""
+    """The rules of one channel."""
 
     countries: frozenset[str]  # empty: all
     denied: frozenset[str]  # countries
@@ -51,30 +55,72 @@ class Destinations:
     kinds: frozenset[str]  # denied
 
 
-def require(number: Phone) -> Phone:
-    """``number``, if an SMS may go there. Raises ``InvalidNumber``, ``ImproperlyConfigured``."""
-    rules = configured()
-    if number.kind in rules.kinds:
-        raise InvalidNumber("phone_type", f"This is {_CALLED[number.kind]}; give a mobile number.")
-    country = number.country
-    if country in rules.denied or not (rules.countries <= {"*"} or country in rules.countries):
-        where = countries.name(country) or "numbers of no country"
-        raise InvalidNumber("phone_not_allowed", f"No SMS is sent to {where}.")
-    if number.e164.startswith(rules.prefixes):
-        raise InvalidNumber("phone_not_allowed", "No SMS is sent to numbers that begin like this one.")
+def require(number: Phone, channels: Iterable[Channel] = (Channel.SMS,)) -> Phone:
+    """``number``, if a message may go there by one of ``channels``.
+
+    Raises ``InvalidNumber``, as the first of them would, and ``ImproperlyConfigured``.
+    """
+    refusals = [_refusal(number, channel) for channel in channels]
+    if refusal := all(refusals) and next(iter(refusals), None):
+        raise refusal
     return number
 
 
+def allow(number: Phone, channel: Channel) -> bool:
+    """Whether a message may go there by ``channel``. Raises ``ImproperlyConfigured``."""
+    return _refusal(number, channel) is None
+
+
+def _refusal(number: Phone, channel: Channel) -> InvalidNumber | None:
+    rules = configured(channel)
+    if number.kind in rules.kinds:
+        return InvalidNumber("phone_type", f"This is {_CALLED[number.kind]}; give a mobile number.")
+    country = number.country
+    if country in rules.denied or not (rules.countries <= {"*"} or country in rules.countries):
+        where = countries.name(country) or "numbers of no country"
+        return InvalidNumber("phone_not_allowed", f"No SMS is sent to {where}.")
+    if number.e164.startswith(rules.prefixes):
+        return InvalidNumber("phone_not_allowed", "No SMS is sent to numbers that begin like this one.")
+    return None
+
+
+def configured(channel: Channel = Channel.SMS) -> Destinations:
+    """The rules of a channel. Raises ``ImproperlyConfigured``."""
+    return _configured()[channel]
+
+
 @conf.cached
-def configured() -> Destinations:
-    """The rules of ``SMS_DESTINATIONS``. Raises ``ImproperlyConfigured``."""
+def _configured() -> Mapping[Channel, Destinations]:
     words = conf.get("SMS_DESTINATIONS")
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise ImproperlyConfigured('SMS_DESTINATIONS is a list of texts such as ["DE", "-+4370"].')
+    own: dict[Channel, list[str]] = {channel: [] for channel in Channel}
+    for word in words:
+        channel, colon, rest = word.rpartition(":")
+        if colon and channel not in own:
+            raise ImproperlyConfigured(
+                f"SMS_DESTINATIONS, {word}: there is no channel {channel!r}. Write one of: {', '.join(own)}."
+            )
+        own[Channel(channel or "sms")].append(rest)
+    of_sms = _read(own[Channel.SMS])
+    without_words = dict.fromkeys(Channel, of_sms) | {
+        Channel.VOICE: replace(of_sms, kinds=of_sms.kinds - {"fixed_line"} | _denied(own[Channel.SMS]))
+    }
+    return without_words | {channel: _read(words, channel) for channel, words in own.items() if words}
+
+
+def _denied(words: Iterable[str]) -> set[str]:
+    """The kinds of numbers that are denied by name."""
+    return {word.removeprefix("-") for word in words if word.startswith("-")} & KINDS.keys()
+
+
+def _read(words: Iterable[str], channel: Channel = Channel.SMS) -> Destinations:
     allowed: set[str] = set()
     denied: set[str] = set()
     prefixes: set[str] = set()
     kinds = set(REFUSED)
+    if channel is Channel.VOICE:
+        kinds.discard("fixed_line")
     for word in words:
         bare = word.removeprefix("-")
         if bare in KINDS:

@@ -2,14 +2,18 @@
 
     SmsError
     ├── InvalidNumber        the number cannot get an SMS (never echoed in the text)
+    ├── InvalidAddress       this is no e-mail address
     ├── InvalidBody          the text is empty or too long
+    ├── InvalidReference     the caller's own reference cannot be kept
     ├── NoRoute              no provider is configured for its country
+    ├── OptedOut             its number wants no messages of us
     ├── Overloaded           it would not be sent in time; try again later
     ├── Unavailable          Redis or the broker does not answer; try again later
     ├── ReceiptRejected      a delivery report that is forged or cannot be read
     └── ProviderError        one attempt did not end with "accepted"
         ├── TemporaryFailure     not taken; the same message may succeed later
         ├── PermanentFailure     not taken; the number or the text is why, whoever sends it
+        │   ├── Unreachable          not taken; the number has not this channel, it may have another
         │   └── AccountFailure       not taken; our account is why, another provider may take it
         └── OutcomeUnknown       the provider may or may not have taken it
 
@@ -36,8 +40,25 @@ class InvalidNumber(SmsError):
         self.detail = detail
 
 
+class InvalidAddress(SmsError):
+    """What is no e-mail address."""
+
+    def __init__(self) -> None:
+        super().__init__("This is no e-mail address. Write one as name@example.com.")
+
+
 class InvalidBody(SmsError):
     """A text that cannot be sent: empty, too long, or with characters no phone shows."""
+
+
+class InvalidReference(SmsError):
+    """A reference that is too long, or could be a number, an address or a key."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A reference has up to 64 letters, digits and _ . : / -, and is no phone number, e-mail address "
+            "or API key. Put a word before a bare number, as in order-1234567."
+        )
 
 
 class Unavailable(SmsError):
@@ -51,6 +72,10 @@ class Unavailable(SmsError):
 
 class NoRoute(SmsError):
     """``SMS_ROUTES`` names no provider for the country of a number."""
+
+
+class OptedOut(SmsError):
+    """The number has opted out of every alias that could send the message; see ``sms.optouts``."""
 
 
 class Overloaded(SmsError):
@@ -86,7 +111,18 @@ class TemporaryFailure(ProviderError):
 
 
 class PermanentFailure(ProviderError):
-    """Not taken, and another try of the same message would end alike."""
+    """Not taken, and another try of the same message would end alike.
+
+    ``opted_out``: because the number has opted out of this sender, as the vendor says.
+    """
+
+    def __init__(self, detail: str, *, code: str = "", opted_out: bool = False) -> None:
+        super().__init__(detail, code=code)
+        self.opted_out = opted_out
+
+
+class Unreachable(PermanentFailure):
+    """Not taken, as the user is not to be had by this channel: no WhatsApp, no Telegram."""
 
 
 class AccountFailure(PermanentFailure):
@@ -101,4 +137,6 @@ class AccountFailure(PermanentFailure):
 
 
 class OutcomeUnknown(ProviderError):
-    """The request left, no answer came: the message may be on its way."""
+    """The message may be on its way, as the request left and no answer came; or a part of it is, whose rest
+    the vendor has not taken.
+    """

@@ -15,20 +15,24 @@ log = structlog.get_logger("sms")
 _WARN = {State.FAILED, State.UNKNOWN, State.EXPIRED}
 
 
+def about(message: Message, **details: Any) -> dict[str, Any]:
+    """What each log line about a message says of it, with ``details``; nothing that is empty."""
+    shown = {
+        "message_id": message.id,
+        "verification_id": message.verification_id,
+        "request_id": message.request_id,
+        "reference": message.reference,
+        "country": message.country,
+        **details,
+    }
+    return {name: value for name, value in shown.items() if value not in ("", 0, None)}
+
+
 def tell(message: Message, **details: Any) -> None:
     """Log and signal the state that ``message`` has just reached. No number, no text in it."""
     retried = message.state is State.QUEUED and message.attempts
     event = "message_retried" if retried else f"message_{message.state}"
     write = log.warning if message.state in _WARN else log.info
-    shown = {
-        "message_id": message.id,
-        "verification_id": message.verification_id,
-        "request_id": message.request_id,
-        "country": message.country,
-        "alias": message.alias,
-        "attempt": message.attempts,
-        "error": message.error,
-        **details,
-    }
-    write(event, **{name: value for name, value in shown.items() if value not in ("", 0, None)})
+    last = {"alias": message.alias, "attempt": message.attempts, "error": message.error}
+    write(event, **about(message, **last, **details))
     getattr(signals, event).send_robust(Message, message=message)

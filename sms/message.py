@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class State(enum.StrEnum):
-    """Where a message is on its way. ``TRANSITIONS`` says what may come next."""
+    """Where a message is on its way."""
 
     QUEUED = "queued"  # accepted, waiting for a worker (or for its next round)
     SENDING = "sending"  # a worker holds its lease
@@ -19,6 +19,32 @@ class State(enum.StrEnum):
     CANCELLED = "cancelled"  # nobody wants it any more
 
 
+class Channel(enum.StrEnum):
+    """By what a message reaches a user."""
+
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+    TELEGRAM = "telegram"
+    VOICE = "voice"
+    EMAIL = "email"
+
+
+#: Why a message failed, whichever vendor says so.
+FAULTS = {
+    "no_route": "no provider sends there",
+    "no_provider": "no provider took it",
+    "number_refused": "the provider refused the number or the text",
+    "opted_out": "the number has opted out",
+    "undelivered": "it did not reach the phone",
+}
+
+#: Why a message did not arrive, or may not have.
+ERROR_CLASSES = FAULTS | {
+    "not_in_time": "its time was over before it could be sent",
+    "unknown": "a provider may have taken it; nobody can say",
+    "withheld": "no provider was to have it",
+}
+
 #: Scripts get "which states may become this one" from here, so that the rule stands once. Two more ways
 #: lead back to QUEUED: a receipt says that a live code did not arrive (once), and a dead letter's replay.
 TRANSITIONS: dict[State, frozenset[State]] = dict.fromkeys(State, frozenset()) | {
@@ -27,6 +53,7 @@ TRANSITIONS: dict[State, frozenset[State]] = dict.fromkeys(State, frozenset()) |
     # One that is called back in here ends as CANCELLED where it would have gone back to QUEUED.
     # SENDING again: the lease of a dead worker ran out. DELIVERED: a receipt can overtake its call's answer.
     State.SENDING: frozenset(State) - {State.CANCELLED},
+    # One that its alias was asked to take back ends as CANCELLED where it would have FAILED.
     State.SENT: frozenset({State.DELIVERED, State.FAILED, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.SENT, State.DELIVERED, State.FAILED}),
 }
@@ -55,6 +82,38 @@ class Message:
     reported: str = ""  # the vendor's own last word about it
     request_id: str = ""
     verification_id: str = ""
+    purpose: str = ""  # of the code that it carries
+    api_key: str = ""  # name of the key that asked for it
+    reference: str = ""  # the caller's own
+    fault: str = ""  # why it failed, in one of our words: see FAULTS
+    withheld: str = ""  # why no provider shall have it, such as test_number
+    channel: str = "sms"  # of the alias that was asked last; before that of the first of its route
+    first_channel: str = "sms"  # that of the first of its route, by whose price it was counted
+    channels: tuple[str, ...] = ()  # by which it may go before a receipt comes; (): by the first alone
+    parts: int = 1  # billable segments of its text
+    redirected: bool = False  # an alias that took it could not deliver it, so it went to another
+    code_dead: bool = False  # its code was cancelled, replaced or blocked
+    trace: str = ""  # the traceparent of what asked for it, where that is traced: see sms.traces
+    given_up_at: float = 0.0  # where it was found among the dead letters: since when; see ``waits_for_key``
+
+    @property
+    def waits_for_key(self) -> bool:
+        """No worker could open it. It is tried again, so ``given_up_at`` is when it was tried last."""
+        return self.error == "unsealable"
+
+    @property
+    def error_class(self) -> str:
+        """One of ``ERROR_CLASSES``, "" where nothing went wrong so far."""
+        match self.state:
+            case State.FAILED:
+                return self.fault or "no_provider"  # a version before wrote none
+            case State.EXPIRED:
+                return "not_in_time"
+            case State.UNKNOWN:
+                return "unknown"
+            case State.CANCELLED if self.withheld:
+                return "withheld"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +126,7 @@ class Chosen:
     alias: str
     wait: float = 0.0
     probe: bool = False
+    opted_out: bool = False  # its number has opted out of all aliases of the route
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +141,30 @@ class Attempt:
     rounds: int = 0  # how often all aliases of its route have failed
     hops: tuple[str, ...] = ()  # its route, in the order that was drawn for it
     chosen: Chosen | None = None  # by the claim; None: it could not
+    key: int = 0  # the same for hand-offs of which nobody knows whether the one before has worked
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """One delivery report in our words. ``raw`` is the vendor's own status word."""
 
-    reference: str  # our message id
+    reference: str  # our message id; "" where the vendor names only its own
     state: State
     raw: str
     provider_message_id: str = ""
     error: str = ""
+    opted_out: str = field(
+        default="", repr=False
+    )  # the number (E.164), where it has opted out, as the vendor says
+    unreachable: bool = False  # the number has not this channel, which says nothing bad of the alias
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What a user sent to one of our senders."""
+
+    id: str  # the vendor's
+    phone: str = field(repr=False)  # whose: as the vendor writes it, in sms.signals E.164 if it is a number
+    sender: str  # ours, to which it went: a number, a short code, a name
+    text: str = field(repr=False)
+    word: str = ""  # stop, start or help, if it means that; of a vendor's file, where the vendor says so

@@ -4,7 +4,10 @@
     <namespace>sms:body:<id>         string  the sealed number and text; gone when the message is settled
     <namespace>sms:leases:<queue>    sorted set  id → when anybody may claim the message (ms)
     <namespace>sms:sweep:<queue>     string  a sweep of this queue is under way in the broker
-    <namespace>sms:beat              string  beat has asked for a sweep of late
+    <namespace>sms:beat              string  when beat asked for a sweep last (ms)
+    <namespace>sms:swept             string  when a worker ran a sweep last (ms)
+    <namespace>sms:unswept:<queue>   string  since when sweeps of it are asked for and none is run (ms)
+    <namespace>sms:away:<part>       string  since when a part is away (ms); see sms.signs
     <namespace>sms:waiting:<queue>   sorted set  id → since when it waits for its first call (ms): since it
                                      was accepted; if its alias held it back, or no worker could open
                                      it, from when it comes back
@@ -16,7 +19,32 @@
     <namespace>sms:health:<alias>:<country>  hash  the same for what concerns one country alone
     <namespace>sms:rate:<alias>      string  when its next call may begin (ms)
     <namespace>sms:line:<alias>:<queue>  sorted set  message → when it was told to come back (ms)
+    <namespace>sms:theirs:<alias>:<id>  string  our id of the message that the vendor calls <id>; until the
+                                     answer of the call is written down, a receipt that came before (JSON)
+    <namespace>sms:polls:<alias>     sorted set  id → when the vendor is asked what became of it (ms)
+    <namespace>sms:feedback:<alias>  sorted set  id → when the vendor is told whether its code was typed (ms)
+    <namespace>sms:revokes:<alias>   sorted set  id → since when the vendor is to take it back (ms)
+    <namespace>sms:optouts:<alias>:<key>  sorted set  digest of a number that has opted out of this alias →
+                                     until when that is kept (ms); <key>: what made it, see sms.optouts
+    <namespace>sms:helped:<alias>:<digest>  string  HELP was answered within the last hour
+    <namespace>sms:tally:<family>:all, …:day:<n>, …:hour:<n>  hash  counters; see sms.tally
+    <namespace>sms:tally:<family>:fresh  set  hours of which there is …:fresh:<n>, a hash of counters that are
+                                     not added to the others yet
+    <namespace>sms:arrival:<alias>:<country>  hash  how long receipts take; see includes/learn_arrival.lua
+    <namespace>sms:learning:<n>      hash    what the codes of five minutes came to; see sms.learning
+    <namespace>sms:story:<id>        list    the steps of a message; see sms.history
+    <namespace>sms:found-by:<what>:<value>  list  ids, the latest first; <what>: number (by a keyed digest),
+                                     reference, verification, api-key (its name); see sms.history
+    <namespace>sms:webhooks:due:<endpoint>  sorted set  tries, event (JSON) → when it is sent (ms)
+    <namespace>sms:webhooks:dead:<endpoint>  sorted set  why, event (JSON) → when it was given up (ms)
+    <namespace>sms:webhooks:late:<endpoint>  sorted set  id of an event once a try failed → its own time (ms)
+    <namespace>sms:webhooks:error:<endpoint>  string  when a call failed last (ms), and a word for what broke
+    <namespace>sms:webhooks:end      sorted set  verification → when its code dies (ms), where that is told
+    <namespace>sms:webhooks:told     hash    verification → what is told of it then (JSON)
+    <namespace>sms:webhooks:quiet:<reason>:<country>  string  that the guard refuses was told a moment ago
     <namespace>sms:installation      string  whose place this is; see sms.checks.place
+    <namespace>sms:next-channel      sorted set  verification → when somebody looks whether its code goes by
+                                     another channel (ms); see next.lua of otp
     <namespace>sms:probe             string  written and removed at once; see sms.probe
 
 Some fields have names that are older than our words, as the version before reads them: ``hold_until`` of a
@@ -52,13 +80,35 @@ RECORD, BODY, DEAD = family("sms:message:"), family("sms:body:"), family("sms:de
 LEASES, SWEEP, WAITING = family("sms:leases:"), family("sms:sweep:"), family("sms:waiting:")
 DRAINED, DRAIN, STARTED = family("sms:drained:"), family("sms:drain:"), family("sms:started:")
 HEALTH, RATE, LINE = family("sms:health:"), family("sms:rate:"), family("sms:line:")
-BEAT = family("sms:beat")
+BEAT, SWEPT, UNSWEPT = family("sms:beat"), family("sms:swept"), family("sms:unswept:")
+AWAY = family("sms:away:")
+THEIRS, POLLS, FEEDBACK = family("sms:theirs:"), family("sms:polls:"), family("sms:feedback:")
+REVOKES = family("sms:revokes:")
+OPTOUTS, HELPED = family("sms:optouts:"), family("sms:helped:")
+NEXT_CHANNEL = family("sms:next-channel")
+ARRIVAL = family("sms:arrival:")
+TALLY, STORY, FOUND_BY = family("sms:tally:"), family("sms:story:"), family("sms:found-by:")
+LEARNING = family("sms:learning:")
+WEBHOOKS_DUE, WEBHOOKS_DEAD = family("sms:webhooks:due:"), family("sms:webhooks:dead:")
+WEBHOOKS_LATE, WEBHOOKS_ERROR = family("sms:webhooks:late:"), family("sms:webhooks:error:")
+VERIFICATIONS_END, VERIFICATIONS_TOLD = family("sms:webhooks:end"), family("sms:webhooks:told")
+GUARD_TOLD = family("sms:webhooks:quiet:")
 INSTALLATION = "sms:installation"
 
 #: What scripts build keys from, by its name there.
 IN_LUA = {"RECORD": RECORD, "BODY": BODY, "DEAD": DEAD, "LEASES": LEASES, "WAITING": WAITING}
 IN_LUA |= {"DRAINED": DRAINED, "DRAIN": DRAIN, "STARTED": STARTED}
-IN_LUA |= {"HEALTH": HEALTH, "RATE": RATE, "LINE": LINE}
+IN_LUA |= {"HEALTH": HEALTH, "RATE": RATE, "LINE": LINE, "OPTOUTS": OPTOUTS}
+IN_LUA |= {
+    "TALLY": TALLY,
+    "STORY": STORY,
+    "ARRIVAL": ARRIVAL,
+    "NEXT_CHANNEL": NEXT_CHANNEL,
+    "LEARNING": LEARNING,
+}
+IN_LUA |= {"WEBHOOKS_DUE": WEBHOOKS_DUE, "VERIFICATIONS_END": VERIFICATIONS_END}
+IN_LUA |= {"VERIFICATIONS_TOLD": VERIFICATIONS_TOLD, "GUARD_TOLD": GUARD_TOLD}
+IN_LUA |= {"THEIRS": THEIRS, "POLLS": POLLS, "FEEDBACK": FEEDBACK, "REVOKES": REVOKES}
 
 
 def health(alias: str, country: str | None = None) -> str:
@@ -72,7 +122,7 @@ def line(alias: str, queue: str) -> str:
 
 
 def key(name: str) -> str:
-    """``name``, of a key in Redis or of a queue (``otp``, ``bulk``) at the broker, behind the namespace."""
+    """``name``, of a key in Redis or of a queue (such as ``otp``) at the broker, behind the namespace."""
     return namespace() + name
 
 

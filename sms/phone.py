@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +15,9 @@ from sms.errors import InvalidNumber
 
 #: Longer input is refused before it is looked at. E.164 has 15 digits; separators and marks add some.
 MAX_SPELLING = 64
+
+#: Digits of the shortest number with its country code. Less is a short code.
+SHORTEST = 7
 
 #: The kinds of numbers that ``phonenumbers`` tells apart, in lower case: mobile, fixed_line, voip, …
 KINDS = {name.lower(): value for name, value in vars(PhoneNumberType).items() if name.isupper()}
@@ -49,12 +53,16 @@ _PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A number that exists."""
+    """A number that exists, or an e-mail address in its place; see ``sms.emails``."""
 
-    e164: str
+    e164: str  # or the address
     country: str  # ISO 3166 alpha-2, "" where a number belongs to no country
     masked: str  # enough for a person to know which phone is meant
     kind: str = ""  # one of KINDS
+
+    @property
+    def is_email(self) -> bool:
+        return "@" in self.e164
 
     def __repr__(self) -> str:  # a number must not reach a log by way of a repr
         return f"Phone({self.masked!r})"
@@ -92,6 +100,37 @@ def canonical(spelling: object, region: str = "") -> str:
     """One E.164 form per phone, whatever its spelling, and wherever it is. Raises ``InvalidNumber``."""
     text = _plain(spelling)
     return text if _country_code_end(text) else _read(text, region.upper())[1]
+
+
+def told(spelling: str, region: str = "") -> str:
+    """The E.164 of a number as a vendor tells it: of a user who wrote, not one that somebody typed. "" for
+    what is none, such as a name or a short code.
+
+    The + may be left out, or stand before a national 0. Digits that make a number both ways are read as one
+    of ``region`` only if they begin as its numbers are dialled there: nearly every foreign mobile without
+    its + would be some line in Germany.
+    """
+    with suppress(InvalidNumber):
+        text = _plain(spelling)
+        digits = text.removeprefix("+")
+        if len(digits) < SHORTEST:
+            return ""
+        if text != digits and digits[0] != "0":
+            return canonical(text)  # it need not exist: a new range may be older than our tables
+        ways = [(digits, region)]
+        if digits[0] != "0":
+            ways.insert(0 if _is_dialled_by_0(region) else 1, ("+" + digits, ""))
+        elif digits[1] == "0":  # also where one dials abroad by something else
+            ways.append((digits, ""))
+        for way in ways:
+            with suppress(InvalidNumber):
+                return parse(*way).e164
+    return ""
+
+
+def _is_dialled_by_0(region: str) -> bool:
+    prefix = phonenumbers.ndd_prefix_for_region(region.upper(), True) if region else ""
+    return (prefix or "").startswith("0")
 
 
 def _read(text: str, region: str) -> tuple[phonenumbers.PhoneNumber, str]:

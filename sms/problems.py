@@ -5,13 +5,25 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
+import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Schema
 from pydantic import BaseModel, ConfigDict, Field
 
-from sms.errors import InvalidBody, InvalidNumber, NoRoute, Overloaded, ReceiptRejected, Unavailable
+from sms.errors import (
+    InvalidBody,
+    InvalidNumber,
+    InvalidReference,
+    NoRoute,
+    OptedOut,
+    Overloaded,
+    ReceiptRejected,
+    Unavailable,
+)
+
+log = structlog.get_logger("sms")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -22,7 +34,7 @@ RETRY_AFTER = 2
 CONTENT_TYPE = "application/problem+json"
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
+def without_defaults(schema: dict[str, Any]) -> None:
     """Drop the defaults: a client generated from the schema would have to send each such field."""
     for field in schema["properties"].values():
         field.pop("default", None)
@@ -31,7 +43,20 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 class Body(BaseModel):  # of ninja's own a strict one is read twice
     """What an operation reads. Unknown fields are refused: a misspelled one would have no effect."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
+
+
+#: The caller's own name for what it asks for. A bad one is refused where it would be kept.
+Reference = Annotated[
+    str,
+    Field(
+        examples=["order-1234"],
+        description="Your own name for it, by which it is found: letters, digits and `_ . : / -`. It is "
+        "kept and logged in clear, so it must hold nothing of a person: what could be a phone number (7 to "
+        "15 digits alone) or an API key is refused.",
+        json_schema_extra={"pattern": "^[A-Za-z0-9_.:/-]{0,64}$"},
+    ),
+]
 
 
 class Problem(Schema):
@@ -70,21 +95,30 @@ def problem(
 @functools.singledispatch
 def answer(error: Exception) -> HttpResponse:
     """The problem document for ``error``. Packages above register their own; an unknown error is raised."""
+    text = str(error)
     match error:
         case InvalidNumber():
-            return problem(422, error.code, error.detail, field="to")
+            found = problem(422, error.code, error.detail, field="to")
         case InvalidBody():
-            return problem(422, "body_invalid", str(error), field="body")
+            found = problem(422, "body_invalid", text, field="body")
+        case InvalidReference():
+            found = problem(422, "reference_invalid", text, field="reference")
         case NoRoute():
-            return problem(422, "no_route", str(error), field="to")
+            found = problem(422, "no_route", text, field="to")
+        case OptedOut():
+            found = problem(422, "opted_out", text, field="to")
         case Overloaded():
-            return problem(503, "overloaded", str(error), retry_after=error.retry_after)
+            log.warning("overloaded", seconds=error.retry_after)
+            found = problem(503, "overloaded", text, retry_after=error.retry_after)
         case Unavailable():
+            log.warning("unavailable", reason=text)
             detail = "The service cannot answer now."
-            return problem(503, "unavailable", detail, retry_after=error.retry_after)
+            found = problem(503, "unavailable", detail, retry_after=error.retry_after)
         case ReceiptRejected():
-            return problem(403, "receipt_rejected", "The signature is wrong or the receipt cannot be read.")
-    raise error
+            found = problem(403, "receipt_rejected", "The signature is wrong or the body cannot be read.")
+        case _:
+            raise error
+    return found
 
 
 def answered(view: Callable[_P, _R]) -> Callable[_P, _R | HttpResponse]:

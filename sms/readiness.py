@@ -1,4 +1,4 @@
-"""Is this process alive, and can the whole pipeline send a message right now?
+"""Is this process alive, and can the whole pipeline send a message right now? If not, since when?
 
 Anybody may ask ``/readyz`` as often as they like. So the servers are asked once a second at most, in a thread
 of its own: one request waits for it, and few others where there is no answer yet; all the rest get the last.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import celery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from sms import broker, probe
+from sms import broker, signs
 from sms.errors import Unavailable
 
 #: Seconds.
@@ -25,8 +28,6 @@ LONGEST = 5.0  # a request waits for the servers; what has not answered by then 
 #: Requests that may wait at once: the web server needs its other threads.
 WAITING = 2
 
-PARTS = ("redis", "broker", "worker", "beat")
-
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -36,12 +37,32 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if Redis, the broker, a worker and beat answer, else 503; the body names each: ``ok``, ``away``,
-    ``unknown``, or another of ``sms.away.REASONS``.
+    """200 if Redis, the broker, a worker and beat answer and sweeps are run, else 503. The body names each
+    part (``ok``, ``away``, ``unknown``, or another of ``sms.away.REASONS``), since when those are away that
+    are known to be, and when a worker ran a sweep last.
     """
     found = _questions.answer()
-    ready = all(found[part] == "ok" for part in PARTS)
-    return JsonResponse({"status": "ok" if ready else "unready", **found}, status=200 if ready else 503)
+    ready = all(word == "ok" for word in found.words.values())
+    body = {
+        "status": "ok" if ready else "unready",
+        **found.words,
+        "since": {part: _time(since) for part, since in found.since.items()},
+        "last_sweep": _time(found.last_sweep) if found.last_sweep else None,
+    }
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Answer:
+    """The word of each part, and times in ms since the epoch."""
+
+    words: dict[str, str] = field(default_factory=lambda: dict.fromkeys(signs.PARTS, "unknown"))
+    since: Mapping[str, int] = field(default_factory=dict)
+    last_sweep: int = 0
 
 
 class Questions:
@@ -51,19 +72,20 @@ class Questions:
         self._lock = threading.Lock()  # held for no question
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._asking = threading.Thread()
-        self._partly: dict[str, str] = {}
-        self._answer: dict[str, str] = {}
+        self._partly = Answer()
+        self._answer = Answer()
         self._answered_at = -STALE
+        self._memory = signs.Memory()
 
-    def answer(self) -> dict[str, str]:
-        """The word of each part. Takes LONGEST at most, and mostly no time."""
+    def answer(self) -> Answer:
+        """What is known of each part. Takes LONGEST at most, and mostly no time."""
         with self._lock:
             last, age = self._answer, time.monotonic() - self._answered_at
             if age < FRESH:
                 return last
             asks = not self._asking.is_alive()
             if asks:
-                self._partly = dict.fromkeys(PARTS, "unknown")
+                self._partly = Answer()
                 self._asking = threading.Thread(target=self._ask, args=(self._partly,), daemon=True)
                 self._asking.start()
             asking, partly = self._asking, self._partly
@@ -74,21 +96,24 @@ class Questions:
                 asking.join(LONGEST)
             finally:
                 self._waiting.release()
-        return dict(partly)
+        return replace(partly, words=dict(partly.words))
 
-    def _ask(self, found: dict[str, str]) -> None:
+    def _ask(self, found: Answer) -> None:
+        words, known = found.words, None
         try:
-            found["beat"] = "ok" if probe.redis() else "away"
-            found["redis"] = "ok"
+            known = signs.read()
+            words |= {"redis": "ok", **known.words()}
+            found.last_sweep = known.swept
         except Unavailable as error:
-            found["redis"] = error.reason
+            words["redis"] = error.reason
         try:
             broker.ask()
-            found["broker"] = "cluster" if broker.is_cluster() else "ok"
-            if found["broker"] == "ok":
-                found["worker"] = "ok" if _worker_answers() else "away"
+            words["broker"] = "cluster" if broker.is_cluster() else "ok"
+            if words["broker"] == "ok":
+                words["worker"] = "ok" if _worker_answers() else "away"
         except Unavailable as error:
-            found["broker"] = error.reason
+            words["broker"] = error.reason
+        found.since = self._memory.since(words, known)
         with self._lock:
             self._answer, self._answered_at = found, time.monotonic()
 

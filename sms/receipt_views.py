@@ -7,8 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from sms import receipts
+from sms import answers, inbound, receipts, registry
 from sms.problems import answered, problem
+from sms.providers.base import Reply
 
 
 @csrf_exempt
@@ -16,14 +17,34 @@ from sms.problems import answered, problem
 @require_http_methods(["GET", "POST"])
 @answered
 def take(request: HttpRequest, alias: str) -> HttpResponse:
-    """Receipts of one provider, in its own format. It has no account here: it signs them.
+    """Receipts of one provider, in its own format, its question what a call is to say, and users' messages
+    where it has one address for all. It has no account here: it signs them.
 
-    204 where the receipts are the provider's own, a problem document elsewhere.
+    What the provider wants to hear (mostly 204) where they are its own, a problem document elsewhere.
     """
     called = request.get_full_path(), request.build_absolute_uri()
     try:
         receipts.check_head(alias, request.headers, *called)
-        receipts.take(alias, request.headers, request.body, *called)
+        reply = receipts.greet(alias, request.headers, request.body, *called)
+        if reply is None:
+            reply = answers.take(alias, request.headers, request.body, *called)
+        if reply is None:
+            receipts.take(alias, request.headers, request.body, *called)
+            if registry.providers()[alias].one_address:
+                inbound.take(alias, request.headers, request.body, *called)
+            reply = receipts.reply(alias)
     except receipts.UnknownAlias:
-        return problem(404, "alias_unknown", "No provider of this name is configured.")
-    return HttpResponse(status=204)
+        return unknown()
+    return as_response(reply)
+
+
+def as_response(reply: Reply) -> HttpResponse:
+    """What a provider hears: nothing, with 204, or a text."""
+    if not reply.body:
+        return HttpResponse(status=204)
+    return HttpResponse(reply.body, content_type=reply.content_type)
+
+
+def unknown() -> HttpResponse:
+    """There is no such alias."""
+    return problem(404, "alias_unknown", "No provider of this name is configured.")

@@ -33,6 +33,7 @@ class Moved(NamedTuple):
     moved: bool
     message: Message | None
     changed: Mapping[str, int]  # as in ``Choice``
+    early: Mapping[str, str] | None = None  # a receipt of this message that came before
 
 
 class Recorded(NamedTuple):
@@ -44,23 +45,39 @@ class Recorded(NamedTuple):
     never_asked: bool  # the alias was not asked for the message
 
 
+class FollowUp(NamedTuple):
+    """A call that follows one that worked."""
+
+    message: Message
+    converted: bool  # its code was typed
+
+
 def read(message_id: str, record: Mapping[str, Any]) -> Message:
     """A record as a message."""
     texts = ("queue", "country", "masked", "alias", "provider_message_id", "error", "reported")
+    more = ("request_id", "verification_id", "purpose", "api_key", "reference", "fault", "withheld", "trace")
     return Message(
         id=message_id,
         state=State(record["state"]),
         created_at=int(record["created_at"]) / 1000,
         expires_at=int(record["expires_at"]) / 1000,
+        redirected=bool(record.get("redirected")),
+        code_dead=bool(record.get("code_dead")),
         attempts=int(record.get("calls", record.get("attempts", 0))),  # a version before counted claims alone
-        **{name: record.get(name, "") for name in (*texts, "request_id", "verification_id")},
+        channel=record.get("channel", "sms"),
+        first_channel=record.get("first_channel", "sms"),
+        channels=tuple(name for name in record.get("channels", "").split(",") if name),
+        parts=int(record.get("parts", 1)),
+        **{name: record.get(name, "") for name in (*texts, *more)},
     )
 
 
 def chosen(answer: Mapping[str, Any]) -> Chosen | None:
     """Whom a script chose, if it could."""
     found = answer.get("chosen")
-    return Chosen(found["alias"], found["wait"] / 1000, found["probe"]) if found else None
+    if not found:
+        return None
+    return Chosen(found["alias"], found["wait"] / 1000, found["probe"], found.get("opted_out", False))
 
 
 def claimed(message: Message, answer: Mapping[str, Any]) -> Attempt:
@@ -76,4 +93,6 @@ def claimed(message: Message, answer: Mapping[str, Any]) -> Attempt:
         rounds=int(record.get("rounds", 0)),
         hops=tuple(record.get("hops", "").split(",")),
         chosen=chosen(answer),
+        # Each claim after an unknown outcome raises both.
+        key=int(record["attempts"]) - int(record["unknowns"]),
     )

@@ -1,7 +1,9 @@
 """The configured providers, made once per process from ``SMS_PROVIDERS``.
 
-Three options of a URL belong to the alias and not to the vendor: ``rate`` (messages a second),
-``segment_rate`` (parts a second, as carriers count) and ``share`` (of a worker's slots).
+Five options of a URL belong to the alias and not to the vendor: ``rate`` (messages a second),
+``segment_rate`` (parts a second, as carriers count), ``share`` (of a worker's slots), ``only=codes``
+(other messages pass it by) and ``price`` (of a code, as ``0.05`` or ``DE:0.07|default:0.05``: see
+``sms.learning``).
 """
 
 from __future__ import annotations
@@ -11,15 +13,29 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf
 from sms.delivery.slots import Alias, Slots
+from sms.mail.carrier import Carrier
+from sms.message import Channel
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL, ClearProvider, Provider, read_url
+from sms.providers.email import EmailProvider
+from sms.routing import DEFAULT
 
-__all__ = ["SHARE", "Alias", "Slots", "aliases", "providers", "work_with"]
+__all__ = [
+    "SHARE",
+    "Alias",
+    "Slots",
+    "aliases",
+    "channel",
+    "channels",
+    "providers",
+    "work_with",
+]
 
 #: What one alias may take of a worker's slots where there is another one. Of 80 slots two healthy aliases
 #: use 75 together, and the other one has 15 while one hangs with 60.
@@ -51,6 +67,18 @@ def aliases() -> Mapping[str, Alias]:
 os.register_at_fork(after_in_child=aliases.cache_clear)
 
 
+def channel(alias: str) -> Channel:
+    """By what the messages of an alias reach a user; of one that is gone the default."""
+    known = aliases().get(alias)
+    return known.provider.channel if known else Provider.channel
+
+
+@conf.cached
+def channels() -> tuple[Channel, ...]:
+    """Those of all aliases, in the order of the setting. Raises ``ImproperlyConfigured``."""
+    return tuple(dict.fromkeys(alias.provider.channel for alias in aliases().values()))
+
+
 def work_with(concurrency: int) -> None:
     """Tell how many messages this process hands over at once."""
     global _concurrency
@@ -65,9 +93,17 @@ def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
     if not re.fullmatch(r"[\w-]+", name, re.ASCII):  # it stands in routes and in the address of receipts
         raise BadProviderURL(f"{name!r} is no alias; write letters from a to z, digits, - and _.")
     ours = {"rate": 0.0, "segment_rate": 0.0, "share": share}
+    only_codes = False
+    prices: dict[str, float] = {}
     _, options = read_url(name, url)
     for option, value in options:
-        if option in ours:
+        if option == "only":
+            only_codes = value == "codes"
+            if not only_codes:
+                raise BadProviderURL(f"{name}: only= takes codes alone.")
+        elif option == "price":
+            prices = _prices(name, value)
+        elif option in ours:
             ours[option] = conf.number(value)
             if not 0 < ours[option] < 1e9:
                 raise BadProviderURL(f"{name}: {option}= must be a number over 0.")
@@ -75,7 +111,7 @@ def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
         raise BadProviderURL(f"{name}: give either rate= or segment_rate=.")
     if ours["share"] > 1:
         raise BadProviderURL(f"{name}: share= is a part of the slots, over 0 and at most 1.")
-    theirs = [(option, value) for option, value in options if option not in ours]
+    theirs = [(option, value) for option, value in options if option not in (*ours, "only", "price")]
     if len(theirs) < len(options):
         url = f"{url.partition('?')[0]}?{urlencode(theirs)}"
     provider = from_url(name, url, pool_size=slots.count)
@@ -84,4 +120,29 @@ def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
             f"{name}: {provider.scheme}:// writes numbers and codes in clear, which only development may. "
             f"Name a real provider, or say that it is wanted: {provider.example}."
         )
-    return Alias(provider, slots=slots, **ours)
+    if isinstance(provider, EmailProvider):
+        _give_carrier(provider)
+    return Alias(provider, slots=slots, only_codes=only_codes, prices=prices, **ours)
+
+
+def _give_carrier(provider: EmailProvider) -> None:
+    """Let it hand its letters to Django, of which it knows nothing. Raises ``BadProviderURL``."""
+    try:
+        provider.carry = Carrier(provider)
+    except ImproperlyConfigured as error:
+        raise BadProviderURL(f"{provider.alias}: {error}") from None
+
+
+def _prices(name: str, text: str) -> dict[str, float]:
+    """``0.05`` or ``DE:0.07|default:0.05``, by country."""
+    prices: dict[str, float] = {}
+    for part in text.split("|"):
+        country, separator, amount = part.rpartition(":")
+        country, price = country if separator else DEFAULT, conf.number(amount)
+        known = country == DEFAULT or country in phonenumbers.SUPPORTED_REGIONS
+        if not known or country in prices or not 0 <= price < 1e9:
+            raise BadProviderURL(
+                f"{name}: price= is what a code costs by it: 0.05, or by country DE:0.07|default:0.05."
+            )
+        prices[country] = price
+    return prices

@@ -11,6 +11,7 @@ from celery import current_app
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import registry
+from sms.webhooks import sender
 
 #: Descriptors of an idle worker: its program's files, event loop, broker, and what its libraries open.
 IDLE = 64
@@ -27,6 +28,7 @@ def require_descriptors(concurrency: int) -> None:
     """Raise the soft limit to what is needed. Raises ``ImproperlyConfigured`` if the hard one is lower."""
     # Each message may hold a connection to Redis and one to each provider; some publish meanwhile.
     need = IDLE + concurrency * (1 + len(registry.aliases())) + (current_app.conf.broker_pool_limit or 0)
+    need += sender.descriptors()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= need:
         return

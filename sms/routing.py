@@ -44,11 +44,16 @@ Route = tuple[tuple[Hop, ...], ...]  # steps; the hops of a step share the messa
 
 def find(country: str, e164: str) -> Route:
     """The route for a number. Raises ``NoRoute``."""
+    return all_routes()[target_of(country, e164)]
+
+
+def target_of(country: str, e164: str) -> str:
+    """Under which prefix, country or ``default`` the route for a number stands. Raises ``NoRoute``."""
     routes = all_routes()
     prefixes = (e164[:end] for end in range(len(e164), 1, -1))
     for target in (*prefixes, country, DEFAULT):
         if target in routes:
-            return routes[target]
+            return target
     raise NoRoute(f"No SMS is sent to {countries.name(country) or 'numbers of no country'}.")
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -28,7 +28,7 @@ from hiredis import pack_command
 from pydantic_core import from_json, to_json
 from redis.exceptions import NoScriptError, ResponseError
 
-from sms import away, lua_source, names
+from sms import away, lua_source, names, traces
 from sms.conf import cached
 
 #: Where scripts of other packages find what they may include.
@@ -82,12 +82,14 @@ class Script:
         *,
         includes: tuple[Path, ...] = (),
         keys: Mapping[str, str] = MappingProxyType({}),
-        **constants: str | int,
+        **constants: str | int | Callable[[], str],
     ) -> None:
         """``includes``: where else to look for what it includes, see ``sms.lua_source``. ``constants``: its
-        locals that Python knows as well; they stand in its text, as each value of a call costs time.
+        locals that Python knows as well; they stand in its text, as each value of a call costs time. One that
+        settings decide is a function.
         ``keys``: the same for names of keys, which get the namespace before them.
         """
+        self._name = path.stem
         self._keys = keys
         self._constants = constants
         self._body = lua_source.read(path, includes)
@@ -95,7 +97,8 @@ class Script:
     @cached
     def _text(self) -> tuple[str, str]:
         """The script as it runs in the namespace of now, and its digest."""
-        known = self._constants | {name: names.key(key) for name, key in self._keys.items()}
+        constants = {name: value() if callable(value) else value for name, value in self._constants.items()}
+        known = constants | {name: names.key(key) for name, key in self._keys.items()}
         given = "".join(f"local {name} = {json.dumps(value)}\n" for name, value in known.items())
         text = given + self._body
         return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -103,10 +106,16 @@ class Script:
     def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
         """The answer of the script, bytes where it is text. Raises ``Unavailable``."""
         text, sha = self._text()
-        try:
-            return _run(text, (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),))
-        except away.ERRORS as error:
-            raise away.unavailable(error) from error
+        with traces.script(self._name):
+            try:
+                return _run(text, (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),))
+            except away.ERRORS as error:
+                raise away.unavailable(error) from error
+
+    def join(self, pipe: Any, keys: tuple[str, ...], values: Iterable[Any]) -> None:
+        """Have a pipeline of redis-py run it, whether the server knows it or not."""
+        text, _ = self._text()
+        pipe.eval(text, len(keys), *keys, *values)
 
     def ask(self, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
         """The same for a script that takes its arguments, and answers, as one JSON object."""

@@ -1,4 +1,4 @@
-"""How many billable segments a text has: GSM 03.38 (7 bits) or UCS-2. No Django."""
+"""The billable segments of a text, and how many it has: GSM 03.38 (7 bits) or UCS-2. No Django."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EXTENSION = frozenset("\f^{}\\[~]|€")  # an escape and a character: two place
 GSM_7 = _BASIC | _EXTENSION
 
 
-def count(text: str) -> int:
+def split(text: str) -> list[str]:
     """The parts of ``text``: 160 places of GSM-7 in one, 153 in each of several; UCS-2: 70 and 67.
 
     A character of two places, an escape sequence or a surrogate pair, is not divided between two parts:
@@ -22,10 +22,16 @@ def count(text: str) -> int:
     one, several = (160, 153) if gsm else (70, 67)
     wide = [char in _EXTENSION for char in text] if gsm else [char > "\uffff" for char in text]
     if len(text) + sum(wide) <= one:
-        return 1
-    parts, left = 1, several
-    for is_wide in wide:
+        return [text]
+    parts, left, begun = [], several, 0
+    for place, is_wide in enumerate(wide):
         if 1 + is_wide > left:
-            parts, left = parts + 1, several
+            parts.append(text[begun:place])
+            left, begun = several, place
         left -= 1 + is_wide
-    return parts
+    return [*parts, text[begun:]]
+
+
+def count(text: str) -> int:
+    """How many parts ``text`` has; see ``split``."""
+    return len(split(text))

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -20,22 +21,29 @@ from sms import (
     conf,
     countries,
     destinations,
+    emails,
     entries,
     given,
+    history,
     ids,
+    learning,
     names,
+    optouts,
     phone,
     records,
+    references,
+    registry,
     routing,
     segments,
     store,
+    traces,
+    ways,
 )
 from sms import seal as sealing
 from sms.errors import InvalidBody, InvalidNumber, NoRoute
 from sms.facts import tell
-from sms.message import Message, State
+from sms.message import Channel, Message, State
 from sms.phone import Phone
-from sms.registry import aliases
 from sms.routing import Route
 
 #: Control characters but for LF, and halves of surrogate pairs, which no encoding can carry.
@@ -51,6 +59,11 @@ country_name = countries.name
 example_number, EXAMPLE = destinations.example, destinations.EXAMPLE
 spelled = destinations.spelled
 mask = phone.mask
+check_reference = references.check
+read_email, mask_email, by_email = emails.read, emails.mask, emails.as_phone
+
+channels = registry.channels
+unable_to_carry = ways.unable_to_carry
 seal, unseal, Unsealable = sealing.seal, sealing.unseal, sealing.Unsealable
 
 
@@ -60,8 +73,8 @@ def require_broker() -> None:
         broker.require()
 
 
-def parse_phone(spelling: given.Number) -> Phone:
-    """Read a number as ``PHONE_REGION`` says, if ``SMS_DESTINATIONS`` allows it.
+def parse_phone(spelling: given.Number, channels: Iterable[Channel] = (Channel.SMS,)) -> Phone:
+    """Read a number as ``PHONE_REGION`` says, if ``SMS_DESTINATIONS`` allows it for one of ``channels``.
 
     ``spelling``: a text or a ``phonenumbers.PhoneNumber``. Raises ``InvalidNumber``.
     """
@@ -70,7 +83,15 @@ def parse_phone(spelling: given.Number) -> Phone:
         number = phone.parse(spelling, conf.get("PHONE_REGION"))
     except InvalidNumber as error:
         raise destinations.with_hint(error, spelling) from None
-    return destinations.require(number)
+    return destinations.require(number, channels)
+
+
+def reach(number: Phone, *, email: str = "", channels: Sequence[Channel] = ()) -> tuple[Channel, ...]:
+    """By which channels a code may go there, in the order in which they are tried; see ``sms.ways.find``.
+
+    Raises ``NoRoute``.
+    """
+    return ways.channels_of(ways.find(number, is_code=True, email=email, channels=channels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +101,8 @@ class Prepared:
     id: str
     args: dict[str, Any] = field(repr=False)  # what these two call a message
     parts: int  # billable segments
+    channel: Channel = Channel.SMS  # of the first alias of its route
+    channels: tuple[Channel, ...] = (Channel.SMS,)  # of all of them, in their order
 
     def accepted(self, created_at: int, expires_at: int) -> Message:
         """A script has accepted it (ms): tell of it, and wake a worker where the script could not."""
@@ -91,31 +114,54 @@ class Prepared:
         return message
 
 
+@traces.begun("accept")
 def send(
     to: given.Number | Phone,
     body: str,
     *,
     queue: str = BULK_QUEUE,
     expires_at: float | None = None,
+    expires_in: float | None = None,
     resend_unknown: bool = False,
     replaces: str = "",
+    api_key: str = "",
+    reference: str = "",
+    code: Mapping[str, str] = MappingProxyType({}),
+    channels: Sequence[Channel] = (),
+    withheld: str = "",
 ) -> Message:
     """Accept one SMS for sending.
 
     ``to``: any usual spelling, a ``phonenumbers.PhoneNumber`` or a ``Phone``. ``body``: a line may end
     with LF, CRLF or CR. ``expires_at``: seconds since the epoch after which it must not be sent any more;
-    None: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``: send once more when nobody can say whether the
-    provider took it (right for codes: a doubled code does no harm, a missing one does).
-    ``replaces``: a message to call back if it still waits.
+    ``expires_in``: the same in seconds from now; neither: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``:
+    send once more when nobody can say whether the provider took it (right for codes: a doubled code does no
+    harm, a missing one does). ``replaces``: a message to call back if it still waits. ``api_key``: the name
+    of the key that asks for it. ``reference``: the caller's own; see ``sms.references``.
+    ``code``, ``channels``, ``withheld``: see ``prepare``.
 
-    Raises ``InvalidNumber``, ``InvalidBody``, ``NoRoute`` where no provider sends there,
-    ``Overloaded`` where it would not be sent in time, or ``Unavailable`` if Redis is away; where only its
-    answer got lost, the message may stand all the same. With only the broker away the message is
-    accepted and sent when it is back.
+    Raises ``InvalidNumber``, ``InvalidBody``, ``NoRoute`` where no provider sends there, ``OptedOut`` where
+    the number has opted out of every alias of its route (not in the queue of codes), ``Overloaded`` where it
+    would not be sent in time, or ``Unavailable`` if Redis is away; where only its answer got lost, the
+    message may stand all the same. With only the broker away the message is accepted and sent when it is
+    back.
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
-    prepared = prepare(number, body, queue=queue, resend_unknown=resend_unknown)
-    sent = store.send(prepared.args, expires_at=expires_at, replaces=replaces)
+    prepared = prepare(
+        number,
+        body,
+        queue=queue,
+        resend_unknown=resend_unknown,
+        withheld=withheld,
+        code=code,
+        api_key=api_key,
+        reference=reference,
+        channels=channels,
+    )
+    marks = () if queue == OTP_QUEUE else optouts.marks(number.e164)
+    sent = store.send(
+        prepared.args, expires_at=expires_at, expires_in=expires_in, replaces=replaces, marks=marks
+    )
     called_back(replaces, sent.get("called_back"))
     return prepared.accepted(sent["created_at"], sent["expires_at"])
 
@@ -129,12 +175,19 @@ def prepare(
     verification_id: str = "",
     withheld: str = "",
     needs_route: bool = True,
+    code: Mapping[str, str] = MappingProxyType({}),
+    api_key: str = "",
+    reference: str = "",
+    email: str = "",
+    channels: Sequence[Channel] = (),
 ) -> Prepared:
     """Do everything for an SMS that needs no Redis: check the text, find the route, seal, make the entry.
 
+    ``code``: code, purpose and locale, for a provider that composes the text itself; {}: it is none.
     ``withheld``: why no provider shall have it, such as ``test_number``; it goes the same way, as far as
     anybody who asks can tell, and a worker cancels it. ``needs_route``: False where one that goes nowhere
-    may lack a route; it takes as long. Raises ``InvalidBody`` or ``NoRoute``.
+    may lack a route; it takes as long. ``api_key``, ``reference``: see ``send``. ``email``, ``channels``: see
+    ``sms.ways.find``. Raises ``InvalidBody``, ``InvalidReference`` or ``NoRoute``.
     """
     body = with_line_feeds(given.text(body) or "")
     if not body.strip():
@@ -143,41 +196,56 @@ def prepare(
         raise InvalidBody(f"The text has {len(body)} characters; at most {MAX_BODY} can be sent.")
     if _CONTROL.search(body):
         raise InvalidBody("The text holds a control character.")
+    references.check(reference)
     try:
-        route = routing.find(number.country, number.e164)
+        route = ways.find(number, is_code=bool(code), email=email, channels=channels)
     except NoRoute:
         if needs_route:
             raise
         route = ()
+    hops = learning.order(number, route) if code else routing.order(route)
     id, parts = ids.new(), segments.count(body)
+    by = ways.channels_of(route) or (Channel.SMS,)
+    first = by[0]
     fields = {
-        "hops": ",".join(hop.alias for hop in routing.order(route)),
+        "hops": ",".join(hop.alias for hop in hops),
+        "channel": "" if first is Channel.SMS else first,
+        "first_channel": "" if first is Channel.SMS else first,
+        "channels": ",".join(by) if len(by) > 1 else "",
+        # Whether a code is typed is known of verifications alone.
+        "learns": learning.mark(number, route) if verification_id else "",
         "parts": parts,
         "country": number.country,
         "masked": number.masked,
         "resend_unknown": "1" if resend_unknown else "0",
         "verification_id": verification_id,
+        "purpose": code.get("purpose", ""),
+        "api_key": api_key,
+        "reference": reference,
         "withheld": withheld,
         "error": withheld,
         "request_id": str(structlog.contextvars.get_contextvars().get("request_id", "")),
+        "trace": traces.here(),
     }
+    sealed_too = {"email": email, "channels": ",".join(channels)} if email or channels else {}
     args = {
         "id": id,
         "queue": queue,
-        "sealed": seal({"to": number.e164, "body": body}).decode(),
+        "sealed": seal({"to": number.e164, "body": body, **code, **sealed_too}).decode(),
         "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
         "longest_wait": int(conf.longest_wait().get(queue, 0) * 1000),
         "aliases": _outlook(route, number.country, parts, queue),
+        "found_by": history.places(number.e164, reference, verification_id, api_key),
         "fields": {name: value for name, value in fields.items() if value != ""},
     }
     if entry := entries.entry(id, queue):
         args["entry"] = entry
-    return Prepared(id, args, parts)
+    return Prepared(id, args, parts, first, by)
 
 
 def _outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[str, Any]]:
     """What tells how long a message has to wait for the aliases of ``route``: see includes/overload.lua."""
-    known = aliases()
+    known = registry.aliases()
     return [
         {
             "health": names.health(hop.alias),
@@ -205,14 +273,19 @@ def get(message_id: str) -> Message | None:
 
 def dead_letters(limit: int = 0) -> Iterator[Message]:
     """The messages that failed in every round, or that no worker could open, the latest first. 0: all."""
-    found = filter(None, map(store.get, store.dead_letters(limit)))
-    return (message for message in found if message.state is not State.CANCELLED)
+    for id, at in store.dead_letters(limit):
+        message = store.get(id)
+        if message and message.state is not State.CANCELLED:
+            yield replace(message, given_up_at=at)
 
 
 def dead_letter(message_id: str) -> Message | None:
     """One of the dead letters, or None if it is none (any more)."""
     message_id = given.id(message_id)
-    return store.get(message_id) if store.is_dead_letter(message_id) else None
+    at = store.given_up_at(message_id)
+    if at is None or not (message := store.get(message_id)):
+        return None
+    return replace(message, given_up_at=at)
 
 
 def replay(message_id: str) -> bool:

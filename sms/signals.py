@@ -3,11 +3,28 @@
 A receiver that raises is logged and stops nothing. Receivers run in the process where the fact
 became known: ``message_queued`` and ``message_cancelled`` mostly in the web process,
 ``message_delivered`` where the receipt arrived, the others in a worker.
+
+``message_received`` alone is about no message of ours. Its ``message`` has a number and a text in clear: who
+puts them into a queue seals them first, with ``sms.services.seal``.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import structlog
 from django.dispatch import Signal
+
+log = structlog.get_logger("sms")
+
+
+class Quiet(Signal):
+    """One that brings what no log may hold: of a receiver's error only the kind is logged."""
+
+    def _log_robust_failure(self, receiver: Any, err: Exception) -> None:
+        name = getattr(receiver, "__qualname__", type(receiver).__name__)
+        log.error("receiver_failed", receiver=name, error=type(err).__name__)
+
 
 message_queued = Signal()
 message_retried = Signal()  # an attempt failed, the message waits for its next round
@@ -21,6 +38,12 @@ message_cancelled = Signal()
 #: ``alias``, ``country`` (empty: everywhere), ``error``: its calls fail, so it is not called for a while.
 provider_left_out = Signal()
 provider_back = Signal()  # ``alias``: a probe worked
+
+#: ``alias``, ``message`` (``sms.message.Inbound``): a user sent this. If its ``word`` is stop or start, that
+#: is done by now. A vendor may repeat a message.
+message_received = Quiet()
+
+swept = Signal()  # ``queue``: a worker has looked what of it nobody takes, as it does every second
 
 #: ``alias``, ``error``, ``count``: so many receipts were not the provider's own, or could not be read. At
 #: most one a minute of each kind and process.

@@ -14,6 +14,7 @@ from celery import Task
 
 from sms import broker, entries, names, store
 from sms.checks import place
+from sms.webhooks import endpoints
 
 log = structlog.get_logger("sms")
 
@@ -26,8 +27,11 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         ((queue,), *_) = args
+        events = queue == store.EVENTS_QUEUE
+        if events and not endpoints.configured():
+            return None
         cutoff = store.ask_for_sweep(queue)
-        if cutoff is None:
+        if cutoff is None or (events and entries.room(queue) == 0):  # maybe no worker takes it
             return None
         # Not beat's own producer: where nothing is tried again, it never leaves a connection that broke.
         with broker.producer() as producer:

@@ -13,10 +13,13 @@ from typing import Any
 import structlog
 from celery import current_app, shared_task, signals
 
-from sms import broker, names, registry, store, sweeper
+from sms import broker, listening, names, registry, store, sweeper
+from sms import signals as facts
 from sms.checks import place
 from sms.delivery import drain
+from sms.delivery import follow_up as follow_ups
 from sms.errors import Unavailable
+from sms.webhooks import sender
 
 log = structlog.get_logger("sms")
 
@@ -34,11 +37,15 @@ def _look_around(**_: Any) -> None:
     """Drain from now on, and tell at once whose place this is: not every project runs ``check --deploy``."""
     consumed = current_app.amqp.queues.consume_from
     drain.begin(queues := [queue for queue in store.QUEUES if names.key(queue) in consumed])
+    taken = [queue for queue in (*queues, store.EVENTS_QUEUE) if names.key(queue) in consumed]
+    log.info("worker_started", queues=taken)
     if store.OTP_QUEUE not in queues:
         log.warning("no_codes_here", hint="This worker sends none. Another one must take the queue otp.")
     place.leave_mark()
     with suppress(Unavailable):
         store.worker_started()
+    listening.begin()
+    sender.begin()
     for warning in place.nothing_was_left_behind():
         log.error("messages_left_behind", hint=warning.msg)
 
@@ -46,13 +53,20 @@ def _look_around(**_: Any) -> None:
 @signals.worker_shutting_down.connect
 def _stop(**_: Any) -> None:
     drain.stop()
+    sender.stop()
+
+
+@signals.worker_shutdown.connect
+def _stop_listening(**_: Any) -> None:
+    """By now every task has ended."""
+    listening.end()
 
 
 @signals.celeryd_init.connect
 def _know_queues(instance: Any, **_: Any) -> None:
-    """Let ``-Q otp,bulk`` mean the queues of this installation, whatever its namespace."""
+    """Let ``-Q otp,bulk,events`` mean the queues of this installation, whatever its namespace."""
     queues = instance.app.amqp.queues
-    for name in store.QUEUES:
+    for name in (*store.QUEUES, store.EVENTS_QUEUE):
         if names.key(name) != name:
             queue = queues.new_missing(names.key(name))
             queue.alias = name
@@ -62,6 +76,7 @@ def _know_queues(instance: Any, **_: Any) -> None:
 @signals.beat_init.connect
 def _connect_often(sender: Any, **_: Any) -> None:
     broker.connect_often(sender.scheduler.connection)
+    log.info("beat_started")
 
 
 @shared_task(name=broker.DELIVER, ignore_result=True)
@@ -74,12 +89,28 @@ def deliver(*args: Any, **more: Any) -> None:
             _drop()
 
 
+@shared_task(name=broker.FOLLOW_UP, ignore_result=True)
+def follow_up(*args: Any, **more: Any) -> None:
+    """Make the calls of a kind (see ``store.Kind``) that are due to an alias."""
+    aliases = registry.aliases()
+    match args:
+        case ["look_up" | "feedback" | "revoke" as kind, str(alias)] if alias in aliases and not more:
+            follow_ups.run(kind, alias)
+        case _:
+            _drop()
+
+
 @shared_task(name="sms.sweep", base=sweeper.SweepTask, ignore_result=True)
 def sweep(*args: Any, **more: Any) -> None:
     """Wake somebody for what was due in a queue before a cutoff (ms, the Redis server's clock)."""
     match args:
         case [queue, cutoff] if queue in store.QUEUES and type(cutoff) is int and not more:
             sweeper.sweep(queue, cutoff)
+            if queue == store.OTP_QUEUE:
+                follow_ups.publish_due()
+            facts.swept.send_robust(sweeper.SweepTask, queue=queue)
+        case [store.EVENTS_QUEUE, cutoff] if type(cutoff) is int and not more:
+            sender.wake()
         case _:
             _drop()
 

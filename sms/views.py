@@ -1,4 +1,4 @@
-"""HTTP: plain messages and the providers' receipts. They translate, they decide nothing.
+"""HTTP: plain messages, the providers' receipts and what users send. They translate, they decide nothing.
 
 Each operation says itself which key opens it, so that it is closed in every API that mounts the router.
 """
@@ -6,19 +6,26 @@ Each operation says itself which key opens it, so that it is closed in every API
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Path, Router, Schema, Status
-from pydantic import Field, field_validator
+from ninja import Path, Query, Router, Schema, Status
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from sms import auth, receipt_views, services
+from sms import auth, inbound_views, receipt_views, services, told
 from sms.bearer import ApiKey
 from sms.message import Message, State
-from sms.problems import Body, answered, problem, responses, unkept
+from sms.problems import Body, Reference, answered, problem, responses, unkept
 
 router = Router(auth=ApiKey())
 router.add_decorator(answered)
 router.add_decorator(unkept, mode="view")
+
+
+#: Seconds that somebody else's code may wait for a provider: unless the request says so, and at most (as long
+#: as one of ours may live).
+CODE_LIFETIME, LONGEST_CODE_LIFETIME = 120, 600
 
 
 class MessageIn(Body):
@@ -33,6 +40,30 @@ class MessageIn(Body):
         ),
     )
     body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
+    kind: Literal["message", "code"] = Field(
+        "message",
+        description="`code`: it carries a one-time code that you have made and will check. It goes before "
+        "every `message`, within seconds or not at all, is handed over once more where its outcome stays "
+        "unknown, and also goes to numbers that have opted out.",
+    )
+    expires_in: int | None = Field(
+        None,
+        ge=1,
+        le=86_400,
+        examples=[120],
+        description="Seconds after which it is not handed to a provider any more. Of a `code` at most "
+        f"{LONGEST_CODE_LIFETIME}, and {CODE_LIFETIME} unless you say so; otherwise `MESSAGE_LIFETIME`.",
+    )
+    reference: Reference = ""
+
+    @field_validator("expires_in")
+    @classmethod
+    def _soon(cls, seconds: int | None, info: ValidationInfo) -> int | None:
+        if seconds and seconds > LONGEST_CODE_LIFETIME and info.data.get("kind") == "code":
+            raise PydanticCustomError(
+                "code_lifetime", f"A code is sent within {LONGEST_CODE_LIFETIME} seconds or not at all"
+            )
+        return seconds
 
     @field_validator("body", mode="before")
     @classmethod
@@ -52,6 +83,57 @@ class MessageOut(Schema):
     attempts: int = Field(description="How often a provider was asked. A call counts when it has ended.")
     alias: str = Field(description="The provider that was asked last, empty before the first attempt.")
     error: str = Field(description="The provider's or our code of the last failure.")
+    reference: str = Field(description="Your own; empty without one.")
+    verification_id: str = Field(description="Whose code it carries; empty if it carries none.")
+    purpose: str = Field(description="Of the code; empty if it carries none.")
+    api_key: str = Field(description="The name of the key that asked for it; empty if none did.")
+
+
+class LineOut(Schema):
+    """One sentence of a story."""
+
+    at: datetime
+    text: str = Field(examples=["Twilio (main) took the message after 0.2 s."])
+    message_id: str
+    what: str = Field(description="The step that it tells, for programs; empty where there is none.")
+    alias: str = Field(description="The provider that it is about; empty where it is about none.")
+    word: str = Field(description="The provider's own word, or ours; may be empty.")
+
+
+class StoryOut(Schema):
+    """A verification, or a message without one: what became of it, in order."""
+
+    messages: list[MessageOut] = Field(description="The oldest first: a verification has one for each send.")
+    lines: list[LineOut] = Field(description="Every attempt, outcome, receipt and guess, in order.")
+
+
+class StoriesOut(Schema):
+    """What became of a user's messages, the latest story first."""
+
+    stories: list[StoryOut]
+
+
+def _one_of_two(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+    schema |= {"minProperties": 1, "maxProperties": 1}
+
+
+class SearchIn(Body):
+    """Whose messages: one of the two."""
+
+    model_config = ConfigDict(json_schema_extra=_one_of_two)
+
+    to: str = Field(
+        "",
+        max_length=64,
+        repr=False,
+        description="A number in any usual spelling.",
+        json_schema_extra=lambda schema: schema.update(
+            examples=[services.example_number() or services.EXAMPLE]
+        ),
+    )
+    reference: Reference = ""
 
 
 @router.post(
@@ -63,10 +145,65 @@ class MessageOut(Schema):
     tags=["messages"],
 )
 def send_message(request: HttpRequest, payload: MessageIn) -> Status[Message]:
-    """Accept one SMS that is not a code; a worker hands it to the provider."""
-    auth.keeper().count_message(request.auth)  # type: ignore[attr-defined]  # ninja sets it
+    """Accept one SMS; a worker hands it to the provider. To have a code made and checked as well, start a
+    verification.
+    """
+    keeper, holder = auth.keeper(), request.auth  # type: ignore[attr-defined]  # ninja sets it
+    keeper.count_message(holder)
     services.require_broker()
-    return Status(202, services.send(payload.to, payload.body))
+    name, is_code = keeper.name(holder), payload.kind == "code"
+    message = services.send(
+        payload.to,
+        payload.body,
+        queue=services.OTP_QUEUE if is_code else services.BULK_QUEUE,
+        expires_in=payload.expires_in or (CODE_LIFETIME if is_code else None),
+        resend_unknown=is_code,
+        api_key=name,
+        reference=payload.reference,
+    )
+    return Status(202, message)
+
+
+@router.get(
+    "/messages",
+    response={200: StoriesOut} | responses(401, 403, 422, 503),
+    auth=ApiKey("read"),
+    operation_id="find_messages",
+    summary="What became of a user's messages",
+    tags=["messages"],
+)
+def find_messages(request: HttpRequest, asked: Query[SearchIn]) -> dict[str, Any] | HttpResponse:
+    """The verifications and messages of one number, or of one reference: of the last 72 hours, in words. A
+    proxy may log the address and the number in it: `POST /v1/messages/search` says the same.
+    """
+    # A + in a query means a blank, and so it is often sent.
+    to = f"+{asked.to[1:]}" if asked.to.startswith(" ") else asked.to
+    return _found(request, to, asked.reference)
+
+
+@router.post(
+    "/messages/search",
+    response={200: StoriesOut} | responses(400, 401, 403, 413, 415, 422, 503),
+    auth=ApiKey("read"),
+    operation_id="search_messages",
+    summary="What became of a user's messages, with the number in the body",
+    tags=["messages"],
+)
+def search_messages(request: HttpRequest, payload: SearchIn) -> dict[str, Any] | HttpResponse:
+    """As `GET /v1/messages`, without a number in any address."""
+    return _found(request, payload.to, payload.reference)
+
+
+def _found(request: HttpRequest, to: str, reference: str) -> dict[str, Any] | HttpResponse:
+    """A ``StoriesOut`` of what the key may see."""
+    if not to and not reference:
+        return problem(422, "field_missing", "Give a number as to, or a reference.", field="to")
+    if to and reference:
+        return problem(422, "field_invalid", "Give to or reference, not both.", field="reference")
+    keeper, holder = auth.keeper(), request.auth  # type: ignore[attr-defined]  # ninja sets it
+    by = keeper.name(holder)
+    found = told.of_number(to, by=by) if to else told.of_reference(reference, by=by)
+    return {"stories": [story for story in found if keeper.sees(holder, story.first.purpose)]}
 
 
 @router.get(
@@ -86,7 +223,7 @@ def get_message(request: HttpRequest, message_id: Path[str]) -> Message | HttpRe
 
 @router.post(
     "/receipts/{alias}",
-    response={204: None} | responses(403, 404, 413, 503),
+    response={200: None, 204: None} | responses(403, 404, 413, 503),
     auth=None,
     operation_id="take_receipts",
     summary="Delivery reports of a provider",
@@ -99,7 +236,7 @@ def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
 
 @router.get(
     "/receipts/{alias}",
-    response={204: None} | responses(403, 404, 503),
+    response={200: None, 204: None} | responses(403, 404, 503),
     auth=None,
     operation_id="take_receipts_by_get",
     summary="Delivery reports of a provider, by GET",
@@ -108,3 +245,29 @@ def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
 def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> HttpResponse:
     """For a provider that reports in the address it calls, as Kannel does, with a token of ours in it."""
     return receipt_views.take(request, alias)
+
+
+@router.post(
+    "/inbound/{alias}",
+    response={200: None, 204: None} | responses(403, 404, 413, 503),
+    auth=None,
+    operation_id="take_inbound",
+    summary="What users send",
+    tags=["inbound"],
+)
+def take_inbound(request: HttpRequest, alias: Path[str]) -> HttpResponse:
+    """For the provider alone, which signs what it hands over. The body is in the provider's own format."""
+    return inbound_views.take(request, alias)
+
+
+@router.get(
+    "/inbound/{alias}",
+    response={200: None, 204: None} | responses(403, 404, 503),
+    auth=None,
+    operation_id="take_inbound_by_get",
+    summary="What users send, by GET",
+    tags=["inbound"],
+)
+def take_inbound_by_get(request: HttpRequest, alias: Path[str]) -> HttpResponse:
+    """For a provider that hands over in the address it calls, or makes sure by GET that it is ours."""
+    return inbound_views.take(request, alias)

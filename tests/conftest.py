@@ -27,31 +27,46 @@ from tests.settings import API_KEY
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
 
+#: What takes long, by its marker: the seconds where the marker tells none.
+LONG = {"together": 30.0, "slow": 10.0, "first": 4.0}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each worker begin with an equal part of what takes long, so that none has it left in the end."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers == 1:
         return
-    files: dict[Path, list[pytest.Item]] = {}
-    single, short = [], []
+    parts: dict[Path | str, list[pytest.Item]] = {}
+    short = []
     for item in items:
         if item.get_closest_marker("together"):
-            files.setdefault(item.path, []).append(item)
-        elif item.get_closest_marker("slow") or item.get_closest_marker("first"):
-            single.append([item])
+            parts.setdefault(item.path, []).append(item)
+        elif takes([item]):
+            parts[item.nodeid] = [item]
         else:
             short.append(item)
-    parts = [*files.values(), *single]
+    long: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    seconds = [0.0] * workers
+    for part in sorted(parts.values(), key=takes, reverse=True):
+        least = seconds.index(min(seconds))
+        long[least] += part
+        seconds[least] += takes(part)
     dealt: list[pytest.Item] = []
     for worker in range(workers):
         # xdist gives the first of n workers the first nth, and so on.
         share = (len(items) - len(dealt)) // (workers - worker)
-        long = [item for part in parts[worker::workers] for item in part]
-        more = max(0, share - len(long))
-        dealt += long + short[:more]
+        more = max(0, share - len(long[worker]))
+        dealt += long[worker] + short[:more]
         del short[:more]
     items[:] = dealt + short
+
+
+def takes(part: list[pytest.Item]) -> float:
+    """About how many seconds, as its marker says."""
+    for name, usual in LONG.items():
+        if marker := part[0].get_closest_marker(name):
+            return float(marker.args[0]) if marker.args else usual
+    return 0.0
 
 
 def server_with(**config: str) -> EmbeddedServer:
@@ -65,8 +80,15 @@ def server_with(**config: str) -> EmbeddedServer:
 def redis_server() -> Iterator[EmbeddedServer]:
     """One real server for the whole run."""
     old = SERVER and " v=6." in subprocess.check_output([SERVER, "--version"], text=True)
-    with server_with(**({} if old else {"enable_debug_command": "yes"})) as server:
+    with server_with(appendonly="no", **({} if old else {"enable_debug_command": "yes"})) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def emptier(redis_server: EmbeddedServer) -> Iterator[Redis]:
+    """A client of the server that stays connected, as to connect costs more than most tests do."""
+    with Redis.from_url(redis_server.url, socket_timeout=60) as patient:  # a busy machine may stand still
+        yield patient
 
 
 def point_cache_at(settings: Any, url: str, **pool: Any) -> None:
@@ -79,10 +101,9 @@ def point_cache_at(settings: Any, url: str, **pool: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def redis(redis_server: EmbeddedServer, settings: Any) -> Any:
+def redis(redis_server: EmbeddedServer, emptier: Redis, settings: Any) -> Any:
     """An empty real server behind both stores; the client is for looking at what they left."""
-    with Redis.from_url(redis_server.url, socket_timeout=60) as patient:  # a busy machine may stand still
-        patient.flushall()
+    emptier.flushall()
     outbox.clear()
     point_cache_at(settings, redis_server.url)
     return get_redis_connection("default")

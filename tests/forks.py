@@ -92,35 +92,20 @@ FORKS = sys.platform == "linux"
 
 
 def become(words: Sequence[str], environment: Mapping[str, str]) -> None:
-    environment = dict(environment)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = list(words)
     sys.path = [os.getcwd(), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
 
 
-class Anew(BaseException):
-    """The command is to become another one: its words and environment."""
-
-
-def execve(program: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """As ``config.web`` calls it: for python again, which would read the libraries again."""
-    assert program == sys.executable
-    raise Anew(words[1:], environment)
-
-
-def run() -> Anew | None:
-    try:
-        if sys.argv[0] == "-m":
-            del sys.argv[0]
-            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-        elif sys.argv[0] == "-c":
-            exec(sys.argv.pop(1), {"__name__": "__main__"})  # noqa: S102
-        else:
-            runpy.run_path(sys.argv[0], run_name="__main__")
-    except Anew as anew:
-        return anew
-    return None
+def run() -> None:
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    elif sys.argv[0] == "-c":
+        exec(sys.argv.pop(1), {"__name__": "__main__"})  # noqa: S102
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":
@@ -131,8 +116,4 @@ if __name__ == "__main__":
     next_start(socket.socket(fileno=int(sys.argv[1])))
     if not FORKS:
         os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
-    os.execve = execve  # type: ignore[assignment]
-    while anew := run():
-        for name in [name for name in sys.modules if name.partition(".")[0] == "config"]:
-            del sys.modules[name]
-        become(*anew.args)
+    run()

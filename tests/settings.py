@@ -15,6 +15,7 @@ os.environ |= {
     "SMS_PROVIDERS": "test=memory://",
     "PUBLIC_URL": "http://otp.example.com",
     "PHONE_REGION": "",
+    "PAGES": "open",
     "API_KEYS": "",
     "API_ACCESS": "",
     "OTPOST_NAMESPACE": "",

@@ -20,7 +20,7 @@ from typing import Any
 
 import urllib3
 
-from config.demo import given
+from config.demo import given, traffic
 from config.demo.console import Console
 from config.demo.embedded import EmbeddedServer, EmbeddedServerError
 from config.demo.leash import Leash
@@ -33,7 +33,7 @@ _READY_SECONDS = 60.0
 _PROBE_SECONDS = 3.0
 _SETTLE_SECONDS = 0.5
 _PROGRAMS = {
-    "worker": "celery --quiet -A config worker -Q otp,bulk",
+    "worker": "celery --quiet -A config worker -Q otp,bulk,events",
     "beat": "celery --quiet -A config beat",
     "web": "config.web --host 127.0.0.1 --port {} --workers 1 --workers-kill-timeout 2 --log-level warning",
 }
@@ -42,6 +42,7 @@ _READY = """
 Otpost is running. {sms}
 
   Open {url}/
+  and {url}/dashboard/ with the key below
 
   Or ask for a code from here:
 
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             supervisor = Supervisor(leash, console)
             supervisor.handle_signals(stop_with_parent=options.stop_with_parent)
             port = _choose_port(options.port)
-            if text := _start(supervisor, stack, console, port=port, as_json=options.json):
+            wanted = {"as_json": options.json, "with_traffic": options.traffic}
+            if text := _start(supervisor, stack, console, port=port, **wanted):
                 Console(1).write(text)
                 supervisor.run()
                 # What they print while they stop reads like trouble and is none.
@@ -79,7 +81,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _start(supervisor: Supervisor, stack: ExitStack, console: Console, *, port: int, as_json: bool) -> str:
+def _start(
+    supervisor: Supervisor,
+    stack: ExitStack,
+    console: Console,
+    *,
+    port: int,
+    as_json: bool,
+    with_traffic: bool,
+) -> str:
     """Start everything, with what has to be undone on `stack`. What to say then; "" after a signal."""
     namespace = f"demo-{secrets.token_hex(4)}"
     server = None
@@ -96,6 +106,8 @@ def _start(supervisor: Supervisor, stack: ExitStack, console: Console, *, port: 
     if server:
         supervisor.add("redis", lambda: server.start().process)
     environment, api_key = given.throwaway(os.environ, port=port, redis_url=redis_url, namespace=namespace)
+    if with_traffic:
+        environment |= traffic.environment(environment, port, api_key)
     console.write("Starting Otpost; this takes a few seconds ...")
     outputs: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     spawn = partial(supervisor.leash.spawn, env=environment, cwd=_ROOT, **outputs)
@@ -103,6 +115,8 @@ def _start(supervisor: Supervisor, stack: ExitStack, console: Console, *, port: 
         argv = [sys.executable, "-m", *words.format(port).split()]
         supervisor.add(name, partial(spawn, argv))
     _wait_until_ready(supervisor, port)
+    if with_traffic:
+        supervisor.add("traffic", partial(spawn, [sys.executable, "-m", "config.demo.traffic"]))
     if supervisor.stop_requested():
         return ""
     url = f"http://localhost:{port}"
@@ -135,13 +149,17 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m config.demo",
         description="Run Otpost on this machine, with everything it needs and nothing to set up.",
         epilog="Environment: PORT; REDIS_URL, to use that server instead of an own one; "
-        "SMS_PROVIDERS and PHONE_REGION, to try a real provider.",
+        "SMS_PROVIDERS and PHONE_REGION, to try a real provider; METRICS_TOKEN and WEBHOOKS, to try those.",
     )
     option = parser.add_argument
     what = f"the web server's port (default: {_PREFERRED_PORT}, or any if that is taken)"
     option("--port", default=os.environ.get("PORT"), help=what)
     what = "when ready, print one line of JSON on standard output; the log goes to standard error"
     option("--json", action="store_true", help=what)
+    what = (
+        "play a made-up day in two minutes, for the dashboard: three providers, one of which fails, an attack"
+    )
+    option("--traffic", action="store_true", help=what)
     what = "stop also when the process which started this one has gone"
     option("--stop-with-parent", action="store_true", help=what)
     return parser

@@ -19,9 +19,9 @@ SECONDS = 2.0
 
 #: Left at their defaults: not even what a `.env` file says of them counts.
 _EMPTY = (
-    *("ALLOWED_HOSTS", "API_ACCESS", "DATABASE_URL", "GUARD_ALLOW", "GUARD_BUDGET", "GUARD_MODE"),
+    *("ALLOWED_HOSTS", "DATABASE_URL", "GUARD_ALLOW", "GUARD_BUDGET", "GUARD_MODE"),
     *("GUARD_PRICES", "OTP_CHALLENGE", "OTP_GUESS_LIMITS", "OTP_LIMITS", "PHONE_SECRET_KEY_FALLBACKS"),
-    *("SMS_DESTINATIONS", "TEST_NUMBERS"),
+    *("SMS_DESTINATIONS", "SMS_HELP", "SMS_OPTOUT_KEYS", "TEST_NUMBERS"),
 )
 
 
@@ -68,18 +68,22 @@ def throwaway(
 ) -> tuple[dict[str, str], str]:
     """The environment for the demo's processes, with secrets for one run, and the API key that it lets in.
 
-    `given` keeps SMS_PROVIDERS with SMS_ROUTES, PHONE_REGION, and CELERY_BROKER_URL beside a REDIS_URL. All
-    else that could touch a production is set here: what is not may stand in a `.env` file.
+    `given` keeps SMS_PROVIDERS with SMS_ROUTES, PHONE_REGION, METRICS_TOKEN, WEBHOOKS, and CELERY_BROKER_URL
+    beside a REDIS_URL. All else that could touch a production is set here: what is not may stand in a `.env`
+    file.
     """
     api_key, digest = keys.make()
-    sandbox = f"phone=sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"
+    sandbox = f"sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"
     own_broker = given.get("CELERY_BROKER_URL") if given.get("REDIS_URL") else None
     return {
         **given,
         **dict.fromkeys(_EMPTY, ""),
+        # Every scope, and sessions for the examples that run beside it.
+        "API_ACCESS": "demo=verify,messages,read,operate,phone,return:http://localhost:3000",
         "API_KEYS": f"demo:{digest}",
         "CELERY_BROKER_URL": own_broker or redis_url,
         "DEBUG": "1",
+        "METRICS_TOKEN": given.get("METRICS_TOKEN", ""),
         # A given Redis may hold something else, or another demo.
         "OTPOST_NAMESPACE": namespace,
         "PAGES": "open",
@@ -89,7 +93,8 @@ def throwaway(
         "PYTHONUNBUFFERED": "1",
         "REDIS_URL": redis_url,
         "SECRET_KEY": secrets.token_hex(32),
-        "SMS_PROVIDERS": given.get("SMS_PROVIDERS") or sandbox,
+        "SMS_PROVIDERS": given.get("SMS_PROVIDERS") or f"phone={sandbox},call={sandbox}?channel=voice",
         "SMS_ROUTES": given.get("SMS_ROUTES", "") if given.get("SMS_PROVIDERS") else "",
         "SMS_SEAL_KEYS": Fernet.generate_key().decode(),
+        "WEBHOOKS": given.get("WEBHOOKS", ""),
     }, api_key

@@ -1,4 +1,6 @@
-"""Who has a say before a number gets an SMS: ``OTP_CHALLENGE`` (docs/challenge.md) and ``code_wanted``."""
+"""Who has a say before a number gets an SMS: ``OTP_CHALLENGE`` (docs/challenge.md), ``code_wanted``, and the
+look-ups of ``OTP_LOOKUPS`` (docs/lookups.md).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,8 @@ from otp.admission.limits import Counted
 from otp.caller import Caller
 from otp.errors import NotAllowed, StoreUnavailable
 from otp.handler import OTPHandler
+from otp.lookups import settings as lookups
+from sms.errors import Unavailable
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
@@ -30,12 +34,29 @@ class Wanted:
     withheld: str = ""  # why no SMS goes there, though nobody who asks shall see it
 
 
-def hear(number: Phone, purpose: str, caller: Caller, counted: Counted, answer: str | None = None) -> Wanted:
-    """Ask the challenge, unless it is a resend (``answer`` is None), and the signal. Raises what refuses."""
-    ask = None if answer is None else challenge()
-    # Both may cost money, so they are not asked about what is refused anyway.
-    if (ask or signals.code_wanted.has_listeners(OTPHandler)) and (
-        refused := store.peek(digests.of_number(number, purpose), counted)
+def hear(
+    number: Phone,
+    purpose: str,
+    caller: Caller,
+    counted: Counted,
+    answer: str | None = None,
+    *,
+    goes_on: bool = False,
+) -> Wanted:
+    """Ask the challenge, unless it is a resend (``answer`` is None), then the signal and the look-ups. Raises
+    what refuses. ``goes_on``: see ``store.peek``.
+    """
+    is_start = answer is not None
+    ask = challenge() if is_start else None
+    # All may cost money, so they are not asked about what is refused anyway.
+    is_paid = ask or signals.code_wanted.has_listeners(OTPHandler) or (is_start and lookups.configured())
+    if is_paid and (
+        refused := store.peek(
+            digests.of_number(number, purpose),
+            counted,
+            f"{purpose}|{number.country}|{caller.name}",
+            goes_on=goes_on,
+        )
     ):
         refusals.raise_unless_issued(refused, caller)
     if ask:
@@ -43,6 +64,8 @@ def hear(number: Phone, purpose: str, caller: Caller, counted: Counted, answer: 
     answers = signals.code_wanted.send_robust(OTPHandler, number=number, purpose=purpose, ip=caller.ip)
     refusal = any(said == signals.REFUSE for _, said in answers)
     code = testnumbers.in_force().get(number.e164, "")
+    if lookups.configured() and not number.is_email:
+        refusal = _look_up(number, gets_no_sms=bool(code) or refusal, is_start=is_start) or refusal
     return Wanted(number, counted, code, "test_number" if code else "refused" if refusal else "")
 
 
@@ -56,6 +79,20 @@ def _require(ask: Callable[..., bool], **about: object) -> None:
     if not passed:
         what = "Answer the challenge of this site, and send the answer along."
         raise NotAllowed(what, code="challenge_required", field="challenge")
+
+
+def _look_up(number: Phone, *, gets_no_sms: bool, is_start: bool) -> bool:
+    """Whether a look-up keeps the code back."""
+    from otp.lookups import verdict  # threads and all: for whoever looks numbers up
+
+    if gets_no_sms:
+        if is_start:
+            verdict.take_as_long()
+        return False
+    try:
+        return verdict.is_refused(number, may_ask=is_start)
+    except Unavailable as error:
+        raise store.unavailable(error) from error
 
 
 def challenge() -> Callable[..., bool] | None:

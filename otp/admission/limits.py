@@ -30,6 +30,7 @@ from otp.admission import rules
 from otp.admission.rules import PERSONAL, Rule
 from otp.caller import Caller, network, subscriber
 from otp.names import LIMIT, key
+from sms import emails
 from sms.phone import Phone
 
 #: What stands for the country of numbers that have none, such as +882: ITU's "world".
@@ -65,10 +66,20 @@ def of_key(caller: Caller) -> Counted:
     return _counted(rules.of_key(caller.limits), {"key": caller.name})
 
 
-def of_sms(number: Phone, purpose: str, caller: Caller) -> Counted:
-    """The rules for one SMS, and where each is counted. Raises ``ImproperlyConfigured``."""
+def of_sms(number: Phone, purpose: str, caller: Caller, email: str = "") -> Counted:
+    """The rules for one SMS, and where each is counted. Raises ``ImproperlyConfigured``.
+
+    ``email``: an address that may have it too. It counts where its owner's phone would.
+    """
     known = {"phone": number.e164, "country": number.country or NO_COUNTRY, "purpose": purpose}
-    return _counted((*all_rules(), *rules.of_key(caller.limits)), known | _known(caller))
+    known |= _known(caller)
+    wanted = (*all_rules(), *rules.of_key(caller.limits))
+    counted = _counted(wanted, known)
+    if not email or number.is_email:
+        return counted
+    of_phones = [rule for rule in wanted if "phone" in rule.subjects]
+    more = _counted(of_phones, known | {"phone": emails.identity(email)})
+    return Counted(counted.rules + more.rules, counted.limits + more.limits)
 
 
 def of_guess(caller: Caller) -> Counted:

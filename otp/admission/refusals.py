@@ -13,7 +13,7 @@ from otp.admission.rules import GUESS, Rule
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.results import MESSAGES, Issue
-from sms.errors import InvalidNumber, NoRoute, Unavailable
+from sms.errors import InvalidAddress, InvalidNumber, InvalidReference, NoRoute, Unavailable
 
 log = structlog.get_logger("otp")
 
@@ -27,9 +27,12 @@ def translated() -> Iterator[None]:
         raise NotAllowed(error.detail, code=error.code, field="phone") from None
     except NoRoute as error:
         raise NotAllowed(str(error), code="no_route", field="phone") from None
+    except InvalidAddress as error:
+        raise NotAllowed(str(error), code="email_invalid", field="email") from None
+    except InvalidReference as error:
+        raise NotAllowed(str(error), code="reference_invalid", field="reference") from None
     except Unavailable as error:
-        log.warning("unavailable", reason=str(error))
-        raise StoreUnavailable(retry_after=error.retry_after) from error
+        raise store.unavailable(error) from error
 
 
 def raise_unless_issued(issue: Issue, caller: Caller) -> None:

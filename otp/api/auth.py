@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from django.core.signals import request_finished
 from django.http import HttpRequest
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from otp import alarms, conf, store
 from otp.admission import limits, refusals
@@ -17,6 +20,23 @@ from otp.caller import Caller, caller_of
 from sms.auth import Keeper
 from sms.bearer import Forbidden
 
+#: What the name of the key stands under in each log line of its request.
+HOLDER = "api_key"
+
+
+def forget_holder(**_: Any) -> None:
+    """The next request of this thread may have none."""
+    unbind_contextvars(HOLDER)
+
+
+request_finished.connect(forget_holder)
+
+
+def access_of(name: str) -> Access:
+    """What a key of ``name`` may do."""
+    found: Access = conf.get("API_ACCESS").get(name) or Access(name)
+    return found
+
 
 class Keys(Keeper):
     """``API_KEYS`` and ``API_ACCESS``; see ``sms.auth.Keeper``."""
@@ -26,15 +46,27 @@ class Keys(Keeper):
         alarms.tell_due()
         name = keys.owner(token, conf.get("API_KEYS"))
         if name is None:
-            alarms.note(alarms.DENIED, ip=caller_of(request).ip, reason="unauthorized", name="")
+            self.denied(request, "unauthorized")
             return None
-        found: Access = conf.get("API_ACCESS").get(name) or Access(name)
+        bind_contextvars(**{HOLDER: name})
+        found = access_of(name)
         try:
             found.require_scope(*scopes)
         except Denied as error:
             alarms.note(alarms.DENIED, reason=error.code, name=name)
             raise Forbidden(error.code, error.detail) from None
         return found
+
+    def denied(self, request: HttpRequest, reason: str) -> None:
+        alarms.note(alarms.DENIED, ip=caller_of(request).ip, reason=reason, name="")
+
+    def name(self, holder: object) -> str:
+        """The name of the key."""
+        return holder.name if isinstance(holder, Access) else ""
+
+    def sees(self, holder: object, purpose: str) -> bool:
+        """Whether the key may be used for ``purpose``. Plain messages have none."""
+        return isinstance(holder, Access) and (not purpose or holder.allows(purpose))
 
     def count_message(self, holder: object) -> None:
         """Count a message towards the own limits of the key. Raises ``RateLimited`` where one is reached.

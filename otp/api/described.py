@@ -13,11 +13,17 @@ _EXAMPLE = "Give it with + and the country code, for example +447400123456."
 _KEY = "Idempotency-Key"
 
 _START, _CHECK, _RESEND, _SEND = "start_verification", "check_code", "resend_code", "send_message"
-_RECEIPTS = {"take_receipts", "take_receipts_by_get"}
+_CALLBACKS = {"take_receipts", "take_receipts_by_get", "take_inbound", "take_inbound_by_get"}
+_FIND, _SEARCH = "find_messages", "search_messages"
+_SESSION = "create_session"
 _KEYED = {_START, _CHECK, _RESEND, _SEND, "get_verification", "cancel_verification", "get_message"}
-_ALL = _KEYED | _RECEIPTS
-_BODY = {_START, _CHECK, _SEND}
+_KEYED |= {_FIND, _SEARCH, _SESSION, "get_session"}
+_ALL = _KEYED | _CALLBACKS
+_BODY = {_START, _CHECK, _RESEND, _SEND, _SEARCH, _SESSION}
+_FIELDS = _BODY | {_FIND}
+_POSTED = {"take_receipts", "take_inbound"}
 _PHONE = {_START, _SEND}
+_READ = _PHONE | {_FIND, _SEARCH, _SESSION}
 _CODES = {_START, _RESEND}
 _SENDING = {_START, _RESEND, _SEND}
 
@@ -41,20 +47,29 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     ),
     (401, "unauthorized"): Known(_KEYED, "Send a valid key as Authorization: Bearer KEY."),
     (403, "scope_missing"): Known(_KEYED, "This key lacks the scope verify."),
-    (403, "purpose_not_allowed"): Known({_START}, "This key may be used for these purposes only: login."),
+    (403, "purpose_not_allowed"): Known(
+        {_START, _SESSION}, "This key may be used for these purposes only: login."
+    ),
     (403, "client_ip_not_allowed"): Known(
         {_START, _CHECK}, "This key may not name the end user's address. Leave it out."
+    ),
+    (403, "return_url_not_allowed"): Known(
+        {_SESSION},
+        "Sessions of this key lead back to: nowhere. Add return:ORIGIN to its entry in API_ACCESS.",
+    ),
+    (403, "own_code_not_allowed"): Known(
+        {_START}, "This key may not bring a code of its own. Leave it out, and one is made."
     ),
     (403, "challenge_required"): Known(
         {_START}, "Answer the challenge of this site, and send the answer along.", "challenge"
     ),
-    (403, "receipt_rejected"): Known(_RECEIPTS, "The signature is wrong or the receipt cannot be read."),
+    (403, "receipt_rejected"): Known(_CALLBACKS, "The signature is wrong or the body cannot be read."),
     (403, "forbidden"): Known((), BARE[403][1]),
     (404, "not_found"): Known((), BARE[404][1]),
     (404, "message_unknown"): Known({"get_message"}, "There is no such message, or it is kept no longer."),
-    (404, "alias_unknown"): Known(_RECEIPTS, "No provider of this name is configured."),
+    (404, "alias_unknown"): Known(_CALLBACKS, "No provider of this name is configured."),
     (405, "method_not_allowed"): Known((), BARE[405][1]),
-    (408, "body_late"): Known(_BODY | {"take_receipts"}, BARE[408][1]),
+    (408, "body_late"): Known(_BODY | _POSTED, BARE[408][1]),
     (409, "idempotency_in_progress"): Known(
         _SENDING,
         f"The first request with this {_KEY} is still at work. Ask again in a moment.",
@@ -67,34 +82,56 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     ),
     (409, "expired"): Known({_RESEND}, "There is no live code to send again. Start a new verification."),
     (409, "blocked"): Known({_RESEND}, "Too many wrong guesses. Start a new verification."),
-    (413, "body_too_large"): Known(_SENDING | _BODY | {"take_receipts"}, "A body may have at most 16 KiB."),
+    (413, "body_too_large"): Known(_SENDING | _BODY | _POSTED, "A body may have at most 16 KiB."),
     (415, "unsupported_media_type"): Known(_BODY, "Send the body as Content-Type: application/json."),
-    (422, "field_missing"): Known(_BODY, "phone: Field required.", "phone"),
-    (422, "field_invalid"): Known(_BODY, "phone: Input should be a valid string.", "phone"),
+    (422, "field_missing"): Known(_FIELDS, "phone: Field required.", "phone"),
+    (422, "field_invalid"): Known(_FIELDS, "phone: Input should be a valid string.", "phone"),
     (422, "field_unknown"): Known(_BODY, "This operation has no field lang.", "lang"),
     (422, "idempotency_key_reused"): Known(
         _SENDING, f"This {_KEY} stands for another request. Use a fresh one for each request.", _KEY
     ),
-    (422, "phone_missing"): Known(_PHONE, f"A phone number is required. {_EXAMPLE}", "phone"),
-    (422, "phone_no_country"): Known(_PHONE, f"The country code is missing. {_EXAMPLE}", "phone"),
-    (422, "phone_too_short"): Known(_PHONE, f"The phone number is too short. {_EXAMPLE}", "phone"),
-    (422, "phone_too_long"): Known(_PHONE, f"The phone number is too long. {_EXAMPLE}", "phone"),
-    (422, "phone_letters"): Known(_PHONE, f"A phone number has no letters. {_EXAMPLE}", "phone"),
+    (422, "phone_missing"): Known(_READ, f"A phone number is required. {_EXAMPLE}", "phone"),
+    (422, "phone_no_country"): Known(_READ, f"The country code is missing. {_EXAMPLE}", "phone"),
+    (422, "phone_too_short"): Known(_READ, f"The phone number is too short. {_EXAMPLE}", "phone"),
+    (422, "phone_too_long"): Known(_READ, f"The phone number is too long. {_EXAMPLE}", "phone"),
+    (422, "phone_letters"): Known(_READ, f"A phone number has no letters. {_EXAMPLE}", "phone"),
     # A resend reads the number once more, and the settings may be others by then.
-    (422, "phone_invalid"): Known(_SENDING, f"There is no such phone number. {_EXAMPLE}", "phone"),
-    (422, "phone_emergency"): Known(_PHONE, "This is an emergency number; no SMS goes there.", "phone"),
-    (422, "phone_type"): Known(_SENDING, "This is a premium-rate number; give a mobile number.", "phone"),
+    (422, "phone_invalid"): Known(_SENDING | _READ, f"There is no such phone number. {_EXAMPLE}", "phone"),
+    (422, "phone_emergency"): Known(_READ, "This is an emergency number; no SMS goes there.", "phone"),
+    (422, "phone_type"): Known(
+        _SENDING | {_SESSION}, "This is a premium-rate number; give a mobile number.", "phone"
+    ),
     (422, "phone_not_allowed"): Known(
-        _SENDING, "No SMS is sent to numbers that begin like this one.", "phone"
+        _SENDING | {_SESSION}, "No SMS is sent to numbers that begin like this one.", "phone"
     ),
     (422, "no_route"): Known(_SENDING, "No SMS is sent to numbers of no country.", "phone"),
-    (422, "purpose_unknown"): Known(
-        _CODES, "There is no such purpose. Use one of: login, payment, signup.", "purpose"
+    (422, "email_invalid"): Known(
+        {_START}, "This is no e-mail address. Write one as name@example.com.", "email"
     ),
+    (422, "email_not_allowed"): Known(
+        {_START}, "Codes for this purpose do not go by e-mail. Leave email out.", "email"
+    ),
+    (422, "purpose_unknown"): Known(
+        _CODES | {_SESSION}, "There is no such purpose. Use one of: login, payment, signup.", "purpose"
+    ),
+    (422, "code_invalid"): Known(
+        {_START}, "A code for this purpose has 6 characters out of 0123456789.", "code"
+    ),
+    (422, "reference_invalid"): Known(
+        _READ,
+        "A reference has up to 64 letters, digits and _ . : / -, and is no phone number, e-mail address or "
+        "API key. Put a word before a bare number, as in order-1234567.",
+        "reference",
+    ),
+    (422, "pages_off"): Known({_SESSION}, "PAGES is off, so there are no pages for it.", "return_url"),
+    (422, "channel_unavailable"): Known(
+        {_RESEND}, "This code cannot go by that channel. Use one of: sms, voice.", "channel"
+    ),
+    (422, "opted_out"): Known({_SEND}, "This number has asked for no more messages.", "phone"),
     (422, "body_invalid"): Known({_SEND}, "The text is empty.", "body"),
     (429, "pending"): Known(_CODES, "OTP already sent. Please wait.", limit="cooldown"),
     (429, "rate_limited"): Known(
-        _SENDING | _BODY, "Too many SMS were asked for. Please try again later.", limit="phone"
+        _SENDING | {_CHECK}, "Too many SMS were asked for. Please try again later.", limit="phone"
     ),
     (429, "blocked"): Known(_CODES, "Too many wrong guesses. Please try again later.", limit="guesses"),
     (429, "guard"): Known(_CODES, "No OTP can be sent to this number now.", limit="guard"),
@@ -114,7 +151,7 @@ for (_status, _code), _known in PROBLEMS.items():
 _WAIT = {429: 30, 503: 5}
 
 #: The field to change in the examples of operations that have no ``phone``.
-_FIELD = {"check_code": "code", "send_message": "to"}
+_FIELD = {_CHECK: "code", _RESEND: "channel", _SEND: "to", _FIND: "to", _SEARCH: "to"}
 
 
 def described(operation_id: str) -> dict[int, dict[str, Any]]:

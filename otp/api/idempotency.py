@@ -51,12 +51,15 @@ probe.KEYS.append("http:probe")
 log = structlog.get_logger("http")
 
 
-def once(request: HttpRequest, owner: str, answer: Callable[[], HttpResponse]) -> HttpResponse:
+def once(
+    request: HttpRequest, owner: str, answer: Callable[[], HttpResponse], *, key: str = ""
+) -> HttpResponse:
     """``answer()``, or what it was when ``owner`` first sent this request under this key.
 
-    Raises ``Unavailable`` without Redis, and Django's own errors for a body that cannot be read.
+    ``key``: in place of the header's. Raises ``Unavailable`` without Redis, and Django's own errors for a
+    body that cannot be read.
     """
-    key = _key(request.META[VARIABLE])
+    key = key or _key(request.META[VARIABLE])
     if not key:
         return fixed(400, "idempotency_key_invalid")
     digest = partial(codes.digest, settings.SECRET_KEY.encode(), "idempotency")

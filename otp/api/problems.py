@@ -77,7 +77,7 @@ def _invalid(error: ValidationError) -> HttpResponse:
         told = place[-1] if _FIELD.fullmatch(place[-1]) else ""
         detail = f"This operation has no field {told or 'of such a name'}."
         return problem(422, "field_unknown", detail, field=told)
-    field = ".".join(place[2:])
+    field = ".".join(place[1:] if place[0] == "query" else place[2:])
     code = "field_missing" if kind == "missing" else "field_invalid"
     detail = f"{field}: {first['msg']}." if field else "The body must be a JSON object."
     return problem(422, code, detail, field=field)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
@@ -17,6 +17,7 @@ from ninja.operation import Operation
 from ninja.parser import Parser
 from pydantic import ValidationError
 
+import otp.api.sessions
 import otp.api.verifications
 import sms.views
 from otp.api import described, idempotency, problems
@@ -75,14 +76,23 @@ class Api(NinjaAPI):
                         response["headers"] |= _RATE_LIMIT
                 if sends:
                     idempotency.described(operation)
+                for parameter in operation.get("parameters", ()):
+                    parameter.pop("examples", None)  # ninja puts the list of its schema where a map belongs
                 for content in operation.get("requestBody", {}).get("content", {}).values():
+                    if "anyOf" in content["schema"]:  # it may be missing, which is no null
+                        content["schema"] = content["schema"]["anyOf"][0]
+                        operation["requestBody"]["required"] = False
                     content["example"] = _example(schemas[content["schema"]["$ref"].rpartition("/")[2]])
         return schema
 
 
 def _example(body: dict[str, Any]) -> dict[str, Any]:
-    """What a body must hold, and no more: some of the rest only certain keys may send."""
-    return {name: body["properties"][name]["examples"][0] for name in body["required"]}
+    """What a body must hold, and no more: some of the rest only certain keys may send. Where several fields
+    will do, the first.
+    """
+    first = body.get("anyOf", [{"required": list(body["properties"])[:1]}])[0]
+    names = body.get("required") or first["required"]
+    return {name: body["properties"][name]["examples"][0] for name in names}
 
 
 def _constant(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -114,6 +124,12 @@ api = Api(
 )
 
 
+def _body_of(annotation: Any) -> type[Body] | None:
+    """The model of a parameter that is the body, also of one that may be missing."""
+    kinds = get_args(annotation) or (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Body)), None)
+
+
 def _straight(run: Run) -> Run:
     """Do what ninja does for an operation that a key opens, and leave to it what is wrong with a body.
 
@@ -126,7 +142,8 @@ def _straight(run: Run) -> Run:
         return run
     (key,) = operation.auth_callbacks
     parameters = operation.signature.params
-    bodies = {one.name: one.annotation for one in parameters if issubclass(one.annotation, Body)}
+    bodies = {one.name: body for one in parameters if (body := _body_of(one.annotation))}
+    optional = {one.name: None for one in parameters if one.name in bodies and get_args(one.annotation)}
 
     @functools.wraps(run)
     def answer(request: HttpRequest, **path: Any) -> HttpResponse:
@@ -135,12 +152,14 @@ def _straight(run: Run) -> Run:
             raise AuthenticationError
         if idempotency.VARIABLE in request.META and operation.operation_id in SENDING:
             return idempotency.once(request, holder.name, lambda: run(request, **path))
-        if bodies and request.content_type != JSON:
-            return run(request, **path)
-        try:
-            read = {name: body.model_validate_json(request.body) for name, body in bodies.items()}
-        except ValidationError:
-            return run(request, **path)
+        read: dict[str, Any] = optional
+        if not optional or request.body:
+            if bodies and request.content_type != JSON:
+                return run(request, **path)
+            try:
+                read = {name: body.model_validate_json(request.body) for name, body in bodies.items()}
+            except ValidationError:
+                return run(request, **path)
         request.auth = holder  # type: ignore[attr-defined]  # where ninja puts it
         response: Any = operation.view_func(request, **path, **read)
         if not isinstance(response, HttpResponse):
@@ -152,6 +171,7 @@ def _straight(run: Run) -> Run:
 
 api.add_decorator(_straight, mode="view")
 api.add_router("", otp.api.verifications.router)
+api.add_router("", otp.api.sessions.router)
 api.add_router("", sms.views.router)
 
 for _kind in problems.RAISED_BY_NINJA:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router, Schema, Status
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from otp import caller, services, store
@@ -22,7 +22,8 @@ from otp.caller import Caller
 from otp.services import Delivery, Verification
 from sms import services as sms
 from sms.bearer import ApiKey
-from sms.problems import Body, responses, unkept
+from sms.message import ERROR_CLASSES, Channel, State
+from sms.problems import Body, Reference, responses, unkept, without_defaults
 
 #: An id that no verification has: theirs have 22 characters.
 NEVER = "never"
@@ -55,22 +56,68 @@ class OfAUser(Body):
             raise PydanticCustomError("ip_address", "This is no IPv4 or IPv6 address") from None
 
 
+def _phone_or_email(schema: dict[str, Any]) -> None:
+    without_defaults(schema)
+    schema["anyOf"] = [{"required": ["phone"]}, {"required": ["email"]}]
+
+
 class VerificationIn(OfAUser):
     """Whom to send a code, and what for."""
 
+    model_config = ConfigDict(json_schema_extra=_phone_or_email)
+
     phone: str = Field(
+        "",
         max_length=64,
         repr=False,
-        description="Any usual spelling.",
+        description="Any usual spelling. May be left out where there is an `email`.",
         json_schema_extra=lambda schema: schema.update(examples=[sms.example_number() or sms.EXAMPLE]),
+    )
+    email: str = Field(
+        "",
+        max_length=254,
+        repr=False,
+        examples=["name@example.com"],
+        description="An address that may have the code too, or alone where there is no `phone`. For purposes "
+        "whose `channels` name `email`. With both, `valid` proves one of the two.",
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    code: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        repr=False,
+        examples=["483920"],
+        description="A code that you have made, from keys that may bring one: as long as those of the "
+        "purpose, of the same characters.",
+    )
     challenge: str = Field(
         "",
         max_length=4096,
         repr=False,
         description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
+    )
+    reference: Reference = ""
+
+
+def _one_class(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "string", "enum": [*ERROR_CLASSES]}, {"type": "null"}]
+
+
+class CodeSmsOut(Schema):
+    """The SMS that carries the code."""
+
+    message_id: str
+    state: State = Field(
+        description="To a key without the scope `read`, `sending` is told as `queued` and `delivered` as "
+        "`sent`, and in the first five seconds `sent` as `queued`. Numbers that get no SMS look the same."
+    )
+    error: str | None = Field(
+        None,
+        description="Why it did not arrive, or may not have; null where nothing is wrong. `withheld` is told "
+        "to keys with the scope `read` alone.",
+        json_schema_extra=_one_class,
     )
 
 
@@ -86,6 +133,26 @@ class VerificationOut(Schema):
         None,
         description="`failed`: the SMS could not be sent or did not arrive; resend, or ask for another "
         "number. `underway`: no failure is known. Null once the verification is over.",
+    )
+    sms: CodeSmsOut | None = Field(None, description="The latest SMS; null when it is kept no longer.")
+    channels: list[Channel] = Field(
+        description="By which the code may go, in the order in which they are tried. A resend may name one."
+    )
+    channel: Channel = Field(
+        description="By which it was sent last. Where that does not reach the number, or no receipt comes, "
+        "another one of `channels` may have it."
+    )
+    reference: str | None = Field(None, description="Your own, from the start.")
+
+
+class ResendIn(Body):
+    """How to send the code again."""
+
+    channel: Channel | None = Field(
+        None,
+        examples=["sms"],
+        description="One of the `channels` of the verification. Without it the code goes by the channel that "
+        "it went by last.",
     )
 
 
@@ -112,11 +179,20 @@ class CheckOut(Schema):
 )
 def start_verification(request: HttpRequest, payload: VerificationIn) -> HttpResponse:
     """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
-    access = _access(request)
+    access = access_of(request)
     access.require_purpose(payload.purpose)
+    if payload.code is not None:
+        access.require_own_code()
     who = _caller(access, payload.client_ip)
     verification = services.start(
-        payload.phone, payload.purpose, payload.locale, caller=who, challenge=payload.challenge
+        payload.phone,
+        payload.purpose,
+        payload.locale,
+        email=payload.email,
+        code=payload.code,
+        caller=who,
+        challenge=payload.challenge,
+        reference=payload.reference,
     )
     return _shown(verification, 202)
 
@@ -132,26 +208,29 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> HttpRes
     """Hold a guess against the code. The right one is accepted once. After too many wrong ones of an address
     or a key, at whatever phones: 429 `rate_limited`, and the guess is not compared.
     """
-    access = _access(request)
+    access = access_of(request)
     who = _caller(access, payload.client_ip)
     checked = services.check(_own(request, id), payload.code, owner=access.name, caller=who)
-    return _json(
+    return as_json(
         {"status": checked.status, "attempts_left": checked.attempts_left, "message": checked.message}
     )
 
 
 @router.post(
     "/verifications/{id}/resend",
-    response={202: VerificationOut} | responses(401, 409, 413, 429, 503),
+    response={202: VerificationOut} | responses(400, 401, 409, 413, 415, 422, 429, 503),
     auth=ApiKey("verify"),
     operation_id="resend_code",
     summary="Send the code again",
 )
-def resend_code(request: HttpRequest, id: Path[str]) -> HttpResponse:
-    """Send the live code once more under the same id. Without a live code: 409."""
-    access = _access(request)
-    who = _caller(access)
-    return _shown(services.resend(_own(request, id), caller=who, owner=access.name), 202)
+def resend_code(request: HttpRequest, id: Path[str], payload: ResendIn | None = None) -> HttpResponse:
+    """Send the live code once more under the same id, by another channel if you name one. Without a live
+    code: 409.
+    """
+    access = access_of(request)
+    who, channel = _caller(access), (payload and payload.channel) or ""
+    again = services.resend(_own(request, id), caller=who, owner=access.name, channel=channel)
+    return _shown(again, 202)
 
 
 @router.get(
@@ -163,9 +242,10 @@ def resend_code(request: HttpRequest, id: Path[str]) -> HttpResponse:
 )
 def get_verification(request: HttpRequest, id: Path[str]) -> HttpResponse:
     """Where a verification stands. An id that never was is `expired`."""
-    access = _access(request)
-    owner = "" if "read" in access.scopes else access.name
-    return _shown(replace(services.status(_own(request, id), owner=owner), id=id))
+    access = access_of(request)
+    sees_all = "read" in access.scopes
+    owner = "" if sees_all else access.name
+    return _shown(replace(services.status(_own(request, id), owner=owner, in_full=sees_all), id=id))
 
 
 @router.delete(
@@ -177,31 +257,36 @@ def get_verification(request: HttpRequest, id: Path[str]) -> HttpResponse:
 )
 def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
     """Forget the code and call its SMS back if it still waits. The cooldown of the phone stays."""
-    services.cancel(_own(request, id), owner=_access(request).name)
+    services.cancel(_own(request, id), owner=access_of(request).name)
     return Status(204, None)
 
 
 def _shown(verification: Verification, status: int = 200) -> HttpResponse:
     """A ``VerificationOut``."""
-    return _json(
+    sms = verification.sms
+    return as_json(
         {
             "id": verification.id,
             "status": verification.status,
-            "expires_at": _time(verification.expires_at),
-            "resend_at": _time(verification.resend_at),
+            "expires_at": as_time(verification.expires_at),
+            "resend_at": as_time(verification.resend_at),
             "attempts_left": verification.attempts_left,
             "delivery": verification.delivery or None,
+            "sms": sms and {"message_id": sms.message_id, "state": sms.state, "error": sms.error or None},
+            "channels": verification.channels,
+            "channel": verification.channel,
+            "reference": verification.reference or None,
         },
         status,
     )
 
 
-def _json(content: dict[str, Any], status: int = 200) -> HttpResponse:
+def as_json(content: dict[str, Any], status: int = 200) -> HttpResponse:
     """An answer as it is. Of a model ninja would make a dict first, and pydantic the model out of one."""
     return HttpResponse(json.dumps(content).encode(), "application/json; charset=utf-8", status)
 
 
-def _access(request: HttpRequest) -> Access:
+def access_of(request: HttpRequest) -> Access:
     """What the key of this request may do; the authentication of the API has put it there."""
     access: Access = request.auth  # type: ignore[attr-defined]  # ninja sets it
     return access
@@ -219,14 +304,14 @@ def _own(request: HttpRequest, id: str) -> str:
 
     Costs a round trip, and for keys that are limited to purposes only.
     """
-    access = _access(request)
+    access = access_of(request)
     if not access.purposes:
         return id
     found = store.read(id)
     return id if found and access.allows(found.purpose) else NEVER
 
 
-def _time(seconds: float) -> str | None:
+def as_time(seconds: float) -> str | None:
     """As Django writes times: of fractions of a second the milliseconds, and nothing where there are none."""
     if not seconds:
         return None

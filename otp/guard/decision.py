@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from otp.caller import subscriber
 from otp.errors import RateLimited
 from otp.guard import settings
 from otp.results import Refusal
+from sms.message import Channel
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
@@ -26,33 +28,53 @@ INCLUDES = Path(__file__).parent / "lua" / "includes"
 Ask = dict[str, Any] | None
 
 
-def ask(number: Phone, ip: str = "", *, free: bool = False, parts: int = 1) -> Ask:
+def ask(
+    number: Phone, ip: str = "", *, free: bool = False, parts: int = 1, channel: Channel = Channel.SMS
+) -> Ask:
     """What includes/guard.lua wants to know of one send. Raises ``ImproperlyConfigured``.
 
     ``ip``: the end user's address, "" if not known. ``free``: no SMS goes out, as for a test number. It is
     refused as others are, so that nobody can tell, but uses up no money and no cap. ``parts``: billed.
+    ``channel``: by which it is tried first. An e-mail address has no ranges that could be pumped, so only its
+    money counts.
     """
     setting = settings.read()
     if setting.mode == "off":
         return None
     e164, country = number.e164, number.country or NO_COUNTRY
-    coarse, fine = e164[:-6], tags(e164[:-4])  # the prefixes that leave six and four digits open
+    price = setting.cost(country, channel, parts)
     asked = {
         "mode": setting.mode,
         "figures": vars(setting.figures),
-        "allowed": _allowed(setting.allow, e164, country),
-        "price": setting.price(country) * parts,
+        "price": price,
+        "reserved": price,
         "budget": int(setting.budget * settings.MICRO),
-        "address": address(ip),
-        "phones": [codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets()],
         "counts": int(not free),
         "country": country,
+    }
+    if number.is_email:
+        return asked | {"address": "", "phones": []} if price else None
+    coarse, fine = e164[:-6], tags(e164[:-4])  # the prefixes that leave six and four digits open
+    asked |= {
+        "allowed": _allowed(setting.allow, e164, country),
+        "address": address(ip),
+        "phones": [codes.digest(secret, "guard-known", e164) for secret in conf.phone_secrets()],
         "start": coarse,
         "tags": fine + tags(e164[:-5]),
     }
     if _has_ranges(e164):
         asked |= {"coarse": coarse, "fine": fine[0]}
     return asked
+
+
+def reserving(ask: Ask, parts: int, channels: Sequence[Channel]) -> Ask:
+    """The same, with the price of the dearest of ``channels``: by any of them the message may go before
+    anybody asks again. What it does not cost is given back: see ``otp.guard.paid``.
+    """
+    if ask is None:
+        return None
+    setting = settings.read()
+    return ask | {"reserved": max(setting.cost(ask["country"], channel, parts) for channel in channels)}
 
 
 def _allowed(scopes: frozenset[str], e164: str, country: str) -> bool:

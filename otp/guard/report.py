@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import phonenumbers
 import structlog
 
+from otp.admission.limits import NO_COUNTRY
 from otp.guard import settings
 from otp.guard.decision import tags
-from otp.names import GUARD, GUARD_RULES, GUARD_SPEND, IN_LUA, key
+from otp.names import GUARD, GUARD_RULES, IN_LUA, key
 from sms import scripts
 from sms.scripts import Script
 
 log = structlog.get_logger("otp")
 
 _LUA = Path(__file__).parent / "lua"
-_REPORT, _RULE = (
-    Script(_LUA / f"{name}.lua", includes=(scripts.INCLUDES,), keys=IN_LUA) for name in ("report", "rule")
+_REPORT, _RULE, _STANDING = (
+    Script(_LUA / f"{name}.lua", includes=(scripts.INCLUDES,), keys=IN_LUA)
+    for name in ("report", "rule", "standing")
 )
 
 #: Scopes that one script looks at: some milliseconds of the server.
@@ -29,6 +32,15 @@ _AT_ONCE = 500
 
 #: The scope of all countries without proof together.
 NEW = "new"
+
+#: The scope of what the budget refused.
+BUDGET = "all"
+
+#: Scopes that are looked at whether they refused something or not.
+WIDE = (NEW, NO_COUNTRY, *phonenumbers.SUPPORTED_REGIONS)
+
+#: So many of the ranges and addresses that were found over their cap last are shown without a search.
+MOST_NOTICED = 100
 
 #: By the number under which lua/includes/counts.lua keeps them; the last is a scope that only a rule names.
 KINDS = ("", NEW, "country", "prefix", "prefix", "address", "rule")
@@ -59,10 +71,23 @@ class Row:
     rule_until: float = 0.0  # seconds since the epoch
 
     @property
+    def matters(self) -> bool:
+        """Whether there is something to see."""
+        return self.kind in (NEW, "country") or bool(self.rule or self.over) or self.refused >= 1
+
+    @property
     def state(self) -> str:
+        if self.rule == "block" and settings.read().mode != "enforce":
+            return "would be blocked"
         if self.rule:
             return f"{self.rule}ed"
         return f"over {self.over}" if self.over else "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    spent: Decimal  # on this day (UTC)
+    over: Mapping[str, int]  # kind → scopes over their cap: all that are wide, of the others the latest
 
 
 def rows() -> list[Row]:
@@ -70,6 +95,27 @@ def rows() -> list[Row]:
     _, rules = _rules()
     with scripts.client() as redis:
         keys = list(redis.scan_iter(key(GUARD + "*"), count=1000))
+    return _rows(keys, rules)
+
+
+def noticed() -> list[Row]:
+    """Those of ``rows`` that matter, of ranges and addresses the latest that refused something.
+
+    Nobody searches the server for them: two round trips.
+    """
+    with scripts.client() as redis:
+        pipe = redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.hgetall(key(GUARD_RULES))
+        pipe.zrevrange(key(IN_LUA["GUARD_OVER"]), 0, MOST_NOTICED - 1)
+        (seconds, _), found, over = pipe.execute()
+    rules = _read_rules(found, seconds)
+    known = (*WIDE, BUDGET, *rules, *map(bytes.decode, over))
+    keys = [key(GUARD + scope) for scope in dict.fromkeys(known)]
+    return [row for row in _rows(keys, rules) if row.matters]
+
+
+def _rows(keys: list[Any], rules: dict[str, tuple[str, float]]) -> list[Row]:
     shown = []
     for some in _batches(keys):
         answer = _REPORT.ask(some, {"figures": vars(settings.read().figures)})
@@ -84,12 +130,12 @@ def rows() -> list[Row]:
     return sorted(shown, key=lambda row: (KINDS.index(row.kind), -row.day.sends, row.scope))
 
 
-def spent() -> Decimal:
-    """The money of this day (UTC)."""
-    with scripts.client() as redis:
-        day, _, much = (redis.get(key(GUARD_SPEND)) or b"0 0").partition(b" ")
-        seconds, _ = redis.time()
-    return Decimal(int(much)) / settings.MICRO if int(day) == seconds // 86_400 else Decimal(0)
+def standing() -> Standing:
+    """One round trip."""
+    found = _STANDING.ask((), {"figures": vars(settings.read().figures), "wide": WIDE})
+    kinds = [KINDS[number] for number in found.get("over", ())]
+    spent = Decimal(found["spent"]) / settings.MICRO
+    return Standing(spent, {kind: kinds.count(kind) for kind in dict.fromkeys(KINDS[1:-1])})
 
 
 def rule(scope: str, word: str, hours: float) -> datetime:
@@ -160,9 +206,13 @@ def _rules() -> tuple[int, dict[str, tuple[str, float]]]:
     with scripts.client() as redis:
         seconds, _ = redis.time()
         found = redis.hgetall(key(GUARD_RULES))
+    return seconds, _read_rules(found, seconds)
+
+
+def _read_rules(found: Mapping[bytes, bytes], seconds: int) -> dict[str, tuple[str, float]]:
     rules = {}
     for scope, text in found.items():
         word, _, until = text.decode().partition(" ")
         if int(until) > seconds * 1000:
             rules[scope.decode()] = (word, int(until) / 1000)
-    return seconds, rules
+    return rules

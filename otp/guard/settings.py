@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
 from otp.admission.limits import NO_COUNTRY
+from sms.message import Channel
 from sms.phone import is_prefix
 
 
@@ -70,9 +71,18 @@ class Setting:
     budget: Decimal
     figures: Figures
 
-    def price(self, country: str) -> int:
-        """What one part of an SMS costs there, in millionths; 0 where no price is known."""
-        return int(self.prices.get(country, self.prices.get("default", 0)) * MICRO)
+    def price(self, country: str, channel: Channel = Channel.SMS) -> int:
+        """What one part of an SMS, or one message of another channel, costs there, in millionths; 0 where no
+        price is known. A channel without prices of its own has those of SMS, but e-mail costs nothing.
+        """
+        scopes = [f"{channel}:{country}", f"{channel}:default"]
+        if channel is not Channel.EMAIL:
+            scopes += [country, "default"]
+        return int(next((self.prices[scope] for scope in scopes if scope in self.prices), 0) * MICRO)
+
+    def cost(self, country: str, channel: Channel, parts: int) -> int:
+        """What a message of so many parts costs there. An SMS alone is billed by its parts."""
+        return self.price(country, channel) * (parts if channel is Channel.SMS else 1)
 
 
 @conf.cached
@@ -100,12 +110,17 @@ def read_allow(value: Any) -> frozenset[str]:
 def read_prices(value: Any) -> dict[str, Decimal]:
     _require("GUARD_PRICES", value, (dict,), {"US": "0.0079", "default": "0.06"})
     prices = {}
-    for country, text in value.items():
+    for scope, text in value.items():
+        channel, colon, country = str(scope).rpartition(":")
+        if colon and channel not in [known.value for known in Channel]:
+            raise ImproperlyConfigured(
+                f"GUARD_PRICES, {scope}: there is no channel {channel!r}; write one as voice:DE."
+            )
         if country not in ("default", NO_COUNTRY, *phonenumbers.SUPPORTED_REGIONS):
             raise ImproperlyConfigured(
-                f"GUARD_PRICES, {country}: write a country such as DE (ISO 3166), or default."
+                f"GUARD_PRICES, {scope}: write a country such as DE (ISO 3166), or default."
             )
-        prices[country] = _money(f"GUARD_PRICES, {country}", text, "0.0079")
+        prices[scope] = _money(f"GUARD_PRICES, {scope}", text, "0.0079")
     return prices
 
 

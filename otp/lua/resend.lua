@@ -1,7 +1,8 @@
 -- Let the live code of a verification, or a new one, go out once more under the same id, or refuse.
 -- KEYS: phone, its failures, the verification
 -- ARGV: args (JSON): as those of start.lua without attempts; kept holds a new code or nothing; and longest (ms that a
---       code may live since it was made), by (by_id or by_phone: as the caller knows it)
+--       code may live since it was made), by (by_id or by_phone: as the caller knows it), instead_of (id of the message
+--       that did not work: another channel is next, if that is still the last message; no cooldown holds it off)
 -- Returns JSON: as start.lua, or {status = 'blocked'}: this code never again, or {status = 'expired'}.
 --- @include "clock"
 --- @include "carry"
@@ -19,13 +20,16 @@ local status, created_at, reference, left_by_id, left_by_phone =
 if status ~= 'blocked' and (status ~= 'pending' or newest ~= args.id) then
   return cjson.encode({ status = 'expired' })
 end
+if args.instead_of and args.instead_of ~= reference then
+  return cjson.encode({ status = 'expired' })
+end
 local left = status == 'pending' and attempts(args.by, left_by_id, left_by_phone) or 0
 if left <= 0 then
   return cjson.encode({ status = 'blocked' })
 end
-local refused = phone_refuses(now, resend_at, failures)
+local refused = phone_refuses(now, not args.instead_of and resend_at, failures)
 if refused then
-  return cjson.encode(refused)
+  return refuse(now, args, refused)
 end
 
 -- A fresh SMS with little to live helps nobody: the code lives on, within the longest life, and where that leaves less
@@ -36,7 +40,8 @@ if expires_at - now < args.lifetime / 2 then
   return cjson.encode({ status = 'expired' })
 end
 return issue(now, phone, failures, verification, args, {
-  sends = sends + 1,
+  sends = args.instead_of and sends or sends + 1,
+  resend_at = args.instead_of and tonumber(resend_at) or nil,
   born = born,
   expires_at = expires_at,
   left = left,

@@ -2,8 +2,8 @@
 -- KEYS: phone, its failures, the verification
 -- ARGV: args (JSON): id; kept (a list: names and values of what the verification keeps); attempts, lifetime (ms),
 --       cooldowns (ms after the 1st, 2nd, … SMS); older (see includes/carry.lua), limits (see includes/limits.lua),
---       guard (see guard/lua/includes/guard.lua; none: it is off), message (see overload.lua and accept.lua of sms;
---       none: no SMS)
+--       labels (see includes/starts.lua), guard (see guard/lua/includes/guard.lua; none: it is off), message (see
+--       overload.lua and accept.lua of sms; none: no SMS), channels, tried, next_after, patience (see includes/issue.lua)
 -- Returns JSON: {status = 'issued', now, expires_at, resend_at, left, refusal (only told: shadow, allowed),
 --         reference (of the SMS of the code before), called_back (its record)}, or {status, wait, …} of what refuses.
 --- @include "clock"
@@ -18,7 +18,7 @@ carry(phone, failures, args.older)
 local last_id, sends, resend_at = unpack(redis.call('HMGET', phone, 'id', 'sends', 'resend_at'))
 local refused = phone_refuses(now, resend_at, failures)
 if refused then
-  return cjson.encode(refused)
+  return refuse(now, args, refused)
 end
 local former = last_id and VERIFICATION .. last_id or nil
 return issue(now, phone, failures, verification, args, {

@@ -1,11 +1,12 @@
 -- One guess: is there a live code, may it still be guessed, did the same address or key guess wrong too often
--- elsewhere, is it right; count or consume. The SMS of a code that is over is called back.
+-- elsewhere, is it right; count or consume. Or no guess: whoever asks vouches that it is right. The SMS of a code that is
+-- over is called back.
 -- KEYS: none (by id), or phone and its failures
 -- ARGV: args (JSON): id, older (see includes/meant.lua), owner (none: whoever it is); by (by_id or by_phone: the digest to
 --       compare with), guesses (digests of the guess, one for each secret), limits (on wrong guesses, see
---       includes/limits.lua)
--- Returns JSON: {status, left, id, purpose, reference, called_back (record of the SMS)}, or, where it was not
---         compared, {status = 'limited', wait (ms), limit (its place)}.
+--       includes/limits.lua), vouched (true: nothing is compared)
+-- Returns JSON: {status, left, id, purpose, caller_reference (the caller's own), reference, called_back (record of the
+--         SMS)}, or, where it was not compared, {status = 'limited', wait (ms), limit (its place)}.
 --- @include "clock"
 --- @include "meant"
 --- @include "attempts"
@@ -13,33 +14,48 @@
 --- @include "forgive"
 --- @include "verified"
 --- @include "call_back"
+--- @include "story"
+--- @include "tally"
 --- @include "count_limits"
+--- @include "tell_end"
 local given_phone, given_failures = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
 local id = meant(args, given_phone, given_failures)
 local verification = VERIFICATION .. id
 -- stylua: ignore
-local status, digest, phone, failures, reference, purpose, guard, owner, left_by_id, left_by_phone =
-  unpack(redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'purpose', 'guard',
-    'owner', 'left', 'left_by_phone'))
+local status, digest, phone, failures, reference, caller_reference, purpose, guard, owner, left_by_id, left_by_phone =
+  unpack(redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'caller_reference',
+    'purpose', 'guard', 'owner', 'left', 'left_by_phone'))
 local anothers = args.owner and args.owner ~= owner
--- Accepted once is accepted, again is too late.
-if status ~= 'pending' and status ~= 'blocked' or anothers then
-  return cjson.encode({ status = 'expired', left = 0, id = id })
-end
-local answer = { status = 'blocked', left = 0, id = id, purpose = purpose }
-local left, counted = attempts(args.by, left_by_id, left_by_phone)
-if status == 'blocked' or left <= 0 or tonumber(redis.call('GET', failures) or 0) >= MOST_FAILURES then
+local now = clock()
+
+local function answered(answer)
+  tally(now, 'counts', { 'checks|' .. answer.status .. '|' .. (purpose or '') .. '|' .. (owner or ''), 1 })
+  local is_told = answer.status ~= 'expired' and answer.status ~= 'limited'
+  if is_told and reference and reference ~= '' then
+    local is_approved = args.vouched and answer.status == 'valid'
+    tell_story(now, reference, is_approved and 'approved' or 'check_' .. answer.status, '', 0, '')
+  end
   return cjson.encode(answer)
 end
 
-local now = clock()
-local limit, wait = limits_refuse(now, args.limits)
-if limit then
-  return cjson.encode({ status = 'limited', wait = wait, limit = limit })
+-- Accepted once is accepted, again is too late.
+if status ~= 'pending' and status ~= 'blocked' or anothers then
+  return answered({ status = 'expired', left = 0, id = id })
+end
+local answer =
+  { status = 'blocked', left = 0, id = id, purpose = purpose, caller_reference = caller_reference or nil }
+local left, counted = attempts(args.by, left_by_id, left_by_phone)
+if status == 'blocked' or left <= 0 or tonumber(redis.call('GET', failures) or 0) >= MOST_FAILURES then
+  return answered(answer)
 end
 
-local over = nil -- the status that stays
+local limit, wait = limits_refuse(now, args.limits)
+if limit then
+  return answered({ status = 'limited', wait = wait, limit = limit })
+end
+
+local over = args.vouched and 'valid' or nil -- the status that stays
 for _, guess in ipairs(args.guesses) do
   over = over or guess == digest and 'valid'
 end
@@ -48,7 +64,9 @@ if over then
   redis.call('DEL', phone, failures)
   limits_forgive(now, args.limits) -- most guesses of people are right
   if guard and guard ~= '' then
-    guard_verified(now, guard)
+    for text in string.gmatch(guard, '[^\n]+') do -- one for each message that went out by itself
+      guard_verified(now, text)
+    end
   end
 else
   answer.status, answer.left = 'invalid', redis.call('HINCRBY', verification, counted, -1)
@@ -63,7 +81,10 @@ if over then
   redis.call('HSET', verification, 'status', over)
   redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
   if reference then
-    answer.reference, answer.called_back = reference, call_back(reference)
+    answer.reference, answer.called_back =
+      reference, call_back(now, reference, over == 'valid' and 'typed' or 'dead')
   end
+  local known = { verification_id = id, purpose = purpose, message_id = reference or nil }
+  tell_end(now, id, over == 'valid' and 'verified' or over, over, known)
 end
-return cjson.encode(answer)
+return answered(answer)

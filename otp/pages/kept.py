@@ -28,6 +28,9 @@ COOKIE = "otpost"
 #: The name of the hidden field.
 FIELD = "form"
 
+#: What the pages verify phones for, unless a session says otherwise.
+PURPOSE = "login"
+
 _SALT = "otp.kept"  # as it was before this module moved: pages of then are still open
 
 
@@ -40,6 +43,17 @@ class Kept:
     resend_at: float = 0.0  # seconds since the epoch; Redis forgets it with the code
     said: str = ""  # how the last form was answered; a word that the templates know
     left: int = 0  # attempts left when the form was shown; 0: not known
+    purpose: str = PURPOSE
+    session: str = ""  # id of the hand-off that it is for; "": of none. Then it may have no id of its own yet
+    locale: str = ""  # that the session asks for
+
+
+def _written(kept: Kept) -> dict[str, object]:
+    """Its fields. The version before knows none of those that a session alone has."""
+    found = asdict(kept)
+    if not kept.session:
+        del found["session"], found["purpose"], found["locale"]
+    return found
 
 
 def cookie_name() -> str:
@@ -60,7 +74,7 @@ def keep(response: HttpResponse, kept: Kept) -> HttpResponse:
     """Show ``kept`` from now on."""
     response.set_signed_cookie(
         cookie_name(),
-        sms.seal(asdict(kept)).decode(),
+        sms.seal(_written(kept)).decode(),
         max_age=MAX_LIFETIME,  # no code lives longer
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
@@ -75,7 +89,7 @@ def forget(response: HttpResponse) -> None:
 
 def token(request: HttpRequest, kept: Kept) -> str:
     """The value of the hidden field of a form that is about ``kept``, whatever was said of it."""
-    content = {"browser": browser(request), "kept": asdict(replace(kept, said=""))}
+    content = {"browser": browser(request), "kept": _written(replace(kept, said=""))}
     return signing.TimestampSigner(salt=_SALT).sign(sms.seal(content).decode())
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 import re
 
+from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
 from otp import codes
+from otp.delivery import CodeSms
 from otp.errors import NotAllowed, OtpError, RateLimited
+from otp.pages.by_channel import Spoken
+from otp.pages.language import is_english
 from otp.purposes import Purpose
+from sms.message import Channel, State
 from sms.typed import INVISIBLE
 
 #: The last line of an SMS that is bound to a host: "@example.com #123456".
@@ -15,19 +23,55 @@ _BOUND = re.compile(r"@[^\s@#]+ #([^\s%]+)")
 
 #: What to say of the code that was typed last.
 OF_CODE = {
-    "invalid": "That is not the code. Look at the newest SMS and try again.",
-    "incomplete": "That is not a whole code, so it was not counted as an attempt.",
-    "unchecked": "We do not know yet whether that was the code. Please enter it again.",
-    "stale": "That page was too old, so nothing was done. Please try again here.",
-    "limited": "Too many wrong codes came from your network, so this one was not checked. "
-    "You can try again in {wait}.",
+    "incomplete": _("That is not a whole code, so it was not counted as an attempt."),
+    "unchecked": _("We do not know yet whether that was the code. Please enter it again."),
+    "stale": _("That page was too old, so nothing was done. Please try again here."),
+    "limited": _(
+        "Too many wrong codes came from your network, so this one was not checked. "
+        "You can try again in %(time)s."
+    ),
 }
+
+#: Why its SMS will not come, and what to do, by the ``error`` of a ``CodeSms``.
+NO_SMS = {
+    "number_refused": _("The network does not take it. Is it a mobile number, and yours?"),
+    "no_route": _("We do not send codes to where this number is."),
+    "undelivered": _("The network could not deliver it. Is the phone on, is it a mobile number, and yours?"),
+    "no_provider": _("The fault is ours. Please try again in a moment."),
+    "not_in_time": _("The fault is ours. Please ask for a new code."),
+}
+
+#: The same where it is no SMS. By none of them a stranger may learn more than that it did not get through.
+NO_MESSAGE = NO_SMS | {
+    "number_refused": _("Is the number right, and yours?"),
+    "undelivered": _("Is the phone on and within reach, and the number yours?"),
+}
+
+#: Of these another number is the way out.
+OF_NUMBER = {"number_refused", "no_route", "undelivered"}
+
+#: Seconds after which an SMS that is still on its way is said to take long.
+SLOW = 10.0
 
 #: Why a code was not sent, by the ``code`` of a RateLimited.
 _TOO_SOON = {
-    "pending": "We sent a code to this number a moment ago.",
-    "blocked": "There were too many wrong codes for this number.",
-    "guard": "We cannot send a code to this number now.",
+    "pending": _("We sent a code to this number a moment ago."),
+    "blocked": _("There were too many wrong codes for this number."),
+    "guard": _("We cannot send a code to this number now."),
+}
+
+#: Why a number is not taken, by the ``code`` of a NotAllowed. In English its ``detail`` says it more exactly.
+_REFUSED = {
+    "phone_missing": _("A phone number is required."),
+    "phone_too_short": _("The phone number is too short."),
+    "phone_too_long": _("The phone number is too long."),
+    "phone_no_country": _("The country code is missing or not known."),
+    "phone_letters": _("A phone number has no letters."),
+    "phone_invalid": _("There is no such phone number."),
+    "phone_emergency": _("This is an emergency number. No code goes there."),
+    "phone_type": _("No code goes to this kind of number. Give a mobile number."),
+    "phone_not_allowed": _("We do not send codes to where this number is."),
+    "no_route": _("We do not send codes to where this number is."),
 }
 
 
@@ -43,13 +87,45 @@ class Left(int):
         return f"{self // 60}:{self % 60:02}"
 
     @property
+    def shown(self) -> str:
+        """The clock, where the script counts on."""
+        return format_html('<span class="clock">{}</span>', self.clock)
+
+    @property
+    def timer(self) -> str:
+        """That of the code itself, which a screen reader finds."""
+        return format_html('<span class="clock" role="timer" data-expiry>{}</span>', self.clock)
+
+    @property
     def words(self) -> str:
+        """They stand after "in", as a translation has to know."""
         # Up to 90 of a unit, it says more than the next one.
-        count, unit = int(self), "second"
-        for larger in ("minute", "hour"):
-            if count > 90:
-                count, unit = math.ceil(count / 60), larger
-        return f"{count} {unit}{'' if count == 1 else 's'}"
+        minutes = math.ceil(self / 60)
+        if self <= 90:
+            count, words = int(self), ngettext("%(count)s second", "%(count)s seconds", self)
+        elif minutes <= 90:
+            count, words = minutes, ngettext("%(count)s minute", "%(count)s minutes", minutes)
+        else:
+            count = math.ceil(minutes / 60)
+            words = ngettext("%(count)s hour", "%(count)s hours", count)
+        return words % {"count": count}
+
+
+def expires(left: Left) -> str:
+    """What a screen reader hears when so much is left of a code."""
+    return gettext("The code expires in %(time)s.") % {"time": left.words}
+
+
+def of_code(said: str, spoken: Spoken, wait: Left) -> str:
+    """What to say of the code that was typed last. ``wait``: until another may be."""
+    if said == "invalid":
+        return spoken.look
+    return str(OF_CODE[said]) % {"time": wait.words} if said in OF_CODE else ""
+
+
+def not_through(trouble: str, spoken: Spoken) -> str:
+    """Why the code will not come, and what to do. ``trouble``: of its ``CodeSms``; "" for none."""
+    return str((NO_SMS if spoken.channel is Channel.SMS else NO_MESSAGE).get(trouble, ""))
 
 
 def code_in(typed: str, rules: Purpose) -> str:
@@ -63,14 +139,24 @@ def code_in(typed: str, rules: Purpose) -> str:
     return ""
 
 
+def is_slow(sms: CodeSms | None) -> bool:
+    """Whether the SMS of a code may still come, and takes longer than it should."""
+    if sms is None:
+        return False
+    return sms.state is State.UNKNOWN or (sms.state is State.QUEUED and sms.age >= SLOW)
+
+
 def not_sent(error: OtpError) -> str:
     """Why a number got no code."""
     match error:
         case RateLimited():
-            what = _TOO_SOON.get(error.code, "Too many codes were asked for.")
-            return f"{what} You can ask for a new one in {Left(error.retry_after).words}."
+            what = _TOO_SOON.get(error.code, _("Too many codes were asked for."))
+            when = gettext("You can ask for a new code in %(time)s.") % {
+                "time": Left(error.retry_after).words
+            }
+            return f"{what} {when}"
         case NotAllowed(field="challenge"):
-            return "Please complete the check in this form, then ask for the code."
+            return gettext("Please complete the check in this form, then ask for the code.")
         case NotAllowed():
-            return error.detail
-    return "We cannot send a code right now. Please try again in a moment."
+            return error.detail if is_english() else str(_REFUSED.get(error.code, error.detail))
+    return gettext("We cannot send a code right now. Please try again in a moment.")

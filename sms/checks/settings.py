@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from unicodedata import category
+from urllib.parse import urlsplit
 
 import phonenumbers
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
-from sms import conf, destinations, names, registry, routing
+from sms import conf, destinations, learning, names, registry, routing, services
 from sms.breaker import Breaker
 from sms.checks import check, finding, readable
 from sms.seal import seal
+from sms.webhooks import addresses, endpoints
 
 #: Every time is below this, in seconds or hours: thirty years of seconds.
 _MOST = 10**9
@@ -20,8 +24,11 @@ _MOST = 10**9
 seal_keys = readable("sms.E001", lambda: seal({}), Tags.security)
 providers = readable("sms.E002", registry.providers)
 routes = readable("sms.E005", routing.all_routes)
+who_decides = readable("sms.E037", learning.mode)
+worth = readable("sms.E037", learning.worth)
 where_to = readable("sms.E008", destinations.configured)
 namespace = readable("sms.E022", names.namespace)
+webhooks = readable("sms.E036", endpoints.configured, Tags.security)
 
 
 @register()
@@ -47,6 +54,56 @@ def seal_keys_are_random() -> Iterator[str]:
     seal({})  # the check above says what is no key
     if any(len(set(key)) < 8 for key in conf.get("SMS_SEAL_KEYS")):
         yield "SMS_SEAL_KEYS must be random. `manage.py secrets SMS_SEAL_KEYS` prints one."
+
+
+@check("sms.E036", Tags.security)
+def webhook_addresses() -> Iterator[str]:
+    """Each call of such an endpoint would be refused."""
+    for name, endpoint in endpoints.configured().items():
+        kind = addresses.kind_written(urlsplit(endpoint.url).hostname or "")
+        if kind == "reserved":
+            yield f"WEBHOOKS: {name} has an address to which nothing is ever sent. Name another."
+        elif kind in addresses.KINDS and kind not in endpoint.allow:
+            yield (
+                f"WEBHOOKS: {name} is a {kind} address. Write &allow={kind} after its secret if the events "
+                "are to go there."
+            )
+
+
+@check("sms.E036", Tags.security)
+def metrics_token() -> Iterator[str]:
+    """It opens figures of the business, and a header has to carry it."""
+    tokens = conf.metrics_tokens()
+    if not all(
+        len(token) >= 32 and len(set(token)) >= 8 and re.fullmatch("[!-~]+", token) for token in tokens
+    ):
+        yield (
+            "METRICS_TOKEN must be random and have at least 32 characters, ASCII without blanks. "
+            "`manage.py secrets METRICS_TOKEN` prints one."
+        )
+    if len(tokens) > 2:
+        yield "METRICS_TOKEN has more than two tokens. It holds one, or two while one is being changed."
+
+
+@check("sms.E034")
+def help_can_be_sent() -> Iterator[str]:
+    """What is wrong with the answer to HELP would show when the first user asks."""
+    text = services.with_line_feeds(str(conf.get("SMS_HELP")))
+    if len(text) > services.MAX_BODY or any(
+        category(char) in ("Cc", "Cs") for char in text.replace("\n", "")
+    ):
+        yield f"SMS_HELP must have at most {services.MAX_BODY} characters, none of them a control character."
+
+
+@check("sms.E035", Tags.security)
+def opt_outs_have_a_key() -> Iterator[str]:
+    """Without one nobody could opt out."""
+    alias = next((name for name, found in registry.providers().items() if found.receives), "")
+    if alias and not conf.get("PHONE_SECRET_KEY"):
+        yield (
+            f"PHONE_SECRET_KEY is empty, and SMS_PROVIDERS: {alias} hands over what users send. Opt-outs are "
+            "digests under it. `manage.py secrets PHONE_SECRET_KEY` prints one."
+        )
 
 
 @check("sms.E006")

@@ -39,10 +39,10 @@ def drain(message_id: str) -> None:
     message = deliver(message_id, _queues)
     if message is None and _queues:  # what came before it this worker could not open, maybe
         message = deliver(message_id)
-    while message is not None and _queues and not (time.monotonic() > end and _another_waits()):
+    while message is not None and _queues and not (time.monotonic() > end and another_waits()):
         message = deliver("", _queues)
 
 
-def _another_waits() -> bool:
+def another_waits() -> bool:
     """Whether this worker has taken a task from the broker for which no thread is free."""
     return len(state.reserved_requests) > len(state.active_requests)

@@ -31,12 +31,14 @@ class Ended(NamedTuple):
     at_once: bool = False  # open the breaker now
     retry_after: float = 0.0  # seconds that the vendor asked for
     error: str = ""
+    outcome: str = ""  # of a call: see "calls" in sms.tally; "": it made none, or another of these tells
+    took: int = 0  # ms
 
 
-def succeeded(alias: str, country: str, *, probe: bool) -> tuple[Ended, ...]:
-    """A call worked. A probe that did says so of its country as well."""
-    ended = Ended(alias, country, probe, good=1)
-    return (ended, ended._replace(here=True)) if probe else (ended,)
+def succeeded(ended: Ended) -> tuple[Ended, ...]:
+    """A call reached the vendor. A probe that did says so of its country as well."""
+    ended = ended._replace(good=1, bad=0)
+    return (ended, ended._replace(here=True, outcome="")) if ended.probe else (ended,)
 
 
 def tell(ended: Iterable[Ended], changed: Mapping[str, int]) -> None:

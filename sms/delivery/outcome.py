@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from sms import store
+from sms import receipts, store
 from sms.delivery import health
 from sms.errors import Unavailable
 from sms.facts import tell
@@ -40,7 +40,7 @@ def record(
     deadline = time.monotonic() + patience
     while True:
         try:
-            moved, message, changed = store.finish(
+            moved, message, changed, early = store.finish(
                 message_id,
                 target,
                 why,
@@ -55,6 +55,8 @@ def record(
                 raise
             time.sleep(RECORD_RETRY)
     health.tell(calls, changed)
+    if early:
+        receipts.record_early(message_id, early)
     if message is None or not moved:
         if message is None or message.state not in (State.SENT, State.DELIVERED):
             # SENT and DELIVERED: its receipt overtook the answer of the call.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from sms.providers.base import Provider
+from sms.store import After
 
 #: Seconds for which a message keeps a thread to itself until a slot is free, if one is likely to be by
 #: then. Under load that takes milliseconds; where calls hang, threads are needed for other messages.
@@ -51,13 +53,25 @@ class Alias:
     """
 
     def __init__(
-        self, provider: Provider, *, slots: Slots, rate: float = 0.0, segment_rate: float = 0.0, share: float
+        self,
+        provider: Provider,
+        *,
+        slots: Slots,
+        rate: float = 0.0,
+        segment_rate: float = 0.0,
+        share: float,
+        only_codes: bool = False,
+        prices: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.name = provider.alias
+        self.only_codes = only_codes or provider.needs_code
         self.provider = provider
+        self.prices = prices  # of a code by country, "default": elsewhere; {}: not known
         self._slots = slots
         self._share = share
         self._taken = 0
+        rates = {"messages": rate, "segments": segment_rate}
+        self.rates = {unit: pace for unit, pace in rates.items() if pace}  # a second
         # Milliseconds that either takes of the rate.
         self._per_message = 1000 / rate if rate else 0.0
         self._per_segment = 1000 / segment_rate if segment_rate else 0.0
@@ -66,10 +80,29 @@ class Alias:
         """Milliseconds of the rate that a message of so many parts takes, 0 without a rate."""
         return self._per_message + self._per_segment * parts
 
+    def after(self, *, is_code: bool, id: str) -> After:
+        """What follows a call that worked. ``id``: the vendor's for the message; without one nothing can."""
+        provider = self.provider
+        return After(
+            refers_by_own_id=bool(id) and provider.refers_by_own_id,
+            polls=bool(id) and provider.reports_by_poll,
+            feedback=bool(id) and is_code and provider.takes_feedback,
+            revokes=bool(id) and provider.revokes,
+        )
+
+    def price(self, country: str) -> float | None:
+        """Of a code to this country; None: not known."""
+        return self.prices.get(country, self.prices.get("default"))
+
     @property
     def able(self) -> dict[str, Any]:
         """What a script has to know of it to choose: see includes/choice.lua."""
-        return {"free": self.has_slot, "per_message": self._per_message, "per_segment": self._per_segment}
+        return {
+            "free": self.has_slot,
+            "per_message": self._per_message,
+            "per_segment": self._per_segment,
+            "channel": self.provider.channel,
+        }
 
     @property
     def has_slot(self) -> bool:

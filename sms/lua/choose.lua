@@ -1,11 +1,13 @@
 -- Choose the alias for the next call of a message that is claimed already, and renew its lease for that call.
 -- ARGV: args (JSON): id, attempt that must still hold the message, calls (how the last one ended) and breaker
---       (see includes/count_calls.lua), hops, parts, failed, aliases (see includes/choice.lua)
+--       (see includes/count_calls.lua), hops, parts, failed, aliases (see includes/choice.lua), unknown (the one
+--       alias of hops may have the message, and is to be asked again), marks (see includes/opted_out.lua)
 -- Returns JSON: changed (see includes/count_calls.lua), chosen (see includes/choice.lua; nil if not to be sent).
 --- @include "clock"
 --- @include "record"
 --- @include "count_calls"
 --- @include "choice"
+--- @include "opted_out"
 local args = cjson.decode(ARGV[1])
 
 local now, id = clock(), args.id
@@ -16,10 +18,19 @@ if record.state ~= 'sending' or not is_newest then
   return cjson.encode({ changed = changed })
 end
 -- Those that were asked have definitely not taken it: if its worker dies now, nothing is unknown.
-redis.call('HSET', record_key, 'lease_until', now + LEASE, 'calling', '', 'overdue', '')
+local calling = args.unknown and args.hops or ''
+redis.call('HSET', record_key, 'lease_until', now + LEASE, 'calling', calling, 'overdue', '')
 redis.call('ZADD', LEASES .. record.queue, now + LEASE, id)
 if record.unwanted or now >= tonumber(record.expires_at) then
   return cjson.encode({ changed = changed })
 end
-local chosen = choose(now, id, record, args.hops, args.parts, args.failed, args.aliases)
+local hops = not_opted_out(now, args.hops, args.marks)
+if hops == '' and args.hops ~= '' then
+  return cjson.encode({
+    changed = changed,
+    chosen = { alias = '', wait = 0, probe = false, opted_out = true },
+  })
+end
+record.repeats = args.unknown
+local chosen = choose(now, id, record, hops, args.parts, args.failed, args.aliases)
 return cjson.encode({ changed = changed, chosen = chosen })

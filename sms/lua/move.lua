@@ -3,13 +3,20 @@
 --       the newest (nil = any), retry_in (ms until it is due again; nil = it is settled), why (unknown:
 --       nobody knows what came of the attempt; round_over: all aliases have failed; dead_letter: in every
 --       round; unopened: this worker lacks its key), calls (how the last one ended) and breaker (see
---       includes/count_calls.lua), kept (ms that dead letters are), fields
--- Returns JSON: moved, record (empty if there is none), changed (see includes/count_calls.lua).
+--       includes/count_calls.lua), kept (ms that dead letters are), fields; of one that was sent: theirs (under
+--       which key its receipts look for it; nil: they name our id), polls (the vendor is to be asked), feedback (it is
+--       to be told whether the code was typed), revokes (it takes back what nobody has read)
+-- Returns JSON: moved, record (empty if there is none), changed (see includes/count_calls.lua), early (a receipt that
+--       came before this).
 --- @include "clock"
 --- @include "record"
 --- @include "count_calls"
+--- @include "learn_conversion"
 --- @include "redirect"
+--- @include "timed"
+--- @include "note_revoke"
 local args = cjson.decode(ARGV[1])
+local FIRST_LOOK = 5000 -- ms after the call; see follow_up.lua
 local SPARED = 10000 -- ms: one that nobody could open is no backlog until so long after it is due
 
 local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
@@ -20,11 +27,19 @@ local changed, is_newest = count_calls(now, record, args)
 local may_be_old = target == 'sent' and record.redirected and args.fields.alias == record.avoid
 local is_old = may_be_old and record.calling ~= record.avoid and record.state ~= 'unknown'
 if not args.from[record.state] or not is_newest or is_old then
-  return cjson.encode({ moved = false, record = record, changed = changed })
+  return cjson.encode({ moved = false, record = record, changed = changed, early = record.early })
 end
 
+if target == 'sent' or target == 'failed' then
+  learn_conversion(record, 'sent', args.fields.alias or '', now) -- what ended without a call has no alias
+end
+if target == 'sent' and record.converted then
+  learn_conversion(record, 'typed', args.fields.alias, now)
+end
+
+local early -- a receipt that came before this
 local function moved()
-  return cjson.encode({ moved = true, record = read(record_key), changed = changed })
+  return cjson.encode({ moved = true, record = read(record_key), changed = changed, early = early })
 end
 
 if target == 'queued' and record.unwanted then
@@ -37,7 +52,7 @@ if record.unknowns > 0 and (target == 'cancelled' or target == 'failed') then
 end
 local undelivered = record.undelivered or ''
 if target == 'sent' and undelivered ~= '' and undelivered == record.calling then
-  target = 'failed' -- the receipt came before the answer of the call
+  target, args.fields.fault = 'failed', 'undelivered' -- the receipt came before the answer of the call
   if redirect(now, id, record, undelivered) then
     return moved()
   end
@@ -49,9 +64,40 @@ if target ~= 'queued' or why == 'round_over' or why == 'unknown' then
   args.fields.turn = '' -- what only waits goes on to wait for the same alias
 end
 
+if target == 'sent' then
+  args.fields.sent_at = now
+  timed(now, 'to_sent', record.queue, now - record.created_at)
+end
 local is_dead = target == 'failed' and why == 'dead_letter'
 local is_unopened = target == 'queued' and why == 'unopened'
-enter(id, record, target, wait and now + wait, args.fields, is_dead) -- it may be sent again while it lives
+enter(now, id, record, target, wait and now + wait, args.fields, is_dead) -- it may be sent again while it lives
+if target == 'sent' then
+  if args.theirs then
+    early = redis.call('GET', args.theirs) or nil
+    if early then
+      redis.call('HSET', record_key, 'early', early) -- for whoever asks again, as this answer may get lost
+    end
+    redis.call('SET', args.theirs, id, 'PX', args.kept)
+  end
+  if args.polls then
+    local polls_key = POLLS .. args.fields.alias
+    redis.call('HSET', record_key, 'looks', 0)
+    redis.call('ZADD', polls_key, now + FIRST_LOOK, id)
+    redis.call('PEXPIRE', polls_key, args.kept)
+  end
+  if args.feedback then
+    local feedback_key = FEEDBACK .. args.fields.alias
+    redis.call('HSET', record_key, 'feedback', 1)
+    redis.call('ZADD', feedback_key, record.converted and now or record.expires_at, id)
+    redis.call('PEXPIRE', feedback_key, args.kept)
+  end
+  if args.revokes then
+    redis.call('HSET', record_key, 'revocable', args.fields.alias)
+    if record.code_dead then
+      note_revoke(now, id, args.fields.alias)
+    end
+  end
+end
 if is_unopened then
   leave_line(record_key, id)
   redis.call('ZADD', WAITING .. record.queue, now + wait + SPARED, id)

@@ -1,11 +1,18 @@
 -- Do in small what every script does: read the clock, write a key of each kind. Nothing stays.
--- KEYS: mark of beat, then one key of each kind
--- ARGV: (none)
--- Returns 1 if beat has asked for a sweep of late, else 0.
-local beat, probes = KEYS[1], { unpack(KEYS, 2) }
-redis.call('TIME')
-for _, key in ipairs(probes) do
-  redis.call('SET', key, 1, 'PX', 1000)
-  redis.call('DEL', key)
+-- KEYS: some to read, then one key of each kind
+-- ARGV: how many to read
+-- Returns the time in ms, and the numbers that were read, 0 where there is none.
+local reads = tonumber(ARGV[1])
+
+--- @include "clock"
+
+local found = { clock() }
+for n, key in ipairs(KEYS) do
+  if n <= reads then
+    table.insert(found, tonumber(redis.call('GET', key) or 0))
+  else
+    redis.call('SET', key, 1, 'PX', 1000)
+    redis.call('DEL', key)
+  end
 end
-return redis.call('EXISTS', beat)
+return found

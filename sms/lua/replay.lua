@@ -15,5 +15,5 @@ end
 if record.unwanted or now >= tonumber(record.expires_at) or redis.call('EXISTS', BODY .. id) == 0 then
   return ''
 end
-enter(id, record, 'queued', now, { rounds = 0, error = record.error })
+enter(now, id, record, 'queued', now, { rounds = 0, error = record.error })
 return record.queue

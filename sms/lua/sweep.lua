@@ -1,14 +1,17 @@
 -- Forget what waits in a queue although its record is gone, and see whom nobody has taken although it was due.
--- KEYS: marker of the asked-for sweep
--- ARGV: args (JSON): queue, cutoff (ms), most
+-- KEYS: marker of the asked-for sweep, since when there was none, when there was one last
+-- ARGV: args (JSON): queue, cutoff (ms), most, remembered (ms)
 -- Returns the ids of those due before the cutoff, the lowest first: so many, and then as many that no worker could open.
-local marker_key = KEYS[1]
+local marker_key, unswept_key, swept_key = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])
 local SEEN = 2000 -- so many are looked at
 local LATER = 10000 -- ms until more that no worker could open are due again: they keep nobody from being seen
 
+--- @include "clock"
+
 local leases_key = LEASES .. args.queue
-redis.call('DEL', marker_key)
+redis.call('DEL', marker_key, unswept_key)
+redis.call('SET', swept_key, clock(), 'PX', args.remembered)
 local due, unopened = {}, {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases_key, '-inf', args.cutoff, 'LIMIT', 0, SEEN)) do
   local state, error = unpack(redis.call('HMGET', RECORD .. id, 'state', 'error'))

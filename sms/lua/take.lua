@@ -10,6 +10,9 @@
 --- @include "choice"
 --- @include "breaker"
 --- @include "enter"
+--- @include "tally"
+--- @include "story"
+--- @include "was_left_out"
 local args = cjson.decode(ARGV[1])
 local MANY = 100 -- so many are looked at in one call to find one that may be claimed
 
@@ -19,7 +22,7 @@ local now = clock()
 -- for what a worker could not open: it might stand in a line for nothing.
 local function chosen_for(id, record)
   local is_known = record.parts and (record.hops or '') ~= ''
-  if is_known and record.resend_unknown == '1' and record.error ~= 'unsealable' then
+  if is_known and record.queue == CODES and record.resend_unknown == '1' and record.error ~= 'unsealable' then
     return choose(now, id, record, record.hops, tonumber(record.parts), {}, args.aliases)
   end
 end
@@ -36,7 +39,7 @@ local function claim(id)
   local opened -- the alias whose breaker this opens
 
   local function settle(final)
-    enter(id, record, final, nil, { error = record.error })
+    enter(now, id, record, final, nil, { error = record.error })
     return { verdict = final, id = id, record = read(record_key), left_out = opened }
   end
 
@@ -62,7 +65,10 @@ local function claim(id)
       -- more attempt, elsewhere if possible; everything else stops here.
       if observe(health_key_of(calling), now, 0, 1, args.breaker) then
         opened = calling
+        was_left_out(now, calling, '')
       end
+      tally(now, 'counts', { 'calls|worker_died|' .. calling .. '|' .. (record.country or ''), 1 })
+      tell_story(now, id, 'call_worker_died', calling, 0, '')
       record.avoid = calling
       redis.call('HSET', record_key, 'avoid', calling, 'calling', '', 'calls', (record.calls or 0) + 1)
       record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', 1)

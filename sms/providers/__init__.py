@@ -2,36 +2,28 @@
 
 A provider knows no Django, no settings and no Redis: it gets options out of its URL, hands one
 SMS over, and reads the vendor's receipts. ``CONTRIBUTING.md`` says how to add one.
+
+A vendor's file has the name of its scheme, with _ for -; ``https`` and ``smpps`` stand in the file of the
+scheme without their last letter. A long vendor keeps the half that reads its callbacks in a file such as
+``aws_receipts.py``, and what its products share in one such as ``twilio_account.py``: their classes have no
+scheme. Only the files of vendors that are used are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 
 from sms.providers.base import BadProviderURL, Provider, options_from_url
-from sms.providers.console import ConsoleProvider
-from sms.providers.file import FileProvider
-from sms.providers.http import HttpProvider, HttpsProvider
-from sms.providers.kannel import KannelProvider
-from sms.providers.memory import MemoryProvider
-from sms.providers.sandbox import SandboxProvider
-from sms.providers.twilio import TwilioProvider
-from sms.providers.vonage import VonageProvider
 
-PROVIDERS: Mapping[str, type[Provider]] = {
-    cls.scheme: cls
-    for cls in (
-        ConsoleProvider,
-        FileProvider,
-        HttpProvider,
-        HttpsProvider,
-        KannelProvider,
-        MemoryProvider,
-        SandboxProvider,
-        TwilioProvider,
-        VonageProvider,
-    )
-}
+
+@cache
+def provider_classes() -> Mapping[str, type[Provider]]:
+    """Every provider that there is, by its scheme."""
+    found = (_classes(module.name) for module in iter_modules(__path__))
+    return {scheme: cls for classes in found for scheme, cls in sorted(classes.items())}
 
 
 def from_url(alias: str, url: str, *, pool_size: int = 10) -> Provider:
@@ -41,10 +33,32 @@ def from_url(alias: str, url: str, *, pool_size: int = 10) -> Provider:
     Raises ``BadProviderURL``, whose text names the alias and the mend and never holds a secret.
     """
     scheme, separator, _ = url.partition("://")
-    cls = PROVIDERS.get(scheme)
-    if not separator or cls is None:
+    cls = _of(scheme) if separator else None
+    if cls is None:
         raise BadProviderURL(
             f"{alias}: {scheme if separator else 'the URL'} is no provider. "
-            f"Write alias=SCHEME://... with one of {', '.join(sorted(PROVIDERS))}."
+            f"Write alias=SCHEME://... with one of {', '.join(sorted(provider_classes()))}."
         )
     return cls(alias, pool_size=pool_size, **options_from_url(cls, alias, url))
+
+
+def _of(scheme: str) -> type[Provider] | None:
+    files = {module.name for module in iter_modules(__path__)}
+    for name in (scheme.replace("-", "_"), scheme.removesuffix("s")):
+        if name in files and (cls := _classes(name).get(scheme)):
+            return cls
+    return None
+
+
+def _classes(module: str) -> dict[str, type[Provider]]:
+    """The providers that a file of this folder defines, by their schemes."""
+    name = f"{__name__}.{module}"
+    found = vars(import_module(name)).values()
+    return {
+        cls.scheme: cls
+        for cls in found
+        if isinstance(cls, type)
+        and issubclass(cls, Provider)
+        and cls.__module__ == name
+        and "scheme" in vars(cls)
+    }

@@ -12,6 +12,7 @@ from sms.providers.base import ClearProvider, Sms
 
 class ConsoleProvider(ClearProvider):
     scheme = "console"
+    name = "console"
     example = "console://?clear=yes"
 
     def send(self, sms: Sms) -> str:

@@ -86,7 +86,7 @@ def written(method: str, place: Place, body: bytes, headers: Mapping[str, str]) 
 
 def exchange(connection: socket.socket, method: str, request: bytes, timeout: float) -> tuple[Answer, bool]:
     """Write a request and read its answer; and whether the connection may be used again."""
-    reader = _Until(connection, timeout)
+    reader = Until(connection, timeout)
     connection.settimeout(timeout)
     with suppress(BrokenPipeError, ConnectionResetError):  # who hangs up early may have answered before
         connection.sendall(request)
@@ -108,7 +108,7 @@ def exchange(connection: socket.socket, method: str, request: bytes, timeout: fl
     return Answer(found.status, found.headers, data), whole_answer and not found.will_close
 
 
-class _Until(io.RawIOBase):
+class Until(io.RawIOBase):
     """Reads from a connection until the time is over, however often something comes, and MOST_ANSWER bytes at
     most. A timeout for every single read would let a vendor that drips hold a worker's thread for hours, and
     longer than the lease.
@@ -148,7 +148,7 @@ class _Until(io.RawIOBase):
 class _Buffer(io.BufferedReader):
     """What http.client reads through. It closes it at the end of an answer, and with it what came after."""
 
-    raw: _Until
+    raw: Until
 
     def close(self) -> None:
         if not self.closed:

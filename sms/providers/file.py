@@ -19,6 +19,7 @@ from sms.providers.base import BadProviderURL, ClearProvider, Sms
 
 class FileProvider(ClearProvider):
     scheme = "file"
+    name = "file"
     example = "file:///path/outbox.jsonl?clear=yes"
 
     def __init__(self, alias: str, *, host: str = "", path: str = "", **common: Any) -> None:

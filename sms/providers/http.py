@@ -12,6 +12,7 @@ The request
     query=      query=key=K%26v=2                      the gateway's own query, without placeholders
     headers=    headers=X-Key: K|Idempotency-Key: {id} divided by |; {id} is their only placeholder
     from=       from=Shop                              the {sender}, unless a route names another
+    channel=    channel=whatsapp                       or telegram, voice: what it sends; default sms
     timeout=, base_url=                                as everywhere; the path stays when it is given
 
 Placeholders: {to} (+12025550123), {to_digits} (no +), {body}, {sender}, {id} (ours), {callback_url},
@@ -23,20 +24,20 @@ The answer, in JSON. A path goes down by names and, in lists, by numbers from 0.
 
     id=         id=messages.0.id                       where the message's id stands; id=none: nowhere
     error=      error=messages.0.status                where a word for what happened stands
-    accepted=, temporary=, refused=, account=, country=
+    accepted=, temporary=, refused=, opted_out=, account=, country=
                 temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, by blanks
 
-``refused`` is the number or the text, ``account`` is us, ``country`` us in that country. Unlisted, 408,
-429 and 5xx are temporary; 401, 402 and 403 the account; other 4xx refused. A redirect is not followed: the
-address is wrong, so it counts as the account. A listed word decides before the status. A 2xx with an
-unlisted word, or with none where accepted= lists words, is an unknown outcome, and so is one without its id.
+``refused`` is the number or the text, ``opted_out`` a number that has sent STOP to this sender, ``account``
+is us, ``country`` us in that country. Unlisted, 408, 429 and 5xx are temporary; 401, 402 and 403 the account;
+other 4xx refused. A redirect is not followed: the address is wrong, so it counts as the account. A listed
+word decides before the status. A 2xx with an unlisted word, or with none where accepted= lists words, is an
+unknown outcome, and so is one without its id.
 
-Its receipts: ``http_receipts.py``.
+Its receipts, and what users send: ``http_receipts.py``.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -46,12 +47,13 @@ from urllib.parse import quote, urlencode
 
 from sms.errors import OutcomeUnknown
 from sms.providers import wire
-from sms.providers.base import Sms
+from sms.providers.base import Sms, read_channel
 from sms.providers.http_receipts import HttpReceipts
 from sms.providers.vendor import Outcome, Request
 from sms.providers.wire import (
     FIELDS,
     at,
+    basic,
     fill,
     placeholders,
     read_headers,
@@ -90,11 +92,13 @@ class HttpProvider(HttpReceipts):
         method: str = "POST",
         query: str = "",
         headers: str = "",
+        channel: str = "",
         id_path: str = "",
         error_path: str = "",
         accepted: str = "",
         temporary: str = "",
         refused: str = "",
+        opted_out: str = "",
         account: str = "",
         country: str = "",
         receipt_secret: str = "",
@@ -102,6 +106,7 @@ class HttpProvider(HttpReceipts):
     ) -> None:
         super().__init__(alias, f"{self.scheme}://{host}", receipt_secret=receipt_secret, **common)
 
+        self.channel = read_channel(alias, channel)
         need = partial(wire.need, alias)
         need("{" not in path + query, "the path and query= take no placeholders; json= and form= do.")
         need(method in ("POST", "PUT", "PATCH"), "method must be POST, PUT or PATCH.")
@@ -122,7 +127,7 @@ class HttpProvider(HttpReceipts):
         need(id_path, "id= must say where the answer has the message's id, as id=data.id, or id=none.")
         self.id_path, self._error = "" if id_path == "none" else id_path, error_path
         outcomes = {"accepted": accepted, "temporary": temporary, "refused": refused}
-        outcomes |= {"account": account, "country": country}
+        outcomes |= {"opted_out": opted_out, "account": account, "country": country}
         self.outcomes = read_words(alias, outcomes)  # type: ignore[assignment]
         for name, listed in outcomes.items():
             need(
@@ -135,8 +140,7 @@ class HttpProvider(HttpReceipts):
         found = {"content-type": "application/json" if self._is_json else "application/x-www-form-urlencoded"}
         lines = [part.strip(" ") for part in text.split("|") if part.strip(" ")]
         if user:
-            credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
-            lines.insert(0, f"Authorization: Basic {credentials}")
+            lines.insert(0, f"Authorization: {basic(user, password)}")
         elif password:
             token = password.replace("{", "{{").replace("}", "}}")
             lines.insert(0, f"Authorization: Bearer {token}")

@@ -10,22 +10,30 @@
     sent=, delivered=, failed=                         delivered=DELIVRD READ: what it means, by blanks
     receipt_id=, receipt_error=                        where the gateway's id and error code stand
 
+    inbound_from=, inbound_text=, inbound_id=
+                        inbound_from=msisdn            what users send, which proves itself as a receipt does:
+                                                       whose number, the text, the gateway's id
+    inbound_to=         inbound_to=shortcode           where our sender stands; default from=
+
 A call may hold several: receipt_reference=results.*.ref goes through each element of the list, and so does
-the number in results.0.ref. The other paths follow it as far as they begin alike.
+the number in results.0.ref. The other paths follow it as far as they begin alike. inbound_from= does the
+same.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from sms.errors import ReceiptRejected
-from sms.message import Receipt, State
+from sms.message import Inbound, Receipt, State
 from sms.providers import wire
+from sms.providers.callbacks import references_in, same, signature_in
 from sms.providers.vendor import VendorProvider
 
 
@@ -47,6 +55,10 @@ class HttpReceipts(VendorProvider):
         sent: str = "",
         delivered: str = "",
         failed: str = "",
+        inbound_from: str = "",
+        inbound_text: str = "",
+        inbound_id: str = "",
+        inbound_to: str = "",
         **common: Any,
     ) -> None:
         super().__init__(alias, address, **common)
@@ -54,13 +66,14 @@ class HttpReceipts(VendorProvider):
         if receipt_secret:
             need(len(receipt_secret) >= 16, "receipt_secret must have 16 characters or more.")
             need(not (receipt_header and receipt_signature), "give receipt_header= or receipt_signature=.")
+        if receipt_secret and (receipt_state or not inbound_from):  # else users' messages come alone
             need(
                 receipt_reference or not receipt_signature,
                 "receipt_signature= covers the body alone: receipt_reference= must say where {id} stands.",
             )
             need(receipt_state and delivered.split(), "receipts need receipt_state= and delivered=.")
         self.takes_receipts = bool(receipt_secret)
-        self._secret = receipt_secret.encode()
+        self._secret = receipt_secret
         self._signature = receipt_signature.lower()
         self._token = (receipt_header or "authorization").lower()
         words = wire.read_words(alias, {"sent": sent, "delivered": delivered, "failed": failed})
@@ -79,46 +92,82 @@ class HttpReceipts(VendorProvider):
             "through the same list.",
         )
         self._is_batch = bool(several)
+        self._inbound = self._read_inbound_paths(inbound_from, inbound_text, inbound_id, inbound_to)
+        self.receives = bool(self._inbound) and self.takes_receipts
+
+    def _read_inbound_paths(self, phone: str, text: str, id: str, to: str) -> Mapping[str, str]:
+        """By the fields of an ``Inbound``; none where no messages are handed over."""
+        need = partial(wire.need, self.alias)
+        if not phone:
+            need(not (text or id or to), "inbound_from= must say where the number of a user stands.")
+            return {}
+        need(text and id, "inbound_from= needs inbound_text= and inbound_id=.")
+        paths = {"phone": phone, "text": text, "id": id, "sender": to}
+        found = {name: wire.alike(path, phone) for name, path in paths.items()}
+        several = wire.lists(found["phone"])
+        need(
+            all(wire.lists(path) in ([], several) for path in found.values()),
+            "inbound_text=, inbound_id= and inbound_to= may have a * where inbound_from= goes through the "
+            "same list.",
+        )
+        return found
 
     def read_head(self, headers: Mapping[str, str], url: str) -> str:
         """The signature, where there is to be one."""
         if not self._signature:
-            given = headers.get(self._token, "").removeprefix("Bearer ").strip()
-            if not hmac.compare_digest(given.encode(errors="backslashreplace"), self._secret):
+            given = re.sub("^bearer +", "", headers.get(self._token, "").strip(), flags=re.IGNORECASE)
+            if not same(given, self._secret):
                 raise ReceiptRejected("the secret is wrong")
-        elif not headers.get(self._signature):
-            raise ReceiptRejected("there is no signature")
-        return headers.get(self._signature, "")
+            return ""
+        return signature_in(headers, self._signature)
 
     def read_receipts(self, head: str, body: bytes, url: str) -> list[Receipt]:
         """Those of one call that name a message; it is rejected if none does."""
         if self._signature:
             self._check_signature(head, body)
-        found = self._content(body)
+        found = self._content(body, self._paths["reference"], self._paths["state"])
         if not self._paths["reference"] and wire.holds_several(found, self._paths["state"]):
             raise ReceiptRejected("the call holds several: receipt_reference= must say where {id} stands")
-        in_url = parse_qs(urlsplit(url).query).get("reference", [])
+        in_url = references_in(url)
         read = [self._one(values, in_url) for values in wire.each(found, self._paths)]
         if not any(read):
             raise ReceiptRejected("the body names no state, or not one message, the URL's")
         return [receipt for receipt in read if receipt]
 
+    def read_inbound(self, head: str, body: bytes, url: str) -> list[Inbound]:
+        """Those of one call that name who sent them; it is rejected if none does."""
+        if self._signature:
+            self._check_signature(head, body)
+        found = self._content(body, self._inbound["phone"], self._inbound["text"])
+        read = [
+            {name: wire.word_of(value) for name, value in values.items()}
+            for values in wire.each(found, self._inbound)
+        ]
+        if not any(words["phone"] for words in read):
+            raise ReceiptRejected("the body names nobody who sent it")
+        return [
+            Inbound(words["id"], words["phone"], words["sender"] or self.sender, words["text"])
+            for words in read
+            if words["phone"]
+        ]
+
     def _check_signature(self, signature: str, body: bytes) -> None:
-        given = signature.removeprefix("sha256=").lower()
-        expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest().encode()
-        if not hmac.compare_digest(given.encode(errors="backslashreplace"), expected):
+        expected = hmac.digest(self._secret.encode(), body, "sha256").hex()
+        if not same(signature.removeprefix("sha256=").lower(), expected):
             raise ReceiptRejected("the signature is wrong")
 
-    def _content(self, body: bytes) -> Any:
-        if body.lstrip()[:1] in (b"{", b"["):
+    def _content(self, body: bytes, *once: str) -> Any:
+        """What it holds. ``once``: names that a form must not have twice."""
+        body = body.removeprefix(BOM_UTF8).lstrip()
+        if body[:1] in (b"{", b"["):
             return wire.parse(body)
         try:
             pairs = parse_qsl(body.decode())
         except ValueError:
             raise ReceiptRejected("the body is neither JSON nor a form") from None
         names = [name for name, _ in pairs]
-        if any(names.count(self._paths[of]) > 1 for of in ("reference", "state")):
-            raise ReceiptRejected("the form names a message or a state twice")
+        if any(names.count(name) > 1 for name in once):
+            raise ReceiptRejected("the form names one thing twice")
         return dict(pairs)
 
     def _one(self, values: Mapping[str, Any], in_url: list[str]) -> Receipt | None:

@@ -2,50 +2,66 @@
 
 User and password are those of a ``sendsms-user`` group, host and port those of its smsbox
 (127.0.0.1:13013). Options: ``from`` (number or sender ID; without it Kannel's ``default-sender``);
-``receipt_secret``, 16 random characters or more: without it no receipts are asked for and none
-believed; ``smsc`` (a connection's id); ``timeout``; ``base_url`` (https, a proxy).
+``receipt_secret``, 16 random characters or more: without it no receipts are asked for, and neither those
+nor inbound messages are believed; ``smsc`` (a connection's id); ``timeout``; ``base_url`` (https, a proxy).
 
 Kannel signs nothing. The address that we give it for receipts holds a token made of our reference and
-``receipt_secret``; whoever has that address can send receipts of that one message and of no other.
+``receipt_secret``; whoever has that address can send receipts of that one message and of no other. That for
+inbound messages holds a token of no message. It goes into kannel.conf, as ``manage.py providers
+--configured`` prints it::
 
-At its usual log level smsbox writes numbers and texts into its log, and always into its access-log:
-set ``log-level = 2`` there and no ``access-log``.
+    group = sms-service
+    keyword = default
+    post-url = "https://verify.example.com/v1/inbound/ALIAS?token=TOKEN&id=%I"
+    send-sender = true
+    max-messages = 0
+
+With ``post-url`` number and text stand in no address, which servers log; ``get-url`` is refused. Without
+``max-messages = 0`` the user gets our answer to Kannel as an SMS.
+
+What it needs beside: ``http-request-retry = 100`` in its group ``smsbox``, or a STOP is lost that finds us
+away; ``concatenation = true`` and ``max-messages = 50`` in the ``sendsms-user``, or it cuts a long text after
+one part. At its usual log level smsbox writes numbers and texts into its log, and always into its
+access-log: set ``log-level = 2`` there and no ``access-log``.
 
 Source: kannel.org/download/kannel-userguide-snapshot/userguide.html, "Using the HTTP interface to send
-SMS messages", "HTTP response from sendsms" and "Delivery reports"; tried with Kannel 1.4.5.
+SMS messages", "HTTP response from sendsms", "Delivery reports" and "SMS-service configuration"; tried with
+Kannel 1.4.5.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, urlsplit
 
 from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected
-from sms.message import Receipt
-from sms.providers.base import BadProviderURL, Sms
-from sms.providers.vendor import Outcome, Request, VendorProvider, outcome_table, state_table
+from sms.message import Inbound, Receipt
+from sms.providers.base import BadProviderURL, Reply, Sms
+from sms.providers.vendor import Outcome, Request, TokenProvider, outcome_table, state_table
 from sms.segments import GSM_7
 
 #: The sum of the states of which we want to hear: all that there are.
 DLR_MASK = "31"
 
-#: A receipt_secret that is shorter could be guessed by those who see the addresses.
-MIN_SECRET = 16
+#: Kannel takes 204 for a failure, and calls once more.
+TAKEN = Reply("OK")
+
+#: What is needed of a user's message beside its text: where it stands, and what in kannel.conf puts it there.
+USER, OURS, ID = "x-kannel-from", "x-kannel-to", "id"
+NEEDED = {USER: "send-sender = true", OURS: "post-url", ID: "&id=%I"}
 
 
-class KannelProvider(VendorProvider):
+class KannelProvider(TokenProvider):
     scheme = "kannel"
     name = "Kannel"
-    url_names: ClassVar = {"user": "username", **VendorProvider.url_names}
+    url_names: ClassVar = {"user": "username", **TokenProvider.url_names}
     outcomes = outcome_table(country="not_routable")
-    account_statuses: ClassVar = frozenset({401, 403, 404})
     # The values of %d: 4 queued on the SMSC, 8 accepted and 16 rejected by it, 2 not delivered to the phone.
     states = state_table(sent="4 8", delivered="1", failed="2 16")
+    receives = True
+    receipt_reply = inbound_reply = TAKEN
 
     def __init__(
         self,
@@ -54,15 +70,10 @@ class KannelProvider(VendorProvider):
         username: str,
         password: str,
         host: str = "127.0.0.1:13013",
-        receipt_secret: str = "",
         smsc: str = "",
         **common: Any,
     ) -> None:
         super().__init__(alias, f"http://{host}", **common)
-        if 0 < len(receipt_secret) < MIN_SECRET:
-            raise BadProviderURL(f"{alias}: receipt_secret= needs {MIN_SECRET} random characters or more.")
-        self.takes_receipts = bool(receipt_secret)
-        self._receipt_secret = receipt_secret.encode()
         self._headers = {
             "Content-Type": "text/plain; charset=UTF-8",
             "X-Kannel-Username": username,
@@ -87,8 +98,10 @@ class KannelProvider(VendorProvider):
         if sms.expires_in:
             # In minutes, rounded up: rounded down, a code of 119 s would lose half of its life.
             headers["X-Kannel-Validity"] = str(math.ceil(sms.expires_in / 60))
-        if sms.callback_url and self.takes_receipts:
-            headers |= {"X-Kannel-DLR-Mask": DLR_MASK, "X-Kannel-DLR-Url": self._dlr_url(sms)}
+        # %d is the state. Not %A, the SMSC's own words: they may repeat the beginning of the text.
+        if address := self.receipt_address(sms):
+            dlr_url = f"{address.replace('%', '%%')}&state=%d"
+            headers |= {"X-Kannel-DLR-Mask": DLR_MASK, "X-Kannel-DLR-Url": dlr_url}
         if odd := _odd(headers):
             raise AccountFailure("Kannel takes printable ASCII here", code=odd)
         # POST and headers: a query with password, number and code would end in logs on the way.
@@ -103,32 +116,35 @@ class KannelProvider(VendorProvider):
 
     def outcome(self, status: int, word: str, found: bytes) -> Outcome:
         meaning = super().outcome(status, word, found)
-        if meaning == "accepted":
-            # "0: Accepted for delivery" or "3: Queued for later delivery"
-            return meaning if found.startswith((b"0:", b"3:")) else "unknown"
-        return "account" if meaning == "refused" and found.startswith(b"Sender missing") else meaning
+        # "0: Accepted for delivery" or "3: Queued for later delivery"
+        return "unknown" if meaning == "accepted" and not found.startswith((b"0:", b"3:")) else meaning
+
+    def unlisted(self, found: bytes) -> Outcome:
+        return "account" if found.startswith(b"Sender missing") else "refused"
 
     def id_for(self, sms: Sms, found: bytes) -> str:
         return sms.id  # Kannel tells no id of its own
 
+    def panel_address(self, address: str) -> str:
+        """With Kannel's own escapes."""
+        return f"{super().panel_address(address).replace('%', '%%')}&id=%I"
+
     def read_head(self, headers: Mapping[str, str], url: str) -> Mapping[str, str]:
-        fields = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-        expected = self._token(fields.get("reference", ""))
-        if not hmac.compare_digest(expected.encode(), fields.get("token", "").encode()):
-            raise ReceiptRejected("the token is wrong")
-        return fields
+        """The fields of the address, and the headers of a user's message."""
+        found = {name: headers.get(name, "") for name in (USER, OURS, "content-type")}
+        return {**super().read_head(headers, url), **found}
 
     def read_receipts(self, head: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        return [self.receipt(head.get("reference", ""), head.get("state", ""))]
+        if not head.get("reference"):
+            raise ReceiptRejected("the token is that for users' messages")
+        return [self.receipt(head["reference"], head.get("state", ""))]
 
-    def _dlr_url(self, sms: Sms) -> str:
-        """Where Kannel sends receipts, with %d for the state. Not %A, the SMSC's own words: they may repeat
-        the beginning of the text.
-        """
-        return f"{sms.callback_url.replace('%', '%%')}&token={self._token(sms.id)}&state=%d"
-
-    def _token(self, reference: str) -> str:
-        return hmac.new(self._receipt_secret, f"receipt:{reference}".encode(), hashlib.sha256).hexdigest()
+    def read_inbound(self, head: Mapping[str, str], body: bytes, url: str) -> list[Inbound]:
+        if missing := next((setting for name, setting in NEEDED.items() if not head.get(name)), ""):
+            raise ReceiptRejected(f"the sms-service has no {missing}")
+        # UTF-16 where the text has a character that GSM-7 lacks.
+        charset = "utf-16-be" if "utf-16be" in head["content-type"].lower() else "utf-8"
+        return [Inbound(head[ID], head[USER], head[OURS], body.decode(charset, "replace"))]
 
 
 def _odd(headers: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ outbox: list[Sms] = []
 
 class MemoryProvider(Provider):
     scheme = "memory"
+    name = "memory"
 
     def send(self, sms: Sms) -> str:
         outbox.append(sms)

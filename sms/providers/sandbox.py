@@ -1,4 +1,7 @@
-"""``sandbox://:TOKEN@HOST:PORT``: shows each SMS on the virtual phone of the demo page."""
+"""``sandbox://:TOKEN@HOST:PORT``: shows each SMS on the virtual phone at ``/phone/``.
+
+``channel=`` (whatsapp, telegram, voice) lets it play another channel.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sms.errors import ReceiptRejected
-from sms.providers.base import Sms
+from sms.providers.base import Sms, read_channel
 from sms.providers.vendor import HttpSender, Request
 
 
@@ -18,14 +21,17 @@ class SandboxProvider(HttpSender):
     url_names: ClassVar = {"password": "token", "host": "host"}
     account_statuses: ClassVar = frozenset[int]()
 
-    def __init__(self, alias: str, *, token: str = "", host: str = "127.0.0.1:8000", **common: Any) -> None:
+    def __init__(
+        self, alias: str, *, token: str = "", host: str = "127.0.0.1:8000", channel: str = "", **common: Any
+    ) -> None:
         super().__init__(alias, f"http://{host}", **common)
         self.token = token
+        self.channel = read_channel(alias, channel)
 
     def build(self, sms: Sms) -> Request:
         return Request(
             f"{self.base_url}/phone/messages",
-            json.dumps({"id": sms.id, "to": sms.to, "body": sms.body}),
+            json.dumps({"id": sms.id, "to": sms.to, "body": sms.body, "channel": self.channel}),
             {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -40,6 +40,10 @@ LONGEST_CONNECT = 9.0
 #: under the lease of a claim, or a message would be handed over twice.
 MAX_TIMEOUT = 15.0
 
+#: Seconds that a further request of the same message must have left, or it is not sent: with less, too many
+#: would end without anybody knowing what became of the message.
+LEAST_LEFT = 2.0
+
 
 class Http:
     """HTTP for all threads of the process, with one kept connection per concurrent call.
@@ -62,7 +66,8 @@ class Http:
         """One request. It is never sent twice, as only the caller knows whether that may be, nor elsewhere: a
         3xx is the caller's to judge (``redirected``).
 
-        Where a provider makes several, the last must be the one that hands the message over.
+        Where a provider makes several, the last must be the one that hands the message over, and
+        ``one_message`` must be around them.
         Raises ``TemporaryFailure`` if nothing was sent, and ``OutcomeUnknown`` if the vendor may have it.
         """
         _left.set(False)
@@ -70,19 +75,42 @@ class Http:
             place = place_of(url)
             request = written(method, place, body.encode() if isinstance(body, str) else body, headers)
             free = self._free[place[:3]]
+            if watch := watching.get():
+                watch("", request)
             connection = _kept(free) or self._opened(place)
-            _left.set(True)
             try:
-                answer, stays_open = exchange(connection, method, request, self._timeout)
+                seconds = self._seconds()
+                _left.set(True)
+                answer, stays_open = exchange(connection, method, request, seconds)
             except BaseException:
                 connection.close()
                 raise
+        if watch:
+            watch(str(answer.status), answer.data)
         if stays_open and len(free) < self._size:
             free.append(connection)
         else:
             connection.close()
-        log.debug("%s %s: %d", method, place.target.partition("?")[0], answer.status)
+        # Not the path: with some vendors the key stands in it.
+        log.debug("%s %s: %d", method, place.name, answer.status)
         return answer
+
+    @contextmanager
+    def one_message(self) -> Iterator[None]:
+        """All requests within take no longer than one may: LONGEST_CONNECT and the timeout."""
+        token = _until.set(time.monotonic() + LONGEST_CONNECT + self._timeout)
+        try:
+            yield
+        finally:
+            _until.reset(token)
+
+    def _seconds(self) -> float:
+        """How long the request that is to leave now may take. Raises ``TemporaryFailure``."""
+        until = _until.get()
+        seconds = self._timeout if until is None else min(self._timeout, until - time.monotonic())
+        if seconds < min(self._timeout, LEAST_LEFT):
+            raise TemporaryFailure("what was asked before has taken too long", code="too_late")
+        return seconds
 
     def _opened(self, place: Place) -> socket.socket:
         begun = time.monotonic()
@@ -108,6 +136,9 @@ class Http:
             while free:
                 free.pop().close()
 
+
+#: Who wants to see each request (status "") and its answer: ``manage.py send_test``. They hold secrets.
+watching: ContextVar[Callable[[str, bytes], None] | None] = ContextVar("watching", default=None)
 
 _pools: WeakSet[Http] = WeakSet()
 
@@ -145,6 +176,9 @@ os.register_at_fork(after_in_child=_forget)
 
 #: Whether some of the latest request of this thread has left.
 _left: ContextVar[bool] = ContextVar("left", default=False)
+
+#: When the requests of the message that this thread hands over must have ended (monotonic). None: it is one.
+_until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
 def nothing_has_left() -> None:

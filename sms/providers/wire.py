@@ -1,7 +1,10 @@
-"""Templates of requests and paths into answers, for a gateway that only options describe."""
+"""What stands in requests and answers: headers, numbers, words and the paths to them. And the templates and
+lists of a gateway that only options describe.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -15,6 +18,9 @@ FIELDS = ("to", "to_digits", "body", "sender", "id", "callback_url", "expires_in
 
 #: A header's name and value (RFC 9110, 5.1 and 5.5), without any byte that could end the line.
 HEADER = re.compile(r"([!#$%&'*+.^_`~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]+)")
+
+#: A number as we write it (ITU-T E.164: 15 digits at most).
+E164 = re.compile(r"\+[0-9]{1,15}")
 
 #: Headers that say where a request ends or goes. They are urllib3's alone.
 FRAMING = frozenset({"connection", "content-length", "host", "transfer-encoding"})
@@ -111,6 +117,15 @@ def _empty(node: Any, values: Mapping[str, Any]) -> bool:
     return isinstance(node, str) and node != "" and node.format_map(values) == ""
 
 
+def basic(user: str, password: str) -> str:
+    """The header ``Authorization`` of who logs in by name and password (RFC 7617)."""
+    return "Basic " + in_base64(f"{user}:{password}".encode())
+
+
+def in_base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
 def parse(content: bytes) -> Any:
     try:
         return json.loads(content)
@@ -154,16 +169,17 @@ def each(node: Any, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     star = f"{head}.*" if head else "*"
     inner = {n: path[len(star) + 1 :] for n, path in paths.items() if f"{path}.".startswith(f"{star}.")}
     outer = {name: at(node, path) for name, path in paths.items() if name not in inner}
-    elements = at(node, head) if head else node
-    for element in _elements(elements):
+    for element in elements(at(node, head) if head else node):
         bare = {name: element for name, path in inner.items() if not path}
         below = {name: path for name, path in inner.items() if path}
         for found in each(element, below):
             yield outer | bare | found
 
 
-def _elements(node: Any) -> list[Any]:
-    """Those of a list; of an object, as some languages write a list with gaps, what stands under numbers."""
+def elements(node: Any) -> list[Any]:
+    """Those of a list; of an object, as some languages write a list with gaps, what stands under numbers; of
+    anything else none.
+    """
     if isinstance(node, dict):
         return [element for name, element in node.items() if name.isdecimal()]
     return node if isinstance(node, list) else []
@@ -175,7 +191,7 @@ def holds_several(node: Any, path: str) -> bool:
     """
     steps = path.split(".")
     passed = (at(node, ".".join(steps[:i])) if i else node for i, s in enumerate(steps) if s.isdecimal())
-    return any(len(_elements(found)) > 1 for found in passed)
+    return any(len(elements(found)) > 1 for found in passed)
 
 
 def word_of(node: Any) -> str:

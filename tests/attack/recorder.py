@@ -52,6 +52,7 @@ def recorder() -> Iterator[Recorder]:
     try:
         yield found
     finally:
+        listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         listener.close()
 
 

@@ -109,7 +109,9 @@ def test_a_hostile_body_is_refused_by_a_problem_document(target, path, body):
 SIZES = [0, 1, 16 * KIB - 1, 16 * KIB, 16 * KIB + 1, 64 * KIB, KIB**2, 10 * KIB**2]
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/v1/verifications/none/resend", "/v1/receipts/sandbox"])
+@pytest.mark.parametrize(
+    "path", [*PATHS, "/v1/verifications/none/resend", "/v1/receipts/sandbox", "/v1/inbound/sandbox"]
+)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_body_of_any_size_is_answered_in_time(target, path, size):
     began = time.monotonic()

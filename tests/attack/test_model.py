@@ -199,7 +199,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def everything_ends(self):
         for key in self.client.scan_iter():
-            assert self.client.pttl(key) > -1
+            assert self.client.pttl(key) > -1 or key == b"sms:tally:counts:all"
 
     def send_again(self, phone: str, purpose: str, id: str) -> str:
         status, wait = self.model.may_resend(phone, purpose, id)
@@ -270,6 +270,7 @@ def frozen() -> Iterator[FrozenServer]:
         yield server
 
 
+@pytest.mark.first(20)
 @pytest.mark.timeout(300)  # where it fails, hypothesis looks for the shortest way there
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (package faketime)")
 def test_the_handler_does_what_the_model_does_on_a_real_server(frozen, settings):

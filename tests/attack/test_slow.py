@@ -18,7 +18,7 @@ from tests.attack.conftest import Target, environment
 from tests.attack.wire import Answer, Browser, post
 from tests.settings import API_KEY
 
-pytestmark = pytest.mark.together
+pytestmark = pytest.mark.together(38)
 
 #: Seconds in which a request must be answered, whatever the others do.
 SOON = 3.0
@@ -36,6 +36,8 @@ SLOW = {
     "a receipt without a signature": "POST /v1/receipts/twilio HTTP/1.1",
     "a receipt": "POST /v1/receipts/twilio HTTP/1.1\r\nX-Twilio-Signature: x",
     "a receipt of nobody": "POST /v1/receipts/nobody HTTP/1.1",
+    "a message of a user": "POST /v1/inbound/twilio HTTP/1.1\r\nX-Twilio-Signature: x",
+    "a message of a user without a signature": "POST /v1/inbound/twilio HTTP/1.1",
     "a page": f"POST / HTTP/1.1\r\nCookie: csrftoken={CSRF}; __Host-csrftoken={CSRF}\r\n"
     "Content-Type: application/x-www-form-urlencoded",
     "a start with a key": f"POST /v1/verifications HTTP/1.1\r\nAuthorization: Bearer {API_KEY}\r\n"

@@ -6,16 +6,22 @@ import argparse
 import sys
 
 from . import (
+    dashboard,
     growth,
     handler,
     http_speed,
     http_start,
     latency,
+    learning,
     memory,
     overload,
     pool,
     pumping,
+    scrape,
+    tallying,
+    tracing,
     uniform,
+    webhooks,
     worker,
     worker_cpu,
 )
@@ -31,11 +37,18 @@ MEASURES = {
     "logged": http_speed.logged,
     "worker": worker.rates,
     "worker-cpu": worker_cpu.compare,
+    "slots": worker_cpu.many_slots,
     "latency": latency.waits,
     "overload": overload.answers,
+    "counting": tallying.cost,
+    "webhooks": webhooks.cost,
+    "tracing": tracing.cost,
     "memory": memory.sizes,
     "growth": growth.curve,
+    "dashboard": dashboard.page,
     "pumping": pumping.pumping,
+    "learning": learning.learning,
+    "scrape": scrape.scrapes,
     "uniform": uniform.compare,
 }
 

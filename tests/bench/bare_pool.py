@@ -1,6 +1,6 @@
 """``python -m tests.bench.bare_pool TASK``: the same POST again and again, by threads with one urllib3 pool.
 
-TASK is JSON: ``{"url", "headers", "fields", "count"}``.
+TASK is JSON: ``{"url", "headers", "fields", "count", "threads"}``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import urllib3
 THREADS = 80
 
 
-def main(url: str, headers: dict[str, str], fields: dict[str, str], count: int) -> None:
+def main(url: str, headers: dict[str, str], fields: dict[str, str], count: int, threads: int) -> None:
     """Post ``count`` times. Raises ``RuntimeError`` where one is not taken."""
-    pool = urllib3.PoolManager(maxsize=THREADS, block=True, timeout=10)
+    pool = urllib3.PoolManager(maxsize=threads, block=True, timeout=10)
     left = iter(range(count))  # one for all threads: each takes the next
     refused: list[int] = []
 
@@ -27,10 +27,10 @@ def main(url: str, headers: dict[str, str], fields: dict[str, str], count: int) 
             if answer.status != 201 or not answer.json()["sid"]:
                 refused.append(answer.status)
 
-    threads = [threading.Thread(target=post) for _ in range(THREADS)]
-    for thread in threads:
+    posting = [threading.Thread(target=post) for _ in range(threads)]
+    for thread in posting:
         thread.start()
-    for thread in threads:
+    for thread in posting:
         thread.join()
     if refused:
         raise RuntimeError(f"the provider answered {refused[0]}")

@@ -65,14 +65,14 @@ def curve(bench: Surroundings) -> Iterator[Measure]:
         for size in SIZES:
             bench.say(f"growth: {size:,} live records")
             homes[size] = stack.enter_context(bench.another_server()).url
-            with _at(homes[size]):
-                used = _fill(size) / size
+            with at(homes[size]):
+                used = fill(size) / size
         rounds = bench.rounds(15)
         for number in rounds:
             bench.say(f"growth, round {number + 1} of {len(rounds)}")
             for size in SIZES if number % 2 else SIZES[::-1]:
-                with _at(homes[size]):
-                    for step, micros in _steps().items():
+                with at(homes[size]):
+                    for step, micros in steps().items():
                         times.setdefault((step, size), []).append(micros)
                 get_redis_connection().delete(QUEUE)  # what the sweeps have published
     for step in ("enqueue", "claim", "finish", "receipt", "sweep", STORE_PART):
@@ -85,7 +85,7 @@ def curve(bench: Surroundings) -> Iterator[Measure]:
 
 
 @contextmanager
-def _at(url: str) -> Iterator[None]:
+def at(url: str) -> Iterator[None]:
     default: Any = settings.CACHES["default"]
     caches = settings.CACHES | {"default": default | {"LOCATION": url}}
     # The wait is estimated, as it usually is, and never too long.
@@ -93,7 +93,7 @@ def _at(url: str) -> Iterator[None]:
         yield
 
 
-def _fill(size: int) -> float:
+def fill(size: int) -> float:
     """Put ``size`` records into an empty server; the bytes that they take."""
     from sms import names, store
     from sms.ids import new as new_id
@@ -117,7 +117,7 @@ def _fill(size: int) -> float:
     return float(redis.info("memory")["used_memory"] - empty)
 
 
-def _steps(count: int = 300) -> dict[str, float]:
+def steps(count: int = 300) -> dict[str, float]:
     """Microseconds of each step, the mean of ``count`` messages or SWEEPS sweeps."""
     from sms import names, store, sweeper
     from sms.message import State

@@ -1,4 +1,4 @@
-"""Whether a start tells anything of its number: the answers of two kinds, side by side.
+"""Whether a start, or a look at it, tells anything of its number: the answers of two kinds, side by side.
 
 A *kind* is what may be secret of a number: that it was seen before, say. Both kinds of a pair are asked
 in turns, so that the mood of the machine is the same for both. What their medians differ by is held
@@ -19,14 +19,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from django_redis import get_redis_connection
+
 from config.demo.ports import free_port
+from otp.delivery import SILENCE
 
 from .http_start import answers, code_of
 from .report import Goal, Measure
 from .surroundings import Surroundings
 
-#: Starts of each kind.
-STARTS = 2000
+#: Starts of each kind, and of how many there is a look later.
+STARTS, LOOKS = 2000, 600
 
 #: Area codes, one for each kind of number; what the last two mean is in ``judging``.
 NEW_AREA, TEST_AREA, REFUSED_AREA = 202, 212, 213
@@ -35,6 +38,10 @@ NEW_AREA, TEST_AREA, REFUSED_AREA = 202, 212, 213
 SPLITS = 400
 
 _numbers: defaultdict[int, Iterator[int]] = defaultdict(itertools.count)
+
+
+#: Status, names of headers, size and masked text of an answer.
+Form = tuple[int, tuple[str, ...], int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,12 @@ class Kind:
 class Heard:
     """What one kind was answered: status and masked form of each, and milliseconds."""
 
-    forms: set[tuple[int, tuple[str, ...], int, str]] = field(default_factory=set)
+    forms: set[Form] = field(default_factory=set)
     times: list[float] = field(default_factory=list)
+
+    def note(self, form: Form, took: float) -> None:
+        self.forms.add(form)
+        self.times.append(took)
 
 
 def fresh(area: int = NEW_AREA) -> str:
@@ -81,17 +92,32 @@ PAIRS = (
 
 
 def compare(bench: Surroundings) -> Iterator[Measure]:
-    """For every pair: do the answers differ in form, and do their times by more than chance?"""
+    """For every pair: do the answers differ in form, and do their times by more than chance?
+
+    The key lacks the scope ``read``, with which it would see who gets no SMS.
+    """
     port = free_port()
+    environment = {
+        "API_ACCESS": "bench=verify",
+        "DJANGO_SETTINGS_MODULE": "tests.bench.judging",
+        "GUARD_MODE": "shadow",
+    }
     web = bench.python(
         *("config.web", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        environment={"DJANGO_SETTINGS_MODULE": "tests.bench.judging", "GUARD_MODE": "shadow"},
+        environment=environment,
     )
     try:
         bench.say("starting a web process")
         bench.wait_for("a web process", lambda: answers(port), web)
         for pair in PAIRS:
             yield from _measure(bench, port, *pair)
+        get_redis_connection().flushall()  # what nobody has sent so far
+        worker = bench.python("celery", "-A", "config", "worker", "-Q", "otp,bulk", environment=environment)
+        try:
+            for pair in PAIRS:
+                yield from _look(bench, port, *pair)
+        finally:
+            bench.end(worker)
     finally:
         bench.end(web)
 
@@ -108,22 +134,55 @@ def _measure(bench: Surroundings, port: int, one: Kind, other: Kind) -> Iterator
             kind.prepare(bench, connection, phone)
         # Who comes second may find things as the first has left them.
         for kind, phone in sorted(numbers.items(), key=lambda item: item[0] is one, reverse=bool(turn % 2)):
-            form, took = _ask(bench, connection, phone)
+            found = _timed(partial(_post, bench, connection, "", {"phone": phone}))
             if turn >= 0:
-                heard[kind].forms.add(form)
-                heard[kind].times.append(took)
+                heard[kind].note(*found)
     connection.close()
+    yield from _judged(name, *heard.values())
 
-    differing = heard[one].forms ^ heard[other].forms
+
+def _look(bench: Surroundings, port: int, one: Kind, other: Kind) -> Iterator[Measure]:
+    """What is told of the SMS: at once, and when a provider has had the time to take it."""
+    count = LOOKS // 4 if bench.quick else LOOKS
+    bench.say(f"{count} looks each: {one.name}, {other.name}")
+    soon, late = {one: Heard(), other: Heard()}, {one: Heard(), other: Heard()}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    begun = []
+    for turn in range(count):
+        numbers = {kind: kind.number() for kind in (one, other)}
+        for kind, phone in numbers.items():
+            kind.prepare(bench, connection, phone)
+        started = {
+            kind: json.loads(_post(bench, connection, "", {"phone": phone})[1])["id"]
+            for kind, phone in sorted(
+                numbers.items(), key=lambda item: item[0] is one, reverse=bool(turn % 2)
+            )
+        }
+        for kind, id in started.items():
+            soon[kind].note(*_timed(partial(_get, bench, connection, id)))
+        begun.append(started)
+    time.sleep(SILENCE + 1)
+    for started in begun:
+        for kind, id in started.items():
+            late[kind].note(*_timed(partial(_get, bench, connection, id)))
+    connection.close()
+    name = f"{other.name} or {one.name}"
+    yield from _judged(f"look at once, {name}", *soon.values())
+    yield from _judged(f"look after {SILENCE + 1:.0f} s, {name}", *late.values())
+
+
+def _judged(name: str, one: Heard, other: Heard) -> Iterator[Measure]:
+    """The two lines of a pair."""
+    differing = one.forms ^ other.forms
     yield Measure(
         f"{name}: forms of answer that only one has",
         "",
         [float(len(differing))],
         goal=Goal("ours", "=", 0),
-        note=f"status, header names, size and fields: {sorted(differing) or sorted(heard[one].forms)}",
+        note=f"status, header names, size and fields: {sorted(differing) or sorted(one.forms)}",
     )
-    noise = max(_noise(heard[one].times), _noise(heard[other].times))
-    medians = [statistics.median(heard[kind].times) for kind in (one, other)]
+    noise = max(_noise(one.times), _noise(other.times))
+    medians = [statistics.median(heard.times) for heard in (one, other)]
     difference = abs(medians[1] - medians[0])
     yield Measure(
         f"{name}: difference of medians ÷ noise",
@@ -131,15 +190,14 @@ def _measure(bench: Surroundings, port: int, one: Kind, other: Kind) -> Iterator
         [difference / noise],
         goal=Goal("ours", "<=", 1),
         note=f"medians {medians[1]:.3f} and {medians[0]:.3f} ms, apart {difference * 1000:.0f} µs; "
-        f"95 % of halves of one kind differ by less than {noise * 1000:.0f} µs ({count} starts each)",
+        f"95 % of halves of one kind differ by less than {noise * 1000:.0f} µs ({len(one.times)} each)",
     )
 
 
-def _ask(
-    bench: Surroundings, connection: http.client.HTTPConnection, phone: str
-) -> tuple[tuple[int, tuple[str, ...], int, str], float]:
+def _timed(ask: Callable[[], tuple[http.client.HTTPResponse, bytes]]) -> tuple[Form, float]:
+    """What was answered, and the milliseconds that it took."""
     begun = time.perf_counter()
-    answer, content = _post(bench, connection, "", {"phone": phone})
+    answer, content = ask()
     took = (time.perf_counter() - begun) * 1000
     names = tuple(sorted(name.lower() for name, _ in answer.getheaders()))
     form = _masked(content.decode())
@@ -155,9 +213,17 @@ def _post(
     return answer, answer.read()
 
 
+def _get(
+    bench: Surroundings, connection: http.client.HTTPConnection, id: str
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection.request("GET", f"/v1/verifications/{id}", headers={"Authorization": f"Bearer {bench.api_key}"})
+    answer = connection.getresponse()
+    return answer, answer.read()
+
+
 def _masked(text: str) -> str:
     """Ids, times and counts of seconds are another each time; their form is not."""
-    text = re.sub(r'"id": "[\w-]{22}"', '"id": "…"', text)
+    text = re.sub(r'id": "[\w-]{22}"', 'id": "…"', text)
     # A time at a full second is written without a fraction, whatever the number is.
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "…", text)
     return re.sub(r'"retry_after": \d+', '"retry_after": …', text)

@@ -23,7 +23,7 @@ PLAIN_BACKLOG = 100
 #: Seconds after the first send in which a worker opens its connections and is not measured.
 WARM_UP = 1.0
 
-OURS = ("celery", "-A", "config", "worker", "-Q", "otp,bulk")
+OURS = ("celery", "-A", "config", "worker", "-Q", "otp,bulk,events")
 PLAIN = ("celery", "-A", "tests.bench.plain_celery", "worker", "--pool", "prefork", "--concurrency")
 
 PHONE = "+12025550123"

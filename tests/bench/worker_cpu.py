@@ -26,6 +26,9 @@ WARM_UP, TAIL = 300, 200
 #: Seconds until the gateway answers: short enough that its slots do not hold a worker back.
 ANSWERS_AFTER = 0.05
 
+#: Slots of one worker to one vendor, whose answers take so many seconds, and codes that wait for them.
+MANY, LONG_ANSWER, MANY_CODES = 200, 0.5, 4000
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -65,32 +68,56 @@ def compare(bench: Surroundings) -> Iterator[Measure]:
     )
 
 
+def many_slots(bench: Surroundings) -> Iterator[Measure]:
+    """A worker with many slots for one vendor, against as many threads of a bare urllib3 pool."""
+    if not readable():
+        return
+    ours, bare = [], []
+    rounds = bench.rounds(3)
+    with bench.provider.answering_after(LONG_ANSWER), bench.beat():
+        for number in rounds:
+            bench.say(f"{MANY} slots: ours, round {number + 1} of {len(rounds)}")
+            ours.append(_ours(bench, MANY_CODES, MANY))
+            bench.say(f"{MANY} slots: bare, round {number + 1} of {len(rounds)}")
+            bare.append(_bare(bench, MANY_CODES, MANY))
+    yield Measure(
+        f"{MANY} slots to one vendor ÷ bare POSTs",
+        "sends/s",
+        [run.rate for run in ours],
+        [run.rate for run in bare],
+        Goal("ratio", ">=", 0.9),
+        note=f"{MANY} threads each, the gateway answers after {LONG_ANSWER * 1000:.0f} ms",
+    )
+
+
 def _share(runs: list[Run]) -> str:
     return f"{statistics.median(run.gateway for run in runs):.0%}"
 
 
-def _ours(bench: Surroundings) -> Run:
+def _ours(bench: Surroundings, count: int = BACKLOG, slots: int = THREADS) -> Run:
     get_redis_connection().flushall()
     bench.provider.forget()
-    for serial in range(BACKLOG):
+    for serial in range(count):
         enqueue_ours(serial)
-    return _measured(bench, bench.python(*OURS))
+    worker = bench.python(*OURS, environment={"WORKER_CONCURRENCY": str(slots)})
+    return _measured(bench, worker, count)
 
 
-def _bare(bench: Surroundings) -> Run:
+def _bare(bench: Surroundings, count: int = BACKLOG, threads: int = THREADS) -> Run:
     """What ours sent last, as often as ours."""
     path, headers, fields = bench.provider.latest()
     kept = {name: value for name, value in headers.items() if name.lower() in ("authorization", "accept")}
     bench.provider.forget()
-    task = {"url": bench.provider.url + path, "headers": kept, "fields": fields, "count": BACKLOG}
-    return _measured(bench, bench.python("tests.bench.bare_pool", json.dumps(task)))
+    task = {"url": bench.provider.url + path, "headers": kept, "fields": fields}
+    words = json.dumps(task | {"count": count, "threads": threads})
+    return _measured(bench, bench.python("tests.bench.bare_pool", words), count)
 
 
-def _measured(bench: Surroundings, process: subprocess.Popen[bytes]) -> Run:
+def _measured(bench: Surroundings, process: subprocess.Popen[bytes], count: int) -> Run:
     try:
         bench.wait_for("the first sends", lambda: bench.provider.count() >= WARM_UP, process)
         before = _standing(bench, process)
-        bench.wait_for("the last sends", lambda: bench.provider.count() >= BACKLOG - TAIL, process)
+        bench.wait_for("the last sends", lambda: bench.provider.count() >= count - TAIL, process)
         after = _standing(bench, process)
     finally:
         bench.end(process)

@@ -26,8 +26,11 @@ from config.environment import read_file
 from sms import conf
 from tests.starts import GOOD, ROOT, manage, python
 
-#: Those of other programs: Redis, granian.
-OTHERS = {"REDIS_PASSWORD", "GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"}
+#: Those of other programs: Redis, granian, OpenTelemetry.
+OTHERS = {
+    *("REDIS_PASSWORD", "GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
+}
 VARIABLES = sorted(
     {*re.findall(r"^(?:# )?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)} - OTHERS
 )
@@ -36,6 +39,7 @@ DECLARED = sorted(conf.DECLARED)
 #: What holds a secret is never repeated; the others are, as it helps to see what was read.
 SECRET = {
     *("SECRET_KEY", "PHONE_SECRET_KEY", "PHONE_SECRET_KEY_FALLBACKS", "SMS_SEAL_KEYS", "SMS_PROVIDERS"),
+    *("SMS_OPTOUT_KEYS", "METRICS_TOKEN", "WEBHOOKS", "EMAIL_URL", "ANYMAIL"),
     *("API_KEYS", "REDIS_URL", "CELERY_BROKER_URL", "DATABASE_URL", "PUBLIC_URL"),
 }
 
@@ -117,6 +121,76 @@ def test_the_environment_of_these_tests_is_right(refusal):
     assert len(VARIABLES) > 30
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SECRET_KEY", "", "SECRET_KEY is missing"),
+        ("SECRET_KEY", "short", "SECRET_KEY is too weak"),
+        ("PHONE_SECRET_KEY", "", "PHONE_SECRET_KEY is missing"),
+        ("PHONE_SECRET_KEY", "a" * 64, "PHONE_SECRET_KEY is too weak"),
+        ("METRICS_TOKEN", "short", "METRICS_TOKEN must be random and have at least 32 characters"),
+        ("SMS_SEAL_KEYS", "", "SMS_SEAL_KEYS is empty"),
+        ("SMS_SEAL_KEYS", "nonsense", "no Fernet key"),
+        ("SMS_SEAL_KEYS", "A" * 43 + "=", "SMS_SEAL_KEYS must be random"),
+        ("PHONE_SECRET_KEY", "Zk3-" * 5 + "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "must differ"),
+        ("SMS_PROVIDERS", "", "SMS_PROVIDERS names no provider"),
+        ("SMS_PROVIDERS", "twilio://AC1:t0ken@", "must look like main=twilio"),
+        ("SMS_PROVIDERS", "a=memory://,a=memory://", "names a twice"),
+        ("SMS_PROVIDERS", "a=pigeon://", "pigeon is no provider"),
+        ("API_KEYS", "me:secret", "API_KEYS must hold name:sha256-hex"),
+        ("API_KEYS", ",".join(f"me:{digit * 64}" for digit in "012"), "API_KEYS names me more than twice"),
+        ("CSP_SOURCES", "captcha.example.com", "CSP_SOURCES must hold origins"),
+        ("CSP_SOURCES", "https://captcha.example.com/api.js", "CSP_SOURCES must hold origins"),
+        ("CSP_SOURCES", "https://a.example,'unsafe-inline'", "CSP_SOURCES must hold origins"),
+        ("API_ACCESS", "me", "API_ACCESS must look like"),
+        ("API_ACCESS", "me=fly", "API_ACCESS: me has the word 'fly'"),
+        ("API_ACCESS", "me=client_ip", "API_ACCESS: me may do nothing"),
+        ("API_ACCESS", "me=read", "API_ACCESS names me, which has no key in API_KEYS"),
+        ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES holds what is no address or network"),
+        ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://[::1", "PUBLIC_URL must look like"),
+        ("PAGES", "on", "PAGES is 'on'. Write sessions, so that programs hand their users"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        ("DATABASE_URL", "nonsense", "DATABASE_URL must look like sqlite:////"),
+        ("SMS_DESTINATIONS", "", "SMS_DESTINATIONS names no country, and main costs money"),
+        ("MESSAGE_RECORD_HOURS", "1", "MESSAGE_RECORD_HOURS must be longer"),
+        ("SMS_RECEIPT_WAIT", "nan", "SMS_RECEIPT_WAIT must be a number, 0 or more, such as 5."),
+        ("SMS_LONGEST_WAIT", "inf", "SMS_LONGEST_WAIT must be a number, 0 or more, such as 10."),
+        ("SMS_LONGEST_WAIT", "-1", "SMS_LONGEST_WAIT must be a number, 0 or more, such as 10."),
+        (
+            "MESSAGE_RECORD_HOURS",
+            "abc",
+            "MESSAGE_RECORD_HOURS must be a whole number, 1 or more, such as 72.",
+        ),
+        ("WORKER_CONCURRENCY", "0", "WORKER_CONCURRENCY must be a whole number, 1 or more, such as 80."),
+        ("WORKER_CONCURRENCY", "1.5", "WORKER_CONCURRENCY must be a whole number"),
+        ("SMS_RECEIPT_WAIT", "120", "SMS_RECEIPT_WAIT is 120 seconds, and a code of OTP_PURPOSES['login']"),
+        ("GUARD_MODE", "on", "GUARD_MODE is 'on'. Write one of: off, shadow, enforce."),
+        ("GUARD_ALLOW", "DE,XX", "GUARD_ALLOW, 'XX': write countries such as DE"),
+        ("GUARD_PRICES", "DE=cheap", "GUARD_PRICES, DE: 'cheap' must be a number"),
+        ("GUARD_PRICES", "fax:DE=1", "GUARD_PRICES, fax:DE: there is no channel 'fax'"),
+        ("OTP_PURPOSES", "login", "OTP_PURPOSES cannot be read as JSON; look at column 1."),
+        ("OTP_PURPOSES", '["login"]', "OTP_PURPOSES must be an object of JSON"),
+        ("OTP_PURPOSES", '{"login": {"channels": ["fax"]}}', "channels must be a list of sms"),
+        ("GUARD_PRICES", "DE", "GUARD_PRICES must look like US=0.0079,DE=0.08,default=0.06"),
+        ("GUARD_BUDGET", "-1", "GUARD_BUDGET: '-1' must be a number, 0 or more"),
+    ],
+)
+def test_a_start_is_refused_and_names_the_setting(refusal, name, value, words):
+    said = refusal(**{name: value})
+    assert words in said
+    assert "t0ken" not in said
+
+
+def test_the_example_of_docs_channels_starts(refusal):
+    text = (ROOT / "docs/channels.md").read_text()
+    (example,) = re.findall(r"```ini\n(SMS_PROVIDERS=tg=.+?)```", text, re.DOTALL)
+    variables = dict(line.split("=", 1) for line in example.splitlines())
+    assert len(variables) == 5
+    assert refusal(**variables) == ""
+    assert "channels must be" in refusal(**variables | {"OTP_PURPOSES": '{"login": {"channels": ["fax"]}}'})
+
+
 @pytest.mark.parametrize("name", VARIABLES)
 def test_whatever_a_variable_holds_it_is_named_or_works(refusal, name):
     for value in ODD_TEXTS:
@@ -196,7 +270,6 @@ def test_what_no_variable_can_hold(refusal, name, value, words):
         ("OTP_LIMIT", "off", "Did you mean OTP_LIMITS?"),
         ("PHONE_SECRET_KEYS", "s3cret", "Did you mean PHONE_SECRET_KEY?"),
         ("GUARD_FIGURES", "{}", "GUARD_FIGURES is not read from the environment"),
-        ("OTP_PURPOSES", "{}", "OTP_PURPOSES is not read from the environment"),
         ("SMS_BACKEND", "of another program", ""),
         ("OTP_TOTP_ISSUER", "of another program", ""),
         ("API_KEY", "of another program", ""),
@@ -320,6 +393,12 @@ def test_a_weak_secret_is_replaced_without_the_good_ones():
     assert manage("check", PHONE_SECRET_KEY=made.strip().partition("=")[2]).returncode == 0
     none = dict.fromkeys(("SECRET_KEY", "PHONE_SECRET_KEY", "SMS_SEAL_KEYS"))
     assert "`python manage.py secrets >> .env` writes a fresh set." in manage("check", **none).stderr
+
+
+def test_a_token_for_metrics_is_made_where_it_is_asked_for():
+    name, _, token = manage("secrets", "METRICS_TOKEN").stdout.strip().partition("=")
+    assert name == "METRICS_TOKEN"
+    assert manage("check", METRICS_TOKEN=token).returncode == 0
 
 
 def test_an_unknown_secret_is_named():

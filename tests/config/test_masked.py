@@ -23,12 +23,15 @@ from tests.starts import ROOT, manage, python
 MARK = "sesame"
 SEAL_KEY = "c2VzYW1l" + "r6z--mFFv60fd-zhSncr0oRuyHvR07PoW4Y="
 CODE = "918273"
+WEBHOOK_KEY = "c2VzYW1lr6z+mFFv60fd/zhSncr0oRuyHvR07PoW4Yr="
 SECRETS = {
     "SECRET_KEY": f"{MARK}-Zk3-abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
     "PHONE_SECRET_KEY": f"{MARK}-abcdefghijklmnopqrstuvwxyz0123456789",
     "PHONE_SECRET_KEY_FALLBACKS": f"{MARK}-abcdefghijklmnopqrstuvwxyz01234567",
     "SMS_SEAL_KEYS": SEAL_KEY,
+    "SMS_OPTOUT_KEYS": f"{MARK}-abcdefghijklmnopqrstuvwxyz0123456",
     "SMS_PROVIDERS": f"main=twilio://AC1:{MARK}@?from=%2B15005550006",
+    "WEBHOOKS": f"shop=https://{MARK}.example/#secret=whsec_{WEBHOOK_KEY}",
     "TEST_NUMBERS": f"+12025550100:{CODE}",
     "TEST_NUMBERS_UNTIL": "2099-01-01",
     "API_KEYS": f"shop:{'5e5a3e' + '0' * 58}",
@@ -39,7 +42,7 @@ RABBITMQ = f"amqp://me:{MARK}@a.test;amqp://me:{MARK}@b.test"
 
 
 def leaks(text: str) -> list[str]:
-    return [secret for secret in (MARK, quote(MARK), SEAL_KEY, CODE, "5e5a3e") if secret in text]
+    return [secret for secret in (MARK, quote(MARK), SEAL_KEY, WEBHOOK_KEY, CODE, "5e5a3e") if secret in text]
 
 
 @pytest.mark.parametrize("redis", [f"redis://me:{MARK}@a.test:6379/0", SENTINEL])

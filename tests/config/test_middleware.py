@@ -85,15 +85,14 @@ LARGE = {
 
 
 @pytest.mark.parametrize("headers", LARGE.values(), ids=LARGE)
-def test_headers_that_are_too_large_are_refused_before_they_are_parsed(headers):
+def test_headers_that_are_too_large_are_refused_before_they_are_parsed(headers, monkeypatch):
     """CVE-2024-7592: such a cookie takes an old Python 0.1 s, and one of 64 KB eight."""
-    began = time.process_time()
+    monkeypatch.delattr("django.core.handlers.wsgi.parse_cookie")
     api = Client().get("/v1/verifications/x", headers=headers)
     assert (api.status_code, api.json()["code"]) == (431, "headers_too_large")
     page = Client().get("/code", headers=headers)
     assert (page.status_code, page["Content-Type"]) == (431, "text/html; charset=utf-8")
     assert Client().get("/healthz", headers=headers).status_code == 431
-    assert time.process_time() - began < 0.2
     assert all("x" * 100 not in answer.content.decode() for answer in (api, page))
 
 

@@ -410,7 +410,7 @@ def test_celery_does_not_take_the_address_from_the_environment():
     assert done.stdout.split() == ["sentinel://:**@one:26379/0"] * 2, done.stderr  # it shows the first
 
 
-@pytest.mark.parametrize("scheme", ["rabbit", "sqs", "http"])
+@pytest.mark.parametrize("scheme", ["rabbit", "azureservicebus", "http"])
 def test_a_broker_that_celery_does_not_know_is_refused_by_name(scheme):
     """Celery's own answer is a traceback: of a name that is not known, of a package that is missing."""
     with pytest.raises(ImproperlyConfigured, match="CELERY_BROKER_URL must begin with redis://") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import signal
@@ -23,12 +24,14 @@ from tests.starts import ROOT, python
 STARTS = {
     "README.md": 1,
     "Dockerfile": 1,
+    "docs/systemd/otpost-web@.service": 1,
     ".ci/run": 1,
     "config/demo/__main__.py": 1,
     "tests/faults/stack.py": 1,
     "tests/otp/test_caller.py": 1,
     "tests/bench/http_speed.py": 1,
     "tests/bench/http_start.py": 1,
+    "tests/bench/scrape.py": 1,
     "tests/bench/uniform.py": 1,
 }
 
@@ -40,7 +43,7 @@ _WEB = re.compile(r"-m[\"', ]+config\.web[\"' ]+,? ?[\"']?--host|\"config\.web(\
 def files() -> list[Path]:
     """Every text of the project that could hold a start command."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    kinds = (".md", ".py", ".yaml", ".yml", "Dockerfile", "Makefile", "run", ".example", ".toml")
+    kinds = (".md", ".py", ".yaml", ".yml", ".service", "Dockerfile", "Makefile", "run", ".example", ".toml")
     return [ROOT / name for name in listed.split() if name.endswith(kinds) and (ROOT / name).is_file()]
 
 
@@ -77,7 +80,8 @@ def test_what_is_no_number_is_named(name, value):
     done = python("-m", "config.web", "--port", "1", **{name: value})
     example = web.OPTIONS[name]
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"{name} must be a whole number, 1 or more, such as {example}.\n"
+    said = json.loads(done.stderr)["event"]
+    assert said == f"{name} must be a whole number, 1 or more, such as {example}."
 
 
 def test_connections_leave_files_for_redis_and_the_broker():

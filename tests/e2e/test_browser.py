@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 import unicodedata
 import urllib.request
@@ -19,30 +16,17 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from config.demo.ports import free_port
 from otp.pages.words import code_in
 from otp.purposes import Purpose
 from sms import typed
+from tests.e2e.browser import ARGS, AUDIT, CHROMIUM, running_demo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-pytestmark = pytest.mark.together
+pytestmark = pytest.mark.together(60)
 
-CHROMIUM = "/usr/bin/chromium"
 if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no {CHROMIUM}", allow_module_level=True)
-
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-ROOT = Path(__file__).resolve().parents[2]
-AUDIT = (Path(__file__).parent / "audit.js").read_text()
 
 #: The zero of every script that has digits.
 ZEROS = [point for point in range(0x110000) if unicodedata.decimal(chr(point), None) == 0]
@@ -52,24 +36,8 @@ numbers = (f"+120255501{tail:02d}" for tail in itertools.count(10))
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[SimpleNamespace]:
-    """`python -m config.demo`, as a newcomer would start it."""
-    # Nothing of the other tests' settings: the demo brings its own.
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "config.demo", "--json", "--stop-with-parent", "--port", str(free_port())],
-        cwd=ROOT,
-        env=inherited | {"DJANGO_SETTINGS_MODULE": "tests.e2e.settings"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        assert line, "the demo did not start: run `python -m config.demo`"
-        yield SimpleNamespace(**json.loads(line))
-    finally:
-        process.terminate()
-        process.wait(30)
+    with running_demo() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +77,8 @@ class Visitor:
     def ask_for_code(self) -> str:
         """Go from the start to the page for the code; the code that the virtual phone shows."""
         self.open()
-        self.page.get_by_label("Phone number").fill(self.number)
-        self.page.get_by_role("button", name="Send the code").click()
+        self.page.locator("#phone").fill(self.number)  # whatever the language
+        self.page.locator("#phone").press("Enter")
         self.page.wait_for_url("**/code")
         return self.code()
 
@@ -130,7 +98,7 @@ class Visitor:
 
     def guess(self, code: str) -> None:
         with self.page.expect_navigation():
-            self.page.get_by_label("Code from the SMS").press_sequentially(code)
+            self.page.get_by_label("Code", exact=True).press_sequentially(code)
 
     def heading(self) -> str:
         return self.page.get_by_role("heading", level=1).inner_text()
@@ -201,7 +169,7 @@ def test_pasting_the_whole_sms(visit):
     visitor.ask_for_code()
     sms = "999999 is an old one\n" + visitor.sms()[0]
     visitor.page.evaluate("text => navigator.clipboard.writeText(text)", sms)
-    visitor.page.get_by_label("Code from the SMS").focus()
+    visitor.page.get_by_label("Code", exact=True).focus()
     visitor.page.keyboard.press("Control+V")
     visitor.page.wait_for_url("**/done")
 
@@ -219,7 +187,7 @@ def test_on_a_small_screen_the_sms_comes_from_above_where_it_can_be_seen_and_pre
     code = visitor.ask_for_code()
     notice.get_by_text(code).first.wait_for()
     box = notice.bounding_box()
-    assert box["y"] + box["height"] < visitor.page.get_by_label("Code from the SMS").bounding_box()["y"]
+    assert box["y"] + box["height"] < visitor.page.get_by_label("Code", exact=True).bounding_box()["y"]
     notice.locator("button").click()
     visitor.page.wait_for_url("**/done")
 
@@ -246,10 +214,11 @@ def test_the_keyboard_alone_is_enough(visitor):
     assert "not a whole code" in visitor.page.locator("#code-error").inner_text()
     playwright.expect(visitor.page.get_by_role("button", name="Send again")).to_be_enabled()
     reached = []
-    for _ in range(3):
+    for _ in range(4):
         keys.press("Tab")
         reached.append(visitor.page.evaluate("document.activeElement.textContent"))
-    assert [words.partition(" in ")[0] for words in reached] == ["Verify", "Send again", "Use another number"]
+    ways = ["Send again", "Call me", "Use another number"]
+    assert [words.partition(" in ")[0] for words in reached] == ["Verify", *ways]
     assert visitor.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     with visitor.page.expect_navigation():
         keys.press("Enter")
@@ -265,7 +234,7 @@ def test_everything_works_without_javascript(visit):
     page.get_by_role("button", name="Send again").click()
     visitor.code(nth=2)
     assert "once more" in page.locator(".lead").inner_text()
-    page.get_by_label("Code from the SMS").fill(visitor.sms()[1])
+    page.get_by_label("Code", exact=True).fill(visitor.sms()[1])
     page.get_by_role("button", name="Verify").click()
     assert visitor.heading() == "Your phone is verified"
     page.get_by_role("button", name="Verify another number").click()
@@ -385,7 +354,7 @@ def test_a_second_press_on_a_slow_line_without_javascript_finds_the_code(visit):
     playwright.expect(visitor.page).to_have_url(visitor.demo.url + "/code")
     assert lost == [303]
     assert len(visitor.sms()) == 1
-    visitor.page.get_by_label("Code from the SMS").fill(visitor.code())
+    visitor.page.get_by_label("Code", exact=True).fill(visitor.code())
     visitor.page.get_by_role("button", name="Verify").click()
     assert visitor.heading() == "Your phone is verified"
 
@@ -420,24 +389,44 @@ def test_two_tabs_are_two_verifications(visitor):
 # --- what did not go out -----------------------------------------------------------------------------
 
 
-def fail(demo: SimpleNamespace) -> None:
-    """The provider refuses the latest message."""
+def let(demo: SimpleNamespace, **fields: str) -> None:
+    """Let the latest message be so."""
     store = Redis(port=demo.redis_port)
     latest = max(store.keys("*:sms:message:*"), key=lambda key: int(store.hget(key, "created_at") or 0))
-    store.hset(latest, "state", "failed")
+    for name, value in fields.items():
+        store.hset(latest, name, value)
 
 
 def test_an_sms_that_could_not_be_sent_is_told_on_the_open_page(visitor):
     visitor.ask_for_code()
     assert visitor.heading() == "Enter the code"
-    fail(visitor.demo)
+    let(visitor.demo, state="failed", fault="number_refused")
     visitor.page.wait_for_selector("main[data-shows~=unsent]")
-    assert visitor.heading() == "The SMS could not be sent"
+    assert visitor.heading() == "The code did not get through"
+    assert visitor.page.evaluate(AUDIT) == []
     assert visitor.page.title() == "Not sent: Enter the code · Otpost"
     visitor.page.get_by_role("button", name="Send again").click()
     visitor.code(nth=2)
     playwright.expect(visitor.page.locator("h1")).to_have_text("Enter the code")
     visitor.guess(visitor.code(nth=2))
+    visitor.page.wait_for_url("**/done")
+
+
+def test_an_sms_that_takes_longer_is_told_and_what_was_typed_stays(visitor):
+    code = visitor.ask_for_code()
+    field = visitor.page.get_by_label("Code", exact=True)
+    field.press_sequentially(code[:3])
+    let(visitor.demo, state="unknown")
+    lead = visitor.page.locator(".lead")
+    playwright.expect(lead).to_contain_text("is taking longer than usual")
+    playwright.expect(visitor.page.locator("[data-live]")).to_contain_text("is taking longer than usual")
+    playwright.expect(field).to_have_value(code[:3])
+    playwright.expect(field).to_be_focused()
+    assert visitor.page.evaluate(AUDIT) == []
+    let(visitor.demo, state="delivered")
+    visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    playwright.expect(lead).to_contain_text("We sent a code to")
+    field.press_sequentially(code[3:])
     visitor.page.wait_for_url("**/done")
 
 
@@ -459,12 +448,72 @@ def test_sending_again_waits_for_its_time(visitor):
     visitor.page.wait_for_url("**/done")
 
 
+# --- by another channel ----------------------------------------------------------------------------
+
+
+def test_a_call_can_be_chosen_once_its_time_has_come(visitor):
+    """The demo's second provider plays calls. One button is pressed, once, and the page says what comes."""
+    code = visitor.ask_for_code()
+    page = visitor.page
+    call = page.get_by_role("button", name="Call me")
+    playwright.expect(call).to_be_disabled()
+    playwright.expect(call).to_have_accessible_description(re.compile(r"No code yet\? in 0:0[12]"))
+    playwright.expect(call).to_be_enabled()
+    playwright.expect(page.locator("[data-live]")).to_have_text("You can have the code sent again now.")
+    call.dblclick()
+    lead = page.locator(".lead")
+    playwright.expect(lead).to_contain_text("We are calling")
+    playwright.expect(lead).to_contain_text("Press a key when the call asks for it.")
+    assert visitor.code(nth=2) == code
+    about = page.locator(".bubble-about").last
+    playwright.expect(about).to_contain_text(f"call to {visitor.number}")
+    again = page.get_by_role("button", name="Call again")
+    assert again.is_disabled()
+    assert page.evaluate(AUDIT) == []
+    time.sleep(0.5)
+    assert len(visitor.sms()) == 2
+    visitor.guess(code)
+    page.wait_for_url("**/done")
+
+
+def test_a_call_can_be_chosen_without_javascript(visit):
+    visitor = visit(java_script_enabled=False)
+    code = visitor.ask_for_code()
+    page = visitor.page
+    page.get_by_role("button", name="Call me").click()
+    assert "a moment ago" in page.get_by_role("status").inner_text()
+    time.sleep(2)
+    page.get_by_role("button", name="Call me").click()
+    assert "We are calling" in page.locator(".lead").inner_text()
+    assert visitor.code(nth=2) == code
+
+
+def test_the_open_page_tells_of_the_next_channel_and_what_was_typed_stays(visitor):
+    code = visitor.ask_for_code()
+    page = visitor.page
+    field = page.get_by_label("Code", exact=True)
+    field.press_sequentially(code[:3])
+    store = Redis(port=visitor.demo.redis_port)
+    verification = max(
+        store.keys("*:otp:verification:*"), key=lambda key: int(store.hget(key, "created_at") or 0)
+    )
+    store.hset(verification, "tried", "sms,voice")
+    lead = page.locator(".lead")
+    playwright.expect(lead).to_contain_text("We are calling")
+    playwright.expect(page.locator("[data-live]")).to_contain_text("We are calling")
+    playwright.expect(page.get_by_role("button", name="Send an SMS")).to_be_enabled()
+    playwright.expect(field).to_have_value(code[:3])
+    playwright.expect(field).to_be_focused()
+    field.press_sequentially(code[3:])
+    page.wait_for_url("**/done")
+
+
 def test_three_wrong_codes_block_and_a_new_one_helps(visitor):
     code = visitor.ask_for_code()
     visitor.guess(wrong(code))
     error = visitor.page.locator("#code-error")
     assert "That is not the code" in error.inner_text()
-    field = visitor.page.get_by_label("Code from the SMS")
+    field = visitor.page.get_by_label("Code", exact=True)
     playwright.expect(field).to_be_focused()
     playwright.expect(field).to_have_attribute("aria-invalid", "true")
     assert visitor.page.title() == "Wrong code: Enter the code · Otpost"
@@ -496,7 +545,7 @@ def test_a_code_expires_before_the_eyes(visitor):
         .observe(document.querySelector("[data-live]"), { childList: true });
       addEventListener("pagehide", () => sessionStorage.setItem("said", window.said.join("|")));
     }""")
-    visitor.page.get_by_label("Code from the SMS").press_sequentially("12")
+    visitor.page.get_by_label("Code", exact=True).press_sequentially("12")
     visitor.page.wait_for_selector("main[data-state=expired]")
     assert visitor.heading() == "The code has expired"
     assert visitor.page.title() == "The code has expired · Otpost"
@@ -519,7 +568,7 @@ def test_a_screen_reader_hears_the_time_three_times_only(visitor):
         visitor.page.clock.run_for(1000)
     said = visitor.page.evaluate("window.said")
     assert said == [
-        "You can send a new SMS now.",
+        "You can have the code sent again now.",
         "The code expires in 30 seconds.",
         "The code expires in 10 seconds.",
     ]
@@ -554,22 +603,70 @@ def test_every_state_can_be_read_in_light_and_dark_on_the_smallest_phone(visit):
     look()
     code = visitor.ask_for_code()
     look()
-    fail(visitor.demo)
-    page.reload()
+    for state, fault in (("unknown", ""), ("failed", ""), ("failed", "undelivered")):
+        let(visitor.demo, state=state, fault=fault)
+        page.reload()
+        look()
+    page.get_by_role("button", name="Call me").click()
+    playwright.expect(page.locator(".lead")).to_contain_text("We are calling")
     look()
     visitor.guess(wrong(code))
     look()
     visitor.guess(wrong(code))
     visitor.guess(wrong(code))
     look()
-    new_code(2)
+    new_code(3)
     hasten(visitor.demo, 0.001)
     page.reload()
     look()
-    visitor.guess(new_code(3))
+    visitor.guess(new_code(4))
     page.wait_for_url("**/done")
     look()
     assert len(set(titles)) == 8
+
+
+@pytest.mark.parametrize("tag", ["ar", "de", "fa", "hi", "ja", "ru"])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
+def test_the_pages_are_sound_in_other_languages(visit, tag, width, scheme):
+    visitor = visit(locale=tag, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = visitor.page
+
+    def look() -> None:
+        assert page.evaluate(AUDIT) == []
+        assert "{#" not in page.content()
+        assert page.locator("html").get_attribute("lang") == tag
+        runs = page.evaluate("getComputedStyle(document.querySelector('h1')).direction")
+        assert runs == ("rtl" if tag in ("ar", "fa") else "ltr")
+
+    visitor.open()
+    look()
+    page.locator("#phone").fill("12")
+    page.locator("#phone").press("Enter")
+    page.wait_for_selector("#phone-error")
+    look()
+    code = visitor.ask_for_code()
+    number = page.locator(".lead .number")  # which runs from left to right everywhere
+    assert number.evaluate("(number) => getComputedStyle(number).direction") == "ltr"
+    look()
+    for guess in (wrong(code), code):
+        with page.expect_navigation():
+            page.locator("#code").press_sequentially(guess)
+        look()
+    assert visitor.path() == "/done"
+
+
+def test_a_word_that_is_longer_than_a_phone_is_wide_is_broken(visit):
+    visitor = visit(viewport={"width": 360, "height": 800})
+    visitor.ask_for_code()
+    wide = visitor.page.evaluate(
+        """() => {
+            const words = "h1, .lead, label, .hint, .facts span, button, .others-title";
+            for (const element of document.querySelectorAll(words))
+                element.textContent = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen".repeat(2);
+            return document.documentElement.scrollWidth;
+        }"""
+    )
+    assert wide <= 360
 
 
 def test_on_a_desktop_the_phone_stands_beside_the_letter_and_on_a_phone_below(visit):
@@ -623,7 +720,10 @@ def test_an_arabic_time_does_not_turn_the_line_that_it_begins(visit):
     visitor = visit(locale="ar-EG")
     visitor.ask_for_code()
     about = visitor.page.locator(".bubble-about").last
-    playwright.expect(about).to_contain_text(f"م · to {visitor.number}")
+    before_or_after_noon = "[صم]"
+    playwright.expect(about).to_contain_text(
+        re.compile(f"{before_or_after_noon} · to {re.escape(visitor.number)}")
+    )
     time, to, number = about.evaluate(
         """(line) => {
             const texts = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import secrets
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -85,11 +87,12 @@ settings.configure(
     SMS_SEAL_KEYS=[Fernet.generate_key().decode()],
     SMS_PROVIDERS={"test": "memory://"},
     SMS_DESTINATIONS=["US"],
+    METRICS_TOKEN="the-token-of-this-project-0123456789",
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
     STATIC_URL="static/",
     ROOT_URLCONF="__main__",
     CELERY_TASK_ALWAYS_EAGER=True,
-    **dict(setting.split("=") for setting in sys.argv[2:]),
+    PAGES=sys.argv[2],
 )
 
 import django
@@ -101,10 +104,13 @@ django.setup()
 
 from django.test import Client
 
+from sms.metrics_views import metrics
 from sms.testing import code_in, outbox
 
-urlpatterns = [path("verify/", include("otp.urls"))]
+urlpatterns = [path("verify/", include("otp.urls")), path("inner/metrics", metrics)]
 browser = Client(enforce_csrf_checks=True)
+bearer = {"Authorization": f"Bearer {settings.METRICS_TOKEN}"}
+assert b"otpost_budget 0.0" in browser.get("/inner/metrics", headers=bearer).content
 
 
 def send(path, **typed):
@@ -114,7 +120,8 @@ def send(path, **typed):
 
 
 print(browser.get("/verify/").status_code)
-if len(sys.argv) == 2:
+if sys.argv[2] == "open":
+    assert browser.get("/inner/metrics").status_code == 401
     assert browser.post("/verify/", {"phone": "+12025550123"}).status_code == 403
     assert send("/verify/", phone="+12025550123")["Location"] == "/verify/code"
     print(send("/verify/code", code=code_in(outbox[-1].body))["Location"])
@@ -243,6 +250,7 @@ class Project:
         return path
 
 
+@pytest.mark.first(20)
 def test_a_fresh_project_hears_what_became_of_its_sms(tmp_path, redis_server):
     """From the README alone: a check tells what is missing, then a signed report finds its message."""
     sid, token = "AC" + "0" * 32, "token-of-the-account"
@@ -291,6 +299,43 @@ def test_a_fresh_project_hears_what_became_of_its_sms(tmp_path, redis_server):
         assert project.shell(f"from sms import services; print(services.get('{id}').state)") == "delivered"
 
 
+@pytest.mark.first(10)
+@pytest.mark.parametrize("prefix", ["", "tools/"])
+def test_a_project_has_the_virtual_phone_while_it_is_developed(tmp_path, redis_server, prefix):
+    """From the README alone, and not once DEBUG is off."""
+    project = Project(
+        tmp_path,
+        redis_server.url,
+        PHONE_SECRET_KEY=secrets.token_urlsafe(48),
+        SMS_SEAL_KEYS=Fernet.generate_key().decode(),
+        SMS_PROVIDER_URL="console://?clear=yes",
+    )
+    port = free_port()
+    development = example("# settings_dev.py").replace("8000", str(port))
+    if prefix:
+        development = development.replace(f"127.0.0.1:{port}", f"?base_url=http://127.0.0.1:{port}/tools")
+    project.add("settings.py", development)
+    project.add("settings.py", "CELERY_TASK_ALWAYS_EAGER = True\nDEBUG, ALLOWED_HOSTS = True, []")
+    project.add("urls.py", "from django.urls import include, path")
+    project.add("urls.py", example("# yourproject/urls.py").replace('"phone/"', f'"{prefix}phone/"'))
+    with Leash() as leash:
+        web = project.spawn(leash, "manage.py", "runserver", "--noreload", str(port))
+        wait_for(lambda: listens(port) or (sys.stderr.write(web.read_text()) and False))
+        project.shell("from sms import services; services.send('+12025550123', 'Your parcel is here.')")
+        address = f"http://127.0.0.1:{port}/{prefix}phone/"
+        with urllib.request.urlopen(f"{address}messages") as answer:  # noqa: S310
+            (message,) = json.load(answer)["messages"]
+        assert (message["to"], message["body"]) == ("+12025550123", "Your parcel is here.")
+        with urllib.request.urlopen(address) as answer:
+            page = answer.read().decode()
+        assert f'data-messages="/{prefix}phone/messages"' in page
+        for name in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{name}") as answer:
+                assert answer.status == 200
+    project.add("settings.py", "DEBUG = False")
+    assert project.shell("from sms.virtual_phone import urls; print(urls.urlpatterns)") == "[]"
+
+
 def listens(port: int) -> bool:
     with socket.socket() as tried:
         return tried.connect_ex(("127.0.0.1", port)) == 0
@@ -302,11 +347,12 @@ def test_the_apps_in_another_project(redis_server):
 
 
 def test_the_pages_are_where_a_project_includes_them(redis_server):
-    """Under any address, without a middleware of the project's, and unless PAGES is off."""
-    done = run(PAGES, redis_server.url)
+    """Under any address, without a middleware of the project's, and where PAGES is open."""
+    done = run(PAGES, redis_server.url, "open")
     first, *_, last = done.stdout.splitlines() or ["", ""]
     assert (first, last) == ("200", "/verify/done"), done.stderr
-    assert run(PAGES, redis_server.url, "PAGES=off").stdout == "404\n"
+    for pages in ("sessions", "off"):
+        assert run(PAGES, redis_server.url, pages).stdout == "404\n"
 
 
 def test_the_logging_of_a_project_decides_as_the_readme_says(redis_server):

@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
         description="Let everything that Otpost needs fail while it works, and count what becomes of its "
-        "messages. The whole takes about ten minutes.",
+        "messages. The whole takes about twenty minutes.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument(

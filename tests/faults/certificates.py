@@ -40,7 +40,10 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"CA of {directory.name}")])
         self.file = directory / "ca.pem"
         directory.mkdir(exist_ok=True)
-        made = self._sign(self._name, self._key, [(x509.BasicConstraints(ca=True, path_length=0), True)])
+        may_sign = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        made = self._sign(
+            self._name, self._key, [(x509.BasicConstraints(ca=True, path_length=0), True), (may_sign, True)]
+        )
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, *names: str) -> tuple[Path, Path]:
@@ -71,7 +74,13 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
         )
-        for extension, critical in extensions:
+        # What RFC 5280 wants of every certificate, and Python from 3.13 on too.
+        ours, theirs = self._key.public_key(), key.public_key()
+        known: list[tuple[Any, bool]] = [
+            (x509.SubjectKeyIdentifier.from_public_key(theirs), False),
+            (x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), False),
+        ]
+        for extension, critical in (*extensions, *known):
             builder = builder.add_extension(extension, critical=critical)
         return builder.sign(self._key, hashes.SHA256())
 

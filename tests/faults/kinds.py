@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sms.services import OTP_QUEUE
-from tests.faults import clients, upgrade
+from tests.faults import clients, hooks, silent, upgrade
+from tests.faults.channels import ScriptedCalls, ScriptedTelegram, ScriptedWhatsApp
 from tests.faults.load import Load
-from tests.faults.provider import SLOW, USUAL, Call, Mood
+from tests.faults.provider import SLOW, USUAL, Call, DeduplicatingProvider, Mood, ScriptedProvider
 from tests.faults.rabbitmq import missing
 from tests.faults.receipts import Manner
 from tests.faults.report import Doubt
 from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, rabbitmq, sentinels, two_servers
+from tests.faults.smsc import ScriptedSmsc
 from tests.faults.stack import Stack
 
 #: Seconds for which a left-out alias may get no call: the pause of the breaker, and a probe's time.
@@ -33,7 +35,8 @@ class Fault:
     Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held
     when it died, and messages whose call was not answered. What is answered while Redis is away is noted
     when it is back. ``servers``: what holds the records and the queues. ``alias``: the provider
-    that a message must reach again before all counts as recovered; "": either. ``stack``: what runs at first.
+    that a message must reach again before all counts as recovered; "": either. ``main``: what it is, by which
+    codes go at first. ``stack``: what runs at first.
     ``load``: who asks for codes. ``once``: it cannot happen again.
     """
 
@@ -44,6 +47,7 @@ class Fault:
     missing: str = ""  # what this machine lacks for it
     alias: str = ""
     stack: type[Stack] = Stack
+    main: type[ScriptedProvider] = ScriptedProvider
     load: Callable[[Scene, float], Load] = lambda scene, rate: Load(scene.stack, rate)
     once: bool = False
 
@@ -183,6 +187,18 @@ def _provider(mood: Mood) -> Callable[[Scene], None]:
     return inject
 
 
+def _smsc_dies(scene: Scene) -> None:
+    """It dies with messages in its window, and comes back with the receipts that it has still to tell."""
+    since = time.monotonic()
+    scene.main.turn("refuse")
+    scene.pause(scene.rng.uniform(3, 6))
+    scene.main.turn("well")
+    scene.over()
+    until = time.monotonic()
+    taken = {call.reference for call in scene.calls if call.alias == "main" and call.at >= since}
+    scene.doubts.append(Doubt(since, until, taken))
+
+
 def _both_fail(scene: Scene) -> None:
     """No alias takes anything for longer than the first round waits: the rounds bring it all home."""
     before = len(scene.calls)
@@ -209,9 +225,25 @@ def _receipts(manner: Manner) -> Callable[[Scene], None]:
     return inject
 
 
+def _of_other_channels() -> Iterator[Fault]:
+    """What a provider of SMS may do, those of the other channels may do too."""
+    kinds = {"whatsapp": ScriptedWhatsApp, "telegram": ScriptedTelegram, "voice": ScriptedCalls}
+    moods: tuple[Mood, ...] = ("throttle", "hang", "reset", "garbage")
+    for channel, kind in kinds.items():
+        for mood in moods:
+            yield Fault(
+                f"{channel}-{mood}",
+                _provider(mood),
+                definite=mood == "throttle",
+                alias="main",
+                main=kind,
+            )
+
+
 FAULTS = {
     fault.name: fault
     for fault in (
+        *_of_other_channels(),
         Fault("worker-killed", _worker_killed, definite=False),
         Fault("worker-stopped", _worker_stopped),
         Fault("web-killed", _web_killed),
@@ -229,14 +261,18 @@ FAULTS = {
         Fault("provider-500", _provider("error"), alias="main"),
         Fault("provider-throttles", _provider("throttle"), alias="main"),
         Fault("provider-hangs", _provider("hang"), definite=False, alias="main"),
+        Fault("deduplicator-hangs", _provider("hang"), alias="main", main=DeduplicatingProvider),
+        Fault("smsc-dies", _smsc_dies, definite=False, alias="main", main=ScriptedSmsc),
         Fault("provider-resets", _provider("reset"), definite=False, alias="main"),
         Fault("provider-garbage", _provider("garbage"), definite=False, alias="main"),
         Fault("provider-drips", _provider("drip"), definite=False, alias="main"),
         Fault("both-providers-500", _both_fail, alias="main"),
+        Fault("channel-silent", silent.wait, stack=silent.TwoChannels, main=ScriptedWhatsApp),
         Fault("receipts-late", _receipts("late")),
         Fault("receipts-doubled", _receipts("doubled")),
         Fault("receipts-forged", _receipts("forged")),
         Fault("receipts-first", _receipts("first")),
+        Fault("webhook-receiver-hangs", hooks.hang, stack=hooks.ToldStack),
         Fault("clients-silent", clients.SILENT),
         Fault("clients-slow", clients.SLOW),
         Fault(

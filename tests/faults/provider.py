@@ -1,8 +1,10 @@
-"""A provider that speaks Twilio's wire format and behaves as told; it remembers every call."""
+"""A provider that speaks Twilio's wire format, or Telnyx's, and behaves as told; it remembers every call."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import socket
 import struct
 import threading
@@ -10,6 +12,9 @@ import time
 from dataclasses import dataclass
 from itertools import count
 from typing import Literal
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from config.demo.ports import free_port
 from tests.faults.receipts import Postman
@@ -67,6 +72,11 @@ class ScriptedProvider:
         options = f"from=%2B15005550006&timeout={PATIENCE}&base_url={base}"
         return f"twilio://AC{self.alias}:{self._token}@?{options}"
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to tell by itself; what it has the postman tells."""
+        return True
+
     def turn(self, mood: Mood) -> None:
         """Behave like this from now on; ends what hangs or drips."""
         before, self.mood = self.mood, mood
@@ -108,10 +118,20 @@ class ScriptedProvider:
                     return
                 self.in_hand.add(connection)
                 try:
-                    if not self._answer(connection, form(request[2])):
+                    if not self._take(connection, *request[1:]):
                         return
                 finally:
                     self.in_hand.discard(connection)
+
+    def _take(self, connection: socket.socket, headers: dict[str, str], body: bytes) -> bool:
+        """Answer one request; whether the connection is kept."""
+        return self._answer(connection, form(body))
+
+    def _report(self, callback: str, sid: str) -> None:
+        self._postman.report(callback, sid, self._token)
+
+    def _accepted(self, sid: str) -> bytes:
+        return response(201, f'{{"sid": "{sid}"}}')
 
     def _answer(self, connection: socket.socket, fields: dict[str, str]) -> bool:
         """Whether the connection is kept."""
@@ -134,9 +154,9 @@ class ScriptedProvider:
         )
         number = next(self._sids)
         sid = f"SM{self.alias}{number}"
-        accepted = response(201, f'{{"sid": "{sid}"}}')
+        accepted = self._accepted(sid)
         if mood == "well":
-            self._postman.report(callback, sid, self._token)
+            self._report(callback, sid)
             connection.sendall(accepted)
         elif mood == "error":
             connection.sendall(response(500, '{"code": 20500}'))
@@ -169,3 +189,35 @@ class ScriptedProvider:
                         return
         finally:
             self.longest_held = max(self.longest_held, time.monotonic() - begun)
+
+
+class DeduplicatingProvider(ScriptedProvider):
+    """The same for one that takes once what comes twice under the same key, and answers as it would have."""
+
+    def __init__(self, alias: str, calls: list[Call], postman: Postman) -> None:
+        self._taken: dict[str, bytes] = {}  # its answers by key
+        super().__init__(alias, calls, postman)
+
+    @property
+    def url(self) -> str:
+        """It is told where to report, by which a message is known here, and never does."""
+        key = quote(base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()), safe="")
+        base = f"http://127.0.0.1:{self._port}"
+        options = f"from=%2B15005550006&timeout={PATIENCE}&public_key={key}&base_url={base}"
+        return f"telnyx://:{self._token}@?{options}"
+
+    def _take(self, connection: socket.socket, headers: dict[str, str], body: bytes) -> bool:
+        key, message = headers["idempotency-key"], json.loads(body)
+        if answer := self._taken.get(key):
+            connection.sendall(answer)
+            return True
+        if self.mood not in ("error", "throttle"):
+            self._taken[key] = self._accepted(f"telnyx-{len(self._taken)}")
+        fields = {"To": message["to"], "Body": message["text"], "StatusCallback": message["webhook_url"]}
+        return self._answer(connection, fields)
+
+    def _report(self, callback: str, sid: str) -> None:
+        """Nothing: it would sign in another way than the postman does."""
+
+    def _accepted(self, sid: str) -> bytes:
+        return response(200, json.dumps({"data": {"id": sid}}))

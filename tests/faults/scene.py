@@ -167,7 +167,12 @@ def rabbitmq() -> Iterator[tuple[EmbeddedServer, RabbitMQ]]:
 
 
 @contextmanager
-def scene(rng: random.Random, servers: Servers = one_server, kind: type[Stack] = Stack) -> Iterator[Scene]:
+def scene(
+    rng: random.Random,
+    servers: Servers = one_server,
+    kind: type[Stack] = Stack,
+    main_kind: type[ScriptedProvider] = ScriptedProvider,
+) -> Iterator[Scene]:
     """All of it, running."""
     calls: list[Call] = []
     with ExitStack() as running:
@@ -182,7 +187,7 @@ def scene(rng: random.Random, servers: Servers = one_server, kind: type[Stack] =
             SMS_LONGEST_WAIT="60",  # a backlog is wanted here, not refused
         )
         postman = Postman(stack.webs, rng)
-        main, spare = (ScriptedProvider(alias, calls, postman) for alias in ("main", "spare"))
+        main, spare = main_kind("main", calls, postman), ScriptedProvider("spare", calls, postman)
         for provider in (main, spare):
             running.callback(provider.close)
         stack.environment["SMS_PROVIDERS"] = f"main={main.url},spare={spare.url}"

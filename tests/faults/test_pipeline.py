@@ -10,6 +10,7 @@ import re
 import signal
 import time
 from collections import Counter
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.conftest import point_cache_at
 from tests.faults.cutter import Cutter
 from tests.faults.load import phone
 from tests.faults.report import SETTLED
-from tests.faults.stack import Stack, wait_for
+from tests.faults.stack import PROGRAMS, Stack, wait_for
 from tests.sms.providers.gateway import gateway, response
 
 pytestmark = pytest.mark.slow
@@ -221,26 +222,35 @@ def test_the_broker_away_after_the_record_was_written(tmp_path, server, outbox):
         )
 
 
+@pytest.mark.slow(33)
 def test_a_worker_killed_with_fifty_messages_in_hand(stack, enqueue):
     """All become final within the code's life; what was accepted is not sent again, what is
     unknown at most once more.
     """
     with gateway() as vendor:
-        vendor.delay = 0.5
         vendor.answer = lambda: response(201, '{"sid": "SM1"}')
         url = f"main=twilio://AC1:token@?from=x&base_url={vendor.url}"
         stack.start("worker", SMS_PROVIDERS=url)
         began = time.time()
-        messages = {
-            number: enqueue(number, "123456", queue="otp", expires_at=began + 120, resend_unknown=True).id
-            for number in phones(150)
-        }
-        wait_for(lambda: len(vendor.requests) >= 100, every=0.005)
+        messages: dict[str, str] = {}
+
+        def ask(numbers: list[str]) -> None:
+            for number in numbers:
+                sent = enqueue(number, "123456", queue="otp", expires_at=began + 120, resend_unknown=True)
+                messages[number] = sent.id
+
+        numbers = phones(150)
+        ask(numbers[:60])
+        wait_for(lambda: all(services.get(id).state is State.SENT for id in messages.values()))
+        vendor.delay = 10.0  # the rest is in hand until the worker is killed
+        ask(numbers[60:])
+        wait_for(lambda: len(vendor.requests) >= 90, every=0.005)
         stack.kill("worker")
         states = {number: services.get(id).state for number, id in messages.items()}
         sent_before = {number for number, state in states.items() if state is State.SENT}
         in_hand = {number for number, state in states.items() if state is State.SENDING}
         assert len(in_hand) >= 25
+        vendor.delay = 0.0
         stack.start("worker", "beat", SMS_PROVIDERS=url)
         wait_for(lambda: all(services.get(id).state in SETTLED for id in messages.values()), 90, every=0.5)
         assert time.time() < began + 120
@@ -265,6 +275,24 @@ def test_a_worker_told_to_stop_finishes_what_it_has(stack, enqueue):
         assert states[State.SENT] == len(vendor.requests)
 
 
+@pytest.mark.slow(20)
+def test_who_calls_nobody_is_asked_and_keeps_its_rate(stack, enqueue):
+    """Beat wakes the worker, which asks: 5 s after the vendor took them, or later where its rate says so."""
+    times: list[float] = []
+    with gateway() as vendor:
+        vendor.answer = lambda: (
+            times.append(time.monotonic()) or response(200, '{"id": "m-1", "state": "Delivered"}')
+        )
+        url = f"main=android://user:password@127.0.0.1:{vendor.port}?rate=10"
+        messages = [enqueue(number, "Hello").id for number in phones(30)]
+        stack.start("worker", "beat", SMS_PROVIDERS=url)
+        wait_for(lambda: all(services.get(id).state is State.DELIVERED for id in messages), 60, every=0.2)
+    asked = [at for at, (path, *_) in zip(times, vendor.requests, strict=True) if path == "/messages/m-1"]
+    assert len(asked) == 30
+    assert asked[0] - times[0] >= 5
+    assert max(sum(begin <= at < begin + 1 for at in times) for begin in times) <= 13
+
+
 def test_a_rate_holds_when_beat_and_worker_stood_still(stack, enqueue):
     """All turns of some seconds are then taken at once."""
     times: list[float] = []
@@ -286,6 +314,7 @@ def test_a_rate_holds_when_beat_and_worker_stood_still(stack, enqueue):
         assert times[-1] - times[0] < 3 + 60 / 10 + 3
 
 
+@pytest.mark.slow(75 if IN_CI else 30)
 @pytest.mark.timeout(240)  # 60 s are without a worker, and it has 120 for the rest
 def test_a_backlog_is_not_multiplied_and_the_expired_are_not_sent(stack, server, enqueue, outbox, settings):
     """10,000 messages while no worker runs for 60 s (here: fewer and shorter, unless in CI)."""
@@ -306,9 +335,17 @@ def test_a_backlog_is_not_multiplied_and_the_expired_are_not_sent(stack, server,
     assert entries <= 1.1 * count
     stack.start("worker")
     wait_for(lambda: redis.zcard("sms:leases:otp") == 0, 120, every=0.5)
-    assert {services.get(id).state for id in short} == {State.EXPIRED}
-    assert {services.get(id).state for id in long} == {State.SENT}
+    assert states(redis, short) == {State.EXPIRED}
+    assert states(redis, long) == {State.SENT}
     assert Counter(sms["id"] for sms in outbox()) == Counter(long)
+
+
+def states(redis: Any, ids: list[str]) -> set[str]:
+    """Those of their records, asked for all at once."""
+    pipe = redis.pipeline(transaction=False)
+    for id in ids:
+        pipe.hget(names.RECORD + id, "state")
+    return {(state or b"").decode() for state in pipe.execute()}
 
 
 def test_ready_means_that_a_worker_and_beat_are_there(stack, server):
@@ -321,39 +358,79 @@ def test_ready_means_that_a_worker_and_beat_are_there(stack, server):
     assert (status, answer["beat"]) == (503, "away")  # what is lost would stay lost
     stack.start("beat")
     wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
-    assert stack.call("GET", "/readyz")[1] == {
+    wait_for(lambda: stack.call("GET", "/readyz")[1]["last_sweep"])
+    answer = stack.call("GET", "/readyz")[1]
+    assert abs(seconds(answer.pop("last_sweep")) - time.time()) < 5
+    assert answer == {
         "status": "ok",
         "redis": "ok",
         "broker": "ok",
         "worker": "ok",
         "beat": "ok",
+        "sweep": "ok",
+        "since": {},
     }
     stack.kill("beat")
-    Redis.from_url(server.url).delete(names.key(names.BEAT))  # as after BEAT_SILENT
+    redis: Any = Redis.from_url(server.url)
+    long_ago = int(redis.get(names.key(names.BEAT))) - 20_000
+    redis.set(names.key(names.BEAT), long_ago)
     wait_for(lambda: stack.call("GET", "/readyz")[1]["beat"] == "away")
+    assert seconds(stack.call("GET", "/readyz")[1]["since"]["beat"]) == long_ago // 1000
     stack.start("beat")
     wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+    killed = time.time()
     stack.kill("worker")
     wait_for(lambda: stack.call("GET", "/readyz")[1]["worker"] == "away")
+    since = stack.call("GET", "/readyz")[1]["since"]
+    assert killed - 5 < seconds(since["worker"]) <= time.time()
+    stack.kill("web")
+    stack.start("web")
+    assert stack.call("GET", "/readyz")[1]["since"] == since
+
+
+def test_a_worker_that_runs_no_sweep_of_a_queue_shows(stack, server, monkeypatch):
+    """It answers, and beat asks: only what is lost would stay lost."""
+    monkeypatch.setitem(PROGRAMS, "worker", ["-m", "celery", "-A", "config", "worker", "-Q", "otp"])
+    stack.start("web", "worker", "beat")
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+    redis: Any = Redis.from_url(server.url)
+    name = names.key(names.UNSWEPT + "bulk")
+    wait_for(lambda: redis.exists(name))
+    long_ago = int(redis.get(name)) - 40_000
+    redis.set(name, long_ago)
+    wait_for(lambda: stack.call("GET", "/readyz")[1]["sweep"] == "away")
+    status, answer, _ = stack.call("GET", "/readyz")
+    assert (status, answer["worker"], answer["beat"]) == (503, "ok", "ok")
+    assert seconds(answer["since"]["sweep"]) == long_ago // 1000
+    assert abs(seconds(answer["last_sweep"]) - time.time()) < 5  # of the other queue
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def test_what_is_full_is_the_server_and_no_worker(stack, server):
     """A question to the workers goes through the broker, here the same Redis."""
     stack.start("web")
     Redis.from_url(server.url).config_set("maxmemory", "1")
-    assert stack.call("GET", "/readyz")[1] == {
+    answer = stack.call("GET", "/readyz")[1]
+    assert answer == {
         "status": "unready",
         "redis": "full",
         "broker": "full",
         "worker": "unknown",
         "beat": "unknown",
+        "sweep": "unknown",
+        "since": answer["since"],
+        "last_sweep": None,
     }
+    assert answer["since"].keys() == {"redis", "broker"}
 
 
 def test_logs_of_the_run_are_json(stack, tmp_path: Path):
     stack.start("web")
     stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})
-    events = [json.loads(line)["event"] for line in stack.log("web").splitlines() if line.startswith("{")]
+    events = [json.loads(line)["event"] for line in stack.log("web").splitlines()]
     assert "code_issued" in events
 
 

@@ -20,7 +20,7 @@ from tests.starts import manage
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.together,
+    pytest.mark.together(60),
     pytest.mark.skipif(bool(missing()), reason=missing() or "it is there"),
 ]
 

@@ -136,7 +136,8 @@ class Users(Load):
         for port in webs:
             try:
                 return port, *self._stack.call_at(port, method, f"/v1/verifications{path}", body)[:2]
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, BrokenPipeError):
+                # The latter: it went away with the connection still in its backlog, and read nothing of it.
                 continue
         raise ConnectionRefusedError(f"none of {len(webs)} webs is there")
 

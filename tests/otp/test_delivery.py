@@ -11,10 +11,11 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from otp import services, signals
+from otp import access, services, signals
 from sms import names
 from sms import services as sms
 from sms.message import State
+from sms.testing import code_in, outbox
 from tests.sms.providers.gateway import Gateway, gateway, response
 
 PHONE, TESTED, REFUSED = "+12025550123", "+12025550124", "+12025550125"
@@ -47,7 +48,7 @@ def test_a_refusal_of_the_provider_is_told_on_the_page(provider):
     browser = Client()
     browser.post("/", {"phone": PHONE})
     html = browser.get("/code").content.decode()
-    assert "The SMS could not be sent" in html
+    assert "This number cannot get an SMS" in html
     assert "<title>Not sent: " in html
     assert "We sent a code" not in html
     for way_out in ('action="/resend"', 'action="/cancel"', 'name="code"'):
@@ -61,7 +62,7 @@ def test_a_code_that_is_typed_all_the_same_is_answered_first(provider):
     browser.post("/code", {"code": "12"})
     html = browser.get("/code").content.decode()
     assert "<title>Incomplete code: " in html
-    assert "The SMS could not be sent to" in html
+    assert "did not get through" in html
     assert "We sent a code" not in html
 
 
@@ -97,8 +98,9 @@ def test_what_is_over_has_no_delivery(provider, api, redis):
     assert services.status(other.id).delivery == ""
 
 
-def test_numbers_that_get_no_sms_look_like_those_that_do(settings, api):
-    """A test number, one that a receiver refuses, and one that is sent to: every answer is the same."""
+@pytest.fixture
+def some_get_none(settings: Any) -> Iterator[None]:
+    """A test number, and one that a receiver of ``code_wanted`` refuses."""
     settings.TEST_NUMBERS = {TESTED: "123456"}
     settings.TEST_NUMBERS_UNTIL = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
@@ -106,21 +108,78 @@ def test_numbers_that_get_no_sms_look_like_those_that_do(settings, api):
         return signals.REFUSE if number.e164 == REFUSED else None
 
     signals.code_wanted.connect(judge)
-    try:
-        seen = []
-        for phone in (PHONE, TESTED, REFUSED):
-            started = api.post("/v1/verifications", {"phone": phone}).json()
-            later = api.get(f"/v1/verifications/{started['id']}").json()
-            seen.append(
-                [(body["status"], body["attempts_left"], body["delivery"]) for body in (started, later)]
-            )
-        assert seen == [[("pending", 3, "underway")] * 2] * 3
-    finally:
-        signals.code_wanted.disconnect(judge)
+    yield
+    signals.code_wanted.disconnect(judge)
 
 
-def test_the_states_behind_them_do_differ(settings):
-    """So that the test above has something to hide."""
-    settings.TEST_NUMBERS = {TESTED: "123456"}
-    settings.TEST_NUMBERS_UNTIL = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+def of(body: dict[str, Any]) -> tuple[Any, ...]:
+    """What an answer tells, but for its id and its times."""
+    return body["status"], body["attempts_left"], body["delivery"], body["sms"]["state"], body["sms"]["error"]
+
+
+def age(redis: Any, id: str, seconds: float) -> None:
+    """Let the SMS of a verification be so many seconds old."""
+    record = names.RECORD + redis.hget(f"otp:verification:{id}", "reference").decode()
+    created = int(redis.hget(record, "created_at")) - int(seconds * 1000)
+    redis.hset(record, "created_at", created)
+
+
+def test_numbers_that_get_no_sms_look_like_those_that_do(some_get_none, settings, api, redis):
+    """A test number, one that a receiver refuses, and one that is sent to: every answer is the same."""
+    settings.API_ACCESS = access.parse("tests=verify")
+    seen = []
+    for phone in (PHONE, TESTED, REFUSED):
+        started = api.post("/v1/verifications", {"phone": phone}).json()
+        at = f"/v1/verifications/{started['id']}"
+        soon = api.get(at).json()
+        age(redis, started["id"], 5)
+        if phone == PHONE:  # a receipt comes for it alone
+            redis.hset(names.RECORD + started["sms"]["message_id"], "state", "delivered")
+        seen.append([of(body) for body in (started, soon, api.get(at).json())])
+    told = [("pending", 3, "underway", state, None) for state in ("queued", "queued", "sent")]
+    assert seen == [told] * 3
+
+
+def test_a_key_that_may_read_sees_who_gets_none(some_get_none, api):
+    seen = []
+    for phone in (PHONE, TESTED, REFUSED):
+        started = api.post("/v1/verifications", {"phone": phone}).json()
+        seen.append(of(api.get(f"/v1/verifications/{started['id']}").json())[2:])
+    assert seen == [("underway", "sent", None), *[("underway", "cancelled", "withheld")] * 2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "in_full", "else_told"),
+    [
+        ({"state": "queued"}, ("queued", ""), ("queued", "")),
+        ({"state": "sending"}, ("sending", ""), ("queued", "")),
+        ({"state": "sent"}, ("sent", ""), ("queued", "")),
+        ({"state": "delivered"}, ("delivered", ""), ("queued", "")),
+        ({"state": "cancelled"}, ("cancelled", ""), ("cancelled", "")),
+        ({"state": "expired"}, ("expired", "not_in_time"), ("expired", "not_in_time")),
+        ({"state": "unknown"}, ("unknown", "unknown"), ("unknown", "unknown")),
+        ({"state": "failed"}, ("failed", "no_provider"), ("failed", "no_provider")),
+        ({"state": "failed", "fault": "opted_out"}, ("failed", "opted_out"), ("failed", "number_refused")),
+    ],
+)
+def test_the_state_of_an_sms_and_what_went_wrong(redis, fields, in_full, else_told):
+    started = services.start(PHONE)
+    redis.hset(names.RECORD + started.message_id, mapping=fields)
+    for frankly, told in ((True, in_full), (False, else_told)):
+        found = services.status(started.id, in_full=frankly).sms
+        assert (found.message_id, found.state, found.error) == (started.message_id, *told)
+
+
+def test_the_sms_is_told_of_after_the_verification_is_over(api):
+    started = api.post("/v1/verifications", {"phone": PHONE}).json()
+    at = f"/v1/verifications/{started['id']}"
+    api.post(f"{at}/check", {"code": code_in(outbox[-1].body)})
+    over = api.get(at).json()
+    assert (over["status"], over["sms"]["state"]) == ("valid", "sent")
+    api.delete(at)
+    assert api.get("/v1/verifications/never").json()["sms"] is None
+
+
+def test_the_states_behind_them_do_differ(some_get_none):
+    """So that the tests above have something to hide."""
     assert [state_of(services.start(phone)) for phone in (PHONE, TESTED)] == [State.SENT, State.CANCELLED]

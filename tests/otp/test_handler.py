@@ -273,8 +273,9 @@ def test_nothing_is_readable_and_everything_has_a_ttl(any_redis):
     issued = OTPHandler.generate_otp(PHONE)
     OTPHandler.verify_otp(PHONE, wrong(issued.code))
     for key in any_redis.scan_iter():
-        assert any_redis.pttl(key) > 0
-        content = key + (b"" if any_redis.type(key) == b"string" else b" ".join(any_redis.hvals(key)))
+        assert any_redis.pttl(key) > 0 or key.startswith(b"sms:tally:")
+        held = {b"hash": any_redis.hvals, b"set": any_redis.smembers, b"string": lambda _: []}
+        content = key + b" ".join(held[any_redis.type(key)](key))
         assert issued.code.encode() not in content.replace(str(int(issued.expires_at * 1000)).encode(), b"")
         assert b"2025550123" not in content
     assert issued.code not in repr(issued)

@@ -60,8 +60,33 @@ def test_what_is_wrong_is_named(settings, rules, words):
     (fault,) = faults(settings, rules)
     checks.autofill()  # no other check breaks on it
     checks.receipts_are_waited_for()
+    checks.codes_can_be_carried()
     assert "login" in fault
     assert words in fault
+
+
+CODES_OF_TELEGRAM = [
+    ({}, True),
+    ({"length": 8}, True),
+    ({"length": 4, "allow_weak": True}, True),
+    ({"length": 9}, False),
+    ({"length": 3, "allow_weak": True}, False),
+    ({"alphabet": "23456789ABCDEFGH"}, False),
+]
+
+
+@pytest.mark.parametrize(("rules", "carried"), CODES_OF_TELEGRAM)
+def test_a_channel_in_a_route_that_cannot_carry_the_codes(settings, rules, carried):
+    settings.SMS_PROVIDERS = {"tg": "telegram://:TOKEN@?only=codes", "main": "memory://"}
+    settings.SMS_ROUTES = {"default": "main", "IR": "tg>main"}
+    settings.OTP_PURPOSES = {"login": rules, "payment": {}}
+    found = checks.codes_can_be_carried()
+    assert [error.id for error in found] == ([] if carried else ["otp.E015"])
+    for error in found:
+        for word in ("OTP_PURPOSES['login']", "Telegram Gateway (tg)", "4 to 8 digits", "SMS_ROUTES"):
+            assert word in error.msg
+    settings.SMS_ROUTES = {"default": "main"}
+    assert checks.codes_can_be_carried() == []
 
 
 def test_weak_rules_must_be_asked_for(settings):
@@ -116,6 +141,27 @@ def test_a_weak_phone_secret_is_refused(settings, key):
 def test_a_code_that_android_passes_over_is_warned_of(settings, rules, passed):
     settings.OTP_PURPOSES = {"login": rules}
     assert [warning.id for warning in checks.autofill()] == ([] if passed else ["otp.W002"])
+
+
+def test_a_channel_that_no_provider_has_is_warned_of(settings):
+    settings.SMS_PROVIDERS = {"main": "memory://", "call": "sandbox://?channel=voice"}
+    settings.OTP_PURPOSES = {"login": {"channels": ["whatsapp", "sms", "voice"]}, "signup": {}}
+    (found,) = checks.channels_have_providers()
+    assert found.id == "otp.W005"
+    assert found.msg.startswith(
+        "OTP_PURPOSES['login']: channels names whatsapp, and SMS_PROVIDERS has no provider"
+    )
+    settings.SMS_PROVIDERS = settings.SMS_PROVIDERS | {"wa": "sandbox://?channel=whatsapp"}
+    assert checks.channels_have_providers() == []
+
+
+def test_email_is_warned_of_and_can_be_silenced(settings):
+    settings.OTP_PURPOSES = {"login": {"channels": ["sms"]}, "address": {"channels": ["email"]}}
+    (found,) = checks.email_is_no_second_factor()
+    assert (found.id, found.is_silenced()) == ("otp.W006", False)
+    assert found.msg.startswith("OTP_PURPOSES['address']: channels names email, which NIST SP 800-63B-4")
+    settings.SILENCED_SYSTEM_CHECKS = ["otp.W006"]
+    assert found.is_silenced()
 
 
 def test_a_line_of_a_text_may_end_as_any_system_ends_it(settings):

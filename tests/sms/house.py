@@ -26,7 +26,7 @@ PHONE = "+12025550123"
 class Scripted(Provider):
     """Does what the test says, one outcome after the other; ``always`` once they are used up."""
 
-    scheme = "scripted"
+    scheme, name = "scripted", "Scripted"
     takes_receipts = True
 
     def __init__(self, alias: str) -> None:
@@ -35,11 +35,23 @@ class Scripted(Provider):
         self.always: Exception | None = None
         self.calls: list[Sms] = []
         self.times: list[float] = []
+        self.looks: list[tuple[float, str]] = []  # when, and at which id of its own
+        self.found: State | Exception | None = None  # what the next look finds
+        self.takes_long = 0.0  # seconds of a look
+        self.meanwhile_looking: Callable[[], object] | None = None  # what happens before it answers
+        self.told: list[
+            tuple[float, str, bool]
+        ] = []  # when, of which id of its own, whether its code was typed
+        self.revoked: list[tuple[float, str]] = []  # when, and which id of its own
+        self.revoking: Exception | None = None  # how that ends
+        self.meanwhile: Callable[[Sms], object] | None = None  # what happens before it answers
         self.hangs: threading.Event | None = None
 
     def send(self, sms):
         self.calls.append(sms)
         self.times.append(time.time())
+        if self.meanwhile:
+            self.meanwhile(sms)
         if self.hangs:
             self.hangs.wait(30)
         outcome = self.outcomes.pop(0) if self.outcomes else self.always
@@ -48,8 +60,26 @@ class Scripted(Provider):
         return f"{self.alias}-{len(self.calls)}"
 
     def parse_receipts(self, headers, body, url):
-        reference, word = body.decode().split()
-        return [Receipt(reference, State(word), word)]
+        named, word = body.decode().split()
+        own = self.refers_by_own_id
+        return [Receipt("" if own else named, State(word), word, named if own else "")]
+
+    def look_up(self, reference, provider_message_id):
+        self.looks.append((time.time(), provider_message_id))
+        time.sleep(self.takes_long)
+        if self.meanwhile_looking:
+            self.meanwhile_looking()
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found and Receipt(reference, self.found, self.found.value, provider_message_id)
+
+    def feed_back(self, reference, provider_message_id, *, converted):
+        self.told.append((time.time(), provider_message_id, converted))
+
+    def revoke(self, reference, provider_message_id):
+        self.revoked.append((time.time(), provider_message_id))
+        if self.revoking:
+            raise self.revoking
 
 
 def busiest(times: list[float]) -> int:
@@ -156,8 +186,7 @@ class House:
         }
         settings.SMS_PROVIDERS = dict.fromkeys(self.providers, "memory://")
         settings.SMS_ROUTES = {"default": "a>b"}
-        for module in (delivery, registry, services):
-            monkeypatch.setattr(module, "aliases", lambda: self.aliases)
+        monkeypatch.setattr(registry, "aliases", lambda: self.aliases)
         monkeypatch.setattr(broker, "publish", lambda id, _: self.published.append(id) or True)
         self.settings = settings
 

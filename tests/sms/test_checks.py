@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 
@@ -11,20 +10,20 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from sms import conf, names, services
+from sms import conf, names, registry, services
 from sms.checks import providers as provider_checks
 from sms.checks import settings as checks
 from sms.errors import Overloaded
-from sms.providers import PROVIDERS
-from sms.providers.base import Provider
+from sms.providers import provider_classes
+from sms.providers.base import Provider, options_of
 from tests.sms.providers.test_vonage import BASE64
 
 
-@pytest.mark.parametrize("scheme", PROVIDERS)
+@pytest.mark.parametrize("scheme", provider_classes())
 def test_the_option_for_the_secret_of_receipts_is_one_that_the_provider_has(scheme):
-    provider = PROVIDERS[scheme]
+    provider = provider_classes()[scheme]
     if provider.parse_receipts is not Provider.parse_receipts:
-        assert provider.receipt_option in inspect.signature(provider).parameters
+        assert provider.receipt_option in options_of(provider)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +131,11 @@ def test_routes_that_cannot_be(settings, routes, word):
         ("rate=0", "rate="),
         ("segment_rate=-1", "segment_rate="),
         ("share=2", "share="),
+        ("price=-1", "price="),
+        ("price=0.05|0.06", "price="),
+        ("price=XX:0.05", "price="),
+        ("price=DE:0.05|DE:0.06", "price="),
+        ("price=cheap", "price="),
         ("rate=1&rate=2", "rate= is given twice"),
         ("rate=1#share=.5", "%23"),
     ],
@@ -141,6 +145,12 @@ def test_aliases_that_cannot_be(settings, option, word):
     (error,) = checks.providers()
     assert error.id == "sms.E002"
     assert word in error.msg
+
+
+def test_a_price_is_by_country_or_everywhere(settings):
+    settings.SMS_PROVIDERS = {"a": "memory://?price=0.05", "b": "memory://?price=DE:0.07|default:0.06&rate=5"}
+    known = registry.aliases()
+    assert [known["a"].price("DE"), known["b"].price("DE"), known["b"].price("US")] == [0.05, 0.07, 0.06]
 
 
 @pytest.mark.parametrize(

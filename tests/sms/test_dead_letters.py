@@ -37,6 +37,16 @@ class TestDeadLetters:
         assert "123456" not in shown
         assert "2025550123" not in shown
 
+    def test_when_each_was_accepted_and_when_given_up_is_told(self, dead, redis):
+        redis.hset(names.RECORD + dead, "created_at", 1_700_000_000_000)
+        redis.zadd(names.DEAD, {dead: 1_700_000_061_000})
+        times = "accepted 2023-11-14T22:13:20+00:00  given up 2023-11-14T22:14:21+00:00"
+        for words in ([], [dead]):
+            assert f"{dead}  {times}" in self.command(*words)
+        row = json.loads(self.command("--json"))
+        assert row["created_at"] == "2023-11-14T22:13:20+00:00"
+        assert row["given_up_at"] == "2023-11-14T22:14:21+00:00"
+
     def test_they_are_forgotten_with_their_records(self, dead, redis):
         record = redis.ttl(names.RECORD + dead)
         assert redis.ttl(names.DEAD) == pytest.approx(record, abs=2) == pytest.approx(72 * 3600, abs=2)

@@ -14,9 +14,10 @@ from celery.signals import before_task_publish
 
 from config import servers
 from config.demo.leash import Leash
-from sms import broker, entries, services
+from sms import broker, entries, names, services, tasks
 from sms.errors import Unavailable
 from tests.faults.stack import wait_for
+from tests.sms.webhooks.receiver import SECRET
 
 ID = "A-message-with-22_char"
 
@@ -113,6 +114,15 @@ def test_there_is_room_for_what_the_queue_does_not_hold_yet(own_broker, redis, m
     assert room == [3, 2, 1, 0, 0]
 
 
+def test_a_full_queue_of_events_gets_no_sweep_and_that_shows(own_broker, redis, settings, monkeypatch):
+    settings.WEBHOOKS = {"shop": f"https://shop.example/hook#secret={SECRET}"}
+    monkeypatch.setattr(entries, "ENOUGH", 3)
+    redis.lpush("events", "a", "b", "c")
+    assert tasks.sweep.apply_async(("events",)) is None
+    assert redis.exists(names.UNSWEPT + "events")
+    assert redis.llen("events") == 3
+
+
 def test_room_is_counted_behind_the_prefix_of_kombu(own_broker, redis, monkeypatch):
     options = current_app.conf.broker_transport_options | {"global_keyprefix": "shop-"}
     monkeypatch.setitem(current_app.conf, "broker_transport_options", options)
@@ -143,6 +153,24 @@ def test_elsewhere_it_is_published(redis, monkeypatch, caplog):
     assert "publish_failed" in caplog.text
     with pytest.raises(Unavailable):
         broker.require()
+
+
+def test_while_a_broker_elsewhere_is_away_no_request_is_accepted(api, redis, settings, monkeypatch):
+    """Nothing is written for what is refused."""
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
+    started = api.post("/v1/verifications", {"phone": "+12025550123"}).json()
+    before = set(redis.keys())
+    with_broker(monkeypatch, "redis://127.0.0.1:9/0")
+    monkeypatch.setattr(broker, "_reached", False)
+    for path, body in (
+        ("/v1/verifications", {"phone": "+12025550124"}),
+        (f"/v1/verifications/{started['id']}/resend", None),
+        ("/v1/messages", {"to": "+12025550124", "body": "Hello"}),
+    ):
+        answer = api.post(path, body)
+        assert answer.status_code == 503, path
+        assert answer.json()["code"] == "unavailable"
+    assert set(redis.keys()) == before
 
 
 REDIS = "redis://:secret@redis.example.com:6380/2"

@@ -12,10 +12,11 @@ from otp import services
 from otp.errors import RateLimited
 from otp.guard import report as guard_admin
 from otp.handler import OTPHandler
-from sms import broker, names, sweeper
+from sms import broker, inbound, names, sweeper
 from sms import services as sms
 from sms.delivery import run as delivery
 from sms.errors import TemporaryFailure
+from sms.message import Inbound
 from sms.providers.memory import MemoryProvider
 from sms.testing import code_in, outbox
 from tests.sms.house import leave_out
@@ -49,7 +50,7 @@ def everything(settings, api, monkeypatch) -> None:
     OTPHandler.generate_otp("+12025550125")
     guard_admin.rule("US", "allow", 1)
     assert any(row.scope == "US" and row.day.sends > 0 for row in guard_admin.rows())
-    assert guard_admin.spent() > 0
+    assert guard_admin.standing().spent > 0
     guard_admin.release("+1202555")
     with monkeypatch.context() as patch:  # one that fails for good, and one whose alias holds it back
         patch.setattr(broker, "publish", lambda *_: True)
@@ -61,6 +62,9 @@ def everything(settings, api, monkeypatch) -> None:
         delivery.deliver(held)
     assert sms.dead_letter(dead) is not None
     sweeper.sweep("bulk", 0)
+    settings.SMS_HELP = "Call us."
+    inbound.receive("test", Inbound("1", "+12025550126", "Shop", "HELP"))
+    inbound.receive("test", Inbound("2", "+12025550126", "Shop", "STOP"))
 
 
 @pytest.mark.usefixtures("any_redis")

@@ -119,8 +119,8 @@ class TestOverload:
             redis.hset(names.RECORD + id, "not_before", 0)
             house.deliver(id)
         assert redis.zcard(names.WAITING + "otp") == 0
-        (drained,) = redis.keys(names.DRAINED + "*")
-        assert redis.get(drained) == b"3"
+        seconds = redis.keys(names.DRAINED + "*")  # one, or two where the next had begun
+        assert sum(int(redis.get(second)) for second in seconds) == 3
 
     def test_workers_that_are_away(self, house, redis):
         ids = [house.code() for _ in range(20)]

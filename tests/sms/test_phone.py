@@ -112,3 +112,44 @@ def test_a_number_is_valid_where_its_kind_is_known():
                     number.national_number = (number.national_number or 0) + change
                     known = phonenumbers.number_type(number) != phonenumbers.PhoneNumberType.UNKNOWN
                     assert known is phonenumbers.is_valid_number(number)
+
+
+@pytest.mark.parametrize(
+    ("told", "region", "e164"),
+    [
+        ("+4917012345678", "", "+4917012345678"),
+        ("+49 170 1234567", "", "+491701234567"),
+        ("+44 (0)7400 123456", "DE", "+447400123456"),
+        ("01701234567", "DE", "+491701234567"),
+        ("+01701234567", "DE", "+491701234567"),
+        ("0170 / 123 45 67", "de", "+491701234567"),
+        ("004917012345678", "", "+4917012345678"),
+        ("+004917012345678", "DE", "+4917012345678"),
+        ("004917012345678", "US", "+4917012345678"),
+        ("01144 7400 123456", "US", "+447400123456"),
+        ("491701234567", "", "+491701234567"),
+        ("491701234567", "DE", "+491701234567"),
+        # It would be a line in Germany, in the area 4474.
+        ("447400123456", "DE", "+447400123456"),
+        ("2025550123", "US", "+12025550123"),
+        ("12025550123", "US", "+12025550123"),
+        ("9812345678", "IN", "+919812345678"),
+        ("3401234567", "IT", "+393401234567"),
+        # No such range is known.
+        ("+1999555012", "DE", "+1999555012"),
+    ],
+)
+def test_a_number_as_vendors_tell_it(told, region, e164):
+    assert phone.told(told, region) == e164
+
+
+@pytest.mark.parametrize("region", ["", "DE", "US"])
+@pytest.mark.parametrize(
+    "told", ["", "12345", "73737", "Shop", "whatsapp:+12025550123", "+123", "9" * 99, "0" * 9]
+)
+def test_what_vendors_tell_that_is_no_number(told, region):
+    assert phone.told(told, region) == ""
+
+
+def test_a_national_number_needs_its_country():
+    assert phone.told("01701234567") == ""

@@ -13,11 +13,13 @@ from structlog.testing import capture_logs
 
 from sms import receipts, registry, services
 from sms.checks import providers
-from sms.providers import PROVIDERS
+from sms.providers import provider_classes
 from sms.providers.base import ClearProvider
 
 
-@pytest.fixture(params=[scheme for scheme, found in PROVIDERS.items() if issubclass(found, ClearProvider)])
+@pytest.fixture(
+    params=[scheme for scheme, found in provider_classes().items() if issubclass(found, ClearProvider)]
+)
 def clear(request, tmp_path) -> str:
     """The URL of a provider that writes in clear."""
     return f"{request.param}://{tmp_path / 'outbox' if request.param == 'file' else ''}"
@@ -120,3 +122,66 @@ class TestReportsFindUs:
         settings.ROOT_URLCONF = "otp.urls"
         settings.SMS_PROVIDERS = {"main": "memory://", "gsm": "kannel://user:password@127.0.0.1?from=x"}
         assert self.found() == []
+
+
+class TestACallThatAsksForAKey:
+    """It can at an https:// address of ours alone."""
+
+    CALLS = "twilio-voice://AC1:secret@?from=%2B15005550006"
+
+    def found(self) -> list[str]:
+        return [error.msg for error in providers.who_asks_for_codes_has_an_address()]
+
+    @pytest.mark.parametrize("public", ["", "http://otp.example.com"])
+    def test_without_one_it_is_told(self, settings, public):
+        settings.PUBLIC_URL, settings.SMS_PROVIDERS = public, {"call": self.CALLS, "main": "memory://"}
+        (text,) = self.found()
+        for words in ("SMS_PROVIDERS: call ", "PUBLIC_URL", "key_press=no"):
+            assert words in text
+        with pytest.raises(SystemCheckError, match="E028"):
+            call_command("check")
+        settings.SMS_PROVIDERS = {"call": f"{self.CALLS}&key_press=no"}
+        assert self.found() == []
+
+    def test_with_one_it_needs_our_urls(self, settings):
+        settings.PUBLIC_URL, settings.SMS_PROVIDERS = "https://otp.example.com", {"call": self.CALLS}
+        assert self.found() == []
+        settings.ROOT_URLCONF = "otp.urls"
+        assert len(self.found()) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "routes", "where"),
+    [
+        ("kannel://u:p@?from=Shop", {}, "SMS_PROVIDERS: main sends as Shop, and the United States"),
+        ("kannel://u:p@?from=%2B12025550123", {"US": "main@Shop"}, "SMS_ROUTES: main sends as Shop"),
+        ("kannel://u:p@?from=Shop", {"US": "main", "default": "main@%2B12025550123"}, "SMS_PROVIDERS"),
+    ],
+)
+def test_a_name_as_the_sender_where_the_country_refuses_it(settings, url, routes, where):
+    settings.SMS_PROVIDERS = {"main": url}
+    settings.SMS_DESTINATIONS = ["US", "DE"]
+    settings.SMS_ROUTES = routes
+    (error,) = providers.senders_are_taken()
+    assert (error.id, where in error.msg, "US=main@%2B" in error.msg) == ("sms.E024", True, True)
+
+
+@pytest.mark.parametrize(
+    ("destinations", "routes"),
+    [
+        (["DE"], {}),
+        (["*"], {}),
+        (["US", "DE"], {"US": "main@%2B12025550123", "default": "main"}),
+        (["US"], {"default": "main@pool-0123456789abcdef"}),  # what AWS calls a pool of numbers
+    ],
+)
+def test_a_name_as_the_sender_elsewhere(settings, destinations, routes):
+    settings.SMS_PROVIDERS = {"main": "kannel://u:p@?from=Shop"}
+    settings.SMS_DESTINATIONS, settings.SMS_ROUTES = destinations, routes
+    assert providers.senders_are_taken() == []
+
+
+def test_a_name_as_the_sender_in_another_channel(settings):
+    settings.SMS_PROVIDERS = {"tg": "telegram://:TOKEN@?from=shop&only=codes"}
+    settings.SMS_DESTINATIONS, settings.SMS_ROUTES = ["US"], {"US": "tg@shopus"}
+    assert providers.senders_are_taken() == []

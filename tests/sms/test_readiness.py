@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.test import Client
 from django_redis import get_redis_connection
 
 from config.demo.embedded import EmbeddedServer
-from sms import names, readiness, store
+from sms import names, probe, readiness, signs, store
 from tests.conftest import point_cache_at, server_with
 from tests.faults.stack import wait_for
 from tests.spoilt import SPOILT
@@ -33,7 +34,7 @@ def server(settings: Any) -> Iterator[EmbeddedServer]:
         yield found
 
 
-def ready() -> dict[str, str]:
+def ready() -> dict[str, Any]:
     response = Client().get("/readyz")
     assert response.status_code == (200 if response.json()["status"] == "ok" else 503)
     return response.json()
@@ -69,25 +70,70 @@ def test_keys_of_one_kind_are_not_enough(server, settings, allowed):
     assert ready()["redis"] == "forbidden_keys"
 
 
-def test_a_redis_that_is_well_is_ok_and_keeps_nothing(redis):
+def test_a_redis_that_is_well_is_ok_and_keeps_only_what_is_away(redis):
     assert ready()["redis"] == "ok"
-    assert redis.dbsize() == 0
+    assert set(redis.keys()) == {b"sms:away:broker", b"sms:away:beat"}
 
 
-def test_beat_is_there_while_it_asks_for_sweeps(redis, questions, monkeypatch):
+def test_a_question_writes_nothing_unless_something_has_changed(server, monkeypatch):
+    monkeypatch.setattr(readiness, "FRESH", 0.0)
+    ready()
+    redis = get_redis_connection()
+    redis.config_resetstat()
+    ready()
+    ready()
+    stats = redis.info("commandstats")
+    assert stats["cmdstat_set"]["calls"] == stats["cmdstat_del"]["calls"] == 2 * len(probe.KEYS)
+
+
+def test_beat_is_there_while_it_asks_for_sweeps(redis, monkeypatch):
     assert ready()["beat"] == "away"
     monkeypatch.setattr(readiness, "FRESH", 0.0)
     store.ask_for_sweep("otp")
     store.ask_for_sweep("otp")  # also where the last one is still under way
+    answer = ready()
+    assert (answer["beat"], "beat" in answer["since"]) == ("ok", False)
+    silent = int(redis.get(names.BEAT)) - int(store.BEAT_SILENT * 1000)
+    redis.set(names.BEAT, silent - 500)
+    answer = ready()
+    assert (answer["beat"], answer["since"]["beat"]) == ("away", spelled(silent - 500))
+    assert answer["sweep"] == "unknown"  # which nobody asks for
+
+
+def test_the_beat_of_the_version_before_is_there(redis):
+    redis.set(names.BEAT, 1, px=15_000)
     assert ready()["beat"] == "ok"
-    assert 0 < redis.pttl(names.BEAT) <= store.BEAT_SILENT * 1000
+
+
+def test_sweeps_that_nobody_runs_show_although_beat_asks_for_them(redis, monkeypatch):
+    monkeypatch.setattr(readiness, "FRESH", 0.0)
+    store.ask_for_sweep("otp")
+    store.ask_for_sweep("bulk")
+    answer = ready()
+    assert (answer["sweep"], answer["last_sweep"]) == ("ok", None)
+    long_ago = int(redis.get(names.UNSWEPT + "bulk")) - int(signs.UNSWEPT_FOR * 1000) - 500
+    redis.set(names.UNSWEPT + "bulk", long_ago, px=5_000)
+    store.sweep("otp", 0, 1)
+    store.ask_for_sweep("bulk")
+    assert int(redis.get(names.UNSWEPT + "bulk")) == long_ago
+    answer = ready()
+    assert (answer["beat"], answer["sweep"]) == ("ok", "away")
+    assert answer["since"]["sweep"] == spelled(long_ago)
+    assert answer["last_sweep"] == spelled(int(redis.get(names.SWEPT)))
+    store.sweep("bulk", 0, 1)
+    answer = ready()
+    assert (answer["sweep"], "sweep" in answer["since"]) == ("ok", False)
+
+
+def spelled(ms: int) -> str:
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Crowd:
     """So many requests at once, and what those were answered that have an answer already."""
 
     def __init__(self, count: int) -> None:
-        self.answers: list[dict[str, str]] = []
+        self.answers: list[dict[str, Any]] = []
         self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
         for thread in self._threads:
             thread.start()
@@ -132,7 +178,8 @@ def test_a_redis_that_hangs_holds_up_two_requests_at_most(hangs):
 def test_a_request_waits_no_longer_than_it_should(hangs, monkeypatch):
     monkeypatch.setattr(readiness, "LONGEST", 0.1)
     hangs()
-    assert ready() == {"status": "unready"} | dict.fromkeys(readiness.PARTS, "unknown")
+    nothing: dict[str, Any] = {"status": "unready", "since": {}, "last_sweep": None}
+    assert ready() == nothing | dict.fromkeys(signs.PARTS, "unknown")
 
 
 def test_the_last_answer_is_given_while_the_next_is_sought(hangs, monkeypatch):

@@ -10,8 +10,9 @@ from django.test import Client
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
-from sms import broker, names, registry, services, signals, store
+from sms import broker, names, optouts, registry, services, signals, store, tally
 from sms.delivery import run as delivery
+from sms.errors import OptedOut
 from sms.message import State
 from tests.conftest import point_cache_at, server_with
 from tests.sms.house import lease_ends
@@ -73,6 +74,16 @@ def test_states_only_go_forward():
         assert services.get(id).state is state
 
 
+def test_a_failure_after_the_delivery_counts_for_nothing():
+    id = sent_message()
+    for word in ("delivered", "undelivered", "failed"):
+        assert report(id, word).status_code == 204
+    (counted,) = tally.read("counts")
+    assert {name: n for name, n in counted.items() if name.startswith("receipts|")} == {
+        "receipts|delivered|main|US": 1
+    }
+
+
 def test_a_failure_keeps_the_vendors_code():
     id = sent_message()
     report(id, "undelivered", ErrorCode="30005")
@@ -85,7 +96,7 @@ def test_a_receipt_may_overtake_the_answer_of_the_call(redis):
     store.claim(message.id)
     redis.hset(names.RECORD + message.id, mapping={"calling": "main", "asked": "main"})
     report(message.id, "delivered")
-    moved, record, _ = store.finish(message.id, State.SENT, provider_message_id="SM1")
+    moved, record, *_ = store.finish(message.id, State.SENT, provider_message_id="SM1")
     assert (moved, record.state, record.alias) == (False, State.DELIVERED, "main")
 
 
@@ -96,6 +107,86 @@ def test_a_receipt_saves_a_code_whose_outcome_was_unknown_from_a_second_sms():
     report(message.id, "sent")
     assert services.get(message.id).state is State.SENT
     assert store.claim(message.id)[0] == "done"
+
+
+def test_a_failure_because_of_an_opt_out_puts_the_number_on_the_list():
+    id = sent_message()
+    with capture_logs() as logs:
+        assert report(id, "failed", ErrorCode="21610").status_code == 204
+    assert services.get(id).state is State.FAILED
+    assert optouts.counts() == {"main": (1, 0)}
+    assert [line["message_id"] for line in logs if line["event"] == "opted_out"] == [id]
+    assert PHONE[1:] not in str(logs)
+    with pytest.raises(OptedOut):
+        services.send(PHONE, "Hello")
+
+
+@pytest.mark.parametrize(
+    ("reference", "fields"),
+    [
+        ("", {"To": "+12025550199"}),  # of another number than the message's
+        ("", {"To": "Shop"}),
+        ("", {"To": ""}),
+        ("", {"ErrorCode": "30005"}),
+        ("never-was", {}),
+    ],
+)
+def test_no_other_number_gets_there(reference, fields):
+    id = sent_message()
+    assert report(reference or id, "failed", **{"ErrorCode": "21610"} | fields).status_code == 204
+    assert optouts.counts() == {}
+
+
+class TestAnOptOutThatOvertakesTheAnswer:
+    """The receipt of a failure because of an opt-out comes while the call is under way."""
+
+    def test_of_a_vendor_that_names_our_id(self, redis):
+        id = services.send(PHONE, "Hello").id
+        store.claim(id)
+        redis.hset(names.RECORD + id, mapping={"calling": "main", "asked": "main"})
+        report(id, "failed", ErrorCode="21610")
+        assert optouts.counts() == {"main": (1, 0)}
+
+    @pytest.fixture(params=["before the answer", "no answer"])
+    def own_id(self, request, settings):
+        """A vendor that names its own id alone. It reports on a message, then answers its call, or not."""
+        with gateway() as vendor:
+            secret = "secret-of-the-receipts"
+            settings.SMS_PROVIDERS = {
+                "main": f"bulksms://id:x@?from=x&receipt_secret={secret}&base_url={vendor.url}"
+            }
+            answer = json.dumps([{"id": "B1", "status": {"type": "ACCEPTED"}}])
+
+            def send(to: str) -> str:
+                def reports() -> bytes | None:
+                    status = {"type": "FAILED", "subtype": "BLOCKED"}
+                    receipt = {"id": "B1", "type": "SENT", "to": to, "status": status}
+                    path = registry.providers()["main"].panel_address("/v1/receipts/main")
+                    assert Client().post(path, json.dumps([receipt]), "application/json").status_code == 204
+                    return response(201, answer) if request.param == "before the answer" else None
+
+                vendor.answer = reports
+                id = services.send(PHONE, "Hello").id
+                delivery.deliver(id)
+                return id
+
+            yield send
+
+    def test_of_a_vendor_that_names_its_own_id(self, own_id, redis):
+        with capture_logs() as logs:
+            own_id(PHONE[1:])
+        assert optouts.counts() == {"main": (1, 0)}
+        assert [line["alias"] for line in logs if line["event"] == "opted_out"] == ["main"]
+        assert PHONE[1:] not in str(logs)
+        kept = str([(key, redis.dump(key)) for key in redis.scan_iter()])
+        assert PHONE[1:] not in kept
+        with pytest.raises(OptedOut):
+            services.send(PHONE, "Hello")
+
+    @pytest.mark.parametrize("odd", ["", "Shop", "123"])
+    def test_what_is_no_number_gets_nowhere(self, own_id, odd):
+        own_id(odd)
+        assert optouts.counts() == {}
 
 
 @pytest.mark.parametrize("forged", [{"token": "wrong"}, {"public": "https://evil.example.com"}])

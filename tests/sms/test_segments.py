@@ -56,4 +56,5 @@ def packed(text: str) -> list[str]:
 @given(st.lists(st.tuples(st.sampled_from(["a", "ж", *ESCAPED, *PAIR]), st.integers(0, 160)), max_size=5))
 def test_the_parts_are_those_of_a_packer_that_fills_one_after_the_other(runs):
     text = "".join(char * count for char, count in runs)
+    assert segments.split(text) == packed(text)
     assert segments.count(text) == len(packed(text))

@@ -74,7 +74,7 @@ def test_the_cache_that_we_write_ourselves_passes():
         "unix://:sesame@/run/redis.sock",
         "redis://:se/same@one",
         "redis://:sesame@one/main",
-        "sqs://a:sesame@b",
+        "azureservicebus://a:sesame@b",
     ],
 )
 def test_a_broker_that_celery_cannot_read(url, redis_server):

@@ -6,6 +6,7 @@ docs/security.md has the table: statement, how it is met, which test shows it.
 from __future__ import annotations
 
 import base64
+import json
 import random
 from collections import Counter, defaultdict, deque
 
@@ -14,9 +15,11 @@ import pytest
 from otp import checks, codes, purposes, services, signals
 from otp.handler import OTPHandler
 from sms import ids
+from sms.errors import Unreachable
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.base import Sms
 from sms.testing import outbox
+from tests.sms.providers.gateway import gateway, response
 from tests.standards.conftest import wrong
 
 PHONE, OTHER = "+12025550123", "+12025550124"
@@ -163,10 +166,27 @@ def test_a_risk_hook_may_keep_the_sms_back(api):
     assert [(one.status_code, one.json().keys()) for one in answers] == [(202, answers[0].json().keys())] * 2
 
 
-@pytest.mark.parametrize("scheme", ["smtp", "mailto", "email", "imap"])
-def test_email_is_not_used_out_of_band(api, scheme):
-    """§3.1.3.1. There is no such provider, and an address is no phone."""
-    with pytest.raises(BadProviderURL):
-        from_url("main", f"{scheme}://user:secret@mail.example.com")
+def test_a_swapped_sim_keeps_the_sms_back(api, settings):
+    """§3.1.3.3: a SIM change, as an operator tells it; who asks learns nothing."""
+    with gateway() as operator:
+
+        def answer() -> bytes:
+            swapped = OTHER.encode() not in operator.bodies[-1]
+            token = operator.requests[-1][0].endswith("token")
+            return response(200, json.dumps({"access_token": "token"} if token else {"swapped": swapped}))
+
+        operator.answer = answer
+        address = f"base_url={operator.url}&token_url={operator.url}/token"
+        settings.OTP_LOOKUPS = {"operator": f"camara://client:secret@operator.example?sim_swap=72h&{address}"}
+        answers = [api.post("/v1/verifications", {"phone": phone}) for phone in (PHONE, OTHER)]
+    assert [sms.to for sms in outbox] == [OTHER]
+    assert [(one.status_code, one.json().keys()) for one in answers] == [(202, answers[0].json().keys())] * 2
+
+
+def test_email_is_not_used_out_of_band(api):
+    """§3.1.3.1. What has no address does not go by e-mail, and an address is no phone."""
+    sms = Sms(id="x", to=PHONE, body="123456 is your code.", code="123456")
+    with pytest.raises(Unreachable):
+        from_url("main", "email://?from=codes@shop.example").send(sms)
     answer = api.post("/v1/verifications", {"phone": "someone@example.com"})
     assert (answer.status_code, answer.json()["field"]) == (422, "phone")

@@ -5,30 +5,23 @@
 --         hour, day, fortnight}, each of these {sends, verified, unverified, cap}.
 --- @include "clock"
 --- @include "caps"
+--- @include "caps_of"
 local scope_keys = KEYS
 local figures = cjson.decode(ARGV[1]).figures
 local now = clock()
-local caps_of = {
-  [NEW] = figures.new,
-  [COUNTRY] = figures.country,
-  [COARSE] = figures.coarse,
-  [FINE] = figures.fine,
-  [ADDRESS] = figures.address,
-  [RULED] = { 1, 1, 1 }, -- blocked, and never sent to
-}
 
 local rows = {}
 for _, key in ipairs(scope_keys) do
   local text = redis.call('GET', key)
   if text then
     local counts = read_counts(text, now)
-    local caps = caps_of[counts[KIND]]
+    local caps = caps_of(counts[KIND], figures)
     local unverified, earned = standing(counts, now, figures.ratio)
     local row = {
       key = key,
       kind = counts[KIND],
       over = first_over(counts, now, figures.ratio, caps),
-      refused = counts[REFUSED] + counts[REFUSED_BEFORE] * part_before(counts, DAY, now),
+      refused = refused_of(counts, now),
     }
     for i, window in ipairs(CAPPED) do
       local sends, verified = count_within(counts, window, now)

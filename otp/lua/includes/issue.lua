@@ -1,10 +1,14 @@
 -- What start.lua and resend.lua share, once the phone itself may have an SMS: refuse, or let the code out.
+--- @include "channel"
+--- @include "starts"
 --- @include "limits"
 --- @include "count_limits"
 --- @include "guard"
 --- @include "overload"
 --- @include "accept"
 --- @include "call_back"
+--- @include "story"
+--- @include "told"
 
 -- Why nothing goes out: {status = 'overloaded' or 'limited' or 'guard', wait, limit, refusal}. Otherwise nil, what the
 -- guard wants to read when the code is accepted, and the refusal that is only told (shadow, allowed): {wait, reason}.
@@ -32,32 +36,87 @@ local function send_refuses(now, args)
   return nil, counted or '', refusal
 end
 
+-- args.by: of a resend alone.
+local function count_issued(now, args, refusal)
+  local counts = { 'starts|' .. (args.by and 'resent' or 'issued') .. '|' .. args.labels, 1 }
+  local guard = args.guard
+  if refusal then
+    local word, is_allowed = string.gsub(string.match(refusal.reason, '^%S+'), '^allowed%-', '')
+    counts[3], counts[4] =
+      'let_through|' .. (is_allowed == 1 and 'allowed' or guard.mode) .. ':' .. word .. '|' .. args.labels, 1
+  end
+  if guard and guard.price * guard.counts > 0 then
+    counts[#counts + 1], counts[#counts + 2] = 'spent|' .. guard.country, guard.price * guard.counts
+  end
+  tally(now, 'counts', counts)
+end
+
 -- Unless it is refused, count the send, begin the cooldown of the phone, accept the SMS in place of the one before, and
 -- keep args.kept.
+-- args: as start.lua has them; channels (that the user may ask for), tried (that were begun with), next_after (ms until
+--   somebody looks whether another channel is next) and patience (ms without a receipt, the least and the most): none
+--   where there is only SMS.
 -- phone, failures, verification: their keys. code: sends (how many SMS in a row this is), born (when it was made),
---   expires_at (both ms), left, former (key of the verification that it replaces; none: goes on), reference (id of the
---   SMS before, if it is to be called back)
+--   expires_at (both ms), resend_at (ms; none: a cooldown begins), left, former (key of the verification that it
+--   replaces; none: goes on), reference (id of the SMS before, if it is to be called back)
 local function issue(now, phone, failures, verification, args, code)
   local refused, counted, refusal = send_refuses(now, args)
   if refused then
-    return cjson.encode(refused)
+    return refuse(now, args, refused)
   end
+  count_issued(now, args, refusal)
   local message, expires_at = args.message, code.expires_at
+  local is_new = #args.kept > 0 -- else the code of the SMS before lives on
   local cooldown = args.cooldowns[math.min(code.sends, #args.cooldowns)] -- the last one stays
-  local resend_at = now + cooldown
+  local resend_at = code.resend_at or now + cooldown
   redis.call('HSET', phone, 'id', args.id, 'sends', code.sends, 'resend_at', resend_at)
   redis.call('PEXPIRE', phone, math.max(cooldown, args.lifetime) + ESCALATION_KEPT)
   if code.former then
     redis.call('DEL', code.former)
   end
-  local called_back = code.reference and call_back(code.reference)
+  local called_back
+  if code.reference then
+    called_back = call_back(now, code.reference, is_new and 'dead' or nil)
+    if code.former and code.reference ~= '' then
+      tell_story(now, code.reference, 'replaced', '', 0, '')
+    end
+    local alias = redis.call('HGET', RECORD .. code.reference, 'alias') or ''
+    redis.call('ZREM', FEEDBACK .. alias, code.reference) -- whether its code is typed, the SMS after it tells
+  end
   if message then
+    message.fields.before = not is_new and code.reference or nil
     accept(now, message, expires_at)
+  end
+  if args.instead_of then -- one code proves all of what went out by itself
+    local before = redis.call('HGET', verification, 'guard') or ''
+    counted = before == '' and counted or before .. '\n' .. counted
   end
   -- stylua: ignore
   redis.call('HSET', verification, 'reference', message and message.id or '', 'phone', phone, 'failures', failures,
     'created_at', code.born, 'expires_at', expires_at, 'resend_at', resend_at, 'guard', counted, unpack(args.kept))
+  if args.channels then
+    redis.call('HSET', verification, 'channels', args.channels, 'tried', args.tried)
+  end
+  if args.next_after then
+    redis.call('HSET', verification, 'patience', table.concat(args.patience, ' '))
+    redis.call('ZADD', NEXT_CHANNEL, now + args.next_after, args.id)
+    redis.call('PEXPIRE', NEXT_CHANNEL, ESCALATION_KEPT)
+  end
   redis.call('PEXPIRE', verification, math.max(expires_at - now, 1))
+  if wants_ends() then
+    if code.former then
+      forget_told(string.sub(code.former, #VERIFICATION + 1)) -- another takes its place
+    end
+    local of_message = message and message.fields or {}
+    local purpose, country = string.match(args.labels, '^([^|]*)|([^|]*)')
+    local data = { verification_id = args.id, purpose = purpose, country = country }
+    data.channel = channel_of(of_message)
+    data.message_id, data.reference = message and message.id, of_message.reference
+    redis.call('ZADD', VERIFICATIONS_END, expires_at, args.id)
+    redis.call('HSET', VERIFICATIONS_TOLD, args.id, cjson.encode(data))
+    redis.call('PEXPIRE', VERIFICATIONS_END, EVENTS_KEPT)
+    redis.call('PEXPIRE', VERIFICATIONS_TOLD, EVENTS_KEPT)
+  end
   return cjson.encode({
     status = 'issued',
     now = now,

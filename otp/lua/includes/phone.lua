@@ -1,5 +1,6 @@
 -- nil, or why a phone may have no SMS now: pending while its cooldown runs, blocked in a pause after wrong guesses in
--- a row, over all codes of a phone and purpose; none after the first few, then growing with every third.
+-- a row, over all codes of a phone and purpose; none after the first few, then growing with every third. resend_at: false
+-- where no cooldown counts.
 local function phone_refuses(now, resend_at, failures)
   local cooldown = tonumber(resend_at or 0) - now
   if cooldown > 0 then

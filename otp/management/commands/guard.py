@@ -11,13 +11,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from otp.guard import report, settings
+from otp.guard import orders, report, settings
 from otp.guard.report import Row, Window
 from sms.errors import Unavailable
-
-#: Hours that a rule holds if none are given. What shall hold for good stands in GUARD_ALLOW.
-BLOCK, ALLOW = 24.0, 30 * 24.0
-LONGEST = 366 * 24.0
 
 _COUNTS = ("sent/verified 1 h", "unverified/cap", "sent/verified 1 d", "unverified/cap")
 _HEAD = ("scope", *_COUNTS, "refused", "state")
@@ -26,7 +22,7 @@ _HEAD = ("scope", *_COUNTS, "refused", "state")
 class Command(BaseCommand):
     help = (
         "Show what the pumping guard counts: sends and verified codes of an hour and a day, what stayed "
-        "unverified and its cap, and how many sends were refused (in shadow mode: would have been) in a day. "
+        "unverified and its cap, and how many sends this cap refused (in shadow mode: would have) in a day. "
         "Ranges and addresses are shown where there is something to see, with --all every one. "
         "A SCOPE is a country (DE) or a prefix (+4930); a rule of the narrowest scope decides, at once."
     )
@@ -45,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        word = next((word for word in ("allow", "block", "release") if options[word]), "")
+        word = next((word for word in orders.WORDS if options[word]), "")
         if options["hours"] is not None and word not in ("allow", "block"):
             raise CommandError("--hours goes with --allow or --block.")
         try:
@@ -59,26 +55,16 @@ class Command(BaseCommand):
             raise CommandError(f"{error} Is REDIS_URL right?") from None
 
     def _tell(self, word: str, scope: str, hours: float | None) -> None:
-        other = word == "release" and (scope == report.NEW or scope.startswith("ip:"))
-        if problem := "" if other else settings.scope_problem(scope):
-            raise CommandError(f"{scope!r} is no scope: {problem}.")
-        if word == "release":
-            if not report.release(scope):
-                raise CommandError(f"Nothing is known of {scope}. `manage.py guard --all` shows what is.")
-            self.stdout.write(f"{scope} is released.")
-            return
-        hours = hours if hours is not None else BLOCK if word == "block" else ALLOW
-        if not 0 < hours <= LONGEST:
-            raise CommandError(f"--hours must be over 0 and at most {LONGEST:.0f}.")
-        until = report.rule(scope, word, hours)
-        self.stdout.write(f"{scope} is {word}ed until {until.isoformat(timespec='seconds')}.")
-        if (mode := settings.read().mode) != "enforce":
-            self.stderr.write(f"GUARD_MODE is {mode}: nothing is blocked while it is not enforce.")
+        try:
+            self.stdout.write(str(orders.carry_out(word, scope, hours)))
+        except orders.BadOrder as error:
+            text = str(error)
+            raise CommandError(f"--{text}" if text.startswith("hours") else text) from None
 
     def _show(self, *, everything: bool, as_json: bool) -> None:
         report.carry_rules()
         found = report.rows()
-        shown = [row for row in found if everything or _matters(row)]
+        shown = [row for row in found if everything or row.matters]
         if as_json:
             for row in shown:
                 self.stdout.write(json.dumps(_plain(row)))
@@ -89,13 +75,9 @@ class Command(BaseCommand):
         budget = f" of {setting.budget:f}" if setting.budget else ""
         self.stderr.write(f"GUARD_MODE is {setting.mode}.")
         if setting.prices:
-            self.stderr.write(f"Spent today (UTC): {report.spent():f}{budget}.")
+            self.stderr.write(f"Spent today (UTC): {report.standing().spent:f}{budget}.")
         if hidden := len(found) - len(shown):
             self.stderr.write(f"{hidden} more ranges and addresses are within their caps (--all).")
-
-
-def _matters(row: Row) -> bool:
-    return row.kind in ("new", "country") or bool(row.rule or row.over) or row.refused >= 1
 
 
 def _cells(row: Row) -> tuple[str, ...]:

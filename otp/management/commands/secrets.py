@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -17,16 +18,26 @@ _MAKE: dict[str, Callable[[], str]] = {
     "REDIS_PASSWORD": partial(secrets.token_hex, 24),
 }
 
+#: Made only when asked for: they open what is closed without them.
+_MAKE_ALONE: dict[str, Callable[[], str]] = {
+    "METRICS_TOKEN": partial(secrets.token_urlsafe, 48),
+    "WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+}
+
+_KNOWN = _MAKE | _MAKE_ALONE
+
 
 class Command(BaseCommand):
     help = "Print fresh secrets for .env, where the last line of a name counts:  manage.py secrets >> .env"
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", nargs="*", help=f"only these, of {', '.join(_MAKE)}")
+        parser.add_argument("name", nargs="*", help=f"only these, of {', '.join(_KNOWN)}")
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name in options["name"] or _MAKE:
-            if name not in _MAKE:
-                raise CommandError(f"{name} is no secret. The secrets are {', '.join(_MAKE)}.")
-            self.stdout.write(f"{name}={_MAKE[name]()}")
+            if name not in _KNOWN:
+                raise CommandError(f"{name} is no secret. The secrets are {', '.join(_KNOWN)}.")
+            # That of a webhook is put into a setting with another name.
+            made = _KNOWN[name]()
+            self.stdout.write(made if name == "WEBHOOK_SECRET" else f"{name}={made}")

@@ -15,8 +15,8 @@
       return;
     }
     form.dataset.sent = "yes";
-    const button = form.querySelector("[data-busy]");
-    if (button) button.textContent = button.dataset.busy;
+    const button = event.submitter ?? form.querySelector("[data-busy]");
+    if (button?.dataset.busy) button.textContent = button.dataset.busy;
   });
 
   // The page as it is now. Other tabs may have gone on to another verification: the form says which is meant.
@@ -92,6 +92,7 @@
   if (!state) return;
 
   const live = at("[data-live]");
+  const words = live.dataset; // in the language of the page
   const say = (words) => {
     live.textContent = words;
   };
@@ -131,25 +132,33 @@
       bar.classList.toggle("short", left <= 30);
       // A screen reader hears of it three times, not every second.
       const mark = [0, 10, 30].find((seconds) => left <= seconds);
-      if (mark !== undefined && mark !== said && said !== undefined) say(left ? `The code expires in ${left} seconds.` : "The code has expired.");
+      if (mark !== undefined && mark !== said && said !== undefined) say({ 0: words.expired, 10: words.tenSeconds, 30: words.halfMinute }[mark]);
       said = mark ?? null;
       if (!left) setTimeout(refresh, 500);
     };
   };
 
-  const resend = at("[data-resend]");
-  const wait = at("[data-wait]");
   const resendable = (yes) => {
-    if (!resend) return;
-    resend.disabled = !yes;
-    wait.hidden = yes;
+    for (const button of document.querySelectorAll("[data-resend]")) button.disabled = !yes;
+    const wait = at("[data-wait]");
+    if (wait) wait.hidden = yes;
   };
   const cooldown = (left) => {
-    if (!resend) return;
-    wait.querySelector(".clock").textContent = clock(left);
+    const wait = at("[data-wait] .clock");
+    if (!wait) return;
+    wait.textContent = clock(left);
     if (left) return;
     resendable(true);
-    say("You can send a new SMS now.");
+    say(words.again);
+  };
+
+  // What is on its way, whether it takes long, and what else can be asked for: that is said without taking away what
+  // is being typed, or the button that has the focus.
+  const renew = (fresh, name) => {
+    const [now, then] = [fresh, state].map((page) => page.querySelector(`[${name}]`));
+    if (!now || !then || now.textContent === then.textContent || then.contains(document.activeElement)) return false;
+    then.replaceWith(now);
+    return true;
   };
 
   // Ask the server how things stand, without losing what was typed unless the page is another one.
@@ -160,7 +169,13 @@
     try {
       const fresh = await ask();
       if (fresh?.dataset.shows !== state.dataset.shows) location.replace(location.href);
-      else if (times) begin(fresh.dataset);
+      else {
+        if (renew(fresh, "data-lead")) {
+          say(at("[data-lead]").textContent);
+          renew(fresh, "data-others");
+          begin(fresh.dataset);
+        } else if (times) begin(fresh.dataset);
+      }
     } catch {
       if (times) setTimeout(refresh, 2000);
     } finally {
@@ -173,7 +188,7 @@
   if (state.dataset.state === "pending") {
     // The clock of performance.now() may stand still while a device sleeps.
     document.addEventListener("visibilitychange", () => refresh());
-    // A provider refuses a number after the page was shown.
-    for (const seconds of [1, 3, 8, 20, 40, 80]) setTimeout(refresh, seconds * 1000, false);
+    // A provider refuses a number, or is slow, after the page was shown.
+    for (const seconds of [1, 3, 8, 11, 20, 40, 80]) setTimeout(refresh, seconds * 1000, false);
   }
 })();

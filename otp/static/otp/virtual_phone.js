@@ -1,4 +1,4 @@
-// The virtual phone of the demo: shows each SMS as soon as the worker has delivered it.
+// The virtual phone of the demo: shows each SMS, or what a call would say, as soon as the worker has delivered it.
 "use strict";
 
 (() => {
@@ -20,7 +20,8 @@
 
   const bubble = (message) => {
     const item = element("li", "bubble");
-    const about = element("span", "bubble-about", ` · to ${message.to}`);
+    const kind = { voice: "call ", whatsapp: "WhatsApp ", telegram: "Telegram " }[message.channel] ?? "";
+    const about = element("span", "bubble-about", ` · ${kind}to ${message.to}`);
     about.prepend(element("bdi", "", time.format(message.at * 1000))); // or an Arabic "PM" turns the whole line
     const text = element("div", "bubble-text", message.body);
     const code = /@[^\s@#]+ #([^\s%]+)\s*$/.exec(message.body)?.[1];

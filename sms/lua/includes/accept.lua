@@ -1,6 +1,9 @@
 -- Accept a message: its record, its sealed text, its lease, and the Celery entry that wakes a worker.
--- message: id, queue, sealed, kept (ms that the record is kept), fields (of the record), and where the queue
---          stands on this server entry: {key, text, enough}
+--- @include "states"
+local MOST_FOUND = 100 -- of the latest messages to a number, or of a reference
+
+-- message: id, queue, sealed, kept (ms that the record is kept), fields (of the record), found_by (keys of what it is
+--          found by), and where the queue stands on this server entry: {key, text, enough}
 local function accept(now, message, expires_at)
   local id, queue, entry = message.id, message.queue, message.entry
   local record = RECORD .. id
@@ -15,6 +18,13 @@ local function accept(now, message, expires_at)
   redis.call('SET', BODY .. id, message.sealed, 'PX', math.max(expires_at - now, 1))
   redis.call('ZADD', LEASES .. queue, now, id)
   redis.call('ZADD', WAITING .. queue, now, id)
+  for _, key in ipairs(message.found_by) do
+    if redis.call('LPUSH', key, id) > MOST_FOUND then
+      redis.call('LTRIM', key, 0, MOST_FOUND - 1)
+    end
+    redis.call('PEXPIRE', key, message.kept)
+  end
+  count_state(now, 'queued', '', message.fields.country or '', queue, message.fields.purpose or '')
   if entry and redis.call('LLEN', entry.key) < entry.enough then
     redis.call('LPUSH', entry.key, entry.text)
   end

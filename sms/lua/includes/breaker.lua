@@ -1,12 +1,22 @@
 -- How well an alias does, shared by all workers.
 -- A health key is a hash: good and bad (outcomes of this window), was_good and was_bad (of the one
--- before it), since (ms, the window's start), open_until (ms; stands until a probe works),
--- probe_until (ms; a probe is under way), hold_until (ms; when to retry, as the vendor said; see sms.names).
+-- before it), since (ms, the window's start), open_until (ms; stands until a probe works), opened_at (ms; since
+-- when it is open), probe_until (ms; a probe is under way), hold_until (ms; when to retry, as the vendor said; see
+-- sms.names).
 --- @include "put"
 
 -- The health key of an alias; with a country, that of what concerns this country alone.
 local function health_key_of(alias, country)
   return HEALTH .. alias .. (country and ':' .. country or '')
+end
+
+-- Leave it out for a pause. open_until: what stood there.
+local function open_breaker(health_key, now, breaker, open_until)
+  redis.call('HSET', health_key, 'open_until', now + breaker.pause)
+  redis.call('HDEL', health_key, 'probe_until')
+  if not open_until then
+    redis.call('HSET', health_key, 'opened_at', now)
+  end
 end
 
 -- Count outcomes; open the breaker where they are too bad. Returns whether it opened by this, and whether it was open.
@@ -35,8 +45,7 @@ local function observe(health_key, now, good, bad, breaker, stays_closed)
   local all_bad, all_good = is_bad + was_bad * rest, is_good + was_good * rest
   -- A probe that failed opens it again; so does the first failure after the pause.
   if open_until or (all_bad >= breaker.fewest and all_bad >= breaker.share * (all_bad + all_good)) then
-    redis.call('HSET', health_key, 'open_until', now + breaker.pause)
-    redis.call('HDEL', health_key, 'probe_until')
+    open_breaker(health_key, now, breaker, open_until)
     return not open_until, open_until
   end
   return false, open_until

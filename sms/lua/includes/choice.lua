@@ -2,13 +2,10 @@
 --- @include "breaker"
 --- @include "rate"
 --- @include "line"
+--- @include "line_key"
 --- @include "left_out"
 local PROBE = 30000 -- ms after which the next probe may go although the last one never ended: a lease
 local LATER = 3000 -- ms after which a message that nobody may take now looks again: a breaker may close early
-
-local function line_key_of(alias, queue)
-  return LINE .. alias .. ':' .. queue
-end
 
 -- Until when an alias may not be asked (ms), and the health keys of which a call now would be the probe.
 local function shut_until(now, alias, country)
@@ -45,12 +42,9 @@ local function place_in(line_key, alias, now, id, takes, has_waited)
 end
 
 -- A call begins, so the message waits no longer.
-local function begin(now, id, record, alias, line_key, takes, probes)
+local function begin(now, id, record, alias, channel, line_key, takes, probes)
   local record_key = RECORD .. id
-  if takes > 0 then
-    local free = next_call(RATE .. alias, now) + takes
-    redis.call('SET', RATE .. alias, free, 'PX', math.ceil(free - now) + 1000)
-  end
+  take_from_rate(now, alias, takes)
   for _, health_key in ipairs(probes) do
     redis.call('HSET', health_key, 'probe_until', now + PROBE)
   end
@@ -64,7 +58,7 @@ local function begin(now, id, record, alias, line_key, takes, probes)
   if not string.find(',' .. asked .. ',', ',' .. alias .. ',', 1, true) then
     asked = asked == '' and alias or asked .. ',' .. alias -- only their receipts are believed
   end
-  redis.call('HSET', record_key, 'alias', alias, 'calling', alias, 'asked', asked)
+  redis.call('HSET', record_key, 'alias', alias, 'channel', channel, 'calling', alias, 'asked', asked)
   if redis.call('ZREM', WAITING .. record.queue, id) == 1 then
     -- How many stop waiting in this second is what the next wait is estimated by.
     local begun_key = DRAINED .. record.queue .. ':' .. math.floor(now / 1000)
@@ -76,7 +70,7 @@ end
 -- Choose the alias for the next call and note it in the record: the first that is well and not over its rate.
 -- hops: the aliases of its route in order, with commas between. parts: its billable segments. failed: a set
 -- of the aliases that have failed in this attempt. aliases: what this worker may call, by name, each with
--- free (it has a slot), per_message and per_segment (ms that either takes of its rate).
+-- free (it has a slot), channel, per_message and per_segment (ms that either takes of its rate).
 -- Returns alias, wait (ms) and probe (whether it is one). With a wait the message stands in the line of that
 -- alias; without an alias none may be asked for so long. Nil if this worker has no slot or lacks an alias.
 local function choose(now, id, record, hops, parts, failed, aliases)
@@ -106,11 +100,11 @@ local function choose(now, id, record, hops, parts, failed, aliases)
         earliest = math.min(earliest or shut, shut)
       else
         local wait, place = 0, nil
-        if takes > 0 then
+        if takes > 0 and not record.repeats then -- what is repeated may be there already, and waits for no rate
           wait, place = place_in(line_key, alias, now, id, takes, alias == waited_for)
         end
         if wait == 0 then
-          begin(now, id, record, alias, line_key, takes, probes)
+          begin(now, id, record, alias, known.channel, line_key, takes, probes)
           return { alias = alias, wait = 0, probe = #probes > 0 }
         elseif not best or wait < best.wait then
           best = { alias = alias, wait = wait, place = place, line_key = line_key }

@@ -1,9 +1,14 @@
 -- How calls ended, for the breakers of their aliases.
 --- @include "breaker"
+--- @include "story"
+--- @include "timed"
+--- @include "was_left_out"
 
 -- args: id of the message, attempt that must still be its newest (nil = any), breaker, calls (what one call
 --       tells): each with alias, country (the message's), here (about this country alone), probe (one ends by
---       this), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for)
+--       this), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for),
+--       outcome ("" if it made no call, or another tells of it: see sms.delivery.health.Ended), took (ms), error (the
+--       vendor's word)
 -- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it. Then is_newest.
 local function count_calls(now, record, args)
   local changed, breaker = {}, args.breaker
@@ -23,10 +28,17 @@ local function count_calls(now, record, args)
       redis.call('HDEL', health_key_of(call.alias), 'probe_until')
       redis.call('HDEL', health_key_of(call.alias, call.country), 'probe_until')
     end
+    if call.outcome ~= '' then
+      tally(now, 'counts', { table.concat({ 'calls', call.outcome, call.alias, call.country }, '|'), 1 })
+      if call.error ~= '' then
+        tally(now, 'words', { table.concat({ 'call', call.outcome, call.alias, call.error }, '|'), 1 })
+      end
+      timed(now, 'call', call.alias, call.took)
+      tell_story(now, args.id, 'call_' .. call.outcome, call.alias, call.took, call.error)
+    end
     local opened, was_open = observe(health_key, now, call.good, call.bad, breaker)
     if call.at_once then
-      redis.call('HSET', health_key, 'open_until', now + breaker.pause)
-      redis.call('HDEL', health_key, 'probe_until')
+      open_breaker(health_key, now, breaker, was_open)
       opened = not was_open
     end
     if call.retry_after > 0 then
@@ -38,8 +50,12 @@ local function count_calls(now, record, args)
     if call.probe and was_open and call.good == 1 then -- it worked: what was before it counts no more
       redis.call('DEL', health_key)
       changed[name] = -1
+      local country = call.here and call.country or ''
+      local subject = table.concat({ call.alias, country, now }, '_')
+      tell_event(now, 'provider.back', subject, { alias = call.alias, country = country })
     elseif opened then
       changed[name] = 1
+      was_left_out(now, call.alias, call.here and call.country or '')
     end
   end
   return changed, is_newest

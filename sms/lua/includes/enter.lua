@@ -1,6 +1,10 @@
 -- How a message changes its state.
+--- @include "channel"
 --- @include "line"
 --- @include "put"
+--- @include "states"
+--- @include "story"
+--- @include "event"
 
 -- Whether it goes to another alias if it is undelivered: a wanted code, that was handed over once in all.
 local function may_go_on(record)
@@ -9,9 +13,29 @@ local function may_go_on(record)
   return record.resend_unknown == '1' and has_other and once and not record.unwanted
 end
 
+-- What the receivers of WEBHOOKS are told of a message that goes to fields.state.
+local function tell_message(now, id, record, fields)
+  if EVENTS == '' then
+    return
+  end
+  local state = fields.state
+  local what = state == 'expired' and 'failed' or state -- a code that died has not reached its user either
+  tell_event(now, 'message.' .. what, id .. '_' .. now, {
+    message_id = id,
+    verification_id = record.verification_id,
+    purpose = record.purpose,
+    reference = record.reference,
+    state = state,
+    fault = what == 'failed' and (fields.fault or record.fault or (state == 'expired' and 'expired')) or '',
+    country = record.country,
+    channel = channel_of(record),
+    alias = fields.alias or record.alias,
+  })
+end
+
 -- Take a message to another state, with other fields of its record. due: when it may be claimed again (ms). Without, it
 -- waits for nothing any more, and its text is erased unless keeps_text or it may go on.
-local function enter(id, record, state, due, fields, keeps_text)
+local function enter(now, id, record, state, due, fields, keeps_text)
   local record_key, queue = RECORD .. id, record.queue
   fields.state, fields.not_before = state, due
   if record.unwanted and fields.error == 'unsealable' then
@@ -31,6 +55,16 @@ local function enter(id, record, state, due, fields, keeps_text)
   end
   redis.call('ZREM', LEASES .. queue, id)
   redis.call('ZREM', WAITING .. queue, id)
+  local alias = fields.alias or record.alias or ''
+  local is_sent_anew = state == 'sent' and record.redirected -- by another alias: the code was sent before
+  count_state(now, state, alias, record.country or '', queue, not is_sent_anew and record.purpose or '')
+  if state == 'failed' and record.verification_id then
+    redis.call('ZADD', NEXT_CHANNEL, 'XX', now, record.verification_id) -- another channel need not wait
+  end
+  if state ~= 'sent' and state ~= 'delivered' then -- of these a call and a receipt tell
+    tell_story(now, id, state, alias, 0, fields.error or record.error or '')
+  end
+  tell_message(now, id, record, fields)
   local is_open = state == 'sent' or state == 'unknown' -- a receipt may say more
   if not keeps_text and not (is_open and may_go_on(record)) then
     redis.call('DEL', BODY .. id)

@@ -55,12 +55,22 @@ def _these(ids: list[str]) -> list[Message]:
 
 def _line(message: Message, seconds: float, replayed: bool | None, *, as_json: bool) -> str:
     left = max(0, round(seconds))
-    created = datetime.fromtimestamp(message.created_at, UTC).isoformat(timespec="seconds")
+    created, given_up = (
+        datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        for at in (message.created_at, message.given_up_at)
+    )
     if as_json:
-        shown = {"id": message.id, "created_at": created, "expires_in": left, "to": message.masked}
+        shown = {
+            "id": message.id,
+            "created_at": created,
+            "given_up_at": given_up,
+            "expires_in": left,
+            "to": message.masked,
+        }
         shown |= {name: getattr(message, name) for name in ("country", "alias", "error")}
         return json.dumps(shown | ({} if replayed is None else {"replayed": replayed}), ensure_ascii=False)
     life = f"{left} s left" if left else "expired"
     fate = {None: "", True: "  sent again", False: "  cannot be sent any more"}[replayed]
     cause = f"{message.alias or '-'}: {message.error or '-'}"
-    return "  ".join([message.id, created, message.masked, cause, life]) + fate
+    ended = f"{'last tried' if message.waits_for_key else 'given up'} {given_up}"
+    return "  ".join([message.id, f"accepted {created}", ended, message.masked, cause, life]) + fate

@@ -11,6 +11,7 @@ from config.demo import given
 from config.demo.embedded import EmbeddedServer
 from config.demo.given import problem_with, throwaway
 from config.demo.ports import free_port
+from otp.api.access import SCOPES, parse
 
 
 def test_every_run_has_secrets_of_its_own() -> None:
@@ -23,6 +24,7 @@ def test_every_run_has_secrets_of_its_own() -> None:
 def test_the_key_is_the_one_that_is_let_in() -> None:
     environment, api_key = throwaway({}, port=8000, redis_url="redis://", namespace="demo-1")
     assert environment["API_KEYS"] == f"demo:{hashlib.sha256(api_key.encode()).hexdigest()}"
+    assert parse(environment["API_ACCESS"])["demo"].scopes == set(SCOPES)
 
 
 def test_a_real_provider_can_be_tried() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, date, datetime, timedelta
 
@@ -48,7 +49,10 @@ def test_who_asks_cannot_tell(api):
     here = api.post("/v1/verifications", {"phone": VALID})
     there = api.post("/v1/verifications", {"phone": "+12025550124"})
     assert here.status_code == there.status_code == 202
-    assert len(here.content) == len(there.content)
+    lengths = [
+        len(re.sub(rb"[.]\d{3}Z", b"Z", answer.content)) for answer in (here, there)
+    ]  # of .000 nothing
+    assert lengths[0] == lengths[1]
     with pytest.raises(RateLimited, match="already sent"):  # cooldown and limits hold
         services.start(VALID)
 

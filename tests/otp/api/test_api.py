@@ -29,10 +29,14 @@ def test_the_whole_loop(api):
     started = api.post(VERIFICATIONS, {"phone": PHONE, "purpose": "login", "locale": "en"})
     assert started.status_code == 202
     body = started.json()
-    assert set(body) == {"id", "status", "expires_at", "resend_at", "attempts_left", "delivery"}
+    times = {"expires_at", "resend_at"}
+    ways = {"channel", "channels"}
+    assert set(body) == {"id", "status", "attempts_left", "delivery", "sms", "reference"} | times | ways
+    assert (body["channel"], body["channels"]) == ("sms", ["sms"])
     assert (body["status"], body["attempts_left"], body["delivery"]) == ("pending", 3, "underway")
+    assert body["sms"] == {"message_id": body["sms"]["message_id"], "state": "queued", "error": None}
     at = f"{VERIFICATIONS}/{body['id']}"
-    assert api.get(at).json() == body
+    assert api.get(at).json() == body | {"sms": body["sms"] | {"state": "sent"}}
 
     wrong = api.post(f"{at}/check", {"code": "nope"})
     assert wrong.json() == {"status": "invalid", "attempts_left": 2, "message": "Invalid OTP."}
@@ -42,6 +46,17 @@ def test_the_whole_loop(api):
     assert again.json()["status"] == "expired"  # accepted once
     assert api.get(at).json()["status"] == "valid"
     assert {answer["Cache-Control"] for answer in (started, right, again, api.get(at))} == {"no-store"}
+
+
+def test_a_resend_may_name_a_channel(api, redis):
+    id = api.post(VERIFICATIONS, {"phone": PHONE}).json()["id"]
+    at = f"{VERIFICATIONS}/{id}/resend"
+    redis.hset(next(iter(redis.keys("otp:phone:*"))), "resend_at", 1)
+    body = assert_problem(api.post(at, {"channel": "voice"}), 422, "channel_unavailable")
+    assert (body["field"], "sms" in body["detail"]) == ("channel", True)
+    assert_problem(api.post(at, {"channel": "fax"}), 422, "field_invalid")
+    assert_problem(api.post(at, {"chanel": "sms"}), 422, "field_unknown")
+    assert api.post(at, {"channel": "sms"}).status_code == 202
 
 
 def test_a_start_while_a_code_lives_is_429_without_an_id(api):
@@ -84,7 +99,7 @@ def test_an_id_that_never_was_is_expired(api):
         ({"phone": "   "}, 422, "phone_missing"),
         ({"phone": None}, 422, "field_invalid"),
         ({"phone": ["+12025550123"]}, 422, "field_invalid"),
-        ({}, 422, "field_missing"),
+        ({}, 422, "phone_missing"),
         ({"phone": "+12025550123\x00"}, 422, "phone_invalid"),
         ({"phone": "+12025550123;ext=5"}, 422, "phone_invalid"),
         ({"phone": "2025550123"}, 422, "phone_no_country"),
@@ -130,7 +145,7 @@ def test_a_body_that_is_no_object_is_told_so(api, body):
 def test_the_description_says_that_no_other_field_is_read(api):
     schemas = api.client.get("/v1/openapi.json").json()["components"]["schemas"]
     read = {name: schema for name, schema in schemas.items() if name.endswith("In")}
-    assert set(read) == {"VerificationIn", "CheckIn", "MessageIn"}
+    assert set(read) == {"VerificationIn", "CheckIn", "ResendIn", "SessionIn", "MessageIn", "SearchIn"}
     assert all(schema["additionalProperties"] is False for schema in read.values())
 
 
@@ -212,7 +227,7 @@ def test_the_description_knows_who_may_and_what_is_sent_once(api):
     operations = {one["operationId"]: one for path in document["paths"].values() for one in path.values()}
     for name, operation in operations.items():
         keyed = "security" in operation
-        assert keyed is (name not in ("take_receipts", "take_receipts_by_get"))
+        assert keyed is (not name.startswith(("take_receipts", "take_inbound")))
         assert ("403" in operation["responses"]) or not keyed
         headers = [one["name"] for one in operation.get("parameters", []) if one["in"] == "header"]
         assert headers == (["Idempotency-Key"] if name in SENDING else [])

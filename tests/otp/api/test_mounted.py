@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -26,8 +27,8 @@ bare.add_router("", sms.views.router)
 
 urlpatterns = [path("their/", bare.urls)]
 
-#: What a receipt carries is the provider's own signature.
-SIGNED = {"take_receipts", "take_receipts_by_get"}
+#: What these carry is the provider's own signature.
+SIGNED = {"take_receipts", "take_receipts_by_get", "take_inbound", "take_inbound_by_get"}
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +37,17 @@ def mounted(settings):
     settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
 
 
+@functools.cache
 def operations() -> dict[str, tuple[str, str]]:
     """Method and path of every operation of the two routers, by its id."""
     document = bare.get_openapi_schema(path_prefix="/their/")
+    query = {"find_messages": "?reference=order-1"}
     return {
-        operation["operationId"]: (method, at.replace("{id}", "x" * 22).replace("{message_id}", "x" * 22))
+        operation["operationId"]: (
+            method,
+            at.replace("{id}", "x" * 22).replace("{message_id}", "x" * 22)
+            + query.get(operation["operationId"], ""),
+        )
         for at, methods in document["paths"].items()
         for method, operation in methods.items()
     }
@@ -65,18 +72,19 @@ WRONG = [
 @pytest.mark.parametrize("headers", WRONG)
 def test_every_operation_refuses_without_a_key(redis, headers):
     names = operations().keys() - SIGNED
-    assert len(names) == 7
+    assert len(names) == 9
     bodies = {
         "start_verification": {"phone": PHONE},
         "send_message": {"to": PHONE, "body": "Hello"},
         "check_code": {"code": "123456"},
+        "search_messages": {"to": PHONE},
     }
     for name in names:
         assert call(name, headers, bodies.get(name)).status_code == 401, name
     assert (redis.keys(), outbox) == ([], [])
 
 
-def test_receipts_are_open_to_the_signature_of_a_provider():
+def test_what_providers_call_is_open_to_their_signature():
     for name in SIGNED:
         assert call(name).status_code == 404, name  # there is no alias of that name; no key was asked for
 
@@ -93,6 +101,8 @@ def test_every_operation_works_with_a_key():
     sent = call("send_message", KEY, {"to": PHONE, "body": "Hello"})
     assert sent.status_code == 202
     assert call("get_message", KEY, at=sent.json()["id"]).json()["state"] == "sent"
+    assert len(call("search_messages", KEY, {"to": PHONE}).json()["stories"]) == 3
+    assert call("find_messages", KEY).json() == {"stories": []}
 
 
 def test_nobody_keeps_what_an_operation_answers():
@@ -104,6 +114,7 @@ def test_nobody_keeps_what_an_operation_answers():
         "start_verification": {"phone": "+12025550124"},
         "send_message": {"to": PHONE, "body": "Hello"},
         "check_code": {"code": "000000"},
+        "search_messages": {"to": PHONE},
     }
     names = [name for name in operations() if name != "cancel_verification"]
     for key in (KEY, {}):
@@ -125,7 +136,7 @@ def test_every_operation_wants_its_scope(settings, scope):
             "cancel_verification",
         },
         "messages": {"send_message"},
-        "read": {"get_verification", "get_message"},
+        "read": {"get_verification", "get_message", "find_messages", "search_messages"},
     }[scope]
     for name in operations().keys() - SIGNED:
         assert (call(name, KEY).status_code == 403) is (name not in opened), name

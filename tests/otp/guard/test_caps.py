@@ -83,6 +83,15 @@ def test_countries_without_proof_share_a_cap(clock, wide):
     assert [clock.send(f"+26611{n}4567", "LS") for n in range(3)] == ["", "", "hour new"]
 
 
+@pytest.mark.parametrize(("verified", "is_new"), [(4, True), (5, False)])
+def test_a_country_is_new_until_five_codes_were_verified_there(clock, verified, is_new):
+    for number in spread(verified):
+        clock.prove(number, "DE", 1)
+    before = pumping.snapshot()[b"otp:guard:new"]
+    clock.send("+4916012340000", "DE")
+    assert (pumping.snapshot()[b"otp:guard:new"] != before) is is_new
+
+
 def test_a_country_with_proof_does_not_share_it(clock, wide):
     wide(new=(3, 1000, 1000))
     for number in spread(5):

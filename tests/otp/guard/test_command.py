@@ -105,7 +105,7 @@ def test_a_rule_outlives_a_change_of_the_secret(today, settings, wide, prefix, w
     former = settings.PHONE_SECRET_KEY
     settings.PHONE_SECRET_KEY, settings.PHONE_SECRET_KEY_FALLBACKS = "another-" * 8, [former]
     assert holds()
-    command()  # as docs/security.md asks for before the former value goes
+    command()  # as docs/year.md asks for before the former value goes
     settings.PHONE_SECRET_KEY_FALLBACKS = []
     assert holds()
     settings.PHONE_SECRET_KEY_FALLBACKS = [former]
@@ -180,7 +180,10 @@ def test_a_wrong_word_is_an_error_that_says_what_to_write(redis, words, said):
 
 def test_a_rule_that_does_not_count_yet_says_so(redis, settings):
     settings.GUARD_MODE = "shadow"
-    assert "GUARD_MODE is shadow: nothing is blocked" in command("--block", "DE")[1]
+    said = command("--block", "DE")[0]
+    assert said.startswith("DE would be blocked until 20")
+    assert said.endswith("; GUARD_MODE is shadow, so codes still go there.\n")
+    assert "would be blocked until" in command()[0]
 
 
 def test_a_redis_that_is_away_is_named(settings):

@@ -52,6 +52,12 @@ def test_bad_settings_are_refused_with_their_name_and_the_mend(settings, name, v
     assert error.msg.startswith(said)
 
 
+@pytest.mark.parametrize(("figure", "errors"), [(10**9 - 1, 0), (10**9, 1)])
+def test_a_figure_is_less_than_a_billion(settings, figure, errors):
+    settings.GUARD_FIGURES = {"proven": figure}
+    assert len(guard_checks.guard_settings()) == errors
+
+
 @pytest.mark.parametrize(
     ("narrowest", "number", "country"),
     [
@@ -59,6 +65,7 @@ def test_bad_settings_are_refused_with_their_name_and_the_mend(settings, name, v
         ("+491511234", "+4915112345678", "DE"),
         ("+354611", "+3546111234", "IS"),  # where longer numbers begin with other digits
         ("+2305422", "+23054221234", "MU"),
+        ("+49800123456", "+498001234567890", "DE"),  # of fifteen digits, the most that a number may have
     ],
 )
 def test_a_rule_that_is_taken_can_match_and_one_digit_more_is_refused(today, narrowest, number, country):

@@ -130,7 +130,7 @@ def test_sending_again_waits_for_the_cooldown(browser, redis):
     code = start(browser)
     answer = browser.post("/resend", follow=True)
     assert answer.redirect_chain == [("/code", 303)]
-    assert re.search(r"sent a moment ago\. You can send it again in \d+ seconds\.", text(answer))
+    assert re.search(r"a moment ago\. You can ask for a new code in \d+ seconds\.", text(answer))
     assert len(outbox) == 1
     cool_down(redis)
     answer = browser.post("/resend", follow=True)
@@ -144,7 +144,7 @@ def test_sending_again_without_redis(browser, settings):
     break_redis(settings)
     browser.post("/resend")
     settings.CACHES = caches
-    assert "We could not send it again right now." in text(browser.get("/code"))
+    assert "We cannot send a code right now." in text(browser.get("/code"))
 
 
 def test_a_number_that_gets_no_code_any_more_is_said_at_its_field(browser, redis, monkeypatch):

@@ -197,7 +197,7 @@ def test_a_second_press_for_the_same_code_shows_when_there_is_more(browser, redi
     browser.lose(page.form("/resend"), "/resend")
     page = page.send("/resend")
     assert len(outbox) == 2
-    assert "It was sent a moment ago." in page.text
+    assert "We sent a code to this number a moment ago." in page.text
     assert "Your phone is verified" in page.send("/code", code=code).text
 
 
@@ -236,7 +236,7 @@ def test_it_does_not_matter_which_form_comes_second(browser, again):
 def test_another_browser_does_not_get_to_a_code_that_it_did_not_ask_for(browser, redis):
     start(browser, A)
     page = Browser().open().send("/", phone=A)
-    assert "You can ask for a new one in" in page.text
+    assert "You can ask for a new code in" in page.text
     assert 'name="code"' not in page.html
     assert kept.COOKIE not in page.browser.client.cookies
 
@@ -255,7 +255,7 @@ def test_what_is_over_is_not_found_again(browser, redis, over):
     if over == "valid":  # nothing is to be waited for
         assert len(outbox) == 2
     else:
-        assert "You can ask for a new one in" in page.text
+        assert "You can ask for a new code in" in page.text
 
 
 def test_the_same_form_with_another_number_is_another_verification(browser):

@@ -51,7 +51,7 @@ def test_another_browser_has_to_wait(browser):
     answer = Client().post("/", {"phone": PHONE})
     assert answer.status_code == 429
     assert 28 <= int(answer["Retry-After"]) <= 30
-    assert re.search(r"a moment ago\. You can ask for a new one in (28|29|30) seconds\.", text(answer))
+    assert re.search(r"a moment ago\. You can ask for a new code in (28|29|30) seconds\.", text(answer))
     assert len(outbox) == 1
 
 
@@ -81,7 +81,7 @@ def test_every_limit_has_its_words(browser, monkeypatch, rule, words):
     monkeypatch.setattr(services, "start", refuse)
     answer = browser.post("/", {"phone": PHONE})
     assert answer.status_code == 429
-    assert f"{words} You can ask for a new one in 24 hours." in text(answer)
+    assert f"{words} You can ask for a new code in 24 hours." in text(answer)
 
 
 def test_without_redis_the_number_stays_in_the_field(browser, settings):

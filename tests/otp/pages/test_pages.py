@@ -6,13 +6,14 @@ import re
 
 import pytest
 from django.test import Client
-from django.urls import clear_url_caches
+from django.urls import clear_url_caches, include
+from django.urls import path as address
 
 import config.urls
-from config.demo import virtual_phone
 from otp import services
 from otp.pages import kept
 from sms.testing import outbox
+from sms.virtual_phone import views
 from tests.otp.pages.visit import PHONE, cool_down, end, guess, start, text, title, wrong
 
 
@@ -160,7 +161,9 @@ def test_the_virtual_phone_stands_where_there_is_one(browser, settings, monkeypa
     assert b"data-messages" not in browser.get("/").content
     settings.DEBUG = True
     settings.SMS_PROVIDERS = {"phone": "sandbox://:secret@127.0.0.1:9"}
-    monkeypatch.setattr(config.urls, "urlpatterns", [*virtual_phone.urls(), *config.urls.urlpatterns])
+    monkeypatch.setattr(
+        config.urls, "urlpatterns", [address("phone/", include(views.urls())), *config.urls.urlpatterns]
+    )
     clear_url_caches()
     try:
         assert b'data-messages="/phone/messages"' in browser.get("/").content

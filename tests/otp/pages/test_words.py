@@ -15,7 +15,10 @@ from otp.pages.words import Left, code_in
         " 123 456 ",
         "123-456",
         "１２３４５６",
-        "۱۲۳۴۵۶",
+        "۱۲۳۴۵۶",  # Persian
+        "١٢٣٤٥٦",  # Arabic
+        "१२३४५६",  # Hindi
+        "رمز Otpost: ١٢٣٤٥٦، صالح ٢ د.",
         "123456 is your Otpost code. It expires in 2 min. Do not share it.\n\n@otp.example.com #123456",
         # The field of a browser swallows line breaks.
         "999999 was yesterday. Your code: 12 34 56.@otp.example.com #123456",

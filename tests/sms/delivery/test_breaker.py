@@ -53,6 +53,22 @@ class TestBreaker:
         assert len(house.providers["a"].calls) == 1
         assert int(redis.hget(names.HEALTH + "a", "open_until")) / 1000 == exactly(clock.now + 60)
 
+    def test_it_keeps_since_when_it_is_open(self, house, settings, redis, clock):
+        """Whatever the probes in between; an account that is refused opens it at once."""
+        settings.SMS_BREAKER = {"fewest": 3, "pause": 60}
+        house.providers["a"].always = AccountFailure("x")
+        opened = clock.now
+        house.deliver(house.code())
+        for _ in range(2):
+            clock.advance(61)
+            house.deliver(house.code())
+        assert len(house.providers["a"].calls) == 3
+        assert int(redis.hget(names.HEALTH + "a", "opened_at")) / 1000 == exactly(opened)
+        clock.advance(61)
+        house.providers["a"].always = None
+        house.deliver(house.code())
+        assert not redis.hexists(names.HEALTH + "a", "opened_at")
+
     def test_one_probe_at_a_time(self, house):
         leave_out("a")
         house.pause_is_over("a")
@@ -94,6 +110,16 @@ class TestBreaker:
         for _ in range(4):
             house.deliver(house.code())
         assert house.left_out() == set()
+
+    def test_after_two_quiet_windows_the_count_begins_anew(self, house, settings, clock):
+        settings.SMS_BREAKER = {"fewest": 3, "window": 4}
+        house.deliver(house.code())
+        clock.advance(10)
+        house.providers["a"].outcomes = [TemporaryFailure("x")] * 3
+        for _ in range(3):
+            assert house.left_out() == set()
+            house.deliver(house.code())
+        assert house.left_out() == {"a"}
 
     def test_good_outcomes_that_receipts_overtake_count_as_any(self, house, monkeypatch):
         house.settings.SMS_BREAKER = {"fewest": 3}

@@ -154,7 +154,7 @@ def test_a_fault_of_the_module_costs_no_code(settings, monkeypatch, redis):
     """Before the request the next alias has it in the same run; after it, once, when no receipt came."""
     settings.SMS_PROVIDERS = {"own": "memory://", "spare": "memory://"}
     known = dict(registry.aliases())
-    monkeypatch.setattr(delivery, "aliases", lambda: known)
+    monkeypatch.setattr(registry, "aliases", lambda: known)
     with gateway() as vendor:
         vendor.answer = lambda: response(200, "{}")
         for before, states in ((True, [State.SENT]), (False, [State.QUEUED, State.SENT])):

@@ -58,7 +58,7 @@ class Scripted(Provider):
 def provider(monkeypatch):
     scripted = Scripted()
     alias = registry.Alias(scripted, slots=registry.Slots(10), share=1)
-    monkeypatch.setattr(delivery, "aliases", lambda: {"test": alias})
+    monkeypatch.setattr(registry, "aliases", lambda: {"test": alias})
     return scripted
 
 

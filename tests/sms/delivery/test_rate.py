@@ -82,6 +82,11 @@ class TestRate:
         assert busiest(times) <= 23
         assert times[-1] - times[0] <= 2.45  # 49 turns, 20 a second
 
+    def test_exactly_a_tenth_of_a_second_left_unused_may_still_be_used(self, house, redis, clock):
+        house.rate("a", 1)
+        house.choose(house.send(), "a")
+        assert float(redis.get(names.RATE + "a")) == round(clock.now * 1000) - 100 + 1000
+
     def test_who_waits_is_not_overtaken(self, house, redis, clock):
         house.rate("a", 5)
         x, y, z, new = (house.send() for _ in range(4))
@@ -97,6 +102,15 @@ class TestRate:
         clock.advance(0.1)
         redis.zrem(names.LINE + "a:bulk", y)
         assert house.choose(y, "a").wait == 0
+
+    @pytest.mark.parametrize(("late", "wait"), [(9.999, exactly(1)), (10, 0)])
+    def test_who_comes_back_ten_seconds_late_has_lost_the_place(self, house, clock, late, wait):
+        """Its worker may be gone for good, and must not keep others waiting."""
+        house.rate("a", 1)
+        house.choose(house.send(), "a")
+        assert house.choose(house.send(), "a").wait == exactly(0.9)
+        clock.advance(0.9 + late)
+        assert house.choose(house.send(), "a").wait == wait
 
     def test_a_code_does_not_wait_behind_newsletters(self, house, redis, clock):
         """The rate is one, the lines are two: who is in that of the codes goes first."""

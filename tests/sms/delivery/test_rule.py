@@ -34,6 +34,7 @@ class Row:
     good_there: int = 0
     bad_there: int = 0
     left_out: str | None = None  # "" everywhere, or a country
+    repeats_safely: bool = False  # the vendor de-duplicates
 
 
 RULE = {
@@ -67,6 +68,15 @@ RULE = {
         (QUEUED, "a", "a"),
         bad=1,
     ),
+    "unknown, and repeated": Row(
+        OutcomeUnknown("x", code="read_timeout"),
+        (SENT, "aa", ""),
+        (SENT, "aa", ""),
+        (SENT, "aa", ""),
+        good=1,
+        bad=1,
+        repeats_safely=True,
+    ),
     "worker died in it": Row(
         SystemExit(), (SENDING, "a", "b"), (SENDING, "a", ""), (SENDING, "a", "a"), bad=1
     ),
@@ -85,6 +95,7 @@ def test_the_rule(house, left_out, caplog, outcome, kind):
     redis, row, a = house.redis, RULE[outcome], house.providers["a"]
     if kind == "alone":
         house.settings.SMS_ROUTES = {"default": "a"}
+    a.repeats_safely = row.repeats_safely
     id = house.send() if kind == "other" else house.code()
     a.outcomes = [row.outcome] if isinstance(row.outcome, BaseException) else []
     with suppress(SystemExit):

@@ -9,10 +9,12 @@ import pytest
 
 from sms import names, receipts, services, store
 from sms.delivery import run as delivery
-from sms.message import Attempt, State
+from sms.message import Attempt, Receipt, State
 from sms.scripts import INCLUDES, Script
 
-REDIRECT = Script(Path(__file__).with_name("redirect_step.lua"), includes=(INCLUDES,), keys=names.IN_LUA)
+REDIRECT = Script(
+    Path(__file__).with_name("redirect_step.lua"), includes=(INCLUDES,), keys=names.IN_LUA, EVENTS=""
+)
 
 
 class TestUndelivered:
@@ -39,6 +41,7 @@ class TestUndelivered:
         redis.hset(names.RECORD + id, "expires_at", 1)
         found = house.deliver(id)
         assert (found.state, found.error, house.calls) == (State.FAILED, "undelivered", "a")
+        assert found.error_class == "undelivered"
         assert not redis.exists(names.BODY + id)
         assert redis.zcard(names.LEASES + "otp") == 0
 
@@ -71,6 +74,18 @@ class TestUndelivered:
         monkeypatch.setattr(a, "send", early)
         assert house.deliver(id).state is State.QUEUED
         assert house.deliver(id).alias == "b"
+
+    def test_known_early_of_the_only_alias_it_has_failed(self, house, monkeypatch):
+        house.settings.SMS_ROUTES = {"default": "a"}
+        id = house.code()
+
+        def early(_):
+            receipts.take("a", {}, f"{id} failed".encode(), "/", "")
+            return "a-1"
+
+        monkeypatch.setattr(house.providers["a"], "send", early)
+        found = house.deliver(id)
+        assert (found.state, found.error_class) == (State.FAILED, "undelivered")
 
     def test_what_was_known_early_is_about_that_call_alone(self, house, monkeypatch):
         """The first alias is asked again, as the route has no other any more, and takes it: that is sent."""
@@ -110,6 +125,16 @@ class TestUndelivered:
         assert redis.hget(names.HEALTH + "a:US", "bad") == b"7"
         assert (house.left_out(), left_out) == (set(), [])
         assert house.deliver(house.code()).state is State.SENT
+
+    def test_a_number_without_the_channel_says_nothing_bad_of_the_alias(self, house, redis, left_out):
+        """However often: few people may have it there. The code goes on as any other."""
+        for _ in range(7):
+            id = house.code()
+            house.deliver(id)
+            receipts.record("a", Receipt(id, State.FAILED, "failed", unreachable=True))
+            assert house.deliver(id).alias == "b"
+        assert not redis.hget(names.HEALTH + "a:US", "bad")
+        assert (house.left_out(), left_out) == (set(), [])
 
     def test_it_leaves_no_country_without_an_alias(self, house, redis, left_out):
         """The first is left out, so the second stays, even while the first is probed."""
@@ -207,6 +232,7 @@ def test_a_receipt_costs_one_round_trip(house, redis, word):
         "hmget",
         "hset",
         "hget",
+        "hdel",
         "hgetall",
         "hincrby",
         "zrem",
@@ -215,6 +241,9 @@ def test_a_receipt_costs_one_round_trip(house, redis, word):
         "exists",
         "time",
         "pexpire",
+        "pttl",
+        "rpush",
+        "hlen",
     }
     assert {name.removeprefix("cmdstat_") for name in calls} <= inside | {
         "info",

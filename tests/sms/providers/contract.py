@@ -6,6 +6,7 @@ receipt; the tests come from here.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
@@ -13,8 +14,12 @@ import socket
 import time
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -32,10 +37,12 @@ from sms.errors import (
     ProviderError,
     ReceiptRejected,
     TemporaryFailure,
+    Unreachable,
 )
 from sms.message import Receipt, State
 from sms.providers import from_url
 from sms.providers.base import Provider, Sms
+from sms.providers.vendor import TokenProvider
 from tests.sms.providers.gateway import (
     Gateway,
     break_tls,
@@ -52,8 +59,16 @@ SMS = Sms(
     body="Hello\n\n@a.example #123456",
     expires_in=90.7,
     callback_url="https://a.example/v1/receipts/main?reference=ref-1",
+    code="123456",
+    purpose="login",
+    locale="en",
+    key="ref-1.1",
 )
 URL = SMS.callback_url
+INBOUND_URL = "https://a.example/v1/inbound/main"
+
+#: What a user sends back.
+USER, TEXT = "+12025550123", "Stop, please é"
 
 #: What may stand in JSON where a vendor's documents promise an id, a word or a number.
 ODD_VALUES: st.SearchStrategy[Any] = st.one_of(
@@ -88,8 +103,29 @@ def bodies(accepted: str) -> st.SearchStrategy[bytes]:
     )
 
 
-class ProviderContract:
-    """Subclass it as ``TestVendor`` and fill in what stands here."""
+@cache
+def blanks() -> bytes:
+    """Many of them, packed."""
+    return gzip.compress(b" " * 50_000_000, 1)
+
+
+def meaning_of(error: ProviderError) -> str:
+    """The word of ``outcome_table`` for it."""
+    if isinstance(error, AccountFailure):
+        return "country" if error.here else "account"
+    if isinstance(error, PermanentFailure) and error.opted_out:
+        return "opted_out"
+    kinds = {
+        TemporaryFailure: "temporary",
+        PermanentFailure: "refused",
+        Unreachable: "unreachable",
+        OutcomeUnknown: "unknown",
+    }
+    return kinds[type(error)]
+
+
+class SenderContract:
+    """How a message is handed over. Subclass it as ``TestVendor`` and fill in what stands here."""
 
     url: str  # of the provider, with {base_url} and {timeout}
     accepted: tuple[int, str]  # the vendor's answer to a good request, status and body
@@ -97,27 +133,8 @@ class ProviderContract:
     refused_number: tuple[int, str]
     refused_credentials: tuple[int, str]
     throttled: tuple[int, str]
-
-    def receipt(self, word: str, **changes: str) -> tuple[dict[str, str], bytes]:
-        """Headers (lower-case) and body of a genuine receipt with the vendor's ``word``."""
-        raise NotImplementedError
-
-    def receipt_url(self, word: str) -> str:
-        """The address that the vendor calls to report ``word``."""
-        return URL
-
-    def forgeries(self) -> list[tuple[dict[str, str], bytes, str]]:
-        """Headers, body and address of reports that are not the vendor's."""
-        headers, body = self.receipt("delivered")
-        return [
-            ({}, body, URL),
-            (headers, body + b"&x=1", URL),
-            (headers, body, URL.replace("ref-1", "ref-2")),
-            (headers, b"\xff", URL),
-            (dict.fromkeys(headers, "wrong"), body, URL),
-        ]
-
-    words: ClassVar[dict[str, State]]  # the vendor's words and what they mean
+    #: Further refusals by what they mean: temporary, refused, opted_out, unreachable, account, country.
+    refusals: ClassVar[dict[str, list[tuple[int, str]]]] = {}
 
     @pytest.fixture
     def gateway(self) -> Iterator[Gateway]:
@@ -153,6 +170,37 @@ class ProviderContract:
     def test_refused_credentials(self, gateway):
         with pytest.raises(AccountFailure):
             self.answers(gateway, *self.refused_credentials).send(SMS)
+
+    def test_refusals(self, gateway):
+        """Each is what it means, and no error repeats the number."""
+        for meaning, answers in self.refusals.items():
+            for status, body in answers:
+                with pytest.raises(ProviderError) as caught:
+                    self.answers(gateway, status, body).send(SMS)
+                error = caught.value
+                assert (meaning_of(error), SMS.to in f"{error} {error.code}") == (meaning, False), body
+
+    def test_a_message_without_a_code(self, gateway):
+        """Only who has a template needs one."""
+        provider = self.answers(gateway, *self.accepted)
+        if not provider.needs_code:
+            plain = replace(SMS, code="", purpose="", locale="", body="Your parcel is here.")
+            assert provider.send(plain) == self.accepted_id
+
+    def test_a_repeated_hand_off_is_the_same(self, gateway):
+        """What de-duplicates sees the same key, and another one for another hand-off."""
+        provider = self.answers(gateway, *self.accepted)
+        if not provider.repeats_safely:
+            return
+        for sms in (SMS, SMS, replace(SMS, key="ref-1.2")):
+            provider.send(sms)
+        sent = zip(gateway.requests, gateway.bodies, strict=True)
+        first, again, other = (self.seen_key(path, headers, body) for (path, headers, _), body in sent)
+        assert first == again != other
+
+    def seen_key(self, path: str, headers: dict[str, str], body: bytes) -> object:
+        """By what the vendor tells that a hand-off is a repetition."""
+        raise NotImplementedError
 
     def test_throttled_keeps_retry_after(self, gateway):
         with pytest.raises(TemporaryFailure) as caught:
@@ -224,17 +272,17 @@ class ProviderContract:
         answer()
 
     def test_read_timeout(self, gateway):
-        gateway.delay = 1.0
+        gateway.delay = 0.3
         with pytest.raises(OutcomeUnknown) as caught:
-            self.provider(gateway.url, timeout=0.2).send(SMS)
+            self.provider(gateway.url, timeout=0.1).send(SMS)
         assert caught.value.code == "read_timeout"
 
     def test_an_answer_that_drips(self, gateway):
         """Each byte comes in time, the whole does not: the timeout is for the whole."""
-        gateway.drip = 0.05
+        gateway.drip = 0.03
         began = time.monotonic()
         with pytest.raises(OutcomeUnknown) as caught:
-            self.answers(gateway, *self.accepted, timeout=0.4).send(SMS)
+            self.answers(gateway, *self.accepted, timeout=0.15).send(SMS)
         assert caught.value.code == "read_timeout"
         assert time.monotonic() - began < 1
 
@@ -254,14 +302,12 @@ class ProviderContract:
         status, body = self.accepted
         packed = gzip.compress(body.encode())
         assert self.answers(gateway, status, packed, Content_Encoding="gzip").send(SMS) == self.accepted_id
-        for layers, encoding in ((1, "gzip"), (2, "gzip, gzip")):
-            bomb = body.encode() + b" " * 50_000_000
-            for _ in range(layers):
-                bomb = gzip.compress(bomb, 1)
+        bomb = packed + blanks()  # gzip's members may follow each other
+        for content, encoding in ((bomb, "gzip"), (gzip.compress(bomb, 1), "gzip, gzip")):
             tracemalloc.start()
             try:
                 with pytest.raises(OutcomeUnknown):
-                    self.answers(gateway, status, bomb, Content_Encoding=encoding).send(SMS)
+                    self.answers(gateway, status, content, Content_Encoding=encoding).send(SMS)
                 assert tracemalloc.get_traced_memory()[1] < 10_000_000
             finally:
                 tracemalloc.stop()
@@ -279,7 +325,7 @@ class ProviderContract:
 
     def test_connect_timeout(self, monkeypatch):
         """A full backlog: the kernel drops the SYN, nothing was ever sent."""
-        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.3)
+        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.1)
         with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
             port = full.getsockname()[1]
             held = []
@@ -295,9 +341,9 @@ class ProviderContract:
 
     def test_a_tls_handshake_that_never_ends(self, monkeypatch):
         """Nothing was sent, so it is no unknown outcome."""
-        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.3)
+        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.1)
         with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TemporaryFailure):
-            self.provider(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3).send(SMS)
+            self.provider(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1).send(SMS)
 
     def test_a_tls_handshake_that_is_reset(self):
         with one_connection(reset) as url, pytest.raises(TemporaryFailure):
@@ -317,11 +363,40 @@ class ProviderContract:
             self.answers(gateway, *self.accepted).send(SMS)
         assert not gateway.requests
 
+
+class ReceiptContract(SenderContract):
+    """The same for a vendor that calls us with its receipts."""
+
+    def receipt(self, word: str, **changes: str) -> tuple[dict[str, str], bytes]:
+        """Headers (lower-case) and body of a genuine receipt with the vendor's ``word``."""
+        raise NotImplementedError
+
+    def receipt_url(self, word: str) -> str:
+        """The address that the vendor calls to report ``word``."""
+        return URL
+
+    def forgeries(self) -> list[tuple[dict[str, str], bytes, str]]:
+        """Headers, body and address of reports that are not the vendor's."""
+        headers, body = self.receipt("delivered")
+        return [
+            ({}, body, URL),
+            (headers, body + b"&x=1", URL),
+            (headers, body, URL.replace("ref-1", "ref-2")),
+            (headers, b"\xff", URL),
+            (dict.fromkeys(headers, "wrong"), body, URL),
+        ]
+
+    words: ClassVar[dict[str, State]]  # the vendor's words and what they mean
+
     def test_genuine_receipts(self, gateway):
         provider = self.provider(gateway.url)
         for word, state in self.words.items():
             (found,) = provider.parse_receipts(*self.receipt(word), self.receipt_url(word))
-            assert (found.reference, found.state, found.raw) == ("ref-1", state, word)
+            assert (found.state, found.raw) == (state, word)
+            if provider.refers_by_own_id:
+                assert (found.reference, found.provider_message_id) == ("", self.accepted_id)
+            else:
+                assert found.reference == "ref-1"
 
     def test_an_unknown_word_is_unknown(self, gateway):
         provider = self.provider(gateway.url)
@@ -360,6 +435,18 @@ class ProviderContract:
         with pytest.raises(ReceiptRejected):
             provider.check_head({}, "https://a.example/v1/receipts/main?reference=ref-1")
 
+    def test_the_token_of_a_message_opens_no_address_of_a_console(self, gateway):
+        """Receipts of all messages go there, and an alias with the same secret may hand such tokens out."""
+        provider = self.provider(gateway.url)
+        if not isinstance(provider, TokenProvider) or not provider.set_in_console:
+            return
+        url, receipt = self.receipt_url(self.word(State.DELIVERED)), self.receipt(self.word(State.DELIVERED))
+        for address in (provider.receipt_address(SMS), with_field(url, "reference")):
+            with pytest.raises(ReceiptRejected, match="token is that of a message"):
+                provider.parse_receipts(*receipt, address)
+            with pytest.raises(ReceiptRejected, match="token is that of a message"):
+                provider.check_head(receipt[0], address)
+
     @pytest.fixture
     def report(self, settings, monkeypatch, gateway):
         """Takes a receipt as the view does, for a message ``ref-1`` that this provider has accepted."""
@@ -369,9 +456,10 @@ class ProviderContract:
         monkeypatch.setattr(registry, "aliases", lambda: {"main": alias})
         args = {"id": "ref-1", "queue": "bulk", "sealed": "sealed", "kept": 60_000, "longest_wait": 0}
         fields = {"country": "US", "resend_unknown": "0"}
-        store.send(args | {"aliases": [], "fields": fields}, expires_at=None, replaces="")
+        store.send(args | {"aliases": [], "found_by": [], "fields": fields}, expires_at=None, replaces="")
         store.claim("ref-1")
-        store.finish("ref-1", State.SENT, alias="main")
+        after = alias.after(is_code=False, id=self.accepted_id)
+        store.finish("ref-1", State.SENT, alias="main", provider_message_id=self.accepted_id, after=after)
 
         def take(word: str) -> tuple[int, State]:
             url = self.receipt_url(word)
@@ -400,4 +488,156 @@ class ProviderContract:
         url = self.receipt_url(word)
         path = url.removeprefix("https://a.example")
         assert receipts.take("main", *self.receipt(word), path, url) == 0
-        assert redis.keys() == []
+        kept = redis.keys()
+        if self.provider("http://vendor.example").refers_by_own_id:
+            # It may have overtaken the answer of its call, and waits for it a moment.
+            assert [0 < redis.pttl(name) <= 60_000 for name in kept] == [True]
+        else:
+            assert kept == []
+
+
+class PollContract(SenderContract):
+    """The same for a vendor that is asked what became of a message."""
+
+    #: Its answers, and what each means; None: nothing new is known.
+    looked_up: ClassVar[list[tuple[tuple[int, str], State | None]]]
+
+    def test_looking_up(self, gateway):
+        for answer, state in self.looked_up:
+            provider = self.answers(gateway, *answer)
+            assert provider.reports_by_poll
+            found = provider.look_up("ref-1", self.accepted_id)
+            assert (found.state if found else None) is state
+            assert found is None or (found.reference, found.provider_message_id) == (
+                "ref-1",
+                self.accepted_id,
+            )
+
+    def test_a_look_up_that_fails(self, gateway):
+        for status, body in ((500, "<html>"), (200, "["), (429, ""), self.refused_credentials):
+            with pytest.raises(ProviderError):
+                self.answers(gateway, status, body).look_up("ref-1", self.accepted_id)
+
+    def test_whatever_a_look_up_answers(self, gateway):
+        provider = self.provider(gateway.url)
+        good = next(answer for answer, state in self.looked_up if state is State.DELIVERED)
+
+        @FUZZED
+        @given(body=bodies(good[1]))
+        def answer(body):
+            gateway.answer = lambda: response(200, body)
+            with contextlib.suppress(ProviderError):
+                found = provider.look_up("ref-1", self.accepted_id)
+                assert found is None or isinstance(found, Receipt)
+
+        answer()
+
+
+class FeedbackContract(SenderContract):
+    """The same for a vendor that is told which codes were typed. ``url`` has feedback=yes."""
+
+    told: tuple[int, str] = (200, "")  # its answer
+
+    def feedback(self, converted: bool) -> tuple[str, object]:
+        """Path and query of the request, and its body as JSON, or as a form."""
+        raise NotImplementedError
+
+    def test_feedback(self, gateway):
+        provider = self.answers(gateway, *self.told)
+        assert provider.takes_feedback
+        for converted in (True, False):
+            provider.feed_back("ref-1", self.accepted_id, converted=converted)
+            path, headers, form = gateway.requests[-1]
+            is_json = "json" in headers.get("content-type", "")
+            body = json.loads(gateway.bodies[-1]) if is_json and gateway.bodies[-1] else form
+            assert (path, body) == self.feedback(converted)
+
+    def test_feedback_that_is_refused(self, gateway):
+        provider = self.answers(gateway, *self.refused_credentials)
+        with pytest.raises(ProviderError):
+            provider.feed_back("ref-1", self.accepted_id, converted=True)
+
+
+class InboundContract(SenderContract):
+    """The same for a vendor that hands over what users send."""
+
+    #: How it hands on who sent ``TEXT``.
+    user: ClassVar[str] = USER
+
+    def inbound(self) -> tuple[dict[str, str], bytes]:
+        """Headers (lower-case) and body of ``TEXT`` as ``USER`` sent it."""
+        raise NotImplementedError
+
+    def inbound_url(self) -> str:
+        """The address that the vendor calls."""
+        return INBOUND_URL
+
+    def inbound_forgeries(self) -> list[tuple[dict[str, str], bytes, str]]:
+        """Headers, body and address that are not the vendor's."""
+        headers, body = self.inbound()
+        return [
+            ({}, body, INBOUND_URL),
+            (dict.fromkeys(headers, "wrong"), body, INBOUND_URL),
+            (headers, b"\xff", INBOUND_URL),
+        ]
+
+    def test_what_a_user_sends(self, gateway):
+        provider = self.provider(gateway.url)
+        assert provider.receives
+        (found,) = provider.parse_inbound(*self.inbound(), self.inbound_url())
+        assert (found.phone, found.text) == (self.user, TEXT)
+        assert found.id
+        assert self.user not in repr(found)
+        assert TEXT not in repr(found)
+
+    def test_what_only_looks_so_is_rejected(self, gateway):
+        provider = self.provider(gateway.url)
+        for forged in self.inbound_forgeries():
+            with pytest.raises(ReceiptRejected):
+                provider.parse_inbound(*forged)
+
+    def test_the_token_of_a_message_opens_no_inbound_address(self, gateway):
+        """Whoever has the address of one message's receipts must not speak for users."""
+        provider = self.provider(gateway.url)
+        if not isinstance(provider, TokenProvider):
+            return
+        address = provider.receipt_address(replace(SMS, callback_url=f"{INBOUND_URL}?reference={SMS.id}"))
+        for url in (address, with_field(self.inbound_url(), "reference")):
+            with pytest.raises(ReceiptRejected, match="token is that of a message"):
+                provider.parse_inbound(*self.inbound(), url)
+
+    def test_whatever_a_stranger_sends_is_rejected(self, gateway):
+        headers, genuine = self.inbound()
+        provider = self.provider(gateway.url)
+
+        @FUZZED
+        @given(
+            value=st.text(st.characters(codec="latin-1"), max_size=50),
+            body=st.binary(min_size=1, max_size=100),
+        )
+        def hand_over(value, body):
+            for content in (body, genuine + body):
+                with pytest.raises(ReceiptRejected):
+                    provider.parse_inbound(dict.fromkeys(headers, value), content, INBOUND_URL)
+
+        hand_over()
+
+
+class ProviderContract(ReceiptContract):
+    """A vendor that calls us with its receipts, as most do."""
+
+
+def with_field(url: str, name: str) -> str:
+    """The address with one more, empty field."""
+    return f"{url}{'&' if '?' in url else '?'}{name}="
+
+
+def contracts() -> dict[str, type[SenderContract]]:
+    """Every vendor's, by its name, out of the files beside this one."""
+    found: dict[str, type[SenderContract]] = {}
+    for file in sorted(Path(__file__).parent.glob("test_*.py")):
+        module = import_module(f"tests.sms.providers.{file.stem}")
+        for name, cls in vars(module).items():
+            if name.startswith("Test") and isinstance(cls, type) and issubclass(cls, SenderContract):
+                found[name.removeprefix("Test")] = cls
+    return found

@@ -24,7 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 @dataclass
 class Gateway:
     """``answer`` makes the bytes of the response; None hangs up without one. ``delay``: seconds
-    before it; ``drip``: seconds between its bytes.
+    before it; ``drip``: seconds between its bytes. ``before``: by their paths, the
+    answers to what a provider asks before it hands a message over; these are at once, and not
+    among ``requests``.
     """
 
     port: int
@@ -34,6 +36,8 @@ class Gateway:
     connections: int = 0
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    before: dict[str, bytes] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -129,6 +133,10 @@ def gateway() -> Iterator[Gateway]:
         with suppress(ConnectionError), connection, connection.makefile("rb") as stream:
             while request := read_request(stream):
                 path, headers, body = request
+                if path in found.before:
+                    found.asked.append(request)
+                    connection.sendall(found.before[path])
+                    continue
                 found.bodies.append(body)
                 found.requests.append((path, headers, form(body)))
                 time.sleep(found.delay)
@@ -152,4 +160,5 @@ def gateway() -> Iterator[Gateway]:
     try:
         yield found
     finally:
+        listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         listener.close()

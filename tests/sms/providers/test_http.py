@@ -23,10 +23,18 @@ from sms.errors import (
     ReceiptRejected,
     TemporaryFailure,
 )
-from sms.message import State
+from sms.message import Channel, State
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL
-from tests.sms.providers.contract import SMS, URL, ProviderContract
+from tests.sms.providers.contract import (
+    INBOUND_URL,
+    SMS,
+    TEXT,
+    URL,
+    USER,
+    InboundContract,
+    ProviderContract,
+)
 from tests.sms.providers.gateway import gateway, response
 
 SECRET = "shared-with-the-gateway"
@@ -69,7 +77,7 @@ WORDS = {
 }
 
 
-class Described(ProviderContract):
+class Described(ProviderContract, InboundContract):
     """The contract's cases for a provider of the given ``start`` and ``options``."""
 
     start: str
@@ -99,12 +107,51 @@ class TestJson(Described):
         "receipt_state": "status.word",
         "receipt_id": "id",
         "receipt_error": "status.code",
+        "opted_out": "STOPPED",
+        "inbound_from": "message.msisdn",
+        "inbound_text": "message.text",
+        "inbound_id": "message.id",
+        "inbound_to": "message.line",
     }
     accepted = (200, json.dumps({"data": {"messages": [{"id": "G-1", "to": SMS.to}]}}))
     accepted_id = "G-1"
     refused_number = (400, json.dumps({"error": {"code": "BAD_NUMBER", "text": f"{SMS.to} is bad"}}))
     refused_credentials = (401, "no")
     throttled = (429, "slow down")
+    refusals: ClassVar = {
+        "opted_out": [(400, '{"error": {"code": "STOPPED"}}'), (200, '{"error": {"code": "STOPPED"}}')]
+    }
+
+    def inbound(self, **changes):
+        message = {"id": 9, "msisdn": USER, "line": "30001", "text": TEXT}
+        body = json.dumps({"message": message | changes}).encode()
+        return signed(body), body
+
+    def inbound_forgeries(self):
+        headers, body = self.inbound()
+        return [
+            *super().inbound_forgeries(),
+            (headers, body + b" ", INBOUND_URL),
+            (*self.inbound(msisdn=""), INBOUND_URL),
+            (signed(b"[]"), b"[]", INBOUND_URL),
+        ]
+
+    def test_the_sender_a_user_wrote_to(self, gateway):
+        (found,) = self.provider(gateway.url).parse_inbound(*self.inbound(), INBOUND_URL)
+        assert (found.id, found.sender) == ("9", "30001")
+        provider = self.provider(gateway.url, inbound_to=None)
+        (found,) = provider.parse_inbound(*self.inbound(), INBOUND_URL)
+        assert found.sender == "Shop"
+
+    def test_several_messages_of_users_in_one_call(self, gateway):
+        paths = {"from": "list.*.msisdn", "text": "list.*.text", "id": "list.*.id", "to": "line"}
+        options = {f"inbound_{name}": path for name, path in paths.items()}
+        several = [{"id": n, "msisdn": f"1202555010{n}", "text": f"t{n}"} for n in range(3)]
+        body = json.dumps({"line": "30001", "list": [*several, {"id": 4}]}).encode()
+        found = self.provider(gateway.url, **options).parse_inbound(signed(body), body, INBOUND_URL)
+        assert [(one.phone, one.text, one.sender) for one in found] == [
+            (f"1202555010{n}", f"t{n}", "30001") for n in range(3)
+        ]
 
     def receipt(self, word, **changes):
         found = {"id": "G-1", "to": SMS.to, "status": {"ref": "ref-1", "word": word, "code": 7} | changes}
@@ -172,7 +219,7 @@ class TestJson(Described):
             (409, "", TemporaryFailure, "409"),
             (402, "", AccountFailure, "402"),
             (403, None, AccountFailure, "403"),
-            (404, f"{SMS.to} 123456", PermanentFailure, "404"),
+            (404, f"{SMS.to} 123456", AccountFailure, "404"),
             (200, f"{SMS.to} 123456", OutcomeUnknown, "200"),
             (302, "", AccountFailure, "redirect_302"),
             (302, "QUEUE_FULL", TemporaryFailure, "QUEUE_FULL"),
@@ -333,6 +380,16 @@ class TestBatches:
             self.provider(**paths)
 
 
+class TestCall(TestJson):
+    """A gateway that calls: it is asked as any other, and its channel is voice."""
+
+    options: ClassVar = TestJson.options | {"channel": "voice"}
+
+    def test_its_channel(self, gateway):
+        assert self.provider(gateway.url).channel is Channel.VOICE
+        assert self.provider(gateway.url, channel=None).channel is Channel.SMS
+
+
 class TestForm(Described):
     start = "http://gateway.example/sms.php?"
     options: ClassVar = {
@@ -346,12 +403,25 @@ class TestForm(Described):
         "receipt_reference": "ref",
         "receipt_state": "stat",
         "receipt_id": "id",
+        "inbound_from": "msisdn",
+        "inbound_text": "text",
+        "inbound_id": "id",
     }
     accepted = (200, '{"status": 0, "id": 77}')
     accepted_id = "77"
     refused_number = (200, '{"status": "21"}')
     refused_credentials = (403, "")
     throttled = (503, "")
+
+    user: ClassVar = USER.removeprefix("+")
+
+    def inbound(self, **changes):
+        body = urlencode({"id": "9", "msisdn": USER.removeprefix("+"), "text": TEXT} | changes).encode()
+        return signed(body), body
+
+    def inbound_forgeries(self):
+        twice = self.inbound()[1] + b"&msisdn=12025550199"
+        return [*super().inbound_forgeries(), (signed(twice), twice, INBOUND_URL)]
 
     def receipt(self, word, **changes):
         body = urlencode({"id": "77", "ref": "ref-1", "stat": word, "to": SMS.to} | changes).encode()
@@ -423,6 +493,8 @@ GOOD = {"json": '{"to":"{to}","text":"{body}"}', "id": "id"}
         ({"json": "", "form": "s3cret"}, "form= must look like"),
         ({"id": ""}, "id= must say"),
         ({"method": "GET"}, "method must be"),
+        ({"channel": "email"}, "channel= takes one of sms, whatsapp, telegram, voice."),
+        ({"channel": "s3cret"}, "channel= takes one of"),
         ({"from": " 1500"}, "%2B"),
         ({"query": "to={to}"}, "no placeholders"),
         ({"query": "s3cret"}, "query= must look like"),
@@ -440,6 +512,17 @@ GOOD = {"json": '{"to":"{to}","text":"{body}"}', "id": "id"}
         (
             {"receipt_secret": "s3cret" * 3, "receipt_signature": "X-Sign", "receipt_header": "X"},
             "or receipt_signature=",
+        ),
+        ({"inbound_text": "text"}, "inbound_from= must say"),
+        ({"inbound_from": "from", "receipt_secret": "s3cret" * 3}, "needs inbound_text= and inbound_id="),
+        (
+            {
+                "inbound_from": "a.from",
+                "inbound_text": "b.*.text",
+                "inbound_id": "a.id",
+                "receipt_secret": "s3cret" * 3,
+            },
+            "may have a *",
         ),
         ({"sent": "A", "failed": "A"}, "sent= and failed= list the same"),
         ({"colour": "s3cret"}, "no option 'colour'"),
@@ -481,3 +564,36 @@ def test_the_examples_of_the_readme():
             vendor.answer = partial(response, 200, answer)
             provider = from_url("main", f"{url}&base_url={vendor.url}")
             assert (provider.send(SMS), provider.takes_receipts) == ("G-1", True)
+
+
+def test_a_gateway_that_hands_over_messages_and_no_receipts():
+    """By the secret in its header, or by a signature; its address names no message, so the body need not."""
+    paths = {"inbound_from": "from", "inbound_text": "text", "inbound_id": "id"}
+    body = json.dumps({"from": USER, "text": "STOP", "id": "1"}).encode()
+    for more, headers in (
+        ({}, {"authorization": f"Bearer {SECRET}"}),
+        ({"receipt_signature": "X-Sign"}, signed(body)),
+    ):
+        options = GOOD | paths | {"receipt_secret": SECRET} | more
+        provider = from_url("main", made("https://gateway.example/?", **options))
+        (found,) = provider.parse_inbound(headers, body, INBOUND_URL)
+        assert (found.phone, found.text) == (USER, "STOP")
+        with pytest.raises(ReceiptRejected):
+            provider.parse_receipts(headers, body, URL)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER   ", "", " Bearer "])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf \r\n"])
+def test_nothing_is_lost_for_the_case_of_a_word_or_a_byte_order_mark(scheme, mark):
+    options = GOOD | {"receipt_secret": SECRET, "receipt_state": "word", "delivered": "DELIVRD"}
+    options |= {"inbound_from": "from", "inbound_text": "text", "inbound_id": "id"}
+    provider = from_url("main", made("https://gateway.example/?", **options))
+    headers = {"authorization": scheme + SECRET}
+    (found,) = provider.parse_receipts(headers, mark + b'{"word": "DELIVRD"}', URL)
+    assert found.state is State.DELIVERED
+    message = json.dumps({"from": USER, "text": TEXT, "id": "1"}).encode()
+    (sent,) = provider.parse_inbound(headers, mark + message, INBOUND_URL)
+    assert sent.text == TEXT
+    for wrong in ("Bearer", f"Basic {SECRET}", f"Bearer {SECRET}x", f"xBearer {SECRET}"):
+        with pytest.raises(ReceiptRejected):
+            provider.parse_receipts({"authorization": wrong}, b'{"word": "DELIVRD"}', URL)

@@ -11,7 +11,7 @@ import pytest
 from sms import registry
 from sms.checks import settings as checks
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
-from sms.providers import PROVIDERS, from_url
+from sms.providers import from_url, provider_classes
 from sms.providers.base import BadProviderURL, Sms
 from sms.providers.sandbox import SandboxProvider
 from sms.testing import code_in, outbox
@@ -73,6 +73,18 @@ def test_sandbox_posts_with_its_token():
         assert caught.value.retry_after == 7
 
 
+def test_the_sandbox_plays_other_channels():
+    with gateway() as phone:
+        phone.answer = lambda: response(204, "")
+        for option, channel in (("", "sms"), ("?channel=voice", "voice")):
+            provider = from_url("phone", f"sandbox://:s3cret@127.0.0.1:{phone.port}{option}")
+            assert provider.channel == channel
+            provider.send(SMS)
+            assert json.loads(phone.bodies[-1])["channel"] == channel
+    with pytest.raises(BadProviderURL, match="channel= takes one of"):
+        from_url("phone", "sandbox://?channel=email")
+
+
 def test_an_empty_token_of_the_sandbox_is_one_as_well():
     """Web servers strip ``Bearer `` to ``Bearer``."""
     phone = SandboxProvider("phone")
@@ -87,7 +99,7 @@ def test_every_provider_takes_the_options_that_all_have(tmp_path):
         assert (provider.timeout, provider.base_url) == (3, "https://a.example")
 
 
-@pytest.mark.parametrize("scheme", PROVIDERS)
+@pytest.mark.parametrize("scheme", provider_classes())
 def test_unknown_options_are_refused_by_name(scheme):
     with pytest.raises(BadProviderURL, match=r"main: .*no option 'colour'"):
         from_url("main", f"{scheme}:///?colour=red")

@@ -13,11 +13,20 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from sms.errors import AccountFailure, PermanentFailure, TemporaryFailure
+from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.message import State
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL
-from tests.sms.providers.contract import SMS, URL, ProviderContract
+from tests.sms.providers.contract import (
+    INBOUND_URL,
+    SMS,
+    TEXT,
+    URL,
+    USER,
+    FeedbackContract,
+    InboundContract,
+    ProviderContract,
+)
 from tests.sms.providers.gateway import response
 
 SID, TOKEN = "AC" + "0" * 32, "token-of-the-account"
@@ -28,13 +37,23 @@ def error(status: int, code: int) -> tuple[int, str]:
     return status, json.dumps({"code": code, "message": text, "status": status})
 
 
-class TestTwilio(ProviderContract):
-    url = f"twilio://{SID}:{TOKEN}@?from=%2B15005550006&base_url={{base_url}}&timeout={{timeout}}"
+class TestTwilio(ProviderContract, FeedbackContract, InboundContract):
+    url = (
+        f"twilio://{SID}:{TOKEN}@?from=%2B15005550006&base_url={{base_url}}&timeout={{timeout}}&feedback=yes"
+    )
     accepted = (201, json.dumps({"sid": "SM123", "status": "queued", "body": "…"}))
     accepted_id = "SM123"
     refused_number = error(400, 21211)
     refused_credentials = error(401, 20003)
     throttled = error(429, 20429)
+    refusals: ClassVar = {
+        "opted_out": [error(400, 21610)],
+        "account": [
+            error(404, 20404),
+            *(error(400, code) for code in (21212, 21603, 21606, 21659, 21703, 21704, 21910)),
+            (404, "<html>"),
+        ],
+    }
     words: ClassVar = {
         "queued": State.SENT,
         "sending": State.SENT,
@@ -44,10 +63,52 @@ class TestTwilio(ProviderContract):
         "failed": State.FAILED,
     }
 
-    def receipt(self, word, **changes):
+    told = (201, '{"outcome": "confirmed"}')
+
+    def feedback(self, converted):
+        return (
+            f"/2010-04-01/Accounts/{SID}/Messages/SM123/Feedback.json",
+            {"Outcome": "confirmed" if converted else "unconfirmed"},
+        )
+
+    def receipt(self, word: str, **changes: str) -> tuple[dict[str, str], bytes]:
         fields = {"MessageSid": "SM123", "MessageStatus": word, "To": SMS.to, "ErrorCode": ""} | changes
         signature = RequestValidator(TOKEN).compute_signature(URL, fields)
         return {"x-twilio-signature": signature}, urlencode(fields).encode()
+
+    def inbound(self, **changes: Any) -> tuple[dict[str, str], bytes]:
+        fields = {
+            "ToCountry": "US",
+            "MessageSid": "SM9",
+            "NumSegments": "1",
+            "From": USER,
+            "To": "+15005550006",
+            "Body": TEXT,
+        } | changes
+        signature = RequestValidator(TOKEN).compute_signature(INBOUND_URL, fields)
+        return {"x-twilio-signature": signature}, urlencode(fields).encode()
+
+    def inbound_forgeries(self):
+        headers, body = self.inbound()
+        elsewhere = URL.partition("?")[0]
+        nobody = self.inbound(From="")
+        return [*super().inbound_forgeries(), (headers, body, elsewhere), (*nobody, INBOUND_URL)]
+
+    def test_what_a_user_means_by_keywords_of_ones_own(self, gateway):
+        """A messaging service says so; else the text is looked at."""
+        provider = self.provider(gateway.url)
+        for given, word in (("STOP", "stop"), ("START", "start"), ("HELP", "help"), ("", ""), ("x", "")):
+            (found,) = provider.parse_inbound(*self.inbound(OptOutType=given), INBOUND_URL)
+            assert (found.word, found.sender, found.id) == (word, "+15005550006", "SM9")
+        assert provider.inbound_reply == ("<Response/>", "text/xml")
+
+    def test_a_receipt_is_no_message_of_a_user(self, gateway):
+        fields = {"MessageSid": "SM123", "MessageStatus": "delivered", "To": SMS.to}
+        signature = RequestValidator(TOKEN).compute_signature(INBOUND_URL, fields)
+        with pytest.raises(ReceiptRejected):
+            self.provider(gateway.url).parse_inbound(
+                {"x-twilio-signature": signature}, urlencode(fields).encode(), INBOUND_URL
+            )
 
     def test_the_request(self, gateway):
         self.answers(gateway, *self.accepted).send(SMS)
@@ -60,7 +121,16 @@ class TestTwilio(ProviderContract):
             "Body": SMS.body,
             "StatusCallback": SMS.callback_url,
             "ValidityPeriod": "90",
+            "ProvideFeedback": "true",
         }
+
+    def test_feedback_is_asked_for_with_codes_alone(self, gateway):
+        provider = self.answers(gateway, *self.accepted)
+        without = from_url("main", f"twilio://{SID}:{TOKEN}@?from=Shop&base_url={gateway.url}")
+        for sender, sms in ((provider, SMS), (provider, replace(SMS, code="")), (without, SMS)):
+            sender.send(sms)
+        assert [request[2].get("ProvideFeedback") for request in gateway.requests] == ["true", None, None]
+        assert not without.takes_feedback
 
     def test_the_request_is_what_their_sdk_sends(self, gateway):
         self.answers(gateway, *self.accepted).send(SMS)
@@ -79,6 +149,7 @@ class TestTwilio(ProviderContract):
             body=SMS.body,
             status_callback=SMS.callback_url,
             validity_period=90,
+            provide_feedback=True,
         )
         ours, theirs = gateway.requests
         assert (ours[0], ours[2]) == (theirs[0], theirs[2])
@@ -125,8 +196,9 @@ class TestTwilio(ProviderContract):
             (400, 21606, "&temporary=21606", TemporaryFailure),
             (400, 21606, "&permanent=21606", AccountFailure),
             (400, 20429, "&temporary=20429&permanent=20429", PermanentFailure),
+            (429, 21610, "&permanent=21610", PermanentFailure),
             (429, 0, "&permanent=429", PermanentFailure),
-            (402, 0, "", PermanentFailure),
+            (402, 0, "", AccountFailure),
         ],
     )
     def test_what_outweighs_what(self, gateway, status, code, options, expected):
@@ -139,6 +211,14 @@ class TestTwilio(ProviderContract):
         headers, body = self.receipt("undelivered", ErrorCode="30005")
         (found,) = self.provider(gateway.url).parse_receipts(headers, body, URL)
         assert (found.error, found.provider_message_id) == ("30005", "SM123")
+
+    def test_a_receipt_may_say_that_the_number_has_opted_out(self, gateway):
+        """As for a messaging service, which chooses the sender after it has answered."""
+        provider = self.provider(gateway.url)
+        for code, phone in (("21610", SMS.to), ("30005", ""), ("", "")):
+            (found,) = provider.parse_receipts(*self.receipt("failed", ErrorCode=code), URL)
+            assert found.opted_out == phone
+            assert SMS.to not in repr(found)
 
     @pytest.mark.parametrize(
         "options", ["", "from=a&messaging_service=b", "from=+1500", "from=a&temporary=x"]

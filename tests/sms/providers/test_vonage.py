@@ -18,7 +18,16 @@ from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected, Tempor
 from sms.message import State
 from sms.providers import from_url
 from sms.providers.base import BadProviderURL
-from tests.sms.providers.contract import SMS, URL, ProviderContract
+from tests.sms.providers.contract import (
+    INBOUND_URL,
+    SMS,
+    TEXT,
+    URL,
+    USER,
+    FeedbackContract,
+    InboundContract,
+    ProviderContract,
+)
 
 SECRET = "signature-secret-of-the-account" * 3
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -57,10 +66,10 @@ def signed(body: bytes, secret: str = SECRET, algorithm: str = "HS256", **claims
     return {"authorization": "Bearer " + jwt.encode(given, key, algorithm=algorithm)}
 
 
-class TestVonage(ProviderContract):
+class TestVonage(ProviderContract, FeedbackContract, InboundContract):
     url = (
         f"vonage://app-1@?key={BASE64}&from=%2B15005550006&signature_secret={SECRET}"
-        "&base_url={base_url}&timeout={timeout}"
+        "&base_url={base_url}&timeout={timeout}&feedback=yes&api_key=abcd1234&api_secret=of-the-account"
     )
     accepted = (202, json.dumps({"message_uuid": "aaaaaaaa-bbbb"}))
     accepted_id = "aaaaaaaa-bbbb"
@@ -74,6 +83,25 @@ class TestVonage(ProviderContract):
         "rejected": State.FAILED,
         "undeliverable": State.FAILED,
     }
+
+    def feedback(self, converted):
+        at = time.strftime("%Y-%m-%d+%H%%3A%M%%3A%S", time.gmtime(self.now))
+        word = str(converted).lower()
+        return f"/conversions/sms?message-id=aaaaaaaa-bbbb&delivered={word}&timestamp={at}", {}
+
+    @pytest.fixture(autouse=True)
+    def clock(self, monkeypatch):
+        """The second in which feedback is told."""
+        self.now = int(time.time())
+        gmtime = time.gmtime
+        monkeypatch.setattr(time, "gmtime", lambda *at: gmtime(*at or (self.now,)))
+
+    def test_feedback_proves_the_account(self, gateway):
+        self.answers(gateway, 200, "").feed_back("ref-1", self.accepted_id, converted=True)
+        token = base64.b64encode(b"abcd1234:of-the-account").decode()
+        assert gateway.requests[0][1]["authorization"] == f"Basic {token}"
+        with pytest.raises(BadProviderURL, match="feedback=yes needs api_key="):
+            from_url("main", f"vonage://app-1@?key={BASE64}&from=Shop&feedback=yes")
 
     def body(self, word: str, **changes: Any) -> bytes:
         report = {
@@ -90,6 +118,47 @@ class TestVonage(ProviderContract):
     def receipt(self, word, **changes):
         body = self.body(word, **changes)
         return signed(body), body
+
+    def inbound_body(self, **changes: Any) -> bytes:
+        message = {
+            "channel": "sms",
+            "message_uuid": "cccccccc-dddd",
+            "to": "15005550006",
+            "from": USER.removeprefix("+"),
+            "timestamp": "2026-02-03T12:14:25Z",
+            "text": TEXT,
+            "message_type": "text",
+            "sms": {"num_messages": "1", "keyword": "STOP,"},
+            "usage": {"currency": "EUR", "price": "0.0333"},
+        }
+        return json.dumps(message | changes).encode()
+
+    def inbound(self, **changes: Any) -> tuple[dict[str, str], bytes]:
+        body = self.inbound_body(**changes)
+        return signed(body), body
+
+    def inbound_forgeries(self):
+        body = self.inbound_body()
+        return [
+            *super().inbound_forgeries(),
+            (signed(b"{}"), body, INBOUND_URL),
+            (signed(body, iat=time.time() - 700), body, INBOUND_URL),
+            (*self.inbound(**{"from": ""}), INBOUND_URL),
+            (*self.inbound(message_uuid=None), INBOUND_URL),
+        ]
+
+    def test_only_texts_by_sms_are_handed_over(self, gateway):
+        provider = self.provider(gateway.url)
+        for changes in ({"channel": "whatsapp"}, {"text": None}, {"text": ["x"]}):
+            assert provider.parse_inbound(*self.inbound(**changes), INBOUND_URL) == []
+        body = self.body("delivered")  # a report that went to the wrong address
+        assert provider.parse_inbound(signed(body), body, INBOUND_URL) == []
+
+    def test_without_a_secret_nothing_is_received(self):
+        provider = from_url("main", f"vonage://app-1@?key={BASE64}&from=Shop")
+        assert not provider.receives
+        with pytest.raises(ReceiptRejected):
+            provider.parse_inbound(*self.inbound(), INBOUND_URL)
 
     def test_the_request(self, gateway):
         self.answers(gateway, *self.accepted).send(SMS)

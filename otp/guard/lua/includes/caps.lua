@@ -15,6 +15,11 @@ local function count_within(counts, window, now)
     counts[window + VERIFIED] + counts[window + VERIFIED_BEFORE] * part
 end
 
+-- How often it refused something in the day that ends now.
+local function refused_of(counts, now)
+  return counts[REFUSED] + counts[REFUSED_BEFORE] * part_before(counts, DAY, now)
+end
+
 -- How a scope stands in the hour, the day, the fortnight: what is unverified in each, and what the verified ones add to
 -- its cap. A send younger than five minutes may yet be verified: it counts by the share that usually is not, which is
 -- 1 where nothing is known.

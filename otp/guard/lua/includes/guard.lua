@@ -1,9 +1,11 @@
 -- The pumping guard: how many sends of a country, a prefix, an address stayed unverified, and whether one more may go.
 --
 -- ask: mode; figures (otp.guard.settings.Figures); allowed (whether GUARD_ALLOW names the number); price of all its
---      parts, and budget (millionths); address (its digest, or ""); phones (digests under each secret, the newest first);
---      counts (1, or 0 where no SMS goes out); country, and where the number has them coarse and fine (its two prefixes);
---      start (the number without its last six digits); tags (of its two longer prefixes, the longer one's first)
+--      parts by its first channel, reserved (the same by the dearest) and budget (millionths); address (its digest, or
+--      ""); phones (digests under each secret, the newest first; none: an e-mail, of which only the money counts, and
+--      what follows from a number is left out); counts (1, or 0 where no SMS goes out); country, and where the number has
+--      them coarse and fine (its two prefixes); start (the number without its last six digits); tags (of its two longer
+--      prefixes, the longer one's first)
 --
 -- What stands in Redis, all of it with a TTL (GUARD, GUARD_FAN and so on: see otp/names.py):
 --   otp:guard:<scope>         string  numbers, see counts.lua; <scope> is a country, a +prefix (its last two digits as a
@@ -13,6 +15,9 @@
 --   otp:guard-known:<digest>  string  of a phone that verified: ms of when, sends to it since
 --   otp:guard-spend           string  day (since the epoch), spent (millionths)
 --   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
+--   otp:guard-over            sorted set  scope -> when it was found over its cap last (ms); the latest MOST_OVER
+
+local MOST_OVER = 500 -- that are remembered, so that to look at all of them takes little
 
 -- Decide about one send, and count it or its refusal. Returns the text from which verified.lua counts that its code was
 -- typed ("" if that shall not count), nil if it may not go; then a refusal, nil if there is none: reason, wait (ms).
@@ -25,8 +30,10 @@ local function guard_send(now, ask)
   -- luacheck: ignore 432
   --- @include "caps"
   --- @include "fan"
+  --- @include "money"
   --- @include "rules"
   local figures, country, sends, phones = ask.figures, ask.country, ask.counts, ask.phones
+  local only_money = #phones == 0
   local address = ask.address ~= '' and 'ip:' .. ask.address
   local address_key, fan_key = GUARD .. 'ip:' .. ask.address, GUARD_FAN .. ask.address
 
@@ -62,12 +69,7 @@ local function guard_send(now, ask)
     return counts
   end
 
-  -- The money of this day (UTC).
-  local today, spent = math.floor(now / LENGTH[DAY]), 0
-  local paid_on, paid = string.match(texts[GUARD_SPEND] or '', '^(%d+) (%d+)$')
-  if tonumber(paid_on) == today then
-    spent = tonumber(paid)
-  end
+  local today, spent = math.floor(now / LENGTH[DAY]), spent_today(texts[GUARD_SPEND], now)
 
   -- A phone that verified within a fortnight: so many sends to it go beyond the caps of its ranges.
   local phone_key, verified_at, sends_since
@@ -90,13 +92,24 @@ local function guard_send(now, ask)
     return verified_within(counts_of(scope_keys[COUNTRY], COUNTRY), FORTNIGHT) >= figures.proven
   end
 
+  -- For /metrics and the dashboard, which do not search the server for scopes.
+  local function note_over(scope)
+    redis.call('ZADD', GUARD_OVER, now, scope)
+    redis.call('ZREMRANGEBYRANK', GUARD_OVER, 0, -MOST_OVER - 1)
+    redis.call('PEXPIRE', GUARD_OVER, LENGTH[DAY])
+  end
+
   -- Behind one address there may be many people, of a VPN of many countries: what they verify counts.
   local function address_refuses()
     local counts = counts_of(address_key, ADDRESS)
     if not has_country and #fan >= figures.countries + verified_within(counts, DAY) then
+      note_over(address)
       return 'countries', address, oldest + LENGTH[DAY] - now
     end
     local window, wait = first_over(counts, now, figures.ratio, figures.address)
+    if window then
+      note_over(address)
+    end
     return window, address, wait
   end
 
@@ -122,6 +135,7 @@ local function guard_send(now, ask)
       local counts = counts_of(scope_keys[kind], kind)
       local window, wait = first_over(counts, now, figures.ratio, caps[kind])
       if window then
+        note_over(scopes[kind])
         if has_good_within(kind) then
           return nil
         end
@@ -132,8 +146,11 @@ local function guard_send(now, ask)
 
   -- The first word of a reason, its scope, ms to wait, and whether an operator allows it; nil if nothing refuses.
   local function refuses()
-    if ask.budget > 0 and spent + ask.price > ask.budget then
+    if ask.budget > 0 and spent + ask.reserved > ask.budget then
       return 'budget', 'all', (today + 1) * LENGTH[DAY] - now
+    end
+    if only_money then
+      return nil
     end
     local rule, ruled, left = find_rule(now, ask)
     if rule == 'block' then
@@ -172,9 +189,12 @@ local function guard_send(now, ask)
     write_counts(key, now, counts)
   end
 
-  if ask.price > 0 then
-    local text = string.format('%d %d', today, spent + sends * ask.price)
+  if ask.reserved > 0 then
+    local text = string.format('%d %d', today, spent + sends * ask.reserved)
     redis.call('SET', GUARD_SPEND, text, 'PX', 2 * LENGTH[DAY])
+  end
+  if only_money then
+    return '', refusal
   end
   local told = { string.format('%d %d', now, ask.price), country }
   for kind = is_proven() and COUNTRY or NEW, #scopes do

@@ -1,0 +1,128 @@
+"""HTTP: sessions, by which a program hands its user to the hosted pages. The views translate, they decide
+nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Path, Router, Schema
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from otp import conf, sessions
+from otp.api.problems import answered
+from otp.api.verifications import access_of, as_json, as_time
+from otp.sessions import MOST_STATE, MOST_URL, Session
+from sms import services as sms
+from sms.bearer import ApiKey
+from sms.problems import Body, Reference, responses, unkept
+
+router = Router(auth=ApiKey(), tags=["sessions"])
+router.add_decorator(answered)
+router.add_decorator(unkept, mode="view")
+
+
+class SessionIn(Body):
+    """Where to send the user back to, and what is known of them."""
+
+    return_url: str = Field(
+        max_length=MOST_URL,
+        examples=["https://shop.example/phone-verified"],
+        description="Where the user goes when all is done, with `session` and `state` in the query. Its "
+        "origin stands as `return:ORIGIN` in the entry of the key in API_ACCESS.",
+    )
+    purpose: str = Field("login", max_length=64, examples=["login"])
+    phone: str = Field(
+        "",
+        max_length=64,
+        repr=False,
+        description="Any usual spelling. With it the user is asked for no number, and cannot give another.",
+        json_schema_extra=lambda schema: schema.update(examples=[sms.example_number() or sms.EXAMPLE]),
+    )
+    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    state: str = Field(
+        "",
+        max_length=MOST_STATE,
+        examples=["4f3a"],
+        description="Your own, such as a random value that you keep in the user's own session: compare it "
+        "when the user is back.",
+    )
+    reference: Reference = ""
+
+    @field_validator("return_url")
+    @classmethod
+    def _url(cls, given: str) -> str:
+        if not sessions.origin_of(given):
+            raise PydanticCustomError(
+                "return_url", "Write an address with https:// (or http://localhost), without a fragment"
+            )
+        return given
+
+
+class SessionMade(Schema):
+    """A session that waits for its user."""
+
+    id: str
+    url: str = Field(description="Send the user's browser there.")
+    expires_at: datetime
+
+
+class SessionOut(Schema):
+    """What became of a session."""
+
+    id: str
+    status: Literal["pending", "valid", "expired"]
+    verification_id: str | None = Field(None, description="Of the code that the user typed; null before.")
+    masked: str | None = Field(None, description="The verified number with most of its digits hidden.")
+    phone: str | None = Field(
+        None, description="The verified number (E.164), for keys with the scope `phone`."
+    )
+    reference: str | None = Field(None, description="Your own, from the start.")
+
+
+@router.post(
+    "/sessions",
+    response={201: SessionMade} | responses(400, 401, 403, 413, 415, 422, 503),
+    auth=ApiKey("verify"),
+    operation_id="create_session",
+    summary="Hand a user to the hosted pages",
+)
+def create_session(request: HttpRequest, payload: SessionIn) -> HttpResponse:
+    """Make an address for one user, who comes back to `return_url` with a verified phone."""
+    access = access_of(request)
+    access.require_purpose(payload.purpose)
+    access.require_return(sessions.origin_of(payload.return_url))
+    made = sessions.create(owner=access.name, **payload.model_dump())
+    path = reverse("otp:session", args=(made.id,))
+    base = conf.get("PUBLIC_URL").rstrip("/")
+    url = f"{base}{path}" if base else request.build_absolute_uri(path)
+    return as_json({"id": made.id, "url": url, "expires_at": as_time(made.expires_at)}, 201)
+
+
+@router.get(
+    "/sessions/{id}",
+    response={200: SessionOut} | responses(401, 503),
+    auth=ApiKey("verify"),
+    operation_id="get_session",
+    summary="What became of a session",
+)
+def get_session(request: HttpRequest, id: Path[str]) -> HttpResponse:
+    """Whether the user has verified a phone. An id that never was, or another key's, is `expired`."""
+    access = access_of(request)
+    return as_json(_shown(sessions.read(id, owner=access.name), sees_phone="phone" in access.scopes))
+
+
+def _shown(session: Session, *, sees_phone: bool) -> dict[str, Any]:
+    is_valid = session.status == "valid"
+    return {
+        "id": session.id,
+        "status": session.status,
+        "verification_id": session.verification_id or None,
+        "masked": session.masked or None,
+        "phone": session.phone if is_valid and sees_phone else None,
+        "reference": session.reference or None,
+    }

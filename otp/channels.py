@@ -1,0 +1,95 @@
+"""By which channels a code goes: first, again, and where one of them did not work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from otp.errors import NotAllowed
+from otp.purposes import Purpose
+from sms import services as sms
+from sms.errors import NoRoute
+from sms.message import Channel
+from sms.phone import Phone
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one message of a code goes. As it is: by SMS, as there is nothing else."""
+
+    channels: tuple[Channel, ...] = ()  # that may carry it, in their order; (): as the route says
+    able: tuple[Channel, ...] = (Channel.SMS,)  # that the user may ask for
+    tried: tuple[Channel, ...] = (Channel.SMS,)  # that were begun with so far, this one last
+
+
+ONLY_SMS = Way()
+
+
+def wanted(rules: Purpose) -> tuple[Channel, ...]:
+    """Those by which a number may be reached for a purpose."""
+    named = rules.channels or sms.channels()
+    return tuple(channel for channel in named if channel is not Channel.EMAIL) or (Channel.SMS,)
+
+
+def begin(rules: Purpose, number: Phone, email: str = "", *, channel: str = "") -> Way:
+    """The way of the first message, by ``channel`` if one is named. Raises ``NotAllowed``
+    (``channel_unavailable``).
+    """
+    if sms.channels() == (Channel.SMS,):
+        _require(channel, ONLY_SMS.able)
+        return ONLY_SMS
+    able = _able(rules, number, email)
+    _require(channel, able)
+    if channel:
+        chosen = Channel(channel)
+        return Way((chosen,), able, (chosen,))
+    return Way(rules.channels, able, able[:1])
+
+
+def again(rules: Purpose, number: Phone, email: str = "", *, tried: Sequence[str], channel: str = "") -> Way:
+    """The way of one more message, by ``channel``, or else by the one that was begun with last.
+
+    Raises ``NotAllowed`` (``channel_unavailable``).
+    """
+    if sms.channels() == (Channel.SMS,):
+        able: tuple[Channel, ...] = (Channel.SMS,)
+    else:
+        able = _able(rules, number, email)
+    _require(channel, able)
+    begun = tuple(Channel(name) for name in tried if name in able)
+    if channel:
+        chosen = Channel(channel)
+        return Way((chosen,), able, (*(one for one in begun if one != chosen), chosen))
+    if not rules.channels:
+        return Way((), able, begun)
+    return _from(able, begun[-1] if begun else able[0], begun)
+
+
+def go_on(rules: Purpose, number: Phone, email: str = "", *, tried: Sequence[str]) -> Way | None:
+    """The way by the next channel of a purpose, after those that were begun with. None: there is none."""
+    able = _able(rules, number, email)
+    left = [channel for channel in able if channel not in tried]
+    if not rules.channels or not left:
+        return None
+    return _from(able, left[0], tuple(Channel(name) for name in tried if name in able))
+
+
+def _require(channel: str, able: Sequence[Channel]) -> None:
+    if channel and channel not in able:
+        raise NotAllowed(
+            f"This code cannot go by that channel. Use one of: {', '.join(able)}.",
+            code="channel_unavailable",
+            field="channel",
+        )
+
+
+def _from(able: tuple[Channel, ...], first: Channel, tried: tuple[Channel, ...]) -> Way:
+    """A channel, and behind it those that come after it."""
+    return Way(able[able.index(first) :], able, (*(one for one in tried if one != first), first))
+
+
+def _able(rules: Purpose, number: Phone, email: str) -> tuple[Channel, ...]:
+    try:
+        return sms.reach(number, email=email, channels=rules.channels)
+    except NoRoute:  # which is said when the message is prepared, and of a test number not at all
+        return wanted(rules)

@@ -1,0 +1,297 @@
+"""The first page: from asked to verified, what is slow, refused, waiting or left out, and what it costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+
+from otp.api.access import Access
+from otp.dashboard import plots, words
+from otp.dashboard.door import live, looks
+from otp.dashboard.figures import DAY, FORTNIGHT, HOUR, PERIODS, Figures, Period, Sums, read
+from otp.dashboard.troubles import left_out, troubles
+from otp.guard import settings as guard
+from sms import services as sms
+from sms import standing, tally
+from sms.standing import Standing
+from sms.webhooks import store as webhooks
+
+#: Rows of a table that are shown at once; the others are behind a click.
+SHOWN = 10
+
+#: Of a code's message.
+SENT, DELIVERED = {"sent"}, {"delivered"}
+CODES = {sms.OTP_QUEUE}
+
+#: What a column counts: a code that went on to another provider is one code, and two messages.
+CODES_SENT, MESSAGES_SENT = "codes sent", "messages sent"
+HINT = "Messages sent: a code that went on to another provider counts once for each."
+
+#: The shares of what a plot of times shows, the words for them and their classes.
+SHARES = ((0.5, "half within", "p50"), (0.95, "95 % within", "p95"), (0.99, "99 % within", "p99"))
+
+#: By the name in the tally: its title, and the label that is wanted ("": all of them).
+TIMES = {
+    "to_sent": ("Until a provider had the code", sms.OTP_QUEUE),
+    "to_delivered": ("From there until the phone had it", ""),
+    "to_verified": ("From asking until it was typed", ""),
+}
+
+#: What refuses, as the tally names it, in words.
+REASONS = {
+    "cooldown": "asked again too soon",
+    "pause": "a pause after wrong guesses",
+    "overloaded": "it could not have been sent in time",
+    "refused:overloaded": "plain message: it could not have been sent in time",
+    "refused:opted_out": "plain message: the number has opted out",
+    "check:limited": "guess: too many wrong ones of an address or key",
+    "check:blocked": "guess: the code was guessed too often",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a funnel."""
+
+    name: str
+    count: str
+    share: str  # of the first step
+    width: float  # the same for the eye
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One way to split a funnel. ``rows``: a name, and the cells, each with its head."""
+
+    title: str
+    hint: str  # what the share is of, and what is counted
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    more: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+
+
+@looks
+def now(request: HttpRequest, access: Access, seconds: float) -> HttpResponse:
+    """What happens now. Three round trips, one more where there are webhooks."""
+    period = PERIODS.get(request.GET.get("period", ""), HOUR)
+    over_time = FORTNIGHT if period is FORTNIGHT else DAY
+    figures, setting = read({"counts": PERIODS.values(), "times": [over_time]}, now=seconds), guard.read()
+    sums = {each.name: figures.sums("counts", each) for each in PERIODS.values()}
+    places = sums["fortnight"].by("left_out", "alias", "country")
+    standing_now = standing.read((alias, country) for alias, country in places)
+    context = {
+        "troubles": list(
+            troubles(
+                standing_now,
+                *sums.values(),
+                since=f"{figures.began(HOUR):%H:%M} UTC",
+                webhooks=webhooks.queues(),
+                mode=setting.mode,
+                spent=_budget_spent(figures, setting),
+            )
+        ),
+        "left_out": left_out(standing_now, figures.now),
+        "funnels": [(each, _funnel(sums[each.name])) for each in PERIODS.values()],
+        "plain": _plain(sums["fortnight"]),
+        "period": period,
+        "periods": PERIODS.values(),
+        "tables": _tables(sums[period.name]),
+        "plots": list(_plots(figures, over_time)),
+        "refused": _refused([sums[each.name] for each in PERIODS.values()]),
+        "queues": _queues(standing_now),
+        "dead_letters": standing_now.dead_letters,
+        "money": _money(figures),
+    }
+    return live(request, access, "now", context)
+
+
+def _funnel(sums: Sums) -> list[Step]:
+    asked = sums.total("starts")
+    counts = {
+        "asked": asked,
+        "accepted": sums.total("starts", outcome=("issued", "resent")),
+        CODES_SENT: sums.total("codes", state=SENT),
+        "delivered": sums.total("codes", state=DELIVERED),
+        "verified": sums.total("checks", outcome=("valid",)),
+    }
+    most = max(counts.values()) or 1
+    return [
+        Step(name, words.number(count), words.share(count, asked), round(100 * count / most, 1))
+        for name, count in counts.items()
+    ]
+
+
+def _plain(sums: Sums) -> str:
+    """Messages that are no codes, "" if there were none."""
+    found = sums.each("messages", "state", queue=(sms.BULK_QUEUE,))
+    if not found:
+        return ""
+    states = {"queued": "accepted", "sent": "sent", "delivered": "delivered", "failed": "failed"}
+    told = ", ".join(f"{words.number(found[state])} {word}" for state, word in states.items())
+    return f"{told} in 14 days"
+
+
+def _tables(sums: Sums) -> list[list[Table]]:
+    """Two stacks."""
+    return [[_by_country(sums)], [*_by_provider(sums), _by_purpose(sums)]]
+
+
+def _by_country(sums: Sums) -> Table:
+    columns = {
+        "asked": sums.each("starts", "country"),
+        MESSAGES_SENT: sums.each("messages", "country", state=SENT, queue=CODES),
+        "delivered": sums.each("messages", "country", state=DELIVERED, queue=CODES),
+        "verified": sums.each("verified", "country"),
+    }
+    spent = sums.each("spent", "country") if guard.read().prices else None
+    return _table("Country", columns, words.country, of="asked", spent=spent)
+
+
+def _by_provider(sums: Sums) -> Iterator[Table]:
+    columns = {
+        "called": sums.each("calls", "alias"),
+        MESSAGES_SENT: sums.each("messages", "alias", state=SENT, queue=CODES),
+        "delivered": sums.each("messages", "alias", state=DELIVERED, queue=CODES),
+        "verified": sums.each("verified", "alias"),
+    }
+    yield _table("Provider", columns, words.alias, of=MESSAGES_SENT)
+    channels = {known.alias: known.channel for known in standing.providers()}
+    by_channel = {
+        name: _regrouped(column, lambda alias: channels.get(alias, "others"))
+        for name, column in columns.items()
+    }
+    yield _table("Channel", by_channel, str, of=MESSAGES_SENT)
+
+
+def _by_purpose(sums: Sums) -> Table:
+    columns = {
+        "asked": sums.each("starts", "purpose"),
+        CODES_SENT: sums.each("codes", "purpose", state=SENT),
+        "delivered": sums.each("codes", "purpose", state=DELIVERED),
+        "verified": sums.each("checks", "purpose", outcome=("valid",)),
+    }
+    return _table("Purpose", columns, str, of="asked")
+
+
+def _regrouped(column: Mapping[str, int], group: Callable[[str], str]) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for name, count in column.items():
+        sums[group(name)] += count
+    return sums
+
+
+def _table(
+    title: str,
+    columns: Mapping[str, Counter[str]],
+    shown: Callable[[str], str],
+    *,
+    of: str,
+    spent: Counter[str] | None = None,
+) -> Table:
+    """``of``: the column that the share of the verified is of."""
+    names = sorted(set().union(*columns.values()), key=lambda name: (-columns[of][name], name))
+    head = (*columns, "share", *(("money",) if spent is not None else ()))
+    rows = []
+    for name in filter(None, names):
+        cells = [words.number(column[name]) for column in columns.values()]
+        cells.append(words.share(columns["verified"][name], columns[of][name]))
+        if spent is not None:
+            cells.append(words.money(spent[name]))
+        rows.append((shown(name), tuple(zip(head, cells, strict=True))))
+    hint = f"Share: verified of {of}." + (f" {HINT}" if MESSAGES_SENT in columns else "")
+    return Table(title, hint, head, tuple(rows[:SHOWN]), tuple(rows[SHOWN:]))
+
+
+def _plots(figures: Figures, period: Period) -> Iterator[plots.Plot]:
+    times = [(began, tally.times(fields)) for began, fields in figures.each("times", period)]
+    heads = [(head, kind) for _, head, kind in SHARES]
+    for name, (title, label) in TIMES.items():
+        values = []
+        for began, known in times:
+            found = _merged(known, name, label)
+            values.append((began, [found.percentile(share) if found else None for share, _, _ in SHARES]))
+        if plot := plots.times(title, heads, values, by_day=period is FORTNIGHT):
+            yield plot
+
+
+def _merged(known: Mapping[tally.Series, tally.Times], name: str, label: str) -> tally.Times | None:
+    """The histogram of a name, of one label or of all."""
+    found = [times for of, times in known.items() if of.name == name and (not label or of.labels == (label,))]
+    if not found:
+        return None
+    counts = tuple(map(sum, zip(*(times.counts for times in found), strict=True)))
+    return tally.Times(counts, sum(times.seconds for times in found))
+
+
+def _refused(periods: Sequence[Sums]) -> list[tuple[str, list[str]]]:
+    """Each reason, with how often in each period."""
+    columns = [_refusals(sums) for sums in periods]
+    names = sorted(set().union(*columns), key=lambda name: (-columns[-1][name], name))
+    return [(reason(name), [words.number(column[name]) for column in columns]) for name in names]
+
+
+def _refusals(sums: Sums) -> Counter[str]:
+    found = sums.each("starts", "outcome")
+    for accepted in ("issued", "resent"):
+        found.pop(accepted, None)
+    found.update(
+        {why: count for why, count in sums.each("let_through", "why").items() if why.startswith("shadow:")}
+    )
+    states = sums.each("messages", "state")
+    found.update({state: count for state, count in states.items() if state.startswith("refused:")})
+    checks = sums.each("checks", "outcome", outcome=("limited", "blocked"))
+    found.update({f"check:{outcome}": count for outcome, count in checks.items()})
+    return found
+
+
+def reason(name: str) -> str:
+    """Why something is refused, in words."""
+    kind, _, what = name.partition(":")
+    if kind == "limit":
+        return f"the limit {what}"
+    if kind == "guard":
+        return f"the pumping guard: {words.GUARD.get(what, what)}"
+    if kind == "shadow":
+        return f"not refused, but the pumping guard would have: {words.GUARD.get(what, what)}"
+    return REASONS.get(name, name)
+
+
+def _queues(now: Standing) -> list[tuple[str, list[str]]]:
+    names = {sms.OTP_QUEUE: "codes", sms.BULK_QUEUE: "plain messages"}
+    return [
+        (
+            names.get(name, name),
+            [
+                words.number(queue.backlog),
+                words.seconds(queue.oldest) if queue.backlog else words.NONE,
+                words.number(queue.held_back),
+                words.number(queue.unsettled),
+            ],
+        )
+        for name, queue in now.queues.items()
+    ]
+
+
+def _budget_spent(figures: Figures, setting: guard.Setting) -> float:
+    """The part of this day's budget; 0 without one."""
+    budget = setting.budget * guard.MICRO
+    return figures.totals(FORTNIGHT, "spent|")[-1][1] / float(budget) if budget else 0.0
+
+
+def _money(figures: Figures) -> dict[str, object] | None:
+    """None where no price is known."""
+    setting = guard.read()
+    if not setting.prices:
+        return None
+    days = figures.totals(FORTNIGHT, "spent|")
+    spent, budget = days[-1][1], int(setting.budget * guard.MICRO)
+    values = [(began, float(micro), words.money(micro)) for began, micro in days]
+    return {
+        "today": words.money(spent),
+        "budget": words.money(budget) if budget else "",
+        "share": words.share(spent, budget),
+        "plot": plots.bars("Money per day", "spent", values, by_day=True),
+    }

@@ -1,0 +1,23 @@
+"""What ``/metrics`` shows of the guard: scopes over their cap, and the money of this day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import Metric
+
+from otp.guard import report, settings
+from sms.metrics import SOURCES, gauge, gauges
+
+
+def collect() -> Iterator[Metric]:
+    """One round trip; raises ``Unavailable``."""
+    now = report.standing()
+    help = "Scopes of the guard over their cap; ranges and addresses: of the latest that refused something."
+    over = [((kind,), count) for kind, count in now.over.items()]
+    yield gauges("guard_scopes_over_cap", help, ("kind",), over)
+    yield gauge("spent_today", "Money that codes cost on this day (UTC), by GUARD_PRICES.", float(now.spent))
+    yield gauge("budget", "GUARD_BUDGET; 0: there is no limit.", float(settings.read().budget))
+
+
+SOURCES.append(collect)

@@ -1,0 +1,36 @@
+"""What is signed as Standard Webhooks say.
+
+Source: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md, "Webhook headers" and
+"Signature scheme".
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+#: Seconds by which the time of a call may differ from ours.
+TOLERANCE = 300
+
+
+def is_genuine(headers: Mapping[str, str], read: Callable[[], bytes], secrets: Sequence[bytes]) -> bool:
+    """Whether one of ``secrets`` has signed this call, a moment ago. It takes as long whichever has.
+
+    ``read``: what returns the body; not asked where the headers alone show that it is not.
+    """
+    id, at, signatures = (headers.get(f"webhook-{part}", "") for part in ("id", "timestamp", "signature"))
+    if (
+        not id
+        or not signatures
+        or not re.fullmatch(r"\d{1,12}", at, re.ASCII)
+        or abs(time.time() - int(at)) > TOLERANCE
+    ):
+        return False
+    # The specification has blanks between signatures, Supabase a comma as well.
+    given = [word.rstrip(",").encode() for word in signatures.split()]
+    content = f"{id}.{at}.".encode(errors="surrogateescape") + read()
+    expected = [b"v1," + base64.b64encode(hmac.digest(secret, content, "sha256")) for secret in secrets]
+    return sum(hmac.compare_digest(one, right) for one in given for right in expected) > 0

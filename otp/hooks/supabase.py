@@ -1,0 +1,105 @@
+"""``POST hooks/supabase``: the Send SMS hook of Supabase Auth.
+
+Supabase makes and checks the code; this sends it, with the text of a purpose. It reads an error only from an
+answer of status 200, and then shows its ``message`` to whoever wanted the code; of any other status it says
+that the hook has failed. Source: github.com/supabase/auth, internal/hooks/hookshttp and v0hooks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from otp import foreign
+from otp.api import idempotency
+from otp.api.problems import answer, answered
+from otp.caller import Caller, normalise
+from otp.errors import OtpError
+from otp.hooks import settings, signed
+from sms import auth
+from sms.errors import SmsError
+
+#: What stands where the name of an API key would; no key can have it.
+HOLDER = "hook:supabase"
+
+#: Seconds that Supabase takes a code for by default (``GOTRUE_SMS_OTP_EXP``).
+LIVES = "60"
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+@answered
+def take(request: HttpRequest) -> HttpResponse:
+    """Send the code of ``{"user": {"phone": …}, "sms": {"otp": …}}``, once.
+
+    The address may say more: ``purpose=``, and ``expires_in=``, the seconds for which Supabase takes a code.
+    """
+    secrets = settings.configured().get("supabase", ())
+    if not secrets:
+        return _error(HTTPStatus.NOT_FOUND, "HOOKS has no secret for supabase.", status=HTTPStatus.NOT_FOUND)
+    if not signed.is_genuine(request.headers, lambda: request.body, secrets):
+        auth.keeper().denied(request, "hook_signature")
+        why = "The signature is wrong or too old. HOOKS must have the secret of the hook."
+        return _error(HTTPStatus.UNAUTHORIZED, why, status=HTTPStatus.UNAUTHORIZED)
+    try:
+        phone, code, ip = _read(request.body)
+        lives = _seconds(request.GET.get("expires_in", LIVES))
+    except ValueError:
+        why = (
+            "The body must have user.phone and sms.otp, and expires_in in the address be a number of seconds."
+        )
+        return _error(HTTPStatus.BAD_REQUEST, why, status=HTTPStatus.BAD_REQUEST)
+
+    def send() -> HttpResponse:
+        purpose = request.GET.get("purpose", "login")
+        foreign.send(phone, code, purpose, lives=lives, on_our_site=False, caller=Caller(HOLDER, ip))
+        return JsonResponse({})
+
+    # Each try of a call has an id of its own, and all have this body, with an id of the call in it.
+    call = hashlib.sha256(request.body).hexdigest()
+    try:
+        response = idempotency.once(request, HOLDER, send, key=call)
+    except (OtpError, SmsError) as error:
+        refused = answer(error)
+        return _error(refused.status_code, json.loads(refused.content)["detail"])
+    if response.status_code == HTTPStatus.OK:
+        return response
+    return _error(response.status_code, json.loads(response.content)["detail"])
+
+
+def _read(body: bytes) -> tuple[str, str, str]:
+    """Number, code and the user's address ("" if it is not known). Raises ``ValueError``."""
+    match json.loads(body):
+        case {"user": {"phone": str(phone)}, "sms": {"otp": str(code), **sms}, **more}:
+            pass
+        case _:
+            raise ValueError
+    # A number that is being changed stands here, and in the user the one of before. None has its +.
+    number = str(sms.get("phone") or phone).removeprefix("+")
+    return f"+{number}", code, _address(more.get("metadata"))
+
+
+def _seconds(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,4}", text, re.ASCII):
+        raise ValueError
+    return int(text)
+
+
+def _address(metadata: Any) -> str:
+    try:
+        return normalise(metadata["ip_address"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _error(code: int, message: str, *, status: int = HTTPStatus.OK) -> HttpResponse:
+    return JsonResponse({"error": {"http_code": int(code), "message": message}}, status=status)

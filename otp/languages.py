@@ -1,0 +1,33 @@
+"""Language tags: which of the languages that we have fits best. No settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+
+#: Where Chinese is written in traditional characters, and how a tag says so that names no script.
+_TRADITIONAL = re.compile(r"zh(-(hant|tw|hk|mo)\b|-.*-(tw|hk|mo)\b)")
+
+
+def tag(locale: str) -> str:
+    """A language tag as it is compared: ``pt_BR`` and ``PT-br`` are ``pt-br``."""
+    return locale.replace("_", "-").lower()
+
+
+def lookup(locale: str, known: Container[str]) -> str:
+    """The longest tag in ``known`` that ``locale`` begins with (RFC 4647, 3.4), "" for none.
+
+    Chinese that names no script is found by its region: ``zh-TW`` is ``zh-hant``, else ``zh-hans``.
+    """
+    asked = tag(locale)
+    found = _truncated(asked, known)
+    if not found and re.match(r"zh\b", asked):
+        traditional = _TRADITIONAL.match(asked) and not asked.startswith("zh-hans")
+        found = _truncated("zh-hant" if traditional else "zh-hans", known)
+    return found
+
+
+def _truncated(asked: str, known: Container[str]) -> str:
+    while asked and asked not in known:
+        asked = re.sub("-.$", "", asked.rpartition("-")[0])  # a single letter only introduces what follows
+    return asked

@@ -1,0 +1,81 @@
+-- Find the codes that shall go by another channel now: by the one before they definitely do not arrive, or no receipt has
+-- come for as long as receipts take there.
+-- ARGV: args (JSON): most (that are looked at)
+-- Returns JSON: due, a list of id (of the verification) and message_id (of the message that did not work). Who does not
+--         send them on, and does not say so either, gets them once more.
+--- @include "clock"
+--- @include "record"
+local args = cjson.decode(ARGV[1])
+local AGAIN = 20000 -- ms after which what was taken and not sent on is due again
+local LAST_MOMENT = 10000 -- ms before it dies: later a code cannot be sent on
+local NOT_SENT = 2000 -- ms after which somebody looks again at what no provider has taken yet
+
+local now = clock()
+
+-- The ms after which hardly a receipt comes (see learn_arrival.lua of sms), at most so many; that many where none has
+-- come yet.
+local function usual_arrival(alias, country, most)
+  local mean, deviation = unpack(redis.call('HMGET', ARRIVAL .. alias .. ':' .. country, 'mean', 'deviation'))
+  return mean and math.min(mean + 4 * deviation, most) or most
+end
+
+-- Whether a message that brought the same code before has arrived after all.
+local function has_arrived(id)
+  while id do
+    local state, before = unpack(redis.call('HMGET', RECORD .. id, 'state', 'before'))
+    if state == 'delivered' then
+      return true
+    end
+    id = before
+  end
+  return false
+end
+
+-- What no provider is to have looks like what it would be: arrived where its alias reports, sent where it does not.
+local function as_it_looks(record)
+  if record.state ~= 'cancelled' or not record.withheld then
+    return record.state
+  end
+  local alias = string.match(record.hops or '', '^[^,]+') or ''
+  record.alias = alias
+  local reports = redis.call('EXISTS', ARRIVAL .. alias .. ':' .. (record.country or '')) == 1
+  return reports and 'delivered' or 'sent'
+end
+
+-- When a code is due (ms): now or earlier, later, or never (nil).
+local function due_at(id)
+  local status, message_id, patience, expires_at =
+    unpack(redis.call('HMGET', VERIFICATION .. id, 'status', 'reference', 'patience', 'expires_at'))
+  if status ~= 'pending' or not patience then
+    return nil
+  end
+  local record = read(RECORD .. message_id)
+  local state = as_it_looks(record)
+  if state == 'queued' or state == 'sending' then
+    return now + NOT_SENT, message_id
+  elseif has_arrived(record.before) then
+    return nil
+  elseif state == 'failed' then
+    return now, message_id
+  elseif state ~= 'sent' and state ~= 'unknown' then
+    return nil
+  end
+  local least, most = string.match(patience, '^(%d+) (%d+)$')
+  local wait = usual_arrival(record.alias, record.country or '', tonumber(most))
+  local at = (record.sent_at or record.created_at) + math.max(wait, tonumber(least))
+  return math.min(at, expires_at - LAST_MOMENT), message_id
+end
+
+local due = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', NEXT_CHANNEL, '-inf', now, 'LIMIT', 0, args.most)) do
+  local at, message_id = due_at(id)
+  if not at then
+    redis.call('ZREM', NEXT_CHANNEL, id)
+  elseif at > now then
+    redis.call('ZADD', NEXT_CHANNEL, at, id)
+  else
+    redis.call('ZADD', NEXT_CHANNEL, now + AGAIN, id)
+    table.insert(due, { id = id, message_id = message_id })
+  end
+end
+return #due > 0 and cjson.encode({ due = due }) or '{}'

@@ -1,0 +1,89 @@
+"""``manage.py look_up +NUMBER``: ask the vendors of OTP_LOOKUPS about one number, and see what they say."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from otp.lookups import settings
+from otp.lookups.base import Lookup
+from otp.lookups.verdict import DEADLINE, reason_of
+from sms import services
+from sms.errors import InvalidNumber
+from sms.phone import Phone
+
+#: Decimal places of a time in seconds.
+MILLISECONDS = 3
+
+
+class Command(BaseCommand):
+    help = (
+        "Ask every vendor of OTP_LOOKUPS about one number, past the answers that are kept and past per_day, "
+        "and show what each says, whether it keeps a code back, and how long it took. It costs what look-ups "
+        "cost, and sends no code. Ends with 1 unless each that covers the number's country has answered."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("number", help="as +12025550123")
+        parser.add_argument("--json", action="store_true", help="one JSON object a line for each look-up")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            number = services.parse_phone(options["number"])
+            lookups = settings.configured().values()
+        except InvalidNumber as error:
+            raise CommandError(error.detail) from None
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
+        asked = [lookup for lookup in lookups if lookup.questions]
+        if not asked:
+            raise CommandError(
+                "OTP_LOOKUPS names nobody to ask. Write twilio=twilio-lookup://SID:TOKEN@?refuse=voip; "
+                "docs/lookups.md has the rest."
+            )
+        found = [_look_up(lookup, number) for lookup in asked]
+        for one in found:
+            self.stdout.write(json.dumps(one) if options["json"] else _in_words(one, number))
+        if failed := [one["lookup"] for one in found if one["error"]]:
+            raise CommandError(f"No answer from {', '.join(failed)}; a code would go out without.")
+
+
+def _look_up(lookup: Lookup, number: Phone) -> dict[str, Any]:
+    one: dict[str, Any] = {"lookup": lookup.alias, "vendor": lookup.name, "number": number.masked}
+    one |= {
+        "asked": lookup.covers(number.country),
+        "answers": {},
+        "refused": False,
+        "seconds": 0.0,
+        "error": "",
+    }
+    if not one["asked"]:
+        return one
+    begun = time.monotonic()
+    try:
+        answers = dict(lookup.ask(number.e164, lookup.questions))
+    except Exception as error:  # as a start takes it
+        one["error"] = reason_of(error)
+    else:
+        one["answers"] = answers
+        one["refused"] = any(lookup.refuses(question, answer) for question, answer in answers.items())
+    one["seconds"] = round(time.monotonic() - begun, MILLISECONDS)
+    return one
+
+
+def _in_words(one: dict[str, Any], number: Phone) -> str:
+    start = f"{one['lookup']} ({one['vendor']}), {number.masked}: "
+    if not one["asked"]:
+        return f"{start}not asked, as countries= leaves {number.country or 'no country'} out"
+    took = f"{one['seconds'] * 1000:.0f} ms"
+    if one["seconds"] > DEADLINE:
+        took += f", later than the {DEADLINE * 1000:.0f} ms for which a start waits"
+    if one["error"]:
+        return f"{start}no answer: {one['error']} ({took})"
+    answers = ", ".join(f"{question} {answer}" for question, answer in one["answers"].items())
+    outcome = "no code would be sent" if one["refused"] else "a code would be sent"
+    return f"{start}{answers}; {outcome} ({took})"

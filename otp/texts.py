@@ -1,0 +1,59 @@
+"""The text of an SMS where a purpose has none of its own, by language.
+
+Each is written for one part: 160 characters of GSM 03.38 where words of that alphabet can be found, which is
+why the Spanish one has no *código* and the Turkish one no *ş*; else 70 of UCS-2. The line that binds the
+code, with two line breaks before it, takes 26 for the host otp.example.com and six digits.
+"""
+
+from __future__ import annotations
+
+#: By tag as otp.languages.tag writes it, and under "" for every other.
+TEXTS = {
+    "": "{code} is your {site} code. It expires in {minutes} min. Do not share it.",
+    "ar": "رمز {site}: {code}، صالح {minutes} د. لا تشاركه.",
+    "de": "{code} ist Ihr {site}-Code. Er gilt {minutes} Min. Geben Sie ihn nicht weiter.",
+    "es": "{code} es su clave de {site}. Caduca en {minutes} min. No la comparta con nadie.",
+    "fa": "کد {site}: {code} تا {minutes} دقیقه. به کسی ندهید.",
+    "fr": "{code} est votre code {site}. Il expire dans {minutes} min. Ne le partagez pas.",
+    "hi": "{site} कोड: {code}, {minutes} मिनट। किसी को न दें।",
+    "id": "{code} adalah kode {site} Anda. Berlaku {minutes} menit. Jangan bagikan.",
+    "it": "{code} è il Suo codice {site}. Scade tra {minutes} min. Non lo condivida.",
+    "ja": "{site}の認証コード：{code}（{minutes}分間有効）。他人に教えないでください。",
+    "ko": "{site} 인증번호 {code} ({minutes}분). 타인에게 알려주지 마세요.",
+    "nl": "{code} is uw {site}-code. Hij verloopt over {minutes} min. Deel hem niet.",
+    "pl": "{code} to kod {site}. Wygasa za {minutes} min. Nie podawaj go nikomu.",
+    "pt": "{site}: confirme com {code}. Expira em {minutes} min. Nunca o diga a outra pessoa.",
+    "ru": "Код {site}: {code}, {minutes} мин. Не сообщайте.",
+    "tr": "{site} kodunuz: {code}. {minutes} dakika sonra biter. Kimseye vermeyin.",
+    "uk": "Код {site}: {code}, {minutes} хв. Нікому не кажіть.",
+    "vi": "Mã {site}: {code} ({minutes} phút). Đừng chia sẻ.",
+    "zh-hans": "{code}是您的{site}验证码，{minutes}分钟内有效，请勿告知他人。",
+    "zh-hant": "{code}是您的{site}驗證碼，{minutes}分鐘內有效，請勿告知他人。",
+}
+TEXTS["en"] = TEXTS[""]
+
+#: The language of a country's numbers, where nobody says which. Not here, and so in English: countries of
+#: several languages (Belgium, Canada, India, Switzerland), and those whose language we do not have.
+_SPOKEN = {
+    "ar": "AE BH DZ EG IQ JO KW LB LY MA MR OM PS QA SA SD SY TN YE",
+    "de": "AT DE LI",
+    "es": "AR BO CL CO CR CU DO EC ES GQ GT HN MX NI PA PE PR PY SV UY VE",
+    "fa": "AF IR",
+    "fr": "BF BJ BL CD CF CG CI FR GA GF GN GP MC MF ML MQ NC NE PF PM RE SN TD TG WF YT",
+    "id": "ID",
+    "it": "IT SM VA",
+    "ja": "JP",
+    "ko": "KR",
+    "nl": "NL SR",
+    "pl": "PL",
+    "pt": "AO BR CV GW MZ PT ST",
+    "ru": "BY RU",
+    "tr": "TR",
+    "uk": "UA",
+    "vi": "VN",
+    "zh-hans": "CN",
+    "zh-hant": "HK MO TW",
+}
+
+#: Country (ISO 3166 alpha-2) → tag.
+LANGUAGES = {country: tag for tag, countries in _SPOKEN.items() for country in countries.split()}

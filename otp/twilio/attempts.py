@@ -1,0 +1,170 @@
+"""Attempts: the messages of verifications, and how many of them were typed.
+
+Messages are found for as long as their records are kept (``MESSAGE_RECORD_HOURS``), at most 100 of a key or a
+number. The summary counts by the tally, which knows the key, the purpose and the hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpResponse
+
+from otp import conf, delivery
+from otp.admission import refusals
+from otp.twilio import errors, sids
+from otp.twilio.channels import CHANNELS, word
+from otp.twilio.door import PAGING, Asked, answered, iso, one_of
+from otp.twilio.errors import invalid
+from sms import history, phone, tally
+from sms import services as sms
+from sms.history import Step, Told
+from sms.message import State
+
+#: Days that the summary can look back (see ``sms.tally``), and does unless it is told since when.
+_KEPT_DAYS, _USUAL_DAYS = 35, 30
+
+_HOUR, _HOURS = 3600, 24
+
+#: Twilio's words for a message, of those that its file has.
+_STATUS = {State.EXPIRED: "failed", State.UNKNOWN: "sent", State.CANCELLED: "canceled"}
+
+#: Of a code that was typed, or that the caller vouched for.
+_CONVERTING = {"check_valid", "approved"}
+
+
+def listed(asked: Asked) -> HttpResponse:
+    """The attempts of the key, of one number or of one verification, the latest first."""
+    asked.require_known(
+        *("DateCreatedAfter", "DateCreatedBefore", "ChannelData.To", "Country", "Channel"),
+        *("VerifyServiceSid", "VerificationSid", "Status", *PAGING),
+    )
+    to, sid = asked.take("ChannelData.To"), asked.take("VerificationSid")
+    if sid:
+        found = history.of_verification(sids.id_of(sids.VERIFICATION, sid))
+    else:
+        found = history.of_number(_e164(to)) if to else history.of_api_key(asked.owner)
+    shown = [_shown(asked, told) for told in found if _is_wanted(asked, told)]
+    return asked.page("attempts", shown, "Attempts")
+
+
+def fetch(asked: Asked, sid: str) -> HttpResponse:
+    """One attempt."""
+    asked.require_known()
+    id = sids.id_of(sids.ATTEMPT, sid)
+    told = history.of_id(id) if id else None
+    if not told or not _is_own(asked, told):
+        raise errors.not_found("/Attempts/{Sid}")
+    return answered(_shown(asked, told))
+
+
+def summary(asked: Asked) -> HttpResponse:
+    """How many codes were sent in a time, and how many of them were typed. Of both it counts whole hours."""
+    asked.require_known(
+        *("VerifyServiceSid", "DateCreatedAfter", "DateCreatedBefore"),
+        *("Country", "Channel", "DestinationPrefix"),
+    )
+    for name in ("Country", "Channel", "DestinationPrefix"):
+        if name in asked.given:
+            raise invalid(name, "it is not counted here; the dashboard shows countries and channels")
+    service = asked.take("VerifyServiceSid")
+    names = {asked.purpose(service).name} if service else {rules.name for rules in asked.purposes()}
+    now = sms.now()
+    first = asked.moment("DateCreatedAfter")
+    first = now - _USUAL_DAYS * _HOURS * _HOUR if first is None else first
+    first = max(first, now - _KEPT_DAYS * _HOURS * _HOUR)
+    last = asked.moment("DateCreatedBefore")
+    sent = typed = 0
+    for series, count in _counted(int(first // _HOUR), int(min(now if last is None else last, now) // _HOUR)):
+        match series:
+            case ("starts", ("issued" | "resent", purpose, _, key)) if purpose in names:
+                sent += count * (key == asked.owner)
+            case ("checks", ("valid", purpose, key)) if purpose in names:
+                typed += count * (key == asked.owner)
+    typed = min(typed, sent)  # of those before the first hour
+    return answered(
+        {
+            "total_attempts": sent,
+            "total_converted": typed,
+            "total_unconverted": sent - typed,
+            "conversion_rate_percentage": round(100 * typed / sent, 9) if sent else 0,
+            "url": asked.url("Attempts", "Summary"),
+        }
+    )
+
+
+def _counted(first: int, last: int) -> Iterator[tuple[tally.Series, int]]:
+    """What was counted from one hour to another, both of them included: by days where these are whole."""
+    days = range(-(-first // _HOURS), (last + 1) // _HOURS)
+    hours = [hour for hour in range(first, last + 1) if hour // _HOURS not in days]
+    for fields in (*tally.read("counts", "day", days), *tally.read("counts", "hour", hours)):
+        yield from tally.series(fields)
+
+
+def _e164(to: str) -> str:
+    with refusals.translated():
+        return (
+            sms.by_email(sms.read_email(to)).e164
+            if "@" in to
+            else phone.canonical(to, conf.get("PHONE_REGION"))
+        )
+
+
+def _is_own(asked: Asked, told: Told) -> bool:
+    message = told.message
+    owned = message.api_key == asked.owner and message.verification_id
+    return bool(owned) and asked.access.allows(message.purpose)
+
+
+def _is_wanted(asked: Asked, told: Told) -> bool:
+    message, service = told.message, asked.take("VerifyServiceSid")
+    channel = one_of("Channel", asked.take("Channel"), CHANNELS)
+    status = one_of("Status", asked.take("Status"), ("converted", "unconverted"))
+    after, before = asked.moment("DateCreatedAfter"), asked.moment("DateCreatedBefore")
+    return (
+        _is_own(asked, told)
+        and service in ("", sids.of_name(sids.SERVICE, message.purpose))
+        and asked.take("Country") in ("", message.country)
+        and channel in ("", word(message.channel))
+        and status in ("", _conversion(told))
+        and (after is None or message.created_at >= after)
+        and (before is None or message.created_at <= before)
+    )
+
+
+def _conversion(told: Told) -> str:
+    typed = _CONVERTING.intersection(step.what for step in told.steps)
+    return "converted" if typed else "unconverted"
+
+
+def _last_guess(told: Told) -> float:
+    """Other steps would show by never coming that a number gets no SMS."""
+    return max([step.at for step in told.steps if _is_guess(step)], default=told.message.created_at)
+
+
+def _is_guess(step: Step) -> bool:
+    return step.what.startswith("check_") or step.what in _CONVERTING
+
+
+def _shown(asked: Asked, told: Told) -> dict[str, Any]:
+    message = told.message
+    seen = delivery.seen(message, sms.now(), in_full="read" in asked.access.scopes)
+    sid = sids.of_id(sids.ATTEMPT, message.id)
+    return {
+        "sid": sid,
+        "account_sid": asked.account,
+        "service_sid": sids.of_name(sids.SERVICE, message.purpose),
+        "verification_sid": sids.of_id(sids.VERIFICATION, message.verification_id),
+        "date_created": iso(message.created_at),
+        "date_updated": iso(_last_guess(told)),
+        "conversion_status": _conversion(told),
+        "channel": word(message.channel),
+        "price": None,
+        "channel_data": {
+            "to": message.masked,
+            "country": message.country or None,
+            "message_status": _STATUS.get(seen.state, seen.state.value),
+        },
+        "url": asked.url("Attempts", sid),
+    }

@@ -1,0 +1,268 @@
+"""Verifications: start, check, fetch, cancel, approve.
+
+A start for a number whose code lives sends that code once more, as at Twilio. A key finds its own alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils.crypto import constant_time_compare
+
+from otp import caller, channels, codes, digests, services, store
+from otp.admission import refusals
+from otp.caller import Caller
+from otp.errors import NotAllowed
+from otp.purposes import Purpose
+from otp.results import Live, Read
+from otp.twilio import errors, sids
+from otp.twilio.channels import CHANNELS, word
+from otp.twilio.door import Asked, answered, iso
+from otp.twilio.errors import invalid, unsupported
+from sms import history
+from sms import services as sms
+from sms.message import Channel
+from sms.phone import Phone
+
+#: Parameters of a start that would change what is proved or shown, and what to do instead.
+_REFUSED = {
+    **dict.fromkeys(("Amount", "Payee"), "make a purpose whose text names the payment"),
+    "SendDigits": "calls go to numbers without an extension",
+    "CustomFriendlyName": "set OTP_SITE_NAME",
+    "CustomMessage": "set the text of the purpose in OTP_PURPOSES",
+    "TemplateCustomSubstitutions": "set the text of the purpose in OTP_PURPOSES",
+    "ChannelConfiguration": "set the sender in SMS_PROVIDERS",
+    "EnableSnaClientToken": "there is no silent network authentication here",
+}
+
+#: Parameters that need not be heeded: the guard decides by itself, and tags are for Twilio's own reports.
+_PASSED_OVER = ("RiskCheck", "Tags")
+
+_TAKEN = ("To", "Channel", "Locale", "CustomCode", "DeviceIp", "RateLimits", "TemplateSid", "AppHash")
+
+#: Twilio's channels that send no code of ours.
+_WITHOUT_CODES = ("sna", "rbm", "push", "totp")
+
+_LONGEST_CODE, _LONGEST_LOCALE = 64, 35
+
+
+def start(asked: Asked, service: str) -> HttpResponse:
+    """Send a code, or the live one once more."""
+    rules = asked.purpose(service)
+    asked.require_known(*_TAKEN, *_REFUSED, *_PASSED_OVER)
+    to, channel = asked.require("To"), _channel(asked)
+    _require_supported(asked, rules)
+    code, who = asked.take("CustomCode", longest=_LONGEST_CODE), _caller(asked)
+    if code:
+        asked.access.require_own_code()
+    is_email = channel == Channel.EMAIL or (not channel and "@" in to)
+    number = _read_to(to, rules, is_email=is_email)
+    id = _again(asked, rules, number, channel=channel, code=code, who=who)
+    if not id:
+        address = {"email": to} if is_email else {"phone": to}
+        locale = asked.take("Locale", longest=_LONGEST_LOCALE)
+        more: dict[str, Any] = address | {"channel": channel, "code": code}
+        id = services.start(purpose=rules.name, locale=locale, caller=who, **more).id
+    return answered(_shown(asked, rules, _find(asked, rules, id), id, "pending"), 201)
+
+
+def check(asked: Asked, service: str) -> HttpResponse:
+    """Hold a guess against the code. A wrong one is an answer."""
+    rules = asked.purpose(service)
+    asked.require_known("Code", "To", "VerificationSid", "Amount", "Payee", "SnaClientToken")
+    for name in ("Amount", "Payee", "SnaClientToken"):
+        if name in asked.given:
+            raise unsupported(f"There is no {name} here. Leave it out.")
+    to, sid = asked.take("To"), asked.take("VerificationSid")
+    code = asked.require("Code", longest=_LONGEST_CODE)
+    if not to and not sid:
+        raise errors.Refused(400, 60221, "Give To or VerificationSid.")
+    gone = errors.not_found(f"/Services/{service}/VerificationCheck")
+    id = sids.id_of(sids.VERIFICATION, sid) if sid else _id_of(asked, rules, to)
+    shown = _shown(asked, rules, _find(asked, rules, id, gone), id, "pending")
+    for name in ("url", "lookup", "send_code_attempts", "sna"):
+        del shown[name]
+    # Nothing is asked of Redis after this: a right code counts once, and its answer must not get lost.
+    checked = services.check(id, code, owner=asked.owner, caller=asked.caller)
+    if checked.status == "expired":
+        raise gone
+    if checked.status == "blocked":
+        raise _used_up()
+    approved = {"status": "approved", "valid": True} if checked.status == "valid" else {}
+    return answered(shown | approved | {"sna_attempts_error_codes": []})
+
+
+def fetch(asked: Asked, service: str, sid: str) -> HttpResponse:
+    """One that lives, or that has no attempts left."""
+    asked.require_known()
+    rules, id, found = _named(asked, service, sid)
+    status = "max_attempts_reached" if found.status == "blocked" else "pending"
+    return answered(_shown(asked, rules, found, id, status))
+
+
+def update(asked: Asked, service: str, sid: str) -> HttpResponse:
+    """Cancel it, or take it for approved without a guess."""
+    asked.require_known("Status")
+    status = asked.require("Status")
+    if status not in ("canceled", "approved"):
+        raise invalid("Status", "use canceled or approved")
+    rules, id, found = _named(asked, service, sid)
+    gone = errors.not_found(f"/Services/{service}/Verifications/{sids.of_id(sids.VERIFICATION, id)}")
+    shown = _shown(asked, rules, found, id, status)
+    if status == "canceled":
+        if not services.cancel(id, owner=asked.owner):
+            raise gone
+        return answered(shown)
+    match services.approve(id, owner=asked.owner).status:
+        case "expired":
+            raise gone
+        case "blocked":
+            raise _used_up()
+    return answered(shown)
+
+
+def _channel(asked: Asked) -> str:
+    """Ours; "" for auto: as the purpose says."""
+    name = asked.require("Channel")
+    if name in _WITHOUT_CODES:
+        raise errors.Refused(403, errors.CHANNEL_DISABLED, f"Delivery channel disabled: {name}")
+    if name != "auto" and name not in CHANNELS:
+        raise invalid("Channel", f"use one of {', '.join(CHANNELS)}, auto")
+    return "" if name == "auto" else CHANNELS[name]
+
+
+def _require_supported(asked: Asked, rules: Purpose) -> None:
+    for name, mend in _REFUSED.items():
+        if name in asked.given:
+            raise unsupported(f"There is no {name} here: {mend}.")
+    if (sid := asked.take("TemplateSid")) and sid != sids.of_name(sids.TEMPLATE, rules.name):
+        raise errors.Refused(400, 60228, "Template not found: a service has one, which Templates lists.")
+    if (app_hash := asked.take("AppHash")) and app_hash != rules.app_hash:
+        raise invalid("AppHash", "it is none of this service; set app_hash in OTP_PURPOSES")
+
+
+def _caller(asked: Asked) -> Caller:
+    """Whoever asks, at the address that DeviceIp or RateLimits names, if the key may name one."""
+    ip = asked.take("DeviceIp", longest=64)
+    if limited := asked.take("RateLimits"):
+        try:
+            values = json.loads(limited)
+            by_ip = values.pop("ip", "")
+        except (AttributeError, TypeError, ValueError):
+            raise invalid("RateLimits", 'it is a JSON object such as {"ip": "203.0.113.7"}') from None
+        if values or not isinstance(by_ip, str):
+            raise invalid("RateLimits", "ip is all that you can name; OTP_LIMITS counts the rest by itself")
+        ip = by_ip or ip
+    if not ip:
+        return asked.caller
+    asked.access.require_client_ip()
+    try:
+        return replace(asked.caller, ip=caller.normalise(ip))
+    except ValueError:
+        raise invalid("DeviceIp", "this is no IPv4 or IPv6 address") from None
+
+
+def _read_to(to: str, rules: Purpose, *, is_email: bool) -> Phone:
+    with refusals.translated():
+        if is_email:
+            return sms.by_email(sms.read_email(to))
+        return services.parse_phone(to, channels.wanted(rules))
+
+
+def _live(asked: Asked, rules: Purpose, number: Phone) -> Live:
+    return store.live(phones=digests.of_number(number, rules.name), owner=asked.owner)
+
+
+def _id_of(asked: Asked, rules: Purpose, to: str) -> str:
+    """The id of the key's newest verification of a number or an address, "" if it has none."""
+    live = _live(asked, rules, _read_to(to, rules, is_email="@" in to))
+    return live.id if live.status else ""
+
+
+def _again(asked: Asked, rules: Purpose, number: Phone, *, channel: str, code: str, who: Caller) -> str:
+    """Send the live code once more; its id, "" where there is none, or a new one is wanted."""
+    live = _live(asked, rules, number)
+    if live.status != "pending" or not _is_its_code(live, code):
+        return ""
+    try:
+        return services.resend(live.id, caller=who, owner=asked.owner, channel=channel).id
+    except NotAllowed as error:
+        if error.field != "id":
+            raise
+        return ""  # too little of its life is left, or it ended just now
+
+
+def _is_its_code(live: Live, code: str) -> bool:
+    """Whether ``code`` is the one that lives; none: whichever lives."""
+    if not code:
+        return True
+    try:
+        kept = sms.unseal(live.envelope.encode())
+    except sms.Unsealable:
+        return False
+    return constant_time_compare(kept.get("code", ""), codes.normalise(code))
+
+
+def _named(asked: Asked, service: str, sid: str) -> tuple[Purpose, str, Read]:
+    """The verification in an address: by its SID, or by its number."""
+    rules = asked.purpose(service)
+    gone = errors.not_found(f"/Services/{service}/Verifications")
+    id = sids.id_of(sids.VERIFICATION, sid)
+    if not id:
+        try:
+            id = _id_of(asked, rules, sid)
+        except NotAllowed:  # neither SID nor number
+            raise gone from None
+    return rules, id, _find(asked, rules, id, gone)
+
+
+def _find(asked: Asked, rules: Purpose, id: str, gone: errors.Refused | None = None) -> Read:
+    found = store.read(id, asked.owner) if id else None
+    if not found or found.purpose != rules.name or found.status == "valid":
+        raise gone or errors.not_found(f"/Services/{sids.of_name(sids.SERVICE, rules.name)}/Verifications")
+    return found
+
+
+def _used_up() -> errors.Refused:
+    return errors.Refused(429, errors.CHECKS_USED_UP, "Max check attempts reached")
+
+
+def _shown(asked: Asked, rules: Purpose, found: Read, id: str, status: str) -> dict[str, Any]:
+    service, sid = sids.of_name(sids.SERVICE, rules.name), sids.of_id(sids.VERIFICATION, id)
+    sent = [told.message for told in reversed(history.of_verification(id))]
+    return {
+        "sid": sid,
+        "service_sid": service,
+        "account_sid": asked.account,
+        "to": _to(found),
+        "channel": word((found.tried or "sms").rpartition(",")[2]),
+        "status": status,
+        "valid": status == "approved",
+        "lookup": {"carrier": None},
+        "amount": None,
+        "payee": None,
+        "send_code_attempts": [
+            {
+                "time": iso(message.created_at),
+                "channel": (word(message.first_channel) or message.first_channel).upper(),
+                "attempt_sid": sids.of_id(sids.ATTEMPT, message.id),
+            }
+            for message in sent
+        ],
+        "sna": None,
+        "date_created": iso(found.created_at),
+        "date_updated": iso(sent[-1].created_at if sent else found.created_at),
+        "url": asked.url("Services", service, "Verifications", sid),
+    }
+
+
+def _to(found: Read) -> str | None:
+    """The number or address, out of the envelope of a live one; of one that is over nobody knows it."""
+    try:
+        to: str = sms.unseal(found.envelope.encode())["to"]
+    except sms.Unsealable:
+        return None
+    return to

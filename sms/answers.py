@@ -1,0 +1,90 @@
+"""What a call says once somebody has pressed a key: where a vendor asks for it, and the answer.
+
+When the call rings, the text of its message is gone from Redis. So the address at which the vendor asks
+brings the code along, sealed as texts are in Redis, with the alias, the number and the time until which it
+is of use: whoever reads the address reads nothing, and whoever calls it must be the vendor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+
+from sms import receipts, store
+from sms.errors import ReceiptRejected
+from sms.message import Receipt, State
+from sms.providers.base import Reply
+from sms.seal import Unsealable, seal, unseal
+
+log = structlog.get_logger("sms")
+
+#: The field of the address.
+FIELD = "answer"
+
+#: States of a message whose code nobody is to hear any more.
+OVER = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
+
+#: What stands as the vendor's word in the record of a message whose code was read out.
+PRESSED = "key_pressed"
+
+
+def address(alias: str, message_id: str, content: Mapping[str, Any], remaining: float) -> str:
+    """Where ``alias`` asks for the code of a message; "" where it could not, or would find nobody.
+
+    ``content``: what the message holds (to, code, locale). ``remaining``: seconds until its code dies.
+    """
+    where = receipts.address(alias, message_id)
+    if not where:
+        return ""
+    sealed = seal(
+        {
+            "alias": alias,
+            "id": message_id,
+            "until": round(time.time() + remaining),  # by clocks of ours, as nothing of Redis is read before
+            **{name: content.get(name, "") for name in ("to", "code", "locale")},
+        }
+    )
+    # Without what would have to be escaped, as a signature covers the address.
+    return f"{where}&{FIELD}={sealed.decode().rstrip('=')}"
+
+
+def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> Reply | None:
+    """Answer a vendor that asks for a code, and record that it is delivered; None for any other call.
+    Arguments and errors are those of ``receipts.take``.
+
+    Where nobody has pressed a key, or the code is not to be heard any more, the call ends without it.
+    """
+    url = receipts.called(path, fallback_url)
+    sealed = parse_qs(urlsplit(url).query).get(FIELD)
+    if not sealed:
+        return None
+    with receipts.provider_of(alias) as provider:
+        if not provider.asks_for_code:
+            return None
+        asked = provider.parse_question(receipts.lowered(headers), body, url)
+        content = _opened(sealed[0], alias)
+        if content["to"].removeprefix("+") not in asked.phones:
+            raise ReceiptRejected("the address is that of another call")
+        locale = content["locale"]
+        message = store.get(content["id"])
+        alive = message is not None and message.state not in OVER and not message.code_dead
+        if not alive or time.time() >= content["until"] or not asked.has_key:
+            log.info("code_not_read_out", message_id=content["id"], alias=alias, has_key=asked.has_key)
+            return provider.read_out("", locale)
+        answer = provider.read_out(content["code"], locale)
+    receipts.record(alias, Receipt(content["id"], State.DELIVERED, PRESSED, asked.id))
+    return answer
+
+
+def _opened(sealed: str, alias: str) -> dict[str, Any]:
+    try:
+        content = unseal((sealed + "=" * (-len(sealed) % 4)).encode())
+    except Unsealable:
+        raise ReceiptRejected("what the address holds cannot be opened") from None
+    if content.get("alias") != alias:
+        raise ReceiptRejected("the address is that of another alias")
+    return content

@@ -1,0 +1,32 @@
+"""HTTP: where the providers hand over what users send. It translates, it decides nothing."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from sms import inbound, receipts
+from sms.problems import answered
+from sms.receipt_views import as_response, unknown
+
+
+@csrf_exempt
+@login_not_required
+@require_http_methods(["GET", "POST"])
+@answered
+def take(request: HttpRequest, alias: str) -> HttpResponse:
+    """Users' messages from one provider, in its own format. It has no account here: it signs them.
+
+    What the provider wants to hear where they are its own, a problem document elsewhere.
+    """
+    called = request.get_full_path(), request.build_absolute_uri()
+    try:
+        receipts.check_head(alias, request.headers, *called)
+        reply = receipts.greet(alias, request.headers, request.body, *called)
+        if reply is None:
+            reply = inbound.take(alias, request.headers, request.body, *called)
+    except receipts.UnknownAlias:
+        return unknown()
+    return as_response(reply)

@@ -1,0 +1,286 @@
+"""Learning which alias to choose: the setting ``SMS_ROUTING``.
+
+    weights     where a route gives a choice (``a|b``), the weights of SMS_ROUTES decide
+    shadow      the same, and the dashboard tells what learning would do
+    learn       codes go by what converts, and costs: ``sms.shares`` has the rule
+
+Each step of a route learns for itself, in each country: so a prefix that shall learn for itself gets a
+route of its own. Codes alone teach, and codes alone follow: what is no code goes by the weights, as
+nothing tells whether it was of use. A code teaches whoever took it, also where it stood in for another,
+and whoever refused the number for good. Typed is what counts: what does not arrive is not typed. A code
+that one alias could not deliver and another one did counts against the first and for the second. What no
+provider gets (test numbers) teaches nothing.
+
+The scripts count in a hash for each five minutes, also what is typed later: so a slice tells what became
+of the codes that were sent in it. It is read ``RIPE`` seconds after its end, when what will be typed has
+been. Each process reads for itself, in a thread, when a code finds the figures old. So a start never
+waits, and goes by the weights until there are figures. Routes stand there as keyed digests, as a prefix
+is a part of numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Literal, NamedTuple, get_args
+
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import conf, digests, registry, routing, shares, store
+from sms.errors import Unavailable
+from sms.names import LEARNING, key
+from sms.phone import Phone
+from sms.routing import Hop, Route
+from sms.scripts import client
+from sms.shares import ENOUGH, Count, Known, Shares
+
+__all__ = ["ENOUGH", "Mode", "Report", "Row", "Step", "mark", "mode", "order", "refresh", "reports", "worth"]
+
+log = structlog.get_logger("sms")
+
+Mode = Literal["weights", "shadow", "learn"]
+
+#: Seconds of a slice, and those that it is kept. As SLICE and LEARNING_KEPT in includes/learn_conversion.lua.
+SLICE, KEPT = 300, 7 * 86_400
+
+#: Seconds after its end at which a slice is read. Codes live for 120 s by default.
+RIPE = 180
+
+#: Seconds between two looks of a process whether another slice is ripe.
+PAUSE = 30.0
+
+#: Slices of one round trip: those of a day.
+MOST = 86_400 // SLICE
+
+
+class Step(NamedTuple):
+    """What learns for itself: a step of a route that gives a choice, in one country."""
+
+    target: str  # as SMS_ROUTES names the route
+    number: int  # of the step, from 0
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What an alias of a step is known by."""
+
+    alias: str
+    sent: float  # codes, as much as they still count
+    conversion: tuple[float, float, float]  # the lower bound, what is expected, the upper bound
+    price: float | None
+    by_weight: float
+    learned: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What learning makes of a step."""
+
+    step: Step
+    enough: bool
+    priced: bool
+    rows: tuple[Row, ...]
+
+    @property
+    def sent(self) -> float:
+        return sum(row.sent for row in self.rows)
+
+
+@conf.cached
+def mode() -> Mode:
+    """Raises ``ImproperlyConfigured``."""
+    found = conf.get("SMS_ROUTING")
+    for known in get_args(Mode):
+        if found == known:
+            return known  # type: ignore[no-any-return]
+    raise ImproperlyConfigured(f"SMS_ROUTING is {found!r}. Write one of: {', '.join(get_args(Mode))}.")
+
+
+@conf.cached
+def worth() -> float:
+    """Of an accepted code; 0: prices do not count. Raises ``ImproperlyConfigured``."""
+    found = conf.get("SMS_CODE_WORTH")
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 10**9:
+        raise ImproperlyConfigured(
+            f"SMS_CODE_WORTH is {found!r}. Write what an accepted code is worth, such as 0.5, in the "
+            "currency of price=; 0: prices do not count."
+        )
+    return float(found)
+
+
+def order(number: Phone, route: Route) -> list[Hop]:
+    """The aliases for one code in their order: as ``routing.order``, by the learned shares if there are any.
+
+    ``route``: that of the number, or the part of it that may carry the code. No round trip.
+    """
+    if mode() != "learn" or not gives_choice(route):
+        return routing.order(route)
+    found = _reader().shares(routing.target_of(number.country, number.e164), number.country)
+    return routing.order(
+        tuple(tuple(replace(hop, weight=found.get(hop.alias, hop.weight)) for hop in step) for step in route)
+    )
+
+
+def mark(number: Phone, route: Route) -> str:
+    """What the record of a code is to hold so that it teaches; "": it does not."""
+    if mode() == "weights" or not gives_choice(route):
+        return ""
+    return _digest(_keys()[0], routing.target_of(number.country, number.e164))
+
+
+def gives_choice(route: Route) -> bool:
+    return any(len(step) > 1 for step in route)
+
+
+def refresh() -> None:
+    """Read what is ripe, if this process has not just done so. Raises ``Unavailable``."""
+    _reader().refresh()
+
+
+def reports() -> list[Report]:
+    """Every step that has sent a code, the busiest first; see ``refresh``."""
+    found = [_report(step, known) for step, known in _reader().known().items()]
+    return sorted(found, key=lambda report: -report.sent)
+
+
+class Reader:
+    """What one process knows."""
+
+    def __init__(self) -> None:
+        self._known: dict[Step, Known] = {}
+        self._shares: Mapping[tuple[str, str], Mapping[str, float]] = {}  # by target and country
+        self._next = 0  # the slice to be read next
+        self._read_at = 0.0  # by the clock of Redis
+        self._due = self._asked = 0.0  # when it is to be read again, and when a code has that done
+        self._reading = threading.Lock()
+
+    def shares(self, target: str, country: str) -> Mapping[str, float]:
+        """The learned shares by alias. Has older figures renewed, and does not wait for it."""
+        if monotonic() >= self._asked:
+            self._asked = monotonic() + PAUSE
+            threading.Thread(target=self._refresh_quietly, name="learning", daemon=True).start()
+        return self._shares.get((target, country), {})
+
+    def known(self) -> dict[Step, Known]:
+        """What counted when it was read last."""
+        return {step: known.later(self._read_at) for step, known in self._known.copy().items()}
+
+    def refresh(self) -> None:
+        with self._reading:
+            if monotonic() < self._due:
+                return
+            self._read_at = store.now()
+            end = int(self._read_at - RIPE) // SLICE  # the first that is not ripe
+            for begin in range(max(self._next, end - KEPT // SLICE), end, MOST):
+                self._add(range(begin, min(begin + MOST, end)))
+            shares: dict[tuple[str, str], dict[str, float]] = {}
+            for step, known in self.known().items():
+                found = _decide(step, known)
+                if found.enough:
+                    shares.setdefault((step.target, step.country), {}).update(found.by_alias)
+            self._shares = shares
+            self._due = monotonic() + PAUSE
+
+    def _refresh_quietly(self) -> None:
+        try:
+            self.refresh()
+        except Unavailable:
+            pass  # that is told elsewhere; until it is back, what is known holds
+        except Exception as error:
+            log.error("learning_failed", error=type(error).__name__)
+
+    def _add(self, numbers: range) -> None:
+        """Read slices and add them to what is known."""
+        with client() as redis:
+            pipe = redis.pipeline(transaction=False)
+            for number in numbers:
+                pipe.hgetall(key(f"{LEARNING}{number}"))
+            found = pipe.execute()
+        for number, fields in zip(numbers, found, strict=True):
+            for step, counts in _steps({name.decode(): int(value) for name, value in fields.items()}):
+                self._known[step] = self._known.get(step, Known()).add((number + 1) * SLICE, counts)
+            self._next = number + 1
+
+
+@conf.cached
+def _reader() -> Reader:
+    return Reader()
+
+
+# A child process has no thread of its parent, which may have held the lock.
+os.register_at_fork(after_in_child=_reader.cache_clear)
+
+
+@conf.cached
+def _keys() -> list[bytes]:
+    """Of the digests that stand for the targets of SMS_ROUTES: the one in use, then former ones."""
+    return digests.derive_all(conf.phone_secrets(), "learning") or [b""]
+
+
+@functools.cache
+def _digest(secret: bytes, target: str) -> str:
+    return digests.digest(secret, target)[:6].hex()
+
+
+def _steps(fields: Mapping[str, int]) -> Iterator[tuple[Step, dict[str, Count]]]:
+    """What the fields of a slice say of each step; of a route that is gone, nothing."""
+    targets = {_digest(secret, target): target for secret in _keys() for target in routing.all_routes()}
+    sums: dict[tuple[str, str], dict[str, Count]] = {}
+    for name, value in fields.items():
+        what, digest, country, alias = name.split("|")
+        by_alias = sums.setdefault((digest, country), {})
+        by_alias[alias] = replace(by_alias.get(alias, Count()), **{what: float(value)})
+    for (digest, country), by_alias in sums.items():
+        for number, hops in _choices(targets.get(digest, "")):
+            counts = {hop.alias: by_alias[hop.alias] for hop in hops if hop.alias in by_alias}
+            if counts:
+                yield Step(targets[digest], number, country), counts
+
+
+def _choices(target: str) -> Iterable[tuple[int, tuple[Hop, ...]]]:
+    route = routing.all_routes().get(target, ())
+    return ((number, hops) for number, hops in enumerate(route) if len(hops) > 1)
+
+
+def _hops(step: Step) -> tuple[Hop, ...]:
+    return routing.all_routes()[step.target][step.number]
+
+
+def _costs(step: Step) -> dict[str, float]:
+    """By alias, as parts of what a code is worth; {} where one has no price, as that would look cheap."""
+    prices = {hop.alias: registry.aliases()[hop.alias].price(step.country) for hop in _hops(step)}
+    if not worth() or None in prices.values():
+        return {}
+    return {alias: (price or 0.0) / worth() for alias, price in prices.items()}
+
+
+def _decide(step: Step, known: Known) -> Shares:
+    weights = {hop.alias: hop.weight for hop in _hops(step)}
+    return shares.decide(known.counts, weights, _costs(step))
+
+
+def _report(step: Step, known: Known) -> Report:
+    weights = {hop.alias: hop.weight for hop in _hops(step)}
+    by_weight, found = shares.by_weights(weights), _decide(step, known)
+    rows = []
+    for alias in weights:
+        count = known.counts.get(alias, Count())
+        mean, deviation = count.conversion
+        bound = shares.BOUNDS * deviation
+        rows.append(
+            Row(
+                alias,
+                count.sent,
+                (max(mean - bound, 0.0), mean, min(mean + bound, 1.0)),
+                registry.aliases()[alias].price(step.country),
+                by_weight[alias],
+                found.by_alias[alias],
+            )
+        )
+    return Report(step, found.enough, bool(_costs(step)), tuple(rows))

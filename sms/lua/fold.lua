@@ -1,0 +1,6 @@
+-- Add what was counted since the last time to the figures that are read. See sms.tally.
+-- ARGV: families
+--- @include "fold"
+for _, place in ipairs(ARGV) do
+  fold(place)
+end

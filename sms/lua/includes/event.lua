@@ -1,0 +1,26 @@
+-- Events for the receivers of WEBHOOKS: written in the step that makes the change, so that none is lost. See sms.webhooks.
+-- EVENTS, which Python gives, has ";type=endpoint" for each event that an endpoint takes: "" where there is none.
+--- @include "tally"
+local MOST_EVENTS = 50000 -- that wait for one endpoint: one that is away for days must not fill the server
+local EVENTS_KEPT = 604800000 -- ms
+
+-- subject: with the type the id of the event. data: what it says; what is empty is left out.
+local function tell_event(now, type, subject, data)
+  local text
+  for endpoint in string.gmatch(EVENTS, ';' .. type .. '=([%w_-]+)') do
+    if not text then
+      for name, value in pairs(data) do
+        data[name] = value ~= '' and value or nil
+      end
+      local id = string.gsub(type, '%.', '_') .. '_' .. subject
+      text = '0 ' .. cjson.encode({ id = id, type = type, at = now, data = data })
+    end
+    local due = WEBHOOKS_DUE .. endpoint
+    if redis.call('ZCARD', due) < MOST_EVENTS then
+      redis.call('ZADD', due, now, text)
+      redis.call('PEXPIRE', due, EVENTS_KEPT)
+    else
+      tally(now, 'counts', { 'events|dropped|' .. type, 1 })
+    end
+  end
+end

@@ -1,0 +1,16 @@
+-- The aliases of a route that a number has not opted out of. hops: as they come in and out, with commas between.
+-- marks: those of the number, each {key, digest}, see sms.optouts; none for a code, which goes by any.
+local function not_opted_out(now, hops, marks)
+  local left = {}
+  for alias in string.gmatch(hops, '[^,]+') do
+    local out = false
+    for _, mark in ipairs(marks or {}) do
+      local until_when = redis.call('ZSCORE', OPTOUTS .. alias .. ':' .. mark[1], mark[2])
+      out = out or (until_when and tonumber(until_when) > now)
+    end
+    if not out then
+      table.insert(left, alias)
+    end
+  end
+  return table.concat(left, ',')
+end

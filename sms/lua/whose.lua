@@ -1,0 +1,17 @@
+-- Which of our messages a vendor means by an id of its own. A receipt that comes before the answer of its call is
+-- kept for a moment: move.lua hands it out when the answer is written down.
+-- ARGV: args (JSON): alias, theirs (the vendor's id), state, receipt (JSON, to be kept)
+-- Returns our id, '' if it is not known (yet).
+local args = cjson.decode(ARGV[1])
+local EARLY = 60000 -- ms; a call takes 24 s at most
+
+local theirs_key = THEIRS .. args.alias .. ':' .. args.theirs
+local found = redis.call('GET', theirs_key)
+local is_receipt = found and string.sub(found, 1, 1) == '{'
+if found and not is_receipt then
+  return found
+end
+if not found or args.state == 'delivered' or args.state == 'failed' then -- the last word is worth most
+  redis.call('SET', theirs_key, args.receipt, 'PX', EARLY)
+end
+return ''

@@ -1,0 +1,122 @@
+"""Who wants no messages any more: the opt-outs, one list for each alias.
+
+An opt-out holds for an alias with all its senders. A plain message is refused if its number has opted out of
+every alias of its route (send.lua); if only of some, these are passed over, also where somebody opts out
+while the message waits (choose.lua). Codes, which are what the queue ``otp`` holds, go all the same: their
+user has just asked for one. They fail only where the vendor itself refuses them for an opt-out.
+
+A list holds keyed digests of numbers and nothing else. Their key is made of PHONE_SECRET_KEY: SMS_SEAL_KEYS
+come and go with the messages, this one stays. Where it is changed all the same, no digest can be made anew
+without its number, so SMS_OPTOUT_KEYS keeps the former values, and all of them are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+from sms import conf, digests, names
+from sms.errors import Unavailable
+from sms.scripts import client
+from sms.store import script
+
+log = structlog.get_logger("sms")
+
+#: Milliseconds that an opt-out is kept after the last STOP: five years, as long as telemarketers in the US
+#: keep their records of consent (16 CFR 310.5).
+KEPT = 5 * 365 * 24 * 3_600_000
+
+#: How many numbers are put on a list in one step.
+AT_ONCE = 500
+
+_OPT_OUT = script("opt_out")
+
+
+class Mark(NamedTuple):
+    """By what a number stands on a list: the name of a key, and the digest under it."""
+
+    key: str
+    digest: str
+
+
+class Count(NamedTuple):
+    """How many have opted out of an alias, and of how many we no longer have the key."""
+
+    asked: int
+    lost: int
+
+
+def marks(e164: str) -> list[Mark]:
+    """Those of a number, the newest key first; none without a PHONE_SECRET_KEY, when nobody can opt out."""
+    return [Mark(name, digests.digest(key, e164)[:16].hex()) for name, key in _keys()]
+
+
+def add(alias: str, numbers: Iterable[str]) -> int:
+    """They (E.164) have opted out of ``alias``. Returns how many had not before. Raises ``Unavailable``."""
+    found, added = [newest(e164) for e164 in numbers], 0
+    for begin in range(0, len(found), AT_ONCE):
+        some = found[begin : begin + AT_ONCE]
+        args = {"list": _list(alias, some[0].key), "digests": [mark.digest for mark in some], "kept": KEPT}
+        added += _OPT_OUT.ask((), args)["added"]
+    return added
+
+
+def remove(alias: str, e164: str) -> bool:
+    """Forget that a number has opted out of ``alias``; whether it had. Raises ``Unavailable``."""
+    with client() as redis:
+        pipe = redis.pipeline()
+        for key, digest in marks(e164):
+            pipe.zrem(_list(alias, key), digest)
+        return any(pipe.execute())
+
+
+def newest(e164: str) -> Mark:
+    """The mark under the key of now. Raises ``ImproperlyConfigured`` without one."""
+    found = marks(e164)
+    if not found:
+        raise ImproperlyConfigured(
+            "PHONE_SECRET_KEY is empty, and opt-outs need it. "
+            "`manage.py secrets PHONE_SECRET_KEY` prints one."
+        )
+    return found[0]
+
+
+def reported(alias: str, e164: str, **told: str) -> None:
+    """The vendor of ``alias`` has refused a message because its number opted out there. Raises nothing: the
+    message ends as refused in any case. ``told``: what else the log shows, such as ``message_id``.
+    """
+    try:
+        add(alias, [e164])
+    except (ImproperlyConfigured, Unavailable) as error:
+        log.error("optout_forgotten", alias=alias, error=type(error).__name__, **told)
+    else:
+        log.warning("opted_out", alias=alias, by="provider", **told)
+
+
+def counts() -> dict[str, Count]:
+    """How many have opted out, by alias. Raises ``Unavailable``."""
+    known, found = {name for name, _ in _keys()}, dict[str, Count]()
+    begin = names.key(names.OPTOUTS)
+    with client() as redis:
+        now = redis.time()[0] * 1000
+        for key in sorted(redis.scan_iter(f"{begin}*", count=1000)):
+            alias, _, name = key.decode().removeprefix(begin).rpartition(":")
+            asked, lost = found.get(alias, Count(0, 0))
+            number = redis.zcount(key, now, "+inf")
+            found[alias] = Count(asked + number, lost) if name in known else Count(asked, lost + number)
+    return found
+
+
+def _list(alias: str, key: str) -> str:
+    return names.key(f"{names.OPTOUTS}{alias}:{key}")
+
+
+@conf.cached
+def _keys() -> tuple[tuple[str, bytes], ...]:
+    """Name and key, of PHONE_SECRET_KEY and its former values."""
+    former = (secret.encode() for secret in conf.get("SMS_OPTOUT_KEYS"))
+    keys = digests.derive_all((*conf.phone_secrets(), *former), "opt-outs")
+    return tuple((digests.digest(key, "name")[:4].hex(), key) for key in keys)

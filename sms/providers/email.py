@@ -1,0 +1,112 @@
+"""``email://?from=codes@shop.example``: e-mail, by Django's mail backends; receipts by django-anymail.
+
+The project's own mail settings say how it leaves: SMTP, or an ESP by django-anymail, whose webhooks tell what
+became of it. ``docs/channels.md`` has an example of each. Only a message that has an e-mail address goes
+this way; any other is left to the next channel of its route.
+
+Options: ``from`` (the sender, ``codes@shop.example`` or ``Shop <codes@shop.example>``; without it
+DEFAULT_FROM_EMAIL); ``backend`` (the name of a mailer in MAILERS, or a backend's class such as
+``anymail.backends.postmark.EmailBackend``; without it the project's default); ``subject`` (a text with
+``{code}``, instead of ours in the user's language); ``timeout`` (seconds for the whole hand-off);
+``ssl_ca_certs`` (the CA of an SMTP server that has one of its own).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+from typing import Any, ClassVar
+
+from sms.errors import AccountFailure, PermanentFailure, Unreachable
+from sms.message import Channel
+from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.email_texts import as_html, as_text, subject_for
+
+#: What every path for mail carries (RFC 5321, 4.1.2): a dot-string before the @, and no SMTPUTF8. Lengths are
+#: those of 4.5.3.1. The domain may be an international one.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[^\s@\"(),:;<>\[\]\\]{1,255}")
+
+
+#: IDNA 2003, which Python has, makes another domain of these than IDNA 2008 (RFC 5894, 7.2), perhaps another
+#: owner's: nobody shall have a stranger's code.
+_AMBIGUOUS = frozenset("ßς\u200c\u200d")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One e-mail to hand over."""
+
+    id: str  # our message id
+    to: str = field(repr=False)
+    sender: str  # "": the project's own
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    purpose: str  # of the code; "": none
+
+
+def _nobody(_: Letter) -> str:
+    raise AccountFailure("nothing here carries e-mail: a provider of this scheme is made by its registry")
+
+
+class EmailProvider(Provider):
+    scheme, name = "email", "E-mail"
+    channel = Channel.EMAIL
+    url_names: ClassVar = {"from": "sender"}
+
+    def __init__(
+        self, alias: str, *, sender: str = "", backend: str = "", subject: str = "", **common: Any
+    ) -> None:
+        super().__init__(alias, **common)
+        if sender and not is_sender(sender):
+            raise BadProviderURL(
+                f"{alias}: from= must be an address as codes@shop.example or Shop <codes@shop.example>."
+            )
+        if subject and ("{code}" not in subject or not subject.isprintable()):
+            raise BadProviderURL(
+                f"{alias}: subject= must be one line with {{code}}, best at its beginning: a phone offers it "
+                "from there."
+            )
+        self.sender = sender
+        self.backend = backend
+        self._subject = subject
+        #: Hands a letter to Django's mail and returns the id under which it is known there.
+        self.carry: Callable[[Letter], str] = _nobody
+
+    def send(self, sms: Sms) -> str:
+        if not sms.email:
+            raise Unreachable("the message has no e-mail address", code="no_address")
+        to = _as_sent(sms.email)
+        sender = sms.sender or self.sender
+        if sender and not is_sender(sender):
+            raise AccountFailure("the sender is no e-mail address", code="from")
+        text = as_text(sms.body, sms.code)
+        subject = subject_for(text, sms.code, sms.locale, self._subject)
+        return self.carry(
+            Letter(
+                id=sms.id,
+                to=to,
+                sender=sender,
+                subject=subject,
+                text=text,
+                html=as_html(subject, text, sms.code, sms.locale),
+                purpose=sms.purpose,
+            )
+        )
+
+
+def _as_sent(address: str) -> str:
+    """An address with its domain in ASCII. Raises ``PermanentFailure`` where nothing can be sent to it."""
+    if _ADDRESS.fullmatch(address) and not _AMBIGUOUS & set(address.lower()):
+        local, _, domain = address.rpartition("@")
+        with suppress(UnicodeError):
+            return f"{local}@{domain.encode('idna').decode()}"
+    raise PermanentFailure("this is no e-mail address that mail servers take", code="address")
+
+
+def is_sender(text: str) -> bool:
+    """Whether a letter can come from this, an address with or without a name before it."""
+    return text.isprintable() and bool(_ADDRESS.fullmatch(parseaddr(text)[1]))

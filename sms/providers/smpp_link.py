@@ -1,0 +1,451 @@
+"""The connection to an SMSC: bound once for all threads of a process, kept alive, made anew when it breaks.
+
+Two daemon threads. The link connects, binds, reads, and hands each answer to the thread that waits for it;
+the clerk hands on what the SMSC delivers, so that no answer waits for Redis. Senders write by themselves.
+
+    not written as a whole                    TemporaryFailure: the SMSC reads no part of a PDU
+    written, no answer in time                OutcomeUnknown, read_timeout
+    written, the connection ended before      OutcomeUnknown, ProtocolError
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import os
+import queue
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
+from functools import partial
+from typing import NamedTuple
+from weakref import WeakSet
+
+import certifi
+from urllib3.util import wait_for_read
+from urllib3.util.connection import create_connection
+
+from sms.errors import OutcomeUnknown, ProviderError, TemporaryFailure
+from sms.providers import smpp_wire as wire
+from sms.providers import transport
+from sms.providers.smpp_wire import Pdu
+
+log = logging.getLogger(__name__)
+
+#: Seconds that the SMSC may take to read what is written, to answer an enquire_link, and an unbind.
+TO_READ, TO_ENQUIRE, TO_UNBIND = 3.0, 10.0, 2.0
+
+#: Seconds between two tries to connect: as long at least, also where somebody waits; up to so many, doubled
+#: from try to try, where nobody does.
+LEAST_REST, LONGEST_REST = 1.0, 30.0
+
+#: Seconds after which a bind counts as one that worked, so that the next is tried at once.
+WORKED = 10.0
+
+#: Messages of the SMSC that wait for the clerk. It keeps more back, as they are not answered.
+LONGEST_QUEUE = 1_000
+
+NOT_REACHED = "the SMSC cannot be reached"
+
+
+class Place(NamedTuple):
+    """Where the SMSC is. ``ssl_ca_certs``: None without TLS, "" for the CAs that everybody believes."""
+
+    host: str
+    port: int
+    ssl_ca_certs: str | None
+
+
+class Duties(NamedTuple):
+    """What of a bind is the provider's.
+
+    ``request``: command and body of the bind. ``refusal``: what a status of its answer means. ``deliver``:
+    takes a deliver_sm and returns the status of its answer.
+    """
+
+    request: Callable[[], tuple[int, bytes]]
+    refusal: Callable[[int], ProviderError]
+    deliver: Callable[[Pdu], int]
+
+
+class Pipe:
+    """Bytes both ways, read by one thread and written by many. TLS is kept apart from the socket, as it must
+    not be read and written at once, and would wait for each other.
+    """
+
+    def __init__(self, place: Place) -> None:
+        """Raises ``OSError``, of which TLS' errors are a kind."""
+        until = time.monotonic() + transport.LONGEST_CONNECT
+        self._lock = threading.Lock()
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None
+        self._socket = create_connection(
+            (place.host, place.port),
+            transport.CONNECT_TIMEOUT,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        try:
+            self._socket.settimeout(TO_READ)
+            if place.ssl_ca_certs is not None:
+                context = ssl.create_default_context(cafile=place.ssl_ca_certs or certifi.where())
+                self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=place.host)
+                self._shake_hands(self._tls, min(until, time.monotonic() + transport.CONNECT_TIMEOUT))
+            if time.monotonic() > until:
+                raise TimeoutError("too late")
+        except BaseException:
+            self.close()
+            raise
+
+    def _shake_hands(self, tls: ssl.SSLObject, until: float) -> None:
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._socket.sendall(self._outgoing.read())
+                self._incoming.write(self._received(until - time.monotonic()))
+                if time.monotonic() > until:
+                    raise TimeoutError("no TLS in time") from None
+            else:
+                self._socket.sendall(self._outgoing.read())
+                return
+
+    def _received(self, timeout: float) -> bytes:
+        if not wait_for_read(self._socket, timeout=max(0.0, timeout)):
+            return b""
+        if not (data := self._socket.recv(65_536)):
+            raise ConnectionResetError("the SMSC has hung up")
+        return data
+
+    def read(self, timeout: float) -> bytes:
+        """What has come, b"" if that is nothing in time. Raises ``OSError``, at the end as well."""
+        data = self._received(timeout)
+        if self._tls is None or not data:
+            return data
+        with self._lock:
+            self._incoming.write(data)
+            found = bytearray()
+            with suppress(ssl.SSLWantReadError):
+                while more := self._tls.read(65_536):
+                    found += more
+                if not found:
+                    raise ConnectionResetError("the SMSC has ended TLS")
+            if self._outgoing.pending:  # TLS has something to say for itself
+                self._socket.sendall(self._outgoing.read())
+        return bytes(found)
+
+    def write(self, data: bytes, by: float = math.inf) -> None:
+        """Write all of it; begin before ``by`` (by the monotonic clock) or not at all. Raises ``OSError`` if
+        that is not so. If it was begun, nothing can be written after it.
+        """
+        if not self._lock.acquire(timeout=min(max(0.0, by - time.monotonic()), threading.TIMEOUT_MAX)):
+            raise TimeoutError("others write")
+        try:
+            if self._tls is not None:
+                self._tls.write(data)
+                data = self._outgoing.read()
+            self._socket.sendall(data)
+        except BaseException:
+            self.hang_up()
+            raise
+        finally:
+            self._lock.release()
+
+    def hang_up(self) -> None:
+        """Let whoever reads or writes find the end."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Nothing is written after it has returned."""
+        self.hang_up()
+        with self._lock:
+            self._socket.close()
+
+    def forget(self) -> None:
+        """Close what is a copy of another process' socket, whose connection stays as it is."""
+        self._socket.close()
+
+
+class Session:
+    """One bind, from its connection to its end."""
+
+    def __init__(self, place: Place, duties: Duties, window: int, enquire: float) -> None:
+        """Connect and bind. Raises ``ProviderError``, ``OSError`` or ``Malformed``."""
+        self._enquire = enquire
+        self._duties = duties
+        self._buffer = bytearray()
+        self._numbers = itertools.count()
+        self._window = threading.Semaphore(window)
+        self._waiting: dict[int, queue.SimpleQueue[Pdu | None]] = {}
+        self.pipe = Pipe(place)
+        try:
+            self._bind(*duties.request())
+        except BaseException:
+            self.pipe.close()
+            raise
+
+    def _bind(self, command: int, body: bytes) -> None:
+        until = time.monotonic() + transport.LONGEST_CONNECT
+        self._request(command, body, self._number())
+        pdu = self._next(until)
+        if pdu is None:
+            raise TimeoutError("no answer to the bind")
+        _show_answer(pdu)
+        if pdu.status != wire.OK:
+            raise self._duties.refusal(pdu.status)
+        if pdu.command != command | wire.RESPONSE:
+            raise wire.Malformed("no answer to the bind")
+
+    def ask(self, command: int, body: bytes, write_by: float, timeout: float) -> Pdu:
+        """Send a request as soon as the window lets it, and return its answer. ``write_by``: by the monotonic
+        clock; ``timeout``: seconds from its writing, or from ``write_by`` if that is later. Raises
+        ``TemporaryFailure`` and ``OutcomeUnknown``.
+        """
+        if not self._window.acquire(timeout=max(0.0, write_by - time.monotonic())):
+            raise TemporaryFailure("the SMSC answers too slowly", code="window_full")
+        number = self._number()
+        answers: queue.SimpleQueue[Pdu | None] = queue.SimpleQueue()
+        self._waiting[number] = answers
+        try:
+            try:
+                self._request(command, body, number, write_by)
+            except OSError:
+                raise TemporaryFailure(NOT_REACHED, code="unreachable") from None
+            answer = answers.get(timeout=max(0.0, timeout + min(0.0, write_by - time.monotonic())))
+        except queue.Empty:
+            raise OutcomeUnknown("no answer in time", code="read_timeout") from None
+        finally:
+            self._waiting.pop(number, None)
+            self._window.release()
+        if answer is None:
+            raise OutcomeUnknown("the connection broke after the request", code="ProtocolError")
+        _show_answer(answer)
+        return answer
+
+    def answer(self, request: Pdu, status: int, body: bytes = b"") -> None:
+        """Raises ``OSError``."""
+        self.pipe.write(wire.packed(request.command | wire.RESPONSE, status, request.sequence, body))
+
+    def unbind(self) -> None:
+        """Ask for the end, which is read."""
+        with suppress(OSError):
+            self._request(wire.UNBIND, b"", self._number())
+
+    def read(self, take: Callable[[Pdu], bool]) -> None:
+        """Read until the connection ends. ``take``: gets each deliver_sm, and says whether it has it."""
+        try:
+            while (pdu := self._next_of_a_living()) is not None and self._is_followed(pdu, take):
+                pass
+        except Exception as error:  # the SMSC must be able to end this session, and never the link
+            log.info("a connection to an SMSC ended: %s", type(error).__name__)
+        finally:
+            self.pipe.close()
+            while self._waiting:
+                with suppress(KeyError):  # its thread was quicker
+                    self._waiting.popitem()[1].put(None)
+
+    def _next_of_a_living(self) -> Pdu | None:
+        """The next PDU; None from an SMSC that does not answer an enquire_link either."""
+        pdu = self._next(time.monotonic() + self._enquire)
+        if pdu is None:
+            self._request(wire.ENQUIRE_LINK, b"", self._number())
+            pdu = self._next(time.monotonic() + TO_ENQUIRE)
+        return pdu
+
+    def _is_followed(self, pdu: Pdu, take: Callable[[Pdu], bool]) -> bool:
+        """Do what a PDU asks for; False for the last one."""
+        command = pdu.command
+        if command & wire.RESPONSE:
+            known = command in (wire.SUBMIT_SM | wire.RESPONSE, wire.GENERIC_NACK)
+            if known and (answers := self._waiting.pop(pdu.sequence, None)):
+                answers.put(pdu)
+            return command != wire.UNBIND | wire.RESPONSE
+        if command == wire.DELIVER_SM:
+            if not take(pdu):
+                self.answer(pdu, wire.QUEUE_FULL, b"\0")
+        elif command in (wire.ENQUIRE_LINK, wire.UNBIND):
+            self.answer(pdu, wire.OK)
+        elif command not in (wire.OUTBIND, wire.ALERT_NOTIFICATION):  # which want no answer
+            self.pipe.write(wire.packed(wire.GENERIC_NACK, wire.INVALID_COMMAND, pdu.sequence))
+        return command != wire.UNBIND
+
+    def _next(self, until: float) -> Pdu | None:
+        """The next PDU, None if it is not there as a whole in time. Raises ``OSError`` or ``Malformed``."""
+        while (pdu := wire.take(self._buffer)) is None:
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            self._buffer += self.pipe.read(left)
+        return pdu
+
+    def _number(self) -> int:
+        """A sequence_number (5.1.4)."""
+        return next(self._numbers) % 0x7FFFFFFF + 1
+
+    def _request(self, command: int, body: bytes, number: int, by: float = math.inf) -> None:
+        if watch := transport.watching.get():
+            watch("", f"{wire.name(command)}, {len(body)} octets".encode())
+        self.pipe.write(wire.packed(command, wire.OK, number, body), by)
+
+
+class Link:
+    """A session, and the next one after its end, until ``close``."""
+
+    def __init__(self, name: str, place: Place, duties: Duties, window: int, enquire: float) -> None:
+        """``window``: requests that may be without an answer. ``enquire``: seconds of silence after which the
+        SMSC is asked whether it is there.
+        """
+        self._name = name
+        self._duties = duties
+        self._connect = partial(Session, place, duties, window, enquire)
+        self._session: Session | None = None
+        self.reset()
+        _links.add(self)
+
+    def reset(self) -> None:
+        """Be as new. A child process has none of its parent's threads, but their locks as they held them."""
+        if self._session is not None:
+            self._session.pipe.forget()
+        self._changed = threading.Condition()
+        self._session = None
+        self._threads: list[threading.Thread] = []
+        self._deliveries: queue.SimpleQueue[tuple[Session, Pdu] | None] = queue.SimpleQueue()
+        self._is_wanted = True  # that the link tries to connect now
+        self._is_closing = False
+        self._failures = 0  # in a row
+        self._failed_at = 0.0
+        self._error: BaseException | None = None
+
+    def open(self) -> None:
+        """Begin to connect. Raises ``RuntimeError`` where there can be no thread."""
+        with self._changed:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._threads:
+            return
+        clerk = threading.Thread(target=self._serve, name=f"smpp-{self._name}-clerk", daemon=True)
+        run = partial(self._run, transport.watching.get())  # a thread begins with a context of its own
+        link = threading.Thread(target=run, name=f"smpp-{self._name}-link", daemon=True)
+        clerk.start()
+        try:
+            link.start()
+        except RuntimeError:
+            self._deliveries.put(None)
+            raise
+        self._threads = [clerk, link]
+
+    def session(self, until: float) -> Session:
+        """The bound session, waiting for one if one may be soon. ``until``: by the monotonic clock. Raises
+        ``ProviderError``.
+        """
+        with self._changed:
+            try:
+                self._begin()
+            except RuntimeError as error:
+                raise TemporaryFailure("there is no thread to connect in", code="no_thread") from error
+            rested = time.monotonic() - self._failed_at
+            if self._session is None and rested >= LEAST_REST and not self._is_closing:
+                self._is_wanted = True
+                self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._is_wanted, max(0.0, until - time.monotonic()))
+            if self._session is not None:
+                return self._session
+            why = self._error
+        if isinstance(why, ProviderError):  # of the bind; every thread has its own
+            raise copy(why)
+        raise TemporaryFailure(NOT_REACHED, code="unreachable") from why
+
+    def close(self) -> None:
+        """End it: what the SMSC has delivered so far is answered, then it is unbound."""
+        with self._changed:
+            self._is_closing, self._is_wanted = True, False
+            session, threads = self._session, self._threads
+            self._changed.notify_all()
+        if not threads:
+            return
+        clerk, link = threads
+        self._deliveries.put(None)
+        clerk.join(TO_UNBIND)
+        if session is not None:
+            session.unbind()
+            link.join(TO_UNBIND)
+            session.pipe.hang_up()
+        link.join(TO_UNBIND)
+
+    def _run(self, watch: Callable[[str, bytes], None] | None) -> None:
+        transport.watching.set(watch)
+        while self._waits_for_its_turn():
+            session, error, begun = None, None, time.monotonic()
+            try:
+                session = self._connect()
+            except Exception as found:  # whatever it is, who waits must hear of it
+                error = found
+            with self._changed:
+                self._session, self._error, self._is_wanted = session, error, False
+                self._changed.notify_all()
+            if error is not None:
+                log.warning("%s is not bound to its SMSC: %s", self._name, _said(error))
+            if session is not None:
+                log.info("%s is bound to its SMSC", self._name)
+                if self._is_closing:  # nobody else knows of it
+                    session.unbind()
+                    session.pipe.hang_up()
+                session.read(lambda pdu, session=session: self._take(session, pdu))  # type: ignore[misc]  # mypy infers no default
+            with self._changed:
+                self._session = None
+                worked = session is not None and time.monotonic() - begun > WORKED
+                self._is_wanted = worked and not self._is_closing
+                self._failures = 0 if worked else self._failures + 1
+                self._failed_at = time.monotonic()
+
+    def _waits_for_its_turn(self) -> bool:
+        """Rest until it is time to connect, or somebody waits for it; False at the end."""
+        rest = min(LONGEST_REST, LEAST_REST * 2.0 ** min(self._failures, 10))
+        rest *= random.uniform(0.5, 1.0)  # noqa: S311 - so that not all workers knock at once
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_wanted or self._is_closing, rest)
+            self._is_wanted = not self._is_closing
+            return self._is_wanted
+
+    def _take(self, session: Session, pdu: Pdu) -> bool:
+        if self._is_closing or self._deliveries.qsize() >= LONGEST_QUEUE:
+            return False
+        self._deliveries.put((session, pdu))
+        return True
+
+    def _serve(self) -> None:
+        """The clerk: answer what the SMSC delivers when it has been taken in."""
+        while (entry := self._deliveries.get()) is not None:
+            session, pdu = entry
+            status = self._duties.deliver(pdu)
+            with suppress(OSError):  # then the SMSC delivers it again
+                session.answer(pdu, status, b"\0")
+
+
+def _show_answer(pdu: Pdu) -> None:
+    """To whoever watches: its body is an id, in clear, or the name of the SMSC."""
+    if watch := transport.watching.get():
+        watch(f"{wire.name(pdu.command)}, status 0x{pdu.status:02x}", pdu.body.rstrip(b"\0"))
+
+
+def _said(error: Exception) -> str:
+    """What may stand in a log."""
+    return error.code if isinstance(error, ProviderError) else type(error).__name__
+
+
+_links: WeakSet[Link] = WeakSet()
+
+
+def _reset() -> None:
+    for link in _links:
+        link.reset()
+
+
+os.register_at_fork(after_in_child=_reset)

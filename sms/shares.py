@@ -1,0 +1,135 @@
+"""The share of the codes that each alias of a step gets, by what its codes come to: how it is learned.
+
+Thompson's (1933): an alias gets the share of the codes that equals the probability that it is the best of
+its step. With few codes nothing is certain, so all aliases are tried; the more there are, the more go to
+the best. Computed for a batch at a time, as in Scott, "A modern Bayesian look at the multi-armed bandit"
+(2010).
+
+Best is what converts best, less its price: one whose code costs a twentieth of what an accepted code is
+worth must convert a twentieth better than one that is free. A factor and no difference, so that an attack
+whose codes nobody types, which makes all conversions small, does not make the cheapest the best.
+
+Providers change, so codes are forgotten: with every ``MEMORY`` codes of a step, and with every
+``HALF_LIFE`` in which there were few, those before count less (Raj and Kalyani, "Taming non-stationary
+bandits", 2017, discount by codes alone). All aliases of a step forget by the same clock, so what makes
+all of them worse at once makes each look worse by the same factor, and decides nothing.
+
+No Redis, no settings: ``sms.learning`` brings both. The figures are those with which
+``tests/bench/learning.py`` meets its goals; with a ``MEMORY`` of 100 to 300 it does too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from types import MappingProxyType
+
+#: So many codes later those before count for 1/e.
+MEMORY = 200.0
+
+#: Seconds after which they count for half, however few came.
+HALF_LIFE = 2 * 86_400.0
+
+#: What each alias gets at least, so that one that has become good is found out.
+FLOOR = 0.05
+
+#: Codes of a step, as much as they still count: with fewer the weights hold. 14 a day are enough.
+ENOUGH = 40.0
+
+#: What is left of the conversion of one that costs as much as an accepted code is worth, or more.
+LEAST_WORTH = 0.001
+
+#: How sure the bounds of a conversion are, as deviations of a normal distribution: 90 %.
+BOUNDS = 1.645
+
+#: Where a probability is looked at: the middles of so many equally likely parts.
+_POINTS = tuple(NormalDist().inv_cdf((part + 0.5) / 64) for part in range(64))
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Codes of one alias."""
+
+    sent: float = 0.0
+    typed: float = 0.0
+
+    def times(self, part: float) -> Count:
+        return Count(self.sent * part, self.typed * part)
+
+    @property
+    def conversion(self) -> tuple[float, float]:
+        """Mean and deviation of what is believed: a beta distribution that began as uniform."""
+        typed, missed = 1 + self.typed, 1 + max(self.sent - self.typed, 0.0)
+        mean = typed / (typed + missed)
+        return mean, math.sqrt(mean * (1 - mean) / (typed + missed + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the codes of a step tell, those of long ago as much as they still count."""
+
+    at: float = 0.0  # seconds since the epoch
+    counts: Mapping[str, Count] = field(default_factory=dict)  # by alias
+
+    def later(self, at: float) -> Known:
+        """What is left of it."""
+        part = 0.5 ** (max(at - self.at, 0.0) / HALF_LIFE)
+        return Known(at, {alias: count.times(part) for alias, count in self.counts.items()})
+
+    def add(self, at: float, more: Mapping[str, Count]) -> Known:
+        """With the codes of one more slice of time, which ends ``at``."""
+        left = self.later(at).counts
+        part = math.exp(-sum(count.sent for count in more.values()) / MEMORY)
+        none = Count()
+        counts = {}
+        for alias in {**left, **more}:
+            old, new = left.get(alias, none).times(part), more.get(alias, none)
+            counts[alias] = Count(old.sent + new.sent, old.typed + min(new.typed, new.sent))
+        return Known(at, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What learning gives the aliases of a step."""
+
+    by_alias: Mapping[str, float]  # together 1
+    enough: bool  # False: too few codes, and these are the shares by the weights
+
+
+def decide(
+    counts: Mapping[str, Count],
+    weights: Mapping[str, float],
+    costs: Mapping[str, float] = MappingProxyType({}),
+) -> Shares:
+    """The shares of a step whose aliases are those of ``weights``.
+
+    ``counts``: as of now, see ``Known.later``. ``costs``: what a code by an alias costs, as a part of what an
+    accepted one is worth; {}: prices do not count.
+    """
+    found = {alias: counts.get(alias, Count()) for alias in weights}
+    if sum(count.sent for count in found.values()) < ENOUGH:
+        return Shares(by_weights(weights), enough=False)
+    arms = {}
+    for alias, count in found.items():
+        mean, deviation = count.conversion
+        factor = max(1 - costs.get(alias, 0.0), LEAST_WORTH)
+        arms[alias] = NormalDist(mean * factor, deviation * factor)
+    best = {alias: _is_best(alias, arms) for alias in arms}
+    floor, total = min(FLOOR, 0.5 / len(best)), sum(best.values())
+    rest = 1 - floor * len(best)
+    return Shares({alias: floor + rest * part / total for alias, part in best.items()}, enough=True)
+
+
+def by_weights(weights: Mapping[str, float]) -> dict[str, float]:
+    """The configured shares."""
+    total = sum(weights.values())
+    return {alias: weight / total for alias, weight in weights.items()}
+
+
+def _is_best(alias: str, arms: Mapping[str, NormalDist]) -> float:
+    """The probability that this one is above all others, to about a hundredth."""
+    own, others = arms[alias], [arm for name, arm in arms.items() if name != alias]
+    values = (own.mean + own.stdev * point for point in _POINTS)
+    return math.fsum(math.prod(other.cdf(value) for other in others) for value in values) / len(_POINTS)

@@ -1,0 +1,98 @@
+"""Which part of a route may carry a message: by the channels that were asked for, the kind of the number, and
+whether there is a code in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from sms import destinations, phone, registry, routing
+from sms.delivery.slots import Alias
+from sms.errors import InvalidNumber, NoRoute
+from sms.message import Channel
+from sms.phone import Phone
+from sms.providers.base import Provider
+from sms.routing import Hop, Route
+
+
+def find(number: Phone, *, is_code: bool, email: str = "", channels: Sequence[Channel] = ()) -> Route:
+    """The route for a message. Raises ``NoRoute``, ``ImproperlyConfigured``.
+
+    ``email``: an address that may have it as well. ``channels``: those that may carry it, in the order in
+    which they are tried; none: as the route says, by every one but e-mail.
+    """
+    route, known = routing.find(number.country, number.e164), registry.aliases()
+    if not channels and _all_carry(route, is_code=is_code):
+        return route
+    able = {
+        hop.alias
+        for step in route
+        for hop in step
+        if _may_carry(known[hop.alias], number, is_code=is_code, email=email, named=channels)
+    }
+    steps = tuple(_by_channel(route, able, channels))
+    if not steps:
+        if is_code or any(not known[hop.alias].only_codes for step in route for hop in step):
+            raise NoRoute("No provider of this route reaches the number by a channel that may be used.")
+        raise NoRoute("Every provider of this route sends codes alone.")
+    return steps
+
+
+def again(
+    country: str, to: str, *, is_code: bool, email: str = "", channels: Sequence[Channel] = ()
+) -> Route:
+    """The same for a message that was accepted before. ``to``: as it was sealed."""
+    number = Phone(to, country, "")
+    if registry.channels() != (Channel.SMS,):
+        with suppress(InvalidNumber):  # a test number, or an e-mail address: nothing is known of its kind
+            number = phone.parse(to)
+    return find(number, is_code=is_code, email=email, channels=channels)
+
+
+def unable_to_carry(codes: Sequence[str]) -> Iterator[Provider]:
+    """The providers in routes that cannot carry some of these codes. Raises ``ImproperlyConfigured``."""
+    known = registry.aliases()
+    routed = {hop.alias for route in routing.all_routes().values() for step in route for hop in step}
+    for alias in sorted(routed):
+        if not all(map(known[alias].provider.carries, codes)):
+            yield known[alias].provider
+
+
+def channels_of(route: Route) -> tuple[Channel, ...]:
+    """The channels of its aliases, in their order."""
+    known = registry.aliases()
+    return tuple(dict.fromkeys(known[hop.alias].provider.channel for step in route for hop in step))
+
+
+def _all_carry(route: Route, *, is_code: bool) -> bool:
+    """Whether nobody need ask which alias may, as all of them send SMS, and any."""
+    known = registry.aliases()
+    return registry.channels() == (Channel.SMS,) and (
+        is_code or not any(known[hop.alias].only_codes for step in route for hop in step)
+    )
+
+
+def _may_carry(alias: Alias, number: Phone, *, is_code: bool, email: str, named: Sequence[Channel]) -> bool:
+    channel = alias.provider.channel
+    if (alias.only_codes and not is_code) or (named and channel not in named):
+        return False
+    if channel is Channel.EMAIL:
+        return bool(email) and channel in named
+    if number.is_email:
+        return False
+    return not number.kind or destinations.allow(number, channel)  # of no kind: a test number
+
+
+def _by_channel(route: Route, able: set[str], channels: Sequence[Channel]) -> Iterator[tuple[Hop, ...]]:
+    """The steps of a route, of these aliases alone, and by these channels in their order."""
+    known = registry.aliases()
+    for channel in channels or (None,):
+        for step in route:
+            hops = tuple(
+                hop
+                for hop in step
+                if hop.alias in able and channel in (None, known[hop.alias].provider.channel)
+            )
+            if hops:
+                yield hops

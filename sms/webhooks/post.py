@@ -1,0 +1,143 @@
+"""One call of a receiver: signed, over a verified connection, and never sent elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+import certifi
+import structlog
+from pydantic_core import to_json
+from urllib3.util import wait_for_read
+from urllib3.util.ssl_ import create_urllib3_context
+
+from sms.providers.exchange import Place, Until, place_of, written
+from sms.webhooks.addresses import LONGEST_CONNECT, Refused, connect, left
+from sms.webhooks.endpoints import Endpoint
+
+log = structlog.get_logger("sms")
+
+#: Seconds for the request and the whole answer, beside LONGEST_CONNECT.
+TIMEOUT = 15.0
+
+#: Bytes of an answer's body that are read, so that its connection can be used again.
+MOST_READ = 4096
+
+#: What breaks, and our word for it; the first that fits.
+_WORDS: dict[type[Exception], str] = {
+    Refused: "address_refused",
+    TimeoutError: "timeout",
+    ssl.SSLError: "tls",
+    socket.gaierror: "name_unknown",
+    OSError: "connection",
+    http.client.HTTPException: "connection",
+}
+
+
+def sign(secrets: tuple[bytes, ...], id: str, timestamp: int, body: bytes) -> str:
+    """The header ``webhook-signature``: one signature for each secret."""
+    signed = f"{id}.{timestamp}.".encode() + body
+    made = (base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode() for secret in secrets)
+    return " ".join(f"v1,{signature}" for signature in made)
+
+
+def body_of(event: Mapping[str, Any]) -> bytes:
+    """What is sent of an event, the same each time."""
+    at = datetime.fromtimestamp(event["at"] / 1000, UTC).isoformat(timespec="milliseconds")
+    timestamp = at.replace("+00:00", "Z")
+    return to_json({"type": event["type"], "timestamp": timestamp, "data": event["data"]})
+
+
+class Caller:
+    """Calls one endpoint, for one thread, over a connection that it keeps."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.place = place_of(endpoint.url)
+        self._connection: socket.socket | None = None
+
+    def post(self, event: Mapping[str, Any]) -> str:
+        """Nothing if the receiver has taken it, else why not: a status, or one word for what broke."""
+        body, now = body_of(event), int(time.time())
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Otpost",
+            "webhook-id": event["id"],
+            "webhook-timestamp": str(now),
+            "webhook-signature": sign(self.endpoint.secrets, event["id"], now, body),
+        }
+        try:
+            status = self._exchange(written("POST", self.place, body, headers))
+        except Exception as error:  # whatever it is, a try that failed: or it would come again for ever
+            return self._word(error)
+        return "" if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"status_{status}"
+
+    def _word(self, error: Exception) -> str:
+        for kind, word in _WORDS.items():
+            if isinstance(error, kind):
+                return word
+        log.error("event_not_sent", endpoint=self.endpoint.name, error=type(error).__name__)
+        return "failed"
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _exchange(self, request: bytes) -> int:
+        connection = self._kept() or _opened(self.place, self.endpoint)
+        self._connection = connection
+        try:
+            connection.settimeout(TIMEOUT)
+            reader = Until(connection, TIMEOUT)
+            connection.sendall(request)
+            answer = http.client.HTTPResponse(reader, method="POST")  # type: ignore[arg-type]
+            answer.begin()
+            answer.read(MOST_READ)
+            stays_open = answer.isclosed() and not answer.will_close and not reader.has_more()
+        except BaseException:
+            self.close()
+            raise
+        if not stays_open:
+            self.close()
+        return answer.status
+
+    def _kept(self) -> socket.socket | None:
+        """The connection of the call before, if the receiver has not closed it since."""
+        if self._connection and wait_for_read(self._connection, timeout=0.0):
+            self.close()
+        return self._connection
+
+
+def _opened(place: Place, endpoint: Endpoint) -> socket.socket:
+    until = time.monotonic() + LONGEST_CONNECT
+    connection = connect(place.host, place.port, endpoint.allow, until)
+    try:
+        if place.scheme == "https":
+            context = _trusting(endpoint.ssl_ca_certs or certifi.where())
+            connection.settimeout(left(until))  # of the whole handshake, however it drips
+            connection = context.wrap_socket(connection, server_hostname=place.host)
+        left(until)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@lru_cache(maxsize=16)
+def _trusting(ssl_ca_certs: str) -> ssl.SSLContext:
+    """TLS from 1.2 with a server that shows, by a CA in this file, that it has the name we call it by."""
+    context = create_urllib3_context()
+    context.load_verify_locations(ssl_ca_certs)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,88 @@
+"""What it costs to count what happens, and to keep the story of each message."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from unittest.mock import patch
+
+from django.test import override_settings
+from django_redis import get_redis_connection
+
+from sms.scripts import Script
+
+from .report import Goal, Measure
+from .surroundings import Surroundings
+
+#: What counts and tells in the scripts, and what stands in its place where nothing is counted.
+_COUNTING = {
+    "local function tally(": "local function tally() end\nlocal function tally_as_it_is(",
+    "local function timed(": "local function timed() end\nlocal function timed_as_it_is(",
+    "local function tell_story(": "local function tell_story() end\nlocal function tell_story_as_it_is(",
+    "in ipairs(message.found_by) do": "in ipairs({}) do",
+}
+
+_phones = map("+1{}".format, itertools.count(2_032_550_000))
+
+
+def cost(bench: Surroundings) -> Iterator[Measure]:
+    """CPU of this process and of Redis for a start, and for an SMS that a worker hands over."""
+    many = 100 if bench.quick else 200
+    sides: dict[bool, Callable[[], AbstractContextManager[None]]] = {True: nullcontext, False: _uncounted}
+    found: dict[bool, list[tuple[float, float]]] = {counted: [] for counted in sides}
+    with override_settings(OTP_LIMITS="off"), bench.provider.answering_after(0):
+        for number in (turns := bench.rounds(31)):
+            bench.say(f"counting, round {number + 1} of {len(turns)}")
+            # Whoever comes second may find the machine in another mood; so take turns.
+            for counted in sorted(sides, reverse=bool(number % 2)):
+                with sides[counted]():
+                    get_redis_connection().flushall()
+                    spend(20)  # loads the scripts
+                    found[counted].append(spend(many))
+    for place, name in enumerate(("a start", "an SMS")):
+        ours, baseline = ([both[place] for both in found[counted]] for counted in (True, False))
+        yield Measure(f"counting: CPU of {name}", "µs", ours, baseline, Goal("ratio", "<=", 1.05))
+
+
+def spend(many: int) -> tuple[float, float]:
+    """Microseconds of CPU that a start takes, and that handing its SMS over takes."""
+    from otp import services
+    from sms.delivery.run import deliver
+
+    ids: list[str] = []
+    start = _cpu(lambda phone: ids.append(services.start(phone).message_id), itertools.islice(_phones, many))
+    return start, _cpu(deliver, ids)
+
+
+def _cpu(what: Callable[[str], object], each: Iterable[str]) -> float:
+    before, number = _used(), 0
+    for one in each:
+        what(one)
+        number += 1
+    return (_used() - before) / number * 1e6
+
+
+def _used() -> float:
+    """Seconds of CPU of this process and of the server."""
+    server = get_redis_connection().info("cpu")
+    return time.process_time() + float(server["used_cpu_user"]) + float(server["used_cpu_sys"])
+
+
+@contextmanager
+def _uncounted() -> Iterator[None]:
+    """The scripts without what they count and tell."""
+    made = Script._text
+
+    @functools.cache
+    def text(script: Script) -> tuple[str, str]:
+        text, _ = made(script)
+        for counting, nothing in _COUNTING.items():
+            text = text.replace(counting, nothing)
+        return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    with patch.object(Script, "_text", text):
+        yield

@@ -1,0 +1,21 @@
+"""django-allauth with our adapter, set up as the docs say and used through its own views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.contrib import project
+
+
+@pytest.mark.first(10)
+def test_its_project(tmp_path, redis_server):
+    project.run(
+        Path(__file__).parent / "project",
+        tmp_path,
+        redis_server.url,
+        "django-allauth",
+        settings='\nINSTALLED_APPS += ["allauth.headless"]\n',
+        urls='\nurlpatterns += [path("_allauth/", include("allauth.headless.urls"))]\n',
+    )

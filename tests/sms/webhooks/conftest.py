@@ -1,0 +1,42 @@
+"""A receiver on loopback for each test, and a way to wait until everything has been sent."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from sms import names
+from sms.webhooks import sender
+from tests.sms.webhooks.receiver import Receiver
+
+
+@pytest.fixture
+def receiver(settings):
+    with Receiver() as found:
+        settings.WEBHOOKS = {"shop": found.url()}
+        yield found
+        sender.stop()
+        until_idle()
+        sender.begin()
+
+
+def until_idle() -> None:
+    """Wait until no thread sends."""
+    deadline = time.monotonic() + 60
+    while sum(sender._running.values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def send_all() -> None:
+    """Do what a sweep does, and wait until nothing more is due."""
+    sender.wake()
+    until_idle()
+
+
+def due_now(redis, endpoint: str = "shop") -> None:
+    """The time of all that waits has come."""
+    key = names.key(names.WEBHOOKS_DUE + endpoint)
+    for text in redis.zrange(key, 0, -1):
+        redis.zadd(key, {text: 1})
