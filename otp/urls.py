@@ -7,19 +7,21 @@ program hands its user over has an id, that of a session.
 from django.urls import URLPattern, URLResolver, include, path
 
 from otp import conf
-from otp.pages import views as pages
+from otp.pages.code import cancel, code, resend
+from otp.pages.number import number, phone
+from otp.pages.session import done, session
 
 app_name = "otp"
 
 urlpatterns: list[URLPattern | URLResolver] = [path("v2/", include("otp.twilio.urls"))]
 if conf.get("PAGES") == "open":
-    urlpatterns += [path("", pages.phone, name="phone")]
+    urlpatterns += [path("", phone, name="phone")]
 if conf.get("PAGES") != "off":
     urlpatterns += [
-        path("s/<str:id>", pages.session, name="session"),
-        path("number", pages.number, name="number"),
-        path("code", pages.code, name="code"),
-        path("resend", pages.resend, name="resend"),
-        path("cancel", pages.cancel, name="cancel"),
-        path("done", pages.done, name="done"),
+        path("s/<str:id>", session, name="session"),
+        path("number", number, name="number"),
+        path("code", code, name="code"),
+        path("resend", resend, name="resend"),
+        path("cancel", cancel, name="cancel"),
+        path("done", done, name="done"),
     ]

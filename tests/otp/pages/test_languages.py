@@ -131,7 +131,7 @@ def test_one_that_broke_has_it_too(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError
 
-    monkeypatch.setattr("otp.pages.views._ask_or_send", broken)
+    monkeypatch.setattr("otp.pages.number._ask_or_send", broken)
     answer = asked(Client(raise_request_exception=False), "de")
     assert (answer.status_code, "Etwas ist schiefgegangen" in text(answer)) == (500, True)
 

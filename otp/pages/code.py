@@ -1,0 +1,171 @@
+"""The page that asks for the code, and what its buttons do: check, send again, begin anew.
+
+They translate; the rules are in ``otp.services``. A cookie and a hidden field (``otp.pages.kept``) say which
+verification is meant.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+from django.http import HttpRequest, HttpResponse
+
+from otp import purposes, services, sessions
+from otp.caller import caller_of
+from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from otp.pages import kept, number, shown
+from otp.pages.by_channel import Spoken
+from otp.pages.kept import Kept
+from otp.pages.session import session_of
+from otp.pages.words import OF_NUMBER, Left, code_in, expires, is_slow, not_through, of_code
+from otp.services import Verification
+from sms import services as sms
+from sms.errors import Unavailable
+
+
+@shown.page
+def code(request: HttpRequest) -> HttpResponse:
+    """Ask for the code; check it. A form without one, which the script sends, is answered with its page."""
+    about, last = kept.of_form(request), kept.of_cookie(request)
+    if about is None or not about.id:
+        return _stale(last)
+    guessed = "code" in request.POST
+    if not guessed and last and last.id == about.id:  # which knows what was said of it
+        about = last
+    if about.said == "valid":
+        return _go_done(about)
+    if guessed:
+        return _check(request, about)
+    response = _ask_code(request, about)
+    if request.method == "POST" and response.status_code != 303:  # that leads on, with a cookie of its own
+        kept.keep(response, about)
+    return response
+
+
+@shown.page
+def resend(request: HttpRequest) -> HttpResponse:
+    """Send the code again, by the channel that the pressed button names, or a new one when it is over."""
+    about = kept.of_form(request)
+    if about is None:
+        return _stale(kept.of_cookie(request))
+    if about.said == "valid" or request.method != "POST":
+        return shown.go("code", about)
+    try:
+        about = _send_again(request, about)
+    except RateLimited as error:
+        about = replace(about, said="wait", resend_at=_now() + error.retry_after)
+    except NotAllowed as error:
+        if error.code != "channel_unavailable":  # a new verification, which may want a challenge answered
+            within = None
+            with suppress(StoreUnavailable):  # then the page lacks the way back
+                within = session_of(about)
+            return number.ask(request, about.phone, error, about=about, within=within)
+        about = replace(about, said="unavailable")
+    except StoreUnavailable:
+        about = replace(about, said="unsent")
+    return shown.go("code", about)
+
+
+@shown.page
+def cancel(request: HttpRequest) -> HttpResponse:
+    """Forget this verification and begin anew."""
+    about, last = kept.of_form(request), kept.of_cookie(request)
+    response = shown.go_first(about)
+    if request.method == "POST" and about:
+        with suppress(StoreUnavailable):  # then the code dies by itself
+            services.cancel(about.id)
+        if not about.session and (last is None or last.id == about.id):  # that of another tab stays
+            kept.forget(response)
+    return response
+
+
+def _send_again(request: HttpRequest, about: Kept) -> Kept:
+    chosen = request.POST.get("channel", "")
+    try:
+        verification = services.resend(about.id, caller=caller_of(request), channel=chosen)
+    except NotAllowed as error:
+        if error.code == "channel_unavailable":
+            raise
+        return number.start(request, about.phone, session_of(about))  # it is over
+    return replace(about, resend_at=verification.resend_at, said="chosen" if chosen else "resent")
+
+
+def _check(request: HttpRequest, about: Kept) -> HttpResponse:
+    guess = code_in(request.POST["code"], purposes.get(about.purpose))
+    if not guess:  # what cannot be a code is a slip of the finger, not a guess
+        return shown.go("code", replace(about, said="incomplete"))
+    try:
+        said = services.check(about.id, guess, caller=caller_of(request)).status
+    except RateLimited as error:
+        return _ask_code(request, replace(about, said="limited"), error)
+    except StoreUnavailable:  # it may have counted all the same: the next page looks
+        return shown.go("code", replace(about, said="unchecked"))
+    about = replace(about, said=said)
+    return _go_done(about) if said == "valid" else shown.go("code", about)
+
+
+def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = None) -> HttpResponse:
+    """The form for the code. ``limited``: why a guess was not compared."""
+    try:
+        verification = services.status(about.id)
+    except StoreUnavailable as error:
+        return shown.render(request, "code", {"state": "unavailable"}, about, error)
+    if verification.status == "valid":  # by another press of the same button
+        return _go_done(replace(about, said="valid"))
+    rules, now, wait = purposes.get(about.purpose), _now(), Left(limited.retry_after if limited else 0)
+    about = replace(_learnt(about, verification, now), left=verification.attempts_left)
+    trouble, spoken = verification.sms.error if verification.sms else "", _spoken(about, verification)
+    context = {
+        "rules": rules,
+        "numeric": rules.alphabet.isdigit(),
+        "error": of_code(about.said, spoken, wait),
+        "state": verification.status,
+        "attempts_left": verification.attempts_left,
+        "spoken": spoken,
+        "unsent": not_through(trouble, spoken),
+        "of_number": trouble in OF_NUMBER,
+        "slow": is_slow(verification.sms),
+        "expires_in": Left.until(verification.expires_at, now),
+        "expires": [expires(Left(seconds)) for seconds in (30, 10)],
+        "resend_in": Left.until(verification.resend_at or about.resend_at, now),
+    }
+    return shown.render(request, "code", context, about, limited)
+
+
+def _spoken(about: Kept, verification: Verification) -> Spoken:
+    able, channel = verification.channels, verification.channel
+    # Behind the first of them come all the others. Once another was begun with, who knows which are left?
+    is_first = channel == able[0] and about.said != "chosen"
+    return Spoken(channel, able, follows=able[1:] if is_first else ())
+
+
+def _now() -> float:
+    """By the clock of Redis, as all times of a code; by our own while that cannot be asked."""
+    try:
+        return sms.now()
+    except Unavailable:
+        return time.time()
+
+
+def _learnt(about: Kept, verification: Verification, now: float) -> Kept:
+    """What Redis did although its answer got lost."""
+    if about.said == "unchecked" and verification.attempts_left < about.left:
+        return replace(about, said="invalid")
+    if about.said == "unsent" and verification.resend_at > max(about.resend_at, now):
+        return replace(about, said="maybe_sent")
+    return about
+
+
+def _stale(last: Kept | None) -> HttpResponse:
+    """The form is too old or of another browser: what was typed there is held against nothing."""
+    return shown.go("code", replace(last, said="stale")) if last and last.id else shown.go_first(last)
+
+
+def _go_done(about: Kept) -> HttpResponse:
+    """Say that the code was right. A session hears of it now, as another tab may have the cookie soon."""
+    if about.session:
+        with suppress(StoreUnavailable):  # the next page tries again
+            sessions.finish(about.session, about.id, about.phone)
+    return shown.go("done", about)
