@@ -50,6 +50,9 @@ from tests.sms.providers.smsc import (
     soon,
 )
 
+#: Seconds. Longer than anything here takes on a busy machine, and shorter than what it must not wait for.
+SOON = 8.0
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -64,7 +67,7 @@ def test_no_answer_in_time(centre):
             provider.send(SMS)
         assert not provider._link._session._waiting  # nothing is kept of it
     assert caught.value.code == "read_timeout"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON
 
 
 def test_a_late_answer_is_not_that_of_the_next_message(centre):
@@ -118,7 +121,7 @@ def test_an_answer_that_drips(centre):
     with bound(centre.port, timeout=0.4) as provider, pytest.raises(OutcomeUnknown) as caught:
         provider.send(SMS)
     assert caught.value.code == "read_timeout"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON
 
 
 @pytest.mark.parametrize("end", [Connection.hang_up, Connection.reset])
@@ -159,7 +162,7 @@ def test_a_bind_without_an_answer(monkeypatch):
         with pytest.raises(TemporaryFailure) as caught:
             provider.send(SMS)
         assert caught.value.code == "unreachable"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < SOON
 
 
 def test_a_connection_that_took_too_long_is_not_used(centre, monkeypatch):
@@ -271,7 +274,7 @@ def test_an_smsc_that_dies_and_comes_back(impatient):
         for _ in range(20):
             with pytest.raises(TemporaryFailure):
                 provider.send(SMS)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < SOON
         with smsc(port) as second:
             assert soon(lambda: accepted(provider))
             assert len(second.of(BIND_TRANSMITTER)) == 1
@@ -307,7 +310,7 @@ def test_a_worker_that_starts_while_the_smsc_is_away(impatient, heard):
     port = free_port()
     with bound(port, on_receipts=heard.extend) as provider:
         provider.open()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < SOON
         with smsc(port) as centre:
             soon(lambda: centre.of(BIND_TRANSCEIVER))
 
@@ -429,7 +432,7 @@ def test_an_smsc_that_does_not_read(impatient):
             outcomes = {failure(each)[0] for each in sent}
         assert outcomes <= {"temporary", "unknown"}
         assert "temporary" in outcomes
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < SOON
 
 
 def test_who_waits_for_others_to_write_writes_nothing_late(impatient, monkeypatch):
@@ -442,7 +445,7 @@ def test_who_waits_for_others_to_write_writes_nothing_late(impatient, monkeypatc
             began = time.monotonic()
             with pytest.raises(TemporaryFailure):
                 provider.send(SMS)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < SOON
         assert provider.send(SMS) == "id-2"
         assert len(centre.connections) == 1
 
@@ -683,7 +686,7 @@ def test_closing_where_the_unbind_is_not_answered(centre, listening, impatient):
     began = time.monotonic()
     listening.close()
     soon(lambda: not ours())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON
 
 
 def test_closing_while_the_smsc_is_away(impatient):
@@ -691,7 +694,7 @@ def test_closing_while_the_smsc_is_away(impatient):
         provider.open()
         began = time.monotonic()
         provider.close()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < SOON
 
 
 def test_it_may_be_opened_again(centre, listening):

