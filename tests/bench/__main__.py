@@ -21,6 +21,7 @@ from . import (
     tallying,
     tracing,
     uniform,
+    unreachable,
     webhooks,
     worker,
     worker_cpu,
@@ -48,6 +49,7 @@ MEASURES = {
     "dashboard": dashboard.page,
     "pumping": pumping.pumping,
     "learning": learning.learning,
+    "unreachable": unreachable.waits,
     "scrape": scrape.scrapes,
     "uniform": uniform.compare,
 }

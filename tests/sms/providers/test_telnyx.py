@@ -225,7 +225,7 @@ class TestTelnyx(ProviderContract, InboundContract):
             self.answers(gateway, 422, json.dumps({"errors": [{"code": code}]})).send(SMS)
         assert (str(caught.value), caught.value.code) == ("Telnyx refuses it", "422")
 
-    @pytest.mark.parametrize("age", [301, 7_000, -301, "soon", "", "-5", "1e3", "٣" * 10, "9" * 400])
+    @pytest.mark.parametrize("age", [310, 7_000, -310, "soon", "", "-5", "1e3", "٣" * 10, "9" * 400])
     def test_a_signature_of_another_time_is_refused(self, gateway, age):
         body = self.body("delivered")
         moment = time.time() - age if isinstance(age, int) else age
@@ -242,7 +242,7 @@ class TestTelnyx(ProviderContract, InboundContract):
             with pytest.raises(ReceiptRejected):
                 self.provider(gateway.url).check_head(headers | {name: ""}, URL)
 
-    @pytest.mark.parametrize("age", [295, -295])
+    @pytest.mark.parametrize("age", [290, -290])
     def test_a_clock_may_differ(self, gateway, age):
         body = self.body("delivered")
         headers = signed(body, at=int(time.time() - age))
