@@ -92,6 +92,9 @@ class _Lines:
     def readline(self, limit: int) -> bytes:
         while b"\n" not in self._data and len(self._data) < limit and (part := self._session.receive()):
             self._data += part
+        if b"\n" not in self._data[:limit] and len(self._data) >= limit:
+            # smtplib would take it for an answer, 500, and so for a letter that is not taken.
+            raise ConnectionError("the server does not end its line")
         end = min(self._data.find(b"\n") + 1 or len(self._data), limit)
         line, self._data = self._data[:end], self._data[end:]
         return line

@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
@@ -107,6 +107,25 @@ WELL = {
     "RSET": "250 OK",
     "QUIT": "221 bye",
 }
+
+
+def well(step: str) -> bytes:
+    """The answer at a step, as it is written."""
+    return f"{WELL[step]}\r\n".encode()
+
+
+def next_letter(connection: socket.socket, stream: BinaryIO) -> bytes | None:
+    """The next letter, after what comes before it was answered well; None if the client went away first."""
+    while line := stream.readline():
+        step = line[:4].decode("latin-1").upper()
+        connection.sendall(well(step))
+        if step == "DATA":
+            letter = b""
+            while (line := stream.readline()) not in (b".\r\n", b""):
+                letter += line
+            return letter if line else None
+    return None
+
 
 #: Instead of an answer; true where the session goes on.
 Mischief = Callable[[socket.socket], object]

@@ -25,8 +25,8 @@ from tests.sms.mail.servers import (
     reset,
     scripted,
 )
-from tests.sms.providers.contract import meaning_of
 from tests.sms.providers.gateway import certify
+from tests.sms.providers.hand_off import meaning_of
 
 ADDRESS = "somebody@example.com"
 SMS = Sms(

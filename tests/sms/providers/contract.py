@@ -10,9 +10,8 @@ import contextlib
 import gzip
 import json
 import re
-import socket
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -22,47 +21,41 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from sms import receipts, registry, store
-from sms.delivery.handover import LONGEST_WORD, hand_over
 from sms.errors import (
     LONGEST_HOLD,
     AccountFailure,
     OutcomeUnknown,
-    PermanentFailure,
     ProviderError,
     ReceiptRejected,
     TemporaryFailure,
-    Unreachable,
 )
 from sms.message import Receipt, State
-from sms.providers import from_url
-from sms.providers.base import Provider, Sms
 from sms.providers.vendor import TokenProvider
-from tests.sms.providers.gateway import (
-    Gateway,
-    break_tls,
-    certify,
-    gateway,
-    one_connection,
-    reset,
-    response,
-)
+from tests.sms.providers.gateway import response
+from tests.sms.providers.hand_off import FUZZED, SMS, HandOffContract, meaning_of
 
-SMS = Sms(
-    id="ref-1",
-    to="+12025550123",
-    body="Hello\n\n@a.example #123456",
-    expires_in=90.7,
-    callback_url="https://a.example/v1/receipts/main?reference=ref-1",
-    code="123456",
-    purpose="login",
-    locale="en",
-    key="ref-1.1",
-)
+__all__ = [
+    "FUZZED",
+    "INBOUND_URL",
+    "SMS",
+    "TEXT",
+    "URL",
+    "USER",
+    "FeedbackContract",
+    "InboundContract",
+    "PollContract",
+    "ProviderContract",
+    "ReceiptContract",
+    "SenderContract",
+    "contracts",
+    "meaning_of",
+    "with_field",
+]
+
 URL = SMS.callback_url
 INBOUND_URL = "https://a.example/v1/inbound/main"
 
@@ -83,8 +76,6 @@ ODD_HEADERS = st.one_of(
     st.sampled_from(["9" * 5000, "Mon, 23 Nov 2026 99:00:00 GMT", "Mon, 23 Nov 2026 10:00:00", "7, 7"]),
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30),
 )
-
-FUZZED = settings(max_examples=60, deadline=None)
 
 
 def bodies(accepted: str) -> st.SearchStrategy[bytes]:
@@ -108,83 +99,21 @@ def blanks() -> bytes:
     return gzip.compress(b" " * 50_000_000, 1)
 
 
-def meaning_of(error: ProviderError) -> str:
-    """The word of ``outcome_table`` for it."""
-    if isinstance(error, AccountFailure):
-        return "country" if error.here else "account"
-    if isinstance(error, PermanentFailure) and error.opted_out:
-        return "opted_out"
-    kinds = {
-        TemporaryFailure: "temporary",
-        PermanentFailure: "refused",
-        Unreachable: "unreachable",
-        OutcomeUnknown: "unknown",
-    }
-    return kinds[type(error)]
+class SenderContract(HandOffContract):
+    """How a message is handed over by HTTP. Subclass it as ``TestVendor`` and fill in what stands there."""
 
+    def malformed(self) -> Iterable[bytes]:
+        for body in ("", "{", "[]", "null", "{}", "<html>", "[" * 200_000):
+            yield response(self.accepted[0], body)
 
-class SenderContract:
-    """How a message is handed over. Subclass it as ``TestVendor`` and fill in what stands here."""
+    def odd_answers(self) -> st.SearchStrategy[bytes]:
+        statuses = st.sampled_from([200, 201, 202, 204, 302, 400, 401, 404, 429, 503])
+        headers = st.dictionaries(st.sampled_from(["Retry_After", "Date"]), ODD_HEADERS, max_size=2)
 
-    url: str  # of the provider, with {base_url} and {timeout}
-    accepted: tuple[int, str]  # the vendor's answer to a good request, status and body
-    accepted_id: str
-    refused_number: tuple[int, str]
-    refused_credentials: tuple[int, str]
-    throttled: tuple[int, str]
-    #: Further refusals by what they mean: temporary, refused, opted_out, unreachable, account, country.
-    refusals: ClassVar[dict[str, list[tuple[int, str]]]] = {}
+        def answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:
+            return response(status, b"" if status == 204 else body, **headers)
 
-    @pytest.fixture
-    def gateway(self) -> Iterator[Gateway]:
-        with gateway() as found:
-            yield found
-
-    def provider(self, base_url: str, timeout: float = 5.0) -> Provider:
-        return from_url("main", self.url.format(base_url=base_url, timeout=timeout))
-
-    def answers(
-        self, gateway: Gateway, status: int, body: str | bytes, timeout: float = 5.0, **headers: str
-    ) -> Provider:
-        gateway.answer = lambda: response(status, body, **headers)
-        return self.provider(gateway.url, timeout)
-
-    def test_accepted(self, gateway):
-        assert self.answers(gateway, *self.accepted).send(SMS) == self.accepted_id
-        assert len(gateway.requests) == 1
-
-    def test_one_connection_serves_many_messages(self, gateway):
-        provider = self.answers(gateway, *self.accepted)
-        for _ in range(3):
-            provider.send(SMS)
-        assert (len(gateway.requests), gateway.connections) == (3, 1)
-
-    def test_refused_number(self, gateway):
-        with pytest.raises(PermanentFailure) as caught:
-            self.answers(gateway, *self.refused_number).send(SMS)
-        assert not isinstance(caught.value, AccountFailure)
-        assert caught.value.code
-        assert SMS.to not in str(caught.value)
-
-    def test_refused_credentials(self, gateway):
-        with pytest.raises(AccountFailure):
-            self.answers(gateway, *self.refused_credentials).send(SMS)
-
-    def test_refusals(self, gateway):
-        """Each is what it means, and no error repeats the number."""
-        for meaning, answers in self.refusals.items():
-            for status, body in answers:
-                with pytest.raises(ProviderError) as caught:
-                    self.answers(gateway, status, body).send(SMS)
-                error = caught.value
-                assert (meaning_of(error), SMS.to in f"{error} {error.code}") == (meaning, False), body
-
-    def test_a_message_without_a_code(self, gateway):
-        """Only who has a template needs one."""
-        provider = self.answers(gateway, *self.accepted)
-        if not provider.needs_code:
-            plain = replace(SMS, code="", purpose="", locale="", body="Your parcel is here.")
-            assert provider.send(plain) == self.accepted_id
+        return st.builds(answer, statuses, bodies(self.accepted[1]), headers)
 
     def test_a_repeated_hand_off_is_the_same(self, gateway):
         """What de-duplicates sees the same key, and another one for another hand-off."""
@@ -201,7 +130,8 @@ class SenderContract:
         """By what the vendor tells that a hand-off is a repetition."""
         raise NotImplementedError
 
-    def test_throttled_keeps_retry_after(self, gateway):
+    def test_throttled(self, gateway):
+        """It keeps Retry-After."""
         with pytest.raises(TemporaryFailure) as caught:
             self.answers(gateway, *self.throttled, Retry_After="7").send(SMS)
         assert caught.value.retry_after == 7.0
@@ -242,53 +172,6 @@ class SenderContract:
         assert "base_url=" in str(caught.value)
         assert len(gateway.requests) == 1
 
-    @pytest.mark.parametrize("body", ["", "{", "[]", "null", "{}", "<html>", "[" * 200_000])
-    def test_a_malformed_answer_is_an_unknown_outcome(self, gateway, body):
-        with pytest.raises(OutcomeUnknown):
-            self.answers(gateway, self.accepted[0], body).send(SMS)
-
-    def test_whatever_the_vendor_answers(self, gateway):
-        """It is read, or it is an outcome that is known to be unknown; the module does not fail."""
-        statuses = st.sampled_from([200, 201, 202, 204, 302, 400, 401, 404, 429, 503])
-        headers = st.dictionaries(st.sampled_from(["Retry_After", "Date"]), ODD_HEADERS, max_size=2)
-
-        provider = self.provider(gateway.url)
-
-        @FUZZED
-        @given(status=statuses, body=bodies(self.accepted[1]), headers=headers)
-        def answer(status, body, headers):
-            gateway.answer = lambda: response(status, b"" if status == 204 else body, **headers)
-            with capture_logs() as logs:
-                try:
-                    word = hand_over(provider, SMS)
-                except ProviderError as error:
-                    word = error.code
-            assert logs == []
-            assert len(word) <= LONGEST_WORD * len("\\U0001f600")
-            assert word.isprintable()
-            assert word.encode()
-
-        answer()
-
-    def test_read_timeout(self, gateway):
-        gateway.delay = 0.3
-        with pytest.raises(OutcomeUnknown) as caught:
-            self.provider(gateway.url, timeout=0.1).send(SMS)
-        assert caught.value.code == "read_timeout"
-
-    def test_an_answer_that_drips(self, gateway):
-        """Each byte comes in time, the whole does not: the timeout is for the whole."""
-        gateway.drip = 0.03
-        with pytest.raises(OutcomeUnknown) as caught:
-            self.answers(gateway, *self.accepted, timeout=0.15).send(SMS)
-        assert caught.value.code == "read_timeout"
-
-    def test_an_answer_without_end(self, gateway):
-        """It would fill the worker's memory for as long as the timeout lets it."""
-        status, body = self.accepted
-        with pytest.raises(OutcomeUnknown):
-            self.answers(gateway, status, body + " " * 1_000_000).send(SMS)
-
     def test_a_chunk_of_a_negative_length(self, gateway):
         gateway.answer = lambda: b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello"
         with pytest.raises(OutcomeUnknown):
@@ -308,50 +191,6 @@ class SenderContract:
                 assert tracemalloc.get_traced_memory()[1] < 10_000_000
             finally:
                 tracemalloc.stop()
-
-    def test_reset_after_the_request(self, gateway):
-        gateway.answer = lambda: None
-        with pytest.raises(OutcomeUnknown):
-            self.provider(gateway.url).send(SMS)
-
-    def test_refused_connection(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        with pytest.raises(TemporaryFailure):
-            self.provider(f"http://127.0.0.1:{port}").send(SMS)
-
-    def test_connect_timeout(self, monkeypatch):
-        """A full backlog: the kernel drops the SYN, nothing was ever sent."""
-        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.1)
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-            port = full.getsockname()[1]
-            held = []
-            for _ in range(3):
-                filler = socket.socket()
-                filler.setblocking(False)
-                filler.connect_ex(("127.0.0.1", port))
-                held.append(filler)
-            with pytest.raises(TemporaryFailure):
-                self.provider(f"http://127.0.0.1:{port}").send(SMS)
-            for filler in held:
-                filler.close()
-
-    def test_a_tls_handshake_that_never_ends(self, monkeypatch):
-        """Nothing was sent, so it is no unknown outcome."""
-        monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.1)
-        with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TemporaryFailure):
-            self.provider(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1).send(SMS)
-
-    def test_a_tls_handshake_that_is_reset(self):
-        with one_connection(reset) as url, pytest.raises(TemporaryFailure):
-            self.provider(url).send(SMS)
-
-    def test_tls_that_breaks_after_the_request(self, monkeypatch, tmp_path):
-        """Whether the vendor has the message, nobody knows."""
-        certificate = certify(tmp_path / "certificate.pem")
-        monkeypatch.setattr("sms.providers.transport.certifi.where", lambda: str(certificate))
-        with one_connection(break_tls(certificate)) as url, pytest.raises(OutcomeUnknown):
-            self.provider(url).send(SMS)
 
     def test_a_connection_that_took_too_long_is_not_used(self, gateway, monkeypatch):
         """By then the lease may be over, and another worker have the message."""

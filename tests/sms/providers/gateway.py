@@ -123,15 +123,23 @@ def certify(path: Path) -> Path:
     return path
 
 
+#: Path, headers and body of the next request on a connection; None if the client went away before its end.
+Read = Callable[[socket.socket, BinaryIO], tuple[str, dict[str, str], bytes] | None]
+
+
 @contextmanager
-def gateway() -> Iterator[Gateway]:
+def gateway(
+    greeting: bytes = b"", read: Read = lambda connection, stream: read_request(stream)
+) -> Iterator[Gateway]:
+    """``greeting`` and ``read``: for what is not HTTP."""
     listener = socket.create_server(("127.0.0.1", 0))
     found = Gateway(listener.getsockname()[1])
 
     def serve(connection: socket.socket) -> None:
         # Who has waited long enough hangs up in the middle of an answer.
         with suppress(ConnectionError), connection, connection.makefile("rb") as stream:
-            while request := read_request(stream):
+            connection.sendall(greeting)
+            while request := read(connection, stream):
                 path, headers, body = request
                 if path in found.before:
                     found.asked.append(request)

@@ -19,7 +19,7 @@ from sms.errors import ProviderError
 from sms.providers import from_url
 from sms.providers.smpp import SmppProvider
 from tests.faults.stack import wait_for
-from tests.sms.providers.contract import meaning_of
+from tests.sms.providers.hand_off import meaning_of
 
 soon = partial(wait_for, seconds=10.0, every=0.01)
 

@@ -29,7 +29,7 @@ from sms.providers.smpp import LEAST_PAUSE
 from sms.segments import GSM_7, count
 from sms.testing import outbox
 from tests.faults.stack import wait_for
-from tests.sms.providers.contract import FUZZED, SMS, meaning_of
+from tests.sms.providers.hand_off import FUZZED, SMS, meaning_of
 from tests.sms.providers.smsc import (
     BIND_TRANSMITTER,
     RESPONSE,

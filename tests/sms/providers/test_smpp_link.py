@@ -28,8 +28,8 @@ from sms.errors import (
 )
 from sms.providers import from_url, smpp_link
 from tests.faults.stack import wait_for
-from tests.sms.providers.contract import FUZZED, SMS, meaning_of
 from tests.sms.providers.gateway import certify, one_connection, reset
+from tests.sms.providers.hand_off import FUZZED, SMS, meaning_of
 from tests.sms.providers.smsc import (
     BIND_TRANSCEIVER,
     BIND_TRANSMITTER,
