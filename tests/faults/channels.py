@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+from email import message_from_bytes, policy
+from typing import BinaryIO, ClassVar
 
+from tests.faults.load import Load
 from tests.faults.provider import PATIENCE, ScriptedProvider
+from tests.faults.silent import TwoChannels
+from tests.sms.mail.servers import next_letter, well
 from tests.sms.providers.gateway import form, response
 
 
@@ -69,6 +74,55 @@ class ScriptedCalls(ScriptedProvider):
 
     def _report(self, callback: str, sid: str) -> None:
         pass
+
+
+class ScriptedMail(ScriptedProvider):
+    """An SMTP server. Whatever happens, happens once it has the whole letter."""
+
+    refusals: ClassVar = {"throttle": b"454 4.7.0 Throttling failure: slow down\r\n"}
+    garbage: ClassVar = (b"\x00\xff\x13 ouch \r\n", response(200, "<html>It works!</html>"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"EMAIL_URL": f"smtp://127.0.0.1:{self._port}"}
+
+    @property
+    def url(self) -> str:
+        return f"email://?from=codes@shop.example&timeout={PATIENCE}"
+
+    def _greet(self, connection: socket.socket) -> None:
+        connection.sendall(well("greeting"))
+
+    def _read(self, connection: socket.socket, stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
+        letter = next_letter(connection, stream)
+        return None if letter is None else ("", {}, letter)
+
+    def _take(self, connection: socket.socket, headers: dict[str, str], body: bytes) -> bool:
+        letter = message_from_bytes(body, policy=policy.default)
+        number, reference = letter["to"].partition("@")[0], letter["message-id"].partition("@")[0]
+        return self._answer(
+            connection,
+            _fields(f"+{number}", letter["subject"].partition(" ")[0], reference.rpartition(".")[2]),
+        )
+
+    def _accepted(self, sid: str) -> bytes:
+        return well(".")
+
+    def _report(self, callback: str, sid: str) -> None:
+        pass
+
+
+class MailFirst(TwoChannels):
+    """A small site that tries e-mail, then SMS."""
+
+    channels: ClassVar = ["email", "sms"]
+
+
+class Addresses(Load):
+    """Each number has an address too, which names it."""
+
+    def _asks(self, number: str) -> dict[str, str]:
+        return super()._asks(number) | {"email": f"{number[1:]}@example.com"}
 
 
 def _fields(to: str, code: str, reference: str) -> dict[str, str]:

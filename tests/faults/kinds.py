@@ -11,10 +11,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sms.services import OTP_QUEUE
 from tests.faults import clients, hooks, silent, upgrade
-from tests.faults.channels import ScriptedCalls, ScriptedTelegram, ScriptedWhatsApp
+from tests.faults.channels import (
+    Addresses,
+    MailFirst,
+    ScriptedCalls,
+    ScriptedMail,
+    ScriptedTelegram,
+    ScriptedWhatsApp,
+)
 from tests.faults.load import Load
 from tests.faults.provider import SLOW, USUAL, Call, DeduplicatingProvider, Mood, ScriptedProvider
 from tests.faults.rabbitmq import missing
@@ -227,17 +235,18 @@ def _receipts(manner: Manner) -> Callable[[Scene], None]:
 
 def _of_other_channels() -> Iterator[Fault]:
     """What a provider of SMS may do, those of the other channels may do too."""
-    kinds = {"whatsapp": ScriptedWhatsApp, "telegram": ScriptedTelegram, "voice": ScriptedCalls}
+    by_number = partial(Fault, alias="main")
+    by_address = partial(by_number, stack=MailFirst, load=lambda scene, rate: Addresses(scene.stack, rate))
+    kinds = {
+        "whatsapp": partial(by_number, main=ScriptedWhatsApp),
+        "telegram": partial(by_number, main=ScriptedTelegram),
+        "voice": partial(by_number, main=ScriptedCalls),
+        "email": partial(by_address, main=ScriptedMail),
+    }
     moods: tuple[Mood, ...] = ("throttle", "hang", "reset", "garbage")
-    for channel, kind in kinds.items():
+    for channel, fault in kinds.items():
         for mood in moods:
-            yield Fault(
-                f"{channel}-{mood}",
-                _provider(mood),
-                definite=mood == "throttle",
-                alias="main",
-                main=kind,
-            )
+            yield fault(f"{channel}-{mood}", _provider(mood), definite=mood == "throttle")
 
 
 FAULTS = {

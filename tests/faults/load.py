@@ -63,10 +63,14 @@ class Load:
             if not self._stopped.wait(max(0.0, due - time.monotonic())):
                 self.starts.append(self._start(number))
 
+    def _asks(self, number: str) -> dict[str, str]:
+        """The body of a start."""
+        return {"phone": number}
+
     def _start(self, number: str) -> Start:
         begun = time.monotonic()
         try:
-            status, body, _ = self._stack.call("POST", "/v1/verifications", {"phone": number})
+            status, body, _ = self._stack.call("POST", "/v1/verifications", self._asks(number))
         except (OSError, http.client.HTTPException, ValueError):
             return Start(number, begun, time.monotonic(), 0)
         return Start(number, begun, time.monotonic(), status, body.get("id", ""))

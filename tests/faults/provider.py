@@ -9,9 +9,10 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
+from typing import BinaryIO, ClassVar, Literal
 from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -52,6 +53,13 @@ class Call:
 class ScriptedProvider:
     """Listens on loopback as ``alias``. ``calls`` is shared: who had a message first stands first."""
 
+    #: What it says to a call that it does not take, by its mood.
+    refusals: ClassVar[Mapping[Mood, bytes]] = {
+        "error": response(500, '{"code": 20500}'),
+        "throttle": response(429, '{"code": 20429}', Retry_After="2"),
+    }
+    garbage: ClassVar[Sequence[bytes]] = GARBAGE
+
     def __init__(self, alias: str, calls: list[Call], postman: Postman) -> None:
         self.alias, self.calls = alias, calls
         self.mood: Mood = "well"
@@ -64,6 +72,11 @@ class ScriptedProvider:
         self.in_hand: set[socket.socket] = set()  # connections on which a call runs
         self._waiting: set[socket.socket] = set()  # kept connections on which none does
         self._listen()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Settings that its URL needs besides."""
+        return {}
 
     @property
     def url(self) -> str:
@@ -108,10 +121,11 @@ class ScriptedProvider:
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
+            self._greet(connection)
             while True:
                 self._waiting.add(connection)
                 try:
-                    request = read_request(stream)
+                    request = self._read(connection, stream)
                 finally:
                     self._waiting.discard(connection)
                 if request is None:
@@ -122,6 +136,13 @@ class ScriptedProvider:
                         return
                 finally:
                     self.in_hand.discard(connection)
+
+    def _greet(self, connection: socket.socket) -> None:
+        """HTTP waits to be spoken to."""
+
+    def _read(self, connection: socket.socket, stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
+        """Path, headers and body of the next request; None if the client went away before its end."""
+        return read_request(stream)
 
     def _take(self, connection: socket.socket, headers: dict[str, str], body: bytes) -> bool:
         """Answer one request; whether the connection is kept."""
@@ -149,7 +170,7 @@ class ScriptedProvider:
                 fields["Body"],
                 callback.rpartition("=")[2],
                 mood,
-                taken=mood not in ("error", "throttle"),
+                taken=mood not in self.refusals,
             )
         )
         number = next(self._sids)
@@ -158,19 +179,17 @@ class ScriptedProvider:
         if mood == "well":
             self._report(callback, sid)
             connection.sendall(accepted)
-        elif mood == "error":
-            connection.sendall(response(500, '{"code": 20500}'))
-        elif mood == "throttle":
-            connection.sendall(response(429, '{"code": 20429}', Retry_After="2"))
+        elif mood in self.refusals:
+            connection.sendall(self.refusals[mood])
         else:
             self._spoil(connection, mood, accepted, number)
         # A call that was under way when it began to refuse must not keep its connection in use.
-        return mood in ("well", "error", "throttle") and self.mood != "refuse"
+        return mood in ("well", *self.refusals) and self.mood != "refuse"
 
     def _spoil(self, connection: socket.socket, mood: Mood, accepted: bytes, number: int) -> None:
         """The message is taken; its answer never arrives whole."""
         if mood == "garbage":
-            connection.sendall(GARBAGE[number % len(GARBAGE)])
+            connection.sendall(self.garbage[number % len(self.garbage)])
         elif mood == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
@@ -211,7 +230,7 @@ class DeduplicatingProvider(ScriptedProvider):
         if answer := self._taken.get(key):
             connection.sendall(answer)
             return True
-        if self.mood not in ("error", "throttle"):
+        if self.mood not in self.refusals:
             self._taken[key] = self._accepted(f"telnyx-{len(self._taken)}")
         fields = {"To": message["to"], "Body": message["text"], "StatusCallback": message["webhook_url"]}
         return self._answer(connection, fields)

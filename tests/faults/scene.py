@@ -190,7 +190,7 @@ def scene(
         main, spare = main_kind("main", calls, postman), ScriptedProvider("spare", calls, postman)
         for provider in (main, spare):
             running.callback(provider.close)
-        stack.environment["SMS_PROVIDERS"] = f"main={main.url},spare={spare.url}"
+        stack.environment |= {"SMS_PROVIDERS": f"main={main.url},spare={spare.url}", **main.environment}
         running.enter_context(stack)
         stack.begin()
         wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from tests.faults.scene import Scene
 from tests.faults.stack import Stack
@@ -19,8 +20,10 @@ IN_TIME = 20.0
 class TwoChannels(Stack):
     """A small site that tries WhatsApp, then SMS."""
 
+    channels: ClassVar = ["whatsapp", "sms"]
+
     def __init__(self, directory: Path, **environment: str) -> None:
-        purposes = {"login": {"channels": ["whatsapp", "sms"], "next_channel_after": NEXT_AFTER}}
+        purposes = {"login": {"channels": self.channels, "next_channel_after": NEXT_AFTER}}
         super().__init__(directory, OTP_PURPOSES=json.dumps(purposes), **environment)
 
 
