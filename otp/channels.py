@@ -20,6 +20,12 @@ class Way:
     channels: tuple[Channel, ...] = ()  # that may carry it, in their order; (): as the route says
     able: tuple[Channel, ...] = (Channel.SMS,)  # that the user may ask for
     tried: tuple[Channel, ...] = (Channel.SMS,)  # that were begun with so far, this one last
+    asked: tuple[Channel, ...] = (Channel.SMS,)  # of these, what the start or the user asked for, in order
+
+    @property
+    def following(self) -> int:
+        """To how many it may go on by itself, as far as anybody is told: not fewer where it did already."""
+        return len(set(self.able) - set(self.asked))
 
 
 ONLY_SMS = Way()
@@ -42,27 +48,35 @@ def begin(rules: Purpose, number: Phone, email: str = "", *, channel: str = "") 
     _require(channel, able)
     if channel:
         chosen = Channel(channel)
-        return Way((chosen,), able, (chosen,))
-    return Way(rules.channels, able, able[:1])
+        return Way((chosen,), able, (chosen,), (chosen,))
+    return Way(rules.channels, able, able[:1], able[:1])
 
 
-def again(rules: Purpose, number: Phone, email: str = "", *, tried: Sequence[str], channel: str = "") -> Way:
-    """The way of one more message, by ``channel``, or else by the one that was begun with last.
-
-    Raises ``NotAllowed`` (``channel_unavailable``).
+def again(
+    rules: Purpose,
+    number: Phone,
+    email: str = "",
+    *,
+    tried: Sequence[str],
+    asked: Sequence[str],
+    channel: str = "",
+) -> Way:
+    """The way of one more message, by ``channel``, or else by the one that was asked for last: where it went
+    by itself meanwhile nobody is told. Raises ``NotAllowed`` (``channel_unavailable``).
     """
     if sms.channels() == (Channel.SMS,):
         able: tuple[Channel, ...] = (Channel.SMS,)
     else:
         able = _able(rules, number, email)
     _require(channel, able)
-    begun = tuple(Channel(name) for name in tried if name in able)
+    begun, named = ([Channel(name) for name in names if name in able] for names in (tried, asked))
     if channel:
         chosen = Channel(channel)
-        return Way((chosen,), able, (*(one for one in begun if one != chosen), chosen))
+        return Way((chosen,), able, _with(begun, chosen), _with(named, chosen))
     if not rules.channels:
-        return Way((), able, begun)
-    return _from(able, begun[-1] if begun else able[0], begun)
+        return Way((), able, tuple(begun), tuple(named))
+    last = named[-1] if named else able[0]
+    return Way(_from(able, last), able, _with(begun, last), _with(named, last))
 
 
 def go_on(rules: Purpose, number: Phone, email: str = "", *, tried: Sequence[str]) -> Way | None:
@@ -71,7 +85,8 @@ def go_on(rules: Purpose, number: Phone, email: str = "", *, tried: Sequence[str
     left = [channel for channel in able if channel not in tried]
     if not rules.channels or not left:
         return None
-    return _from(able, left[0], tuple(Channel(name) for name in tried if name in able))
+    begun = [Channel(name) for name in tried if name in able]
+    return Way(_from(able, left[0]), able, _with(begun, left[0]))
 
 
 def _require(channel: str, able: Sequence[Channel]) -> None:
@@ -83,9 +98,13 @@ def _require(channel: str, able: Sequence[Channel]) -> None:
         )
 
 
-def _from(able: tuple[Channel, ...], first: Channel, tried: tuple[Channel, ...]) -> Way:
+def _from(able: tuple[Channel, ...], first: Channel) -> tuple[Channel, ...]:
     """A channel, and behind it those that come after it."""
-    return Way(able[able.index(first) :], able, (*(one for one in tried if one != first), first))
+    return able[able.index(first) :]
+
+
+def _with(channels: Sequence[Channel], last: Channel) -> tuple[Channel, ...]:
+    return (*(one for one in channels if one != last), last)
 
 
 def _able(rules: Purpose, number: Phone, email: str) -> tuple[Channel, ...]:

@@ -8,11 +8,14 @@ any other:
 * who has opted out had an SMS of ours before, so it is told as any other number that is refused;
 * a provider takes a moment, and who is not asked takes none: for the first ``SILENCE`` seconds nothing but a
   failure is told.
+
+Nor shall they see which numbers a channel does not reach. Where a code went on to another channel or provider
+by itself, what is told is what would be told if it had stayed. A failure is told once nothing else follows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sms.message import Message, State
 
@@ -30,6 +33,18 @@ class CodeSms:
     age: float = 0.0  # seconds since it was accepted
 
 
+def of_code(asked: Message, last: Message, now: float, *, goes_on: bool) -> CodeSms:
+    """What is told of a code to whoever may not see everything. ``asked``: the last message that somebody
+    asked for; ``last``: the one that its code went on to by itself, or the same. ``goes_on``: it still may.
+    """
+    if last.state is State.FAILED and not goes_on:
+        return seen(replace(asked, state=last.state, fault=last.fault), now, in_full=False)
+    if asked.id != last.id or asked.state is State.FAILED:
+        stays = State.UNKNOWN if asked.state is State.UNKNOWN else State.SENT
+        return seen(replace(asked, state=stays), now, in_full=False)
+    return seen(asked, now, in_full=False)
+
+
 def seen(message: Message, now: float, *, in_full: bool) -> CodeSms:
     """``now``: by the clock of Redis. ``in_full``: whoever asks may see which numbers get no SMS."""
     age = max(now - message.created_at, 0.0)
@@ -40,6 +55,8 @@ def seen(message: Message, now: float, *, in_full: bool) -> CodeSms:
         state, error = State.SENT, ""
     if error == "opted_out":
         error = "number_refused"
+    if message.redirected and state in (State.QUEUED, State.SENDING):  # the one before had taken it
+        state = State.SENT
     if state is State.SENDING or (state is State.SENT and age < SILENCE):
         state = State.QUEUED
     return CodeSms(message.id, state, error, age)

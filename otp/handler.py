@@ -71,12 +71,12 @@ def repeat(
     by: str,
     code: str = "",
     instead_of: str = "",
-    prepare: Callable[[Draft, float], Sending] = lambda draft, lives: ALONE,
+    prepare: Callable[[Draft, float], Sending] = lambda draft, most: ALONE,
 ) -> Issue:
     """Send the live code, or a new one, once more, unless something refuses. One round trip.
 
     ``by``: as the caller knows it, ``by_id`` or ``by_phone``. ``code``: of a test number. ``instead_of``: see
-    ``store.resend``. ``prepare``: makes what goes with it, out of the code and the seconds that it will live.
+    ``store.resend``. ``prepare``: makes what goes with it, out of the code and the seconds that it may live.
     """
     if live.status != "pending":
         return Issue.refused("blocked" if live.status == "blocked" else "expired")
@@ -84,6 +84,6 @@ def repeat(
     draft = digests.draw(rules, phones, live.id, code) if fresh else digests.again(rules, live, code)
     if draft is None:
         return Issue.refused("expired")
-    left = rules.longest_life - (0 if fresh else live.now - live.created_at)
-    sending = prepare(draft, min(rules.lifetime, left))
+    ends_at = live.expires_at if instead_of else live.created_at + rules.longest_life
+    sending = prepare(draft, rules.longest_life if fresh else ends_at - live.now)
     return store.resend(rules, phones, draft, sending, by=by, instead_of=instead_of)

@@ -60,6 +60,12 @@ class Purpose:
         """Seconds that a code may live, however often it is sent again."""
         return max(self.lifetime, MAX_LIFETIME)
 
+    def life(self, following: int = 0) -> float:
+        """Seconds that a code lives which may go on to so many channels by itself. Nobody shall see by its
+        end whether it did, so the time for all of them is given at once.
+        """
+        return min(self.lifetime + following * self.next_channel_after[1], self.longest_life)
+
     @property
     def texts(self) -> Mapping[str, str]:
         """Its own, and ours where it has none for every other language.

@@ -32,6 +32,8 @@ class Sending:
     labels: str = ""  # country and name of the API key, for the tally
     channels: str = ""  # that the user may ask for, with commas between; "": there is only SMS
     tried: str = ""  # the same of those that were begun with
+    asked: str = ""  # the same of those that the start or the user asked for
+    life: float = 0.0  # seconds that the code lives; 0: its lifetime
     next_after: float = 0.0  # seconds until somebody looks whether another channel is next; 0: nobody does
 
 
@@ -48,8 +50,10 @@ class Live:
     seed: str = ""
     by_id: str = ""
     created_at: float = 0.0
+    expires_at: float = 0.0
     envelope: str = ""
     tried: str = ""  # channels, see ``Sending``
+    asked: str = ""
     owner: str = ""  # the name of the API key that started it
 
 
@@ -64,9 +68,12 @@ class Read:
     expires_at: float
     resend_at: float
     reference: str  # id of its SMS
+    asked_message: str  # the same, of the last one that the start or the user asked for
     caller_reference: str
     channels: str  # see ``Sending``
     tried: str
+    asked: str
+    goes_on: bool  # somebody will look whether another channel is next
     envelope: str  # sealed; "" once it is over
     now: float  # by the clock of Redis
 

@@ -33,7 +33,7 @@ from otp.errors import NotAllowed, StoreUnavailable
 from otp.guard import decision
 from otp.handler import OTPHandler, repeat
 from otp.purposes import Purpose
-from otp.results import Check, Draft, Issue, Live, Sending
+from otp.results import Check, Draft, Issue, Live, Read, Sending
 from sms import given, traces
 from sms import phone as numbers
 from sms import services as sms
@@ -63,7 +63,10 @@ class Verification:
     delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one
     sms: CodeSms | None = None  # while anything is kept of it
     channels: tuple[Channel, ...] = (Channel.SMS,)  # by which it may go, in the order in which they are tried
-    channel: Channel = Channel.SMS  # that was begun with last
+    channel: Channel = Channel.SMS  # that was asked for last; to who sees all: that was begun with last
+    asked: tuple[Channel, ...] = (
+        Channel.SMS,
+    )  # channels that the start or the user asked for, in their order
     reference: str = ""  # the caller's own, from the start
 
 
@@ -107,7 +110,7 @@ def start(
         draft = digests.draw(rules, phones, code=wanted.code or brought)
         said = {"locale": locale, "reference": given.text(reference) or "", "email": address}
         way = channels.begin(rules, number, address, channel=given.text(channel) or "")
-        sending = _sending(rules, wanted, draft, rules.lifetime, caller=caller, way=way, **said)
+        sending = _sending(rules, wanted, draft, rules.longest_life, caller=caller, way=way, **said)
         kept = {"to": number.e164, "purpose": purpose, "ip": caller.ip, "holder": holder, **said}
         if brought:  # no seed leads to it
             kept["code"] = draft.code
@@ -163,7 +166,7 @@ def approve(id: str, *, owner: str = "") -> Check:
 
 @traces.begun("resend")
 def resend(id: str, *, caller: Caller = NOBODY, owner: str = "", channel: str = "") -> Verification:
-    """Send the code of verification ``id`` once more, by the channel that it went by last, or by ``channel``.
+    """Send the code of verification ``id`` once more, by ``channel``, or by the one that was asked for last.
 
     Raises ``RateLimited`` while its cooldown runs or where a limit is reached, ``NotAllowed`` (``expired``,
     ``blocked``) when there is no live code, or (``channel_unavailable``) when it cannot go by ``channel``.
@@ -204,7 +207,8 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
     except sms.Unsealable:
         raise refusals.over("expired") from None
     purpose, locale = kept["purpose"], kept["locale"]
-    rules, tried = purposes.required(purpose), [name for name in live.tried.split(",") if name]
+    rules = purposes.required(purpose)
+    tried, asked = ([name for name in names.split(",") if name] for names in (live.tried, live.asked))
     brought = kept.get("code", "")
     if brought:
         rules = replace(rules, new_code_on_resend=False)  # it is the caller's
@@ -221,7 +225,7 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
             if way is None:
                 raise _NoWay
         else:
-            way = channels.again(rules, number, address, tried=tried, channel=channel)
+            way = channels.again(rules, number, address, tried=tried, asked=asked or tried, channel=channel)
         said = {"locale": locale, "reference": kept.get("reference", ""), "email": address}
         prepare = partial(_sending, rules, wanted, caller=caller, way=way, **said)
         phones = digests.of_number(number, purpose)
@@ -260,17 +264,24 @@ def parse_phone(spelling: given.Number, by: Sequence[Channel] = (Channel.SMS,)) 
 def status(id: str, *, owner: str = "", in_full: bool = False) -> Verification:
     """Where verification ``id`` stands. An id that never was is ``expired``.
 
-    ``in_full``: whoever asks may see which numbers get no SMS, see ``otp.delivery``.
+    ``in_full``: whoever asks may see which numbers get no SMS, and which a channel does not reach: see
+    ``otp.delivery``.
     """
     id = given.id(id)
     found = store.read(id, owner)
     if not found:
         return Verification(id, "expired")
     status: Any = found.status
-    shown = _seen(found.reference, found.now, in_full=in_full)
-    able, tried = _channels(found.channels), _channels(found.tried)
+    shown = _seen(found, in_full=in_full)
+    asked = _channels(found.asked)
     known = Verification(
-        id, status, sms=shown, reference=found.caller_reference, channels=able, channel=tried[-1]
+        id,
+        status,
+        sms=shown,
+        channels=_channels(found.channels),
+        channel=_channels(found.tried)[-1] if in_full else asked[-1],
+        asked=asked,
+        reference=found.caller_reference,
     )
     if status != "pending":
         return known
@@ -288,12 +299,16 @@ def _channels(names: str) -> tuple[Channel, ...]:
     return tuple(Channel(name) for name in names.split(",") if name) or (Channel.SMS,)
 
 
-def _seen(message_id: str, now: float, *, in_full: bool) -> CodeSms | None:
+def _seen(found: Read, *, in_full: bool) -> CodeSms | None:
     try:
-        message = sms.get(message_id)
+        asked, last = sms.get_all([found.asked_message, found.reference])
     except Unavailable as error:
         raise store.unavailable(error) from error
-    return delivery.seen(message, now, in_full=in_full) if message else None
+    if not last:
+        return None
+    if in_full:
+        return delivery.seen(last, found.now, in_full=True)
+    return delivery.of_code(asked or last, last, found.now, goes_on=found.goes_on)
 
 
 def cancel(id: str, *, owner: str = "") -> bool:
@@ -309,7 +324,7 @@ def _sending(
     rules: Purpose,
     wanted: Wanted,
     draft: Draft,
-    lives: float,
+    most: float,
     *,
     caller: Caller,
     way: Way,
@@ -317,13 +332,13 @@ def _sending(
     reference: str,
     email: str,
 ) -> Sending:
-    """The SMS of a code that lives so many seconds, and what it counts towards."""
+    """The SMS of a code that may live so many seconds at most, and what it counts towards."""
+    life = rules.life(way.following if rules.channels else 0)
     site, host = conf.get("OTP_SITE_NAME"), urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
+    text = {"site": site, "host": host, "locale": locale, "country": wanted.number.country}
     message = sms.prepare(
         wanted.number,
-        rules.render(
-            draft.code, lives=lives, site=site, host=host, locale=locale, country=wanted.number.country
-        ),
+        rules.render(draft.code, lives=min(life, most), **text),
         queue=sms.OTP_QUEUE,
         resend_unknown=True,
         verification_id=draft.id,
@@ -349,6 +364,8 @@ def _sending(
         f"{wanted.number.country}|{caller.name}",
         channels="" if way == channels.ONLY_SMS else ",".join(way.able),
         tried=",".join(way.tried),
+        asked=",".join(way.asked),
+        life=life,
         next_after=rules.next_channel_after[0] if rules.channels and set(way.able) - set(way.tried) else 0.0,
     )
 
@@ -385,6 +402,7 @@ def _brought(code: str | None, rules: Purpose) -> str:
 def _tell_sent(event: str, issue: Issue, kept: Mapping[str, str], number: Phone, way: Way) -> Verification:
     """``kept``: what is kept of the start."""
     reference = kept.get("reference", "")  # a version before had none
+    asked = way.asked or way.able[:1]
     signal: Signal = getattr(signals, event)
     _tell(signal, event, issue.id, kept["purpose"], reference, message_id=issue.message_id)
     return Verification(
@@ -399,7 +417,8 @@ def _tell_sent(event: str, issue: Issue, kept: Mapping[str, str], number: Phone,
         sms=CodeSms(issue.message_id, State.QUEUED),
         reference=reference,
         channels=way.able,
-        channel=way.tried[-1] if way.tried else way.able[0],
+        channel=asked[-1],
+        asked=asked,
     )
 
 

@@ -9,7 +9,7 @@ verification) need one server or a Sentinel set, not a Redis Cluster. Everything
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
     ``owner``, here and below: only if this is the one that started it; "": whoever did.
     """
     found = _ask(_LIVE, *_which(phones, id, owner))
-    times = {name: int(found.get(name, 0)) / 1000 for name in ("now", "created_at")}
+    times = {name: int(found.get(name, 0)) / 1000 for name in ("now", "created_at", "expires_at")}
     return Live(**found | times)
 
 
@@ -186,13 +186,15 @@ def read(id: str, owner: str = "") -> Read | None:
     names = (
         *("status", "purpose", "left", "created_at", "expires_at", "resend_at"),
         *("reference", "caller_reference", "owner", "channels", "tried", "envelope"),
+        *("asked", "asked_message"),  # which a version before does not write
     )
     try:
         with scripts.client() as redis:
             pipe = redis.pipeline(transaction=False)
             pipe.hmget(key(VERIFICATION + id), names)
+            pipe.zscore(key(sms.NEXT_CHANNEL), id)
             pipe.time()
-            values, (seconds, micros) = pipe.execute()
+            values, looked_at, (seconds, micros) = pipe.execute()
     except Unavailable as error:
         raise unavailable(error) from error
     found = {name: (value or b"").decode() for name, value in zip(names, values, strict=True)}
@@ -210,9 +212,25 @@ def read(id: str, owner: str = "") -> Read | None:
         caller_reference=found["caller_reference"],
         channels=found["channels"],
         tried=found["tried"],
+        asked=found["asked"] or found["tried"],
+        asked_message=found["asked_message"] or found["reference"],
+        goes_on=looked_at is not None,
         envelope=found["envelope"],
         now=seconds + micros / 1_000_000,
     )
+
+
+def going_on(ids: Collection[str]) -> set[str]:
+    """Those of these verifications of which somebody will look whether another channel is next."""
+    if not ids:
+        return set()
+    ordered = list(ids)
+    try:
+        with scripts.client() as redis:
+            found = redis.zmscore(key(sms.NEXT_CHANNEL), ordered)
+    except Unavailable as error:
+        raise unavailable(error) from error
+    return {id for id, at in zip(ordered, found, strict=True) if at is not None}
 
 
 def _issue(
@@ -225,6 +243,7 @@ def _issue(
         "id": draft.id,
         "older": older,
         "lifetime": rules.lifetime * 1000,
+        "life": int((sending.life or rules.lifetime) * 1000),
         "cooldowns": [seconds * 1000 for seconds in rules.cooldown] or [0],
         "limits": counted.limits,
         "labels": f"{rules.name}|{sending.labels}",
@@ -236,7 +255,7 @@ def _issue(
         if sending.guard:
             args["guard"] = decision.reserving(sending.guard, message.parts, message.channels)
     if sending.channels:
-        args["channels"], args["tried"] = sending.channels, sending.tried
+        args["channels"], args["tried"], args["asked"] = sending.channels, sending.tried, sending.asked
     if sending.next_after:
         args["next_after"] = int(sending.next_after * 1000)
         args["patience"] = [int(seconds * 1000) for seconds in rules.next_channel_after]

@@ -91,6 +91,7 @@ class Message:
     first_channel: str = "sms"  # that of the first of its route, by whose price it was counted
     channels: tuple[str, ...] = ()  # by which it may go before a receipt comes; (): by the first alone
     parts: int = 1  # billable segments of its text
+    by_itself: bool = False  # its code went on to another channel, for which nobody had asked
     redirected: bool = False  # an alias that took it could not deliver it, so it went to another
     code_dead: bool = False  # its code was cancelled, replaced or blocked
     trace: str = ""  # the traceparent of what asked for it, where that is traced: see sms.traces

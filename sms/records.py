@@ -61,6 +61,7 @@ def read(message_id: str, record: Mapping[str, Any]) -> Message:
         state=State(record["state"]),
         created_at=int(record["created_at"]) / 1000,
         expires_at=int(record["expires_at"]) / 1000,
+        by_itself=bool(record.get("by_itself")),
         redirected=bool(record.get("redirected")),
         code_dead=bool(record.get("code_dead")),
         attempts=int(record.get("calls", record.get("attempts", 0))),  # a version before counted claims alone

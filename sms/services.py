@@ -271,6 +271,11 @@ def get(message_id: str) -> Message | None:
     return store.get(given.id(message_id))
 
 
+def get_all(message_ids: Sequence[str]) -> list[Message | None]:
+    """The same of several, in one round trip."""
+    return store.get_all([given.id(message_id) for message_id in message_ids])
+
+
 def dead_letters(limit: int = 0) -> Iterator[Message]:
     """The messages that failed in every round, or that no worker could open, the latest first. 0: all."""
     for id, at in store.dead_letters(limit):

@@ -249,9 +249,20 @@ def record_receipt(
 
 def get(message_id: str) -> Message | None:
     """The record of a message, or None if it never was or is kept no longer."""
+    return get_all([message_id])[0]
+
+
+def get_all(message_ids: Sequence[str]) -> list[Message | None]:
+    """The records of several, in one round trip that takes as long whatever they are."""
     with client() as redis:
-        fields = redis.hgetall(key(RECORD + message_id))
-    return read(message_id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
+        pipe = redis.pipeline(transaction=False)
+        for id in message_ids:
+            pipe.hgetall(key(RECORD + id))
+        found = pipe.execute()
+    return [
+        read(id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
+        for id, fields in zip(message_ids, found, strict=True)
+    ]
 
 
 def ask_for_sweep(queue: str) -> int | None:

@@ -111,7 +111,8 @@ class CodeSmsOut(Schema):
     message_id: str
     state: State = Field(
         description="To a key without the scope `read`, `sending` is told as `queued` and `delivered` as "
-        "`sent`, and in the first five seconds `sent` as `queued`. Numbers that get no SMS look the same."
+        "`sent`, and in the first five seconds `sent` as `queued`. Numbers that get no SMS look the same, "
+        "and so does a code that went on to another channel by itself."
     )
     error: str | None = Field(
         None,
@@ -134,13 +135,18 @@ class VerificationOut(Schema):
         description="`failed`: the SMS could not be sent or did not arrive; resend, or ask for another "
         "number. `underway`: no failure is known. Null once the verification is over.",
     )
-    sms: CodeSmsOut | None = Field(None, description="The latest SMS; null when it is kept no longer.")
+    sms: CodeSmsOut | None = Field(
+        None,
+        description="The latest SMS that was asked for, to keys with the scope `read` the latest of all; "
+        "null when it is kept no longer.",
+    )
     channels: list[Channel] = Field(
         description="By which the code may go, in the order in which they are tried. A resend may name one."
     )
     channel: Channel = Field(
-        description="By which it was sent last. Where that does not reach the number, or no receipt comes, "
-        "another one of `channels` may have it."
+        description="By which it was asked for last: the first of `channels`, or what a resend named. Where "
+        "that does not reach the number, or brings no receipt, another one has it. Only keys with the scope "
+        "`read` are told of that."
     )
     reference: str | None = Field(None, description="Your own, from the start.")
 
@@ -151,8 +157,8 @@ class ResendIn(Body):
     channel: Channel | None = Field(
         None,
         examples=["sms"],
-        description="One of the `channels` of the verification. Without it the code goes by the channel that "
-        "it went by last.",
+        description="One of the `channels` of the verification. Without it the code goes by the one that "
+        "was asked for last.",
     )
 
 

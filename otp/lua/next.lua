@@ -7,7 +7,6 @@
 --- @include "record"
 local args = cjson.decode(ARGV[1])
 local AGAIN = 20000 -- ms after which what was taken and not sent on is due again
-local LAST_MOMENT = 10000 -- ms before it dies: later a code cannot be sent on
 local NOT_SENT = 2000 -- ms after which somebody looks again at what no provider has taken yet
 
 local now = clock()
@@ -44,8 +43,8 @@ end
 
 -- When a code is due (ms): now or earlier, later, or never (nil).
 local function due_at(id)
-  local status, message_id, patience, expires_at =
-    unpack(redis.call('HMGET', VERIFICATION .. id, 'status', 'reference', 'patience', 'expires_at'))
+  local status, message_id, patience =
+    unpack(redis.call('HMGET', VERIFICATION .. id, 'status', 'reference', 'patience'))
   if status ~= 'pending' or not patience then
     return nil
   end
@@ -62,8 +61,7 @@ local function due_at(id)
   end
   local least, most = string.match(patience, '^(%d+) (%d+)$')
   local wait = usual_arrival(record.alias, record.country or '', tonumber(most))
-  local at = (record.sent_at or record.created_at) + math.max(wait, tonumber(least))
-  return math.min(at, expires_at - LAST_MOMENT), message_id
+  return (record.sent_at or record.created_at) + math.max(wait, tonumber(least)), message_id
 end
 
 local due = {}

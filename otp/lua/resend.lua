@@ -1,7 +1,7 @@
 -- Let the live code of a verification, or a new one, go out once more under the same id, or refuse.
 -- KEYS: phone, its failures, the verification
--- ARGV: args (JSON): as those of start.lua without attempts; kept holds a new code or nothing; and longest (ms that a
---       code may live since it was made), by (by_id or by_phone: as the caller knows it), instead_of (id of the message
+-- ARGV: args (JSON): as those of start.lua without attempts; kept holds a new code or nothing; and lifetime (ms: a
+--       code with less than half of it left is not sent again), longest (ms that one may live since it was made), by (by_id or by_phone: as the caller knows it), instead_of (id of the message
 --       that did not work: another channel is next, if that is still the last message; no cooldown holds it off)
 -- Returns JSON: as start.lua, or {status = 'blocked'}: this code never again, or {status = 'expired'}.
 --- @include "clock"
@@ -15,8 +15,9 @@ local now = clock()
 carry(phone, failures, args.older)
 
 local newest, sends, resend_at = unpack(redis.call('HMGET', phone, 'id', 'sends', 'resend_at'))
-local status, created_at, reference, left_by_id, left_by_phone =
-  unpack(redis.call('HMGET', verification, 'status', 'created_at', 'reference', 'left', 'left_by_phone'))
+-- stylua: ignore
+local status, created_at, expires_at, reference, left_by_id, left_by_phone = unpack(redis.call('HMGET', verification,
+  'status', 'created_at', 'expires_at', 'reference', 'left', 'left_by_phone'))
 if status ~= 'blocked' and (status ~= 'pending' or newest ~= args.id) then
   return cjson.encode({ status = 'expired' })
 end
@@ -33,9 +34,10 @@ if refused then
 end
 
 -- A fresh SMS with little to live helps nobody: the code lives on, within the longest life, and where that leaves less
--- than half of a lifetime, it is time for a new verification.
+-- than half of a lifetime, it is time for a new verification. What goes on by itself had the time for that from the
+-- start: by its end nobody shall see that it did.
 local born = #args.kept > 0 and now or tonumber(created_at)
-local expires_at = math.min(now + args.lifetime, born + args.longest)
+expires_at = args.instead_of and tonumber(expires_at) or math.min(now + args.life, born + args.longest)
 if expires_at - now < args.lifetime / 2 then
   return cjson.encode({ status = 'expired' })
 end

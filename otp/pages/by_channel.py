@@ -1,7 +1,7 @@
-"""How the pages speak of a code, by the channel that was begun with last and those that may follow it.
+"""How the pages speak of a code, by the channel that was asked for last and those that may follow it.
 
-It speaks of what was begun with and never of what a provider said: not that a number has no WhatsApp, nor by
-which channel the code went at once in its place.
+They never speak of what a provider said: not that a number has no WhatsApp, nor by which channel the code
+went in its place.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from otp.pages.by_channel import Spoken
 from otp.pages.kept import Kept
 from otp.pages.session import session_of
 from otp.pages.words import OF_NUMBER, Left, code_in, expires, is_slow, not_through, of_code
+from otp.purposes import Purpose
 from otp.services import Verification
 from sms import services as sms
 from sms.errors import Unavailable
@@ -116,9 +117,10 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
         return _go_done(replace(about, said="valid"))
     rules, now, wait = purposes.get(about.purpose), _now(), Left(limited.retry_after if limited else 0)
     about = replace(_learnt(about, verification, now), left=verification.attempts_left)
-    trouble, spoken = verification.sms.error if verification.sms else "", _spoken(about, verification)
+    trouble, spoken = verification.sms.error if verification.sms else "", _spoken(about, rules, verification)
     context = {
         "rules": rules,
+        "lives": int(rules.life(len(spoken.follows) if rules.channels else 0)),
         "numeric": rules.alphabet.isdigit(),
         "error": of_code(about.said, spoken, wait),
         "state": verification.status,
@@ -134,9 +136,11 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
     return shown.render(request, "code", context, about, limited)
 
 
-def _spoken(about: Kept, verification: Verification) -> Spoken:
+def _spoken(about: Kept, rules: Purpose, verification: Verification) -> Spoken:
     able, channel = verification.channels, verification.channel
-    # Behind the first of them come all the others. Once another was begun with, who knows which are left?
+    if rules.channels:
+        return Spoken(channel, able, follows=tuple(one for one in able if one not in verification.asked))
+    # As the route says, all the others stand behind the first of them, and none behind a chosen one.
     is_first = channel == able[0] and about.said != "chosen"
     return Spoken(channel, able, follows=able[1:] if is_first else ())
 

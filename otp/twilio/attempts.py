@@ -1,17 +1,19 @@
 """Attempts: the messages of verifications, and how many of them were typed.
 
 Messages are found for as long as their records are kept (``MESSAGE_RECORD_HOURS``), at most 100 of a key or a
-number. The summary counts by the tally, which knows the key, the purpose and the hour.
+number. To a key without the scope ``read`` a message by which a code went on by itself is none: its guesses
+count to the one before. The summary counts by the tally, which knows the key, the purpose and the hour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
 
-from otp import conf, delivery
+from otp import conf, delivery, store
 from otp.admission import refusals
 from otp.twilio import errors, sids
 from otp.twilio.channels import CHANNELS, word
@@ -20,7 +22,7 @@ from otp.twilio.errors import invalid
 from sms import history, phone, tally
 from sms import services as sms
 from sms.history import Step, Told
-from sms.message import State
+from sms.message import Message, State
 
 #: Days that the summary can look back (see ``sms.tally``), and does unless it is told since when.
 _KEPT_DAYS, _USUAL_DAYS = 35, 30
@@ -34,6 +36,15 @@ _STATUS = {State.EXPIRED: "failed", State.UNKNOWN: "sent", State.CANCELLED: "can
 _CONVERTING = {"check_valid", "approved"}
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A message, as the key sees it."""
+
+    told: Told
+    last: Message  # to which its code went on by itself, or the same
+    goes_on: bool = False  # it still may
+
+
 def listed(asked: Asked) -> HttpResponse:
     """The attempts of the key, of one number or of one verification, the latest first."""
     asked.require_known(
@@ -45,7 +56,7 @@ def listed(asked: Asked) -> HttpResponse:
         found = history.of_verification(sids.id_of(sids.VERIFICATION, sid))
     else:
         found = history.of_number(_e164(to)) if to else history.of_api_key(asked.owner)
-    shown = [_shown(asked, told) for told in found if _is_wanted(asked, told)]
+    shown = [_shown(asked, attempt) for attempt in _seen(asked, found) if _is_wanted(asked, attempt)]
     return asked.page("attempts", shown, "Attempts")
 
 
@@ -54,9 +65,11 @@ def fetch(asked: Asked, sid: str) -> HttpResponse:
     asked.require_known()
     id = sids.id_of(sids.ATTEMPT, sid)
     told = history.of_id(id) if id else None
-    if not told or not _is_own(asked, told):
-        raise errors.not_found("/Attempts/{Sid}")
-    return answered(_shown(asked, told))
+    if told and _is_own(asked, told):
+        for attempt in _seen(asked, history.of_verification(told.message.verification_id)):
+            if attempt.told.message.id == id:
+                return answered(_shown(asked, attempt))
+    raise errors.not_found("/Attempts/{Sid}")
 
 
 def summary(asked: Asked) -> HttpResponse:
@@ -111,13 +124,37 @@ def _e164(to: str) -> str:
         )
 
 
+def _seen(asked: Asked, found: Sequence[Told]) -> list[Attempt]:
+    """``found``: the latest first."""
+    if asked.in_full:
+        return [Attempt(told, told.message) for told in found]
+    going_on = store.going_on({told.message.verification_id for told in found})
+    attempts: list[Attempt] = []  # the latest last
+    for told in reversed(found):
+        id = told.message.verification_id
+        if not told.message.by_itself:
+            attempts.append(Attempt(told, told.message, id in going_on))
+            continue
+        for place, before in reversed(list(enumerate(attempts))):
+            if before.told.message.verification_id == id:
+                both = Told(before.told.message, (*before.told.steps, *told.steps))
+                attempts[place] = Attempt(both, told.message, before.goes_on)
+                break
+    return attempts[::-1]
+
+
+def _channel(asked: Asked, message: Message) -> str | None:
+    return word(message.channel if asked.in_full else message.first_channel)
+
+
 def _is_own(asked: Asked, told: Told) -> bool:
     message = told.message
     owned = message.api_key == asked.owner and message.verification_id
     return bool(owned) and asked.access.allows(message.purpose)
 
 
-def _is_wanted(asked: Asked, told: Told) -> bool:
+def _is_wanted(asked: Asked, attempt: Attempt) -> bool:
+    told = attempt.told
     message, service = told.message, asked.take("VerifyServiceSid")
     channel = one_of("Channel", asked.take("Channel"), CHANNELS)
     status = one_of("Status", asked.take("Status"), ("converted", "unconverted"))
@@ -126,7 +163,7 @@ def _is_wanted(asked: Asked, told: Told) -> bool:
         _is_own(asked, told)
         and service in ("", sids.of_name(sids.SERVICE, message.purpose))
         and asked.take("Country") in ("", message.country)
-        and channel in ("", word(message.channel))
+        and channel in ("", _channel(asked, message))
         and status in ("", _conversion(told))
         and (after is None or message.created_at >= after)
         and (before is None or message.created_at <= before)
@@ -147,9 +184,13 @@ def _is_guess(step: Step) -> bool:
     return step.what.startswith("check_") or step.what in _CONVERTING
 
 
-def _shown(asked: Asked, told: Told) -> dict[str, Any]:
-    message = told.message
-    seen = delivery.seen(message, sms.now(), in_full="read" in asked.access.scopes)
+def _shown(asked: Asked, attempt: Attempt) -> dict[str, Any]:
+    told = attempt.told
+    message, now = told.message, sms.now()
+    if asked.in_full:
+        seen = delivery.seen(message, now, in_full=True)
+    else:
+        seen = delivery.of_code(message, attempt.last, now, goes_on=attempt.goes_on)
     sid = sids.of_id(sids.ATTEMPT, message.id)
     return {
         "sid": sid,
@@ -159,7 +200,7 @@ def _shown(asked: Asked, told: Told) -> dict[str, Any]:
         "date_created": iso(message.created_at),
         "date_updated": iso(_last_guess(told)),
         "conversion_status": _conversion(told),
-        "channel": word(message.channel),
+        "channel": _channel(asked, message),
         "price": None,
         "channel_data": {
             "to": message.masked,

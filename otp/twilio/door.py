@@ -61,6 +61,11 @@ class Asked:
     def caller(self) -> Caller:
         return Caller(self.access.name, limits=self.access.limits)
 
+    @property
+    def in_full(self) -> bool:
+        """Whether the key may see everything, see ``otp.delivery``."""
+        return "read" in self.access.scopes
+
     def require_known(self, *names: str) -> None:
         """Refuse parameters of other names: they would have no effect."""
         for name in self.given:

@@ -232,13 +232,15 @@ def _used_up() -> errors.Refused:
 
 def _shown(asked: Asked, rules: Purpose, found: Read, id: str, status: str) -> dict[str, Any]:
     service, sid = sids.of_name(sids.SERVICE, rules.name), sids.of_id(sids.VERIFICATION, id)
-    sent = [told.message for told in reversed(history.of_verification(id))]
+    begun = found.tried if asked.in_full else found.asked
+    messages = [told.message for told in reversed(history.of_verification(id))]
+    sent = [message for message in messages if asked.in_full or not message.by_itself]
     return {
         "sid": sid,
         "service_sid": service,
         "account_sid": asked.account,
         "to": _to(found),
-        "channel": word((found.tried or "sms").rpartition(",")[2]),
+        "channel": word((begun or "sms").rpartition(",")[2]),
         "status": status,
         "valid": status == "approved",
         "lookup": {"carrier": None},

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from sms.message import State
+from tests.faults.kinds import FAULTS
 from tests.faults.load import Start
 from tests.faults.provider import Call
 from tests.faults.report import Doubt, End, Row, judge
+from tests.faults.stack import ROOT
 
 MESSAGES = ["m1", "m2", "m3"]
 
@@ -41,6 +44,11 @@ def judged(
         restarts=0,
         problems=[],
     )
+
+
+def test_the_docs_have_every_row():
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert set(re.findall(r"^\| ([a-z]+-[a-z0-9-]+) \|", text, re.MULTILINE)) == set(FAULTS)
 
 
 #: A worker dies at 10.0 and another at 50.0; the lease brings back what each held.

@@ -40,8 +40,13 @@ def later(redis, started, seconds: float) -> None:
     redis.zadd("sms:next-channel", {started.id: 1}, xx=True)
 
 
+def seen(started) -> services.Verification:
+    """As who may see everything sees it."""
+    return services.status(started.id, in_full=True)
+
+
 def go(house, started) -> None:
-    house.deliver(services.status(started.id).sms.message_id)
+    house.deliver(seen(started).sms.message_id)
 
 
 def codes(house) -> set[str]:
@@ -60,10 +65,10 @@ def test_without_a_receipt_the_next_one_has_the_same_code(house, redis):
     go(house, started)
     later(redis, started, 14)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "whatsapp"
+    assert seen(started).channel == "whatsapp"
     later(redis, started, 60)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "sms"
+    assert seen(started).channel == "sms"
     go(house, started)
     later(redis, started, 61)
     next_channel.look("otp")
@@ -72,7 +77,7 @@ def test_without_a_receipt_the_next_one_has_the_same_code(house, redis):
     assert len(codes(house)) == 1
     later(redis, started, 61)
     next_channel.look("otp")  # there is no other
-    assert services.status(started.id).channel == "voice"
+    assert seen(started).channel == "voice"
     assert not redis.exists("sms:next-channel")
     assert services.check(started.id, codes(house).pop()).status == "valid"
 
@@ -83,7 +88,7 @@ def test_what_arrived_goes_nowhere_else(house, redis):
     receipts.take("a", {}, f"{started.message_id} delivered".encode(), "/", "")
     later(redis, started, 300)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "whatsapp"
+    assert seen(started).channel == "whatsapp"
     assert not redis.exists("sms:next-channel")
 
 
@@ -101,7 +106,7 @@ def test_what_no_provider_has_yet_waits(house, redis):
     started = services.start(PHONE)
     later(redis, started, 300)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "whatsapp"
+    assert seen(started).channel == "whatsapp"
     assert redis.zscore("sms:next-channel", started.id) > messages.now() * 1000
 
 
@@ -110,7 +115,7 @@ def test_a_definite_failure_needs_no_wait(house, redis):
     house.providers["a"].outcomes = [Unreachable("x")]
     go(house, started)
     assert house.calls == "ab"
-    message = services.status(started.id, in_full=True).sms
+    message = seen(started).sms
     assert message.state is State.SENT
 
 
@@ -120,10 +125,10 @@ def test_a_call_that_nobody_answered_needs_no_wait_either(house, redis):
     redis.hset(next(iter(redis.keys("otp:phone:*"))), "resend_at", 1)
     services.resend(started.id, channel="voice")
     go(house, started)
-    message_id = services.status(started.id).sms.message_id
+    message_id = seen(started).sms.message_id
     receipts.take("c", {}, f"{message_id} failed".encode(), "/", "")
     next_channel.look("otp")
-    assert services.status(started.id).channel == "sms"
+    assert seen(started).channel == "sms"
 
 
 def test_how_long_it_waits_is_learned_from_receipts(house, redis):
@@ -137,10 +142,10 @@ def test_how_long_it_waits_is_learned_from_receipts(house, redis):
     go(house, started)
     later(redis, started, 18)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "whatsapp"
+    assert seen(started).channel == "whatsapp"
     later(redis, started, 5)  # 23 s of 60
     next_channel.look("otp")
-    assert services.status(started.id).channel == "sms"
+    assert seen(started).channel == "sms"
 
 
 def test_it_is_refused_where_a_limit_is_reached(house, redis, settings):
@@ -149,7 +154,7 @@ def test_it_is_refused_where_a_limit_is_reached(house, redis, settings):
     go(house, started)
     later(redis, started, 61)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "whatsapp"
+    assert seen(started).channel == "whatsapp"
     assert not redis.exists("sms:next-channel")
 
 
@@ -290,7 +295,7 @@ def test_the_cooldown_goes_on_as_it_was(house, redis):
     go(house, started)
     later(redis, started, 61)
     next_channel.look("otp")
-    assert services.status(started.id).resend_at == pytest.approx(started.resend_at, abs=0.002)
+    assert seen(started).resend_at == pytest.approx(started.resend_at, abs=0.002)
     with pytest.raises(RateLimited):
         services.resend(started.id)
 
@@ -302,7 +307,7 @@ def test_a_message_that_was_replaced_meanwhile_sends_nothing_on(house, redis):
     again = services.resend(started.id)
     with pytest.raises(NotAllowed):
         services.go_on(started.id, started.message_id)
-    assert services.status(started.id).sms.message_id == again.message_id
+    assert seen(started).sms.message_id == again.message_id
 
 
 def test_whoever_looks_dies_and_it_comes_back(house, redis, monkeypatch):
@@ -319,7 +324,7 @@ def test_whoever_looks_dies_and_it_comes_back(house, redis, monkeypatch):
             next_channel.look("otp")
     redis.zadd("sms:next-channel", {started.id: 1}, xx=True)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "sms"
+    assert seen(started).channel == "sms"
 
 
 def test_a_receiver_of_code_wanted_is_asked_and_the_cooldown_is_not(house, redis):
@@ -337,7 +342,7 @@ def test_a_receiver_of_code_wanted_is_asked_and_the_cooldown_is_not(house, redis
     finally:
         signals.code_wanted.disconnect(hear)
     assert asked == [PHONE]
-    assert services.status(started.id).channel == "sms"
+    assert seen(started).channel == "sms"
 
 
 def test_one_code_proves_to_the_guard_all_that_went_out_by_itself(house, redis, settings):
@@ -361,7 +366,7 @@ def test_what_arrived_late_by_the_first_channel_goes_nowhere_else(house, redis):
     receipts.take("a", {}, f"{started.message_id} delivered".encode(), "/", "")
     later(redis, started, 61)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "sms"
+    assert seen(started).channel == "sms"
     assert not redis.exists("sms:next-channel")
 
 
@@ -372,10 +377,10 @@ def test_a_call_that_fails_sends_nothing_on_where_the_code_had_arrived(house, re
     services.resend(started.id, channel="voice")
     go(house, started)
     receipts.take("a", {}, f"{started.message_id} delivered".encode(), "/", "")
-    message_id = services.status(started.id).sms.message_id
+    message_id = seen(started).sms.message_id
     receipts.take("c", {}, f"{message_id} failed".encode(), "/", "")
     next_channel.look("otp")
-    assert services.status(started.id).channel == "voice"
+    assert seen(started).channel == "voice"
 
 
 def test_the_keys_own_limits_count(house, redis, settings):
@@ -384,17 +389,45 @@ def test_the_keys_own_limits_count(house, redis, settings):
     go(house, started)
     later(redis, started, 61)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "whatsapp"
+    assert seen(started).channel == "whatsapp"
 
 
-def test_a_code_that_lives_for_a_minute_is_sent_on_before_it_dies(house, redis, settings):
-    settings.OTP_PURPOSES = {"login": {"channels": ["whatsapp", "sms"], "lifetime": 60}}
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        ({}, 120 + 2 * 60),
+        ({"lifetime": 60, "next_channel_after": [5, 30]}, 60 + 2 * 30),
+        ({"channels": ["sms"]}, 120),
+        ({"channels": []}, 120),
+        ({"next_channel_after": [15, 300]}, 600),
+    ],
+)
+def test_a_code_has_the_time_for_all_channels_from_its_start(house, redis, settings, options, seconds):
+    settings.OTP_PURPOSES = {"login": {"channels": ["whatsapp", "sms", "voice"], **options}}
+    started = services.start(PHONE)
+    created_at, expires_at = redis.hmget(f"otp:verification:{started.id}", "created_at", "expires_at")
+    assert int(expires_at) - int(created_at) == seconds * 1000
+    go(house, started)
+    later(redis, started, 300)
+    next_channel.look("otp")
+    assert services.status(started.id).expires_at == started.expires_at
+
+
+def test_a_channel_that_the_user_asked_for_needs_no_time_of_its_own(house, redis):
+    started = services.start(PHONE)
+    redis.hset(next(iter(redis.keys("otp:phone:*"))), "resend_at", 1)
+    again = services.resend(started.id, channel="voice")
+    sent_at = redis.hget(f"sms:message:{again.message_id}", "created_at")
+    assert round(again.expires_at * 1000) == int(sent_at) + (120 + 60) * 1000
+
+
+def test_what_has_too_little_left_goes_nowhere_else(house, redis):
     started = services.start(PHONE)
     go(house, started)
-    later(redis, started, 51)
-    redis.hincrby(f"otp:verification:{started.id}", "expires_at", -51_000)
+    later(redis, started, 61)
+    redis.hincrby(f"otp:verification:{started.id}", "expires_at", -181_000)
     next_channel.look("otp")
-    assert services.status(started.id).channel == "sms"
+    assert seen(started).channel == "whatsapp"
 
 
 @pytest.mark.parametrize("reports", [True, False])
@@ -407,7 +440,7 @@ def test_a_number_that_gets_nothing_looks_like_one_that_does(house, redis, setti
     go(house, started)
     later(redis, started, 61)
     next_channel.look("otp")
-    assert services.status(started.id).channel == ("whatsapp" if reports else "sms")
+    assert seen(started).channel == ("whatsapp" if reports else "sms")
     assert house.calls == ""
 
 
@@ -436,7 +469,7 @@ def test_one_that_fails_holds_up_no_other(house, redis, monkeypatch):
     monkeypatch.setattr(services, "go_on", fail)
     redis.zadd("sms:next-channel", {first.id: 1, second.id: 2})
     next_channel.look("otp")
-    assert services.status(second.id).channel == "sms"
+    assert seen(second).channel == "sms"
     assert redis.zscore("sms:next-channel", first.id)  # it comes back
 
 
@@ -489,7 +522,7 @@ def test_sms_alone_writes_nothing_of_it(redis, settings):
     started = services.start(PHONE)
     assert (started.channel, started.channels) == ("sms", ("sms",))
     assert not redis.hexists(f"otp:verification:{started.id}", "channels")
-    assert services.status(started.id).channels == ("sms",)
+    assert seen(started).channels == ("sms",)
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ end
 
 -- Unless it is refused, count the send, begin the cooldown of the phone, accept the SMS in place of the one before, and
 -- keep args.kept.
--- args: as start.lua has them; channels (that the user may ask for), tried (that were begun with), next_after (ms until
---   somebody looks whether another channel is next) and patience (ms without a receipt, the least and the most): none
---   where there is only SMS.
+-- args: as start.lua has them; channels (that the user may ask for), tried (that were begun with), asked (of these, what
+--   the start or the user asked for), next_after (ms until somebody looks whether another channel is next) and patience
+--   (ms without a receipt, the least and the most): none where there is only SMS.
 -- phone, failures, verification: their keys. code: sends (how many SMS in a row this is), born (when it was made),
 --   expires_at (both ms), resend_at (ms; none: a cooldown begins), left, former (key of the verification that it
 --   replaces; none: goes on), reference (id of the SMS before, if it is to be called back)
@@ -69,8 +69,10 @@ local function issue(now, phone, failures, verification, args, code)
   local is_new = #args.kept > 0 -- else the code of the SMS before lives on
   local cooldown = args.cooldowns[math.min(code.sends, #args.cooldowns)] -- the last one stays
   local resend_at = code.resend_at or now + cooldown
-  redis.call('HSET', phone, 'id', args.id, 'sends', code.sends, 'resend_at', resend_at)
-  redis.call('PEXPIRE', phone, math.max(cooldown, args.lifetime) + ESCALATION_KEPT)
+  if not args.instead_of then -- what went on by itself leaves no trace at the phone
+    redis.call('HSET', phone, 'id', args.id, 'sends', code.sends, 'resend_at', resend_at)
+    redis.call('PEXPIRE', phone, math.max(cooldown, args.life) + ESCALATION_KEPT)
+  end
   if code.former then
     redis.call('DEL', code.former)
   end
@@ -85,6 +87,7 @@ local function issue(now, phone, failures, verification, args, code)
   end
   if message then
     message.fields.before = not is_new and code.reference or nil
+    message.fields.by_itself = args.instead_of and 1 or nil
     accept(now, message, expires_at)
   end
   if args.instead_of then -- one code proves all of what went out by itself
@@ -96,6 +99,9 @@ local function issue(now, phone, failures, verification, args, code)
     'created_at', code.born, 'expires_at', expires_at, 'resend_at', resend_at, 'guard', counted, unpack(args.kept))
   if args.channels then
     redis.call('HSET', verification, 'channels', args.channels, 'tried', args.tried)
+    if not args.instead_of then
+      redis.call('HSET', verification, 'asked', args.asked, 'asked_message', message and message.id or '')
+    end
   end
   if args.next_after then
     redis.call('HSET', verification, 'patience', table.concat(args.patience, ' '))

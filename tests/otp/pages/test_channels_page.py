@@ -65,7 +65,7 @@ def test_the_lead_tells_by_what_it_goes_and_what_may_follow(browser, asked):
 def test_a_call_is_one_press_away_and_the_page_says_so(browser, asked, house):  # noqa: F811
     page = choose(browser, "voice")
     assert re.search(r"We are calling \+1••••••••23.*\. Press a key when the call asks for it\.", lead(page))
-    assert "It may also" not in lead(page)
+    assert lead(page).endswith("It may also come by SMS.")
     assert re.search(r"Call again in (1:00|0:59)", text(page))
     assert buttons(page) == [("whatsapp", "Send by WhatsApp"), ("sms", "Send an SMS")]
     house.deliver(services.status(asked.id).sms.message_id)
@@ -104,14 +104,31 @@ def test_a_choice_after_the_end_starts_anew(browser, asked, redis):
     assert "We sent a code by WhatsApp to" in lead(page)
 
 
-def test_the_next_channel_is_told_after_a_reload(browser, asked, house, redis):  # noqa: F811
+def test_the_next_channel_was_named_before_and_is_not_told(browser, asked, house, redis):  # noqa: F811
+    house.deliver(asked.sms.message_id)
+    before = lead(browser.get("/code"))
+    later(redis, asked, 61)
+    next_channel.look("otp")
+    assert services.status(asked.id, in_full=True).channel == "sms"
+    page = browser.get("/code")
+    assert lead(page) == before
+    assert buttons(page) == [("sms", "Send an SMS"), ("voice", "Call me")]
+
+
+def test_again_is_by_what_the_page_says(browser, asked, house, redis):  # noqa: F811
     house.deliver(asked.sms.message_id)
     later(redis, asked, 61)
     next_channel.look("otp")
-    page = browser.get("/code")
-    assert "We sent a code to +1••••••••23" in lead(page)
-    assert "WhatsApp" not in lead(page)
-    assert ("whatsapp", "Send by WhatsApp") in buttons(page)
+    assert "We sent the code once more by WhatsApp to" in lead(browser.post("/resend", follow=True))
+    house.deliver(services.status(asked.id).sms.message_id)
+    assert house.calls == "aa"
+
+
+def test_the_bar_is_full_at_first(browser, asked):
+    page = browser.get("/code").content.decode()
+    left, most = map(int, re.findall(r'class="drain" value="(\d+)" max="(\d+)"', page)[0])
+    assert most == 240
+    assert 0 < left <= most
 
 
 def test_what_a_provider_said_of_the_number_is_not_told(browser, asked, house):  # noqa: F811
@@ -170,4 +187,5 @@ def let_newest(redis, **fields: str) -> None:
     for record in redis.keys("sms:message:*"):
         if not record.endswith(redis.hget(key, "reference")):
             redis.delete(record)
+    redis.delete("sms:next-channel")  # there is no other
     let(redis, age=0.0, **fields)
