@@ -488,7 +488,7 @@ def test_a_call_can_be_chosen_without_javascript(visit):
     assert visitor.code(nth=2) == code
 
 
-def test_the_open_page_tells_of_the_next_channel_and_what_was_typed_stays(visitor):
+def test_the_open_page_tells_of_a_channel_chosen_elsewhere_and_what_was_typed_stays(visitor):
     code = visitor.ask_for_code()
     page = visitor.page
     field = page.get_by_label("Code", exact=True)
@@ -497,7 +497,7 @@ def test_the_open_page_tells_of_the_next_channel_and_what_was_typed_stays(visito
     verification = max(
         store.keys("*:otp:verification:*"), key=lambda key: int(store.hget(key, "created_at") or 0)
     )
-    store.hset(verification, "tried", "sms,voice")
+    store.hset(verification, "asked", "sms,voice")
     lead = page.locator(".lead")
     playwright.expect(lead).to_contain_text("We are calling")
     playwright.expect(page.locator("[data-live]")).to_contain_text("We are calling")
