@@ -39,9 +39,8 @@ def of_code(asked: Message, last: Message, now: float, *, goes_on: bool) -> Code
     """
     if last.state is State.FAILED and not goes_on:
         return seen(replace(asked, state=last.state, fault=last.fault), now, in_full=False)
-    if asked.id != last.id or asked.state is State.FAILED:
-        stays = State.UNKNOWN if asked.state is State.UNKNOWN else State.SENT
-        return seen(replace(asked, state=stays), now, in_full=False)
+    if asked.state is State.FAILED:
+        asked = replace(asked, state=State.SENT)
     return seen(asked, now, in_full=False)
 
 
@@ -55,7 +54,9 @@ def seen(message: Message, now: float, *, in_full: bool) -> CodeSms:
         state, error = State.SENT, ""
     if error == "opted_out":
         error = "number_refused"
-    if message.redirected and state in (State.QUEUED, State.SENDING):  # the one before had taken it
+    if message.redirected and state in (State.QUEUED, State.SENDING):  # the provider before had taken it
+        state = State.SENT
+    if message.provider_message_id and state is State.CANCELLED:  # taken back, as nobody had read it
         state = State.SENT
     if state is State.SENDING or (state is State.SENT and age < SILENCE):
         state = State.QUEUED

@@ -200,10 +200,12 @@ def story(door, home, redis, steps) -> str:
     told = [door.start(), door.look()]
     deliver(home, redis)
     told.append(door.look())
+    pass_by(redis, 6)  # in the first five seconds little is told
+    told.append(door.look())
     for step in later:
         step(home, redis)
         told.append(door.look())
-    for seconds in (6, 1000, 1000):
+    for seconds in (1000, 1000):
         pass_by(redis, seconds)
         told.append(door.look())
         deliver(home, redis)
