@@ -64,9 +64,7 @@ class Verification:
     sms: CodeSms | None = None  # while anything is kept of it
     channels: tuple[Channel, ...] = (Channel.SMS,)  # by which it may go, in the order in which they are tried
     channel: Channel = Channel.SMS  # that was asked for last; to who sees all: that was begun with last
-    asked: tuple[Channel, ...] = (
-        Channel.SMS,
-    )  # channels that the start or the user asked for, in their order
+    asked: tuple[Channel, ...] = (Channel.SMS,)  # those that the start or the user asked for, in their order
     reference: str = ""  # the caller's own, from the start
 
 

@@ -1,8 +1,9 @@
 -- Let the live code of a verification, or a new one, go out once more under the same id, or refuse.
 -- KEYS: phone, its failures, the verification
--- ARGV: args (JSON): as those of start.lua without attempts; kept holds a new code or nothing; and lifetime (ms: a
---       code with less than half of it left is not sent again), longest (ms that one may live since it was made), by (by_id or by_phone: as the caller knows it), instead_of (id of the message
---       that did not work: another channel is next, if that is still the last message; no cooldown holds it off)
+-- ARGV: args (JSON): as those of start.lua without attempts; kept holds a new code or nothing; and lifetime (ms: a code
+--       with less than half of it left is not sent again), longest (ms that one may live since it was made), by (by_id or
+--       by_phone: as the caller knows it), instead_of (id of the message that did not work: another channel is next, if
+--       that is still the last message; no cooldown holds it off)
 -- Returns JSON: as start.lua, or {status = 'blocked'}: this code never again, or {status = 'expired'}.
 --- @include "clock"
 --- @include "carry"
