@@ -72,7 +72,7 @@ def parse(spelling: object, region: str = "") -> Phone:
     """Read one phone number.
 
     ``spelling``: what a person typed: blanks, dashes, brackets, dots, the region's way to dial
-    abroad (``00`` without one), digits of other scripts and invisible marks are understood.
+    abroad and ``00``, digits of other scripts and invisible marks are understood.
     ``region``: ISO country that a national number is read in; empty means that only international
     numbers are accepted.
 
@@ -81,12 +81,19 @@ def parse(spelling: object, region: str = "") -> Phone:
     text = _plain(spelling)
     region = region.upper()
     digits = text.removeprefix("+")
-    if text.startswith("00") and not region:
-        text = "+" + text[2:]
     if len(digits) <= 6 and _is_emergency(digits, region):
         raise InvalidNumber("phone_emergency", "This is an emergency number; no SMS goes there.")
+    if text.startswith("00"):  # the way abroad of most countries, which people keep to in the others
+        if region:
+            with suppress(InvalidNumber):
+                return _existing(text, region)
+        text = "+" + text[2:]
     if not text.startswith("+") and not region:
         raise InvalidNumber("phone_no_country", "The country code is missing.")
+    return _existing(text, region)
+
+
+def _existing(text: str, region: str) -> Phone:
     number, e164 = _read(text, region)
     kind = phonenumbers.number_type(number)
     if kind == PhoneNumberType.UNKNOWN:  # so is_valid_number has it, which would look for the kind once more
@@ -120,8 +127,6 @@ def told(spelling: str, region: str = "") -> str:
         ways = [(digits, region)]
         if digits[0] != "0":
             ways.insert(0 if _is_dialled_by_0(region) else 1, ("+" + digits, ""))
-        elif digits[1] == "0":  # also where one dials abroad by something else
-            ways.append((digits, ""))
         for way in ways:
             with suppress(InvalidNumber):
                 return parse(*way).e164

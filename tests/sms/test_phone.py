@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from random import Random
 
 import phonenumbers
@@ -32,6 +34,26 @@ def test_usual_spellings(spelling, region, e164, country):
     assert region == "" or phone.canonical(spelling, region) == e164
     assert e164 not in repr(found)
     assert e164 not in found.masked
+
+
+@pytest.mark.parametrize(
+    ("spelling", "region", "e164"),
+    [
+        ("0049 151 23456789", "US", "+4915123456789"),  # which dials 011
+        ("0049 151 23456789", "AU", "+4915123456789"),  # 0011
+        ("0039 06 698 12345", "VA", "+390669812345"),
+    ],
+)
+def test_two_zeros_lead_abroad_from_everywhere(spelling, region, e164):
+    assert phone.parse(spelling, region).e164 == e164
+
+
+def test_digits_of_every_script_are_read():
+    zeros = [point for point in range(sys.maxunicode + 1) if unicodedata.decimal(chr(point), None) == 0]
+    assert len(zeros) > 60
+    for zero in zeros:
+        typed = "".join(chr(zero + int(digit)) for digit in "015123456789")
+        assert phone.parse(typed, "DE").e164 == "+4915123456789"
 
 
 @pytest.mark.parametrize(
