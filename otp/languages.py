@@ -27,6 +27,12 @@ def lookup(locale: str, known: Container[str]) -> str:
     return found
 
 
+def region(locale: str) -> str:
+    """The country (ISO 3166) that a language tag names, "" for none: ``AT`` of ``de-AT``."""
+    found = re.match(r"[a-z]{2,3}(?:-[a-z]{4})?-([a-z]{2})(?![a-z0-9])", tag(locale))
+    return found[1].upper() if found else ""
+
+
 def _truncated(asked: str, known: Container[str]) -> str:
     while asked and asked not in known:
         asked = re.sub("-.$", "", asked.rpartition("-")[0])  # a single letter only introduces what follows

@@ -243,17 +243,18 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
     return _tell_sent("code_resent", issue, kept, number, way)
 
 
-def parse_phone(spelling: given.Number, by: Sequence[Channel] = (Channel.SMS,)) -> Phone:
+def parse_phone(spelling: given.Number, by: Sequence[Channel] = (Channel.SMS,), *, region: str = "") -> Phone:
     """The number that gets the code: one that messages may go to by one of these channels, or a test number.
 
+    ``region``: the country in which a national number is read; "": that of ``PHONE_REGION``.
     Raises ``sms.errors.InvalidNumber``.
     """
     spelling = given.phone(spelling)
     try:
-        return sms.parse_phone(spelling, by)
+        return sms.parse_phone(spelling, by, region=region)
     except InvalidNumber:
         with suppress(InvalidNumber):
-            e164 = numbers.canonical(spelling, conf.get("PHONE_REGION"))
+            e164 = numbers.canonical(spelling, region or conf.get("PHONE_REGION"))
             if e164 in testnumbers.in_force():  # even one that no country has
                 return Phone(e164, "", numbers.mask(e164))
         raise

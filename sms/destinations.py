@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
@@ -54,6 +55,9 @@ class Destinations:
     prefixes: tuple[str, ...]  # denied
     kinds: frozenset[str]  # denied
 
+    def allow(self, country: str) -> bool:
+        return country not in self.denied and (self.countries <= {"*"} or country in self.countries)
+
 
 def require(number: Phone, channels: Iterable[Channel] = (Channel.SMS,)) -> Phone:
     """``number``, if a message may go there by one of ``channels``.
@@ -75,9 +79,8 @@ def _refusal(number: Phone, channel: Channel) -> InvalidNumber | None:
     rules = configured(channel)
     if number.kind in rules.kinds:
         return InvalidNumber("phone_type", f"This is {_CALLED[number.kind]}; give a mobile number.")
-    country = number.country
-    if country in rules.denied or not (rules.countries <= {"*"} or country in rules.countries):
-        where = countries.name(country) or "numbers of no country"
+    if not rules.allow(number.country):
+        where = countries.name(number.country) or "numbers of no country"
         return InvalidNumber("phone_not_allowed", f"No SMS is sent to {where}.")
     if number.e164.startswith(rules.prefixes):
         return InvalidNumber("phone_not_allowed", "No SMS is sent to numbers that begin like this one.")
@@ -149,14 +152,24 @@ def _read(words: Iterable[str], channel: Channel = Channel.SMS) -> Destinations:
 def example() -> str:
     """A mobile number (E.164) of the first country that SMS may go to, "" where none is known."""
     region = conf.get("PHONE_REGION").upper()
-    for country in [*_allowed(), region, "US", *sorted(phonenumbers.SUPPORTED_REGIONS)]:
-        number = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
-        if number is None:
-            continue
-        e164 = str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
-        if _country(e164) == country:
-            return e164
-    return ""
+    countries = [*_allowed(), region, "US", *sorted(phonenumbers.SUPPORTED_REGIONS)]
+    return next(filter(None, map(example_of, countries)), "")
+
+
+def example_of(country: str) -> str:
+    """A mobile number (E.164) of ``country`` that SMS may go to, "" where none is known."""
+    number = _mobile_number(country)
+    return number.e164 if number and _refusal(number, Channel.SMS) is None else ""
+
+
+@cache  # a page may want them all, which takes 0.1 s
+def _mobile_number(country: str) -> Phone | None:
+    """The library's example; None where it has none, or a neighbour's."""
+    number = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
+    if number is None:
+        return None
+    found = phone.parse(str(phonenumbers.format_number(number, PhoneNumberFormat.E164)))
+    return found if found.country == country else None
 
 
 def _allowed() -> list[str]:
@@ -167,6 +180,12 @@ def _allowed() -> list[str]:
 def spelled(e164: str) -> str:
     """``+12015550123`` → ``+1 201-555-0123``."""
     return str(phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.INTERNATIONAL))
+
+
+@cache  # as many as there are examples
+def spelled_at_home(e164: str) -> str:
+    """``+12015550123`` → ``(201) 555-0123``, as it is written within its country."""
+    return str(phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.NATIONAL))
 
 
 def with_hint(error: InvalidNumber, spelling: object) -> InvalidNumber:

@@ -57,13 +57,18 @@ OTP_QUEUE, BULK_QUEUE = store.OTP_QUEUE, store.BULK_QUEUE
 now = store.now
 country_name = countries.name
 example_number, EXAMPLE = destinations.example, destinations.EXAMPLE
-spelled = destinations.spelled
+example_of, spelled, spelled_at_home = (
+    destinations.example_of,
+    destinations.spelled,
+    destinations.spelled_at_home,
+)
 mask = phone.mask
 check_reference = references.check
 read_email, mask_email, by_email = emails.read, emails.mask, emails.as_phone
 
 channels = registry.channels
 unable_to_carry = ways.unable_to_carry
+countries_of = ways.countries_of
 seal, unseal, Unsealable = sealing.seal, sealing.unseal, sealing.Unsealable
 
 
@@ -73,14 +78,17 @@ def require_broker() -> None:
         broker.require()
 
 
-def parse_phone(spelling: given.Number, channels: Iterable[Channel] = (Channel.SMS,)) -> Phone:
-    """Read a number as ``PHONE_REGION`` says, if ``SMS_DESTINATIONS`` allows it for one of ``channels``.
+def parse_phone(
+    spelling: given.Number, channels: Iterable[Channel] = (Channel.SMS,), *, region: str = ""
+) -> Phone:
+    """Read a number, if ``SMS_DESTINATIONS`` allows it for one of ``channels``.
 
-    ``spelling``: a text or a ``phonenumbers.PhoneNumber``. Raises ``InvalidNumber``.
+    ``spelling``: a text or a ``phonenumbers.PhoneNumber``. ``region``: the country in which a national
+    number is read; "": that of ``PHONE_REGION``. Raises ``InvalidNumber``.
     """
     spelling = given.phone(spelling)
     try:
-        number = phone.parse(spelling, conf.get("PHONE_REGION"))
+        number = phone.parse(spelling, region or conf.get("PHONE_REGION"))
     except InvalidNumber as error:
         raise destinations.with_hint(error, spelling) from None
     return destinations.require(number, channels)

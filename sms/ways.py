@@ -4,8 +4,10 @@ whether there is a code in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+
+import phonenumbers
 
 from sms import destinations, phone, registry, routing
 from sms.delivery.slots import Alias
@@ -57,6 +59,20 @@ def unable_to_carry(codes: Sequence[str]) -> Iterator[Provider]:
     for alias in sorted(routed):
         if not all(map(known[alias].provider.carries, codes)):
             yield known[alias].provider
+
+
+def countries_of(channels: Iterable[Channel]) -> list[str]:
+    """The countries (ISO 3166) with a route that messages may go to by one of ``channels``."""
+    rules, routes = [destinations.configured(channel) for channel in channels], routing.all_routes()
+    prefixes = tuple(target[1:] for target in routes if target.startswith("+"))
+    found = []
+    for country in sorted(phonenumbers.SUPPORTED_REGIONS):
+        code = str(phonenumbers.country_code_for_region(country))
+        within = any(prefix.startswith(code) or code.startswith(prefix) for prefix in prefixes)
+        has_route = within or country in routes or routing.DEFAULT in routes
+        if has_route and any(rule.allow(country) for rule in rules):
+            found.append(country)
+    return found
 
 
 def channels_of(route: Route) -> tuple[Channel, ...]:

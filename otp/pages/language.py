@@ -33,6 +33,12 @@ def asked(request: HttpRequest, locale: str = "") -> str:
     return found
 
 
+def regions(request: HttpRequest) -> list[str]:
+    """The countries (ISO 3166) that ``Accept-Language`` names, the best first."""
+    accepted = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
+    return [region for tag, _quality in accepted if (region := languages.region(tag))]
+
+
 def is_english() -> bool:
     """Whether the page under way is, or will be for want of anything better."""
     return (translation.get_language() or "en").split("-")[0] == "en"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import phonenumbers
 from django.http import Http404, HttpRequest, HttpResponse
 
-from otp import channels, conf, purposes, services
+from otp import channels, purposes, services
 from otp.admission import refusals
 from otp.caller import caller_of
 from otp.errors import OtpError, RateLimited, StoreUnavailable
 from otp.pages import by_channel, kept, language, shown
+from otp.pages.countries import picker
 from otp.pages.kept import PURPOSE, Kept
 from otp.pages.session import session_of
 from otp.pages.words import not_sent
@@ -47,10 +47,11 @@ def _ask_or_send(
     if request.method != "POST":
         return ask(request, about=about, within=within)
     typed = (within.phone if within else "") or request.POST.get("phone", "")
-    purpose = within.purpose if within else PURPOSE
+    wanted = channels.wanted(purposes.get(within.purpose if within else PURPOSE))
+    picked = picker(request, wanted).picked
     try:
         with refusals.translated():
-            e164 = services.parse_phone(typed, channels.wanted(purposes.get(purpose))).e164
+            e164 = services.parse_phone(typed, wanted, region=picked.code if picked else "").e164
         return shown.go("code", start(request, e164, within))
     except OtpError as error:
         return ask(request, typed, error, about=about, within=within)
@@ -96,8 +97,8 @@ def ask(
 ) -> HttpResponse:
     """The form for the number. ``error``: why what was ``typed`` got no code. ``within``: a session."""
     last, example = about or kept.of_cookie(request), sms.example_number()
-    rules = purposes.get(within.purpose if within else PURPOSE)
-    able = [one for one in channels.wanted(rules) if one in sms.channels()]
+    wanted = channels.wanted(purposes.get(within.purpose if within else PURPOSE))
+    able = [one for one in wanted if one in sms.channels()]
     context = {
         "way_back": within.way_back if within else "",
         "given": shown.ltr(sms.mask(within.phone)) if within and within.phone else "",
@@ -105,15 +106,8 @@ def ask(
         "only_sms": able == [Channel.SMS],
         "error": not_sent(error) if error else "",
         "typed": typed,
-        "region": _named(conf.get("PHONE_REGION").upper()),
+        "picker": picker(request, wanted),
         "example": shown.ltr(sms.spelled(example)) if example else "",
         "masked": sms.mask(last.phone) if last and last.id and last.said != "valid" else "",
     }
     return shown.render(request, "phone", context, about=about, error=error)
-
-
-def _named(region: str) -> str:
-    """A country; by its calling code where its name would be an English one among other words."""
-    if not region or language.is_english():
-        return sms.country_name(region)
-    return shown.ltr(f"+{phonenumbers.country_code_for_region(region)} ({region})")

@@ -60,7 +60,9 @@ def test_no_example_is_shown_where_none_gets_an_sms(settings, api, words):
     settings.SMS_DESTINATIONS, settings.PHONE_REGION = words, ""
     assert refused("12").endswith(" Give it with + and the country code.")
     html = Client().get("/").content.decode()
-    assert re.search(r'id="phone-hint">With \+ and the country code\.</p>', html)
+    assert re.search(
+        r'id="phone-hint"><span data-international>With \+ and the country code\.</span></p>', html
+    )
 
 
 @pytest.mark.parametrize(

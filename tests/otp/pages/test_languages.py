@@ -147,12 +147,6 @@ def test_a_project_that_is_not_translated_speaks_english(browser, settings):
     assert html_tag(asked(browser, "de")) == '<html lang="en" dir="ltr">'
 
 
-def test_the_country_of_numbers_without_plus(browser, settings):
-    settings.PHONE_REGION = "GB"
-    assert "numbers of the United Kingdom." in text(asked(browser, "en"))
-    assert "dieses Landes: +44 (GB)." in text(asked(browser, "de"))
-
-
 def test_why_a_number_is_refused_is_told_more_exactly_in_english(browser):
     for tag, words in (("en", "This is an emergency number"), ("de", "Das ist eine Notrufnummer.")):
         answer = browser.post("/", {"phone": "112"}, headers={"Accept-Language": tag})

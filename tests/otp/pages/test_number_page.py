@@ -31,14 +31,6 @@ def test_what_was_typed_comes_back_as_text(browser):
     assert b"<script>" not in answer.content.partition(b"<main")[2]
 
 
-def test_the_hint_names_the_country_of_national_numbers(browser, settings):
-    assert "With + and the country code" in text(browser.get("/"))
-    settings.PHONE_REGION = "us"
-    assert "Numbers without + are read as numbers of the United States." in text(browser.get("/"))
-    start(browser, "(202) 555-0123")
-    assert outbox[-1].to == PHONE
-
-
 def test_the_same_browser_is_led_to_the_code_that_it_waits_for(browser):
     start(browser)
     start(browser, "+1 (202) 555-0123")

@@ -26,8 +26,9 @@ def wrong(code: str) -> str:
 
 
 def text(answer) -> str:
-    """What a person reads of a page."""
+    """What a person reads of a page, but for the countries to pick from."""
     main = answer.content.decode().partition("<main")[2].partition("</main>")[0]
+    main = re.sub(r"<option.*?</option>", "", main)
     return " ".join(re.sub(r"<[^>]+>", "", f"<{main}").split())
 
 

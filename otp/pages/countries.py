@@ -1,0 +1,111 @@
+"""The countries that a number may be of: those that codes go to, by their names in the language of the page.
+
+The names are those of CLDR. Whoever picks one may write a number as it is written there; one with + needs no
+country, and counts whatever was picked.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import phonenumbers
+from babel import Locale
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import pgettext
+
+from otp import conf
+from otp.pages import language
+from sms import services as sms
+from sms.message import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    code: str  # ISO 3166 alpha-2
+    name: str
+    example: str  # a mobile number as it is written there, "" where none is known
+
+
+@dataclass(frozen=True, slots=True)
+class Picker:
+    """``picked``: the one whose national numbers are understood; None: only numbers with + are."""
+
+    countries: tuple[Country, ...]
+    picked: Country | None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is anything to pick."""
+        return len(self.countries) > 1
+
+    @property
+    def country(self) -> SafeString:
+        """The name of the picked one, in an element in which the script puts that of another."""
+        return format_html("<span data-country>{}</span>", self.picked.name if self.picked else "")
+
+    @property
+    def example(self) -> SafeString:
+        """A number of the picked one, likewise."""
+        example = self.picked.example if self.picked else ""
+        return format_html('<span class="number" dir="ltr" data-example>{}</span>', example)
+
+    @property
+    def options(self) -> SafeString:
+        """The options of a ``<select>``."""
+        html = _options(self.countries)
+        if self.picked:
+            value = f'value="{self.picked.code}"'
+            html = html.replace(value, f"{value} selected", 1)
+        return SafeString(html)
+
+
+def picker(request: HttpRequest, channels: Sequence[Channel]) -> Picker:
+    """What to offer where a number is reached by ``channels``, and which of it is picked.
+
+    It is the one that the form says, else that of ``PHONE_REGION``, else, as long as nothing was sent, the
+    first that the browser's languages name. Where there is one alone it is that.
+    """
+    offered = _offered(pgettext("the language of the page", "en"), tuple(channels))
+    by_code = {country.code: country for country in offered}
+    wished = [request.POST.get("country", conf.get("PHONE_REGION").upper())]
+    if request.method != "POST":
+        wished += language.regions(request)
+    found = [by_code[code] for code in wished if code in by_code]
+    if len(offered) == 1:
+        found = [*offered]
+    return Picker(offered, found[0] if found else None)
+
+
+@conf.cached
+def _offered(tag: str, channels: tuple[Channel, ...]) -> tuple[Country, ...]:
+    names = Locale.parse("pt-PT" if tag == "pt" else tag, sep="-").territories  # CLDR's pt is that of Brazil
+    found = [_country(code, names.get(code, code)) for code in sms.countries_of(channels)]
+    return tuple(sorted(found, key=lambda country: _collated(country.name)))
+
+
+def _country(code: str, name: str) -> Country:
+    example = sms.example_of(code)
+    return Country(code, name, sms.spelled_at_home(example) if example else "")
+
+
+def _collated(name: str) -> str:
+    """What a name is sorted by: without its accents. The script sorts as the language does."""
+    plain = unicodedata.normalize("NFKD", name)
+    return "".join(char for char in plain if not unicodedata.combining(char)).casefold()
+
+
+@conf.cached
+def _options(countries: tuple[Country, ...]) -> str:
+    # Isolated, the + of a calling code stands before it in a name that runs from right to left too.
+    return format_html_join(
+        "\n",
+        '<option value="{}" data-example="{}">{} (\u2066+{}\u2069)</option>',
+        (
+            (each.code, each.example, each.name, phonenumbers.country_code_for_region(each.code))
+            for each in countries
+        ),
+    )

@@ -1,0 +1,121 @@
+// The field in which one searches the country of a number: a combobox as the ARIA Authoring Practices have it
+// (https://www.w3.org/WAI/ARIA/apg/patterns/combobox/). It stands for the <select> of the page, which is sent.
+"use strict";
+
+(() => {
+  const select = document.querySelector("#country");
+  const hint = (part) => document.querySelector(`#phone-hint [data-${part}]`);
+  const make = (tag, attributes, ...content) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...content);
+    return element;
+  };
+  // Two letters of this kind are shown as the flag of the country that they name, or as the letters.
+  const flag = (code) => String.fromCodePoint(...[...code].map((char) => 0x1f1e6 + char.charCodeAt(0) - 65));
+  // Without accents and in one case, as people type.
+  const folded = (text) => text.normalize("NFKD").replace(/[\p{M}\u2066-\u2069]/gu, "").toLowerCase();
+
+  const { lang } = document.documentElement;
+  const none = select.options[0];
+  const countries = [...select.options].slice(1);
+  countries.sort((a, b) => a.text.localeCompare(b.text, lang));
+
+  const field = make("input", {
+    id: "country", role: "combobox", autocomplete: "off", autocorrect: "off", spellcheck: "false",
+    "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": "countries", placeholder: none.text,
+  });
+  const shown = make("span", { class: "flag", "aria-hidden": "true" });
+  const choices = countries.map((option) =>
+    make("li", { id: `country-${option.value}`, role: "option", "aria-selected": "false" },
+      make("span", { "aria-hidden": "true" }, flag(option.value)), option.text));
+  const list = make("ul", {
+    id: "countries", class: "countries", role: "listbox", "aria-label": select.labels[0].textContent, hidden: "",
+  }, ...choices);
+  const nothing = make("p", { class: "countries", role: "status", hidden: "" }, select.dataset.none);
+  select.hidden = true;
+  select.removeAttribute("id");
+  select.after(make("div", { class: "combobox" }, shown, field, list, nothing));
+
+  let active = null; // the choice that Enter takes
+  let typing = false; // what the field holds is a search, no country
+
+  const activate = (choice) => {
+    active?.setAttribute("aria-selected", "false");
+    active = choice;
+    active?.setAttribute("aria-selected", "true");
+    active?.scrollIntoView({ block: "nearest" });
+    if (active) field.setAttribute("aria-activedescendant", active.id);
+    else field.removeAttribute("aria-activedescendant");
+  };
+
+  const tell = () => {
+    const option = select.selectedOptions[0];
+    const isOne = option !== none;
+    const { example } = option.dataset;
+    field.value = isOne ? option.text : "";
+    shown.textContent = isOne ? flag(option.value) : "";
+    hint("national").hidden = !example;
+    hint("international").hidden = Boolean(example);
+    if (!example) return;
+    hint("example").textContent = example;
+    hint("country").textContent = option.text.replace(/ \(.*/, "");
+  };
+
+  const close = () => {
+    list.hidden = nothing.hidden = true;
+    field.setAttribute("aria-expanded", "false");
+    activate(null);
+    typing = false;
+    tell();
+  };
+
+  const open = (words = "") => {
+    const text = folded(words.trim());
+    const digits = text.replace(/^(\+|00)/, "");
+    const fits = (option) =>
+      folded(` ${option.text}`).includes(` ${text}`) ||
+      option.value.toLowerCase() === text ||
+      (/^\d+$/.test(digits) && option.text.includes(`+${digits}`));
+    const found = choices.filter((choice, index) => (choice.hidden = !fits(countries[index])) === false);
+    list.hidden = !found.length;
+    nothing.hidden = Boolean(found.length);
+    field.setAttribute("aria-expanded", String(!list.hidden));
+    return found;
+  };
+
+  const take = (choice) => {
+    select.value = choice.id.slice(-2);
+    close();
+  };
+
+  const move = (step) => {
+    const isOpen = !list.hidden;
+    const found = isOpen ? choices.filter((choice) => !choice.hidden) : open();
+    const last = active ?? (isOpen ? null : choices.find((choice) => choice.id.endsWith(`-${select.value}`)));
+    if (!isOpen && last) activate(last);
+    else activate(found.at((found.indexOf(last) + step + (last || step > 0 ? 0 : 1)) % found.length));
+  };
+
+  field.addEventListener("input", () => {
+    typing = true;
+    shown.textContent = "";
+    activate(null);
+    const found = open(field.value);
+    if (field.value.trim() && found.length) activate(found[0]);
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") move(event.key === "ArrowDown" ? 1 : -1);
+    else if (event.key === "Enter" && field.getAttribute("aria-expanded") === "true") active ? take(active) : close();
+    else if (event.key === "Escape" && (typing || !list.hidden)) close();
+    else return;
+    event.preventDefault();
+  });
+  field.addEventListener("click", () => (list.hidden ? move(1) : close()));
+  field.addEventListener("focus", () => field.select());
+  field.addEventListener("blur", () => (typing && active ? take(active) : close()));
+  list.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the field
+  list.addEventListener("click", (event) => take(event.target.closest("li")));
+
+  tell();
+})();
