@@ -63,6 +63,8 @@ SMS_LONGEST_WAIT = env.number("SMS_LONGEST_WAIT", conf.default("SMS_LONGEST_WAIT
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 PHONE_REGION = env.setting("PHONE_REGION")
 OTP_SITE_NAME = env.setting("OTP_SITE_NAME")
+OTP_SITE_LOGO = env.text("OTP_SITE_LOGO")
+OTP_SITE_COLOR = env.text("OTP_SITE_COLOR")
 WEBHOOKS = env.entries("WEBHOOKS", "shop=https://example.com/hook#secret=whsec_…", r"[\w-]+")
 MESSAGE_RECORD_HOURS = env.number("MESSAGE_RECORD_HOURS", conf.default("MESSAGE_RECORD_HOURS"), least=1)
 try:

@@ -19,6 +19,7 @@ from otp.api import access
 from otp.caller import Caller
 from otp.hooks import settings as hooks
 from otp.lookups import settings as lookups
+from otp.pages import brand
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
 from sms import services as sms
 from sms.checks import check, readable
@@ -39,6 +40,7 @@ test_numbers = readable("otp.E005", testnumbers.check, Tags.security)
 challenge = readable("otp.E006", judges.challenge)
 number_lookups = readable("otp.E014", lookups.configured)
 hook_secrets = readable("otp.E016", hooks.configured, Tags.security)
+logo_and_colour = readable("otp.E019", brand.configured)
 trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
 
 

@@ -15,6 +15,9 @@ DECLARED |= {
     "PAGES": Setting("sessions"),
     # What the SMS calls you.
     "OTP_SITE_NAME": Setting("Otpost", TEXT, "a text"),
+    # The file of the logo, and the colour (#rrggbb), of the hosted pages; see otp.pages.brand.
+    "OTP_SITE_LOGO": Setting("", str, "a text with the path of a file"),
+    "OTP_SITE_COLOR": Setting("", str, "a text such as #175a4b"),
     # subject → figures, or the whole as one text; see otp.admission.limits.
     "OTP_LIMITS": Setting(
         {"phone": "5/10m,10/1d", "ip": "20/10m", "phone-ip": "7/1d", "all": "1000/1h+1000"}

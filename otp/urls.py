@@ -1,4 +1,4 @@
-"""The addresses of the hosted pages, and of what answers as Twilio Verify under ``v2/``.
+"""The addresses of the hosted pages, of what they load, and of what answers as Twilio Verify under ``v2/``.
 
 There are no pages with ``PAGES`` off. The address of none holds a number or a code. Only the one by which a
 program hands its user over has an id, that of a session.
@@ -7,13 +7,18 @@ program hands its user over has an id, that of a session.
 from django.urls import URLPattern, URLResolver, include, path
 
 from otp import conf
+from otp.pages import brand
 from otp.pages.code import cancel, code, resend
 from otp.pages.number import number, phone
 from otp.pages.session import done, session
 
 app_name = "otp"
 
-urlpatterns: list[URLPattern | URLResolver] = [path("v2/", include("otp.twilio.urls"))]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("v2/", include("otp.twilio.urls")),
+    path("site-logo", brand.logo, name="site_logo"),
+    path("site-colours.css", brand.stylesheet, name="site_colours"),
+]
 if conf.get("PAGES") == "open":
     urlpatterns += [path("", phone, name="phone")]
 if conf.get("PAGES") != "off":

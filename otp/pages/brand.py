@@ -1,0 +1,136 @@
+"""Whose pages these are: name, logo and colour, which the error pages have too.
+
+Logo and colour are served from here: so the Content-Security-Policy need not allow another place, or styles
+within pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.views.decorators.http import require_safe
+
+from otp import conf
+from otp.pages import colours
+
+#: By the end of a logo's name.
+_TYPES = {
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+}
+
+#: Bytes. Every page waits for it.
+_LARGEST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """``logo``, ``stylesheet``: their addresses, "" where there is none."""
+
+    name: str
+    logo: str = ""
+    stylesheet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    content: bytes
+    type: str
+    policy: str = "default-src 'none'"
+
+    @property
+    def version(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()[:16]
+
+    def url(self, name: str) -> str:
+        """A new address for each version, so that no browser keeps an old one."""
+        return f"{reverse(f'otp:{name}')}?v={self.version}"
+
+
+def brand() -> Brand:
+    """For the templates. Whatever stands in the settings, an error page can be shown."""
+    found = Brand(conf.get("OTP_SITE_NAME"))
+    with suppress(ImproperlyConfigured):
+        logo, stylesheet = configured()
+        return Brand(
+            found.name,
+            logo.url("site_logo") if logo else "",
+            stylesheet.url("site_colours") if stylesheet else "",
+        )
+    return found
+
+
+@conf.cached
+def configured() -> tuple[_Served | None, _Served | None]:
+    """Logo and stylesheet, as the settings have them. Raises ``ImproperlyConfigured``."""
+    return _logo(conf.get("OTP_SITE_LOGO")), _stylesheet(conf.get("OTP_SITE_COLOR"))
+
+
+def _logo(path: str) -> _Served | None:
+    if not path:
+        return None
+    type = _TYPES.get(Path(path).suffix.lower())
+    if not type:
+        raise ImproperlyConfigured(
+            f"OTP_SITE_LOGO is {path!r}. Name a file that ends in {', '.join(_TYPES)}."
+        )
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"OTP_SITE_LOGO, {path}, cannot be read: {error.strerror}. Name a file that can be."
+        ) from None
+    if len(content) > _LARGEST:
+        raise ImproperlyConfigured(
+            f"OTP_SITE_LOGO, {path}, has {len(content):,} bytes, and every page loads it. "
+            f"Make it smaller than {_LARGEST:,}."
+        )
+    # Opened by itself an SVG is a page, which may have styles but run nothing.
+    return _Served(content, type, "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+
+
+def _stylesheet(colour: str) -> _Served | None:
+    if not colour:
+        return None
+    if not colours.is_colour(colour):
+        raise ImproperlyConfigured(
+            f"OTP_SITE_COLOR is {colour!r}. Write # and six hexadecimal digits, as #175a4b."
+        )
+    found = colours.contrast(colour, colours.LETTER)
+    if found < colours.LEAST:
+        raise ImproperlyConfigured(
+            f"OTP_SITE_COLOR: {colour} has a contrast of {found:.1f}:1 with the paper of the pages, and text "
+            f"needs {colours.LEAST} (WCAG 2.2, 1.4.3). Take a darker one, such as {colours.readable(colour)}."
+        )
+    return _Served(colours.stylesheet(colour).encode(), "text/css; charset=utf-8")
+
+
+@require_safe
+def logo(request: HttpRequest) -> HttpResponse:
+    return _serve(request, configured()[0])
+
+
+@require_safe
+def stylesheet(request: HttpRequest) -> HttpResponse:
+    return _serve(request, configured()[1])
+
+
+def _serve(request: HttpRequest, served: _Served | None) -> HttpResponse:
+    if served is None:
+        raise Http404("There is none: no setting names one.")
+    response = HttpResponse(served.content, content_type=served.type)
+    response["ETag"] = f'"{served.version}"'
+    response["Content-Security-Policy"] = served.policy
+    response["X-Content-Type-Options"] = "nosniff"
+    patch_cache_control(response, public=True, max_age=86400)
+    return get_conditional_response(request, etag=response["ETag"], response=response) or response
