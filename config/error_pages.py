@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views import csrf, defaults
+from django.views import defaults
 
 from otp.pages import language
 
@@ -17,7 +17,12 @@ def unreadable(request: HttpRequest, exception: Exception | None = None, status:
     return render(request, "400.html", status=status)
 
 
-no_csrf_token = language.answered(csrf.csrf_failure)
+@language.answered
+def no_csrf_token(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A browser that sends no cookie keeps none; else the form is too old, or of another site."""
+    return render(request, "403_csrf.html", {"no_cookies": not request.COOKIES}, status=403)
+
+
 forbidden = language.answered(defaults.permission_denied)
 not_found = language.answered(defaults.page_not_found)
 broken = language.answered(defaults.server_error)

@@ -133,10 +133,14 @@ def test_no_page_shows_the_number_or_has_inline_code(browser):
 
 
 @pytest.mark.parametrize("path", ["/", "/code", "/resend", "/cancel"])
-def test_forms_of_other_sites_are_refused_in_words(path):
-    answer = Client(enforce_csrf_checks=True).post(path, {"phone": PHONE})
+@pytest.mark.parametrize("cookie", ["", "csrftoken"])
+def test_forms_of_other_sites_are_refused_in_words(path, cookie):
+    browser = Client(enforce_csrf_checks=True)
+    if cookie:
+        browser.cookies[cookie] = "of-another-page"
+    answer = browser.post(path, {"phone": PHONE})
     assert answer.status_code == 403
-    assert "your browser keeps no cookies" in text(answer)
+    assert ("came from our page" if cookie else "These pages need cookies") in text(answer)
     assert outbox == []
 
 
@@ -144,7 +148,7 @@ def test_a_page_that_is_not_there(browser):
     answer = browser.get("/nowhere")
     assert answer.status_code == 404
     assert "Nothing here" in text(answer)
-    assert title(answer) == "Nothing here"
+    assert title(answer) == "Nothing here · Otpost"
 
 
 def test_a_fault_of_ours(monkeypatch):

@@ -57,6 +57,14 @@ def test_the_whole_way_there_and_back(browser):
     assert services.status(found.verification_id, owner="shop").status == "valid"
 
 
+def test_a_browser_that_keeps_no_cookies_is_told_so(browser):
+    answer = browser.get(f"/s/{made().id}")
+    browser.cookies.clear()
+    answer = browser.get(answer["Location"], headers={"Accept-Language": "de"})
+    assert (answer.status_code, title(answer)) == (403, "Diese Seiten brauchen Cookies · Otpost")
+    assert "Bitte erlauben Sie sie für diese Website. Gehen Sie dorthin zurück" in text(answer)
+
+
 def test_a_number_that_is_given_cannot_be_another(browser):
     session = made(phone=PHONE)
     answer = begin(browser, session)
