@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from config.demo.ports import free_port
 
@@ -24,6 +25,8 @@ ARGS = [
     "--disable-sync",
 ]
 ROOT = Path(__file__).resolve().parents[2]
+#: axe-core out of npm, where NODE_PATH says.
+AXE = Path(os.environ.get("NODE_PATH", "/nowhere")) / "axe-core" / "axe.min.js"
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
 
 
@@ -47,3 +50,10 @@ def running_demo() -> Iterator[SimpleNamespace]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def axe(page: Any) -> list[str]:
+    """What it has to say of a page; it runs beside the page's policy, as an extension does."""
+    page.evaluate(AXE.read_text() + "; undefined")
+    violations = page.evaluate("axe.run().then((result) => result.violations)")
+    return [f"{one['id']}: {node['html']}" for one in violations for node in one["nodes"]]

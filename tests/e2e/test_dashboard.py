@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 import urllib.request
@@ -16,7 +15,7 @@ import pytest
 from redis import Redis
 
 from otp.dashboard.door import PAGES
-from tests.e2e.browser import ARGS, AUDIT, CHROMIUM, running_demo
+from tests.e2e.browser import ARGS, AUDIT, AXE, CHROMIUM, axe, running_demo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -24,9 +23,6 @@ pytestmark = pytest.mark.together(60)
 
 if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no {CHROMIUM}", allow_module_level=True)
-
-#: axe-core out of npm, where NODE_PATH says.
-AXE = Path(os.environ.get("NODE_PATH", "/nowhere")) / "axe-core" / "axe.min.js"
 
 SIZES = [(1280, 900), (390, 844), (360, 740)]
 
@@ -341,10 +337,3 @@ def test_axe_finds_nothing(come, demo, scheme):
             details.click()
         found[name] = axe(operator.page)
     assert not any(found.values()), found
-
-
-def axe(page: Any) -> list[str]:
-    """What it has to say of a page; it runs beside the page's policy, as an extension does."""
-    page.evaluate(AXE.read_text() + "; undefined")
-    violations = page.evaluate("axe.run().then((result) => result.violations)")
-    return [f"{one['id']}: {node['html']}" for one in violations for node in one["nodes"]]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.e2e.browser import AUDIT
+from tests.e2e.browser import AUDIT, AXE, axe
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -94,8 +94,8 @@ def test_a_dead_letter_is_sent_again(operator, demo, dead):
     letter = operator.page.get_by_role("listitem").filter(has_text=dead)
     playwright.expect(letter).to_contain_text("no provider took it; the last word was busy")
     assert operator.page.evaluate(AUDIT) == []
-    if dashboard.AXE.exists():
-        assert dashboard.axe(operator.page) == []
+    if AXE.exists():
+        assert axe(operator.page) == []
     letter.get_by_role("button", name="Send again").click()
     playwright.expect(operator.page.locator(".said")).to_have_text("It is on its way again.")
     playwright.expect(letter).to_have_count(0)
@@ -115,5 +115,5 @@ def test_the_story_of_a_dead_letter_is_one_press_away(operator, dead):
     playwright.expect(operator.page.get_by_role("heading", level=1)).to_have_text("One user")
     assert dead in operator.page.locator(".ids").inner_text()
     assert operator.page.evaluate(AUDIT) == []
-    if dashboard.AXE.exists():
-        assert dashboard.axe(operator.page) == []
+    if AXE.exists():
+        assert axe(operator.page) == []

@@ -31,6 +31,7 @@
       make("span", { "aria-hidden": "true" }, flag(option.value)), option.text));
   const list = make("ul", {
     id: "countries", class: "countries", role: "listbox", "aria-label": select.labels[0].textContent, hidden: "",
+    tabindex: "-1", // what scrolls would take the focus
   }, ...choices);
   const nothing = make("p", { class: "countries", role: "status", hidden: "" }, select.dataset.none);
   select.hidden = true;
