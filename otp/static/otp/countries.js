@@ -13,33 +13,39 @@
   };
   // Two letters of this kind are shown as the flag of the country that they name, or as the letters.
   const flag = (code) => String.fromCodePoint(...[...code].map((char) => 0x1f1e6 + char.charCodeAt(0) - 65));
-  // Without accents and in one case, as people type.
-  const folded = (text) => text.normalize("NFKD").replace(/[\p{M}\u2066-\u2069]/gu, "").toLowerCase();
+  // As people type: in one case, without accents and marks.
+  const folded = (text) =>
+    text.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[^\p{L}\p{N}+]+/gu, " ").trim().toLowerCase();
 
-  const { lang } = document.documentElement;
-  const none = select.options[0];
-  const countries = [...select.options].slice(1);
-  countries.sort((a, b) => a.text.localeCompare(b.text, lang));
+  const [none, ...countries] = select.options;
 
   const field = make("input", {
     id: "country", role: "combobox", autocomplete: "off", autocorrect: "off", spellcheck: "false",
     "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": "countries", placeholder: none.text,
   });
   const shown = make("span", { class: "flag", "aria-hidden": "true" });
-  const choices = countries.map((option) =>
-    make("li", { id: `country-${option.value}`, role: "option", "aria-selected": "false" },
-      make("span", { "aria-hidden": "true" }, flag(option.value)), option.text));
   const list = make("ul", {
     id: "countries", class: "countries", role: "listbox", "aria-label": select.labels[0].textContent, hidden: "",
     tabindex: "-1", // what scrolls would take the focus
-  }, ...choices);
+  });
   const nothing = make("p", { class: "countries", role: "status", hidden: "" }, select.dataset.none);
   select.hidden = true;
   select.removeAttribute("id");
   select.after(make("div", { class: "combobox" }, shown, field, list, nothing));
 
+  let choices = []; // one for each of the countries
   let active = null; // the choice that Enter takes
   let typing = false; // what the field holds is a search, no country
+
+  // Made once somebody comes to the field: of the whole world they take longer than all else on the page.
+  const fill = () => {
+    const { lang } = document.documentElement;
+    countries.sort((a, b) => a.text.localeCompare(b.text, lang));
+    choices = countries.map((option) =>
+      make("li", { id: `country-${option.value}`, role: "option", "aria-selected": "false" },
+        make("span", { "aria-hidden": "true" }, flag(option.value)), option.text));
+    list.append(...choices);
+  };
 
   const activate = (choice) => {
     active?.setAttribute("aria-selected", "false");
@@ -72,12 +78,11 @@
   };
 
   const open = (words = "") => {
-    const text = folded(words.trim());
-    const digits = text.replace(/^(\+|00)/, "");
+    const text = folded(words);
+    const code = text.replace(/^(\+|00|(?=\d))/, "+");
     const fits = (option) =>
-      folded(` ${option.text}`).includes(` ${text}`) ||
-      option.value.toLowerCase() === text ||
-      (/^\d+$/.test(digits) && option.text.includes(`+${digits}`));
+      [text, code].some((wanted) => ` ${folded(option.text)}`.includes(` ${wanted}`)) ||
+      option.value.toLowerCase() === text;
     const found = choices.filter((choice, index) => (choice.hidden = !fits(countries[index])) === false);
     list.hidden = !found.length;
     nothing.hidden = Boolean(found.length);
@@ -107,13 +112,17 @@
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") move(event.key === "ArrowDown" ? 1 : -1);
-    else if (event.key === "Enter" && field.getAttribute("aria-expanded") === "true") active ? take(active) : close();
-    else if (event.key === "Escape" && (typing || !list.hidden)) close();
+    else if (!typing && list.hidden) return; // then Enter sends the form
+    else if (event.key === "Enter" && active) take(active);
+    else if (event.key === "Enter" || event.key === "Escape") close();
     else return;
     event.preventDefault();
   });
   field.addEventListener("click", () => (list.hidden ? move(1) : close()));
-  field.addEventListener("focus", () => field.select());
+  field.addEventListener("focus", () => {
+    if (!choices.length) fill();
+    field.select();
+  });
   field.addEventListener("blur", () => (typing && active ? take(active) : close()));
   list.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the field
   list.addEventListener("click", (event) => take(event.target.closest("li")));

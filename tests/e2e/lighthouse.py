@@ -1,0 +1,68 @@
+"""Lighthouse, out of npm: what it says of a page on a slow phone.
+
+Its score of speed is one of this machine as well: it measures how long the processor is busy. What makes a
+page slow anywhere stands in ``weight``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.e2e.browser import ARGS, CHROMIUM
+from tests.faults.stack import wait_for
+
+LIGHTHOUSE = Path(os.environ.get("NODE_PATH", "/nowhere")) / "lighthouse" / "cli" / "index.js"
+
+#: "is-on-https" and others know that loopback needs no TLS.
+CATEGORIES = ("performance", "accessibility", "best-practices")
+
+
+def audited(url: str, *flags: str, **headers: str) -> dict[str, Any]:
+    """Its report of ``url``. ``headers`` go with each request, such as a cookie."""
+    with TemporaryDirectory() as profile:
+        options = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
+        browser = subprocess.Popen([CHROMIUM, *ARGS, *options], stderr=subprocess.DEVNULL)
+        try:
+            port = wait_for(lambda: _port(Path(profile) / "DevToolsActivePort"), 60)
+            command = ["node", str(LIGHTHOUSE), url, f"--port={port}", "--quiet", "--output=json", *flags]
+            command += ["--no-enable-error-reporting", f"--extra-headers={json.dumps(headers)}"]
+            command += [f"--only-categories={','.join(CATEGORIES)}"]
+            report: dict[str, Any] = json.loads(subprocess.check_output(command))
+            return report
+        finally:
+            browser.terminate()
+            browser.wait()
+
+
+def _port(file: Path) -> str:
+    """That which the browser has taken, "" before that."""
+    return file.read_text().partition("\n")[0] if file.exists() else ""
+
+
+def scores(report: dict[str, Any]) -> dict[str, int]:
+    """From 0 to 100."""
+    return {name: round(report["categories"][name]["score"] * 100) for name in CATEGORIES}
+
+
+def failed(report: dict[str, Any], category: str) -> list[str]:
+    """The audits that keep ``category`` from 100."""
+    refs = [of["id"] for of in report["categories"][category]["auditRefs"] if of["weight"]]
+    audits = [report["audits"][id] for id in refs]
+    return [f"{audit['id']}: {audit['title']}" for audit in audits if audit["score"] not in (1, None)]
+
+
+def weight(report: dict[str, Any]) -> dict[str, float]:
+    """What a page costs whatever the machine: bytes, requests, elements, and how far things jump about."""
+    audits = report["audits"]
+    loaded = audits["network-requests"]["details"]["items"]
+    return {
+        "bytes": audits["total-byte-weight"]["numericValue"],
+        "requests": len([one for one in loaded if one["resourceType"] != "Fetch"]),  # which come later
+        "elements": audits["dom-size"]["numericValue"],
+        "shift": audits["cumulative-layout-shift"]["numericValue"],
+    }

@@ -1,0 +1,38 @@
+"""The page for the number and that for the code, as Lighthouse sees them."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.wsgi import get_wsgi_application
+from django.test import Client
+
+from tests.e2e.host import served
+from tests.e2e.lighthouse import LIGHTHOUSE, audited, failed, scores, weight
+from tests.otp.pages.visit import start
+
+pytestmark = [
+    pytest.mark.slow(30),
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        not LIGHTHOUSE.exists(), reason="needs npm's lighthouse@12.8.2 where NODE_PATH says, and node"
+    ),
+]
+
+
+@pytest.mark.parametrize("path", ["/", "/code"])
+def test_a_page_is_sound_and_light(path):
+    """Nothing keeps it from 100 but how fast this machine is."""
+    browser = Client()
+    start(browser)
+    cookie = "; ".join(f"{name}={kept.value}" for name, kept in browser.cookies.items())
+    with served(get_wsgi_application()) as address:
+        report = audited(address + path, Cookie=cookie)
+    assert report["finalDisplayedUrl"] == address + path
+    for category in ("accessibility", "best-practices"):
+        assert failed(report, category) == []
+        assert scores(report)[category] == 100
+    found = weight(report)
+    assert found["shift"] == 0
+    assert found["bytes"] < 70_000
+    assert found["requests"] <= 5  # the page, its style, two scripts and the icon
+    assert found["elements"] < 400
