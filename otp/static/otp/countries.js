@@ -13,6 +13,7 @@
   };
   // Two letters of this kind are shown as the flag of the country that they name, or as the letters.
   const flag = (code) => String.fromCodePoint(...[...code].map((char) => 0x1f1e6 + char.charCodeAt(0) - 65));
+  const globe = "🌐";
   // As people type: in one case, without accents and marks.
   const folded = (text) =>
     text.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[^\p{L}\p{N}+]+/gu, " ").trim().toLowerCase();
@@ -61,7 +62,7 @@
     const isOne = option !== none;
     const { example } = option.dataset;
     field.value = isOne ? option.text : "";
-    shown.textContent = isOne ? flag(option.value) : "";
+    shown.textContent = isOne ? flag(option.value) : globe;
     hint("national").hidden = !example;
     hint("international").hidden = Boolean(example);
     if (!example) return;
@@ -105,7 +106,7 @@
 
   field.addEventListener("input", () => {
     typing = true;
-    shown.textContent = "";
+    shown.textContent = globe;
     activate(null);
     const found = open(field.value);
     if (field.value.trim() && found.length) activate(found[0]);

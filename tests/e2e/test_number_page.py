@@ -1,6 +1,6 @@
-"""The country of the number in a real browser: searched, by keys and by hand, and without JavaScript.
+"""The page for the number in a real browser: countries searched, by keys and by hand, or without JavaScript.
 
-And what a browser that keeps no cookies is told.
+And a browser that keeps no cookies, and the logo and colour of a site.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 
 from sms.testing import outbox
-from tests.e2e.browser import ARGS, CHROMIUM
+from tests.e2e.browser import ARGS, AXE, CHROMIUM, axe
 from tests.e2e.host import served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -33,19 +33,22 @@ def site() -> Iterator[str]:
 
 @pytest.fixture
 def visit(site, chromium) -> Iterator[Any]:
-    """Open the first page in a new browser."""
+    """Open the page in new browsers, none of which may have had anything to complain about."""
     contexts: list[Any] = []
+    faults: list[str] = []
 
     def arrive(**options: Any) -> Any:
         contexts.append(chromium.new_context(**options))
         page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: pytest.fail(str(error)))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text))
         page.goto(site)
         return page
 
     yield arrive
     for context in contexts:
         context.close()
+    assert faults == []
 
 
 def found(page: Any) -> list[str]:
@@ -147,3 +150,17 @@ def test_where_cookies_are_off_that_is_said(site, chromium, tmp_path):
         page.locator("#phone").fill("+12025550123")
         page.locator("#phone").press("Enter")
         playwright.expect(page.locator("h1")).to_have_text("Ces pages ont besoin de cookies")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_logo_and_colour_are_loaded_and_sound(visit, settings, tmp_path, scheme):
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="80" height="40"><circle r="20"/></svg>')
+    settings.OTP_SITE_LOGO, settings.OTP_SITE_COLOR = str(logo), "#c2410c"
+    page = visit(color_scheme=scheme, viewport={"width": 360, "height": 800})
+    assert page.locator(".brand-logo").evaluate("(logo) => logo.naturalWidth") == 80
+    button = page.get_by_role("button", name="Send the code")
+    colour = button.evaluate("(button) => getComputedStyle(button).backgroundColor")
+    assert (colour == "rgb(194, 65, 12)") == (scheme == "light")
+    if AXE.exists():
+        assert axe(page) == []
