@@ -60,16 +60,19 @@ Reference = Annotated[
 
 
 class Problem(Schema):
-    """An error (RFC 9457). ``code`` is stable, ``detail`` is for people and may change."""
+    """An error (RFC 9457). `code` is stable, `detail` is for people and may change."""
 
-    type: str = "about:blank"
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
+    type: str
     title: str
     status: int
     code: str
     detail: str
-    field: str | None = Field(None, description="The field of the request to change.")
-    retry_after: int | None = Field(None, description="Seconds; also in the header Retry-After.")
-    limit: str | None = Field(None, description="With 429: which limit was reached.")
+    # These three are left out where there is nothing to say; they are never null.
+    field: str = Field("", description="The field of the request to change.")
+    retry_after: int = Field(0, description="Seconds; also in the header Retry-After.")
+    limit: str = Field("", description="With 429: which limit was reached.")
 
 
 def problem(

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from sms import services
 from sms.problems import BARE, CONTENT_TYPE, Problem, problem
 
-_EXAMPLE = "Give it with + and the country code, for example +447400123456."
 _KEY = "Idempotency-Key"
 
 _START, _CHECK, _RESEND, _SEND = "start_verification", "check_code", "resend_code", "send_message"
@@ -22,8 +22,8 @@ _ALL = _KEYED | _CALLBACKS
 _BODY = {_START, _CHECK, _RESEND, _SEND, _SEARCH, _SESSION}
 _FIELDS = _BODY | {_FIND}
 _POSTED = {"take_receipts", "take_inbound"}
-_PHONE = {_START, _SEND}
-_READ = _PHONE | {_FIND, _SEARCH, _SESSION}
+_HINTED = {_START, _SEND, _SESSION}
+_READ = _HINTED | {_FIND, _SEARCH}
 _CODES = {_START, _RESEND}
 _SENDING = {_START, _RESEND, _SEND}
 
@@ -84,19 +84,19 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (409, "blocked"): Known({_RESEND}, "Too many wrong guesses. Start a new verification."),
     (413, "body_too_large"): Known(_SENDING | _BODY | _POSTED, "A body may have at most 16 KiB."),
     (415, "unsupported_media_type"): Known(_BODY, "Send the body as Content-Type: application/json."),
-    (422, "field_missing"): Known(_FIELDS, "phone: Field required.", "phone"),
+    (422, "field_missing"): Known(_FIELDS - {_RESEND}, "phone: Field required.", "phone"),
     (422, "field_invalid"): Known(_FIELDS, "phone: Input should be a valid string.", "phone"),
     (422, "field_unknown"): Known(_BODY, "This operation has no field lang.", "lang"),
     (422, "idempotency_key_reused"): Known(
         _SENDING, f"This {_KEY} stands for another request. Use a fresh one for each request.", _KEY
     ),
-    (422, "phone_missing"): Known(_READ, f"A phone number is required. {_EXAMPLE}", "phone"),
-    (422, "phone_no_country"): Known(_READ, f"The country code is missing. {_EXAMPLE}", "phone"),
-    (422, "phone_too_short"): Known(_READ, f"The phone number is too short. {_EXAMPLE}", "phone"),
-    (422, "phone_too_long"): Known(_READ, f"The phone number is too long. {_EXAMPLE}", "phone"),
-    (422, "phone_letters"): Known(_READ, f"A phone number has no letters. {_EXAMPLE}", "phone"),
+    (422, "phone_missing"): Known(_READ, "A phone number is required.", "phone"),
+    (422, "phone_no_country"): Known(_READ, "The country code is missing.", "phone"),
+    (422, "phone_too_short"): Known(_READ, "The phone number is too short.", "phone"),
+    (422, "phone_too_long"): Known(_READ, "The phone number is too long.", "phone"),
+    (422, "phone_letters"): Known(_READ, "A phone number has no letters.", "phone"),
     # A resend reads the number once more, and the settings may be others by then.
-    (422, "phone_invalid"): Known(_SENDING | _READ, f"There is no such phone number. {_EXAMPLE}", "phone"),
+    (422, "phone_invalid"): Known(_SENDING | _READ, "There is no such phone number.", "phone"),
     (422, "phone_emergency"): Known(_READ, "This is an emergency number; no SMS goes there.", "phone"),
     (422, "phone_type"): Known(
         _SENDING | {_SESSION}, "This is a premium-rate number; give a mobile number.", "phone"
@@ -125,7 +125,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     ),
     (422, "pages_off"): Known({_SESSION}, "PAGES is off, so there are no pages for it.", "return_url"),
     (422, "channel_unavailable"): Known(
-        {_RESEND}, "This code cannot go by that channel. Use one of: sms, voice.", "channel"
+        {_RESEND}, "This code cannot go by that channel. Use one of: sms.", "channel"
     ),
     (422, "opted_out"): Known({_SEND}, "This number has asked for no more messages.", "phone"),
     (422, "body_invalid"): Known({_SEND}, "The text is empty.", "body"),
@@ -153,6 +153,29 @@ _WAIT = {429: 30, 503: 5}
 #: The field to change in the examples of operations that have no ``phone``.
 _FIELD = {_CHECK: "code", _RESEND: "channel", _SEND: "to", _FIND: "to", _SEARCH: "to"}
 
+#: The scope that an operation asks for, where it is not ``verify``.
+_SCOPE = {_SEND: "messages", _FIND: "read", _SEARCH: "read", "get_message": "read"}
+_SCOPE["get_verification"] = "verify or read"
+
+#: What ``with_hint`` of ``sms.destinations`` says more about, to whoever asks for an SMS.
+_OF_A_SPELLING = {"phone_missing", "phone_no_country", "phone_too_short", "phone_too_long"}
+_OF_A_SPELLING |= {"phone_letters", "phone_invalid"}
+
+#: Where an operation says it in words of its own: the detail and the field.
+_OWN = {
+    (_START, "field_missing"): ("The body must be a JSON object.", ""),
+    (_SESSION, "field_missing"): ("return_url: Field required.", "return_url"),
+    (_FIND, "field_missing"): ("Give a number as to, or a reference.", "to"),
+    (_SEARCH, "field_missing"): ("Give a number as to, or a reference.", "to"),
+    (_FIND, "field_invalid"): ("to: String should have at most 64 characters.", "to"),
+    (_RESEND, "field_invalid"): (
+        "channel: Input should be 'sms', 'whatsapp', 'telegram', 'voice' or 'email'.",
+        "channel",
+    ),
+    (_FIND, "phone_no_country"): ("The country code is not known.", "to"),
+    (_SEARCH, "phone_no_country"): ("The country code is not known.", "to"),
+}
+
 
 def described(operation_id: str) -> dict[int, dict[str, Any]]:
     """The error responses of an operation for the OpenAPI document: its codes, an example of each."""
@@ -161,12 +184,8 @@ def described(operation_id: str) -> dict[int, dict[str, Any]]:
             "description": HTTPStatus(status).phrase,
             "content": {
                 CONTENT_TYPE: {
-                    "schema": {
-                        "allOf": [
-                            {"$ref": "#/components/schemas/Problem"},
-                            {"properties": {"status": {"const": status}, "code": {"enum": codes}}},
-                        ]
-                    },
+                    # One type for all errors: generators make a class of each schema that narrows it.
+                    "schema": {"$ref": "#/components/schemas/Problem"},
                     "examples": {code: {"value": _example(operation_id, status, code)} for code in codes},
                 }
             },
@@ -183,11 +202,19 @@ def schema() -> dict[str, Any]:
 
 
 def _example(operation_id: str, status: int, code: str) -> dict[str, Any]:
+    """What the operation answers, with its own fields and with a number that gets an SMS here."""
     known = PROBLEMS[status, code]
-    if known.field == "phone":
+    detail, field = known.detail, known.field
+    if field == "phone":
         field = _FIELD.get(operation_id, "phone")
-        known = known._replace(field=field, detail=known.detail.replace("phone:", f"{field}:"))
+        detail = detail.replace("phone:", f"{field}:")
+    if code in _OF_A_SPELLING and operation_id in _HINTED:
+        such = f", for example {number}" if (number := services.example_number()) else ""
+        detail = f"{detail} Give it with + and the country code{such}."
+    if code == "scope_missing":
+        detail = f"This key lacks the scope {_SCOPE.get(operation_id, 'verify')}."
+    detail, field = _OWN.get((operation_id, code), (detail, field))
     wait = known.retry_after or _WAIT.get(status, 0)
-    answer = problem(status, code, known.detail, field=known.field, retry_after=wait, limit=known.limit)
+    answer = problem(status, code, detail, field=field, retry_after=wait, limit=known.limit)
     example: dict[str, Any] = json.loads(answer.content)
     return example

@@ -31,7 +31,7 @@ class SessionIn(Body):
 
     return_url: str = Field(
         max_length=MOST_URL,
-        examples=["https://shop.example/phone-verified"],
+        examples=["http://localhost:3000/verified"],
         description="Where the user goes when all is done, with `session` and `state` in the query. Its "
         "origin stands as `return:ORIGIN` in the entry of the key in API_ACCESS.",
     )
@@ -76,12 +76,10 @@ class SessionOut(Schema):
 
     id: str
     status: Literal["pending", "valid", "expired"]
-    verification_id: str | None = Field(None, description="Of the code that the user typed; null before.")
-    masked: str | None = Field(None, description="The verified number with most of its digits hidden.")
-    phone: str | None = Field(
-        None, description="The verified number (E.164), for keys with the scope `phone`."
-    )
-    reference: str | None = Field(None, description="Your own, from the start.")
+    verification_id: str | None = Field(description="Of the code that the user typed; null before.")
+    masked: str | None = Field(description="The verified number with most of its digits hidden.")
+    phone: str | None = Field(description="The verified number (E.164), for keys with the scope `phone`.")
+    reference: str | None = Field(description="Your own, from the start.")
 
 
 @router.post(

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 import otp.api.sessions
 import otp.api.verifications
 import sms.views
-from otp.api import described, idempotency, problems
+from otp.api import described, examples, idempotency, problems
 from sms.bearer import ApiKey
 from sms.problems import Body
 
@@ -66,9 +66,12 @@ class Api(NinjaAPI):
         schemas["Problem"] = described.schema()
         for path in schema["paths"].values():
             for operation in path.values():
-                sends = operation["operationId"] in SENDING
-                operation["responses"] |= described.described(operation["operationId"])
+                name = operation["operationId"]
+                sends = name in SENDING
+                operation["responses"] |= described.described(name)
                 for status, response in operation["responses"].items():
+                    if int(status) < 300 and name in examples.ANSWERS:
+                        response["content"][JSON]["example"] = examples.ANSWERS[name]
                     if int(status) in (429, 503) or (sends and int(status) == 409):
                         # With 409 only where waiting helps.
                         response["headers"] = {"Retry-After": _RETRY_AFTER | {"required": int(status) != 409}}
@@ -90,7 +93,7 @@ def _example(body: dict[str, Any]) -> dict[str, Any]:
     """What a body must hold, and no more: some of the rest only certain keys may send. Where several fields
     will do, the first.
     """
-    first = body.get("anyOf", [{"required": list(body["properties"])[:1]}])[0]
+    first = body.get("else", {"required": list(body["properties"])[:1]})
     names = body.get("required") or first["required"]
     return {name: body["properties"][name]["examples"][0] for name in names}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -23,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.documented import described
 from tests.settings import API_KEY
 
 CHECKS: list[Any] = [
@@ -85,6 +87,9 @@ def attack(case: Any, session: requests.Session, key: str | None) -> Any:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     answer = case.call(session=session, headers=headers, timeout=10)
     case.validate_response(answer, checks=CHECKS)
+    if answer.headers.get("Content-Type") == "application/problem+json":
+        path = urlsplit(str(answer.request.url)).path
+        assert (answer.status_code, answer.json()["code"]) in described(str(answer.request.method), path)
     return answer
 
 
