@@ -5,44 +5,29 @@ from __future__ import annotations
 import html
 import importlib.util
 import re
-import threading
+from contextlib import ExitStack
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlencode, urljoin
 from urllib.request import HTTPCookieProcessor, build_opener
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 from django.core.wsgi import get_wsgi_application
 
 from otp.api.access import parse
 from sms.testing import code_in, outbox
+from tests.serving import serving
 from tests.settings import API_KEY
 
 ROOT = Path(__file__).parents[2]
 PHONE = "+12025550123"
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def serve():
     """Serve a WSGI application on loopback; its address."""
-    servers: list[WSGIServer] = []
-
-    def begin(application) -> str:
-        server = make_server("127.0.0.1", 0, application, handler_class=Quiet)
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield begin
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as servers:
+        yield lambda application: servers.enter_context(serving(application))
 
 
 class Browser:
