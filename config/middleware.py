@@ -36,9 +36,9 @@ _FORWARDED = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDE
 #: Bytes of all headers, and of the cookies among them.
 LARGEST_HEADERS, LARGEST_COOKIES = 16 * 1024, 4 * 1024
 
-#: Everything comes from ourselves; the data: images are the icons in the API docs' stylesheet.
+#: Everything comes from ourselves.
 _CSP = (
-    "default-src 'none'; script-src 'self'{more}; style-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'{more}; style-src 'self'; img-src 'self'; "
     "connect-src 'self'{more}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 

@@ -21,6 +21,7 @@ import otp.api.sessions
 import otp.api.verifications
 import sms.views
 from otp.api import described, examples, idempotency, problems
+from otp.api.docs import Docs
 from sms.bearer import ApiKey
 from sms.problems import Body
 
@@ -120,6 +121,7 @@ api = Api(
     description="Phone verification that you host yourself. Every error is a problem document (RFC 9457).",
     auth=ApiKey(),  # operations name the scopes that open them; one that does not is closed
     parser=JsonParser(),
+    docs=Docs(),
     docs_url="/docs",
     docs_decorator=_constant,
     openapi_url="/openapi.json",

@@ -664,20 +664,6 @@ def test_an_arabic_time_does_not_turn_the_line_that_it_begins(visit):
     assert time < to < number
 
 
-def test_the_api_docs_work_under_the_same_policy(visitor):
-    """Their own example, sent as it stands with a plain key, is accepted."""
-    visitor.open("/v1/docs")
-    page = visitor.page
-    page.get_by_role("button", name="Authorize").first.click()
-    page.get_by_label("auth-bearer-value").fill(visitor.demo.api_key)
-    page.get_by_label("Apply credentials").click()
-    page.get_by_role("button", name="Close", exact=True).click()
-    page.locator("#operations-verifications-start_verification .opblock-summary-control").click()
-    page.get_by_role("button", name="Try it out").click()
-    page.get_by_role("button", name="Execute").click()
-    playwright.expect(page.locator(".live-responses-table tbody .response-col_status")).to_contain_text("202")
-
-
 def test_the_table_of_invisible_characters_is_that_of_unicode(chromium):
     """The browser brings Unicode's own data (ICU), and with it the property that Python has not."""
     page = chromium.new_page()

@@ -1,0 +1,160 @@
+"""``/v1/docs``: the description of the API as a page to read. With JavaScript each call can be made there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from ninja import NinjaAPI
+from ninja.openapi.docs import DocsBase
+
+Schema = Mapping[str, Any]
+
+
+class Field(NamedTuple):
+    """One name that a request or an answer has."""
+
+    name: str
+    kind: str  # "string", "list of sms | voice"
+    place: str = ""  # of a parameter: path, query, header
+    required: bool = False
+    description: str = ""
+    example: str = ""
+
+
+class Answer(NamedTuple):
+    """One of the answers of an operation, or one of the errors of a status."""
+
+    status: int
+    word: str  # the code of an error, else what the status means
+    example: str  # JSON, "" for an answer without a body
+
+
+class Operation(NamedTuple):
+    """What the page shows of an operation."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    by_key: bool  # an API key opens it, so that it can be tried
+    parameters: list[Field]
+    body: list[Field]
+    body_example: str
+    answer: list[Field]
+    answers: list[Answer]
+    errors: list[Answer]
+
+
+class Docs(DocsBase):
+    """The page in place of ninja's own, which phones and screen readers cannot use."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
+        document = json.loads(json.dumps(api.get_openapi_schema(path_params=kwargs)))
+        groups: dict[str, list[Operation]] = {}
+        for path, methods in document["paths"].items():
+            for method, found in methods.items():
+                read = _Reader(document).operation(method, path, found)
+                groups.setdefault(found["tags"][0], []).append(read)
+        about = {"info": document["info"], "address": self.get_openapi_url(api, kwargs)}
+        return render(request, "otp/docs.html", about | {"groups": groups.items()})
+
+
+class _Reader:
+    """Reads operations of a document, and the schemas that they name."""
+
+    def __init__(self, document: Schema) -> None:
+        self.document = document
+
+    def operation(self, method: str, path: str, found: Schema) -> Operation:
+        body = _content(found.get("requestBody", {}))
+        good = {status: answer for status, answer in found["responses"].items() if int(status) < 400}
+        bad = {status: answer for status, answer in found["responses"].items() if int(status) >= 400}
+        return Operation(
+            id=found["operationId"],
+            method=method.upper(),
+            path=path,
+            summary=found["summary"],
+            description=_marked(found["description"]),
+            by_key="security" in found,
+            parameters=[self.parameter(one) for one in found.get("parameters", ())],
+            body=[
+                field._replace(required=field.name in self.named(body["schema"]).get("required", ()))
+                for field in self.fields(body.get("schema"))
+            ],
+            body_example=_json(body.get("example")),
+            answer=[
+                field for answer in good.values() for field in self.fields(_content(answer).get("schema"))
+            ],
+            answers=[
+                Answer(int(status), HTTPStatus(int(status)).phrase, _json(_content(answer).get("example")))
+                for status, answer in good.items()
+            ],
+            errors=[
+                Answer(int(status), code, _json(example["value"]))
+                for status, answer in sorted(bad.items())
+                for code, example in _content(answer)["examples"].items()
+            ],
+        )
+
+    def parameter(self, found: Schema) -> Field:
+        schema = found["schema"]
+        example = schema.get("examples", [""])[0] if found["name"] == "to" else ""  # one of the two will do
+        return Field(
+            name=found["name"],
+            kind=self.kind(schema),
+            place=found["in"],
+            required=found["required"],
+            description=_marked(found.get("description") or schema.get("description", "")),
+            example=example,
+        )
+
+    def fields(self, schema: Schema | None, within: str = "") -> Iterator[Field]:
+        """The fields of a body. Those inside of others are named by the way there: ``stories[].lines``."""
+        for name, found in self.named(schema or {}).get("properties", {}).items():
+            at = f"{within}{name}"
+            yield Field(at, self.kind(found), description=_marked(found.get("description", "")))
+            yield from self.fields(found.get("items"), f"{at}[].")
+            for one in found.get("anyOf", ()):
+                yield from self.fields(one, f"{at}.")
+
+    def kind(self, schema: Schema) -> str:
+        """What a value is, in words: ``list of sms | voice``, ``string (up to 64 characters)``."""
+        schema = self.named(schema)
+        if "anyOf" in schema:
+            return " or ".join(dict.fromkeys(self.kind(one) for one in schema["anyOf"]))
+        if "enum" in schema:
+            return " | ".join(schema["enum"])
+        if schema["type"] == "array":
+            return f"list of {self.kind(schema['items'])}"
+        most = f" (up to {schema['maxLength']} characters)" if "maxLength" in schema else ""
+        return f"{schema.get('format', schema['type'])}{most}"
+
+    def named(self, schema: Schema) -> Schema:
+        """The schema itself, or the one that it refers to."""
+        if "$ref" not in schema:
+            return schema
+        found: Schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        return found
+
+
+def _content(answer: Schema) -> Schema:
+    """The one content of a body or an answer; empty without one."""
+    return next(iter(answer.get("content", {}).values()), {})
+
+
+def _marked(text: str) -> SafeString:
+    """What stands between ` as code; the rest is escaped."""
+    parts = enumerate(text.split("`"))
+    return mark_safe("".join(format_html("<code>{}</code>" if at % 2 else "{}", part) for at, part in parts))  # noqa: S308  # each part is escaped
+
+
+def _json(value: Any) -> str:
+    return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
