@@ -68,9 +68,9 @@ def throwaway(
 ) -> tuple[dict[str, str], str]:
     """The environment for the demo's processes, with secrets for one run, and the API key that it lets in.
 
-    `given` keeps SMS_PROVIDERS with SMS_ROUTES, PHONE_REGION, METRICS_TOKEN, WEBHOOKS, and CELERY_BROKER_URL
-    beside a REDIS_URL. All else that could touch a production is set here: what is not may stand in a `.env`
-    file.
+    `given` keeps SMS_PROVIDERS with SMS_ROUTES, PHONE_REGION, METRICS_TOKEN, HOOKS, WEBHOOKS, and
+    CELERY_BROKER_URL beside a REDIS_URL. All else that could touch a production is set here: what is not may
+    stand in a `.env` file.
     """
     api_key, digest = keys.make()
     sandbox = f"sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"
@@ -83,6 +83,7 @@ def throwaway(
         "API_KEYS": f"demo:{digest}",
         "CELERY_BROKER_URL": own_broker or redis_url,
         "DEBUG": "1",
+        "HOOKS": given.get("HOOKS", ""),
         "METRICS_TOKEN": given.get("METRICS_TOKEN", ""),
         # A given Redis may hold something else, or another demo.
         "OTPOST_NAMESPACE": namespace,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import importlib.util
 import re
 from contextlib import ExitStack
-from http.cookiejar import CookieJar
 from pathlib import Path
-from urllib.parse import urlencode, urljoin
-from urllib.request import HTTPCookieProcessor, build_opener
+from urllib.request import build_opener
 
 import pytest
 from django.core.wsgi import get_wsgi_application
 
 from otp.api.access import parse
 from sms.testing import code_in, outbox
+from tests.examples.visitor import Browser
 from tests.serving import serving
 from tests.settings import API_KEY
 
@@ -28,28 +26,6 @@ def serve():
     """Serve a WSGI application on loopback; its address."""
     with ExitStack() as servers:
         yield lambda application: servers.enter_context(serving(application))
-
-
-class Browser:
-    """Follows links, forms and refreshes as a browser without JavaScript does."""
-
-    def __init__(self) -> None:
-        self._open = build_opener(HTTPCookieProcessor(CookieJar())).open
-        self.url = self.page = ""
-
-    def go(self, url: str, fields: dict[str, str] | None = None) -> None:
-        data = None if fields is None else urlencode(fields).encode()
-        with self._open(urljoin(self.url, url), data, timeout=10) as answer:
-            self.url, self.page = answer.url, answer.read().decode()
-        if refresh := re.search(r'http-equiv="refresh" content="\d;url=(.+?)"', self.page):
-            self.go(html.unescape(refresh[1]))
-
-    def submit(self, **typed: str) -> None:
-        """Send the first form of the page."""
-        form = re.search(r'<form method="post" action="(.+?)"(.*?)</form>', self.page, re.DOTALL)
-        assert form, self.page
-        hidden = re.findall(r'<input type="hidden" name="(.+?)" value="(.*?)"', form[2])
-        self.go(form[1], {name: html.unescape(value) for name, value in hidden} | typed)
 
 
 def test_a_shop_has_a_phone_verified(serve, settings, monkeypatch):

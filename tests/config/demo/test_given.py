@@ -43,7 +43,7 @@ def test_nothing_of_a_production_is_touched() -> None:
     }
     environment = throwaway(named, port=8000, redis_url="redis://here", namespace="demo-1")[0]
     assert environment["REDIS_URL"] == environment["CELERY_BROKER_URL"] == "redis://here"
-    assert environment["DATABASE_URL"] == environment["SMS_ROUTES"] == ""
+    assert environment["DATABASE_URL"] == environment["SMS_ROUTES"] == environment["HOOKS"] == ""
     assert not [name for name, value in environment.items() if "production" in value]
 
 
