@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import build_opener
@@ -52,6 +55,27 @@ def test_a_shop_has_a_phone_verified(serve, settings, monkeypatch):
     answer = build_opener().open
     with pytest.raises(OSError, match="400"):  # whoever lures somebody else there
         answer(browser.url, timeout=10)
+
+
+def test_the_lines_of_the_page_for_the_shell(serve, settings):
+    """What each is answered has the names that stand below it."""
+    page = (ROOT / "docs" / "hand-off.md").read_text()
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    settings.API_ACCESS = parse(re.findall(r"API_ACCESS=(\S+)", page)[0].replace("shop=", "tests="))
+    url, id = serve(get_wsgi_application()), "3kTq…"
+    for lines in re.findall(r"^ *```sh\n( *curl .*?)^ *```", page, re.MULTILINE | re.DOTALL):
+        line, _, shown = lines.replace("https://verify.example.com/v1", f"{url}/v1").partition("# ")
+        done = subprocess.run(
+            ["sh", "-c", line.replace("3kTq…", id)],
+            env=os.environ | {"KEY": API_KEY},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        answer = json.loads(done.stdout)
+        id = answer["id"]
+        assert answer.keys() >= set(re.findall(r'"(\w+)": ', shown))
+    assert answer["status"] == "pending"  # where the page is, the user has been there meanwhile
 
 
 def test_the_page_names_the_example_and_what_it_needs():
