@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from config.demo import given
+from otp.api.access import parse
 from otp.checks import otp_purposes
 from otp.twilio import sids
 from tests.otp.twilio.conftest import ACCOUNT, LOGIN, PHONE, latest_code
@@ -111,6 +113,9 @@ def test_the_line_for_the_shell(served):
 def test_the_sids_of_the_page_are_those_of_its_names():
     for letters, sid, name in re.findall(r"^ *\w+  (AC|VA)(\w{32})  (\w+)$", PAGE, re.MULTILINE):
         assert letters + sid == sids.of_name(letters, name)
+    environment, _ = given.throwaway({}, port=1, redis_url="", namespace="")
+    (name,) = parse(environment["API_ACCESS"])
+    assert f"the account `{sids.of_name(sids.ACCOUNT, name)}`" in PAGE
 
 
 class TestNode:
