@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
 from typing import Any
@@ -111,6 +112,19 @@ def test_no_parameter_has_a_list_of_examples():
     ]
     assert {one["name"] for one in parameters} == {"to", "reference"}
     assert not [one for one in parameters if isinstance(one.get("examples"), list)]
+
+
+def test_the_page_has_every_operation_field_and_error():
+    page = html.unescape(Client().get("/v1/docs").content.decode())
+    schemas = DOCUMENT["components"]["schemas"]
+    names = {*DOCUMENT["paths"], *schemas["Problem"]["properties"]["code"]["enum"], "stories[].messages[].id"}
+    names |= {
+        field for name, schema in schemas.items() if name.endswith("In") for field in schema["properties"]
+    }
+    # No operation answers these: the address or the method does not exist.
+    names -= {"forbidden", "not_found", "method_not_allowed"}
+    assert [name for name in names if f"<code>{name}</code>" not in page] == []
+    assert [name for name in FOUND if f'id="{name}"' not in page] == []
 
 
 def test_the_description_is_made_once_per_process():
