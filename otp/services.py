@@ -81,6 +81,7 @@ def start(
     challenge: str | None = "",
     holder: str = "",
     reference: str = "",
+    session: str = "",
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
@@ -90,7 +91,8 @@ def start(
     has made, as long as those of the purpose and of the same characters; "": one is drawn. A test number
     keeps its own. ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to
     see. ``holder``: who may find it again by its phone, see ``otp.pages.kept``. ``reference``: the caller's
-    own, by which its messages are found: see ``sms.references``.
+    own, by which its messages are found: see ``sms.references``. ``session``: the id of the hand-off that it
+    is for.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, and for a channel or code that does not
     suit it; ``RateLimited`` while a cooldown runs or where a limit is reached.
@@ -122,6 +124,7 @@ def start(
                 sending,
                 owner=caller.name,
                 reference=said["reference"],
+                session=session,
                 envelope=envelope,
             )
         except StoreUnavailable:  # only the answer may be lost: if it stands, nobody knows its id

@@ -70,13 +70,14 @@ def start(
     *,
     owner: str = "",
     reference: str = "",
+    session: str = "",
     envelope: str = "",
 ) -> Issue:
     """Issue a code that was drawn, and accept its SMS, unless something refuses; see start.lua.
 
     ``phones``, here and below: its digests, under the newest secret and under each older one. ``owner``: the
-    name of the API key that started it. ``reference``: the caller's own. ``envelope``: kept for
-    ``services.resend``.
+    name of the API key that started it. ``reference``: the caller's own. ``session``: the id of its hand-off.
+    ``envelope``: kept for ``services.resend``.
     """
     left = str(rules.attempts)
     kept = ["status", "pending", *draft.kept, "left", left, "left_by_phone", left, "purpose", rules.name]
@@ -85,6 +86,8 @@ def start(
         kept += ["owner", owner]
     if reference:
         kept += ["caller_reference", reference]
+    if session:
+        kept += ["session", session]
     return _issue(_START, rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
 
 

@@ -11,8 +11,9 @@ local phone, failures = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
 local id = meant(args, phone, failures)
 local verification = VERIFICATION .. id
-local status, reference, caller_reference, purpose, owner =
-  unpack(redis.call('HMGET', verification, 'status', 'reference', 'caller_reference', 'purpose', 'owner'))
+local status, reference, caller_reference, purpose, owner, session = unpack(
+  redis.call('HMGET', verification, 'status', 'reference', 'caller_reference', 'purpose', 'owner', 'session')
+)
 local anothers = args.owner and args.owner ~= owner
 if status ~= 'pending' and status ~= 'blocked' or anothers then
   return '{}'
@@ -29,7 +30,7 @@ tell_end(
   id,
   'cancelled',
   'cancelled',
-  { verification_id = id, purpose = purpose, message_id = reference or nil }
+  { verification_id = id, purpose = purpose, message_id = reference or nil, session_id = session or nil }
 )
 return cjson.encode({
   purpose = purpose,

@@ -23,9 +23,9 @@ local args = cjson.decode(ARGV[1])
 local id = meant(args, given_phone, given_failures)
 local verification = VERIFICATION .. id
 -- stylua: ignore
-local status, digest, phone, failures, reference, caller_reference, purpose, guard, owner, left_by_id, left_by_phone =
+local status, digest, phone, failures, reference, caller_reference, purpose, guard, owner, left_by_id, left_by_phone, session =
   unpack(redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'caller_reference',
-    'purpose', 'guard', 'owner', 'left', 'left_by_phone'))
+    'purpose', 'guard', 'owner', 'left', 'left_by_phone', 'session'))
 local anothers = args.owner and args.owner ~= owner
 local now = clock()
 
@@ -84,7 +84,8 @@ if over then
     answer.reference, answer.called_back =
       reference, call_back(now, reference, over == 'valid' and 'typed' or 'dead')
   end
-  local known = { verification_id = id, purpose = purpose, message_id = reference or nil }
+  local known =
+    { verification_id = id, purpose = purpose, message_id = reference or nil, session_id = session or nil }
   tell_end(now, id, over == 'valid' and 'verified' or over, over, known)
 end
 return answered(answer)

@@ -80,6 +80,7 @@ def start(request: HttpRequest, number: str, within: Session | None = None) -> K
             challenge=challenge,
             holder=holder,
             reference=reference,
+            session=within.id if within else "",
         )
     except RateLimited:
         found = kept.find(request, number, purpose)

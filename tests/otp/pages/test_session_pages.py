@@ -41,7 +41,7 @@ def verify(browser, session, **typed):
     return browser.post("/code", form(answer) | {"code": newest()}, follow=True)
 
 
-def test_the_whole_way_there_and_back(browser):
+def test_the_whole_way_there_and_back(browser, redis):
     session = made(state="4f3a")
     answer = begin(browser, session)
     assert answer.redirect_chain == [("/number", 303)]
@@ -55,6 +55,8 @@ def test_the_whole_way_there_and_back(browser):
     found = sessions.read(session.id)
     assert (found.status, found.phone) == ("valid", PHONE)
     assert services.status(found.verification_id, owner="shop").status == "valid"
+    of_session = redis.hget(f"otp:verification:{found.verification_id}", "session")
+    assert of_session.decode() == session.id  # so the webhooks name it
 
 
 def test_a_browser_that_keeps_no_cookies_is_told_so(browser):

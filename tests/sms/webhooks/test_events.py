@@ -81,6 +81,24 @@ def test_a_code_that_is_cancelled(receiver):
     assert told(receiver, "verification.cancelled") == [of(started, "cancelled")]
 
 
+@pytest.mark.parametrize("how", ["verified", "resent", "cancelled", "before"])
+def test_a_code_of_a_session_names_it(receiver, settings, how):
+    endpoints = dict(settings.WEBHOOKS)
+    if how == "before":  # it was started before webhooks were set
+        settings.WEBHOOKS = {}
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
+    started = start(session="the-session")
+    settings.WEBHOOKS = endpoints
+    if how == "resent":
+        codes.resend(started.id)
+    if how == "cancelled":
+        codes.cancel(started.id)
+    else:
+        codes.check(started.id, code_in(outbox[-1].body))
+    (data,) = told(receiver, "verification.verified", "verification.cancelled")
+    assert data["session_id"] == "the-session"
+
+
 def test_a_code_that_dies(receiver, settings, redis):
     """No script runs when it does; a sweep tells of it, once. The time is that of its death."""
     settings.OTP_PURPOSES = {"login": {"lifetime": 2, "cooldown": 0}}
