@@ -82,6 +82,7 @@ def start(
     holder: str = "",
     reference: str = "",
     session: str = "",
+    host: str = "",
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
@@ -92,7 +93,7 @@ def start(
     keeps its own. ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to
     see. ``holder``: who may find it again by its phone, see ``otp.pages.kept``. ``reference``: the caller's
     own, by which its messages are found: see ``sms.references``. ``session``: the id of the hand-off that it
-    is for.
+    is for. ``host``: of the page that asks for the code, where it is not that of ``PUBLIC_URL``.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, and for a channel or code that does not
     suit it; ``RateLimited`` while a cooldown runs or where a limit is reached.
@@ -108,7 +109,7 @@ def start(
         wanted = judges.hear(number, purpose, caller, counted, given.text(challenge) or "")
         phones = digests.of_number(number, purpose)
         draft = digests.draw(rules, phones, code=wanted.code or brought)
-        said = {"locale": locale, "reference": given.text(reference) or "", "email": address}
+        said = {"locale": locale, "reference": given.text(reference) or "", "email": address, "host": host}
         way = channels.begin(rules, number, address, channel=given.text(channel) or "")
         sending = _sending(rules, wanted, draft, rules.longest_life, caller=caller, way=way, **said)
         kept = {"to": number.e164, "purpose": purpose, "ip": caller.ip, "holder": holder, **said}
@@ -228,6 +229,7 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
         else:
             way = channels.again(rules, number, address, tried=tried, asked=asked or tried, channel=channel)
         said = {"locale": locale, "reference": kept.get("reference", ""), "email": address}
+        said["host"] = kept.get("host", "")
         prepare = partial(_sending, rules, wanted, caller=caller, way=way, **said)
         phones = digests.of_number(number, purpose)
         issue = repeat(
@@ -333,10 +335,12 @@ def _sending(
     locale: str,
     reference: str,
     email: str,
+    host: str,
 ) -> Sending:
     """The SMS of a code that may live so many seconds at most, and what it counts towards."""
     life = rules.life(way.following if rules.channels else 0)
-    site, host = conf.get("OTP_SITE_NAME"), urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
+    site = conf.get("OTP_SITE_NAME")
+    host = host or urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
     text = {"site": site, "host": host, "locale": locale, "country": wanted.number.country}
     message = sms.prepare(
         wanted.number,

@@ -54,6 +54,13 @@ def test_a_resend_repeats_the_text(settings, redis):
     assert outbox[0].id != outbox[1].id
 
 
+def test_a_code_may_be_bound_to_the_host_of_another_page(redis):
+    started = services.start(PHONE, host="shop.example")
+    end_cooldown(redis)
+    services.resend(started.id)
+    assert ["\n@shop.example #" in sent.body for sent in outbox] == [True, True]
+
+
 def test_each_resend_has_to_wait_for_longer(redis):
     id, waits = services.start(PHONE).id, []
     for _ in range(3):
