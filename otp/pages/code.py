@@ -13,13 +13,12 @@ from dataclasses import replace
 from django.http import HttpRequest, HttpResponse
 
 from otp import purposes, services, sessions
-from otp.caller import caller_of
-from otp.errors import NotAllowed, RateLimited, StoreUnavailable
-from otp.pages import kept, number, shown
+from otp.errors import OtpError, RateLimited, StoreUnavailable
+from otp.pages import kept, number, shown, steps
 from otp.pages.by_channel import Spoken
 from otp.pages.kept import Kept
 from otp.pages.session import session_of
-from otp.pages.words import OF_NUMBER, Left, code_in, expires, is_slow, not_through, of_code
+from otp.pages.words import OF_NUMBER, Left, expires, is_slow, not_through, of_code
 from otp.purposes import Purpose
 from otp.services import Verification
 from sms import services as sms
@@ -54,19 +53,16 @@ def resend(request: HttpRequest) -> HttpResponse:
     if about.said == "valid" or request.method != "POST":
         return shown.go("code", about)
     try:
-        about = _send_again(request, about)
-    except RateLimited as error:
-        about = replace(about, said="wait", resend_at=_now() + error.retry_after)
-    except NotAllowed as error:
-        if error.code != "channel_unavailable":  # a new verification, which may want a challenge answered
+        sent = steps.send_again(steps.visitor(request), about, request.POST.get("channel", ""))
+    except OtpError as error:
+        unsent = steps.not_again(about, error, now())
+        if unsent is None:
             within = None
             with suppress(StoreUnavailable):  # then the page lacks the way back
                 within = session_of(about)
             return number.ask(request, about.phone, error, about=about, within=within)
-        about = replace(about, said="unavailable")
-    except StoreUnavailable:
-        about = replace(about, said="unsent")
-    return shown.go("code", about)
+        sent = unsent
+    return shown.go("code", sent)
 
 
 @shown.page
@@ -82,29 +78,14 @@ def cancel(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _send_again(request: HttpRequest, about: Kept) -> Kept:
-    chosen = request.POST.get("channel", "")
-    try:
-        verification = services.resend(about.id, caller=caller_of(request), channel=chosen)
-    except NotAllowed as error:
-        if error.code == "channel_unavailable":
-            raise
-        return number.start(request, about.phone, session_of(about))  # it is over
-    return replace(about, resend_at=verification.resend_at, said="chosen" if chosen else "resent")
-
-
 def _check(request: HttpRequest, about: Kept) -> HttpResponse:
-    guess = code_in(request.POST["code"], purposes.get(about.purpose))
-    if not guess:  # what cannot be a code is a slip of the finger, not a guess
-        return shown.go("code", replace(about, said="incomplete"))
     try:
-        said = services.check(about.id, guess, caller=caller_of(request)).status
+        about = steps.check(steps.visitor(request), about, request.POST["code"])
     except RateLimited as error:
         return _ask_code(request, replace(about, said="limited"), error)
     except StoreUnavailable:  # it may have counted all the same: the next page looks
         return shown.go("code", replace(about, said="unchecked"))
-    about = replace(about, said=said)
-    return _go_done(about) if said == "valid" else shown.go("code", about)
+    return _go_done(about) if about.said == "valid" else shown.go("code", about)
 
 
 def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = None) -> HttpResponse:
@@ -115,10 +96,18 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
         return shown.render(request, "code", {"state": "unavailable"}, about, error)
     if verification.status == "valid":  # by another press of the same button
         return _go_done(replace(about, said="valid"))
-    rules, now, wait = purposes.get(about.purpose), _now(), Left(limited.retry_after if limited else 0)
-    about = replace(_learnt(about, verification, now), left=verification.attempts_left)
+    about, context = context_of(about, verification, limited)
+    return shown.render(request, "code", context, about, limited)
+
+
+def context_of(
+    about: Kept, verification: Verification, limited: RateLimited | None = None
+) -> tuple[Kept, dict[str, object]]:
+    """What is known of ``about`` by now, and what the words beside its code need to know."""
+    rules, time, wait = purposes.get(about.purpose), now(), Left(limited.retry_after if limited else 0)
+    about = replace(_learnt(about, verification, time), left=verification.attempts_left)
     trouble, spoken = verification.sms.error if verification.sms else "", _spoken(about, rules, verification)
-    context = {
+    return about, {
         "rules": rules,
         "lives": int(rules.life(len(spoken.follows) if rules.channels else 0)),
         "numeric": rules.alphabet.isdigit(),
@@ -129,11 +118,10 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
         "unsent": not_through(trouble, spoken),
         "of_number": trouble in OF_NUMBER,
         "slow": is_slow(verification.sms),
-        "expires_in": Left.until(verification.expires_at, now),
+        "expires_in": Left.until(verification.expires_at, time),
         "expires": [expires(Left(seconds)) for seconds in (30, 10)],
-        "resend_in": Left.until(verification.resend_at or about.resend_at, now),
+        "resend_in": Left.until(verification.resend_at or about.resend_at, time),
     }
-    return shown.render(request, "code", context, about, limited)
 
 
 def _spoken(about: Kept, rules: Purpose, verification: Verification) -> Spoken:
@@ -145,7 +133,7 @@ def _spoken(about: Kept, rules: Purpose, verification: Verification) -> Spoken:
     return Spoken(channel, able, follows=able[1:] if is_first else ())
 
 
-def _now() -> float:
+def now() -> float:
     """By the clock of Redis, as all times of a code; by our own while that cannot be asked."""
     try:
         return sms.now()

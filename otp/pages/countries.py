@@ -80,6 +80,13 @@ def picker(request: HttpRequest, channels: Sequence[Channel]) -> Picker:
     return Picker(offered, found[0] if found else None)
 
 
+def unpicked(channels: Sequence[Channel]) -> Picker:
+    """The same where nobody can pick: the country of ``PHONE_REGION``, if codes go there."""
+    home = conf.get("PHONE_REGION").upper()
+    offered = _offered(pgettext("the language of the page", "en"), tuple(channels))
+    return Picker((), next((country for country in offered if country.code == home), None))
+
+
 @conf.cached
 def _offered(tag: str, channels: tuple[Channel, ...]) -> tuple[Country, ...]:
     names = Locale.parse("pt-PT" if tag == "pt" else tag, sep="-").territories  # CLDR's pt is that of Brazil

@@ -87,23 +87,28 @@ def forget(response: HttpResponse) -> None:
     response.delete_cookie(cookie_name(), samesite="Lax")
 
 
-def token(request: HttpRequest, kept: Kept) -> str:
-    """The value of the hidden field of a form that is about ``kept``, whatever was said of it."""
-    content = {"browser": browser(request), "kept": _written(replace(kept, said=""))}
+def token(browser: str, kept: Kept) -> str:
+    """What a form of this browser carries that is about ``kept``, whatever was said of it."""
+    content = {"browser": browser, "kept": _written(replace(kept, said=""))}
     return signing.TimestampSigner(salt=_SALT).sign(sms.seal(content).decode())
 
 
-def of_form(request: HttpRequest) -> Kept | None:
-    """What the form is about; None if its token is forged, too old, or of another browser."""
-    if FIELD not in request.POST:  # as in a project's own template: then it is what the cookie says
-        return of_cookie(request)
+def of_token(token: str, browser: str) -> Kept | None:
+    """What a form is about; None if its token is forged, too old, or of another browser."""
     try:
-        sealed = signing.TimestampSigner(salt=_SALT).unsign(request.POST[FIELD], max_age=MAX_LIFETIME)
+        sealed = signing.TimestampSigner(salt=_SALT).unsign(token, max_age=MAX_LIFETIME)
         content = sms.unseal(sealed.encode())
         kept = Kept(**content["kept"])
     except (signing.BadSignature, sms.Unsealable, TypeError):  # TypeError: of another version
         return None
-    return kept if constant_time_compare(content["browser"], browser(request)) else None
+    return kept if constant_time_compare(content["browser"], browser) else None
+
+
+def of_form(request: HttpRequest) -> Kept | None:
+    """What a form of the pages is about."""
+    if FIELD not in request.POST:  # as in a project's own template: then it is what the cookie says
+        return of_cookie(request)
+    return of_token(request.POST[FIELD], browser(request))
 
 
 def browser(request: HttpRequest) -> str:
@@ -112,14 +117,14 @@ def browser(request: HttpRequest) -> str:
     return salted_hmac(_SALT, request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
 
 
-def find(request: HttpRequest, e164: str, purpose: str) -> Verification | None:
+def find(browser: str, e164: str, purpose: str) -> Verification | None:
     """The live verification of a phone that this browser started. Raises ``StoreUnavailable``."""
     live = store.live(phones=digests.of_phone(e164, purpose))
     try:
         holder = sms.unseal(live.envelope.encode()).get("holder", "")
     except sms.Unsealable:  # or nothing lives
         return None
-    if not constant_time_compare(holder, browser(request)):
+    if not constant_time_compare(holder, browser):
         return None
     found = services.status(live.id)
     return found if found.status == "pending" else None

@@ -6,12 +6,10 @@ from dataclasses import replace
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from otp import channels, purposes, services
-from otp.admission import refusals
-from otp.caller import caller_of
-from otp.errors import OtpError, RateLimited, StoreUnavailable
-from otp.pages import by_channel, kept, language, shown
-from otp.pages.countries import picker
+from otp import channels, purposes
+from otp.errors import OtpError, StoreUnavailable
+from otp.pages import by_channel, kept, shown, steps
+from otp.pages.countries import Picker, picker
 from otp.pages.kept import PURPOSE, Kept
 from otp.pages.session import session_of
 from otp.pages.words import not_sent
@@ -31,8 +29,6 @@ def phone(request: HttpRequest) -> HttpResponse:
 @shown.page
 def number(request: HttpRequest) -> HttpResponse:
     """Ask the user of a session for the phone number, or show the one that is given; send a code to it."""
-    if not request.COOKIES:  # the page before this one set two
-        return shown.render(request, "session", {"state": "no_cookies"}, status=403)
     about = kept.of_form(request) if request.method == "POST" else kept.of_cookie(request)
     try:
         within = session_of(about)
@@ -49,45 +45,12 @@ def _ask_or_send(
     if request.method != "POST":
         return ask(request, about=about, within=within)
     typed = (within.phone if within else "") or request.POST.get("phone", "")
-    wanted = channels.wanted(purposes.get(within.purpose if within else PURPOSE))
-    picked = picker(request, wanted).picked
+    picked = picker(request, wanted(within)).picked
+    who = replace(steps.visitor(request), region=picked.code if picked else "")
     try:
-        with refusals.translated():
-            e164 = services.parse_phone(typed, wanted, region=picked.code if picked else "").e164
-        return shown.go("code", start(request, e164, within))
+        return shown.go("code", steps.start(who, typed, within))
     except OtpError as error:
         return ask(request, typed, error, about=about, within=within)
-
-
-def start(request: HttpRequest, number: str, within: Session | None = None) -> Kept:
-    """Start a verification, or find the one that this browser waits for already."""
-    challenge, holder = request.POST.get("challenge", ""), kept.browser(request)
-    purpose = within.purpose if within else PURPOSE
-    locale = (within.locale if within else "") or language.asked(request)
-    reference = within.reference if within else ""
-    about = Kept("", number)
-    if within:
-        about = replace(about, purpose=purpose, session=within.id, locale=within.locale)
-    caller = caller_of(request)
-    if within:
-        caller = replace(caller, name=within.owner)
-    try:
-        verification = services.start(
-            number,
-            purpose,
-            locale=locale,
-            caller=caller,
-            challenge=challenge,
-            holder=holder,
-            reference=reference,
-            session=within.id if within else "",
-        )
-    except RateLimited:
-        found = kept.find(request, number, purpose)
-        if found is None:
-            raise
-        return replace(about, id=found.id, resend_at=found.resend_at, said="already")
-    return replace(about, id=verification.id, resend_at=verification.resend_at)
 
 
 def ask(
@@ -99,18 +62,29 @@ def ask(
     within: Session | None = None,
 ) -> HttpResponse:
     """The form for the number. ``error``: why what was ``typed`` got no code. ``within``: a session."""
-    last, example = about or kept.of_cookie(request), sms.example_number()
-    wanted = channels.wanted(purposes.get(within.purpose if within else PURPOSE))
-    able = [one for one in wanted if one in sms.channels()]
-    context = {
+    last = about or kept.of_cookie(request)
+    context = context_of(within, picker(request, wanted(within)), error) | {
         "way_back": within.way_back if within else "",
+        "typed": typed,
+        "masked": sms.mask(last.phone) if last and last.id and last.said != "valid" else "",
+    }
+    return shown.render(request, "phone", context, about=about, error=error)
+
+
+def wanted(within: Session | None) -> tuple[Channel, ...]:
+    """The channels by which a number may be reached, the open page's or that of a session."""
+    return channels.wanted(purposes.get(within.purpose if within else PURPOSE))
+
+
+def context_of(within: Session | None, picker: Picker, error: OtpError | None = None) -> dict[str, object]:
+    """What the words beside the number need to know."""
+    example = sms.example_number()
+    able = [one for one in wanted(within) if one in sms.channels()]
+    return {
         "given": shown.ltr(sms.mask(within.phone)) if within and within.phone else "",
         "by": by_channel.in_turn(able),
         "only_sms": able == [Channel.SMS],
         "error": not_sent(error) if error else "",
-        "typed": typed,
-        "picker": picker(request, wanted),
+        "picker": picker,
         "example": shown.ltr(sms.spelled(example)) if example else "",
-        "masked": sms.mask(last.phone) if last and last.id and last.said != "valid" else "",
     }
-    return shown.render(request, "phone", context, about=about, error=error)

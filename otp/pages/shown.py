@@ -56,7 +56,11 @@ def render(
     """A page. ``about``: what its forms are about; ``error``: what it tells of."""
     shown: dict[str, object] = {"site": conf.get("OTP_SITE_NAME")}
     if about:
-        shown |= {"kept": about, "token": kept.token(request, about), "masked": sms.mask(about.phone)}
+        shown |= {
+            "kept": about,
+            "token": kept.token(kept.browser(request), about),
+            "masked": sms.mask(about.phone),
+        }
     shown |= context
     if shown.get("masked"):
         shown["number"] = render_to_string("otp/_masked.html", shown)

@@ -1,0 +1,106 @@
+"""What a user does to have a phone verified, be it on the hosted pages or in the widget.
+
+The rules are in ``otp.services``. What comes back says how it ended; what refuses is raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from django.http import HttpRequest
+
+from otp import channels, purposes, services
+from otp.admission import refusals
+from otp.caller import Caller, caller_of
+from otp.errors import NotAllowed, OtpError, RateLimited
+from otp.pages import kept, language
+from otp.pages.kept import PURPOSE, Kept
+from otp.pages.session import session_of
+from otp.pages.words import code_in
+from otp.sessions import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Whoever sits at a browser."""
+
+    browser: str  # what tells it from others, see ``kept.browser``
+    caller: Caller
+    language: str  # that it asks for
+    challenge: str = field(default="", repr=False)  # the answer to that of the site
+    region: str = ""  # the country in which a national number is read; "": that of ``PHONE_REGION``
+    host: str = ""  # of the page that asks for the code, where it is none of ours
+
+
+def visitor(request: HttpRequest) -> Visitor:
+    """Whoever sent a form of the pages, or looks at one."""
+    challenge = request.POST.get("challenge", "")
+    return Visitor(kept.browser(request), caller_of(request), language.asked(request), challenge)
+
+
+def start(who: Visitor, spelling: str, within: Session | None = None) -> Kept:
+    """Start a verification, or find the one that this browser waits for already."""
+    purpose = within.purpose if within else PURPOSE
+    with refusals.translated():
+        by = channels.wanted(purposes.get(purpose))
+        number = services.parse_phone(spelling, by, region=who.region).e164
+    about, caller = Kept("", number), who.caller
+    locale, reference = who.language, ""
+    if within:
+        about = replace(about, purpose=purpose, session=within.id, locale=within.locale)
+        caller = replace(caller, name=within.owner)
+        locale, reference = within.locale or locale, within.reference
+    try:
+        verification = services.start(
+            number,
+            purpose,
+            locale=locale,
+            caller=caller,
+            challenge=who.challenge,
+            holder=who.browser,
+            reference=reference,
+            session=about.session,
+            host=who.host,
+        )
+    except RateLimited:
+        found = kept.find(who.browser, number, purpose)
+        if found is None:
+            raise
+        return replace(about, id=found.id, resend_at=found.resend_at, said="already")
+    return replace(about, id=verification.id, resend_at=verification.resend_at)
+
+
+def send_again(who: Visitor, about: Kept, channel: str = "") -> Kept:
+    """Send the code again, by ``channel`` if that is given, or a new one when it is over."""
+    try:
+        verification = services.resend(about.id, caller=who.caller, channel=channel)
+    except NotAllowed as error:
+        if error.code == "channel_unavailable":
+            raise
+        return start(who, about.phone, session_of(about))
+    return replace(about, resend_at=verification.resend_at, said="chosen" if channel else "resent")
+
+
+def not_again(about: Kept, error: OtpError, now: float) -> Kept | None:
+    """What to say where ``send_again`` raised ``error``; None where a new verification was refused, which may
+    want another number, or a challenge answered.
+    """
+    match error:
+        case RateLimited():
+            return replace(about, said="wait", resend_at=now + error.retry_after)
+        case NotAllowed(code="channel_unavailable"):
+            return replace(about, said="unavailable")
+        case NotAllowed():
+            return None
+    return replace(about, said="unsent")
+
+
+def check(who: Visitor, about: Kept, typed: str) -> Kept:
+    """Hold the code in what was typed against that of the verification.
+
+    Raises ``RateLimited`` where it was not compared, ``StoreUnavailable`` where it may have been.
+    """
+    guess = code_in(typed, purposes.get(about.purpose))
+    if not guess:  # what cannot be a code is a slip of the finger, not a guess
+        return replace(about, said="incomplete")
+    return replace(about, said=services.check(about.id, guess, caller=who.caller).status)
