@@ -1,7 +1,7 @@
-"""The addresses of the hosted pages, of what they load, and of what answers as Twilio Verify under ``v2/``.
+"""The addresses of the hosted pages, of the widget, and of what answers as Twilio Verify under ``v2/``.
 
-There are no pages with ``PAGES`` off. The address of none holds a number or a code. Only the one by which a
-program hands its user over has an id, that of a session.
+There are no pages and no widget with ``PAGES`` off. No address holds a number or a code. Only those of a
+session have an id, which is its own.
 """
 
 from django.urls import URLPattern, URLResolver, include, path
@@ -11,6 +11,8 @@ from otp.pages import brand
 from otp.pages.code import cancel, code, resend
 from otp.pages.number import number, phone
 from otp.pages.session import done, session
+from otp.widget.script import script
+from otp.widget.views import step
 
 app_name = "otp"
 
@@ -29,4 +31,6 @@ if conf.get("PAGES") != "off":
         path("resend", resend, name="resend"),
         path("cancel", cancel, name="cancel"),
         path("done", done, name="done"),
+        path("widget.js", script, name="widget"),
+        path("s/<str:id>/<str:step>", step, name="step"),
     ]

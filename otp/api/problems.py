@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+import pydantic
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpResponse
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -16,7 +18,7 @@ from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from sms.bearer import Forbidden
 from sms.problems import answer, answered, problem
 
-__all__ = ["RAISED_BY_NINJA", "WrongMediaType", "answer", "answered", "fixed"]
+__all__ = ["RAISED_BY_NINJA", "WrongMediaType", "answer", "answered", "fixed", "unreadable"]
 
 #: A name that a field could have.
 _FIELD = re.compile(r"[A-Za-z][A-Za-z_]{0,31}")
@@ -68,16 +70,29 @@ def _of_ninja(error: HttpError | RequestDataTooBig | ValidationError) -> HttpRes
     return fixed(413, "body_too_large")
 
 
+def unreadable(error: pydantic.ValidationError) -> HttpResponse:
+    """What a body is answered with that an operation outside of ninja cannot read."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return fixed(400, "malformed_json")
+    return _misfit(first["type"], [str(part) for part in first["loc"]], first["msg"])
+
+
 def _invalid(error: ValidationError) -> HttpResponse:
-    """Name the first field that is wrong, without repeating what it held."""
+    """Name the first field that is wrong."""
     first = error.errors[0]
-    kind, place = first["type"], [str(part) for part in first["loc"]]
+    place = [str(part) for part in first["loc"]]  # where it stands, and behind "body" the parameter
+    return _misfit(first["type"], place[1:] if place[0] == "query" else place[2:], first["msg"])
+
+
+def _misfit(kind: str, place: Sequence[str], what: str) -> HttpResponse:
+    """Say what is wrong with a field, without repeating what it held."""
     if kind == "extra_forbidden":
         # In place of a misspelled name a number or a code may stand.
-        told = place[-1] if _FIELD.fullmatch(place[-1]) else ""
+        told = place[-1] if place and _FIELD.fullmatch(place[-1]) else ""
         detail = f"This operation has no field {told or 'of such a name'}."
         return problem(422, "field_unknown", detail, field=told)
-    field = ".".join(place[1:] if place[0] == "query" else place[2:])
+    field = ".".join(place)
     code = "field_missing" if kind == "missing" else "field_invalid"
-    detail = f"{field}: {first['msg']}." if field else "The body must be a JSON object."
+    detail = f"{field}: {what}." if field else "The body must be a JSON object."
     return problem(422, code, detail, field=field)

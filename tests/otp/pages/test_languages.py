@@ -225,9 +225,9 @@ def joined(literals: str) -> str:
 
 
 def in_sources() -> set[Message]:
-    """What Python and templates of the pages ask for, as ``makemessages`` finds it."""
+    """What Python and templates of the pages and the widget ask for, as ``makemessages`` finds it."""
     folder = Path(otp.__file__).parent
-    texts = [path.read_text() for path in (folder / "pages").glob("*.py")]
+    texts = [path.read_text() for part in ("pages", "widget") for path in (folder / part).glob("*.py")]
     pages = [path for path in (folder / "templates/otp").rglob("*.html") if "dashboard" not in path.parts]
     # It makes of a template what xgettext can read as Python, with quotes of its own.
     texts += [re.sub(r"u'((?:[^'\\]|\\.)*)'", _requoted, templatize(path.read_text())) for path in pages]

@@ -1,0 +1,108 @@
+"""The steps of the widget. They translate, as the pages do; what is done stands in ``otp.pages.steps``.
+
+Each may be repeated when its answer got lost: nothing is sent or counted twice that the user did not ask for.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from django.http import HttpResponse
+from pydantic import Field
+
+from otp import services, sessions
+from otp.errors import OtpError, RateLimited, StoreUnavailable
+from otp.pages import steps
+from otp.pages.code import now
+from otp.pages.kept import Kept
+from otp.widget import shown
+from otp.widget.door import Asked, Visit, answered, over, told
+from sms.message import Channel
+
+
+class Numbered(Asked):
+    phone: str = Field("", max_length=64, repr=False)
+    challenge: str = Field("", max_length=4096, repr=False)
+
+
+class Guessed(Asked):
+    code: str = Field(max_length=1600, repr=False)  # or the whole message
+
+
+class Again(Asked):
+    channel: Channel | None = None
+
+
+def open(visit: Visit, _: Asked) -> HttpResponse:
+    """Where the session stands."""
+    return _standing(visit, visit.about)
+
+
+def start(visit: Visit, asked: Numbered) -> HttpResponse:
+    """Send a code to the number that was typed, or to the one that the program gave."""
+    if visit.session.status == "valid":
+        return told(visit, shown.done())
+    try:
+        about = steps.start(visit.visitor, visit.session.phone or asked.phone, visit.session)
+    except OtpError as error:
+        return told(visit, shown.number(visit.session, asked.phone, error), error=error)
+    return _standing(visit, about)
+
+
+def check(visit: Visit, asked: Guessed) -> HttpResponse:
+    """Hold the code in what was typed against that which was sent."""
+    about = visit.about
+    if about is None or visit.session.status == "valid":
+        return _standing(visit, about)
+    try:
+        return _standing(visit, steps.check(visit.visitor, about, asked.code))
+    except RateLimited as error:
+        return _standing(visit, replace(about, said="limited"), error)
+
+
+def resend(visit: Visit, asked: Again) -> HttpResponse:
+    """Send the code again, or a new one when it is over."""
+    about = visit.about
+    if about is None or visit.session.status == "valid":
+        return _standing(visit, about)
+    try:
+        return _standing(visit, steps.send_again(visit.visitor, about, asked.channel or ""))
+    except OtpError as error:
+        unsent = steps.not_again(about, error, now())
+        if unsent is None:
+            return told(visit, shown.number(visit.session, about.phone, error), error=error)
+        return _standing(visit, unsent, error)
+
+
+def cancel(visit: Visit, _: Asked) -> HttpResponse:
+    """Forget the code, and ask for a number anew."""
+    if visit.about:
+        with suppress(StoreUnavailable):  # then the code dies by itself
+            services.cancel(visit.about.id)
+    return _standing(visit, None)
+
+
+def _standing(visit: Visit, about: Kept | None, error: OtpError | None = None) -> HttpResponse:
+    """What is so now. The session hears of a right code before its user does."""
+    if visit.session.status == "valid":
+        return told(visit, shown.done())
+    if about is None:
+        return told(visit, shown.number(visit.session))
+    verification = services.status(about.id)
+    if verification.status == "valid":
+        found = sessions.finish(visit.session.id, about.id, about.phone)
+        return told(visit, shown.done()) if found.status == "valid" else over()
+    about, view = shown.code(about, verification, error if isinstance(error, RateLimited) else None)
+    return told(visit, view, about, error)
+
+
+step = answered(
+    {
+        "open": (Asked, open),
+        "start": (Numbered, start),
+        "check": (Guessed, check),
+        "resend": (Again, resend),
+        "cancel": (Asked, cancel),
+    }
+)
