@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.core.wsgi import get_wsgi_application
 
 from otp.api.access import parse
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    """A browser opens connections that it has no use for yet."""
-
-    daemon_threads = True
-
-
-@contextmanager
-def served(application: Any) -> Iterator[str]:
-    """Serve a WSGI application on loopback; its address."""
-    server = make_server("127.0.0.1", 0, application, _Server, _Quiet)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+from tests.serving import serving
 
 
 @contextmanager
@@ -42,7 +17,7 @@ def served_otpost(settings: Any) -> Iterator[str]:
     """Otpost as a browser and programs reach it; its address."""
     settings.ALLOWED_HOSTS, settings.PUBLIC_URL = ["127.0.0.1"], ""
     settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
-    with served(get_wsgi_application()) as address:
+    with serving(get_wsgi_application()) as address:
         yield address
 
 

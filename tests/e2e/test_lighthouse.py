@@ -6,9 +6,9 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from django.test import Client
 
-from tests.e2e.host import served
 from tests.e2e.lighthouse import LIGHTHOUSE, audited, failed, scores, weight
 from tests.otp.pages.visit import start
+from tests.serving import serving
 
 pytestmark = [
     pytest.mark.slow(30),
@@ -25,7 +25,7 @@ def test_a_page_is_sound_and_light(path):
     browser = Client()
     start(browser)
     cookie = "; ".join(f"{name}={kept.value}" for name, kept in browser.cookies.items())
-    with served(get_wsgi_application()) as address:
+    with serving(get_wsgi_application()) as address:
         report = audited(address + path, Cookie=cookie)
     assert report["finalDisplayedUrl"] == address + path
     for category in ("accessibility", "best-practices"):

@@ -14,7 +14,7 @@ from django.core.wsgi import get_wsgi_application
 
 from sms.testing import outbox
 from tests.e2e.browser import ARGS, AXE, CHROMIUM, axe
-from tests.e2e.host import served
+from tests.serving import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -27,7 +27,7 @@ chromium = test_browser.chromium
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    with served(get_wsgi_application()) as address:
+    with serving(get_wsgi_application()) as address:
         yield address
 
 

@@ -13,8 +13,9 @@ from otp.names import VERIFICATION, key
 from sms import services as sms
 from sms.testing import outbox
 from tests.e2e.browser import ARGS, AXE, CHROMIUM, axe
-from tests.e2e.host import let_in, page, served, served_otpost
+from tests.e2e.host import let_in, page, served_otpost
 from tests.e2e.shop import PHONE, Shop, ask_for_code, done, field, focused, newest, see, until, wrong
+from tests.serving import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -37,7 +38,7 @@ def chromium() -> Iterator[Any]:
 def shop(chromium, settings) -> Iterator[Shop]:
     with served_otpost(settings) as otpost:
         found = Shop(chromium, otpost)
-        with served(page(lambda: found.html, lambda: found.policy)) as found.address:
+        with serving(page(lambda: found.html, lambda: found.policy)) as found.address:
             let_in(settings, found.address)
             yield found
             for context in found.contexts:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
 import subprocess
-from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import build_opener
 
 import pytest
-from django.core.wsgi import get_wsgi_application
 
 from otp.api.access import parse
 from sms.testing import code_in, outbox
+from tests.e2e.host import let_in
+from tests.examples.conftest import flask_app
 from tests.examples.visitor import Browser
 from tests.serving import serving
 from tests.settings import API_KEY
@@ -24,26 +23,13 @@ ROOT = Path(__file__).parents[2]
 PHONE = "+12025550123"
 
 
-@pytest.fixture
-def serve():
-    """Serve a WSGI application on loopback; its address."""
-    with ExitStack() as servers:
-        yield lambda application: servers.enter_context(serving(application))
+def test_a_shop_has_a_phone_verified(otpost, settings):
+    with serving(flask_app("handoff_flask")) as address:
+        let_in(settings, address)
+        verify_at(address)
 
 
-def test_a_shop_has_a_phone_verified(serve, settings, monkeypatch):
-    monkeypatch.setenv("OTPOST_KEY", API_KEY)
-    monkeypatch.setenv("OTPOST_URL", serve(get_wsgi_application()))
-    spec = importlib.util.spec_from_file_location("shop", ROOT / "examples" / "handoff_flask" / "app.py")
-    assert spec
-    assert spec.loader
-    shop = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(shop)
-    address = serve(shop.app)
-    settings.ALLOWED_HOSTS, settings.PUBLIC_URL = ["127.0.0.1"], ""
-    settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
-    settings.API_ACCESS = parse(f"tests=verify,phone,return:{address}")
-
+def verify_at(address: str) -> None:
     browser = Browser()
     browser.go(address)
     browser.submit()
@@ -57,14 +43,13 @@ def test_a_shop_has_a_phone_verified(serve, settings, monkeypatch):
         answer(browser.url, timeout=10)
 
 
-def test_the_lines_of_the_page_for_the_shell(serve, settings):
+def test_the_lines_of_the_page_for_the_shell(otpost, settings):
     """What each is answered has the names that stand below it."""
     page = (ROOT / "docs" / "hand-off.md").read_text()
-    settings.ALLOWED_HOSTS = ["127.0.0.1"]
     settings.API_ACCESS = parse(re.findall(r"API_ACCESS=(\S+)", page)[0].replace("shop=", "tests="))
-    url, id = serve(get_wsgi_application()), "3kTq…"
+    id = "3kTq…"
     for lines in re.findall(r"^ *```sh\n( *curl .*?)^ *```", page, re.MULTILINE | re.DOTALL):
-        line, _, shown = lines.replace("https://verify.example.com/v1", f"{url}/v1").partition("# ")
+        line, _, shown = lines.replace("https://verify.example.com/v1", f"{otpost}/v1").partition("# ")
         done = subprocess.run(
             ["sh", "-c", line.replace("3kTq…", id)],
             env=os.environ | {"KEY": API_KEY},

@@ -1,0 +1,165 @@
+"""docs/widget.md, and the examples with the widget: each has a phone verified in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.demo.ports import free_port
+from otp.api import keys
+from otp.api.access import parse
+from sms.testing import code_in, outbox
+from tests.e2e.browser import ARGS, CHROMIUM
+from tests.e2e.host import let_in, page
+from tests.examples.conftest import EXAMPLES, flask_app
+from tests.faults.stack import wait_for
+from tests.serving import serving
+from tests.settings import API_KEY
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+pytestmark = pytest.mark.together(20)
+
+if not Path(CHROMIUM).exists():
+    pytest.skip(f"there is no {CHROMIUM}", allow_module_level=True)
+
+PHONE = "+12025550123"
+DOCS = (EXAMPLES.parent / "docs" / "widget.md").read_text()
+NODE_MODULES = Path(os.environ.get("NODE_PATH", "/nowhere"))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        playwright.expect.set_options(timeout=30_000)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(chromium) -> Iterator[Any]:
+    """A page of a browser that complains of nothing."""
+    faults: list[str] = []
+    with chromium.new_context(locale="en-US") as context:
+        found = context.new_page()
+        found.on("pageerror", lambda error: faults.append(str(error)))
+        found.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        yield found
+    assert [fault for fault in faults if "404" not in fault] == []  # there is no favicon
+
+
+def verify(tab: Any, then: str = "") -> None:
+    """What a user does in the widget of the page. ``then``: where that leads."""
+    tab.get_by_label("Phone number").fill(PHONE)
+    tab.get_by_role("button", name="Send the code").click()
+    playwright.expect(tab.get_by_label("Code from the SMS")).to_be_focused()
+    tab.keyboard.type(code_in(outbox[-1].body))
+    if then:
+        tab.wait_for_url(then)
+        return
+    playwright.expect(tab.get_by_role("heading", name="Your phone is verified")).to_be_visible()
+
+
+def test_what_the_page_says(otpost, settings, tab):
+    """Every block of its ten minutes, with the addresses of this test."""
+    (access,), (make, ask, _), (html,) = map(blocks, ("ini", "sh", "html"))
+    shown: dict[str, str] = {}
+    with serving(page(lambda: shown["html"], lambda: f"connect-src {otpost}")) as shop:
+        known = {"https://verify.example.com": otpost, "http://localhost:3000": shop}
+
+        def run(block: str) -> Any:
+            """A command as somebody pastes it; what it prints."""
+            script = replaced(block, known)
+            return json.loads(
+                subprocess.check_output(["sh", "-c", script], env=os.environ | {"KEY": API_KEY})
+            )
+
+        settings.API_KEYS = {"shop": [keys.digest(API_KEY)]}
+        settings.API_ACCESS = parse(replaced(access, known).strip().removeprefix("API_ACCESS="))
+        made = run(make)
+        known["3kTq…"] = made["id"]
+        shown["html"] = replaced(html, known)
+        tab.goto(shop)
+        verify(tab, then=f"{shop}/verified")
+        found = run(ask)
+    assert (found["status"], found["phone"]) == ("valid", PHONE)
+    assert set(re.findall(r'"(\w+)":', ask)) <= set(found)
+
+
+def blocks(kind: str) -> list[str]:
+    return [textwrap.dedent(text) for text in re.findall(rf"^ *```{kind}\n(.*?)^ *```", DOCS, re.M | re.S)]
+
+
+def replaced(text: str, known: dict[str, str]) -> str:
+    for name, value in known.items():
+        text = text.replace(name, value)
+    return text
+
+
+def test_the_page_names_every_example_and_what_it_needs():
+    for example in EXAMPLES.glob("widget_*"):
+        assert f"examples/{example.name}" in DOCS
+        files = [path for path in example.rglob("*") if path.is_file() and "node_modules" not in path.parts]
+        for name in re.findall(r"\bOTPOST_[A-Z]+\b", "".join(path.read_text() for path in files)):
+            assert f"{name}=" in DOCS
+    backends = {(EXAMPLES / name / "server.js").read_text() for name in ("widget_react", "widget_vue")}
+    assert len(backends) == 1  # each example can be taken alone
+
+
+def test_plain_html(otpost, settings, tab):
+    with serving(flask_app("widget_html")) as address:
+        let_in(settings, address)
+        tab.goto(address)
+        verify(tab)
+        playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
+        tab.reload()
+        playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
+
+
+@contextmanager
+def started(name: str, folder: Path) -> Iterator[str]:
+    """An example of Vite, started as a newcomer does; its address."""
+    shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("node_modules"))
+    packages = folder / "node_modules"  # of its own, as Vite writes into it
+    packages.mkdir()
+    for one in NODE_MODULES.iterdir():
+        (packages / one.name).symlink_to(one)
+    port, log = free_port(), folder / "log"
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            ["npm", "start", "--", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        wait_for(lambda: "Local:" in log.read_text())
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.mark.skipif(
+    not (NODE_MODULES / "vite").exists(), reason="needs npm's vite@8.3.8 where NODE_PATH says"
+)
+@pytest.mark.parametrize("name", ["widget_react", "widget_vue"])
+def test_a_framework(otpost, settings, tab, tmp_path, name):
+    with started(name, tmp_path / name) as address:
+        let_in(settings, address)
+        tab.goto(address)
+        verify(tab)
+        playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
