@@ -29,6 +29,8 @@ def phone(request: HttpRequest) -> HttpResponse:
 @shown.page
 def number(request: HttpRequest) -> HttpResponse:
     """Ask the user of a session for the phone number, or show the one that is given; send a code to it."""
+    if not request.COOKIES:  # the page before this one set two
+        return shown.render(request, "session", {"state": "no_cookies"}, status=403)
     about = kept.of_form(request) if request.method == "POST" else kept.of_cookie(request)
     try:
         within = session_of(about)

@@ -28,8 +28,8 @@ class Visitor:
     caller: Caller
     language: str  # that it asks for
     challenge: str = field(default="", repr=False)  # the answer to that of the site
-    region: str = ""  # the country in which a national number is read; "": that of ``PHONE_REGION``
     host: str = ""  # of the page that asks for the code, where it is none of ours
+    region: str = ""  # the country in which a national number is read; "": that of ``PHONE_REGION``
 
 
 def visitor(request: HttpRequest) -> Visitor:

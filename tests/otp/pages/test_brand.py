@@ -120,6 +120,8 @@ def test_whatever_the_colour_every_text_can_be_read():
 
 def test_every_variable_of_the_stylesheets_is_defined():
     """A misspelled one has no colour, and nobody is told."""
-    for path in (Path(otp.__file__).parent / "static/otp").glob("*.css"):
+    folder = Path(otp.__file__).parent / "static/otp"
+    for path in folder.glob("*.css"):
         css = path.read_text()
-        assert set(re.findall(r"var\((--[\w-]+)", css)) <= set(re.findall(r"(--[\w-]+):", css)), path.name
+        known = css + (folder / "dashboard.css").read_text() if path.name == "docs.css" else css
+        assert set(re.findall(r"var\((--[\w-]+)", css)) <= set(re.findall(r"(--[\w-]+):", known)), path.name
