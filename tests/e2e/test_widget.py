@@ -52,7 +52,7 @@ def test_the_whole_way_under_a_strict_policy(shop):
     see(found, "Verify your phone")
     assert focused(found) == ""  # a page does not jump when it is shown
     field(found).fill("12")
-    field(found).press("Enter")
+    found.get_by_role("button", name="Send the code").click()
     see(found, "The country code is missing.")
     assert (focused(found), field(found).get_attribute("aria-invalid")) == ("input", "true")
     ask_for_code(found)
