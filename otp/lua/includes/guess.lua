@@ -1,0 +1,85 @@
+-- One guess at a verification.
+--- @include "attempts"
+--- @include "limits"
+--- @include "forgive"
+--- @include "verified"
+--- @include "call_back"
+--- @include "story"
+--- @include "tally"
+--- @include "count_limits"
+--- @include "tell_end"
+
+-- id: '' if there is none. args: owner (none: whoever it is); by (by_id or by_phone: the digest to compare with),
+--   guesses (digests of the guess, one for each secret), limits (on wrong guesses, see limits.lua), vouched (true: nothing
+--   is compared)
+-- Returns {status, left, id, purpose, caller_reference (the caller's own), reference, called_back (record of the SMS)}, or,
+--   where it was not compared, {status = 'limited', wait (ms), limit (its place)}.
+local function guess(now, id, args)
+  local verification = VERIFICATION .. id
+  -- stylua: ignore
+  local status, digest, phone, failures, reference, caller_reference, purpose, guard, owner, left_by_id, left_by_phone, session =
+    unpack(redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'caller_reference',
+      'purpose', 'guard', 'owner', 'left', 'left_by_phone', 'session'))
+  local anothers = args.owner and args.owner ~= owner
+
+  local function answered(answer)
+    tally(now, 'counts', { 'checks|' .. answer.status .. '|' .. (purpose or '') .. '|' .. (owner or ''), 1 })
+    local is_told = answer.status ~= 'expired' and answer.status ~= 'limited'
+    if is_told and reference and reference ~= '' then
+      local is_approved = args.vouched and answer.status == 'valid'
+      tell_story(now, reference, is_approved and 'approved' or 'check_' .. answer.status, '', 0, '')
+    end
+    return answer
+  end
+
+  -- Accepted once is accepted, again is too late.
+  if status ~= 'pending' and status ~= 'blocked' or anothers then
+    return answered({ status = 'expired', left = 0, id = id })
+  end
+  local answer =
+    { status = 'blocked', left = 0, id = id, purpose = purpose, caller_reference = caller_reference or nil }
+  local left, counted = attempts(args.by, left_by_id, left_by_phone)
+  if status == 'blocked' or left <= 0 or tonumber(redis.call('GET', failures) or 0) >= MOST_FAILURES then
+    return answered(answer)
+  end
+
+  local limit, wait = limits_refuse(now, args.limits)
+  if limit then
+    return answered({ status = 'limited', wait = wait, limit = limit })
+  end
+
+  local over = args.vouched and 'valid' or nil -- the status that stays
+  for _, guessed in ipairs(args.guesses) do
+    over = over or guessed == digest and 'valid'
+  end
+  if over then
+    answer.status, answer.left = 'valid', left - 1
+    redis.call('DEL', phone, failures)
+    limits_forgive(now, args.limits) -- most guesses of people are right
+    if guard and guard ~= '' then
+      for text in string.gmatch(guard, '[^\n]+') do -- one for each message that went out by itself
+        guard_verified(now, text)
+      end
+    end
+  else
+    answer.status, answer.left = 'invalid', redis.call('HINCRBY', verification, counted, -1)
+    redis.call('INCR', failures)
+    redis.call('PEXPIRE', failures, FAILURES_KEPT)
+    limits_count(now, args.limits)
+    -- By its id, or its only count: no way is left.
+    over = answer.left <= 0 and counted == 'left' and 'blocked'
+  end
+  if over then
+    -- Keep a tombstone until the code expires, so that its status can be asked for.
+    redis.call('HSET', verification, 'status', over)
+    redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
+    if reference then
+      answer.reference, answer.called_back =
+        reference, call_back(now, reference, over == 'valid' and 'typed' or 'dead')
+    end
+    local known =
+      { verification_id = id, purpose = purpose, message_id = reference or nil, session_id = session or nil }
+    tell_end(now, id, over == 'valid' and 'verified' or over, over, known)
+  end
+  return answered(answer)
+end
