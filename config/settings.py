@@ -91,6 +91,7 @@ OTP_CHALLENGE = env.setting("OTP_CHALLENGE")
 OTP_LOOKUPS = env.entries(
     "OTP_LOOKUPS", "twilio=twilio-lookup://…,operator=camara://… (letters, digits, - and _)", r"[\w-]+"
 )
+OTP_REVERSE = env.entries("OTP_REVERSE", "main=+12025550100|+442079460100,spare=…", r"[\w-]+")
 # Whence a page may load and run scripts and frames beside our own: those of a captcha.
 CSP_SOURCES = env.list(
     "CSP_SOURCES",

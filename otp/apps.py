@@ -7,6 +7,7 @@ class OtpConfig(AppConfig):
     def ready(self) -> None:
         from otp import (
             checks,  # noqa: F401  (registers them)
+            heard,
             next_channel,
         )
         from otp.guard import checks as guard_checks  # noqa: F401  (registers them)
@@ -28,6 +29,7 @@ class OtpConfig(AppConfig):
         ):
             fact.connect(paid.settle, dispatch_uid="otp.guard.paid")
         signals.swept.connect(next_channel.look, dispatch_uid="otp.next_channel")
+        signals.text_received.connect(heard.take, dispatch_uid="otp.heard")
         mask_settings(
             "PHONE_SECRET_KEY",
             "PHONE_SECRET_KEY_FALLBACKS",

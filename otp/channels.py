@@ -30,6 +30,9 @@ class Way:
 
 ONLY_SMS = Way()
 
+#: Nothing goes out: its user sends the code to us.
+NONE = Way((), (), (), ())
+
 
 def wanted(rules: Purpose) -> tuple[Channel, ...]:
     """Those by which a number may be reached for a purpose."""

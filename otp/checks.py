@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import caller, conf, purposes
+from otp import caller, conf, inbound, purposes
 from otp.admission import judges, limits, testnumbers
 from otp.api import access
 from otp.caller import Caller
@@ -39,6 +39,7 @@ guess_limits = readable("otp.E004", limits.guess_rules)
 test_numbers = readable("otp.E005", testnumbers.check, Tags.security)
 challenge = readable("otp.E006", judges.challenge)
 number_lookups = readable("otp.E014", lookups.configured)
+reverse_numbers = readable("otp.E017", inbound.numbers, Tags.security)
 hook_secrets = readable("otp.E016", hooks.configured, Tags.security)
 logo_and_colour = readable("otp.E019", brand.configured)
 trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
@@ -147,6 +148,18 @@ def channels_have_providers() -> Iterator[str]:
                     f"OTP_PURPOSES[{purpose.name!r}]: channels names {channel}, and SMS_PROVIDERS has no "
                     f"provider for it. Add one, or take {channel} out of channels."
                 )
+
+
+@check("otp.E018")
+def reverse_has_a_number() -> Iterator[str]:
+    """Users who are to send a code to us need a number of ours."""
+    for purpose in purposes.all_purposes().values():
+        if purpose.reverse and not inbound.numbers():
+            yield (
+                f"OTP_PURPOSES[{purpose.name!r}]: reverse needs a number of yours to which users send. Name "
+                "it in OTP_REVERSE, with the alias that hands over what comes there, as main=+12025550100; "
+                "or take reverse out."
+            )
 
 
 @check("otp.W006", Tags.security)

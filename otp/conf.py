@@ -29,6 +29,8 @@ DECLARED |= {
     "TEST_NUMBERS_UNTIL": Setting("", str, "a text with a date or a time, such as 2026-12-31"),
     # Dotted path of a function that is asked before a code is sent; see otp.admission.judges.
     "OTP_CHALLENGE": Setting("", str, "the dotted path of a function, such as shop.captcha"),
+    # alias → numbers of ours, with | between them, to which users may send codes; see otp.inbound.
+    "OTP_REVERSE": Setting({}, Mapping, 'a dict such as {"main": "+12025550100"}', str),
     # alias → URL of a vendor that is asked about a number before a code goes there; see otp.lookups.
     "OTP_LOOKUPS": Setting({}, Mapping, 'a dict such as {"twilio": "twilio-lookup://…"}', str),
     # {name: [sha256-hex, …]}: who may use the HTTP API.

@@ -57,6 +57,20 @@ def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") ->
     return Draft(id, code, ("seed", seed, "by_id", by_id, "by_phone", by_phone))
 
 
+def of_text(code: str, phones: Sequence[str]) -> list[str]:
+    """Those of a code that a user has sent to us, one for each secret."""
+    pairs = zip(conf.phone_secrets(), phones, strict=True)
+    return [codes.digest(secret, "by_sms", phone, code) for secret, phone in pairs]
+
+
+def awaited(rules: Purpose, phones: Sequence[str], *, withheld: bool = False) -> Draft:
+    """A new code that its user is to send to us. ``withheld``: nothing that is sent will be right."""
+    id, secret = ids.new(), conf.phone_secrets()[0]
+    code = codes.derive(secret, ids.new(), rules.length, rules.alphabet)
+    by_sms = codes.digest(secret, "by_sms", phones[0], ids.new() if withheld else code)
+    return Draft(id, code, ("reverse", "1", "by_sms", by_sms))
+
+
 def again(rules: Purpose, live: Live, code: str = "") -> Draft | None:
     """The live code: ``code`` of a test number, else derived again with the secret that made it.
 

@@ -48,6 +48,7 @@ class Purpose:
     # With ``channels``, so long without a receipt the next one has the code: learned, between these two.
     next_channel_after: tuple[float, float] = (15, 60)
     new_code_on_resend: bool = False
+    reverse: bool = False  # its user may send the code to us instead, see otp.inbound
     allow_weak: bool = False  # silences the checks for under 20 bits or over 600 s
 
     @property
@@ -130,6 +131,7 @@ _TYPES = {
     "alphabet": (str, "a text"),
     "app_hash": (str, "a text"),
     "new_code_on_resend": (bool, "True or False"),
+    "reverse": (bool, "True or False"),
     "allow_weak": (bool, "True or False"),
 }
 

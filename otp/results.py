@@ -75,6 +75,7 @@ class Read:
     asked: str
     goes_on: bool  # somebody will look whether another channel is next
     envelope: str  # sealed; "" once it is over
+    reverse: str  # "1": its user is to send the code to us
     now: float  # by the clock of Redis
 
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.dispatch import Signal
 
-from otp import alarms, channels, codes, conf, delivery, digests, purposes, signals, store
+from otp import alarms, channels, codes, conf, delivery, digests, inbound, purposes, signals, store, texts
 from otp.admission import judges, limits, refusals, testnumbers
 from otp.admission.judges import Wanted
 from otp.caller import NOBODY, Caller
@@ -63,9 +63,11 @@ class Verification:
     delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one
     sms: CodeSms | None = None  # while anything is kept of it
     channels: tuple[Channel, ...] = (Channel.SMS,)  # by which it may go, in the order in which they are tried
-    channel: Channel = Channel.SMS  # that was asked for last; to who sees all: that was begun with last
+    # that was asked for last; to who sees all: that was begun with last; None: its user sends the code to us
+    channel: Channel | None = Channel.SMS
     asked: tuple[Channel, ...] = (Channel.SMS,)  # those that the start or the user asked for, in their order
     reference: str = ""  # the caller's own, from the start
+    wanted: inbound.Wanted | None = None  # what its user is to send, for whoever started it
 
 
 @traces.begun("start")
@@ -83,6 +85,7 @@ def start(
     reference: str = "",
     session: str = "",
     host: str = "",
+    reverse: bool = False,
 ) -> Verification:
     """Make a code and put its SMS on the way.
 
@@ -93,13 +96,17 @@ def start(
     keeps its own. ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to
     see. ``holder``: who may find it again by its phone, see ``otp.pages.kept``. ``reference``: the caller's
     own, by which its messages are found: see ``sms.references``. ``session``: the id of the hand-off that it
-    is for. ``host``: of the page that asks for the code, where it is not that of ``PUBLIC_URL``.
+    is for. ``host``: of the page that asks for the code, where it is not that of ``PUBLIC_URL``. ``reverse``:
+    nothing is sent, as the user is to send the code to us, see ``otp.inbound``; goes with no ``email``,
+    ``channel`` or ``code``.
 
     Raises ``NotAllowed`` for a number or purpose that gets no code, and for a channel or code that does not
     suit it; ``RateLimited`` while a cooldown runs or where a limit is reached.
     """
     rules = purposes.required(purpose)
     purpose, locale, brought = rules.name, given.text(locale) or "", _brought(code, rules)
+    if reverse:
+        inbound.require(rules, email=email, channel=channel, code=code)
     with refusals.translated():
         address = _address(email, rules)
         number = (
@@ -108,15 +115,22 @@ def start(
         counted = limits.of_sms(number, purpose, caller, address)
         wanted = judges.hear(number, purpose, caller, counted, given.text(challenge) or "")
         phones = digests.of_number(number, purpose)
-        draft = digests.draw(rules, phones, code=wanted.code or brought)
         said = {"locale": locale, "reference": given.text(reference) or "", "email": address, "host": host}
-        way = channels.begin(rules, number, address, channel=given.text(channel) or "")
-        sending = _sending(rules, wanted, draft, rules.longest_life, caller=caller, way=way, **said)
+        if reverse:
+            way = channels.NONE
+            said["locale"] = locale = locale or texts.LANGUAGES.get(number.country, "")
+            draft = digests.awaited(rules, phones, withheld=wanted.withheld == "refused")
+            sending = Sending(counted=counted, labels=_labels(number, caller))
+            sms.check_reference(said["reference"])
+        else:
+            way = channels.begin(rules, number, address, channel=given.text(channel) or "")
+            draft = digests.draw(rules, phones, code=wanted.code or brought)
+            sending = _sending(rules, wanted, draft, rules.longest_life, caller=caller, way=way, **said)
+            sms.require_broker()
         kept = {"to": number.e164, "purpose": purpose, "ip": caller.ip, "holder": holder, **said}
-        if brought:  # no seed leads to it
+        if brought or reverse:  # no seed leads to it
             kept["code"] = draft.code
         envelope = sms.seal(kept).decode()
-        sms.require_broker()
         try:
             issue = store.start(
                 rules,
@@ -134,7 +148,8 @@ def start(
             raise
         decision.apply(issue.refusal, number, purpose)
         refusals.raise_unless_issued(issue, caller)
-    return _tell_sent("code_issued", issue, kept, number, way)
+    begun = _tell_sent("code_issued", issue, kept, number, way)
+    return replace(begun, wanted=inbound.wanted(draft.code, number.e164, locale)) if reverse else begun
 
 
 def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Check:
@@ -150,9 +165,24 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     checked = store.verify(guesses, id=id, owner=owner, counted=limits.of_guess(caller))
     if checked.limit:
         raise refusals.reached(checked.limit, checked.retry_after, caller)
-    if checked.status in _SIGNALS:
-        _tell(_SIGNALS[checked.status], f"code_{checked.status}", id, checked.purpose, checked.reference)
+    _tell_checked(checked)
     return checked
+
+
+def hear(e164: str, text: str) -> list[Check]:
+    """Hold what the user of a phone has sent to us against each verification that waits for it.
+
+    Empty where none does, or the text holds no code: see ``otp.inbound``.
+    """
+    found = [
+        (phones := digests.of_phone(e164, rules.name), digests.of_text(code, phones))
+        for rules in purposes.all_purposes().values()
+        if rules.reverse and (code := inbound.code_in(text, rules))
+    ]
+    answers = store.hear(found) if found else []
+    for checked in answers:
+        _tell_checked(checked)
+    return answers
 
 
 def approve(id: str, *, owner: str = "") -> Check:
@@ -265,11 +295,11 @@ def parse_phone(spelling: given.Number, by: Sequence[Channel] = (Channel.SMS,), 
         raise
 
 
-def status(id: str, *, owner: str = "", in_full: bool = False) -> Verification:
+def status(id: str, *, owner: str = "", in_full: bool = False, with_wanted: bool = False) -> Verification:
     """Where verification ``id`` stands. An id that never was is ``expired``.
 
     ``in_full``: whoever asks may see which numbers get no SMS, and which a channel does not reach: see
-    ``otp.delivery``.
+    ``otp.delivery``. ``with_wanted``: whoever asks is who started it, and may see what its user is to send.
     """
     id = given.id(id)
     found = store.read(id, owner)
@@ -277,25 +307,31 @@ def status(id: str, *, owner: str = "", in_full: bool = False) -> Verification:
         return Verification(id, "expired")
     status: Any = found.status
     shown = _seen(found, in_full=in_full)
-    asked = _channels(found.asked)
-    known = Verification(
-        id,
-        status,
-        sms=shown,
-        channels=_channels(found.channels),
-        channel=_channels(found.tried)[-1] if in_full else asked[-1],
-        asked=asked,
-        reference=found.caller_reference,
-    )
+    known = Verification(id, status, sms=shown, reference=found.caller_reference)
+    if found.reverse:
+        known = replace(known, channels=(), channel=None, asked=())
+    else:
+        asked = _channels(found.asked)
+        known = replace(
+            known,
+            channels=_channels(found.channels),
+            channel=_channels(found.tried)[-1] if in_full else asked[-1],
+            asked=asked,
+        )
     if status != "pending":
         return known
-    return replace(
-        known,
-        expires_at=found.expires_at,
-        resend_at=found.resend_at,
-        attempts_left=found.left,
-        delivery="failed" if shown and shown.state is State.FAILED else "underway",
-    )
+    pending = replace(known, expires_at=found.expires_at, resend_at=found.resend_at, attempts_left=found.left)
+    if not found.reverse:
+        return replace(pending, delivery="failed" if shown and shown.state is State.FAILED else "underway")
+    return replace(pending, wanted=_wanted(found)) if with_wanted else pending
+
+
+def _wanted(found: Read) -> inbound.Wanted | None:
+    """What the user is to send; None where it can be read no longer, or OTP_REVERSE is empty by now."""
+    with suppress(sms.Unsealable):
+        kept = sms.unseal(found.envelope.encode())
+        return inbound.wanted(kept["code"], kept["to"], kept["locale"]) if inbound.numbers() else None
+    return None
 
 
 def _channels(names: str) -> tuple[Channel, ...]:
@@ -367,13 +403,17 @@ def _sending(
         message,
         ask,
         wanted.counted,
-        f"{wanted.number.country}|{caller.name}",
+        _labels(wanted.number, caller),
         channels="" if way == channels.ONLY_SMS else ",".join(way.able),
         tried=",".join(way.tried),
         asked=",".join(way.asked),
         life=life,
         next_after=rules.next_channel_after[0] if rules.channels and set(way.able) - set(way.tried) else 0.0,
     )
+
+
+def _labels(number: Phone, caller: Caller) -> str:
+    return f"{number.country}|{caller.name}"
 
 
 def _address(email: str | None, rules: Purpose) -> str:
@@ -419,13 +459,19 @@ def _tell_sent(event: str, issue: Issue, kept: Mapping[str, str], number: Phone,
         attempts_left=issue.attempts_left,
         masked=number.masked,
         message_id=issue.message_id,
-        delivery="underway",
-        sms=CodeSms(issue.message_id, State.QUEUED),
+        delivery="underway" if issue.message_id else "",
+        sms=CodeSms(issue.message_id, State.QUEUED) if issue.message_id else None,
         reference=reference,
         channels=way.able,
-        channel=asked[-1],
+        channel=asked[-1] if asked else None,
         asked=asked,
     )
+
+
+def _tell_checked(checked: Check) -> None:
+    if checked.status in _SIGNALS:
+        signal, event = _SIGNALS[checked.status], f"code_{checked.status}"
+        _tell(signal, event, checked.id, checked.purpose, checked.reference)
 
 
 def _tell(signal: Signal, event: str, id: str, purpose: str, reference: str, **details: str) -> None:

@@ -1,7 +1,7 @@
 """One Django signal per fact of a verification's life.
 
 Each carries ``verification_id``, ``purpose`` and ``reference`` (the caller's own, "" without one);
-``code_issued`` and ``code_resent`` also ``message_id``.
+``code_issued`` and ``code_resent`` also ``message_id`` ("" where its user is to send the code to us).
 None carries the code, only ``code_wanted`` the number. A receiver that raises is logged and stops nothing.
 
 ``guard_decided`` comes before there is a verification: it carries ``reason``, ``scope``, ``country``,

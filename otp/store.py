@@ -50,7 +50,7 @@ _FIGURES = {
 _LUA = Path(__file__).parent / "lua"
 _INCLUDES = decision.INCLUDES, scripts.INCLUDES
 
-_START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _COUNT, _NEXT, _STAY = (
+_START, _RESEND, _LIVE, _VERIFY, _HEARD, _CANCEL, _PEEK, _COUNT, _NEXT, _STAY = (
     Script(
         _LUA / f"{name}.lua",
         includes=_INCLUDES,
@@ -58,7 +58,7 @@ _START, _RESEND, _LIVE, _VERIFY, _CANCEL, _PEEK, _COUNT, _NEXT, _STAY = (
         EVENTS=endpoints.in_lua,
         **_FIGURES,
     )
-    for name in ("start", "resend", "live", "verify", "cancel", "peek", "count", "next", "stay")
+    for name in ("start", "resend", "live", "verify", "heard", "cancel", "peek", "count", "next", "stay")
 )
 
 
@@ -155,6 +155,23 @@ def verify(
     if status == "limited":
         wait, limit = max(_seconds(answer), 1), counted.rules[answer["limit"]]
         return Check("blocked", MESSAGES["guesses"], id=id, retry_after=wait, limit=limit)
+    return _check(answer)
+
+
+def hear(phones: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
+    """Hold what the user of a phone has sent to us against the codes that wait for it; see heard.lua.
+
+    ``phones``: for each purpose the digests of the phone, and those of the code in the text.
+    """
+    asked = []
+    for of_phone, guesses in phones:
+        (phone, failures), older = _phone_keys(of_phone)
+        asked.append({"phone": phone, "failures": failures, "older": older, "guesses": guesses})
+    return [_check(answer) for answer in _ask(_HEARD, (), {"phones": asked})["answers"]]
+
+
+def _check(answer: Mapping[str, Any]) -> Check:
+    status = answer["status"]
     found = {"purpose": answer.get("purpose", ""), "reference": answer.get("caller_reference", "")}
     return Check(status, MESSAGES[status], answer["left"], answer["id"], **found)
 
@@ -188,7 +205,7 @@ def read(id: str, owner: str = "") -> Read | None:
     """What stands under an id; None where there is nothing (any more), or another's."""
     names = (
         *("status", "purpose", "left", "created_at", "expires_at", "resend_at"),
-        *("reference", "caller_reference", "owner", "channels", "tried", "envelope"),
+        *("reference", "caller_reference", "owner", "channels", "tried", "envelope", "reverse"),
         *("asked", "asked_message"),  # which a version before does not write
     )
     try:
@@ -219,6 +236,7 @@ def read(id: str, owner: str = "") -> Read | None:
         asked_message=found["asked_message"] or found["reference"],
         goes_on=looked_at is not None,
         envelope=found["envelope"],
+        reverse=found["reverse"],
         now=seconds + micros / 1_000_000,
     )
 

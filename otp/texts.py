@@ -1,4 +1,4 @@
-"""The text of an SMS where a purpose has none of its own, by language.
+"""The text of an SMS where a purpose has none of its own, and of one that users send to us, by language.
 
 Each is written for one part: 160 characters of GSM 03.38 where words of that alphabet can be found, which is
 why the Spanish one has no *código* and the Turkish one no *ş*; else 70 of UCS-2. The line that binds the
@@ -31,6 +31,31 @@ TEXTS = {
     "zh-hant": "{code}是您的{site}驗證碼，{minutes}分鐘內有效，請勿告知他人。",
 }
 TEXTS["en"] = TEXTS[""]
+
+#: Of a reverse verification. The code comes first, and blanks stand around code and name: see otp.inbound.
+REVERSE = {
+    "": "{code} {site}: I am verifying my own number. Nobody asked me to send this.",
+    "ar": "{code} {site}: أتحقق من رقمي. لم يطلب مني أحد إرسال هذا.",
+    "de": "{code} {site}: Ich bestätige meine eigene Nummer. Niemand hat mich darum gebeten.",
+    "es": "{code} {site}: Verifico mi propio teléfono. Nadie me ha pedido enviar esto.",
+    "fa": "{code} {site}: این شماره من است. کسی نخواسته این را بفرستم.",
+    "fr": "{code} {site} : je vérifie mon propre numéro. Personne ne m'a demandé cet envoi.",
+    "hi": "{code} {site}: यह मेरा नंबर है। किसी ने भेजने को नहीं कहा।",
+    "id": "{code} {site}: Saya memverifikasi nomor saya sendiri. Tidak ada yang menyuruh saya.",
+    "it": "{code} {site}: verifico il mio numero. Nessuno mi ha chiesto di inviare questo SMS.",
+    "ja": "{code} {site}：自分の番号を確認します。人に頼まれたものではありません。",
+    "ko": "{code} {site}: 제 번호를 인증합니다. 누가 시킨 것이 아닙니다.",
+    "nl": "{code} {site}: ik verifieer mijn eigen nummer. Niemand heeft mij dit gevraagd.",
+    "pl": "{code} {site}: To jest weryfikacja mojego numeru. Nikt nie prosi mnie o ten SMS.",
+    "pt": "{code} {site}: confirmo o meu telefone. Ninguém me pediu para enviar isto.",
+    "ru": "{code} {site}: подтверждаю свой номер. Никто не просил.",
+    "tr": "{code} {site}: Bu numara benim. Bunu benden kimse istemedi.",
+    "uk": "{code} {site}: підтверджую свій номер. Ніхто не просив.",
+    "vi": "{code} {site}: Tôi xác minh số của mình. Không ai bảo tôi gửi.",
+    "zh-hans": "{code} {site}：我在验证自己的号码，没有人让我发送此短信。",
+    "zh-hant": "{code} {site}：我在驗證自己的號碼，沒有人叫我傳送此簡訊。",
+}
+REVERSE["en"] = REVERSE[""]
 
 #: The language of a country's numbers, where nobody says which. Not here, and so in English: countries of
 #: several languages (Belgium, Canada, India, Switzerland), and those whose language we do not have.

@@ -58,6 +58,8 @@ def receive(alias: str, message: Inbound) -> None:
             _help(alias, message)
     elif word == "stop":
         log.warning("inbound_number_unreadable", alias=alias)
+    if phone and not word:
+        signals.text_received.send(Inbound, alias=alias, message=message)
     webhooks.received(alias, message.id, country=_country(phone), word=word, channel=registry.channel(alias))
     log.info("message_received", alias=alias, **({"word": word} if word else {}))
     signals.message_received.send_robust(Inbound, alias=alias, message=message)

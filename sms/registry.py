@@ -34,6 +34,7 @@ __all__ = [
     "channel",
     "channels",
     "providers",
+    "receivers",
     "work_with",
 ]
 
@@ -77,6 +78,15 @@ def channel(alias: str) -> Channel:
 def channels() -> tuple[Channel, ...]:
     """Those of all aliases, in the order of the setting. Raises ``ImproperlyConfigured``."""
     return tuple(dict.fromkeys(alias.provider.channel for alias in aliases().values()))
+
+
+def receivers() -> list[str]:
+    """Those that hand over the SMS that users send. Raises ``ImproperlyConfigured``."""
+    return [
+        name
+        for name, provider in providers().items()
+        if provider.receives and provider.channel is Channel.SMS
+    ]
 
 
 def work_with(concurrency: int) -> None:

@@ -66,7 +66,7 @@ mask = phone.mask
 check_reference = references.check
 read_email, mask_email, by_email = emails.read, emails.mask, emails.as_phone
 
-channels = registry.channels
+channels, receivers = registry.channels, registry.receivers
 unable_to_carry = ways.unable_to_carry
 countries_of = ways.countries_of
 seal, unseal, Unsealable = sealing.seal, sealing.unseal, sealing.Unsealable

@@ -43,6 +43,10 @@ provider_back = Signal()  # ``alias``: a probe worked
 #: is done by now. A vendor may repeat a message.
 message_received = Quiet()
 
+#: ``alias``, ``message``: the same, but only a text of a number (E.164) that is no word, before anybody else
+#: hears of it. What a receiver raises fails the call, so that the vendor repeats it.
+text_received = Signal()
+
 swept = Signal()  # ``queue``: a worker has looked what of it nobody takes, as it does every second
 
 #: ``alias``, ``error``, ``count``: so many receipts were not the provider's own, or could not be read. At

@@ -117,6 +117,9 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (422, "code_invalid"): Known(
         {_START}, "A code for this purpose has 6 characters out of 0123456789.", "code"
     ),
+    (422, "reverse_not_allowed"): Known(
+        {_START}, "The users of this purpose cannot send the code to us. Leave reverse out.", "reverse"
+    ),
     (422, "reference_invalid"): Known(
         _READ,
         "A reference has up to 64 letters, digits and _ . : / -, and is no phone number, e-mail address or "

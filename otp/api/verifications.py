@@ -100,6 +100,12 @@ class VerificationIn(OfAUser):
         description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
     )
     reference: Reference = ""
+    reverse: bool = Field(
+        False,
+        examples=[False],
+        description="Nothing is sent: the user sends the code to us, by the SMS in `reverse` of the answer. "
+        "For purposes with `reverse`; goes with neither `email` nor `code`.",
+    )
 
 
 def _one_class(schema: dict[str, Any]) -> None:
@@ -122,6 +128,16 @@ class CodeSmsOut(Schema):
     )
 
 
+class ReverseOut(Schema):
+    """The SMS that the user is to send."""
+
+    send_to: str = Field(description="Our number.", examples=["+12025550100"])
+    text: str = Field(description="The code, and what it is for: show it whole.")
+    link: str = Field(
+        description="Opens it on a phone, ready to be sent.", examples=["sms:+12025550100?&body=…"]
+    )
+
+
 class VerificationOut(Schema):
     """A verification. Times and delivery are null once it is over."""
 
@@ -132,21 +148,26 @@ class VerificationOut(Schema):
     attempts_left: int
     delivery: Delivery | None = Field(
         description="`failed`: the SMS could not be sent or did not arrive; resend, or ask for another "
-        "number. `underway`: no failure is known. Null once the verification is over.",
+        "number. `underway`: no failure is known. Null once the verification is over, and where the user "
+        "sends the code to us.",
     )
     sms: CodeSmsOut | None = Field(
         description="The latest SMS that was asked for, to keys with the scope `read` the latest of all; "
         "null when it is kept no longer."
     )
     channels: list[Channel] = Field(
-        description="By which the code may go, in the order in which they are tried. A resend may name one."
+        description="By which the code may go, in the order in which they are tried. A resend may name one. "
+        "Empty where the user sends it to us."
     )
-    channel: Channel = Field(
+    channel: Channel | None = Field(
         description="By which it was asked for last: the first of `channels`, or what a resend named. Where "
         "that does not reach the number, or brings no receipt, another one has it. Only keys with the scope "
-        "`read` are told of that."
+        "`read` are told of that. Null where the user sends the code to us."
     )
     reference: str | None = Field(description="Your own, from the start.")
+    reverse: ReverseOut | None = Field(
+        description="What the user is to send. In the answer to the start alone, which knows the code."
+    )
 
 
 class ResendIn(Body):
@@ -197,6 +218,7 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> HttpRes
         caller=who,
         challenge=payload.challenge,
         reference=payload.reference,
+        reverse=payload.reverse,
     )
     return _shown(verification, 202)
 
@@ -209,7 +231,8 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> HttpRes
     summary="Check a code",
 )
 def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> HttpResponse:
-    """Hold a guess against the code. The right one is accepted once. After too many wrong ones of an address
+    """Hold a guess against the code. The right one is accepted once; one that the user is to send to us is
+    `expired` here. After too many wrong ones of an address
     or a key, at whatever phones: 429 `rate_limited`, and the guess is not compared.
     """
     access = access_of(request)
@@ -229,7 +252,7 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> HttpRes
 )
 def resend_code(request: HttpRequest, id: Path[str], payload: ResendIn | None = None) -> HttpResponse:
     """Send the live code once more under the same id, by another channel if you name one. Without a live
-    code: 409.
+    code, and for one that the user is to send to us: 409.
     """
     access = access_of(request)
     who, channel = _caller(access), (payload and payload.channel) or ""
@@ -267,7 +290,7 @@ def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
 
 def _shown(verification: Verification, status: int = 200) -> HttpResponse:
     """A ``VerificationOut``."""
-    sms = verification.sms
+    sms, wanted = verification.sms, verification.wanted
     return as_json(
         {
             "id": verification.id,
@@ -280,6 +303,7 @@ def _shown(verification: Verification, status: int = 200) -> HttpResponse:
             "channels": verification.channels,
             "channel": verification.channel,
             "reference": verification.reference or None,
+            "reverse": wanted and {"send_to": wanted.send_to, "text": wanted.text, "link": wanted.link},
         },
         status,
     )

@@ -4,7 +4,8 @@
 --       with less than half of it left is not sent again), longest (ms that one may live since it was made), by (by_id or
 --       by_phone: as the caller knows it), instead_of (id of the message that did not work: another channel is next, if
 --       that is still the last message; no cooldown holds it off)
--- Returns JSON: as start.lua, or {status = 'blocked'}: this code never again, or {status = 'expired'}.
+-- Returns JSON: as start.lua, or {status = 'blocked'}: this code never again, or {status = 'expired'}, also for a code
+--         that its user is to send to us.
 --- @include "clock"
 --- @include "carry"
 --- @include "phone"
@@ -17,9 +18,9 @@ carry(phone, failures, args.older)
 
 local newest, sends, resend_at = unpack(redis.call('HMGET', phone, 'id', 'sends', 'resend_at'))
 -- stylua: ignore
-local status, created_at, expires_at, reference, left_by_id, left_by_phone = unpack(redis.call('HMGET', verification,
-  'status', 'created_at', 'expires_at', 'reference', 'left', 'left_by_phone'))
-if status ~= 'blocked' and (status ~= 'pending' or newest ~= args.id) then
+local status, created_at, expires_at, reference, left_by_id, left_by_phone, reverse = unpack(redis.call('HMGET', verification,
+  'status', 'created_at', 'expires_at', 'reference', 'left', 'left_by_phone', 'reverse'))
+if status ~= 'blocked' and (status ~= 'pending' or newest ~= args.id) or reverse then
   return cjson.encode({ status = 'expired' })
 end
 if args.instead_of and args.instead_of ~= reference then

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse
 
-from otp import purposes, services, sessions
+from otp import inbound, purposes, services, sessions
 from otp.errors import OtpError, RateLimited, StoreUnavailable
 from otp.pages import kept, number, shown, steps
 from otp.pages.by_channel import Spoken
@@ -23,6 +23,7 @@ from otp.purposes import Purpose
 from otp.services import Verification
 from sms import services as sms
 from sms.errors import Unavailable
+from sms.message import Channel
 
 
 @shown.page
@@ -32,6 +33,8 @@ def code(request: HttpRequest) -> HttpResponse:
     if about is None or not about.id:
         return _stale(last)
     guessed = "code" in request.POST
+    if "sent" in request.POST:  # the user says to have sent it to us
+        return shown.go("code", replace(about, said="not_here"))
     if not guessed and last and last.id == about.id:  # which knows what was said of it
         about = last
     if about.said == "valid":
@@ -53,7 +56,8 @@ def resend(request: HttpRequest) -> HttpResponse:
     if about.said == "valid" or request.method != "POST":
         return shown.go("code", about)
     try:
-        sent = steps.send_again(steps.visitor(request), about, request.POST.get("channel", ""))
+        chosen, reverse = request.POST.get("channel", ""), "reverse" in request.POST
+        sent = steps.send_again(steps.visitor(request), about, chosen, reverse=reverse)
     except OtpError as error:
         unsent = steps.not_again(about, error, now())
         if unsent is None:
@@ -91,13 +95,24 @@ def _check(request: HttpRequest, about: Kept) -> HttpResponse:
 def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = None) -> HttpResponse:
     """The form for the code. ``limited``: why a guess was not compared."""
     try:
-        verification = services.status(about.id)
+        verification = services.status(about.id, with_wanted=True)
     except StoreUnavailable as error:
         return shown.render(request, "code", {"state": "unavailable"}, about, error)
     if verification.status == "valid":  # by another press of the same button
         return _go_done(replace(about, said="valid"))
     about, context = context_of(about, verification, limited)
-    return shown.render(request, "code", context, about, limited)
+    return shown.render(request, "code", context | _reverse(about, verification), about, limited)
+
+
+def _reverse(about: Kept, verification: Verification) -> dict[str, object]:
+    """What the words of a reverse verification need to know."""
+    found: dict[str, object] = {"reverse": inbound.is_open(purposes.get(about.purpose))}
+    wanted = verification.wanted
+    if wanted:
+        found |= {"wanted": wanted, "send_to": shown.ltr(sms.spelled(wanted.send_to))}
+    elif verification.status == "pending" and verification.channel is None:  # the settings changed since
+        found["state"] = "expired"
+    return found
 
 
 def context_of(
@@ -126,6 +141,8 @@ def context_of(
 
 def _spoken(about: Kept, rules: Purpose, verification: Verification) -> Spoken:
     able, channel = verification.channels, verification.channel
+    if channel is None:  # nothing goes out
+        return Spoken(Channel.SMS, (Channel.SMS,))
     if rules.channels:
         return Spoken(channel, able, follows=tuple(one for one in able if one not in verification.asked))
     # As the route says, all the others stand behind the first of them, and none behind a chosen one.

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from otp import channels, purposes
+from otp import channels, inbound, purposes
 from otp.errors import OtpError, StoreUnavailable
 from otp.pages import by_channel, kept, shown, steps
 from otp.pages.countries import Picker, picker
 from otp.pages.kept import PURPOSE, Kept
 from otp.pages.session import session_of
 from otp.pages.words import not_sent
+from otp.purposes import Purpose
 from otp.sessions import Session
 from sms import services as sms
 from sms.message import Channel
@@ -50,7 +51,7 @@ def _ask_or_send(
     picked = picker(request, wanted(within)).picked
     who = replace(steps.visitor(request), region=picked.code if picked else "")
     try:
-        return shown.go("code", steps.start(who, typed, within))
+        return shown.go("code", steps.start(who, typed, within, reverse="reverse" in request.POST))
     except OtpError as error:
         return ask(request, typed, error, about=about, within=within)
 
@@ -67,6 +68,7 @@ def ask(
     last = about or kept.of_cookie(request)
     context = context_of(within, picker(request, wanted(within)), error) | {
         "way_back": within.way_back if within else "",
+        "reverse": inbound.is_open(_rules(within)),
         "typed": typed,
         "masked": sms.mask(last.phone) if last and last.id and last.said != "valid" else "",
     }
@@ -75,7 +77,11 @@ def ask(
 
 def wanted(within: Session | None) -> tuple[Channel, ...]:
     """The channels by which a number may be reached, the open page's or that of a session."""
-    return channels.wanted(purposes.get(within.purpose if within else PURPOSE))
+    return channels.wanted(_rules(within))
+
+
+def _rules(within: Session | None) -> Purpose:
+    return purposes.get(within.purpose if within else PURPOSE)
 
 
 def context_of(within: Session | None, picker: Picker, error: OtpError | None = None) -> dict[str, object]:

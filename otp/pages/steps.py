@@ -38,8 +38,10 @@ def visitor(request: HttpRequest) -> Visitor:
     return Visitor(kept.browser(request), caller_of(request), language.asked(request), challenge)
 
 
-def start(who: Visitor, spelling: str, within: Session | None = None) -> Kept:
-    """Start a verification, or find the one that this browser waits for already."""
+def start(who: Visitor, spelling: str, within: Session | None = None, *, reverse: bool = False) -> Kept:
+    """Start a verification, or find the one that this browser waits for already. ``reverse``: its user is to
+    send the code to us.
+    """
     purpose = within.purpose if within else PURPOSE
     with refusals.translated():
         by = channels.wanted(purposes.get(purpose))
@@ -61,6 +63,7 @@ def start(who: Visitor, spelling: str, within: Session | None = None) -> Kept:
             reference=reference,
             session=about.session,
             host=who.host,
+            reverse=reverse,
         )
     except RateLimited:
         found = kept.find(who.browser, number, purpose)
@@ -70,8 +73,12 @@ def start(who: Visitor, spelling: str, within: Session | None = None) -> Kept:
     return replace(about, id=verification.id, resend_at=verification.resend_at)
 
 
-def send_again(who: Visitor, about: Kept, channel: str = "") -> Kept:
-    """Send the code again, by ``channel`` if that is given, or a new one when it is over."""
+def send_again(who: Visitor, about: Kept, channel: str = "", *, reverse: bool = False) -> Kept:
+    """Send the code again, by ``channel`` if that is given, or a new one when it is over. ``reverse``: the
+    user is to send one to us instead.
+    """
+    if reverse:
+        return start(who, about.phone, session_of(about), reverse=True)
     try:
         verification = services.resend(about.id, caller=who.caller, channel=channel)
     except NotAllowed as error:

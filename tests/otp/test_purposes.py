@@ -47,6 +47,7 @@ def test_the_defaults_are_sound(settings):
         ({"alphabet": 123456}, "alphabet must be a text"),
         ({"app_hash": 5}, "app_hash must be a text"),
         ({"new_code_on_resend": "no"}, "new_code_on_resend must be True or False"),
+        ({"reverse": "yes"}, "reverse must be True or False"),
         ({"length": 5, "allow_weak": "False"}, "allow_weak must be True or False"),
         (None, "a dict of its options"),
         ([], "a dict of its options"),

@@ -1,4 +1,4 @@
--- One guess at a verification.
+-- What verify.lua and heard.lua share: one guess at a verification.
 --- @include "attempts"
 --- @include "limits"
 --- @include "forgive"
@@ -9,7 +9,7 @@
 --- @include "count_limits"
 --- @include "tell_end"
 
--- id: '' if there is none. args: owner (none: whoever it is); by (by_id or by_phone: the digest to compare with),
+-- id: '' if there is none. args: owner (none: whoever it is); by (by_id, by_phone or by_sms: the digest to compare with),
 --   guesses (digests of the guess, one for each secret), limits (on wrong guesses, see limits.lua), vouched (true: nothing
 --   is compared)
 -- Returns {status, left, id, purpose, caller_reference (the caller's own), reference, called_back (record of the SMS)}, or,
@@ -17,10 +17,12 @@
 local function guess(now, id, args)
   local verification = VERIFICATION .. id
   -- stylua: ignore
-  local status, digest, phone, failures, reference, caller_reference, purpose, guard, owner, left_by_id, left_by_phone, session =
+  local status, digest, phone, failures, reference, caller_reference, purpose, guard, owner, left_by_id, left_by_phone, session, reverse =
     unpack(redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'caller_reference',
-      'purpose', 'guard', 'owner', 'left', 'left_by_phone', 'session'))
+      'purpose', 'guard', 'owner', 'left', 'left_by_phone', 'session', 'reverse'))
   local anothers = args.owner and args.owner ~= owner
+  -- Whoever started it knows its code: only its user's SMS proves anything.
+  local not_typed = reverse and args.by ~= 'by_sms' and not args.vouched
 
   local function answered(answer)
     tally(now, 'counts', { 'checks|' .. answer.status .. '|' .. (purpose or '') .. '|' .. (owner or ''), 1 })
@@ -33,7 +35,7 @@ local function guess(now, id, args)
   end
 
   -- Accepted once is accepted, again is too late.
-  if status ~= 'pending' and status ~= 'blocked' or anothers then
+  if status ~= 'pending' and status ~= 'blocked' or anothers or not_typed then
     return answered({ status = 'expired', left = 0, id = id })
   end
   local answer =
@@ -72,7 +74,7 @@ local function guess(now, id, args)
   if over then
     -- Keep a tombstone until the code expires, so that its status can be asked for.
     redis.call('HSET', verification, 'status', over)
-    redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'envelope', 'guard')
+    redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'by_sms', 'envelope', 'guard')
     if reference then
       answer.reference, answer.called_back =
         reference, call_back(now, reference, over == 'valid' and 'typed' or 'dead')

@@ -117,8 +117,9 @@ local function issue(now, phone, failures, verification, args, code)
     local purpose, country = string.match(args.labels, '^([^|]*)|([^|]*)')
     local data = { verification_id = args.id, purpose = purpose, country = country }
     data.channel = channel_of(of_message)
-    data.message_id, data.reference = message and message.id, of_message.reference
-    data.session_id = redis.call('HGET', verification, 'session') or nil
+    data.message_id = message and message.id
+    local reference, session = unpack(redis.call('HMGET', verification, 'caller_reference', 'session'))
+    data.reference, data.session_id = reference or nil, session or nil
     redis.call('ZADD', VERIFICATIONS_END, expires_at, args.id)
     redis.call('HSET', VERIFICATIONS_TOLD, args.id, cjson.encode(data))
     redis.call('PEXPIRE', VERIFICATIONS_END, EVENTS_KEPT)

@@ -32,7 +32,7 @@
   window.addEventListener("pageshow", async (event) => {
     if (!event.persisted) return;
     try {
-      if (field) await ask();
+      if (field || state?.hasAttribute("data-polls")) await ask();
     } finally {
       location.replace(location.href);
     }
@@ -190,5 +190,7 @@
     document.addEventListener("visibilitychange", () => refresh());
     // A provider refuses a number, or is slow, after the page was shown.
     for (const seconds of [1, 3, 8, 11, 20, 40, 80]) setTimeout(refresh, seconds * 1000, false);
+    // The user's own SMS may come at any time.
+    if (state.hasAttribute("data-polls")) setInterval(refresh, 3000, false);
   }
 })();

@@ -30,7 +30,7 @@ def test_the_whole_loop(api):
     assert started.status_code == 202
     body = started.json()
     times = {"expires_at", "resend_at"}
-    ways = {"channel", "channels"}
+    ways = {"channel", "channels", "reverse"}
     assert set(body) == {"id", "status", "attempts_left", "delivery", "sms", "reference"} | times | ways
     assert (body["channel"], body["channels"]) == ("sms", ["sms"])
     assert (body["status"], body["attempts_left"], body["delivery"]) == ("pending", 3, "underway")

@@ -47,6 +47,16 @@ def of(verification: codes.Verification, status: str) -> dict:
     }
 
 
+def test_a_code_that_its_user_sends(receiver, settings):
+    settings.SMS_PROVIDERS = settings.SMS_PROVIDERS | {"main": "twilio://AC1:token@?from=%2B12025550100"}
+    settings.OTP_PURPOSES, settings.OTP_REVERSE = {"login": {"reverse": True}}, {"main": "+12025550100"}
+    started = start(reverse=True)
+    codes.hear(PHONE, started.wanted.text)
+    (said,) = told(receiver, "verification.verified")
+    assert said | {"message_id": ""} == of(started, "valid")
+    assert "message_id" not in said
+
+
 def test_a_code_that_is_typed(receiver):
     started = start()
     codes.check(started.id, code_in(outbox[-1].body))

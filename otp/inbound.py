@@ -1,0 +1,108 @@
+"""Reverse verification: the page shows the code, and the user sends it to us. Nothing is sent, nothing spent.
+
+A purpose says ``reverse``, and ``OTP_REVERSE`` which aliases vouch for the number of a sender, and by which
+numbers of ours they receive. docs/security.md has what can go wrong.
+
+The text that is asked for says what it does, and so must the one that comes: nobody is to give a number away
+by sending bare digits to a stranger. The name of the site stands in it, and the code is the first word of a
+code's form beside that.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from urllib.parse import quote
+
+from django.core.exceptions import ImproperlyConfigured
+
+from otp import codes, conf, languages, texts
+from otp.errors import NotAllowed
+from otp.purposes import Purpose
+from sms import services as sms
+
+_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a user is to send, and where. Only for whoever started the verification."""
+
+    send_to: str  # E.164
+    text: str = field(repr=False)
+
+    @property
+    def link(self) -> str:
+        """What opens it on a phone. ``?&`` as Android wants the one and iOS the other before ``body``."""
+        return f"sms:{self.send_to}?&body={quote(self.text)}"
+
+
+@conf.cached
+def numbers() -> Mapping[str, tuple[str, ...]]:
+    """alias → the numbers of ours by which it receives. Raises ``ImproperlyConfigured``."""
+    found = {}
+    for alias, text in conf.get("OTP_REVERSE").items():
+        known = sms.receivers()
+        if alias not in known:
+            those = f"Write one of: {', '.join(known)}." if known else "None of them does."
+            raise ImproperlyConfigured(
+                f"OTP_REVERSE: {alias} is no alias of SMS_PROVIDERS that hands over the SMS of users. {those}"
+            )
+        found[alias] = tuple(number.strip() for number in text.split("|"))
+        for number in found[alias]:
+            if not _E164.fullmatch(number):
+                raise ImproperlyConfigured(
+                    f"OTP_REVERSE: {alias} has {number!r}; write a number of yours with + and the country "
+                    "code, as +12025550100, and | between several."
+                )
+    return found
+
+
+def is_open(rules: Purpose) -> bool:
+    """Whether the users of a purpose may send the code to us."""
+    return rules.reverse and bool(numbers())
+
+
+def require(rules: Purpose, **others: object) -> None:
+    """Raise ``NotAllowed`` where the purpose does not allow it. ``others``: what does not go with it."""
+    if not is_open(rules):
+        raise NotAllowed(
+            "The users of this purpose cannot send the code to us. Leave reverse out.",
+            code="reverse_not_allowed",
+            field="reverse",
+        )
+    if given := [name for name, value in others.items() if value]:
+        raise NotAllowed(
+            f"With reverse nothing is sent, so leave {' and '.join(given)} out.",
+            code="reverse_not_allowed",
+            field=given[0],
+        )
+
+
+def wanted(code: str, e164: str, locale: str = "") -> Wanted:
+    """``locale``: picks the language. Of our numbers it is the one that begins most like the user's."""
+    ours = [number for several in numbers().values() for number in several]
+    nearest = max(ours, key=lambda number: _alike(number, e164))
+    text = texts.REVERSE[languages.lookup(locale, texts.REVERSE)]
+    return Wanted(nearest, text.format(code=code, site=conf.get("OTP_SITE_NAME")))
+
+
+def code_in(text: str, rules: Purpose) -> str:
+    """The code in what a user has sent; "" where the text does not say what it does, or holds none."""
+    site, words = _words(str(conf.get("OTP_SITE_NAME"))), _words(text)
+    if not set(site) <= set(words):
+        return ""
+    shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
+    return next((word for word in words if shape.fullmatch(word) and word not in site), "")
+
+
+def _alike(number: str, other: str) -> int:
+    """How many characters they begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(number, other, strict=False)))
+
+
+def _words(text: str) -> list[str]:
+    return [codes.normalise(word) for word in re.findall(r"\w+", unicodedata.normalize("NFKC", text))]

@@ -1,0 +1,30 @@
+-- A text that the user of a phone has sent to us: hold its code against the verifications that wait for one from there, of
+-- whatever purpose. Where it is right for none of them it is a wrong guess at each.
+-- ARGV: args (JSON): phones, one for each purpose: phone, failures (its keys), older (see includes/carry.lua), guesses
+--       (digests of the code, one for each secret)
+-- Returns JSON: {answers = a list of those of includes/guess.lua; none: nothing waits}
+--- @include "clock"
+--- @include "carry"
+--- @include "guess"
+local args = cjson.decode(ARGV[1])
+local now = clock()
+
+local waiting, right = {}, nil
+for _, of in ipairs(args.phones) do
+  carry(of.phone, of.failures, of.older)
+  local id = redis.call('HGET', of.phone, 'id') or ''
+  local digest = redis.call('HGET', VERIFICATION .. id, 'by_sms') -- kept while it waits, no longer
+  if digest then
+    local one = { id = id, guesses = of.guesses }
+    table.insert(waiting, one)
+    for _, guessed in ipairs(of.guesses) do
+      right = right or guessed == digest and one or nil
+    end
+  end
+end
+
+local answers = {}
+for _, one in ipairs(right and { right } or waiting) do
+  table.insert(answers, guess(now, one.id, { by = 'by_sms', guesses = one.guesses, limits = {} }))
+end
+return cjson.encode({ answers = answers })
