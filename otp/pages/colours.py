@@ -13,8 +13,8 @@ LETTER, DARK_LETTER = "#fffefb", "#1b2320"
 #: What stands on the colour itself.
 _ON_IT, _ON_IT_IN_DARK = "#ffffff", "#121816"
 
-#: Of text on the letter; in dark there is room for its tints too.
-LEAST, _LEAST_IN_DARK = 4.5, 7.0
+#: Of text on the letter.
+LEAST = 4.5
 
 
 def is_colour(text: str) -> bool:
@@ -29,13 +29,13 @@ def contrast(one: str, other: str) -> float:
 
 def readable(colour: str) -> str:
     """``colour``, or the nearest darker one that can be read on the letter."""
-    return _until(colour, "#000000", LETTER, LEAST)
+    return _until(colour, "#000000", LETTER)
 
 
 def stylesheet(colour: str) -> str:
     """The variables of pages.css that follow from ``colour``, which is ``readable``."""
     light = _variables(colour, "#000000", LETTER, _ON_IT, tint=0.88)
-    bright = _until(colour, "#ffffff", DARK_LETTER, _LEAST_IN_DARK)
+    bright = _until(colour, "#ffffff", DARK_LETTER)
     dark = _variables(bright, "#ffffff", DARK_LETTER, _ON_IT_IN_DARK, tint=0.86)
     return f":root {light}\n@media (prefers-color-scheme: dark) {{ :root {dark} }}\n"
 
@@ -47,10 +47,10 @@ def _variables(colour: str, towards: str, letter: str, on_it: str, *, tint: floa
     )
 
 
-def _until(colour: str, towards: str, ground: str, least: float) -> str:
+def _until(colour: str, towards: str, ground: str) -> str:
     """``colour``, mixed with as much of another as it takes to be read on ``ground``."""
     mixed = (_mix(colour, towards, percent / 100) for percent in range(101))
-    return next(found for found in mixed if contrast(found, ground) >= least)
+    return next(found for found in mixed if contrast(found, ground) >= LEAST)
 
 
 def _mix(one: str, other: str, share: float) -> str:
