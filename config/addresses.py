@@ -6,7 +6,6 @@ work raises ``ImproperlyConfigured``, which names the setting and repeats nothin
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 import redis
 from django.core.exceptions import ImproperlyConfigured
 from redis.exceptions import RedisError
+
+from config import tls
 
 REDIS = ("redis", "rediss", "unix")
 SENTINEL = ("redis+sentinel", "rediss+sentinel", "sentinel")
@@ -44,10 +45,6 @@ _LIKE = {
 _URL = re.compile(r"[^:]*://(?:([^:/?#]*)(?::([^/?#]*))?@)?([^@/?#]*)([^?#]*)(?:\?([^#]*))?")
 _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _MASTER = re.compile(r"/([\w.-]+)(?:/(\d*))?")
-
-#: The words for TLS, redis-py's: docs/operations.md explains them.
-TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-_TLS_WORDS = {"ssl_cert_reqs": ("required", "none"), "ssl_check_hostname": ("true", "false")}
 
 
 @dataclass
@@ -164,27 +161,9 @@ def _place_master(found: Address) -> None:
 
 
 def _tls(kind: str, said: dict[str, str], name: str) -> dict[str, Any]:
-    """What is ``said`` of TLS, as redis-py wants it: what is not said is verified."""
+    """What is ``said`` of TLS, as redis-py wants it; {} for a scheme without."""
     if mend := _WITH_TLS.get(kind):
         if said:
             raise ImproperlyConfigured(f"{name} has {min(said)}=, but no TLS: that begins with {mend}://.")
         return {}
-    # kombu would take one that it does not know for all that is to be said of TLS, and verify nothing.
-    if not said.keys() <= {*TLS_FILES, *_TLS_WORDS}:
-        known = ", ".join((*TLS_FILES, *_TLS_WORDS))
-        raise ImproperlyConfigured(f"{name}: of TLS a URL says {known}, and nothing else.")
-    for option, value in said.items():
-        words = _TLS_WORDS.get(option)
-        if words and value not in words:
-            raise ImproperlyConfigured(
-                f"{name}: {option}= is {' or '.join(words)}. Leave it out, and all is verified; a CA of "
-                "your own is named by ssl_ca_certs=/path."
-            )
-        if not words and not os.access(value, os.R_OK):
-            raise ImproperlyConfigured(f"{name}: {option}= names no file that can be read.")
-    verified = said.get("ssl_cert_reqs") != "none"
-    return {
-        **said,
-        "ssl_cert_reqs": "required" if verified else "none",
-        "ssl_check_hostname": verified and said.get("ssl_check_hostname") != "false",
-    }
+    return tls.read(said, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelManagedSSLConnection
 
-from config.addresses import RABBITMQ, REDIS, SENTINEL, TLS_FILES, Address, read, scheme
+from config.addresses import RABBITMQ, REDIS, SENTINEL, Address, read, scheme
+from config.tls import for_amqp
 from sms.masked import Masked
 
 #: Seconds. A request must end within 3 s even if a server hangs.
@@ -29,7 +29,11 @@ class AmqpsTransport(SSLTransport):
         client: Any = self.client
         if isinstance(client.ssl, dict) and "server_hostname" in client.ssl:
             client.ssl = client.ssl | {"server_hostname": client.hostname}
-        return super().establish_connection()
+        host = client.hostname
+        try:
+            return super().establish_connection()
+        finally:
+            client.hostname = host  # kombu makes 127.0.0.1 of localhost, which the next time is no name of it
 
 
 def cache(url: str, *, connections: int) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def _rabbitmq(url: str, kind: str) -> dict[str, Any]:
         )
     return {
         **_addresses(";".join(node.url for node in nodes)),
-        "CELERY_BROKER_USE_SSL": _for_amqp(tls) if tls else False,
+        "CELERY_BROKER_USE_SSL": for_amqp(tls) if tls else False,
         # Each node is tried once, all within 1.5 s: what asks first has used up a second by then.
         "CELERY_BROKER_CONNECTION_TIMEOUT": min(TIMEOUT, 1.5 * TIMEOUT / len(nodes)),
         "CELERY_BROKER_TRANSPORT_OPTIONS": {"max_retries": len(nodes) - 1, "confirm_publish": True},
@@ -145,13 +149,4 @@ def _rabbitmq(url: str, kind: str) -> dict[str, Any]:
         "CELERY_TASK_DEFAULT_QUEUE_TYPE": "quorum",
         "CELERY_TASK_CREATE_MISSING_QUEUE_TYPE": "quorum",
         "CELERY_WORKER_DETECT_QUORUM_QUEUES": True,  # they know no prefetch limit for a whole channel
-    }
-
-
-def _for_amqp(tls: dict[str, Any]) -> dict[str, Any]:
-    """The same as py-amqp wants it."""
-    return {
-        "cert_reqs": ssl.CERT_REQUIRED if tls["ssl_cert_reqs"] == "required" else ssl.CERT_NONE,
-        **{name.removeprefix("ssl_"): tls[name] for name in TLS_FILES if name in tls},
-        **({"server_hostname": ""} if tls["ssl_check_hostname"] else {}),
     }

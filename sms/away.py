@@ -32,6 +32,7 @@ REASONS = {
     "forbidden_commands": "forbids its user a command that we need, such as EVALSHA",
     "forbidden_keys": "forbids its user the keys that we need",
     "cluster": "is a cluster",
+    "certificate": "shows a certificate that has expired, names another host or comes from an unknown CA",
 }
 
 #: The classes that redis-py has for each; the first that fits counts.
@@ -53,6 +54,9 @@ _WORDS = {
     "password": "NOAUTH|WRONGPASS",
 }
 
+#: What Python says of such a certificate, and redis-py after it. Of that of a sentinel it keeps nothing.
+_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
+
 #: What a script says of an ACL, or of a command that was renamed away, without Redis's word.
 _FORBIDDEN = re.compile(
     r"NOPERM|ACL failure|the user executing the script can't|unknown (redis )?command", re.IGNORECASE
@@ -67,7 +71,7 @@ _told: dict[str, float] = {}
 def reason(error: BaseException) -> str:
     """Which of ``REASONS`` an error stands for, "" for one that waiting does not mend."""
     if found := next((name for name, kinds in _CLASSES.items() if isinstance(error, kinds)), ""):
-        return found
+        return "certificate" if found == "away" and _CERTIFICATE in str(error) else found
     if not isinstance(error, redis.ResponseError):
         return ""
     text = str(error)

@@ -23,6 +23,7 @@ _LOGIN = ". Write those that the server knows; / # ? @ in a password are written
 _DATABASE = ". Write one that it has: in Redis 0 to 15, unless its `databases` says otherwise."
 _RIGHTS = ". Give the user the rights that docs/operations.md names under Readiness."
 _STARTS = ". Until that is mended starts answer 503."
+_CA = "a CA of your own is named by ssl_ca_certs=/path."
 _UNSEEN = (
     ", so what only that server can tell was not checked. If it runs, mend the address; if not, check again "
     "when it does."
@@ -33,6 +34,7 @@ _UNUSABLE = {
     **dict.fromkeys(("away", "loading", "busy"), ("sms.I001", _UNSEEN)),
     **dict.fromkeys(("full", "read_only"), ("sms.W020", _STARTS)),
     **dict.fromkeys(("forbidden_commands", "forbidden_keys"), ("sms.E032", _RIGHTS)),
+    "certificate": ("sms.W020", f". Mend the certificate; {_CA} Until then starts answer 503."),
     "password": ("sms.E032", _LOGIN),
     "database": ("sms.E032", _DATABASE),
 }
@@ -42,8 +44,6 @@ _CLUSTER = (
     "step, which a cluster keeps in different slots, and Celery's transport knows no cluster. Use one "
     "server, Sentinel (redis+sentinel://…), or RabbitMQ for the queues (CELERY_BROKER_URL=amqp://…)."
 )
-
-_CA = "a CA of your own is named by ssl_ca_certs=/path."
 
 #: Codes and messages live behind the cache of django-redis, which hands out Redis itself.
 cache_is_redis = readable("sms.E020", scripts.connection)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from urllib.parse import quote
 
@@ -193,64 +192,6 @@ def test_a_url_that_cannot_be_read_ends_a_start_with_one_line(name, url):
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert done.stderr.startswith(name)
     assert "same" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("amqps://:sesame@one;amqp://:sesame@two", "either each node has TLS (amqps://)"),
-        ("amqps://:sesame@one?ssl_cert_reqs=none;amqps://:sesame@two", "either each node has TLS"),
-        ("amqps://:sesame@one?ssl_cert_reqs=none&ssl_cert_reqs=required", "gives an option twice"),
-        ("amqp://:sesame@one?ssl_cert_reqs=none", "but no TLS: that begins with amqps://"),
-        ("amqps://:sesame@one?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= is required or none"),
-        ("amqp://:sesame@one/v?ssl=true", "but no TLS: that begins with amqps://"),
-        ("amqps://:sesame@one/v?ssl=false", "of TLS a URL says ssl_ca_certs, "),
-        ("amqps://:sesame@one/v?ssl_ca_cert=/ca.pem", "of TLS a URL says ssl_ca_certs, "),
-        ("rediss://:sesame@one/0?ssl_ca_path=/etc/ssl", "of TLS a URL says ssl_ca_certs, "),
-    ],
-)
-def test_tls_of_rabbitmq_is_spelled_as_that_of_redis(url, words):
-    with pytest.raises(ImproperlyConfigured) as caught:
-        broker(url)
-    assert words in str(caught.value)
-    assert "sesame" not in str(caught.value)
-
-
-def test_with_tls_all_is_verified_unless_a_word_says_otherwise(tmp_path):
-    """Of the store and of the queues, by the same words."""
-    ca = tmp_path / "ca.pem"
-    ca.touch()
-    for url in ("rediss://one/0", "rediss+sentinel://one/mymaster/0"):
-        for query, expected in (
-            ("", ("required", True, None)),
-            (f"?ssl_ca_certs={ca}", ("required", True, str(ca))),
-            ("?ssl_check_hostname=false", ("required", False, None)),
-            ("?ssl_cert_reqs=none", ("none", False, None)),
-        ):
-            names = ("ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs")
-            stored = cache(url + query, connections=7)["OPTIONS"]
-            queued = broker(url + query)
-            found = [stored["CONNECTION_POOL_KWARGS"], queued["CELERY_BROKER_USE_SSL"]]
-            if "sentinel" in url:
-                found += [
-                    stored["SENTINEL_KWARGS"],
-                    queued["CELERY_BROKER_TRANSPORT_OPTIONS"]["sentinel_kwargs"],
-                ]
-                assert found[2]["ssl"] is found[3]["ssl"] is True
-            assert [tuple(map(options.get, names)) for options in found] == [expected] * len(found)
-            assert "ssl_" not in queued["CELERY_BROKER_URL"]
-    assert broker("amqps://one")["CELERY_BROKER_USE_SSL"]["cert_reqs"] == ssl.CERT_REQUIRED
-
-
-@pytest.mark.parametrize(
-    "url", ["rediss://one/0", "rediss+sentinel://one/mymaster/0", "amqps://one", "amqps://one;two"]
-)
-def test_a_scheme_in_capitals_is_verified_as_well(url):
-    """kombu reads it in any letters, and believes any certificate where nothing is said of TLS."""
-    scheme, _, rest = url.partition("://")
-    assert broker(f"{scheme.upper()}://{rest}") == broker(url)
-    if "redis" in scheme:
-        assert cache(f"{scheme.title()}://{rest}", connections=7)["LOCATION"].startswith("redis")
 
 
 def test_rabbitmq_is_no_store():

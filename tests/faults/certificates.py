@@ -1,10 +1,14 @@
-"""Certificates of a test's own, and a Redis that shows one."""
+"""Certificates of a test's own, and servers that show one."""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
 import shutil
+import socket
+import ssl
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +28,7 @@ PASSWORD = "of-the-redis"
 MASTER = "mymaster"
 #: Of the tests' own connections.
 NAME = "tests"
+DAY = datetime.timedelta(days=1)
 
 
 def missing() -> str:
@@ -41,18 +46,19 @@ class Authority:
         self.file = directory / "ca.pem"
         directory.mkdir(exist_ok=True)
         may_sign = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        made = self._sign(
-            self._name, self._key, [(x509.BasicConstraints(ca=True, path_length=0), True), (may_sign, True)]
-        )
+        known = [(x509.BasicConstraints(ca=True, path_length=0), True), (may_sign, True)]
+        made = self._sign(self._name, self._key, known, DAY)
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, *names: str) -> tuple[Path, Path]:
-        """Certificate and key for these hosts or addresses."""
+    def issue(self, *names: str, expired: bool = False) -> tuple[Path, Path]:
+        """Certificate and key for these hosts or addresses, good for a day or until an hour ago."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
-        certificate = self._sign(name, key, [(alternatives, False)])
-        files = (self._directory / f"{names[0]}.pem", self._directory / f"{names[0]}.key")
+        ends = datetime.timedelta(hours=-1) if expired else DAY
+        certificate = self._sign(name, key, [(alternatives, False)], ends)
+        stem = f"{names[0]}-expired" if expired else names[0]
+        files = (self._directory / f"{stem}.pem", self._directory / f"{stem}.key")
         files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         files[1].write_bytes(
             key.private_bytes(
@@ -63,7 +69,9 @@ class Authority:
         )
         return files
 
-    def _sign(self, name: x509.Name, key: Any, extensions: list[tuple[Any, bool]]) -> x509.Certificate:
+    def _sign(
+        self, name: x509.Name, key: Any, extensions: list[tuple[Any, bool]], ends: datetime.timedelta
+    ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -71,8 +79,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - DAY)
+            .not_valid_after(now + ends)
         )
         # What RFC 5280 wants of every certificate, and Python from 3.13 on too.
         ours, theirs = self._key.public_key(), key.public_key()
@@ -93,10 +101,16 @@ def _general(name: str) -> x509.GeneralName:
 
 
 class TlsRedis:
-    """Starts on entry and ends on exit; takes connections with TLS alone. Its log is in ``directory``."""
+    """Starts on entry and ends on exit; takes connections with TLS alone. Its log is in ``directory``.
 
-    def __init__(self, directory: Path, authority: Authority, *names: str) -> None:
+    ``mutual``: nobody gets in, nor to its sentinel, without a certificate of the same authority.
+    """
+
+    def __init__(
+        self, directory: Path, authority: Authority, *names: str, expired: bool = False, mutual: bool = False
+    ) -> None:
         self._directory, self._authority, self._names = directory, authority, names
+        self._expired, self._mutual = expired, mutual
         self.port = free_port()
         self._leash = Leash()
 
@@ -109,25 +123,32 @@ class TlsRedis:
         """The same, with its CA."""
         return f"{self.url}?ssl_ca_certs={self._authority.file}"
 
+    @property
+    def ours(self) -> str:
+        """What a URL adds to that, so that it shows a certificate."""
+        certificate, key = self._authority.issue("client.test")
+        return f"&ssl_certfile={certificate}&ssl_keyfile={key}"
+
     def client(self) -> Any:
-        return Redis.from_url(f"{self.url}?ssl_cert_reqs=none", client_name=NAME)
+        return Redis.from_url(f"{self.url}?ssl_cert_reqs=none{self.ours}", client_name=NAME)
 
     def __enter__(self) -> Self:
         self._directory.mkdir(exist_ok=True)
-        certificate, key = self._authority.issue(*self._names)
+        certificate, key = self._authority.issue(*self._names, expired=self._expired)
         self._run({**self._options(certificate, key, self.port), "requirepass": PASSWORD})
         wait_for(self._answers)
         return self
 
     def watch(self) -> int:
-        """Start a sentinel for it, with the same certificate; its port."""
+        """Start a sentinel for it, whose certificate is good; its port."""
         port = free_port()
         file = self._directory / "sentinel.conf"
         certificate, key = self._authority.issue(*self._names)
         options = self._options(certificate, key, port) | {
             "tls-replication": "yes",  # it connects to what it watches with TLS
-            "tls-ca-cert-file": str(self._authority.file),
-            "sentinel": f"monitor {MASTER} 127.0.0.1 {self.port} 1\nsentinel auth-pass {MASTER} {PASSWORD}",
+            "sentinel": f"monitor {MASTER} 127.0.0.1 {self.port} 1\nsentinel auth-pass {MASTER} {PASSWORD}\n"
+            # It may not believe it either, and is to name it all the same.
+            f"sentinel down-after-milliseconds {MASTER} 3600000",
         }
         file.write_text("".join(f"{name} {value}\n" for name, value in options.items() if name != "save"))
         self._spawn([str(PROGRAM), str(file), "--sentinel"], "sentinel")
@@ -141,7 +162,8 @@ class TlsRedis:
             "tls-port": str(port),
             "tls-cert-file": str(certificate),
             "tls-key-file": str(key),
-            "tls-auth-clients": "no",
+            "tls-ca-cert-file": str(self._authority.file),
+            "tls-auth-clients": "yes" if self._mutual else "no",
             "dir": str(self._directory),
             "save": "",
         }
@@ -162,3 +184,29 @@ class TlsRedis:
 
     def __exit__(self, *_: object) -> None:
         self._leash.close()
+
+
+class TlsListener:
+    """Shows a certificate to whoever connects at ``port``; ``heard`` is what they say then."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate, key)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.heard: list[bytes] = []
+
+    def _listen(self) -> None:
+        with suppress(OSError):  # it was closed
+            while True:
+                connection, _ = self._socket.accept()
+                with suppress(OSError), self._context.wrap_socket(connection, server_side=True) as inside:
+                    self.heard.append(inside.recv(1000))
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()

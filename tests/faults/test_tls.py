@@ -14,14 +14,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from kombu import Connection
 
+from config import celery  # noqa: F401  # kombu knows our transport through it
 from config.demo.embedded import EmbeddedServer
 from config.demo.ports import free_port
+from config.servers import broker
 from sms.errors import TemporaryFailure
 from sms.providers import from_url
 from sms.providers.base import Sms
 from tests.faults import rabbitmq
-from tests.faults.certificates import MASTER, NAME, PASSWORD, Authority, TlsRedis, missing
+from tests.faults.certificates import MASTER, NAME, PASSWORD, Authority, TlsListener, TlsRedis, missing
 from tests.faults.load import phone
 from tests.faults.stack import Stack, wait_for
 from tests.faults.test_pipeline import Outbox
@@ -47,6 +50,12 @@ def right(tmp_path: Path, known: Authority) -> Iterator[TlsRedis]:
 
 
 @pytest.fixture
+def mutual(tmp_path: Path, known: Authority) -> Iterator[TlsRedis]:
+    with TlsRedis(tmp_path / "mutual", known, "127.0.0.1", mutual=True) as found:
+        yield found
+
+
+@pytest.fixture
 def wrong_host(tmp_path: Path, known: Authority) -> Iterator[TlsRedis]:
     with TlsRedis(tmp_path / "wrong", known, "another.test") as found:
         yield found
@@ -56,6 +65,21 @@ def clients(server: TlsRedis) -> int:
     """How many others have said anything; one that is in its handshake, or has left it, has not."""
     others = [client for client in server.client().client_list() if client["name"] != NAME]
     return len([client for client in others if client["cmd"] != "NULL"])
+
+
+def by_sentinel(port: int) -> str:
+    return f"rediss+sentinel://:{PASSWORD}@127.0.0.1:{port}/{MASTER}/0"
+
+
+def deploy(store: str, broker: str) -> str:
+    """What `check --deploy` says of the two."""
+    done = manage("check", "--deploy", REDIS_URL=store, CELERY_BROKER_URL=broker)
+    assert PASSWORD not in done.stderr
+    return done.stderr
+
+
+#: Part of that.
+UNBELIEVED, AWAY = "Mend the certificate; a CA", "nothing answers there"
 
 
 def refused(stack: Stack) -> bool:
@@ -79,7 +103,7 @@ def test_with_the_ca_named_all_of_it_works(tmp_path, right, outbox):
 @pytest.mark.parametrize("why", ["unknown ca", "another host"])
 @pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
 def test_a_server_that_is_not_verified_gets_no_password(tmp_path, right, wrong_host, name, why):
-    """By the store nor by who publishes, consumes, asks for sweeps or pings: all of them find it away."""
+    """By the store nor by who publishes, consumes, asks for sweeps or pings: none of them uses it."""
     bad = right.url if why == "unknown ca" else wrong_host.trusting
     good = right.trusting
     server = right if why == "unknown ca" else wrong_host
@@ -89,7 +113,8 @@ def test_a_server_that_is_not_verified_gets_no_password(tmp_path, right, wrong_h
         for program in ("worker", "beat"):
             stack.spawn(program)
         assert stack.call("POST", "/v1/verifications", {"phone": phone(1)})[0] == 503
-        assert stack.call("GET", "/readyz")[1]["redis" if name == "REDIS_URL" else "broker"] == "away"
+        part = "redis" if name == "REDIS_URL" else "broker"
+        assert stack.call("GET", "/readyz")[1][part] == "certificate"
         if name == "CELERY_BROKER_URL":
             assert "pong" not in inspect_ping(**stack.environment).stdout
             wait_for(partial(refused, stack))
@@ -109,19 +134,35 @@ def test_a_word_turns_it_off_and_check_deploy_names_it(tmp_path, right):
     assert "sms.W012" not in manage("check", "--deploy", REDIS_URL=right.trusting).stderr
 
 
-@pytest.mark.parametrize("query", ["?ssl_ca_certs={ca}", "", "?ssl_ca_certs={ca}&ssl_check_hostname=false"])
-def test_sentinel_and_what_it_leads_to_are_verified(tmp_path, known, right, outbox, query):
-    url = f"rediss+sentinel://:{PASSWORD}@127.0.0.1:{right.watch()}/{MASTER}/0" + query.format(ca=known.file)
-    with Stack(tmp_path, REDIS_URL=url, CELERY_BROKER_URL="", SMS_PROVIDERS=outbox.url) as stack:
-        stack.start("web")
-        stack.spawn("worker")
-        status = stack.call("POST", "/v1/verifications", {"phone": phone(1)})[0]
-        if query:
-            assert status == 202
-            wait_for(outbox)
-        else:
-            assert status == 503
-            wait_for(lambda: "No master found" in stack.log("worker"))
+@pytest.mark.parametrize("why", ["unknown ca", "another host", "expired"])
+def test_whoever_shows_such_a_certificate_hears_nothing(known, why):
+    """Be it a Redis, a sentinel or a RabbitMQ, of the store or of the queues."""
+    host = "another.test" if why == "another host" else "127.0.0.1"
+    ca = "" if why == "unknown ca" else f"?ssl_ca_certs={known.file}"
+    with TlsListener(*known.issue(host, expired=why == "expired")) as server:
+        at = f"{PASSWORD}@127.0.0.1:{server.port}"
+        assert deploy(f"rediss://:{at}/0{ca}", f"amqps://guest:{at}//{ca}").count(UNBELIEVED) == 2
+        sentinel = by_sentinel(server.port) + ca
+        assert deploy(sentinel, sentinel).count(AWAY) == 2  # redis-py does not say why
+        assert server.heard == []
+
+
+def test_sentinel_and_what_it_leads_to_see_our_certificate(mutual, tmp_path, known, outbox):
+    url = f"{by_sentinel(mutual.watch())}?ssl_ca_certs={known.file}"
+    with Stack(
+        tmp_path, REDIS_URL=url + mutual.ours, CELERY_BROKER_URL="", SMS_PROVIDERS=outbox.url
+    ) as stack:
+        stack.start("web", "worker")
+        assert stack.call("POST", "/v1/verifications", {"phone": phone(1)})[0] == 202
+        wait_for(outbox)
+    assert deploy(url, mutual.trusting).count(AWAY) == 2  # without it
+
+
+def test_what_a_sentinel_leads_to_is_verified_too(tmp_path, known):
+    with TlsRedis(tmp_path / "expired", known, "127.0.0.1", expired=True) as server:
+        url = f"{by_sentinel(server.watch())}?ssl_ca_certs={known.file}"
+        assert deploy(url, url).count(UNBELIEVED) == 2
+        assert clients(server) == 0
 
 
 @pytest.mark.parametrize("names_the_ca", [False, True])
@@ -151,31 +192,36 @@ def test_a_provider_that_is_not_verified_gets_nothing(known, names_the_ca):
 
 
 @pytest.mark.skipif(bool(rabbitmq.missing()), reason=rabbitmq.missing() or "-")
-def test_rabbitmq_is_verified_each_node_by_its_own_name(tmp_path, known, outbox):
+def test_rabbitmq_is_verified_each_node_by_its_own_name_and_sees_our_certificate(tmp_path, known, outbox):
     """The first of two nodes is away, so that the second is asked after it."""
     certificate, key = known.issue("localhost")
     port = free_port()
     config = (
         f"listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {known.file}\n"
         f"ssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n"
+        "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
     )
-    ca = f"ssl_ca_certs={known.file}"
+    ours, our_key = known.issue("client.test")
+    ca = f"?ssl_ca_certs={known.file}"
+    query = f"{ca}&ssl_certfile={ours}&ssl_keyfile={our_key}"
     with EmbeddedServer() as server, rabbitmq.RabbitMQ(tmp_path, config):
-        environment = {"REDIS_URL": server.url, "SMS_PROVIDERS": outbox.url}
-        for number, (host, query, works) in enumerate(
-            [("localhost", ca, True), ("127.0.0.1", ca, False), ("localhost", "", False)]
-        ):
-            address = f"amqps://guest:guest@{host}:{port}//?{query}".rstrip("?")
-            url = address if number else f"amqps://guest:guest@localhost:{free_port()}//?{query};{address}"
-            directory = tmp_path / str(number)
-            directory.mkdir()
-            with Stack(directory, **environment, CELERY_BROKER_URL=url) as stack:
-                stack.start("web")
-                stack.spawn("worker")
-                status = stack.call("POST", "/v1/verifications", {"phone": phone(number)})[0]
-                if works:
-                    assert status == 202
-                    wait_for(outbox)
-                else:
-                    assert status == 503
-                    wait_for(partial(refused, stack))
+        at = f"amqps://guest:guest@localhost:{port}//"
+        url = f"amqps://guest:guest@localhost:{free_port()}//{query};{at}{query}"
+        with Stack(tmp_path, REDIS_URL=server.url, CELERY_BROKER_URL=url, SMS_PROVIDERS=outbox.url) as stack:
+            stack.start("web", "worker")
+            assert stack.call("POST", "/v1/verifications", {"phone": phone(1)})[0] == 202
+            wait_for(outbox)
+        assert UNBELIEVED in deploy(server.url, url.replace(f"localhost:{port}", f"127.0.0.1:{port}"))
+        assert AWAY in deploy(server.url, at + ca)  # without our certificate
+
+
+def test_localhost_keeps_its_name_for_the_next_connection(known):
+    """kombu makes an address of it, which the certificate does not name."""
+    with TlsListener(*known.issue("localhost")) as server:
+        said = broker(f"amqps://guest:{PASSWORD}@localhost:{server.port}//?ssl_ca_certs={known.file}")
+        with Connection(said["CELERY_BROKER_URL"], ssl=said["CELERY_BROKER_USE_SSL"]) as connection:
+            for _ in range(2):
+                with suppress(OSError):  # it answers nothing
+                    connection.transport.establish_connection()
+        wait_for(lambda: len(server.heard) == 2)
+    assert {said[:4] for said in server.heard} == {b"AMQP"}

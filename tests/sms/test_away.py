@@ -15,6 +15,7 @@ from redis.exceptions import (
     MasterDownError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from config.demo.embedded import EmbeddedServer
@@ -111,6 +112,10 @@ def test_every_door_answers_503_and_works_again(server, settings, api, name):
         (MasterDownError("Link with MASTER is down"), "read_only"),
         (ClusterCrossSlotError("Keys in request don't hash to the same slot"), "cluster"),
         (OSError(24, "Too many open files"), "away"),
+        (
+            RedisConnectionError("Error 1 connecting to one:6379. [SSL: CERTIFICATE_VERIFY_FAILED]"),
+            "certificate",
+        ),
         # Ours: waiting does not mend it.
         (ResponseError(f"{SCRIPT_62} attempt to index a nil value (local 'OOM')"), ""),
         (ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), ""),

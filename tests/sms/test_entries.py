@@ -8,6 +8,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
+import certifi
 import pytest
 from celery import Celery, current_app
 from celery.signals import before_task_publish
@@ -186,7 +187,11 @@ SENTINEL = "redis+sentinel://:secret@a:26379,b:26380/codes/0"
         ("rediss://redis.example.com/1", "rediss://redis.example.com/1", True),
         (SENTINEL, SENTINEL, True),
         (SENTINEL, SENTINEL.replace("a:26379,b:26380", "b:26380,a:26379"), True),
-        ("rediss://redis.example.com/1", f"rediss://redis.example.com/1?ssl_ca_certs={__file__}", False),
+        (
+            "rediss://redis.example.com/1",
+            f"rediss://redis.example.com/1?ssl_ca_certs={certifi.where()}",
+            False,
+        ),
         (REDIS, REDIS.replace("/2", "/3"), False),
         (REDIS, REDIS.replace("6380", "6381"), False),
         (REDIS, REDIS.replace("redis.example", "queues.example"), False),
