@@ -58,7 +58,7 @@ def test_every_worker_that_is_shipped_takes_all_queues():
         for queues in _WORKER.findall(file.read_text())
     }
     ways = {"README.md", "docker-compose.yml", "config/celery.py", "config/demo/__main__.py"}
-    ways |= {"docs/kubernetes/worker.yaml", "docs/systemd/otpost-worker@.service"}
+    ways |= {"docs/kubernetes/templates/worker.yaml", "docs/systemd/otpost-worker@.service"}
     assert {file for file, _ in commands} >= ways
     assert {queues for _, queues in commands} == {"otp,bulk,events"}
 
