@@ -32,6 +32,7 @@ REASONS = {
     "forbidden_commands": "forbids its user a command that we need, such as EVALSHA",
     "forbidden_keys": "forbids its user the keys that we need",
     "cluster": "is a cluster",
+    "no_leader": "takes nothing into its queue, which has no leader",
     "certificate": "shows a certificate that has expired, names another host or comes from an unknown CA",
 }
 

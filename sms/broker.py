@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -22,6 +23,7 @@ log = structlog.get_logger("sms")
 #: The task's name; the task itself stands above this module and is loaded by the app's config.
 DELIVER = "sms.deliver"
 FOLLOW_UP = "sms.follow_up"
+SWEEP = "sms.sweep"
 
 #: What publishing raises when the broker is away: kombu wraps most of it, but not all.
 AWAY = (OperationalError, LimitExceeded, RedisError, AMQPError, MessageNacked, OSError)
@@ -35,6 +37,12 @@ PATIENCE = 1.0
 
 #: Whether the broker took what this process asked of it last.
 _reached = False
+
+#: The queue that took the last entry of this process not, "" for none: its node may answer all the same.
+_doubted = ""
+
+#: Held by who tries that queue.
+_trying = threading.Lock()
 
 
 def require() -> None:
@@ -94,18 +102,18 @@ def follow_up(kind: str, alias: str, queue: str) -> bool:
 
 
 def _publish(task: str, args: tuple[str, ...], queue: str, **told: str) -> bool:
-    global _reached
+    global _reached, _doubted
     for is_last in (False, True):  # the first connection may have died long ago; a second entry does no harm
         try:
             with producer() as found:
                 celery.current_app.tasks[task].apply_async(args, queue=names.key(queue), producer=found)
-            _reached = True
+            _reached, _doubted = True, ""
             return True
         except AWAY as error:
             if is_last:
                 kind = type(error).__name__
                 log.warning("publish_failed", queue=queue, error=kind, **told)
-    _reached = False
+    _reached, _doubted = False, queue
     return False
 
 
@@ -163,12 +171,34 @@ def _ask() -> None:
     with producer() as found:
         if driver(found) == "amqp":
             found.channel.confirm_select()  # publishing asks for it anyway
+            if _doubted:
+                _try(_doubted, found)
         elif driver(found) == "redis":
             # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing
             # also tells whether we may write to the queue, and whether the server takes writes at all.
             # kombu puts its prefix before other commands, not before this one.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
             found.channel.client.ltrim(prefix + names.key(store.OTP_QUEUE), 0, -1)
+
+
+def _try(queue: str, producer: Any) -> None:
+    """Raise ``Unavailable`` unless RabbitMQ confirms an entry, a sweep of what was due before 1970.
+
+    No question tells whether a queue has a leader.
+    """
+    global _doubted
+    fault = Unavailable(f"The broker {away.REASONS['no_leader']}.", reason="no_leader")
+    if not _trying.acquire(blocking=False):
+        raise fault  # one thread waits for the answer, not all
+    try:
+        celery.current_app.send_task(
+            SWEEP, (queue, 0), queue=names.key(queue), producer=producer, ignore_result=True
+        )
+    except AWAY:
+        raise fault from None
+    finally:
+        _trying.release()
+    _doubted = ""
 
 
 def driver(producer: Any) -> str:

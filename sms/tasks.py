@@ -100,7 +100,7 @@ def follow_up(*args: Any, **more: Any) -> None:
             _drop()
 
 
-@shared_task(name="sms.sweep", base=sweeper.SweepTask, ignore_result=True)
+@shared_task(name=broker.SWEEP, base=sweeper.SweepTask, ignore_result=True)
 def sweep(*args: Any, **more: Any) -> None:
     """Wake somebody for what was due in a queue before a cutoff (ms, the Redis server's clock)."""
     match args:

@@ -32,7 +32,7 @@ _UNSEEN = (
 #: What is found of a server that cannot be used, by the reason: the id, and the end of the text.
 _UNUSABLE = {
     **dict.fromkeys(("away", "loading", "busy"), ("sms.I001", _UNSEEN)),
-    **dict.fromkeys(("full", "read_only"), ("sms.W020", _STARTS)),
+    **dict.fromkeys(("full", "read_only", "no_leader"), ("sms.W020", _STARTS)),
     **dict.fromkeys(("forbidden_commands", "forbidden_keys"), ("sms.E032", _RIGHTS)),
     "certificate": ("sms.W020", f". Mend the certificate; {_CA} Until then starts answer 503."),
     "password": ("sms.E032", _LOGIN),

@@ -28,7 +28,16 @@ from tests.faults.provider import SLOW, USUAL, Call, DeduplicatingProvider, Mood
 from tests.faults.rabbitmq import missing
 from tests.faults.receipts import Manner
 from tests.faults.report import Doubt
-from tests.faults.scene import RESTART_AFTER, Scene, Servers, one_server, rabbitmq, sentinels, two_servers
+from tests.faults.scene import (
+    RESTART_AFTER,
+    Scene,
+    Servers,
+    one_server,
+    rabbitmq,
+    rabbitmq_nodes,
+    sentinels,
+    two_servers,
+)
 from tests.faults.smsc import ScriptedSmsc
 from tests.faults.stack import Stack
 
@@ -162,6 +171,14 @@ def _rabbitmq_restarted(scene: Scene) -> None:
     scene.broker.start()
 
 
+def _rabbitmq_node_killed(scene: Scene) -> None:
+    with _calls_in_hand(scene):
+        scene.broker.kill_node()
+    scene.pause(5)
+    scene.over()
+    scene.broker.bring_back()
+
+
 def _restart(scene: Scene, name: str) -> None:
     scene.pause(RESTART_AFTER)
     scene.over()
@@ -266,6 +283,13 @@ FAULTS = {
         Fault("master-killed", _master_killed, definite=False, servers=sentinels),
         Fault("master-handed-over", _master_handed_over, definite=False, servers=sentinels),
         Fault("rabbitmq-restarted", _rabbitmq_restarted, definite=False, servers=rabbitmq, missing=missing()),
+        Fault(
+            "rabbitmq-node-killed",
+            _rabbitmq_node_killed,
+            definite=False,
+            servers=rabbitmq_nodes,
+            missing=missing(),
+        ),
         Fault("provider-refuses", _provider("refuse"), alias="main"),
         Fault("provider-500", _provider("error"), alias="main"),
         Fault("provider-throttles", _provider("throttle"), alias="main"),

@@ -1,7 +1,8 @@
-"""A RabbitMQ of the test's own on loopback, out of the system's package."""
+"""A RabbitMQ of the test's own on loopback, out of the system's package: one node, or three that are one."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -31,11 +32,14 @@ def missing() -> str:
 class RabbitMQ:
     """Starts on entry and ends on exit, with all that it started; `stop` and `start` in between."""
 
-    def __init__(self, directory: Path, config: str = "") -> None:
-        """``config``: what its rabbitmq.conf says."""
-        self._config = config
-        self._directory = directory / "rabbitmq"
-        self._port, self._names_port, self._nodes_port = (free_port() for _ in range(3))
+    def __init__(
+        self, directory: Path, config: str = "", name: str = "rabbitmq", names_port: int = 0
+    ) -> None:
+        """``config``: what its rabbitmq.conf says. ``names_port``: of the nodes that it may be one with."""
+        self._config, self._name = config, name
+        self._directory = directory / name
+        self._port, self._nodes_port = free_port(), free_port()
+        self.names_port, self._names_itself = names_port or free_port(), not names_port
         self._leash = Leash()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,7 +53,14 @@ class RabbitMQ:
 
     def start(self) -> None:
         """Returns when it lets somebody in, with what its directory holds."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start, and do not wait for it."""
         self._process = self._spawn([str(PROGRAM)], "server")
+
+    def wait(self) -> None:
         wait_for(self._answers, 60, every=0.1)
 
     def stop(self) -> None:
@@ -59,6 +70,19 @@ class RabbitMQ:
             self._process.wait(30)
             self._leash.release(self._process)
             self._process = None
+
+    def kill(self) -> None:
+        """As a power cut would; its directory stays."""
+        if self._process is not None:
+            self._leash.release(self._process)
+            self._process = None
+
+    def control(self, *words: str) -> str:
+        """What `rabbitmqctl` answers."""
+        command = [str(PROGRAM.with_name("rabbitmqctl")), "--silent", *words]
+        return subprocess.run(
+            command, env=self._environment(), capture_output=True, text=True, check=True
+        ).stdout
 
     def pause(self) -> None:
         """It hangs: what comes in is taken by the kernel, and nobody answers."""
@@ -82,10 +106,16 @@ class RabbitMQ:
         # Without these it reads those of the system.
         (self._directory / "rabbitmq.conf").write_text(self._config)
         (self._directory / "rabbitmq-env.conf").touch()
-        environment = os.environ | {
+        with (self._directory / f"{name}.log").open("ab") as log:
+            return self._leash.spawn(
+                argv, env=self._environment(), cwd=self._directory, stdout=log, stderr=log
+            )
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
             "HOME": str(self._directory),  # where it keeps the secret that nodes share
-            "ERL_EPMD_PORT": str(self._names_port),
-            "RABBITMQ_NODENAME": "otpost@localhost",
+            "ERL_EPMD_PORT": str(self.names_port),
+            "RABBITMQ_NODENAME": f"{self._name}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self._port),
             "RABBITMQ_DIST_PORT": str(self._nodes_port),
@@ -97,14 +127,20 @@ class RabbitMQ:
             "RABBITMQ_CONFIG_FILE": str(self._directory / "rabbitmq.conf"),
             "RABBITMQ_CONF_ENV_FILE": str(self._directory / "rabbitmq-env.conf"),
         }
-        with (self._directory / f"{name}.log").open("ab") as log:
-            return self._leash.spawn(argv, env=environment, cwd=self._directory, stdout=log, stderr=log)
+
+    def prepare(self) -> None:
+        """All but the start."""
+        self._directory.mkdir()
+        secret = self._directory / ".erlang.cookie"
+        secret.write_text("OTPOSTOTPOSTOTPOST")
+        secret.chmod(0o400)
+        if self._names_itself:
+            # The server would start it as well, but as a daemon, which outlives it.
+            self._spawn(["epmd", "-port", str(self.names_port), "-address", "127.0.0.1"], "epmd")
+            wait_for(lambda: not is_free(self.names_port))
 
     def __enter__(self) -> Self:
-        self._directory.mkdir()
-        # The server would start it as well, but as a daemon, which outlives it.
-        self._spawn(["epmd", "-port", str(self._names_port), "-address", "127.0.0.1"], "epmd")
-        wait_for(lambda: not is_free(self._names_port))
+        self.prepare()
         self.start()
         return self
 
@@ -115,3 +151,52 @@ class RabbitMQ:
         traceback: TracebackType | None,
     ) -> None:
         self._leash.close()
+
+
+class Nodes:
+    """Three nodes that are one; a queue goes on while two of them live."""
+
+    def __init__(self, directory: Path) -> None:
+        names = ("one", "two", "three")
+        config = "cluster_formation.peer_discovery_backend = classic_config\n" + "".join(
+            f"cluster_formation.classic_config.nodes.{number} = {name}@localhost\n"
+            for number, name in enumerate(names, 1)
+        )
+        first = RabbitMQ(directory, config, names[0])
+        others = (RabbitMQ(directory, config, name, first.names_port) for name in names[1:])
+        self.nodes = [first, *others]
+
+    @property
+    def url(self) -> str:
+        return ";".join(node.url for node in self.nodes)
+
+    def kill_node(self) -> None:
+        """That which processes try first."""
+        self.nodes[0].kill()
+
+    def bring_back(self) -> None:
+        """Returns when it is one of three again."""
+        self.nodes[0].start()
+        wait_for(self._is_whole)
+
+    def _is_whole(self) -> bool:
+        status = json.loads(self.nodes[0].control("cluster_status", "--formatter", "json"))
+        return len(status["running_nodes"]) == len(self.nodes)
+
+    def __enter__(self) -> Self:
+        for node in self.nodes:
+            node.prepare()
+            node.begin()  # together, or each would wait for the others and give up
+        for node in self.nodes:
+            node.wait()
+        wait_for(self._is_whole)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for node in reversed(self.nodes):  # the first knows the names of all
+            node.__exit__(kind, error, traceback)

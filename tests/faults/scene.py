@@ -18,7 +18,7 @@ from sms import names
 from sms.message import State
 from tests.faults.load import Load
 from tests.faults.provider import Call, ScriptedProvider
-from tests.faults.rabbitmq import RabbitMQ
+from tests.faults.rabbitmq import Nodes, RabbitMQ
 from tests.faults.receipts import PUBLIC_URL, Postman
 from tests.faults.report import SETTLED, Doubt, End
 from tests.faults.sentinels import Sentinels
@@ -162,6 +162,16 @@ def rabbitmq() -> Iterator[tuple[EmbeddedServer, RabbitMQ]]:
         TemporaryDirectory(prefix="otpost-rabbitmq-") as name,
         EmbeddedServer(config=SERVER) as records,
         RabbitMQ(Path(name)) as queues,
+    ):
+        yield records, queues
+
+
+@contextmanager
+def rabbitmq_nodes() -> Iterator[tuple[EmbeddedServer, Nodes]]:
+    with (
+        TemporaryDirectory(prefix="otpost-rabbitmq-") as name,
+        EmbeddedServer(config=SERVER) as records,
+        Nodes(Path(name)) as queues,
     ):
         yield records, queues
 

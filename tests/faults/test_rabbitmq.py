@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from amqp.exceptions import PreconditionFailed
+from amqp.exceptions import PreconditionFailed, ResourceLocked
 from kombu import Connection, Queue
 from redis import Redis
 
@@ -118,7 +119,11 @@ def test_a_code_goes_through_quorum_queues(stack, rabbit, outbox):
             declare(connection, name, **{"x-queue-type": "quorum"})
             with pytest.raises(PreconditionFailed):
                 declare(connection, name, **{"x-queue-type": "classic"})
-    assert "Global QoS is disabled" in stack.log("worker")
+        with pytest.raises(
+            ResourceLocked
+        ):  # RabbitMQ 4.3 refuses a queue that is neither durable nor exclusive
+            declare(connection, f"celery@{socket.gethostname()}.celery.pidbox")
+    assert "Global QoS is disabled" in stack.log("worker")  # which it refuses as well
     assert "delayed delivery" not in stack.log("worker").lower()
 
 
@@ -234,6 +239,44 @@ def test_a_broker_that_hangs_is_answered_in_time(stack, server, rabbit):
         rabbit.go_on()
     assert records(redis) <= before  # what is short-lived may have ended
     start(stack, numbers[1])
+
+
+def test_a_queue_without_a_leader_is_told_and_refuses_in_time(stack, server, rabbit, outbox):
+    """Its node answers every question; only an entry that is not confirmed shows it."""
+    numbers = phones(3)
+    stack.start("web", "worker", "beat")
+    start(stack, numbers[0])
+    wait_for(lambda: len(outbox()) == 1)
+    leader = "{'%2F_otp', node()}"
+    rabbit.control("eval", f"ra:stop_server(quorum_queues, {leader}).")
+    accepted(stack, numbers[1])
+    before = records(Redis.from_url(server.url))
+    for _ in range(2):
+        unavailable(stack, numbers[2])
+    assert records(Redis.from_url(server.url)) <= before  # what is short-lived may have ended
+    assert stack.call("GET", "/readyz")[1]["broker"] == "no_leader"
+    rabbit.control("eval", f"ra:restart_server(quorum_queues, {leader}).")
+    wait_for(lambda: stack.call("POST", "/v1/verifications", {"phone": numbers[2]})[0] == 202)
+    wait_for(lambda: len(outbox()) == 3)
+    wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
+    assert "entry_dropped" not in stack.log("worker")
+
+
+def test_an_entry_thrown_away_at_the_delivery_limit_is_made_anew(stack, rabbit, outbox):
+    """RabbitMQ 4 has one by default. The message stands in Redis, so the next sweep wakes a task for it."""
+    rabbit.control("set_policy", "limit", "^otp$", '{"delivery-limit": 1}', "--apply-to", "queues")
+    try:
+        stack.start("web")
+        start(stack, phones(1)[0])
+        thrown = 0
+        while not thrown:
+            with Connection(rabbit.url) as connection:  # a worker that dies before it acknowledges
+                channel: Any = connection.channel()
+                thrown = channel.basic_get("otp") is None
+        stack.start("worker", "beat")
+        wait_for(lambda: len(outbox()) == 1)
+    finally:
+        rabbit.control("clear_policy", "limit")
 
 
 @pytest.mark.parametrize(
