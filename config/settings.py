@@ -88,6 +88,7 @@ OTP_PURPOSES = env.json(
 OTP_LIMITS = env.setting("OTP_LIMITS")
 OTP_GUESS_LIMITS = env.setting("OTP_GUESS_LIMITS")
 OTP_CHALLENGE = env.setting("OTP_CHALLENGE")
+OTP_ALTCHA = env.entries("OTP_ALTCHA", "hot=0.8,work=8000", r"\w+")
 OTP_LOOKUPS = env.entries(
     "OTP_LOOKUPS", "twilio=twilio-lookup://…,operator=camara://… (letters, digits, - and _)", r"[\w-]+"
 )

@@ -17,6 +17,7 @@ from otp import caller, conf, inbound, purposes
 from otp.admission import judges, limits, testnumbers
 from otp.api import access
 from otp.caller import Caller
+from otp.challenges import altcha
 from otp.hooks import settings as hooks
 from otp.lookups import settings as lookups
 from otp.pages import brand
@@ -38,6 +39,7 @@ otp_limits = readable("otp.E004", limits.all_rules)
 guess_limits = readable("otp.E004", limits.guess_rules)
 test_numbers = readable("otp.E005", testnumbers.check, Tags.security)
 challenge = readable("otp.E006", judges.challenge)
+puzzle = readable("otp.E006", altcha.figures)
 number_lookups = readable("otp.E014", lookups.configured)
 reverse_numbers = readable("otp.E017", inbound.numbers, Tags.security)
 hook_secrets = readable("otp.E016", hooks.configured, Tags.security)

@@ -31,6 +31,8 @@ DECLARED |= {
     "OTP_CHALLENGE": Setting("", str, "the dotted path of a function, such as shop.captcha"),
     # alias → numbers of ours, with | between them, to which users may send codes; see otp.inbound.
     "OTP_REVERSE": Setting({}, Mapping, 'a dict such as {"main": "+12025550100"}', str),
+    # What otp.challenges.altcha.Figures shall have instead of its defaults.
+    "OTP_ALTCHA": Setting({}, Mapping, 'a dict such as {"hot": 0.8}'),
     # alias → URL of a vendor that is asked about a number before a code goes there; see otp.lookups.
     "OTP_LOOKUPS": Setting({}, Mapping, 'a dict such as {"twilio": "twilio-lookup://…"}', str),
     # {name: [sha256-hex, …]}: who may use the HTTP API.

@@ -8,7 +8,9 @@ OtpError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 
 @dataclass(eq=False, repr=False)
@@ -44,10 +46,13 @@ class RateLimited(OtpError):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class NotAllowed(OtpError):
-    """Nothing was sent, and asking again the same way will not help. ``field``: what to change."""
+    """Nothing was sent, and asking again the same way will not help. ``field``: what to change. ``puzzle``:
+    what the browser of the user has to solve, where the challenge is one of those.
+    """
 
     code: str
     field: str
+    puzzle: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.status = {"id": 409, "challenge": 403}.get(self.field, 422)

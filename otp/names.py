@@ -11,6 +11,7 @@
     otp:lookup-asked:<alias>:<day>  string  answers that were asked for on a day (UTC, since the epoch)
     otp:lookup-failures:<alias>  string  calls that failed in a row
     otp:lookup-left-out:<alias>  string  it is not asked now
+    otp:puzzle:<nonce>     string  a puzzle whose answer was taken; see otp.challenges.altcha
     otp:session:<id>       hash    a hosted hand-off; see otp.sessions
     otp:dashboard-ended:<id>  string  a session of the dashboard that was logged out, until its cookie expires
     otp:probe              string  see sms.probe
@@ -28,6 +29,7 @@ VERIFICATION, PHONE = family("otp:verification:"), family("otp:phone:")
 FAILURES, LIMIT = family("otp:failures:"), family("otp:limit:")
 LOOKUP = family("otp:lookup:")
 SESSION_ENDED = family("otp:dashboard-ended:")
+PUZZLE = family("otp:puzzle:")
 GUARD, GUARD_SPEND, GUARD_RULES = family("otp:guard:"), family("otp:guard-spend"), family("otp:guard-rules")
 
 #: Those that scripts put together themselves, each under the name that it has there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +36,7 @@ class Sending:
     asked: str = ""  # the same of those that the start or the user asked for
     life: float = 0.0  # seconds that the code lives; 0: its lifetime
     next_after: float = 0.0  # seconds until somebody looks whether another channel is next; 0: nobody does
+    puzzle: Mapping[str, Any] | None = None  # what a start may have to solve, see otp.challenges.altcha
 
 
 ALONE = Sending()
@@ -94,11 +96,11 @@ class Issue:
     ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was
     sent a moment ago; nothing is issued for ``retry_after`` seconds. ``blocked``: too many wrong
     guesses, again for ``retry_after`` seconds (0: this code never again). ``limited``: ``limit`` is
-    reached. ``guard``: ``otp.guard`` refuses. ``overloaded``: its SMS would wait too long. ``expired``
-    (``resend`` only): there is no live code to send again.
+    reached. ``guard``: ``otp.guard`` refuses. ``overloaded``: its SMS would wait too long. ``challenge``: a
+    puzzle is to be solved first. ``expired`` (``resend`` only): there is no live code to send again.
     """
 
-    status: Literal["issued", "pending", "blocked", "limited", "guard", "overloaded", "expired"]
+    status: Literal["issued", "pending", "blocked", "limited", "guard", "overloaded", "challenge", "expired"]
     message: str
     id: str = ""
     code: str = field(default="", repr=False)
@@ -151,6 +153,7 @@ MESSAGES = {
     "guesses": "Too many wrong guesses. Please try again later.",
     "guard": "No OTP can be sent to this number now.",
     "overloaded": "No OTP can be sent in time now.",
+    "challenge": "Solve a puzzle first.",
     "valid": "OTP verified.",
     "invalid": "Invalid OTP.",
     "expired": "OTP expired or not found.",

@@ -409,6 +409,7 @@ def _sending(
         asked=",".join(way.asked),
         life=life,
         next_after=rules.next_channel_after[0] if rules.channels and set(way.able) - set(way.tried) else 0.0,
+        puzzle=wanted.puzzle,
     )
 
 

@@ -182,12 +182,25 @@ def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Canc
     return Cancelled(answer["purpose"], answer.get("caller_reference", "")) if answer else None
 
 
-def peek(phones: Sequence[str], counted: Counted, labels: str, *, goes_on: bool = False) -> Issue | None:
+def peek(
+    phones: Sequence[str],
+    counted: Counted,
+    labels: str,
+    *,
+    goes_on: bool = False,
+    puzzle: Mapping[str, Any] | None = None,
+    guard: decision.Ask = None,
+) -> Issue | None:
     """What would refuse a code now, None if nothing would; see peek.lua. ``labels``: for the tally.
-    ``goes_on``: it lives, and goes by another channel, whatever the cooldown.
+    ``goes_on``: it lives, and goes by another channel, whatever the cooldown. ``guard``: by which it is known
+    too whether the ``puzzle`` is asked for.
     """
     own, older = _phone_keys(phones)
     args = {"older": older, "limits": counted.limits, "labels": labels, "goes_on": goes_on}
+    if puzzle:
+        args["puzzle"] = puzzle
+        if guard:
+            args["guard"] = guard
     answer = _ask(_PEEK, own, args)
     return _refused(answer, counted) if answer else None
 
@@ -275,6 +288,8 @@ def _issue(
         args["message"] = message.args
         if sending.guard:
             args["guard"] = decision.reserving(sending.guard, message.parts, message.channels)
+    if sending.puzzle:
+        args["puzzle"] = sending.puzzle
     if sending.channels:
         args["channels"], args["tried"], args["asked"] = sending.channels, sending.tried, sending.asked
     if sending.next_after:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -69,17 +69,29 @@ class Problem(Schema):
     status: int
     code: str
     detail: str
-    # These three are left out where there is nothing to say; they are never null.
+    # These four are left out where there is nothing to say; they are never null.
     field: str = Field("", description="The field of the request to change.")
     retry_after: int = Field(0, description="Seconds; also in the header Retry-After.")
     limit: str = Field("", description="With 429: which limit was reached.")
+    puzzle: dict[str, Any] = Field(
+        {},
+        description="With `challenge_required`, where the challenge is ALTCHA's: what the browser of the "
+        "user has to solve.",
+    )
 
 
 def problem(
-    status: int, code: str, detail: str, *, field: str = "", retry_after: int = 0, limit: str = ""
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str = "",
+    retry_after: int = 0,
+    limit: str = "",
+    puzzle: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
     """A problem document as a response; ``retry_after`` (seconds) also sets the header."""
-    more = {"field": field, "retry_after": retry_after, "limit": limit}
+    more = {"field": field, "retry_after": retry_after, "limit": limit, "puzzle": puzzle}
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

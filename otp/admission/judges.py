@@ -4,8 +4,9 @@ look-ups of ``OTP_LOOKUPS`` (docs/lookups.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
@@ -15,7 +16,9 @@ from otp import conf, digests, signals, store
 from otp.admission import refusals, testnumbers
 from otp.admission.limits import Counted
 from otp.caller import Caller
-from otp.errors import NotAllowed, StoreUnavailable
+from otp.challenges import altcha
+from otp.errors import StoreUnavailable
+from otp.guard import decision
 from otp.handler import OTPHandler
 from otp.lookups import settings as lookups
 from sms.errors import Unavailable
@@ -32,6 +35,7 @@ class Wanted:
     counted: Counted
     code: str = ""  # that of a test number
     withheld: str = ""  # why no SMS goes there, though nobody who asks shall see it
+    puzzle: Mapping[str, Any] | None = None  # that it may have to solve, see ``otp.challenges.altcha``
 
 
 def hear(
@@ -47,6 +51,7 @@ def hear(
     what refuses. ``goes_on``: see ``store.peek``.
     """
     is_start = answer is not None
+    puzzle = _puzzle(counted, answer) if answer is not None and altcha.is_on() else None
     ask = challenge() if is_start else None
     # All may cost money, so they are not asked about what is refused anyway.
     is_paid = ask or signals.code_wanted.has_listeners(OTPHandler) or (is_start and lookups.configured())
@@ -56,6 +61,8 @@ def hear(
             counted,
             f"{purpose}|{number.country}|{caller.name}",
             goes_on=goes_on,
+            puzzle=puzzle,
+            guard=decision.ask(number, caller.ip) if puzzle else None,
         )
     ):
         refusals.raise_unless_issued(refused, caller)
@@ -66,7 +73,7 @@ def hear(
     code = testnumbers.in_force().get(number.e164, "")
     if lookups.configured() and not number.is_email:
         refusal = _look_up(number, gets_no_sms=bool(code) or refusal, is_start=is_start) or refusal
-    return Wanted(number, counted, code, "test_number" if code else "refused" if refusal else "")
+    return Wanted(number, counted, code, "test_number" if code else "refused" if refusal else "", puzzle)
 
 
 def _require(ask: Callable[..., bool], **about: object) -> None:
@@ -77,8 +84,15 @@ def _require(ask: Callable[..., bool], **about: object) -> None:
         log.error("challenge_failed", error=type(error).__name__)
         raise StoreUnavailable("The challenge cannot be checked now.") from error
     if not passed:
-        what = "Answer the challenge of this site, and send the answer along."
-        raise NotAllowed(what, code="challenge_required", field="challenge")
+        raise refusals.challenge_required()
+
+
+def _puzzle(counted: Counted, answer: str) -> dict[str, Any]:
+    """What the script is told of the puzzle of a start. Limits of one phone run hot by one user who gets no
+    code, and that is none who has to be slowed down.
+    """
+    places = [place for place, rule in enumerate(counted.rules, 1) if "phone" not in rule.subjects]
+    return altcha.asked(answer, places)
 
 
 def _look_up(number: Phone, *, gets_no_sms: bool, is_start: bool) -> bool:
@@ -96,9 +110,9 @@ def _look_up(number: Phone, *, gets_no_sms: bool, is_start: bool) -> bool:
 
 
 def challenge() -> Callable[..., bool] | None:
-    """The function of ``OTP_CHALLENGE``, None without one. Raises ``ImproperlyConfigured``."""
+    """The function of ``OTP_CHALLENGE``, None where none is called. Raises ``ImproperlyConfigured``."""
     path = conf.get("OTP_CHALLENGE")
-    if not path:
+    if not path or path == altcha.PATH:  # which start.lua asks for
         return None
     if not all(map(str.isidentifier, path.split("."))) or "." not in path:
         raise ImproperlyConfigured(

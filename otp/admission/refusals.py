@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 from django.http import HttpResponse
@@ -11,6 +12,7 @@ from django.http import HttpResponse
 from otp import alarms, store
 from otp.admission.rules import GUESS, Rule
 from otp.caller import Caller
+from otp.challenges import altcha
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 from otp.results import MESSAGES, Issue
 from sms.errors import InvalidAddress, InvalidNumber, InvalidReference, NoRoute, Unavailable
@@ -43,6 +45,8 @@ def raise_unless_issued(issue: Issue, caller: Caller) -> None:
     if issue.status == "overloaded":
         log.warning("overloaded", seconds=wait)
         raise StoreUnavailable(retry_after=wait, code="overloaded")
+    if issue.status == "challenge":
+        raise challenge_required(altcha.make())
     if issue.limit:
         raise reached(issue.limit, wait, caller)
     if issue.status == "blocked":
@@ -50,6 +54,12 @@ def raise_unless_issued(issue: Issue, caller: Caller) -> None:
             issue.message, retry_after=wait, code="blocked", limit="guesses", quota=store.MOST_FAILURES
         )
     raise RateLimited(issue.message, retry_after=wait, code=issue.status)
+
+
+def challenge_required(puzzle: Mapping[str, Any] | None = None) -> NotAllowed:
+    """The challenge of this site is not answered, or not rightly. ``puzzle``: to solve, where it is one."""
+    what = "Answer the challenge of this site, and send the answer along."
+    return NotAllowed(what, code="challenge_required", field="challenge", puzzle=puzzle)
 
 
 def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:

@@ -44,8 +44,15 @@ def _of_otp(error: Denied | NotAllowed | RateLimited | StoreUnavailable) -> Http
         return problem(403, error.code, error.detail)
     field = error.field if error.field != "id" else ""  # which stands in the address
     retry_after, limit = error.retry_after, error.limit
+    puzzle = error.puzzle if isinstance(error, NotAllowed) else None
     response = problem(
-        error.status, error.code, error.detail, field=field, retry_after=retry_after, limit=limit
+        error.status,
+        error.code,
+        error.detail,
+        field=field,
+        retry_after=retry_after,
+        limit=limit,
+        puzzle=puzzle,
     )
     if isinstance(error, RateLimited):
         refusals.name_limit(response, error)

@@ -1,12 +1,15 @@
 -- Whether a code could be issued: asked before whatever costs money is asked about the number.
 -- KEYS: phone, its failures
 -- ARGV: args (JSON): older (see includes/carry.lua), limits (see includes/limits.lua), labels (see includes/starts.lua),
---       goes_on (another channel is next for a code that lives: no cooldown holds it off)
+--       goes_on (another channel is next for a code that lives: no cooldown holds it off), puzzle (see
+--       includes/puzzle.lua), guard (by which too a puzzle is asked for)
 -- Returns JSON: {}, or {status, wait, …} as start.lua would answer.
 --- @include "clock"
 --- @include "carry"
 --- @include "phone"
 --- @include "limits"
+--- @include "puzzle"
+--- @include "guard"
 --- @include "starts"
 local phone, failures = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
@@ -16,5 +19,12 @@ local refused = phone_refuses(now, not args.goes_on and redis.call('HGET', phone
 if not refused then
   local limit, wait = limits_refuse(now, args.limits)
   refused = limit and { status = 'limited', wait = wait, limit = limit }
+end
+local share = not refused and puzzle_asks(args.puzzle)
+if share then
+  local is_hot = share == 0 or limits_run_hot(now, args.limits, args.puzzle)
+  if is_hot or (args.guard and not guard_send(now, args.guard, share, 'looks')) then
+    refused = { status = 'challenge' }
+  end
 end
 return refused and refuse(now, args, refused) or '{}'

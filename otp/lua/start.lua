@@ -4,7 +4,7 @@
 --       cooldowns (ms after the 1st, 2nd, … SMS); older (see includes/carry.lua), limits (see includes/limits.lua),
 --       labels (see includes/starts.lua), guard (see guard/lua/includes/guard.lua; none: it is off), message (see
 --       overload.lua and accept.lua of sms; none: no SMS), channels, tried, asked, next_after, patience (see
---       includes/issue.lua)
+--       includes/issue.lua), puzzle (see includes/puzzle.lua)
 -- Returns JSON: {status = 'issued', now, expires_at, resend_at, left, refusal (only told: shadow, allowed),
 --         reference (of the SMS of the code before), called_back (its record)}, or {status, wait, …} of what refuses.
 --- @include "clock"

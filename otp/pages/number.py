@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from django.http import Http404, HttpRequest, HttpResponse
 
 from otp import channels, inbound, purposes
-from otp.errors import OtpError, StoreUnavailable
+from otp.errors import NotAllowed, OtpError, StoreUnavailable
 from otp.pages import by_channel, kept, shown, steps
 from otp.pages.countries import Picker, picker
 from otp.pages.kept import PURPOSE, Kept
@@ -66,9 +67,13 @@ def ask(
 ) -> HttpResponse:
     """The form for the number. ``error``: why what was ``typed`` got no code. ``within``: a session."""
     last = about or kept.of_cookie(request)
-    context = context_of(within, picker(request, wanted(within)), error) | {
+    puzzle = error.puzzle if isinstance(error, NotAllowed) else None
+    # A browser solves the first puzzle by itself. If its answer was refused, it shall not try for ever.
+    is_new = puzzle and not request.POST.get("challenge")
+    context = context_of(within, picker(request, wanted(within)), None if is_new else error) | {
         "way_back": within.way_back if within else "",
         "reverse": inbound.is_open(_rules(within)),
+        "puzzle": json.dumps(puzzle) if puzzle else "",
         "typed": typed,
         "masked": sms.mask(last.phone) if last and last.id and last.said != "valid" else "",
     }

@@ -3,6 +3,7 @@
 --- @include "starts"
 --- @include "limits"
 --- @include "count_limits"
+--- @include "puzzle"
 --- @include "guard"
 --- @include "overload"
 --- @include "accept"
@@ -10,8 +11,8 @@
 --- @include "story"
 --- @include "told"
 
--- Why nothing goes out: {status = 'overloaded' or 'limited' or 'guard', wait, limit, refusal}. Otherwise nil, what the
--- guard wants to read when the code is accepted, and the refusal that is only told (shadow, allowed): {wait, reason}.
+-- Why nothing goes out: {status = 'overloaded' or 'limited' or 'guard' or 'challenge', wait, limit, refusal}. Otherwise
+-- nil, what the guard wants to read when the code is accepted, and the refusal that is only told (shadow, allowed): {wait, reason}.
 -- What goes out is counted.
 local function send_refuses(now, args)
   local wait = args.message and overload(now, args.message)
@@ -23,14 +24,24 @@ local function send_refuses(now, args)
   if limit then
     return { status = 'limited', wait = wait, limit = limit }
   end
+  local share = puzzle_asks(args.puzzle)
+  if share and (share == 0 or limits_run_hot(now, args.limits, args.puzzle)) then
+    return { status = 'challenge' }
+  end
   if args.guard then
-    counted, refusal = guard_send(now, args.guard)
+    counted, refusal = guard_send(now, args.guard, share)
     if refusal then
       refusal.wait = math.ceil(refusal.wait)
     end
     if not counted then
+      if not refusal then
+        return { status = 'challenge' }
+      end
       return { status = 'guard', wait = refusal.wait, refusal = refusal }
     end
+  end
+  if args.puzzle and args.puzzle.spent then -- no other start will go out with this answer
+    redis.call('SET', args.puzzle.spent, 1, 'PX', args.puzzle.kept)
   end
   limits_count(now, args.limits)
   return nil, counted or '', refusal

@@ -19,6 +19,26 @@
     if (button?.dataset.busy) button.textContent = button.dataset.busy;
   });
 
+  // --- a puzzle that is asked for where much goes on ---------------------------------------------
+
+  const puzzle = at("[data-puzzle]");
+  const solve = async (form, { solver, solving, sends }) => {
+    const [button, unable] = [form.querySelector("button.main"), puzzle.textContent];
+    button.disabled = true;
+    puzzle.textContent = solving;
+    try {
+      const { answer } = await import(solver);
+      form.elements.challenge.value = await answer(JSON.parse(puzzle.dataset.puzzle));
+    } catch {
+      puzzle.textContent = unable;
+      return;
+    }
+    button.disabled = false;
+    if (sends === undefined) puzzle.hidden = true;
+    else form.requestSubmit();
+  };
+  if (puzzle) solve(puzzle.closest("form"), puzzle.dataset);
+
   // The page as it is now. Other tabs may have gone on to another verification: the form says which is meant.
   const ask = async () => {
     const form = new FormData(at("main form"));

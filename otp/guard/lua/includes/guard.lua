@@ -21,12 +21,13 @@ local MOST_OVER = 500 -- that are remembered, so that to look at all of them tak
 
 -- Decide about one send, and count it or its refusal. Returns the text from which verified.lua counts that its code was
 -- typed ("" if that shall not count), nil if it may not go; then a refusal, nil if there is none: reason, wait (ms).
--- With both of them it goes all the same: in shadow, or because an operator allowed it.
+-- With both of them it goes all the same: in shadow, or because an operator allowed it. With neither it has to solve a
+-- puzzle first: share is then the part of a cap beyond which it has. looks: only whether it has; nothing is counted.
 -- A reason is "<word> <scope>", the word one of blocked, budget, countries, hour, day, fortnight; of what was allowed
 -- "allowed-<word> <scope>".
 -- Every run of a script makes its functions anew. So the includes stand inside: at the top, a start without the guard
 -- took 5 to 8 % longer.
-local function guard_send(now, ask)
+local function guard_send(now, ask, share, looks)
   -- luacheck: ignore 432
   --- @include "caps"
   --- @include "fan"
@@ -171,8 +172,34 @@ local function guard_send(now, ask)
     return word, scope, wait, rule == 'allow' or ask.allowed
   end
 
+  -- Whether one of its scopes has used up so much of a cap that its send shall cost a puzzle. A phone that verified
+  -- costs one like others: strangers must not see which did.
+  local function runs_hot()
+    local function is_hot(key, kind, caps)
+      local parts = { caps[1] * share, caps[2] * share, caps[3] * share }
+      return first_over(counts_of(key, kind), now, figures.ratio, parts)
+    end
+    if address and is_hot(address_key, ADDRESS, figures.address) then
+      return true
+    end
+    local caps = { figures.new, figures.country, figures.coarse, figures.fine }
+    for kind = is_proven() and COUNTRY or NEW, #scopes do
+      if is_hot(scope_keys[kind], kind, caps[kind]) then
+        return true
+      end
+    end
+    return false
+  end
+
   local word, scope, wait, allowed = refuses()
   local refusal = word and { reason = (allowed and 'allowed-' or '') .. word .. ' ' .. scope, wait = wait }
+  local is_stopped = word and not allowed and ask.mode == 'enforce'
+  if share and not (only_money or allowed or is_stopped) and (word or runs_hot()) then
+    return nil
+  end
+  if looks then
+    return ''
+  end
   if word and not allowed then
     local counts = counts_of(GUARD .. scope, RULED)
     counts[REFUSED] = counts[REFUSED] + 1
