@@ -22,7 +22,7 @@ from sms.scripts import Script, client
 
 #: The labels of each name in ``counts`` and ``words``, in their order.
 LABELS: dict[str, tuple[str, ...]] = {
-    # How starts and resends ended: issued, resent, or what refused: cooldown, pause, overloaded,
+    # How starts and resends ended: issued, resent, or what refused: cooldown, pause, overloaded, challenge,
     # limit:<name of the rule>, guard:<reason>.
     "starts": ("outcome", "purpose", "country", "api_key"),
     # Issued although the guard would have refused it: shadow:<reason>, or allowed:<reason>.

@@ -26,7 +26,7 @@ _COUNTING = {
     "in ipairs(message.found_by) do": "in ipairs({}) do",
 }
 
-_phones = map("+1{}".format, itertools.count(2_032_550_000))
+phones = map("+1{}".format, itertools.count(2_032_550_000))
 
 
 def cost(bench: Surroundings) -> Iterator[Measure]:
@@ -54,11 +54,12 @@ def spend(many: int) -> tuple[float, float]:
     from sms.delivery.run import deliver
 
     ids: list[str] = []
-    start = _cpu(lambda phone: ids.append(services.start(phone).message_id), itertools.islice(_phones, many))
-    return start, _cpu(deliver, ids)
+    start = cpu(lambda phone: ids.append(services.start(phone).message_id), itertools.islice(phones, many))
+    return start, cpu(deliver, ids)
 
 
-def _cpu(what: Callable[[str], object], each: Iterable[str]) -> float:
+def cpu(what: Callable[[str], object], each: Iterable[str]) -> float:
+    """Microseconds of CPU of this process and of the server for each."""
     before, number = _used(), 0
     for one in each:
         what(one)
