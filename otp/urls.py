@@ -31,6 +31,7 @@ if conf.get("PAGES") != "off":
         path("resend", resend, name="resend"),
         path("cancel", cancel, name="cancel"),
         path("done", done, name="done"),
-        path("widget.js", script, name="widget"),
+        path("widget.js", script, {"name": "widget.js"}, name="widget"),
+        path("puzzle.js", script, {"name": "puzzle.js"}, name="puzzle"),
         path("s/<str:id>/<str:step>", step, name="step"),
     ]

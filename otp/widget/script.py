@@ -1,4 +1,4 @@
-"""``/widget.js``, which pages of other sites load: at one address, whatever version runs here."""
+"""``/widget.js`` and ``/puzzle.js``, which pages of other sites load: at one address, whatever runs here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-FILE = Path(__file__).parents[1] / "static" / "otp" / "widget.js"
+FOLDER = Path(__file__).parents[1] / "static" / "otp"
 
 #: Seconds. A browser looks for a newer one after that.
 MAX_AGE = 300
@@ -22,9 +22,11 @@ MAX_AGE = 300
 @gzip_page
 @cache_control(public=True, max_age=MAX_AGE)
 @require_safe
-def script(request: HttpRequest) -> HttpResponse:
-    """The element ``<otpost-verify>``. Every page may load it; which may ask for something, says ``door``."""
-    content, tag = _read()
+def script(request: HttpRequest, name: str) -> HttpResponse:
+    """The element ``<otpost-verify>``, or what solves a puzzle for it. Every page may load them; which may
+    ask for something, says ``door``.
+    """
+    content, tag = _read(name)
     headers = {
         "ETag": tag,
         "Cross-Origin-Resource-Policy": "cross-origin",
@@ -35,6 +37,6 @@ def script(request: HttpRequest) -> HttpResponse:
 
 
 @cache
-def _read() -> tuple[bytes, str]:
-    content = FILE.read_bytes()
+def _read(name: str) -> tuple[bytes, str]:
+    content = (FOLDER / name).read_bytes()
     return content, quote_etag(hashlib.sha256(content).hexdigest()[:32])

@@ -10,6 +10,7 @@ The widget knows these members of a view:
     submit, buttons       to (the step), text, busy (its text meanwhile), trouble (to say if no answer comes),
                           waits (for the seconds of resend_in), and channel for what names one
     expires_in, expiry    seconds, and their text with {clock} in it; resend_in, wait: the same
+    solving, unable       where a puzzle is to be solved: while the browser does, and where it cannot
     say                   what a screen reader hears when so many seconds are left of the code, and at again
 """
 
@@ -23,7 +24,7 @@ from django.template.loader import render_to_string
 from django.utils.html import strip_tags
 from django.utils.translation import gettext, ngettext, pgettext
 
-from otp.errors import OtpError, RateLimited
+from otp.errors import NotAllowed, OtpError, RateLimited
 from otp.pages import code as code_page
 from otp.pages import number as number_page
 from otp.pages.countries import unpicked
@@ -65,6 +66,7 @@ def number(session: Session, typed: str = "", error: OtpError | None = None) -> 
         gettext("Verify your phone"),
         f"{_said('_phone_lead', context)} {given}".strip(),
         error=context["error"],
+        **(_solved() if isinstance(error, NotAllowed) and error.puzzle else {}),
         field=field,
         submit=_button("start", gettext("Send the code"), gettext("Sending …")),
     )
@@ -93,6 +95,17 @@ def elsewhere() -> View:
 
 def over() -> View:
     return _view("closed", gettext("The time for this has run out"), gettext("Please load this page again."))
+
+
+def _solved() -> View:
+    return {
+        "solving": gettext(
+            "One moment, please. Your browser is doing a short check, then the code goes out by itself."
+        ),
+        "unable": gettext(
+            "This check needs JavaScript and a current browser. Please use one, or try again later."
+        ),
+    }
 
 
 def _pending(context: View) -> View:

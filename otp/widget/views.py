@@ -21,16 +21,19 @@ from otp.widget.door import Asked, Visit, answered, over, told
 from sms.message import Channel
 
 
-class Numbered(Asked):
-    phone: str = Field("", max_length=64, repr=False)
+class Starting(Asked):
     challenge: str = Field("", max_length=4096, repr=False)
+
+
+class Numbered(Starting):
+    phone: str = Field("", max_length=64, repr=False)
 
 
 class Guessed(Asked):
     code: str = Field(max_length=1600, repr=False)  # or the whole message
 
 
-class Again(Asked):
+class Again(Starting):  # where the code is over, a new one goes out
     channel: Channel | None = None
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
-from django.core.wsgi import get_wsgi_application
 
 from otp import services
 from otp.caller import Caller
 from sms.testing import outbox
 from tests.e2e.browser import ARGS, AUDIT, CHROMIUM
+from tests.e2e.host import let_in, page, served, served_otpost
+from tests.e2e.shop import Shop, ask_for_code, done, field, newest, see
 from tests.otp.admission.calls import PHONE, numbers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -24,17 +22,6 @@ pytestmark = pytest.mark.together(15)
 
 if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no {CHROMIUM}", allow_module_level=True)
-
-
-class Server(ThreadingMixIn, WSGIServer):
-    """A browser opens several connections at once."""
-
-    daemon_threads = True
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +38,8 @@ def site(settings, redis) -> Iterator[str]:
     settings.OTP_CHALLENGE = "otp.challenges.altcha"
     settings.OTP_ALTCHA = {"work": 30}
     settings.OTP_LIMITS = "ip=4/10m"
-    with make_server("127.0.0.1", 0, get_wsgi_application(), Server, Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served_otpost(settings) as address:
+        yield address
 
 
 @pytest.fixture
@@ -177,4 +160,55 @@ def test_without_javascript_it_is_told_so(hot, visit):
     visitor = visit(hot, java_script_enabled=False)
     visitor.ask()
     playwright.expect(visitor.page.get_by_role("status")).to_contain_text("needs JavaScript and a current")
+    assert not outbox
+
+
+# --- in the widget ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shop(chromium, hot, settings) -> Iterator[Shop]:
+    found = Shop(chromium, hot)
+    with served(page(lambda: found.html, lambda: found.policy)) as found.address:
+        let_in(settings, found.address)
+        yield found
+        for context in found.contexts:
+            context.close()
+    assert found.faults == []
+
+
+def test_the_widget_solves_it_under_a_strict_policy(shop):
+    session = shop.sell()
+    found = shop.visit(locale="en-US")
+    ask_for_code(found)
+    assert [message.to for message in outbox] == [PHONE]
+    found.keyboard.type(newest())
+    done(found, session)
+    assert found.evaluate("heard") == [["otpost-verified", session.id]]
+
+
+def test_the_widget_leaves_it_to_the_user_to_try_again(shop, settings):
+    settings.OTP_ALTCHA = {"work": 30, "hot": 0}
+
+    def change_secret(route):
+        settings.PHONE_SECRET_KEY = "another secret of 32 characters and more"
+        route.continue_()
+
+    shop.sell()
+    found = shop.visit(routes={"**/puzzle.js": change_secret}, locale="en-US")
+    field(found).fill(PHONE)
+    field(found).press("Enter")
+    see(found, "Please complete the check in this form")
+    ask_for_code(found)
+    assert found.evaluate("heard") == [["otpost-error", "challenge_required"]]
+    assert len(outbox) == 1
+
+
+def test_a_widget_that_cannot_solve_it_says_so(shop):
+    shop.sell()
+    found = shop.visit(routes={"**/puzzle.js": lambda route: route.fulfill(status=404)}, locale="en-US")
+    field(found).fill(PHONE)
+    field(found).press("Enter")
+    see(found, "needs JavaScript and a current browser")
+    assert found.evaluate("heard") == [["otpost-error", "challenge_required"]]
     assert not outbox

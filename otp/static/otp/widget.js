@@ -214,6 +214,7 @@
         said = { code: "unreachable" };
       }
       if (signal.aborted || turn !== this.#turn) return true;
+      if (said.puzzle && !fields.challenge) return this.#solve(said, step, fields, turn);
       this.#pressed = undefined;
       if (said.view) {
         this.#held.token = said.token ?? this.#held.token;
@@ -224,6 +225,25 @@
       if (said.view) this.#pause = undefined;
       else this.#soon();
       return Boolean(said.view);
+    }
+
+    // Where much goes on a start costs a puzzle. It is solved once: if that was not enough, the user decides.
+    async #solve({ puzzle, view, code }, step, fields, turn) {
+      write(this.#hint, view.solving);
+      this.#live.textContent = view.solving;
+      let challenge;
+      try {
+        const { answer } = await import(new URL("../puzzle.js", this.#url));
+        challenge = await answer(puzzle);
+      } catch {
+        view.error = view.unable;
+      }
+      if (turn !== this.#turn || this.#run.signal.aborted) return true;
+      if (challenge) return this.#ask(step, { ...fields, challenge });
+      this.#pressed = undefined;
+      this.#show(view);
+      this.#tell("otpost-error", { code, status: 403 });
+      return true;
     }
 
     // How things stand, without taking away what is being typed.

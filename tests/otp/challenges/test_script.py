@@ -29,10 +29,6 @@ def test_it_is_made_of_its_source_by_the_command_there(tmp_path):
     assert path.read_text() == made.replace(f"// {at_home}/", "// node_modules/")
 
 
-def test_pages_of_any_origin_may_load_it(client):
-    assert client.get("/static/otp/puzzle.js")["Access-Control-Allow-Origin"] == "*"
-
-
 def test_its_licence_comes_with_it():
     folder = ROOT / "otp/static/otp"
     first = (folder / "puzzle.js").read_text().splitlines()[0]
