@@ -12,9 +12,10 @@ from otp import services
 from otp.caller import Caller
 from sms.testing import outbox
 from tests.e2e.browser import ARGS, AUDIT, CHROMIUM
-from tests.e2e.host import let_in, page, served, served_otpost
+from tests.e2e.host import let_in, page, served_otpost
 from tests.e2e.shop import Shop, ask_for_code, done, field, newest, see
 from tests.otp.admission.calls import PHONE, numbers
+from tests.serving import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -169,7 +170,7 @@ def test_without_javascript_it_is_told_so(hot, visit):
 @pytest.fixture
 def shop(chromium, hot, settings) -> Iterator[Shop]:
     found = Shop(chromium, hot)
-    with served(page(lambda: found.html, lambda: found.policy)) as found.address:
+    with serving(page(lambda: found.html, lambda: found.policy)) as found.address:
         let_in(settings, found.address)
         yield found
         for context in found.contexts:
