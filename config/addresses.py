@@ -1,4 +1,5 @@
-"""The URLs of Redis, Sentinel and RabbitMQ, read once, and written so that every library reads them alike.
+"""The URLs of Redis, alone, behind Sentinel or as a cluster, and of RabbitMQ: read once, and written so that
+every library reads them alike.
 
 redis-py, kombu and Celery split URLs each in its own way, and their errors may quote a password. What cannot
 work raises ``ImproperlyConfigured``, which names the setting and repeats nothing of the URL.
@@ -19,26 +20,32 @@ from config import tls
 
 REDIS = ("redis", "rediss", "unix")
 SENTINEL = ("redis+sentinel", "rediss+sentinel", "sentinel")
+CLUSTER = ("redis+cluster", "rediss+cluster")
 RABBITMQ = ("amqp", "amqps", "pyamqp")
 _WITH_TLS = {
     **{"redis": "rediss", "unix": "rediss", "redis+sentinel": "rediss+sentinel"},
     **{"sentinel": "rediss+sentinel", "amqp": "amqps", "pyamqp": "amqps"},
+    "redis+cluster": "rediss+cluster",
 }
 
 ESCAPES = "characters such as / # ? @ in a password are written %2F %23 %3F %40"
-_CLUSTER = (
-    "cannot work: a script changes several keys in one step, which a cluster keeps in different slots, and "
-    "Celery's transport knows no cluster. Use one server, Sentinel "
-    "(redis+sentinel://host1,host2,host3/mymaster/0), or RabbitMQ for the queues "
-    "(CELERY_BROKER_URL=amqp://…)."
+_LIKE_CLUSTER = (
+    "redis+cluster://user:password@host1:6379,host2:6379,host3:6379 (rediss+cluster:// with TLS; it has no "
+    f"database but 0; {ESCAPES})."
 )
 _LIKE_SENTINEL = (
     "redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 (rediss+sentinel:// with "
     f"TLS; ?sentinel_username= and sentinel_password= for the sentinels' own; {ESCAPES})."
 )
+#: Celery's transport knows no cluster.
+NO_QUEUES = (
+    "Celery cannot keep queues in a Redis Cluster. Name a RabbitMQ (amqp://…), one Redis server, or its "
+    "sentinels, in CELERY_BROKER_URL."
+)
 _LIKE = {
     **dict.fromkeys(REDIS, f"redis://:password@host:6379/0 or unix:///run/redis.sock?db=0 ({ESCAPES})."),
     **dict.fromkeys(SENTINEL, _LIKE_SENTINEL),
+    **dict.fromkeys(CLUSTER, _LIKE_CLUSTER),
     **dict.fromkeys(RABBITMQ, f"amqp://user:password@host:5672/vhost ({ESCAPES})."),
 }
 
@@ -77,15 +84,17 @@ def scheme(url: str, name: str) -> str:
     found = found.lower()
     if not separator:
         raise ImproperlyConfigured(f"{name} is no URL: it must look like redis://:password@host:6379/0.")
-    if "cluster" in found:
-        raise ImproperlyConfigured(f"{name} names a Redis Cluster, which {_CLUSTER}")
+    if "cluster" in found and found not in CLUSTER:
+        raise ImproperlyConfigured(f"{name} must look like {_LIKE_CLUSTER}")
     if "sentinel" in found and found not in SENTINEL:
         raise ImproperlyConfigured(f"{name} must look like {_LIKE_SENTINEL}")
     return found
 
 
 def read(url: str, name: str) -> Address:
-    """The address of a Redis server, of sentinels, or of one node of a RabbitMQ, in the setting ``name``."""
+    """The address of a Redis server, of sentinels, of a cluster's nodes, or of one node of a RabbitMQ, in the
+    setting ``name``.
+    """
     kind = scheme(url, name)
     try:
         found = _parts(url, name, kind)
@@ -93,6 +102,8 @@ def read(url: str, name: str) -> Address:
             _place_as_redis_py_does(found, name)
         elif kind in SENTINEL:
             _place_master(found)
+        elif kind in CLUSTER:
+            _place_nodes(found)
     except (ValueError, TypeError, RedisError):
         raise ImproperlyConfigured(f"{name} must look like {_LIKE[kind]}") from None
     found.tls = _tls(kind, found.tls, name)
@@ -104,10 +115,9 @@ def _parts(url: str, name: str, kind: str) -> Address:
     if kind in RABBITMQ and "," in hosts:
         raise ImproperlyConfigured(f"{name} names several hosts; that is written amqp://…;amqp://…")
     if kind in REDIS and re.search("[?&]cluster", f"{path}?{query}", re.IGNORECASE):
-        raise ImproperlyConfigured(f"{name} names a Redis Cluster, which {_CLUSTER}")
+        raise _unlike_a_cluster(name, "names a Redis Cluster")
     if kind in REDIS and (re.search("[,;]", hosts) or re.search(r";[\w+]*://", f"{path}?{query}")):
-        several = "names several hosts. As the nodes of a Redis Cluster they"
-        raise ImproperlyConfigured(f"{name} {several} {_CLUSTER}")
+        raise _unlike_a_cluster(name, "names several hosts")
     pairs = parse_qsl(query, keep_blank_values=True)
     options = dict(pairs)
     if len(options) < len(pairs):
@@ -126,6 +136,11 @@ def _parts(url: str, name: str, kind: str) -> Address:
         tls={option: options.pop(option) for option in list(options) if option.partition("_")[0] == "ssl"},
         options=options,
     )
+
+
+def _unlike_a_cluster(name: str, said: str) -> ImproperlyConfigured:
+    written = f"The nodes of a Redis Cluster are written {_LIKE_CLUSTER}"
+    return ImproperlyConfigured(f"{name} {said}. {NO_QUEUES if name == 'CELERY_BROKER_URL' else written}")
 
 
 def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
@@ -158,6 +173,14 @@ def _place_master(found: Address) -> None:
         raise ValueError
     found.hosts = tuple((host, port or 26379) for host, port in found.hosts)
     found.path = f"/{int(database or 0)}"
+
+
+def _place_nodes(found: Address) -> None:
+    """Put all ports; a cluster has one database."""
+    if found.path not in ("", "/", "/0") or found.options or not all(host for host, _ in found.hosts):
+        raise ValueError
+    found.hosts = tuple((host, port or 6379) for host, port in found.hosts)
+    found.path = ""
 
 
 def _tls(kind: str, said: dict[str, str], name: str) -> dict[str, Any]:

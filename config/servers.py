@@ -1,4 +1,4 @@
-"""Settings out of the addresses of Redis and the broker: one server, Sentinel, or RabbitMQ."""
+"""Settings out of the addresses of Redis and the broker: one server, Sentinel, Redis Cluster, or RabbitMQ."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelManagedSSLConnection
 
-from config.addresses import RABBITMQ, REDIS, SENTINEL, Address, read, scheme
+from config.addresses import CLUSTER, NO_QUEUES, RABBITMQ, REDIS, SENTINEL, Address, read, scheme
 from config.tls import for_amqp
+from sms import names
 from sms.masked import Masked
 
 #: Seconds. A request must end within 3 s even if a server hangs.
@@ -38,8 +39,8 @@ class AmqpsTransport(SSLTransport):
 
 def cache(url: str, *, connections: int) -> dict[str, Any]:
     """The entry of CACHES for ``REDIS_URL``. Raises ImproperlyConfigured, without repeating the URL."""
-    if scheme(url, "REDIS_URL") not in (*REDIS, *SENTINEL):
-        known = "redis://, rediss://, unix:// or redis+sentinel://"
+    if scheme(url, "REDIS_URL") not in (*REDIS, *SENTINEL, *CLUSTER):
+        known = "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
         raise ImproperlyConfigured(f"REDIS_URL must begin with {known}.")
     address = read(url, "REDIS_URL")
     # A script whose answer got lost may have run, so nothing is retried below the caller.
@@ -61,6 +62,9 @@ def cache(url: str, *, connections: int) -> dict[str, Any]:
             "USERNAME": address.user,
             "PASSWORD": Masked(address.password),
         }
+    if address.scheme in CLUSTER:
+        location = replace(address, scheme="rediss" if address.tls else "redis").url
+        options |= {"CONNECTION_FACTORY": names.CLUSTER, "NODES": list(address.hosts)}
     return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": Masked(location), "OPTIONS": options}
 
 
@@ -69,6 +73,10 @@ def broker(url: str) -> dict[str, Any]:
     kind = scheme(url, "CELERY_BROKER_URL")
     if kind in RABBITMQ:
         return _rabbitmq(url, kind)
+    if kind in CLUSTER:
+        raise ImproperlyConfigured(
+            f"CELERY_BROKER_URL (without one, REDIS_URL) names a Redis Cluster. {NO_QUEUES}"
+        )
     tls: dict[str, Any] = {}
     # kombu would try anew after 2 s; the caller knows better what to do.
     options: dict[str, Any] = {"max_retries": 0}

@@ -1,9 +1,9 @@
 """Codes in Redis: the only room that talks to Redis for them. One script per transition.
 
 What stands under which key says ``otp.names``. Every script uses the Redis server's clock and leaves nothing
-without a TTL but its count in the tally (see ``sms.tally``). The keys that a script derives (a phone's newest
-verification) need one server or a Sentinel set, not a Redis Cluster. Everything here raises
-``otp.errors.StoreUnavailable`` without Redis.
+without a TTL but its count in the tally (see ``sms.tally``). Scripts derive keys (a phone's newest
+verification) that nobody tells the server of, so in a cluster all keys stand in one slot. Everything here
+raises ``otp.errors.StoreUnavailable`` without Redis.
 """
 
 from __future__ import annotations

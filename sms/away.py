@@ -31,7 +31,9 @@ REASONS = {
     "database": "has no such database or virtual host",
     "forbidden_commands": "forbids its user a command that we need, such as EVALSHA",
     "forbidden_keys": "forbids its user the keys that we need",
-    "cluster": "is a cluster",
+    "cluster": "is a cluster, and is spoken to as if it were one server",
+    "cluster_down": "is a cluster that is down: some of its slots have no node that works",
+    "moving": "moves our keys to another node of the cluster",
     "no_leader": "takes nothing into its queue, which has no leader",
     "certificate": "shows a certificate that has expired, names another host or comes from an unknown CA",
 }
@@ -42,7 +44,9 @@ _CLASSES: dict[str, type | tuple[type, ...]] = {
     "loading": redis.BusyLoadingError,
     "full": redis.OutOfMemoryError,
     "read_only": (redis.ReadOnlyError, redis.MasterDownError),
-    "cluster": (redis.ClusterDownError, redis.ClusterCrossSlotError, redis.MovedError),
+    "cluster": (redis.ClusterCrossSlotError, redis.MovedError),
+    "cluster_down": redis.ClusterDownError,
+    "moving": (redis.AskError, redis.TryAgainError),
     "away": (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse, OSError),
 }
 

@@ -106,7 +106,7 @@ def _publish(task: str, args: tuple[str, ...], queue: str, **told: str) -> bool:
     for is_last in (False, True):  # the first connection may have died long ago; a second entry does no harm
         try:
             with producer() as found:
-                celery.current_app.tasks[task].apply_async(args, queue=names.key(queue), producer=found)
+                celery.current_app.tasks[task].apply_async(args, queue=names.queue(queue), producer=found)
             _reached, _doubted = True, ""
             return True
         except AWAY as error:
@@ -178,7 +178,7 @@ def _ask() -> None:
             # also tells whether we may write to the queue, and whether the server takes writes at all.
             # kombu puts its prefix before other commands, not before this one.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
-            found.channel.client.ltrim(prefix + names.key(store.OTP_QUEUE), 0, -1)
+            found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 
 
 def _try(queue: str, producer: Any) -> None:
@@ -192,7 +192,7 @@ def _try(queue: str, producer: Any) -> None:
         raise fault  # one thread waits for the answer, not all
     try:
         celery.current_app.send_task(
-            SWEEP, (queue, 0), queue=names.key(queue), producer=producer, ignore_result=True
+            SWEEP, (queue, 0), queue=names.queue(queue), producer=producer, ignore_result=True
         )
     except AWAY:
         raise fault from None

@@ -38,7 +38,7 @@ class _Form(NamedTuple):
 
 def entry(message_id: str, queue: str) -> dict[str, Any] | None:
     """What includes/accept.lua pushes for a message; None where the queues stand elsewhere."""
-    form = _form(names.key(queue))
+    form = _form(names.queue(queue))
     if form is None:
         return None
     body = base64.b64encode(form.body.replace(_ID, message_id).encode()).decode()
@@ -48,7 +48,7 @@ def entry(message_id: str, queue: str) -> dict[str, Any] | None:
 
 def are_pushed() -> bool:
     """Whether the scripts that accept messages push their entries."""
-    return _form(names.key(store.OTP_QUEUE)) is not None
+    return _form(names.queue(store.OTP_QUEUE)) is not None
 
 
 def _form(queue: str) -> _Form | None:
@@ -115,7 +115,7 @@ def room(queue: str) -> int | None:
 
     Ask before a message gets another one, or entries would grow with each time that it has to wait.
     """
-    name = names.key(queue)
+    name = names.queue(queue)
     try:
         with broker.producer() as found:
             match broker.driver(found):

@@ -52,7 +52,8 @@ health hash is when the vendor said to retry, ``turn`` of a message the alias in
 ``attempts`` how often it was claimed. ``calls`` are its attempts.
 
 The names of otp stand in otp.names. Python and Lua get every key from ``key``, so that two installations can
-share a database.
+share a database. In a Redis Cluster the namespace stands in a hash tag, ``{<namespace>c0}``, which keeps all
+keys of an installation in one slot.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from sms import conf
+
+#: The CONNECTION_FACTORY of a cache that is a Redis Cluster.
+CLUSTER = "sms.cluster.ConnectionFactory"
 
 #: What a namespace may be: no character has a meaning in a pattern of Redis, Lua or RabbitMQ.
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{0,64}", re.ASCII)
@@ -122,8 +126,35 @@ def line(alias: str, queue: str) -> str:
 
 
 def key(name: str) -> str:
-    """``name``, of a key in Redis or of a queue (such as ``otp``) at the broker, behind the namespace."""
+    """``name`` of a key in Redis, behind what stands before all of them."""
+    return prefix() + name
+
+
+def queue(name: str) -> str:
+    """``name`` of a queue at the broker, such as ``otp``, behind the namespace."""
     return namespace() + name
+
+
+@conf.cached
+def slot() -> tuple[str, ...]:
+    """In a cluster a key that holds nothing and leads every script to the slot of all others. While the slot
+    moves, no node runs a script with a key that it has not; the keys that scripts make up it cannot know.
+    Elsewhere none.
+    """
+    return (key(""),) if in_cluster() else ()
+
+
+@conf.cached
+def prefix() -> str:
+    """What stands before every key: the namespace, in a cluster inside the hash tag."""
+    return f"{{{namespace()}c0}}" if in_cluster() else namespace()
+
+
+@conf.cached
+def in_cluster() -> bool:
+    """Whether CACHES says that Redis is a cluster."""
+    options = settings.CACHES.get(cache_alias(), {}).get("OPTIONS", {})
+    return bool(options.get("CONNECTION_FACTORY") == CLUSTER)
 
 
 def families() -> tuple[str, ...]:

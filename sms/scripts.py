@@ -29,6 +29,7 @@ from pydantic_core import from_json, to_json
 from redis.exceptions import NoScriptError, ResponseError
 
 from sms import away, lua_source, names, traces
+from sms.cluster import Moved
 from sms.conf import cached
 
 #: Where scripts of other packages find what they may include.
@@ -106,6 +107,7 @@ class Script:
     def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
         """The answer of the script, bytes where it is text. Raises ``Unavailable``."""
         text, sha = self._text()
+        keys += names.slot()
         with traces.script(self._name):
             try:
                 return _run(text, (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),))
@@ -115,6 +117,7 @@ class Script:
     def join(self, pipe: Any, keys: tuple[str, ...], values: Iterable[Any]) -> None:
         """Have a pipeline of redis-py run it, whether the server knows it or not."""
         text, _ = self._text()
+        keys += names.slot()
         pipe.eval(text, len(keys), *keys, *values)
 
     def ask(self, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,18 +130,10 @@ def _run(text: str, call: tuple[bytes]) -> Any:
     idle = _connections()
     connection = idle.take()
     try:
-        # Nothing if it is open. Sending would open it as well, but at the old address: only this
-        # asks the sentinels, if there are any, where the master is now.
-        connection.connect()
-        # Not send_command: it looks at each word before it has all of them packed.
-        connection.send_packed_command(call)
         try:
-            return connection.read_response()
-        except NoScriptError:  # the server was restarted, or never saw it
-            connection.send_command("SCRIPT LOAD", text)
-            connection.read_response()
-            connection.send_packed_command(call)
-            return connection.read_response()
+            return _answer(connection, text, call)
+        except Moved:  # it ran nowhere
+            return _answer(connection, text, call)
     except ResponseError as error:
         if away.reason(error):
             connection.disconnect()  # by now another server may be the master
@@ -150,6 +145,21 @@ def _run(text: str, call: tuple[bytes]) -> Any:
         raise
     finally:
         idle.give_back(connection)
+
+
+def _answer(connection: Any, text: str, call: tuple[bytes]) -> Any:
+    # Nothing if it is open. Sending would open it as well, but at the old address: only this
+    # asks the sentinels, or the nodes of a cluster, if there are any, where the master is now.
+    connection.connect()
+    # Not send_command: it looks at each word before it has all of them packed.
+    connection.send_packed_command(call)
+    try:
+        return connection.read_response()
+    except NoScriptError:  # the server was restarted, or never saw it
+        connection.send_command("SCRIPT LOAD", text)
+        connection.read_response()
+        connection.send_packed_command(call)
+        return connection.read_response()
 
 
 class _Idle(deque[tuple[Any, float]]):

@@ -36,7 +36,7 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
         # Not beat's own producer: where nothing is tried again, it never leaves a connection that broke.
         with broker.producer() as producer:
             return super().apply_async(
-                (queue, cutoff), queue=names.key(queue), **options | {"producer": producer}
+                (queue, cutoff), queue=names.queue(queue), **options | {"producer": producer}
             )
 
 

@@ -36,8 +36,8 @@ def _know_concurrency(instance: Any, **_: Any) -> None:
 def _look_around(**_: Any) -> None:
     """Drain from now on, and tell at once whose place this is: not every project runs ``check --deploy``."""
     consumed = current_app.amqp.queues.consume_from
-    drain.begin(queues := [queue for queue in store.QUEUES if names.key(queue) in consumed])
-    taken = [queue for queue in (*queues, store.EVENTS_QUEUE) if names.key(queue) in consumed]
+    drain.begin(queues := [queue for queue in store.QUEUES if names.queue(queue) in consumed])
+    taken = [queue for queue in (*queues, store.EVENTS_QUEUE) if names.queue(queue) in consumed]
     log.info("worker_started", queues=taken)
     if store.OTP_QUEUE not in queues:
         log.warning("no_codes_here", hint="This worker sends none. Another one must take the queue otp.")
@@ -67,8 +67,8 @@ def _know_queues(instance: Any, **_: Any) -> None:
     """Let ``-Q otp,bulk,events`` mean the queues of this installation, whatever its namespace."""
     queues = instance.app.amqp.queues
     for name in (*store.QUEUES, store.EVENTS_QUEUE):
-        if names.key(name) != name:
-            queue = queues.new_missing(names.key(name))
+        if names.queue(name) != name:
+            queue = queues.new_missing(names.queue(name))
             queue.alias = name
             queues.add(queue)
 

@@ -48,7 +48,7 @@ def reset() -> None:
         )
     ours = tuple(family.encode() for family in names.families())
     with client() as redis:
-        every = redis.scan_iter(f"{names.namespace()}*", count=1000)
+        every = redis.scan_iter(names.key("*"), count=1000)
         if found := [key for key in every if key.startswith(ours)]:
             redis.delete(*found)
     outbox.clear()

@@ -17,15 +17,21 @@ from django.test import Client
 from django_redis import get_redis_connection
 from redis import Redis
 
+from config import servers
 from config.demo.embedded import EmbeddedServer
 from sms import alarms
 from sms.delivery import wakeups
 from sms.testing import outbox
 from tests.documented import ERRORS, described
+from tests.faults.cluster import Cluster
 from tests.settings import API_KEY
+from tests.tagged import looking
 
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
+
+#: Whether they run on a cluster of three masters and a replica instead.
+IN_CLUSTER = bool(os.environ.get("OTPOST_TEST_CLUSTER"))
 
 #: What takes long, by its marker: the seconds where the marker tells none.
 LONG = {"together": 30.0, "slow": 10.0, "first": 4.0}
@@ -33,6 +39,10 @@ LONG = {"together": 30.0, "slow": 10.0, "first": 4.0}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each worker begin with an equal part of what takes long, so that none has it left in the end."""
+    if IN_CLUSTER:
+        for item in items:
+            if item.get_closest_marker("one_server"):
+                item.add_marker(pytest.mark.skip("it is about one server"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers == 1:
         return
@@ -77,36 +87,47 @@ def server_with(**config: str) -> EmbeddedServer:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[EmbeddedServer]:
-    """One real server for the whole run."""
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One real server, or cluster, for the whole run."""
+    if IN_CLUSTER:
+        with Cluster(tmp_path_factory.mktemp("cluster"), program=SERVER, appendonly="no") as cluster:
+            yield cluster
+        return
     old = SERVER and " v=6." in subprocess.check_output([SERVER, "--version"], text=True)
     with server_with(appendonly="no", **({} if old else {"enable_debug_command": "yes"})) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def emptier(redis_server: EmbeddedServer) -> Iterator[Redis]:
+def emptier(redis_server: Any) -> Iterator[Any]:
     """A client of the server that stays connected, as to connect costs more than most tests do."""
+    if IN_CLUSTER:
+        yield redis_server.follow()
+        return
     with Redis.from_url(redis_server.url, socket_timeout=60) as patient:  # a busy machine may stand still
         yield patient
 
 
 def point_cache_at(settings: Any, url: str, **pool: Any) -> None:
-    """Let django-redis, and so both stores, use the server at ``url``."""
+    """Let django-redis, and so both stores, use the server, or the cluster, at ``url``."""
     caches = copy.copy(settings.CACHES)
     default = caches["default"] | {"LOCATION": url}
+    if "+cluster" in url:
+        default = servers.cache(url, connections=100)
     default["OPTIONS"] = copy.copy(default["OPTIONS"])
+    if "+cluster" not in url:
+        default["OPTIONS"].pop("CONNECTION_FACTORY", None)
     default["OPTIONS"]["CONNECTION_POOL_KWARGS"] = default["OPTIONS"]["CONNECTION_POOL_KWARGS"] | pool
     settings.CACHES = caches | {"default": default}
 
 
 @pytest.fixture(autouse=True)
-def redis(redis_server: EmbeddedServer, emptier: Redis, settings: Any) -> Any:
+def redis(redis_server: Any, emptier: Any, settings: Any) -> Any:
     """An empty real server behind both stores; the client is for looking at what they left."""
     emptier.flushall()
     outbox.clear()
     point_cache_at(settings, redis_server.url)
-    return get_redis_connection("default")
+    return looking()
 
 
 @pytest.fixture

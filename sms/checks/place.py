@@ -65,7 +65,9 @@ def nobody_else_is_there() -> Iterator[str]:
 @check("sms.W023", SERVERS, deploy=True)
 def nothing_was_left_behind() -> Iterator[str]:
     """Messages of a version without namespaces, which nobody sends where KEY_PREFIX gives one now."""
-    if conf.get("OTPOST_NAMESPACE") is None and names.namespace() and (waiting := store.left_behind()):
+    if conf.get("OTPOST_NAMESPACE") is not None or not names.namespace() or names.in_cluster():
+        return
+    if waiting := store.left_behind():
         yield (
             f"Messages ({waiting}) wait in this Redis without the namespace that KEY_PREFIX gives now "
             f"({names.namespace()!r}). If this project wrote them before it was upgraded, set "

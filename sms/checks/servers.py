@@ -31,19 +31,15 @@ _UNSEEN = (
 
 #: What is found of a server that cannot be used, by the reason: the id, and the end of the text.
 _UNUSABLE = {
-    **dict.fromkeys(("away", "loading", "busy"), ("sms.I001", _UNSEEN)),
-    **dict.fromkeys(("full", "read_only", "no_leader"), ("sms.W020", _STARTS)),
+    **dict.fromkeys(("away", "loading", "busy", "moving"), ("sms.I001", _UNSEEN)),
+    **dict.fromkeys(("full", "read_only", "cluster_down", "no_leader"), ("sms.W020", _STARTS)),
     **dict.fromkeys(("forbidden_commands", "forbidden_keys"), ("sms.E032", _RIGHTS)),
     "certificate": ("sms.W020", f". Mend the certificate; {_CA} Until then starts answer 503."),
     "password": ("sms.E032", _LOGIN),
     "database": ("sms.E032", _DATABASE),
 }
 
-_CLUSTER = (
-    "leads to a Redis Cluster (cluster_enabled:1), which cannot work: a script changes several keys in one "
-    "step, which a cluster keeps in different slots, and Celery's transport knows no cluster. Use one "
-    "server, Sentinel (redis+sentinel://…), or RabbitMQ for the queues (CELERY_BROKER_URL=amqp://…)."
-)
+_CLUSTER = "leads to a Redis Cluster (cluster_enabled:1)"
 
 #: Codes and messages live behind the cache of django-redis, which hands out Redis itself.
 cache_is_redis = readable("sms.E020", scripts.connection)
@@ -99,15 +95,21 @@ def eviction() -> Iterator[str]:
 
 
 @check("sms.E007", SERVERS, deploy=True)
-def redis_is_no_cluster() -> Iterator[str]:
-    if store.is_cluster():
-        yield f"{names.store_setting()} {_CLUSTER}"
+def redis_is_a_cluster_by_name() -> Iterator[str]:
+    if store.is_cluster() and not names.in_cluster():
+        yield (
+            f"{names.store_setting()} {_CLUSTER} as if that were one server. Write it as "
+            "redis+cluster://host1,host2,host3; docs/cluster.md says how in a project of your own."
+        )
 
 
 @check("sms.E007", SERVERS, deploy=True)
 def broker_is_no_cluster() -> Iterator[str]:
     if broker.is_cluster():
-        yield f"CELERY_BROKER_URL {_CLUSTER}"
+        yield (
+            f"CELERY_BROKER_URL {_CLUSTER}, in which Celery cannot keep queues. Name a RabbitMQ (amqp://…), "
+            "one Redis server, or its sentinels."
+        )
 
 
 @check("sms.W012", Tags.security, deploy=True)

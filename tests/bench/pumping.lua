@@ -7,7 +7,7 @@
 --- @include "verified"
 local answers = {}
 for _, event in ipairs(cjson.decode(ARGV[1])) do
-  local now, note, ask = event.at, 'pumping:' .. event.send, event.ask
+  local now, note, ask = event.at, PUMPING .. event.send, event.ask
   if not ask then
     guard_verified(now, redis.call('GET', note) or '')
   else

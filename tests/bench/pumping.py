@@ -13,16 +13,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from django.test import override_settings
-from django_redis import get_redis_connection
 
 from otp import conf
 from otp.guard import decision
 from otp.guard import settings as guard_settings
 from otp.names import IN_LUA
 from sms.scripts import Script
+from tests.tagged import looking
 
 from .attacks import BOUNDED, JUDGED, Shape
 from .report import Goal, Measure
@@ -34,7 +33,9 @@ SEED = 20_240_617  # not one of those that the figures were chosen with
 #: Per cent: the bars.
 LEAST_STOPPED, MOST_REFUSED = 95.0, 0.5
 
-DRIVER = Script(Path(__file__).with_suffix(".lua"), includes=(decision.INCLUDES,), keys=IN_LUA)
+DRIVER = Script(
+    Path(__file__).with_suffix(".lua"), includes=(decision.INCLUDES,), keys=IN_LUA | {"PUMPING": "pumping:"}
+)
 BATCH = 500  # events of one call: some 50 ms of the server
 
 
@@ -110,14 +111,14 @@ def _count(outcome: Outcome, send: Send, answer: str) -> None:
 
 def snapshot() -> dict[bytes, bytes]:
     """What the guard knows."""
-    redis: Any = get_redis_connection()
+    redis = looking()
     keys = list(redis.scan_iter("otp:guard*", count=1000))
     return dict(zip(keys, redis.mget(keys), strict=True)) if keys else {}
 
 
 def restore(known: dict[bytes, bytes]) -> None:
     """Let the guard know this and nothing else."""
-    redis = get_redis_connection()
+    redis = looking()
     redis.flushall()
     if known:
         redis.mset(known)
@@ -126,7 +127,7 @@ def restore(known: dict[bytes, bytes]) -> None:
 def simulate(seed: int, shapes: tuple[Shape, ...], scale: float, force: float) -> dict[str, Outcome]:
     """The outcome of each shape by its name, and of the two weeks before as ``history``."""
     world = World(seed, scale, force)
-    get_redis_connection().flushall()
+    looking().flushall()
     setting = {name: conf.default(name) for name in guard_settings.READERS} | {"GUARD_MODE": "enforce"}
     with override_settings(**setting):
         found = {"history": run(list(world.honest(0, HISTORY)))}

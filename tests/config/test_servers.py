@@ -1,4 +1,4 @@
-"""REDIS_URL and CELERY_BROKER_URL: one server, Sentinel, RabbitMQ; and what cannot work is refused."""
+"""REDIS_URL and CELERY_BROKER_URL: one server, Sentinel, cluster, RabbitMQ; what cannot work is refused."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ def test_sentinels_for_the_queues():
     assert options["sentinel_kwargs"]["password"] == "s&p"
     assert options["priority_steps"] == [0]
     assert options["socket_timeout"] == 1
+
+
+def test_nodes_of_a_cluster_for_the_store():
+    found = cache("redis+cluster://user:se%3Bsame@one:7000,two,[::1]:7001", connections=7)
+    assert found["LOCATION"] == "redis://user:se%3Bsame@one:7000"
+    assert found["OPTIONS"]["CONNECTION_FACTORY"] == "sms.cluster.ConnectionFactory"
+    assert found["OPTIONS"]["NODES"] == [("one", 7000), ("two", 6379), ("::1", 7001)]
+    assert cache("rediss+cluster://one/0", connections=7)["LOCATION"] == "rediss://one:6379"
 
 
 def test_the_shortest_way_to_write_sentinels():
@@ -135,14 +143,11 @@ def test_a_socket_for_the_queues_is_written_as_celery_reads_it():
         ("redis://:sesame@one/0?socket_timeout=sesame", "must look like redis://"),
         ("redis://:sesame@one/0?no_such_option=sesame", "must look like redis://"),
         ("redis+sentinel://:sesame@one/mymaster/-1", "must look like redis+sentinel://"),
-        ("redis+cluster://:sesame@one:6379", "names a Redis Cluster"),
-        ("rediss+cluster://:sesame@one:6379", "names a Redis Cluster"),
+        ("redis-cluster://:sesame@one:6379", "must look like redis+cluster://"),
         ("redis://:sesame@one:7000,two:7001,three:7002/0", "names several hosts"),
-        ("redis://:sesame@one:7000,two:7001,three:7002/0", "the nodes of a Redis Cluster"),
-        ("redis://:sesame@one:7000,two:7001,three:7002/0", "different slots"),
         ("redis://:sesame@one;redis://:sesame@two", "names several hosts"),
         ("redis://:sesame@one:6379/0;redis://:sesame@two:6379/0", "names several hosts"),
-        ("rediss://:sesame@one;two/0", "the nodes of a Redis Cluster"),
+        ("rediss://:sesame@one;two/0", "names several hosts"),
         ("redis://:sesame@one/0?cluster=true", "names a Redis Cluster"),
         ("rediss://:sesame@one/0?db=1&Cluster_Enabled=1", "names a Redis Cluster"),
         ("redis+sentinel://:sesame@one,two", "must look like redis+sentinel://"),
@@ -199,12 +204,35 @@ def test_rabbitmq_is_no_store():
         cache("amqp://one", connections=7)
 
 
-@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
-def test_a_start_on_a_cluster_is_refused(name):
-    done = manage("check", **{name: "redis+cluster://:sesame@one:6379"})
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+cluster://:sesame@one/1",
+        "redis+cluster://:sesame@one,",
+        "redis+cluster://:sesame@one?db=0",
+        "rediss+cluster://:se/same@one",
+    ],
+)
+def test_a_cluster_that_cannot_be_read_is_refused_and_not_repeated(url):
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL must look like redis\\+cluster://") as caught:
+        cache(url, connections=7)
+    assert "same" not in str(caught.value)
+
+
+def test_the_mend_is_that_of_the_setting():
+    for url in ("redis://one,two", "redis://one?cluster=1"):
+        with pytest.raises(ImproperlyConfigured, match="are written redis\\+cluster://"):
+            cache(url, connections=7)
+        with pytest.raises(ImproperlyConfigured, match="Name a RabbitMQ"):
+            broker(url)
+
+
+@pytest.mark.parametrize("broker_url", ["", "redis+cluster://:sesame@one:6379"])
+def test_no_queue_stands_in_a_cluster(broker_url):
+    done = manage("check", REDIS_URL="redis+cluster://:sesame@one", CELERY_BROKER_URL=broker_url)
     assert done.returncode != 0
-    for words in (f"{name} names a Redis Cluster", "several keys", "different slots", "Sentinel", "amqp://"):
-        assert words in done.stderr
+    assert "CELERY_BROKER_URL (without one, REDIS_URL) names a Redis Cluster" in done.stderr
+    assert "amqp://" in done.stderr
     assert "sesame" not in done.stderr
 
 
@@ -229,7 +257,7 @@ def test_a_server_that_turns_out_to_be_a_cluster_is_refused(cluster, server, nam
     assert done.returncode != 0
     assert "sms.E007" in done.stderr
     assert f"{name} leads to" in done.stderr
-    assert "different slots" in done.stderr
+    assert ("redis+cluster://" if name == "REDIS_URL" else "amqp://") in done.stderr
 
 
 @pytest.mark.parametrize("program", ["web", "worker", "beat"])
@@ -242,17 +270,21 @@ def test_no_process_starts_on_a_cluster(tmp_path, cluster, server, name, program
         assert f"{name} leads to a Redis Cluster" in stack.log(program)
 
 
-@pytest.mark.parametrize(("name", "word"), [("REDIS_URL", "redis"), ("CELERY_BROKER_URL", "broker")])
+@pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
 def test_a_web_starts_without_its_server_and_is_not_ready_when_that_is_a_cluster(
-    tmp_path, cluster, server, name, word
+    tmp_path, cluster, server, name
 ):
+    part = "redis" if name == "REDIS_URL" else "broker"
     urls = {"REDIS_URL": server.url, "CELERY_BROKER_URL": server.url} | {name: cluster.url}
     cluster.kill()
     with Stack(tmp_path, **urls) as stack:
         stack.start("web")
-        assert stack.call("GET", "/readyz")[1][word] == "away"
+        assert stack.call("GET", "/readyz")[1][part] == "away"
         cluster.start()
-        wait_for(lambda: stack.call("GET", "/readyz")[1][word] == "cluster")
+        if part == "broker":
+            wait_for(lambda: stack.call("GET", "/readyz")[1][part] == "cluster_down")  # it has no slots yet
+            redis.Redis.from_url(cluster.url).execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        wait_for(lambda: stack.call("GET", "/readyz")[1][part] == "cluster")
         assert stack.call("GET", "/readyz")[0] == 503
 
 

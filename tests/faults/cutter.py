@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a broker that cuts the line at a given word, and then stays away."""
+"""A TCP proxy in front of a server that cuts the line at a given word, and then stays away."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from types import TracebackType
 
 
 class Cutter:
-    """Forwards to ``port`` until a client says ``word``; from then on it takes no connection."""
+    """Forwards to ``port`` until a client says ``word``, or with ``answers`` the server, and keeps that to
+    itself; from then on it takes no connection.
+    """
 
-    def __init__(self, port: int, word: bytes) -> None:
-        self._target, self._word = port, word
+    def __init__(self, port: int, word: bytes, *, answers: bool = False) -> None:
+        self._target, self._word, self._answers = port, word, answers
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cut = threading.Event()
@@ -27,8 +29,11 @@ class Cutter:
                 return
             server = socket.create_connection(("127.0.0.1", self._target))
             self._open += [client, server]
-            threading.Thread(target=self._forward, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._forward, args=(server, client, False), daemon=True).start()
+            for source, sink, watch in (
+                (client, server, not self._answers),
+                (server, client, self._answers),
+            ):
+                threading.Thread(target=self._forward, args=(source, sink, watch), daemon=True).start()
 
     def _forward(self, source: socket.socket, sink: socket.socket, watch: bool) -> None:
         try:
@@ -43,6 +48,8 @@ class Cutter:
     def close(self) -> None:
         """Away: every line is cut, no new one is taken."""
         self.cut.set()
+        with contextlib.suppress(OSError):  # a close alone lets whoever waits for a connection have one more
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for end in self._open:
             # shutdown, because a close alone leaves a thread that reads it in peace

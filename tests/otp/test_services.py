@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import pytest
-from django_redis import get_redis_connection
 
 from otp import services, signals, store
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
@@ -19,6 +18,7 @@ from sms import services as sms
 from sms.message import State
 from sms.testing import code_in, outbox
 from tests.otp.issue import end_cooldown
+from tests.tagged import looking
 
 PHONE = "+12025550123"
 
@@ -140,7 +140,7 @@ class TestDeadCodesAreNotSent:
     def start_with_code(self):
         """Start, and read the code where only a holder of the seal key can."""
         self.started = services.start(PHONE)
-        sealed: Any = get_redis_connection("default").get(f"sms:body:{self.started.message_id}")
+        sealed: Any = looking().get(f"sms:body:{self.started.message_id}")
         return code_in(sms.unseal(sealed)["body"])
 
 

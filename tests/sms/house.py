@@ -116,11 +116,12 @@ def leave_out(alias: str) -> None:
 
 #: Stands before each script whose clock has stopped. Nor does any key end by the server's own clock.
 STOPPED = """
+-- In a cluster a script sees one slot alone: that of our keys.
 local server, redis = redis, setmetatable({}, { __index = redis })
 function redis.call(name, ...)
   local words = { ... }
   if name == 'TIME' then
-    return server.call('MGET', 'tests:seconds', 'tests:micros')
+    return server.call('MGET', '{c0}tests:seconds', '{c0}tests:micros')
   elseif name == 'EXPIRE' or name == 'PEXPIRE' then
     return 1
   elseif name == 'SET' then
@@ -168,7 +169,7 @@ class Clock:
     def _set(self, now: float) -> None:
         self.now = now
         seconds, millis = divmod(round(now * 1000), 1000)
-        self._redis.mset({"tests:seconds": seconds, "tests:micros": millis * 1000})
+        self._redis.mset({"{c0}tests:seconds": seconds, "{c0}tests:micros": millis * 1000})
 
 
 class House:

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from redis.exceptions import (
+    AskError,
     BusyLoadingError,
     ClusterCrossSlotError,
+    ClusterDownError,
     DataError,
     MasterDownError,
+    MovedError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
@@ -111,6 +115,10 @@ def test_every_door_answers_503_and_works_again(server, settings, api, name):
         (BusyLoadingError("Redis is loading the dataset in memory"), "loading"),
         (MasterDownError("Link with MASTER is down"), "read_only"),
         (ClusterCrossSlotError("Keys in request don't hash to the same slot"), "cluster"),
+        (MovedError("10282 127.0.0.1:7001"), "cluster"),
+        (AskError("10282 127.0.0.1:7001"), "moving"),
+        (TryAgainError("Multiple keys request during rehashing of slot"), "moving"),
+        (ClusterDownError("The cluster is down"), "cluster_down"),
         (OSError(24, "Too many open files"), "away"),
         (
             RedisConnectionError("Error 1 connecting to one:6379. [SSL: CERTIFICATE_VERIFY_FAILED]"),

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.junk import MARK, entries
 from tests.faults.stack import Stack, wait_for
 
-pytestmark = pytest.mark.together
+pytestmark = [pytest.mark.together, pytest.mark.one_server]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from sms.errors import Unavailable
 from tests.faults.stack import wait_for
 from tests.sms.webhooks.receiver import SECRET
 
+pytestmark = pytest.mark.one_server
+
 ID = "A-message-with-22_char"
 
 STOCK = """

@@ -67,6 +67,7 @@ def everything(settings, api, monkeypatch) -> None:
     inbound.receive("test", Inbound("2", "+12025550126", "Shop", "STOP"))
 
 
+@pytest.mark.one_server
 @pytest.mark.usefixtures("any_redis")
 @pytest.mark.parametrize("from_prefix", [True, False])
 def test_every_key_has_the_namespace_before_it(any_redis, settings, api, monkeypatch, from_prefix):
@@ -80,6 +81,7 @@ def test_every_key_has_the_namespace_before_it(any_redis, settings, api, monkeyp
     assert {key for key in found if not key.startswith(names.families())} == set()
 
 
+@pytest.mark.one_server
 def test_without_a_namespace_every_key_is_what_it_always_was(redis, settings, api, monkeypatch):
     """An installation that is upgraded loses nothing, and needs no step where it had no KEY_PREFIX."""
     prefixed(settings, "shop")

@@ -27,6 +27,7 @@ def test_a_start_costs_one_round_trip_for_its_message(house, redis):
     assert calls["cmdstat_evalsha"] == 1
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("where", ["health", "there"])
 def test_a_probe_shuts_an_alias_until_the_millisecond_in_which_it_ends(redis, where):
     alias = {name: name for name in ("health", "there", "rate", "line", "codes")} | {"takes": 0}

@@ -100,6 +100,7 @@ def test_a_cache_in_a_folder_is_not_in_the_way(settings, tmp_path):
     assert place.nobody_else_clears_it() == []
 
 
+@pytest.mark.one_server
 def test_clear_of_the_default_cache_deletes_nothing(caches, settings, redis_server):
     """The same for any other alias that is not ours: this is why the alias is there."""
     from django.core.cache import caches as all_caches
@@ -182,6 +183,7 @@ class TestMark:
         place.leave_mark()
 
 
+@pytest.mark.one_server
 def test_what_waits_without_the_namespace_that_key_prefix_gives_is_told(settings, redis, monkeypatch):
     """A project with a KEY_PREFIX is upgraded: its codes in flight stand where no version looks any more."""
     monkeypatch.setattr("sms.broker.publish", lambda *_: True)

@@ -197,6 +197,7 @@ def test_forged_receipts_are_refused(forged):
     assert services.get(id).state is State.SENT
 
 
+@pytest.mark.one_server
 def test_a_flood_of_forged_receipts_costs_no_lookup(redis):
     id = sent_message()
     redis.config_resetstat()

@@ -50,6 +50,7 @@ def test_a_location_that_cannot_be_read(settings, location):
     assert "sesame" not in error.msg
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("way", ["option", "URL"])
 def test_a_cache_that_decodes_answers(settings, redis_server, way):
     """A sealed text is no text."""

@@ -99,6 +99,7 @@ def project(tmp_path):
     return run
 
 
+@pytest.mark.one_server
 def test_the_tests_of_a_project_pass_twice_in_a_row(project, redis_server):
     for _ in range(2):
         project(redis_server.url)
@@ -108,6 +109,7 @@ def test_without_a_server_fakeredis_does(project):
     project("redis://nowhere.invalid:1/0", block("import fakeredis"))
 
 
+@pytest.mark.one_server
 class TestReset:
     @pytest.fixture(autouse=True)
     def used(self, redis):

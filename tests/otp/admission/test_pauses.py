@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from django_redis import get_redis_connection
 
 from otp import services
 from otp.handler import OTPHandler
 from tests.otp.admission.calls import PHONE
+from tests.tagged import looking
 
 pytestmark = pytest.mark.usefixtures("no_cooldown")
 
 
 def fail(times: int) -> None:
     """So many wrong guesses in a row, each code with its three."""
-    redis = get_redis_connection()
+    redis = looking()
     for number in range(times):
         if number % 3 == 0:
             for key in redis.keys("otp:phone:*"):

@@ -186,6 +186,7 @@ def test_a_rule_that_does_not_count_yet_says_so(redis, settings):
     assert "would be blocked until" in command()[0]
 
 
+@pytest.mark.one_server
 def test_a_redis_that_is_away_is_named(settings):
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:9/0"}}
     with pytest.raises(CommandError, match=r"Redis does not answer. Is REDIS_URL right\?"):

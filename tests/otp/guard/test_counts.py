@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django_redis import get_redis_connection
 
 from otp.guard import decision, report
 from sms.phone import Phone
 from tests.bench import pumping
 from tests.otp.guard.clock import ABROAD, BEGIN, DAY, HOUR, Clock, command, shut
+from tests.tagged import looking
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_verification_counts_where_its_send_counted(clock):
 
 def test_a_verification_that_nobody_remembers_changes_nothing(clock):
     clock.send("+4915112345678", "DE")
-    redis = get_redis_connection()
+    redis = looking()
     redis.delete(*redis.keys("otp:guard*"))
     clock.verify()
     assert [key for key in pumping.snapshot() if not key.startswith(b"otp:guard-known:")] == []

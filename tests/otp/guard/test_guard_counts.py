@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from otp.guard import decision
+from sms import names
 from sms.scripts import Script
 
 STEP = Script(Path(__file__).with_name("guard_counts.lua"), includes=(decision.INCLUDES,))
@@ -27,7 +28,7 @@ def text(*windows: tuple[int, int, int, int], kind: int = 4, refused: int = 0, a
 
 
 def step(what: str, now: int, **args: Any) -> dict[str, Any]:
-    return STEP.ask(("scope",), {"step": what, "now": now, "kind": 4, **args})
+    return STEP.ask((names.key("otp:guard:DE"),), {"step": what, "now": now, "kind": 4, **args})
 
 
 def judge(now: int, caps: tuple[float, ...] = MANY, ratio: float = 1.0) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def test_what_nobody_knows_has_no_counts_and_the_kind_that_is_asked_for(redis):
     ],
 )
 def test_a_window_that_ends_becomes_the_one_before(redis, passed, windows, refused, before):
-    redis.set("scope", text(*[(5, 1, 7, 2)] * 4, refused=6))
+    redis.set("otp:guard:DE", text(*[(5, 1, 7, 2)] * 4, refused=6))
     numbers = text(*windows, at=NOW + passed).split(",")
     numbers[1:3] = str(refused), str(before)
     assert step("read", NOW + passed)["text"] == ",".join(numbers)
@@ -65,12 +66,12 @@ def test_a_window_that_ends_becomes_the_one_before(redis, passed, windows, refus
 
 def test_a_clock_that_was_set_back_changes_nothing(redis):
     known = text(*[(5, 1, 7, 2)] * 4, refused=6)
-    redis.set("scope", known)
+    redis.set("otp:guard:DE", known)
     assert step("read", NOW - 3 * DAY)["text"] == known
 
 
 def test_a_send_counts_in_every_window(redis):
-    redis.set("scope", text(*[(5, 1, 7, 2)] * 4, kind=6))
+    redis.set("otp:guard:DE", text(*[(5, 1, 7, 2)] * 4, kind=6))
     assert step("send", NOW, kind=2)["text"] == text(*[(6, 1, 7, 2)] * 4, kind=2)
 
 
@@ -86,7 +87,7 @@ def test_a_send_counts_in_every_window(redis):
     ],
 )
 def test_a_verification_counts_in_the_windows_of_its_send(redis, sent, windows):
-    redis.set("scope", text(*[(5, 1, 7, 2)] * 4))
+    redis.set("otp:guard:DE", text(*[(5, 1, 7, 2)] * 4))
     assert step("verify", NOW + 299_500, sent=sent)["text"] == text(*windows)
 
 
@@ -105,14 +106,14 @@ def test_a_verification_of_what_nobody_remembers_writes_nothing(redis):
 )
 def test_counts_live_until_none_of_their_windows_counts(redis, kind, now, lasts):
     step("send", now, kind=kind)
-    assert lasts - 5_000 < redis.pttl("scope") <= lasts
+    assert lasts - 5_000 < redis.pttl("otp:guard:DE") <= lasts
 
 
 # --- how a scope stands -------------------------------------------------------------------------
 
 
 def test_of_the_window_before_the_part_that_still_counts(redis):
-    redis.set("scope", text((0, 0, 0, 0), (4, 1, 10, 2), (12, 1, 20, 6), (40, 1, 56, 28)))
+    redis.set("otp:guard:DE", text((0, 0, 0, 0), (4, 1, 10, 2), (12, 1, 20, 6), (40, 1, 56, 28)))
     # A quarter of the hour has passed; next to nothing of the day and of the fortnight.
     answer = judge(NOW + HOUR // 4)
     hour, day, fortnight = answer["standings"]
@@ -127,7 +128,7 @@ def test_of_the_window_before_the_part_that_still_counts(redis):
 
 
 def test_an_hour_earns_by_the_hour_or_by_a_sixth_of_a_day_and_a_day_by_the_fortnight_too(redis):
-    redis.set("scope", text((0, 0, 0, 0), (0, 0, 0, 0), (30, 2, 0, 0), (200, 168, 0, 0)))
+    redis.set("otp:guard:DE", text((0, 0, 0, 0), (0, 0, 0, 0), (30, 2, 0, 0), (200, 168, 0, 0)))
     hour, day, fortnight = judge(NOW, ratio=0.5)["standings"]
     assert hour == pytest.approx([0, 0.5 * 12 / 6])
     assert day == pytest.approx([28, 0.5 * 12])
@@ -135,19 +136,19 @@ def test_an_hour_earns_by_the_hour_or_by_a_sixth_of_a_day_and_a_day_by_the_fortn
 
 
 def test_what_is_young_counts_by_the_share_that_stays_unverified(redis):
-    redis.set("scope", text((12, 2, 0, 0), (20, 2, 0, 0), (30, 2, 0, 0), (50, 20, 0, 0)))
+    redis.set("otp:guard:DE", text((12, 2, 0, 0), (20, 2, 0, 0), (30, 2, 0, 0), (50, 20, 0, 0)))
     # 10 are open; of 40 + 10 older ones 20 were verified, so 4 of the 10 are hoped for.
     hour, day, fortnight = judge(NOW)["standings"]
     assert [unverified for unverified, _ in (hour, day, fortnight)] == pytest.approx([14, 24, 26])
 
 
 def test_at_most_four_fifths_of_what_is_young_are_hoped_for(redis):
-    redis.set("scope", text((10, 0, 0, 0), (10, 0, 0, 0), (10, 0, 0, 0), (1010, 1000, 0, 0)))
+    redis.set("otp:guard:DE", text((10, 0, 0, 0), (10, 0, 0, 0), (10, 0, 0, 0), (1010, 1000, 0, 0)))
     assert judge(NOW)["standings"][0][0] == pytest.approx(10 - 8)
 
 
 def test_where_more_young_ones_are_verified_than_sent_nothing_is_open(redis):
-    redis.set("scope", text((1, 3, 0, 0), (5, 3, 0, 0), (5, 3, 0, 0), (5, 3, 0, 0)))
+    redis.set("otp:guard:DE", text((1, 3, 0, 0), (5, 3, 0, 0), (5, 3, 0, 0), (5, 3, 0, 0)))
     assert judge(NOW)["standings"][0][0] == pytest.approx(2)
 
 
@@ -157,7 +158,7 @@ def test_where_more_young_ones_are_verified_than_sent_nothing_is_open(redis):
 @pytest.mark.parametrize("window", [0, 1, 2])
 @pytest.mark.parametrize(("cap", "over"), [(5.0, False), (4.999, True), (6.0, False)])
 def test_a_cap_has_room_for_one_more_or_has_not(redis, window, cap, over):
-    redis.set("scope", text((0, 0, 0, 0), *[(4, 0, 0, 0)] * 3))
+    redis.set("otp:guard:DE", text((0, 0, 0, 0), *[(4, 0, 0, 0)] * 3))
     caps = [1000.0] * 3
     caps[window] = cap
     answer = judge(NOW, tuple(caps))
@@ -165,7 +166,7 @@ def test_a_cap_has_room_for_one_more_or_has_not(redis, window, cap, over):
 
 
 def test_what_was_earned_comes_on_top(redis):
-    redis.set("scope", text((0, 0, 0, 0), *[(7, 2, 0, 0)] * 3))
+    redis.set("otp:guard:DE", text((0, 0, 0, 0), *[(7, 2, 0, 0)] * 3))
     assert "over" not in judge(NOW, (4, 4, 4))
     assert judge(NOW, (3.9, 4, 4))["over"] == "hour"
 
@@ -187,7 +188,7 @@ def test_what_was_earned_comes_on_top(redis):
     ],
 )
 def test_the_wait_is_until_the_hour_before_has_faded_or_this_one_is_over(redis, counts, now, wait):
-    redis.set("scope", text((0, 0, 0, 0), counts, (0, 0, 0, 0), (0, 0, 0, 0)))
+    redis.set("otp:guard:DE", text((0, 0, 0, 0), counts, (0, 0, 0, 0), (0, 0, 0, 0)))
     cap = {0: 4.0 if counts[2] > 1 else 1.25, 9: 3.0}[counts[0]]
     answer = judge(now, (cap, 1000, 1000), ratio=1e-9)
     assert answer["over"] == "hour"
@@ -195,5 +196,5 @@ def test_the_wait_is_until_the_hour_before_has_faded_or_this_one_is_over(redis, 
 
 
 def test_nobody_is_told_to_wait_for_longer_than_a_day(redis):
-    redis.set("scope", text((0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0), (9, 0, 0, 0)))
+    redis.set("otp:guard:DE", text((0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0), (9, 0, 0, 0)))
     assert judge(NOW, (1000, 1000, 4))["wait"] == DAY

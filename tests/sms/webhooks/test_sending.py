@@ -262,6 +262,7 @@ def test_what_many_threads_claim_they_claim_once(receiver, redis):
     assert len(ids) == len(set(ids)) == 40
 
 
+@pytest.mark.one_server
 def test_without_redis_a_thread_ends_and_the_event_stays(receiver, redis, settings):
     send()
     claimed = events.claim("shop")
