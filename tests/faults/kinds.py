@@ -32,6 +32,7 @@ from tests.faults.scene import (
     RESTART_AFTER,
     Scene,
     Servers,
+    cluster,
     one_server,
     rabbitmq,
     rabbitmq_nodes,
@@ -158,6 +159,26 @@ def _master_killed(scene: Scene) -> None:
     scene.store.bring_back()
 
 
+def _cluster_master_killed(scene: Scene) -> None:
+    """The replica takes over from the master that has our keys; the old one comes back as its replica."""
+    with _calls_in_hand(scene):
+        scene.store.master.kill()
+    scene.pause(scene.rng.uniform(2, 4))  # as long as an election may take
+    scene.store.let_the_replica_follow()
+    scene.over()
+    scene.store.bring_back()
+
+
+def _cluster_slot_migrated(scene: Scene) -> None:
+    """The slot of our keys goes to another master, key by key, and the others hear of it last."""
+    with _calls_in_hand(scene):
+        scene.store.begin_to_move()
+        scene.pause(scene.rng.uniform(1, 3))
+        scene.store.move_keys()
+        scene.store.end_to_move()
+    scene.over()
+
+
 def _master_handed_over(scene: Scene) -> None:
     """The sentinels make the replica the master, as before an upgrade; the old one becomes its replica."""
     with _calls_in_hand(scene):
@@ -282,6 +303,8 @@ FAULTS = {
         Fault("broker-away", _broker_away, definite=False, servers=two_servers),
         Fault("master-killed", _master_killed, definite=False, servers=sentinels),
         Fault("master-handed-over", _master_handed_over, definite=False, servers=sentinels),
+        Fault("cluster-master-killed", _cluster_master_killed, definite=False, servers=cluster),
+        Fault("cluster-slot-migrated", _cluster_slot_migrated, definite=False, servers=cluster),
         Fault("rabbitmq-restarted", _rabbitmq_restarted, definite=False, servers=rabbitmq, missing=missing()),
         Fault(
             "rabbitmq-node-killed",

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from config.demo.embedded import EmbeddedServer
 from sms import names
 from sms.message import State
+from tests.faults.cluster import Cluster
 from tests.faults.load import Load
 from tests.faults.provider import Call, ScriptedProvider
 from tests.faults.rabbitmq import Nodes, RabbitMQ
@@ -53,7 +54,7 @@ class Scene:
         self.calls, self.main, self.spare, self.postman, self.rng = calls, main, spare, postman, rng
         self.redis = (
             self.store.follow()
-            if isinstance(self.store, Sentinels)
+            if isinstance(self.store, Sentinels | Cluster)
             else Redis.from_url(self.store.url, socket_timeout=5)
         )
         self.doubts: list[Doubt] = []
@@ -87,13 +88,13 @@ class Scene:
 
     def ends(self) -> dict[str, End]:
         """Verification → what has become of its message."""
-        keys = list(self.redis.scan_iter(f"{names.RECORD}*", count=1000))
+        keys = list(self.redis.scan_iter(f"*{names.RECORD}*", count=1000))  # in a cluster behind its tag
         pipe = self.redis.pipeline(transaction=False)
         for key in keys:
             pipe.hmget(key, "verification_id", "state", "error")
         found = [[(part or b"").decode() for part in record] for record in pipe.execute()]
         ends = [
-            (verification, End(key.decode().removeprefix(names.RECORD), state, error))
+            (verification, End(key.decode().rpartition(":")[2], state, error))
             for key, (verification, state, error) in zip(keys, found, strict=True)
         ]
         # Of two messages of one verification, the one that is not at its end.
@@ -154,6 +155,16 @@ def sentinels() -> Iterator[tuple[Sentinels, Sentinels]]:
     config = {"min_replicas_to_write": "1", "min_replicas_max_lag": "1"}
     with TemporaryDirectory(prefix="otpost-sentinels-") as name, Sentinels(Path(name), **config) as found:
         yield found, found
+
+
+@contextmanager
+def cluster() -> Iterator[tuple[Cluster, EmbeddedServer]]:
+    with (
+        TemporaryDirectory(prefix="otpost-cluster-") as name,
+        Cluster(Path(name), appendfsync="always") as records,
+        EmbeddedServer(config=SERVER) as queues,
+    ):
+        yield records, queues
 
 
 @contextmanager
