@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from . import (
+    cluster,
     dashboard,
     growth,
     handler,
@@ -43,6 +44,7 @@ MEASURES = {
     "latency": latency.waits,
     "overload": overload.answers,
     "counting": tallying.cost,
+    "cluster": cluster.compare,
     "webhooks": webhooks.cost,
     "tracing": tracing.cost,
     "memory": memory.sizes,
