@@ -33,6 +33,7 @@ VERSIONS = ("1.30", kubernetes_validate.latest_version())
 #: What the metadata of a trigger of KEDA cannot do without.
 TRIGGER: dict[str, list[str]] = {
     "redis": ["address", "listName", "listLength"],
+    "redis-cluster": ["addresses", "listName", "listLength"],
     "redis-sentinel": ["addresses", "sentinelMaster", "listName", "listLength"],
 }
 

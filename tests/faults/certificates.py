@@ -104,13 +104,20 @@ class TlsRedis:
     """Starts on entry and ends on exit; takes connections with TLS alone. Its log is in ``directory``.
 
     ``mutual``: nobody gets in, nor to its sentinel, without a certificate of the same authority.
+    ``cluster``: it is one, of a single node.
     """
 
     def __init__(
-        self, directory: Path, authority: Authority, *names: str, expired: bool = False, mutual: bool = False
+        self,
+        directory: Path,
+        authority: Authority,
+        *names: str,
+        expired: bool = False,
+        mutual: bool = False,
+        cluster: bool = False,
     ) -> None:
         self._directory, self._authority, self._names = directory, authority, names
-        self._expired, self._mutual = expired, mutual
+        self._expired, self._mutual, self._cluster = expired, mutual, cluster
         self.port = free_port()
         self._leash = Leash()
 
@@ -135,8 +142,14 @@ class TlsRedis:
     def __enter__(self) -> Self:
         self._directory.mkdir(exist_ok=True)
         certificate, key = self._authority.issue(*self._names, expired=self._expired)
-        self._run({**self._options(certificate, key, self.port), "requirepass": PASSWORD})
+        options = self._options(certificate, key, self.port) | {"requirepass": PASSWORD}
+        if self._cluster:
+            options |= {"cluster-enabled": "yes", "tls-cluster": "yes", "cluster-port": str(free_port())}
+        self._run(options)
         wait_for(self._answers)
+        if self._cluster:
+            self.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_for(lambda: self.client().cluster("INFO")["cluster_state"] == "ok")
         return self
 
     def watch(self) -> int:

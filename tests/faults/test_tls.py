@@ -1,5 +1,5 @@
-"""Nobody gives a password to a server that cannot show who it is: Redis, Sentinel and RabbitMQ, store, queues
-and remote control.
+"""Nobody gives a password to a server that cannot show who it is, be it Redis, alone, behind Sentinel or as a
+cluster, or RabbitMQ: not the store, the queues or remote control.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from kombu import Connection
 from config import celery  # noqa: F401  # kombu knows our transport through it
 from config.demo.embedded import EmbeddedServer
 from config.demo.ports import free_port
-from config.servers import broker
+from config.servers import broker, cache
+from otp.handler import OTPHandler
 from sms.errors import TemporaryFailure
 from sms.providers import from_url
 from sms.providers.base import Sms
@@ -80,6 +81,10 @@ def deploy(store: str, broker: str) -> str:
 
 #: Part of that.
 UNBELIEVED, AWAY = "Mend the certificate; a CA", "nothing answers there"
+
+
+def as_cluster(server: TlsRedis) -> str:
+    return server.trusting.replace("rediss://", "rediss+cluster://").replace("/0?", "?")
 
 
 def refused(stack: Stack) -> bool:
@@ -162,6 +167,23 @@ def test_what_a_sentinel_leads_to_is_verified_too(tmp_path, known):
     with TlsRedis(tmp_path / "expired", known, "127.0.0.1", expired=True) as server:
         url = f"{by_sentinel(server.watch())}?ssl_ca_certs={known.file}"
         assert deploy(url, url).count(UNBELIEVED) == 2
+        assert clients(server) == 0
+
+
+def test_a_node_of_a_cluster_sees_our_certificate(tmp_path, known, settings):
+    with TlsRedis(tmp_path / "nodes", known, "127.0.0.1", mutual=True, cluster=True) as server:
+        with EmbeddedServer() as queues:
+            assert AWAY in deploy(as_cluster(server), queues.url)  # without it
+        settings.CACHES = {"default": cache(as_cluster(server) + server.ours, connections=4)}
+        assert OTPHandler.generate_otp(phone(1)).status == "issued"
+
+
+def test_a_node_of_a_cluster_is_verified(tmp_path, known):
+    with (
+        TlsRedis(tmp_path / "expired", known, "127.0.0.1", expired=True, cluster=True) as server,
+        EmbeddedServer() as queues,
+    ):
+        assert UNBELIEVED in deploy(as_cluster(server), queues.url)
         assert clients(server) == 0
 
 
