@@ -72,6 +72,7 @@ class Read:
     reference: str  # id of its SMS
     asked_message: str  # the same, of the last one that the start or the user asked for
     caller_reference: str
+    session: str  # id of the hand-off that it is for
     channels: str  # see ``Sending``
     tried: str
     asked: str

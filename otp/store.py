@@ -218,7 +218,7 @@ def read(id: str, owner: str = "") -> Read | None:
     """What stands under an id; None where there is nothing (any more), or another's."""
     names = (
         *("status", "purpose", "left", "created_at", "expires_at", "resend_at"),
-        *("reference", "caller_reference", "owner", "channels", "tried", "envelope", "reverse"),
+        *("reference", "caller_reference", "session", "owner", "channels", "tried", "envelope", "reverse"),
         *("asked", "asked_message"),  # which a version before does not write
     )
     try:
@@ -243,6 +243,7 @@ def read(id: str, owner: str = "") -> Read | None:
         resend_at=int(found["resend_at"]) / 1000,
         reference=found["reference"],
         caller_reference=found["caller_reference"],
+        session=found["session"],
         channels=found["channels"],
         tried=found["tried"],
         asked=found["asked"] or found["tried"],

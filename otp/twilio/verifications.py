@@ -239,7 +239,7 @@ def _shown(asked: Asked, rules: Purpose, found: Read, id: str, status: str) -> d
         "sid": sid,
         "service_sid": service,
         "account_sid": asked.account,
-        "to": _to(found),
+        "to": _to(asked, found),
         "channel": word((begun or "sms").rpartition(",")[2]),
         "status": status,
         "valid": status == "approved",
@@ -261,10 +261,13 @@ def _shown(asked: Asked, rules: Purpose, found: Read, id: str, status: str) -> d
     }
 
 
-def _to(found: Read) -> str | None:
-    """The number or address, out of the envelope of a live one; of one that is over nobody knows it."""
+def _to(asked: Asked, found: Read) -> str | None:
+    """The number or address, out of the envelope of a live one; of one that is over nobody knows it.
+
+    The user of a session typed it, so it is masked for a key that may not see that.
+    """
     try:
         to: str = sms.unseal(found.envelope.encode())["to"]
     except sms.Unsealable:
         return None
-    return to
+    return sms.mask(to) if found.session and "phone" not in asked.access.scopes else to

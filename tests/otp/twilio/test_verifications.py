@@ -358,3 +358,14 @@ def test_a_verification_of_the_native_api_is_found_too(service):
     assert service.verifications(PHONE).fetch().sid == sids.of_id("VE", id)
     assert service.verification_checks.create(to=PHONE, code=latest_code()).status == "approved"
     assert services.status(id).status == "valid"
+
+
+@pytest.mark.parametrize(("scopes", "shown"), [("verify,read", "+1••••••••23"), ("verify,phone", PHONE)])
+def test_the_number_of_a_sessions_user_is_for_keys_that_may_see_it(client, service, settings, scopes, shown):
+    settings.API_ACCESS = access.parse(f"tests={scopes}")
+    id = services.start(PHONE, caller=Caller("tests"), session=ids.new()).id
+    (attempt,) = client.verify.v2.verification_attempts.list()
+    assert attempt.channel_data["to"] == "+1••••••••23"
+    assert service.verifications(attempt.verification_sid).fetch().to == shown
+    checked = service.verification_checks.create(verification_sid=sids.of_id("VE", id), code=latest_code())
+    assert (checked.status, checked.to) == ("approved", shown)
