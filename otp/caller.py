@@ -48,6 +48,12 @@ class Caller:
 NOBODY = Caller()
 
 
+def of_key(name: str) -> Caller:
+    """The API key of this name, with the limits of its own."""
+    access = conf.get("API_ACCESS").get(name)
+    return Caller(name, limits=access.limits if access else "")
+
+
 def caller_of(request: HttpRequest) -> Caller:
     """The end user behind a request for a page.
 

@@ -26,7 +26,7 @@ from django.dispatch import Signal
 from otp import alarms, channels, codes, conf, delivery, digests, inbound, purposes, signals, store, texts
 from otp.admission import judges, limits, refusals, testnumbers
 from otp.admission.judges import Wanted
-from otp.caller import NOBODY, Caller
+from otp.caller import NOBODY, Caller, of_key
 from otp.channels import Way
 from otp.delivery import CodeSms
 from otp.errors import NotAllowed, StoreUnavailable
@@ -227,12 +227,6 @@ class _NoWay(Exception):
     """There is no other channel."""
 
 
-def _owner_of(live: Live) -> Caller:
-    """The API key that started it, with its own limits."""
-    access = conf.get("API_ACCESS").get(live.owner)
-    return Caller(live.owner, limits=access.limits if access else "")
-
-
 def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str = "") -> Verification:
     try:
         kept = sms.unseal(live.envelope.encode())
@@ -245,7 +239,7 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
     if brought:
         rules = replace(rules, new_code_on_resend=False)  # it is the caller's
     # Over the API only the start names the address; the page, and what goes on by itself, has no key.
-    caller = replace(caller if caller.name else _owner_of(live), ip=caller.ip or kept.get("ip", ""))
+    caller = replace(caller if caller.name else of_key(live.owner), ip=caller.ip or kept.get("ip", ""))
     with refusals.translated():
         address, to = kept.get("email", ""), kept["to"]  # a version before had no address
         number = sms.by_email(address) if "@" in to else parse_phone(to, channels.wanted(rules))

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from otp import channels, purposes, services
 from otp.admission import refusals
-from otp.caller import Caller, caller_of
+from otp.caller import Caller, caller_of, of_key
 from otp.errors import NotAllowed, OtpError, RateLimited
 from otp.pages import kept, language
 from otp.pages.kept import PURPOSE, Kept
@@ -50,7 +50,7 @@ def start(who: Visitor, spelling: str, within: Session | None = None, *, reverse
     locale, reference = who.language, ""
     if within:
         about = replace(about, purpose=purpose, session=within.id, locale=within.locale)
-        caller = replace(caller, name=within.owner)
+        caller = replace(of_key(within.owner), ip=caller.ip)
         locale, reference = within.locale or locale, within.reference
     try:
         verification = services.start(

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from otp import services, sessions, store
+from otp.api.access import parse
 from otp.errors import StoreUnavailable
 from sms.testing import code_in, outbox
 from tests.otp.pages.visit import PHONE, text, title
@@ -199,3 +200,12 @@ def test_a_session_that_ended_meanwhile(browser, redis):
     assert browser.post("/number", form(answer) | {"phone": PHONE}).status_code == 410
     assert outbox == []
     assert store.read("never") is None
+
+
+def test_the_limits_of_its_key_hold_for_a_session(settings):
+    settings.API_ACCESS = parse("shop=verify,return:https://shop.example,1/1d")
+    for phone, status in ((PHONE, 200), (OTHER, 429)):
+        browser = Client()
+        hidden = form(begin(browser, made()))
+        assert browser.post("/number", hidden | {"phone": phone}, follow=True).status_code == status
+    assert [sms.to for sms in outbox] == [PHONE]

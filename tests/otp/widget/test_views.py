@@ -8,6 +8,7 @@ import re
 import pytest
 
 from otp import services, sessions
+from otp.api.access import parse
 from otp.errors import StoreUnavailable
 from otp.pages import language
 from sms.testing import code_in, outbox
@@ -227,3 +228,11 @@ def test_the_language_of_the_session_comes_first():
     widget.view("start", phone=PHONE)
     assert outbox[-1].body.startswith(f"{newest()} ist Ihr ")
     assert SHOP.removeprefix("https://") in outbox[-1].body
+
+
+def test_the_limits_of_its_key_hold_for_a_session(settings):
+    settings.API_ACCESS = parse(f"shop=verify,return:{SHOP},1/1d")
+    assert Widget(made()).ask("start", phone=PHONE).status_code == 200
+    refused = Widget(made()).ask("start", phone="+12025550124")
+    assert (refused.status_code, refused.json()["limit"]) == (429, "key")
+    assert [sms.to for sms in outbox] == [PHONE]
