@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hmac import compare_digest
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
 
@@ -14,6 +15,7 @@ METHODS = ("GET", "HEAD")
 
 
 @csrf_exempt  # or a POST would tell that the address is there
+@login_not_required
 def metrics(request: HttpRequest) -> HttpResponse:
     """The metrics for whoever has a ``METRICS_TOKEN``. Without such a setting there is no such address."""
     tokens = conf.metrics_tokens()

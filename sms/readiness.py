@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import celery
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
@@ -29,12 +30,14 @@ LONGEST = 5.0  # a request waits for the servers; what has not answered by then 
 WAITING = 2
 
 
+@login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 as long as this process answers at all."""
     return JsonResponse({"status": "ok"})
 
 
+@login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 if Redis, the broker, a worker and beat answer and sweeps are run, else 503. The body names each

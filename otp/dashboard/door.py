@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import structlog
+from django.contrib.auth.decorators import login_not_required
 from django.core import signing
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseRedirect
 from django.middleware.csrf import CsrfViewMiddleware
@@ -104,6 +105,7 @@ def sealed(*methods: str) -> Callable[[Entry], Entry]:
         protected: Entry = _csrf_protect(view)
 
         @csrf_exempt  # from the check of the project, which would answer with a page of its own
+        @login_not_required  # its pages have a login of their own
         @cache_control(no_store=True, private=True)
         @xframe_options_deny
         @require_http_methods(list(methods))

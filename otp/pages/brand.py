@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -115,11 +116,13 @@ def _stylesheet(colour: str) -> _Served | None:
     return _Served(colours.stylesheet(colour).encode(), "text/css; charset=utf-8")
 
 
+@login_not_required
 @require_safe
 def logo(request: HttpRequest) -> HttpResponse:
     return _serve(request, configured()[0])
 
 
+@login_not_required
 @require_safe
 def stylesheet(request: HttpRequest) -> HttpResponse:
     return _serve(request, configured()[1])

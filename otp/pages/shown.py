@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render as rendered
 from django.template.loader import render_to_string
@@ -31,6 +32,7 @@ from sms import services as sms
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """What all pages have in common."""
 
+    @login_not_required
     @vary_on_headers("Accept-Language")
     @cache_control(no_store=True)
     @require_http_methods(["GET", "HEAD", "POST"])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.crypto import salted_hmac
@@ -57,6 +58,7 @@ def answered(steps: Mapping[str, tuple[type[Asked], Step]]) -> Callable[..., Htt
     """The view of ``steps``: by name what each reads, and what it does."""
 
     @csrf_exempt
+    @login_not_required
     def view(request: HttpRequest, id: str, step: str) -> HttpResponse:
         if step not in steps:
             return problem(404, "not_found", BARE[404][1])

@@ -6,6 +6,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
@@ -19,6 +20,7 @@ FOLDER = Path(__file__).parents[1] / "static" / "otp"
 MAX_AGE = 300
 
 
+@login_not_required
 @gzip_page
 @cache_control(public=True, max_age=MAX_AGE)
 @require_safe

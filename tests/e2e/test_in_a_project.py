@@ -127,6 +127,73 @@ if sys.argv[2] == "open":
     print(send("/verify/code", code=code_in(outbox[-1].body))["Location"])
 """
 
+ACCOUNTS = """
+import re
+import sys
+from cryptography.fernet import Fernet
+from django.conf import settings
+
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "sms", "otp"],
+    MIDDLEWARE=[
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ],
+    SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    CACHES={"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": sys.argv[1]}},
+    SECRET_KEY="of the project",
+    PHONE_SECRET_KEY="abcdefghijklmnopqrstuvwxyz0123456789",
+    SMS_SEAL_KEYS=[Fernet.generate_key().decode()],
+    SMS_PROVIDERS={"test": "memory://"},
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+    STATIC_URL="static/",
+    ROOT_URLCONF="__main__",
+    PAGES="open",
+)
+
+import django
+
+django.setup()
+
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import get_resolver, include, path
+
+from otp.api.v1 import api
+from sms.metrics_views import metrics
+from sms.readiness import healthz
+
+urlpatterns = [
+    path("theirs", HttpResponse),
+    path("v1/", api.urls),
+    path("sms/", include("sms.urls")),
+    path("hooks/", include("otp.hooks.urls")),
+    path("dashboard/", include("otp.dashboard.urls")),
+    path("metrics", metrics),
+    path("healthz", healthz),
+    path("", include("otp.urls")),
+]
+
+
+def addresses(patterns, before="/"):
+    for pattern in patterns:
+        at = before + re.sub("<.+?>", "x", str(pattern.pattern))
+        yield from addresses(pattern.url_patterns, at) if hasattr(pattern, "url_patterns") else [at]
+
+
+browser = Client(raise_request_exception=False)
+asked = sorted(set(addresses(get_resolver().url_patterns)))
+closed = [
+    at
+    for at in asked
+    for answer in (browser.get(at), browser.post(at))
+    if answer.headers.get("Location", "").startswith("/accounts/login/")
+]
+print(len(asked), *closed)
+"""
+
 LOGGED = """
 import sys
 from cryptography.fernet import Fernet
@@ -353,6 +420,14 @@ def test_the_pages_are_where_a_project_includes_them(redis_server):
     assert (first, last) == ("200", "/verify/done"), done.stderr
     for pages in ("sessions", "off"):
         assert run(PAGES, redis_server.url, pages).stdout == "404\n"
+
+
+def test_only_their_own_views_want_an_account(redis_server):
+    """Where a project lets nobody in without one. Ours ask for a key, a session or a signature."""
+    done = run(ACCOUNTS, redis_server.url)
+    count, *closed = done.stdout.splitlines()[-1].split()  # the lines before are of the log
+    assert {*closed} == {"/theirs"}
+    assert int(count) > 50
 
 
 def test_the_logging_of_a_project_decides_as_the_readme_says(redis_server):
