@@ -164,6 +164,17 @@ def reverse_has_a_number() -> Iterator[str]:
             )
 
 
+@check("otp.E018", Tags.security)
+def reverse_names_the_site() -> Iterator[str]:
+    """Who is asked for bare digits by a stranger cannot see what they are for."""
+    for purpose in purposes.all_purposes().values():
+        if purpose.reverse and not inbound.has_name():
+            yield (
+                f"OTP_PURPOSES[{purpose.name!r}]: with reverse the SMS of a user has to name your site. "
+                "Write a name with a letter into OTP_SITE_NAME, or take reverse out."
+            )
+
+
 @check("otp.W006", Tags.security)
 def email_is_no_second_factor() -> Iterator[str]:
     """Whoever reads a mailbox need not hold any device: NIST SP 800-63B-4 §3.1.3.1 forbids it out-of-band."""

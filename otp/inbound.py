@@ -61,9 +61,14 @@ def numbers() -> Mapping[str, tuple[str, ...]]:
     return found
 
 
+def has_name() -> bool:
+    """Whether a text can name our site. A name without a letter is bare digits all the same."""
+    return any(char.isalpha() for char in str(conf.get("OTP_SITE_NAME")))
+
+
 def is_open(rules: Purpose) -> bool:
     """Whether the users of a purpose may send the code to us."""
-    return rules.reverse and bool(numbers())
+    return rules.reverse and bool(numbers()) and has_name()
 
 
 def require(rules: Purpose, **others: object) -> None:
@@ -93,7 +98,7 @@ def wanted(code: str, e164: str, locale: str = "") -> Wanted:
 def code_in(text: str, rules: Purpose) -> str:
     """The code in what a user has sent; "" where the text does not say what it does, or holds none."""
     site, words = _words(str(conf.get("OTP_SITE_NAME"))), _words(text)
-    if not set(site) <= set(words):
+    if not has_name() or not set(site) <= set(words):
         return ""
     shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
     return next((word for word in words if shape.fullmatch(word) and word not in site), "")

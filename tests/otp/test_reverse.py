@@ -294,3 +294,15 @@ class TestSettings:
         assert (error.id, "'login'" in error.msg, "OTP_REVERSE" in error.msg) == ("otp.E018", True, True)
         with pytest.raises(NotAllowed):
             begin()
+
+    @pytest.mark.parametrize("name", ["", "24/7", "🍕"])
+    def test_a_site_without_a_name_takes_no_bare_digits(self, settings, name):
+        begun = begin()
+        assert checks.reverse_names_the_site() == []
+        settings.OTP_SITE_NAME = name
+        text(f"{code(begun)} {name}")
+        assert state(begun) == ("pending", 3)
+        (error,) = checks.reverse_names_the_site()
+        assert (error.id, "OTP_SITE_NAME" in error.msg) == ("otp.E018", True)
+        with pytest.raises(NotAllowed):
+            begin(OTHER)
