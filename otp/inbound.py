@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import chain, takewhile
 from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
@@ -101,12 +101,21 @@ def code_in(text: str, rules: Purpose) -> str:
     if not has_name() or not set(site) <= set(words):
         return ""
     shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
-    return next((word for word in words if shape.fullmatch(word) and word not in site), "")
+    found = chain((word for word in words if word not in site), _joined(words, rules.length))
+    return next(filter(shape.fullmatch, found), "")
 
 
 def _alike(number: str, other: str) -> int:
     """How many characters they begin with alike."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(number, other, strict=False)))
+
+
+def _joined(words: Sequence[str], length: int) -> Iterator[str]:
+    """Neighbouring groups of digits as one: ``483 920``."""
+    for start in range(len(words)):
+        for end in range(start + 2, min(start + length, len(words)) + 1):
+            if (joined := "".join(words[start:end])).isdecimal():
+                yield joined
 
 
 def _words(text: str) -> list[str]:

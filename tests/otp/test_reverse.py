@@ -152,6 +152,18 @@ class TestTheText:
         text(form.format(code(begun)))
         assert state(begun)[0] == "valid"
 
+    @pytest.mark.parametrize(
+        "sent", ["483 920 Otpost", "Otpost: 48 39 20.", "483-920 otpost 1234", "12 Otpost 483 920"]
+    )
+    def test_its_digits_may_stand_in_groups(self, sent):
+        assert inbound.code_in(sent, get("login")) == "483920"
+
+    @pytest.mark.parametrize(
+        "sent", ["483 Otpost 920", "483 92 Otpost", "4839 2012 Otpost", "a48 3920 Otpost"]
+    )
+    def test_other_groups_are_none(self, sent):
+        assert inbound.code_in(sent, get("login")) == ""
+
     @pytest.mark.parametrize("form", ["{0}", "{0} Other", "Otpost", "Otpost 12345", "", "Otpost {0}0"])
     def test_one_that_does_not_say_what_it_does_or_has_no_code_counts_as_nothing(self, form):
         begun = begin()
