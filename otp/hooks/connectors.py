@@ -49,7 +49,7 @@ def _hook(needed: str) -> Callable[[Sender], Callable[[HttpRequest], HttpRespons
                 return fixed(415, "unsupported_media_type")
             try:
                 body = json.loads(request.body)
-            except ValueError:
+            except (ValueError, RecursionError):  # the latter for what is nested too deep
                 return fixed(400, "malformed_json")
             if not send(body, holder, purpose):
                 return problem(422, "field_missing", f"The body must have {needed}.")

@@ -53,7 +53,7 @@ def take(request: HttpRequest) -> HttpResponse:
     try:
         phone, code, ip = _read(request.body)
         lives = _seconds(request.GET.get("expires_in", LIVES))
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for what is nested too deep
         why = (
             "The body must have user.phone and sms.otp, and expires_in in the address be a number of seconds."
         )

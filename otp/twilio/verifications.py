@@ -151,7 +151,7 @@ def _caller(asked: Asked) -> Caller:
         try:
             values = json.loads(limited)
             by_ip = values.pop("ip", "")
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError, RecursionError):
             raise invalid("RateLimits", 'it is a JSON object such as {"ip": "203.0.113.7"}') from None
         if values or not isinstance(by_ip, str):
             raise invalid("RateLimits", "ip is all that you can name; OTP_LIMITS counts the rest by itself")

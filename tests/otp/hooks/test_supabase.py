@@ -211,6 +211,7 @@ class TestErrors:
             "[]",
             "null",
             "{",
+            pytest.param("[" * 15_000, id="deep"),
             {"user": {}},
             {"user": {"phone": "12025550123"}, "sms": {}},
             {"user": {"phone": 1}, "sms": {"otp": 1}},

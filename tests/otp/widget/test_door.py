@@ -102,6 +102,7 @@ def test_one_that_is_over_is_told_to_the_pages_of_any_key(origin):
     ("body", "status", "code", "field"),
     [
         ("{", 400, "malformed_json", None),
+        pytest.param("[" * 15_000, 400, "malformed_json", None, id="deep"),
         ("[]", 422, "field_invalid", None),
         ({}, 422, "field_missing", "holder"),
         ({"holder": "A" * 32}, 422, "field_invalid", "holder"),
