@@ -94,7 +94,7 @@ def elsewhere() -> View:
 
 
 def over() -> View:
-    return _view("closed", gettext("The time for this has run out"), gettext("Please load this page again."))
+    return _view("closed", gettext("This session has expired"), gettext("Please load this page again."))
 
 
 def _solved() -> View:
@@ -152,7 +152,7 @@ def _dead(context: View) -> View:
     if context["state"] == "blocked":
         title = gettext("Too many wrong codes")
         lead = gettext(
-            "This code works no more, so that nobody can guess it. We can send a new one to %(number)s."
+            "This code no longer works, so that nobody can guess it. We can send a new one to %(number)s."
         )
     else:
         title = gettext("The code has expired")

@@ -93,7 +93,7 @@ def test_without_javascript_a_button_asks(web, chromium):
     text = page.locator(".to-send").inner_text()
     page.get_by_role("button", name="I have sent it").click()
     playwright.expect(page.get_by_role("status")).to_have_text(
-        "Your SMS is not here yet. It may take a moment."
+        "Your SMS has not arrived yet. It may take a moment."
     )
     send(web, "+12025550111", text)
     page.get_by_role("button", name="I have sent it").click()

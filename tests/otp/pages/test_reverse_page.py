@@ -38,7 +38,7 @@ def test_it_shows_the_sms_a_link_and_no_field_and_no_address_has_a_code(browser,
 
 def test_it_goes_on_when_the_sms_is_there(browser, sms):
     asked = browser.post("/code", {"sent": "yes"}, follow=True)
-    assert "Your SMS is not here yet." in text(asked)
+    assert "Your SMS has not arrived yet." in text(asked)
     services.hear(PHONE, sms)
     assert browser.post("/code", {"sent": "yes"}, follow=True).redirect_chain[-1] == ("/done", 303)
     assert browser.get("/code", follow=True).redirect_chain[-1] == ("/done", 303)

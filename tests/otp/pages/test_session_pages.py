@@ -89,7 +89,7 @@ def test_another_browser_is_told_so(browser):
 
 def test_one_that_never_was_has_run_out(browser):
     answer = browser.get("/s/never")
-    assert (answer.status_code, "run out" in text(answer)) == (410, True)
+    assert (answer.status_code, "has expired" in text(answer)) == (410, True)
     assert browser.get("/number").status_code == 410
 
 
