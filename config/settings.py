@@ -135,7 +135,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Django -------------------------------------------------------------------------------------
 
-INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "sms", "otp", "config.apps.OtpostConfig"]
+INSTALLED_APPS = ["django.contrib.staticfiles", "sms", "otp", "config.apps.OtpostConfig"]
 INSTALLED_APPS += ["anymail"] if ANYMAIL else []
 MIDDLEWARE = [
     "config.middleware.RequestMiddleware",

@@ -119,9 +119,16 @@ def test_a_request_in_hand_is_answered_before_the_process_ends(tmp_path):
 
 def test_a_large_file_is_sent_however_slowly_it_is_read(tmp_path):
     """Readers that stop reading hold no thread: as many as there are threads, and one more who is served."""
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "large.bin").write_bytes(bytes(range(256)) * 8192)  # 2 MiB
     with EmbeddedServer() as server, Stack(tmp_path, REDIS_URL=server.url) as stack:
-        stack.start("web", GRANIAN_BLOCKING_THREADS="2")
-        path = "/static/ninja/swagger-ui-bundle.js"
+        stack.start(
+            "web",
+            GRANIAN_BLOCKING_THREADS="2",
+            DJANGO_SETTINGS_MODULE="tests.config.static_settings",
+            STATIC_FOLDER=str(tmp_path / "static"),
+        )
+        path = "/static/large.bin"
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         readers = []
         for _ in range(8):
