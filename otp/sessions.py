@@ -59,7 +59,9 @@ class Session:
     def way_back(self) -> str:
         """Where the user goes when all is done, or given up."""
         known = {"session": self.id} | ({"state": self.state} if self.state else {})
-        return f"{self.return_url}{'&' if urlsplit(self.return_url).query else '?'}{urlencode(known)}"
+        url = self.return_url
+        joint = "?" if "?" not in url else "" if url[-1] in "?&" else "&"
+        return f"{url}{joint}{urlencode(known)}"
 
 
 def origin_of(url: str) -> str:

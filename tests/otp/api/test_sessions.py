@@ -42,6 +42,21 @@ def test_it_is_made_and_waits(shop):
     assert session.way_back == f"{BACK}&session={session.id}&state=4f3a"
 
 
+@pytest.mark.parametrize(
+    ("url", "joint"),
+    [
+        ("https://shop.example", "?"),
+        ("https://shop.example/a&", "?"),
+        ("https://shop.example/?", ""),
+        ("https://shop.example/?a=1", "&"),
+        ("https://shop.example/?a=1&", ""),
+    ],
+)
+def test_the_way_back_is_one_query(url, joint):
+    session = sessions.create(owner="shop", return_url=url)
+    assert session.way_back == f"{url}{joint}session={session.id}"
+
+
 def test_public_url_is_where_it_leads(shop, settings):
     settings.PUBLIC_URL = "https://verify.example.com/"
     assert made(shop)["url"].startswith("https://verify.example.com/s/")
