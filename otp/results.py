@@ -57,6 +57,7 @@ class Live:
     tried: str = ""  # channels, see ``Sending``
     asked: str = ""
     owner: str = ""  # the name of the API key that started it
+    session: str = ""  # the id of the hand-off that it is for
 
 
 @dataclass(frozen=True, slots=True)

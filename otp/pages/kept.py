@@ -117,9 +117,14 @@ def browser(request: HttpRequest) -> str:
     return salted_hmac(_SALT, request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
 
 
-def find(browser: str, e164: str, purpose: str) -> Verification | None:
-    """The live verification of a phone that this browser started. Raises ``StoreUnavailable``."""
+def find(browser: str, e164: str, purpose: str, session: str) -> Verification | None:
+    """The live verification of a phone that this browser started in that session, or ("") in none.
+
+    Raises ``StoreUnavailable``.
+    """
     live = store.live(phones=digests.of_phone(e164, purpose))
+    if live.session != session:
+        return None
     try:
         holder = sms.unseal(live.envelope.encode()).get("holder", "")
     except sms.Unsealable:  # or nothing lives

@@ -66,7 +66,7 @@ def start(who: Visitor, spelling: str, within: Session | None = None, *, reverse
             reverse=reverse,
         )
     except RateLimited:
-        found = kept.find(who.browser, number, purpose)
+        found = kept.find(who.browser, number, purpose, about.session)
         if found is None:
             raise
         return replace(about, id=found.id, resend_at=found.resend_at, said="already")

@@ -12,7 +12,7 @@ from otp import services, sessions, store
 from otp.api.access import parse
 from otp.errors import StoreUnavailable
 from sms.testing import code_in, outbox
-from tests.otp.pages.visit import PHONE, text, title
+from tests.otp.pages.visit import PHONE, cool_down, text, title
 
 BACK = "https://shop.example/verified?step=2"
 OTHER = "+12025550199"
@@ -105,6 +105,21 @@ def test_two_tabs_have_two_sessions(browser):
     for session, phone in ((one, PHONE), (two, OTHER)):
         found = sessions.read(session.id)
         assert (found.status, found.phone) == ("valid", phone)
+
+
+def test_one_number_in_two_sessions_has_a_code_for_each(browser, redis):
+    one, two = made(), sessions.create(owner="bank", return_url="https://bank.example/")
+    begin(browser, one)
+    browser.post("/number", {"phone": PHONE})
+    answer = begin(browser, two)
+    refused = browser.post("/number", form(answer) | {"phone": PHONE})
+    assert (refused.status_code, len(outbox)) == (429, 1)  # that of the other is no code of this one
+    cool_down(redis)
+    answer = browser.post("/number", form(answer) | {"phone": PHONE}, follow=True)
+    browser.post("/code", form(answer) | {"code": newest()})
+    found = sessions.read(two.id)
+    assert (found.status, sessions.read(one.id).status) == ("valid", "pending")
+    assert services.status(found.verification_id, owner="bank").status == "valid"
 
 
 def test_a_double_click_sends_one_code(browser):
