@@ -2,7 +2,8 @@
 
     open      made by the program, which sends its user to the session's address
     bound     to the browser that opened it first
-    valid     its user typed the right code; the program asks for it, and nobody uses it again
+    valid     a code for it was right, which ends it in the same step; the program asks for it, and nobody
+              uses it again
 
 What the program said (where to return, the number, its state) is sealed. A session lives LIFETIME; one that
 is valid as long again, so that the program has time to ask.
@@ -25,7 +26,7 @@ from sms.errors import Unavailable
 from sms.scripts import Script
 
 #: Seconds. As long as three codes, and time to look for the phone.
-LIFETIME = 900
+LIFETIME = store.SESSION_LIFETIME
 
 #: Characters. Browsers and proxies take longer addresses, but not all of them.
 MOST_URL, MOST_STATE = 2000, 500
@@ -145,20 +146,13 @@ def open_in(id: str, browser: str) -> Session | None:
     return _session(id, fields) if fields.get("browser", browser) == browser else None
 
 
-def finish(id: str, verification_id: str, e164: str) -> Session:
-    """The user of a session has typed the right code. To do it twice changes nothing."""
-    phone = sms.seal({"phone": e164}).decode()
-    verified = ["verification", verification_id, "verified", phone]
-    return _session(id, _step(id, verified=verified, lifetime=LIFETIME * 1000))
-
-
 def _session(id: str, fields: Mapping[str, str], owner: str = "") -> Session:
     status: Any = fields.get("status", "expired")
     if not fields or (owner and owner != fields["owner"]):
         return Session(id, "expired")
     try:
         said = sms.unseal(fields["sealed"].encode())
-        verified = sms.unseal(fields["verified"].encode())["phone"] if "verified" in fields else ""
+        verified = sms.unseal(fields["verified"].encode())["to"] if "verified" in fields else ""
     except sms.Unsealable:  # the keys were changed since
         return Session(id, "expired")
     return Session(
@@ -177,7 +171,7 @@ def _of(said: Mapping[str, str]) -> dict[str, str]:
     return {name: said.get(name, "") for name in ("return_url", "purpose", "phone", "locale", "state")}
 
 
-def _step(id: str, **args: Any) -> dict[str, str]:
+def _step(id: str, **args: str) -> dict[str, str]:
     """What stands of a session after a step; see session.lua. Raises ``StoreUnavailable``."""
     try:
         return _SESSION.ask((), {"id": given.id(id), **args})

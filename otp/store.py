@@ -34,6 +34,9 @@ probe.KEYS.append(family("otp:probe"))
 #: Wrong guesses in a row after which a phone gets no more for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
 MOST_FAILURES = 100
 
+#: Seconds that a hand-off lives, and as long again once it is valid; see ``otp.sessions``.
+SESSION_LIFETIME = 900
+
 #: What the scripts know as well. Times in milliseconds.
 _FIGURES = {
     "MOST_FAILURES": MOST_FAILURES,
@@ -45,6 +48,7 @@ _FIGURES = {
     # long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
     "FIRST_PAUSE": 30_000,
     "LONGEST_PAUSE": 3_600_000,
+    "SESSION_LIFETIME": SESSION_LIFETIME * 1000,
 }
 
 _LUA = Path(__file__).parent / "lua"

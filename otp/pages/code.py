@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse
 
-from otp import inbound, purposes, services, sessions
+from otp import inbound, purposes, services
 from otp.errors import OtpError, RateLimited, StoreUnavailable
 from otp.pages import kept, number, shown, steps
 from otp.pages.by_channel import Spoken
@@ -38,7 +38,7 @@ def code(request: HttpRequest) -> HttpResponse:
     if not guessed and last and last.id == about.id:  # which knows what was said of it
         about = last
     if about.said == "valid":
-        return _go_done(about)
+        return shown.go("done", about)
     if guessed:
         return _check(request, about)
     response = _ask_code(request, about)
@@ -89,7 +89,7 @@ def _check(request: HttpRequest, about: Kept) -> HttpResponse:
         return _ask_code(request, replace(about, said="limited"), error)
     except StoreUnavailable:  # it may have counted all the same: the next page looks
         return shown.go("code", replace(about, said="unchecked"))
-    return _go_done(about) if about.said == "valid" else shown.go("code", about)
+    return shown.go("done" if about.said == "valid" else "code", about)
 
 
 def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = None) -> HttpResponse:
@@ -99,7 +99,7 @@ def _ask_code(request: HttpRequest, about: Kept, limited: RateLimited | None = N
     except StoreUnavailable as error:
         return shown.render(request, "code", {"state": "unavailable"}, about, error)
     if verification.status == "valid":  # by another press of the same button
-        return _go_done(replace(about, said="valid"))
+        return shown.go("done", replace(about, said="valid"))
     about, context = context_of(about, verification, limited)
     return shown.render(request, "code", context | _reverse(about, verification), about, limited)
 
@@ -170,11 +170,3 @@ def _learnt(about: Kept, verification: Verification, now: float) -> Kept:
 def _stale(last: Kept | None) -> HttpResponse:
     """The form is too old or of another browser: what was typed there is held against nothing."""
     return shown.go("code", replace(last, said="stale")) if last and last.id else shown.go_first(last)
-
-
-def _go_done(about: Kept) -> HttpResponse:
-    """Say that the code was right. A session hears of it now, as another tab may have the cookie soon."""
-    if about.session:
-        with suppress(StoreUnavailable):  # the next page tries again
-            sessions.finish(about.session, about.id, about.phone)
-    return shown.go("done", about)

@@ -42,7 +42,7 @@ def done(request: HttpRequest) -> HttpResponse:
     if not about.session:
         return shown.render(request, "done", {}, about)
     try:
-        found = sessions.finish(about.session, about.id, about.phone)
+        found = sessions.read(about.session)
     except StoreUnavailable as error:
         return shown.render(request, "session", {"state": "unavailable"}, about, error)
     return lead_back(request, about, found)

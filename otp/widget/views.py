@@ -87,14 +87,14 @@ def cancel(visit: Visit, _: Asked) -> HttpResponse:
 
 
 def _standing(visit: Visit, about: Kept | None, error: OtpError | None = None) -> HttpResponse:
-    """What is so now. The session hears of a right code before its user does."""
+    """What is so now. A right code has ended its session, unless that ran out before."""
     if visit.session.status == "valid":
         return told(visit, shown.done())
     if about is None:
         return told(visit, shown.number(visit.session))
     verification = services.status(about.id)
     if verification.status == "valid":
-        found = sessions.finish(visit.session.id, about.id, about.phone)
+        found = sessions.read(visit.session.id)
         return told(visit, shown.done()) if found.status == "valid" else over()
     about, view = shown.code(about, verification, error if isinstance(error, RateLimited) else None)
     return told(visit, view, about, error)

@@ -8,6 +8,7 @@
 --- @include "tally"
 --- @include "count_limits"
 --- @include "tell_end"
+--- @include "end_session"
 
 -- id: '' if there is none. args: owner (none: whoever it is); by (by_id, by_phone or by_sms: the digest to compare with),
 --   guesses (digests of the guess, one for each secret), limits (on wrong guesses, see limits.lua), vouched (true: nothing
@@ -74,6 +75,9 @@ local function guess(now, id, args)
   if over then
     -- Keep a tombstone until the code expires, so that its status can be asked for.
     redis.call('HSET', verification, 'status', over)
+    if over == 'valid' and session then
+      end_session(session, id, redis.call('HGET', verification, 'envelope'))
+    end
     redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'by_sms', 'envelope', 'guard')
     if reference then
       answer.reference, answer.called_back =

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otp import sessions
+from otp import services, sessions
 from otp.api.access import parse
 from tests.otp.api.test_api import assert_problem
 
@@ -24,6 +24,13 @@ def made(api, **more):
     answer = api.post(SESSIONS, {"return_url": BACK, **more})
     assert answer.status_code == 201, answer.content
     return answer.json()
+
+
+def verified(id, phone="+12025550123"):
+    """The id of a verification within a session, that is over."""
+    verification = services.start(phone, session=id).id
+    assert services.approve(verification).status == "valid"
+    return verification
 
 
 def test_it_is_made_and_waits(shop):
@@ -150,19 +157,27 @@ def test_another_keys_is_as_one_that_never_was(shop):
 
 def test_the_number_is_for_keys_that_may_see_it(shop, settings):
     id = made(shop)["id"]
-    for _ in range(2):
-        sessions.finish(id, "verification", "+12025550123")
+    verification = verified(id)
     told = shop.get(f"{SESSIONS}/{id}").json()
-    assert (told["status"], told["verification_id"], told["phone"]) == ("valid", "verification", None)
+    assert (told["status"], told["verification_id"], told["phone"]) == ("valid", verification, None)
     assert told["masked"].endswith("23")
     settings.API_ACCESS = parse("tests=verify,phone")
     assert shop.get(f"{SESSIONS}/{id}").json()["phone"] == "+12025550123"
 
 
+def test_it_is_valid_once(shop):
+    id = made(shop)["id"]
+    first = verified(id)
+    verified(id, "+12025550199")
+    found = sessions.read(id)
+    assert (found.verification_id, found.phone) == (first, "+12025550123")
+
+
 def test_one_that_is_over_is_not_made_again(shop, redis):
     id = made(shop)["id"]
     redis.delete(f"otp:session:{id}")
-    assert sessions.finish(id, "verification", "+12025550123").status == "expired"
+    verified(id)
+    assert sessions.read(id).status == "expired"
     assert not redis.exists(f"otp:session:{id}")
 
 
@@ -176,7 +191,9 @@ def test_it_belongs_to_the_browser_that_opens_it_first(shop):
 
 def test_nothing_of_it_is_readable_and_it_dies(shop, redis):
     id = made(shop, phone="+12025550123", state="secret-state")["id"]
-    sessions.finish(id, "verification", "+12025550123")
+    redis.pexpire(f"otp:session:{id}", 1000)
+    verified(id)
+    assert redis.pttl(f"otp:session:{id}") > 1000  # the program has time to ask
     held = redis.hgetall(f"otp:session:{id}")
     text = b" ".join([*held, *held.values()])
     for secret in (b"2025550123", b"secret-state", b"shop.example"):

@@ -49,6 +49,7 @@ def test_a_session_hears_of_it(browser):
     browser.get(f"/s/{session.id}", follow=True)
     answer = browser.post("/number", {"reverse": "yes"}, follow=True)
     services.hear(PHONE, shown_in(answer))
+    assert sessions.read(session.id).status == "valid"  # whether the page is still open or not
     assert browser.post("/code", {"sent": "yes"}, follow=True).redirect_chain[-1] == ("/done", 303)
     found = sessions.read(session.id)
     assert (found.status, found.phone) == ("valid", PHONE)

@@ -10,9 +10,8 @@ from django.test import Client
 
 from otp import services, sessions, store
 from otp.api.access import parse
-from otp.errors import StoreUnavailable
 from sms.testing import code_in, outbox
-from tests.otp.pages.visit import PHONE, cool_down, text, title
+from tests.otp.pages.visit import PHONE, break_redis, cool_down, text, title
 
 BACK = "https://shop.example/verified?step=2"
 OTHER = "+12025550199"
@@ -148,18 +147,17 @@ def test_it_is_valid_with_the_right_code_whatever_becomes_of_the_next_page(brows
     assert sessions.read(session.id).status == "valid"
 
 
-def test_while_redis_is_away_the_end_waits(browser, monkeypatch):
+def test_while_redis_is_away_the_end_waits(browser, settings):
     session = made()
-
-    def away(*_, **__):
-        raise StoreUnavailable
-
-    with monkeypatch.context() as patched:
-        patched.setattr(sessions, "finish", away)
-        answer = verify(browser, session, phone=PHONE)
-        assert (answer.status_code, "Nothing is lost" in text(answer)) == (503, True)
+    answer = begin(browser, session)
+    answer = browser.post("/number", form(answer) | {"phone": PHONE}, follow=True)
+    browser.post("/code", form(answer) | {"code": newest()})
+    here = settings.CACHES
+    break_redis(settings)
+    answer = browser.get("/done")
+    assert (answer.status_code, "Nothing is lost" in text(answer)) == (503, True)
+    settings.CACHES = here
     assert "Your phone is verified" in text(browser.get("/done"))
-    assert sessions.read(session.id).status == "valid"
 
 
 def test_one_that_is_valid_leads_back_at_once(browser):
