@@ -1,7 +1,7 @@
 """Hosted hand-off: a program sends its user to our pages, and has the user back with a verified phone.
 
     open      made by the program, which sends its user to the session's address
-    bound     to the browser that opened it first
+    bound     to the browser that opened it first, and has shown the cookie by which it is known
     valid     a code for it was right, which ends it in the same step; the program asks for it, and nobody
               uses it again
 

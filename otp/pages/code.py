@@ -17,7 +17,7 @@ from otp.errors import OtpError, RateLimited, StoreUnavailable
 from otp.pages import kept, number, shown, steps
 from otp.pages.by_channel import Spoken
 from otp.pages.kept import Kept
-from otp.pages.session import session_of
+from otp.pages.session import held, lead_back
 from otp.pages.words import OF_NUMBER, Left, expires, is_slow, not_through, of_code
 from otp.purposes import Purpose
 from otp.services import Verification
@@ -55,15 +55,17 @@ def resend(request: HttpRequest) -> HttpResponse:
         return _stale(kept.of_cookie(request))
     if about.said == "valid" or request.method != "POST":
         return shown.go("code", about)
+    within = held(request, about) if about.session else None
+    if isinstance(within, HttpResponse):
+        return within
+    if within and within.status == "valid":  # no further code
+        return lead_back(request, about, within)
     try:
         chosen, reverse = request.POST.get("channel", ""), "reverse" in request.POST
-        sent = steps.send_again(steps.visitor(request), about, chosen, reverse=reverse)
+        sent = steps.send_again(steps.visitor(request), about, within, chosen, reverse=reverse)
     except OtpError as error:
         unsent = steps.not_again(about, error, now())
         if unsent is None:
-            within = None
-            with suppress(StoreUnavailable):  # then the page lacks the way back
-                within = session_of(about)
             return number.ask(request, about.phone, error, about=about, within=within)
         sent = unsent
     return shown.go("code", sent)

@@ -8,11 +8,11 @@ from dataclasses import replace
 from django.http import Http404, HttpRequest, HttpResponse
 
 from otp import channels, inbound, purposes
-from otp.errors import NotAllowed, OtpError, StoreUnavailable
+from otp.errors import NotAllowed, OtpError
 from otp.pages import by_channel, kept, shown, steps
 from otp.pages.countries import Picker, picker
 from otp.pages.kept import PURPOSE, Kept
-from otp.pages.session import session_of
+from otp.pages.session import held, lead_back
 from otp.pages.words import not_sent
 from otp.purposes import Purpose
 from otp.sessions import Session
@@ -34,12 +34,11 @@ def number(request: HttpRequest) -> HttpResponse:
     if not request.COOKIES:  # the page before this one set two
         return shown.render(request, "session", {"state": "no_cookies"}, status=403)
     about = kept.of_form(request) if request.method == "POST" else kept.of_cookie(request)
-    try:
-        within = session_of(about)
-    except StoreUnavailable as error:
-        return shown.render(request, "session", {"state": "unavailable"}, error=error)
-    if about is None or within is None:
-        return shown.render(request, "session", {"state": "expired"}, status=410)
+    within = held(request, about)
+    if isinstance(within, HttpResponse):
+        return within
+    if about and within.status == "valid":  # no further code
+        return lead_back(request, about, within)
     return _ask_or_send(request, about, within)
 
 

@@ -11,26 +11,24 @@ from django.http import HttpRequest, HttpResponse
 
 from otp import sessions
 from otp.errors import StoreUnavailable
-from otp.pages import kept, language, shown
+from otp.pages import kept, shown
 from otp.pages.kept import Kept
 from otp.sessions import Session
 
 
 @shown.page
 def session(request: HttpRequest, id: str) -> HttpResponse:
-    """Begin the hand-off of a program, in the browser that opens it first."""
+    """Begin the hand-off of a program. The next page opens it, once this browser has shown its cookies: a
+    preview of the address, or an answer that got lost, must not take it away.
+    """
+    kept.browser(request)  # sets the cookie by which it is known there
     try:
-        found = sessions.open_in(id, kept.browser(request))
+        found = sessions.read(id)
     except StoreUnavailable as error:
         return shown.render(request, "session", {"state": "unavailable"}, error=error)
-    if found is None or found.status == "expired":
-        state, status = ("elsewhere", 409) if found is None else ("expired", 410)
-        return shown.render(request, "session", {"state": state}, status=status)
-    about = Kept("", found.phone, purpose=found.purpose, session=found.id, locale=found.locale)
-    if found.status == "valid":
-        with language.spoken(request, found.locale):
-            return lead_back(request, about, found)
-    return shown.go("number", about)
+    if found.status == "expired":
+        return _closed(request, found)
+    return shown.go("number", Kept("", "", purpose=found.purpose, session=found.id, locale=found.locale))
 
 
 @shown.page
@@ -41,21 +39,26 @@ def done(request: HttpRequest) -> HttpResponse:
         return shown.go("code") if about and about.id else shown.go_first(about)
     if not about.session:
         return shown.render(request, "done", {}, about)
+    found = held(request, about)
+    return found if isinstance(found, HttpResponse) else lead_back(request, about, found)
+
+
+def held(request: HttpRequest, about: Kept | None) -> Session | HttpResponse:
+    """The session that a page is for, which this browser has opened; or the page that says why it has not."""
     try:
-        found = sessions.read(about.session)
+        id, browser = about.session if about else "", kept.browser(request)
+        found = sessions.open_in(id, browser) if id else Session("", "expired")
     except StoreUnavailable as error:
-        return shown.render(request, "session", {"state": "unavailable"}, about, error)
-    return lead_back(request, about, found)
+        return shown.render(request, "session", {"state": "unavailable"}, error=error)
+    return found if found and found.status != "expired" else _closed(request, found)
 
 
-def session_of(about: Kept | None) -> Session | None:
-    """That which a page is for; None of none, and of one that is over. Raises ``StoreUnavailable``."""
-    found = sessions.read(about.session) if about and about.session else None
-    return found if found and found.status != "expired" else None
+def _closed(request: HttpRequest, found: Session | None) -> HttpResponse:
+    """``found``: one that is over; None: that of another browser."""
+    state, status = ("elsewhere", 409) if found is None else ("expired", 410)
+    return shown.render(request, "session", {"state": state}, status=status)
 
 
 def lead_back(request: HttpRequest, about: Kept, found: Session) -> HttpResponse:
     """Say so, and see the program's page next. No redirect, as no form may lead to another site."""
-    if found.status == "expired":
-        return shown.render(request, "session", {"state": "expired"}, status=410)
     return shown.render(request, "done", {"way_back": found.way_back}, replace(about, phone=found.phone))

@@ -15,7 +15,6 @@ from otp.caller import Caller, caller_of, of_key
 from otp.errors import NotAllowed, OtpError, RateLimited
 from otp.pages import kept, language
 from otp.pages.kept import PURPOSE, Kept
-from otp.pages.session import session_of
 from otp.pages.words import code_in
 from otp.sessions import Session
 
@@ -73,18 +72,20 @@ def start(who: Visitor, spelling: str, within: Session | None = None, *, reverse
     return replace(about, id=verification.id, resend_at=verification.resend_at)
 
 
-def send_again(who: Visitor, about: Kept, channel: str = "", *, reverse: bool = False) -> Kept:
+def send_again(
+    who: Visitor, about: Kept, within: Session | None, channel: str = "", *, reverse: bool = False
+) -> Kept:
     """Send the code again, by ``channel`` if that is given, or a new one when it is over. ``reverse``: the
     user is to send one to us instead.
     """
     if reverse:
-        return start(who, about.phone, session_of(about), reverse=True)
+        return start(who, about.phone, within, reverse=True)
     try:
         verification = services.resend(about.id, caller=who.caller, channel=channel)
     except NotAllowed as error:
         if error.code == "channel_unavailable":
             raise
-        return start(who, about.phone, session_of(about))
+        return start(who, about.phone, within)
     return replace(about, resend_at=verification.resend_at, said="chosen" if channel else "resent")
 
 

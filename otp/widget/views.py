@@ -70,7 +70,7 @@ def resend(visit: Visit, asked: Again) -> HttpResponse:
     if about is None or visit.session.status == "valid":
         return _standing(visit, about)
     try:
-        return _standing(visit, steps.send_again(visit.visitor, about, asked.channel or ""))
+        return _standing(visit, steps.send_again(visit.visitor, about, visit.session, asked.channel or ""))
     except OtpError as error:
         unsent = steps.not_again(about, error, now())
         if unsent is None:

@@ -80,10 +80,28 @@ def test_a_number_that_is_given_cannot_be_another(browser):
 def test_another_browser_is_told_so(browser):
     session = made()
     begin(browser, session)
-    answer = Client().get(f"/s/{session.id}")
+    answer = begin(Client(), session)
     assert answer.status_code == 409
     assert "opened in another browser" in text(answer)
     assert begin(browser, session).status_code == 200  # this one may go on
+
+
+def test_whoever_keeps_no_cookie_does_not_take_it_away(browser):
+    session = made()
+    for _ in range(2):  # the preview of a messenger, and an answer that got lost
+        Client().get(f"/s/{session.id}")
+        Client().head(f"/s/{session.id}")
+    assert begin(browser, session).status_code == 200
+
+
+def test_one_that_was_not_opened_here_sends_nothing(browser):
+    session = made(phone=PHONE)
+    stranger = Client()
+    stranger.get(f"/s/{session.id}")
+    begin(browser, session)
+    for path in ("/number", "/resend"):
+        assert stranger.post(path).status_code == 409
+    assert outbox == []
 
 
 def test_one_that_never_was_has_run_out(browser):
@@ -166,6 +184,16 @@ def test_one_that_is_valid_leads_back_at_once(browser):
     answer = begin(browser, session)
     assert "Your phone is verified" in text(answer)
     assert session.way_back in html.unescape(answer.content.decode())
+
+
+def test_one_that_is_valid_sends_no_more(browser):
+    session = made()
+    fields = form(begin(browser, session))
+    verify(browser, session, phone=PHONE)
+    for path in ("/number", "/resend"):
+        answer = browser.post(path, fields | {"phone": OTHER})
+        assert session.way_back in html.unescape(answer.content.decode())
+    assert [sms.to for sms in outbox] == [PHONE]
 
 
 def test_another_number_stays_in_the_session(browser):

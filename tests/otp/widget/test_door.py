@@ -75,7 +75,7 @@ def test_one_browser_has_it():
         assert (answer.status_code, answer.json()["code"]) == (409, "opened_elsewhere")
         assert answer.json()["view"]["state"] == "closed"
         assert answer["Access-Control-Allow-Origin"] == SHOP
-    assert first.client.get(f"/s/{first.session.id}").status_code == 409  # nor has the page
+    assert first.client.get(f"/s/{first.session.id}", follow=True).status_code == 409  # nor has the page
     assert first.view("open")["state"] == "number"  # the answer got lost, so it asks again
 
 
