@@ -5,12 +5,16 @@
     valid     a code for it was right, which ends it in the same step; the program asks for it, and nobody
               uses it again
 
+The browser that has finished gets a proof, which the program compares with what its own user has brought: a
+session of his may have been sent to somebody else, who verified a phone in it.
+
 What the program said (where to return, the number, its state) is sealed. A session lives LIFETIME; one that
 is valid as long again, so that the program has time to ask.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,11 +59,15 @@ class Session:
     reference: str = ""  # the program's own, see ``sms.references``
     verification_id: str = ""
     masked: str = ""  # of the verified number
+    proof: str = field(
+        default="", repr=False
+    )  # of a valid one, for the browser that finished, and the program
 
     @property
     def way_back(self) -> str:
         """Where the user goes when all is done, or given up."""
         known = {"session": self.id} | ({"state": self.state} if self.state else {})
+        known |= {"proof": self.proof} if self.proof else {}
         url = self.return_url
         joint = "?" if "?" not in url else "" if url[-1] in "?&" else "&"
         return f"{url}{joint}{urlencode(known)}"
@@ -115,7 +123,7 @@ def create(
     id, expires_at = ids.new(), sms.now() + LIFETIME
     name = key(IN_LUA["SESSION"] + id)
     said = {"return_url": return_url, "purpose": purpose, "phone": e164, "locale": locale, "state": state}
-    sealed = sms.seal(said | {"reference": reference}).decode()
+    sealed = sms.seal(said | {"reference": reference, "proof": secrets.token_urlsafe()}).decode()
     try:
         with scripts.client() as redis:
             pipe = redis.pipeline(transaction=True)
@@ -163,6 +171,7 @@ def _session(id: str, fields: Mapping[str, str], owner: str = "") -> Session:
         verification_id=fields.get("verification", ""),
         masked=sms.mask(verified) if verified else "",
         reference=said.get("reference", ""),
+        proof=said.get("proof", "") if status == "valid" else "",
         **_of(said | ({"phone": verified} if verified else {})),
     )
 

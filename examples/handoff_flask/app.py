@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from hmac import compare_digest
 from urllib.request import Request, urlopen
 
 from flask import Flask, redirect, request, session
@@ -27,16 +28,25 @@ def start():
 
 @app.post("/verify")
 def verify():
-    session["state"] = secrets.token_urlsafe()
-    back = request.host_url + "verified"
-    return redirect(otpost("sessions", {"return_url": back, "state": session["state"]})["url"], 303)
+    state = secrets.token_urlsafe()
+    made = otpost("sessions", {"return_url": request.host_url + "verified", "state": state})
+    session["verifying"] = [made["id"], state]
+    return redirect(made["url"], 303)
+
+
+def brought(name, value):
+    """Whether this browser brings that value in the address."""
+    return compare_digest(request.args.get(name, "").encode(), value.encode())
 
 
 @app.get("/verified")
 def verified():
-    if request.args.get("state") != session.get("state"):
+    id, state = session.pop("verifying", ["", ""])  # the one that this user was given, and no other
+    if not id or not brought("state", state):
         return "This is not where you began.", 400
-    found = otpost(f"sessions/{request.args['session']}")
+    found = otpost(f"sessions/{id}")
+    if found["status"] == "valid" and not brought("proof", found["proof"]):
+        return "Somebody else has verified a phone here.", 400
     return f"<h1>{found['status']}</h1><p>{found['phone'] or found['masked'] or 'No phone.'}</p>"
 
 

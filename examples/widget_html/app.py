@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from hmac import compare_digest
 from urllib.request import Request, urlopen
 
 from flask import Flask, render_template, request, session
@@ -28,9 +29,11 @@ def account():
     return render_template("index.html", otpost=OTPOST, session_id=id)
 
 
-@app.get("/verified")
+@app.post("/verified")
 def verified():
-    found = otpost(f"sessions/{session['verifying']}")  # the one that this user was given, and no other
+    found = otpost(f"sessions/{session.get('verifying')}")  # the one that this user was given, and no other
+    if found["status"] == "valid" and not compare_digest(found["proof"].encode(), request.get_data()):
+        return {"status": "verified by somebody else", "phone": None}, 403
     return {"status": found["status"], "phone": found["phone"] or found["masked"]}
 
 

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 
-const ask = async (path) => (await fetch(path)).json();
+const ask = async (path, more) => (await fetch(path, more)).json();
 
 function Shop() {
   const [session, setSession] = useState();
@@ -11,10 +11,12 @@ function Shop() {
     ask("/api/session").then(setSession);
   }, []);
 
+  const verified = ({ detail }) => ask("/api/verified", { method: "POST", body: detail.proof }).then(setFound);
+
   return (
     <>
       <h1>Shop</h1>
-      {session && <otpost-verify session={session.url} onotpost-verified={() => ask("/api/verified").then(setFound)} />}
+      {session && <otpost-verify session={session.url} onotpost-verified={verified} />}
       {found && <p id="phone">{found.status}: {found.phone}</p>}
     </>
   );

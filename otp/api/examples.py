@@ -72,6 +72,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "masked": "+1••••••••23",
         "phone": "+12025550123",
         "reference": None,
+        "proof": "q7WdYx2kT0bV5nJcHs8LmRz3GfPu6EaQ1wXoDi4tKyA",
     },
     "send_message": _MESSAGE,
     "get_message": _MESSAGE,

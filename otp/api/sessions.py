@@ -32,8 +32,9 @@ class SessionIn(Body):
     return_url: str = Field(
         max_length=MOST_URL,
         examples=["http://localhost:3000/verified"],
-        description="Where the user goes when all is done, with `session` and `state` in the query. Its "
-        "origin stands as `return:ORIGIN` in the entry of the key in API_ACCESS.",
+        description="Where the user goes when all is done, with `session`, `state` and, if a phone was "
+        "verified, `proof` in the query. Its origin stands as `return:ORIGIN` in the entry of the key in "
+        "API_ACCESS.",
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     phone: str = Field(
@@ -80,6 +81,10 @@ class SessionOut(Schema):
     masked: str | None = Field(description="The verified number with most of its digits hidden.")
     phone: str | None = Field(description="The verified number (E.164), for keys with the scope `phone`.")
     reference: str | None = Field(description="Your own, from the start.")
+    proof: str | None = Field(
+        description="What the browser that verified it brings back: `proof` of `return_url`, or of the "
+        "widget's event. Compare it in constant time. null before it is valid."
+    )
 
 
 @router.post(
@@ -123,4 +128,5 @@ def _shown(session: Session, *, sees_phone: bool) -> dict[str, Any]:
         "masked": session.masked or None,
         "phone": session.phone if is_valid and sees_phone else None,
         "reference": session.reference or None,
+        "proof": session.proof or None,
     }

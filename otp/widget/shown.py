@@ -11,6 +11,7 @@ The widget knows these members of a view:
                           waits (for the seconds of resend_in), and channel for what names one
     expires_in, expiry    seconds, and their text with {clock} in it; resend_in, wait: the same
     solving, unable       where a puzzle is to be solved: while the browser does, and where it cannot
+    proof                 of a valid session, for the page around the widget
     say                   what a screen reader hears when so many seconds are left of the code, and at again
 """
 
@@ -85,8 +86,8 @@ def code(about: Kept, verification: Verification, limited: RateLimited | None = 
     return about, view
 
 
-def done() -> View:
-    return _view("valid", gettext("Your phone is verified"))
+def done(session: Session) -> View:
+    return _view("valid", gettext("Your phone is verified"), proof=session.proof)
 
 
 def elsewhere() -> View:

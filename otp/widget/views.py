@@ -45,7 +45,7 @@ def open(visit: Visit, _: Asked) -> HttpResponse:
 def start(visit: Visit, asked: Numbered) -> HttpResponse:
     """Send a code to the number that was typed, or to the one that the program gave."""
     if visit.session.status == "valid":
-        return told(visit, shown.done())
+        return told(visit, shown.done(visit.session))
     try:
         about = steps.start(visit.visitor, visit.session.phone or asked.phone, visit.session)
     except OtpError as error:
@@ -89,13 +89,13 @@ def cancel(visit: Visit, _: Asked) -> HttpResponse:
 def _standing(visit: Visit, about: Kept | None, error: OtpError | None = None) -> HttpResponse:
     """What is so now. A right code has ended its session, unless that ran out before."""
     if visit.session.status == "valid":
-        return told(visit, shown.done())
+        return told(visit, shown.done(visit.session))
     if about is None:
         return told(visit, shown.number(visit.session))
     verification = services.status(about.id)
     if verification.status == "valid":
         found = sessions.read(visit.session.id)
-        return told(visit, shown.done()) if found.status == "valid" else over()
+        return told(visit, shown.done(found)) if found.status == "valid" else over()
     about, view = shown.code(about, verification, error if isinstance(error, RateLimited) else None)
     return told(visit, view, about, error)
 

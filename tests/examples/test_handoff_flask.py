@@ -43,6 +43,23 @@ def verify_at(address: str) -> None:
         answer(browser.url, timeout=10)
 
 
+def test_whoever_has_somebody_else_verify_a_phone_is_not_believed(otpost, settings):
+    app = flask_app("handoff_flask")
+    with serving(app) as address:
+        let_in(settings, address)
+        attacker = app.test_client()
+        url = attacker.post("/verify", base_url=address).headers["Location"]
+        victim = Browser()
+        victim.go(url)
+        victim.submit(phone=PHONE)
+        with pytest.raises(OSError, match="400"):  # the shop knows nothing of this browser
+            victim.submit(code=code_in(outbox[-1].body))
+        with attacker.session_transaction(base_url=address) as kept:
+            id, state = kept["verifying"]
+        answer = attacker.get(f"/verified?session={id}&state={state}", base_url=address)
+    assert (answer.status_code, answer.text) == (400, "Somebody else has verified a phone here.")
+
+
 def test_the_lines_of_the_page_for_the_shell(otpost, settings):
     """What each is answered has the names that stand below it."""
     page = (ROOT / "docs" / "hand-off.md").read_text()

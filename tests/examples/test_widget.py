@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
@@ -23,6 +24,7 @@ from sms.testing import code_in, outbox
 from tests.e2e.browser import ARGS, CHROMIUM
 from tests.e2e.host import let_in, page
 from tests.examples.conftest import EXAMPLES, flask_app
+from tests.examples.visitor import Browser
 from tests.faults.stack import wait_for
 from tests.serving import serving
 from tests.settings import API_KEY
@@ -60,7 +62,7 @@ def tab(chromium) -> Iterator[Any]:
     assert [fault for fault in faults if "404" not in fault] == []  # there is no favicon
 
 
-def verify(tab: Any, then: str = "") -> None:
+def verify(tab: Any, then: re.Pattern[str] | None = None) -> None:
     """What a user does in the widget of the page. ``then``: where that leads."""
     tab.get_by_label("Phone number").fill(PHONE)
     tab.get_by_role("button", name="Send the code").click()
@@ -92,9 +94,10 @@ def test_what_the_page_says(otpost, settings, tab):
         known["3kTq…"] = made["id"]
         shown["html"] = replaced(html, known)
         tab.goto(shop)
-        verify(tab, then=f"{shop}/verified")
+        verify(tab, then=re.compile(r"/verified\?proof="))
         found = run(ask)
     assert (found["status"], found["phone"]) == ("valid", PHONE)
+    assert tab.url == f"{shop}/verified?proof={found['proof']}"
     assert set(re.findall(r'"(\w+)":', ask)) <= set(found)
 
 
@@ -126,6 +129,26 @@ def test_plain_html(otpost, settings, tab):
         playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
         tab.reload()
         playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
+
+
+def lure(url: str) -> None:
+    """Somebody else verifies a phone in a session, on our pages."""
+    victim = Browser()
+    victim.go(url)
+    victim.submit(phone=PHONE)
+    victim.submit(code=code_in(outbox[-1].body))
+
+
+def test_plain_html_does_not_believe_whoever_lures_another(otpost, settings):
+    app = flask_app("widget_html")
+    with serving(app) as address:
+        let_in(settings, address)
+        attacker = app.test_client()
+        shown = attacker.get("/", base_url=address).text
+        (id,) = re.findall('session="(.+?)"', shown)
+        lure(f"{otpost}/s/{id}")
+        answer = attacker.post("/verified", base_url=address, data="no-proof")
+    assert (answer.status_code, answer.json["phone"]) == (403, None)
 
 
 @contextmanager
@@ -160,6 +183,10 @@ def started(name: str, folder: Path) -> Iterator[str]:
 def test_a_framework(otpost, settings, tab, tmp_path, name):
     with started(name, tmp_path / name) as address:
         let_in(settings, address)
+        attacker = build_opener(HTTPCookieProcessor()).open
+        lure(json.load(attacker(f"{address}/api/session"))["url"])
+        told = json.load(attacker(f"{address}/api/verified", b"no-proof"))
+        assert told == {"status": "verified by somebody else"}
         tab.goto(address)
         verify(tab)
         playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")

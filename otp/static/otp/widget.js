@@ -311,7 +311,7 @@
       if (moved && state && focused) (view.field ? this.#input : this.#title).focus();
       if (moved ? state : view.lead !== lead) this.#live.textContent = view.lead || view.title;
       if (moved || !quiet) this.#fail(view.error, !state);
-      if (moved && view.state === "valid") this.#tell("otpost-verified");
+      if (moved && view.state === "valid") this.#tell("otpost-verified", { proof: view.proof });
     }
 
     #askFor(field) {

@@ -43,6 +43,7 @@ def test_it_is_made_and_waits(shop):
         "masked": None,
         "phone": None,
         "reference": "order-1",
+        "proof": None,
     }
     session = sessions.read(found["id"])
     assert (session.phone, session.locale) == ("+12025550123", "de")
@@ -165,6 +166,19 @@ def test_the_number_is_for_keys_that_may_see_it(shop, settings):
     assert shop.get(f"{SESSIONS}/{id}").json()["phone"] == "+12025550123"
 
 
+def test_its_proof_is_for_its_key_once_it_is_valid(shop):
+    id, other = made(shop)["id"], made(shop)["id"]
+    assert "proof" not in sessions.read(id).way_back
+    verified(id)
+    verified(other, "+12025550199")
+    proof = shop.get(f"{SESSIONS}/{id}").json()["proof"]
+    assert len(proof) == 43
+    assert proof != shop.get(f"{SESSIONS}/{other}").json()["proof"]
+    assert sessions.read(id).way_back == f"{BACK}&session={id}&proof={proof}"
+    assert not sessions.read(id, owner="another").proof
+    assert proof not in repr(sessions.read(id))
+
+
 def test_it_is_valid_once(shop):
     id = made(shop)["id"]
     first = verified(id)
@@ -196,7 +210,8 @@ def test_nothing_of_it_is_readable_and_it_dies(shop, redis):
     assert redis.pttl(f"otp:session:{id}") > 1000  # the program has time to ask
     held = redis.hgetall(f"otp:session:{id}")
     text = b" ".join([*held, *held.values()])
-    for secret in (b"2025550123", b"secret-state", b"shop.example"):
+    proof = sessions.read(id).proof.encode()
+    for secret in (b"2025550123", b"secret-state", b"shop.example", proof):
         assert secret not in text
     assert 0 < redis.pttl(f"otp:session:{id}") <= sessions.LIFETIME * 1000
 

@@ -49,10 +49,10 @@ def test_the_whole_way_there_and_back(browser, redis):
     assert html.escape(session.way_back) in answer.content.decode()  # for who does not want to
     answer = verify(browser, session, phone=PHONE)
     assert answer.redirect_chain == [("/done", 303)]
-    there = f"{BACK}&session={session.id}&state=4f3a"
+    found = sessions.read(session.id)
+    there = f"{BACK}&session={session.id}&state=4f3a&proof={found.proof}"
     assert f'content="1;url={html.escape(there)}"' in answer.content.decode()
     assert f'href="{html.escape(there)}"' in answer.content.decode()
-    found = sessions.read(session.id)
     assert (found.status, found.phone) == ("valid", PHONE)
     assert services.status(found.verification_id, owner="shop").status == "valid"
     of_session = redis.hget(f"otp:verification:{found.verification_id}", "session")
@@ -184,6 +184,20 @@ def test_one_that_is_valid_leads_back_at_once(browser):
     answer = begin(browser, session)
     assert "Your phone is verified" in text(answer)
     assert session.way_back in html.unescape(answer.content.decode())
+
+
+def test_the_proof_is_for_the_browser_that_finished_alone(browser):
+    session = made()
+    attacker = Client()  # who has the address from the shop, and looks before and after
+    attacker.get(f"/s/{session.id}")
+    verify(browser, session, phone=PHONE)
+    proof = sessions.read(session.id).proof
+    for path in (f"/s/{session.id}", "/number", "/code", "/done", "/resend"):
+        for answer in (attacker.get(path, follow=True), attacker.post(path, follow=True)):
+            assert proof not in answer.content.decode()
+            assert PHONE[-2:] not in text(answer)
+    for path in ("/done", f"/s/{session.id}"):  # a lost answer can be asked for again
+        assert f"proof={proof}" in browser.get(path, follow=True).content.decode()
 
 
 def test_one_that_is_valid_sends_no_more(browser):

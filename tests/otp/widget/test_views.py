@@ -43,8 +43,11 @@ def test_the_whole_way(widget):
     view = widget.view("check", code=wrong(newest()))
     assert (view["state"], view["facts"]) == ("pending", "2 attempts left")
     assert view["error"].startswith("That is not the code.")
-    assert widget.view("check", code=f"It is\n{newest()}!")["state"] == "valid"
+    view = widget.view("check", code=f"It is\n{newest()}!")
     found = sessions.read(widget.session.id, owner="shop")
+    assert (view["state"], view["proof"]) == ("valid", found.proof)
+    assert widget.view("open")["proof"] == found.proof  # where the answer got lost
+    assert found.proof not in Widget(widget.session, holder="b" * 32).ask("open").content.decode()
     assert (found.status, found.phone) == ("valid", PHONE)
     assert services.status(found.verification_id, owner="shop").status == "valid"
 
