@@ -25,8 +25,15 @@ def otpost(path, body=None):
 def account():
     id = session.get("verifying")
     if not id or otpost(f"sessions/{id}")["status"] == "expired":
-        id = session["verifying"] = otpost("sessions", {"return_url": request.host_url})["id"]
+        id = begin()["id"]
     return render_template("index.html", otpost=OTPOST, session_id=id)
+
+
+@app.post("/session")
+def begin():
+    made = otpost("sessions", {"return_url": request.host_url})
+    session["verifying"] = made["id"]
+    return {"id": made["id"]}
 
 
 @app.post("/verified")

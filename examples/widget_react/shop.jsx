@@ -12,11 +12,14 @@ function Shop() {
   }, []);
 
   const verified = ({ detail }) => ask("/api/verified", { method: "POST", body: detail.proof }).then(setFound);
+  const failed = ({ detail }) => {
+    if (["opened_elsewhere", "session_expired"].includes(detail.code)) ask("/api/session", { method: "POST" }).then(setSession);
+  };
 
   return (
     <>
       <h1>Shop</h1>
-      {session && <otpost-verify session={session.url} onotpost-verified={verified} />}
+      {session && <otpost-verify session={session.url} onotpost-verified={verified} onotpost-error={failed} />}
       {found && <p id="phone">{found.status}: {found.phone}</p>}
     </>
   );

@@ -41,6 +41,8 @@ def verify_at(address: str) -> None:
     answer = build_opener().open
     with pytest.raises(OSError, match="400"):  # whoever lures somebody else there
         answer(browser.url, timeout=10)
+    with pytest.raises(OSError, match="400"):  # whoever never began
+        answer(f"{address}/verified?session=3kTq", timeout=10)
 
 
 def test_whoever_has_somebody_else_verify_a_phone_is_not_believed(otpost, settings):

@@ -5,3 +5,10 @@ widget.addEventListener("otpost-verified", async ({ detail }) => {
   const found = await (await fetch("/verified", { method: "POST", body: detail.proof })).json();
   document.querySelector("#phone").textContent = `${found.status}: ${found.phone}`;
 });
+
+// Another tab has opened the session, or its time is over.
+widget.addEventListener("otpost-error", async ({ detail }) => {
+  if (!["opened_elsewhere", "session_expired"].includes(detail.code)) return;
+  const made = await (await fetch("/session", { method: "POST" })).json();
+  widget.setAttribute("session", made.id);
+});
