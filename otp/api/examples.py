@@ -18,6 +18,7 @@ _VERIFICATION = {
     "channels": ["sms"],
     "channel": "sms",
     "reference": None,
+    "reverse": None,
 }
 
 _MESSAGE = {

@@ -86,6 +86,7 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
         "own_code_not_allowed": {"more": {"code": "483920"}},
         "code_invalid": {"words": "verify,own_code", "more": {"code": "1"}},
         "email_not_allowed": {"more": {"email": "name@example.com"}},
+        "reverse_not_allowed": {"more": {"reverse": True}},
     },
     "check_code": {"field_invalid": {"more": {"code": 5}}},
     "resend_code": {
