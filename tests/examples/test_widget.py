@@ -173,6 +173,7 @@ def started(name: str, folder: Path) -> Iterator[str]:
         process = subprocess.Popen(
             ["npm", "start", "--", "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
+            env=os.environ | {"NO_COLOR": "1"},  # with CI set it would colour what is read below
             stdout=said,
             stderr=said,
             start_new_session=True,
