@@ -9,8 +9,6 @@ from tempfile import TemporaryDirectory
 
 from redis import Redis
 
-from tests.faults.cluster import Cluster
-
 from .report import Goal, Measure
 from .surroundings import Surroundings
 from .worker import OURS, WARM_UP
@@ -26,6 +24,8 @@ def compare(bench: Surroundings) -> Iterator[Measure]:
     """Starts and sends a second. The queues of a cluster stand elsewhere, those of the one server once
     elsewhere, and once with its records, where a script pushes what Celery publishes otherwise.
     """
+    from tests.faults.cluster import Cluster  # it reads the settings of the tests, which are not ours
+
     with (
         TemporaryDirectory(prefix="otpost-bench-cluster-") as name,
         Cluster(Path(name)) as cluster,

@@ -11,11 +11,14 @@ from django.conf import settings
 from django.test import override_settings
 
 from tests.sms.providers.gateway import gateway, response
-from tests.sms.providers.test_whatsapp import TestWhatsApp as WhatsApp
-from tests.sms.providers.test_whatsapp import error
 
 from .report import Goal, Measure
 from .surroundings import Surroundings
+
+#: What WhatsApp's Cloud API says of a number that is not there; see tests/sms/providers/test_whatsapp.py.
+_NOT_THERE = (
+    '{"error": {"message": "(#131026) Message undeliverable", "type": "OAuthException", "code": 131026}}'
+)
 
 _phones = map("+1{}".format, itertools.count(2_032_550_000))
 
@@ -27,8 +30,9 @@ def waits(bench: Surroundings) -> Iterator[Measure]:
 
     found: dict[str, list[float]] = {"whatsapp>bench": [], "bench": []}
     with gateway() as refuses, bench.provider.answering_after(0):
-        refuses.answer = lambda: response(*error(400, 131026))
-        whatsapp = WhatsApp.url.format(base_url=quote(refuses.url, safe=""), timeout=5) + "&only=codes"
+        refuses.answer = lambda: response(400, _NOT_THERE)
+        at = quote(refuses.url, safe="")
+        whatsapp = f"whatsapp://:token@106540352242922?template=verify_code&only=codes&base_url={at}"
         aliases = {**settings.SMS_PROVIDERS, "whatsapp": whatsapp}
         with override_settings(OTP_LIMITS="off", SMS_PROVIDERS=aliases):
             for number in (turns := bench.rounds(300)):
