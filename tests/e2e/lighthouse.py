@@ -32,7 +32,13 @@ def audited(url: str, *flags: str, **headers: str) -> dict[str, Any]:
             command = ["node", str(LIGHTHOUSE), url, f"--port={port}", "--quiet", "--output=json", *flags]
             command += ["--no-enable-error-reporting", f"--extra-headers={json.dumps(headers)}"]
             command += [f"--only-categories={','.join(CATEGORIES)}"]
-            report: dict[str, Any] = json.loads(subprocess.check_output(command))
+            command += ["--max-wait-for-load=120000"]
+            for _ in range(3):  # on a busy machine it may give up before it has looked at anything
+                done = subprocess.run(command, check=False, stdout=subprocess.PIPE)
+                if done.returncode == 0:
+                    break
+            done.check_returncode()
+            report: dict[str, Any] = json.loads(done.stdout)
             return report
         finally:
             browser.terminate()

@@ -28,7 +28,6 @@ if not Path(CHROMIUM).exists():
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        playwright.expect.set_options(timeout=20_000)
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         yield browser
         browser.close()
