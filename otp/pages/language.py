@@ -20,7 +20,7 @@ from otp import languages
 
 #: As Django calls them, of which otp/locale has a catalogue each. English is in the sources.
 PAGES = frozenset(
-    "ar de en es fa fr hi id it ja ko nl pl pt ru tr uk vi zh-hans zh-hant".split()  # noqa: SIM905
+    "ar de en es fa fr hi id it ja ko nl pl pt ru tr uk vi zh-hans zh-hant".split()  # noqa: SIM905  # on one line
 )
 
 

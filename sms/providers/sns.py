@@ -39,7 +39,7 @@ _HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "Top
 SIGNED = {"Notification": _NOTIFICATION, SUBSCRIBED: _HANDSHAKE, UNSUBSCRIBED: _HANDSHAKE}
 
 #: By the version of a signature. 1 is what a topic has unless its owner says otherwise.
-_HASHES: dict[str, HashAlgorithm] = {"1": SHA1(), "2": SHA256()}  # noqa: S303
+_HASHES: dict[str, HashAlgorithm] = {"1": SHA1(), "2": SHA256()}  # noqa: S303  # Amazon signs so
 
 #: Seconds for which SNS tries to deliver, and those by which clocks may differ.
 MAX_AGE, LEEWAY = 3600, 300
