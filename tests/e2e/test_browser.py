@@ -19,7 +19,7 @@ from redis import Redis
 from otp.pages.words import code_in
 from otp.purposes import Purpose
 from sms import typed
-from tests.e2e.browser import ARGS, AUDIT, CHROMIUM, running_demo
+from tests.e2e.browser import AUDIT, CHROMIUM, running_demo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -38,14 +38,6 @@ numbers = (f"+120255501{tail:02d}" for tail in itertools.count(10))
 def demo() -> Iterator[SimpleNamespace]:
     with running_demo() as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 class Visitor:

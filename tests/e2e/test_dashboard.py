@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from otp.dashboard.door import PAGES
-from tests.e2e.browser import ARGS, AUDIT, AXE, CHROMIUM, axe, running_demo
+from tests.e2e.browser import AUDIT, AXE, CHROMIUM, axe, running_demo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -31,14 +31,6 @@ SIZES = [(1280, 900), (390, 844), (360, 740)]
 def demo() -> Iterator[SimpleNamespace]:
     with running_demo() as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 class Operator:

@@ -12,7 +12,7 @@ from django.core.wsgi import get_wsgi_application
 from config.demo import given
 from otp.api.access import parse
 from otp.api.described import OPERATIONS
-from tests.e2e.browser import ARGS, AUDIT, AXE, CHROMIUM
+from tests.e2e.browser import AUDIT, AXE, CHROMIUM
 from tests.serving import serving
 from tests.settings import API_KEY
 
@@ -28,14 +28,6 @@ OPEN = """() => {
   for (const other of document.querySelectorAll("article:not(:first-of-type)")) other.remove();
   for (const closed of document.querySelectorAll("details")) closed.open = true;
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.e2e import test_browser as pages  # noqa: E402  # which needs it as w
 
 pytestmark = pytest.mark.together(40)
 
-demo, chromium, visit, visitor = pages.demo, pages.chromium, pages.visit, pages.visitor
+demo, visit, visitor = pages.demo, pages.visit, pages.visitor
 
 #: For each language the width at which axe looks, and the colours. 1280 at 400 % are 320 (WCAG 2.2, 1.4.10).
 LOOKS = {"en": (1280, "light"), "ar": (360, "dark"), "de": (320, "light")}

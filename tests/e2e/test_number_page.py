@@ -18,11 +18,7 @@ from tests.serving import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-from tests.e2e import test_browser  # noqa: E402  # which needs it as well
-
 pytestmark = pytest.mark.together(10)
-
-chromium = test_browser.chromium
 
 
 @pytest.fixture

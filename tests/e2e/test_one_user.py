@@ -21,7 +21,7 @@ from tests.e2e import test_dashboard as dashboard  # noqa: E402  # which needs i
 
 pytestmark = pytest.mark.together(20)
 
-demo, chromium, come, operator = dashboard.demo, dashboard.chromium, dashboard.come, dashboard.operator
+demo, come, operator = dashboard.demo, dashboard.come, dashboard.operator
 
 
 def call(demo: SimpleNamespace, path: str, body: dict[str, str]) -> Any:

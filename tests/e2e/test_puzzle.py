@@ -11,7 +11,7 @@ import pytest
 from otp import services
 from otp.caller import Caller
 from sms.testing import outbox
-from tests.e2e.browser import ARGS, AUDIT, CHROMIUM
+from tests.e2e.browser import AUDIT, CHROMIUM
 from tests.e2e.host import let_in, page, served_otpost
 from tests.e2e.shop import Shop, ask_for_code, done, field, newest, see
 from tests.otp.admission.calls import PHONE, numbers
@@ -23,14 +23,6 @@ pytestmark = pytest.mark.together(15)
 
 if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no {CHROMIUM}", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from twilio.request_validator import RequestValidator
 
 from config.demo.embedded import EmbeddedServer
 from tests.attack.wire import post
-from tests.e2e.browser import ARGS, AUDIT, CHROMIUM
+from tests.e2e.browser import AUDIT, CHROMIUM
 from tests.faults.stack import Stack
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -39,14 +39,6 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         with Stack(directory, **settings | {"REDIS_URL": server.url}) as stack:
             stack.start("web")
             yield stack
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 def begin(web: Stack, chromium: Any, phone: str, **options: Any) -> Any:

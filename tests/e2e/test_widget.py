@@ -12,7 +12,7 @@ import pytest
 from otp.names import VERIFICATION, key
 from sms import services as sms
 from sms.testing import outbox
-from tests.e2e.browser import ARGS, AXE, CHROMIUM, axe
+from tests.e2e.browser import AXE, CHROMIUM, axe
 from tests.e2e.host import let_in, page, served_otpost
 from tests.e2e.shop import PHONE, Shop, ask_for_code, done, field, focused, newest, see, until, wrong
 from tests.serving import serving
@@ -23,14 +23,6 @@ pytestmark = pytest.mark.together(30)
 
 if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no {CHROMIUM}", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

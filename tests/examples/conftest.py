@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import chromium  # noqa: F401  # a fixture here too
 from tests.e2e.host import served_otpost
 from tests.settings import API_KEY
 

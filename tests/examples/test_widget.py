@@ -21,7 +21,7 @@ from config.demo.ports import free_port
 from otp.api import keys
 from otp.api.access import parse
 from sms.testing import code_in, outbox
-from tests.e2e.browser import ARGS, CHROMIUM
+from tests.e2e.browser import CHROMIUM
 from tests.e2e.host import let_in, page
 from tests.examples.conftest import EXAMPLES, flask_app
 from tests.examples.visitor import Browser
@@ -39,15 +39,6 @@ if not Path(CHROMIUM).exists():
 PHONE = "+12025550123"
 DOCS = (EXAMPLES.parent / "docs" / "widget.md").read_text()
 NODE_MODULES = Path(os.environ.get("NODE_PATH", "/nowhere"))
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        playwright.expect.set_options(timeout=30_000)
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
