@@ -13,6 +13,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+import structlog
 from django.test import Client
 from django_redis import get_redis_connection
 from redis import Redis
@@ -153,6 +154,18 @@ def any_redis(request: pytest.FixtureRequest, redis: Any) -> Any:
 def nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what waits nothing shall come back after the test; one that wants it asks for it."""
     monkeypatch.setattr(wakeups, "publish_in", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def same_logging() -> Iterator[None]:
+    """Loggers keep the list of processors that they met first. A test that leaves another one behind would
+    hide lines from ``capture_logs`` in the tests after it.
+    """
+    ours = structlog.get_config()
+    yield
+    left = structlog.get_config()["processors"]
+    structlog.configure(**ours)
+    assert left is ours["processors"], "use tests.logs.kept() around what configures structlog"
 
 
 class AlarmClock:

@@ -24,6 +24,7 @@ from django.test import override_settings
 import config.urls  # noqa: F401  # its pages are those of PAGES as it is, not as a test here has it
 from config.environment import read_file
 from sms import conf
+from tests import logs
 from tests.starts import GOOD, ROOT, manage, python
 
 #: Those of other programs: Redis, granian, OpenTelemetry.
@@ -106,7 +107,8 @@ def refusal(monkeypatch):
             monkeypatch.setenv(name, value)
         try:
             loaded: dict[str, Any] = {"__file__": settings_file().co_filename}
-            exec(settings_file(), loaded)  # noqa: S102
+            with logs.kept():
+                exec(settings_file(), loaded)  # noqa: S102
             with override_settings(**{name: loaded[name] for name in DECLARED if name in loaded}):
                 call_command("check", stderr=io.StringIO(), stdout=io.StringIO())
         except (ImproperlyConfigured, SystemCheckError) as error:

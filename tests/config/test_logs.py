@@ -22,6 +22,7 @@ from otp.api import access
 from otp.api.auth import keeper
 from sms import readiness
 from sms.testing import code_in, outbox
+from tests import logs
 from tests.settings import API_KEY
 
 PHONE = "+12025550123"
@@ -31,9 +32,8 @@ PHONE = "+12025550123"
 def written(request):
     """What the product's logging writes, in production or in development."""
     written = io.StringIO()
-    ours = structlog.get_config()
-    config = logging_config(json=request.param, level="INFO")
-    structlog.configure(**ours)  # loggers keep the list of processors that they met first
+    with logs.kept():
+        config = logging_config(json=request.param, level="INFO")
     config["handlers"]["console"]["stream"] = written
     logging.config.dictConfig(config)
     yield written
