@@ -21,8 +21,12 @@ SECONDS = 2.0
 _EMPTY = (
     *("ALLOWED_HOSTS", "DATABASE_URL", "GUARD_ALLOW", "GUARD_BUDGET", "GUARD_MODE"),
     *("GUARD_PRICES", "OTP_CHALLENGE", "OTP_GUESS_LIMITS", "OTP_LIMITS", "PHONE_SECRET_KEY_FALLBACKS"),
-    *("OTP_ALTCHA", "SMS_DESTINATIONS", "SMS_HELP", "SMS_OPTOUT_KEYS", "TEST_NUMBERS"),
+    *("CSP_SOURCES", "OTP_ALTCHA", "OTP_LOOKUPS", "OTP_PURPOSES", "OTP_REVERSE", "SMS_DESTINATIONS"),
+    *("SMS_HELP", "SMS_OPTOUT_KEYS", "TEST_NUMBERS", "TEST_NUMBERS_UNTIL"),
 )
+
+#: Kept with providers that are given: who sends when, and by which servers.
+_OF_PROVIDERS = ("ANYMAIL", "EMAIL_URL", "SMS_ROUTES")
 
 
 def problem_with(url: str) -> str | None:
@@ -68,16 +72,18 @@ def throwaway(
 ) -> tuple[dict[str, str], str]:
     """The environment for the demo's processes, with secrets for one run, and the API key that it lets in.
 
-    `given` keeps SMS_PROVIDERS with SMS_ROUTES, PHONE_REGION, METRICS_TOKEN, HOOKS, WEBHOOKS, and
-    CELERY_BROKER_URL beside a REDIS_URL. All else that could touch a production is set here: what is not may
-    stand in a `.env` file.
+    `given` keeps SMS_PROVIDERS with SMS_ROUTES, EMAIL_URL and ANYMAIL; PHONE_REGION, METRICS_TOKEN, HOOKS,
+    WEBHOOKS; and CELERY_BROKER_URL beside a REDIS_URL. All else that could touch a production is set here:
+    what is not may stand in a `.env` file.
     """
     api_key, digest = keys.make()
     sandbox = f"sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"
     own_broker = given.get("CELERY_BROKER_URL") if given.get("REDIS_URL") else None
+    providers = given.get("SMS_PROVIDERS")
     return {
         **given,
         **dict.fromkeys(_EMPTY, ""),
+        **{name: given.get(name, "") if providers else "" for name in _OF_PROVIDERS},
         # Every scope, and sessions for the examples that run beside it.
         "API_ACCESS": "demo=verify,messages,read,operate,phone,return:http://localhost:3000",
         "API_KEYS": f"demo:{digest}",
@@ -85,6 +91,7 @@ def throwaway(
         "DEBUG": "1",
         "HOOKS": given.get("HOOKS", ""),
         "METRICS_TOKEN": given.get("METRICS_TOKEN", ""),
+        "OTEL_TRACES_EXPORTER": "none",
         # A given Redis may hold something else, or another demo.
         "OTPOST_NAMESPACE": namespace,
         "PAGES": "open",
@@ -94,8 +101,7 @@ def throwaway(
         "PYTHONUNBUFFERED": "1",
         "REDIS_URL": redis_url,
         "SECRET_KEY": secrets.token_hex(32),
-        "SMS_PROVIDERS": given.get("SMS_PROVIDERS") or f"phone={sandbox},call={sandbox}?channel=voice",
-        "SMS_ROUTES": given.get("SMS_ROUTES", "") if given.get("SMS_PROVIDERS") else "",
+        "SMS_PROVIDERS": providers or f"phone={sandbox},call={sandbox}?channel=voice",
         "SMS_SEAL_KEYS": Fernet.generate_key().decode(),
         "WEBHOOKS": given.get("WEBHOOKS", ""),
     }, api_key

@@ -11,7 +11,15 @@ from config.demo import given
 from config.demo.embedded import EmbeddedServer
 from config.demo.given import problem_with, throwaway
 from config.demo.ports import free_port
+from config.settings import env
 from otp.api.access import SCOPES, parse
+
+#: What a `.env` may say to the demo as well: how much, how long, how it looks, and who is believed.
+HARMLESS = {
+    *("HSTS_INCLUDE_SUBDOMAINS", "HSTS_PRELOAD", "LOG_LEVEL", "MESSAGE_RECORD_HOURS", "OTP_SITE_COLOR"),
+    *("OTP_SITE_LOGO", "OTP_SITE_NAME", "SMS_CODE_WORTH", "SMS_LONGEST_WAIT", "SMS_RECEIPT_WAIT"),
+    *("SMS_ROUTING", "TRUSTED_PROXIES", "WORKER_CONCURRENCY"),
+}
 
 
 def test_every_run_has_secrets_of_its_own() -> None:
@@ -28,7 +36,12 @@ def test_the_key_is_the_one_that_is_let_in() -> None:
 
 
 def test_a_real_provider_can_be_tried() -> None:
-    named = {"SMS_PROVIDERS": "main=console://", "SMS_ROUTES": "default=main", "PHONE_REGION": "GB"}
+    named = {
+        "EMAIL_URL": "smtp://localhost",
+        "PHONE_REGION": "GB",
+        "SMS_PROVIDERS": "main=console://",
+        "SMS_ROUTES": "default=main",
+    }
     environment = throwaway(named, port=8000, redis_url="redis://", namespace="demo-1")[0]
     assert {name: environment[name] for name in named} == named
 
@@ -38,6 +51,10 @@ def test_nothing_of_a_production_is_touched() -> None:
     named = {
         "CELERY_BROKER_URL": "redis://production",
         "DATABASE_URL": "postgres://production",
+        "EMAIL_URL": "smtp://production",
+        "OTEL_TRACES_EXPORTER": "production",
+        "OTP_LOOKUPS": "twilio=twilio-lookup://production",
+        "OTP_REVERSE": "production=+12025550100",
         "PUBLIC_URL": "https://production",
         "SMS_ROUTES": "default=production",
     }
@@ -45,6 +62,12 @@ def test_nothing_of_a_production_is_touched() -> None:
     assert environment["REDIS_URL"] == environment["CELERY_BROKER_URL"] == "redis://here"
     assert environment["DATABASE_URL"] == environment["SMS_ROUTES"] == environment["HOOKS"] == ""
     assert not [name for name, value in environment.items() if "production" in value]
+
+
+def test_whatever_can_be_set_is_set_or_harmless() -> None:
+    """A new variable is one that the demo sets, or is named here."""
+    environment = throwaway({}, port=8000, redis_url="redis://here", namespace="demo-1")[0]
+    assert env.names - environment.keys() == HARMLESS
 
 
 def test_a_broker_beside_a_given_redis_is_kept() -> None:
