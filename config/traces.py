@@ -42,8 +42,9 @@ def faults() -> Iterator[str]:
             if _variable(name) not in ("", "http/protobuf"):
                 yield f"{name} must be http/protobuf; collectors take it at port 4318."
         for name in ENDPOINTS:
-            if _variable(name) and urlsplit(_variable(name)).scheme not in ("http", "https"):
-                yield f"{name} must look like http://collector.example:4318."
+            value = _variable(name)
+            if value and (urlsplit(value).scheme not in ("http", "https") or len(value.split()) > 1):
+                yield f"{name} must look like http://collector.example:4318, and hold no blank."
     try:
         import_module(EXPORTERS[exporter][0])
     except ImportError:

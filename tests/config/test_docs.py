@@ -19,6 +19,8 @@ _HEADING = re.compile(r"^#+ (.*)", re.MULTILINE)
 _COMMAND = re.compile(r"(?:`|python )manage\.py\s+([a-z_]+)")
 _WORKER = re.compile(r"-A,? \w+,? worker\b.* -Q,? \"?([\w,]+)")
 _ROW = re.compile(r"^\| (`[a-z_]+`[^|]*) \|", re.MULTILINE)
+_FILE = re.compile(r"^ *```ini\n(.*?)```", re.MULTILINE | re.DOTALL)
+_VARIABLE = re.compile(r"^ *([A-Z_]+)=(.*)", re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
@@ -41,6 +43,14 @@ def test_every_link_leads_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_is_one(page):
     assert set(_COMMAND.findall(page.read_text())) <= set(get_commands())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_line_of_a_file_of_settings_has_a_comment_behind_its_value(page):
+    """It would be a part of the value."""
+    for lines in _FILE.findall(page.read_text()):
+        for name, value in _VARIABLE.findall(lines):
+            assert not re.search(r"\s#", value), name
 
 
 def test_every_worker_that_is_shipped_takes_all_queues():

@@ -47,6 +47,7 @@ def test_traces_are_asked_for_by_opentelemetrys_variables(monkeypatch, changes, 
     [
         ({ENDPOINT: "http://collector:4318"}, "pip install 'otpost[otel]'"),
         ({ENDPOINT: "collector:4317"}, f"{ENDPOINT} must look like http://"),
+        ({ENDPOINT: "http://c:4318    # the collector"}, f"{ENDPOINT} must look like http://"),
         ({ENDPOINT: "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "must be http/protobuf"),
         ({"OTEL_TRACES_EXPORTER": "jaeger"}, "OTEL_TRACES_EXPORTER must be otlp, console or none."),
     ],
