@@ -77,14 +77,7 @@ GUARD_MODE = env.setting("GUARD_MODE")
 GUARD_ALLOW = env.list("GUARD_ALLOW")
 GUARD_PRICES = env.entries("GUARD_PRICES", "US=0.0079,DE=0.08,default=0.06", r"(\w+:)?\w+")
 GUARD_BUDGET = env.setting("GUARD_BUDGET")
-OTP_PURPOSES = env.json(
-    "OTP_PURPOSES",
-    {
-        "login": {},
-        "signup": {},
-        "payment": {"text": "{code} confirms your payment with {site}. Never tell it to anybody."},
-    },
-)
+OTP_PURPOSES = env.json("OTP_PURPOSES", conf.default("OTP_PURPOSES"))
 OTP_LIMITS = env.setting("OTP_LIMITS")
 OTP_GUESS_LIMITS = env.setting("OTP_GUESS_LIMITS")
 OTP_CHALLENGE = env.setting("OTP_CHALLENGE")

@@ -95,20 +95,31 @@ def settings_file() -> CodeType:
 
 
 @pytest.fixture
-def refusal(monkeypatch):
-    """What a start with these variables and no other says, "" where it starts."""
+def load(monkeypatch):
+    """Read the settings with these variables and no other."""
     for name in os.environ.keys() - {"PATH", "HOME", "LANG"}:
         monkeypatch.delenv(name)
 
-    def ask(**changes):
+    def read(**changes) -> dict[str, Any]:
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in (GOOD | {"DEBUG": "0"} | changes).items():
             monkeypatch.setenv(name, value)
+        loaded: dict[str, Any] = {"__file__": settings_file().co_filename}
+        with logs.kept():
+            exec(settings_file(), loaded)  # noqa: S102
+        return loaded
+
+    return read
+
+
+@pytest.fixture
+def refusal(load):
+    """What a start with these variables and no other says, "" where it starts."""
+
+    def ask(**changes):
         try:
-            loaded: dict[str, Any] = {"__file__": settings_file().co_filename}
-            with logs.kept():
-                exec(settings_file(), loaded)  # noqa: S102
+            loaded = load(**changes)
             with override_settings(**{name: loaded[name] for name in DECLARED if name in loaded}):
                 call_command("check", stderr=io.StringIO(), stdout=io.StringIO())
         except (ImproperlyConfigured, SystemCheckError) as error:
@@ -116,6 +127,14 @@ def refusal(monkeypatch):
         return ""
 
     return ask
+
+
+def test_who_sets_nothing_has_the_defaults_that_a_project_has(load):
+    """Whoever moves from one to the other shall find the same codes and texts."""
+    loaded = load()
+    for name in set(DECLARED) & loaded.keys() - GOOD.keys() - {"OTPOST_NAMESPACE", "SMS_LONGEST_WAIT"}:
+        assert loaded[name] == conf.default(name), name
+    assert loaded["SMS_LONGEST_WAIT"] == conf.default("SMS_LONGEST_WAIT")["otp"]
 
 
 def test_the_environment_of_these_tests_is_right(refusal):

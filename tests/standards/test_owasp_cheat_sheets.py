@@ -78,6 +78,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             "SMS_PROVIDERS": f"main=file://{outbox}?clear=yes",
             "SMS_LONGEST_WAIT": "0",
             "LOG_LEVEL": "DEBUG",
+            "OTP_PURPOSES": '{"login": {}, "payment": {"text": "{code} is for your payment."}}',
             "METRICS_TOKEN": METRICS_TOKEN,
             "WEBHOOKS": f"shop={receiver.url()}",
             "OTEL_TRACES_EXPORTER": "console",
