@@ -80,7 +80,7 @@ DECLARED = {
     "SMS_BREAKER": Setting({}, Mapping, 'a dict such as {"window": 30}'),
     # Seconds that a code whose outcome is unknown waits for a receipt before the next alias.
     "SMS_RECEIPT_WAIT": Setting(5.0),
-    # queue → seconds that a message may have to wait before new ones are refused; 0: never refuse.
+    # queue → seconds; a message that would have to wait longer than 85 % of them is refused; 0: never refuse.
     # A number alone is that of the queue of codes.
     "SMS_LONGEST_WAIT": Setting({"otp": 10.0, "bulk": 3600.0}),
     # Where users and providers reach us. Its host ends a code's SMS; empty: no receipts are asked for.
