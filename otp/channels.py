@@ -72,24 +72,29 @@ def again(
     else:
         able = _able(rules, number, email)
     _require(channel, able)
-    begun, named = ([Channel(name) for name in names if name in able] for names in (tried, asked))
+    begun, named = _of(able, tried), _of(able, asked)
     if channel:
         chosen = Channel(channel)
         return Way((chosen,), able, _with(begun, chosen), _with(named, chosen))
-    if not rules.channels:
-        return Way((), able, tuple(begun), tuple(named))
     last = named[-1] if named else able[0]
-    return Way(_from(able, last), able, _with(begun, last), _with(named, last))
+    if rules.channels:
+        on = _from(able, last)
+    elif last == able[0]:  # the route begins with it by itself, and has the others behind it
+        on = ()
+    else:
+        on = (last,)
+    return Way(on, able, _with(begun, last), _with(named, last))
 
 
-def go_on(rules: Purpose, number: Phone, email: str = "", *, tried: Sequence[str]) -> Way | None:
+def go_on(
+    rules: Purpose, number: Phone, email: str = "", *, tried: Sequence[str], asked: Sequence[str]
+) -> Way | None:
     """The way by the next channel of a purpose, after those that were begun with. None: there is none."""
     able = _able(rules, number, email)
     left = [channel for channel in able if channel not in tried]
     if not rules.channels or not left:
         return None
-    begun = [Channel(name) for name in tried if name in able]
-    return Way(_from(able, left[0]), able, _with(begun, left[0]))
+    return Way(_from(able, left[0]), able, _with(_of(able, tried), left[0]), _of(able, asked))
 
 
 def _require(channel: str, able: Sequence[Channel]) -> None:
@@ -104,6 +109,10 @@ def _require(channel: str, able: Sequence[Channel]) -> None:
 def _from(able: tuple[Channel, ...], first: Channel) -> tuple[Channel, ...]:
     """A channel, and behind it those that come after it."""
     return able[able.index(first) :]
+
+
+def _of(able: tuple[Channel, ...], names: Sequence[str]) -> tuple[Channel, ...]:
+    return tuple(Channel(name) for name in names if name in able)
 
 
 def _with(channels: Sequence[Channel], last: Channel) -> tuple[Channel, ...]:

@@ -246,12 +246,13 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
         counted = limits.of_sms(number, purpose, caller, address)
         wanted = judges.hear(number, purpose, caller, counted, goes_on=bool(instead_of))
         sms.require_broker()
+        so_far = {"tried": tried, "asked": asked or tried}
         if instead_of:
-            way = channels.go_on(rules, number, address, tried=tried)
+            way = channels.go_on(rules, number, address, **so_far)
             if way is None:
                 raise _NoWay
         else:
-            way = channels.again(rules, number, address, tried=tried, asked=asked or tried, channel=channel)
+            way = channels.again(rules, number, address, **so_far, channel=channel)
         said = {"locale": locale, "reference": kept.get("reference", ""), "email": address}
         said["host"] = kept.get("host", "")
         prepare = partial(_sending, rules, wanted, caller=caller, way=way, **said)

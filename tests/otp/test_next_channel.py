@@ -522,6 +522,22 @@ class TestTheUserChooses:
         self.ready(redis)
         assert services.resend(started.id, channel="voice").channel == "voice"
 
+    def test_there_too_again_is_by_the_channel_of_last_time(self, house, redis, settings):
+        settings.OTP_PURPOSES = {"login": {}}
+        started = services.start(PHONE)
+        go(house, started)
+        for channel, calls in (("voice", "ac"), ("", "acc"), ("whatsapp", "aacc")):
+            self.ready(redis)
+            services.resend(started.id, channel=channel)
+            go(house, started)
+            assert house.calls == calls  # in the order of the aliases
+        # By the first of the route nothing is fixed: where that fails, the others still stand behind it.
+        house.providers["a"].always = Unreachable("x")
+        self.ready(redis)
+        services.resend(started.id)
+        go(house, started)
+        assert house.calls == "aaabcc"
+
 
 def test_sms_alone_writes_nothing_of_it(redis, settings):
     started = services.start(PHONE)
