@@ -120,7 +120,7 @@ def start(
             way = channels.NONE
             said["locale"] = locale = locale or texts.LANGUAGES.get(number.country, "")
             draft = digests.awaited(rules, phones, withheld=wanted.withheld == "refused")
-            sending = Sending(counted=counted, labels=_labels(number, caller))
+            sending = Sending(counted=counted, labels=_labels(number, caller), puzzle=wanted.puzzle)
             sms.check_reference(said["reference"])
         else:
             way = channels.begin(rules, number, address, channel=given.text(channel) or "")

@@ -73,6 +73,7 @@ def ask(
         "way_back": within.way_back if within else "",
         "reverse": inbound.is_open(_rules(within)),
         "puzzle": json.dumps(puzzle) if puzzle else "",
+        "pressed": "reverse" if "reverse" in request.POST else "",
         "typed": typed,
         "masked": sms.mask(last.phone) if last and last.id and last.said != "valid" else "",
     }

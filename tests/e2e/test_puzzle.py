@@ -59,10 +59,10 @@ class Visitor:
         if message.type in ("error", "warning") and "status of 403" not in message.text:
             self.faults.append(message.text)
 
-    def ask(self) -> None:
+    def ask(self, button: str = "Send the code") -> None:
         self.page.goto(self.site)
         self.page.get_by_label("Phone number").fill(PHONE)
-        self.page.keyboard.press("Enter")
+        self.page.get_by_role("button", name=button).click()
 
     def hold(self) -> list[Any]:
         """Let the script of the puzzle wait until it is let go on."""
@@ -117,6 +117,18 @@ def test_a_browser_solves_it_by_itself_and_the_code_goes_out(hot, visit):
     assert visitor.faults == []
     # Nobody else's server took part, and no address has what was solved.
     assert not [path for path in visitor.asked if path.startswith("http") or "?" in path]
+
+
+def test_it_sends_the_form_by_the_button_that_was_pressed(hot, visit, settings):
+    settings.SMS_PROVIDERS = {"main": "twilio://AC1:token@?from=%2B12025550100", "out": "memory://"}
+    settings.SMS_ROUTES, settings.OTP_REVERSE = {"default": "out"}, {"main": "+12025550100"}
+    settings.OTP_PURPOSES = {"login": {"reverse": True}}
+    visitor = visit(hot)
+    visitor.ask("Send us an SMS instead")
+    visitor.page.wait_for_url("**/code")
+    playwright.expect(visitor.page).to_have_title("Send us this SMS · Otpost")
+    assert [path for path in visitor.asked if "puzzle" in path]
+    assert (outbox, visitor.faults) == ([], [])
 
 
 def test_an_answer_that_is_refused_is_not_tried_for_ever(hot, visit, settings):

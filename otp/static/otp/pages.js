@@ -35,7 +35,7 @@
     }
     button.disabled = false;
     if (sends === undefined) puzzle.hidden = true;
-    else form.requestSubmit();
+    else form.requestSubmit(form.elements[sends] ?? button); // by the one that was pressed
   };
   if (puzzle) solve(puzzle.closest("form"), puzzle.dataset);
 

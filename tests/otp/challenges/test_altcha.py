@@ -127,6 +127,26 @@ def test_a_start_that_is_refused_leaves_its_answer(always, settings):
     services.start("+12025550124", challenge=again)
 
 
+@pytest.fixture
+def reverse(settings) -> dict[str, bool]:
+    """What a start says whose user is to send the code to us."""
+    settings.SMS_PROVIDERS = {"main": "twilio://AC1:token@?from=%2B12025550100", "out": "memory://"}
+    settings.SMS_ROUTES, settings.OTP_REVERSE = {"default": "out"}, {"main": "+12025550100"}
+    settings.OTP_PURPOSES = {"login": {"reverse": True}}
+    return {"reverse": True}
+
+
+def test_a_reverse_start_is_asked_for_it_too(reverse):
+    heat()
+    services.start(PHONE, caller=CALLER, challenge=solved(asked(PHONE, caller=CALLER, **reverse)), **reverse)
+
+
+def test_one_answer_lets_one_reverse_start_out(always, reverse):
+    answer = solved(asked(PHONE, **reverse))
+    services.start(PHONE, challenge=answer, **reverse)
+    asked("+12025550124", challenge=answer, **reverse)
+
+
 def test_a_resend_wants_none(always, settings):
     settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
     started = services.start(PHONE, challenge=solved(asked(PHONE)))
