@@ -41,7 +41,7 @@ def brought(name, value):
 
 @app.get("/verified")
 def verified():
-    id, state = session.pop("verifying", ["", ""])  # the one that this user was given, and no other
+    id, state = session.get("verifying", ["", ""])  # the one that this user was given, and no other
     if not id or not brought("state", state):
         return "This is not where you began.", 400
     found = otpost(f"sessions/{id}")

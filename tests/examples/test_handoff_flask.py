@@ -20,33 +20,27 @@ from tests.serving import serving
 from tests.settings import API_KEY
 
 ROOT = Path(__file__).parents[2]
-PHONE = "+12025550123"
+EXAMPLE, PHONE = "handoff_flask", "+12025550123"
 
 
-def test_a_shop_has_a_phone_verified(otpost, settings):
-    with serving(flask_app("handoff_flask")) as address:
-        let_in(settings, address)
-        verify_at(address)
-
-
-def verify_at(address: str) -> None:
+def test_a_shop_has_a_phone_verified(shop):
     browser = Browser()
-    browser.go(address)
+    browser.go(shop)
     browser.submit()
     assert "Verify your phone" in browser.page
     browser.submit(phone=PHONE)
     browser.submit(code=code_in(outbox[-1].body))
-    assert browser.url.startswith(f"{address}/verified?session=")
+    assert browser.url.startswith(f"{shop}/verified?session=")
     assert f"<h1>valid</h1><p>{PHONE}</p>" in browser.page
     answer = build_opener().open
     with pytest.raises(OSError, match="400"):  # whoever lures somebody else there
         answer(browser.url, timeout=10)
     with pytest.raises(OSError, match="400"):  # whoever never began
-        answer(f"{address}/verified?session=3kTq", timeout=10)
+        answer(f"{shop}/verified?session=3kTq", timeout=10)
 
 
 def test_whoever_has_somebody_else_verify_a_phone_is_not_believed(otpost, settings):
-    app = flask_app("handoff_flask")
+    app = flask_app(EXAMPLE)
     with serving(app) as address:
         let_in(settings, address)
         attacker = app.test_client()

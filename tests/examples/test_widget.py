@@ -36,7 +36,7 @@ pytestmark = pytest.mark.together(20)
 if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no {CHROMIUM}", allow_module_level=True)
 
-PHONE = "+12025550123"
+EXAMPLE, PHONE = "widget_html", "+12025550123"
 DOCS = (EXAMPLES.parent / "docs" / "widget.md").read_text()
 NODE_MODULES = Path(os.environ.get("NODE_PATH", "/nowhere"))
 
@@ -120,15 +120,13 @@ def reopened(tab: Any, address: str) -> Any:
     return other
 
 
-def test_plain_html(otpost, settings, tab):
-    with serving(flask_app("widget_html")) as address:
-        let_in(settings, address)
-        tab.goto(address)
-        tab = reopened(tab, address)
-        verify(tab)
-        playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
-        tab.reload()
-        playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
+def test_plain_html(shop, tab):
+    tab.goto(shop)
+    tab = reopened(tab, shop)
+    verify(tab)
+    playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
+    tab.reload()
+    playwright.expect(tab.locator("#phone")).to_have_text(f"valid: {PHONE}")
 
 
 def lure(url: str) -> None:
@@ -140,7 +138,7 @@ def lure(url: str) -> None:
 
 
 def test_plain_html_does_not_believe_whoever_lures_another(otpost, settings):
-    app = flask_app("widget_html")
+    app = flask_app(EXAMPLE)
     with serving(app) as address:
         let_in(settings, address)
         attacker = app.test_client()
