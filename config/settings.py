@@ -103,6 +103,7 @@ REDIS_URL = Masked(env.text("REDIS_URL", unset="redis://127.0.0.1:6379/0"))
 # redis-py ends at 100 connections, and every thread of a worker may want one at once.
 CACHES = {"default": servers.cache(REDIS_URL, connections=WORKER_CONCURRENCY + 100)}
 
+OTPOST_COPIES = env.number("OTPOST_COPIES", conf.default("OTPOST_COPIES"))
 OTPOST_NAMESPACE = env.text("OTPOST_NAMESPACE")
 _NAMESPACE = f"{OTPOST_NAMESPACE}:" if OTPOST_NAMESPACE else ""
 

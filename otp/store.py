@@ -59,6 +59,7 @@ _START, _RESEND, _LIVE, _VERIFY, _HEARD, _CANCEL, _PEEK, _COUNT, _NEXT, _STAY = 
         _LUA / f"{name}.lua",
         includes=_INCLUDES,
         keys=IN_LUA | sms.IN_LUA,
+        accepts=name in ("start", "resend"),
         EVENTS=endpoints.in_lua,
         **_FIGURES,
     )

@@ -20,6 +20,11 @@ log = structlog.get_logger("sms")
 #: What Redis may raise; ``unavailable`` tells which of it is ours.
 ERRORS = (redis.RedisError, OSError)
 
+
+class Uncopied(redis.ResponseError):
+    """It is written, but fewer replicas than OTPOST_COPIES hold it so far."""
+
+
 #: Each reason, as ``/readyz`` names it, and what a server then does.
 REASONS = {
     "away": "does not answer",
@@ -27,6 +32,7 @@ REASONS = {
     "busy": "is held up by a script that takes too long",
     "full": "is full",
     "read_only": "takes no writes: it is a replica, has too few replicas, or cannot write to its disk",
+    "copies": "has fewer replicas that keep up than OTPOST_COPIES asks for",
     "password": "refuses the user name or password",
     "database": "has no such database or virtual host",
     "forbidden_commands": "forbids its user a command that we need, such as EVALSHA",
@@ -40,6 +46,7 @@ REASONS = {
 
 #: The classes that redis-py has for each; the first that fits counts.
 _CLASSES: dict[str, type | tuple[type, ...]] = {
+    "copies": Uncopied,
     "password": (redis.AuthenticationError, redis.AuthenticationWrongNumberOfArgsError),
     "loading": redis.BusyLoadingError,
     "full": redis.OutOfMemoryError,

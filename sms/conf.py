@@ -52,6 +52,8 @@ class Setting:
 DECLARED = {
     # The alias of CACHES behind which codes and messages live; see sms.checks.place.
     "OTPOST_CACHE": Setting("default", str, "an alias of CACHES, such as otpost"),
+    # How many replicas must hold a message before it is accepted; see sms.scripts. 0: the master alone.
+    "OTPOST_COPIES": Setting(0),
     # What stands before every key and queue; None: the KEY_PREFIX of that alias, if it has one.
     "OTPOST_NAMESPACE": Setting(None),
     # Fernet keys (32 bytes, url-safe base64). The first seals, all open.

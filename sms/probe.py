@@ -14,7 +14,7 @@ from sms.scripts import Script, client
 #: One key of each kind that scripts write, as an ACL may forbid some. Packages above this one add theirs.
 KEYS = [family("sms:probe")]
 
-_PROBE = Script(Path(__file__).parent / "lua" / "probe.lua")
+_PROBE = Script(Path(__file__).parent / "lua" / "probe.lua", accepts=True)
 
 
 def redis(*reads: str) -> list[int]:

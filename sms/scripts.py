@@ -28,7 +28,7 @@ from hiredis import pack_command
 from pydantic_core import from_json, to_json
 from redis.exceptions import NoScriptError, ResponseError
 
-from sms import away, lua_source, names, traces
+from sms import away, conf, lua_source, names, traces
 from sms.cluster import Moved
 from sms.conf import cached
 
@@ -41,6 +41,10 @@ TRUSTED = 0.02
 
 #: Seconds after which a connection that nobody needed is closed.
 UNUSED = 60.0
+
+#: Milliseconds that OTPOST_COPIES replicas have to say that they hold what a script wrote. Less than a
+#: connection's time-out, which is a second.
+COPIED_WITHIN = 500
 
 
 def connection() -> Any:  # redis-py types every answer as bytes or str
@@ -83,15 +87,18 @@ class Script:
         *,
         includes: tuple[Path, ...] = (),
         keys: Mapping[str, str] = MappingProxyType({}),
+        accepts: bool = False,
         **constants: str | int | Callable[[], str],
     ) -> None:
         """``includes``: where else to look for what it includes, see ``sms.lua_source``. ``constants``: its
         locals that Python knows as well; they stand in its text, as each value of a call costs time. One that
         settings decide is a function.
         ``keys``: the same for names of keys, which get the namespace before them.
+        ``accepts``: what it wrote is promised to somebody; OTPOST_COPIES replicas must hold it.
         """
         self._name = path.stem
         self._keys = keys
+        self._accepts = accepts
         self._constants = constants
         self._body = lua_source.read(path, includes)
 
@@ -108,9 +115,10 @@ class Script:
         """The answer of the script, bytes where it is text. Raises ``Unavailable``."""
         text, sha = self._text()
         keys += names.slot()
+        copies = conf.get("OTPOST_COPIES") if self._accepts else 0
         with traces.script(self._name):
             try:
-                return _run(text, (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),))
+                return _run(text, (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),), copies)
             except away.ERRORS as error:
                 raise away.unavailable(error) from error
 
@@ -126,14 +134,17 @@ class Script:
         return answer
 
 
-def _run(text: str, call: tuple[bytes]) -> Any:
+def _run(text: str, call: tuple[bytes], copies: int) -> Any:
     idle = _connections()
     connection = idle.take()
     try:
         try:
-            return _answer(connection, text, call)
+            answer = _answer(connection, text, call)
         except Moved:  # it ran nowhere
-            return _answer(connection, text, call)
+            answer = _answer(connection, text, call)
+        if copies:
+            _wait_for(copies, connection)
+        return answer
     except ResponseError as error:
         if away.reason(error):
             connection.disconnect()  # by now another server may be the master
@@ -160,6 +171,13 @@ def _answer(connection: Any, text: str, call: tuple[bytes]) -> Any:
         connection.read_response()
         connection.send_packed_command(call)
         return connection.read_response()
+
+
+def _wait_for(copies: int, connection: Any) -> None:
+    """Let so many replicas say that they hold what was written. Raises ``Uncopied``."""
+    connection.send_command("WAIT", copies, COPIED_WITHIN)
+    if connection.read_response() < copies:
+        raise away.Uncopied("too few replicas hold what was written")
 
 
 class _Idle(deque[tuple[Any, float]]):

@@ -88,17 +88,24 @@ class After(NamedTuple):
 NOTHING = After()
 
 
-def script(name: str) -> Script:
-    """A script of ours, which knows the names of our keys."""
+def script(name: str, *, accepts: bool = False) -> Script:
+    """A script of ours, which knows the names of our keys. ``accepts``: see ``Script``."""
     path = Path(__file__).parent / "lua" / f"{name}.lua"
     lease, last_chance = int(LEASE * 1000), int(LAST_CHANCE * 1000)
     return Script(
-        path, keys=IN_LUA, CODES=OTP_QUEUE, LEASE=lease, LAST_CHANCE=last_chance, EVENTS=endpoints.in_lua
+        path,
+        keys=IN_LUA,
+        accepts=accepts,
+        CODES=OTP_QUEUE,
+        LEASE=lease,
+        LAST_CHANCE=last_chance,
+        EVENTS=endpoints.in_lua,
     )
 
 
-_SEND, _CALL_BACK, _TAKE, _CHOOSE, _MOVE, _RECEIPT, _WHOSE, _REPLAY = map(
-    script, ("send", "call_back", "take", "choose", "move", "receipt", "whose", "replay")
+_SEND = script("send", accepts=True)
+_CALL_BACK, _TAKE, _CHOOSE, _MOVE, _RECEIPT, _WHOSE, _REPLAY = map(
+    script, ("call_back", "take", "choose", "move", "receipt", "whose", "replay")
 )
 _ASK, _SWEEP, _FOLLOW_UPS, _FOLLOW_UP = map(script, ("ask", "sweep", "follow_ups", "follow_up"))
 

@@ -92,6 +92,7 @@ def throwaway(
         "HOOKS": given.get("HOOKS", ""),
         "METRICS_TOKEN": given.get("METRICS_TOKEN", ""),
         "OTEL_TRACES_EXPORTER": "none",
+        "OTPOST_COPIES": "0",  # the embedded server has no replica
         # A given Redis may hold something else, or another demo.
         "OTPOST_NAMESPACE": namespace,
         "PAGES": "open",

@@ -169,6 +169,14 @@ def times() -> Iterator[str]:
         yield f"SMS_LONGEST_WAIT has no queue {queue!r}. Its queues are otp and bulk."
 
 
+@check("sms.E047")
+def copies() -> Iterator[str]:
+    """Replicas are counted."""
+    found = conf.get("OTPOST_COPIES")
+    if type(found) is not int or found < 0:
+        yield "OTPOST_COPIES must be a whole number, 0 or more, such as 1."
+
+
 @check("sms.E004")
 def record_hours() -> Iterator[str]:
     """A record must outlive its message."""

@@ -7,6 +7,7 @@ import sys
 
 from . import (
     cluster,
+    copies,
     dashboard,
     growth,
     handler,
@@ -45,6 +46,7 @@ MEASURES = {
     "overload": overload.answers,
     "counting": tallying.cost,
     "cluster": cluster.compare,
+    "copies": copies.price,
     "webhooks": webhooks.cost,
     "tracing": tracing.cost,
     "memory": memory.sizes,

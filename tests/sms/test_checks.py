@@ -59,6 +59,17 @@ def test_an_alias_that_can_stand_in_no_route(settings, name):
     assert (error.id, repr(name) in error.msg) == ("sms.E002", True)
 
 
+@pytest.mark.parametrize("value", [-1, 1.5, "1", None, True])
+def test_copies_are_counted(settings, value):
+    assert checks.copies() == []
+    settings.OTPOST_COPIES = value
+    (error,) = checks.copies()
+    assert (error.id, error.msg) == (
+        "sms.E047",
+        "OTPOST_COPIES must be a whole number, 0 or more, such as 1.",
+    )
+
+
 def test_a_time_of_one_queue(settings):
     settings.SMS_LONGEST_WAIT = {"otp": 10, "bulk": -5}
     (error,) = checks.times()
