@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import quote
 
 from django.conf import settings
@@ -34,10 +35,10 @@ _phones = map("+1{}".format, itertools.count(2_032_550_000))
 
 
 def waits(bench: Surroundings) -> Iterator[Measure]:
-    """Milliseconds of a delivery by the second alias, after the first has refused, and by that alias alone."""
+    """Milliseconds of a delivery by the second alias once the first has refused, and by that alias alone."""
     for name, (url, status, body) in _NOT_THERE.items():
         with gateway() as refuses, bench.provider.answering_after(0):
-            refuses.answer = lambda status=status, body=body: response(status, body)
+            refuses.answer = partial(response, status, body)
             first, second = _deliveries(bench, url + quote(refuses.url, safe=""))
         yield Measure(
             f"a number without {name}: sent by the next alias", "ms", first, second, Goal("ours", "<", 100)
