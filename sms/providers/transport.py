@@ -14,18 +14,16 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from http.client import HTTPException
 from weakref import WeakSet
 
-import certifi
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import wait_for_read
 from urllib3.util.connection import create_connection
-from urllib3.util.ssl_ import create_urllib3_context
 
 from sms.errors import AccountFailure, OutcomeUnknown, TemporaryFailure
 from sms.providers.exchange import Answer, Place, exchange, place_of, written
+from sms.providers.tls import trusting
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +112,7 @@ class Http:
 
     def _opened(self, place: Place) -> socket.socket:
         begun = time.monotonic()
-        context = None
-        if place.scheme == "https":
-            # A CA of the operator's own may be replaced while we run; reading all the public ones takes long.
-            context = _trusting(self._ssl_ca_certs) if self._ssl_ca_certs else _public(certifi.where())
+        context = trusting(self._ssl_ca_certs) if place.scheme == "https" else None
         connection = create_connection(
             (place.host, place.port),
             CONNECT_TIMEOUT,
@@ -154,21 +149,9 @@ def _kept(free: deque[socket.socket]) -> socket.socket | None:
     return None
 
 
-def _trusting(ssl_ca_certs: str) -> ssl.SSLContext:
-    """TLS from 1.2 with a server that shows, by a CA in this file, that it has the name we call it by."""
-    context = create_urllib3_context()
-    context.load_verify_locations(ssl_ca_certs)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-_public = lru_cache(maxsize=1)(_trusting)
-
-
 def _forget() -> None:
     for pool in _pools:
         pool.forget()  # the parent's own stay open
-    _public.cache_clear()  # a thread of the parent may have held its lock
 
 
 # A child process must not speak on the connections of its parent.

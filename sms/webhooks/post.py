@@ -11,17 +11,15 @@ import ssl
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-import certifi
 import structlog
 from pydantic_core import to_json
 from urllib3.util import wait_for_read
-from urllib3.util.ssl_ import create_urllib3_context
 
 from sms.providers.exchange import Place, Until, place_of, written
+from sms.providers.tls import trusting
 from sms.webhooks.addresses import LONGEST_CONNECT, Refused, connect, left
 from sms.webhooks.endpoints import Endpoint
 
@@ -124,7 +122,7 @@ def _opened(place: Place, endpoint: Endpoint) -> socket.socket:
     connection = connect(place.host, place.port, endpoint.allow, until)
     try:
         if place.scheme == "https":
-            context = _trusting(endpoint.ssl_ca_certs or certifi.where())
+            context = trusting(endpoint.ssl_ca_certs)
             connection.settimeout(left(until))  # of the whole handshake, however it drips
             connection = context.wrap_socket(connection, server_hostname=place.host)
         left(until)
@@ -132,12 +130,3 @@ def _opened(place: Place, endpoint: Endpoint) -> socket.socket:
         connection.close()
         raise
     return connection
-
-
-@lru_cache(maxsize=16)
-def _trusting(ssl_ca_certs: str) -> ssl.SSLContext:
-    """TLS from 1.2 with a server that shows, by a CA in this file, that it has the name we call it by."""
-    context = create_urllib3_context()
-    context.load_verify_locations(ssl_ca_certs)
-    context.set_alpn_protocols(["http/1.1"])
-    return context

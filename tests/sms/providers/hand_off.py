@@ -116,7 +116,7 @@ class HandOffContract:
 
     def trust(self, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the provider take this certificate for the vendor's."""
-        monkeypatch.setattr("sms.providers.transport.certifi.where", lambda: str(certificate))
+        monkeypatch.setattr("sms.providers.tls.certifi.where", lambda: str(certificate))
 
     def break_tls(self, certificate: Path) -> Callable[[socket.socket], None]:
         """For ``one_connection``: read the whole message, then answer with what is no TLS."""

@@ -643,7 +643,7 @@ class TestTheHandshake:
     @pytest.fixture
     def amazon(self, monkeypatch, tmp_path) -> Iterator[Amazon]:
         with closing(Amazon(tmp_path)) as found:
-            monkeypatch.setattr("sms.providers.transport.certifi.where", lambda: str(found.trusted))
+            monkeypatch.setattr("sms.providers.tls.certifi.where", lambda: str(found.trusted))
             monkeypatch.setattr("sms.providers.transport.create_connection", found.connect)
             found.answers[self.CONFIRM] = 200, b"<ConfirmSubscriptionResponse/>"
             yield found

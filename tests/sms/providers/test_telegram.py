@@ -118,7 +118,7 @@ class TestTelegram(ProviderContract):
     def test_tls_that_breaks_after_the_request(self, monkeypatch, tmp_path):
         """After that of the check, by which nothing was handed over."""
         certificate = certify(tmp_path / "certificate.pem")
-        monkeypatch.setattr("sms.providers.transport.certifi.where", lambda: str(certificate))
+        monkeypatch.setattr("sms.providers.tls.certifi.where", lambda: str(certificate))
         with one_connection(break_tls(certificate)) as url, pytest.raises(TemporaryFailure):
             self.provider(url).send(SMS)
 
