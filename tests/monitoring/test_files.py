@@ -43,13 +43,32 @@ def exposed(settings: Any) -> set[str]:
     return scrape(settings).names
 
 
+_TEXT = re.compile(r'"[^"]*"')
+_LABELS = re.compile(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|without|ignoring|group_left|group_right) *\([^)]*\)")
+_METRIC = re.compile(r"\b[a-zA-Z_]\w*\b(?! *\()")
+_WORDS = {"and", "or", "unless", "bool", "offset", "group_left", "group_right"}
+
+
 def asked(expr: str) -> set[str]:
-    return set(re.findall(r"otpost_\w+", expr))
+    """The metrics that PromQL names: no labels, ranges, functions or words of its own."""
+    return set(_METRIC.findall(_LABELS.sub(" ", _TEXT.sub("", expr)))) - _WORDS
+
+
+@pytest.mark.parametrize(
+    ("expr", "names"),
+    [
+        ('3600 * sum by (a, b) (rate(x_total{c=~"$d|{e}"}[5m] offset 1h)) > 0', {"x_total"}),
+        ("max(x) / on (a) group_left (b) y unless z[1h:5m] == bool 1.5", {"x", "y", "z"}),
+        ("histogram_quantile(0.99, sum(rate(x_bucket[$__range])) without (a))", {"x_bucket"}),
+    ],
+)
+def test_a_query_is_read(expr, names):
+    assert asked(expr) == names
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_asks_for_what_there_is_and_names_its_paragraph(exposed, rule):
-    assert asked(rule["expr"]) <= exposed
+    assert asked(rule["expr"]) <= exposed | {"up"}  # Prometheus makes this one
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["for"]
     assert rule["annotations"]["summary"]
@@ -67,7 +86,9 @@ def test_the_dashboard_asks_for_what_there_is(exposed):
         assert asked(expr) <= exposed, title
         assert asked(expr), title
     for variable in DASHBOARD["templating"]["list"][1:]:
-        assert asked(variable["query"]["query"]) <= exposed
+        (metric,) = re.findall(r"^label_values\((\w+), \w+\)$", variable["query"]["query"])
+        assert metric in exposed
+    assert [asked(note["expr"]) for note in DASHBOARD["annotations"]["list"]] == [{"ALERTS"}]
 
 
 def test_the_dashboard_shows_every_metric(exposed):
@@ -76,6 +97,38 @@ def test_the_dashboard_shows_every_metric(exposed):
     told_otherwise = {"otpost_redis_up", "otpost_cancelled_total", "otpost_receipts_total"}
     told_otherwise |= {"otpost_left_out_total", "otpost_rate", "otpost_rate_wait_seconds"}
     assert exposed - parts - shown == told_otherwise
+
+
+def test_the_dashboard_has_what_grafana_asks_for():
+    assert re.fullmatch(r"[\w-]{1,40}", DASHBOARD["uid"])
+    assert DASHBOARD["title"]
+    assert DASHBOARD["schemaVersion"] >= 36
+    source, *variables = DASHBOARD["templating"]["list"]
+    assert (source["type"], source["query"]) == ("datasource", "prometheus")
+    from_prometheus = {"type": "prometheus", "uid": f"${{{source['name']}}}"}
+    known = {variable["name"] for variable in variables} | {"__range", "__rate_interval"}
+    asking = [*variables, *DASHBOARD["annotations"]["list"]]
+    for panel in DASHBOARD["panels"]:
+        assert panel["title"]
+        assert panel["gridPos"].keys() == {"x", "y", "w", "h"}
+        if panel["type"] == "row":  # what is inside a row would be looked at by none of these tests
+            assert not panel.get("panels")
+            continue
+        targets = panel["targets"]
+        asking += [panel, *targets]
+        assert len({target["refId"] for target in targets}) == len(targets) > 0, panel["title"]
+        for target in targets:
+            assert {*re.findall(r"\$\{?(\w+)", target["expr"])} <= known, panel["title"]
+    assert all(one["datasource"] == from_prometheus for one in asking)
+
+
+def test_a_legend_names_labels_that_the_query_keeps():
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            named = {*re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])}
+            kept = re.findall(r"\bby \(([^)]*)\)", target["expr"])
+            assert not kept or all(named <= {*labels.split(", ")} for labels in kept), panel["title"]
+            assert kept or not named or "sum" not in target["expr"], panel["title"]
 
 
 def test_panels_stand_beside_each_other():
