@@ -32,12 +32,13 @@ demo: $(TEST_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=
 test: $(TEST_READY) ## run the tests (ARGS="tests/sms -x", ARGS="-n 0" for one at a time)
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 6 --dist worksteal $(ARGS)
 
-lint: $(LINT_READY) ## check style, types, the direction of imports, and the Lua scripts
+lint: $(LINT_READY) ## check style, types, the direction of imports, the Lua scripts, and the English of the docs
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PY) .ci/lint_lua.py
+	$(PY) .ci/lint_prose.py
 
 bench: $(TEST_READY) ## measure how many codes a second this machine does
 	@$(PY) -m tests.bench $(ARGS)
