@@ -16,7 +16,7 @@ LONGEST = 35
 
 #: What a translation sounds like.
 TURNS = (
-    *("as how many", "as (that|those) of", "of wh(ich|om) nobody", "would have died", "such a one"),
+    *("as how many", "(?<!such )as (that|those) of", "of wh(ich|om) nobody", "would have died", "such a one"),
     *("belongs? to the (name|key)", "hangs? on (the|what)", "reckon(s|ed)? (with|from)", "for want of"),
     *("told as", "tells? of", "all the same", "so long the", "calls asks", "but for (the|what|ids)"),
 )
