@@ -18,7 +18,7 @@ LONGEST = 35
 TURNS = (
     *("as how many", "(?<!such )as (that|those) of", "of wh(ich|om) nobody", "would have died", "such a one"),
     *("belongs? to the (name|key)", "hangs? on (the|what)", "reckon(s|ed)? (with|from)", "for want of"),
-    *("told as", "tells? of", "all the same", "so long the", "calls asks", "but for (the|what|ids)"),
+    *("told as", "tells? of", "all the same", "so long the", "but for (the|what|ids)"),
 )
 
 _CODE = re.compile(r"^ *(```|~~~).*?^ *\1 *$|<!--.*?-->", re.MULTILINE | re.DOTALL)
