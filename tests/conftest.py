@@ -25,25 +25,33 @@ from sms.delivery import wakeups
 from sms.testing import outbox
 from tests.documented import ERRORS, described
 from tests.faults.cluster import Cluster
-from tests.settings import API_KEY
+from tests.faults.sentinels import Sentinels
+from tests.settings import API_KEY, CACHES
 from tests.tagged import looking
 
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
 
-#: Whether they run on a cluster of three masters and a replica instead.
-IN_CLUSTER = bool(os.environ.get("OTPOST_TEST_CLUSTER"))
+#: What they run on instead of one server: "cluster" (three masters and a replica), or "sentinel" (a master and
+#: a replica behind three sentinels).
+STORE = os.environ.get("OTPOST_TEST_STORE", "")
+
+#: How the cache speaks to one server.
+ONE_SERVER: dict[str, Any] = CACHES["default"]
+
+#: Config of a server whose clock and memory a test may look at.
+DEBUGGED = {"enable_debug_command": "yes"}
 
 #: What takes long, by its marker: the seconds where the marker tells none.
 LONG = {"together": 30.0, "slow": 10.0, "first": 4.0}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let each worker begin with an equal part of what takes long, so that none has it left in the end."""
-    if IN_CLUSTER:
-        for item in items:
-            if item.get_closest_marker("one_server"):
-                item.add_marker(pytest.mark.skip("it is about one server"))
+    if STORE:
+        left_out = [item for item in items if item.get_closest_marker("one_server")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers == 1:
         return
@@ -89,20 +97,24 @@ def server_with(**config: str) -> EmbeddedServer:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One real server, or cluster, for the whole run."""
-    if IN_CLUSTER:
+    """One real server, or what STORE says, for the whole run."""
+    if STORE == "cluster":
         with Cluster(tmp_path_factory.mktemp("cluster"), program=SERVER, appendonly="no") as cluster:
             yield cluster
         return
+    if STORE == "sentinel":
+        with Sentinels(tmp_path_factory.mktemp("sentinel"), appendonly="no", **DEBUGGED) as sentinels:
+            yield sentinels
+        return
     old = SERVER and " v=6." in subprocess.check_output([SERVER, "--version"], text=True)
-    with server_with(appendonly="no", **({} if old else {"enable_debug_command": "yes"})) as server:
+    with server_with(appendonly="no", **({} if old else DEBUGGED)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def emptier(redis_server: Any) -> Iterator[Any]:
     """A client of the server that stays connected, as to connect costs more than most tests do."""
-    if IN_CLUSTER:
+    if STORE:
         yield redis_server.follow()
         return
     with Redis.from_url(redis_server.url, socket_timeout=60) as patient:  # a busy machine may stand still
@@ -112,12 +124,9 @@ def emptier(redis_server: Any) -> Iterator[Any]:
 def point_cache_at(settings: Any, url: str, **pool: Any) -> None:
     """Let django-redis, and so both stores, use the server, or the cluster, at ``url``."""
     caches = copy.copy(settings.CACHES)
-    default = caches["default"] | {"LOCATION": url}
-    if "+cluster" in url:
-        default = servers.cache(url, connections=100)
+    is_plain = "+" not in url
+    default = ONE_SERVER | {"LOCATION": url} if is_plain else servers.cache(url, connections=100)
     default["OPTIONS"] = copy.copy(default["OPTIONS"])
-    if "+cluster" not in url:
-        default["OPTIONS"].pop("CONNECTION_FACTORY", None)
     default["OPTIONS"]["CONNECTION_POOL_KWARGS"] = default["OPTIONS"]["CONNECTION_POOL_KWARGS"] | pool
     settings.CACHES = caches | {"default": default}
 

@@ -20,6 +20,7 @@ from . import (
     pool,
     pumping,
     puzzles,
+    scale,
     scrape,
     tallying,
     tracing,
@@ -56,6 +57,7 @@ MEASURES = {
     "challenge": puzzles.costs,
     "learning": learning.learning,
     "unreachable": unreachable.waits,
+    "scale": scale.costs,
     "scrape": scrape.scrapes,
     "uniform": uniform.compare,
 }

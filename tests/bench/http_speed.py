@@ -64,9 +64,9 @@ def speed(bench: Surroundings) -> Iterator[Measure]:
             for module in (_BARE, _ROOMY)
         )
         sides: dict[str, Callable[[], Run]] = {
-            "bare": lambda: _sent(bench, bare, _starts(4 * REQUESTS), "200"),
-            "start": lambda: _sent(bench, ours, _starts(REQUESTS), "202"),
-            "check": lambda: _sent(bench, ours, _checks(REQUESTS), "200"),
+            "bare": lambda: sent(bench, bare, starts(4 * REQUESTS), "200"),
+            "start": lambda: sent(bench, ours, starts(REQUESTS), "202"),
+            "check": lambda: sent(bench, ours, checks(REQUESTS), "200"),
         }
         runs = _in_turns(bench, "http", sides, 6)
     for name, least in (("start", 0.25), ("check", 0.45)):
@@ -125,10 +125,10 @@ def _in_turns(
 
 
 def _starting(bench: Surroundings, web: Web) -> Callable[[], Run]:
-    return lambda: _sent(bench, web, _starts(REQUESTS), "202")
+    return lambda: sent(bench, web, starts(REQUESTS), "202")
 
 
-def _starts(count: int) -> list[Request]:
+def starts(count: int) -> list[Request]:
     """Each from another number and address, so that no limit is in the way."""
     get_redis_connection().flushall()
     return [
@@ -137,7 +137,7 @@ def _starts(count: int) -> list[Request]:
     ]
 
 
-def _checks(count: int) -> list[Request]:
+def checks(count: int) -> list[Request]:
     """The right codes of so many verifications. Their SMS were sent, as whoever types a code has read it."""
     from otp import services
     from otp.caller import Caller
@@ -155,7 +155,7 @@ def _number() -> str:
     return f"+1{(201, 202, 203, 205, 206, 207, 208, 209)[serial // 10_000 % 8]}555{serial % 10_000:04}"
 
 
-def _sent(bench: Surroundings, web: Web, requests: list[Request], status: str) -> Run:
+def sent(bench: Surroundings, web: Web, requests: list[Request], status: str) -> Run:
     """Send them all by a process of their own. Raises ``RuntimeError`` where one is answered otherwise."""
     work = {
         "port": web.port,

@@ -305,6 +305,8 @@ FAULTS = {
         Fault("master-handed-over", _master_handed_over, definite=False, servers=sentinels),
         Fault("cluster-master-killed", _cluster_master_killed, definite=False, servers=cluster),
         Fault("cluster-slot-migrated", _cluster_slot_migrated, definite=False, servers=cluster),
+        Fault("cluster-master-paused", _redis_paused, definite=False, servers=cluster),
+        Fault("cluster-broker-away", _broker_away, definite=False, servers=cluster),
         Fault("rabbitmq-restarted", _rabbitmq_restarted, definite=False, servers=rabbitmq, missing=missing()),
         Fault(
             "rabbitmq-node-killed",

@@ -51,6 +51,11 @@ class Sentinels:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
         return f"redis+sentinel://:{PASSWORD}@{hosts}/{MASTER}/0?sentinel_password={SENTINEL_PASSWORD}"
 
+    @property
+    def process(self) -> Any:
+        """That of the master."""
+        return self.master.process
+
     def client(self, server: EmbeddedServer) -> Any:
         return Redis.from_url(server.url)
 

@@ -114,6 +114,7 @@ def test_no_request_waits_for_another_while_nothing_is_due(api):
         assert not looks.is_alive()
 
 
+@pytest.mark.one_server  # where a replica asks as well
 def test_who_is_refused_costs_redis_nothing(api, settings, redis):
     settings.API_ACCESS = access.parse("tests=read")
     before = redis.info("stats")["total_commands_processed"]

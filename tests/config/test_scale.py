@@ -1,0 +1,72 @@
+"""``docs/scale.md`` shows what ``python -m tests.bench.capacity`` reckons."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import statistics
+import subprocess
+import sys
+
+from tests.bench.capacity import Costs, Station, plan
+from tests.starts import ROOT
+
+PAGE = (ROOT / "docs" / "scale.md").read_text()
+
+
+def reckoned(*arguments: str) -> str:
+    command = [sys.executable, "-m", "tests.bench.capacity", *arguments]
+    return subprocess.check_output(command, cwd=ROOT, text=True)
+
+
+def test_the_page_shows_what_is_reckoned():
+    for line in reckoned().splitlines():
+        if line.startswith("|"):
+            assert line in PAGE.splitlines()
+    most = json.loads(reckoned("--json"))["one_installation"]
+    assert f"**{most} codes a second**" in PAGE
+
+
+def test_the_page_shows_what_was_measured():
+    measures = json.loads((ROOT / "docs" / "scale.json").read_text())
+    measured = {one["measure"]: [one["ours"], *one["spread"]] for one in measures}
+    cell = r"([\d.]+) \(([\d.]+) to ([\d.]+)\)"
+    rows = re.findall(rf"^\| (\w+).*? \| {cell} \| (\w+) {cell} \|", PAGE, re.MULTILINE)
+    assert len(rows) == 3
+    for step, *of_redis, process, a, b, c in rows:
+        for name, shown in (("Redis", of_redis), (process, [a, b, c])):
+            assert shown == [f"{value:.2f}" for value in measured[f"a {step}: {name}"]]
+
+
+def test_what_is_busiest_is_named_and_a_slow_vendor_wants_slots():
+    costs = Costs(0.001, 0.001, 0.001, 0.001, 0.001, 0.001)
+    assert plan(costs, 233, answer=0.2, core_hour=1).first == "Redis"
+    slow = plan(costs, 100, answer=10, core_hour=1)
+    assert (slow.slots, slow.workers, slow.first) == (1000, 13, "workers")
+
+
+def test_a_line_is_as_long_as_theory_has_it():
+    """M/M/1: with a server that is busy for a share of r, the mean wait is r / (1 - r) services."""
+    chance, station, now, waits = random.Random(7), Station(1), 0.0, []
+    for _ in range(200_000):
+        now += chance.expovariate(0.5)
+        begins, _ = station.serve(now, chance.expovariate(1))
+        waits.append(begins - now)
+    assert abs(statistics.fmean(waits) - 1) < 0.05
+
+
+def test_the_installation_of_a_number_stays_and_numbers_are_spread():
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    found: dict = {}
+    exec(code, found)  # noqa: S102  # our own page
+    places = [found["installation_of"](f"+1202555{n:04}") for n in range(1000)]
+    assert places == [found["installation_of"](f"+1202555{n:04}") for n in range(1000)]
+    assert {places.count(place) // 100 for place in found["INSTALLATIONS"]} <= {4, 5}
+
+
+def test_a_wrong_option_is_told(tmp_path):
+    for wrong in (["--rate", "0"], ["--answer", "x"], ["--figures", str(tmp_path / "none")]):
+        command = [sys.executable, "-m", "tests.bench.capacity", *wrong]
+        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, wrong[0] in done.stderr or wrong[1] in done.stderr) == (2, True)
