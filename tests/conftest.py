@@ -32,8 +32,8 @@ from tests.tagged import looking
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
 
-#: What they run on instead of one server: "cluster" (three masters and a replica), or "sentinel" (a master and
-#: a replica behind three sentinels).
+#: What they run on instead of one server: "cluster" (three masters and a replica), or "sentinel" (a master
+#: and a replica behind three sentinels).
 STORE = os.environ.get("OTPOST_TEST_STORE", "")
 
 #: How the cache speaks to one server.
@@ -103,7 +103,9 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             yield cluster
         return
     if STORE == "sentinel":
-        with Sentinels(tmp_path_factory.mktemp("sentinel"), appendonly="no", **DEBUGGED) as sentinels:
+        # A master that a test lets hang stays the master.
+        where = tmp_path_factory.mktemp("sentinel")
+        with Sentinels(where, down_after=60_000, appendonly="no", **DEBUGGED) as sentinels:
             yield sentinels
         return
     old = SERVER and " v=6." in subprocess.check_output([SERVER, "--version"], text=True)

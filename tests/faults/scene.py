@@ -152,8 +152,10 @@ def sentinels() -> Iterator[tuple[Sentinels, Sentinels]]:
     # As docs/operations.md wants it, a master that nobody follows takes no writes. Without that, one that
     # comes back before it has heard of the other takes some that are lost when it has. It wants a lag of
     # 10 s; with 1 a replica counts as gone within the seconds that a row has.
-    config = {"min_replicas_to_write": "1", "min_replicas_max_lag": "1"}
-    with TemporaryDirectory(prefix="otpost-sentinels-") as name, Sentinels(Path(name), **config) as found:
+    with (
+        TemporaryDirectory(prefix="otpost-sentinels-") as name,
+        Sentinels(Path(name), min_replicas_to_write="1", min_replicas_max_lag="1") as found,
+    ):
         yield found, found
 
 

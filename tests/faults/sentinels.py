@@ -27,9 +27,13 @@ PASSWORD, SENTINEL_PASSWORD = "of-the-master", "of-the-sentinels"
 
 
 class Sentinels:
-    """Starts them on entry, ends them on exit. `url` is what REDIS_URL says."""
+    """Starts them on entry, ends them on exit. `url` is what REDIS_URL says.
 
-    def __init__(self, directory: Path, **config: str) -> None:
+    `down_after`: ms of silence after which a server counts as dead. `config`: more of valkey.conf.
+    """
+
+    def __init__(self, directory: Path, *, down_after: int = 1000, **config: str) -> None:
+        self._down_after = down_after
         self._directory = directory
         # A master need not wait 5 s for more replicas before it copies itself.
         own = {"masterauth": PASSWORD, "repl-diskless-sync-delay": "0"}
@@ -112,7 +116,7 @@ class Sentinels:
             f"bind 127.0.0.1\nport {port}\ndir {self._directory}\nrequirepass {SENTINEL_PASSWORD}\n"
             f"sentinel monitor {MASTER} 127.0.0.1 {self.master.port} 2\n"
             f"sentinel auth-pass {MASTER} {PASSWORD}\n"
-            f"sentinel down-after-milliseconds {MASTER} 1000\n"
+            f"sentinel down-after-milliseconds {MASTER} {self._down_after}\n"
             f"sentinel failover-timeout {MASTER} 5000\n"
         )
         with (self._directory / f"sentinel-{port}.log").open("ab") as log:

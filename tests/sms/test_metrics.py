@@ -297,6 +297,7 @@ def test_without_redis_that_is_all_there_is_to_tell(settings):
     assert dict(found) == {("otpost_redis_up", frozenset()): 0}
 
 
+@pytest.mark.one_server  # a replica is read from as well
 @pytest.mark.parametrize("webhooks", [0, 2])
 def test_it_takes_three_round_trips(redis, settings, webhooks):
     """The tally, how things stand, the guard; webhooks. So often the server reads from a client."""
