@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fakeredis
+import hypothesis
 import pytest
 import structlog
 from django.test import Client
@@ -41,6 +42,10 @@ ONE_SERVER: dict[str, Any] = CACHES["default"]
 
 #: Config of a server whose clock and memory a test may look at.
 DEBUGGED = {"enable_debug_command": "yes"}
+
+# By default hypothesis fails what takes longer than 200 ms, which says more about the machine.
+hypothesis.settings.register_profile("otpost", deadline=None)
+hypothesis.settings.load_profile("otpost")
 
 #: What takes long, by its marker: the seconds where the marker tells none.
 LONG = {"together": 30.0, "slow": 10.0, "first": 4.0}

@@ -257,7 +257,6 @@ def run(clock: Any, client: Any, *, examples: int, steps: int) -> None:
             stateful_step_count=steps,
             derandomize=True,
             database=None,
-            deadline=None,
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),

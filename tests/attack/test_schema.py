@@ -58,7 +58,6 @@ def bounded(examples: int) -> Any:
         max_examples=examples,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -45,7 +45,6 @@ def test_every_request_is_answered_as_twilio_would(served, service, path, method
         max_examples=15,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

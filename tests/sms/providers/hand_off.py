@@ -50,7 +50,7 @@ SMS = Sms(
     email="somebody@example.com",
 )
 
-FUZZED = settings(max_examples=60, deadline=None)
+FUZZED = settings(max_examples=60)
 
 
 def meaning_of(error: ProviderError) -> str:

@@ -228,7 +228,7 @@ def test_whatever_is_delivered(centre, listening):
         optional=optional.map(b"".join),
     )
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(body=bodies | st.binary(min_size=1, max_size=60))
     def take(body):
         assert deliver(centre, body=body) in (0, 0x65)

@@ -279,8 +279,9 @@ def test_without_redis_a_thread_ends_and_the_event_stays(receiver, redis, settin
 def test_an_endpoint_that_is_away_for_days_does_not_fill_the_server(receiver, redis, monkeypatch):
     """What is too much is dropped, counted, and told of."""
     pipe = redis.pipeline()
+    in_an_hour = (store.now() + 3600) * 1000
     for number in range(50_000):
-        pipe.zadd(DUE, {f'0 {{"id":"{number}"}}': (store.now() + 3600) * 1000})
+        pipe.zadd(DUE, {f'0 {{"id":"{number}"}}': in_an_hour})
     pipe.execute()
     send()
     assert redis.zcard(DUE) == 50_000
