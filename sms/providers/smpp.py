@@ -50,7 +50,8 @@ from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure, Provide
 from sms.message import Inbound, Receipt, State
 from sms.providers import smpp_wire as wire
 from sms.providers.base import ListeningProvider, Sms
-from sms.providers.smpp_link import Duties, Link, Place, Session
+from sms.providers.smpp_link import Duties, Link, Session
+from sms.providers.smpp_pipe import Place
 from sms.providers.transport import LONGEST_CONNECT
 from sms.providers.vendor import Outcome, outcome_table, state_table
 from sms.providers.wire import need

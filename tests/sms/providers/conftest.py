@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sms.providers import smpp_link
+from sms.providers import smpp_link, smpp_pipe
 from tests.sms.providers.smsc import BIND_TRANSCEIVER, Smsc, bound, smsc, soon
 
 
@@ -40,5 +40,6 @@ def listening(centre, heard):
 @pytest.fixture
 def impatient(monkeypatch):
     """Tries again at once, and waits for nobody long."""
-    for name, seconds in {"LEAST_REST": 0.05, "TO_READ": 0.3, "TO_ENQUIRE": 0.3, "TO_UNBIND": 0.3}.items():
+    monkeypatch.setattr(smpp_pipe, "TO_READ", 0.3)
+    for name, seconds in {"LEAST_REST": 0.05, "TO_ENQUIRE": 0.3, "TO_UNBIND": 0.3}.items():
         monkeypatch.setattr(smpp_link, name, seconds)

@@ -26,7 +26,7 @@ from sms.errors import (
     ProviderError,
     TemporaryFailure,
 )
-from sms.providers import from_url, smpp_link
+from sms.providers import from_url, smpp_link, smpp_pipe
 from tests.faults.stack import wait_for
 from tests.sms.providers.gateway import certify, one_connection, reset
 from tests.sms.providers.hand_off import FUZZED, SMS, meaning_of
@@ -202,7 +202,7 @@ def test_there_is_no_descriptor(centre, provider, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(smpp_link, "create_connection", refuse)
+    monkeypatch.setattr(smpp_pipe, "create_connection", refuse)
     with pytest.raises(TemporaryFailure) as caught:
         provider.send(SMS)
     assert "raise `ulimit -n`" in resources.ran_out(caught.value)
