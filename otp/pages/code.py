@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse
 
-from otp import inbound, purposes, services
+from otp import inbound, purposes, services, sessions
 from otp.errors import OtpError, RateLimited, StoreUnavailable
 from otp.pages import kept, number, shown, steps
 from otp.pages.by_channel import Spoken
@@ -39,6 +39,8 @@ def code(request: HttpRequest) -> HttpResponse:
         about = last
     if about.said == "valid":
         return shown.go("done", about)
+    if about.session and _is_over(about.session):
+        return shown.go("done", replace(about, said="valid"))
     if guessed:
         return _check(request, about)
     response = _ask_code(request, about)
@@ -82,6 +84,14 @@ def cancel(request: HttpRequest) -> HttpResponse:
         if not about.session and (last is None or last.id == about.id):  # that of another tab stays
             kept.forget(response)
     return response
+
+
+def _is_over(session: str) -> bool:
+    """Another tab has finished it."""
+    try:
+        return sessions.read(session).status == "valid"
+    except StoreUnavailable:  # which the page itself tells of
+        return False
 
 
 def _check(request: HttpRequest, about: Kept) -> HttpResponse:
