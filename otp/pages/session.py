@@ -60,5 +60,7 @@ def _closed(request: HttpRequest, found: Session | None) -> HttpResponse:
 
 
 def lead_back(request: HttpRequest, about: Kept, found: Session) -> HttpResponse:
-    """Say so, and see the program's page next. No redirect, as no form may lead to another site."""
+    """Lead to the program's page. No redirect, as no form may lead to another site; and no delay, as a page
+    that leaves by itself while it is read is no help (WCAG 2.2, 2.2.1).
+    """
     return shown.render(request, "done", {"way_back": found.way_back}, replace(about, phone=found.phone))

@@ -51,7 +51,7 @@ def test_the_whole_way_there_and_back(browser, redis):
     assert answer.redirect_chain == [("/done", 303)]
     found = sessions.read(session.id)
     there = f"{BACK}&session={session.id}&state=4f3a&proof={found.proof}"
-    assert f'content="1;url={html.escape(there)}"' in answer.content.decode()
+    assert f'content="0;url={html.escape(there)}"' in answer.content.decode()
     assert f'href="{html.escape(there)}"' in answer.content.decode()
     assert (found.status, found.phone) == ("valid", PHONE)
     assert services.status(found.verification_id, owner="shop").status == "valid"
