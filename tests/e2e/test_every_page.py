@@ -15,7 +15,7 @@ import pytest
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from tests.e2e.browser import AUDIT, AXE, axe
+from tests.e2e.looks import assert_sound
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -24,9 +24,6 @@ from tests.e2e import test_browser as pages  # noqa: E402  # which needs it as w
 pytestmark = pytest.mark.together(40)
 
 demo, visit, visitor = pages.demo, pages.visit, pages.visitor
-
-#: For each language the width at which axe looks, and the colours. 1280 at 400 % are 320 (WCAG 2.2, 1.4.10).
-LOOKS = {"en": (1280, "light"), "ar": (360, "dark"), "de": (320, "light")}
 
 
 def session(demo: Any, **more: str) -> str:
@@ -116,22 +113,7 @@ def test_every_state_is_sound_at_every_width_in_light_and_dark_and_in_three_lang
     page, seen = visitor.page, []
     visitor.expected += "|403|410"
     for state in states(visitor):
-        for tag, (width, scheme) in LOOKS.items():
-            visitor.context.set_extra_http_headers({"Accept-Language": tag})
-            page.set_viewport_size({"width": width, "height": 800})
-            page.emulate_media(color_scheme=scheme)
-            page.reload()
-            if "open" in state:
-                page.locator("#country").click()
-            where = state, tag
-            assert page.locator("html").get_attribute("lang") == tag, where
-            assert page.locator("html").get_attribute("dir") == ("rtl" if tag == "ar" else "ltr")
-            assert page.evaluate(AUDIT) == [], where
-            if AXE.exists():
-                assert axe(page) == [], where
-            for narrow in {320, 360, 1280} - {width}:
-                page.set_viewport_size({"width": narrow, "height": 800})
-                assert page.evaluate("document.documentElement.scrollWidth") <= narrow, where
+        assert_sound(page, state, page.locator("#country").click if "open" in state else None)
         seen.append(state)
     assert len(set(seen)) == 19
 
