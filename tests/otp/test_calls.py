@@ -19,11 +19,11 @@ from sms.message import State
 from sms.seal import seal
 from sms.testing import code_in, outbox
 from tests.conftest import point_cache_at
+from tests.readable import everything
 from tests.sms.providers.gateway import Gateway, gateway, response
 from tests.sms.providers.test_twilio_voice import read_out as twiml
 from tests.sms.providers.test_vonage import BASE64, SECRET, signed
 from tests.sms.providers.test_vonage_voice import read_out as ncco
-from tests.standards.test_owasp_cheat_sheets import everything
 
 PUBLIC = "https://verify.example.com"
 PHONE, FROM = "+12025550123", "+15005550006"
