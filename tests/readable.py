@@ -14,12 +14,14 @@ from typing import Any
 
 from redis import Redis
 
+from tests.faults.stack import wait_for
+
 
 class listening:  # noqa: N801  # reads as what it does
     """Every command that the server gets, as MONITOR shows it."""
 
     def __init__(self, url: str, commands: list[bytes]) -> None:
-        self.client = Redis.from_url(url)
+        self.client = Redis.from_url(url, socket_timeout=None)  # a silence is not the end
         self.commands = commands
 
     def __enter__(self) -> None:
@@ -36,6 +38,8 @@ class listening:  # noqa: N801  # reads as what it does
             pass
 
     def __exit__(self, *_: object) -> None:
+        self.client.echo("the end")  # all that came before it has been heard once this is
+        wait_for(lambda: any(b"the end" in command for command in self.commands))
         self.monitor.connection.disconnect()
         self.thread.join(5)
         self.client.close()
