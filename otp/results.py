@@ -58,6 +58,7 @@ class Live:
     asked: str = ""
     owner: str = ""  # the name of the API key that started it
     session: str = ""  # the id of the hand-off that it is for
+    reverse: str = ""  # see ``Read``
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,11 +201,14 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "", channel: str = 
     """Send the code of verification ``id`` once more, by ``channel``, or by the one that was asked for last.
 
     Raises ``RateLimited`` while its cooldown runs or where a limit is reached, ``NotAllowed`` (``expired``,
-    ``blocked``) when there is no live code, or (``channel_unavailable``) when it cannot go by ``channel``.
+    ``blocked``) when there is no live code, ``expired`` also where its user is to send it to us, whatever
+    cooldown runs, or (``channel_unavailable``) when it cannot go by ``channel``.
     """
     live = store.live(id=given.id(id), owner=owner)
     if live.status != "pending":
         raise refusals.over("blocked" if live.status == "blocked" else "expired")
+    if live.reverse:  # never sent, so neither limits nor receivers are asked
+        raise refusals.over("expired")
     return _once_more(live, caller, channel=given.text(channel) or "")
 
 

@@ -2,7 +2,7 @@
 -- KEYS: none (by id), or phone and its failures
 -- ARGV: args (JSON): id, older (see includes/meant.lua), owner (none: whoever it is)
 -- Returns JSON: {now (ms), id, and of the verification: status, seed, by_id, created_at, expires_at, envelope, tried, asked,
---         owner, session}.
+--         owner, session, reverse}.
 --- @include "clock"
 --- @include "meant"
 local phone, failures = KEYS[1], KEYS[2]
@@ -22,6 +22,7 @@ if not args.owner or args.owner == redis.call('HGET', verification, 'owner') the
     'asked',
     'owner',
     'session',
+    'reverse',
   }
   for i, value in ipairs(redis.call('HMGET', verification, unpack(names))) do
     answer[names[i]] = value or nil

@@ -264,6 +264,18 @@ class TestNobodyElseProvesIt:
         text(begun.wanted.text)
         assert state(begun)[0] == "valid"
 
+    def test_nor_is_anybody_asked_whether_it_may_be(self, settings):
+        settings.OTP_PURPOSES = {"login": {"reverse": True, "cooldown": 30}}
+        heard = []
+        signals.code_wanted.connect(hear := lambda **_: heard.append("a start"))
+        try:
+            begun = begin()
+            with pytest.raises(NotAllowed) as caught:  # rather than to wait for the cooldown
+                services.resend(begun.id)
+        finally:
+            signals.code_wanted.disconnect(hear)
+        assert (caught.value.code, heard) == ("expired", ["a start"])
+
     def test_nor_send_us_the_code_of_an_sms_of_ours(self):
         sent = services.start(PHONE)
         text(f"{outbox[-1].body.split()[0]} Otpost")
