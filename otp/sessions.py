@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
-from otp import conf, store
+from otp import channels, conf, purposes, services, store
+from otp.admission import refusals
 from otp.errors import NotAllowed
 from otp.names import IN_LUA, key
 from sms import given, ids, names, scripts
@@ -109,9 +110,6 @@ def create(
 
     Raises ``NotAllowed`` for a number that gets no code, ``StoreUnavailable``.
     """
-    from otp import channels, purposes, services
-    from otp.admission import refusals
-
     if conf.get("PAGES") == "off":
         raise NotAllowed("PAGES is off, so there are no pages for it.", code="pages_off", field="return_url")
     rules = purposes.required(purpose)
@@ -120,11 +118,12 @@ def create(
         if phone:
             e164 = services.parse_phone(phone, channels.wanted(rules)).e164
         sms.check_reference(reference)
-    id, expires_at = ids.new(), sms.now() + LIFETIME
+    id = ids.new()
     name = key(IN_LUA["SESSION"] + id)
     said = {"return_url": return_url, "purpose": purpose, "phone": e164, "locale": locale, "state": state}
     sealed = sms.seal(said | {"reference": reference, "proof": secrets.token_urlsafe()}).decode()
     try:
+        expires_at = sms.now() + LIFETIME
         with scripts.client() as redis:
             pipe = redis.pipeline(transaction=True)
             pipe.hset(

@@ -6,6 +6,8 @@ import pytest
 
 from otp import services, sessions
 from otp.api.access import parse
+from otp.errors import StoreUnavailable
+from tests.conftest import point_cache_at
 from tests.otp.api.test_api import assert_problem
 
 SESSIONS = "/v1/sessions"
@@ -148,6 +150,17 @@ def test_bad_input(shop, more, code, field):
 def test_without_pages_there_is_none(shop, settings):
     settings.PAGES = "off"
     assert_problem(shop.post(SESSIONS, {"return_url": BACK}), 422, "pages_off")
+
+
+def test_without_redis_it_is_refused_as_a_start_is(shop, settings):
+    point_cache_at(settings, "redis://127.0.0.1:9/0")
+    start = shop.post("/v1/verifications", {"phone": "+12025550123"})
+    answers = [shop.post(SESSIONS, {"return_url": BACK}), shop.get(f"{SESSIONS}/never")]
+    for answer in answers:
+        assert_problem(answer, 503, "unavailable")
+        assert (answer.content, answer["Retry-After"]) == (start.content, start["Retry-After"])
+    with pytest.raises(StoreUnavailable):
+        sessions.create(owner="shop", return_url=BACK)
 
 
 def test_another_keys_is_as_one_that_never_was(shop):
