@@ -7,7 +7,7 @@ count to the one before. The summary counts by the tally, which knows the key, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,13 @@ def listed(asked: Asked) -> HttpResponse:
         *("VerifyServiceSid", "VerificationSid", "Status", *PAGING),
     )
     to, sid = asked.take("ChannelData.To"), asked.take("VerificationSid")
+    e164, is_wanted = _e164(to) if to else "", _filter(asked)
     if sid:
         found = history.of_verification(sids.id_of(sids.VERIFICATION, sid))
     else:
-        found = history.of_number(_e164(to)) if to else history.of_api_key(asked.owner)
-    shown = [_shown(asked, attempt) for attempt in _seen(asked, found) if _is_wanted(asked, attempt)]
+        found = history.of_number(e164) if e164 else history.of_api_key(asked.owner)
+    now = sms.now()
+    shown = [_shown(asked, attempt, now) for attempt in _seen(asked, found) if is_wanted(attempt)]
     return asked.page("attempts", shown, "Attempts")
 
 
@@ -68,7 +70,7 @@ def fetch(asked: Asked, sid: str) -> HttpResponse:
     if told and _is_own(asked, told):
         for attempt in _seen(asked, history.of_verification(told.message.verification_id)):
             if attempt.told.message.id == id:
-                return answered(_shown(asked, attempt))
+                return answered(_shown(asked, attempt, sms.now()))
     raise errors.not_found("/Attempts/{Sid}")
 
 
@@ -153,21 +155,26 @@ def _is_own(asked: Asked, told: Told) -> bool:
     return bool(owned) and asked.access.allows(message.purpose)
 
 
-def _is_wanted(asked: Asked, attempt: Attempt) -> bool:
-    told = attempt.told
-    message, service = told.message, asked.take("VerifyServiceSid")
+def _filter(asked: Asked) -> Callable[[Attempt], bool]:
+    """Which attempts are asked for. What cannot be is refused here, whatever there is to choose among."""
+    service, country = asked.take("VerifyServiceSid"), asked.take("Country")
     channel = one_of("Channel", asked.take("Channel"), CHANNELS)
     status = one_of("Status", asked.take("Status"), ("converted", "unconverted"))
     after, before = asked.moment("DateCreatedAfter"), asked.moment("DateCreatedBefore")
-    return (
-        _is_own(asked, told)
-        and service in ("", sids.of_name(sids.SERVICE, message.purpose))
-        and asked.take("Country") in ("", message.country)
-        and channel in ("", _channel(asked, message))
-        and status in ("", _conversion(told))
-        and (after is None or message.created_at >= after)
-        and (before is None or message.created_at <= before)
-    )
+
+    def is_wanted(attempt: Attempt) -> bool:
+        message = attempt.told.message
+        return (
+            _is_own(asked, attempt.told)
+            and service in ("", sids.of_name(sids.SERVICE, message.purpose))
+            and country in ("", message.country)
+            and channel in ("", _channel(asked, message))
+            and status in ("", _conversion(attempt.told))
+            and (after is None or message.created_at >= after)
+            and (before is None or message.created_at <= before)
+        )
+
+    return is_wanted
 
 
 def _conversion(told: Told) -> str:
@@ -184,9 +191,9 @@ def _is_guess(step: Step) -> bool:
     return step.what.startswith("check_") or step.what in _CONVERTING
 
 
-def _shown(asked: Asked, attempt: Attempt) -> dict[str, Any]:
+def _shown(asked: Asked, attempt: Attempt, now: float) -> dict[str, Any]:
     told = attempt.told
-    message, now = told.message, sms.now()
+    message = told.message
     if asked.in_full:
         seen = delivery.seen(message, now, in_full=True)
     else:

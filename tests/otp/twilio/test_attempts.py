@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -84,6 +85,34 @@ def test_what_names_nothing_finds_nothing_and_what_cannot_be_read_is_refused(att
     for wanted in ({"channel_data_to": "1"}, {"status": "odd"}, {"channel": "pigeon"}):
         with pytest.raises(TwilioException):
             attempts.list(**wanted)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"status": "odd"},
+        {"channel": "pigeon"},
+        {"date_created_after": "yesterday"},
+        {"date_created_before": "2026-02-30"},
+        {"country": "U" * 2049},
+        {"verify_service_sid": "V" * 2049},
+        {"verification_sid": "VE" + "0" * 32, "channel_data_to": "1"},
+    ],
+    ids="-".join,
+)
+def test_what_cannot_be_read_is_refused_where_there_is_nothing_too(attempts, served, wanted):
+    with pytest.raises(TwilioException):
+        attempts.list(**wanted)
+    (heard,) = served.heard
+    assert (heard.status, json.loads(heard.body)["code"]) == (400, 60200)
+
+
+def test_however_many_there_are_the_clock_is_read_once(attempts, service, redis):
+    for count in (1, 2, 3):
+        service.verifications.create(to=PHONE, channel="sms")
+        redis.config_resetstat()
+        assert len(attempts.list(channel_data_to=PHONE)) == count
+        assert redis.info("commandstats")["cmdstat_time"]["calls"] == 1
 
 
 def test_another_key_sees_none_of_them(client, attempts, two, settings):
