@@ -74,7 +74,6 @@ def send(
     with refusals.translated():
         counted = limits.of_sms(number, rules.name, caller)
         withheld = judges.hear(number, rules.name, caller, counted).withheld
-        way = channels.begin(rules, number)
         sms.require_broker()
         if refused := store.count(counted):
             wait, index = refused
@@ -87,7 +86,7 @@ def send(
                 expires_in=seconds,
                 resend_unknown=True,
                 code={"code": code, "purpose": rules.name, "locale": locale},
-                channels=by or way.channels,
+                channels=by or rules.channels,
                 withheld=withheld,
                 api_key=caller.name,
             )
