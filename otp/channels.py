@@ -40,7 +40,7 @@ def wanted(rules: Purpose) -> tuple[Channel, ...]:
     return tuple(channel for channel in named if channel is not Channel.EMAIL) or (Channel.SMS,)
 
 
-def begin(rules: Purpose, number: Phone, email: str = "", *, channel: str = "") -> Way:
+def begin(rules: Purpose, number: Phone, email: str, *, channel: str) -> Way:
     """The way of the first message, by ``channel`` if one is named. Raises ``NotAllowed``
     (``channel_unavailable``).
     """
@@ -58,11 +58,11 @@ def begin(rules: Purpose, number: Phone, email: str = "", *, channel: str = "") 
 def again(
     rules: Purpose,
     number: Phone,
-    email: str = "",
+    email: str,
     *,
     tried: Sequence[str],
     asked: Sequence[str],
-    channel: str = "",
+    channel: str,
 ) -> Way:
     """The way of one more message, by ``channel``, or else by the one that was asked for last: where it went
     by itself meanwhile nobody is told. Raises ``NotAllowed`` (``channel_unavailable``).
@@ -87,7 +87,7 @@ def again(
 
 
 def go_on(
-    rules: Purpose, number: Phone, email: str = "", *, tried: Sequence[str], asked: Sequence[str]
+    rules: Purpose, number: Phone, email: str, *, tried: Sequence[str], asked: Sequence[str]
 ) -> Way | None:
     """The way by the next channel of a purpose, after those that were begun with. None: there is none."""
     able = _able(rules, number, email)
