@@ -100,9 +100,8 @@ def code_in(text: str, rules: Purpose) -> str:
     site, words = _words(str(conf.get("OTP_SITE_NAME"))), _words(text)
     if not has_name() or not set(site) <= set(words):
         return ""
-    shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
     found = chain((word for word in words if word not in site), _joined(words, rules.length))
-    return next(filter(shape.fullmatch, found), "")
+    return next(filter(rules.fits, found), "")
 
 
 def _alike(number: str, other: str) -> int:

@@ -56,6 +56,10 @@ class Purpose:
         """How many different codes there are."""
         return int(len(self.alphabet) ** self.length)
 
+    def fits(self, code: str) -> bool:
+        """Whether ``code``, as ``codes.normalise`` leaves it, could be one of its codes."""
+        return len(code) == self.length and set(code) <= set(self.alphabet)
+
     @property
     def longest_life(self) -> int:
         """Seconds that a code may live, however often it is sent again."""

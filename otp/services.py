@@ -435,7 +435,7 @@ def _brought(code: str | None, rules: Purpose) -> str:
     if code is None or code == "":
         return ""
     text = codes.normalise(given.text(code) or "")
-    if len(text) != rules.length or not set(text) <= set(rules.alphabet):
+    if not rules.fits(text):
         raise NotAllowed(
             f"A code for this purpose has {rules.length} characters out of {rules.alphabet}.",
             code="code_invalid",

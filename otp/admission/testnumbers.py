@@ -59,7 +59,7 @@ def check() -> None:
         of = f"TEST_NUMBERS: the code of {numbers.mask(e164)}"
         if not re.fullmatch("[0-9A-Z]{4,64}", code):
             raise ImproperlyConfigured(f"{of} must have 4 to 64 digits or capital letters.")
-        if not any(len(code) == rules.length and set(code) <= set(rules.alphabet) for rules in known):
+        if not any(rules.fits(code) for rules in known):
             lengths = ", ".join(f"{rules.length} ({rules.name})" for rules in known)
             raise ImproperlyConfigured(
                 f"{of} is one of no purpose. Give it the length and the characters of one: {lengths}."

@@ -130,11 +130,10 @@ def not_through(trouble: str, spoken: Spoken) -> str:
 
 def code_in(typed: str, rules: Purpose) -> str:
     """The code in what was typed or pasted, be it the whole SMS, or ""; as ``codeIn`` in pages.js does."""
-    shape = re.compile(f"[{rules.alphabet}]{{{rules.length}}}")
     typed = INVISIBLE.sub("", typed)
     for candidate in (*reversed(_BOUND.findall(typed)), typed, *re.findall(r"\w+", typed)):
         found = codes.normalise(candidate)
-        if shape.fullmatch(found):
+        if rules.fits(found):
             return found
     return ""
 

@@ -109,6 +109,13 @@ def test_the_longest_code_is_drawn_to_its_last_character(settings):
     assert all(len({code[place] for code in drawn}) > 10 for place in range(32))
 
 
+@pytest.mark.parametrize("typed", ["", "01", "0123", "01a", "01C", "0 1", "012\n"])
+def test_what_is_none_of_its_codes_does_not_fit(typed):
+    rules = purposes.Purpose("door", length=3, alphabet="01A")
+    assert rules.fits("01A")
+    assert not rules.fits(typed)
+
+
 def test_an_unknown_option_is_refused_at_use_too(settings):
     settings.OTP_PURPOSES = {"login": {"lenght": 6}}
     with pytest.raises(ImproperlyConfigured, match="lenght"):
