@@ -16,6 +16,7 @@ from otp import inbound, purposes, services, sessions
 from otp.errors import OtpError, RateLimited, StoreUnavailable
 from otp.pages import kept, number, shown, steps
 from otp.pages.by_channel import Spoken
+from otp.pages.countries import picker
 from otp.pages.kept import Kept
 from otp.pages.session import held, lead_back
 from otp.pages.words import OF_NUMBER, Left, expires, is_slow, not_through, of_code
@@ -68,7 +69,8 @@ def resend(request: HttpRequest) -> HttpResponse:
     except OtpError as error:
         unsent = steps.not_again(about, error, now())
         if unsent is None:
-            return number.ask(request, about.phone, error, about=about, within=within)
+            offered = picker(request, number.wanted(within))
+            return number.ask(request, offered, about.phone, error, about=about, within=within)
         sent = unsent
     return shown.go("code", sent)
 

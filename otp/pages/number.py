@@ -45,31 +45,34 @@ def number(request: HttpRequest) -> HttpResponse:
 def _ask_or_send(
     request: HttpRequest, about: Kept | None = None, within: Session | None = None
 ) -> HttpResponse:
+    offered = picker(request, wanted(within))
     if request.method != "POST":
-        return ask(request, about=about, within=within)
+        return ask(request, offered, about=about, within=within)
     typed = (within.phone if within else "") or request.POST.get("phone", "")
-    picked = picker(request, wanted(within)).picked
-    who = replace(steps.visitor(request), region=picked.code if picked else "")
+    who = replace(steps.visitor(request), region=offered.picked.code if offered.picked else "")
     try:
         return shown.go("code", steps.start(who, typed, within, reverse="reverse" in request.POST))
     except OtpError as error:
-        return ask(request, typed, error, about=about, within=within)
+        return ask(request, offered, typed, error, about=about, within=within)
 
 
 def ask(
     request: HttpRequest,
+    offered: Picker,
     typed: str = "",
     error: OtpError | None = None,
     *,
     about: Kept | None = None,
     within: Session | None = None,
 ) -> HttpResponse:
-    """The form for the number. ``error``: why what was ``typed`` got no code. ``within``: a session."""
+    """The form for the number. ``offered``: its countries. ``error``: why what was ``typed`` got no code.
+    ``within``: a session.
+    """
     last = about or kept.of_cookie(request)
     puzzle = error.puzzle if isinstance(error, NotAllowed) else None
     # A browser solves the first puzzle by itself. If its answer was refused, it shall not try for ever.
     is_new = puzzle and not request.POST.get("challenge")
-    context = context_of(within, picker(request, wanted(within)), None if is_new else error) | {
+    context = context_of(within, offered, None if is_new else error) | {
         "way_back": within.way_back if within else "",
         "reverse": inbound.is_open(_rules(within)),
         "puzzle": json.dumps(puzzle) if puzzle else "",
