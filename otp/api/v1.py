@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from typing import Any, get_args
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
-from django.utils.http import quote_etag
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError
 from ninja.openapi.schema import OpenAPISchema
@@ -21,6 +18,7 @@ from pydantic import ValidationError
 import otp.api.sessions
 import otp.api.verifications
 import sms.views
+from otp import etags
 from otp.api import described, examples, idempotency, problems
 from otp.api.docs import Docs
 from sms.bearer import ApiKey
@@ -115,11 +113,10 @@ def _constant(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     def kept_answer(request: HttpRequest, **path: Any) -> HttpResponse:
         if not kept:
             made = view(request, **path)
-            tag = quote_etag(hashlib.sha256(made.content).hexdigest()[:32])
-            kept.append((made.content, made["Content-Type"], tag))
-        content, content_type, tag = kept[0]
-        response = HttpResponse(content, content_type, headers={"ETag": tag, "Cache-Control": "no-cache"})
-        return get_conditional_response(request, etag=tag, response=response) or response
+            kept.append((made.content, made["Content-Type"], etags.version(made.content)))
+        content, content_type, version = kept[0]
+        response = HttpResponse(content, content_type, headers={"Cache-Control": "no-cache"})
+        return etags.answer(request, response, version)
 
     return kept_answer
 

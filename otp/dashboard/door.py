@@ -10,7 +10,6 @@ is logged with its name.
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -36,7 +35,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 from structlog.contextvars import bind_contextvars
 
-from otp import alarms, conf
+from otp import alarms, conf, etags
 from otp.api.access import Access
 from otp.api.auth import HOLDER
 from otp.caller import caller_of
@@ -175,7 +174,7 @@ def live(request: HttpRequest, access: Access, page: str, context: Mapping[str, 
     """
     told = {"may_operate": "operate" in access.scopes, **context}
     part = render_to_string(f"otp/dashboard/_{page}.html", told)
-    etag = quote_etag(hashlib.sha256(f"{access.name}|{part}".encode()).hexdigest()[:32])
+    etag = quote_etag(etags.version(f"{access.name}|{part}".encode()))
     response = get_conditional_response(request, etag=etag)
     if response is None:
         live = mark_safe(part)  # noqa: S308  # out of a template, which escapes

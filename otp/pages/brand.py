@@ -6,7 +6,6 @@ within pages.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
-from otp import conf
+from otp import conf, etags
 from otp.pages import colours
 
 #: By the end of a logo's name.
@@ -51,7 +50,7 @@ class _Served:
 
     @property
     def version(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()[:16]
+        return etags.version(self.content)
 
     def url(self, name: str) -> str:
         """A new address for each version, so that no browser keeps an old one."""
@@ -132,8 +131,7 @@ def _serve(request: HttpRequest, served: _Served | None) -> HttpResponse:
     if served is None:
         raise Http404("There is none: no setting names one.")
     response = HttpResponse(served.content, content_type=served.type)
-    response["ETag"] = f'"{served.version}"'
     response["Content-Security-Policy"] = served.policy
     response["X-Content-Type-Options"] = "nosniff"
     patch_cache_control(response, public=True, max_age=86400)
-    return get_conditional_response(request, etag=response["ETag"], response=response) or response
+    return etags.answer(request, response, served.version)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
-from django.utils.http import quote_etag
 from django.views.decorators.cache import cache_control
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
+
+from otp import etags
 
 FOLDER = Path(__file__).parents[1] / "static" / "otp"
 
@@ -28,17 +27,16 @@ def script(request: HttpRequest, name: str) -> HttpResponse:
     """The element ``<otpost-verify>``, or what solves a puzzle for it. Every page may load them; which may
     ask for something, says ``door``.
     """
-    content, tag = _read(name)
+    content, version = _read(name)
     headers = {
-        "ETag": tag,
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Access-Control-Allow-Origin": "*",  # or it could be no module
     }
     response = HttpResponse(content, "text/javascript; charset=utf-8", headers=headers)
-    return get_conditional_response(request, etag=tag, response=response) or response
+    return etags.answer(request, response, version)
 
 
 @cache
 def _read(name: str) -> tuple[bytes, str]:
     content = (FOLDER / name).read_bytes()
-    return content, quote_etag(hashlib.sha256(content).hexdigest()[:32])
+    return content, etags.version(content)
