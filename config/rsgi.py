@@ -11,11 +11,13 @@ import asyncio
 import os
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import IO, Any
 
 from django.core.exceptions import RequestDataTooBig
 
-from config.wsgi import LONGEST, Body, BodyLate
+from config.wsgi import LONGEST, Body, BodyLate, longest
 from config.wsgi import application as wsgi
 
 Headers = list[tuple[str, str]]
@@ -29,10 +31,14 @@ THREADS = int(os.environ.get("GRANIAN_BLOCKING_THREADS") or "32")
 #: Seconds that a body may take to arrive.
 PATIENCE = 10.0
 
+#: Bodies over LONGEST that a process reads or holds at once. Whoever has none of its secrets can send one.
+LARGE = 4
+
 #: Seconds in which nearly every body is complete. After them Django looks whether it needs one that is not.
 USUAL = 0.1
 
 _threads = ThreadPoolExecutor(THREADS, "web")
+_large = asyncio.Semaphore(LARGE)
 
 
 class _Awaited(BaseException):
@@ -51,21 +57,24 @@ async def application(scope: Any, protocol: Any) -> None:
     """Answer one request (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md)."""
     loop = asyncio.get_running_loop()
     length = _length(scope.headers)
+    most = LONGEST if length is not None and length <= LONGEST else longest(scope.path)
     body: Future[bytes | None] = Future()
     reading = None
-    if length is None or 0 < length <= LONGEST:
-        reading = loop.create_task(_read(protocol, length, body))
-        await asyncio.wait((reading,), timeout=USUAL)
-    else:
-        body.set_result(b"")  # one that is too large is refused by its length
-    try:
-        while (answer := await loop.run_in_executor(_threads, _answer, scope, length, body)) is None:
-            # So far Django has only looked at the head. It begins anew; meanwhile no thread waits.
+    async with AsyncExitStack() as turn:
+        if length is None or 0 < length <= most:
+            reading = loop.create_task(_read(protocol, length, most, body, turn))
+            await asyncio.wait((reading,), timeout=USUAL)
+        else:
+            body.set_result(b"")  # one that is too large is refused by its length
+        answered = partial(_answer, scope, length, most, body)
+        try:
+            while (answer := await loop.run_in_executor(_threads, answered)) is None:
+                # So far Django has only looked at the head. It begins anew; meanwhile no thread waits.
+                if reading:
+                    await asyncio.wait((reading,))
+        finally:
             if reading:
-                await asyncio.wait((reading,))
-    finally:
-        if reading:
-            reading.cancel()
+                reading.cancel()
     status, headers, content = answer
     if isinstance(content, str):
         protocol.response_file(status, headers, content)
@@ -78,32 +87,36 @@ def _length(headers: Any) -> int | None:
     return None if "transfer-encoding" in headers else int(headers.get("content-length") or 0)
 
 
-async def _read(protocol: Any, length: int | None, body: Future[bytes | None]) -> None:
-    """Read the body, of one in chunks at most a byte more than it may have. None: it did not come.
+async def _read(
+    protocol: Any, length: int | None, most: int, body: Future[bytes | None], turn: AsyncExitStack
+) -> None:
+    """Read the body, of one in chunks at most a piece more than it may have. None: it did not come.
 
     An exception in the future would hold on to the request, and with it to the connection.
     """
     content: bytes | None = None
     try:
         async with asyncio.timeout(PATIENCE):
+            if most > LONGEST:
+                await turn.enter_async_context(_large)
             if length is not None:
                 content = await protocol()
             else:
-                pieces = b""
+                pieces = bytearray()
                 async for piece in protocol:
                     pieces += piece
-                    if len(pieces) > LONGEST:
+                    if len(pieces) > most:
                         break
-                content = pieces
+                content = bytes(pieces)
     except Exception:  # noqa: S110  # time is up, or the client has gone; granian's errors have no common class
         pass
     finally:
         body.set_result(content)
 
 
-def _fetch(length: int | None, body: Future[bytes | None]) -> bytes:
+def _fetch(length: int | None, most: int, body: Future[bytes | None]) -> bytes:
     """The body, if it is there."""
-    if length and length > LONGEST:
+    if length and length > most:
         raise RequestDataTooBig("The body is too large.")
     if not body.done():
         raise _Awaited
@@ -113,7 +126,7 @@ def _fetch(length: int | None, body: Future[bytes | None]) -> bytes:
     return content
 
 
-def _answer(scope: Any, length: int | None, body: Future[bytes | None]) -> Answer | None:
+def _answer(scope: Any, length: int | None, most: int, body: Future[bytes | None]) -> Answer | None:
     """The answer, None if it needs a body that is not there yet. Keeps no hold on the connection, which is
     closed once nothing does: an exception holds on to every frame it came through.
     """
@@ -123,7 +136,9 @@ def _answer(scope: Any, length: int | None, body: Future[bytes | None]) -> Answe
         head[:] = int(status[:3]), headers
 
     try:
-        response: Any = wsgi(_environ(scope, Body(lambda: _fetch(length, body)), length), start_response)
+        given = Body(lambda: _fetch(length, most, body), most)
+        # Of a body in chunks nobody knows the length yet; Django reads no further than this.
+        response: Any = wsgi(_environ(scope, given, most if length is None else length), start_response)
     except _Awaited:
         return None
     try:
@@ -135,7 +150,7 @@ def _answer(scope: Any, length: int | None, body: Future[bytes | None]) -> Answe
         response.close()
 
 
-def _environ(scope: Any, body: Body, length: int | None) -> dict[str, Any]:
+def _environ(scope: Any, body: Body, length: int) -> dict[str, Any]:
     """The request as PEP 3333 has it, and as granian's own WSGI does."""
     headers = scope.headers
     server, _, port = scope.server.rpartition(":")
@@ -166,6 +181,5 @@ def _environ(scope: Any, body: Body, length: int | None) -> dict[str, Any]:
     }
     environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
     environ.pop("HTTP_CONTENT_LENGTH", None)
-    # Of a body in chunks nobody knows the length yet; Django reads no further than this.
-    environ["CONTENT_LENGTH"] = str(LONGEST if length is None else length)
+    environ["CONTENT_LENGTH"] = str(length)
     return environ

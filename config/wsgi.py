@@ -57,8 +57,22 @@ gc.collect()
 gc.freeze()
 gc.set_threshold(10_000)
 
-#: Bytes that a body may have.
+#: Bytes that a body may have, but at the addresses that ``longest`` knows.
 LONGEST: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def longest(path: str) -> int:
+    """Bytes that a body may have at an address."""
+    from otp.hooks import supabase  # not before Django is set up
+    from sms import registry
+
+    own = 0
+    match path.split("/"):
+        case "", "v1", "receipts" | "inbound", alias if found := registry.aliases().get(alias):
+            own = found.provider.largest_body
+        case "", "v1", "hooks", "supabase":
+            own = supabase.LARGEST
+    return max(LONGEST, own)
 
 
 class BodyLate(BadRequest):
@@ -72,8 +86,8 @@ class Body:
     that is refused by its head alone waits for no body.
     """
 
-    def __init__(self, fetch: Callable[[], bytes]) -> None:
-        self._fetch = fetch
+    def __init__(self, fetch: Callable[[], bytes], longest: int) -> None:
+        self._fetch, self._longest = fetch, longest
         self._content: io.BytesIO | None = None
         self.late = False
 
@@ -90,7 +104,7 @@ class Body:
             except BodyLate:
                 self.late = True
                 raise
-            if len(content) > LONGEST:
+            if len(content) > self._longest:
                 raise RequestDataTooBig("The body is too large.")
             self._content = io.BytesIO(content)
         return self._content
@@ -101,10 +115,11 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     given, chunked = environ["wsgi.input"], "HTTP_TRANSFER_ENCODING" in environ
     if isinstance(given, Body):
         return _django(environ, start_response)
-    length = LONGEST + 1  # so that what is larger is refused as such
+    most = longest(environ["PATH_INFO"])
+    length = most + 1  # so that what is larger is refused as such
     if not chunked:
         length = min(length, int(environ.get("CONTENT_LENGTH") or 0))
-    more: dict[str, Any] = {"wsgi.input": Body(lambda: given.read(length) if length else b"")}
+    more: dict[str, Any] = {"wsgi.input": Body(lambda: given.read(length) if length else b"", most)}
     if chunked:  # Django reads no further than this
-        more["CONTENT_LENGTH"] = str(LONGEST)
+        more["CONTENT_LENGTH"] = str(most)
     return _django(environ | more, start_response)

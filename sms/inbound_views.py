@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from sms import inbound, receipts
 from sms.problems import answered
-from sms.receipt_views import as_response, unknown
+from sms.receipt_views import as_response, body_of, unknown
 
 
 @csrf_exempt
@@ -24,9 +24,10 @@ def take(request: HttpRequest, alias: str) -> HttpResponse:
     called = request.get_full_path(), request.build_absolute_uri()
     try:
         receipts.check_head(alias, request.headers, *called)
-        reply = receipts.greet(alias, request.headers, request.body, *called)
+        body = body_of(request, alias)
+        reply = receipts.greet(alias, request.headers, body, *called)
         if reply is None:
-            reply = inbound.take(alias, request.headers, request.body, *called)
+            reply = inbound.take(alias, request.headers, body, *called)
     except receipts.UnknownAlias:
         return unknown()
     return as_response(reply)

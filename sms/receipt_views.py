@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from sms import answers, inbound, receipts, registry
+from sms import answers, bodies, inbound, receipts, registry
 from sms.problems import answered, problem
 from sms.providers.base import Reply
 
@@ -25,17 +25,24 @@ def take(request: HttpRequest, alias: str) -> HttpResponse:
     called = request.get_full_path(), request.build_absolute_uri()
     try:
         receipts.check_head(alias, request.headers, *called)
-        reply = receipts.greet(alias, request.headers, request.body, *called)
+        body = body_of(request, alias)
+        reply = receipts.greet(alias, request.headers, body, *called)
         if reply is None:
-            reply = answers.take(alias, request.headers, request.body, *called)
+            reply = answers.take(alias, request.headers, body, *called)
         if reply is None:
-            receipts.take(alias, request.headers, request.body, *called)
+            receipts.take(alias, request.headers, body, *called)
             if registry.providers()[alias].one_address:
-                inbound.take(alias, request.headers, request.body, *called)
+                inbound.take(alias, request.headers, body, *called)
             reply = receipts.reply(alias)
     except receipts.UnknownAlias:
         return unknown()
     return as_response(reply)
+
+
+def body_of(request: HttpRequest, alias: str) -> bytes:
+    """What a provider sent, as far as its calls are that long."""
+    largest = registry.providers()[alias].largest_body
+    return bodies.read(request, largest) if largest else request.body
 
 
 def as_response(reply: Reply) -> HttpResponse:

@@ -82,7 +82,9 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     ),
     (409, "expired"): Known({_RESEND}, "There is no live code to send again. Start a new verification."),
     (409, "blocked"): Known({_RESEND}, "Too many wrong guesses. Start a new verification."),
-    (413, "body_too_large"): Known(_SENDING | _BODY | _POSTED, "A body may have at most 16 KiB."),
+    (413, "body_too_large"): Known(
+        _SENDING | _BODY | _POSTED, "The body is too large. Most addresses take 16 KiB."
+    ),
     (415, "unsupported_media_type"): Known(_BODY, "Send the body as Content-Type: application/json."),
     (422, "field_missing"): Known(_FIELDS - {_RESEND}, "phone: Field required.", "phone"),
     (422, "field_invalid"): Known(_FIELDS, "phone: Input should be a valid string.", "phone"),

@@ -24,11 +24,14 @@ from otp.api.problems import answer, answered
 from otp.caller import Caller, normalise
 from otp.errors import OtpError
 from otp.hooks import settings, signed
-from sms import auth
+from sms import auth, bodies
 from sms.errors import SmsError
 
 #: What stands where the name of an API key would; no key can have it.
 HOLDER = "hook:supabase"
+
+#: Bytes of a call. All metadata of its user stands in it.
+LARGEST = 64 * 1024
 
 #: Seconds that Supabase takes a code for by default (``GOTRUE_SMS_OTP_EXP``).
 LIVES = "60"
@@ -46,7 +49,7 @@ def take(request: HttpRequest) -> HttpResponse:
     secrets = settings.configured().get("supabase", ())
     if not secrets:
         return _error(HTTPStatus.NOT_FOUND, "HOOKS has no secret for supabase.", status=HTTPStatus.NOT_FOUND)
-    if not signed.is_genuine(request.headers, lambda: request.body, secrets):
+    if not signed.is_genuine(request.headers, lambda: bodies.read(request, LARGEST), secrets):
         auth.keeper().denied(request, "hook_signature")
         why = "The signature is wrong or too old. HOOKS must have the secret of the hook."
         return _error(HTTPStatus.UNAUTHORIZED, why, status=HTTPStatus.UNAUTHORIZED)

@@ -100,6 +100,8 @@ class Provider(FromUrl, ABC):
     set_in_console: ClassVar[bool] = False
     #: Whether its vendor has one address for both, so that what users send comes to that of its receipts.
     one_address: ClassVar[bool] = False
+    #: Bytes of the longest body that its vendor sends, where that is more than other bodies may have.
+    largest_body: ClassVar[int] = 0
     #: Whether its answers or receipts say what a message costs.
     tells_prices: ClassVar[bool] = False
     #: Whether ``feed_back`` tells it which codes were typed, from which it learns which routes work.

@@ -4,8 +4,9 @@ An app has one address for both. It is set in the app's console, or for one phon
 by a GET whether it is ours.
 
 Sources: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/: create-webhook-endpoint
-(the GET, the signature; what is not answered 200 is sent again for up to 7 days), reference/messages,
-reference/messages/status, override; …/whatsapp/business-scoped-user-ids (users who hide their number).
+(the GET, the signature; what is not answered 200 is sent again for up to 7 days), overview (up to 3 MB),
+reference/messages, reference/messages/status, override; …/whatsapp/business-scoped-user-ids (users who hide
+their number).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class WhatsAppReceipts(VendorProvider):
     receipt_reply = inbound_reply = Reply("OK")
     set_in_console = True
     one_address = True
+    largest_body = 3 * 1024 * 1024  # Meta puts many statuses into one
     # played: a voice message was heard.
     states = state_table(sent="sent", delivered="delivered read played", failed="failed")
 

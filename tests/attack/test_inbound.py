@@ -6,8 +6,11 @@ The fixture ``target`` looks that no error is logged: no vendor's file may fail 
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,6 +36,9 @@ GATEWAY = (
     "&inbound_from=list.*.from&inbound_text=list.*.text&inbound_id=list.*.id"
 )
 WHATSAPP = f"whatsapp://:{TOKEN}@{NUMBER_ID}?template=t&app_secret={META}&verify_token={VERIFY}"
+#: Long bodies that one process reads at once, and bytes of one.
+LARGE, MANY = 4, 100 * KIB
+
 ALIASES = ["sandbox", "twilio", "vonage", "whatsapp", "gateway"]
 
 
@@ -169,9 +175,45 @@ def test_a_body_of_any_size_is_answered_in_time(target, alias, size):
     began = time.monotonic()
     answer = hand_over(target, alias, b"[" * size, head_of(alias))
     assert_refused(answer)
-    if size > 16 * KIB and alias != "sandbox":
+    if size > (3 * KIB**2 if alias == "whatsapp" else 16 * KIB) and alias != "sandbox":
         assert answer.problem["code"] == "body_too_large"
     assert time.monotonic() - began < 5
+
+
+def of_size(size: int) -> bytes:
+    """A webhook of Meta's."""
+    body = webhook(value(statuses=[]))
+    return body + b" " * (size - len(body))
+
+
+@pytest.mark.parametrize("in_chunks", [False, True])
+@pytest.mark.parametrize("what", ["inbound", "receipts"])
+def test_a_webhook_of_meta_may_be_long(target, what, in_chunks):
+    for size, answered in ((3 * KIB**2, 200), (3 * KIB**2 + 1, 413)):
+        body = of_size(size)
+        pieces = [body[n : n + 64 * KIB] for n in range(0, size, 64 * KIB)] if in_chunks else body
+        answer = post(target.web_port, f"/v1/{what}/whatsapp", pieces, signed_by_meta(body))
+        assert answer.status == answered
+
+
+def test_a_process_reads_few_long_bodies_at_once(target):
+    """So that strangers cannot fill its memory; short ones and other requests go on."""
+    long = b"POST /v1/receipts/whatsapp HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Hub-Signature-256: sha256=x\r\n"
+    long += b"Content-Length: 3000000\r\n\r\n{"
+    body = of_size(MANY)
+    with ExitStack() as open_ones, ThreadPoolExecutor() as pool:
+        slow = []
+        for _ in range(LARGE):
+            slow.append(open_ones.enter_context(socket.create_connection(("127.0.0.1", target.web_port))))
+            slow[-1].sendall(long)
+        time.sleep(1)
+        waiting = pool.submit(hand_over, target, "whatsapp", body, signed_by_meta(body))
+        short = of_size(KIB)
+        assert hand_over(target, "whatsapp", short, signed_by_meta(short)).status == 200
+        time.sleep(1)
+        assert not waiting.done()
+        slow[0].close()
+        assert waiting.result(5).status == 200
 
 
 @pytest.mark.parametrize("alias", ALIASES)

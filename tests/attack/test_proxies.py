@@ -8,7 +8,9 @@ Of the two processes that each of them knows the second is away.
 from __future__ import annotations
 
 import datetime
+import getpass
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -30,7 +32,12 @@ from cryptography.x509.oid import NameOID
 from config.demo.embedded import EmbeddedServer
 from config.demo.ports import free_port
 from tests.attack.conftest import environment
+from tests.attack.test_inbound import WHATSAPP, of_size
 from tests.faults.stack import Stack, wait_for
+from tests.otp.hooks.test_supabase import SECRET
+from tests.otp.hooks.test_supabase import headers as signed_by_supabase
+from tests.otp.hooks.test_supabase import of_size as of_supabase
+from tests.sms.providers.test_whatsapp import signed as signed_by_meta
 from tests.starts import ROOT
 
 pytestmark = pytest.mark.together(45)
@@ -55,6 +62,8 @@ class Proxy(NamedTuple):
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with EmbeddedServer() as server:
         settings = environment(server.url) | {"PUBLIC_URL": f"https://{HOST}", "TRUSTED_PROXIES": "127.0.0.1"}
+        settings |= {"PAGES": "open", "HOOKS": f"supabase={SECRET}"}
+        settings["SMS_PROVIDERS"] += f",whatsapp={WHATSAPP}"
         with Stack(tmp_path_factory.mktemp("stack"), **settings) as found:
             found.start("web")
             yield found
@@ -136,12 +145,12 @@ def for_nginx(directory: Path, proxy: Proxy) -> dict[str, str]:
     """The file is a part of nginx's own, which stands around it here."""
     kinds = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in TEMPORARY)
     around = (
-        f"daemon off; pid {directory}/pid; error_log {directory}/log;\n"
+        f"daemon off; user {getpass.getuser()}; pid {directory}/pid; error_log {directory}/log;\n"
         f"events {{ worker_connections 2000; }}\nhttp {{ {kinds}\n"
     )
     return {
         "limit_conn_zone": f"{around}limit_conn_zone",
-        "proxy_read_timeout 30s;\n    }\n}\n": "proxy_read_timeout 30s;\n    }\n}\n}\n",
+        "pass http://otpost;\n    }\n}\n": "pass http://otpost;\n    }\n}\n}\n",
         "listen 443": f"listen 127.0.0.1:{proxy.port}",
         "listen 80": f"listen 127.0.0.1:{proxy.plain}",
         "listen [::]:443": f"listen [::1]:{proxy.port}",
@@ -302,6 +311,22 @@ def test_where_a_process_is_away_the_other_is_asked(port):
             answer = http.client.HTTPResponse(connection)
             answer.begin()
             assert answer.status == 401  # there is no key in it
+
+
+def test_long_bodies_are_let_through_where_a_vendor_sends_them(port):
+    webhook, call = of_size(3_000_000), json.dumps(of_supabase(60_000)).encode()
+    for path, body, signature in (
+        ("receipts/whatsapp", webhook, signed_by_meta(webhook)),
+        ("inbound/whatsapp", webhook, signed_by_meta(webhook)),
+        ("hooks/supabase", call, signed_by_supabase(call.decode())),
+    ):
+        lines = {"Host": HOST, "Connection": "close", "Content-Length": str(len(body))} | signature
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        with connected(port) as connection:
+            connection.sendall(f"POST /v1/{path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert answer.status == 200, path
 
 
 def test_a_key_in_clear_is_refused_and_a_page_is_led_to_tls(proxy):

@@ -86,6 +86,22 @@ def test_a_code_is_sent_as_one_of_ours():
     assert message.expires_at - message.created_at == 60
 
 
+def of_size(size):
+    """A call with so much metadata of its user."""
+    content = payload()
+    content["user"]["user_metadata"] = {"more": ""}
+    content["user"]["user_metadata"]["more"] = "x" * (size - len(json.dumps(content)))
+    return content
+
+
+def test_a_user_may_have_much_metadata():
+    content = of_size(64 * 1024)
+    for _ in range(2):  # Supabase tries again
+        response = call(content)
+        assert (response.status_code, response.json()) == (200, {})
+    assert len(outbox) == 1
+
+
 def test_the_address_names_the_purpose_and_the_life(settings):
     settings.OTP_PURPOSES = {
         "login": {},
@@ -225,8 +241,9 @@ class TestErrors:
         assert call(payload(), f"{URL}?expires_in={life}").status_code == 400
 
     def test_a_body_that_is_too_large(self):
-        response = call(payload() | {"more": "x" * 20_000})
+        response = call(of_size(64 * 1024 + 1))
         assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+        assert not outbox
 
     def test_other_methods(self):
         assert Client().get(URL).status_code == 405
