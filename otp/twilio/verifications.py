@@ -12,7 +12,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.utils.crypto import constant_time_compare
 
-from otp import caller, channels, codes, digests, services, store
+from otp import caller, channels, codes, digests, services, sessions, store
 from otp.admission import refusals
 from otp.caller import Caller
 from otp.errors import NotAllowed
@@ -172,20 +172,30 @@ def _read_to(to: str, rules: Purpose, *, is_email: bool) -> Phone:
         return services.parse_phone(to, channels.wanted(rules))
 
 
-def _live(asked: Asked, rules: Purpose, number: Phone) -> Live:
-    return store.live(phones=digests.of_number(number, rules.name), owner=asked.owner)
+def _live(asked: Asked, rules: Purpose, number: Phone) -> Live | None:
+    """The key's newest verification of a number or an address; None if it has none that it may find so.
+
+    In a session the user types the number, unless the program gave it. A key that may not see it must not
+    learn it by trying.
+    """
+    live = store.live(phones=digests.of_number(number, rules.name), owner=asked.owner)
+    if live.session and "phone" not in asked.access.scopes:
+        session = sessions.read(live.session, owner=asked.owner)
+        if (session.status, session.phone) != ("pending", number.e164):  # a valid one has what was typed
+            return None
+    return live if live.status else None
 
 
 def _id_of(asked: Asked, rules: Purpose, to: str) -> str:
-    """The id of the key's newest verification of a number or an address, "" if it has none."""
+    """The id of that verification, "" if there is none."""
     live = _live(asked, rules, _read_to(to, rules, is_email="@" in to))
-    return live.id if live.status else ""
+    return live.id if live else ""
 
 
 def _again(asked: Asked, rules: Purpose, number: Phone, *, channel: str, code: str, who: Caller) -> str:
     """Send the live code once more; its id, "" where there is none, or a new one is wanted."""
     live = _live(asked, rules, number)
-    if live.status != "pending" or not _is_its_code(live, code):
+    if not live or live.status != "pending" or not _is_its_code(live, code):
         return ""
     try:
         return services.resend(live.id, caller=who, owner=asked.owner, channel=channel).id

@@ -7,13 +7,15 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from urllib.parse import urlencode
 
 import pytest
 import requests
+from django.test import Client as DjangoClient
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from otp import services
+from otp import services, sessions
 from otp.api import access, keys
 from otp.caller import Caller
 from otp.names import VERIFICATION
@@ -370,3 +372,56 @@ def test_the_number_of_a_sessions_user_is_for_keys_that_may_see_it(client, servi
     assert service.verifications(attempt.verification_sid).fetch().to == shown
     checked = service.verification_checks.create(verification_sid=sids.of_id("VE", id), code=latest_code())
     assert (checked.status, checked.to) == ("approved", shown)
+
+
+class TestANumberThatASessionsUserTyped:
+    """A key that may not see it must not find it by trying numbers."""
+
+    @pytest.fixture
+    def of_session(self, settings):
+        """The id of a verification that a user began."""
+        settings.API_ACCESS = access.parse("tests=verify,read,own_code")
+        session = sessions.create(owner="tests", return_url="https://shop.example/").id
+        return services.start(PHONE, caller=Caller("tests"), session=session).id
+
+    @staticmethod
+    def asked(number: str, code: str) -> list[tuple[int, bytes, dict[str, str]]]:
+        """All that can be asked by a number, as it is answered."""
+        token = base64.b64encode(f"{ACCOUNT}:{API_KEY}".encode()).decode()
+        client = DjangoClient(headers={"Authorization": f"Basic {token}"})
+        address = f"/v2/Services/{LOGIN}"
+        form = partial(client.post, content_type="application/x-www-form-urlencoded")
+        answers = [
+            client.get(f"{address}/Verifications/{number}"),
+            form(f"{address}/Verifications/{number}", "Status=canceled"),
+            form(f"{address}/Verifications/{number}", "Status=approved"),
+            form(f"{address}/VerificationCheck", urlencode({"To": number, "Code": code})),
+        ]
+        own = {"X-Request-ID"}
+        heads = [{name: text for name, text in found.headers.items() if name not in own} for found in answers]
+        return [(found.status_code, found.content, head) for found, head in zip(answers, heads, strict=True)]
+
+    def test_is_answered_byte_by_byte_as_one_without_a_verification(self, of_session):
+        typed, other = self.asked(PHONE, latest_code()), self.asked(OTHER, latest_code())
+        assert typed == other
+        assert [status for status, _, _ in typed] == [404] * 4
+        found = services.status(of_session)
+        assert (found.status, found.attempts_left) == ("pending", 5)  # nothing was done to it
+
+    def test_nor_does_a_start_lead_to_it(self, of_session, service):
+        started = service.verifications.create(to=PHONE, channel="sms")
+        assert started.sid != sids.of_id("VE", of_session)
+        assert len(started.send_code_attempts) == 1
+
+    def test_nor_once_it_is_over(self, of_session):
+        services.check(of_session, latest_code())
+        assert self.asked(PHONE, latest_code()) == self.asked(OTHER, latest_code())
+
+    def test_a_key_with_the_scope_finds_it(self, of_session, service, settings):
+        settings.API_ACCESS = access.parse("tests=verify,phone")
+        assert service.verifications(PHONE).fetch().sid == sids.of_id("VE", of_session)
+
+    def test_a_number_that_the_program_gave_is_found(self, service):
+        session = sessions.create(owner="tests", return_url="https://shop.example/", phone=PHONE).id
+        id = services.start(PHONE, caller=Caller("tests"), session=session).id
+        assert service.verifications(PHONE).fetch().sid == sids.of_id("VE", id)
