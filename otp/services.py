@@ -13,61 +13,32 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import structlog
 from django.dispatch import Signal
 
-from otp import alarms, channels, codes, conf, delivery, digests, inbound, purposes, signals, store, texts
-from otp.admission import judges, limits, refusals, testnumbers
-from otp.admission.judges import Wanted
+from otp import alarms, channels, codes, digests, inbound, purposes, sending, signals, store, texts
+from otp.admission import judges, limits, refusals
 from otp.caller import NOBODY, Caller, of_key
 from otp.channels import Way
-from otp.delivery import CodeSms
 from otp.errors import NotAllowed, StoreUnavailable
 from otp.guard import decision
 from otp.handler import OTPHandler, repeat
 from otp.purposes import Purpose
-from otp.results import Check, Draft, Issue, Live, Read, Sending
+from otp.recipients import parse_phone, read_email
+from otp.results import Check, Issue, Live, Sending
+from otp.verification import Verification, as_begun, as_it_stands
 from sms import given, traces
-from sms import phone as numbers
 from sms import services as sms
-from sms.errors import InvalidNumber, Unavailable
-from sms.message import Channel, State
 from sms.phone import Phone
 
 log = structlog.get_logger("otp")
 
-#: What is told of the SMS of a code in one word: only that it failed. More tells ``otp.delivery``.
-Delivery = Literal["underway", "failed"]
-
 _SIGNALS = {"valid": signals.code_accepted, "invalid": signals.code_rejected, "blocked": signals.code_blocked}
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """One proof of a phone for one purpose. Times are seconds since the epoch, 0 if over."""
-
-    id: str
-    status: Literal["pending", "valid", "expired", "blocked"]
-    expires_at: float = 0.0
-    resend_at: float = 0.0
-    attempts_left: int = 0
-    masked: str = ""  # of the phone, as far as it is known here
-    message_id: str = ""
-    delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one
-    sms: CodeSms | None = None  # while anything is kept of it
-    channels: tuple[Channel, ...] = (Channel.SMS,)  # by which it may go, in the order in which they are tried
-    # that was asked for last; to who sees all: that was begun with last; None: its user sends the code to us
-    channel: Channel | None = Channel.SMS
-    asked: tuple[Channel, ...] = (Channel.SMS,)  # those that the start or the user asked for, in their order
-    reference: str = ""  # the caller's own, from the start
-    wanted: inbound.Wanted | None = None  # what its user is to send, for whoever started it
 
 
 @traces.begun("start")
@@ -108,7 +79,7 @@ def start(
     if reverse:
         inbound.require(rules, email=email, channel=channel, code=code)
     with refusals.translated():
-        address = _address(email, rules)
+        address = read_email(email, rules)
         number = (
             sms.by_email(address) if address and not phone else parse_phone(phone, channels.wanted(rules))
         )
@@ -120,28 +91,20 @@ def start(
             way = channels.NONE
             said["locale"] = locale = locale or texts.LANGUAGES.get(number.country, "")
             draft = digests.awaited(rules, phones, withheld=wanted.withheld == "refused")
-            sending = Sending(counted=counted, labels=_labels(number, caller), puzzle=wanted.puzzle)
+            sent = Sending(counted=counted, labels=sending.labels(number, caller), puzzle=wanted.puzzle)
             sms.check_reference(said["reference"])
         else:
             way = channels.begin(rules, number, address, channel=given.text(channel) or "")
             draft = digests.draw(rules, phones, code=wanted.code or brought)
-            sending = _sending(rules, wanted, draft, rules.longest_life, caller=caller, way=way, **said)
+            sent = sending.prepare(rules, wanted, draft, rules.longest_life, caller=caller, way=way, **said)
             sms.require_broker()
         kept = {"to": number.e164, "purpose": purpose, "ip": caller.ip, "holder": holder, **said}
         if brought or reverse:  # no seed leads to it
             kept["code"] = draft.code
+        of = {"owner": caller.name, "reference": said["reference"], "session": session}
         envelope = sms.seal(kept).decode()
         try:
-            issue = store.start(
-                rules,
-                phones,
-                draft,
-                sending,
-                owner=caller.name,
-                reference=said["reference"],
-                session=session,
-                envelope=envelope,
-            )
+            issue = store.start(rules, phones, draft, sent, envelope=envelope, **of)
         except StoreUnavailable:  # only the answer may be lost: if it stands, nobody knows its id
             with suppress(StoreUnavailable):
                 store.cancel(id=draft.id)
@@ -258,7 +221,7 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
             way = channels.again(rules, number, address, **so_far, channel=channel)
         said = {"locale": locale, "reference": kept.get("reference", ""), "email": address}
         said["host"] = kept.get("host", "")
-        prepare = partial(_sending, rules, wanted, caller=caller, way=way, **said)
+        prepare = partial(sending.prepare, rules, wanted, caller=caller, way=way, **said)
         phones = digests.of_number(number, purpose)
         issue = repeat(
             rules,
@@ -276,23 +239,6 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
     return _tell_sent("code_resent", issue, kept, number, way)
 
 
-def parse_phone(spelling: given.Number, by: Sequence[Channel] = (Channel.SMS,), *, region: str = "") -> Phone:
-    """The number that gets the code: one that messages may go to by one of these channels, or a test number.
-
-    ``region``: the country in which a national number is read; "": that of ``PHONE_REGION``.
-    Raises ``sms.errors.InvalidNumber``.
-    """
-    spelling = given.phone(spelling)
-    try:
-        return sms.parse_phone(spelling, by, region=region)
-    except InvalidNumber:
-        with suppress(InvalidNumber):
-            e164 = numbers.canonical(spelling, region or conf.get("PHONE_REGION"))
-            if e164 in testnumbers.in_force():  # even one that no country has
-                return Phone(e164, "", numbers.mask(e164))
-        raise
-
-
 def status(id: str, *, owner: str = "", in_full: bool = False, with_wanted: bool = False) -> Verification:
     """Where verification ``id`` stands. An id that never was is ``expired``.
 
@@ -303,50 +249,7 @@ def status(id: str, *, owner: str = "", in_full: bool = False, with_wanted: bool
     found = store.read(id, owner)
     if not found:
         return Verification(id, "expired")
-    status: Any = found.status
-    shown = _seen(found, in_full=in_full)
-    known = Verification(id, status, sms=shown, reference=found.caller_reference)
-    if found.reverse:
-        known = replace(known, channels=(), channel=None, asked=())
-    else:
-        asked = _channels(found.asked)
-        known = replace(
-            known,
-            channels=_channels(found.channels),
-            channel=_channels(found.tried)[-1] if in_full else asked[-1],
-            asked=asked,
-        )
-    if status != "pending":
-        return known
-    pending = replace(known, expires_at=found.expires_at, resend_at=found.resend_at, attempts_left=found.left)
-    if not found.reverse:
-        return replace(pending, delivery="failed" if shown and shown.state is State.FAILED else "underway")
-    return replace(pending, wanted=_wanted(found)) if with_wanted else pending
-
-
-def _wanted(found: Read) -> inbound.Wanted | None:
-    """What the user is to send; None where it can be read no longer, or OTP_REVERSE is empty by now."""
-    with suppress(sms.Unsealable):
-        kept = sms.unseal(found.envelope.encode())
-        return inbound.wanted(kept["code"], kept["to"], kept["locale"]) if inbound.numbers() else None
-    return None
-
-
-def _channels(names: str) -> tuple[Channel, ...]:
-    """As they stand in Redis; nothing does where there is only SMS."""
-    return tuple(Channel(name) for name in names.split(",") if name) or (Channel.SMS,)
-
-
-def _seen(found: Read, *, in_full: bool) -> CodeSms | None:
-    try:
-        asked, last = sms.get_all([found.asked_message, found.reference])
-    except Unavailable as error:
-        raise store.unavailable(error) from error
-    if not last:
-        return None
-    if in_full:
-        return delivery.seen(last, found.now, in_full=True)
-    return delivery.of_code(asked or last, last, found.now, goes_on=found.goes_on)
+    return as_it_stands(id, found, in_full=in_full, with_wanted=with_wanted)
 
 
 def cancel(id: str, *, owner: str = "") -> bool:
@@ -356,76 +259,6 @@ def cancel(id: str, *, owner: str = "") -> bool:
     if over is not None:
         _tell(signals.verification_cancelled, "verification_cancelled", id, over.purpose, over.reference)
     return over is not None
-
-
-def _sending(
-    rules: Purpose,
-    wanted: Wanted,
-    draft: Draft,
-    most: float,
-    *,
-    caller: Caller,
-    way: Way,
-    locale: str,
-    reference: str,
-    email: str,
-    host: str,
-) -> Sending:
-    """The SMS of a code that may live so many seconds at most, and what it counts towards."""
-    life = rules.life(way.following if rules.channels else 0)
-    site = conf.get("OTP_SITE_NAME")
-    host = host or urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
-    text = {"site": site, "host": host, "locale": locale, "country": wanted.number.country}
-    message = sms.prepare(
-        wanted.number,
-        rules.render(draft.code, lives=min(life, most), **text),
-        queue=sms.OTP_QUEUE,
-        resend_unknown=True,
-        verification_id=draft.id,
-        withheld=wanted.withheld,
-        needs_route=not wanted.code,  # a test number needs none
-        code={"code": draft.code, "purpose": rules.name, "locale": locale},
-        api_key=caller.name,
-        reference=reference,
-        email=email,
-        channels=way.channels,
-    )
-    ask = decision.ask(
-        wanted.number,
-        caller.ip,
-        free=bool(wanted.withheld),
-        parts=message.parts,
-        channel=message.channel,
-    )
-    return Sending(
-        message,
-        ask,
-        wanted.counted,
-        _labels(wanted.number, caller),
-        channels="" if way == channels.ONLY_SMS else ",".join(way.able),
-        tried=",".join(way.tried),
-        asked=",".join(way.asked),
-        life=life,
-        next_after=rules.next_channel_after[0] if rules.channels and set(way.able) - set(way.tried) else 0.0,
-        puzzle=wanted.puzzle,
-    )
-
-
-def _labels(number: Phone, caller: Caller) -> str:
-    return f"{number.country}|{caller.name}"
-
-
-def _address(email: str | None, rules: Purpose) -> str:
-    """An address as it is kept. Raises ``NotAllowed`` where the purpose sends nothing by e-mail."""
-    if not email:
-        return ""
-    if Channel.EMAIL not in rules.channels:
-        raise NotAllowed(
-            "Codes for this purpose do not go by e-mail. Leave email out.",
-            code="email_not_allowed",
-            field="email",
-        )
-    return sms.read_email(email)
 
 
 def _brought(code: str | None, rules: Purpose) -> str:
@@ -447,24 +280,9 @@ def _brought(code: str | None, rules: Purpose) -> str:
 def _tell_sent(event: str, issue: Issue, kept: Mapping[str, str], number: Phone, way: Way) -> Verification:
     """``kept``: what is kept of the start."""
     reference = kept.get("reference", "")  # a version before had none
-    asked = way.asked or way.able[:1]
     signal: Signal = getattr(signals, event)
     _tell(signal, event, issue.id, kept["purpose"], reference, message_id=issue.message_id)
-    return Verification(
-        issue.id,
-        "pending",
-        expires_at=issue.expires_at,
-        resend_at=issue.resend_at,
-        attempts_left=issue.attempts_left,
-        masked=number.masked,
-        message_id=issue.message_id,
-        delivery="underway" if issue.message_id else "",
-        sms=CodeSms(issue.message_id, State.QUEUED) if issue.message_id else None,
-        reference=reference,
-        channels=way.able,
-        channel=asked[-1] if asked else None,
-        asked=asked,
-    )
+    return as_begun(issue, number, way, reference)
 
 
 def _tell_checked(checked: Check) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
-from otp import channels, conf, purposes, services, store
+from otp import channels, conf, purposes, recipients, store
 from otp.admission import refusals
 from otp.errors import NotAllowed
 from otp.names import IN_LUA, key
@@ -116,7 +116,7 @@ def create(
     e164 = ""
     with refusals.translated():
         if phone:
-            e164 = services.parse_phone(phone, channels.wanted(rules)).e164
+            e164 = recipients.parse_phone(phone, channels.wanted(rules)).e164
         sms.check_reference(reference)
     id = ids.new()
     name = key(IN_LUA["SESSION"] + id)

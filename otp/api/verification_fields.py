@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from otp import caller
-from otp.services import Delivery
+from otp.verification import Delivery
 from sms import services as sms
 from sms.message import ERROR_CLASSES, Channel, State
 from sms.problems import Body, Reference, without_defaults

@@ -18,7 +18,7 @@ from otp.api.access import Access
 from otp.api.problems import answered
 from otp.api.verification_fields import CheckIn, CheckOut, ResendIn, VerificationIn, VerificationOut
 from otp.caller import Caller
-from otp.services import Verification
+from otp.verification import Verification
 from sms.bearer import ApiKey
 from sms.problems import responses, unkept
 

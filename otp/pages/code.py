@@ -21,7 +21,7 @@ from otp.pages.kept import Kept
 from otp.pages.session import held, lead_back
 from otp.pages.words import OF_NUMBER, Left, expires, is_slow, not_through, of_code
 from otp.purposes import Purpose
-from otp.services import Verification
+from otp.verification import Verification
 from sms import services as sms
 from sms.errors import Unavailable
 from sms.message import Channel

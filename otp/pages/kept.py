@@ -20,7 +20,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from otp import digests, services, store
 from otp.purposes import MAX_LIFETIME
-from otp.services import Verification
+from otp.verification import Verification
 from sms import services as sms
 
 COOKIE = "otpost"

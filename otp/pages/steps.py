@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from django.http import HttpRequest
 
-from otp import channels, purposes, services
+from otp import channels, purposes, recipients, services
 from otp.admission import refusals
 from otp.caller import Caller, caller_of, of_key
 from otp.errors import NotAllowed, OtpError, RateLimited
@@ -44,7 +44,7 @@ def start(who: Visitor, spelling: str, within: Session | None = None, *, reverse
     purpose = within.purpose if within else PURPOSE
     with refusals.translated():
         by = channels.wanted(purposes.get(purpose))
-        number = services.parse_phone(spelling, by, region=who.region).e164
+        number = recipients.parse_phone(spelling, by, region=who.region).e164
     about, caller = Kept("", number), who.caller
     locale, reference = who.language, ""
     if within:

@@ -12,7 +12,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.utils.crypto import constant_time_compare
 
-from otp import caller, channels, codes, digests, services, sessions, store
+from otp import caller, channels, codes, digests, recipients, services, sessions, store
 from otp.admission import refusals
 from otp.caller import Caller
 from otp.errors import NotAllowed
@@ -169,7 +169,7 @@ def _read_to(to: str, rules: Purpose, *, is_email: bool) -> Phone:
     with refusals.translated():
         if is_email:
             return sms.by_email(sms.read_email(to))
-        return services.parse_phone(to, channels.wanted(rules))
+        return recipients.parse_phone(to, channels.wanted(rules))
 
 
 def _live(asked: Asked, rules: Purpose, number: Phone) -> Live | None:

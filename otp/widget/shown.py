@@ -31,8 +31,8 @@ from otp.pages import number as number_page
 from otp.pages.countries import unpicked
 from otp.pages.kept import Kept
 from otp.pages.words import OF_CODE
-from otp.services import Verification
 from otp.sessions import Session
+from otp.verification import Verification
 from sms import services as sms
 
 View = dict[str, Any]

@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from otp import access, services, signals
+from otp.verification import Verification
 from sms import names
 from sms import services as sms
 from sms.message import State
@@ -31,7 +32,7 @@ def provider(settings: Any) -> Iterator[Gateway]:
         yield found
 
 
-def state_of(verification: services.Verification) -> State:
+def state_of(verification: Verification) -> State:
     message = sms.get(verification.message_id)
     assert message is not None
     return message.state

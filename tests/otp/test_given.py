@@ -14,7 +14,7 @@ from django.utils.functional import SimpleLazyObject, lazystr
 from django.utils.safestring import mark_safe
 from phonenumber_field.phonenumber import PhoneNumber
 
-from otp import services
+from otp import recipients, services
 from otp.errors import NotAllowed
 from otp.handler import OTPHandler
 from sms import services as sms
@@ -56,7 +56,7 @@ def test_what_is_no_number_is_missing(odd):
         services.start(odd)
     assert (caught.value.code, caught.value.field) == ("phone_missing", "phone")
     for door in (
-        services.parse_phone,
+        recipients.parse_phone,
         sms.parse_phone,
         OTPHandler.generate_otp,
         OTPHandler.resend,
@@ -85,7 +85,7 @@ def test_what_is_no_number_is_missing(odd):
 def test_numbers_of_other_libraries_and_texts_of_every_kind_are_read(number):
     started = services.start(number)
     assert outbox[-1].to == PHONE
-    assert services.parse_phone(number).e164 == sms.parse_phone(number).e164 == PHONE
+    assert recipients.parse_phone(number).e164 == sms.parse_phone(number).e164 == PHONE
     assert OTPHandler.generate_otp(number).status == "pending"
     assert OTPHandler.verify_otp(number, code_in(outbox[-1].body)).id == started.id
     sms.send(number, "Hello")

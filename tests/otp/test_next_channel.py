@@ -9,6 +9,7 @@ from otp.api.access import parse
 from otp.caller import Caller
 from otp.errors import NotAllowed, RateLimited
 from otp.guard import report
+from otp.verification import Verification
 from sms import receipts, registry, tally
 from sms import store as messages
 from sms.errors import Unreachable
@@ -40,7 +41,7 @@ def later(redis, started, seconds: float) -> None:
     redis.zadd("sms:next-channel", {started.id: 1}, xx=True)
 
 
-def seen(started) -> services.Verification:
+def seen(started) -> Verification:
     """As who may see everything sees it."""
     return services.status(started.id, in_full=True)
 

@@ -16,6 +16,7 @@ from otp.errors import NotAllowed, RateLimited
 from otp.handler import OTPHandler
 from otp.names import VERIFICATION
 from otp.purposes import get
+from otp.verification import Verification
 from sms import segments
 from sms.testing import outbox
 from tests.conftest import point_cache_at, server_with
@@ -38,7 +39,7 @@ def twilio(settings):
     settings.OTP_REVERSE = {"main": OURS}
 
 
-def begin(phone: str = PHONE, purpose: str = "login", **more: Any) -> services.Verification:
+def begin(phone: str = PHONE, purpose: str = "login", **more: Any) -> Verification:
     return services.start(phone, purpose, reverse=True, **more)
 
 
@@ -50,16 +51,16 @@ def text(text: str, *, phone: str = PHONE, alias: str = "main", token: str = TOK
     return Client().post(path, urlencode(form), "application/x-www-form-urlencoded", headers=head)
 
 
-def state(verification: services.Verification) -> tuple[str, int]:
+def state(verification: Verification) -> tuple[str, int]:
     found = services.status(verification.id)
     return found.status, found.attempts_left
 
 
-def code(verification: services.Verification) -> str:
+def code(verification: Verification) -> str:
     return verification.wanted.text.split()[0]
 
 
-def wrong(verification: services.Verification) -> str:
+def wrong(verification: Verification) -> str:
     return f"{(int(code(verification)) + 1) % 10**6:06d} Otpost"
 
 

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from otp import access
 from otp import services as codes
 from otp.caller import Caller
+from otp.verification import Verification
 from sms import services
 from sms.testing import code_in, outbox
 
@@ -19,7 +20,7 @@ PHONE, OTHER = "+12025550123", "+12025550124"
 
 
 @pytest.fixture(autouse=True)
-def story() -> codes.Verification:
+def story() -> Verification:
     """A code that was typed, and a message to another number."""
     started = codes.start(PHONE, caller=Caller("shop"), reference="order-1")
     codes.check(started.id, "x")

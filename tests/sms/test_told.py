@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from otp import services as codes
 from otp import signals
 from otp.caller import Caller
+from otp.verification import Verification
 from sms import names, receipts, services, told
 from sms.errors import AccountFailure, InvalidNumber, OutcomeUnknown, PermanentFailure, TemporaryFailure
 from sms.message import FAULTS
@@ -29,7 +30,7 @@ def of(number: str = PHONE) -> list[list[str]]:
     ]
 
 
-def sent(house, *outcomes: Exception, phone: str = PHONE) -> codes.Verification:
+def sent(house, *outcomes: Exception, phone: str = PHONE) -> Verification:
     """A code that a worker has handed to provider a, which answers so."""
     house.settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
     house.providers["a"].outcomes = list(outcomes)

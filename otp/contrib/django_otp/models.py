@@ -9,6 +9,7 @@ from django_otp.models import Device
 
 from otp import services
 from otp.errors import NotAllowed, RateLimited, StoreUnavailable
+from otp.verification import Verification
 
 
 class OtpostDevice(Device):  # type: ignore[misc]  # the package has no types
@@ -34,7 +35,7 @@ class OtpostDevice(Device):  # type: ignore[misc]  # the package has no types
         self.save(update_fields=["verification"])
         return f"A code was sent to {sent.masked}."
 
-    def _again(self) -> services.Verification | None:
+    def _again(self) -> Verification | None:
         """The live code once more; None if there is none."""
         if not self.verification:
             return None

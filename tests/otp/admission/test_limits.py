@@ -10,7 +10,7 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from otp import services
+from otp import recipients, services
 from otp.admission import limits
 from otp.admission.rules import Rule
 from otp.caller import Caller
@@ -138,6 +138,6 @@ def test_one_round_trip_and_nothing_in_clear(settings, redis):
     before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
     issue("+12025550124", limits.NOTHING)
     without = redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before
-    spent = limits.of_sms(services.parse_phone("+12025550125"), "login", Caller("shop", "198.51.100.7"))
+    spent = limits.of_sms(recipients.parse_phone("+12025550125"), "login", Caller("shop", "198.51.100.7"))
     issue("+12025550125", spent)
     assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before - without == without == 1

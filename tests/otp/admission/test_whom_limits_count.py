@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from otp import services
+from otp import recipients, services
 from otp.admission import limits
 from otp.api import access
 from otp.caller import Caller
@@ -58,7 +58,7 @@ def test_of_ipv6_the_network_counts(settings):
 
 def send(phone: str, caller: Caller) -> str:
     """What becomes of a code for a phone: issued, or the name of the limit that is reached."""
-    spent = limits.of_sms(services.parse_phone(phone), "login", caller)
+    spent = limits.of_sms(recipients.parse_phone(phone), "login", caller)
     issued = issue(phone, spent)
     return issued.limit.name if issued.limit else issued.status
 
@@ -93,7 +93,7 @@ def test_the_answer_names_the_figures_of_the_network(settings, api):
 
 
 def test_by_default_the_whole_has_a_ceiling_that_a_small_site_never_meets(caplog):
-    spent = limits.of_sms(services.parse_phone(PHONE), "login", Caller())
+    spent = limits.of_sms(recipients.parse_phone(PHONE), "login", Caller())
     (ceiling,) = (rule for rule in spent.rules if rule.name == "all")
     assert (ceiling.most, ceiling.seconds, ceiling.at_once) == (1000, 3600, 1000)
     many = (f"+1202{number:07}" for number in range(2000000, 2002000))

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from otp import access
 from otp import services as codes
+from otp.verification import Verification
 from sms import services
 from sms.testing import code_in, outbox
 from tests.conftest import point_cache_at
@@ -24,7 +25,7 @@ def client() -> Client:
 
 
 @pytest.fixture
-def started() -> codes.Verification:
+def started() -> Verification:
     started = codes.start(PHONE, reference="order-1")
     codes.check(started.id, "x")
     codes.check(started.id, code_in(outbox[-1].body))

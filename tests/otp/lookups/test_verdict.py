@@ -16,6 +16,7 @@ from otp.errors import NotAllowed
 from otp.lookups import settings as lookups
 from otp.lookups import store, verdict
 from otp.names import LOOKUP
+from otp.verification import Verification
 from sms import services as sms
 from sms import tally
 from sms.testing import outbox, reset
@@ -37,7 +38,7 @@ def counted(outcome: str, alias: str = "main") -> int:
     return tally.read("counts")[0].get(f"lookups|{outcome}|{alias}", 0)
 
 
-def withheld(verification: services.Verification) -> bool:
+def withheld(verification: Verification) -> bool:
     message = sms.get(verification.message_id)
     return message is not None and message.error == "refused"
 

@@ -9,6 +9,7 @@ import pytest
 
 from otp import services as codes
 from otp.errors import RateLimited
+from otp.verification import Verification
 from sms import inbound, names, receipts, services, store
 from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure
 from sms.message import Inbound
@@ -31,11 +32,11 @@ def wrong(code: str) -> str:
     return "000000" if code != "000000" else "111111"
 
 
-def start(**options) -> codes.Verification:
+def start(**options) -> Verification:
     return codes.start(PHONE, reference=REFERENCE, **options)
 
 
-def of(verification: codes.Verification, status: str) -> dict:
+def of(verification: Verification, status: str) -> dict:
     return {
         "verification_id": verification.id,
         "message_id": verification.message_id,
