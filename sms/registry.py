@@ -22,8 +22,9 @@ from sms.delivery.slots import Alias, Slots
 from sms.mail.carrier import Carrier
 from sms.message import Channel
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL, ClearProvider, Provider, read_url
+from sms.providers.base import ClearProvider, Provider
 from sms.providers.email import EmailProvider
+from sms.providers.url import BadProviderURL, read_url
 from sms.routing import DEFAULT
 
 __all__ = [

@@ -15,9 +15,9 @@ import phonenumbers
 
 from sms.errors import AccountFailure
 from sms.phone import KINDS
-from sms.providers.base import BadProviderURL, FromUrl
 from sms.providers.exchange import Answer, is_address
 from sms.providers.transport import Http, redirected
+from sms.providers.url import BadProviderURL, FromUrl
 from sms.providers.wire import at, parse, word_of
 
 #: What can be asked of a number. The answer to the first is one of KINDS_TOLD or UNKNOWN, that to the second

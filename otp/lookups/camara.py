@@ -33,8 +33,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from otp.lookups.base import NOT_SWAPPED, SIM_SWAP, SWAPPED, UNKNOWN, Failed, Lookup
 from sms import ids
-from sms.providers.base import BadProviderURL, is_yes
 from sms.providers.exchange import Answer, is_address
+from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.wire import at, basic, parse, word_of
 
 #: A purpose of W3C's Data Privacy Vocabulary, as CAMARA wants exactly one, and the scope of the API.

@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 
 from otp import conf
 from otp.lookups.base import Lookup
-from sms.providers.base import BadProviderURL, options_from_url
+from sms.providers.url import BadProviderURL, options_from_url
 
 #: By its scheme, the class of each; only the files of those that are used are read.
 CLASSES = {"camara": "otp.lookups.camara.CamaraLookup", "twilio-lookup": "otp.lookups.twilio.TwilioLookup"}

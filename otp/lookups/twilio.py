@@ -31,7 +31,7 @@ from otp.lookups.base import (
     Lookup,
     kinds_in,
 )
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from sms.providers.wire import at, basic, parse
 
 #: The kinds of lines that it tells, in our words; what is not listed is unknown.

@@ -13,7 +13,8 @@ from django.http.request import validate_host
 from sms import conf, countries, destinations, learning, receipts, registry, routing
 from sms.checks import check
 from sms.message import Channel
-from sms.providers.base import ClearProvider, Provider, read_url
+from sms.providers.base import ClearProvider, Provider
+from sms.providers.url import read_url
 
 #: Countries whose networks refuse a message from a name: developers.telnyx.com/docs/messaging/messages/
 #: alphanumeric-sender-id ("cannot send to the United States, Canada, or Puerto Rico"). Others replace it.

@@ -16,7 +16,8 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from sms.providers.base import BadProviderURL, Provider, options_from_url
+from sms.providers.base import Provider
+from sms.providers.url import BadProviderURL, options_from_url
 
 
 @cache

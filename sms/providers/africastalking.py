@@ -25,8 +25,9 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.callbacks import form
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, TokenProvider, one_number, outcome_table, state_table
 
 #: What the status code of a recipient means. The answer is 201 for a refused one as well.

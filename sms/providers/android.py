@@ -34,8 +34,9 @@ from urllib.parse import quote
 
 from sms.errors import OutcomeUnknown, PermanentFailure, ReceiptRejected
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.callbacks import require_address_of, require_recent, same, signature_in
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Request, VendorProvider, outcome_table, state_table
 from sms.providers.wire import at, basic, parse
 

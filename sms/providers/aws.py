@@ -30,8 +30,9 @@ from typing import Any, ClassVar
 
 from sms.providers import wire
 from sms.providers.aws_receipts import AwsReceipts
-from sms.providers.base import Sms, is_yes
+from sms.providers.base import Sms
 from sms.providers.sigv4 import Credentials, signed
+from sms.providers.url import is_yes
 from sms.providers.vendor import Outcome, Request, outcome_table
 from sms.providers.wire import at, word_of
 

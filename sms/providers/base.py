@@ -1,25 +1,20 @@
-"""What a provider is: the contract, and its options out of a URL."""
+"""What a provider is: the contract."""
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
-import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from sms.errors import ReceiptRejected
 from sms.message import Channel, Inbound, Receipt
 from sms.providers.exchange import is_address
 from sms.providers.transport import MAX_TIMEOUT, Http
-
-
-class BadProviderURL(ValueError):
-    """A provider's URL that cannot be used; the text says what to change, and holds no secret."""
+from sms.providers.url import BadProviderURL, FromUrl, is_yes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +56,6 @@ class Asked:
     id: str  # the vendor's for the call
     has_key: bool  # whether somebody has pressed a key
     phones: frozenset[str] = field(repr=False)  # those of the call, in digits
-
-
-class FromUrl:
-    """What a URL describes by its scheme; see ``options_from_url``.
-
-    An option's annotation (``str``, ``float``, ``int``) says how it is read from the URL's query;
-    ``url_names`` maps what stands elsewhere in the URL, or under a Python keyword, to an option.
-    """
-
-    scheme: ClassVar[str]
-    url_names: ClassVar[Mapping[str, str]] = {}
 
 
 class Provider(FromUrl, ABC):
@@ -262,99 +246,3 @@ class ClearProvider(Provider):
     def __init__(self, alias: str, *, clear: str = "", **common: Any) -> None:
         super().__init__(alias, **common)
         self.is_wanted = is_yes(alias, "clear", clear)
-
-
-def is_yes(alias: str, option: str, value: str) -> bool:
-    """Whether an option that takes yes alone says so; "" is not given. Raises ``BadProviderURL``."""
-    if value not in ("", "yes"):
-        raise BadProviderURL(f"{alias}: {option}= takes yes alone.")
-    return value == "yes"
-
-
-def read_channel(alias: str, value: str) -> Channel:
-    """What an option ``channel=`` says; "" is SMS. Raises ``BadProviderURL``, for e-mail too."""
-    known = [channel.value for channel in Channel if channel is not Channel.EMAIL]
-    if value and value not in known:
-        raise BadProviderURL(f"{alias}: channel= takes one of {', '.join(known)}.")
-    return Channel(value or "sms")
-
-
-def read_url(alias: str, url: str) -> tuple[SplitResult, list[tuple[str, str]]]:
-    """The parts of a provider's URL, and the options of its query. Raises ``BadProviderURL``."""
-    if "#" in url:
-        raise BadProviderURL(f"{alias}: a # ends the URL, and what follows would be lost; write it %23.")
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # read only now
-    except ValueError:
-        raise BadProviderURL(f"{alias}: the URL cannot be read; is its host or port malformed?") from None
-    options = parse_qsl(parts.query, keep_blank_values=True)
-    names = [name for name, _ in options]
-    if twice := sorted({_shown(name) for name in names if names.count(name) > 1}):
-        raise BadProviderURL(f"{alias}: {', '.join(twice)} is given twice; give each option once.")
-    return parts, options
-
-
-def _shown(name: str) -> str:
-    """Only what looks like an option is repeated: it may be the rest of a secret with an & in it."""
-    return f"{name}=" if re.fullmatch(r"[a-z_]{2,20}", name) else "an option"
-
-
-def options_from_url(cls: type[FromUrl], alias: str, url: str) -> dict[str, Any]:
-    """The keyword arguments for ``cls`` that ``url`` holds. Raises ``BadProviderURL``."""
-    parts, query = read_url(alias, url)
-    host = parts.netloc.rpartition("@")[2]
-    found: list[tuple[str, str]] = [
-        (name, unquote(value))
-        for name, value in (
-            ("user", parts.username),
-            ("password", parts.password),
-            ("host", host),
-            ("path", parts.path.removesuffix("/") and parts.path),
-        )
-        if value
-    ]
-    found += query
-    known = options_of(cls)
-    options: dict[str, Any] = {}
-    for name, value in found:
-        option = cls.url_names.get(name, name)
-        if option not in known:
-            names = sorted(
-                {*known, *cls.url_names} - {"user", "password", "host", "path"} - set(cls.url_names.values())
-            )
-            looks = _shown(name) == f"{name}="
-            problem = (
-                f"has no option {name!r}" if looks else "is given an option that it has not; write & as %26"
-            )
-            raise BadProviderURL(f"{alias}: {cls.scheme} {problem}. It has: {', '.join(names)}.")
-        if option in options:
-            raise BadProviderURL(f"{alias}: {name} stands in the URL twice; give it once.")
-        try:
-            options[option] = known[option](value)
-        except ValueError:
-            raise BadProviderURL(f"{alias}: {name} must be a number.") from None
-    for option, parameter in _parameters(cls).items():
-        if parameter.default is parameter.empty and option not in options:
-            raise BadProviderURL(
-                f"{alias}: {cls.scheme} needs {option}. See the README's table of providers."
-            )
-    return options
-
-
-def options_of(cls: type[FromUrl]) -> dict[str, type]:
-    """The options of its URL, and of what type each is."""
-    return {name: parameter.annotation for name, parameter in _parameters(cls).items()}
-
-
-def _parameters(cls: type[FromUrl]) -> dict[str, inspect.Parameter]:
-    """The keyword arguments of its ``__init__`` and of those that this calls; what a class says of one that a
-    base has as well counts. Their annotations are types.
-    """
-    found: dict[str, inspect.Parameter] = {}
-    for init in (vars(base)["__init__"] for base in reversed(cls.__mro__[:-1]) if "__init__" in vars(base)):
-        hints = typing.get_type_hints(init)
-        for name, parameter in inspect.signature(init).parameters.items():
-            if parameter.kind is parameter.KEYWORD_ONLY and name != "pool_size":
-                found[name] = parameter.replace(annotation=hints[name])
-    return found

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from sms.providers import provider_classes
-from sms.providers.base import ListeningProvider, Provider, options_of
+from sms.providers.base import ListeningProvider, Provider
+from sms.providers.url import options_of
 
 #: The options that every vendor takes.
 COMMON = ("from", "timeout", "base_url", "ssl_ca_certs")

@@ -22,8 +22,9 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.callbacks import form
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, TokenProvider, state_table
 from sms.providers.wire import at, basic, parse
 

@@ -22,8 +22,9 @@ from typing import Any, ClassVar
 
 from sms.errors import AccountFailure, PermanentFailure, Unreachable
 from sms.message import Channel
-from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.base import Provider, Sms
 from sms.providers.email_texts import as_html, as_text, subject_for
+from sms.providers.url import BadProviderURL
 
 #: What every path for mail carries (RFC 5321, 4.1.2): a dot-string before the @, and no SMTPUTF8. Lengths are
 #: those of 4.5.3.1. The domain may be an international one.

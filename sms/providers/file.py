@@ -14,7 +14,8 @@ import time
 from typing import Any
 
 from sms.errors import TemporaryFailure
-from sms.providers.base import BadProviderURL, ClearProvider, Sms
+from sms.providers.base import ClearProvider, Sms
+from sms.providers.url import BadProviderURL
 
 
 class FileProvider(ClearProvider):

@@ -47,8 +47,9 @@ from urllib.parse import quote, urlencode
 
 from sms.errors import OutcomeUnknown
 from sms.providers import wire
-from sms.providers.base import Sms, read_channel
+from sms.providers.base import Sms
 from sms.providers.http_receipts import HttpReceipts
+from sms.providers.url import read_channel
 from sms.providers.vendor import Outcome, Request
 from sms.providers.wire import (
     FIELDS,

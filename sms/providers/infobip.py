@@ -22,7 +22,8 @@ from urllib.parse import quote
 
 from sms.errors import ReceiptRejected
 from sms.message import Inbound, Receipt, State
-from sms.providers.base import BadProviderURL, Sms, is_yes
+from sms.providers.base import Sms
+from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import Outcome, Request, TokenProvider, outcome_table, state_table
 from sms.providers.wire import at, elements, parse, word_of
 

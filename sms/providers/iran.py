@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from sms.errors import AccountFailure, PermanentFailure
 from sms.message import Receipt, State
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.templates import Templates
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import HttpSender, Outcome, Request
 from sms.providers.wire import at
 

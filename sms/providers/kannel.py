@@ -38,7 +38,8 @@ from typing import Any, ClassVar
 
 from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Reply, Sms
+from sms.providers.base import Reply, Sms
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, TokenProvider, outcome_table, state_table
 from sms.segments import GSM_7
 

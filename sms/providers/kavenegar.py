@@ -24,9 +24,10 @@ from urllib.parse import quote, urlencode
 
 from sms.errors import PermanentFailure, ReceiptRejected
 from sms.message import Inbound, Receipt
-from sms.providers.base import Sms, is_yes
+from sms.providers.base import Sms
 from sms.providers.callbacks import form
 from sms.providers.iran import TemplateOrLine, e164
+from sms.providers.url import is_yes
 from sms.providers.vendor import Outcome, Request, TokenProvider, outcome_table, state_table
 from sms.providers.wire import parse, word_of
 

@@ -24,8 +24,9 @@ import jwt
 
 from sms.errors import ReceiptRejected
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Reply, Sms
+from sms.providers.base import Reply, Sms
 from sms.providers.callbacks import form, references_in, same
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, VendorProvider, one_number, outcome_table, state_table
 from sms.providers.wire import E164, at, elements
 

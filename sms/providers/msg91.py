@@ -26,8 +26,9 @@ from urllib.parse import parse_qs
 
 from sms.errors import ReceiptRejected
 from sms.message import Receipt
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.templates import Templates
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, TokenProvider, one_number, outcome_table, state_table
 from sms.providers.wire import at, parse, word_of
 

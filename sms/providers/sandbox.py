@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sms.errors import ReceiptRejected
-from sms.providers.base import Sms, read_channel
+from sms.providers.base import Sms
+from sms.providers.url import read_channel
 from sms.providers.vendor import HttpSender, Request
 
 

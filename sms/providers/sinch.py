@@ -33,8 +33,9 @@ from urllib.parse import quote
 from sms.errors import ReceiptRejected
 from sms.message import Inbound, Receipt, State
 from sms.providers import wire
-from sms.providers.base import Sms, is_yes
+from sms.providers.base import Sms
 from sms.providers.callbacks import query_of, require_recent, same
+from sms.providers.url import is_yes
 from sms.providers.vendor import Outcome, Request, TokenProvider, one_number, outcome_table, state_table
 from sms.providers.wire import E164, at, in_base64, parse, word_of
 

@@ -17,8 +17,9 @@ import json
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.iran import TemplateOrLine
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, outcome_table, state_table
 from sms.providers.wire import at
 

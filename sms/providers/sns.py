@@ -22,10 +22,10 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from sms.errors import ProviderError, ReceiptRejected, Unavailable
-from sms.providers.base import BadProviderURL
 from sms.providers.callbacks import require_recent
 from sms.providers.exchange import Answer
 from sms.providers.transport import Http
+from sms.providers.url import BadProviderURL
 from sms.providers.wire import parse
 
 #: Headers that repeat what stands in the signed body.

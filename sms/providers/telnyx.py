@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from sms.errors import ReceiptRejected
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.callbacks import references_in, require_recent, signature_in
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, VendorProvider, outcome_table, state_table
 from sms.providers.wire import at, parse, word_of
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 
 from sms.errors import AccountFailure
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
+from sms.providers.url import BadProviderURL
 
 _LANGUAGE = re.compile("[A-Za-z]{2,3}(_[A-Za-z]{2,4})?")
 _ENTRY = re.compile(r"(?:(?P<purpose>[\w-]*)(?:\.(?P<locale>[A-Za-z-]+))?=)?(?P<id>[^=|\s]+)", re.ASCII)

@@ -27,8 +27,9 @@ from urllib.parse import quote
 
 from sms.errors import OutcomeUnknown, ReceiptRejected
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.callbacks import same, signature_in
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, VendorProvider, outcome_table, state_table
 from sms.providers.wire import at, parse
 

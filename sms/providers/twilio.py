@@ -20,9 +20,10 @@ from urllib.parse import quote
 
 from sms.errors import ReceiptRejected
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Reply, Sms, is_yes
+from sms.providers.base import Reply, Sms
 from sms.providers.callbacks import references_in
 from sms.providers.twilio_account import SID, TwilioAccount
+from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import Request, outcome_table, state_table
 
 #: What codes mean that their HTTP status does not tell.

@@ -15,8 +15,8 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from sms.errors import ReceiptRejected
-from sms.providers.base import BadProviderURL
 from sms.providers.callbacks import form, signature_in
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Request, VendorProvider
 from sms.providers.wire import basic
 

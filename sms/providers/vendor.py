@@ -30,10 +30,11 @@ from sms.errors import (
     Unreachable,
 )
 from sms.message import Inbound, Receipt, State
-from sms.providers.base import BadProviderURL, Provider, Sms
+from sms.providers.base import Provider, Sms
 from sms.providers.callbacks import query_of, same
 from sms.providers.exchange import Answer
 from sms.providers.transport import is_temporary, redirected, retry_after
+from sms.providers.url import BadProviderURL
 from sms.providers.wire import E164, at, parse, word_of
 
 #: What an answer means: ``refused`` is the number or the text, ``opted_out`` the number that wants nothing of

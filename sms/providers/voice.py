@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 from sms.errors import AccountFailure
 from sms.message import Channel, Receipt, State
-from sms.providers.base import Asked, BadProviderURL, Provider, Sms, is_yes
+from sms.providers.base import Asked, Provider, Sms
+from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import VendorProvider
 
 #: Seconds for which a phone rings unless ``ring=`` says otherwise. Twilio's and Vonage's default of 60

@@ -22,7 +22,8 @@ import time
 from typing import Any
 from urllib.parse import urlencode
 
-from sms.providers.base import BadProviderURL, Sms, is_yes
+from sms.providers.base import Sms
+from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import Outcome, Request, outcome_table
 from sms.providers.vonage_receipts import VonageReceipts
 from sms.providers.wire import at, basic, elements

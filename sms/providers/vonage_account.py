@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from sms.errors import ReceiptRejected
-from sms.providers.base import BadProviderURL
 from sms.providers.callbacks import require_recent, same
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import VendorProvider
 from sms.providers.wire import at, parse
 

@@ -27,8 +27,9 @@ from urllib.parse import quote
 
 from sms.errors import ReceiptRejected
 from sms.message import Receipt
-from sms.providers.base import Asked, BadProviderURL, Reply, Sms
+from sms.providers.base import Asked, Reply, Sms
 from sms.providers.spoken import found_for, read_out
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, outcome_table, state_table
 from sms.providers.voice import VoiceProvider
 from sms.providers.vonage_account import VonageAccount, signed_by

@@ -26,8 +26,9 @@ import re
 from typing import Any, ClassVar
 
 from sms.message import Channel
-from sms.providers.base import BadProviderURL, Codes, Sms
+from sms.providers.base import Codes, Sms
 from sms.providers.templates import Languages, Templates
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, VendorProvider, one_number, outcome_table
 from sms.providers.whatsapp_receipts import WhatsAppReceipts
 from sms.providers.wire import at, word_of

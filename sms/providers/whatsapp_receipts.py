@@ -18,8 +18,9 @@ from typing import Any
 
 from sms.errors import ReceiptRejected
 from sms.message import Inbound, Receipt
-from sms.providers.base import BadProviderURL, Reply
+from sms.providers.base import Reply
 from sms.providers.callbacks import query_of, same, signature_in
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import VendorProvider, state_table
 from sms.providers.wire import at, elements, parse, word_of
 

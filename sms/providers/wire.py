@@ -12,7 +12,7 @@ from string import Formatter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 
 FIELDS = ("to", "to_digits", "body", "sender", "id", "callback_url", "expires_in")
 

@@ -15,7 +15,8 @@ from sms.checks import providers as provider_checks
 from sms.checks import settings as checks
 from sms.errors import Overloaded
 from sms.providers import provider_classes
-from sms.providers.base import Provider, options_of
+from sms.providers.base import Provider
+from sms.providers.url import options_of
 from tests.sms.providers.test_vonage import BASE64
 
 

@@ -23,8 +23,9 @@ from sms.errors import (
     ProviderError,
     Unreachable,
 )
-from sms.providers.base import Sms, read_url
+from sms.providers.base import Sms
 from sms.providers.transport import watching
+from sms.providers.url import read_url
 
 TEXT = "This is a test of Otpost."
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sms.message import State
-from sms.providers.base import Provider, options_from_url
+from sms.providers.base import Provider
+from sms.providers.url import options_from_url
 from tests.sms.providers.contract import SMS, URL, ProviderContract
 
 SECRET = "secret-of-the-receipts"

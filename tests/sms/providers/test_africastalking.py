@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import TokenProvider
 from tests.sms.providers.contract import INBOUND_URL, SMS, TEXT, USER, InboundContract, ProviderContract
 from tests.sms.providers.oracles import Oracle

@@ -18,7 +18,7 @@ from sms.errors import OutcomeUnknown, PermanentFailure, ReceiptRejected
 from sms.ids import new
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import (
     INBOUND_URL,
     SMS,

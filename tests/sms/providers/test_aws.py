@@ -28,8 +28,9 @@ from sms.errors import OutcomeUnknown, ProviderError, ReceiptRejected, Unavailab
 from sms.message import State
 from sms.providers import from_url
 from sms.providers.aws import AwsProvider
-from sms.providers.base import BadProviderURL, Reply
+from sms.providers.base import Reply
 from sms.providers.sigv4 import Credentials, signed
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import (
     FUZZED,
     INBOUND_URL,

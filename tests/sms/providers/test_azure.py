@@ -21,7 +21,8 @@ from sms.errors import AccountFailure, OutcomeUnknown, ReceiptRejected
 from sms.message import State
 from sms.providers import from_url
 from sms.providers.azure import AzureProvider
-from sms.providers.base import BadProviderURL, Reply
+from sms.providers.base import Reply
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import (
     INBOUND_URL,
     SMS,

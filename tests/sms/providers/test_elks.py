@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from sms.errors import OutcomeUnknown, PermanentFailure, ReceiptRejected
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL, Reply
+from sms.providers.base import Reply
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import TokenProvider
 from tests.sms.providers.contract import INBOUND_URL, SMS, TEXT, URL, USER, InboundContract, ProviderContract
 

@@ -13,9 +13,9 @@ from otp.purposes import Purpose
 from sms.errors import AccountFailure
 from sms.message import Channel
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
 from sms.providers.email import EmailProvider, Letter
 from sms.providers.email_texts import SUBJECTS, as_html, as_text, direction, subject_for
+from sms.providers.url import BadProviderURL
 from tests.sms.mail.test_smtp import ADDRESS, SMS
 
 ARABIC = "123456 هو رمز Shop الخاص بك. لا تشاركه."

@@ -25,7 +25,7 @@ from sms.errors import (
 )
 from sms.message import Channel, State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import (
     INBOUND_URL,
     SMS,

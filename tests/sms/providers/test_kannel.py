@@ -14,7 +14,7 @@ from sms import broker, services, store
 from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure, ReceiptRejected
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import TokenProvider
 from tests.sms.providers.contract import INBOUND_URL, SMS, TEXT, URL, USER, InboundContract, ProviderContract
 

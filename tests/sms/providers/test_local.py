@@ -12,8 +12,9 @@ from sms import registry
 from sms.checks import settings as checks
 from sms.errors import PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.providers import from_url, provider_classes
-from sms.providers.base import BadProviderURL, Sms
+from sms.providers.base import Sms
 from sms.providers.sandbox import SandboxProvider
+from sms.providers.url import BadProviderURL
 from sms.testing import code_in, outbox
 from tests.sms.providers.gateway import gateway, response
 

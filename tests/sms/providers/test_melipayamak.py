@@ -13,7 +13,7 @@ import pytest
 from sms.errors import AccountFailure, OutcomeUnknown, PermanentFailure, TemporaryFailure
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import SMS, PollContract
 from tests.sms.providers.gateway import response
 from tests.sms.providers.oracles import Oracle

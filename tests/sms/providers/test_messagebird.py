@@ -17,7 +17,7 @@ from sms import broker, services, store
 from sms.errors import PermanentFailure, ReceiptRejected
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import INBOUND_URL, SMS, TEXT, USER, InboundContract, ProviderContract
 from tests.sms.providers.oracles import Oracle
 

@@ -21,7 +21,7 @@ from sms.errors import (
 )
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import SMS, URL, ReceiptContract
 from tests.sms.providers.gateway import response
 

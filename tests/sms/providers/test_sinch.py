@@ -16,7 +16,7 @@ import pytest
 from sms.errors import PermanentFailure, ReceiptRejected
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from sms.providers.vendor import TokenProvider
 from tests.sms.providers.contract import (
     INBOUND_URL,

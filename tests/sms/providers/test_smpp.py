@@ -24,8 +24,8 @@ from sms.errors import (
 )
 from sms.message import State
 from sms.providers import from_url, smpp_link, smpp_wire
-from sms.providers.base import BadProviderURL
 from sms.providers.smpp import LEAST_PAUSE
+from sms.providers.url import BadProviderURL
 from sms.segments import GSM_7, count
 from sms.testing import outbox
 from tests.faults.stack import wait_for

@@ -21,8 +21,8 @@ from sms.errors import (
 )
 from sms.message import Channel, State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
 from sms.providers.telegram import TelegramProvider
+from sms.providers.url import BadProviderURL
 from tests.sms.providers import gateway as servers
 from tests.sms.providers.contract import SMS, URL, ProviderContract
 from tests.sms.providers.gateway import break_tls, certify, one_connection, response

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from sms.errors import OutcomeUnknown, ReceiptRejected
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import (
     INBOUND_URL,
     SMS,

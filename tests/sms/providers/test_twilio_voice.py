@@ -18,9 +18,9 @@ from twilio.twiml.voice_response import Gather, VoiceResponse
 from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected, Unreachable
 from sms.message import Channel, State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
 from sms.providers.spoken import WORDS
 from sms.providers.twilio_voice import VOICES
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import SMS, URL, ProviderContract
 from tests.sms.providers.gateway import response
 from tests.sms.providers.test_twilio import SID, TOKEN, error

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected, TemporaryFailure
 from sms.message import State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
+from sms.providers.url import BadProviderURL
 from tests.sms.providers.contract import (
     INBOUND_URL,
     SMS,

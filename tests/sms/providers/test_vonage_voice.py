@@ -13,8 +13,8 @@ import pytest
 from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected
 from sms.message import Channel, State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL
 from sms.providers.spoken import WORDS
+from sms.providers.url import BadProviderURL
 from sms.providers.vonage_voice import LANGUAGES, VonageVoiceProvider
 from tests.sms.providers.contract import SMS, URL, ProviderContract
 from tests.sms.providers.gateway import response

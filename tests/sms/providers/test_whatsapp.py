@@ -18,7 +18,8 @@ import pytest
 from sms.errors import AccountFailure, PermanentFailure, ReceiptRejected, Unreachable
 from sms.message import Channel, State
 from sms.providers import from_url
-from sms.providers.base import BadProviderURL, Provider, Reply
+from sms.providers.base import Provider, Reply
+from sms.providers.url import BadProviderURL
 from sms.providers.whatsapp import CODES
 from tests.sms.providers.contract import (
     INBOUND_URL,
