@@ -20,6 +20,7 @@ from django_redis import get_redis_connection
 from redis import Redis
 
 from config import servers
+from config.demo import ports
 from config.demo.embedded import EmbeddedServer
 from sms import alarms
 from sms.delivery import wakeups
@@ -42,6 +43,11 @@ ONE_SERVER: dict[str, Any] = CACHES["default"]
 
 #: Config of a server whose clock and memory a test may look at.
 DEBUGGED = {"enable_debug_command": "yes"}
+
+# Workers side by side could choose the same port before either listens. granian would then share it without a
+# word, and a test would speak to the web of another.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    ports.RANGE = ports.RANGE[int(worker[2:]) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
 
 # By default hypothesis fails what takes longer than 200 ms, which says more about the machine.
 hypothesis.settings.register_profile("otpost", deadline=None)

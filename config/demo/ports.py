@@ -3,10 +3,14 @@
 import contextlib
 import random
 import socket
+from collections import deque
 
 # Below the ports the kernel gives to outgoing connections (from 32768 on Linux, 49152 on macOS). One of those
 # can be taken while its server restarts, even by a client that reconnects to it and so to itself.
-_RANGE = range(20000, 32000)
+RANGE = range(20000, 32000)
+
+#: Those that were given away last: who asked for one may not listen on it yet.
+_given: deque[int] = deque(maxlen=200)
 
 
 def is_free(port: int) -> bool:
@@ -27,9 +31,10 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A random port which is free at this moment. Raises OSError when none is found."""
-    for port in random.sample(_RANGE, 200):
-        if is_free(port):
+    """A random port of `RANGE` which is free at this moment. Raises OSError when none is found."""
+    for port in random.sample(RANGE, 400):
+        if port not in _given and is_free(port):
+            _given.append(port)
             return port
     raise OSError("found no free port")
 

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from config.demo import ports
 from config.demo.ports import free_port, hold, is_free
 
 
@@ -13,6 +14,13 @@ def test_a_free_port_can_be_bound_and_lies_below_those_of_clients() -> None:
     assert 20000 <= port < 32768
     with socket.create_server(("127.0.0.1", port)):
         pass
+
+
+def test_a_port_is_not_given_away_again_before_anybody_listens(monkeypatch) -> None:
+    monkeypatch.setattr(ports, "RANGE", ports.RANGE[:: len(ports.RANGE) // 450])
+    monkeypatch.setattr(ports, "is_free", lambda port: True)
+    given = [free_port() for _ in range(200)]
+    assert len(set(given)) == 200
 
 
 @pytest.mark.parametrize(
