@@ -10,6 +10,9 @@ ARGS :=
 
 TEST_READY := $(VENV)/.installed-test
 LINT_READY := $(VENV)/.installed-lint
+# The site is built in an environment of its own: it needs nothing of ours, and we nothing of it.
+SITE_VENV := build/site-venv
+SITE_READY := $(SITE_VENV)/.installed
 # $(1): a file of requirements
 install = echo "Installing what $(1) lists into $(VENV); the first time takes a minute ..." && \
 	{ $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; } && \
@@ -18,8 +21,9 @@ compile = $(UV) pip compile -q --universal --python-version 3.11 --generate-hash
 
 # A Python may vanish when the system gets a newer one. What was installed for it is then void.
 $(shell test -x $(PY) || rm -f $(TEST_READY) $(LINT_READY))
+$(shell test -x $(SITE_VENV)/bin/python || rm -f $(SITE_READY))
 
-.PHONY: help demo test lint bench faults requirements clean
+.PHONY: help demo test lint docs bench faults requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +44,10 @@ lint: $(LINT_READY) ## check style, types, the direction of imports, the Lua scr
 	$(PY) .ci/lint_lua.py
 	$(PY) .ci/lint_prose.py
 
+# The variable keeps the theme from talking about other products.
+docs: $(SITE_READY) ## build the site of the docs into build/site, as strictly as CI does
+	@NO_MKDOCS_2_WARNING=1 $(SITE_VENV)/bin/mkdocs build --strict $(ARGS)
+
 bench: $(TEST_READY) ## measure how many codes a second this machine does
 	@$(PY) -m tests.bench $(ARGS)
 
@@ -52,6 +60,7 @@ requirements: ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade take
 	$(compile) $(ARGS) pyproject.toml -o requirements.txt
 	$(compile) $(ARGS) pyproject.toml --group test -c requirements.txt -o tests/requirements.txt
 	$(compile) $(ARGS) pyproject.toml --group test --group ci -c tests/requirements.txt -o .ci/requirements.txt
+	$(compile) $(ARGS) --group docs -o .ci/docs.txt
 
 clean: ## remove .venv and everything else that can be made again
 	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache staticfiles build *.egg-info
@@ -63,6 +72,12 @@ $(TEST_READY): tests/requirements.txt | $(PY)
 
 $(LINT_READY): .ci/requirements.txt | $(PY)
 	@$(call install,.ci/requirements.txt)
+	@touch $@
+
+$(SITE_READY): .ci/docs.txt | $(PY)
+	@$(PY) -m venv --clear $(SITE_VENV)
+	@echo "Installing what builds the site into $(SITE_VENV) ..."
+	@$(SITE_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/docs.txt
 	@touch $@
 
 # Each candidate is run, not only looked up: pyenv leaves commands for versions it does not have.
