@@ -23,7 +23,7 @@ compile = $(UV) pip compile -q --universal --python-version 3.11 --generate-hash
 $(shell test -x $(PY) || rm -f $(TEST_READY) $(LINT_READY))
 $(shell test -x $(SITE_VENV)/bin/python || rm -f $(SITE_READY))
 
-.PHONY: help demo test lint docs bench faults requirements clean
+.PHONY: help demo test lint reference docs bench faults requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ lint: $(LINT_READY) ## check style, types, the direction of imports, the Lua scr
 	$(VENV)/bin/lint-imports
 	$(PY) .ci/lint_lua.py
 	$(PY) .ci/lint_prose.py
+
+reference: $(TEST_READY) ## write the pages of docs/reference out of the code
+	@$(PY) -m tests.reference
 
 # The variable keeps the theme from talking about other products.
 docs: $(SITE_READY) ## build the site of the docs into build/site, as strictly as CI does

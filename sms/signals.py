@@ -26,14 +26,14 @@ class Quiet(Signal):
         log.error("receiver_failed", receiver=name, error=type(err).__name__)
 
 
-message_queued = Signal()
+message_queued = Signal()  # it is accepted
 message_retried = Signal()  # an attempt failed, the message waits for its next round
-message_sent = Signal()
-message_delivered = Signal()
-message_failed = Signal()
-message_expired = Signal()
-message_unknown = Signal()
-message_cancelled = Signal()
+message_sent = Signal()  # a provider has it
+message_delivered = Signal()  # its receipt says that the phone has it
+message_failed = Signal()  # no provider took it, or its receipt says that it did not arrive
+message_expired = Signal()  # its code died, or its time was up, before it could be sent
+message_unknown = Signal()  # a provider may have it, and nobody can say
+message_cancelled = Signal()  # it was called back before it was sent
 
 #: ``alias``, ``country`` (empty: everywhere), ``error``: its calls fail, so it is not called for a while.
 provider_left_out = Signal()

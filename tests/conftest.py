@@ -234,7 +234,7 @@ class Api:
 
 
 def documented(response: Any) -> Any:
-    """The response; an error must be one of the README and of what its operation is described with."""
+    """The response; an error must be one of the reference and of what its operation is described with."""
     if response.status_code >= 400 and response["Content-Type"] == "application/problem+json":
         error = (response.status_code, response.json()["code"])
         assert error in ERRORS

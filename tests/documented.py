@@ -1,4 +1,4 @@
-"""What the API may answer that is none of 2xx: the README's table, and the description of each operation."""
+"""What the API may answer that is none of 2xx: the reference of errors, and what describes each operation."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_ROW = re.compile(r"^\| (\d{3}) ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
+_SECTION = re.compile(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def errors() -> set[tuple[int, str]]:
-    """Every status and ``code`` of the table."""
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    return {(int(row[1]), code) for row in _ROW.finditer(text) for code in re.findall(r"\w+", row[2])}
+    """Every status and ``code`` of the page."""
+    text = (Path(__file__).parents[1] / "docs" / "reference" / "errors.md").read_text()
+    return {
+        (int(status), section[1])
+        for section in _SECTION.finditer(text)
+        for status in re.findall(r"^\*\*(\d{3})\*\*: ", section[2], re.MULTILINE)
+    }
 
 
 ERRORS = errors()

@@ -73,8 +73,8 @@ class VerificationIn(OfAUser):
         max_length=64,
         repr=False,
         examples=["483920"],
-        description="A code that you have made, from keys that may bring one: as long as those of the "
-        "purpose, of the same characters.",
+        description="A code that you have made, from keys that may bring one: it has the length and "
+        "the characters that the purpose sets.",
     )
     challenge: str = Field(
         "",

@@ -1,4 +1,4 @@
-"""The README's table of errors has every ``code`` of the API, and no other."""
+"""The reference of errors has every ``code`` of the API, and no other."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def constants(*nodes: ast.expr) -> Iterator[str]:
     )
 
 
-def test_the_table_has_every_code_and_no_other():
+def test_the_page_has_every_code_and_no_other():
     """The status of each is checked wherever a test meets it, see ``tests.conftest.Api``."""
     defaults = {
         inspect.signature(error).parameters["code"].default for error in (RateLimited, StoreUnavailable)
@@ -67,7 +67,7 @@ def test_the_table_has_every_code_and_no_other():
     assert bare | STATUSES <= ERRORS
 
 
-def test_the_table_is_that_of_the_description():
+def test_the_page_is_that_of_the_description():
     assert PROBLEMS.keys() == ERRORS
 
 

@@ -12,10 +12,10 @@ from otp.api import access, keys
 
 class Command(BaseCommand):
     help = (
-        "Make an API key: prints the key for the caller, and the entries for API_KEYS and API_ACCESS. What "
-        f"a name may do stands in API_ACCESS, as {access.EXAMPLE}; without an entry it may verify, send "
-        "messages and read both, for every purpose, but neither act on the dashboard (operate) nor name the "
-        "end user's address (client_ip) nor bring codes of its own (own_code)."
+        "Make an API key: print the key for the caller, and the entries for API_KEYS and API_ACCESS. "
+        f"API_ACCESS says what a name may do, as {access.EXAMPLE}. Without an entry it may verify, send "
+        "messages and read both, for every purpose. It may not act on the dashboard (operate), name the end "
+        "user's address (client_ip), or bring codes of its own (own_code)."
     )
     requires_system_checks = ()
 

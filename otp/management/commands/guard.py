@@ -22,9 +22,9 @@ _HEAD = ("scope", *_COUNTS, "refused", "state")
 class Command(BaseCommand):
     help = (
         "Show what the pumping guard counts: sends and verified codes of an hour and a day, what stayed "
-        "unverified and its cap, and how many sends this cap refused (in shadow mode: would have) in a day. "
-        "Ranges and addresses are shown where there is something to see, with --all every one. "
-        "A SCOPE is a country (DE) or a prefix (+4930); a rule of the narrowest scope decides, at once."
+        "unverified and its cap. It also shows how many sends this cap refused in a day, or in shadow mode "
+        "would have. Ranges and addresses are shown where there is something to see, with --all every one. "
+        "A SCOPE is a country (DE) or a prefix (+4930). The rule of the narrowest scope decides, at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -47,10 +47,10 @@ class _Refused:
 
 class Command(BaseCommand):
     help = (
-        "Who gets no plain messages any more: users who sent STOP, numbers whose provider said so, and those "
-        "that you name. Without a word it counts them by alias. A message is refused (422 opted_out) if its "
-        "number has opted out of every alias of its route; codes go all the same. Numbers are kept as keyed "
-        "digests, so they can be counted and not listed."
+        "Show who gets no plain messages any more: users who sent STOP, numbers whose provider said so, and "
+        "those that you name. Without a word it counts them by alias. A message is refused (422 opted_out) "
+        "if its number has opted out of every alias of its route. Codes are still sent. Numbers are kept as "
+        "keyed digests, so they can be counted and not listed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -16,9 +16,9 @@ from sms.providers.described import COMMON, Described, vendors
 
 class Command(BaseCommand):
     help = (
-        "List every provider that SMS_PROVIDERS can name, with its URL and what it can; with a name, all of "
-        "its options. --configured shows the aliases that are set up here, and which address to give to a "
-        "vendor whose console wants one."
+        "List every provider that SMS_PROVIDERS can name, with its URL and what it can. With a name, show "
+        "all of its options. With --configured, show the aliases that are set up here, and which address to "
+        "give to a vendor whose console wants one."
     )
     requires_system_checks = ()
 

@@ -21,9 +21,9 @@ from sms.webhooks.store import Letter, Queue
 
 class Command(BaseCommand):
     help = (
-        "List the endpoints of WEBHOOKS, how many events wait for each, what failed last, when the next try "
-        "is, and the dead letters: events that were not taken in any of their tries. --replay sends these "
-        "again, --test a test event at once."
+        "List the endpoints of WEBHOOKS: how many events wait for each, what failed last, and when the next "
+        "try is. Then list the dead letters, which are events that were not taken in any of their tries. "
+        "Use --replay to send these again, and --test to send a test event at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,0 +1,45 @@
+"""docs/reference is what the code makes of it today, and no page lacks anything."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from config.settings import env
+from sms import conf
+from tests.reference.pages import FOLDER, PAGES
+from tests.reference.settings import OF_LIBRARIES
+from tests.reference.words import same
+from tests.scraped import scrape
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_what_the_code_makes(name):
+    assert (FOLDER / name).read_text() == PAGES[name](), "run `make reference`"
+
+
+def test_every_setting_has_its_section_and_no_other():
+    told = re.findall(r"^### `([A-Z_]+)`$", (FOLDER / "settings.md").read_text(), re.MULTILINE)
+    assert len(told) == len(set(told))
+    assert set(told) - OF_LIBRARIES == env.names | conf.DECLARED.keys()
+
+
+def test_a_setting_without_words_is_named(monkeypatch):
+    monkeypatch.setitem(conf.DECLARED, "SMS_ACME", conf.Setting(""))
+    with pytest.raises(ValueError, match=r"lacks .*SMS_ACME"):
+        PAGES["settings.md"]()
+
+
+def test_words_about_nothing_are_named():
+    with pytest.raises(ValueError, match=r"has .*SMS_ACME.*nowhere"):
+        same("settings", ["SMS_HELP", "SMS_ACME"], ["SMS_HELP"])
+
+
+def test_every_metric_that_is_shown_has_its_row(settings):
+    rows = re.findall(r"^\| `(otpost_\w+)` \|", (FOLDER / "metrics.md").read_text(), re.MULTILINE)
+    families = scrape(settings).families.values()
+    shown = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
+    assert len(shown) > 25
+    assert shown <= set(rows)
+    assert len(rows) == len(set(rows))
