@@ -20,7 +20,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Pages that lie outside of ``docs``, by their addresses in the site.
-OUTSIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md", "readme.md": "README.md"}
+OUTSIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 
 _FENCE = re.compile(r"^ *(```|~~~)")
 _ITEM = re.compile(r"([-*+]|\d+\.) +")
@@ -44,7 +44,7 @@ def on_files(files: Files, config: Any) -> Files:
     here = {_origin(file.src_uri) for file in files if file.inclusion.is_included()}
     for origin in list(pages):
         for target in _targets(origin):
-            if target not in pages and target not in here and (ROOT / target).is_file():
+            if target not in {*pages, *here, "README.md"} and (ROOT / target).is_file():
                 here.add(target)
                 files.append(File.generated(config, _copy(target), abs_src_path=str(ROOT / target)))
     return files
@@ -53,6 +53,7 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     origin = _origin(page.file.src_uri)
     known = {_origin(file.src_uri): file.src_uri for file in files if file.inclusion.is_included()}
+    known["README.md"] = "index.md"
 
     def led(link: re.Match[str]) -> str:
         target = _joined(origin, link[1])

@@ -13,7 +13,7 @@ from config import traces as tracing
 from sms import conf
 from sms.checks import check, finding, register
 
-#: What stands for yours in .env.example and the README.
+#: What stands for yours in .env.example and the docs.
 _WORDS = {
     *("ACCOUNT_SID", "AUTH_TOKEN", "SID", "TOKEN", "APPLICATION_ID", "API_TOKEN"),
     *("USER", "PASSWORD", "HOST", "SECRET", "SHARED_SECRET_OF_16_OR_MORE"),

@@ -1,4 +1,4 @@
-"""Every setting, read from the environment (or ``.env``). README, sms/conf.py and otp/conf.py explain them.
+"""Every setting, read from the environment (or ``.env``). docs/reference/settings.md explains them.
 
 With DEBUG off, the default, this is the production configuration: ``manage.py check --deploy`` is silent.
 """

@@ -55,7 +55,8 @@ def aliases() -> Mapping[str, Alias]:
     urls = conf.get("SMS_PROVIDERS")
     if not urls:
         raise ImproperlyConfigured(
-            "SMS_PROVIDERS names no provider. The README's table has them; console:// is one for development."
+            "SMS_PROVIDERS names no provider. `manage.py providers` lists them; console:// is one for "
+            "development."
         )
     slots = Slots(_concurrency or getattr(settings, "CELERY_WORKER_CONCURRENCY", None) or 10)
     share = 1.0 if len(urls) == 1 else SHARE

@@ -157,7 +157,7 @@ def celery_reads_the_settings() -> Iterator[str]:
         yield (
             "CELERY_BROKER_URL is set, and Celery does not read it. Make an app with "
             'config_from_object("django.conf:settings", namespace="CELERY"), and import it in the '
-            "__init__.py of your project: the README has both."
+            "__init__.py of your project: docs/in-django.md has both."
         )
 
 

@@ -1,4 +1,4 @@
-"""What each vendor is and can, read out of its file: for ``manage.py providers`` and the README's table."""
+"""What each vendor is and can, read out of its file: for ``manage.py providers`` and docs/providers.md."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def options_from_url(cls: type[FromUrl], alias: str, url: str) -> dict[str, Any]
     for option, parameter in _parameters(cls).items():
         if parameter.default is parameter.empty and option not in options:
             raise BadProviderURL(
-                f"{alias}: {cls.scheme} needs {option}. See the README's table of providers."
+                f"{alias}: {cls.scheme} needs {option}. See `manage.py providers {cls.scheme}`."
             )
     return options
 

@@ -74,7 +74,7 @@ def speed(bench: Surroundings) -> Iterator[Measure]:
 
 
 def logged(bench: Surroundings) -> Iterator[Measure]:
-    """Starts by the README's command at INFO and at ERROR, and by other numbers of threads at INFO."""
+    """Starts by the command of the docs at INFO and at ERROR, and by other numbers of threads at INFO."""
     common = {"DJANGO_SETTINGS_MODULE": _ROOMY}
     with ExitStack() as stack:
         webs = {
@@ -209,7 +209,7 @@ def web_process(
     threads: int = 0,
     workers: int = 1,
 ) -> Iterator[Web]:
-    """The server as the README starts it, but for what is given. 0: as it is by itself."""
+    """The server as docs/production.md starts it, but for what is given. 0: as it is by itself."""
     port = free_port()
     web = bench.python(
         *("config.web", "--host", "127.0.0.1", "--port", str(port)),

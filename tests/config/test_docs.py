@@ -68,21 +68,22 @@ def test_every_worker_that_is_shipped_takes_all_queues():
         if file.is_file() and file.suffix != ".png"
         for queues in _WORKER.findall(file.read_text())
     }
-    ways = {"README.md", "docker-compose.yml", "config/celery.py", "config/demo/__main__.py"}
+    ways = {"docs/production.md", "docker-compose.yml", "config/celery.py", "config/demo/__main__.py"}
     ways |= {"docs/kubernetes/templates/worker.yaml", "docs/systemd/otpost-worker@.service"}
     assert {file for file, _ in commands} >= ways
     assert {queues for _, queues in commands} == {"otp,bulk,events"}
 
 
-def test_the_readme_tells_which_variables_are_settings_of_a_project():
-    _, _, text = (
-        (ROOT / "README.md")
-        .read_text()
-        .partition("The [settings](docs/reference/settings.md) that begin with")
-    )
+def test_the_page_says_which_variables_are_settings_of_a_project():
+    page = (ROOT / "docs" / "in-django.md").read_text()
+    _, _, text = page.partition("The [settings](reference/settings.md) that begin with")
     told = re.findall("`([A-Z_]+)`", text.partition("settings of the same name")[0])
     beginnings = tuple(name for name in told if name.endswith("_"))
     assert {name for name in conf.DECLARED if not name.startswith(beginnings)} == {*told} - {*beginnings}
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 
 def test_every_line_of_the_log_that_deserves_an_alert_is_one():

@@ -22,7 +22,7 @@ from tests.starts import ROOT, python
 
 #: What starts a web server, or shows how to, and how often it does.
 STARTS = {
-    "README.md": 1,
+    "docs/production.md": 1,
     "Dockerfile": 1,
     "docs/systemd/otpost-web@.service": 1,
     ".ci/run": 1,

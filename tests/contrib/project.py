@@ -70,18 +70,18 @@ def blocks(page: str, beginning: str) -> str:
 def run(
     project: Path, directory: Path, redis_url: str, package: str, *, settings: str = "", urls: str = ""
 ) -> None:
-    """Make a project as the README and the section of ``package`` say, and run the tests of ``project``.
+    """Make a project as the docs and the section of ``package`` say, and run the tests of ``project``.
 
     ``settings``, ``urls``: what it has of its own beside that.
     """
     server = redis_url.rpartition("/")[0]
     written = {
         "__init__.py": "from .celery import app\n",
-        "celery.py": blocks("README.md", "# yourproject/celery.py").replace("yourproject", "shop"),
+        "celery.py": blocks("docs/in-django.md", "# yourproject/celery.py").replace("yourproject", "shop"),
         "settings.py": OWN
-        + blocks("README.md", "# settings.py")
+        + blocks("docs/in-django.md", "# settings.py")
         + blocks(PAGE, f"# settings.py: {package}\n"),
-        "settings_test.py": blocks("README.md", "# settings_test.py"),
+        "settings_test.py": blocks("docs/testing.md", "# settings_test.py"),
         "urls.py": URLS + blocks(PAGE, f"# urls.py: {package}\n"),
     }
     if models := blocks(PAGE, f"# models.py: the user of {package}\n"):

@@ -1,4 +1,4 @@
-"""The apps inside somebody else's Django project, set up as the README says and no further."""
+"""The apps inside somebody else's Django project, set up as docs/in-django.md says and no further."""
 
 from __future__ import annotations
 
@@ -264,13 +264,15 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def example(begin: str) -> str:
-    """The example of the README that begins so."""
-    (found,) = re.findall(rf"```python\n({begin}.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """The example of the page that begins so."""
+    (found,) = re.findall(
+        rf"```python\n({begin}.*?)```", (ROOT / "docs" / "in-django.md").read_text(), re.DOTALL
+    )
     return str(found)
 
 
 class Project:
-    """A project as ``django-admin`` makes it, in production, with what the README says added to it.
+    """A project as ``django-admin`` makes it, in production, with what the page says added to it.
 
     ``**environment``: what its settings read.
     """
@@ -319,7 +321,7 @@ class Project:
 
 @pytest.mark.first(20)
 def test_a_fresh_project_hears_what_became_of_its_sms(tmp_path, redis_server):
-    """From the README alone: a check tells what is missing, then a signed report finds its message."""
+    """From the page alone: a check tells what is missing, then a signed report finds its message."""
     sid, token = "AC" + "0" * 32, "token-of-the-account"
     with gateway() as vendor, Leash() as leash:
         vendor.answer = lambda: response(201, '{"sid": "SM1"}')
@@ -369,7 +371,7 @@ def test_a_fresh_project_hears_what_became_of_its_sms(tmp_path, redis_server):
 @pytest.mark.first(10)
 @pytest.mark.parametrize("prefix", ["", "tools/"])
 def test_a_project_has_the_virtual_phone_while_it_is_developed(tmp_path, redis_server, prefix):
-    """From the README alone, and not once DEBUG is off."""
+    """From the page alone, and not once DEBUG is off."""
     project = Project(
         tmp_path,
         redis_server.url,
@@ -430,7 +432,7 @@ def test_only_their_own_views_want_an_account(redis_server):
     assert int(count) > 50
 
 
-def test_the_logging_of_a_project_decides_as_the_readme_says(redis_server):
+def test_the_logging_of_a_project_decides_as_the_page_says(redis_server):
     done = run(LOGGED.replace("EXAMPLE", example("import structlog\n")), redis_server.url)
     assert done.stdout == "done\n", done.stderr
     (line,) = done.stderr.splitlines()

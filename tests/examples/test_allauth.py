@@ -103,7 +103,7 @@ def test_a_user_signs_up_and_logs_in_by_phone(shop):
 
 def test_its_lines_are_those_of_the_docs():
     shop = {name: (EXAMPLE / "shop" / f"{name}.py").read_text() for name in ("settings", "models", "urls")}
-    assert blocks("README.md", "# settings.py") in shop["settings"]
+    assert blocks("docs/in-django.md", "# settings.py") in shop["settings"]
     assert blocks(PAGE, "# settings.py: django-allauth\n") in shop["settings"]
     assert blocks(PAGE, "# models.py: the user of django-allauth\n") in shop["models"]
     assert blocks(PAGE, "# urls.py: django-allauth\n") in shop["urls"]

@@ -1,4 +1,4 @@
-"""docs/start: whoever follows a page, word by word, ends where it says."""
+"""docs/start and the README: whoever follows a page, word by word, ends where it says."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import pytest
 
 from config.demo.leash import Leash
 from config.demo.ports import free_port
+from sms.testing import code_in, outbox
 from tests.e2e.browser import running_demo
 from tests.e2e.test_in_a_project import ENVIRONMENT, PYTHON
 from tests.examples.visitor import Browser
@@ -32,9 +33,9 @@ INSTALLS = re.compile(r"^(docker|python3 -m venv|pip install) .*\n", re.MULTILIN
 NAMED = re.compile(r"(?:#|//|<!--) (\S+\.\w+)(?: -->)?\n")
 
 
-def blocks(page: str) -> list[tuple[str, str]]:
+def blocks(page: str, folder: Path = START) -> list[tuple[str, str]]:
     """Each example of a page, in order: its language and its text."""
-    return re.findall(r"^```(\w+)\n(.*?)^```", (START / page).read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```(\w+)\n(.*?)^```", (folder / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
 def code_for(url: str, number: str) -> str:
@@ -123,6 +124,19 @@ def anywhere(demo, tmp_path) -> SimpleNamespace:
     return SimpleNamespace(cwd=tmp_path, env=env)
 
 
+def run(anywhere: SimpleNamespace, line: str, **given: str) -> dict[str, str]:
+    done = subprocess.run(
+        ["bash", "-c", line],
+        check=True,
+        cwd=anywhere.cwd,
+        env=anywhere.env | given,
+        capture_output=True,
+        text=True,
+    )
+    answer: dict[str, str] = json.loads(done.stdout)
+    return answer
+
+
 @pytest.mark.together(15)
 def test_by_curl(demo, anywhere):
     ask, values, check = [
@@ -131,24 +145,12 @@ def test_by_curl(demo, anywhere):
         if language == "sh" and text.startswith(("curl", "ID="))
     ]
 
-    def run(line: str, **given: str) -> dict[str, str]:
-        done = subprocess.run(
-            ["bash", "-c", line],
-            check=True,
-            cwd=anywhere.cwd,
-            env=anywhere.env | given,
-            capture_output=True,
-            text=True,
-        )
-        answer: dict[str, str] = json.loads(done.stdout)
-        return answer
-
-    id = run(ask)["id"]
+    id = run(anywhere, ask)["id"]
     wait_for(lambda: code_for(demo.url, "+12025550123"))
     assert re.findall(r"^(\w+)=", values, re.MULTILINE) == ["ID", "CODE"]
     given = {"ID": id, "CODE": code_for(demo.url, "+12025550123")}
-    assert run(check, **given)["status"] == "valid"
-    assert run(check, **given)["status"] == "expired"
+    assert run(anywhere, check, **given)["status"] == "valid"
+    assert run(anywhere, check, **given)["status"] == "expired"
 
 
 @pytest.mark.together(15)
@@ -170,3 +172,24 @@ def test_by_a_program(demo, anywhere, command, number):
     wait_for(lambda: code_for(demo.url, number))
     said, _ = running.communicate(f"{code_for(demo.url, number)}\n", timeout=30)
     assert (running.returncode, said) == (0, "The code: valid\n")
+
+
+@pytest.mark.together(15)
+def test_the_calls_of_the_readme(demo, anywhere):
+    (calls,) = [text for language, text in blocks("README.md", ROOT) if text.startswith("curl")]
+    ask, check = calls.replace("https://verify.example.com", demo.url).split("\n\n")
+    number = "+12025550126"
+    id = run(anywhere, ask.replace("+12025550123", number), KEY=demo.api_key)["id"]
+    wait_for(lambda: code_for(demo.url, number))
+    check = check.replace("JpQ8…", id).replace("123456", code_for(demo.url, number))
+    assert run(anywhere, check, KEY=demo.api_key) == {
+        "status": "valid",
+        "attempts_left": 2,
+        "message": "OTP verified.",
+    }
+
+
+def test_the_lines_of_the_readme_for_django(capsys):
+    (program,) = [text for language, text in blocks("README.md", ROOT) if language == "python"]
+    exec(program, {"input": lambda _: code_in(outbox[-1].body)})  # noqa: S102  # our own page
+    assert capsys.readouterr().out == "This phone is theirs.\n"

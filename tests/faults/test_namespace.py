@@ -203,7 +203,7 @@ CELERY_BROKER_URL = os.environ["URL"] + "1"
 
 
 def test_in_a_project_its_cache_and_its_key_prefix_decide(tmp_path, server):
-    """The worker's command is that of the README, and ``cache.clear()`` touches nothing."""
+    """The worker's command is that of the docs, and ``cache.clear()`` touches nothing."""
     package = tmp_path / "yourproject"
     package.mkdir()
     (package / "__init__.py").write_text("from .celery import app\n")

@@ -50,7 +50,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 class Prometheus:
-    """Reads the stack every second by the README's own lines, and by our rules, which do not wait."""
+    """Reads the stack every second by the page's own lines, and by our rules, which do not wait."""
 
     def __init__(self, stack: Stack, directory: Path) -> None:
         self.port = free_port()

@@ -12,7 +12,7 @@ from tests.reference.words import anchor, code, joined, paragraph, prose, table
 
 INTRO = """
 This page is made of `/v1/openapi.json`, which every installation serves; `/v1/docs` there shows it as a
-page on which each call can be made with your key. [The HTTP API](../../README.md#use-it-from-any-program)
+page on which each call can be made with your key. [The HTTP API](../http-api.md)
 shows how the calls go together.
 
 Send `Authorization: Bearer KEY` and `Content-Type: application/json`. A body has at most 16 KiB, and a

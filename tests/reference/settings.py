@@ -28,7 +28,7 @@ FORMS = {
 
 INTRO = """
 Settings come from the environment or from `.env`; `.env.example` has them with comments. In a Django
-project of yours they are [Django settings](../../README.md#use-it-inside-a-django-project) of the same
+project of yours they are [Django settings](../in-django.md) of the same
 name: their type is named with each.
 
 If a setting cannot work, web, worker, beat and `manage.py` refuse to start. One line names the variable and

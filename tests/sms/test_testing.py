@@ -1,4 +1,4 @@
-"""What a project gets for its tests, set up as the README says: each finds the same, run after run."""
+"""What a project gets for its tests, set up as the docs say: each finds the same, run after run."""
 
 from __future__ import annotations
 
@@ -52,17 +52,16 @@ urlpatterns = [path("login/", login), path("code/", code)]
 
 
 def block(beginning: str) -> str:
-    """The example of the README that begins so."""
-    found = re.search(
-        rf"```python\n({re.escape(beginning)}.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    )
+    """The example of the docs that begins so."""
+    pages = "".join((ROOT / "docs" / name).read_text() for name in ("in-django.md", "testing.md"))
+    found = re.search(rf"```python\n({re.escape(beginning)}.*?)```", pages, re.DOTALL)
     assert found
     return found[1]
 
 
 @pytest.fixture
 def project(tmp_path):
-    """Runs the tests of a project that has followed the README."""
+    """Runs the tests of a project that has followed the docs."""
     package = tmp_path / "yourproject"
     package.mkdir()
     (package / "__init__.py").write_text("from .celery import app\n")

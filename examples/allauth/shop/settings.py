@@ -1,4 +1,4 @@
-"""The settings of a shop: its own, those of Otpost as the README has them, and those of django-allauth."""
+"""The settings of a shop: its own, those of Otpost as docs/in-django.md has them, and those of django-allauth."""
 
 from pathlib import Path
 

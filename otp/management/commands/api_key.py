@@ -40,6 +40,6 @@ class Command(BaseCommand):
             self.stderr.write(f"API_ACCESS has an entry for {name} already: it holds for this key too.")
             return
         self.stderr.write(
-            "Append to API_ACCESS (separated by ;), and add what else it needs; see the README:"
+            "Append to API_ACCESS (separated by ;), and add what else it needs; see docs/keys.md:"
         )
         self.stderr.write(f"{name}=verify")

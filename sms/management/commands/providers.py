@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("scheme", nargs="?", default="", help="one provider, such as twilio")
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--configured", action="store_true", help="the aliases of SMS_PROVIDERS instead")
-        form.add_argument("--markdown", action="store_true", help="the table of the README")
+        form.add_argument("--markdown", action="store_true", help="the table of docs/providers.md")
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
     def handle(self, *args: Any, scheme: str, **options: Any) -> None:
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
 
 def table(found: list[Described]) -> str:
-    """What stands in the README."""
+    """What stands in docs/providers.md."""
     lines = ["| provider | URL | what it can |", "|---|---|---|"]
     lines += [f"| {one.summary} | `{one.url}` | {', '.join(one.can) or '–'} |" for one in found]
     return "\n".join(lines)

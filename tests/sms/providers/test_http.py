@@ -553,8 +553,8 @@ def test_a_token_cannot_hold_a_line_break():
     assert "s3cret" not in str(caught.value)
 
 
-def test_the_examples_of_the_readme():
-    text = (Path(__file__).parents[3] / "README.md").read_text()
+def test_the_examples_of_the_docs():
+    text = (Path(__file__).parents[3] / "docs" / "gateway.md").read_text()
     examples = re.findall(r"^SMS_PROVIDERS=main=(https://\S+\n(?:  \S+\n)+)", text, re.MULTILINE)
     answers = ['{"messages": [{"id": "G-1"}]}', '{"status": 0, "message_id": "G-1"}']
     with gateway() as vendor:
