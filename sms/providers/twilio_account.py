@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
-from twilio.request_validator import RequestValidator
-from twilio.rest import Client
-
 from sms.errors import ReceiptRejected
 from sms.providers.callbacks import form, signature_in
 from sms.providers.url import BadProviderURL
@@ -49,6 +46,14 @@ class TwilioAccount(VendorProvider):
         permanent: str = "",
         **common: Any,
     ) -> None:
+        # Here, as the SDK is an extra and slow to read: a list of providers needs neither.
+        try:
+            from twilio.request_validator import RequestValidator
+            from twilio.rest import Client
+        except ImportError:
+            raise BadProviderURL(
+                f"{alias}: {self.scheme}:// needs Twilio's SDK. Install it: pip install 'otpost[twilio]'."
+            ) from None
         super().__init__(alias, **common)
         if auth_token.startswith("AC") and not account_sid.startswith("AC"):
             example = f"{self.scheme}://SID:TOKEN@"

