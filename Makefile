@@ -8,19 +8,24 @@ PYTHON :=
 # Handed on by demo, test, bench, faults and requirements: make test ARGS="tests/sms -x".
 ARGS :=
 
+DEMO_READY := $(VENV)/.installed-demo
 TEST_READY := $(VENV)/.installed-test
 LINT_READY := $(VENV)/.installed-lint
 # The site is built in an environment of its own: it needs nothing of ours, and we nothing of it.
 SITE_VENV := build/site-venv
 SITE_READY := $(SITE_VENV)/.installed
-# $(1): a file of requirements
-install = echo "Installing what $(1) lists into $(VENV); the first time takes a minute ..." && \
+# What is compiled as it is first used saves a third of the time.
+pip = $(PY) -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r
+# $(1): a file of requirements; $(2): how long it takes. uv takes a third of pip's time; pip may know another registry.
+install = echo "Installing what $(1) lists into $(VENV); $(2) ..." && \
 	{ $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; } && \
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	{ $(VENV)/bin/uv --version >/dev/null 2>&1 || $(pip) config/demo/installer.txt; } && \
+	{ $(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r $(1) || $(pip) $(1); }
 compile = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+server := pyproject.toml --extra server --extra twilio
 
 # A Python may vanish when the system gets a newer one. What was installed for it is then void.
-$(shell test -x $(PY) || rm -f $(TEST_READY) $(LINT_READY))
+$(shell test -x $(PY) || rm -f $(DEMO_READY) $(TEST_READY) $(LINT_READY))
 $(shell test -x $(SITE_VENV)/bin/python || rm -f $(SITE_READY))
 
 .PHONY: help demo test lint reference docs bench faults requirements clean
@@ -28,8 +33,9 @@ $(shell test -x $(SITE_VENV)/bin/python || rm -f $(SITE_READY))
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
-demo: $(TEST_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=...)
-	@$(PY) -m config.demo --stop-with-parent $(ARGS)
+# Its processes read the same libraries: what one has compiled, no other shall compile again.
+demo: $(DEMO_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=...)
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m config.demo --stop-with-parent $(ARGS)
 
 # Most tests wait for processes, so more run side by side than there are cores; each worker has a server of its own.
 # They start hundreds of processes, and none of them shall compile again what another has compiled.
@@ -60,21 +66,27 @@ faults: $(TEST_READY) ## let everything fail under load, count the messages (ARG
 requirements: ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade takes the newest)
 	@$(UV) --version >/dev/null 2>&1 || { \
 		echo "Pinning needs uv: pip install uv, or see https://docs.astral.sh/uv/" >&2; exit 1; }
-	$(compile) $(ARGS) pyproject.toml -o requirements.txt
-	$(compile) $(ARGS) pyproject.toml --group test -c requirements.txt -o tests/requirements.txt
-	$(compile) $(ARGS) pyproject.toml --group test --group ci -c tests/requirements.txt -o .ci/requirements.txt
+	$(compile) $(ARGS) $(server) -o requirements.txt
+	$(compile) $(ARGS) $(server) --group demo -c requirements.txt -o config/demo/requirements.txt
+	$(compile) $(ARGS) $(server) --group test -c config/demo/requirements.txt -o tests/requirements.txt
+	$(compile) $(ARGS) $(server) --group test --group ci -c tests/requirements.txt -o .ci/requirements.txt
+	echo uv | $(compile) $(ARGS) - -o config/demo/installer.txt
 	$(compile) $(ARGS) --group docs -o .ci/docs.txt
 
 clean: ## remove .venv and everything else that can be made again
 	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache staticfiles build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+$(DEMO_READY): config/demo/requirements.txt | $(PY)
+	@$(call install,config/demo/requirements.txt,the first time takes a quarter of a minute)
+	@touch $@
+
 $(TEST_READY): tests/requirements.txt | $(PY)
-	@$(call install,tests/requirements.txt)
+	@$(call install,tests/requirements.txt,the first time takes half a minute)
 	@touch $@
 
 $(LINT_READY): .ci/requirements.txt | $(PY)
-	@$(call install,.ci/requirements.txt)
+	@$(call install,.ci/requirements.txt,the first time takes a minute)
 	@touch $@
 
 $(SITE_READY): .ci/docs.txt | $(PY)
@@ -99,4 +111,4 @@ $(PY):
 			"sudo apt install python3-venv" >&2; \
 		exit 1; \
 	fi; \
-	"$$python" -m venv --clear $(VENV)
+	echo "Making $(VENV) with $$("$$python" --version) ..." && "$$python" -m venv --clear $(VENV)

@@ -42,6 +42,7 @@ def main() -> int:
         try:
             facts = wait_until_ready(demo)
             verify_a_phone(facts["url"], facts["api_key"])
+            no_library_of_tests(clone)
         except BaseException:
             log.seek(0)
             print(log.read(), file=sys.stderr)
@@ -118,6 +119,13 @@ def verify_a_phone(url: str, api_key: str) -> None:
     status, checked = call(check, api_key, {"code": code})
     expect(status == 200 and checked["status"] != "valid", checked)
     print("it was valid once, and only once")
+
+
+def no_library_of_tests(clone: Path) -> None:
+    """What the demo does not run it does not install."""
+    program = "from importlib.util import find_spec; print(*filter(find_spec, ['pytest', 'flask']))"
+    found = subprocess.check_output([clone / ".venv" / "bin" / "python", "-c", program], text=True)
+    expect(not found.strip(), found)
 
 
 def read_code(url: str) -> str:

@@ -41,8 +41,10 @@ _PROGRAMS = {
 _READY = """
 Otpost is running. {sms}
 
-  Open {url}/
-  and {url}/dashboard/ with the key below
+  A page and a virtual phone   {url}/
+  The API, to read and to try  {url}/v1/docs
+  The dashboard                {url}/dashboard/
+  The key, for both            {api_key}
 
   Or ask for a code from here:
 
@@ -50,6 +52,13 @@ Otpost is running. {sms}
     -H 'Authorization: Bearer {api_key}' \\
     -H 'Content-Type: application/json' \\
     -d '{{"phone": "+12025550123"}}'
+
+  and check it, with the id of the answer for ID, and the code that arrives for 123456:
+
+  curl -X POST {url}/v1/verifications/ID/check \\
+    -H 'Authorization: Bearer {api_key}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"code": "123456"}}'
 
   Ctrl-C stops it.
 """

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 from redis import Redis
 
 from config.demo.ports import free_port, is_free
+from sms.testing import code_in
 from tests.config.observe import alive, children, eventually
 
 pytestmark = pytest.mark.first
@@ -77,6 +79,12 @@ def ask_for_a_code(port: int, api_key: str) -> None:
     connection.close()
 
 
+def shell(command: str) -> Any:
+    """The JSON that a command prints."""
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=10)
+    return json.loads(done.stdout)
+
+
 def read_until(process: subprocess.Popen[str], words: str) -> str:
     """What the demo prints on standard output, up to the line with these words."""
     assert process.stdout is not None
@@ -89,20 +97,24 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
 
 
 def test_what_it_prints_works_when_pasted_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    """The curl command brings a code to the virtual phone; afterwards nothing is left."""
+    """A code comes to the virtual phone and is accepted; each address is one. Afterwards nothing is left."""
     if not shutil.which("curl"):
         pytest.skip("needs curl")
     port = free_port()
     with demo(PORT=str(port), TMPDIR=str(tmp_path)) as process:
         text = read_until(process, "Ctrl-C")
-        assert f"Open http://localhost:{port}/\n" in text
-        command = text[text.index("curl") : text.index("Ctrl-C")]
-        answer = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=10)
-        assert json.loads(answer.stdout)["status"] == "pending"
+        addresses = re.findall(rf"  http://localhost:{port}(/\S*)$", text, re.MULTILINE)
+        assert addresses == ["/", "/v1/docs", "/dashboard/"]
+        assert [fetch(port, path)[0] for path in addresses] == [200, 200, 303], "asks for the key"
+        start, check = re.findall(r"^  curl .+?'\n$", text, re.MULTILINE | re.DOTALL)
+        begun = shell(start)
+        assert begun["status"] == "pending"
 
         assert eventually(lambda: messages(port))
         (message,) = messages(port)
         assert message["to"] == "+12025550123"
+        given = check.replace("/ID/", f"/{begun['id']}/").replace("123456", code_in(message["body"]))
+        assert shell(given)["status"] == "valid"
 
         groups = children(process.pid)
         assert len(groups) == 5, "redis, worker, beat, web, and what removes the directory of redis"
