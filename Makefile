@@ -14,13 +14,15 @@ LINT_READY := $(VENV)/.installed-lint
 # The site is built in an environment of its own: it needs nothing of ours, and we nothing of it.
 SITE_VENV := build/site-venv
 SITE_READY := $(SITE_VENV)/.installed
-# What is compiled as it is first used saves a third of the time.
-pip = $(PY) -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r
-# $(1): a file of requirements; $(2): how long it takes. uv takes a third of pip's time; pip may know another registry.
+# To compile each file as it is first used, not all of them at once, saves a third of the time.
+pip_install := --disable-pip-version-check --quiet install --no-compile --require-hashes -r
+need_pip = { $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; }
+# $(1): a file of requirements; $(2): how long it takes. uv takes a third of pip's time, but pip may know another registry.
 install = echo "Installing what $(1) lists into $(VENV); $(2) ..." && \
-	{ $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; } && \
-	{ $(VENV)/bin/uv --version >/dev/null 2>&1 || $(pip) config/demo/installer.txt; } && \
-	{ $(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r $(1) || $(pip) $(1); }
+	uv=$$(command -v $(UV) || echo $(VENV)/bin/uv) && \
+	{ "$$uv" --version >/dev/null 2>&1 || { $(need_pip) && $(PY) -m pip $(pip_install) config/demo/installer.txt; }; } && \
+	{ "$$uv" pip install --quiet --python $(PY) --require-hashes -r $(1) || \
+		{ $(need_pip) && $(PY) -m pip $(pip_install) $(1); }; }
 compile = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 server := pyproject.toml --extra server --extra twilio
 
@@ -82,6 +84,7 @@ $(DEMO_READY): config/demo/requirements.txt | $(PY)
 	@touch $@
 
 $(TEST_READY): tests/requirements.txt | $(PY)
+	@$(need_pip)
 	@$(call install,tests/requirements.txt,the first time takes half a minute)
 	@touch $@
 
@@ -95,7 +98,8 @@ $(SITE_READY): .ci/docs.txt | $(PY)
 	@$(SITE_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/docs.txt
 	@touch $@
 
-# Each candidate is run, not only looked up: pyenv leaves commands for versions it does not have.
+# Each candidate is run, not only looked up: pyenv leaves commands for versions it does not have. Where it has a pip, that
+# brings uv, which takes less than a pip of our own would.
 $(PY):
 	@for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.14 python3.13 python3.12 python3.11); do \
 		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; \
@@ -111,4 +115,6 @@ $(PY):
 			"sudo apt install python3-venv" >&2; \
 		exit 1; \
 	fi; \
-	echo "Making $(VENV) with $$("$$python" --version) ..." && "$$python" -m venv --clear $(VENV)
+	echo "Making $(VENV) with $$("$$python" --version) ..." && "$$python" -m venv --clear --without-pip $(VENV) && \
+	{ command -v $(UV) >/dev/null || \
+		"$$python" -m pip --python $(PY) $(pip_install) config/demo/installer.txt >/dev/null 2>&1 || true; }
