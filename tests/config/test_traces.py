@@ -8,9 +8,11 @@ import json
 import re
 import signal
 import sys
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from config import traces
 from config.demo.embedded import EmbeddedServer
@@ -18,10 +20,16 @@ from tests.faults.stack import Stack, wait_for
 from tests.settings import API_KEY
 from tests.sms.house import PHONE
 from tests.sms.providers.gateway import gateway, response
-from tests.starts import manage, python
+from tests.starts import python
 
 EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+WITHOUT = f"""
+import runpy, sys
+sys.modules["{EXPORTER}"] = None
+sys.argv = ["manage.py", "check"]
+runpy.run_path("manage.py", run_name="__main__")
+"""
 KEY, SECRET = "6F7A-key-of-the-account", "secret-of-the-receipts"
 
 
@@ -57,7 +65,7 @@ def test_nothing_starts_where_traces_cannot_be_sent(monkeypatch, changes, what):
         monkeypatch.setenv(name, value)
     monkeypatch.setitem(sys.modules, EXPORTER, None)  # as without the extra
     assert any(what in text for text in traces.faults())
-    found = manage("check", **changes)
+    found = python("-c", WITHOUT, **changes)
     assert found.returncode == 1
     assert "config.E002" in found.stderr
 
@@ -123,3 +131,37 @@ def test_one_trace_leads_through_web_queue_worker_provider_and_receipt(tmp_path)
     written = json.dumps([{**span, "context": "", "start_time": "", "end_time": ""} for span in spans])
     for secret in (KEY, SECRET, token, API_KEY, PHONE[1:], "8792343", fields["token"]):
         assert secret not in written
+
+
+@pytest.mark.first
+def test_a_collector_gets_the_spans_by_otlp_over_http(tmp_path):
+    """Each process sends what it has, and says who it is and with which key."""
+    with EmbeddedServer(directory=tmp_path) as server, gateway() as collector:
+        collector.before["/v1/traces"] = response(200, b"")
+        with Stack(
+            tmp_path,
+            REDIS_URL=server.url,
+            CELERY_BROKER_URL=server.url,
+            SMS_PROVIDERS=f"main=file://{tmp_path}/sms?clear=yes",
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+            OTEL_EXPORTER_OTLP_HEADERS="x-key=of-the-collector",
+            OTEL_SERVICE_NAME="verify",
+        ) as stack:
+            stack.start("worker", "web")
+            assert stack.call("POST", "/v1/verifications", {"phone": PHONE})[0] == 202
+            wait_for(lambda: "message_sent" in stack.log("worker"))
+            for name in ("web", "worker"):
+                stack.kill(name, signal.SIGTERM)
+    by_name: dict[str, Any] = {}
+    services = set()
+    for path, headers, body in collector.asked:
+        assert (path, headers["x-key"]) == ("/v1/traces", "of-the-collector")
+        assert headers["content-type"] == "application/x-protobuf"
+        for found in ExportTraceServiceRequest.FromString(body).resource_spans:
+            services |= {a.value.string_value for a in found.resource.attributes if a.key == "service.name"}
+            by_name |= {span.name: span for scope in found.scope_spans for span in scope.spans}
+    assert services == {"verify"}
+    sent, request = by_name["send main"], by_name["POST /v1/verifications"]
+    assert sent.trace_id == request.trace_id
+    assert {a.key: a.value.string_value for a in sent.attributes}["otpost.outcome"] == "accepted"
+    assert not any(PHONE[1:].encode() in body for _, _, body in collector.asked)
