@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sms import lua_source
+from tests.starts import ROOT
 
 
 @pytest.fixture
@@ -107,3 +108,8 @@ def test_each_line_knows_where_it_stands(write):
         (clock, 2, "local now = 1"),
         (path, 2, "return now"),
     ]
+
+
+def test_the_script_that_contributing_shows_is_one():
+    block = (ROOT / "CONTRIBUTING.md").read_text().partition("```lua\n")[2].partition("```")[0]
+    assert block == (ROOT / "otp" / "lua" / "count.lua").read_text()
