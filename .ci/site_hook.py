@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Pages that lie outside of ``docs``, by their addresses in the site.
 OUTSIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 
+_VENDORS = ROOT / "docs" / "vendors"
+
 _FENCE = re.compile(r"^ *(```|~~~)")
 _ITEM = re.compile(r"([-*+]|\d+\.) +")
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^()\s#]+)")
@@ -35,6 +37,18 @@ _LOADED = [
         r"@import ",
     )
 ]
+
+
+def on_config(config: Any) -> None:
+    """Put each vendor's page, which its file alone brings about, into the navigation."""
+    pages = sorted((path.read_text()[2:].partition("\n")[0], path.name) for path in _VENDORS.glob("*.md"))
+    (how_to,) = (section["How to"] for section in config["nav"] if "How to" in section)
+    (place,) = (entry for entry in how_to if "Vendors" in entry)
+    place["Vendors"] = [{title: f"vendors/{name}"} for title, name in sorted(pages, key=_by_title)]
+
+
+def _by_title(page: tuple[str, str]) -> str:
+    return page[0].lower()
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -3,13 +3,13 @@
 The username ``sandbox`` goes to the sandbox. Options: ``from`` (sender ID or short code; without it the
 vendor's own); ``receipt_secret``, 16 random characters or more: without it neither receipts nor inbound
 messages are believed; ``temporary`` and ``permanent``: status codes, separated by blanks, that shall count as
-such whatever the table below says; ``timeout``; ``base_url`` (a mock, a proxy).
+such whatever our table says; ``timeout``; ``base_url`` (a mock, a proxy).
 
 Africa's Talking signs nothing and calls addresses that are set once in its dashboard, under SMS, SMS Callback
 URLs: they hold a token made of ``receipt_secret``. That for inbound messages belongs under Incoming Messages
-and under Bulk SMS Opt Out too: nobody can write STOP to a sender ID, so it appends another way out to the
-first SMS and tells us who takes it. Its receipts name a message by its own id alone. A time to live it does
-not take.
+and under Bulk SMS Opt Out too. Nobody can write STOP to a sender ID, so Africa's Talking appends another way
+out to the first SMS and tells us who takes it. Its receipts name a message by its own id alone. It takes no
+time to live.
 
 Sources: developers.africastalking.com/docs/sms/sending/bulk and …/sms/notifications,
 docs.africastalking.com/sms/deliveryreports and …/sms/callback; tried against its SDK, africastalking 2.0.3.

@@ -2,7 +2,7 @@
 
 Options: ``from`` (number or sender ID; without it the account's own); ``receipt_secret``, 16 random
 characters or more: without it no receipts and no messages of users are believed; ``temporary``, ``refused``
-and ``account``: words, separated by blanks, that shall count as such whatever the table below says: the end
+and ``account``: words, separated by blanks, that shall count as such whatever our table says: the end
 of a problem's type (``bad-request``), a status (``FAILED.NOT_SENT``); ``timeout``; ``base_url`` (a mock, a
 proxy).
 

@@ -4,7 +4,7 @@ The key is that of an SMS integration. Options: ``from`` (the number of a two-wa
 needs none); ``receipt_secret``, 16 random characters or more: without it neither receipts nor inbound
 messages are believed; ``validity=yes`` also sends ``validityPeriod`` (minutes, rounded up), which Clickatell
 describes for its older APIs alone; ``temporary`` and ``permanent``: error codes, separated by blanks, that
-shall count as such whatever the table below says; ``timeout``; ``base_url`` (a mock, a proxy).
+shall count as such whatever our table says; ``timeout``; ``base_url`` (a mock, a proxy).
 
 Clickatell signs nothing and calls addresses that are set once in its portal, one for message status and one
 for replies: they hold a token made of ``receipt_secret``. A receipt brings back ``clientMessageId``, which is

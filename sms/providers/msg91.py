@@ -5,7 +5,7 @@ Options: ``template``, MSG91's id of the approved template by which codes go, or
 (``OTP``); ``from``, the sender ID where the template leaves it open; ``receipt_secret``, 16 random
 characters or more, for the address of receipts that is set in the panel ("Webhook", version v2);
 ``temporary`` and ``permanent``: words of refusals, as our log shows them, separated by blanks, that shall
-count as such whatever the table below says; ``timeout``; ``base_url`` (a mock or a proxy).
+count as such whatever our table says; ``timeout``; ``base_url`` (a mock or a proxy).
 
 MSG91 signs nothing: whoever has the address of receipts can send them. Only codes go by it, as every text in
 India is an approved template.

@@ -25,8 +25,8 @@ Each part of what a user sends is a message of its own, and so is one that is de
 Statuses from 0x400 on are each vendor's own: another alias gets the message at once, until an option says
 what they mean. Of a bind they refuse the account.
 
-Why neither smpp34 1.5.0 nor aiosmpplib 0.7.4: the former answers a deliver_sm before we have it and takes no
-CA of ours, the latter has no TLS and no window; both want an event loop beside our threads.
+Neither smpp34 1.5.0 nor aiosmpplib 0.7.4 would do. The former answers a deliver_sm before we have it and
+takes no CA of ours. The latter has no TLS and no window. Both want an event loop beside our threads.
 
 Sources: SMPP Protocol Specification v3.4 issue 1.2, 4.4, 4.6, 5.1.3, 5.2 and Appendix B; Kannel 1.4.5,
 gw/smsc/smsc_smpp.c (temporary statuses, ids in hex); messaggio.com/industry-specifications-and-standards,

@@ -2,7 +2,7 @@
 
 Options: ``from`` (number or sender ID) or ``messaging_service`` (MG…); ``timeout``; ``base_url`` (a
 mock or a proxy); ``temporary`` and ``permanent``: error codes, separated by blanks, that shall
-count as such whatever the table below says; ``feedback=yes``: Twilio hears which codes were typed.
+count as such whatever our table says; ``feedback=yes``: Twilio hears which codes were typed.
 
 What users send comes by POST to the address that a number or a messaging service has for incoming messages.
 

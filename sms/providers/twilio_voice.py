@@ -4,7 +4,7 @@ Options: ``from``, a number of the account or a verified caller ID; ``key_press=
 key and reads the code at once, to a mailbox too; ``machine_detection=yes`` with it: Twilio finds out who is
 there, at a price, and what a machine has heard counts as undelivered; ``ring`` (seconds, 25) and ``longest``
 (seconds of the whole call, 60); ``timeout``; ``base_url`` (a mock or a proxy); ``temporary`` and
-``permanent``: error codes, separated by blanks, that shall count as such whatever the table below says.
+``permanent``: error codes, separated by blanks, that shall count as such whatever our table says.
 
 An account makes one call a second unless Twilio allows more, and queues the rest. With ``rate=1`` they wait
 in Redis instead, where a code that dies is not sent.

@@ -1,4 +1,4 @@
-"""The pages of docs/reference, made of the code: ``python -m tests.reference`` writes them.
+"""The pages of docs/reference and docs/vendors, made of the code: ``python -m tests.reference`` writes them.
 
 The words that no code has stand in ``docs/reference/*.toml``. A test compares what is committed.
 """

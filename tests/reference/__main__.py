@@ -7,7 +7,8 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 
-from tests.reference.pages import FOLDER, PAGES  # noqa: E402
+from tests.reference.pages import PAGES  # noqa: E402
+from tests.starts import ROOT  # noqa: E402
 
 for name, make in PAGES.items():
-    (FOLDER / name).write_text(make())
+    (ROOT / "docs" / name).write_text(make())

@@ -1,19 +1,17 @@
-"""Every page by its name, and what they are written with."""
+"""Every page by its place in ``docs``, and what writes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.reference import api, commands, errors, metrics, settings, signals
-from tests.reference.words import FOLDER
-
-__all__ = ["FOLDER", "PAGES"]
+from tests.reference import api, commands, errors, metrics, settings, signals, vendors
 
 PAGES: Mapping[str, Callable[[], str]] = {
-    "commands.md": commands.page,
-    "errors.md": errors.page,
-    "http-api.md": api.page,
-    "metrics.md": metrics.page,
-    "settings.md": settings.page,
-    "signals.md": signals.page,
+    "reference/commands.md": commands.page,
+    "reference/errors.md": errors.page,
+    "reference/http-api.md": api.page,
+    "reference/metrics.md": metrics.page,
+    "reference/settings.md": settings.page,
+    "reference/signals.md": signals.page,
+    **vendors.pages(),
 }

@@ -1,4 +1,4 @@
-"""docs/reference is what the code makes of it today, and no page lacks anything."""
+"""docs/reference and docs/vendors are what the code makes of them today, and no page lacks anything."""
 
 from __future__ import annotations
 
@@ -8,15 +8,26 @@ import pytest
 
 from config.settings import env
 from sms import conf
-from tests.reference.pages import FOLDER, PAGES
+from tests.reference.pages import PAGES
 from tests.reference.settings import OF_LIBRARIES
-from tests.reference.words import same
+from tests.reference.words import FOLDER, same
 from tests.scraped import scrape
+
+DOCS = FOLDER.parent
+
+
+def test_every_page_is_of_something():
+    found = {
+        str(path.relative_to(DOCS))
+        for name in ("reference", "vendors")
+        for path in (DOCS / name).glob("*.md")
+    }
+    assert found == set(PAGES)
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_what_the_code_makes(name):
-    assert (FOLDER / name).read_text() == PAGES[name](), "run `make reference`"
+    assert (DOCS / name).read_text() == PAGES[name](), "run `make reference`"
 
 
 def test_every_setting_has_its_section_and_no_other():
@@ -28,7 +39,7 @@ def test_every_setting_has_its_section_and_no_other():
 def test_a_setting_without_words_is_named(monkeypatch):
     monkeypatch.setitem(conf.DECLARED, "SMS_ACME", conf.Setting(""))
     with pytest.raises(ValueError, match=r"lacks .*SMS_ACME"):
-        PAGES["settings.md"]()
+        PAGES["reference/settings.md"]()
 
 
 def test_words_about_nothing_are_named():

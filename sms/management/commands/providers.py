@@ -63,7 +63,10 @@ class Command(BaseCommand):
 def table(found: list[Described]) -> str:
     """What stands in docs/providers.md."""
     lines = ["| provider | URL | what it can |", "|---|---|---|"]
-    lines += [f"| {one.summary} | `{one.url}` | {', '.join(one.can) or '–'} |" for one in found]
+    lines += [
+        f"| [{one.summary}](vendors/{one.scheme}.md) | `{one.url}` | {', '.join(one.can) or '–'} |"
+        for one in found
+    ]
     return "\n".join(lines)
 
 

@@ -1,0 +1,116 @@
+"""``vendors/SCHEME.md``: a page for each provider, out of the docstring of its file and of what it can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+
+from sms.conf import FREE
+from sms.providers import provider_classes
+from sms.providers.described import Described, vendors
+from tests.reference.words import joined, paragraph, sentence
+
+#: Where the name for the log is no title.
+TITLES = {"https": "Any HTTP gateway"}
+
+CAN = "../providers.md#what-a-provider-can"
+
+#: Where a page of ours says more.
+MORE = {
+    "https": "[A gateway of your country](../gateway.md) has examples, and "
+    "[http_receipts.py](../../sms/providers/http_receipts.py) the options for receipts.",
+    "email": "[Channels](../channels.md#e-mail) has the steps.",
+    "telegram": "[Channels](../channels.md#telegram) has the steps.",
+    "twilio-voice": "[Channels](../channels.md#voice) has the steps.",
+    "vonage-voice": "[Channels](../channels.md#voice) has the steps.",
+    "whatsapp": "[Channels](../channels.md#whatsapp) has the steps.",
+}
+
+COMMON = "It also takes the [options of every URL](../providers.md#options-of-every-url)."
+
+TRY = """
+## Try it
+
+The first command prints which addresses to set in its console. The second sends one real message.
+
+```sh
+python manage.py providers --configured
+python manage.py send_test main +12025550123
+```
+""".strip()
+
+_OPTIONS = re.compile(r"^Options: (.*?)\.(?= [A-Z`]|$)", re.DOTALL)
+
+
+def pages() -> Mapping[str, partial[str]]:
+    return {f"vendors/{one.scheme}.md": partial(page, one) for one in vendors()}
+
+
+def page(one: Described) -> str:
+    name = TITLES.get(one.scheme, provider_classes()[one.scheme].name)
+    summary = "" if one.summary == name else sentence(one.summary.replace("``", "`"))
+    can = f"It can: [{', '.join(one.can)}]({CAN})." if one.can else "It sends, and no more."
+    before, options, after = _said(one.text)
+    return joined(
+        f"# {name[0].upper()}{name[1:]}",
+        " ".join(part for part in (summary, can, MORE.get(one.scheme, "")) if part),
+        f"```ini\nSMS_PROVIDERS=main={one.url}\n```",
+        *before,
+        "## Options" if options else "",
+        "\n".join(f"- {option}" for option in options),
+        COMMON if one.scheme not in FREE else "",
+        "## What to know" if after else "",
+        *after,
+        TRY if one.scheme not in FREE else "",
+    )
+
+
+def _said(text: str) -> tuple[list[str], list[str], list[str]]:
+    """The docstring without its head: what comes before the options, these, and what comes behind them."""
+    before: list[str] = []
+    options: list[str] = []
+    after: list[str] = []
+    head, *blocks = text.split("\n\n")
+    _, _, of_head = " ".join(head.partition("``:")[2].split()).partition(". ")
+    for block in (of_head, *blocks):
+        if block.startswith("    "):
+            shown = re.sub(r"^ {4}", "", block, flags=re.MULTILINE).replace("``", "`")
+            (after if options else before).append(f"```text\n{shown}\n```")
+            continue
+        first, found, rest = _parted(_plain(block))
+        if first:
+            (after if options else before).append(paragraph(first))
+        options += found
+        if rest:
+            after.append(paragraph(rest))
+    return before, options, after
+
+
+def _plain(block: str) -> str:
+    """Of reStructuredText what Markdown has otherwise; pages of ours are links."""
+    plain = " ".join(block.split()).replace("``", "`")
+    plain = re.sub(r"`?docs/([\w-]+)\.md`?", r"[\1](../\1.md)", plain)
+    return plain[:-1] if plain.endswith("::") else plain
+
+
+def _parted(text: str) -> tuple[str, list[str], str]:
+    """What comes before the sentence of the options, these, and what comes behind it."""
+    before, found, rest = text.partition("Options: ")
+    if not found:
+        return text, [], ""
+    match = _OPTIONS.match(found + rest)
+    assert match, text
+    return before.strip(), _divided(match[1]), (found + rest)[match.end() :].strip()
+
+
+def _divided(text: str) -> list[str]:
+    """At each semicolon that stands in no brackets."""
+    parts, depth = [""], 0
+    for char in text:
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if char == ";" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [part.strip() for part in parts]
