@@ -20,7 +20,11 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Pages that lie outside of ``docs``, by their addresses in the site.
-OUTSIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+OUTSIDE = {
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+    "report-a-hole.md": "SECURITY.md",  # docs/security.md is another
+}
 
 _VENDORS = ROOT / "docs" / "vendors"
 
@@ -96,7 +100,8 @@ def _origin(address: str) -> str:
 
 
 def _copy(target: str) -> str:
-    return f"source/{target}.txt"
+    """As text, which a browser shows. MkDocs leaves out what begins with a dot."""
+    return f"source/{target.lstrip('.')}.txt"
 
 
 def _joined(origin: str, link: str) -> str:
