@@ -35,9 +35,11 @@ $(shell test -x $(SITE_VENV)/bin/python || rm -f $(SITE_READY))
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
-# Its processes read the same libraries: what one has compiled, no other shall compile again.
+# Its processes read the same libraries: what one has compiled, no other shall compile again. Not in the command, since a
+# shell would stand between make and the demo, which could not see make go.
+demo: export PYTHONDONTWRITEBYTECODE :=
 demo: $(DEMO_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=...)
-	@PYTHONDONTWRITEBYTECODE= $(PY) -m config.demo --stop-with-parent $(ARGS)
+	@$(PY) -m config.demo --stop-with-parent $(ARGS)
 
 # Most tests wait for processes, so more run side by side than there are cores; each worker has a server of its own.
 # They start hundreds of processes, and none of them shall compile again what another has compiled.

@@ -43,6 +43,7 @@ def main() -> int:
             facts = wait_until_ready(demo)
             verify_a_phone(facts["url"], facts["api_key"])
             no_library_of_tests(clone)
+            is_child_of_make(demo, facts["pids"]["demo"])
         except BaseException:
             log.seek(0)
             print(log.read(), file=sys.stderr)
@@ -126,6 +127,12 @@ def no_library_of_tests(clone: Path) -> None:
     program = "from importlib.util import find_spec; print(*filter(find_spec, ['pytest', 'flask']))"
     found = subprocess.check_output([clone / ".venv" / "bin" / "python", "-c", program], text=True)
     expect(not found.strip(), found)
+
+
+def is_child_of_make(make: subprocess.Popen[str], pid: int) -> None:
+    """No shell stands between: the demo ends when its parent has gone, which kill -9 does to make alone."""
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    expect(parent == make.pid, f"process {parent}")
 
 
 def read_code(url: str) -> str:
