@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-logging.getLogger("mail.log").disabled = True  # every command that aiosmtpd hears
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # else every command that aiosmtpd hears
 
 USER, PASSWORD = "otpost", "correct horse"
 

@@ -670,6 +670,7 @@ def send_and_end(provider) -> None:
 @pytest.mark.parametrize("hangs_up", [True, False])
 def test_closing(centre, listening, hangs_up):
     centre.hangs_up = hangs_up
+    assert listening.send(SMS) == "id-1"  # the answer to its bind has come
     threads = ours()
     assert len(threads) == 2
     began = time.monotonic()
