@@ -331,13 +331,15 @@ def test_a_process_that_has_no_call_left_goes_on_without(vendor, settings, monke
 # --- what a stranger could see ----------------------------------------------------------------------
 
 
-def test_time_does_not_tell_what_is_known_of_a_number(vendor, settings):
+def test_time_does_not_tell_what_is_known_of_a_number(vendor, settings, monkeypatch):
+    monkeypatch.setattr(verdict, "DEADLINE", 10.0)  # on a busy machine the answer would come too late
     settings.OTP_LOOKUPS = {"main": vendor.twilio_url()}
     settings.TEST_NUMBERS, settings.TEST_NUMBERS_UNTIL = {"+12025550100": "123456"}, "2099-01-01"
     vendor.server.delay = 0.12
-    assert took(lambda: services.start(PHONE)) >= 0.12  # asked about
-    assert 0.12 <= took(lambda: services.start(PHONE)) < 0.12 + ROOM  # known
-    assert 0.12 <= took(lambda: services.start("+12025550100")) < 0.12 + ROOM  # gets no SMS whatever is known
+    asked = took(lambda: services.start(PHONE))
+    assert asked >= 0.12
+    assert 0.12 <= took(lambda: services.start(PHONE)) < asked + ROOM  # known
+    assert 0.12 <= took(lambda: services.start("+12025550100")) < asked + ROOM  # gets no SMS in any case
 
 
 def test_nothing_readable_is_kept_or_logged(vendors, settings, redis, caplog):
