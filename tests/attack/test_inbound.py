@@ -206,11 +206,11 @@ def test_a_process_reads_few_long_bodies_at_once(target):
         for _ in range(LARGE):
             slow.append(open_ones.enter_context(socket.create_connection(("127.0.0.1", target.web_port))))
             slow[-1].sendall(long)
-        time.sleep(1)
+        time.sleep(1)  # nothing tells from outside that all of them are being read
         waiting = pool.submit(hand_over, target, "whatsapp", body, signed_by_meta(body))
         short = of_size(KIB)
         assert hand_over(target, "whatsapp", short, signed_by_meta(short)).status == 200
-        time.sleep(1)
+        time.sleep(1)  # in which one that does not wait is answered
         assert not waiting.done()
         slow[0].close()
         assert waiting.result(5).status == 200

@@ -31,6 +31,27 @@ AUDIT = (Path(__file__).parent / "audit.js").read_text()
 
 
 @contextmanager
+def visits(chromium: Any, but: str = "") -> Iterator[Any]:
+    """Opens a tab of a new browser, which complains of nothing, such as what the policy of a page holds back.
+
+    ``but``: words of a complaint that does no harm.
+    """
+    contexts: list[Any] = []
+    faults: list[str] = []
+
+    def arrive(**options: Any) -> Any:
+        contexts.append(chromium.new_context(locale="en-US", **options))
+        contexts[-1].on("weberror", lambda found: faults.append(str(found.error)))
+        contexts[-1].on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        return contexts[-1].new_page()
+
+    yield arrive
+    for context in contexts:
+        context.close()
+    assert [fault for fault in faults if not but or but not in fault] == []
+
+
+@contextmanager
 def running_demo() -> Iterator[SimpleNamespace]:
     """`python -m config.demo`."""
     # Nothing of the other tests' settings: the demo brings its own.

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from sms.testing import code_in, outbox
-from tests.e2e.browser import CHROMIUM
+from tests.e2e.browser import CHROMIUM, visits
 from tests.e2e.host import let_in, page, served_otpost
 from tests.serving import serving
 from tests.settings import API_KEY
@@ -70,20 +70,8 @@ def program(settings) -> Iterator[Program]:
 
 @pytest.fixture
 def visit(chromium) -> Iterator[Any]:
-    """A tab of a new browser, which has nothing to complain about."""
-    contexts: list[Any] = []
-    faults: list[str] = []
-
-    def arrive(**options: Any) -> Any:
-        contexts.append(chromium.new_context(locale="en-US", **options))
-        contexts[-1].on("weberror", lambda found: faults.append(str(found.error)))
-        contexts[-1].on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        return contexts[-1].new_page()
-
-    yield arrive
-    for context in contexts:
-        context.close()
-    assert faults == []
+    with visits(chromium) as arrive:
+        yield arrive
 
 
 def ask_for_code(tab: Any, phone: str) -> str:

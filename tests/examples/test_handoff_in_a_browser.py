@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sms.testing import code_in, outbox
-from tests.e2e.browser import CHROMIUM
+from tests.e2e.browser import CHROMIUM, visits
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -24,20 +24,8 @@ BACK = "**/verified?session=*"
 
 @pytest.fixture
 def visit(chromium) -> Iterator[Any]:
-    """A tab of a new browser, which complains of nothing, such as what the policy of a page holds back."""
-    contexts: list[Any] = []
-    faults: list[str] = []
-
-    def arrive(**options: Any) -> Any:
-        contexts.append(chromium.new_context(locale="en-US", **options))
-        contexts[-1].on("weberror", lambda found: faults.append(str(found.error)))
-        contexts[-1].on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        return contexts[-1].new_page()
-
-    yield arrive
-    for context in contexts:
-        context.close()
-    assert [fault for fault in faults if "404" not in fault] == []  # the shop has no icon
+    with visits(chromium, but="404") as arrive:  # the shop has no icon
+        yield arrive
 
 
 def ask_for_code(tab: Any, shop: str) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -21,6 +18,7 @@ from tests.conftest import point_cache_at
 from tests.faults.cluster import Cluster
 from tests.faults.stack import wait_for
 from tests.faults.test_pipeline import phones
+from tests.hung import hung
 
 pytestmark = [pytest.mark.together(20), pytest.mark.one_server]
 
@@ -59,15 +57,6 @@ def pair(request, tmp_path, settings, monkeypatch, redis):
     with Pair() if request.param == "a pair" else Cluster(tmp_path) as found:
         point_cache_at(settings, found.url, socket_timeout=20)
         yield found
-
-
-@contextmanager
-def hung(replica: EmbeddedServer) -> Iterator[None]:
-    replica.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        replica.process.send_signal(signal.SIGCONT)
 
 
 def held_by(server: EmbeddedServer) -> set[bytes]:

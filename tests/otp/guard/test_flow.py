@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,6 +16,7 @@ from otp.errors import RateLimited, StoreUnavailable
 from otp.guard import report
 from sms import segments
 from sms.testing import code_in, outbox
+from tests.hung import hung
 
 #: Numbers of one block of ten thousand: six an hour may stay unverified there.
 BLOCK = [f"+1202555{number:04}" for number in range(100, 120)]
@@ -132,16 +130,6 @@ def test_a_resend_counts_and_is_stopped_too(capsys):
         services.resend(started.id)
     assert (caught.value.code, caught.value.limit) == ("guard", "guard")
     assert services.status(started.id).status == "pending"
-
-
-@contextmanager
-def hung(server: Any) -> Iterator[None]:
-    """Redis takes what it is sent, and answers when this is over."""
-    server.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.process.send_signal(signal.SIGCONT)
 
 
 def test_a_send_whose_answer_got_lost_stays_counted(settings, redis, redis_server, capsys):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import signal
 import time
-from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -19,6 +16,7 @@ from otp.errors import StoreUnavailable
 from otp.pages import kept
 from sms import services as sms
 from sms.testing import code_in, outbox
+from tests.hung import hung
 
 A, B = "+12025550123", "+12025550124"
 
@@ -263,16 +261,6 @@ def test_the_same_form_with_another_number_is_another_verification(browser):
     page.send("/", phone=A)
     assert "+1••••••••24" in page.send("/", phone=B).text
     assert [sent.to for sent in outbox] == [A, B]
-
-
-@contextlib.contextmanager
-def hung(server: Any) -> Iterator[None]:
-    """Redis takes what it is sent, and answers when this is over."""
-    server.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.process.send_signal(signal.SIGCONT)
 
 
 def test_a_guess_whose_answer_got_lost_is_shown_as_it_counted(browser, redis, redis_server):
