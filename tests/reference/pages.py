@@ -13,5 +13,6 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/metrics.md": metrics.page,
     "reference/settings.md": settings.page,
     "reference/signals.md": signals.page,
+    "providers.md": vendors.providers_page,
     **vendors.pages(),
 }

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from sms.conf import FREE
+from sms.management.commands.providers import table
 from sms.providers import provider_classes
 from sms.providers.described import Described, vendors
-from tests.reference.words import joined, paragraph, sentence
+from tests.reference.words import FOLDER, joined, paragraph, sentence
 
 #: Where the name for the log is no title.
 TITLES = {"https": "Any HTTP gateway"}
@@ -114,3 +115,10 @@ def _divided(text: str) -> list[str]:
         else:
             parts[-1] += char
     return [part.strip() for part in parts]
+
+
+def providers_page() -> str:
+    """``providers.md`` as it stands, with the table of the vendors that there are now."""
+    page = (FOLDER.parent / "providers.md").read_text()
+    now = table(list(vendors()))
+    return re.sub(r"^\| provider \|(.*\n\|)*.*$", lambda _: now, page, count=1, flags=re.MULTILINE)

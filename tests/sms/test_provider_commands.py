@@ -37,7 +37,7 @@ def said(*words: str) -> str:
 
 def test_the_docs_have_the_table():
     page = (ROOT / "docs" / "providers.md").read_text()
-    assert table(list(vendors())) in page, "run `manage.py providers --markdown` and put it into the page"
+    assert table(list(vendors())) in page, "run `make reference`"
 
 
 @pytest.mark.parametrize("vendor", [*vendors()], ids=lambda vendor: vendor.scheme)
