@@ -108,3 +108,24 @@ def test_the_puzzle_on_the_page_for_the_number(hot, arrive, solver):
 
     again()
     assert_sound(page, f"puzzle, whose solver {solver}", again)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fa"])
+def test_nothing_moves_when_the_wait_for_another_code_is_over(otpost, arrive, settings, language):
+    settings.LANGUAGE_CODE = language
+    settings.OTP_PURPOSES = {"login": {"cooldown": 4, "lifetime": 600}}
+    page = arrive(otpost)
+    page.set_viewport_size({"width": 412, "height": 900})
+    ask(page)
+    page.wait_for_url("**/code")
+    waiting = page.locator("[data-wait]:visible")
+    waiting.wait_for()
+    before = places(page)
+    waiting.wait_for(state="hidden")
+    assert len(before) == 3
+    assert places(page) == before
+
+
+def places(page: Any) -> list[dict[str, float]]:
+    """Where each button stands, and how large it is."""
+    return [button.bounding_box() for button in page.locator("main button").all()]
