@@ -5,7 +5,7 @@
     valid     a code for it was right, which ends it in the same step; the program asks for it, and nobody
               uses it again
 
-The browser that has finished gets a proof, which the program compares with what its own user has brought: a
+The browser that has finished gets a proof, which the program hands in with what its own user has brought: a
 session of his may have been sent to somebody else, who verified a phone in it.
 
 What the program said (where to return, the number, its state) is sealed. A session lives LIFETIME; one that
@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
+
+from django.utils.crypto import constant_time_compare
 
 from otp import channels, conf, purposes, recipients, store
 from otp.admission import refusals
@@ -49,7 +51,7 @@ class Session:
     """One hand-off. Times are seconds since the epoch."""
 
     id: str
-    status: Literal["pending", "valid", "expired"]
+    status: Literal["pending", "valid", "invalid", "expired"]
     owner: str = ""  # the name of the API key that made it
     expires_at: float = 0.0
     return_url: str = field(default="", repr=False)
@@ -145,6 +147,16 @@ def create(
 def read(id: str, *, owner: str = "") -> Session:
     """Where a session stands. One that never was, or that another key made, is ``expired``."""
     return _session(id, _step(id), owner)
+
+
+def proved(id: str, proof: str, *, owner: str) -> Session:
+    """Where a session stands for the browser that brings ``proof``: ``invalid`` if another one has finished
+    it, and then nothing else is told of it.
+    """
+    found = read(id, owner=owner)
+    if found.status != "valid" or (proof and constant_time_compare(proof, found.proof)):
+        return found
+    return Session(id, "invalid", found.owner, reference=found.reference)
 
 
 def open_in(id: str, browser: str) -> Session | None:

@@ -15,11 +15,11 @@ _KEY = "Idempotency-Key"
 _START, _CHECK, _RESEND, _SEND = "start_verification", "check_code", "resend_code", "send_message"
 _CALLBACKS = {"take_receipts", "take_receipts_by_get", "take_inbound", "take_inbound_by_get"}
 _FIND, _SEARCH = "find_messages", "search_messages"
-_SESSION = "create_session"
+_SESSION, _PROVE = "create_session", "prove_session"
 _KEYED = {_START, _CHECK, _RESEND, _SEND, "get_verification", "cancel_verification", "get_message"}
-_KEYED |= {_FIND, _SEARCH, _SESSION, "get_session"}
+_KEYED |= {_FIND, _SEARCH, _SESSION, _PROVE, "get_session"}
 _ALL = _KEYED | _CALLBACKS
-_BODY = {_START, _CHECK, _RESEND, _SEND, _SEARCH, _SESSION}
+_BODY = {_START, _CHECK, _RESEND, _SEND, _SEARCH, _SESSION, _PROVE}
 _FIELDS = _BODY | {_FIND}
 _POSTED = {"take_receipts", "take_inbound"}
 _HINTED = {_START, _SEND, _SESSION}
@@ -86,7 +86,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
         _SENDING | _BODY | _POSTED, "The body is too large. Most addresses take 16 KiB."
     ),
     (415, "unsupported_media_type"): Known(_BODY, "Send the body as Content-Type: application/json."),
-    (422, "field_missing"): Known(_FIELDS - {_RESEND}, "phone: Field required.", "phone"),
+    (422, "field_missing"): Known(_FIELDS - {_RESEND, _PROVE}, "phone: Field required.", "phone"),
     (422, "field_invalid"): Known(_FIELDS, "phone: Input should be a valid string.", "phone"),
     (422, "field_unknown"): Known(_BODY, "This operation has no field lang.", "lang"),
     (422, "idempotency_key_reused"): Known(
@@ -177,6 +177,7 @@ _OWN = {
         "channel: Input should be 'sms', 'whatsapp', 'telegram', 'voice' or 'email'.",
         "channel",
     ),
+    (_PROVE, "field_invalid"): ("proof: Input should be a valid string.", "proof"),
     (_FIND, "phone_no_country"): ("The country code is not known.", "to"),
     (_SEARCH, "phone_no_country"): ("The country code is not known.", "to"),
 }

@@ -37,6 +37,15 @@ _MESSAGE = {
     "api_key": "shop",
 }
 
+_PROVED = {
+    "id": _ID,
+    "status": "valid",
+    "verification_id": "xk0TmB6uYd3hNq8RsV1cGw",
+    "masked": "+1••••••••23",
+    "phone": "+12025550123",
+    "reference": None,
+}
+
 _STORIES = {
     "stories": [
         {
@@ -66,15 +75,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "url": f"https://verify.example.com/s/{_ID}",
         "expires_at": "2026-03-01T09:45:00.125Z",
     },
-    "get_session": {
-        "id": _ID,
-        "status": "valid",
-        "verification_id": "xk0TmB6uYd3hNq8RsV1cGw",
-        "masked": "+1••••••••23",
-        "phone": "+12025550123",
-        "reference": None,
-        "proof": "q7WdYx2kT0bV5nJcHs8LmRz3GfPu6EaQ1wXoDi4tKyA",
-    },
+    "prove_session": _PROVED,
+    "get_session": _PROVED | {"proof": "q7WdYx2kT0bV5nJcHs8LmRz3GfPu6EaQ1wXoDi4tKyA"},
     "send_message": _MESSAGE,
     "get_message": _MESSAGE,
     "find_messages": _STORIES,

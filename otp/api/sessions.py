@@ -49,8 +49,7 @@ class SessionIn(Body):
         "",
         max_length=MOST_STATE,
         examples=["4f3a"],
-        description="Your own, such as a random value that you keep in the user's own session: compare it "
-        "when the user is back.",
+        description="Your own. It comes back with the user, in the query of `return_url`.",
     )
     reference: Reference = ""
 
@@ -72,18 +71,38 @@ class SessionMade(Schema):
     expires_at: datetime
 
 
-class SessionOut(Schema):
-    """What became of a session."""
+class ProofIn(Body):
+    """What the browser of your user brought back."""
+
+    proof: str | None = Field(
+        None,
+        max_length=64,
+        repr=False,
+        examples=["q7WdYx2kT0bV5nJcHs8LmRz3GfPu6EaQ1wXoDi4tKyA"],
+        description="`proof` in the query of `return_url`, or of the widget's event. null if there was none.",
+    )
+
+
+class ProofOut(Schema):
+    """What became of a session, for the browser that brings a proof."""
 
     id: str
-    status: Literal["pending", "valid", "expired"]
+    status: Literal["pending", "valid", "invalid", "expired"] = Field(
+        description="`valid`: your user has verified the number. `invalid`: somebody in another browser has."
+    )
     verification_id: str | None = Field(description="Of the code that the user typed; null before.")
     masked: str | None = Field(description="The verified number with most of its digits hidden.")
     phone: str | None = Field(description="The verified number (E.164), for keys with the scope `phone`.")
     reference: str | None = Field(description="Your own, from the start.")
+
+
+class SessionOut(ProofOut):
+    """What became of a session, whoever verified the number."""
+
+    status: Literal["pending", "valid", "expired"]
     proof: str | None = Field(
         description="What the browser that verified it brings back: `proof` of `return_url`, or of the "
-        "widget's event. Compare it in constant time. null before it is valid."
+        "widget's event. Hand that in, or compare it in constant time. null before it is valid."
     )
 
 
@@ -106,6 +125,22 @@ def create_session(request: HttpRequest, payload: SessionIn) -> HttpResponse:
     return as_json({"id": made.id, "url": url, "expires_at": as_time(made.expires_at)}, 201)
 
 
+@router.post(
+    "/sessions/{id}/proof",
+    response={200: ProofOut} | responses(400, 401, 403, 413, 415, 422, 503),
+    auth=ApiKey("verify"),
+    operation_id="prove_session",
+    summary="Whether your user has verified a phone",
+)
+def prove_session(request: HttpRequest, id: Path[str], payload: ProofIn) -> HttpResponse:
+    """Ask for the id that you keep for this user, with the proof that the browser brought. A number is told
+    only if it was verified in this browser. It may be asked again.
+    """
+    access = access_of(request)
+    found = sessions.proved(id, payload.proof or "", owner=access.name)
+    return as_json(_shown(found, sees_phone="phone" in access.scopes))
+
+
 @router.get(
     "/sessions/{id}",
     response={200: SessionOut} | responses(401, 503),
@@ -114,9 +149,12 @@ def create_session(request: HttpRequest, payload: SessionIn) -> HttpResponse:
     summary="What became of a session",
 )
 def get_session(request: HttpRequest, id: Path[str]) -> HttpResponse:
-    """Whether the user has verified a phone. An id that never was, or another key's, is `expired`."""
+    """Whether a phone was verified, in whichever browser. An id that never was, or another key's, is
+    `expired`.
+    """
     access = access_of(request)
-    return as_json(_shown(sessions.read(id, owner=access.name), sees_phone="phone" in access.scopes))
+    found = sessions.read(id, owner=access.name)
+    return as_json(_shown(found, sees_phone="phone" in access.scopes) | {"proof": found.proof or None})
 
 
 def _shown(session: Session, *, sees_phone: bool) -> dict[str, Any]:
@@ -128,5 +166,4 @@ def _shown(session: Session, *, sees_phone: bool) -> dict[str, Any]:
         "masked": session.masked or None,
         "phone": session.phone if is_valid and sees_phone else None,
         "reference": session.reference or None,
-        "proof": session.proof or None,
     }

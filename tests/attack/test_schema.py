@@ -38,7 +38,8 @@ CHECKS: list[Any] = [
 #: Operations by whom they let in: those of providers read no key.
 CALLBACKS = {"take_receipts", "take_receipts_by_get", "take_inbound", "take_inbound_by_get"}
 OF_ONE_VERIFICATION = {"check_code", "resend_code", "get_verification", "cancel_verification"}
-WITH_BODY = {"start_verification", "check_code", "send_message", "search_messages", "create_session"}
+WITH_BODY = {"start_verification", "check_code", "send_message", "search_messages"}
+WITH_BODY |= {"create_session", "prove_session"}
 OPERATIONS = OF_ONE_VERIFICATION | CALLBACKS | WITH_BODY | {"get_message", "find_messages", "get_session"}
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE

@@ -30,6 +30,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "send_message": {"to": PHONE, "body": "Hello"},
     "search_messages": {"to": PHONE},
     "create_session": {"return_url": "http://localhost:3000/verified"},
+    "prove_session": {"proof": "q7Wd"},
 }
 
 #: Words of a key that may do what the examples ask for.
@@ -89,6 +90,7 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
         "reverse_not_allowed": {"more": {"reverse": True}},
     },
     "check_code": {"field_invalid": {"more": {"code": 5}}},
+    "prove_session": {"field_invalid": {"more": {"proof": 5}}},
     "resend_code": {
         "field_invalid": {"more": {"channel": "x"}},
         "expired": {"id": "never"},
@@ -122,7 +124,8 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
         asks = dict(OF_ALL)
         if field := FIELDS.get(name):
             asks |= {code: {"more": {field: number}} for code, number in NUMBERS.items()}
-        asks["scope_missing"] = {"words": "messages" if name in ("check_code", "get_session") else "operate"}
+        of_verify = name in ("check_code", "get_session", "prove_session")
+        asks["scope_missing"] = {"words": "messages" if of_verify else "operate"}
         asks |= OWN.get(name, {})
         for codes in by_status.values():
             yield from (
@@ -183,7 +186,9 @@ def test_an_answer_has_the_names_of_its_example(api, settings):
     id = ask("start_verification")
     for name in ("resend_code", "get_verification", "check_code"):
         ask(name, id=id)
-    ask("get_session", id=ask("create_session"))
+    session = ask("create_session")
+    for name in ("prove_session", "get_session"):
+        ask(name, id=session)
     ask("get_message", message_id=ask("send_message"))
     ask("search_messages")
     assert ANSWERS["find_messages"] is ANSWERS["search_messages"]

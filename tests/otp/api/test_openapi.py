@@ -91,7 +91,7 @@ def test_the_example_of_every_body_works_as_it_stands(api):
         for content in operation.get("requestBody", {}).get("content", {}).values()
     }
     sends = {"start_verification", "resend_code", "send_message"}
-    assert examples.keys() == sends | {"check_code", "search_messages", "create_session"}
+    assert examples.keys() == sends | {"check_code", "search_messages", "create_session", "prove_session"}
     started = api.post(paths["start_verification"], examples["start_verification"])
     assert started.status_code == 202
     again = api.post(paths["resend_code"].format(id=started.json()["id"]), examples["resend_code"])
@@ -101,6 +101,8 @@ def test_the_example_of_every_body_works_as_it_stands(api):
     assert api.post(paths["send_message"], examples["send_message"]).status_code == 202
     made = api.post(paths["create_session"], examples["create_session"])
     assert made.json()["code"] == "return_url_not_allowed"  # until API_ACCESS names the origin
+    proved = api.post(paths["prove_session"].format(id=started.json()["id"]), examples["prove_session"])
+    assert proved.json()["status"] == "expired"  # as that is the id of a verification
     found = api.post(paths["search_messages"], examples["search_messages"])
     assert len(found.json()["stories"]) == 2
 

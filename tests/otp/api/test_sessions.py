@@ -155,7 +155,11 @@ def test_without_pages_there_is_none(shop, settings):
 def test_without_redis_it_is_refused_as_a_start_is(shop, settings):
     point_cache_at(settings, "redis://127.0.0.1:9/0")
     start = shop.post("/v1/verifications", {"phone": "+12025550123"})
-    answers = [shop.post(SESSIONS, {"return_url": BACK}), shop.get(f"{SESSIONS}/never")]
+    answers = [
+        shop.post(SESSIONS, {"return_url": BACK}),
+        shop.get(f"{SESSIONS}/never"),
+        prove(shop, "never", "q7Wd"),
+    ]
     for answer in answers:
         assert_problem(answer, 503, "unavailable")
         assert (answer.content, answer["Retry-After"]) == (start.content, start["Retry-After"])
@@ -190,6 +194,42 @@ def test_its_proof_is_for_its_key_once_it_is_valid(shop):
     assert sessions.read(id).way_back == f"{BACK}&session={id}&proof={proof}"
     assert not sessions.read(id, owner="another").proof
     assert proof not in repr(sessions.read(id))
+
+
+def prove(shop, id, proof):
+    return shop.post(f"{SESSIONS}/{id}/proof", {"proof": proof})
+
+
+def test_the_number_is_told_for_the_browser_that_brings_the_proof(shop, settings):
+    settings.API_ACCESS = parse("tests=verify,phone,return:https://shop.example")
+    id, other = made(shop, reference="order-1")["id"], made(shop)["id"]
+    assert prove(shop, id, None).json()["status"] == "pending"
+    verification = verified(id)
+    verified(other, "+12025550199")
+    brought = sessions.read(id).proof
+    told = {"id": id, "verification_id": verification, "reference": "order-1"}
+    told |= {"masked": "+1••••••••23", "phone": "+12025550123"}
+    for _ in range(2):  # a lost answer can be asked for again
+        assert prove(shop, id, brought).json() == {**told, "status": "valid"}
+    nothing = dict.fromkeys(("verification_id", "masked", "phone"))
+    for wrong in (None, "", "é", brought[:-1], sessions.read(other).proof):
+        assert prove(shop, id, wrong).json() == told | nothing | {"status": "invalid"}
+    assert shop.post(f"{SESSIONS}/{id}/proof", {}).json()["status"] == "invalid"
+    assert prove(shop, "never", brought).json()["status"] == "expired"
+    assert sessions.proved(id, brought, owner="another").status == "expired"
+
+
+def test_a_proof_shows_the_number_to_keys_that_may_see_it(shop):
+    id = made(shop)["id"]
+    verified(id)
+    found = prove(shop, id, sessions.read(id).proof).json()
+    assert (found["status"], found["phone"], found["masked"]) == ("valid", None, "+1••••••••23")
+
+
+@pytest.mark.parametrize("proof", [5, "x" * 65, "\ud800"])
+def test_what_is_no_proof(shop, proof):
+    problem = assert_problem(prove(shop, made(shop)["id"], proof), 422, "field_invalid")
+    assert problem["field"] == "proof"
 
 
 def test_it_is_valid_once(shop):
