@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copytree
@@ -19,7 +22,21 @@ from tests.e2e.host import let_in, served_otpost
 from tests.faults.stack import wait_for
 from tests.settings import API_KEY
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES, DOCS = ROOT / "examples", ROOT / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The examples of a page in that language, within lists too."""
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(text) for text in found]
+
+
+def replaced(text: str, known: dict[str, str]) -> str:
+    """``text`` with what is known in place of what a page says."""
+    for name, value in known.items():
+        text = text.replace(name, value)
+    return text
 
 
 @pytest.fixture
@@ -34,20 +51,36 @@ def otpost(settings, monkeypatch) -> Iterator[str]:
 @pytest.fixture
 def shop(otpost, settings, tmp_path, request) -> Iterator[str]:
     """The example in Flask that the module names, started by its one command; its address."""
-    with running(request.module.EXAMPLE, tmp_path) as address:
+    start = {"handoff_flask": handing_off, "widget_html": with_the_widget}[request.module.EXAMPLE]
+    with start(otpost, tmp_path) as address:
         let_in(settings, address)
         yield address
 
 
-@contextmanager
-def running(name: str, folder: Path) -> Iterator[str]:
+def handing_off(otpost: str, folder: Path) -> Any:
+    """As docs/hand-off.md says, but for the port, which may be taken."""
+    port = free_port()
+    (command,) = (text for text in blocks("hand-off.md", "sh") if text.startswith("pip install"))
+    known = {"pip install flask requests\n": "exec env ", "https://verify.example.com": otpost}
+    return running(["sh", "-c", replaced(command, known | {" 3000": f" {port}"})], port, folder)
+
+
+def with_the_widget(_: str, folder: Path) -> Any:
     """`python app.py`, but for the port, which may be taken."""
-    port, log = free_port(), folder / "log"
-    copytree(EXAMPLES / name, folder / name)
-    program = folder / name / "app.py"
+    port, program = free_port(), folder / "widget_html" / "app.py"
+    copytree(EXAMPLES / "widget_html", program.parent)
     program.write_text(program.read_text().replace("port=3000", f"port={port}"))
+    return running([sys.executable, program], port, folder)
+
+
+@contextmanager
+def running(command: Sequence[str | Path], port: int, folder: Path) -> Iterator[str]:
+    """A program in Flask; its address."""
+    log = folder / "log"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    given = os.environ | {"PATH": path, "KEY": API_KEY}
     with log.open("w") as said:
-        process = subprocess.Popen([sys.executable, program], stdout=said, stderr=said)
+        process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=said, stderr=said)
     try:
         wait_for(lambda: f"Running on http://127.0.0.1:{port}" in log.read_text())
         yield f"http://127.0.0.1:{port}"

@@ -14,11 +14,12 @@ class Browser:
 
     def __init__(self) -> None:
         self._open = build_opener(HTTPCookieProcessor(CookieJar())).open
-        self.url = self.page = ""
+        self.asked = self.url = self.page = ""  # asked: where it went last, even if nobody answered
 
     def go(self, url: str, fields: dict[str, str] | None = None) -> None:
         data = None if fields is None else urlencode(fields).encode()
-        with self._open(urljoin(self.url, url), data, timeout=30) as answer:
+        self.asked = urljoin(self.url, url)
+        with self._open(self.asked, data, timeout=30) as answer:
             self.url, self.page = answer.url, answer.read().decode()
         if refresh := re.search(r'http-equiv="refresh" content="\d;url=(.+?)"', self.page):
             self.go(html.unescape(refresh[1]))
