@@ -27,6 +27,7 @@ def prepare(
     reference: str,
     email: str,
     host: str,
+    session: str,
 ) -> Sending:
     """The SMS of a code that may live so many seconds at most, and what it counts towards."""
     life = rules.life(way.following if rules.channels else 0)
@@ -44,6 +45,7 @@ def prepare(
         code={"code": draft.code, "purpose": rules.name, "locale": locale},
         api_key=caller.name,
         reference=reference,
+        session=session,
         email=email,
         channels=way.channels,
     )

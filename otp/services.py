@@ -96,7 +96,9 @@ def start(
         else:
             way = channels.begin(rules, number, address, channel=given.text(channel) or "")
             draft = digests.draw(rules, phones, code=wanted.code or brought)
-            sent = sending.prepare(rules, wanted, draft, rules.longest_life, caller=caller, way=way, **said)
+            sent = sending.prepare(
+                rules, wanted, draft, rules.longest_life, caller=caller, way=way, session=session, **said
+            )
             sms.require_broker()
         kept = {"to": number.e164, "purpose": purpose, "ip": caller.ip, "holder": holder, **said}
         if brought or reverse:  # no seed leads to it
@@ -221,7 +223,9 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
             way = channels.again(rules, number, address, **so_far, channel=channel)
         said = {"locale": locale, "reference": kept.get("reference", ""), "email": address}
         said["host"] = kept.get("host", "")
-        prepare = partial(sending.prepare, rules, wanted, caller=caller, way=way, **said)
+        prepare = partial(
+            sending.prepare, rules, wanted, caller=caller, way=way, session=live.session, **said
+        )
         phones = digests.of_number(number, purpose)
         issue = repeat(
             rules,

@@ -85,6 +85,7 @@ class Message:
     purpose: str = ""  # of the code that it carries
     api_key: str = ""  # name of the key that asked for it
     reference: str = ""  # the caller's own
+    session: str = ""  # id of the hand-off that its code is for
     fault: str = ""  # why it failed, in one of our words: see FAULTS
     withheld: str = ""  # why no provider shall have it, such as test_number
     channel: str = "sms"  # of the alias that was asked last; before that of the first of its route

@@ -54,7 +54,7 @@ class FollowUp(NamedTuple):
 
 def read(message_id: str, record: Mapping[str, Any]) -> Message:
     """A record as a message."""
-    texts = ("queue", "country", "masked", "alias", "provider_message_id", "error", "reported")
+    texts = ("queue", "country", "masked", "alias", "provider_message_id", "error", "reported", "session")
     more = ("request_id", "verification_id", "purpose", "api_key", "reference", "fault", "withheld", "trace")
     return Message(
         id=message_id,

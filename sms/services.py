@@ -186,6 +186,7 @@ def prepare(
     code: Mapping[str, str] = MappingProxyType({}),
     api_key: str = "",
     reference: str = "",
+    session: str = "",
     email: str = "",
     channels: Sequence[Channel] = (),
 ) -> Prepared:
@@ -194,8 +195,9 @@ def prepare(
     ``code``: code, purpose and locale, for a provider that composes the text itself; {}: it is none.
     ``withheld``: why no provider shall have it, such as ``test_number``; it goes the same way, as far as
     anybody who asks can tell, and a worker cancels it. ``needs_route``: False where one that goes nowhere
-    may lack a route; it takes as long. ``api_key``, ``reference``: see ``send``. ``email``, ``channels``: see
-    ``sms.ways.find``. Raises ``InvalidBody``, ``InvalidReference`` or ``NoRoute``.
+    may lack a route; it takes as long. ``api_key``, ``reference``: see ``send``. ``session``: the id of the
+    hand-off that it is for. ``email``, ``channels``: see ``sms.ways.find``. Raises ``InvalidBody``,
+    ``InvalidReference`` or ``NoRoute``.
     """
     body = with_line_feeds(given.text(body) or "")
     if not body.strip():
@@ -230,6 +232,7 @@ def prepare(
         "purpose": code.get("purpose", ""),
         "api_key": api_key,
         "reference": reference,
+        "session": session,
         "withheld": withheld,
         "error": withheld,
         "request_id": str(structlog.contextvars.get_contextvars().get("request_id", "")),

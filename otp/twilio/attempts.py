@@ -56,7 +56,7 @@ def listed(asked: Asked) -> HttpResponse:
     if sid:
         found = history.of_verification(sids.id_of(sids.VERIFICATION, sid))
     else:
-        found = history.of_number(e164) if e164 else history.of_api_key(asked.owner)
+        found = _of_number(asked, e164) if e164 else history.of_api_key(asked.owner)
     now = sms.now()
     shown = [_shown(asked, attempt, now) for attempt in _seen(asked, found) if is_wanted(attempt)]
     return asked.page("attempts", shown, "Attempts")
@@ -115,6 +115,12 @@ def _counted(first: int, last: int) -> Iterator[tuple[tally.Series, int]]:
     hours = [hour for hour in range(first, last + 1) if hour // _HOURS not in days]
     for fields in (*tally.read("counts", "day", days), *tally.read("counts", "hour", hours)):
         yield from tally.series(fields)
+
+
+def _of_number(asked: Asked, e164: str) -> list[Told]:
+    """The user of a session typed the number. A key that may not see it must not learn it by trying."""
+    sees_all = "phone" in asked.access.scopes
+    return [told for told in history.of_number(e164) if sees_all or not told.message.session]
 
 
 def _e164(to: str) -> str:

@@ -408,6 +408,17 @@ class TestANumberThatASessionsUserTyped:
         found = services.status(of_session)
         assert (found.status, found.attempts_left) == ("pending", 5)  # nothing was done to it
 
+    def test_nor_are_its_attempts_listed(self, of_session, client, settings):
+        """By the number. Without one the key sees its own, masked, as long as they are kept."""
+        by_number = partial(client.verify.v2.verification_attempts.list, channel_data_to=PHONE)
+        services.resend(of_session)
+        assert by_number() == []
+        services.check(of_session, latest_code())
+        assert by_number() == []
+        assert len(client.verify.v2.verification_attempts.list()) == 2
+        settings.API_ACCESS = access.parse("tests=verify,phone")
+        assert len(by_number()) == 2
+
     def test_nor_does_a_start_lead_to_it(self, of_session, service):
         started = service.verifications.create(to=PHONE, channel="sms")
         assert started.sid != sids.of_id("VE", of_session)
