@@ -1,4 +1,4 @@
-"""Each package in a project of its own: set up as the docs say, with the tests of a folder here run in it."""
+"""Each package in a project of its own: set up as its page says, with the tests of a folder run in it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ urlpatterns = [path("", lambda request: HttpResponse("home")), path("admin/", ad
 """
 
 
-PAGE = "docs/django-packages.md"
+#: The page of each package.
+PAGES = {path.stem: str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "django-packages").glob("*.md")}
 
 
 def blocks(page: str, beginning: str) -> str:
@@ -70,7 +71,7 @@ def blocks(page: str, beginning: str) -> str:
 def run(
     project: Path, directory: Path, redis_url: str, package: str, *, settings: str = "", urls: str = ""
 ) -> None:
-    """Make a project as the docs and the section of ``package`` say, and run the tests of ``project``.
+    """Make a project as the docs and the page of ``package`` say, and run the tests of ``project``.
 
     ``settings``, ``urls``: what it has of its own beside that.
     """
@@ -80,11 +81,11 @@ def run(
         "celery.py": blocks("docs/in-django.md", "# yourproject/celery.py").replace("yourproject", "shop"),
         "settings.py": OWN
         + blocks("docs/in-django.md", "# settings.py")
-        + blocks(PAGE, f"# settings.py: {package}\n"),
+        + blocks(PAGES[package], f"# settings.py: {package}\n"),
         "settings_test.py": blocks("docs/testing.md", "# settings_test.py"),
-        "urls.py": URLS + blocks(PAGE, f"# urls.py: {package}\n"),
+        "urls.py": URLS + blocks(PAGES[package], f"# urls.py: {package}\n"),
     }
-    if models := blocks(PAGE, f"# models.py: the user of {package}\n"):
+    if models := blocks(PAGES[package], f"# models.py: the user of {package}\n"):
         written["models.py"] = models
         written["settings.py"] += '\nAUTH_USER_MODEL = "shop.User"\n'
     written["settings.py"] += settings

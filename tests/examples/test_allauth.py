@@ -15,12 +15,13 @@ from urllib.error import URLError
 import pytest
 
 from config.demo.ports import free_port
-from tests.contrib.project import PAGE, blocks
+from tests.contrib.project import PAGES, blocks
 from tests.examples.visitor import Browser
 from tests.faults.stack import wait_for
 from tests.starts import ROOT
 
 EXAMPLE, PHONE = ROOT / "examples" / "allauth", "+12025550123"
+PAGE = PAGES["django-allauth"]
 
 
 class Shop:
