@@ -52,14 +52,14 @@ def visits(chromium: Any, but: str = "") -> Iterator[Any]:
 
 
 @contextmanager
-def running_demo() -> Iterator[SimpleNamespace]:
-    """`python -m config.demo`."""
+def running_demo(**given: str) -> Iterator[SimpleNamespace]:
+    """`python -m config.demo`, with that in its environment."""
     # Nothing of the other tests' settings: the demo brings its own.
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     process = subprocess.Popen(
         [sys.executable, "-m", "config.demo", "--json", "--stop-with-parent", "--port", str(free_port())],
         cwd=ROOT,
-        env=inherited | {"DJANGO_SETTINGS_MODULE": "tests.e2e.settings"},
+        env=inherited | {"DJANGO_SETTINGS_MODULE": "tests.e2e.settings"} | given,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
