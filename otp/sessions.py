@@ -150,8 +150,8 @@ def read(id: str, *, owner: str = "") -> Session:
 
 
 def proved(id: str, proof: str, *, owner: str) -> Session:
-    """Where a session stands for the browser that brings ``proof``: ``invalid`` if another one has finished
-    it, and then nothing else is told of it.
+    """Where a session stands for the browser that brings ``proof``: ``invalid`` if it is valid, but that is
+    not its proof. Then nothing else is told of it.
     """
     found = read(id, owner=owner)
     if found.status != "valid" or (proof and constant_time_compare(proof, found.proof)):

@@ -88,7 +88,8 @@ class ProofOut(Schema):
 
     id: str
     status: Literal["pending", "valid", "invalid", "expired"] = Field(
-        description="`valid`: your user has verified the number. `invalid`: somebody in another browser has."
+        description="`valid`: your user has verified the number. `invalid`: somebody has, but this is not "
+        "the proof of it."
     )
     verification_id: str | None = Field(description="Of the code that the user typed; null before.")
     masked: str | None = Field(description="The verified number with most of its digits hidden.")
