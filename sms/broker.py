@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -12,16 +14,18 @@ import celery
 import structlog
 from amqp.exceptions import AccessRefused, AMQPError, MessageNacked, NotAllowed
 from django.core.exceptions import ImproperlyConfigured
+from hiredis import pack_command
 from kombu.exceptions import LimitExceeded, OperationalError
+from pydantic_core import from_json
 from redis.exceptions import RedisError, ResponseError
 
-from sms import away, names, store
+from sms import away, connections, entries, names, store
+from sms.conf import cached
 from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
 
-#: The task's name; the task itself stands above this module and is loaded by the app's config.
-DELIVER = "sms.deliver"
+#: Names of tasks, see ``entries.DELIVER``.
 FOLLOW_UP = "sms.follow_up"
 SWEEP = "sms.sweep"
 
@@ -93,7 +97,11 @@ def or_unavailable() -> Iterator[None]:
 
 def publish(message_id: str, queue: str) -> bool:
     """Enqueue ``deliver(message_id)``. False if the broker is away: a sweep does it later."""
-    return _publish(DELIVER, (message_id,), queue, message_id=message_id)
+    form = entries.form(queue)
+    if form is None:
+        return _publish(entries.DELIVER, (message_id,), queue, message_id=message_id)
+    put = _push if form.driver == "redis" else _send
+    return _tried(partial(put, form, message_id), queue, message_id=message_id)
 
 
 def follow_up(kind: str, alias: str, queue: str) -> bool:
@@ -101,12 +109,73 @@ def follow_up(kind: str, alias: str, queue: str) -> bool:
     return _publish(FOLLOW_UP, (kind, alias), queue, alias=alias)
 
 
+def room(queue: str) -> int | None:
+    """How many more entries a queue has use for; None: it cannot be known; 0 if the broker is away.
+
+    Ask before a message gets another one, or entries would grow with each time that it has to wait.
+    """
+    name = names.queue(queue)
+    try:
+        with producer() as found:
+            match driver(found):
+                case "redis":
+                    count = found.channel.client.llen(name)
+                case "amqp":
+                    count = found.channel.queue_declare(name, passive=True).message_count
+                case _:
+                    return None
+            return max(entries.ENOUGH - int(count), 0)
+    except AWAY:
+        return 0
+
+
 def _publish(task: str, args: tuple[str, ...], queue: str, **told: str) -> bool:
+    def publish() -> None:
+        with producer() as found:
+            celery.current_app.tasks[task].apply_async(args, queue=names.queue(queue), producer=found)
+
+    return _tried(publish, queue, **told)
+
+
+def _push(form: entries.Form, message_id: str) -> None:
+    """Publish an entry that is made already to a Redis server, for a tenth of the CPU that Celery takes."""
+    words: Any = ("LPUSH", form.key, form.filled(message_id))
+    # As many connections as threads that publish: the ten of kombu's pool would turn the eleventh away.
+    with connections.of(_pool(celery.current_app), most=sys.maxsize).one() as connection:
+        connection.connect()
+        connection.send_packed_command((pack_command(words),))
+        connection.read_response()
+
+
+def _send(form: entries.Form, message_id: str) -> None:
+    """The same to RabbitMQ."""
+    entry = from_json(form.filled(message_id))
+    properties = {name: entry["properties"][name] for name in ("correlation_id", "reply_to", "delivery_mode")}
+    with producer() as found:
+        found.publish(
+            base64.b64decode(entry["body"]),
+            routing_key=form.queue,
+            declare=[celery.current_app.amqp.queues[form.queue]],  # once for each connection
+            headers=entry["headers"],
+            content_type=entry["content-type"],
+            content_encoding=entry["content-encoding"],
+            priority=None,  # 0 were one
+            **properties,
+        )
+
+
+@cached  # it must live: a connection by Sentinel asks it where the master is
+def _pool(app: celery.Celery) -> Any:
+    """kombu's, to the server that has the queues."""
+    with producer() as found:
+        return found.channel.client.connection_pool
+
+
+def _tried(put: Callable[[], None], queue: str, **told: str) -> bool:
     global _reached, _doubted
     for is_last in (False, True):  # the first connection may have died long ago; a second entry does no harm
         try:
-            with producer() as found:
-                celery.current_app.tasks[task].apply_async(args, queue=names.queue(queue), producer=found)
+            put()
             _reached, _doubted = True, ""
             return True
         except AWAY as error:

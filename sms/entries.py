@@ -1,8 +1,8 @@
-"""The Celery entry that wakes a worker, for the script that accepts a message.
+"""The Celery entry that wakes a worker for a message: what kombu would have sent (message protocol 2).
 
-Publishing by Celery takes longer than everything else that a start does, and is a step of its own. Where the
-queues stand on the server and in the database of the store, the script pushes the entry itself: what kombu
-would have sent (message protocol 2), made by kombu once per process. The task gets the id of the message.
+Publishing by Celery takes longer than everything else that a start does. So kombu makes one entry per
+process, and each message gets a copy with its id. Where the queues stand on the server and in the database of
+the store, the script that accepts the message pushes it; elsewhere ``sms.broker`` publishes it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from celery.signals import after_task_publish, before_task_publish
 from kombu import Connection
 from kombu.utils.json import dumps
 
-from sms import broker, names, scripts, store
+from sms import names, scripts, store
 from sms.conf import cached
+
+#: The task's name; the task itself stands above this module and is loaded by the app's config.
+DELIVER = "sms.deliver"
 
 #: While a queue holds so many entries, an accepted message needs none of its own: a free thread finds one of
 #: these, and a busy one goes on with whatever is due. So it must be more than the threads of all workers
@@ -28,44 +31,54 @@ ENOUGH = 1000
 _ID, _BODY = "{id}", "{body}"
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """An entry with its id left open."""
 
-    key: str  # the list that is the queue
+    queue: str
+    key: str  # the list that is the queue, where that is one of Redis
     text: str
     body: str  # which goes into the text as base64
+    driver: str  # redis or amqp
+    is_here: bool  # whether the queue stands with the store
+
+    def filled(self, message_id: str) -> str:
+        """As it stands in a list of Redis: JSON."""
+        body = base64.b64encode(self.body.replace(_ID, message_id).encode()).decode()
+        return self.text.replace(_BODY, body).replace(_ID, message_id)
 
 
 def entry(message_id: str, queue: str) -> dict[str, Any] | None:
     """What includes/accept.lua pushes for a message; None where the queues stand elsewhere."""
-    form = _form(names.queue(queue))
-    if form is None:
+    found = form(queue)
+    if found is None or not found.is_here:
         return None
-    body = base64.b64encode(form.body.replace(_ID, message_id).encode()).decode()
-    text = form.text.replace(_BODY, body).replace(_ID, message_id)
-    return {"key": form.key, "text": text, "enough": ENOUGH}
+    return {"key": found.key, "text": found.filled(message_id), "enough": ENOUGH}
 
 
 def are_pushed() -> bool:
     """Whether the scripts that accept messages push their entries."""
-    return _form(names.queue(store.OTP_QUEUE)) is not None
+    found = form(store.OTP_QUEUE)
+    return found is not None and found.is_here
 
 
-def _form(queue: str) -> _Form | None:
+def form(queue: str) -> Form | None:
+    """That of the entries of a queue; None where Celery has to make each of them."""
     if before_task_publish.receivers or after_task_publish.receivers:
         return None  # who hears of what Celery publishes shall hear of each
-    return _made(app_or_default(), queue)
+    return _made(app_or_default(), names.queue(queue))
 
 
 @cached
-def _made(app: Any, queue: str) -> _Form | None:
-    """What kombu sends for a task of ours; None where that is more than one push to one list of the store."""
-    if app.conf.task_always_eager or _place_of_store() != _place_of_broker(app):
+def _made(app: Any, queue: str) -> Form | None:
+    """What kombu sends for a task of ours; None where it sends more than that to one queue."""
+    connection = app.connection_for_write()
+    driver = connection.transport.driver_type
+    if app.conf.task_always_eager or driver not in ("redis", "amqp"):
         return None
-    with Connection("memory://") as connection:
-        options = {"task_id": _ID, "queue": queue, "producer": app.amqp.Producer(connection)}
-        app.tasks[broker.DELIVER].apply_async((_ID,), **options)
-        channel: Any = connection.default_channel
+    with Connection("memory://") as memory:
+        options = {"task_id": _ID, "queue": queue, "producer": app.amqp.Producer(memory)}
+        app.tasks[DELIVER].apply_async((_ID,), **options)
+        channel: Any = memory.default_channel
         sent = channel._get(queue)
     properties = sent["properties"]
     body = base64.b64decode(sent["body"]).decode(errors="replace")
@@ -74,8 +87,9 @@ def _made(app: Any, queue: str) -> _Form | None:
         return None
     properties["delivery_tag"] = _ID
     sent["headers"] |= {"root_id": _ID, "parent_id": None}  # also where the form is made within a task
-    prefix = app.connection_for_write().transport_options.get("global_keyprefix", "")
-    return _Form(prefix + queue, dumps(sent | {"body": _BODY}), body)
+    key = connection.transport_options.get("global_keyprefix", "") + queue
+    is_here = _place_of_store() == _place_of_broker(app)
+    return Form(queue, key, dumps(sent | {"body": _BODY}), body, driver, is_here)
 
 
 def _place_of_store() -> object:
@@ -108,23 +122,3 @@ def _place_of_broker(app: Any) -> object:
         hosts = {(one.hostname, one.port or 26379) for one in at}
         return hosts, connection.transport_options["master_name"], *end
     return host, int(connection.port or 6379), *end
-
-
-def room(queue: str) -> int | None:
-    """How many more entries a queue has use for; None: it cannot be known; 0 if the broker is away.
-
-    Ask before a message gets another one, or entries would grow with each time that it has to wait.
-    """
-    name = names.queue(queue)
-    try:
-        with broker.producer() as found:
-            match broker.driver(found):
-                case "redis":
-                    count = found.channel.client.llen(name)
-                case "amqp":
-                    count = found.channel.queue_declare(name, passive=True).message_count
-                case _:
-                    return None
-            return max(ENOUGH - int(count), 0)
-    except broker.AWAY:
-        return 0

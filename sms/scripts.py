@@ -5,16 +5,10 @@ Both raise ``Unavailable`` where the server cannot do it now.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
-import socket
-import struct
 import threading
-import time
-import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,21 +20,15 @@ from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
 from hiredis import pack_command
 from pydantic_core import from_json, to_json
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
-from sms import away, conf, lua_source, names, traces
+from sms import away, conf, connections, lua_source, names, traces
 from sms.cluster import Moved
 from sms.conf import cached
+from sms.connections import Connections
 
 #: Where scripts of other packages find what they may include.
 INCLUDES = Path(__file__).parent / "lua" / "includes"
-
-#: Seconds for which a connection that has just worked is trusted to be open. A server that went
-#: away within them is not back yet (one without data took 60 ms), so looking first would help nobody.
-TRUSTED = 0.02
-
-#: Seconds after which a connection that nobody needed is closed.
-UNUSED = 60.0
 
 #: Milliseconds that OTPOST_COPIES replicas have to say that they hold what a script wrote. Less than a
 #: connection's time-out, which is a second.
@@ -135,9 +123,7 @@ class Script:
 
 
 def _run(text: str, call: tuple[bytes], copies: int) -> Any:
-    idle = _connections()
-    connection = idle.take()
-    try:
+    with _connections().one() as connection:
         try:
             answer = _answer(connection, text, call)
         except Moved:  # it ran nowhere
@@ -145,17 +131,6 @@ def _run(text: str, call: tuple[bytes], copies: int) -> Any:
         if copies:
             _wait_for(copies, connection)
         return answer
-    except ResponseError as error:
-        if away.reason(error):
-            connection.disconnect()  # by now another server may be the master
-        raise
-    except BaseException:
-        # A connection by Sentinel stays open after a timeout, and whoever uses it next would read the
-        # answer that is still to come: of another code, maybe that it was right.
-        connection.disconnect()
-        raise
-    finally:
-        idle.give_back(connection)
 
 
 def _answer(connection: Any, text: str, call: tuple[bytes]) -> Any:
@@ -180,84 +155,18 @@ def _wait_for(copies: int, connection: Any) -> None:
         raise away.Uncopied("too few replicas hold what was written")
 
 
-class _Idle(deque[tuple[Any, float]]):
-    """Connections that no thread uses now, and when each was used; the latest is last.
-
-    They do not go back to redis-py's pool at once, whose book-keeping takes locks and system calls: with 16
-    threads, which wait for each other at each, a code took twice the CPU. Nor are they those of the
-    project's cache, which must find all of its own free: they are as many again at most.
-    """
-
-    def __init__(self, pool: Any) -> None:
-        super().__init__()
-        self._pool = copy.copy(pool)
-        self._pool.reset()  # it shares nothing with the project's
-
-    def take(self) -> Any:
-        """A connection for one thread: the latest used, or one more of the pool."""
-        try:
-            connection, used = self.pop()
-        except IndexError:
-            connection = self._pool.get_connection()
-            connection.register_connect_callback(self._let_the_kernel_wait)
-            self._let_the_kernel_wait(connection)
-            return connection
-        if time.monotonic() - used > TRUSTED:
-            try:
-                stale = connection.can_read()  # there is nothing to read, unless it was closed
-            except away.ERRORS:
-                stale = True
-            if stale:
-                connection.disconnect()
-        return connection
-
-    def _let_the_kernel_wait(self, connection: Any) -> None:
-        """Leave the time-out of an open connection to the kernel.
-
-        Python would ask before each call whether there is an answer yet, or room to send: a system call
-        more, after which a thread has to wait for the others. Not with TLS: that would try for ever.
-        """
-        sock, seconds = connection._sock, connection.socket_timeout
-        if type(sock) is socket.socket and seconds:
-            sock.settimeout(None)
-            if not os.get_blocking(sock.fileno()):  # gevent's and eventlet's never are
-                sock.settimeout(seconds)
-                return
-            longest = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))  # a timeval of POSIX
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                sock.setsockopt(socket.SOL_SOCKET, option, longest)
-
-    def give_back(self, connection: Any) -> None:
-        """One that broke has no socket any more, and makes a new one when it is used again."""
-        now = time.monotonic()
-        self.append((connection, now))
-        try:
-            while now - self[0][1] > UNUSED:
-                unused, _ = self.popleft()
-                unused.disconnect()
-                self._pool.release(unused)
-        except IndexError:  # another thread took the last
-            pass
-
-
-_idle: weakref.WeakKeyDictionary[Any, _Idle] = weakref.WeakKeyDictionary()
-
-#: Neither django-redis nor a WeakKeyDictionary keeps threads that come first together from making two pools,
-#: of which one would keep its connections and be used no more.
-_making = threading.Lock()
-
-
 @cached  # to ask django-redis takes longer
-def _connections() -> _Idle:
-    with _making:
-        pool: Any = connection().connection_pool
-        return _idle.setdefault(pool, _Idle(pool))
+def _connections() -> Connections:
+    with _making:  # django-redis would make two pools for threads that come first together
+        return connections.of(connection().connection_pool)
+
+
+_making = threading.Lock()
 
 
 def _forget() -> None:
     global _making
     _connections.cache_clear()
-    _idle.clear()
     _making = threading.Lock()  # a thread of the parent may have held it
 
 

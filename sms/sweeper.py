@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from celery import Task
 
-from sms import broker, entries, names, store
+from sms import broker, names, store
 from sms.checks import place
 from sms.webhooks import endpoints
 
@@ -31,7 +31,7 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
         if events and not endpoints.configured():
             return None
         cutoff = store.ask_for_sweep(queue)
-        if cutoff is None or (events and entries.room(queue) == 0):  # maybe no worker takes it
+        if cutoff is None or (events and broker.room(queue) == 0):  # maybe no worker takes it
             return None
         # Not beat's own producer: where nothing is tried again, it never leaves a connection that broke.
         with broker.producer() as producer:
@@ -46,7 +46,7 @@ def sweep(queue: str, cutoff: int) -> int:
     due = store.sweep(queue, cutoff, LIMIT)
     if not due:
         return 0
-    room = entries.room(queue)
+    room = broker.room(queue)
     for message_id in due if room is None else due[:room]:
         if not broker.publish(message_id, queue):
             break  # the broker is away; the rest comes up again with the next sweeps

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from celery import current_app, shared_task, signals
 
-from sms import broker, listening, names, registry, store, sweeper
+from sms import broker, entries, listening, names, registry, store, sweeper
 from sms import signals as facts
 from sms.checks import place
 from sms.delivery import drain
@@ -79,7 +79,7 @@ def _connect_often(sender: Any, **_: Any) -> None:
     log.info("beat_started")
 
 
-@shared_task(name=broker.DELIVER, ignore_result=True)
+@shared_task(name=entries.DELIVER, ignore_result=True)
 def deliver(*args: Any, **more: Any) -> None:
     """One attempt for one message (its id), and for what else is due."""
     match args:

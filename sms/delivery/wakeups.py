@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 
 import structlog
 
-from sms import broker, entries
+from sms import broker
 
 log = structlog.get_logger("sms")
 
@@ -46,7 +46,7 @@ class Wakeups:
                     self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
                 _, message_id, queue = heappop(self._due)
             try:
-                if entries.room(queue) != 0:  # it is due, and whoever comes takes it
+                if broker.room(queue) != 0:  # it is due, and whoever comes takes it
                     broker.publish(message_id, queue)
             except Exception as error:  # others wait for this thread; a sweep brings this one back
                 log.error("return_failed", message_id=message_id, error=type(error).__name__)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from amqp.exceptions import PreconditionFailed, ResourceLocked
+from celery import current_app
 from kombu import Connection, Queue
 from redis import Redis
 
 from config.demo.embedded import EmbeddedServer
-from sms import services
+from sms import broker, entries, services
 from tests.conftest import point_cache_at
 from tests.faults.rabbitmq import RabbitMQ, missing
 from tests.faults.stack import Stack, wait_for
 from tests.faults.test_pipeline import Outbox, phones
+from tests.sms.test_entries import ID, with_broker
 from tests.starts import manage
 
 pytestmark = [
@@ -125,6 +127,26 @@ def test_a_code_goes_through_quorum_queues(stack, rabbit, outbox):
             declare(connection, f"celery@{socket.gethostname()}.celery.pidbox")
     assert "Global QoS is disabled" in stack.log("worker")  # which it refuses as well
     assert "delayed delivery" not in stack.log("worker").lower()
+
+
+def test_an_entry_is_what_celery_sends(rabbit, redis, monkeypatch):
+    with_broker(monkeypatch, rabbit.url)
+
+    def published(put: Callable[[], object]) -> Any:
+        put()
+        with Connection(rabbit.url) as connection:
+            channel: Any = connection.channel()
+            found = channel.basic_get("otp", no_ack=True)
+            assert channel.basic_get("otp") is None
+        return found
+
+    task = current_app.tasks[entries.DELIVER]
+    theirs = published(lambda: task.apply_async((ID,), queue="otp", task_id=ID))
+    ours = published(lambda: broker.publish(ID, "otp"))
+    assert ours.body == theirs.body
+    assert ours.headers == theirs.headers
+    assert ours.properties == theirs.properties
+    assert ours.delivery_info == theirs.delivery_info | {"delivery_tag": ours.delivery_info["delivery_tag"]}
 
 
 def test_whatever_stands_in_a_queue_ends_no_worker(stack, rabbit, outbox):

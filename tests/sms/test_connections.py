@@ -14,7 +14,7 @@ from django_redis.pool import ConnectionFactory
 from redis import Redis
 from redis.connection import Connection
 
-from sms import scripts
+from sms import connections, scripts
 from sms.errors import Unavailable
 from tests.conftest import point_cache_at, server_with
 from tests.faults.stack import wait_for
@@ -98,7 +98,7 @@ def test_what_nobody_needs_is_closed_and_opened_again(script, monkeypatch):
     at_once(MOST, lambda: script(("a",), ()))
     before = connected()
     assert before > 2
-    monkeypatch.setattr(scripts, "UNUSED", -1.0)
+    monkeypatch.setattr(connections, "UNUSED", -1.0)
     script(("a",), ())
     wait_for(lambda: connected() < before - 1)
     monkeypatch.undo()
@@ -114,7 +114,9 @@ class StaysOpen(Connection):
 
 def test_what_timed_out_is_closed_and_given_back(server, settings, monkeypatch, tmp_path):
     """Or the next script would read its late answer, and after a few there would be no connection left."""
-    monkeypatch.setattr(scripts, "TRUSTED", 60.0)  # or the late answer is seen when the connection is taken
+    monkeypatch.setattr(
+        connections, "TRUSTED", 60.0
+    )  # or the late answer is seen when the connection is taken
     path = tmp_path / "name.lua"
     path.write_text("return KEYS[1]")
     script = scripts.Script(path)
@@ -152,7 +154,7 @@ def test_one_whose_server_cannot_write_now_is_opened_again(script):
 
 
 def test_one_that_the_server_has_closed_is_opened_again(script, monkeypatch):
-    monkeypatch.setattr(scripts, "TRUSTED", 0.0)
+    monkeypatch.setattr(connections, "TRUSTED", 0.0)
     script(("n",), ())
     get_redis_connection().client_kill_filter(_type="normal", skipme=True)
     assert script(("n",), ()) == 2

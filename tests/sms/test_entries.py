@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -12,11 +14,13 @@ import certifi
 import pytest
 from celery import Celery, current_app
 from celery.signals import before_task_publish
+from redis import Redis
 
 from config import servers
 from config.demo.leash import Leash
-from sms import broker, entries, names, services, tasks
+from sms import broker, connections, entries, names, services, tasks
 from sms.errors import Unavailable
+from tests.conftest import server_with
 from tests.faults.stack import wait_for
 from tests.sms.webhooks.receiver import SECRET
 
@@ -39,6 +43,7 @@ def with_broker(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Celery as it is in production, its queues at ``url``."""
     monkeypatch.setattr(entries, "_made", lru_cache(entries._made.__wrapped__))
     monkeypatch.setattr(current_app.amqp, "_producer_pool", None)  # that of another broker
+    monkeypatch.setattr(broker, "_pool", lru_cache(broker._pool.__wrapped__))
     for name, value in servers.broker(url).items():
         monkeypatch.setitem(current_app.conf, name.removeprefix("CELERY_").lower(), value)
     monkeypatch.setitem(current_app.conf, "task_always_eager", False)
@@ -52,7 +57,7 @@ def own_broker(redis_server, monkeypatch):
 
 def test_it_is_byte_for_byte_what_kombu_sends(own_broker, redis, redis_server):
     with current_app.connection_for_write(url=redis_server.url) as connection:
-        task = current_app.tasks[broker.DELIVER]
+        task = current_app.tasks[entries.DELIVER]
         task.apply_async((ID,), queue="otp", producer=connection.Producer())
     (theirs,) = redis.lrange("otp", 0, -1)
     ours = entries.entry(ID, "otp")
@@ -63,6 +68,62 @@ def test_it_is_byte_for_byte_what_kombu_sends(own_broker, redis, redis_server):
     for id in (drawn["headers"]["id"], drawn["properties"]["delivery_tag"]):
         expected = expected.replace(id, ID)
     assert ours["text"] == expected
+
+
+@pytest.fixture
+def queues(redis, monkeypatch):
+    """The queues stand on a server of their own: its client."""
+    with server_with() as server:
+        with_broker(monkeypatch, server.url)
+        yield Redis.from_url(server.url)
+
+
+def test_elsewhere_it_is_the_same_byte_for_byte(queues, redis):
+    with broker.producer() as producer:
+        task = current_app.tasks[entries.DELIVER]
+        task.apply_async((ID,), queue="otp", producer=producer)
+    theirs = queues.rpop("otp")
+    drawn = json.loads(theirs)
+    assert entries.entry(ID, "otp") is None  # no script can push it there
+    assert broker.publish(ID, "otp")
+    expected = theirs.decode()
+    for id in (drawn["headers"]["id"], drawn["properties"]["delivery_tag"]):
+        expected = expected.replace(id, ID)
+    assert queues.lrange("otp", 0, -1) == [expected.encode()]
+    assert redis.llen("otp") == 0
+
+
+def test_elsewhere_more_threads_publish_than_kombu_has_connections(queues):
+    """Its pool has ten, and turns away whoever comes then."""
+    go = threading.Barrier(threads := 24)
+
+    def publish(number: int) -> bool:
+        go.wait()
+        return all(broker.publish(f"{number:02}{turn:02}{ID[4:]}", "otp") for turn in range(20))
+
+    queues.client_pause(100)  # so that all are under way at once
+    with ThreadPoolExecutor(threads) as pool:
+        assert all(pool.map(publish, range(threads)))
+    assert queues.llen("otp") == threads * 20
+
+
+def test_elsewhere_a_connection_that_the_server_has_closed_is_opened_again(queues, monkeypatch):
+    monkeypatch.setattr(connections, "TRUSTED", 60.0)  # so that nothing is seen before it is used
+    assert broker.publish(ID, "otp")
+    queues.client_kill_filter(_type="normal", skipme=True)
+    assert broker.publish(ID, "otp")
+    assert queues.llen("otp") == 2
+
+
+def test_elsewhere_a_child_process_opens_connections_of_its_own(queues):
+    assert broker.publish(ID, "otp")
+    if (child := os.fork()) == 0:
+        broker.publish(ID, "otp")
+        pushed = [client for client in queues.client_list() if client["cmd"] == "lpush"]
+        os._exit(0 if len(pushed) == 2 else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert queues.llen("otp") == 2
 
 
 def test_a_stock_worker_takes_it(own_broker, redis, redis_server, tmp_path):
@@ -110,10 +171,10 @@ def test_who_hears_of_what_celery_publishes_hears_of_each(own_broker, redis):
 
 def test_there_is_room_for_what_the_queue_does_not_hold_yet(own_broker, redis, monkeypatch):
     monkeypatch.setattr(entries, "ENOUGH", 3)
-    room = [entries.room("otp")]
+    room = [broker.room("otp")]
     for _ in range(4):
         redis.lpush("otp", "x")
-        room.append(entries.room("otp"))
+        room.append(broker.room("otp"))
     assert room == [3, 2, 1, 0, 0]
 
 
@@ -131,7 +192,7 @@ def test_room_is_counted_behind_the_prefix_of_kombu(own_broker, redis, monkeypat
     monkeypatch.setitem(current_app.conf, "broker_transport_options", options)
     assert broker.publish(ID, "otp")
     assert redis.llen("shop-otp") == 1
-    assert entries.room("otp") == entries.ENOUGH - 1
+    assert broker.room("otp") == entries.ENOUGH - 1
 
 
 def test_to_ask_the_broker_takes_nothing_from_its_queue(own_broker, redis):
