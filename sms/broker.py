@@ -229,8 +229,23 @@ def readable() -> Iterator[None]:
 
 
 def hurry(connection: Any) -> None:
-    """Open a connection of kombu's and let RabbitMQ not take longer than PATIENCE for an answer."""
-    _ = connection.default_channel
+    """Open a connection of kombu's and let RabbitMQ not take longer than PATIENCE for an answer.
+
+    kombu raises what the last of several nodes did. That one is away tells less than what another one says.
+    """
+    failures: list[Exception] = []
+    try:
+        connection.ensure_connection(
+            errback=lambda error, _: failures.append(error),
+            max_retries=connection.transport_options.get("max_retries"),
+            timeout=connection.connect_timeout,
+        )
+        _ = connection.default_channel
+    except AWAY as error:
+        telling = [one for one in failures if reason(one) != "away"]
+        if telling and reason(error) == "away":
+            raise error from telling[0]
+        raise
     if connection.transport.driver_type == "amqp":
         # Neither py-amqp's read_timeout nor a confirm_timeout covers what else it waits for.
         connection.connection.sock.settimeout(PATIENCE)
