@@ -15,10 +15,11 @@ class OtpConfig(AppConfig):
             metrics,  # noqa: F401  (registers them)
             paid,
         )
-        from sms import auth, signals
+        from sms import auth, explained, signals
         from sms.masked import mask_settings
 
         auth.entrust("otp.api.auth.keeper")
+        explained.explain_with("otp.api.errors.address")
         for fact in (
             signals.message_sent,
             signals.message_unknown,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
@@ -18,3 +20,18 @@ def answer(request: HttpRequest, response: HttpResponse, version: str) -> HttpRe
     """``response``, whose content has this version, or 304 where the browser has it."""
     response["ETag"] = tag = quote_etag(version)
     return get_conditional_response(request, etag=tag, response=response) or response
+
+
+def constant(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Make a page that never changes once per process, and send it only once to each browser."""
+    kept: list[tuple[bytes, str, str]] = []
+
+    def kept_answer(request: HttpRequest, **path: Any) -> HttpResponse:
+        if not kept:
+            made = view(request, **path)
+            kept.append((made.content, made["Content-Type"], version(made.content)))
+        content, content_type, tag = kept[0]
+        response = HttpResponse(content, content_type, headers={"Cache-Control": "no-cache"})
+        return answer(request, response, tag)
+
+    return kept_answer

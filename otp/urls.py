@@ -1,4 +1,4 @@
-"""The addresses of the hosted pages, of the widget, and of what answers as Twilio Verify under ``v2/``.
+"""The addresses of the hosted pages, the widget and the page of errors; ``v2/`` is as Twilio Verify has it.
 
 There are no pages and no widget with ``PAGES`` off. No address holds a number or a code. Only those of a
 session have an id, which is its own.
@@ -7,6 +7,7 @@ session have an id, which is its own.
 from django.urls import URLPattern, URLResolver, include, path
 
 from otp import conf
+from otp.api import errors
 from otp.pages import brand
 from otp.pages.code import cancel, code, resend
 from otp.pages.number import number, phone
@@ -17,6 +18,7 @@ from otp.widget.views import step
 app_name = "otp"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("v1/errors", errors.page, name="errors"),  # beside the API, where that is ours
     path("v2/", include("otp.twilio.urls")),
     path("site-logo", brand.logo, name="site_logo"),
     path("site-colours.css", brand.stylesheet, name="site_colours"),

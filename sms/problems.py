@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Schema
 from pydantic import BaseModel, ConfigDict, Field
 
+from sms import explained
 from sms.errors import (
     InvalidBody,
     InvalidNumber,
@@ -64,7 +65,10 @@ class Problem(Schema):
 
     model_config = ConfigDict(json_schema_extra=without_defaults)
 
-    type: str
+    type: str = Field(
+        description="The page that explains `code`, relative to this address; or `about:blank`.",
+        json_schema_extra={"format": "uri-reference"},
+    )
     title: str
     status: int
     code: str
@@ -93,7 +97,7 @@ def problem(
     """A problem document as a response; ``retry_after`` (seconds) also sets the header."""
     more = {"field": field, "retry_after": retry_after, "limit": limit, "puzzle": puzzle}
     body = {
-        "type": "about:blank",
+        "type": explained.address(code),
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,

@@ -82,7 +82,7 @@ class _Reader:
             method=method.upper(),
             path=path,
             summary=found["summary"],
-            description=_marked(found["description"]),
+            description=marked(found["description"]),
             by_key="security" in found,
             parameters=[self.parameter(one) for one in found.get("parameters", ())],
             body=[
@@ -112,7 +112,7 @@ class _Reader:
             kind=self.kind(schema),
             place=found["in"],
             required=found["required"],
-            description=_marked(found.get("description") or schema.get("description", "")),
+            description=marked(found.get("description") or schema.get("description", "")),
             example=example,
         )
 
@@ -120,7 +120,7 @@ class _Reader:
         """The fields of a body. Those inside of others are named by the way there: ``stories[].lines``."""
         for name, found in self.named(schema or {}).get("properties", {}).items():
             at = f"{within}{name}"
-            yield Field(at, self.kind(found), description=_marked(found.get("description", "")))
+            yield Field(at, self.kind(found), description=marked(found.get("description", "")))
             yield from self.fields(found.get("items"), f"{at}[].")
             for one in found.get("anyOf", ()):
                 yield from self.fields(one, f"{at}.")
@@ -150,7 +150,7 @@ def _content(answer: Schema) -> Schema:
     return next(iter(answer.get("content", {}).values()), {})
 
 
-def _marked(text: str) -> SafeString:
+def marked(text: str) -> SafeString:
     """What stands between ` as code; the rest is escaped."""
     parts = enumerate(text.split("`"))
     return mark_safe("".join(format_html("<code>{}</code>" if at % 2 else "{}", part) for at, part in parts))  # noqa: S308  # each part is escaped

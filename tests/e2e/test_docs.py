@@ -1,4 +1,7 @@
-"""``/v1/docs`` in a real browser: every call works as it stands there, for everybody and on a phone."""
+"""``/v1/docs`` in a real browser: every call works as it stands there, for everybody and on a phone.
+
+``/v1/errors`` is looked at as well.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +41,12 @@ def visit(chromium, settings) -> Iterator[Any]:
     contexts = []
     with serving(get_wsgi_application()) as url:
 
-        def arrive(**options: Any) -> Any:
+        def arrive(path: str = "/v1/docs", **options: Any) -> Any:
             contexts.append(chromium.new_context(**options))
             page = contexts[-1].new_page()
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on("console", lambda said: said.type in ("error", "warning") and faults.append(said.text))
-            page.goto(f"{url}/v1/docs")
+            page.goto(f"{url}{path}")
             return page
 
         yield arrive
@@ -81,9 +84,10 @@ def test_what_went_wrong_is_shown(visit, settings):
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs axe-core@4.14.1 of npm where NODE_PATH says")
+@pytest.mark.parametrize("path", ["/v1/docs", "/v1/errors#blocked"])
 @pytest.mark.parametrize(("width", "theme"), [(360, "light"), (1280, "dark")])
-def test_nothing_stands_in_anybodys_way(visit, width, theme):
-    page = visit(viewport={"width": width, "height": 740}, color_scheme=theme)
+def test_nothing_stands_in_anybodys_way(visit, path, width, theme):
+    page = visit(path, viewport={"width": width, "height": 740}, color_scheme=theme)
     page.evaluate(OPEN)
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run()")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from otp.api.described import PROBLEMS
+from otp.api.errors import words
 from tests.reference.api import operations
-from tests.reference.words import anchor, code, joined, paragraph, prose, same, sentence, table, words
+from tests.reference.words import anchor, code, joined, paragraph, prose, same, sentence, table
 
 INTRO = """
 Every error under `/v1` is `application/problem+json` (RFC 9457). `code` is stable, so branch on it.
-`detail` is for people and may change. Most name the `field` to change. 429 and 503 carry `Retry-After`, and
+`type` leads to what stands here about it, as your installation serves it: `/v1/errors#pending`. `detail` is
+for people and may change. Most errors name the `field` to change. 429 and 503 carry `Retry-After`, and
 `retry_after` is the same in the body.
 
 Under `/v2` errors have [Twilio's form](../twilio-verify.md#errors).
@@ -26,7 +28,7 @@ _MANY = {
 
 
 def page() -> str:
-    told = words("errors")
+    told = words()
     same("errors", told, [f"{status} {name}" for status, name in PROBLEMS])
     statuses: dict[int, list[str]] = {}
     for status, name in PROBLEMS:
@@ -38,7 +40,7 @@ def page() -> str:
 
 
 def _statuses(name: str) -> Iterator[str]:
-    told = words("errors")
+    told = words()
     for (status, code_), known in PROBLEMS.items():
         if code_ != name:
             continue

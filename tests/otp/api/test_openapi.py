@@ -140,7 +140,7 @@ def test_the_description_is_made_once_per_process():
     assert time.process_time() - began < 5 * one
 
 
-@pytest.mark.parametrize("path", ["/v1/openapi.json", "/v1/docs"])
+@pytest.mark.parametrize("path", ["/v1/openapi.json", "/v1/docs", "/v1/errors"])
 def test_what_a_browser_has_is_not_sent_again(path):
     first = Client().get(path)
     assert first["Cache-Control"] == "no-cache"  # ask whether it is still so
