@@ -54,7 +54,7 @@ lint: $(LINT_READY) ## check style, types, the direction of imports, the Lua scr
 	$(PY) .ci/lint_lua.py
 	$(PY) .ci/lint_prose.py
 
-reference: $(TEST_READY) ## write the pages of docs/reference and docs/vendors out of the code
+reference: $(TEST_READY) ## write docs/reference, docs/vendors and docs/pictures out of the code
 	@$(PY) -m tests.reference
 
 # The variable keeps the theme from talking about other products.

@@ -18,10 +18,10 @@ def test_it_measures_with_settings_of_its_own():
     assert {measure["ours"] for measure in found} == {1}
 
 
-def test_the_table_for_contributors_has_each_part_and_no_other():
+def test_the_table_of_the_docs_has_each_part_and_no_other():
     command, wide = [sys.executable, "-m", "tests.bench", "--help"], {**os.environ, "COLUMNS": "1000"}
     told = subprocess.check_output(command, cwd=ROOT, env=wide, text=True)
     (names,) = re.findall(r"one measure \(may be repeated\): (.*)", told)
-    _, _, table = (ROOT / "CONTRIBUTING.md").read_text().partition("\n| part | measures |")
+    _, _, table = (ROOT / "docs" / "performance.md").read_text().partition("\n| part | measures |")
     parts = re.findall(r"^\| `([a-z-]+)` \|", table.partition("\n\n")[0], re.MULTILINE)
     assert parts == names.split(", ")

@@ -1,4 +1,7 @@
-"""The pages of docs/reference and docs/vendors, made of the code: ``python -m tests.reference`` writes them.
+"""The pages of docs/reference and docs/vendors, and the pictures of docs/pictures, made of the code.
 
-The words that no code has stand in ``docs/reference/*.toml``. A test compares what is committed.
+``python -m tests.reference`` writes them.
+
+The words that no code has stand in ``docs/reference/*.toml`` and
+``otp/api/errors.toml``. A test compares what is committed.
 """

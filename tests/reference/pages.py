@@ -1,10 +1,10 @@
-"""Every page by its place in ``docs``, and what writes it."""
+"""Every page and picture by its place in ``docs``, and what writes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.reference import api, commands, errors, metrics, settings, signals, vendors
+from tests.reference import api, commands, errors, metrics, pictures, settings, signals, vendors
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": commands.page,
@@ -15,4 +15,5 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/signals.md": signals.page,
     "providers.md": vendors.providers_page,
     **vendors.pages(),
+    **pictures.PICTURES,
 }
