@@ -15,24 +15,13 @@ from django.dispatch import Signal
 from django.urls import get_resolver
 
 from sms import broker, conf, signals
+from tests.reference.words import rows_of
 from tests.starts import ROOT
 
 PAGE = (ROOT / "docs" / "public-names.md").read_text()
-CODE = re.compile(r"`([^`]+)`")
-
-
-def rows(title: str) -> dict[str, list[str]]:
-    """The first column of the table of a section, and the names in its second."""
-    section = re.split(r"^###? ", PAGE.partition(f"\n### {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    cells = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
-    found = {first.strip("| `"): CODE.findall(second) for first, second, *_ in cells}
-    assert found
-    return found
-
-
-PYTHON = rows("Python") | rows("Signals")
+PYTHON = rows_of("Python") | rows_of("Signals")
 NAMES = {f"{module}.{name}" for module, names in PYTHON.items() for name in names}
-KINDS = rows("Apps, tasks and commands")
+KINDS = rows_of("Apps, tasks and commands")
 #: What a project names in a text or includes.
 DOTTED = NAMES | {*KINDS["apps"], *KINDS["task for beat"], *re.findall(r"`(\w+(?:\.\w+)*\.urls)`", PAGE)}
 
@@ -63,7 +52,7 @@ def test_every_signal_is_public_but_for_those_between_the_apps():
 
 
 def test_every_setting_is_public():
-    assert sorted(name for names in rows("Settings").values() for name in names) == sorted(conf.DECLARED)
+    assert sorted(name for names in rows_of("Settings").values() for name in names) == sorted(conf.DECLARED)
 
 
 def test_every_command_and_task_is_public():
@@ -74,7 +63,7 @@ def test_every_command_and_task_is_public():
 
 
 def test_every_address_is_public():
-    listed = {path for cell in rows("Addresses") for path in cell.split("`, `")}
+    listed = {path for cell in rows_of("Addresses") for path in cell.split("`, `")}
     found = {re.sub("/.*", "/", path) for path in paths(get_resolver("config.urls").url_patterns)}
     assert {f"/{path}" for path in found} | {"/phone/"} == listed  # which is there with DEBUG alone
 

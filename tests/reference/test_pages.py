@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
 
 from config.settings import env
+from otp import services
 from sms import conf
 from tests.reference.pages import PAGES
 from tests.reference.settings import OF_LIBRARIES
-from tests.reference.words import FOLDER, same
+from tests.reference.words import FOLDER, rows_of, same
 from tests.scraped import scrape
 
 DOCS = FOLDER.parent
@@ -54,3 +56,22 @@ def test_every_metric_that_is_shown_has_its_row(settings):
     assert len(shown) > 25
     assert shown <= set(rows)
     assert len(rows) == len(set(rows))
+
+
+def test_every_public_name_of_python_has_its_section():
+    page = (FOLDER / "python.md").read_text()
+    told = re.findall(r"^### `([\w.]+)`$", page, re.MULTILINE)
+    methods = {"generate_otp", "verify_otp", "resend", "cancel"}  # of OTPHandler
+    public = {
+        f"{module}.{name}"
+        for module, names in rows_of("Python").items()
+        for name in (names if module != "otp.handler" else {*names} - methods)
+    }
+    assert {*told} == public
+    assert all(f"\n{name}(" in page for name in methods)
+
+
+def test_a_section_has_the_signature_and_the_docstring_of_its_function():
+    section = PAGES["reference/python.md"]().partition("### `otp.services.check`\n")[2].partition("\n### ")[0]
+    assert str(inspect.signature(services.check)).replace("'", "")[:22] in section
+    assert services.check.__doc__.splitlines()[0].replace("``", "`") in section

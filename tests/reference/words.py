@@ -59,3 +59,13 @@ def anchor(heading: str) -> str:
 def joined(*blocks: str) -> str:
     """A page, of its blocks that are not empty."""
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def rows_of(title: str) -> dict[str, list[str]]:
+    """The table of a section of docs/public-names.md: the first column, and the names in the second."""
+    page = (ROOT / "docs" / "public-names.md").read_text()
+    section = re.split(r"^###? ", page.partition(f"\n### {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    cells = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    found = {first.strip("| `"): re.findall("`([^`]+)`", second) for first, second, *_ in cells}
+    assert found
+    return found
