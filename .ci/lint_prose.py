@@ -1,7 +1,8 @@
 """Lint the English of our pages, or of the files that are named.
 
 A sentence has at most 35 words: a longer one is two sentences, or a list. A turn that only a translation has
-is wrong anywhere, also in a table. Code, headings and the targets of links are left alone.
+is wrong anywhere, also in a table. Code, headings and the targets of links are left alone. ``readability``
+measures all pages together.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import readability
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 35
@@ -35,6 +38,8 @@ def main() -> None:
     if wrong := [f"{path}:{fault}" for path in paths for fault in faults(path.read_text())]:
         sys.exit("\n".join(wrong))
     print(f"prose: {len(paths)} pages are good")
+    if not sys.argv[1:] and (wrong := readability.judge()):
+        sys.exit("\n".join(wrong))
 
 
 def faults(text: str) -> Iterator[str]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.starts import ROOT
+
+spec = importlib.util.spec_from_file_location("readability", ROOT / ".ci" / "readability.py")
+assert spec
+assert spec.loader
+readability = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(readability)
 
 LONG = " ".join(["word"] * 36)
 GOOD = f"""# A page, {LONG}
@@ -56,3 +65,44 @@ def test_a_long_sentence_and_a_turn_that_is_no_english_are_named_by_their_lines(
         f"{path}:6: no English: belongs to the key",
         f"{path}:9: no English: would have died",
     ]
+
+
+def test_the_words_of_a_sentence_are_those_that_somebody_reads():
+    page = f"""# A title of five words
+
+- The **first** one: [see this](page.md#there). `{LONG}` is one word.
+- 2. is no list here
+
+| a table | {LONG} |
+|---|---|
+
+```sh
+{LONG}
+```
+"""
+    assert [len(words) for words in readability.sentences(page)] == [5, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "ease"),
+    [("The cat sat on the mat.", 116), ("Otpost verifies telephone numbers by `code`.", 16)],
+)
+def test_the_reading_ease_is_that_of_flesch(text, ease):
+    assert round(readability.reading_ease(list(readability.sentences(text)))) == ease
+
+
+def test_what_misses_a_bar_is_named_and_all_is_printed(tmp_path, capsys):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("Organisational responsibilities necessitate administration. " * 9)
+    (tmp_path / "docs" / "long.md").write_text(f"The {'word ' * 16}ends. " * 20)
+    (tmp_path / "docs" / "few.md").write_text(f"The {'word ' * 16}ends. " * 5)
+    assert readability.judge(tmp_path) == [
+        "README and docs: 18 words (median)",
+        "docs/long.md: 18 words (median)",
+        "README.md: a reading ease of -241",
+    ]
+    assert "18 words (median; at most 16)" in capsys.readouterr().out
+
+
+def test_the_pages_are_within_the_bars():
+    assert readability.judge() == []
