@@ -21,7 +21,7 @@ SECONDS = 2.0
 _EMPTY = (
     *("ALLOWED_HOSTS", "DATABASE_URL", "GUARD_ALLOW", "GUARD_BUDGET", "GUARD_MODE"),
     *("GUARD_PRICES", "OTP_CHALLENGE", "OTP_GUESS_LIMITS", "OTP_LIMITS", "PHONE_SECRET_KEY_FALLBACKS"),
-    *("CSP_SOURCES", "OTP_ALTCHA", "OTP_LOOKUPS", "OTP_PURPOSES", "OTP_REVERSE", "SMS_DESTINATIONS"),
+    *("CSP_SOURCES", "OTP_ALTCHA", "OTP_LOOKUPS", "OTP_REVERSE", "SMS_DESTINATIONS"),
     *("SMS_HELP", "SMS_OPTOUT_KEYS", "TEST_NUMBERS", "TEST_NUMBERS_UNTIL"),
 )
 
@@ -72,9 +72,9 @@ def throwaway(
 ) -> tuple[dict[str, str], str]:
     """The environment for the demo's processes, with secrets for one run, and the API key that it lets in.
 
-    `given` keeps SMS_PROVIDERS with SMS_ROUTES, EMAIL_URL and ANYMAIL; PHONE_REGION, METRICS_TOKEN, HOOKS,
-    WEBHOOKS; and CELERY_BROKER_URL beside a REDIS_URL. All else that could touch a production is set here:
-    what is not may stand in a `.env` file.
+    `given` keeps SMS_PROVIDERS with SMS_ROUTES, EMAIL_URL and ANYMAIL; OTP_PURPOSES, PHONE_REGION,
+    METRICS_TOKEN, HOOKS, WEBHOOKS; and CELERY_BROKER_URL beside a REDIS_URL. All else that could touch a
+    production is set here: what is not may stand in a `.env` file.
     """
     api_key, digest = keys.make()
     sandbox = f"sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"
@@ -93,6 +93,7 @@ def throwaway(
         "METRICS_TOKEN": given.get("METRICS_TOKEN", ""),
         "OTEL_TRACES_EXPORTER": "none",
         "OTPOST_COPIES": "0",  # the embedded server has no replica
+        "OTP_PURPOSES": given.get("OTP_PURPOSES", ""),
         # A given Redis may hold something else, or another demo.
         "OTPOST_NAMESPACE": namespace,
         "PAGES": "open",

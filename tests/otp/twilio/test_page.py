@@ -82,7 +82,8 @@ def node(served) -> Iterator[Node]:
 
 
 def test_the_purposes_of_the_page_work(settings):
-    (rules,) = re.findall(r"^ *OTP_PURPOSES=(.*)$", PAGE, re.MULTILINE)
+    rules, of_the_demo = re.findall(r"^ *OTP_PURPOSES='?({.*})", PAGE, re.MULTILINE)
+    assert of_the_demo == rules
     settings.OTP_PURPOSES = json.loads(rules)
     assert otp_purposes() == []
 
@@ -103,7 +104,8 @@ def test_the_lines_for_node(node):
 
 
 def test_the_line_for_the_shell(served):
-    (line,) = blocks("sh")
+    demo, line = blocks("sh")
+    assert demo.endswith("make demo\n")
     given = {"SERVICE_SID": LOGIN, "ACCOUNT_SID": ACCOUNT, "KEY": API_KEY}
     command = ["sh", "-c", line.replace(ADDRESS, served.url)]
     done = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, check=True)
@@ -115,7 +117,8 @@ def test_the_sids_of_the_page_are_those_of_its_names():
         assert letters + sid == sids.of_name(letters, name)
     environment, _ = given.throwaway({}, port=1, redis_url="", namespace="")
     (name,) = parse(environment["API_ACCESS"])
-    assert f"the account `{sids.of_name(sids.ACCOUNT, name)}`" in PAGE
+    assert f"| `account_sid` | `{sids.of_name(sids.ACCOUNT, name)}`" in PAGE
+    assert f"| `service_sid` | `{sids.of_name(sids.SERVICE, 'login')}`" in PAGE
 
 
 class TestNode:
