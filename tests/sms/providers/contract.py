@@ -214,13 +214,16 @@ class ReceiptContract(SenderContract):
     def forgeries(self) -> list[tuple[dict[str, str], bytes, str]]:
         """Headers, body and address of reports that are not the vendor's."""
         headers, body = self.receipt("delivered")
-        return [
+        forged = [
             ({}, body, URL),
             (headers, body + b"&x=1", URL),
-            (headers, body, URL.replace("ref-1", "ref-2")),
             (headers, b"\xff", URL),
             (dict.fromkeys(headers, "wrong"), body, URL),
         ]
+        if not self.provider("http://vendor.example").refers_by_own_id:
+            # No report of one message may serve for another.
+            forged.append((headers, body, URL.replace("ref-1", "ref-2")))
+        return forged
 
     words: ClassVar[dict[str, State]]  # the vendor's words and what they mean
 
@@ -259,9 +262,11 @@ class ReceiptContract(SenderContract):
 
     def test_forged_receipts_are_rejected(self, gateway):
         provider = self.provider(gateway.url)
+        taken = []
         for forged in self.forgeries():
-            with pytest.raises(ReceiptRejected):
-                provider.parse_receipts(*forged)
+            with contextlib.suppress(ReceiptRejected):
+                taken.append((forged, provider.parse_receipts(*forged)))
+        assert taken == []
 
     def test_a_genuine_receipt_passes_by_its_head_and_a_bare_one_does_not(self, gateway):
         """Nobody waits for the body of a receipt that cannot be genuine."""
@@ -315,8 +320,8 @@ class ReceiptContract(SenderContract):
 
     def test_receipts_out_of_order(self, report):
         report(self.word(State.DELIVERED))
-        for late in (self.word(State.SENT), self.word(State.FAILED)):
-            assert report(late) == (0, State.DELIVERED)
+        for late in {State.SENT, State.FAILED} & {*self.words.values()}:
+            assert report(self.word(late)) == (0, State.DELIVERED)
 
     def test_a_receipt_for_an_unknown_reference(self, report, redis):
         redis.flushall()

@@ -191,11 +191,6 @@ class TestAzure(ProviderContract, InboundContract):
             ),
         ]
 
-    def test_receipts_out_of_order(self, report):
-        """Azure has no word for what is still on its way."""
-        assert report("Delivered") == (1, State.DELIVERED)
-        assert report("Failed") == (0, State.DELIVERED)
-
     def inbound(self) -> tuple[dict[str, str], bytes]:
         return posted(event(MESSAGE, self.message()))
 
