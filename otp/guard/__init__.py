@@ -1,10 +1,12 @@
-"""The pumping guard: who sends codes that nobody ever types pays for it, not the operator.
+"""The pumping guard: stops SMS pumping, where fraudsters request codes that nobody ever types.
 
-It counts sends and verifications per country, per two prefixes of the number and per address, and
-caps what stays unverified by what was verified: see lua/includes/guard.lua for the rule, docs/guard.md
-for its use. It is part of the scripts that issue and check codes, so it costs no round trip.
+It counts sends and verifications for each country, for two prefixes of the number and for each address. Each
+cap on unverified sends grows with the verified ones; lua/includes/guard.lua has the rule, docs/operations.md
+its use. The guard runs inside the scripts that issue and check codes, so it costs no round trip.
 
-    decision   what the scripts are asked: what a number counts for; and what follows from their answer
-    settings   GUARD_MODE, GUARD_ALLOW, GUARD_PRICES, GUARD_BUDGET, GUARD_FIGURES; ``checks`` judges them
-    report     what an operator sees and says: ``manage.py guard``
+    decision   what the scripts are asked about a send, and what follows from their answer
+    settings   GUARD_MODE, GUARD_ALLOW, GUARD_PRICES, GUARD_BUDGET, GUARD_FIGURES; ``checks`` validates them
+    paid       corrects the budget once the cost of a message is known
+    report     what an operator sees, with ``manage.py guard`` or on the dashboard; ``orders``: what one does
+    metrics    the guard in ``/metrics``
 """

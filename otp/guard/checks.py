@@ -1,4 +1,4 @@
-"""System checks of the pumping guard's settings: what is wrong, and how to mend it."""
+"""System checks of the pumping guard's settings. Each message names the setting and the fix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sms.checks import check, finding, register
 
 @check("otp.E020", Tags.security)
 def guard_settings() -> Iterator[str]:
-    """Each of the settings must be readable."""
+    """Every setting of the guard can be read."""
     for name, reader in READERS.items():
         try:
             reader(conf.get(name))
@@ -25,7 +25,7 @@ def guard_settings() -> Iterator[str]:
 
 @register(Tags.security)
 def budget() -> Iterator[CheckMessage]:
-    """A budget needs prices, and is kept by a guard that enforces."""
+    """A budget needs prices, and a guard that enforces it."""
     setting = read()
     if setting.budget and "default" not in setting.prices:
         yield finding(
@@ -41,6 +41,6 @@ def budget() -> Iterator[CheckMessage]:
 
 @check("otp.W020", Tags.security, deploy=True)
 def guard_is_on() -> Iterator[str]:
-    """Without the guard anybody can spend the operator's money."""
+    """Without the guard, anybody can spend the operator's money."""
     if conf.get("GUARD_MODE") == "off" and not settings.DEBUG:
         yield "GUARD_MODE is off: nothing stops SMS pumping. Set it to enforce, or first to shadow."

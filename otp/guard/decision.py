@@ -1,4 +1,4 @@
-"""Whether one more send may go: what the script is asked, and what follows from its answer."""
+"""Decide whether one more send may go: build the question for the script, and act on its answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sms.phone import Phone
 
 log = structlog.get_logger("otp")
 
-#: Where scripts find the functions of the guard.
+#: The folder of the guard's includes for scripts.
 INCLUDES = Path(__file__).parent / "lua" / "includes"
 
 #: None: the guard is off.
@@ -31,12 +31,12 @@ Ask = dict[str, Any] | None
 def ask(
     number: Phone, ip: str = "", *, free: bool = False, parts: int = 1, channel: Channel = Channel.SMS
 ) -> Ask:
-    """What includes/guard.lua wants to know of one send. Raises ``ImproperlyConfigured``.
+    """Describe one send for includes/guard.lua. Returns None if the guard is off, or has nothing to count.
 
-    ``ip``: the end user's address, "" if not known. ``free``: no SMS goes out, as for a test number. It is
-    refused as others are, so that nobody can tell, but uses up no money and no cap. ``parts``: billed.
-    ``channel``: by which it is tried first. An e-mail address has no ranges that could be pumped, so only its
-    money counts.
+    ``ip``: the end user's address, "" if unknown. ``free``: no SMS goes out, as for a test number. Such a
+    send is refused like others, so that nobody can tell it apart, but uses no money and no cap. ``parts``:
+    billed. ``channel``: the first to be tried. An e-mail address has no ranges to pump, so only its money
+    counts. Raises ``ImproperlyConfigured``.
     """
     setting = settings.read()
     if setting.mode == "off":
@@ -54,7 +54,7 @@ def ask(
     }
     if number.is_email:
         return asked | {"address": "", "phones": []} if price else None
-    coarse, fine = e164[:-6], tags(e164[:-4])  # the prefixes that leave six and four digits open
+    coarse, fine = e164[:-6], tags(e164[:-4])  # prefixes that leave six and four digits open
     asked |= {
         "allowed": _allowed(setting.allow, e164, country),
         "address": address(ip),
@@ -68,8 +68,10 @@ def ask(
 
 
 def reserving(ask: Ask, parts: int, channels: Sequence[Channel]) -> Ask:
-    """The same, with the price of the dearest of ``channels``: by any of them the message may go before
-    anybody asks again. What it does not cost is given back: see ``otp.guard.paid``.
+    """Return ``ask`` with the price of the dearest of ``channels`` reserved.
+
+    The message may move on to any of them without another look at the budget. ``otp.guard.paid`` gives back
+    the rest.
     """
     if ask is None:
         return None
@@ -84,23 +86,24 @@ def _allowed(scopes: frozenset[str], e164: str, country: str) -> bool:
 
 
 def _has_ranges(e164: str) -> bool:
-    """Whether a number counts for its prefixes too: with seven digits or more after its country code."""
+    """Whether a number counts for its prefixes: it has at least seven digits after the country code."""
     national = next((n for n in (2, 3) if int(e164[1:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 4)
     return len(e164) - national >= 7
 
 
 def tags(prefix: str) -> tuple[str, ...]:
-    """``+491511234`` → ``+4915112~5c0f9a1e``: a keyed digest hides the last two digits of a prefix.
+    """Hide the last two digits of a prefix behind a keyed digest: ``+491511234`` → ``+4915112~5c0f9a1e``.
 
-    The record of a message shows the last two digits of a number; only those before its last six may stand
-    beside them. Sends count under the first tag, of the secret of now; rules hold under former ones too.
+    The record of a message shows the last two digits of a number. To keep the whole number unreadable, only
+    the digits before its last six may appear next to them. Returns one tag for each secret, the newest first.
+    Sends count under the first; rules hold under all of them.
     """
     shown = prefix[:-2]
     return tuple(f"{shown}~{codes.digest(secret, 'guard', prefix)[:8]}" for secret in conf.phone_secrets())
 
 
 def address(ip: str) -> str:
-    """A keyed digest that stands for an address, of IPv6 for its /64; "" for what is none."""
+    """The keyed digest of an IP address, for IPv6 of its /64; "" if it cannot be parsed."""
     try:
         return codes.digest(conf.phone_secrets()[0], "guard", subscriber(ip)) if ip else ""
     except ValueError:
@@ -108,7 +111,7 @@ def address(ip: str) -> str:
 
 
 def apply(refusal: Refusal | None, number: Phone, purpose: str) -> None:
-    """Log and signal a decision. Raise ``RateLimited``, unless in shadow mode or an operator allowed it."""
+    """Log and signal a decision. Raises ``RateLimited`` unless in shadow mode, or allowed by an operator."""
     if refusal is None:
         return
     words, _, scope = refusal.reason.partition(" ")

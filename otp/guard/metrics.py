@@ -1,4 +1,4 @@
-"""What ``/metrics`` shows of the guard: scopes over their cap, and the money of this day."""
+"""The guard in ``/metrics``: scopes over their cap, and the money of the day."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sms.metrics import SOURCES, gauge, gauges
 
 
 def collect() -> Iterator[Metric]:
-    """One round trip; raises ``Unavailable``."""
+    """The guard's metrics. One round trip. Raises ``Unavailable``."""
     now = report.standing()
     help = "Scopes of the guard over their cap; ranges and addresses: of the latest that refused something."
     over = [((kind,), count) for kind, count in now.over.items()]

@@ -1,4 +1,4 @@
-"""What an operator tells the guard: allow, block or release a scope, on the command line or the dashboard."""
+"""Orders of an operator to the guard, by command line or dashboard: allow, block or release a scope."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from otp.guard import report, settings
 
-#: Hours that a rule holds if none are given. What shall hold for good stands in GUARD_ALLOW.
+#: Default duration of a rule, in hours. Permanent rules belong in GUARD_ALLOW.
 BLOCK, ALLOW = 24.0, 30 * 24.0
 LONGEST = 366 * 24.0
 
@@ -15,16 +15,16 @@ WORDS = ("allow", "block", "release")
 
 
 class BadOrder(ValueError):
-    """It cannot be done; the text says why."""
+    """The order cannot be carried out; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What holds now. As a text it is a sentence."""
+    """The result of an order. ``str()`` makes a sentence of it."""
 
     what: str
     until: datetime | None = None
-    but: str = ""  # why it has no effect, "" where it has
+    but: str = ""  # why it has no effect; "" if it has
 
     def __str__(self) -> str:
         until = f" until {self.until.isoformat(timespec='seconds')}" if self.until else ""
@@ -32,7 +32,7 @@ class Done:
 
 
 def carry_out(word: str, scope: str, hours: float | None = None) -> Done:
-    """Do one of ``WORDS``, and say what holds now. Raises ``BadOrder``; ``Unavailable`` without Redis."""
+    """Carry out one of ``WORDS``. Raises ``BadOrder``, and ``Unavailable`` without Redis."""
     other = word == "release" and (scope == report.NEW or scope.startswith("ip:"))
     if problem := "" if other else settings.scope_problem(scope):
         raise BadOrder(f"{scope!r} is no scope: {problem}.")

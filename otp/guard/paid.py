@@ -1,14 +1,14 @@
-"""Settle what a code has cost, where that is not what its start has counted.
+"""Correct the cost of a code when it differs from what its start has counted.
 
-A start counts the price of the first channel of its route, and reserves that of the dearest: another takes
-over at once where the first does not reach the number, and nobody asks the budget then. When a provider has
-taken it, or nobody will any more, the rest is given back. A cheaper channel gives back nothing of the price
-of the first, which may have cost something too.
+A start counts the price of the first channel of its route, and reserves the price of the dearest. If the
+first channel does not reach the number, the next takes over without another look at the budget. The rest of
+the reservation is given back as soon as a provider takes the message, or nobody will. If a cheaper channel
+took it, the price of the first is kept: the first may have cost something too.
 
-Where a receipt says that the code did not arrive, another provider has it besides: both bill it, so its whole
-price is added.
+After a receipt "not delivered" another provider gets the message as well. Both bill it, so its whole price is
+added.
 
-Of a code that another program made there was no start, so nothing of it counts.
+Codes made by other programs had no start here, so nothing of them is counted.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _PAY = Script(
     keys=IN_LUA | names.IN_LUA,
 )
 
-#: Those in which a provider has it, or may have it and will bill it.
+#: States in which a provider has the message, or may have it, and bills it.
 _TAKEN = frozenset({State.SENT, State.UNKNOWN})
 
 
 def settle(message: Message, **_: Any) -> None:
-    """A message has reached one of the states that ``otp.apps`` connects this to."""
+    """Receiver for final states, connected in ``otp.apps``: correct the money of a message."""
     setting, country = settings.read(), message.country or NO_COUNTRY
     if setting.mode == "off" or not message.verification_id or message.withheld:
         return
@@ -50,7 +50,7 @@ def settle(message: Message, **_: Any) -> None:
         return setting.cost(country, Channel(channel), message.parts)
 
     last = cost(message.channel)
-    if message.redirected:  # what the first one costs is settled
+    if message.redirected:  # the cost of the first provider is settled
         more = spent = last if message.state in _TAKEN else 0
         part = "paid_again"
     else:

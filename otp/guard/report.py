@@ -1,4 +1,4 @@
-"""What ``manage.py guard`` shows and does. All of it raises ``sms.errors.Unavailable`` without Redis."""
+"""What ``manage.py guard`` and the dashboard show and do. Raises ``sms.errors.Unavailable`` without Redis."""
 
 from __future__ import annotations
 
@@ -27,52 +27,52 @@ _REPORT, _RULE, _STANDING = (
     for name in ("report", "rule", "standing")
 )
 
-#: Scopes that one script looks at: some milliseconds of the server.
+#: Scopes read by one script, so that it takes only some milliseconds of the server.
 _AT_ONCE = 500
 
-#: The scope of all countries without proof together.
+#: The scope that all countries without proof share.
 NEW = "new"
 
-#: The scope of what the budget refused.
+#: The scope of refusals by the budget.
 BUDGET = "all"
 
-#: Scopes that are looked at whether they refused something or not.
+#: Scopes to look at even if they refused nothing.
 WIDE = (NEW, NO_COUNTRY, *phonenumbers.SUPPORTED_REGIONS)
 
-#: So many of the ranges and addresses that were found over their cap last are shown without a search.
+#: Ranges and addresses, last found over their cap, that are shown without a scan.
 MOST_NOTICED = 100
 
-#: By the number under which lua/includes/counts.lua keeps them; the last is a scope that only a rule names.
+#: Names of the kinds by their number in lua/includes/counts.lua. The last exists only through a rule.
 KINDS = ("", NEW, "country", "prefix", "prefix", "address", "rule")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Counts of a sliding window. What could yet be verified counts as unverified in part."""
+    """Counts of a sliding window. Sends that may still be verified count partly as unverified."""
 
     sends: float
     verified: float
     unverified: float
-    cap: float  # of unverified
+    cap: float  # on unverified
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scope: a country, a +prefix or its tag, ``new``, ``ip:`` and a digest; ``all``: the budget."""
+    """One scope: a country, a +prefix or its tag, ``new``, ``ip:`` and a digest, or ``all`` (the budget)."""
 
     scope: str
     kind: str
     hour: Window
     day: Window
     fortnight: Window
-    refused: float  # in a day; in shadow mode: would have been
-    over: str  # the first window over its cap: hour, day, fortnight; "" if none is
-    rule: str = ""  # what the operator said: allow, block; "" for nothing
+    refused: float  # in a day; in shadow mode, how many would have been
+    over: str  # the first window over its cap: hour, day, fortnight; "" if none
+    rule: str = ""  # the operator's: allow or block; "" if none
     rule_until: float = 0.0  # seconds since the epoch
 
     @property
     def matters(self) -> bool:
-        """Whether there is something to see."""
+        """Whether the scope is worth showing."""
         return self.kind in (NEW, "country") or bool(self.rule or self.over) or self.refused >= 1
 
     @property
@@ -87,11 +87,11 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Standing:
     spent: Decimal  # on this day (UTC)
-    over: Mapping[str, int]  # kind → scopes over their cap: all that are wide, of the others the latest
+    over: Mapping[str, int]  # kind → scopes over their cap; of ranges and addresses only the latest
 
 
 def rows() -> list[Row]:
-    """All scopes that have counts or a rule, the widest first."""
+    """All scopes with counts or a rule, the widest first."""
     _, rules = _rules()
     with scripts.client() as redis:
         keys = list(redis.scan_iter(key(GUARD + "*"), count=1000))
@@ -99,9 +99,9 @@ def rows() -> list[Row]:
 
 
 def noticed() -> list[Row]:
-    """Those of ``rows`` that matter, of ranges and addresses the latest that refused something.
+    """Those of ``rows`` that matter; of ranges and addresses, the latest that were over their cap.
 
-    Nobody searches the server for them: two round trips.
+    Needs no scan of the server: two round trips.
     """
     with scripts.client() as redis:
         pipe = redis.pipeline(transaction=False)
@@ -131,7 +131,7 @@ def _rows(keys: list[Any], rules: dict[str, tuple[str, float]]) -> list[Row]:
 
 
 def standing() -> Standing:
-    """One round trip."""
+    """The guard's present state. One round trip."""
     found = _STANDING.ask((), {"figures": vars(settings.read().figures), "wide": WIDE})
     kinds = [KINDS[number] for number in found.get("over", ())]
     spent = Decimal(found["spent"]) / settings.MICRO
@@ -139,7 +139,7 @@ def standing() -> Standing:
 
 
 def rule(scope: str, word: str, hours: float) -> datetime:
-    """Let the guard ``allow`` or ``block`` a country or prefix; returns until when."""
+    """``allow`` or ``block`` a country or prefix for some hours. Returns when the rule ends."""
     lasts = int(hours * 3_600_000)
     for name in _names(scope):
         now = _say(name, word, lasts)["now"]
@@ -149,7 +149,7 @@ def rule(scope: str, word: str, hours: float) -> datetime:
 
 
 def carry_rules() -> None:
-    """Write the rules of prefixes under the secret of now, so that they outlive a former one."""
+    """Copy the rules of prefixes to the newest secret, so that they survive its rotation."""
     now, rules = _rules()
     for scope, (word, until) in rules.items():
         if scope[0] == "+" and "~" not in scope and (tag := tags(scope)[0]) not in rules:
@@ -157,7 +157,7 @@ def carry_rules() -> None:
 
 
 def release(scope: str) -> bool:
-    """End the rule of a scope and forgive what stayed unverified in it. False if nothing was known of it."""
+    """End the rule of a scope and forgive its unverified sends. False if nothing was known of it."""
     keys: list[Any] = [key(GUARD + scope)]
     if scope.startswith("+"):
         within = (scope, *(f"{scope}{digit}" for digit in range(10)))
@@ -173,7 +173,7 @@ def release(scope: str) -> bool:
 
 
 def readable(scope: str) -> str:
-    """The prefix behind a tag, for the eyes of an operator; any other scope as it is."""
+    """Return the prefix behind a tag, for operators. Any other scope is returned unchanged."""
     shown, hidden, _ = scope.partition("~")
     if not hidden:
         return scope
@@ -181,12 +181,12 @@ def readable(scope: str) -> str:
 
 
 def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> dict[str, Any]:
-    """``lasts``: milliseconds. ``within``: scopes (keys) in which a release forgives what is unverified."""
+    """``lasts``: ms. ``within``: keys of the scopes whose unverified sends a release forgives."""
     return _RULE.ask((key(GUARD_RULES), *within), {"scope": scope, "word": word, "lasts": lasts})
 
 
 def _names(scope: str) -> tuple[str, ...]:
-    """A rule stands under both names of a prefix: numbers ask by the tag where it is a long one."""
+    """The names under which a rule is kept: a prefix, and its tags. Long prefixes are looked up by tag."""
     return (scope, *tags(scope)) if scope.startswith("+") else (scope,)
 
 
@@ -202,7 +202,7 @@ def _row(entry: dict[str, Any], rules: dict[str, tuple[str, float]]) -> Row:
 
 
 def _rules() -> tuple[int, dict[str, tuple[str, float]]]:
-    """The server's time, and the word and end of each rule that holds; seconds since the epoch."""
+    """The server's time, and each rule in force as (word, end). Both in seconds since the epoch."""
     with scripts.client() as redis:
         seconds, _ = redis.time()
         found = redis.hgetall(key(GUARD_RULES))

@@ -1,4 +1,4 @@
-"""The settings of the pumping guard: read and judged once, refused with their name and the mend."""
+"""The guard's settings, read and validated once. Errors name the setting and the fix."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from sms.phone import is_prefix
 
 @dataclass(frozen=True)
 class Figures:
-    """``GUARD_FIGURES``. Tuples: the unverified sends that are free, an hour, a day and 14 days."""
+    """``GUARD_FIGURES``. Tuples are free unverified sends in an hour, a day and 14 days."""
 
-    ratio: float = 1.0  # more of them for every verified one; 1.0 bears a conversion of 50 %
-    proven: int = 5  # verified in 14 days, from which on a country is no longer new
-    strict: int = 2  # free sends of a proven range while something wider is over its cap
-    known: int = 5  # sends to a phone that verified in 14 days, beyond the caps of its ranges; 0: none
-    countries: int = 3  # of one address a day without a verified code, one more for each verified
+    ratio: float = 1.0  # added to the caps for each verified send; 1.0 tolerates a conversion of 50 %
+    proven: int = 5  # verified sends in 14 days after which a country is no longer new
+    strict: int = 2  # free sends of a proven range while a wider scope is over its cap
+    known: int = 5  # sends beyond the caps to a phone that verified within 14 days; 0: none
+    countries: int = 3  # of one address a day without a verified code; one more for each verified
     new: tuple[int, int, int] = (20, 60, 200)
     country: tuple[int, int, int] = (20, 30, 90)
-    coarse: tuple[int, int, int] = (10, 20, 280)  # what no day stops, a fortnight does not:
-    fine: tuple[int, int, int] = (6, 10, 140)  # strangers must not shut a range for longer
+    coarse: tuple[int, int, int] = (10, 20, 280)  # 14 times the day's, so the fortnight never
+    fine: tuple[int, int, int] = (6, 10, 140)  # refuses: strangers must not shut a range for so long
     address: tuple[int, int, int] = (4, 6, 15)
 
 
 def scope_problem(text: str) -> str:
-    """What is wrong with ``text`` as a country (``DE``, ``001``) or prefix (``+4930``), "" for nothing."""
+    """What is wrong with ``text`` as a country (``DE``, ``001``) or prefix (``+4930``); "" if nothing."""
     if not text.startswith("+"):
         known = text == NO_COUNTRY or text in phonenumbers.SUPPORTED_REGIONS
         return "" if known else "write countries such as DE (ISO 3166) and prefixes such as +4477"
@@ -48,16 +48,16 @@ def scope_problem(text: str) -> str:
 
 
 def _holds_ranges(prefix: str) -> bool:
-    """Whether a number that exists begins with ``prefix`` and has four digits more.
+    """Whether any valid number begins with ``prefix`` and has four more digits.
 
-    A longer prefix would never be asked for: rules are looked up without the last four digits of a number.
-    What follows is tried out, as ``phonenumbers`` knows the forms of whole numbers alone.
+    Rules are looked up without the last four digits of a number, so a longer prefix would never match.
+    ``phonenumbers`` only validates whole numbers, so this tries some out.
     """
     rests = [f"{two:02d}3456789"[:more] for more in range(4, 16 - len(prefix) + 1) for two in range(100)]
     return any(phonenumbers.is_valid_number(phonenumbers.parse(prefix + rest)) for rest in rests)
 
 
-#: Money is counted in millionths, so that it stays a whole number.
+#: Money is counted in millionths, as whole numbers.
 MICRO = 1_000_000
 
 
@@ -72,8 +72,9 @@ class Setting:
     figures: Figures
 
     def price(self, country: str, channel: Channel = Channel.SMS) -> int:
-        """What one part of an SMS, or one message of another channel, costs there, in millionths; 0 where no
-        price is known. A channel without prices of its own has those of SMS, but e-mail costs nothing.
+        """The price of one SMS part, or of one message by another channel, in millionths.
+
+        0 if no price is known. A channel without prices of its own has those of SMS; e-mail is free.
         """
         scopes = [f"{channel}:{country}", f"{channel}:default"]
         if channel is not Channel.EMAIL:
@@ -81,18 +82,18 @@ class Setting:
         return int(next((self.prices[scope] for scope in scopes if scope in self.prices), 0) * MICRO)
 
     def cost(self, country: str, channel: Channel, parts: int) -> int:
-        """What a message of so many parts costs there. An SMS alone is billed by its parts."""
+        """The price of a whole message in millionths. Only SMS is billed by its parts."""
         return self.price(country, channel) * (parts if channel is Channel.SMS else 1)
 
 
 @conf.cached
 def read() -> Setting:
-    """All five settings, read and judged once. Raises ``ImproperlyConfigured``."""
+    """All five settings, read once. Raises ``ImproperlyConfigured``."""
     return Setting(*(reader(conf.get(name)) for name, reader in READERS.items()))
 
 
 def read_mode(value: Any) -> str:
-    """Raises ``ImproperlyConfigured`` that names the setting and the mend, as all of these do."""
+    """Raises ``ImproperlyConfigured`` naming the setting and the fix, as all readers do."""
     if value not in ("off", "shadow", "enforce"):
         raise ImproperlyConfigured(f"GUARD_MODE is {value!r}. Write one of: off, shadow, enforce.")
     return str(value)
@@ -147,7 +148,8 @@ def read_figures(value: Any) -> Figures:
     return Figures(**given)
 
 
-#: The settings in the order of ``Setting``.
+#: The readers of the settings, in the order of ``Setting``.
+
 READERS: dict[str, Any] = {
     "GUARD_MODE": read_mode,
     "GUARD_ALLOW": read_allow,

@@ -1,7 +1,11 @@
--- Settle what a provider's part in a message costs, once: in the money of today and in the tally.
--- ARGV: args (JSON): id, part (the field of the message's record that says that it is settled), counted_at (ms: when its
---       start was counted), more (millionths for today; under 0: what was reserved for nothing), spent (for the tally, which
---       counts nothing that is only reserved), country
+-- Correct what a message costs, once for each provider that bills it: in today's budget and in the tally.
+-- ARGV: args (JSON), money in millionths:
+--   id           of the message
+--   part         field of the message's record that marks this as done: paid, or paid_again after a redirect
+--   counted_at   when the start was counted (ms)
+--   more         to add to today's budget; negative: a reservation to give back
+--   spent        to add to the tally, which counts no reservations
+--   country
 --- @include "clock"
 --- @include "counts"
 --- @include "money"
@@ -14,7 +18,7 @@ end
 local now = clock()
 local today, more = math.floor(now / LENGTH[DAY]), args.more
 if more < 0 and math.floor(args.counted_at / LENGTH[DAY]) ~= today then
-  more = 0 -- it was reserved of the money of another day
+  more = 0 -- another day's budget reserved it
 end
 if more ~= 0 then
   local spent = math.max(spent_today(redis.call('GET', GUARD_SPEND), now) + more, 0)

@@ -1,8 +1,11 @@
--- What the guard knows of some scopes, for the eyes of the operator.
+-- Read the counts of some scopes, for `manage.py guard` and the dashboard.
 -- KEYS: the scopes' keys
 -- ARGV: args (JSON): figures (otp.guard.settings.Figures)
--- Returns JSON: {scopes}, a list of {key, kind, refused (in a day), over (the first window over its cap, none: left out),
---         hour, day, fortnight}, each of these {sends, verified, unverified, cap}.
+-- Returns JSON: {scopes}, a list of
+--   key, kind
+--   refused                how often in the last day
+--   over                   the first window over its cap: hour, day or fortnight; absent if none is
+--   hour, day, fortnight   each {sends, verified, unverified, cap}
 --- @include "clock"
 --- @include "caps"
 --- @include "caps_of"

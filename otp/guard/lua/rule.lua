@@ -1,8 +1,7 @@
--- What the operator says of a scope.
--- KEYS: the rules, then the scope and, for a prefix, those within it
--- ARGV: args (JSON): scope; word ("allow", "block" or "release"); lasts (ms for which it shall hold)
--- A release also forgives what stayed unverified.
--- Returns JSON: {now (ms), released (whether there was something to release)}.
+-- Set or release an operator's rule for a scope. A release also forgives its unverified sends.
+-- KEYS: the hash of rules; then, to release, the key of the scope and, for a prefix, of those within it
+-- ARGV: args (JSON): scope, word ("allow", "block" or "release"), lasts (ms that the rule holds)
+-- Returns JSON: {now (ms), released (true if a rule or counts were found)}
 --- @include "clock"
 --- @include "counts"
 local rules, scope_keys = KEYS[1], { unpack(KEYS, 2) }

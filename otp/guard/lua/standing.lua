@@ -1,8 +1,12 @@
--- How the guard stands just now, for /metrics.
--- ARGV: args (JSON): figures (otp.guard.settings.Figures), wide (a list of the scopes that are looked at whether they
---       refused something or not: a refusal is booked on the narrowest scope alone)
--- Returns JSON: spent (on this day, UTC; millionths), over (a list of the kinds of scopes that are over their cap, of the
---         wide ones and of those in GUARD_OVER; of the latter those leave it that refused nothing in a day).
+-- Read the guard's present state for /metrics.
+-- ARGV: args (JSON):
+--   figures   otp.guard.settings.Figures
+--   wide      scopes to look at in any case. A refusal is counted at the narrowest scope only, so a wide one may be
+--             over its cap and have refused nothing.
+-- Returns JSON:
+--   spent     today (UTC), in millionths
+--   over      kinds of the scopes over their cap, one entry each: of the wide ones, and of those in GUARD_OVER
+-- A scope in GUARD_OVER that is under its cap and refused nothing for a day is removed there.
 --- @include "clock"
 --- @include "caps"
 --- @include "caps_of"

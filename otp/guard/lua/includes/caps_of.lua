@@ -1,4 +1,4 @@
--- The caps of a kind of scope, of the hour, the day, the fortnight. figures: otp.guard.settings.Figures
+-- Return the caps of a kind of scope for the hour, the day and the fortnight. figures: otp.guard.settings.Figures
 local function caps_of(kind, figures)
   return ({
     [NEW] = figures.new,
@@ -6,6 +6,6 @@ local function caps_of(kind, figures)
     [COARSE] = figures.coarse,
     [FINE] = figures.fine,
     [ADDRESS] = figures.address,
-    [RULED] = { 1, 1, 1 }, -- blocked, and never sent to
+    [RULED] = { 1, 1, 1 }, -- blocked before anything was sent there
   })[kind]
 end

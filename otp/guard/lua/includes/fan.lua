@@ -1,7 +1,7 @@
--- The countries of an address within a day that nobody has verified, as "<country>:<ms of the first send>", the oldest
--- first.
+-- The fan of an address: countries that it sent to within a day and that nobody has verified since.
+-- A list of "<country>:<ms of the first send>" with spaces between, oldest first.
 
--- All that still count but for one country; when the oldest of them was (ms); whether that one country is among them too.
+-- Return the entries that still count, without one country; when the oldest was (ms); whether that country was in it.
 local function read_fan(text, now, apart)
   local fan, oldest, has_it = {}, nil, false
   for entry, country, at in string.gmatch(text or '', '((%w+):(%d+))') do

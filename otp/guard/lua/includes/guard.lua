@@ -1,32 +1,45 @@
--- The pumping guard: how many sends of a country, a prefix, an address stayed unverified, and whether one more may go.
+-- The pumping guard: it counts the unverified sends of a country, a prefix and an address, and decides about one more.
 --
--- ask: mode; figures (otp.guard.settings.Figures); allowed (whether GUARD_ALLOW names the number); price of all its
---      parts by its first channel, reserved (the same by the dearest) and budget (millionths); address (its digest, or
---      ""); phones (digests under each secret, the newest first; none: an e-mail, of which only the money counts, and
---      what follows from a number is left out); counts (1, or 0 where no SMS goes out); country, and where the number has
---      them coarse and fine (its two prefixes); start (the number without its last six digits); tags (of its two longer
---      prefixes, the longer one's first)
+-- ask, from otp.guard.decision (money in millionths):
+--   mode           enforce or shadow
+--   figures        otp.guard.settings.Figures
+--   allowed        whether GUARD_ALLOW names the number
+--   price          of all parts of the message, by its first channel
+--   reserved       the same by its dearest channel
+--   budget         for a day; 0: no limit
+--   address        digest of the user's address, or ""
+--   phones         digests under each secret, newest first. Empty for an e-mail address: then only money counts, and
+--                  the fields that follow from a number are absent.
+--   counts         1, or 0 if no SMS goes out
+--   country
+--   coarse, fine   the two prefixes that the number counts for; absent for a short number
+--   start          the number without its last six digits
+--   tags           of the two longer prefixes, the longest first
 --
--- What stands in Redis, all of it with a TTL (GUARD, GUARD_FAN and so on: see otp/names.py):
---   otp:guard:<scope>         string  numbers, see counts.lua; <scope> is a country, a +prefix (its last two digits as a
---                                     keyed digest, if it is the fine one), "new" (all countries without proof) or
---                                     "ip:<keyed digest>"
---   otp:guard-fan:<digest>    string  countries of an address, see fan.lua
---   otp:guard-known:<digest>  string  of a phone that verified: ms of when, sends to it since
---   otp:guard-spend           string  day (since the epoch), spent (millionths)
---   otp:guard-rules           hash    scope -> "allow <until ms>" or "block <until ms>"
---   otp:guard-over            sorted set  scope -> when it was found over its cap last (ms); the latest MOST_OVER
+-- Keys in Redis, all with a TTL (for GUARD, GUARD_FAN and so on see otp/names.py):
+--   otp:guard:<scope>         string      counts, see counts.lua. A scope is a country, a +prefix (the fine one with its
+--                                         last two digits as a keyed digest), "new" (all countries without proof) or
+--                                         "ip:<keyed digest>".
+--   otp:guard-fan:<digest>    string      countries of an address, see fan.lua
+--   otp:guard-known:<digest>  string      a phone that verified: when (ms), and the sends to it since
+--   otp:guard-spend           string      day (since the epoch), spent (millionths)
+--   otp:guard-rules           hash        scope -> "allow <until ms>" or "block <until ms>"
+--   otp:guard-over            sorted set  scope -> when it was last found over its cap (ms); the latest MOST_OVER
 
-local MOST_OVER = 500 -- that are remembered, so that to look at all of them takes little
+local MOST_OVER = 500 -- few enough to read them all at once
 
--- Decide about one send, and count it or its refusal. Returns the text from which verified.lua counts that its code was
--- typed ("" if that shall not count), nil if it may not go; then a refusal, nil if there is none: reason, wait (ms).
--- With both of them it goes all the same: in shadow, or because an operator allowed it. With neither it has to solve a
--- puzzle first: share is then the part of a cap beyond which it has. looks: only whether it has; nothing is counted.
--- A reason is "<word> <scope>", the word one of blocked, budget, countries, hour, day, fortnight; of what was allowed
--- "allowed-<word> <scope>".
--- Every run of a script makes its functions anew. So the includes stand inside: at the top, a start without the guard
--- took 5 to 8 % longer.
+-- Decide about one send, and count it or its refusal. Returns two values:
+--   text, nil       send it. text is for verified.lua, once the code is typed; "" if that is not to count.
+--   text, refusal   send it nevertheless: in shadow mode, or because an operator allowed it
+--   nil, refusal    refuse it
+--   nil, nil        ask for a puzzle first
+-- refusal: wait (ms), and reason: "<word> <scope>", the word one of blocked, budget, countries, hour, day, fortnight.
+-- If an operator allowed the send, the reason is "allowed-<word> <scope>".
+-- share: ask for a puzzle once this share of a cap is used; nil: never
+-- looks: only find out about the puzzle, and count nothing
+--
+-- The includes are inside the function on purpose. Every run of a script creates its functions anew: with these at the
+-- top, a start without the guard took 5 to 8 % longer.
 local function guard_send(now, ask, share, looks)
   -- luacheck: ignore 432
   --- @include "caps"
@@ -38,15 +51,15 @@ local function guard_send(now, ask, share, looks)
   local address = ask.address ~= '' and 'ip:' .. ask.address
   local address_key, fan_key = GUARD .. 'ip:' .. ask.address, GUARD_FAN .. ask.address
 
-  -- What the number counts for, from the widest scope to the narrowest, each at the place of its kind; a short one for
-  -- its country alone.
+  -- The scopes that the number counts for, widest first, each at the index of its kind. A short number has only the
+  -- first two.
   local scopes = { 'new', country, ask.coarse, ask.fine }
   local scope_keys = {}
   for kind, scope in ipairs(scopes) do
     scope_keys[kind] = GUARD .. scope
   end
 
-  -- Everything that is looked at on the way, in one call.
+  -- Read everything in one call.
   local keys = { address_key, fan_key, GUARD_SPEND, unpack(scope_keys) }
   for _, digest in ipairs(phones) do
     keys[#keys + 1] = GUARD_KNOWN .. digest
@@ -56,12 +69,12 @@ local function guard_send(now, ask, share, looks)
     texts[keys[i]] = text
   end
 
-  local known_counts = {} -- by key: a refusal and a send may count at the same place
+  local known_counts = {} -- by key, because a refusal and a send may count at the same key
   local function counts_of(key, kind)
     local counts = known_counts[key]
     if not counts then
       local text = texts[key]
-      if text == nil then -- the scope of a rule, or of the budget
+      if text == nil then -- the scope of a rule or of the budget
         text = redis.call('GET', key)
       end
       counts = read_counts(text, now, kind)
@@ -72,7 +85,7 @@ local function guard_send(now, ask, share, looks)
 
   local today, spent = math.floor(now / LENGTH[DAY]), spent_today(texts[GUARD_SPEND], now)
 
-  -- A phone that verified within a fortnight: so many sends to it go beyond the caps of its ranges.
+  -- A phone that verified in the last fortnight may get some sends beyond the caps of its ranges.
   local phone_key, verified_at, sends_since
   for _, digest in ipairs(phones) do
     local at, since = string.match(texts[GUARD_KNOWN .. digest] or '', '^(%d+) (%d+)$')
@@ -88,19 +101,19 @@ local function guard_send(now, ask, share, looks)
     return counts[window + VERIFIED] + counts[window + VERIFIED_BEFORE] * part_before(counts, window, now)
   end
 
-  -- Whether the country is no longer new. What is new has caps of all such countries together.
+  -- Tell whether the country has proof. All countries without proof share the caps of "new".
   local function is_proven()
     return verified_within(counts_of(scope_keys[COUNTRY], COUNTRY), FORTNIGHT) >= figures.proven
   end
 
-  -- For /metrics and the dashboard, which do not search the server for scopes.
+  -- List scopes over their cap, so that /metrics and the dashboard need not scan for them.
   local function note_over(scope)
     redis.call('ZADD', GUARD_OVER, now, scope)
     redis.call('ZREMRANGEBYRANK', GUARD_OVER, 0, -MOST_OVER - 1)
     redis.call('PEXPIRE', GUARD_OVER, LENGTH[DAY])
   end
 
-  -- Behind one address there may be many people, of a VPN of many countries: what they verify counts.
+  -- A VPN may hide many people from many countries behind one address, so what they verify raises its caps.
   local function address_refuses()
     local counts = counts_of(address_key, ADDRESS)
     if not has_country and #fan >= figures.countries + verified_within(counts, DAY) then
@@ -114,12 +127,12 @@ local function guard_send(now, ask, share, looks)
     return window, address, wait
   end
 
-  -- Whether people are known in a scope narrower than this one, and it keeps to a strict cap.
+  -- Tell whether a narrower scope has verified codes and stays within the strict cap.
   local function has_good_within(wide)
     local strict = { figures.strict, figures.strict, 2 * figures.strict }
     for kind = wide + 1, #scopes do
       local counts = counts_of(scope_keys[kind], kind)
-      -- A country need not have verified any, or none could begin while all new ones together are over their cap.
+      -- A country counts even without verified codes. Otherwise none could start while "new" is over its cap.
       local is_known = kind == COUNTRY or verified_within(counts, FORTNIGHT) >= 1
       if is_known and not first_over(counts, now, figures.ratio, strict) then
         return true
@@ -128,8 +141,8 @@ local function guard_send(now, ask, share, looks)
     return false
   end
 
-  -- The narrowest scope that is over its cap stops what lies in it, unless there is a good one within: under an attack on
-  -- a country, the ranges in which its people are known go on.
+  -- The narrowest scope over its cap refuses, unless a good one lies within it. So during an attack on a country, the
+  -- ranges with verified users still get codes.
   local function scopes_refuse()
     local caps = { figures.new, figures.country, figures.coarse, figures.fine }
     for kind = #scopes, is_proven() and COUNTRY or NEW, -1 do
@@ -145,7 +158,7 @@ local function guard_send(now, ask, share, looks)
     end
   end
 
-  -- The first word of a reason, its scope, ms to wait, and whether an operator allows it; nil if nothing refuses.
+  -- Return the reason's word, its scope, ms to wait, and whether an operator allows it; nil if nothing refuses.
   local function refuses()
     if ask.budget > 0 and spent + ask.reserved > ask.budget then
       return 'budget', 'all', (today + 1) * LENGTH[DAY] - now
@@ -162,8 +175,8 @@ local function guard_send(now, ask, share, looks)
       word, scope, wait = address_refuses()
     end
     if not word then
-      -- Strangers can bring a range over its caps: who proved his phone goes on. All of it is looked at for every phone,
-      -- so that the time tells none apart.
+      -- Strangers can push a range over its caps, so a phone that verified lately is let through. Its scopes are
+      -- checked all the same: the time taken must not tell such phones from others.
       word, scope, wait = scopes_refuse()
       if phone_key and sends_since < figures.known then
         return nil
@@ -172,8 +185,8 @@ local function guard_send(now, ask, share, looks)
     return word, scope, wait, rule == 'allow' or ask.allowed
   end
 
-  -- Whether one of its scopes has used up so much of a cap that its send shall cost a puzzle. A phone that verified
-  -- costs one like others: strangers must not see which did.
+  -- Tell whether a scope has used so much of a cap that this send costs a puzzle. A phone that verified lately is no
+  -- exception, because strangers must not see which phones did.
   local function runs_hot()
     local function is_hot(key, kind, caps)
       local parts = { caps[1] * share, caps[2] * share, caps[3] * share }
@@ -209,7 +222,7 @@ local function guard_send(now, ask, share, looks)
     end
   end
 
-  -- Count it. What does not count takes the same steps, as who asks must not see by the time that no SMS goes out.
+  -- Count the send. One that does not count takes the same steps: timing must not reveal that no SMS goes out.
   local function add_send(key, kind)
     local counts = counts_of(key, kind)
     add_sends(counts, kind, sends)

@@ -1,6 +1,6 @@
--- What the operator said of a country or a prefix: `manage.py guard --allow`, `--block`.
+-- Rules for countries and prefixes, set with `manage.py guard --allow` and `--block`.
 
--- "allow" or "block" of the narrowest scope that has a rule, that scope, ms until it ends.
+-- Return "allow" or "block" by the narrowest scope with a rule, that scope, and ms until the rule ends.
 local function find_rule(now, ask)
   if redis.call('EXISTS', GUARD_RULES) == 0 then
     return nil

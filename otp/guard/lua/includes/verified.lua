@@ -1,5 +1,8 @@
--- The code of a send was typed: count that where the send counted, and let its phone be known for a fortnight.
--- text: as guard_send returned it. The includes stand inside, as in guard.lua: at the top, a check took 5 % longer.
+-- Count a verification: the code of a send was typed. It counts in the scopes and windows of the send, and its phone is
+-- known for a fortnight.
+-- text: as guard_send returned it
+--
+-- The includes are inside the function, as in guard.lua: with these at the top, a check took 5 % longer.
 local function guard_verified(now, text)
   -- luacheck: ignore 432
   --- @include "counts"
@@ -23,7 +26,7 @@ local function guard_verified(now, text)
     end
   end
   for i, counted in ipairs(redis.call('MGET', unpack(keys))) do
-    if counted then -- otherwise nobody remembers the send
+    if counted then -- otherwise the counts have expired
       local counts = read_counts(counted, now)
       for window = YOUNG, FORTNIGHT, NEXT do
         local ago = counts[window] - math.floor(sent / LENGTH[window])
