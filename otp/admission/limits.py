@@ -1,21 +1,22 @@
-"""How many SMS may be asked for, and for whom: the setting ``OTP_LIMITS``. How many wrong guesses: see below.
+"""``OTP_LIMITS``: how many SMS may be asked for, and ``OTP_GUESS_LIMITS``: how many guesses may be wrong.
 
     phone=5/10m,10/1d       at most 5 in any 10 minutes and 10 in any day to one phone
     ip=20/10m               … from one address of an end user (IPv6: from one /64, and 5 times as
                             many from one /48)
     phone-ip=7/1d           … to one phone from one address
-    all=50/1s+200           50 a second on average, at most 200 in a bunch, in the whole
-    +4477=1000/1h           … to numbers that begin so
+    all=50/1s+200           50 a second on average, in bursts of at most 200, over everything
+    +4477=1000/1h           … to numbers with this prefix
 
-Rules are separated by ``;``, the figures of one rule by ``,``. What is counted: ``phone``, ``ip``,
-``country`` (one for all numbers of none), ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or
-several joined by ``-``. A rule without its subject does not apply: no address, no rule by address.
+Separate rules by ``;``, and the figures of one rule by ``,``. A rule counts by ``phone``, ``ip``,
+``country`` (numbers without one share one), ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or
+several of these joined by ``-``. A rule applies only if its subject is known: without an address, rules by
+``ip`` are skipped.
 
-The script that issues the code checks and counts all of them or none: what is refused is not counted.
+The script that issues the code checks every rule first. Refused requests are not counted.
 
-``OTP_GUESS_LIMITS`` limits wrong guesses alike, at whatever phones, by ``ip``, ``key`` and ``all``.
-``lua/verify.lua`` asks before it compares, counts a wrong guess, and takes one back for a right one. The
-names of these rules begin with ``guess-``.
+``OTP_GUESS_LIMITS`` has the same grammar for wrong guesses, at any phone, by ``ip``, ``key`` and ``all``.
+``lua/verify.lua`` checks it before it compares. A wrong guess counts; a right one takes one back. The names
+of these rules begin with ``guess-``.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ from otp.names import LIMIT, key
 from sms import emails
 from sms.phone import Phone
 
-#: What stands for the country of numbers that have none, such as +882: ITU's "world".
+#: The country of numbers that have none, such as +882: ITU's "world".
 NO_COUNTRY = "001"
 
-#: A /48 of IPv6 holds 65,536 of /64. One customer may have all of them, and a mobile network may share one
-#: among many people, so it gets so many times what one /64 gets.
+#: An IPv6 /48 gets this many times what one /64 gets. It holds 65,536 of them: one customer may own all, or a
+#: mobile network may share one among many people.
 NETWORK_SHARE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What one SMS, or one wrong guess, counts towards: rules, and each as limits.lua wants it."""
+    """The limits that one SMS, or one wrong guess, counts towards: as rules, and as limits.lua takes them."""
 
     rules: tuple[Rule, ...] = ()
     limits: tuple[dict[str, Any], ...] = ()
@@ -62,14 +63,14 @@ all_rules, guess_rules = partial(_rules, "OTP_LIMITS"), partial(_rules, "OTP_GUE
 
 
 def of_key(caller: Caller) -> Counted:
-    """The own rules of an API key alone, for an SMS that is no code."""
+    """Only the API key's own rules: for an SMS that carries no code."""
     return _counted(rules.of_key(caller.limits), {"key": caller.name})
 
 
 def of_sms(number: Phone, purpose: str, caller: Caller, email: str = "") -> Counted:
-    """The rules for one SMS, and where each is counted. Raises ``ImproperlyConfigured``.
+    """The limits for one SMS. Raises ``ImproperlyConfigured``.
 
-    ``email``: an address that may have it too. It counts where its owner's phone would.
+    ``email``: an address that may get the code as well. It counts like its owner's phone.
     """
     known = {"phone": number.e164, "country": number.country or NO_COUNTRY, "purpose": purpose}
     known |= _known(caller)
@@ -83,12 +84,12 @@ def of_sms(number: Phone, purpose: str, caller: Caller, email: str = "") -> Coun
 
 
 def of_guess(caller: Caller) -> Counted:
-    """The rules for one wrong guess, and where each is counted. Raises ``ImproperlyConfigured``."""
+    """The limits for one wrong guess. Raises ``ImproperlyConfigured``."""
     return _counted(guess_rules(), _known(caller))
 
 
 def _known(caller: Caller) -> dict[str, str]:
-    """What can be counted of a caller; of IPv6 the network around the address too."""
+    """The caller's subjects: address, the IPv6 network around it, and API key."""
     known = {"ip": "", "network": "", "key": caller.name, "all": "all"}
     if caller.ip:
         known |= {"ip": subscriber(caller.ip), "network": network(caller.ip)}
@@ -96,8 +97,8 @@ def _known(caller: Caller) -> dict[str, str]:
 
 
 def _counted(wanted: Iterable[Rule], known: Mapping[str, str]) -> Counted:
-    found: dict[str, Rule] = {}  # by key: a rule that stands in two settings counts an SMS once
-    digests: dict[tuple[str, ...], str] = {}  # by what they stand for: rules that count the same share one
+    found: dict[str, Rule] = {}  # by key: a rule in both settings counts an SMS once
+    digests: dict[tuple[str, ...], str] = {}  # by subjects, so that rules with the same ones share a digest
     for rule in wanted:
         if rule.name[0] == "+":
             if known["phone"].startswith(rule.name):
@@ -110,20 +111,20 @@ def _counted(wanted: Iterable[Rule], known: Mapping[str, str]) -> Counted:
                 wider = _of_a_network(rule)
                 found[_key(wider, around, digests)] = wider
             if "phone" in rule.subjects:
-                continue  # the same figures for the /48 as for the /64: few people ask for one phone
-        if all(subjects):  # a rule without its subject does not apply
+                continue  # a /48 gets the same as a /64: few people ask for one phone
+        if all(subjects):  # otherwise a subject is unknown
             found[_key(rule, subjects, digests)] = rule
     return Counted(tuple(found.values()), tuple({"key": key, **rule.in_lua} for key, rule in found.items()))
 
 
 def _key(rule: Rule, subjects: tuple[str, ...], digests: dict[tuple[str, ...], str]) -> str:
-    """Where a rule counts these subjects. What tells of a person, and what is joined, is a digest."""
+    """The key that counts these subjects. Personal and joined subjects are digested."""
     of = subjects[0]
     if len(subjects) > 1 or rule.subjects[0] in PERSONAL:
         if subjects not in digests:
             digests[subjects] = codes.digest(conf.phone_secrets()[0], "limit", *subjects)
         of = digests[subjects]
-    # A window and a rate keep different things: all figures are part of the key.
+    # Windows and rates keep different values, so the figures are part of the key.
     return key(f"{LIMIT}{rule.name}:{rule.figures}:{of}")
 
 

@@ -1,4 +1,4 @@
-"""Why no code goes out, as errors for whoever asked."""
+"""Refusals of a code as errors for the caller."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger("otp")
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What ``sms`` raises, as an error of a verification."""
+    """Turn errors of ``sms`` into errors of a verification."""
     try:
         yield
     except InvalidNumber as error:
@@ -38,7 +38,7 @@ def translated() -> Iterator[None]:
 
 
 def raise_unless_issued(issue: Issue, caller: Caller) -> None:
-    """Raise what stands in the way of a code. Call ``decision.apply`` first, which raises for the guard."""
+    """Raise why no code was issued, if so. Call ``decision.apply`` first: it raises for the guard."""
     if issue.status == "issued":
         return
     wait = max(issue.retry_after, 1)
@@ -57,13 +57,13 @@ def raise_unless_issued(issue: Issue, caller: Caller) -> None:
 
 
 def challenge_required(puzzle: Mapping[str, Any] | None = None) -> NotAllowed:
-    """The challenge of this site is not answered, or not rightly. ``puzzle``: to solve, where it is one."""
+    """The error for a challenge without the right answer. ``puzzle``: to solve, if it is one."""
     what = "Answer the challenge of this site, and send the answer along."
     return NotAllowed(what, code="challenge_required", field="challenge", puzzle=puzzle)
 
 
 def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:
-    """A limit is reached; there is room again in ``wait`` seconds."""
+    """The error for a limit that is reached. ``wait``: seconds until there is room again."""
     if rule.alarming:
         by_ip = caller.ip if "ip" in rule.subjects else ""
         alarms.note(alarms.LIMIT, ip=by_ip, limit=rule.name, name=caller.name)
@@ -79,13 +79,13 @@ def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:
 
 
 def name_limit(response: HttpResponse, error: RateLimited) -> None:
-    """Let a 429 say more of its limit than ``Retry-After`` (draft-ietf-httpapi-ratelimit-headers)."""
+    """Add the limit's headers to a 429, besides ``Retry-After`` (draft-ietf-httpapi-ratelimit-headers)."""
     window = f";w={error.window}" if error.window else ""
     response["RateLimit-Policy"] = f'"{error.limit}";q={error.quota}{window}'
     response["RateLimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
 
 
 def over(status: str) -> NotAllowed:
-    """There is no live code to send again."""
+    """The error for a code that cannot be sent again, because none is live."""
     why = "There is no live code to send again." if status == "expired" else "Too many wrong guesses."
     return NotAllowed(f"{why} Start a new verification.", code=status, field="id")

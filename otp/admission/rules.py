@@ -1,6 +1,6 @@
-"""The grammar of limits: ``phone=5/10m,10/1d;ip=20/10m`` as rules. No settings, no Redis.
+"""Parse limits: ``phone=5/10m,10/1d;ip=20/10m`` as rules. No settings, no Redis.
 
-otp.admission.limits says what the parts mean. What cannot be read raises ``ImproperlyConfigured``.
+``otp.admission.limits`` explains the grammar. Bad values raise ``ImproperlyConfigured``.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sms.phone import is_prefix
 
-#: What each setting can count, and an example of it.
+#: Subjects that each setting can count by, and an example of it.
 _SETTINGS = {
     "OTP_LIMITS": (("phone", "ip", "country", "purpose", "key", "all"), "phone=5/10m,10/1d;ip=20/10m"),
     "OTP_GUESS_LIMITS": (("ip", "key", "all"), "ip=20/1h,60/1d;key=1000/1h"),
 }
 
-#: Before the name of a rule of OTP_GUESS_LIMITS.
+#: Prefix of the names of ``OTP_GUESS_LIMITS`` rules.
 GUESS = "guess-"
 
-#: What tells of a person stands in Redis as a digest, and so does what is joined of several.
+#: Subjects that identify a person. Redis holds only digests of them, and of joined subjects.
 PERSONAL = ("phone", "ip")
 
-#: A window remembers when each of its SMS was asked for, so it must be small; a rate need not.
+#: A window keeps the time of each of its SMS, so it must be small. A rate keeps one number.
 LARGEST_WINDOW = 1000
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FIGURES = re.compile(r"(\d{1,9})/(\d{1,6})([smhd])(?:\+(\d{1,9}))?", re.ASCII)
 
-#: Longer than a month nothing is counted: Redis is not a ledger.
+#: Limits reach back a month at most: Redis is no ledger.
 _LONGEST = 31 * 86400
 
 
@@ -41,36 +41,36 @@ _LONGEST = 31 * 86400
 class Rule:
     """At most ``most`` SMS, or wrong guesses, for one subject in ``seconds``."""
 
-    name: str  # what is counted, as it stands in the setting: "phone", "phone-ip", "+4477"
+    name: str  # the subject as the setting names it: "phone", "phone-ip", "+4477"
     most: int
     seconds: int
-    at_once: int = 0  # 0: in any window of that length; else on average, so many in a bunch
+    at_once: int = 0  # 0: at most ``most`` in any window; otherwise an average, with bursts of this many
 
-    # Every start and check asks for these of each rule, so they are made once.
+    # Cached, because every start and check reads these of each rule.
     @cached_property
     def subjects(self) -> tuple[str, ...]:
-        """What is counted together; of a prefix it is that."""
+        """The subjects that are counted together; for a prefix, the prefix itself."""
         return tuple(self.name.removeprefix(GUESS).split("-"))
 
     @cached_property
     def figures(self) -> str:
-        """As they stand in the setting, in seconds: ``5/600``, ``1000/3600+100``."""
+        """The figures as in the setting, in seconds: ``5/600``, ``1000/3600+100``."""
         return f"{self.most}/{self.seconds}" + (f"+{self.at_once}" if self.at_once else "")
 
     @cached_property
     def in_lua(self) -> dict[str, int]:
-        """What limits.lua wants to know of it."""
+        """The rule in the form of limits.lua."""
         bunch = {"at_once": self.at_once} if self.at_once else {}
         return {"most": self.most, "window": self.seconds * 1000, **bunch}
 
     @property
     def alarming(self) -> bool:
-        """Whether the operator shall hear that it was reached: somebody guesses, or all users are refused."""
+        """Whether reaching it should alert the operator: somebody guesses codes, or all users are refused."""
         return self.name.startswith(GUESS) or not set(self.subjects).intersection(PERSONAL)
 
 
 def read(setting: str, value: object) -> tuple[Rule, ...]:
-    """The rules in ``value`` of ``OTP_LIMITS`` or ``OTP_GUESS_LIMITS``, a text or a dict of texts."""
+    """Parse ``value`` of ``OTP_LIMITS`` or ``OTP_GUESS_LIMITS``, a string or a dict of strings."""
     if isinstance(value, str):
         entries = dict(_split(setting, value))
     elif isinstance(value, Mapping) and all(isinstance(text, str) for text in chain(value, value.values())):
@@ -86,12 +86,12 @@ def read(setting: str, value: object) -> tuple[Rule, ...]:
 
 @lru_cache(maxsize=64)
 def of_key(text: str) -> tuple[Rule, ...]:
-    """The own rules of an API key, ``600/1m,20000/1d``; none in an empty text."""
+    """Parse an API key's own limits, ``600/1m,20000/1d``; an empty string has none."""
     return _rules("API_ACCESS", "key", text) if text else ()
 
 
 def _rules(setting: str, name: str, text: str) -> tuple[Rule, ...]:
-    """``"5/10m,10/1d"`` as rules that count ``name``."""
+    """Parse ``"5/10m,10/1d"`` as rules that count by ``name``."""
     before = GUESS if setting == "OTP_GUESS_LIMITS" else ""
     return tuple(_rule(setting, name, figures.strip(), before) for figures in text.split(","))
 

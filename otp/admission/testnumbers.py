@@ -1,10 +1,10 @@
-"""Test numbers, for whoever must log in without a phone: each has a code of its own and gets no SMS.
+"""Test numbers, to log in without a phone: each has a fixed code and gets no SMS.
 
     TEST_NUMBERS=+12025550100:123456,+447400000000:654321
-    TEST_NUMBERS_UNTIL=2026-12-31            a date or a time (ISO 8601, UTC unless it says otherwise)
+    TEST_NUMBERS_UNTIL=2026-12-31            a date or time (ISO 8601, UTC by default)
 
-A known code to a known number is a way in, so it ends by itself; what was started before lives its
-``lifetime``. All else holds, and who asks cannot tell such a number from another.
+A known code for a known number is a way in, so test numbers must have an end. A verification started before
+it still lives its ``lifetime``. All other rules apply, and callers cannot tell a test number from others.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from sms import phone as numbers
 
 
 def in_force() -> Mapping[str, str]:
-    """Each test number (E.164) and its code; none once they have ended."""
+    """Test numbers (E.164) and their codes; empty once they have ended."""
     setting: Mapping[str, str] = conf.get("TEST_NUMBERS")
     return setting if setting and time.time() < end() else {}
 
 
 def end() -> float:
-    """When they end, in seconds since the epoch; 0 if not set. Raises ``ImproperlyConfigured``."""
+    """When test numbers end, in seconds since the epoch; 0 if not set. Raises ``ImproperlyConfigured``."""
     text = conf.get("TEST_NUMBERS_UNTIL")
     if not text:
         return 0.0
@@ -41,7 +41,7 @@ def end() -> float:
 
 
 def check() -> None:
-    """Raise ``ImproperlyConfigured`` for what cannot work."""
+    """Raise ``ImproperlyConfigured`` if the settings cannot work."""
     setting: object = conf.get("TEST_NUMBERS")
     ends = end()
     if not isinstance(setting, Mapping) or not all(
