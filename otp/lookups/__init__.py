@@ -1,6 +1,6 @@
-"""Look-ups: what a vendor knows of a number before a code is sent there, the setting ``OTP_LOOKUPS``.
+"""Look-ups: ask a vendor about a number before a code is sent there.
 
-``settings`` reads it; ``camara`` and ``twilio`` speak the vendors' wire formats, ``base`` is what they share;
-``verdict`` asks them within a deadline, and ``store`` keeps answers and counts in Redis. Off by default.
-docs/lookups.md says what an operator needs to know.
+``OTP_LOOKUPS`` turns them on; ``settings`` reads it. ``base`` is common to the vendors; ``camara`` and
+``twilio`` speak their wire formats. ``verdict`` asks within a deadline, and ``store`` keeps answers and
+counts in Redis. docs/lookups.md is for operators.
 """

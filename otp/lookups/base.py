@@ -1,4 +1,4 @@
-"""What a look-up is: its options out of a URL, what it asks its vendor, and which answers keep a code back.
+"""The base of all look-ups: options from a URL, questions for the vendor, and answers that refuse a code.
 
 No Redis and no settings, as with providers.
 """
@@ -20,47 +20,47 @@ from sms.providers.transport import Http, redirected
 from sms.providers.url import BadProviderURL, FromUrl
 from sms.providers.wire import at, parse, word_of
 
-#: What can be asked of a number. The answer to the first is one of KINDS_TOLD or UNKNOWN, that to the second
-#: SWAPPED, NOT_SWAPPED or UNKNOWN.
+#: The questions. LINE_TYPE is answered by one of KINDS_TOLD or UNKNOWN; SIM_SWAP by SWAPPED, NOT_SWAPPED or
+#: UNKNOWN.
 LINE_TYPE, SIM_SWAP = "line_type", "sim_swap"
 
 SWAPPED, NOT_SWAPPED = "swapped", "not_swapped"
 
-#: The vendor cannot say: another operator's number, or data that its carrier does not give.
+#: The vendor cannot tell: the number is another operator's, or its carrier does not share the data.
 UNKNOWN = "unknown"
 
-#: Besides the kinds of SMS_DESTINATIONS; ``voip`` covers it.
+#: A kind besides those of SMS_DESTINATIONS; ``voip`` includes it.
 NON_FIXED_VOIP = "non_fixed_voip"
 KINDS_TOLD = frozenset(KINDS) - {UNKNOWN, "fixed_line_or_mobile"} | {NON_FIXED_VOIP}
 
-#: Seconds that an answer is kept. A line seldom changes; a SIM that is swapped must soon be noticed, but a
-#: resend (a code lives 10 minutes at most) shall not be paid for again.
+#: Seconds to keep an answer. Lines seldom change. A SIM swap must be noticed soon, but a resend should not be
+#: paid for again: a code lives 10 minutes at most.
 KEPT = {LINE_TYPE: 7 * 86_400, SIM_SWAP: 15 * 60}
 UNKNOWN_KEPT = 86_400
 
-#: Hours back that CAMARA may be asked about (sim-swap.yaml 2.1.0: maxAge, 1 to 2400).
+#: How far back CAMARA can look, in hours (sim-swap.yaml 2.1.0: maxAge, 1 to 2400).
 MOST_HOURS = 2400
 
-#: Seconds for a request and its answer, beside those to connect. Who waits has long gone on by then, but the
-#: answer is paid for, and a resend can use it.
+#: Seconds for a request and its answer, after connecting. The user has long gone on by then, but the answer
+#: is paid for, and a resend can use it.
 TIMEOUT = 3.0
 
-#: Connections that are kept.
+#: Connections kept open.
 CONNECTIONS = 16
 
 _WORD = re.compile(r"[A-Za-z0-9_.]{1,64}", re.ASCII)
 
 
 class Failed(Exception):
-    """The vendor gave no answer that can be used; the text is one word for why, never the number."""
+    """The vendor gave no usable answer. The text is one word for the reason, never the number."""
 
 
 class Lookup(FromUrl, ABC):
-    """One vendor that is asked. Options are keyword arguments, as those of a provider."""
+    """One vendor to ask. Options are keyword arguments, as with providers."""
 
-    #: What people call it.
+    #: The vendor's name for people.
     name: ClassVar[str]
-    #: Where an answer that refuses has the vendor's word for why.
+    #: Where a refusal has the vendor's error word.
     word_path: ClassVar[str]
 
     def __init__(
@@ -74,8 +74,8 @@ class Lookup(FromUrl, ABC):
         base_url: str = "",
         ssl_ca_certs: str = "",
     ) -> None:
-        """``sim_swap``: how long ago a swap keeps a code back, as 72h or 3d. ``countries``: ISO 3166 with |
-        between; "" is every one. ``per_day``: answers that may be paid for on one day (UTC).
+        """``sim_swap``: refuse if the SIM was swapped within this time, 72h or 3d. ``countries``: ISO 3166
+        with | between; "" for all. ``per_day``: paid answers a day (UTC).
         """
         base_url = base_url or address
         if not is_address(base_url):
@@ -99,34 +99,32 @@ class Lookup(FromUrl, ABC):
 
     @property
     def questions(self) -> tuple[str, ...]:
-        """What is asked, each of which costs."""
+        """The questions to ask. Each costs money."""
         wanted = {LINE_TYPE: self.refused_kinds, SIM_SWAP: self.hours}
         return tuple(question for question, is_wanted in wanted.items() if is_wanted)
 
     def covers(self, country: str) -> bool:
-        """Whether numbers of this country are asked about."""
+        """Whether to ask about numbers of this country."""
         return not self.countries or country in self.countries
 
     def refuses(self, question: str, answer: str) -> bool:
-        """Whether this answer keeps a code back."""
+        """Whether this answer refuses a code."""
         return answer == SWAPPED if question == SIM_SWAP else answer in self.refused_kinds
 
     def kept_as(self, question: str) -> str:
-        """The question with all that its answer depends on, for the name of a key."""
+        """The question with all options that its answer depends on, as part of a key."""
         return f"{question}-{self.hours}" if question == SIM_SWAP else question
 
     def kept_for(self, question: str, answer: str) -> int:
-        """Seconds that the answer may be used again."""
+        """Seconds for which the answer may be used again."""
         return UNKNOWN_KEPT if answer == UNKNOWN else KEPT[question]
 
     @abstractmethod
     def ask(self, e164: str, questions: Collection[str]) -> Mapping[str, str]:
-        """The answer to each question. Called from many threads at once. Raises ``Failed``, and what
-        ``Http.ask`` does.
-        """
+        """Answer each question. Called from many threads at once. Raises ``Failed``, and as ``Http.ask``."""
 
     def failure(self, answer: Answer) -> Exception:
-        """What an answer means that is none to the question."""
+        """The error for an HTTP answer that is not one to the question."""
         if 300 <= answer.status < 400:
             return redirected(answer.status)
         word = word_of(at(parse(answer.data), self.word_path))
@@ -136,7 +134,7 @@ class Lookup(FromUrl, ABC):
 
 
 def hours_in(alias: str, text: str) -> int:
-    """``72h`` or ``3d`` as hours. Raises ``BadProviderURL``."""
+    """Parse ``72h`` or ``3d`` as hours. Raises ``BadProviderURL``."""
     match = re.fullmatch(r"([1-9]\d{0,3})([hd])", text, re.ASCII)
     hours = int(match[1]) * {"h": 1, "d": 24}[match[2]] if match else 0
     if not 0 < hours <= MOST_HOURS:
@@ -145,7 +143,7 @@ def hours_in(alias: str, text: str) -> int:
 
 
 def kinds_in(alias: str, text: str) -> frozenset[str]:
-    """``fixed_line|voip`` as kinds. Raises ``BadProviderURL``."""
+    """Parse ``fixed_line|voip`` as kinds. Raises ``BadProviderURL``."""
     kinds = frozenset(text.split("|")) if text else frozenset()
     if not kinds <= KINDS_TOLD:
         raise BadProviderURL(

@@ -1,15 +1,15 @@
 """``camara://CLIENT:SECRET@HOST/PATH?sim_swap=72h&token_url=https://…``: an operator's CAMARA APIs.
 
-HOST/PATH is the API root that the operator names: the APIs stand under ``https://HOST/PATH/sim-swap/v2``
-and ``…/number-verification/v2``.
+HOST/PATH is the API root that the operator names. The APIs are at ``https://HOST/PATH/sim-swap/v2`` and
+``…/number-verification/v2``.
 
-Options: ``sim_swap``; ``token_url``: where the access token comes from; instead of a secret ``key``: a PEM
-file with a private key, and ``key_id``: its ``kid``; ``scope``: what the token is for, as the operator has
-it; ``version``: of the APIs, as it stands in their addresses; ``number_verification=yes``: see
+Options: ``sim_swap``; ``token_url``: where to get the access token; ``key`` instead of a secret: a PEM file
+with a private key, and ``key_id``: its ``kid``; ``scope`` of the token, as the operator defines it;
+``version`` of the APIs, as in their URLs; ``number_verification=yes``: see
 ``otp.lookups.number_verification``; ``countries``; ``per_day``; ``base_url``; ``ssl_ca_certs``.
 
-The token is a 2-legged one, by OAuth 2.0's client credentials: the number stands in the request. An operator
-who asks for 3-legged tokens answers 422 UNNECESSARY_IDENTIFIER or refuses the grant.
+The token is 2-legged, by OAuth 2.0 client credentials, and the request names the number. An operator who
+requires 3-legged tokens answers 422 UNNECESSARY_IDENTIFIER or refuses the grant.
 
 Sources: camaraproject/SimSwap (sim-swap.yaml 2.1.0, r3.3), camaraproject/NumberVerification
 (number-verification.yaml 2.1.0, r3.2), camaraproject/IdentityAndConsentManagement
@@ -37,21 +37,21 @@ from sms.providers.exchange import Answer, is_address
 from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.wire import at, basic, parse, word_of
 
-#: A purpose of W3C's Data Privacy Vocabulary, as CAMARA wants exactly one, and the scope of the API.
+#: CAMARA requires exactly one purpose of W3C's Data Privacy Vocabulary, and the scope of the API.
 SCOPE = "dpv:FraudPreventionAndDetection sim-swap:check"
 
-#: Answers by which an operator says that it knows nothing of a number.
+#: Error codes by which an operator says that it knows nothing about a number.
 UNKNOWNS = {(404, "NOT_FOUND"), (404, "IDENTIFIER_NOT_FOUND"), (422, "SERVICE_NOT_APPLICABLE")}
 
-#: Seconds that a token without ``expires_in`` is used, and that any is left alone before it expires.
+#: Seconds: the life of a token without ``expires_in``, and how long before its expiry any token is renewed.
 TOKEN_LIFE, TOKEN_MARGIN = 300.0, 30.0
 
-#: Seconds that a client assertion is good for; CAMARA allows 300.
+#: Seconds that a client assertion is valid; CAMARA allows 300.
 ASSERTION_LIFE = 60
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-#: A bearer token (RFC 6750, 2.1), of a length that a header may have.
+#: A bearer token (RFC 6750, 2.1) that is short enough for a header.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4000}=*", re.ASCII)
 
 
@@ -100,7 +100,7 @@ class CamaraLookup(Lookup):
         body = {"phoneNumber": e164, "maxAge": self.hours}
         token = self._fresh_token()
         answer = self._post(self._sim_swap, body, token)
-        if answer.status == 401:  # it may have been taken back before its time
+        if answer.status == 401:  # revoked before it expired
             answer = self._post(self._sim_swap, body, self._fresh_token(instead_of=token))
         found = parse(answer.data)
         if (answer.status, word_of(at(found, "code"))) in UNKNOWNS:
@@ -115,8 +115,8 @@ class CamaraLookup(Lookup):
     def is_number_of(self, token: str, e164: str) -> bool:
         """Whether the SIM for which the operator issued this 3-legged access token has this number.
 
-        A token that is used up, expired, of another scope or of no mobile connection has none. Raises as
-        ``ask`` does.
+        False for a token that is used up, expired, of another scope or not of a mobile connection. Raises as
+        ``ask``.
         """
         if not _TOKEN.fullmatch(token):
             return False
@@ -139,9 +139,9 @@ class CamaraLookup(Lookup):
         return self._http.ask("POST", url, json.dumps(body), headers)
 
     def _fresh_token(self, instead_of: str = "") -> str:
-        """The access token, which all threads share until shortly before it expires."""
+        """The access token, shared by all threads and renewed shortly before it expires."""
         tries = self._tries
-        with self._renewing:  # who comes while it is fetched waits for the same one, and for the same failure
+        with self._renewing:  # others wait for the same token, or the same failure
             if self._token == instead_of or time.monotonic() >= self._token_until:
                 if self._tries != tries:
                     raise Failed("token")
@@ -153,7 +153,7 @@ class CamaraLookup(Lookup):
         form = {"grant_type": "client_credentials", "scope": self._scope}
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         if self._signer is None:
-            # RFC 6749, 2.3.1: both are form-encoded first.
+            # RFC 6749, 2.3.1: form-encode both first.
             headers["Authorization"] = basic(quote(self._client, safe=""), quote(self._secret, safe=""))
         else:
             form |= {"client_assertion_type": _ASSERTION, "client_assertion": self._assertion(*self._signer)}
@@ -178,7 +178,7 @@ class CamaraLookup(Lookup):
 
 
 def _read_key(alias: str, path: str) -> tuple[Any, str]:
-    """The private key of a PEM file, and the algorithm that it signs by. Raises ``BadProviderURL``."""
+    """Read a private key from a PEM file. Returns it and its algorithm. Raises ``BadProviderURL``."""
     try:
         key = load_pem_private_key(Path(path).read_bytes(), None)
     except (OSError, ValueError, TypeError):

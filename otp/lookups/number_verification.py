@@ -1,15 +1,14 @@
 """``OTP_CHALLENGE=otp.lookups.number_verification.is_own``: CAMARA's Number Verification as the challenge.
 
-The operator tells whether the SIM in the user's phone has the number, and only the phone itself can show
-that it has this SIM: by its own mobile connection, or by a token of TS.43 out of the operating system. No
-call from a server to a server finds it out. So the app or the site gets a 3-legged access token (scope
-``number-verification:verify``; one use, at most five minutes) and hands it over as ``challenge``; what is
-done here is the call ``/verify`` with it. It keeps strangers from asking for codes for a number that is
-somebody else's.
+It keeps strangers from asking for codes for somebody else's number: the operator tells whether the SIM in the
+user's phone has that number. Only the phone itself can show that it has this SIM, by its mobile connection or
+by a TS.43 token from the operating system. No server can find it out. So the app or site gets a 3-legged
+access token (scope ``number-verification:verify``, one use, at most five minutes) and passes it as
+``challenge``. This module calls ``/verify`` with it.
 
-As with any challenge, a vendor that does not answer does not open the door: the start is answered 503, after
-``verdict.DEADLINE`` at most. Nothing is cached, as each token is good for one call. Nothing is counted in
-``per_day``: an operator charges for no token that it has not issued, and limits have let the start through.
+As with any challenge, no answer means no code: if the vendor is silent, the start is answered 503 after at
+most ``verdict.DEADLINE``. Nothing is cached, as each token is good for one call. Nothing is counted in
+``per_day``: operators only charge for tokens that they issued, and the limits have let the start through.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from sms.phone import Phone
 
 
 def is_own(*, number: Phone, purpose: str, ip: str, answer: str) -> bool:
-    """Whether ``answer`` is an access token for the SIM that has this number.
+    """Whether ``answer`` is an access token for the SIM with this number.
 
-    False where no camara:// look-up with ``number_verification=yes`` covers its country. Raises what the call
-    does, and ``TooLate``.
+    False if no camara:// look-up with ``number_verification=yes`` covers its country. Raises as
+    ``CamaraLookup.is_number_of``, and ``TooLate``.
     """
     verifying = [
         lookup

@@ -1,6 +1,6 @@
-"""Answers of look-ups in Redis, and how often each vendor was asked. Under which keys says ``otp.names``.
+"""Answers of look-ups in Redis, and how often each vendor was asked. ``otp.names`` lists the keys.
 
-A number stands there as a keyed digest. Everything here raises ``sms.errors.Unavailable`` without Redis.
+Numbers appear as keyed digests. Everything here raises ``sms.errors.Unavailable`` without Redis.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sms import names as sms
 from sms import scripts
 from sms.scripts import Script
 
-#: Failures in a row after which a vendor is left out, and for how long before one call tries again (ms).
+#: Failures in a row after which a vendor is left out, and ms until one call tries it again.
 FEWEST_FAILURES, LEFT_OUT = 5, 30_000
 
 _CLAIM, _SETTLE = (
@@ -34,16 +34,16 @@ _CLAIM, _SETTLE = (
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What is known of a number by one look-up, and whether its vendor may be asked for the rest."""
+    """The known answers of one look-up, and whether its vendor may be asked for the others."""
 
     known: Mapping[str, str]  # question → answer
-    took: float  # seconds that the slowest of these took when it was asked for
+    took: float  # seconds that the slowest of them took when it was asked for
     outcome: str  # see claim.lua
-    is_first: bool  # that the day has no room for
+    is_first: bool  # the first call of the day over ``per_day``
 
 
 def claim(lookups: Sequence[Lookup], e164: str, *, may_ask: bool) -> list[Claimed]:
-    """Look for answers, and count those that are to be asked for. One round trip."""
+    """Read known answers, and count the questions that will be asked. One round trip."""
     asked = [
         {
             "alias": lookup.alias,
@@ -57,7 +57,7 @@ def claim(lookups: Sequence[Lookup], e164: str, *, may_ask: bool) -> list[Claime
 
 
 def settle(lookup: Lookup, e164: str, answers: Mapping[str, str], took: float, outcome: str) -> bool:
-    """Keep answers, and count the outcome of a call: see settle.lua. True if this leaves the vendor out."""
+    """Keep answers and count the outcome of a call, see settle.lua. True if this leaves the vendor out."""
     kept = [
         {
             "key": _key(lookup, question, e164),

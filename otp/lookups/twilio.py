@@ -1,13 +1,13 @@
 """``twilio-lookup://SID:TOKEN@?refuse=fixed_line|voip&sim_swap=72h``: Twilio Lookup v2.
 
 Options: ``refuse``: kinds of lines that get no code; ``sim_swap``; ``countries``; ``per_day``; ``base_url``;
-``ssl_ca_certs``. ``SID:TOKEN`` are those of an account (AC…) or of an API key (SK…).
+``ssl_ca_certs``. ``SID:TOKEN`` belong to an account (AC…) or an API key (SK…).
 
-Where a carrier tells no date, Twilio says whether the SIM was swapped in the period that was agreed with it;
-this is taken as the answer whatever ``sim_swap`` says.
+Some carriers give no date of a SIM swap. Twilio then says whether one happened in the period agreed with the
+carrier, and that answer is used whatever ``sim_swap`` says.
 
-The number stands in the path, as Twilio's API has it: TLS hides it on its way, and no log, trace or error of
-ours shows a URL.
+The number is in the path, as Twilio's API requires. TLS hides it on the way, and none of our logs, traces or
+errors shows a URL.
 
 Sources: twilio.com/docs/lookup/v2-api, …/line-type-intelligence (types), …/sim-swap (last_sim_swap), and
 twilio/twilio-oai on GitHub, spec/json/twilio_lookups_v2.json.
@@ -34,7 +34,7 @@ from otp.lookups.base import (
 from sms.providers.url import BadProviderURL
 from sms.providers.wire import at, basic, parse
 
-#: The kinds of lines that it tells, in our words; what is not listed is unknown.
+#: Twilio's kinds of lines in our words. Others are unknown.
 KINDS = {
     "landline": "fixed_line",
     "mobile": "mobile",
@@ -49,7 +49,7 @@ KINDS = {
     "pager": "pager",
 }
 
-#: What Twilio calls our questions.
+#: Twilio's names of our questions.
 FIELDS = {LINE_TYPE: "line_type_intelligence", SIM_SWAP: "sim_swap"}
 
 
@@ -103,5 +103,5 @@ class TwilioLookup(Lookup):
     def _is_recent(self, date: str) -> bool | None:
         try:
             return datetime.now(UTC) - datetime.fromisoformat(date) <= timedelta(hours=self.hours)
-        except (ValueError, TypeError):  # TypeError: it names no zone
+        except (ValueError, TypeError):  # TypeError: without a time zone
             return None

@@ -1,10 +1,10 @@
-"""Ask the look-ups of a number before a code is sent there, for DEADLINE at most whatever vendors do.
+"""Ask look-ups about a number before a code is sent there, within DEADLINE whatever vendors do.
 
-Each call runs in a thread of its own: a name that is looked up, a handshake or an answer that drips can take
-long, and whoever waits for the code goes on without. What comes later is kept for a resend.
+Each call runs in its own thread. DNS, a handshake or a dripping answer can take long, and the user does not
+wait for it. A late answer is kept for a resend.
 
-Nobody who asks for a code shall learn from its time what is known of a number. So whoever asks again about
-one whose answers are kept waits as long as the vendor took for them; see ``take_as_long`` too.
+Timing must not reveal what is known about a number. So if its answers are cached, a start takes as long as
+the vendor once took for them. See also ``take_as_long``.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ log = structlog.get_logger("otp")
 
 T = TypeVar("T")
 
-#: Seconds that a start may be held up; SPARE is left to Redis and to threads that wait for each other.
+#: Seconds that a start may be delayed. SPARE of them are for Redis and for threads that wait for each other.
 DEADLINE = 0.3
 SPARE = 0.03
 
-#: Calls of one process at once. Those of a vendor that hangs last some ten seconds each, until a row of
-#: failures leaves it out; what is more than this goes on without.
+#: Concurrent calls of one process. Calls to a hanging vendor last about ten seconds each, until failures in a
+#: row leave it out. Calls beyond this number are not made.
 MOST_CALLS = 100
 
 _slots = threading.BoundedSemaphore(MOST_CALLS)
 
-#: Seconds for which look-ups held up the latest start that had to ask.
+#: Seconds that look-ups delayed the latest start that asked a vendor.
 _latest = 0.0
 
 
 def is_refused(number: Phone, *, may_ask: bool) -> bool:
-    """Whether an answer keeps the code back. Without ``may_ask``, as for a resend, only what is known counts.
+    """Whether an answer refuses the code. Without ``may_ask``, as for a resend, only known answers count.
 
-    Raises ``Unavailable`` without Redis. What goes wrong with a vendor refuses nothing.
+    A vendor's failure refuses nothing. Raises ``Unavailable`` without Redis.
     """
     global _latest
     begun = time.monotonic()
@@ -74,15 +74,16 @@ def is_refused(number: Phone, *, may_ask: bool) -> bool:
 
 
 def take_as_long() -> None:
-    """Wait as long as for a number that is looked up: for one that gets no code whatever an answer would be,
-    so that nobody can tell it by the time.
+    """Wait as long as a look-up takes, for a number that gets no code in any case.
+
+    Otherwise its quick answer would give it away.
     """
     if settings.configured():
         time.sleep(min(_latest, DEADLINE))
 
 
 def _tell(lookup: Lookup, answers: Mapping[str, str], number: Phone) -> bool:
-    """Log what refuses."""
+    """Whether an answer refuses. Logs it."""
     for question, answer in answers.items():
         if lookup.refuses(question, answer):
             log.info("lookup_refused", lookup=lookup.alias, answer=answer, country=number.country)
@@ -96,11 +97,11 @@ def _sleep_until(moment: float) -> None:
 
 
 class TooLate(Exception):
-    """There was no answer in time."""
+    """No answer came in time."""
 
 
 class Call(Generic[T]):
-    """``function`` in a thread of its own, and its outcome for whoever still waits for it."""
+    """A call of ``function`` in its own thread. ``wait`` returns its result."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
@@ -116,15 +117,13 @@ class Call(Generic[T]):
             return
         try:
             threading.Thread(target=self._run, args=(slots,), name="lookup", daemon=True).start()
-        except RuntimeError:  # the system has no thread left
+        except RuntimeError:  # the system is out of threads
             slots.release()
             self._error = Failed("no thread")
             self._settled.set()
 
     def wait(self, until: float) -> T:
-        """Its answer. Raises what ``function`` did, and ``TooLate`` at the moment ``until``, whose clock is
-        ``time.monotonic``.
-        """
+        """The result. Raises what ``function`` raised, or ``TooLate`` at ``until`` (``time.monotonic``)."""
         self._settled.wait(max(0.0, until - time.monotonic()))
         with self._lock:
             if not self._settled.is_set():
@@ -132,15 +131,15 @@ class Call(Generic[T]):
                 raise TooLate
         if self._error is not None:
             raise self._error
-        return self._answer  # type: ignore[return-value]  # one of the two is there
+        return self._answer  # type: ignore[return-value]  # either an error or an answer is set
 
     def came_late(self, answer: T, seconds: float) -> None:
-        """``function`` has returned when nobody waits any more."""
+        """``function`` has returned after ``wait`` gave up. For subclasses."""
 
     def _run(self, slots: threading.BoundedSemaphore) -> None:
         try:
             self._answer = self._function()
-        except Exception as error:  # a vendor's answer may break anything; whoever waits hears of it
+        except Exception as error:  # a vendor's answer may break anything; ``wait`` raises it
             self._error = error
         finally:
             slots.release()
@@ -155,7 +154,7 @@ class Call(Generic[T]):
 
 
 class _Asked(Call[Mapping[str, str]]):
-    """A call of one vendor for the answers that are not known."""
+    """A call of one vendor for the missing answers."""
 
     def __init__(self, lookup: Lookup, e164: str, claimed: Claimed) -> None:
         self.lookup, self._e164 = lookup, e164
@@ -163,7 +162,7 @@ class _Asked(Call[Mapping[str, str]]):
         super().__init__(lambda: lookup.ask(e164, missing))
 
     def answers(self, until: float) -> Mapping[str, str]:
-        """What the vendor said by then; nothing where that is no answer."""
+        """The vendor's answers by then; empty if it failed or is late."""
         try:
             answers = self.wait(until)
         except TooLate:
@@ -193,7 +192,7 @@ class _Asked(Call[Mapping[str, str]]):
 
 
 def reason_of(error: Exception) -> str:
-    """One word for the log: never the number, which the text of an unforeseen error may hold."""
+    """One word for the log. Not the text of an unforeseen error, which may hold the number."""
     if isinstance(error, ProviderError):
         return error.code or type(error).__name__
     return str(error) if isinstance(error, Failed) else type(error).__name__
@@ -201,7 +200,7 @@ def reason_of(error: Exception) -> str:
 
 def _forget() -> None:
     global _slots
-    _slots = threading.BoundedSemaphore(MOST_CALLS)  # the threads that hold those of the parent are not here
+    _slots = threading.BoundedSemaphore(MOST_CALLS)  # threads that hold slots of the parent are not here
 
 
 os.register_at_fork(after_in_child=_forget)

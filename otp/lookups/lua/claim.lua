@@ -1,18 +1,21 @@
--- What is known of a number, and whether the vendors may be asked for the rest, which costs money.
--- ARGV: args (JSON): may_ask, and lookups, each with its alias, answers (keys, of its questions), per_day
--- Returns JSON: lookups, each with known (answers in the order of the questions, false for none), outcome:
---   ask        counted; the vendor is to be asked
---   cached     all is known; the vendor would have been asked otherwise
---   left_out   its last calls failed
---   per_day    as many as may be asked on a day were (first: by this call)
---   silent     nobody may be asked
+-- Read the known answers about a number, and decide which vendors may be asked for the rest, which costs money.
+-- ARGV: args (JSON):
+--   may_ask   false: ask no vendor
+--   lookups   list of {alias, answers (keys, one for each question), per_day (most questions a day)}
+-- Returns JSON: {lookups}, each with known (answers in the order of the questions, false if missing), first (true for
+-- the first call of the day over per_day) and outcome:
+--   ask        counted: ask the vendor
+--   cached     everything is known; otherwise the vendor could have been asked
+--   left_out   the vendor's last calls failed
+--   per_day    the day's questions are used up
+--   silent     may_ask is false
 --- @include "clock"
 --- @include "tally"
 local DAY = 86400000 -- ms
 local args = cjson.decode(ARGV[1])
 local now = clock()
 
--- After a row of failures one call in LEFT_OUT ms is let through, to see whether the vendor is back.
+-- After failures in a row, let one call through every LEFT_OUT ms, to see whether the vendor is back.
 local function is_left_out(alias, probes)
   if tonumber(redis.call('GET', LOOKUP_FAILURES .. alias) or 0) < FEWEST_FAILURES then
     return false
@@ -24,7 +27,7 @@ local function is_left_out(alias, probes)
   return redis.call('EXISTS', mark) == 1
 end
 
--- Returns the outcome, and whether this call is the first one that the day has no room for.
+-- Return the outcome, and whether this is the first call of the day over per_day.
 local function outcome_of(lookup, missing)
   if not args.may_ask then
     return 'silent'

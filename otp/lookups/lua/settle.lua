@@ -1,12 +1,13 @@
--- What came of asking one vendor: keep its answers, count, and leave it out where its calls fail in a row.
--- ARGV: args (JSON): alias, answers (each with its key, value and kept (ms)), outcome:
---   answered   a row of failures ends
---   failed     one more failure; so is late, which is told when nobody waits any more
---   ""         an answer that comes after that: it is kept, and counts no more
--- Returns JSON: is_left_out: whether it is by this call.
+-- Record the end of a call to a vendor: keep its answers, count it, and leave the vendor out after failures in a row.
+-- ARGV: args (JSON): alias, answers (each with key, value and kept (ms)), outcome:
+--   answered   ends a row of failures
+--   failed     one more failure
+--   late       the same: no answer came before the deadline
+--   ""         the answer to a call that was late: kept, not counted
+-- Returns JSON: {is_left_out}, true if this call left the vendor out
 --- @include "clock"
 --- @include "tally"
-local FAILURES_KEPT = 3600000 -- ms without another one after which they are forgotten
+local FAILURES_KEPT = 3600000 -- ms without another failure after which they are forgotten
 local args = cjson.decode(ARGV[1])
 local failures, left_out = LOOKUP_FAILURES .. args.alias, LOOKUP_LEFT_OUT .. args.alias
 for _, answer in ipairs(args.answers) do
