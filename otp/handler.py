@@ -1,11 +1,11 @@
-"""``OTPHandler``: the rules of a code, on one page. No HTTP, no Celery, no SMS.
+"""``OTPHandler``: the rules of a code on one page. No HTTP, no Celery, no SMS.
 
-    issued = OTPHandler.generate_otp("+12025550123")   # issued.code goes to the user, somehow
+    issued = OTPHandler.generate_otp("+12025550123")   # deliver issued.code to the user yourself
     checked = OTPHandler.verify_otp("+12025550123", "123456")
     if checked.status == "valid": ...
 
-Each transition is one script in Redis, so that however many requests race, one code lives per
-phone and purpose, at most ``attempts`` guesses are compared, and a right code is accepted once.
+Each transition is one script in Redis, so races cannot break the rules: one live code per phone and purpose,
+at most ``attempts`` guesses compared, and a right code accepted once.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ __all__ = ["MESSAGES", "Check", "Issue", "OTPHandler", "repeat"]
 
 
 class OTPHandler:
-    """Make, check, repeat and forget one-time codes; call the methods on the class.
+    """Make, check, repeat and cancel one-time codes. Call the methods on the class.
 
-    ``phone_number``: E.164, any spelling that ``PHONE_REGION`` makes clear, or a
-    ``phonenumbers.PhoneNumber``; ``purpose``: a name in ``OTP_PURPOSES``. They raise
-    ``sms.errors.InvalidNumber`` for a number that cannot be read, ``KeyError`` for a purpose that is not
-    configured, ``otp.errors.StoreUnavailable`` without Redis.
+    ``phone_number``: E.164, any spelling that ``PHONE_REGION`` makes unambiguous, or a
+    ``phonenumbers.PhoneNumber``. ``purpose``: a name in ``OTP_PURPOSES``. All methods raise
+    ``sms.errors.InvalidNumber`` for a number that cannot be parsed, ``KeyError`` for an unknown purpose, and
+    ``otp.errors.StoreUnavailable`` without Redis.
     """
 
     @classmethod
     def generate_otp(cls, phone_number: given.Number, purpose: str = "login") -> Issue:
-        """Issue a code unless the last one's cooldown runs; a live one is replaced. One round trip."""
+        """Issue a code, unless the cooldown of the last one runs. Replaces a live code. One round trip."""
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
         return store.start(rules, phones, digests.draw(rules, phones))
 
     @classmethod
     def verify_otp(cls, phone_number: given.Number, otp_code: str, purpose: str = "login") -> Check:
-        """Check one guess and count it; the right one is accepted once. One round trip.
+        """Check one guess and count it. A right code is accepted once. One round trip.
 
-        Guesses by number have ``attempts`` of their own: when strangers have used these up, whoever knows
-        the id can still check by it. Raises ``NotAllowed`` (``code_missing``) for a code that is no text;
-        it counts as no guess.
+        Guesses by number have their own ``attempts``: if strangers use them up, the code can still be
+        checked by its id. Raises ``NotAllowed`` (``code_missing``) if the code is no string; that counts as
+        no guess.
         """
         phones = of_phone(phone_number, purpose)
         return store.verify(digests.of_guess(otp_code, phones=phones), phones=phones)
 
     @classmethod
     def resend(cls, phone_number: given.Number, purpose: str = "login", *, id: str = "") -> Issue:
-        """The live code again (or a new one, ``new_code_on_resend``) under the same id.
+        """Issue the live code again under the same id, or a new one with ``new_code_on_resend``.
 
-        The attempts left stay as they are. ``id``: only if this is still the newest one. Two round trips.
+        The attempts left do not change. ``id``: only if it is still the phone's newest. Two round trips.
         """
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
         live = store.live(id=id) if id else store.live(phones=phones)
@@ -59,7 +59,7 @@ class OTPHandler:
 
     @classmethod
     def cancel(cls, phone_number: given.Number, purpose: str = "login") -> bool:
-        """Forget the code. True if there was one. The cooldown stays."""
+        """Cancel the live code. True if there was one. Its cooldown stays."""
         return store.cancel(phones=of_phone(phone_number, purpose)) is not None
 
 
@@ -73,10 +73,11 @@ def repeat(
     instead_of: str = "",
     prepare: Callable[[Draft, float], Sending] = lambda draft, most: ALONE,
 ) -> Issue:
-    """Send the live code, or a new one, once more, unless something refuses. One round trip.
+    """Issue the live code, or a new one, once more, unless something refuses. One round trip.
 
-    ``by``: as the caller knows it, ``by_id`` or ``by_phone``. ``code``: of a test number. ``instead_of``: see
-    ``store.resend``. ``prepare``: makes what goes with it, out of the code and the seconds that it may live.
+    ``by``: how the caller names the verification, ``by_id`` or ``by_phone``. ``code``: of a test number.
+    ``instead_of``: see ``store.resend``. ``prepare``: called with the code and the seconds that it may live;
+    returns what is sent with it.
     """
     if live.status != "pending":
         return Issue.refused("blocked" if live.status == "blocked" else "expired")

@@ -1,22 +1,22 @@
-"""The names of this package's keys in Redis; ``sms.names`` puts the namespace before each.
+"""This package's keys in Redis. ``sms.names`` puts the namespace before each.
 
-    otp:verification:<id>  hash    seed, digests, attempts left; dies with the code
+    otp:verification:<id>  hash    seed, digests, attempts left; expires with the code
     otp:phone:<digest>     hash    newest id, sends, resend_at: cooldowns outlive a cancelled code
     otp:failures:<digest>  string  wrong guesses over all codes of a phone and purpose
-    otp:limit:<rule>:<subject>  list or string  see includes/limits.lua; a digest where it is a person's
+    otp:limit:<rule>:<subject>  list or string  see includes/limits.lua; personal subjects are digests
     otp:guard:<scope>, otp:guard-fan:<digest>, otp:guard-known:<digest>, otp:guard-spend, otp:guard-rules,
     otp:guard-over
                            see guard/lua/includes/guard.lua
-    otp:lookup:<alias>:<question>:<digest>  string  what a vendor said of a number, and how long it took (s)
-    otp:lookup-asked:<alias>:<day>  string  answers that were asked for on a day (UTC, since the epoch)
-    otp:lookup-failures:<alias>  string  calls that failed in a row
-    otp:lookup-left-out:<alias>  string  it is not asked now
-    otp:puzzle:<nonce>     string  a puzzle whose answer was taken; see otp.challenges.altcha
+    otp:lookup:<alias>:<question>:<digest>  string  a vendor's answer about a number, and the seconds it took
+    otp:lookup-asked:<alias>:<day>  string  questions asked on a day (UTC, days since the epoch)
+    otp:lookup-failures:<alias>  string  failed calls in a row
+    otp:lookup-left-out:<alias>  string  exists while the vendor is left out
+    otp:puzzle:<nonce>     string  a puzzle whose answer was used; see otp.challenges.altcha
     otp:session:<id>       hash    a hosted hand-off; see otp.sessions
-    otp:dashboard-ended:<id>  string  a session of the dashboard that was logged out, until its cookie expires
+    otp:dashboard-ended:<id>  string  a dashboard session that was logged out, until its cookie expires
     otp:probe              string  see sms.probe
 
-<digest> is keyed, see otp.codes.
+<digest> is a keyed digest, see otp.codes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SESSION_ENDED = family("otp:dashboard-ended:")
 PUZZLE = family("otp:puzzle:")
 GUARD, GUARD_SPEND, GUARD_RULES = family("otp:guard:"), family("otp:guard-spend"), family("otp:guard-rules")
 
-#: Those that scripts put together themselves, each under the name that it has there.
+#: Keys that scripts build themselves, by their name in Lua.
 IN_LUA = {
     "VERIFICATION": VERIFICATION,
     "SESSION": family("otp:session:"),

@@ -1,4 +1,4 @@
-"""What goes into ``otp.store`` and comes out of it: data, no rules. Times are seconds since the epoch."""
+"""Arguments and results of ``otp.store``: data, no rules. Times are seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A code that is about to be sent: the id of its verification, its digits, and what is kept of it."""
+    """A code to be sent: the id of its verification, its digits, and the fields to keep."""
 
     id: str
     code: str = field(repr=False)
-    kept: tuple[str, ...] = ()  # names and values; nothing of a code that is kept already
+    kept: tuple[str, ...] = ()  # names and values; empty for a code that is kept already
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What goes with the code: its SMS, and what that counts towards. As it is: nothing."""
+    """What is sent with a code: the SMS, and what it counts towards. By default nothing."""
 
     message: Prepared | None = None
     guard: Ask = None
     counted: Counted = NOTHING
-    labels: str = ""  # country and name of the API key, for the tally
-    channels: str = ""  # that the user may ask for, with commas between; "": there is only SMS
-    tried: str = ""  # the same of those that were begun with
-    asked: str = ""  # the same of those that the start or the user asked for
-    life: float = 0.0  # seconds that the code lives; 0: its lifetime
-    next_after: float = 0.0  # seconds until somebody looks whether another channel is next; 0: nobody does
-    puzzle: Mapping[str, Any] | None = None  # what a start may have to solve, see otp.challenges.altcha
+    labels: str = ""  # for the tally: country and name of the API key
+    channels: str = ""  # that the user may ask for, with commas between; "": only SMS
+    tried: str = ""  # likewise, those that were tried
+    asked: str = ""  # likewise, those that the start or the user asked for
+    life: float = 0.0  # seconds that the code lives; 0: the purpose's lifetime
+    next_after: float = 0.0  # seconds until the first look whether another channel is due; 0: never
+    puzzle: Mapping[str, Any] | None = None  # for the start to solve, see otp.challenges.altcha
 
 
 ALONE = Sending()
@@ -44,11 +44,11 @@ ALONE = Sending()
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The verification whose code somebody wants to have sent once more."""
+    """A verification whose code is to be sent once more."""
 
     id: str
     now: float
-    status: str = ""  # if there is none
+    status: str = ""  # "" if there is none
     seed: str = ""
     by_id: str = ""
     created_at: float = 0.0
@@ -56,14 +56,14 @@ class Live:
     envelope: str = ""
     tried: str = ""  # channels, see ``Sending``
     asked: str = ""
-    owner: str = ""  # the name of the API key that started it
-    session: str = ""  # the id of the hand-off that it is for
+    owner: str = ""  # name of the API key that started it
+    session: str = ""  # id of the hand-off that it belongs to
     reverse: str = ""  # see ``Read``
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A verification as it stands."""
+    """The stored state of a verification."""
 
     status: str
     purpose: str
@@ -72,21 +72,21 @@ class Read:
     expires_at: float
     resend_at: float
     reference: str  # id of its SMS
-    asked_message: str  # the same, of the last one that the start or the user asked for
+    asked_message: str  # id of the last SMS that the start or the user asked for
     caller_reference: str
-    session: str  # id of the hand-off that it is for
+    session: str  # id of the hand-off that it belongs to
     channels: str  # see ``Sending``
     tried: str
     asked: str
-    goes_on: bool  # somebody will look whether another channel is next
-    envelope: str  # sealed; "" once it is over
-    reverse: str  # "1": its user is to send the code to us
+    goes_on: bool  # it may still go by another channel
+    envelope: str  # sealed; "" once it has ended
+    reverse: str  # "1": the user sends the code to us
     now: float  # by the clock of Redis
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the guard says to a send. In the mode ``shadow``, and where allowed, it goes out all the same."""
+    """The guard's refusal. In ``shadow`` mode, or if an operator allowed it, the code is still sent."""
 
     reason: str  # "<word> <scope>", see otp/guard/lua/includes/guard.lua
     wait: int  # ms
@@ -94,13 +94,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What ``generate_otp`` and ``resend`` answer.
+    """The result of ``generate_otp`` and ``resend``.
 
-    ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was
-    sent a moment ago; nothing is issued for ``retry_after`` seconds. ``blocked``: too many wrong
-    guesses, again for ``retry_after`` seconds (0: this code never again). ``limited``: ``limit`` is
-    reached. ``guard``: ``otp.guard`` refuses. ``overloaded``: its SMS would wait too long. ``challenge``: a
-    puzzle is to be solved first. ``expired`` (``resend`` only): there is no live code to send again.
+    ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was just sent;
+    the next one in ``retry_after`` seconds. ``blocked``: too many wrong guesses; again in ``retry_after``
+    seconds (0: never for this code). ``limited``: ``limit`` is reached. ``guard``: ``otp.guard`` refused.
+    ``overloaded``: the SMS would wait too long. ``challenge``: solve a puzzle first. ``expired`` (``resend``
+    only): no code is live.
     """
 
     status: Literal["issued", "pending", "blocked", "limited", "guard", "overloaded", "challenge", "expired"]
@@ -108,27 +108,27 @@ class Issue:
     id: str = ""
     code: str = field(default="", repr=False)
     expires_at: float = 0.0
-    expires_in: float = 0.0  # seconds, by the clock of Redis; expires_at less our own time may be off
+    expires_in: float = 0.0  # by the clock of Redis; ours may differ, so expires_at is no substitute
     resend_at: float = 0.0
     attempts_left: int = 0
-    message_id: str = ""  # of its SMS, where it has one
+    message_id: str = ""  # of its SMS, if it has one
     retry_after: int = 0
     limit: Rule | None = None
-    refusal: Refusal | None = None  # what the guard says to it, also where it was issued
+    refusal: Refusal | None = None  # the guard's, also if the code was issued nevertheless
 
     @classmethod
     def refused(cls, status: Any, **why: Any) -> Issue:
-        """Nothing is issued."""
+        """A result that issues nothing."""
         return cls(status, MESSAGES["guesses" if status == "blocked" else status], **why)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What ``verify_otp`` answers to one guess.
+    """The result of ``verify_otp`` for one guess.
 
-    ``expired``: there is no live code: it ran out, was accepted before, cancelled, or never was.
-    ``blocked``: too many wrong guesses; this code accepts none any more. Or, where ``limit`` is set
-    (``services.check`` only), whoever guesses is over that limit for ``retry_after`` seconds.
+    ``expired``: no code is live: it expired, was accepted before, was cancelled, or never existed.
+    ``blocked``: too many wrong guesses, and this code accepts no more. If ``limit`` is set
+    (``services.check`` only), the caller is over that limit for ``retry_after`` seconds.
     """
 
     status: Literal["valid", "invalid", "expired", "blocked"]
@@ -143,7 +143,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A verification that is forgotten."""
+    """A verification that was cancelled."""
 
     purpose: str
     reference: str  # the caller's own

@@ -1,4 +1,4 @@
-"""What goes with a code: its SMS, by which channels, and what that counts towards."""
+"""Prepare the SMS of a code: its text and channels, and what it counts towards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prepare(
     host: str,
     session: str,
 ) -> Sending:
-    """The SMS of a code that may live so many seconds at most, and what it counts towards."""
+    """Prepare the SMS of a code and what it counts towards. ``most``: seconds that the code may live."""
     life = rules.life(way.following if rules.channels else 0)
     site = conf.get("OTP_SITE_NAME")
     host = host or urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
@@ -71,5 +71,5 @@ def prepare(
 
 
 def labels(number: Phone, caller: Caller) -> str:
-    """Under which the tally counts it."""
+    """The labels of a start in the tally: country and API key."""
     return f"{number.country}|{caller.name}"

@@ -1,15 +1,16 @@
-"""Hosted hand-off: a program sends its user to our pages, and has the user back with a verified phone.
+"""Hosted hand-off: a program sends its user to our pages, and gets the user back with a verified phone.
 
-    open      made by the program, which sends its user to the session's address
-    bound     to the browser that opened it first, and has shown the cookie by which it is known
-    valid     a code for it was right, which ends it in the same step; the program asks for it, and nobody
-              uses it again
+    open      the program created the session and sends its user to the session's URL
+    bound     to the browser that opened it first; a cookie identifies that browser
+    valid     a code was right, which completes the session in the same step; the program reads the result,
+              and the session cannot be used again
 
-The browser that has finished gets a proof, which the program hands in with what its own user has brought: a
-session of his may have been sent to somebody else, who verified a phone in it.
+The browser that finished gets a proof. The program sends it back together with the session id that its own
+user brought. Otherwise an attacker could pass the URL of a session to somebody else, who verifies a phone in
+it.
 
-What the program said (where to return, the number, its state) is sealed. A session lives LIFETIME; one that
-is valid as long again, so that the program has time to ask.
+The program's data (return URL, number, state) is sealed. A session lives LIFETIME, and once valid the same
+time again, so that the program has time to ask.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from sms import services as sms
 from sms.errors import Unavailable
 from sms.scripts import Script
 
-#: Seconds. As long as three codes, and time to look for the phone.
+#: Seconds: enough for three codes and for finding the phone.
 LIFETIME = store.SESSION_LIFETIME
 
-#: Characters. Browsers and proxies take longer addresses, but not all of them.
+#: Characters. Not all browsers and proxies take longer URLs.
 MOST_URL, MOST_STATE = 2000, 500
 
-#: Hosts that a browser reaches on its own machine: a program under development runs there without TLS.
+#: Hosts on the browser's own machine, where a program under development runs without TLS.
 _OWN_MACHINE = {"localhost", "127.0.0.1", "[::1]"}
 
 _SESSION = Script(
@@ -52,23 +53,21 @@ class Session:
 
     id: str
     status: Literal["pending", "valid", "invalid", "expired"]
-    owner: str = ""  # the name of the API key that made it
+    owner: str = ""  # name of the API key that created it
     expires_at: float = 0.0
     return_url: str = field(default="", repr=False)
-    state: str = field(default="", repr=False)  # the program's own, given back with the user
+    state: str = field(default="", repr=False)  # the program's own, returned with the user
     purpose: str = ""
-    phone: str = field(default="", repr=False)  # E.164: asked for by the program, later the verified one
+    phone: str = field(default="", repr=False)  # E.164: set by the program, later the verified one
     locale: str = ""
     reference: str = ""  # the program's own, see ``sms.references``
     verification_id: str = ""
-    masked: str = ""  # of the verified number
-    proof: str = field(
-        default="", repr=False
-    )  # of a valid one, for the browser that finished, and the program
+    masked: str = ""  # the verified number
+    proof: str = field(default="", repr=False)  # once valid, for the browser that finished and the program
 
     @property
     def way_back(self) -> str:
-        """Where the user goes when all is done, or given up."""
+        """The URL to which the user returns, when done or giving up."""
         known = {"session": self.id} | ({"state": self.state} if self.state else {})
         known |= {"proof": self.proof} if self.proof else {}
         url = self.return_url
@@ -77,10 +76,10 @@ class Session:
 
 
 def origin_of(url: str) -> str:
-    """``https://shop.example``, ``https://shop.example:8443``: what browsers call the origin of an address.
+    """The origin of a URL as browsers define it: ``https://shop.example``, ``https://shop.example:8443``.
 
-    "" for what no user may be sent to: no TLS (but on the own machine), a user, a fragment, or anything that
-    a browser could read otherwise than we do.
+    "" for a URL to which users must not be sent: without TLS (except on their own machine), with a user or a
+    fragment, or one that a browser might parse differently.
     """
     if not url.isascii() or not url.isprintable() or any(c in url for c in ' "<>\\^`{|}#'):
         return ""
@@ -107,10 +106,10 @@ def create(
     state: str = "",
     reference: str = "",
 ) -> Session:
-    """A new session. ``owner``: the name of the API key that may ask for it; whether that may send users to
-    ``return_url`` is for the caller to judge, see ``otp.api.access``.
+    """Create a session. ``owner``: name of the API key, the only one that may read it.
 
-    Raises ``NotAllowed`` for a number that gets no code, ``StoreUnavailable``.
+    The caller decides whether that key may send users to ``return_url``; see ``otp.api.access``. Raises
+    ``NotAllowed`` for a number that gets no code, and ``StoreUnavailable``.
     """
     if conf.get("PAGES") == "off":
         raise NotAllowed("PAGES is off, so there are no pages for it.", code="pages_off", field="return_url")
@@ -145,13 +144,14 @@ def create(
 
 
 def read(id: str, *, owner: str = "") -> Session:
-    """Where a session stands. One that never was, or that another key made, is ``expired``."""
+    """The state of a session; ``expired`` if it never existed, or another key created it."""
     return _session(id, _step(id), owner)
 
 
 def proved(id: str, proof: str, *, owner: str) -> Session:
-    """Where a session stands for the browser that brings ``proof``: ``invalid`` if it is valid, but that is
-    not its proof. Then nothing else is told of it.
+    """The state of a session for the browser that brings ``proof``.
+
+    ``invalid`` if the session is valid and this is not its proof. Then nothing else is returned.
     """
     found = read(id, owner=owner)
     if found.status != "valid" or (proof and constant_time_compare(proof, found.proof)):
@@ -160,7 +160,7 @@ def proved(id: str, proof: str, *, owner: str) -> Session:
 
 
 def open_in(id: str, browser: str) -> Session | None:
-    """The session, for the browser that opens it first; None for any other. ``browser``: its digest."""
+    """Open a session in a browser. None if another browser was first. ``browser``: its digest."""
     fields = _step(id, browser=browser)
     return _session(id, fields) if fields.get("browser", browser) == browser else None
 
@@ -172,7 +172,7 @@ def _session(id: str, fields: Mapping[str, str], owner: str = "") -> Session:
     try:
         said = sms.unseal(fields["sealed"].encode())
         verified = sms.unseal(fields["verified"].encode())["to"] if "verified" in fields else ""
-    except sms.Unsealable:  # the keys were changed since
+    except sms.Unsealable:  # the keys were changed
         return Session(id, "expired")
     return Session(
         id,
@@ -192,7 +192,7 @@ def _of(said: Mapping[str, str]) -> dict[str, str]:
 
 
 def _step(id: str, **args: str) -> dict[str, str]:
-    """What stands of a session after a step; see session.lua. Raises ``StoreUnavailable``."""
+    """A session's fields after a step, see session.lua. Raises ``StoreUnavailable``."""
     try:
         return _SESSION.ask((), {"id": given.id(id), **args})
     except Unavailable as error:

@@ -1,8 +1,8 @@
-"""Codes in Redis: the only room that talks to Redis for them. One script per transition.
+"""Codes in Redis, one script per transition. No other module touches them there.
 
-What stands under which key says ``otp.names``. Every script uses the Redis server's clock and leaves nothing
-without a TTL but its count in the tally (see ``sms.tally``). Scripts derive keys (a phone's newest
-verification) that nobody tells the server of, so in a cluster all keys stand in one slot. Everything here
+``otp.names`` lists the keys. Scripts use the Redis server's clock. Everything gets a TTL, except the counts
+in the tally (see ``sms.tally``). Scripts derive some keys themselves, such as that of a phone's newest
+verification, without declaring them to the server. So in a cluster all keys share one slot. Everything here
 raises ``otp.errors.StoreUnavailable`` without Redis.
 """
 
@@ -31,21 +31,21 @@ log = structlog.get_logger("otp")
 
 probe.KEYS.append(family("otp:probe"))
 
-#: Wrong guesses in a row after which a phone gets no more for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
+#: Wrong guesses in a row after which a phone is blocked for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
 MOST_FAILURES = 100
 
-#: Seconds that a hand-off lives, and as long again once it is valid; see ``otp.sessions``.
+#: Seconds that a hand-off lives, and again once it is valid; see ``otp.sessions``.
 SESSION_LIFETIME = 900
 
-#: What the scripts know as well. Times in milliseconds.
+#: Constants of the scripts. Times in milliseconds.
 _FIGURES = {
     "MOST_FAILURES": MOST_FAILURES,
-    # Wrong guesses are forgotten after a day without one.
+    # Wrong guesses are forgotten after a day without another.
     "FAILURES_KEPT": 24 * 3_600_000,
-    # After so much quiet the cooldown starts again at its first step.
+    # After this long without a send, cooldowns start again at the first step.
     "ESCALATION_KEPT": 600_000,
-    # From the sixth wrong guess in a row on the next code has to wait, and after every third twice as
-    # long: 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
+    # From the sixth wrong guess in a row, the next code has to wait, and twice as long after every third one:
+    # 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
     "FIRST_PAUSE": 30_000,
     "LONGEST_PAUSE": 3_600_000,
     "SESSION_LIFETIME": SESSION_LIFETIME * 1000,
@@ -78,15 +78,15 @@ def start(
     session: str = "",
     envelope: str = "",
 ) -> Issue:
-    """Issue a code that was drawn, and accept its SMS, unless something refuses; see start.lua.
+    """Issue a drawn code and accept its SMS, unless something refuses; see start.lua.
 
-    ``phones``, here and below: its digests, under the newest secret and under each older one. ``owner``: the
-    name of the API key that started it. ``reference``: the caller's own. ``session``: the id of its hand-off.
-    ``envelope``: kept for ``services.resend``.
+    ``phones``, here and below: digests of the number, under the newest secret first. ``owner``: name of the
+    API key that starts it. ``reference``: the caller's own. ``session``: id of its hand-off. ``envelope``:
+    sealed, kept for ``services.resend``.
     """
     left = str(rules.attempts)
     kept = ["status", "pending", *draft.kept, "left", left, "left_by_phone", left, "purpose", rules.name]
-    kept += ["envelope", envelope]  # with reference (id of the SMS), always: the version before reads both
+    kept += ["envelope", envelope]  # both always, as the previous version reads both
     if owner:
         kept += ["owner", owner]
     if reference:
@@ -105,9 +105,10 @@ def resend(
     by: str,
     instead_of: str = "",
 ) -> Issue:
-    """Let the code, or the draft's new one, go out once more, unless something refuses; see resend.lua.
+    """Send the live code, or the draft's new one, once more, unless something refuses; see resend.lua.
 
-    ``instead_of``: the id of the message that did not work; no cooldown holds off what goes instead.
+    ``instead_of``: id of the message that did not work, if the code goes by another channel. The cooldown
+    does not apply then.
     """
     more: dict[str, Any] = {"by": by, "longest": rules.longest_life * 1000}
     if instead_of:
@@ -116,22 +117,23 @@ def resend(
 
 
 def next_due(most: int) -> list[tuple[str, str]]:
-    """Verifications whose code shall go by another channel now, with the id of the message that did not work;
-    see next.lua. They come back, unless that is done.
+    """Verifications whose code should go by another channel now, each with the id of the failed message.
+
+    They are returned again until they are sent on, or ``stay`` is called; see next.lua.
     """
     found = _ask(_NEXT, (), {"most": most})
     return [(one["id"], one["message_id"]) for one in found.get("due", [])]
 
 
 def stay(id: str, message_id: str) -> None:
-    """The code of a verification goes by no other channel, if that message is still its last."""
+    """Stop looking for another channel for a verification, if that message is still its latest."""
     _ask(_STAY, (), {"id": id, "message_id": message_id})
 
 
 def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
-    """The newest verification of a phone, or that of an id, to be sent again; see live.lua.
+    """The newest verification of a phone, or the one with an id, before a resend; see live.lua.
 
-    ``owner``, here and below: only if this is the one that started it; "": whoever did.
+    ``owner``, here and below: the API key that must have started it; "" for any.
     """
     found = _ask(_LIVE, *_which(phones, id, owner))
     times = {name: int(found.get(name, 0)) / 1000 for name in ("now", "created_at", "expires_at")}
@@ -147,11 +149,11 @@ def verify(
     counted: Counted = NOTHING,
     vouched: bool = False,
 ) -> Check:
-    """Compare a guess with the code of a phone or of an id, and count it; see verify.lua.
+    """Compare a guess with the code of a phone or an id, and count it; see verify.lua.
 
-    ``guesses``: the digests of the guess, one for each secret. ``counted``: what a wrong one counts towards.
-    ``vouched``: nothing is compared, as whoever asks says that the code is right. Another owner's code is
-    ``expired``, as one that never was.
+    ``guesses``: digests of the guess, one for each secret. ``counted``: limits for a wrong guess.
+    ``vouched``: accept without comparing, because the caller vouches for the code. A code of another owner
+    is ``expired``, like one that never existed.
     """
     keys, args = _which(phones, id, owner)
     args |= {"guesses": guesses, "limits": counted.limits} | ({"vouched": True} if vouched else {})
@@ -164,9 +166,9 @@ def verify(
 
 
 def hear(phones: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
-    """Hold what the user of a phone has sent to us against the codes that wait for it; see heard.lua.
+    """Check the code in a user's SMS against the phone's reverse verifications; see heard.lua.
 
-    ``phones``: for each purpose the digests of the phone, and those of the code in the text.
+    ``phones``: for each purpose, digests of the phone and of the code in the text.
     """
     asked = []
     for of_phone, guesses in phones:
@@ -182,7 +184,7 @@ def _check(answer: Mapping[str, Any]) -> Check:
 
 
 def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Cancelled | None:
-    """Forget the code of a phone or of an id and call its SMS back; None if there was none."""
+    """Cancel the code of a phone or an id, and recall its SMS. None if there was none."""
     answer = _ask(_CANCEL, *_which(phones, id, owner))
     return Cancelled(answer["purpose"], answer.get("caller_reference", "")) if answer else None
 
@@ -196,9 +198,10 @@ def peek(
     puzzle: Mapping[str, Any] | None = None,
     guard: decision.Ask = None,
 ) -> Issue | None:
-    """What would refuse a code now, None if nothing would; see peek.lua. ``labels``: for the tally.
-    ``goes_on``: it lives, and goes by another channel, whatever the cooldown. ``guard``: by which it is known
-    too whether the ``puzzle`` is asked for.
+    """Why a code would be refused now, None if it would not; see peek.lua.
+
+    ``labels``: for the tally. ``goes_on``: a live code goes by another channel, so the cooldown does not
+    apply. ``guard``: decides as well whether the ``puzzle`` is asked for.
     """
     own, older = _phone_keys(phones)
     args = {"older": older, "limits": counted.limits, "labels": labels, "goes_on": goes_on}
@@ -211,20 +214,20 @@ def peek(
 
 
 def count(counted: Counted) -> tuple[int, int] | None:
-    """Count something else than a code towards limits; see count.lua.
+    """Count something other than a code towards limits; see count.lua.
 
-    None, or whole seconds to wait and the place of the limit that has no room.
+    Returns None, or the whole seconds to wait and the index of the limit that is reached.
     """
     answer = _ask(_COUNT, (), {"limits": counted.limits})
     return (_seconds(answer), answer["limit"]) if answer else None
 
 
 def read(id: str, owner: str = "") -> Read | None:
-    """What stands under an id; None where there is nothing (any more), or another's."""
+    """The verification with an id. None if nothing is kept of it (any more), or another owner has it."""
     names = (
         *("status", "purpose", "left", "created_at", "expires_at", "resend_at"),
         *("reference", "caller_reference", "session", "owner", "channels", "tried", "envelope", "reverse"),
-        *("asked", "asked_message"),  # which a version before does not write
+        *("asked", "asked_message"),  # not written by the previous version
     )
     try:
         with scripts.client() as redis:
@@ -236,7 +239,7 @@ def read(id: str, owner: str = "") -> Read | None:
     except Unavailable as error:
         raise unavailable(error) from error
     found = {name: (value or b"").decode() for name, value in zip(names, values, strict=True)}
-    # "replaced": by the version before, which keeps it for a while.
+    # "replaced": written by the previous version, which keeps such a verification for a while.
     if found["status"] in ("", "replaced") or (owner and owner != found["owner"]):
         return None
     return Read(
@@ -261,7 +264,7 @@ def read(id: str, owner: str = "") -> Read | None:
 
 
 def going_on(ids: Collection[str]) -> set[str]:
-    """Those of these verifications of which somebody will look whether another channel is next."""
+    """Those of the verifications that may still go by another channel."""
     if not ids:
         return set()
     ordered = list(ids)
@@ -276,7 +279,7 @@ def going_on(ids: Collection[str]) -> set[str]:
 def _issue(
     script: Script, rules: Purpose, phones: Sequence[str], draft: Draft, sending: Sending, **args: Any
 ) -> Issue:
-    """Let a code go out by one of the two scripts that can. ``args``: what they do not share."""
+    """Run start.lua or resend.lua. ``args``: those that only one of them takes."""
     message, counted = sending.message, sending.counted
     own, older = _phone_keys(phones)
     args |= {
@@ -337,13 +340,13 @@ def _seconds(answer: Mapping[str, Any]) -> int:
 
 
 def unavailable(error: Unavailable) -> StoreUnavailable:
-    """The same for whoever asks for a verification, who hears no more than that. The log says why."""
+    """The error that callers see instead. Only the log has the reason."""
     log.warning("unavailable", reason=str(error))
     return StoreUnavailable(retry_after=error.retry_after)
 
 
 def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The keys and arguments that say which verification is meant; see includes/meant.lua."""
+    """Keys and arguments that identify a verification; see includes/meant.lua."""
     args: dict[str, Any] = {"owner": owner} if owner else {}
     if not phones:
         return (), args | {"id": id, "by": "by_id"}
@@ -352,7 +355,7 @@ def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...],
 
 
 def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, str], list[dict[str, str]]]:
-    """The keys of a phone and of its failures; the same under older secrets."""
+    """The keys of a phone and its failures; then the same under each older secret."""
     newest, *older = phones
     return (key(PHONE + newest), key(FAILURES + newest)), [
         {"phone": key(PHONE + phone), "failures": key(FAILURES + phone)} for phone in older
@@ -365,7 +368,7 @@ def _ask(script: Script, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict
     except Unavailable as error:
         raise unavailable(error) from error
     if "called_back" in answer:
-        from sms import services  # which needs Celery: a code without an SMS does without
+        from sms import services  # needs Celery, which a code without an SMS does not
 
         services.called_back(answer["reference"], answer["called_back"])
     return answer

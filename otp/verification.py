@@ -1,4 +1,4 @@
-"""A verification, as whoever asks may see it."""
+"""A verification as callers see it."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from sms.errors import Unavailable
 from sms.message import Channel, State
 from sms.phone import Phone
 
-#: What is told of the SMS of a code in one word: only that it failed. More tells ``otp.delivery``.
+#: All that most callers learn of the SMS is whether it failed. ``otp.delivery`` tells more.
 Delivery = Literal["underway", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """One proof of a phone for one purpose. Times are seconds since the epoch, 0 if over."""
+    """One proof of a phone for one purpose. Times are seconds since the epoch, 0 once it has ended."""
 
     id: str
     status: Literal["pending", "valid", "expired", "blocked"]
     expires_at: float = 0.0
     resend_at: float = 0.0
     attempts_left: int = 0
-    masked: str = ""  # of the phone, as far as it is known here
+    masked: str = ""  # of the phone, if known here
     message_id: str = ""
-    delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one
-    sms: CodeSms | None = None  # while anything is kept of it
-    channels: tuple[Channel, ...] = (Channel.SMS,)  # by which it may go, in the order in which they are tried
-    # that was asked for last; to who sees all: that was begun with last; None: its user sends the code to us
+    delivery: Delivery | Literal[""] = ""  # of the SMS, while the verification is pending
+    sms: CodeSms | None = None  # while its record is kept
+    channels: tuple[Channel, ...] = (Channel.SMS,)  # in the order of trying
+    # The last one asked for; with full access, the last one tried; None: the user sends the code to us.
     channel: Channel | None = Channel.SMS
-    asked: tuple[Channel, ...] = (Channel.SMS,)  # those that the start or the user asked for, in their order
+    asked: tuple[Channel, ...] = (Channel.SMS,)  # by the start or the user, in order
     reference: str = ""  # the caller's own, from the start
-    wanted: inbound.Wanted | None = None  # what its user is to send, for whoever started it
+    wanted: inbound.Wanted | None = None  # what the user is to send; only for whoever started it
 
 
 def as_begun(issue: Issue, number: Phone, way: Way, reference: str) -> Verification:
-    """One whose code was just let out."""
+    """The verification of a code that was just issued."""
     asked = way.asked or way.able[:1]
     return Verification(
         issue.id,
@@ -61,7 +61,7 @@ def as_begun(issue: Issue, number: Phone, way: Way, reference: str) -> Verificat
 
 
 def as_it_stands(id: str, found: Read, *, in_full: bool, with_wanted: bool) -> Verification:
-    """One of which something is kept; see ``services.status``."""
+    """The verification behind a stored one; see ``services.status``."""
     status: Any = found.status
     shown = _seen(found, in_full=in_full)
     known = Verification(id, status, sms=shown, reference=found.caller_reference)
@@ -84,7 +84,7 @@ def as_it_stands(id: str, found: Read, *, in_full: bool, with_wanted: bool) -> V
 
 
 def _wanted(found: Read) -> inbound.Wanted | None:
-    """What the user is to send; None where it can be read no longer, or OTP_REVERSE is empty by now."""
+    """What the user is to send; None if it cannot be unsealed any more, or OTP_REVERSE is empty by now."""
     with suppress(sms.Unsealable):
         kept = sms.unseal(found.envelope.encode())
         return inbound.wanted(kept["code"], kept["to"], kept["locale"]) if inbound.numbers() else None
@@ -92,7 +92,7 @@ def _wanted(found: Read) -> inbound.Wanted | None:
 
 
 def _channels(names: str) -> tuple[Channel, ...]:
-    """As they stand in Redis; nothing does where there is only SMS."""
+    """Parse the stored names; an empty string stands for SMS only."""
     return tuple(Channel(name) for name in names.split(",") if name) or (Channel.SMS,)
 
 

@@ -1,8 +1,12 @@
--- Forget a code, and call its SMS back. The cooldown of its phone stays, or start and cancel would flood it.
--- KEYS: none (by id), or phone and its failures
--- ARGV: args (JSON): id, older (see includes/meant.lua), owner (none: whoever it is)
--- Returns JSON: {} if there was no live code, else {purpose, caller_reference (the caller's own), reference, called_back
---         (record of the SMS)}.
+-- Cancel a verification and recall its SMS.
+-- The phone's cooldown stays: otherwise a loop of start and cancel could flood it with SMS.
+-- KEYS: phone, failures (to find the verification by phone), or none (by id)
+-- ARGV: args (JSON): id, older (see includes/meant.lua), owner (the API key that must own it; none: any)
+-- Returns JSON: {} if no code was live, else
+--   purpose
+--   caller_reference   the caller's own reference
+--   reference          message id of the SMS
+--   called_back        record of the SMS, if it was recalled before it was sent
 --- @include "clock"
 --- @include "meant"
 --- @include "call_back"

@@ -1,8 +1,10 @@
--- A text that the user of a phone has sent to us: hold its code against the verifications that wait for one from there, of
--- whatever purpose. Where it is right for none of them it is a wrong guess at each.
--- ARGV: args (JSON): phones, one for each purpose: phone, failures (its keys), older (see includes/carry.lua), guesses
---       (digests of the code, one for each secret)
--- Returns JSON: {answers = a list of those of includes/guess.lua; none: nothing waits}
+-- Check the code in an SMS that a user sent to us against the phone's reverse verifications, of every purpose.
+-- A code that matches none of them counts as a wrong guess at each.
+-- ARGV: args (JSON): phones, one entry for each purpose:
+--   phone, failures   keys
+--   older             keys under older secrets, see includes/carry.lua
+--   guesses           digests of the code, one for each secret
+-- Returns JSON: {answers}, a list of what includes/guess.lua returns; empty if no verification waits
 --- @include "clock"
 --- @include "carry"
 --- @include "guess"
@@ -13,7 +15,7 @@ local waiting, right = {}, nil
 for _, of in ipairs(args.phones) do
   carry(of.phone, of.failures, of.older)
   local id = redis.call('HGET', of.phone, 'id') or ''
-  local digest = redis.call('HGET', VERIFICATION .. id, 'by_sms') -- kept while it waits, no longer
+  local digest = redis.call('HGET', VERIFICATION .. id, 'by_sms') -- removed when the verification ends
   if digest then
     local one = { id = id, guesses = of.guesses }
     table.insert(waiting, one)

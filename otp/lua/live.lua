@@ -1,8 +1,12 @@
--- The newest verification of a phone, or that of an id, for whoever wants to send its code once more.
--- KEYS: none (by id), or phone and its failures
--- ARGV: args (JSON): id, older (see includes/meant.lua), owner (none: whoever it is)
--- Returns JSON: {now (ms), id, and of the verification: status, seed, by_id, created_at, expires_at, envelope, tried, asked,
---         owner, session, reverse}.
+-- Read a verification, by id or as the newest of a phone, before its code is sent again.
+-- KEYS: phone, failures (by phone), or none (by id)
+-- ARGV: args (JSON): id, older (see includes/meant.lua), owner (the API key that must own it; none: any)
+-- Returns JSON: now (ms) and id, and these fields of the verification, if it is found:
+--   status, seed, by_id, envelope, owner
+--   created_at, expires_at   ms
+--   tried, asked             channels, with commas between
+--   session                  id of its hosted hand-off
+--   reverse                  '1' if the user is to send the code to us
 --- @include "clock"
 --- @include "meant"
 local phone, failures = KEYS[1], KEYS[2]

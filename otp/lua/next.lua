@@ -1,24 +1,25 @@
--- Find the codes that shall go by another channel now: by the one before they definitely do not arrive, or no receipt has
--- come for as long as receipts take there.
--- ARGV: args (JSON): most (that are looked at)
--- Returns JSON: due, a list of id (of the verification) and message_id (of the message that did not work). Who does not
---         send them on, and does not say so either, gets them once more.
+-- Find codes that should now go by another channel: their message has failed, or its receipt is overdue.
+-- ARGV: args (JSON): most (verifications to look at)
+-- Returns JSON: {due}, a list of
+--   id           of the verification
+--   message_id   of the message that did not work
+-- The caller sends each on, or drops it with stay.lua. Otherwise it is due again after AGAIN ms.
 --- @include "clock"
 --- @include "record"
 local args = cjson.decode(ARGV[1])
-local AGAIN = 20000 -- ms after which what was taken and not sent on is due again
-local NOT_SENT = 2000 -- ms after which somebody looks again at what no provider has taken yet
+local AGAIN = 20000 -- ms until a code that was returned and not sent on is due again
+local NOT_SENT = 2000 -- ms until the next look at a message that no provider has taken yet
 
 local now = clock()
 
--- The ms after which hardly a receipt comes (see learn_arrival.lua of sms), at most so many; that many where none has
--- come yet.
+-- Return the ms within which nearly all receipts of an alias arrive (see learn_arrival.lua of sms), at most `most`.
+-- Where no receipt has come yet, that is `most`.
 local function usual_arrival(alias, country, most)
   local mean, deviation = unpack(redis.call('HMGET', ARRIVAL .. alias .. ':' .. country, 'mean', 'deviation'))
   return mean and math.min(mean + 4 * deviation, most) or most
 end
 
--- Whether a message that brought the same code before has arrived after all.
+-- Tell whether an earlier message with the same code has been delivered after all. id: of the latest of them
 local function has_arrived(id)
   while id do
     local state, before = unpack(redis.call('HMGET', RECORD .. id, 'state', 'before'))
@@ -30,7 +31,8 @@ local function has_arrived(id)
   return false
 end
 
--- What no provider is to have looks like what it would be: arrived where its alias reports, sent where it does not.
+-- Return a message's state. A withheld message goes to no provider, so return the state that it would have reached:
+-- delivered where its alias sends receipts, else sent.
 local function as_it_looks(record)
   if record.state ~= 'cancelled' or not record.withheld then
     return record.state
@@ -41,7 +43,7 @@ local function as_it_looks(record)
   return reports and 'delivered' or 'sent'
 end
 
--- When a code is due (ms): now or earlier, later, or never (nil).
+-- Return when a code is due (ms), which may be in the past, and its message id. Nil if it never is.
 local function due_at(id)
   local status, message_id, patience =
     unpack(redis.call('HMGET', VERIFICATION .. id, 'status', 'reference', 'patience'))

@@ -1,9 +1,13 @@
--- Whether a code could be issued: asked before whatever costs money is asked about the number.
--- KEYS: phone, its failures
--- ARGV: args (JSON): older (see includes/carry.lua), limits (see includes/limits.lua), labels (see includes/starts.lua),
---       goes_on (another channel is next for a code that lives: no cooldown holds it off), puzzle (see
---       includes/puzzle.lua), guard (by which too a puzzle is asked for)
--- Returns JSON: {}, or {status, wait, …} as start.lua would answer.
+-- Check whether a code could be issued, before the number is looked up for money. Issues nothing.
+-- KEYS: phone, failures
+-- ARGV: args (JSON):
+--   older     see includes/carry.lua
+--   limits    see includes/limits.lua
+--   labels    see includes/starts.lua
+--   goes_on   a live code goes by another channel, so the cooldown does not apply
+--   puzzle    see includes/puzzle.lua
+--   guard     decides as well whether a puzzle is asked for
+-- Returns JSON: {} if it could, else {status, wait (ms), …} as start.lua returns it
 --- @include "clock"
 --- @include "carry"
 --- @include "phone"

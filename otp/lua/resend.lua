@@ -1,11 +1,14 @@
--- Let the live code of a verification, or a new one, go out once more under the same id, or refuse.
--- KEYS: phone, its failures, the verification
--- ARGV: args (JSON): as those of start.lua without attempts; kept holds a new code or nothing; and lifetime (ms: a code
---       with less than half of it left is not sent again), longest (ms that one may live since it was made), by (by_id or
---       by_phone: as the caller knows it), instead_of (id of the message that did not work: another channel is next, if
---       that is still the last message; no cooldown holds it off)
--- Returns JSON: as start.lua, or {status = 'blocked'}: this code never again, or {status = 'expired'}, also for a code
---         that its user is to send to us.
+-- Send the code of a verification again under the same id, or a new code, or refuse.
+-- KEYS: phone, failures, verification
+-- ARGV: args (JSON): those of start.lua except attempts, with a new code or nothing in kept, and
+--   lifetime     ms; a code with less than half of it left is not sent again
+--   longest      ms that a code may live in all
+--   by           by_id or by_phone: how the caller names the verification
+--   instead_of   id of the message that did not work; set if the code goes by another channel. It must still be the
+--                latest message; the cooldown does not apply.
+-- Returns JSON: as start.lua, or
+--   {status = 'blocked'}   no attempts left: this code is never sent again
+--   {status = 'expired'}   no live code, or a reverse verification
 --- @include "clock"
 --- @include "carry"
 --- @include "phone"
@@ -35,9 +38,9 @@ if refused then
   return refuse(now, args, refused)
 end
 
--- A fresh SMS with little to live helps nobody: the code lives on, within the longest life, and where that leaves less
--- than half of a lifetime, it is time for a new verification. What goes on by itself had the time for that from the
--- start: by its end nobody shall see that it did.
+-- An SMS with little time left helps nobody, so a resend prolongs the code, up to its longest life. If less than half
+-- of a lifetime is left even then, the user needs a new verification. An automatic channel switch prolongs nothing:
+-- its code was given enough time at the start, and its expiry must not reveal the switch.
 local born = #args.kept > 0 and now or tonumber(created_at)
 expires_at = args.instead_of and tonumber(expires_at) or math.min(now + args.life, born + args.longest)
 if expires_at - now < args.lifetime / 2 then

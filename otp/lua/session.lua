@@ -1,6 +1,6 @@
--- Open a hosted hand-off, or look at it. See otp.sessions.
--- ARGV: args (JSON): id; browser (digest of the one that opens it; none: nobody does)
--- Returns JSON: its fields, {} if there is none.
+-- Read a hosted hand-off, or open it in a browser. See otp.sessions.
+-- ARGV: args (JSON): id, browser (digest of the browser that opens it; none: only read)
+-- Returns JSON: its fields; {} if there is none
 --- @include "record"
 local args = cjson.decode(ARGV[1])
 local session = SESSION .. args.id

@@ -1,12 +1,25 @@
--- Start a verification: make a code and accept the SMS that carries it, or refuse and issue nothing.
--- KEYS: phone, its failures, the verification
--- ARGV: args (JSON): id; kept (a list: names and values of what the verification keeps); attempts, life (ms),
---       cooldowns (ms after the 1st, 2nd, … SMS); older (see includes/carry.lua), limits (see includes/limits.lua),
---       labels (see includes/starts.lua), guard (see guard/lua/includes/guard.lua; none: it is off), message (see
---       overload.lua and accept.lua of sms; none: no SMS), channels, tried, asked, next_after, patience (see
---       includes/issue.lua), puzzle (see includes/puzzle.lua)
--- Returns JSON: {status = 'issued', now, expires_at, resend_at, left, refusal (only told: shadow, allowed),
---         reference (of the SMS of the code before), called_back (its record)}, or {status, wait, …} of what refuses.
+-- Start a verification: keep its code and accept the SMS that carries it, or refuse and issue nothing.
+-- KEYS: phone, failures, verification
+-- ARGV: args (JSON):
+--   id           of the verification
+--   kept         list of names and values to keep in the verification
+--   attempts     guesses allowed
+--   life         ms
+--   cooldowns    ms after the 1st, 2nd, … SMS
+--   older        see includes/carry.lua
+--   limits       see includes/limits.lua
+--   labels       see includes/starts.lua
+--   guard        see guard/lua/includes/guard.lua; none: the guard is off
+--   message      see overload.lua and accept.lua of sms; none: no SMS
+--   channels, tried, asked, next_after, patience   see includes/issue.lua
+--   puzzle       see includes/puzzle.lua
+-- Returns JSON: {status, wait (ms), …} of the refusal, or
+--   status                       'issued'
+--   now, expires_at, resend_at   ms
+--   left                         attempts
+--   refusal                      of the guard, only reported (shadow mode, or allowed by an operator)
+--   reference                    id of the previous code's SMS
+--   called_back                  record of that SMS, if it was recalled
 --- @include "clock"
 --- @include "carry"
 --- @include "phone"

@@ -1,7 +1,7 @@
--- One guess: is there a live code, may it still be guessed, did the same address or key guess wrong too often
--- elsewhere, is it right; count or consume. Or no guess: whoever asks vouches that it is right. The SMS of a code that is
--- over is called back.
--- KEYS: none (by id), or phone and its failures
+-- Check one guess, and count it or consume the code. Recalls the SMS of a code that has ended.
+-- The order: a live code with attempts left, then the limits on wrong guesses of the caller's address or API key, then
+-- the comparison. With `vouched` nothing is compared: the caller vouches that the code is right.
+-- KEYS: phone, failures (by phone), or none (by id)
 -- ARGV: args (JSON): id, older (see includes/meant.lua), and those of includes/guess.lua
 -- Returns JSON: as includes/guess.lua
 --- @include "clock"

@@ -1,5 +1,5 @@
--- While PHONE_SECRET_KEY is being changed: what stands under digests of an older key goes on under
--- those of the newest. Each of older is a pair of keys {phone, failures} under one of these.
+-- During a rotation of PHONE_SECRET_KEY: rename keys under digests of an older secret to those of the newest.
+-- older: a list of {phone, failures}, the keys under each older secret
 local function carry(phone, failures, older)
   for _, old in ipairs(older) do
     if redis.call('EXISTS', phone) == 0 and redis.call('EXISTS', old.phone) == 1 then

@@ -1,4 +1,4 @@
--- Count one more towards limits; limits_refuse found room in them.
+-- Count one more towards each limit. Call limits_refuse first: it fills in fields that this reads.
 local function limits_count(now, limits)
   for _, limit in ipairs(limits) do
     if limit.at_once then

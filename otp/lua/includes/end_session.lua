@@ -1,5 +1,6 @@
--- A right code ends the hand-off that it is for, in the step that takes it: whatever becomes of the page, the program hears.
--- envelope: of the verification, sealed, by which otp.sessions knows the number.
+-- Complete the hosted hand-off of a verification in the same step that accepts its code.
+-- The program then gets the result even if the page never loads again.
+-- envelope: the verification's sealed envelope, from which otp.sessions reads the number
 local function end_session(id, verification_id, envelope)
   local session = SESSION .. id
   if redis.call('HGET', session, 'status') == 'pending' then

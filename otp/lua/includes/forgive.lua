@@ -1,4 +1,5 @@
--- Forgive the latest wrong guess, if there is one: this one was right. limits_refuse found room in them.
+-- Take back the latest wrong guess that each limit counts, because this guess was right.
+-- Call limits_refuse first: it fills in fields that this reads.
 local function limits_forgive(now, limits)
   for _, limit in ipairs(limits) do
     local full = limit.at_once and limit.full - limit.takes

@@ -1,4 +1,4 @@
--- What verify.lua and heard.lua share: one guess at a verification.
+-- One guess at a verification, shared by verify.lua and heard.lua.
 --- @include "attempts"
 --- @include "limits"
 --- @include "forgive"
@@ -10,11 +10,15 @@
 --- @include "tell_end"
 --- @include "end_session"
 
--- id: '' if there is none. args: owner (none: whoever it is); by (by_id, by_phone or by_sms: the digest to compare with),
---   guesses (digests of the guess, one for each secret), limits (on wrong guesses, see limits.lua), vouched (true: nothing
---   is compared)
--- Returns {status, left, id, purpose, caller_reference (the caller's own), reference, called_back (record of the SMS)}, or,
---   where it was not compared, {status = 'limited', wait (ms), limit (its place)}.
+-- id: of the verification; '' if there is none
+-- args:
+--   owner     the API key that must own it; none: any
+--   by        the field with the digest to compare: by_id, by_phone or by_sms
+--   guesses   digests of the guess, one for each secret
+--   limits    on wrong guesses, see limits.lua
+--   vouched   true: accept without comparing
+-- Returns {status, left, id, purpose, caller_reference (the caller's own), reference (of the SMS), called_back (record
+-- of the SMS, if recalled)}. If a limit is reached, nothing is compared: {status = 'limited', wait (ms), limit (index)}.
 local function guess(now, id, args)
   local verification = VERIFICATION .. id
   -- stylua: ignore
@@ -22,7 +26,7 @@ local function guess(now, id, args)
     unpack(redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'caller_reference',
       'purpose', 'guard', 'owner', 'left', 'left_by_phone', 'session', 'reverse'))
   local anothers = args.owner and args.owner ~= owner
-  -- Whoever started it knows its code: only its user's SMS proves anything.
+  -- The starter of a reverse verification knows its code, so only the user's SMS proves anything.
   local not_typed = reverse and args.by ~= 'by_sms' and not args.vouched
 
   local function answered(answer)
@@ -35,7 +39,7 @@ local function guess(now, id, args)
     return answer
   end
 
-  -- Accepted once is accepted, again is too late.
+  -- A code is accepted once; the second time it is gone.
   if status ~= 'pending' and status ~= 'blocked' or anothers or not_typed then
     return answered({ status = 'expired', left = 0, id = id })
   end
@@ -51,16 +55,16 @@ local function guess(now, id, args)
     return answered({ status = 'limited', wait = wait, limit = limit })
   end
 
-  local over = args.vouched and 'valid' or nil -- the status that stays
+  local over = args.vouched and 'valid' or nil -- the final status
   for _, guessed in ipairs(args.guesses) do
     over = over or guessed == digest and 'valid'
   end
   if over then
     answer.status, answer.left = 'valid', left - 1
     redis.call('DEL', phone, failures)
-    limits_forgive(now, args.limits) -- most guesses of people are right
+    limits_forgive(now, args.limits) -- people mostly guess right
     if guard and guard ~= '' then
-      for text in string.gmatch(guard, '[^\n]+') do -- one for each message that went out by itself
+      for text in string.gmatch(guard, '[^\n]+') do -- one for each message sent automatically
         guard_verified(now, text)
       end
     end
@@ -69,7 +73,7 @@ local function guess(now, id, args)
     redis.call('INCR', failures)
     redis.call('PEXPIRE', failures, FAILURES_KEPT)
     limits_count(now, args.limits)
-    -- By its id, or its only count: no way is left.
+    -- Running out of guesses by phone alone does not end the code: it can still be typed by its id.
     over = answer.left <= 0 and counted == 'left' and 'blocked'
   end
   if over then

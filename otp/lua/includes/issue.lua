@@ -1,4 +1,4 @@
--- What start.lua and resend.lua share, once the phone itself may have an SMS: refuse, or let the code out.
+-- Refuse a code or send it, shared by start.lua and resend.lua. Both have checked the phone's own cooldown before.
 --- @include "channel"
 --- @include "starts"
 --- @include "limits"
@@ -11,9 +11,10 @@
 --- @include "story"
 --- @include "told"
 
--- Why nothing goes out: {status = 'overloaded' or 'limited' or 'guard' or 'challenge', wait, limit, refusal}. Otherwise
--- nil, what the guard wants to read when the code is accepted, and the refusal that is only told (shadow, allowed): {wait, reason}.
--- What goes out is counted.
+-- Decide whether the code may be sent, and count it if so.
+-- Returns the refusal, {status = 'overloaded', 'limited', 'guard' or 'challenge', wait (ms), limit, refusal}, or nil.
+-- After nil come the text that guard_verified reads once the code is typed, and a refusal of the guard that is only
+-- reported: {wait (ms), reason}. The guard reports one in shadow mode, or where an operator allowed the number.
 local function send_refuses(now, args)
   local wait = args.message and overload(now, args.message)
   if wait then
@@ -40,14 +41,14 @@ local function send_refuses(now, args)
       return { status = 'guard', wait = refusal.wait, refusal = refusal }
     end
   end
-  if args.puzzle and args.puzzle.spent then -- no other start will go out with this answer
+  if args.puzzle and args.puzzle.spent then -- an answer to a puzzle is good for one start
     redis.call('SET', args.puzzle.spent, 1, 'PX', args.puzzle.kept)
   end
   limits_count(now, args.limits)
   return nil, counted or '', refusal
 end
 
--- args.by: of a resend alone.
+-- args.by: set by a resend only
 local function count_issued(now, args, refusal)
   local counts = { 'starts|' .. (args.by and 'resent' or 'issued') .. '|' .. args.labels, 1 }
   local guard = args.guard
@@ -62,14 +63,23 @@ local function count_issued(now, args, refusal)
   tally(now, 'counts', counts)
 end
 
--- Unless it is refused, count the send, begin the cooldown of the phone, accept the SMS in place of the one before, and
--- keep args.kept.
--- args: as start.lua has them; channels (that the user may ask for), tried (that were begun with), asked (of these, what
---   the start or the user asked for), next_after (ms until somebody looks whether another channel is next) and patience
---   (ms without a receipt, the least and the most): none where there is only SMS.
--- phone, failures, verification: their keys. code: sends (how many SMS in a row this is), born (when it was made),
---   expires_at (both ms), resend_at (ms; none: a cooldown begins), left, former (key of the verification that it
---   replaces; none: goes on), reference (id of the SMS before, if it is to be called back)
+-- Send a code, unless send_refuses: count it, begin the phone's cooldown, accept the SMS and recall the one before,
+-- and keep args.kept.
+-- phone, failures, verification: keys
+-- args: those of start.lua. Where SMS is not the only channel, also:
+--   channels     that the user may ask for
+--   tried        channels that were tried
+--   asked        those of tried that the start or the user asked for
+--   next_after   ms until the next look whether another channel is due
+--   patience     {least, most} ms to wait for a receipt
+-- code:
+--   sends        how many SMS in a row this is
+--   born         when the code was made (ms)
+--   expires_at   ms
+--   resend_at    ms; none: a new cooldown begins
+--   left         attempts left
+--   former       key of the verification that this one replaces; none: a resend
+--   reference    id of the previous SMS, if it is to be recalled
 local function issue(now, phone, failures, verification, args, code)
   local refused, counted, refusal = send_refuses(now, args)
   if refused then
@@ -77,10 +87,10 @@ local function issue(now, phone, failures, verification, args, code)
   end
   count_issued(now, args, refusal)
   local message, expires_at = args.message, code.expires_at
-  local is_new = #args.kept > 0 -- else the code of the SMS before lives on
-  local cooldown = args.cooldowns[math.min(code.sends, #args.cooldowns)] -- the last one stays
+  local is_new = #args.kept > 0 -- otherwise the code of the previous SMS lives on
+  local cooldown = args.cooldowns[math.min(code.sends, #args.cooldowns)] -- the last cooldown repeats
   local resend_at = code.resend_at or now + cooldown
-  if not args.instead_of then -- what went on by itself leaves no trace at the phone
+  if not args.instead_of then -- an automatic channel switch leaves the phone's cooldown alone
     redis.call('HSET', phone, 'id', args.id, 'sends', code.sends, 'resend_at', resend_at)
     redis.call('PEXPIRE', phone, math.max(cooldown, args.life) + ESCALATION_KEPT)
   end
@@ -94,14 +104,14 @@ local function issue(now, phone, failures, verification, args, code)
       tell_story(now, code.reference, 'replaced', '', 0, '')
     end
     local alias = redis.call('HGET', RECORD .. code.reference, 'alias') or ''
-    redis.call('ZREM', FEEDBACK .. alias, code.reference) -- whether its code is typed, the SMS after it tells
+    redis.call('ZREM', FEEDBACK .. alias, code.reference) -- the new SMS reports whether the code was typed
   end
   if message then
     message.fields.before = not is_new and code.reference or nil
     message.fields.by_itself = args.instead_of and 1 or nil
     accept(now, message, expires_at)
   end
-  if args.instead_of then -- one code proves all of what went out by itself
+  if args.instead_of then -- the code proves every message that was sent automatically
     local before = redis.call('HGET', verification, 'guard') or ''
     counted = before == '' and counted or before .. '\n' .. counted
   end
@@ -122,7 +132,7 @@ local function issue(now, phone, failures, verification, args, code)
   redis.call('PEXPIRE', verification, math.max(expires_at - now, 1))
   if wants_ends() then
     if code.former then
-      forget_told(string.sub(code.former, #VERIFICATION + 1)) -- another takes its place
+      forget_told(string.sub(code.former, #VERIFICATION + 1)) -- the new verification takes its place
     end
     local of_message = message and message.fields or {}
     local purpose, country = string.match(args.labels, '^([^|]*)|([^|]*)')

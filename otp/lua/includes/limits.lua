@@ -1,11 +1,12 @@
--- Limits on how many SMS may be asked for, and how many guesses may be wrong.
--- Each limit is a map: key, most (how many), window (in how many ms), at_once (how many in a bunch).
---   without at_once  at most so many in any window. The key is a list: when the latest were, newest first.
---   with at_once     so many on average, at most at_once in a bunch. The key is a string: when the bunch may be
---                    whole again (ms), the "theoretical arrival time" of GCRA.
+-- Limits on how many SMS may be sent, and on how many guesses may be wrong.
+-- Each limit is a map: key, most (how many), window (ms), at_once (the largest burst).
+--   without at_once  at most `most` in any window. The key is a list of their times (ms), newest first.
+--   with at_once     `most` per window on average, in bursts of at most at_once. The key is a string: the
+--                    "theoretical arrival time" (ms) of GCRA, at which the whole burst is available again.
 
--- Whether one more may be asked for: nil, or the place of the limit that forbids it for longest, counted
--- from 0, and for how many ms. Writes nothing, but notes in each limit what has to be known to count one more.
+-- Check whether every limit has room for one more.
+-- Returns nil if so; else the index (from 0) of the limit with the longest wait, and that wait (ms).
+-- Writes nothing to Redis, but adds the fields that limits_count needs to each limit.
 local function limits_refuse(now, limits)
   local worst, longest = nil, 0
   for place, limit in ipairs(limits) do

@@ -1,5 +1,6 @@
--- The id of the verification that is meant: that of args, or the newest of the phone; '' if there is none.
--- phone, failures: its keys (nil: by id). args: id (none: by phone), older (see carry.lua)
+-- Return the id of a verification: args.id, or the phone's newest; '' if there is none.
+-- phone, failures: keys; nil if found by id
+-- args: id (none: by phone), older (see carry.lua)
 --- @include "carry"
 local function meant(args, phone, failures)
   if args.id then

@@ -1,6 +1,8 @@
--- nil, or why a phone may have no SMS now: pending while its cooldown runs, blocked in a pause after wrong guesses in
--- a row, over all codes of a phone and purpose; none after the first few, then growing with every third. resend_at: false
--- where no cooldown counts.
+-- Return why a phone may get no SMS now, or nil: {status = 'pending' (cooldown) or 'blocked' (pause), wait (ms)}.
+-- A pause follows wrong guesses in a row, over all codes of this phone and purpose. The first five cost nothing;
+-- from the sixth on, the pause doubles with every third guess, up to LONGEST_PAUSE. After MOST_FAILURES it lasts until
+-- the guesses are forgotten.
+-- resend_at: when the cooldown ends (ms); false if no cooldown applies
 local function phone_refuses(now, resend_at, failures)
   local cooldown = tonumber(resend_at or 0) - now
   if cooldown > 0 then

@@ -1,15 +1,17 @@
--- The puzzle that a start may have to solve first (otp.challenges.altcha). It is asked for where much goes on.
--- puzzle: hot (the share of a limit, or of a cap of the guard, from which on it is; 0: always), limits (the places of
---         those that can run hot, from 1), and where the right answer was sent along: spent (the key under which it is
---         remembered) and kept (for how many ms). nil: there is none.
+-- The puzzle that a start may have to solve first, asked under load. See otp.challenges.altcha.
+-- puzzle: nil if there is none, else
+--   hot      ask once this share of a limit, or of a cap of the guard, is used; 0: always ask
+--   limits   indexes (from 1) of the limits that count for this
+--   spent    key that marks this answer as used; set only if the start brought a right answer
+--   kept     ms to keep that mark
 
--- The share from which on a start is asked for a puzzle; nil where it need not solve any.
+-- Return the share at which a puzzle is asked for; nil if this start need not solve one.
 local function puzzle_asks(puzzle)
   local is_solved = not puzzle or (puzzle.spent and redis.call('EXISTS', puzzle.spent) == 0)
   return not is_solved and puzzle.hot or nil
 end
 
--- Whether a limit has that share of its room taken; limits_refuse has looked at it.
+-- Tell whether a limit has used that share of its room. Call limits_refuse first.
 local function limits_run_hot(now, limits, puzzle)
   for _, place in ipairs(puzzle.limits) do
     local limit = limits[place]

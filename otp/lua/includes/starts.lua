@@ -1,11 +1,11 @@
--- How starts and resends ended, for the tally: "starts|<outcome>|<purpose>|<country>|<API key>".
+-- Count how starts and resends ended: "starts|<outcome>|<purpose>|<country>|<API key>" in the tally.
 --- @include "channel"
 --- @include "tally"
 --- @include "event"
-local QUIET = 60000 -- ms between two events of one reason and country: an attack is refused a thousand times a second
+local QUIET = 60000 -- ms between two events of one reason and country; an attack may be refused 1,000 times a second
 local OUTCOMES = { pending = 'cooldown', blocked = 'pause' }
 
--- Tell the receivers of WEBHOOKS what the guard has refused. Not the prefix or the address that it names.
+-- Send an event about a refusal of the guard to WEBHOOKS. It leaves out the prefix or address in the reason.
 local function tell_refused(now, reason, labels, message)
   local purpose, country = string.match(labels, '^([^|]*)|([^|]*)')
   local mark = GUARD_TOLD .. reason .. ':' .. country
@@ -20,7 +20,8 @@ local function tell_refused(now, reason, labels, message)
   end
 end
 
--- The answer that refuses. args: limits, and labels: purpose, country and API key with | between.
+-- Count a refusal and return it as JSON.
+-- args: limits, labels ("<purpose>|<country>|<API key>")
 local function refuse(now, args, refused)
   local outcome = OUTCOMES[refused.status] or refused.status
   if refused.limit then

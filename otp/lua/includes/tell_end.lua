@@ -1,7 +1,8 @@
--- Tell the receivers of WEBHOOKS how a verification ended.
+-- Send an event to WEBHOOKS when a verification ends.
 --- @include "told"
--- how: verified, blocked or cancelled. status: as the API has it. known: of one that was started before anybody wanted
--- to be told.
+-- how: verified, blocked or cancelled
+-- status: as the API names it
+-- known: data for the event if nothing was kept, because the verification began before WEBHOOKS was set
 local function tell_end(now, id, how, status, known)
   if not wants_ends() then
     return

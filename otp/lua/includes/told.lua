@@ -1,5 +1,5 @@
--- What the receivers of WEBHOOKS are told of a verification is kept while its code lives, as nothing else is left of one
--- that has expired; sms/webhooks/lua/sweep.lua tells of those.
+-- Keep the data of a verification's last event while its code lives: nothing else is left of one that expires.
+-- sms/webhooks/lua/sweep.lua sends the event of those that expired.
 --- @include "event"
 local function wants_ends()
   return string.find(EVENTS, ';verification.', 1, true)
