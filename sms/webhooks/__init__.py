@@ -1,8 +1,8 @@
-"""Events for receivers of your own, as Standard Webhooks (standardwebhooks.com); the setting is ``WEBHOOKS``.
+"""Events for receivers of your own, by Standard Webhooks (standardwebhooks.com). The setting is ``WEBHOOKS``.
 
-An event is written by the script that makes the change, in the same step: once for each endpoint that takes
-it, into a queue of that endpoint. Threads of a worker that takes the queue ``events`` send it. They are not
-those of Celery's pool, and each endpoint has a few of its own: one that hangs holds neither a code nor
-another endpoint. An event is claimed for the time of a call, so what a killed worker had in hand is sent
-again, with the same id. It holds ids, states and our own words: no number, no code, nothing of a vendor's.
+The script that makes a change writes its event in the same step, into a queue of each endpoint that takes it.
+Workers with the queue ``events`` send them. They use threads outside Celery's pool, a few for each endpoint,
+so one that hangs delays neither codes nor other endpoints. An event is claimed for the time of one call: if a
+worker is killed, the event is sent again with the same id. It holds ids, states and our own words: no number,
+no code, and nothing of a vendor's.
 """

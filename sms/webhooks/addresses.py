@@ -1,7 +1,7 @@
-"""Which addresses an event may go to: those of the public internet, and what an endpoint allows by name.
+"""Decide to which addresses events may go: the public internet, and what an endpoint allows by name.
 
-The address that was judged is the one that is connected to, each time anew: a name that leads elsewhere the
-next moment leads nowhere.
+Each call connects to the very address that was checked. So a name that resolves elsewhere a moment later
+gains nothing.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from queue import Empty, SimpleQueue
 from typing import Any
 
-#: Seconds to connect to one address or to shake hands there, and for all until a new connection is open: look
-#: its name up, connect, shake hands.
+#: Seconds to connect to one address or to shake hands there, and for all of it: looking up the name,
+#: connecting, and shaking hands.
 CONNECT_TIMEOUT, LONGEST_CONNECT = 3.0, 9.0
 
-#: What ``allow`` may name, beside http.
+#: Names for ``allow``, besides http.
 KINDS = ("private", "loopback", "link-local")
 
-#: Clouds hand out credentials there, or steer machines. Nothing allows them.
+#: Clouds hand out credentials or control machines at these addresses. Nothing allows them.
 _METADATA = {"169.254.169.254", "169.254.170.2", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"}
 
-#: RFC 1918, RFC 6598 (shared by a provider's customers), RFC 4193.
+#: RFC 1918, RFC 6598 (shared by customers of a provider), RFC 4193.
 _PRIVATE = [
     ip_network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 ]
 
-#: Behind it stands an IPv4 address (RFC 6052).
+#: Embeds an IPv4 address (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
 
-#: All of IPv6 that is public.
+#: All public IPv6 addresses.
 _GLOBAL = IPv6Network("2000::/3")
 
 
 class Refused(OSError):
-    """Every address of a name is one that nothing may be sent to."""
+    """Every address of a name is forbidden."""
 
 
 def kind(address: str) -> str:
-    """``public``, one of ``KINDS``, or ``reserved``, which nothing allows."""
+    """The kind of an address: ``public``, one of ``KINDS``, or ``reserved``, which nothing allows."""
     found = _meant(ip_address(address.partition("%")[0]))
     if str(found) in _METADATA or found.is_multicast or found.is_unspecified:
         return "reserved"
@@ -57,7 +57,7 @@ def kind(address: str) -> str:
 
 
 def kind_written(host: str) -> str:
-    """The same of the host of a URL, where that is an address, or ``localhost``; "" for any other name."""
+    """The kind of a URL's host, if that is an address or ``localhost``; "" for any other name."""
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761 section 6.3
         return "loopback"
     try:
@@ -67,7 +67,7 @@ def kind_written(host: str) -> str:
 
 
 def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address leads to, if it does."""
+    """The IPv4 address to which an IPv6 address leads, if it does."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:
@@ -77,7 +77,7 @@ def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def left(until: float) -> float:
-    """The timeout of a step that must be over by then. Raises ``TimeoutError`` where it is too late."""
+    """Seconds left for a step until then. Raises ``TimeoutError`` if there are none."""
     seconds = until - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("too late")
@@ -85,9 +85,7 @@ def left(until: float) -> float:
 
 
 def connect(host: str, port: int, allow: Collection[str], until: float) -> socket.socket:
-    """An open connection, by ``until`` (of the monotonic clock). Raises ``Refused``, or another ``OSError``
-    where nobody answers.
-    """
+    """Connect before ``until`` (monotonic clock). Raises ``Refused``, or another ``OSError`` on failure."""
     last: OSError = Refused("all addresses are refused")
     for family, type, protocol, _, address in _looked_up(host, port, until):
         timeout = left(until)
@@ -108,15 +106,16 @@ def connect(host: str, port: int, allow: Collection[str], until: float) -> socke
 
 
 def _looked_up(host: str, port: int, until: float) -> list[Any]:
-    """What ``getaddrinfo`` says. It takes no timeout, and waits for long where the servers of names are away:
-    then a thread is left behind, which ends with it.
+    """Call ``getaddrinfo`` with a time-out, which it lacks itself.
+
+    It waits long if DNS servers are away. Then its thread is left behind, and ends when it returns.
     """
     answers: SimpleQueue[list[Any] | Exception] = SimpleQueue()
 
     def ask() -> None:
         try:
             answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # raised where somebody waits for it
+        except Exception as error:  # raised by the thread that waits
             answers.put(error)
 
     threading.Thread(target=ask, name="look-up", daemon=True).start()

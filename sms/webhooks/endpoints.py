@@ -1,11 +1,10 @@
-"""``WEBHOOKS``: who is told of which events, and how its address and its options are written.
+"""``WEBHOOKS``: the receivers of events, each a name, a URL and options.
 
     shop=https://shop.example.com/hooks#secret=whsec_…&events=verification.*&events=message.failed
 
-What stands after the # are our options, as no server ever sees that part of a URL. ``secret`` (two while one
-is being changed: both sign), ``events`` (default: all) and ``allow`` (``private``, ``loopback``,
-``link-local`` addresses; ``http``) may be given more than once, ``ssl_ca_certs`` (a file with the CA to
-believe) once.
+Options follow the #, a part of the URL that is never sent. These may be repeated: ``secret`` (two during a
+rotation: both sign), ``events`` (default: all) and ``allow`` (``private``, ``loopback``, ``link-local``
+addresses; ``http``). ``ssl_ca_certs`` (a file with the CA to trust) may be given once.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ TYPES = (
     *("guard.refused", "provider.left_out", "provider.back"),
 )
 
-#: What ``allow`` may name.
+#: Values of ``allow``.
 ALLOWABLE = (*KINDS, "http")
 
-#: Bytes of a secret (the specification's "Signature scheme"), and how many of them must differ at least.
+#: Bytes of a secret (the specification's "Signature scheme"), and how many different ones it needs at least.
 SHORTEST, LONGEST, DIFFERENT = 24, 64, 8
 
 _PREFIX = "whsec_"
@@ -48,7 +47,7 @@ class Endpoint:
     """One receiver."""
 
     name: str
-    url: str = field(repr=False)  # without our options; its path may be as good as a password
+    url: str = field(repr=False)  # without options; its path may be as good as a password
     secrets: tuple[bytes, ...] = field(repr=False)
     events: frozenset[str]
     allow: frozenset[str] = frozenset()
@@ -56,20 +55,20 @@ class Endpoint:
 
     @property
     def origin(self) -> str:
-        """Where it is, in a form that may be shown."""
+        """Scheme and host, which may be shown."""
         found = urlsplit(self.url)
         return f"{found.scheme}://{found.netloc}"
 
 
 @conf.cached
 def configured() -> dict[str, Endpoint]:
-    """The endpoints by their names. Raises ``ImproperlyConfigured``, without anything secret."""
+    """The endpoints by name. Raises ``ImproperlyConfigured``, with nothing secret in its text."""
     return {name: _read(name, url) for name, url in conf.get("WEBHOOKS").items()}
 
 
 @conf.cached
 def in_lua() -> str:
-    """``;type=endpoint`` for each event that an endpoint takes, "" without any: see includes/event.lua."""
+    """``;type=endpoint`` for each event that an endpoint takes; "" without any. See includes/event.lua."""
     return "".join(
         f";{type}={name}"
         for name, endpoint in configured().items()
@@ -79,7 +78,7 @@ def in_lua() -> str:
 
 
 def secret(text: str) -> bytes:
-    """The key that ``whsec_…`` stands for. Raises ``ValueError``."""
+    """Decode ``whsec_…`` into a key. Raises ``ValueError``."""
     encoded = text.removeprefix(_PREFIX)
     if encoded == text:
         raise ValueError

@@ -1,6 +1,6 @@
--- Take the event of an endpoint that has been due for longest, for the time of one call.
+-- Claim the event of an endpoint that has been due for longest. The claim lasts for one call.
 -- ARGV: endpoint
--- Returns the event with the number of its tries before it, "" if none is due.
+-- Returns the event after the number of earlier tries; "" if none is due
 --- @include "clock"
 local due = WEBHOOKS_DUE .. ARGV[1]
 local now = clock()

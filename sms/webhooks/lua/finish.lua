@@ -1,8 +1,15 @@
--- Write down how a call of an endpoint ended.
--- ARGV: endpoint; claimed (the event as claim.lua returned it); its id, type and at (its own time, ms); outcome
---       (delivered, retried, dead); left (the event as it waits or lies from now on, "" if it is done with); why (the word
---       for what broke, "" if nothing did); wait (ms until it is due again)
--- Returns 1, or 0 if another call has ended it, after the time of this one was over.
+-- Record how a call to an endpoint ended.
+-- ARGV:
+--   endpoint
+--   claimed   the event as claim.lua returned it
+--   id        of the event
+--   type      of the event
+--   at        when the event happened (ms)
+--   outcome   delivered, retried or dead
+--   left      the event to keep waiting or as a dead letter; "" if it is done
+--   why       one word for what broke; "" if nothing did
+--   wait      ms until it is due again
+-- Returns 1; 0 if this claim ran out and another call has ended it
 --- @include "clock"
 --- @include "tally"
 local endpoint, claimed, id, type, at, outcome, left, why, wait = unpack(ARGV)

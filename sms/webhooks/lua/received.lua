@@ -1,4 +1,4 @@
--- Tell of a message from a user.
+-- Send an event about a message from a user.
 -- ARGV: subject (see includes/event.lua), data (JSON)
 --- @include "clock"
 --- @include "event"

@@ -1,6 +1,6 @@
--- Let a dead letter of an endpoint be sent again, with all of its tries.
--- ARGV: endpoint; dead letter (as it lies there); event (as it is to wait)
--- Returns 1, or 0 if it lies there no more.
+-- Send a dead letter of an endpoint again, with all its tries.
+-- ARGV: endpoint, dead letter (as it is kept), event (as it is to wait)
+-- Returns 1; 0 if the dead letter is gone
 --- @include "clock"
 local endpoint, letter, event = unpack(ARGV)
 if redis.call('ZREM', WEBHOOKS_DEAD .. endpoint, letter) == 0 then

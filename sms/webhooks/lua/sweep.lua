@@ -1,7 +1,8 @@
--- Tell of the verifications that have expired: no script runs when a code dies.
--- KEYS: marker of the asked-for sweep, since when there was none
+-- Send the events of verifications that have expired: no script runs when a code dies.
+-- KEYS: mark of the pending sweep, time since which no sweep was run
 -- ARGV: most
--- Returns how many there were.
+-- Returns how many there were
+
 --- @include "clock"
 --- @include "event"
 redis.call('DEL', KEYS[1], KEYS[2])
