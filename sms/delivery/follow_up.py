@@ -1,11 +1,13 @@
-"""What follows a call that worked: ask the vendor what became of the message, tell it whether its code was
-typed, or let it take the message back. None of it is urgent, all of it may be lost: a look comes again,
-feedback is a courtesy to the vendor, and a message of a dead code harms nobody.
+"""Follow-up calls: ask the vendor what became of a message, tell it whether the code was typed, or have it
+take the message back.
 
-A queue entry is a wake-up that names an alias: whoever takes it makes the calls that are due, one after the
-other, as long as the rate of this alias has room. Each is chosen as it begins, when another alias may have
-the message, and counts towards the rate then. So no backlog is in the way of another alias, and entries that
-come late come in no bunch.
+None of them is urgent, and each may be lost: we ask again, feedback is a courtesy to the vendor, and a
+message with a dead code does no harm.
+
+A queue entry is a wake-up that names an alias. Its task makes the calls that are due, one after the other,
+while the alias's rate has room. Each call is chosen when it begins, as another alias may have the message by
+then, and counts towards the rate at that moment. So no backlog delays another alias, and late entries make no
+burst.
 """
 
 from __future__ import annotations
@@ -26,13 +28,14 @@ from sms.store import Kind
 
 log = structlog.get_logger("sms")
 
-#: At most so many entries a second for each alias and kind; each may go on for SLICE.
+#: Entries a second for each alias and kind, at most. The task of each may go on for SLICE.
 MOST = 20
 
-#: Seconds after which a task ends: then others are woken.
+#: Seconds after which a task ends, and others are woken.
 SLICE = 1.0
 
-#: A code that did not arrive still has time for another provider; the others wait for no code.
+#: A code that did not arrive still has time for another provider, so looks go first. No code waits for the
+#: others.
 QUEUES: dict[Kind, str] = {
     "look_up": store.OTP_QUEUE,
     "feedback": store.BULK_QUEUE,
@@ -41,7 +44,7 @@ QUEUES: dict[Kind, str] = {
 
 
 def publish_due() -> None:
-    """Wake somebody for what is due now. Raises ``Unavailable``."""
+    """Wake workers for follow-up calls that are due now. Raises ``Unavailable``."""
     wanted = [
         (kind, alias)
         for alias in registry.aliases().values()
@@ -58,8 +61,9 @@ def publish_due() -> None:
 
 
 def run(kind: Kind, name: str) -> None:
-    """Make the calls of a kind to an alias that are due. What the vendor refuses is logged, and forgotten.
-    Raises ``Unavailable``.
+    """Make the follow-up calls of a kind to an alias that are due. Raises ``Unavailable``.
+
+    Vendors' refusals are logged and forgotten.
     """
     alias, end = registry.aliases()[name], time.monotonic() + SLICE
     going_on = _wants(kind, alias.provider)
@@ -73,7 +77,7 @@ def _wants(kind: Kind, provider: Provider) -> bool:
 
 
 def _call(kind: Kind, alias: Alias) -> bool:
-    """Make the next call; False if there is none now, or no slot for it."""
+    """Make the next call. False if none is due, or no slot is free."""
     with alias.slot() as taken:
         found = store.follow_up(kind, alias.name, alias.takes(1)) if taken else None
         if found is None:
@@ -99,6 +103,6 @@ def _ask(kind: Kind, about: FollowUp, provider: Provider) -> Receipt | None:
                     provider.revoke(message.id, message.provider_message_id)
     except ProviderError as error:
         log.info("follow_up_failed", kind=kind, error=plain(error.code), **told)
-    except Exception as error:  # modules have faults: see sms.delivery.handover
+    except Exception as error:  # modules have bugs: see sms.delivery.handover
         log.error("provider_raised", error=type(error).__name__, place=place_of(error), **told)
     return None

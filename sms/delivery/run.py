@@ -1,4 +1,4 @@
-"""One attempt: claim the message, find it a provider, record what came of it.
+"""One attempt: claim the message, find a provider for it, record the outcome.
 
 The failover rule. Outcome → for this message → for the alias (see ``sms.delivery.health``):
 
@@ -6,31 +6,35 @@ The failover rule. Outcome → for this message → for the alias (see ``sms.del
     temporary            next alias in the same run                      counts; Retry-After kept,
                                                                          600 s at most
     refused (number,     next alias of another channel in the same       healthy
-      text),             run, none of this one: it would be paid to
-      unreachable        learn the same; failed if there is none
+      text),             run. None of this channel, which would cost
+      unreachable        money for the same answer. If there is none:
+                         failed
     refused (opted out)  the same; the number goes on the opt-out list   healthy
                          of the alias: see ``sms.optouts``
     refused (account,    next alias in the same run                      left out at once, in that
       sender, address)                                                   country or everywhere; loud
-    unknown, of one that repeated there at once, under the same      each counts
-      de-duplicates      key, REPEATS times; then as any other
+    unknown, if the      repeated there at once, under the same key,     each counts
+      vendor             REPEATS times; then as below
+      de-duplicates
     unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
                          then goes to the next alias, once; any other
                          message ends as ``unknown``
-    worker died in it    the lease and a last chance run out, a sweep    counts
-                         brings it back, then as unknown, at once
-    receipt: undelivered a live code goes to the next alias, once;       counts in its country; left
-                         where its route has no other, and any other     out there only while another
-                         message, ends as ``failed``                     of the route is well
+    worker died in it    after the lease and a last chance, a sweep      counts
+                         brings it back; then as unknown, at once
+    receipt: undelivered a live code goes to the next alias, once. With  counts in its country; left
+                         no other alias in its route, and for any other  out there only while another
+                         message: ``failed``                             of the route is healthy
     receipt: unreachable the same                                        learns nothing
-    no key opens it      waits for a worker that has the key; stands     –
+    no key opens it      waits for a worker that has the key; listed     –
                          among the dead letters meanwhile
 
-"Once" is once in all: a code that an alias may have, or could not deliver, is handed over one more time,
-and to that alias only if its outcome is unknown and its route has no other. All aliases failed: again
-after ROUNDS seconds (without that alias) while the message lives, then ``failed`` and a dead letter, or
-``unknown`` if one may have it. Over a rate or out of slots the message waits, which is no failure. A code
-that a receipt called undelivered and that died before the next alias had it: ``failed``.
+"Once" means once in all. A code that an alias may have, or could not deliver, is handed over one more time.
+It goes to the same alias only if the outcome is unknown and its route has no other.
+
+If all aliases failed, the next round begins after ROUNDS seconds while the message lives, without an alias
+that could not deliver it. After the last round the message is ``failed`` and a dead letter, or ``unknown`` if
+an alias may have it. A message over a rate or out of slots waits; that is no failure. A code that was
+undelivered, and expired before the next alias had it, is ``failed``.
 """
 
 from __future__ import annotations
@@ -68,44 +72,44 @@ log = structlog.get_logger("sms")
 #: Seconds to wait after the first, second and third round. A code lives 120 s by default.
 ROUNDS = (3.0, 10.0, 20.0)
 
-#: How often a message whose outcome is unknown is handed over again to a vendor that de-duplicates.
+#: How often to repeat a hand-off with an unknown outcome, if the vendor de-duplicates.
 REPEATS = 2
 
-#: Seconds after which a message for which no alias has a slot or is healthy looks again.
+#: Seconds until the next look, if no alias has a slot or is healthy.
 SOON = 1.0
 
-#: Waits of up to so many seconds end at the millisecond, by ``wakeups``; sweeps travel behind the queue.
+#: Waits of up to this many seconds end on time, by ``wakeups``. Sweeps travel behind the queue.
 PUNCTUAL = 5.0
 
-#: Seconds before its place in a line is due that what waits for longer than PUNCTUAL comes back.
+#: Longer waits end this many seconds before the message's place in its line is due.
 EARLY = 2.0
 
-#: What is sealed of a message, and handed to a provider.
+#: The sealed fields of a message that a provider gets.
 CONTENT = ("to", "body", "code", "purpose", "locale", "email")
 
-#: What no key opens is tried again after this part of its age, so that many of them keep no worker busy,
-#: but after so many seconds at least and at most.
+#: Retry a message that no key opens after this part of its age, within these bounds in seconds. So even many
+#: of them keep no worker busy.
 PART_OF_AGE, LEAST, MOST = 1 / 8, 2.0, 300.0
 
 
 def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
-    """Run one attempt for ``message_id``, or else for what is due in ``queues``; see ``store.claim``.
+    """Run one attempt for ``message_id``, or for what is due in ``queues``; see ``store.claim``.
 
-    Returns the message that it was about; None if there is nothing more to do for this worker.
+    Returns the message concerned; None if there is nothing more to do for this worker.
     """
     known = registry.aliases()
     Alias.wait_for_slot(known.values())
     claim = store.claim(message_id, queues, {name: alias.able for name, alias in known.items()})
     if claim.left_out:
         health.tell_left_out(claim.left_out, "", "worker_died")
-    if claim.verdict == "gone":  # of another installation that shares the broker, or Redis was emptied
+    if claim.verdict == "gone":  # it is another installation's at the same broker, or Redis was emptied
         log.warning("message_gone", message_id=message_id)
         return deliver("", queues) if queues else None
     if isinstance(claim.found, Attempt):
         with traces.deliver(claim.found.message):
             opened = _Run(claim.found).go()
         return claim.found.message if opened else None
-    if claim.found is not None:  # the claim settled it: expired or unknown
+    if claim.found is not None:  # settled by the claim: expired or unknown
         with traces.deliver(claim.found):
             traces.recorded(claim.found)
             tell(claim.found)
@@ -113,27 +117,28 @@ def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
 
 
 class _Run:
-    """One claim: asks the aliases of the route, one after the other, until one has an answer."""
+    """One claim: ask the aliases of the route, one after the other, until one settles it."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self.message = attempt.message
         self.content = {"to": "", "body": ""}
-        self.hops: tuple[str, ...] = ()  # its route, in the order in which it is asked
+        self.hops: tuple[str, ...] = ()  # the route in the order of asking
         self.begun = time.monotonic()
         self.failed: dict[str, float] = {}  # aliases that did not take it, with their Retry-After (0: none)
-        self.full: set[str] = set()  # aliases whose last slot another thread took first
-        self.ended: list[Ended] = []  # how calls ended that Redis has not been told of
+        self.full: set[str] = set()  # aliases whose last slot another thread took
+        self.ended: list[Ended] = []  # calls whose end Redis has not been told
         self.error = ""
-        self.calls = 0  # of providers, in this run
+        self.calls = 0  # to providers, in this run
 
     @property
     def remaining(self) -> float:
         return self.begun + self.attempt.remaining - time.monotonic()
 
     def go(self) -> bool:
-        """Ask one alias after the other; always ends with a record of what came of it. False if this worker
-        cannot open the message: those that can shall have the next one too.
+        """Ask one alias after the other, and record the outcome in any case.
+
+        Returns False if this worker cannot open the message: workers that can should take the next one too.
         """
         chosen = self.attempt.chosen
         try:
@@ -150,7 +155,7 @@ class _Run:
             self.not_called(chosen)
             self.leave_unopened()
             return False
-        except ImproperlyConfigured:  # of this worker alone, maybe: nobody has the message
+        except ImproperlyConfigured:  # perhaps only of this worker, and nobody has the message
             self.not_called(chosen)
             self.choose(())
             raise
@@ -159,7 +164,7 @@ class _Run:
             self.record(State.FAILED, error="no_route", fault="no_route")
             return True
         hops = routing.drawn(route, self.attempt.hops)
-        if hops is None:  # the claim chose by another route
+        if hops is None:  # the claim used another route
             self.not_called(chosen)
             hops, chosen = routing.order(route), None
         senders = {hop.alias: hop.sender for hop in hops}
@@ -180,11 +185,11 @@ class _Run:
         return True
 
     def choose(self, hops: Sequence[str]) -> Chosen | None:
-        """Whom to ask next. None: it may not be sent any more, there is no slot, or Redis is away."""
+        """Choose the next alias. None if it must not be sent any more, no slot is free, or Redis is away."""
         known = {name: alias for name, alias in registry.aliases().items() if name in hops}
         try:
             chosen = self.ask(known, hops)
-            if chosen is None:  # only now, as Redis knows of no call in which this worker could die
+            if chosen is None:  # not before: Redis would not know of a call in which this worker could die
                 Alias.wait_for_slot([known[name] for name in hops if name not in {*self.failed, *self.full}])
                 chosen = self.ask(known, hops)
         except Unavailable:
@@ -192,8 +197,9 @@ class _Run:
         return chosen
 
     def ask(self, known: Mapping[str, Alias], hops: Sequence[str], *, unknown: bool = False) -> Chosen | None:
-        """Tell Redis how the last call ended, and let it choose. ``unknown``: that call may have worked, and
-        this thread still holds its slot. Raises ``Unavailable``.
+        """Tell Redis how the last call ended, and let it choose the next alias. Raises ``Unavailable``.
+
+        ``unknown``: the last call may have worked, and this thread still has its slot.
         """
         is_code = self.message.queue == store.OTP_QUEUE
         choice = store.choose(
@@ -214,13 +220,14 @@ class _Run:
         return choice.chosen
 
     def not_called(self, chosen: Chosen | None) -> None:
-        """If it was to be a probe, the next one need not wait for its end."""
+        """Give up a chosen call. If it was to be a probe, another may start at once."""
         if chosen and chosen.probe:
             self.ended.append(Ended(chosen.alias, self.message.country, probe=True))
 
     def call(self, alias: Alias, sender: str, *, probe: bool, repeats: int = REPEATS) -> bool:
-        """Ask one alias; True if that settles this run. ``repeats``: how often it may be asked again if it is
-        unknown what came of it.
+        """Ask one alias. True if that settles this run.
+
+        ``repeats``: how often it may be asked again if the outcome is unknown.
         """
         started = time.monotonic()
         self.calls += 1
@@ -239,7 +246,7 @@ class _Run:
                 provider_message_id = hand_over(alias.provider, sms)
         except ProviderError as error:
             bad = Ended(alias.name, country, probe, bad=1, took=_ms_since(started))
-            # A repetition that was not taken says nothing of the hand-off before.
+            # If a repetition was not taken, the hand-off before may still have been.
             if isinstance(error, OutcomeUnknown) or repeats < REPEATS:
                 return self.outcome_unknown(alias, sender, bad, repeats, error)
             return self.not_taken(alias, bad, error)
@@ -250,7 +257,7 @@ class _Run:
                 calls=health.succeeded(ended),
                 alias=alias.name,
                 provider_message_id=provider_message_id,
-                # Of a code without a verification nobody hears whether it was typed.
+                # Nothing tells whether a code without a verification was typed.
                 after=alias.after(is_code=bool(self.message.verification_id), id=provider_message_id),
                 error="",
                 took_ms=ended.took,
@@ -258,13 +265,13 @@ class _Run:
         return True
 
     def answer_url(self, alias: Alias) -> str:
-        """Where the vendor asks for the code, if it does so."""
+        """The URL where the vendor asks for the code, if it does."""
         if not alias.provider.asks_for_code:
             return ""
         return answers.address(alias.name, self.message.id, self.content, self.remaining)
 
     def not_taken(self, alias: Alias, bad: Ended, error: ProviderError) -> bool:
-        """The vendor definitely has it not; True if that settles this run."""
+        """The vendor definitely did not take it. True if that settles this run."""
         if isinstance(error, TemporaryFailure):
             if not resources.ran_out(error):
                 why = error.code or "temporary"
@@ -280,7 +287,7 @@ class _Run:
         return True
 
     def refused(self, alias: Alias, bad: Ended, error: ProviderError) -> bool:
-        """The number gets nothing by the channel of an alias; True if its route has no other."""
+        """The number gets nothing by this channel. True if the route has no other."""
         opted_out = isinstance(error, PermanentFailure) and error.opted_out
         if opted_out:
             optouts.reported(alias.name, self.content["to"], message_id=self.message.id)
@@ -302,7 +309,7 @@ class _Run:
     def outcome_unknown(
         self, alias: Alias, sender: str, bad: Ended, repeats: int, error: ProviderError
     ) -> bool:
-        """Nobody knows whether the vendor has it. One that de-duplicates is asked again at once."""
+        """The vendor may have taken it. One that de-duplicates is asked again at once."""
         bad = bad._replace(outcome="unknown", error=error.code or "unknown")
         calls: tuple[Ended, ...] = (bad,)
         if alias.provider.repeats_safely and repeats:
@@ -328,7 +335,7 @@ class _Run:
         return True
 
     def fail(self, ended: Ended) -> None:
-        """An alias has definitely not taken it."""
+        """Note that an alias definitely did not take it."""
         self.error = ended.error
         self.failed[ended.alias] = ended.retry_after
         self.ended.append(ended)
@@ -336,7 +343,7 @@ class _Run:
         traces.event("failover", alias=ended.alias, word=ended.error)
 
     def wait_for(self, chosen: Chosen) -> None:
-        """Nobody may be asked now: come back when somebody may, or in the next round."""
+        """No alias may be asked now. Come back when one may, or in the next round."""
         if chosen.opted_out:
             self.record(State.FAILED, error="opted_out", fault="opted_out")
         elif chosen.alias:
@@ -347,9 +354,9 @@ class _Run:
             self.wait(max(chosen.wait, SOON))
 
     def round_is_over(self) -> None:
-        """Every alias has failed: another round if there is one in time, else a dead letter."""
+        """All aliases failed. Start another round if there is time, otherwise make it a dead letter."""
         rounds = self.attempt.rounds
-        # One that may be asked earlier must not wait for another's Retry-After.
+        # The earliest: one alias must not wait for another's Retry-After.
         delay = max(ROUNDS[rounds], min(self.failed.values())) if rounds < len(ROUNDS) else None
         if delay is not None and delay < self.remaining:
             self.record(State.QUEUED, "round_over", retry_in=delay, error=self.error)
@@ -357,13 +364,13 @@ class _Run:
             self.record(State.FAILED, "dead_letter", error=self.error, fault="no_provider")
 
     def leave_unopened(self) -> None:
-        """It may be another installation's, or of before a change of the keys, so it is not ours to end."""
+        """Leave a message that no key opens: it may be another installation's, or older than a key change."""
         age = self.message.expires_at - self.attempt.remaining - self.message.created_at  # by Redis' clock
         wait = min(max(age * PART_OF_AGE, LEAST), MOST)
         self.record(State.QUEUED, "unopened", retry_in=wait, error="unsealable")
 
     def wait(self, seconds: float) -> None:
-        """Come back later; nothing has failed."""
+        """Come back later. Nothing has failed."""
         self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)))
 
     def record(
@@ -375,10 +382,11 @@ class _Run:
         calls: Sequence[Ended] = (),
         **more: Any,
     ) -> None:
-        """Write the outcome down, and bring the message back where that is soon; see ``outcome.record``."""
+        """Record the outcome, and schedule an early return; see ``outcome.record``."""
         ended = [*self.ended, *calls]
         message = outcome.record(self.attempt, target, why, retry_in=retry_in, calls=ended, **more)
-        # Without a time a receipt came first, and another alias is next.
+        # Without a time, a receipt came first and another alias is next.
+
         wait = retry_in or 0.0
         if message is not None:
             traces.recorded(message, wait)

@@ -1,7 +1,7 @@
-"""Bring a message back when a short wait is over: to the millisecond.
+"""Bring a message back after a short wait, to the millisecond.
 
 Sweeps come once a second, and travel behind a queue that may be seconds long. So the worker that made a
-message wait publishes its id after that. If it stops or dies before, a sweep does it.
+message wait publishes its id when the wait is over. If that worker stops or dies before, a sweep does it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ log = structlog.get_logger("sms")
 
 
 class Wakeups:
-    """Ids and queues by the time at which each is to be published, and the thread that does it."""
+    """Ids and queues by the time at which to publish them, and the thread that does it."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """A child process has neither the thread nor the messages of its parent."""
+        """Start afresh in a forked child, which has neither its parent's thread nor its messages."""
         self._due: list[tuple[float, str, str]] = []  # a heap
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def publish_in(self, seconds: float, message_id: str, queue: str) -> None:
-        """Publish it after so many seconds. Returns at once."""
+        """Publish a message's id after this many seconds. Returns at once."""
         with self._changed:
             heappush(self._due, (time.monotonic() + seconds, message_id, queue))
             if self._thread is None or not self._thread.is_alive():
@@ -46,7 +46,7 @@ class Wakeups:
                     self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
                 _, message_id, queue = heappop(self._due)
             try:
-                if broker.room(queue) != 0:  # it is due, and whoever comes takes it
+                if broker.room(queue) != 0:  # otherwise some entry will take it, as it is due
                     broker.publish(message_id, queue)
             except Exception as error:  # others wait for this thread; a sweep brings this one back
                 log.error("return_failed", message_id=message_id, error=type(error).__name__)
