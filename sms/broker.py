@@ -1,4 +1,4 @@
-"""Celery's side of the pipeline: is the broker there, and put a message's id into its queue."""
+"""The broker: check that it is there, and put a message's id into its queue."""
 
 from __future__ import annotations
 
@@ -25,33 +25,35 @@ from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
 
-#: Names of tasks, see ``entries.DELIVER``.
+#: Names of tasks; see also ``entries.DELIVER``.
 FOLLOW_UP = "sms.follow_up"
 SWEEP = "sms.sweep"
 
-#: What publishing raises when the broker is away: kombu wraps most of it, but not all.
+#: What publishing raises when the broker is away. kombu wraps most of it, but not all.
 AWAY = (OperationalError, LimitExceeded, RedisError, AMQPError, MessageNacked, OSError)
 
-#: Seconds between two tries of a worker or beat to reach a broker that is away. kombu's own grow to 30.
+#: Seconds between a worker's or beat's tries to reach the broker. kombu's own intervals grow to 30.
 PAUSE = 1.0
 
-#: Seconds that RabbitMQ has for each answer; Redis has what the transport options say.
+#: Seconds that RabbitMQ has for each answer. For Redis, the transport options decide.
 PATIENCE = 1.0
 
 
-#: Whether the broker took what this process asked of it last.
+#: Whether the broker took the last entry of this process.
 _reached = False
 
-#: The queue that took the last entry of this process not, "" for none: its node may answer all the same.
+#: The queue that did not take the last entry, "" for none. Its node may answer otherwise.
 _doubted = ""
 
-#: Held by who tries that queue.
+#: Held by the thread that tries that queue.
 _trying = threading.Lock()
 
 
 def require() -> None:
-    """Raise ``Unavailable`` if the broker took nothing from this process yet, or not the last, and still does
-    not. The message of an entry that it did not take stands in Redis; a sweep sends it when it is back.
+    """Raise ``Unavailable`` if the broker did not take this process's last entry and still cannot.
+
+    Also checked before the first entry. A message whose entry was not taken is safe in Redis: a sweep sends
+    it when the broker is back.
     """
     if not _reached:
         ask()
@@ -64,12 +66,12 @@ def ask() -> None:
         try:
             _ask()
         except (AMQPError, OSError):
-            _ask()  # that connection to RabbitMQ may have died long ago; this one is new
+            _ask()  # that connection may have died long ago; this one is new
     _reached = True
 
 
 def is_cluster() -> bool:
-    """Whether the broker is a Redis Cluster, as far as it says. Raises ``Unavailable``."""
+    """Whether the broker says that it is a Redis Cluster. Raises ``Unavailable``."""
     with or_unavailable(), producer() as found, suppress(ResponseError):
         if driver(found) == "redis":
             return bool(found.channel.client.info("cluster").get("cluster_enabled"))
@@ -77,7 +79,7 @@ def is_cluster() -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Why the broker cannot be used, as ``sms.away`` has it for Redis."""
+    """Why the broker cannot be used, in the words of ``sms.away``."""
     causes = [cause for cause in (error, error.__cause__, error.__context__) if cause is not None]
     for kind, found in ((AccessRefused, "password"), (NotAllowed, "database")):  # RabbitMQ's
         if any(isinstance(cause, kind) for cause in causes):
@@ -87,7 +89,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def or_unavailable() -> Iterator[None]:
-    """Raise ``Unavailable`` for what the broker raises when it cannot be used."""
+    """Raise ``Unavailable`` for the exceptions of a broker that cannot be used."""
     try:
         yield
     except AWAY as error:
@@ -96,7 +98,7 @@ def or_unavailable() -> Iterator[None]:
 
 
 def publish(message_id: str, queue: str) -> bool:
-    """Enqueue ``deliver(message_id)``. False if the broker is away: a sweep does it later."""
+    """Enqueue ``deliver(message_id)``. False if the broker is away: a sweep enqueues it later."""
     form = entries.form(queue)
     if form is None:
         return _publish(entries.DELIVER, (message_id,), queue, message_id=message_id)
@@ -110,9 +112,9 @@ def follow_up(kind: str, alias: str, queue: str) -> bool:
 
 
 def room(queue: str) -> int | None:
-    """How many more entries a queue has use for; None: it cannot be known; 0 if the broker is away.
+    """How many more entries a queue needs: 0 if the broker is away, None if it cannot be known.
 
-    Ask before a message gets another one, or entries would grow with each time that it has to wait.
+    Ask before a message gets another entry, or entries would pile up with every wait.
     """
     name = names.queue(queue)
     try:
@@ -138,9 +140,9 @@ def _publish(task: str, args: tuple[str, ...], queue: str, **told: str) -> bool:
 
 
 def _push(form: entries.Form, message_id: str) -> None:
-    """Publish an entry that is made already to a Redis server, for a tenth of the CPU that Celery takes."""
+    """Push a prepared entry to a Redis server, for a tenth of the CPU that Celery takes."""
     words: Any = ("LPUSH", form.key, form.filled(message_id))
-    # As many connections as threads that publish: the ten of kombu's pool would turn the eleventh away.
+    # One connection for each publishing thread: kombu's pool of ten would refuse the eleventh.
     with connections.of(_pool(celery.current_app), most=sys.maxsize).one() as connection:
         connection.connect()
         connection.send_packed_command((pack_command(words),))
@@ -148,7 +150,7 @@ def _push(form: entries.Form, message_id: str) -> None:
 
 
 def _send(form: entries.Form, message_id: str) -> None:
-    """The same to RabbitMQ."""
+    """Publish a prepared entry to RabbitMQ."""
     entry = from_json(form.filled(message_id))
     properties = {name: entry["properties"][name] for name in ("correlation_id", "reply_to", "delivery_mode")}
     with producer() as found:
@@ -159,21 +161,21 @@ def _send(form: entries.Form, message_id: str) -> None:
             headers=entry["headers"],
             content_type=entry["content-type"],
             content_encoding=entry["content-encoding"],
-            priority=None,  # 0 were one
+            priority=None,  # 0 would be a priority
             **properties,
         )
 
 
-@cached  # it must live: a connection by Sentinel asks it where the master is
+@cached  # kept alive, as a connection by Sentinel asks it for the master
 def _pool(app: celery.Celery) -> Any:
-    """kombu's, to the server that has the queues."""
+    """kombu's pool for the server that has the queues."""
     with producer() as found:
         return found.channel.client.connection_pool
 
 
 def _tried(put: Callable[[], None], queue: str, **told: str) -> bool:
     global _reached, _doubted
-    for is_last in (False, True):  # the first connection may have died long ago; a second entry does no harm
+    for is_last in (False, True):  # the first connection may have died long ago; a second entry is harmless
         try:
             put()
             _reached, _doubted = True, ""
@@ -187,7 +189,7 @@ def _tried(put: Callable[[], None], queue: str, **told: str) -> bool:
 
 
 def connect_often(connection: Any) -> None:
-    """Let ``connection`` of kombu's be tried every PAUSE where it is to be opened however long that takes."""
+    """Make a kombu connection retry every PAUSE seconds, for as long as it takes to open."""
     connection.ensure_connection = partial(
         connection.ensure_connection, interval_start=PAUSE, interval_step=0, interval_max=PAUSE
     )
@@ -195,7 +197,7 @@ def connect_often(connection: Any) -> None:
 
 @contextmanager
 def producer() -> Iterator[Any]:
-    """One of the pool's producers, connected; None where tasks run at once. Raises one of ``AWAY``."""
+    """A connected producer of the pool; None if tasks run eagerly. Raises one of ``AWAY``."""
     app = celery.current_app
     if app.conf.task_always_eager:
         yield None
@@ -210,17 +212,18 @@ def producer() -> Iterator[Any]:
             yield found
         except BaseException:
             if connection.transport.driver_type == "amqp":
-                # The pool would say goodbye, and wait for an answer of what does not answer.
+                # Closing properly would wait for an answer from a broker that does not answer.
+
                 connection.collect()
             raise
 
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """kombu reads the URL when it first needs it, and its errors may quote a password."""
+    """Hide errors of kombu, which parses the URL when it first needs it: they may quote a password."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, ImportError):  # ImportError: of what a transport needs besides
+    except (KeyError, TypeError, ValueError, ImportError):  # ImportError: a package that the transport needs
         raise ImproperlyConfigured(
             "CELERY_BROKER_URL cannot be read. It must look like redis://:password@host:6379/0, "
             "redis+socket:///run/redis.sock or amqp://user:password@host/vhost "
@@ -229,9 +232,10 @@ def readable() -> Iterator[None]:
 
 
 def hurry(connection: Any) -> None:
-    """Open a connection of kombu's and let RabbitMQ not take longer than PATIENCE for an answer.
+    """Open a kombu connection, and limit RabbitMQ's answers to PATIENCE.
 
-    kombu raises what the last of several nodes did. That one is away tells less than what another one says.
+    kombu raises the error of the last of several nodes. If that one is merely away, another node's error says
+    more.
     """
     failures: list[Exception] = []
     try:
@@ -247,7 +251,7 @@ def hurry(connection: Any) -> None:
             raise error from telling[0]
         raise
     if connection.transport.driver_type == "amqp":
-        # Neither py-amqp's read_timeout nor a confirm_timeout covers what else it waits for.
+        # Neither py-amqp's read_timeout nor confirm_timeout covers its other waits.
         connection.connection.sock.settimeout(PATIENCE)
 
 
@@ -259,21 +263,21 @@ def _ask() -> None:
                 _try(_doubted, found)
         elif driver(found) == "redis":
             # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing
-            # also tells whether we may write to the queue, and whether the server takes writes at all.
-            # kombu puts its prefix before other commands, not before this one.
+            # also shows whether we may write to the queue, and whether the server accepts writes at all.
+            # kombu prefixes the keys of other commands, not of this one.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
             found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 
 
 def _try(queue: str, producer: Any) -> None:
-    """Raise ``Unavailable`` unless RabbitMQ confirms an entry, a sweep of what was due before 1970.
+    """Raise ``Unavailable`` unless RabbitMQ confirms an entry: a sweep for messages due before 1970.
 
-    No question tells whether a queue has a leader.
+    No query tells whether a queue has a leader.
     """
     global _doubted
     fault = Unavailable(f"The broker {away.REASONS['no_leader']}.", reason="no_leader")
     if not _trying.acquire(blocking=False):
-        raise fault  # one thread waits for the answer, not all
+        raise fault  # only one thread waits for the answer
     try:
         celery.current_app.send_task(
             SWEEP, (queue, 0), queue=names.queue(queue), producer=producer, ignore_result=True
@@ -286,5 +290,5 @@ def _try(queue: str, producer: Any) -> None:
 
 
 def driver(producer: Any) -> str:
-    """What a producer's connection speaks: redis, amqp, …; "" where tasks run at once."""
+    """The protocol of a producer's connection: redis, amqp, …; "" if tasks run eagerly."""
     return str(producer.connection.transport.driver_type) if producer else ""

@@ -1,9 +1,9 @@
 """Connections to the node of a Redis Cluster that has our keys.
 
-All of them stand in one slot (see ``sms.names``), so one node has them all: there scripts, pipelines and SCAN
-work as on a server of its own. Any other node says which one that is (MOVED). A node that moves the slot away
-key by key (ASK, TRYAGAIN) is not followed, as a script needs all of its keys: it runs on neither node until
-the slot has moved. Nothing is sent twice here.
+All keys share one slot (see ``sms.names``), so one node has them all. Scripts, pipelines and SCAN work there
+as on a single server. Any other node names that node (MOVED). While a slot moves key by key (ASK, TRYAGAIN)
+we do not follow: a script needs all of its keys, and runs on neither node until the slot has moved. Nothing
+is sent twice here.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from redis.exceptions import ConnectionError as Broken
 
 from sms import names
 
-#: Seconds that all nodes together have to say which of them has our keys.
+#: Seconds that all nodes together have to name the one with our keys.
 PATIENCE = 1.0
 
 _Address = tuple[str, int]
 
 
 class Moved(TryAgainError):
-    """Another node has our keys by now. Nothing ran; used again, the connection goes there."""
+    """Another node has our keys now. Nothing ran; the next use of the connection goes there."""
 
 
 class Owner:
-    """Which node has our keys, as far as this process knows.
+    """The node that has our keys, as far as this process knows.
 
-    ``nodes``: some of the cluster, to ask. ``connect``: makes a connection to one.
+    ``nodes``: some nodes of the cluster, to ask. ``connect``: makes a connection to one.
     """
 
     def __init__(self, nodes: Sequence[_Address], connect: Callable[..., Any]) -> None:
@@ -41,7 +41,7 @@ class Owner:
         self.address: _Address | None = None
 
     def find(self) -> _Address:
-        """Ask one node after another. Raises what the last one did, if none knows."""
+        """Ask one node after another. If none knows, raises the last error."""
         failed: Exception = Broken("no node is named")
         for host, port in self._nodes:
             connection = self._connect(host=host, port=port)
@@ -49,33 +49,33 @@ class Owner:
                 self.address = _whose(connection)
                 return self.address
             except (RedisError, OSError) as error:
-                # What a node says of the cluster tells more than that another one is away.
+                # A node's view of the cluster says more than another node's absence.
                 failed = failed if isinstance(failed, ClusterDownError) else error
             finally:
                 connection.disconnect()
         raise failed
 
     def forget(self, address: _Address) -> None:
-        """It does not answer, so another node may take over."""
+        """Forget a node that does not answer: another one may take over."""
         if self.address == address:
             self.address = None
 
 
 def _whose(connection: Any) -> _Address:
-    """The node that has our keys, says the node at the other end."""
+    """The address of the node that has our keys, according to this one."""
     try:
         connection.connect()
         connection.send_command("EXISTS", *names.slot())
         connection.read_response()
     except MovedError as error:
         return error.host or connection.host, error.port
-    except AskError:  # it moves them away, and still has them
+    except AskError:  # it is moving them away, but still has them
         pass
     return connection.host, connection.port
 
 
 class NodeConnection(Connection):
-    """A connection to whichever node has our keys when it is used."""
+    """A connection that goes to the node that has our keys at the time of use."""
 
     def __init__(self, *, owner: Owner, **options: Any) -> None:
         self._owner = owner
@@ -109,7 +109,7 @@ class SSLNodeConnection(NodeConnection, SSLConnection):
 
 
 class ConnectionFactory(pool.ConnectionFactory):
-    """What CACHES names as CONNECTION_FACTORY; NODES are (host, port) of some nodes of the cluster."""
+    """The CONNECTION_FACTORY for CACHES. NODES: (host, port) of some nodes of the cluster."""
 
     def get_connection_pool(self, params: dict[str, Any]) -> Any:
         nodes = self.options.get("NODES")

@@ -1,7 +1,7 @@
-"""Connections of redis-py to one server, for a script or an entry of a queue.
+"""Raw connections of redis-py to one server, for scripts and entries of queues.
 
-redis-py's own way to a command, through its client and its pool, takes as long as the server takes to run a
-script. Nothing is sent twice here: a command whose answer got lost may have run.
+redis-py's own way, through its client and pool, takes as long as the server needs to run a script. Nothing is
+sent twice here: a command whose answer was lost may have run.
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ from redis.exceptions import ResponseError
 
 from sms import away
 
-#: Seconds for which a connection that has just worked is trusted to be open. A server that went
-#: away within them is not back yet (one without data took 60 ms), so looking first would help nobody.
+#: Seconds for which a connection that just worked is assumed to be open. A server that went away within them
+#: is not back yet (an empty one took 60 ms), so checking first would not help.
 TRUSTED = 0.02
 
-#: Seconds after which a connection that nobody needed is closed.
+#: Seconds after which an unused connection is closed.
 UNUSED = 60.0
 
 
 class Connections(deque[tuple[Any, float]]):
-    """Connections that no thread uses now, and when each was used; the latest is last.
+    """Connections that no thread uses now, each with the time of its last use; the latest is last.
 
-    They do not go back to redis-py's pool at once, whose book-keeping takes locks and system calls: with 16
-    threads, which wait for each other at each, a code took twice the CPU. Nor are they those of the
-    pool's owner, such as the project's cache, which must find all of its own free.
+    They do not go back to redis-py's pool at once. Its book-keeping takes locks and system calls: with 16
+    threads, which wait for each other at each of them, a code took twice the CPU. They are also separate from
+    the pool's owner, such as the project's cache, which must find all of its own connections free.
     """
 
     def __init__(self, pool: Any, most: int | None = None) -> None:
-        """``most``: that there may be, if not as many as ``pool`` may have."""
+        """``most``: connections at most; by default those of ``pool``."""
         super().__init__()
         self._pool = copy.copy(pool)
-        self._pool.reset()  # it shares nothing with its owner's
+        self._pool.reset()  # it shares nothing with the owner's pool
         self._pool.max_connections = most or pool.max_connections
 
     @contextmanager
     def one(self) -> Iterator[Any]:
-        """A connection for one command and its answer, open if it was; ``connect`` opens it."""
+        """A connection for one command and its answer. Call ``connect`` to open it."""
         connection = self.take()
         try:
             yield connection
         except ResponseError as error:
             if away.reason(error):
-                connection.disconnect()  # by now another server may be the master
+                connection.disconnect()  # another server may be the master by now
             raise
         except BaseException:
-            # A connection by Sentinel stays open after a timeout, and whoever uses it next would read the
-            # answer that is still to come: of another code, maybe that it was right.
+            # A connection by Sentinel stays open after a time-out. Its next user would read the answer that
+            # is still to come: that of another code, perhaps that it was right.
             connection.disconnect()
             raise
         finally:
             self.give_back(connection)
 
     def take(self) -> Any:
-        """A connection for one thread: the latest used, or one more of the pool."""
+        """A connection for one thread: the last one used, or a new one of the pool."""
         try:
             connection, used = self.pop()
         except IndexError:
@@ -74,7 +74,7 @@ class Connections(deque[tuple[Any, float]]):
             return connection
         if time.monotonic() - used > TRUSTED:
             try:
-                stale = connection.can_read()  # there is nothing to read, unless it was closed
+                stale = connection.can_read()  # nothing to read, unless it was closed
             except away.ERRORS:
                 stale = True
             if stale:
@@ -84,21 +84,21 @@ class Connections(deque[tuple[Any, float]]):
     def _let_the_kernel_wait(self, connection: Any) -> None:
         """Leave the time-out of an open connection to the kernel.
 
-        Python would ask before each call whether there is an answer yet, or room to send: a system call
-        more, after which a thread has to wait for the others. Not with TLS: that would try for ever.
+        Python would check before each call whether it can read or write: one more system call, after which a
+        thread has to wait for the others. Not with TLS, which would retry for ever.
         """
         sock, seconds = connection._sock, connection.socket_timeout
         if type(sock) is socket.socket and seconds:
             sock.settimeout(None)
-            if not os.get_blocking(sock.fileno()):  # gevent's and eventlet's never are
+            if not os.get_blocking(sock.fileno()):  # with gevent and eventlet it never is
                 sock.settimeout(seconds)
                 return
-            longest = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))  # a timeval of POSIX
+            longest = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))  # POSIX timeval
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 sock.setsockopt(socket.SOL_SOCKET, option, longest)
 
     def give_back(self, connection: Any) -> None:
-        """One that broke has no socket any more, and makes a new one when it is used again."""
+        """Return a connection. A broken one has no socket, and opens a new one at its next use."""
         now = time.monotonic()
         self.append((connection, now))
         try:
@@ -106,18 +106,18 @@ class Connections(deque[tuple[Any, float]]):
                 unused, _ = self.popleft()
                 unused.disconnect()
                 self._pool.release(unused)
-        except IndexError:  # another thread took the last
+        except IndexError:  # another thread took the last one
             pass
 
 
 _known: weakref.WeakKeyDictionary[Any, Connections] = weakref.WeakKeyDictionary()
 
-#: Threads that come first together must not make two: one would keep its connections and be used no more.
+#: Two threads that come first must not make one each: the first would keep its connections and never be used.
 _making = threading.Lock()
 
 
 def of(pool: Any, most: int | None = None) -> Connections:
-    """Those to the server of a pool of redis-py, ``most`` of them at most."""
+    """The connections to the server of a redis-py pool, at most ``most``."""
     with _making:
         if pool not in _known:
             _known[pool] = Connections(pool, most)
@@ -130,5 +130,5 @@ def _forget() -> None:
     _making = threading.Lock()  # a thread of the parent may have held it
 
 
-# A child process must not speak on the sockets of its parent.
+# A child process must not use the sockets of its parent.
 os.register_at_fork(after_in_child=_forget)

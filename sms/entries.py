@@ -1,8 +1,8 @@
-"""The Celery entry that wakes a worker for a message: what kombu would have sent (message protocol 2).
+"""The Celery entry that wakes a worker for a message, as kombu would send it (message protocol 2).
 
-Publishing by Celery takes longer than everything else that a start does. So kombu makes one entry per
-process, and each message gets a copy with its id. Where the queues stand on the server and in the database of
-the store, the script that accepts the message pushes it; elsewhere ``sms.broker`` publishes it.
+Publishing by Celery takes longer than everything else in a start. So kombu makes one entry per process, and
+each message gets a copy with its id. If the queues are on the store's server and in its database, the script
+that accepts the message pushes the entry; otherwise ``sms.broker`` publishes it.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from kombu.utils.json import dumps
 from sms import names, scripts, store
 from sms.conf import cached
 
-#: The task's name; the task itself stands above this module and is loaded by the app's config.
+#: The task's name. The task itself is in a higher layer, and loaded by the app's config.
 DELIVER = "sms.deliver"
 
-#: While a queue holds so many entries, an accepted message needs none of its own: a free thread finds one of
-#: these, and a busy one goes on with whatever is due. So it must be more than the threads of all workers
-#: together; it is enough for twelve of 80 threads each.
+#: While a queue holds this many entries, an accepted message needs none of its own: a free thread takes one
+#: of these, and a busy one goes on with whatever is due. It must exceed the threads of all workers together,
+#: and is enough for twelve workers of 80 threads.
 ENOUGH = 1000
 
-#: They stand in a form for the id and for the body.
+#: Placeholders in a form.
 _ID, _BODY = "{id}", "{body}"
 
 
 class Form(NamedTuple):
-    """An entry with its id left open."""
+    """An entry without its id."""
 
     queue: str
-    key: str  # the list that is the queue, where that is one of Redis
+    key: str  # the list, if the queue is one in Redis
     text: str
-    body: str  # which goes into the text as base64
+    body: str  # goes into the text as base64
     driver: str  # redis or amqp
-    is_here: bool  # whether the queue stands with the store
+    is_here: bool  # the queue is on the store's server
 
     def filled(self, message_id: str) -> str:
-        """As it stands in a list of Redis: JSON."""
+        """The entry for a message, as JSON for a list in Redis."""
         body = base64.b64encode(self.body.replace(_ID, message_id).encode()).decode()
         return self.text.replace(_BODY, body).replace(_ID, message_id)
 
 
 def entry(message_id: str, queue: str) -> dict[str, Any] | None:
-    """What includes/accept.lua pushes for a message; None where the queues stand elsewhere."""
+    """What includes/accept.lua pushes for a message. None if the queues are elsewhere."""
     found = form(queue)
     if found is None or not found.is_here:
         return None
@@ -62,15 +62,15 @@ def are_pushed() -> bool:
 
 
 def form(queue: str) -> Form | None:
-    """That of the entries of a queue; None where Celery has to make each of them."""
+    """The form of a queue's entries. None if Celery has to make each entry."""
     if before_task_publish.receivers or after_task_publish.receivers:
-        return None  # who hears of what Celery publishes shall hear of each
+        return None  # receivers of Celery's signals must hear of every entry
     return _made(app_or_default(), names.queue(queue))
 
 
 @cached
 def _made(app: Any, queue: str) -> Form | None:
-    """What kombu sends for a task of ours; None where it sends more than that to one queue."""
+    """What kombu sends for our task. None if it does not send just one entry to one queue."""
     connection = app.connection_for_write()
     driver = connection.transport.driver_type
     if app.conf.task_always_eager or driver not in ("redis", "amqp"):
@@ -86,14 +86,14 @@ def _made(app: Any, queue: str) -> Form | None:
     if not plain or _ID not in body:
         return None
     properties["delivery_tag"] = _ID
-    sent["headers"] |= {"root_id": _ID, "parent_id": None}  # also where the form is made within a task
+    sent["headers"] |= {"root_id": _ID, "parent_id": None}  # even if the form is made within a task
     key = connection.transport_options.get("global_keyprefix", "") + queue
     is_here = _place_of_store() == _place_of_broker(app)
     return Form(queue, key, dumps(sent | {"body": _BODY}), body, driver, is_here)
 
 
 def _place_of_store() -> object:
-    """Server, database, user and CA of the store, in a form that can be compared with the broker's."""
+    """Server, database, user and CA of the store, comparable with the broker's."""
     pool = scripts.connection().connection_pool
     known = pool.connection_kwargs
     end = (int(known.get("db") or 0), known.get("username") or "", known.get("ssl_ca_certs"))
@@ -106,7 +106,7 @@ def _place_of_store() -> object:
 
 
 def _place_of_broker(app: Any) -> object:
-    """The same of the broker; None if it is not Redis."""
+    """The same for the broker; None if it is not Redis."""
     connection = app.connection_for_write()
     if connection.transport_cls not in ("redis", "rediss", "sentinel"):
         return None

@@ -1,8 +1,8 @@
-"""What became of the messages of one user, found by the number or by the caller's own reference.
+"""What became of a user's messages, found by the number or by the caller's own reference.
 
-Each message stands under a keyed digest of its number and under its reference for as long as its record is
-kept, the latest codes of an API key under its name as well. Its story is a list of steps, written by the
-scripts that take them.
+A message is listed under a keyed digest of its number and under its reference, for as long as its record is
+kept. The latest codes of an API key are also listed under the key's name. The story of a message is a list of
+steps, written by the scripts that take them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from sms.scripts import client
 class Step:
     """One step of a message.
 
-    ``what``: ``call_<outcome>`` (see ``sms.tally``) or ``receipt_<state>`` of an alias (``cancelled``: it has
-    taken the message back), a state that the message ended in, ``check_<status>`` for a guess at its code,
-    ``approved`` (by the caller, without one), ``replaced`` (by the code of a newer start), or
+    ``what``: ``call_<outcome>`` (see ``sms.tally``) or ``receipt_<state>`` of an alias (``cancelled``: it
+    took the message back), the final state of the message, ``check_<status>`` for a guess at its code,
+    ``approved`` (by the caller, without a code), ``replaced`` (by the code of a newer start), or
     ``cancelled_by_caller``.
     """
 
-    at: float  # seconds since the epoch, the Redis server's clock
+    at: float  # seconds since the epoch, by the Redis server's clock
     what: str
     alias: str = ""
-    took: float = 0.0  # seconds, of a call
+    took: float = 0.0  # seconds that a call took
     word: str = ""  # the vendor's, or ours
 
 
@@ -43,7 +43,7 @@ class Told:
 
 
 def places(e164: str, reference: str, verification_id: str, api_key: str = "") -> list[str]:
-    """The keys under which a new message is to be found. Of an API key that is one with a code."""
+    """The keys of the lists for a new message. An API key has one only for codes."""
     found = [_by_number(secret, e164) for secret in _keys()[:1]]
     if reference:
         found.append(_by_reference(reference))
@@ -55,29 +55,27 @@ def places(e164: str, reference: str, verification_id: str, api_key: str = "") -
 
 
 def of_number(e164: str) -> list[Told]:
-    """The messages to a number, the latest first. Two round trips; raises ``Unavailable``."""
+    """The messages to a number, the latest first. Two round trips. Raises ``Unavailable``."""
     return _found([_by_number(secret, e164) for secret in _keys()])
 
 
 def of_reference(reference: str) -> list[Told]:
-    """The messages with a reference, the latest first. Two round trips; raises ``Unavailable``."""
+    """The messages with a reference, the latest first. Two round trips. Raises ``Unavailable``."""
     return _found([_by_reference(reference)])
 
 
 def of_id(message_id: str) -> Told | None:
-    """One message. One round trip; raises ``Unavailable``."""
+    """One message, or None. One round trip. Raises ``Unavailable``."""
     return next(iter(_told([message_id])), None)
 
 
 def of_verification(verification_id: str) -> list[Told]:
-    """The messages of a verification, the latest first. Two round trips; raises ``Unavailable``."""
+    """The messages of a verification, the latest first. Two round trips. Raises ``Unavailable``."""
     return _found([_by_verification(verification_id)])
 
 
 def of_api_key(name: str) -> list[Told]:
-    """The latest messages with a code that a key of this name asked for, the latest first. Two round trips;
-    raises ``Unavailable``.
-    """
+    """The latest codes asked for by an API key, latest first. Two round trips. Raises ``Unavailable``."""
     return _found([_by_api_key(name)])
 
 

@@ -1,21 +1,21 @@
-"""Learning which alias to choose: the setting ``SMS_ROUTING``.
+"""Learn which alias to choose: the setting ``SMS_ROUTING``.
 
-    weights     where a route gives a choice (``a|b``), the weights of SMS_ROUTES decide
-    shadow      the same, and the dashboard tells what learning would do
-    learn       codes go by what converts, and costs: ``sms.shares`` has the rule
+    weights     the weights of SMS_ROUTES decide where a route gives a choice (``a|b``)
+    shadow      the same, and the dashboard shows what learning would do
+    learn       conversion and cost decide for codes; see ``sms.shares`` for the rule
 
-Each step of a route learns for itself, in each country: so a prefix that shall learn for itself gets a
-route of its own. Codes alone teach, and codes alone follow: what is no code goes by the weights, as
-nothing tells whether it was of use. A code teaches whoever took it, also where it stood in for another,
-and whoever refused the number for good. Typed is what counts: what does not arrive is not typed. A code
-that one alias could not deliver and another one did counts against the first and for the second. What no
-provider gets (test numbers) teaches nothing.
+Each step of a route learns by itself in each country. To let a prefix learn by itself, give it its own route.
+Only codes teach and only codes follow. Other messages go by the weights, as nothing tells whether they were
+of use. A code teaches about every alias that took it, also as a substitute, and about one that refused the
+number for good. The measure is whether the code was typed, which includes its arrival. If one alias could not
+deliver a code and another could, it counts against the first and for the second. Messages that no provider
+gets (test numbers) teach nothing.
 
-The scripts count in a hash for each five minutes, also what is typed later: so a slice tells what became
-of the codes that were sent in it. It is read ``RIPE`` seconds after its end, when what will be typed has
-been. Each process reads for itself, in a thread, when a code finds the figures old. So a start never
-waits, and goes by the weights until there are figures. Routes stand there as keyed digests, as a prefix
-is a part of numbers.
+Scripts count in one hash for every five minutes of sending, a slice. A code typed later counts in the slice
+in which it was sent. A slice is read ``RIPE`` seconds after its end, when most codes have been typed. Each
+process reads by itself, in a thread, when a code finds its figures old. So a start never waits, and goes by
+the weights until there are figures. Routes are keyed digests in Redis, because a prefix is part of phone
+numbers.
 """
 
 from __future__ import annotations
@@ -45,34 +45,35 @@ log = structlog.get_logger("sms")
 
 Mode = Literal["weights", "shadow", "learn"]
 
-#: Seconds of a slice, and those that it is kept. As SLICE and LEARNING_KEPT in includes/learn_conversion.lua.
+#: Seconds: length of a slice, and how long it is kept. Same as SLICE and LEARNING_KEPT in
+#: learn_conversion.lua.
 SLICE, KEPT = 300, 7 * 86_400
 
 #: Seconds after its end at which a slice is read. Codes live for 120 s by default.
 RIPE = 180
 
-#: Seconds between two looks of a process whether another slice is ripe.
+#: Seconds between a process's looks for another ripe slice.
 PAUSE = 30.0
 
-#: Slices of one round trip: those of a day.
+#: Slices to read in one round trip: those of a day.
 MOST = 86_400 // SLICE
 
 
 class Step(NamedTuple):
-    """What learns for itself: a step of a route that gives a choice, in one country."""
+    """The unit of learning: a step of a route that gives a choice, in one country."""
 
-    target: str  # as SMS_ROUTES names the route
-    number: int  # of the step, from 0
+    target: str  # name of the route in SMS_ROUTES
+    number: int  # number of the step, from 0
     country: str
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What an alias of a step is known by."""
+    """The figures of one alias in a step."""
 
     alias: str
-    sent: float  # codes, as much as they still count
-    conversion: tuple[float, float, float]  # the lower bound, what is expected, the upper bound
+    sent: float  # codes, weighted by age
+    conversion: tuple[float, float, float]  # lower bound, expected, upper bound
     price: float | None
     by_weight: float
     learned: float
@@ -80,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What learning makes of a step."""
+    """The result of learning for a step."""
 
     step: Step
     enough: bool
@@ -94,7 +95,7 @@ class Report:
 
 @conf.cached
 def mode() -> Mode:
-    """Raises ``ImproperlyConfigured``."""
+    """``SMS_ROUTING``. Raises ``ImproperlyConfigured``."""
     found = conf.get("SMS_ROUTING")
     for known in get_args(Mode):
         if found == known:
@@ -104,7 +105,7 @@ def mode() -> Mode:
 
 @conf.cached
 def worth() -> float:
-    """Of an accepted code; 0: prices do not count. Raises ``ImproperlyConfigured``."""
+    """``SMS_CODE_WORTH``, of an accepted code; 0: ignore prices. Raises ``ImproperlyConfigured``."""
     found = conf.get("SMS_CODE_WORTH")
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 10**9:
         raise ImproperlyConfigured(
@@ -115,9 +116,9 @@ def worth() -> float:
 
 
 def order(number: Phone, route: Route) -> list[Hop]:
-    """The aliases for one code in their order: as ``routing.order``, by the learned shares if there are any.
+    """Order the aliases for one code, as ``routing.order`` does, by learned shares if there are any.
 
-    ``route``: that of the number, or the part of it that may carry the code. No round trip.
+    ``route``: of the number, or the part of it that can carry the code. No round trip.
     """
     if mode() != "learn" or not gives_choice(route):
         return routing.order(route)
@@ -128,7 +129,7 @@ def order(number: Phone, route: Route) -> list[Hop]:
 
 
 def mark(number: Phone, route: Route) -> str:
-    """What the record of a code is to hold so that it teaches; "": it does not."""
+    """The digest of the route for a code's record, so that it teaches; "" if it does not."""
     if mode() == "weights" or not gives_choice(route):
         return ""
     return _digest(_keys()[0], routing.target_of(number.country, number.e164))
@@ -139,36 +140,36 @@ def gives_choice(route: Route) -> bool:
 
 
 def refresh() -> None:
-    """Read what is ripe, if this process has not just done so. Raises ``Unavailable``."""
+    """Read ripe slices, unless this process just did. Raises ``Unavailable``."""
     _reader().refresh()
 
 
 def reports() -> list[Report]:
-    """Every step that has sent a code, the busiest first; see ``refresh``."""
+    """Reports of all steps that have sent codes, the busiest first; call ``refresh`` before."""
     found = [_report(step, known) for step, known in _reader().known().items()]
     return sorted(found, key=lambda report: -report.sent)
 
 
 class Reader:
-    """What one process knows."""
+    """The figures of one process."""
 
     def __init__(self) -> None:
         self._known: dict[Step, Known] = {}
         self._shares: Mapping[tuple[str, str], Mapping[str, float]] = {}  # by target and country
-        self._next = 0  # the slice to be read next
+        self._next = 0  # next slice to read
         self._read_at = 0.0  # by the clock of Redis
-        self._due = self._asked = 0.0  # when it is to be read again, and when a code has that done
+        self._due = self._asked = 0.0  # when to read again, and when a code triggers that
         self._reading = threading.Lock()
 
     def shares(self, target: str, country: str) -> Mapping[str, float]:
-        """The learned shares by alias. Has older figures renewed, and does not wait for it."""
+        """The learned shares by alias. Renews old figures in the background."""
         if monotonic() >= self._asked:
             self._asked = monotonic() + PAUSE
             threading.Thread(target=self._refresh_quietly, name="learning", daemon=True).start()
         return self._shares.get((target, country), {})
 
     def known(self) -> dict[Step, Known]:
-        """What counted when it was read last."""
+        """The figures at the time of the last read."""
         return {step: known.later(self._read_at) for step, known in self._known.copy().items()}
 
     def refresh(self) -> None:
@@ -191,12 +192,12 @@ class Reader:
         try:
             self.refresh()
         except Unavailable:
-            pass  # that is told elsewhere; until it is back, what is known holds
+            pass  # reported elsewhere; until Redis is back, the known figures hold
         except Exception as error:
             log.error("learning_failed", error=type(error).__name__)
 
     def _add(self, numbers: range) -> None:
-        """Read slices and add them to what is known."""
+        """Read slices and add them to the figures."""
         with client() as redis:
             pipe = redis.pipeline(transaction=False)
             for number in numbers:
@@ -213,13 +214,13 @@ def _reader() -> Reader:
     return Reader()
 
 
-# A child process has no thread of its parent, which may have held the lock.
+# A forked child has none of its parent's threads, one of which may have held the lock.
 os.register_at_fork(after_in_child=_reader.cache_clear)
 
 
 @conf.cached
 def _keys() -> list[bytes]:
-    """Of the digests that stand for the targets of SMS_ROUTES: the one in use, then former ones."""
+    """Keys of the digests for routes: the current one, then former ones."""
     return digests.derive_all(conf.phone_secrets(), "learning") or [b""]
 
 
@@ -229,7 +230,7 @@ def _digest(secret: bytes, target: str) -> str:
 
 
 def _steps(fields: Mapping[str, int]) -> Iterator[tuple[Step, dict[str, Count]]]:
-    """What the fields of a slice say of each step; of a route that is gone, nothing."""
+    """The counts of a slice by step. Skips routes that are gone."""
     targets = {_digest(secret, target): target for secret in _keys() for target in routing.all_routes()}
     sums: dict[tuple[str, str], dict[str, Count]] = {}
     for name, value in fields.items():
@@ -253,7 +254,7 @@ def _hops(step: Step) -> tuple[Hop, ...]:
 
 
 def _costs(step: Step) -> dict[str, float]:
-    """By alias, as parts of what a code is worth; {} where one has no price, as that would look cheap."""
+    """Costs by alias, as a share of a code's worth. {} if one has no price, as it would look cheap."""
     prices = {hop.alias: registry.aliases()[hop.alias].price(step.country) for hop in _hops(step)}
     if not worth() or None in prices.values():
         return {}

@@ -1,59 +1,59 @@
-"""Where everything of ours stands in Redis: the cache's alias, the namespace, the names of the keys.
+"""Keys in Redis: the cache's alias, the namespace, and the names of all keys.
 
     <namespace>sms:message:<id>      hash    state, times, counts; kept MESSAGE_RECORD_HOURS
-    <namespace>sms:body:<id>         string  the sealed number and text; gone when the message is settled
-    <namespace>sms:leases:<queue>    sorted set  id → when anybody may claim the message (ms)
-    <namespace>sms:sweep:<queue>     string  a sweep of this queue is under way in the broker
-    <namespace>sms:beat              string  when beat asked for a sweep last (ms)
-    <namespace>sms:swept             string  when a worker ran a sweep last (ms)
-    <namespace>sms:unswept:<queue>   string  since when sweeps of it are asked for and none is run (ms)
+    <namespace>sms:body:<id>         string  sealed number and text; erased when the message is settled
+    <namespace>sms:leases:<queue>    sorted set  id → when any worker may claim the message (ms)
+    <namespace>sms:sweep:<queue>     string  a sweep of this queue is pending at the broker
+    <namespace>sms:beat              string  beat's last request for a sweep (ms)
+    <namespace>sms:swept             string  the last sweep run by a worker (ms)
+    <namespace>sms:unswept:<queue>   string  since when sweeps of it are requested and none is run (ms)
     <namespace>sms:away:<part>       string  since when a part is away (ms); see sms.signs
     <namespace>sms:waiting:<queue>   sorted set  id → since when it waits for its first call (ms): since it
-                                     was accepted; if its alias held it back, or no worker could open
-                                     it, from when it comes back
-    <namespace>sms:drained:<queue>:<second>  string  how many of these calls began in that second
-    <namespace>sms:drain:<queue>     string  how many a second began when it was measured last
-    <namespace>sms:started:<queue>   string  when a worker started last (ms), if that was a moment ago
-    <namespace>sms:dead              sorted set  id → when all of its rounds had failed (ms)
+                                     was accepted; if its alias holds it back, or no worker can open it,
+                                     the time at which it comes back
+    <namespace>sms:drained:<queue>:<second>  string  how many first calls began in that second
+    <namespace>sms:drain:<queue>     string  first calls a second, when last measured
+    <namespace>sms:started:<queue>   string  when a worker last started (ms), kept for a moment
+    <namespace>sms:dead              sorted set  id → when it had failed in every round (ms)
     <namespace>sms:health:<alias>    hash    outcomes of a window, the breaker; see includes/breaker.lua
-    <namespace>sms:health:<alias>:<country>  hash  the same for what concerns one country alone
+    <namespace>sms:health:<alias>:<country>  hash  the same for one country alone
     <namespace>sms:rate:<alias>      string  when its next call may begin (ms)
     <namespace>sms:line:<alias>:<queue>  sorted set  message → when it was told to come back (ms)
-    <namespace>sms:theirs:<alias>:<id>  string  our id of the message that the vendor calls <id>; until the
-                                     answer of the call is written down, a receipt that came before (JSON)
-    <namespace>sms:polls:<alias>     sorted set  id → when the vendor is asked what became of it (ms)
-    <namespace>sms:feedback:<alias>  sorted set  id → when the vendor is told whether its code was typed (ms)
-    <namespace>sms:revokes:<alias>   sorted set  id → since when the vendor is to take it back (ms)
-    <namespace>sms:optouts:<alias>:<key>  sorted set  digest of a number that has opted out of this alias →
-                                     until when that is kept (ms); <key>: what made it, see sms.optouts
+    <namespace>sms:theirs:<alias>:<id>  string  our id for the vendor's <id>; until the answer of the call is
+                                     recorded, a receipt that overtook it (JSON)
+    <namespace>sms:polls:<alias>     sorted set  id → when to ask the vendor what became of it (ms)
+    <namespace>sms:feedback:<alias>  sorted set  id → when to tell the vendor whether its code was typed (ms)
+    <namespace>sms:revokes:<alias>   sorted set  id → since when the vendor should take it back (ms)
+    <namespace>sms:optouts:<alias>:<key>  sorted set  digest of a number that opted out of this alias → until
+                                     when that is kept (ms); <key> made the digest, see sms.optouts
     <namespace>sms:helped:<alias>:<digest>  string  HELP was answered within the last hour
     <namespace>sms:tally:<family>:all, …:day:<n>, …:hour:<n>  hash  counters; see sms.tally
-    <namespace>sms:tally:<family>:fresh  set  hours of which there is …:fresh:<n>, a hash of counters that are
-                                     not added to the others yet
+    <namespace>sms:tally:<family>:fresh  set  hours with a hash …:fresh:<n> of counters that are not yet added
+                                     to the others
     <namespace>sms:arrival:<alias>:<country>  hash  how long receipts take; see includes/learn_arrival.lua
-    <namespace>sms:learning:<n>      hash    what the codes of five minutes came to; see sms.learning
+    <namespace>sms:learning:<n>      hash    codes sent in five minutes, and typed; see sms.learning
     <namespace>sms:story:<id>        list    the steps of a message; see sms.history
     <namespace>sms:found-by:<what>:<value>  list  ids, the latest first; <what>: number (by a keyed digest),
                                      reference, verification, api-key (its name); see sms.history
-    <namespace>sms:webhooks:due:<endpoint>  sorted set  tries, event (JSON) → when it is sent (ms)
+    <namespace>sms:webhooks:due:<endpoint>  sorted set  tries, event (JSON) → when to send it (ms)
     <namespace>sms:webhooks:dead:<endpoint>  sorted set  why, event (JSON) → when it was given up (ms)
-    <namespace>sms:webhooks:late:<endpoint>  sorted set  id of an event once a try failed → its own time (ms)
-    <namespace>sms:webhooks:error:<endpoint>  string  when a call failed last (ms), and a word for what broke
-    <namespace>sms:webhooks:end      sorted set  verification → when its code dies (ms), where that is told
-    <namespace>sms:webhooks:told     hash    verification → what is told of it then (JSON)
-    <namespace>sms:webhooks:quiet:<reason>:<country>  string  that the guard refuses was told a moment ago
-    <namespace>sms:installation      string  whose place this is; see sms.checks.place
-    <namespace>sms:next-channel      sorted set  verification → when somebody looks whether its code goes by
+    <namespace>sms:webhooks:late:<endpoint>  sorted set  id of an event that failed once → its time (ms)
+    <namespace>sms:webhooks:error:<endpoint>  string  last failed call (ms), and a word for what broke
+    <namespace>sms:webhooks:end      sorted set  verification → when its code expires (ms), if events want it
+    <namespace>sms:webhooks:told     hash    verification → data of the event at its end (JSON)
+    <namespace>sms:webhooks:quiet:<reason>:<country>  string  an event about such a refusal was just sent
+    <namespace>sms:installation      string  the installation to which the keys belong; see sms.checks.place
+    <namespace>sms:next-channel      sorted set  verification → next look whether its code should go by
                                      another channel (ms); see next.lua of otp
-    <namespace>sms:probe             string  written and removed at once; see sms.probe
+    <namespace>sms:probe             string  written and deleted at once; see sms.probe
 
-Some fields have names that are older than our words, as the version before reads them: ``hold_until`` of a
-health hash is when the vendor said to retry, ``turn`` of a message the alias in whose line it has waited, and
-``attempts`` how often it was claimed. ``calls`` are its attempts.
+Some fields keep older names, because the previous version reads them: ``hold_until`` of a health hash is when
+the vendor said to retry, ``turn`` of a message the alias in whose line it has waited, and ``attempts`` how
+often it was claimed. ``calls`` are its attempts.
 
-The names of otp stand in otp.names. Python and Lua get every key from ``key``, so that two installations can
-share a database. In a Redis Cluster the namespace stands in a hash tag, ``{<namespace>c0}``, which keeps all
-keys of an installation in one slot.
+``otp.names`` has the keys of otp. Python and Lua get every key from ``key``, so that two installations can
+share a database. In a Redis Cluster the namespace is in a hash tag, ``{<namespace>c0}``, which keeps all keys
+of an installation in one slot.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ from sms import conf
 #: The CONNECTION_FACTORY of a cache that is a Redis Cluster.
 CLUSTER = "sms.cluster.ConnectionFactory"
 
-#: What a namespace may be: no character has a meaning in a pattern of Redis, Lua or RabbitMQ.
+#: Allowed namespaces: no character is special in patterns of Redis, Lua or RabbitMQ.
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{0,64}", re.ASCII)
 
 _families: list[str] = []
 
 
 def family(name: str) -> str:
-    """Declare that keys which begin with ``name`` are ours: ``sms.testing.reset`` deletes these alone."""
+    """Declare that keys with this prefix are ours. ``sms.testing.reset`` deletes only these."""
     _families.append(name)
     return name
 
@@ -99,7 +99,7 @@ VERIFICATIONS_END, VERIFICATIONS_TOLD = family("sms:webhooks:end"), family("sms:
 GUARD_TOLD = family("sms:webhooks:quiet:")
 INSTALLATION = "sms:installation"
 
-#: What scripts build keys from, by its name there.
+#: Prefixes of keys for scripts, by their name in Lua.
 IN_LUA = {"RECORD": RECORD, "BODY": BODY, "DEAD": DEAD, "LEASES": LEASES, "WAITING": WAITING}
 IN_LUA |= {"DRAINED": DRAINED, "DRAIN": DRAIN, "STARTED": STARTED}
 IN_LUA |= {"HEALTH": HEALTH, "RATE": RATE, "LINE": LINE, "OPTOUTS": OPTOUTS}
@@ -116,37 +116,38 @@ IN_LUA |= {"THEIRS": THEIRS, "POLLS": POLLS, "FEEDBACK": FEEDBACK, "REVOKES": RE
 
 
 def health(alias: str, country: str | None = None) -> str:
-    """How an alias does; with a country, in what concerns that alone. As health_key_of in Lua."""
+    """The key of an alias's health; with a country, of its health there. Same as health_key_of in Lua."""
     return key(HEALTH + alias + ("" if country is None else f":{country}"))
 
 
 def line(alias: str, queue: str) -> str:
-    """Who waits in a queue for the rate of an alias. As line_key_of in Lua."""
+    """The key of the messages of a queue that wait for an alias's rate. Same as line_key_of in Lua."""
     return key(f"{LINE}{alias}:{queue}")
 
 
 def key(name: str) -> str:
-    """``name`` of a key in Redis, behind what stands before all of them."""
+    """The full name of a key in Redis: the prefix and ``name``."""
     return prefix() + name
 
 
 def queue(name: str) -> str:
-    """``name`` of a queue at the broker, such as ``otp``, behind the namespace."""
+    """The full name of a queue at the broker: the namespace and ``name``, such as ``otp``."""
     return namespace() + name
 
 
 @conf.cached
 def slot() -> tuple[str, ...]:
-    """In a cluster a key that holds nothing and leads every script to the slot of all others. While the slot
-    moves, no node runs a script with a key that it has not; the keys that scripts make up it cannot know.
-    Elsewhere none.
+    """In a cluster, a key that holds nothing and routes every script to our slot. Elsewhere empty.
+
+    Scripts build keys that no node can know in advance. But while the slot moves, a node runs no script with
+    a declared key that it lacks, so this one keeps scripts from running with half of the keys.
     """
     return (key(""),) if in_cluster() else ()
 
 
 @conf.cached
 def prefix() -> str:
-    """What stands before every key: the namespace, in a cluster inside the hash tag."""
+    """The prefix of every key: the namespace, in a cluster inside the hash tag."""
     return f"{{{namespace()}c0}}" if in_cluster() else namespace()
 
 
@@ -158,13 +159,13 @@ def in_cluster() -> bool:
 
 
 def families() -> tuple[str, ...]:
-    """What our keys begin with."""
+    """The prefixes of all our keys."""
     return tuple(map(key, _families))
 
 
 @conf.cached
 def namespace() -> str:
-    """``OTPOST_NAMESPACE`` and a colon, "" if there is none. Raises ``ImproperlyConfigured``."""
+    """``OTPOST_NAMESPACE`` and a colon, or "". Raises ``ImproperlyConfigured``."""
     found, setting, mend = conf.get("OTPOST_NAMESPACE"), "OTPOST_NAMESPACE", ""
     if found is None:
         found = settings.CACHES.get(cache_alias(), {}).get("KEY_PREFIX", "")
@@ -178,15 +179,15 @@ def namespace() -> str:
 
 
 def cache_alias() -> str:
-    """``OTPOST_CACHE``: the alias of CACHES behind which everything stands."""
+    """``OTPOST_CACHE``: the alias in CACHES under which everything is kept."""
     return str(conf.get("OTPOST_CACHE"))
 
 
 def store_setting() -> str:
-    """The setting that leads to Redis: REDIS_URL, in a project its cache."""
+    """The setting with the address of Redis: REDIS_URL, or in a project its cache."""
     return "REDIS_URL" if hasattr(settings, "REDIS_URL") else f"CACHES[{cache_alias()!r}]"
 
 
 def broker_setting() -> str:
-    """The setting that leads to the broker."""
+    """The setting with the address of the broker."""
     return "CELERY_BROKER_URL" + (" (without one, REDIS_URL)" if hasattr(settings, "REDIS_URL") else "")

@@ -1,6 +1,6 @@
-"""Would Redis do now what a start asks of it? Found out by doing it: a script that writes our keys.
+"""Find out whether Redis can do what a start needs, by doing it: a script that writes our keys.
 
-Only that tells what an ACL, a full memory, a disk or a lost replica are in the way of.
+Nothing else shows whether an ACL, a full memory, a full disk or a lost replica is in the way.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from pathlib import Path
 from sms.names import family, key
 from sms.scripts import Script, client
 
-#: One key of each kind that scripts write, as an ACL may forbid some. Packages above this one add theirs.
+#: One key of each kind that scripts write, as an ACL may forbid some. Higher packages add theirs.
 KEYS = [family("sms:probe")]
 
 _PROBE = Script(Path(__file__).parent / "lua" / "probe.lua", accepts=True)
 
 
 def redis(*reads: str) -> list[int]:
-    """The server's time in ms, and the number under each of these keys, 0 where there is none.
+    """The server's time (ms), then the numbers at these keys, 0 for a missing one.
 
-    Raises ``Unavailable``. One round trip.
+    One round trip. Raises ``Unavailable``.
     """
     found: list[int] = _PROBE(tuple(map(key, (*reads, *KEYS))), (len(reads),))
     return found
 
 
 def note(numbers: Mapping[str, int], seconds: float) -> None:
-    """Keep these numbers for so long; 0 removes one. Raises ``Unavailable``. One round trip."""
+    """Keep numbers for this many seconds; 0 deletes one. One round trip. Raises ``Unavailable``."""
     with client() as redis:
         pipe = redis.pipeline(transaction=False)
         for name, number in numbers.items():

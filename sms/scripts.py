@@ -1,6 +1,6 @@
-"""Redis: scripts, each one atomic step and one round trip, and a client for what needs none.
+"""Access to Redis: scripts, each one atomic step in one round trip, and a client for everything else.
 
-Both raise ``Unavailable`` where the server cannot do it now.
+Both raise ``Unavailable`` if the server cannot be used now.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from sms.cluster import Moved
 from sms.conf import cached
 from sms.connections import Connections
 
-#: Where scripts of other packages find what they may include.
+#: Includes for scripts of other packages.
 INCLUDES = Path(__file__).parent / "lua" / "includes"
 
-#: Milliseconds that OTPOST_COPIES replicas have to say that they hold what a script wrote. Less than a
-#: connection's time-out, which is a second.
+#: Milliseconds within which OTPOST_COPIES replicas must confirm a write. Less than the time-out of a
+#: connection, which is a second.
 COPIED_WITHIN = 500
 
 
 def connection() -> Any:  # redis-py types every answer as bytes or str
-    """django-redis's client. Raises ``ImproperlyConfigured`` where the cache has none."""
+    """django-redis's client. Raises ``ImproperlyConfigured`` if the cache has none."""
     alias = names.cache_alias()
     try:
         return get_redis_connection(alias)
@@ -54,7 +54,7 @@ def connection() -> Any:  # redis-py types every answer as bytes or str
 
 @contextmanager
 def client() -> Iterator[Any]:
-    """The same, for a block that raises ``Unavailable`` where Redis cannot do what it asks."""
+    """The same for a block. Raises ``Unavailable`` if Redis cannot do what the block asks."""
     try:
         yield connection()
     except away.ERRORS as error:
@@ -62,11 +62,11 @@ def client() -> Iterator[Any]:
 
 
 class Script:
-    """A Lua script beside the module that calls it.
+    """A Lua script, in a file beside the module that calls it.
 
-    Called, it runs on the server behind the alias OTPOST_CACHE of django-redis, by EVALSHA on a raw
-    connection: redis-py's own way to a script costs as much time as the server takes to run one.
-    It never tries twice, as a script whose answer got lost may have run.
+    A call runs it on the server behind the alias OTPOST_CACHE of django-redis, by EVALSHA on a raw
+    connection: redis-py's own way costs as much time as the server needs to run a script. It never runs
+    twice, because a script whose answer was lost may have run.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Script:
         accepts: bool = False,
         **constants: str | int | Callable[[], str],
     ) -> None:
-        """``includes``: where else to look for what it includes, see ``sms.lua_source``. ``constants``: its
-        locals that Python knows as well; they stand in its text, as each value of a call costs time. One that
-        settings decide is a function.
-        ``keys``: the same for names of keys, which get the namespace before them.
-        ``accepts``: what it wrote is promised to somebody; OTPOST_COPIES replicas must hold it.
+        """``includes``: folders to search for included files, see ``sms.lua_source``. ``constants``: values
+        that Python knows as well. They become locals in the text, since each argument of a call costs time.
+        One that depends on settings is a function. ``keys``: likewise, names of keys; the namespace is put
+        before them. ``accepts``: the script accepts something, so OTPOST_COPIES replicas must hold what it
+        wrote.
         """
         self._name = path.stem
         self._keys = keys
@@ -92,7 +92,7 @@ class Script:
 
     @cached
     def _text(self) -> tuple[str, str]:
-        """The script as it runs in the namespace of now, and its digest."""
+        """The text of the script in the current namespace, and its digest."""
         constants = {name: value() if callable(value) else value for name, value in self._constants.items()}
         known = constants | {name: names.key(key) for name, key in self._keys.items()}
         given = "".join(f"local {name} = {json.dumps(value)}\n" for name, value in known.items())
@@ -100,7 +100,7 @@ class Script:
         return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
-        """The answer of the script, bytes where it is text. Raises ``Unavailable``."""
+        """Run the script. Strings are returned as bytes. Raises ``Unavailable``."""
         text, sha = self._text()
         keys += names.slot()
         copies = conf.get("OTPOST_COPIES") if self._accepts else 0
@@ -111,14 +111,14 @@ class Script:
                 raise away.unavailable(error) from error
 
     def join(self, pipe: Any, keys: tuple[str, ...], values: Iterable[Any]) -> None:
-        """Have a pipeline of redis-py run it, whether the server knows it or not."""
+        """Add the script to a pipeline of redis-py, whether the server knows it or not."""
         text, _ = self._text()
         keys += names.slot()
         pipe.eval(text, len(keys), *keys, *values)
 
     def ask(self, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
-        """The same for a script that takes its arguments, and answers, as one JSON object."""
-        answer: dict[str, Any] = from_json(self(keys, (to_json(args),)))  # a third of the time of json
+        """Run a script that takes and returns one JSON object. Raises ``Unavailable``."""
+        answer: dict[str, Any] = from_json(self(keys, (to_json(args),)))  # takes a third of the time of json
         return answer
 
 
@@ -134,10 +134,10 @@ def _run(text: str, call: tuple[bytes], copies: int) -> Any:
 
 
 def _answer(connection: Any, text: str, call: tuple[bytes]) -> Any:
-    # Nothing if it is open. Sending would open it as well, but at the old address: only this
-    # asks the sentinels, or the nodes of a cluster, if there are any, where the master is now.
+    # Does nothing if it is open. Sending would open it as well, but at the old address: only connect()
+    # asks sentinels or cluster nodes, if there are any, where the master is now.
     connection.connect()
-    # Not send_command: it looks at each word before it has all of them packed.
+    # Not send_command, which looks at each word before it packs them.
     connection.send_packed_command(call)
     try:
         return connection.read_response()
@@ -149,15 +149,15 @@ def _answer(connection: Any, text: str, call: tuple[bytes]) -> Any:
 
 
 def _wait_for(copies: int, connection: Any) -> None:
-    """Let so many replicas say that they hold what was written. Raises ``Uncopied``."""
+    """Wait until this many replicas hold what was written. Raises ``Uncopied``."""
     connection.send_command("WAIT", copies, COPIED_WITHIN)
     if connection.read_response() < copies:
         raise away.Uncopied("too few replicas hold what was written")
 
 
-@cached  # to ask django-redis takes longer
+@cached  # asking django-redis takes longer
 def _connections() -> Connections:
-    with _making:  # django-redis would make two pools for threads that come first together
+    with _making:  # django-redis would make two pools for the first two threads
         return connections.of(connection().connection_pool)
 
 
@@ -170,5 +170,5 @@ def _forget() -> None:
     _making = threading.Lock()  # a thread of the parent may have held it
 
 
-# A child process must not speak on the sockets of its parent.
+# A child process must not use the sockets of its parent.
 os.register_at_fork(after_in_child=_forget)

@@ -1,8 +1,8 @@
-"""Signs of life: what Redis and this process remember of the parts that ``/readyz`` names.
+"""Signs of life of the parts that ``/readyz`` names, as Redis and this process remember them.
 
-A part is away since its last sign of life that anybody knows of: beat asked for a sweep, a worker ran one, a
-process found the part well. Who finds it away leaves that time in Redis, so that all say the same; a question
-writes only where something has changed. All times are in ms since the epoch, 0 where there is none.
+A part is away since its last known sign of life: beat requested a sweep, a worker ran one, or a process found
+the part well. Whoever finds a part away writes that time to Redis, so that all processes report the same. A
+check writes only if something changed. All times are in ms since the epoch, 0 if there is none.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from sms import probe, store
 from sms.errors import Unavailable
 from sms.names import AWAY, BEAT, SWEPT, UNSWEPT
 
-#: How long sweeps may be asked for that nobody runs, in seconds: three of them, as each is given up after
-#: ``store.SWEEP_PENDING``. Calls do not hold all threads of a worker for as long.
+#: Seconds for which sweeps may be requested without being run: three of them, as each is given up after
+#: ``store.SWEEP_PENDING``. Calls do not occupy all threads of a worker for as long.
 UNSWEPT_FOR = 30.0
 
 PARTS = ("redis", "broker", "worker", "beat", "sweep")
 
-#: What the version before this one keeps under BEAT, for ``store.BEAT_SILENT``.
+#: The previous version's value of BEAT, kept for ``store.BEAT_SILENT``.
 _OF_LATE = 1
 
 
 class Signs(NamedTuple):
-    """What Redis knows."""
+    """The signs in Redis."""
 
     now: int
-    beat: int = 0  # it asked for a sweep last
-    swept: int = 0  # a worker ran one last
-    unswept: int = 0  # the first that was asked for in some queue, and that nobody has run
-    away: Mapping[str, int] = {}  # what processes left about the parts
+    beat: int = 0  # last request for a sweep
+    swept: int = 0  # last sweep run by a worker
+    unswept: int = 0  # first request of some queue that no worker has served since
+    away: Mapping[str, int] = {}  # written by processes that found a part away
 
     def words(self) -> dict[str, str]:
-        """How beat is, and the sweeps, of which nobody can say if none is asked for."""
+        """The state of beat, and of sweeps. Nobody can judge sweeps while none is requested."""
         if self.now - self.beat > store.BEAT_SILENT * 1000:
             return {"beat": "away"}
         late = self.unswept and self.now - self.unswept > UNSWEPT_FOR * 1000
@@ -44,8 +44,8 @@ class Signs(NamedTuple):
 
 
 def read() -> Signs:
-    """Ask Redis, by doing what a start does. Raises ``Unavailable``. One round trip."""
-    # Nobody asks for a sweep of events where nobody is told of them.
+    """Read the signs, by doing what a start does. One round trip. Raises ``Unavailable``."""
+    # Without receivers, no sweep of events is requested.
     queues = [UNSWEPT + queue for queue in (*store.QUEUES, store.EVENTS_QUEUE)]
     parts = [AWAY + part for part in PARTS]
     now, beat, swept, *found = probe.redis(BEAT, SWEPT, *queues, *parts)
@@ -60,14 +60,16 @@ def read() -> Signs:
 
 
 class Memory:
-    """When this process found each part well last, or away first."""
+    """When this process last found each part well, or first found it away."""
 
     def __init__(self) -> None:
         self._found: dict[str, int] = {}
 
     def since(self, words: Mapping[str, str], signs: Signs | None) -> dict[str, int]:
-        """Since when each part is away that is known to be. ``words``: how each is, ``ok``, ``unknown``, or
-        why it is away. ``signs``: None where Redis does not tell.
+        """Since when each part is away, of those that are.
+
+        ``words``: the state of each part: ``ok``, ``unknown``, or why it is away. ``signs``: None if Redis
+        cannot tell.
         """
         known = signs or Signs(int(time.time() * 1000))
         since, changed = {}, {}
@@ -86,10 +88,10 @@ class Memory:
         return since
 
     def _last(self, part: str, known: Signs) -> int:
-        """The last sign of life of a part; none is older than now."""
-        # Of these two Redis knows it to the moment.
+        """The last sign of life of a part; now if there is none."""
+        # Redis knows the exact time for these two.
         if told := {"beat": known.beat, "sweep": known.unswept}.get(part):
             return told
-        # Who runs a sweep has got it through the broker.
+        # A worker that runs a sweep has got it through the broker.
         swept = known.swept if part in ("broker", "worker") else 0
         return max(swept, known.away.get(part, 0), self._found.get(part, 0)) or known.now

@@ -1,6 +1,6 @@
-"""How things stand just now: what waits, which breakers are open, how much room Redis has.
+"""The present state: what waits, which breakers are open, how much room Redis has.
 
-``sms.tally`` has what happened; this is what no counter tells. Times are in seconds.
+``sms.tally`` counts what happened; this is what counters cannot tell. Times are in seconds.
 """
 
 from __future__ import annotations
@@ -18,55 +18,55 @@ from sms.names import BEAT, DEAD, LEASES, RATE, SWEPT, UNSWEPT, WAITING, key
 class Queue:
     """The messages of one queue, and its sweeps."""
 
-    unsettled: int  # accepted, and not in a final state yet
-    due: int  # of those: anybody may claim them
-    backlog: int  # wait for their first call, and for nothing but a worker
-    held_back: int  # wait for it too, as their alias is left out or over its rate
-    oldest: float  # how long the first of the backlog has waited; 0: there is none
-    unswept: float  # how long sweeps have been asked for that no worker runs; 0: one does
+    unsettled: int  # accepted, not in a final state
+    due: int  # of these, may be claimed now
+    backlog: int  # wait for their first call, and only for a worker
+    held_back: int  # wait for it because their alias is left out or over its rate
+    oldest: float  # wait of the first in the backlog; 0: empty
+    unswept: float  # how long sweeps were requested and not run; 0: they are run
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Of an alias that has one."""
+    """The rate of an alias that has one."""
 
     wait: float  # until its next call may begin
-    lines: Mapping[str, int]  # queue → how many wait for it
+    lines: Mapping[str, int]  # queue → messages that wait for it
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Of an alias, or of an alias in one country."""
+    """The health of an alias, everywhere or in one country."""
 
-    open: bool  # its breaker
-    since: float | None  # since it opened; None: it is not open, or nobody knows
-    wait: float  # until it may be asked again; 0: it may be
-    good: int  # outcomes of the last ``Standing.window``, about: as the breaker sees them
+    open: bool  # whether its breaker is open
+    since: float | None  # since it opened; None: not open, or unknown
+    wait: float  # until it may be asked again; 0: now
+    good: int  # outcomes in ``Standing.window``, approximately, as the breaker counts
     bad: int
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of the Redis server, in bytes."""
+    """The memory of the Redis server, in bytes."""
 
     used: int
-    most: int  # 0: there is no limit
+    most: int  # 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     queues: Mapping[str, Queue]
     dead_letters: int
-    beat: float | None  # since beat asked for a sweep; None: nobody knows
+    beat: float | None  # since beat requested a sweep; None: unknown
     swept: float | None  # since a worker ran one
     health: Mapping[tuple[str, str], Health]  # by alias and country ("": everywhere)
     window: float  # of the breakers
     rates: Mapping[str, Rate]  # by alias
-    memory: Memory | None  # None: the server does not say
+    memory: Memory | None  # None: the server does not tell
 
     @property
     def left_out(self) -> dict[tuple[str, str], bool]:
-        """Alias and country ("": everywhere) → its breaker is open."""
+        """Alias and country ("": everywhere) → whether its breaker is open."""
         return {place: health.open for place, health in self.health.items()}
 
 
@@ -74,9 +74,9 @@ _STANDING = store.script("standing")
 
 
 def read(places: Iterable[tuple[str, str]] = ()) -> Standing:
-    """Ask Redis. ``places``: alias and country whose breakers to look at, beside those of each alias.
+    """Read the present state. One round trip. Raises ``Unavailable``.
 
-    One round trip; raises ``Unavailable``.
+    ``places``: alias and country of further breakers to read, besides those of each alias.
     """
     aliases = registry.aliases()
     wanted = {(name, "") for name in aliases} | {place for place in places if place[0] in aliases}
@@ -102,7 +102,7 @@ def read(places: Iterable[tuple[str, str]] = ()) -> Standing:
         swept=found.get("swept"),
         health={place: _health(found["health"][f"{place[0]} {place[1]}"]) for place in sorted(wanted)},
         window=breaker["window"] / 1000,
-        rates={alias: Rate(**rate) for alias, rate in dict(found["rates"]).items()},  # as in ``store.choose``
+        rates={alias: Rate(**rate) for alias, rate in dict(found["rates"]).items()},  # see ``store.choose``
         memory=Memory(**memory) if memory else None,
     )
 
@@ -123,11 +123,12 @@ class Known:
     vendor: str
     channel: str
     rates: Mapping[str, float]  # messages or segments a second
-    reports: bool  # whether it tells what became of a message
+    reports: bool  # whether it sends receipts or can be asked
 
 
 def providers() -> list[Known]:
-    """Those of ``SMS_PROVIDERS``, in their order. Raises ``ImproperlyConfigured``."""
+    """Configured providers in the order of ``SMS_PROVIDERS``. Raises ``ImproperlyConfigured``."""
+
     return [
         Known(
             name,

@@ -1,9 +1,9 @@
-"""The records of messages in Redis: the only room that talks to Redis for them.
+"""The records of messages in Redis. No other module touches them there.
 
-What stands under which key says ``sms.names``. Every change is one script, so it is atomic, and uses the
-Redis server's clock, so that no two machines have to agree on the time. Nothing is written without a TTL
-but the leases and what waits, whose members leave when their message is settled or its record is gone, and
-the tally of all time, which is bounded (see ``sms.tally``).
+``sms.names`` lists the keys. Every change is one script, so it is atomic. Scripts use the Redis server's
+clock, so no two machines have to agree on the time. Everything gets a TTL, with two exceptions: leases and
+waiting messages, whose entries leave when their message is settled or its record is gone, and the tally of
+all time, whose size is bounded (see ``sms.tally``).
 """
 
 from __future__ import annotations
@@ -42,46 +42,46 @@ from sms.records import Choice, Claim, FollowUp, Moved, Recorded, chosen, claime
 from sms.scripts import Script, client
 from sms.webhooks import endpoints
 
-#: How long a claim holds, in seconds: the longest provider call (to connect, and the answer; see
-#: ``providers.transport``) and a second.
+#: Seconds that a claim holds: the longest provider call (connecting and answer, see ``providers.transport``),
+#: and one more.
 LEASE = 25.0
 
-#: Seconds after that in which whoever made the call may still write down how it ended. They begin when
-#: somebody finds the lease over, as Redis may have been away. Enough for two tries, at 2.5 s where it hangs.
+#: Seconds after that in which the caller may still record how its call ended. They begin when the lease is
+#: found to have run out, as Redis may have been away. Enough for two tries at 2.5 s, if Redis hangs.
 LAST_CHANCE = 5.0
 
-#: How long one asked-for sweep keeps others from being asked for, in seconds.
+#: Seconds for which a pending sweep keeps others from being requested.
 SWEEP_PENDING = 10.0
 
-#: How long beat may be silent before /readyz says so, in seconds. It asks once a second.
+#: Seconds that beat may be silent before /readyz reports it. It asks once a second.
 BEAT_SILENT = 15.0
 
-#: How long /readyz remembers, in seconds: what is away for longer may be said to be away since then.
+#: Seconds that /readyz remembers. A part that is away for longer may be reported as away since then.
 REMEMBERED = 30 * 86_400.0
 
-#: The queues of messages: codes do not wait behind newsletters.
+#: The queues of messages. Codes do not wait behind newsletters.
 QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
-#: The queue that wakes whoever sends events; see ``sms.webhooks``.
+#: The queue that wakes the sender of events; see ``sms.webhooks``.
 EVENTS_QUEUE = "events"
 
-#: Why a message goes to another state, if that takes more than its record; see move.lua.
+#: Why a message changes its state, if that changes more than its record; see move.lua.
 Why = Literal["", "unknown", "round_over", "dead_letter", "unopened"]
 
-#: What follows a call that worked: the vendor is asked what became of the message, told whether its code was
-#: typed, or asked to take the message back.
+#: Follow-up calls after one that worked: ask the vendor what became of the message, tell it whether the code
+#: was typed, or have it take the message back.
 Kind = Literal["look_up", "feedback", "revoke"]
 
-#: Where it stands when each is due, of each alias.
+#: Keys, before the alias, of the messages that are due for each kind.
 DUE: Mapping[Kind, str] = {"look_up": POLLS, "feedback": FEEDBACK, "revoke": REVOKES}
 
 
 class After(NamedTuple):
-    """What follows a call that worked."""
+    """Follow-up calls after one that worked."""
 
-    refers_by_own_id: bool = False  # the vendor's receipts name it by the vendor's id
-    polls: bool = False  # the vendor is asked what became of it
-    feedback: bool = False  # the vendor is told whether its code was typed
+    refers_by_own_id: bool = False  # the vendor's receipts name the message by the vendor's id
+    polls: bool = False  # ask the vendor what became of it
+    feedback: bool = False  # tell the vendor whether its code was typed
     revokes: bool = False  # the vendor can take it back
 
 
@@ -89,7 +89,7 @@ NOTHING = After()
 
 
 def script(name: str, *, accepts: bool = False) -> Script:
-    """A script of ours, which knows the names of our keys. ``accepts``: see ``Script``."""
+    """Load a script of this package. ``accepts``: see ``Script``."""
     path = Path(__file__).parent / "lua" / f"{name}.lua"
     lease, last_chance = int(LEASE * 1000), int(LAST_CHANCE * 1000)
     return Script(
@@ -118,12 +118,11 @@ def send(
     expires_in: float | None = None,
     marks: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Accept a message and return what send.lua does. One round trip.
+    """Accept a message. Returns what send.lua does. One round trip.
 
-    ``message``: as includes/accept.lua wants it. ``expires_at``: seconds since the epoch; None: it lives
-    ``expires_in`` seconds, or else ``MESSAGE_LIFETIME``. ``marks``: those of its number, where opt-outs count
-    (see ``sms.optouts``).
-    Raises ``OptedOut``, or ``Overloaded`` where it would wait for too long.
+    ``message``: as in includes/accept.lua. ``expires_at``: seconds since the epoch; None: it lives
+    ``expires_in`` seconds, by default ``MESSAGE_LIFETIME``. ``marks``: of its number, where opt-outs apply
+    (see ``sms.optouts``). Raises ``OptedOut``, or ``Overloaded`` if it would have to wait too long.
     """
     args: dict[str, Any] = {"message": message, "replaces": replaces}
     if marks:
@@ -141,7 +140,7 @@ def send(
 
 
 def call_back(message_id: str) -> Message | None:
-    """Call a message back that no worker has taken yet; None if it cannot be any more. One round trip."""
+    """Recall a message that no worker has taken yet. None if it is too late. One round trip."""
     answer = _CALL_BACK((), (message_id,))
     return read(message_id, json.loads(answer)) if answer else None
 
@@ -151,11 +150,11 @@ def claim(
     queues: Sequence[str] = (),
     aliases: Mapping[str, Any] = MappingProxyType({}),
 ) -> Claim:
-    """Take the lease of a message, and choose the alias that gets it; or say why there is nothing to do.
+    """Claim a message and choose its alias, or say why not. One round trip.
 
-    That is the message ``message_id``, or if it cannot be claimed the lowest due one of ``queues``, of
-    which the first goes before everything. ``aliases``: what this worker may call, see ``Alias.able``;
-    without any none is chosen. One round trip.
+    The message is ``message_id`` or, if that cannot be claimed, the earliest due one of ``queues``. The first
+    queue goes before everything else. ``aliases``: those that this worker may call, see ``Alias.able``;
+    without any, none is chosen.
     """
     args = {"id": message_id, "queues": queues, "aliases": {**aliases}, "breaker": Breaker.in_ms()}
     answer = _TAKE.ask((), args)
@@ -165,19 +164,19 @@ def claim(
 
 
 def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
-    """The alias for the next call of an attempt, and its lease for that; see choose.lua. One round trip.
+    """Choose the alias for an attempt's next call, and lease the message for it. One round trip.
 
-    ``Choice.chosen`` is None if nobody may be asked any more, or there is no slot.
+    ``Choice.chosen`` is None if no alias may be asked any more, or there is no slot. See choose.lua.
     """
     args = {"id": attempt.message.id, "attempt": attempt.number, "hops": ",".join(hops)}
     answer = _CHOOSE.ask((), args | more | {"breaker": Breaker.in_ms()})
-    return Choice(chosen(answer), dict(answer["changed"]))  # fakeredis writes an empty one as a list
+    return Choice(chosen(answer), dict(answer["changed"]))  # fakeredis writes an empty map as a list
 
 
 def worker_started() -> None:
-    """Note that one has: how fast messages began before says nothing of how fast they will."""
+    """Note that a worker started: the pace before tells nothing about the pace from now on."""
     with client() as redis:
-        for queue in QUEUES:  # for longer than includes/overload.lua looks back
+        for queue in QUEUES:  # kept longer than includes/overload.lua looks back
             redis.set(key(STARTED + queue), redis.time()[0] * 1000, ex=10)
 
 
@@ -194,9 +193,9 @@ def finish(
 ) -> Moved:
     """Move a message to ``target`` if the table of transitions allows it. One round trip.
 
-    ``why``: see move.lua. ``attempt``: only if this is still the newest. ``retry_in``: seconds until it is
-    tried again; None settles the message: its text is erased and its lease given back. ``calls``: how they
-    ended, for the breakers. ``after``: what follows a call that worked.
+    ``why``: see move.lua. ``attempt``: only if it is still the newest. ``retry_in``: seconds until the next
+    try; None settles the message: its text is erased and its lease released. ``calls``: how they ended, for
+    the breakers. ``after``: follow-up calls.
     """
     kept = int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)
     more: dict[str, Any] = {"why": why, "calls": calls, "kept": kept}
@@ -213,27 +212,27 @@ def finish(
 
 
 def whose(alias: str, theirs: str, receipt: Mapping[str, str]) -> str:
-    """Our id of the message that the vendor of ``alias`` calls ``theirs``, "" if it is not known.
+    """Find our id of the message that the vendor of ``alias`` calls ``theirs``; "" if unknown. One round
+    trip.
 
-    Then the receipt is kept for a moment, as it may have overtaken the answer of its call: see
-    ``Moved.early``. One round trip.
+    An unknown receipt is kept for a moment, as it may have overtaken the answer of its call: see
+    ``Moved.early``.
     """
     args = {"alias": alias, "theirs": theirs, "state": receipt["state"], "receipt": json.dumps(receipt)}
     return str(_WHOSE((), (json.dumps(args),)).decode())
 
 
 def follow_ups(wanted: Iterable[tuple[Kind, str, float]], most: int) -> list[int]:
-    """How many calls that follow others may begin now, ``most`` at most: for each kind and alias, with the ms
-    of its rate that a call takes. One round trip.
+    """Count the follow-up calls that may begin now, at most ``most`` for each entry. One round trip.
+
+    ``wanted``: kind, alias, and the ms of the alias's rate that a call takes.
     """
     lists = [{"due": key(DUE[kind] + alias), "alias": alias, "takes": takes} for kind, alias, takes in wanted]
     return list(_FOLLOW_UPS((), (json.dumps({"wanted": lists, "most": most}),)))
 
 
 def follow_up(kind: Kind, alias: str, takes: float) -> FollowUp | None:
-    """The next of these calls, which begins now; None if there is none, or its rate has no room. One round
-    trip.
-    """
+    """Take the next follow-up call, which begins now. None if none is due or may begin. One round trip."""
     args = {"due": key(DUE[kind] + alias), "alias": alias, "takes": takes}
     args |= {"looks": kind == "look_up", "open": kind != "feedback"}
     answer = _FOLLOW_UP.ask((), args)
@@ -243,10 +242,10 @@ def follow_up(kind: Kind, alias: str, takes: float) -> FollowUp | None:
 def record_receipt(
     message_id: str, state: State, *, alias: str, about: str = "", unreachable: bool = False, **fields: str
 ) -> Recorded:
-    """Record what a receipt of ``alias`` says, if that was asked for the message. One round trip.
+    """Record a receipt of ``alias``, if that was asked to send the message. One round trip.
 
-    A live code that it says is FAILED is QUEUED once more instead, for another alias. ``about``: the vendor's
-    id by which it was asked what became of the message. ``unreachable``: the failure is none of the alias'.
+    If a live code is FAILED, it becomes QUEUED again, for another alias. ``about``: the vendor's id by which
+    we asked, if this is an answer. ``unreachable``: the failure is not the alias's fault.
     """
     more = {"alias": alias, "unreachable": unreachable} | ({"about": about} if about else {})
     answer, message = _change(_RECEIPT, message_id, state, {"alias": alias} | fields, more)
@@ -255,12 +254,12 @@ def record_receipt(
 
 
 def get(message_id: str) -> Message | None:
-    """The record of a message, or None if it never was or is kept no longer."""
+    """The record of a message. None if there was none, or it has expired."""
     return get_all([message_id])[0]
 
 
 def get_all(message_ids: Sequence[str]) -> list[Message | None]:
-    """The records of several, in one round trip that takes as long whatever they are."""
+    """The records of several messages, in one round trip. Takes as long for missing ones."""
     with client() as redis:
         pipe = redis.pipeline(transaction=False)
         for id in message_ids:
@@ -273,7 +272,7 @@ def get_all(message_ids: Sequence[str]) -> list[Message | None]:
 
 
 def ask_for_sweep(queue: str) -> int | None:
-    """The server's time in ms if no sweep of this queue is under way already, else None. One round trip."""
+    """The server's time (ms) if no sweep of this queue is pending, else None. One round trip."""
     args = {"pending": SWEEP_PENDING, "silent": BEAT_SILENT, "remembered": REMEMBERED}
     keys = (key(SWEEP + queue), key(BEAT), key(UNSWEPT + queue))
     cutoff: int | None = _ASK(keys, (json.dumps({name: int(s * 1000) for name, s in args.items()}),))
@@ -288,8 +287,9 @@ def sweep(queue: str, cutoff: int, most: int) -> list[str]:
 
 
 def dead_letters(limit: int = 0) -> list[tuple[str, float]]:
-    """Ids of messages that failed in every round, the latest first, and when that was (seconds since the
-    epoch); 0: all of them.
+    """Ids of messages that failed in every round, and when (seconds since the epoch); the latest first.
+
+    ``limit``: at most this many; 0: all of them.
     """
     with client() as redis:
         found = redis.zrevrange(key(DEAD), 0, limit - 1, withscores=True)
@@ -304,24 +304,24 @@ def given_up_at(message_id: str) -> float | None:
 
 
 def replay(message_id: str) -> str:
-    """Queue a dead letter once more; returns its queue, "" if it can be sent no more."""
+    """Queue a dead letter again. Returns its queue; "" if it cannot be sent any more."""
     return str(_REPLAY((), (message_id,)).decode())
 
 
 def left_behind() -> int:
-    """How many messages of a version without namespaces are not settled. Raises ``Unavailable``."""
+    """Count unsettled messages of a version without namespaces. Raises ``Unavailable``."""
     with client() as redis:
         return sum(redis.zcard(LEASES + queue) for queue in QUEUES)
 
 
 def now() -> float:
-    """What the server's clock says: seconds since the epoch. The times of a record are by this clock."""
+    """The server's time in seconds since the epoch, by which records are timed."""
     with client() as redis:
         return float("{}.{:06}".format(*redis.time()))
 
 
 def eviction_policy() -> str:
-    """What the server does when it is full, "" if it does not say (managed ones may forbid to ask)."""
+    """The server's eviction policy; "" if it does not say, as managed ones may refuse to."""
     with client() as redis, suppress(ResponseError):
         return str(redis.config_get("maxmemory-policy").get("maxmemory-policy", ""))
     return ""
@@ -337,7 +337,7 @@ def is_cluster() -> bool:
 def _change(
     script: Script, message_id: str, target: State, fields: Mapping[str, str], more: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Message | None]:
-    """The answer of a script that may change the state of a message, and the message, if there is one."""
+    """Run a script that may change a message's state. Returns its answer, and the message if it exists."""
     states = dict.fromkeys(may_become(target), True)
     args = {"id": message_id, "target": target, "from": states, "fields": fields, "breaker": Breaker.in_ms()}
     answer = script.ask((), {**args, **more})

@@ -1,8 +1,9 @@
-"""Wake somebody for what the broker, a worker or a restart lost: every message that is due, and nobody takes.
+"""Wake workers for messages that are due but not taken, as the broker, a worker or a restart lost their
+entry.
 
-A sweep travels through the queue that it sweeps. What was published before it has been taken from
-the queue by the time it runs, so a message of that age that is still due is lost, or late. A task that is
-woken takes whatever is due, so a few entries are enough for any number: a backlog is not multiplied.
+A sweep travels through the queue that it sweeps. Entries published before it have been taken by the time it
+runs, so a message from before that is still due is lost or late. A task that is woken takes whatever is due.
+So a few entries are enough for any number, and a backlog is not multiplied.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from sms.webhooks import endpoints
 
 log = structlog.get_logger("sms")
 
-#: At most so many entries a sweep: as long as something is due, each second so many more tasks drain.
+#: Entries for each sweep. While messages are due, this many more tasks start every second.
 LIMIT = 20
 
 
 class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type arguments at run time
-    """Publishes a sweep only while none is under way: many beats, or hours without a worker, add no more."""
+    """Publishes a sweep only if none is pending. Several beats, or hours without a worker, add no more."""
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         ((queue,), *_) = args
@@ -31,9 +32,9 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
         if events and not endpoints.configured():
             return None
         cutoff = store.ask_for_sweep(queue)
-        if cutoff is None or (events and broker.room(queue) == 0):  # maybe no worker takes it
+        if cutoff is None or (events and broker.room(queue) == 0):  # perhaps no worker takes events
             return None
-        # Not beat's own producer: where nothing is tried again, it never leaves a connection that broke.
+        # Not beat's own producer: without retries, it never replaces a broken connection.
         with broker.producer() as producer:
             return super().apply_async(
                 (queue, cutoff), queue=names.queue(queue), **options | {"producer": producer}
@@ -41,7 +42,7 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
 
 
 def sweep(queue: str, cutoff: int) -> int:
-    """Wake somebody for what was due in ``queue`` before ``cutoff``; returns how many entries that took."""
+    """Wake workers for messages of ``queue`` due before ``cutoff`` (ms). Returns how many were due."""
     place.leave_mark()
     due = store.sweep(queue, cutoff, LIMIT)
     if not due:
@@ -49,6 +50,6 @@ def sweep(queue: str, cutoff: int) -> int:
     room = broker.room(queue)
     for message_id in due if room is None else due[:room]:
         if not broker.publish(message_id, queue):
-            break  # the broker is away; the rest comes up again with the next sweeps
+            break  # the broker is away; the next sweeps bring the rest
     log.info("swept", queue=queue, messages=len(due))
     return len(due)

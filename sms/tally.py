@@ -1,13 +1,13 @@
-"""What happened how often, and how long it took: counted in Redis by the scripts that do it.
+"""The tally: how often things happened and how long they took, counted in Redis by the scripts that do them.
 
-Each family is a hash of all time, one of each day and one of each hour (UTC); days and hours are kept for 35
-days. So the figures are the same for every process and outlive restarts, and counting costs no round trip.
-A script adds to one hash alone, the fresh one. Whoever reads the figures has it folded into the others first.
+Each family is one hash of all time, one for each day and one for each hour (UTC). Days and hours are kept for
+35 days. So all processes see the same figures, which outlive restarts, and counting costs no round trip.
+Scripts add to one hash only, the fresh one. It is folded into the others before figures are read.
 
-A field is a name and its labels with ``|`` between, see ``LABELS``. All labels but a vendor's word are known
-to the configuration, or are countries. Still a hash must not grow without end. Once it holds 5,000 fields a
-new one has ``other`` for its country or vendor's word, so that a new provider is still told apart; from 7,000
-on all its labels become that.
+A field is a name and its labels with ``|`` between, see ``LABELS``. Labels are countries or come from the
+configuration, except vendors' words. To bound a hash, new fields get coarser labels: from 5,000 fields on,
+``other`` replaces the country or the vendor's word, so that a new provider can still be told apart. From
+7,000 on, ``other`` replaces all labels.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from typing import Literal, NamedTuple, get_args
 from sms.names import IN_LUA, TALLY, key
 from sms.scripts import Script, client
 
-#: The labels of each name in ``counts`` and ``words``, in their order.
+#: The labels of each name in ``counts`` and ``words``, in order.
 LABELS: dict[str, tuple[str, ...]] = {
-    # How starts and resends ended: issued, resent, or what refused: cooldown, pause, overloaded, challenge,
+    # How starts and resends ended: issued, resent, or refused: cooldown, pause, overloaded, challenge,
     # limit:<name of the rule>, guard:<reason>.
     "starts": ("outcome", "purpose", "country", "api_key"),
-    # Issued although the guard would have refused it: shadow:<reason>, or allowed:<reason>.
+    # Issued although the guard refused: shadow:<reason> or allowed:<reason>.
     "let_through": ("why", "purpose", "country", "api_key"),
-    # Millionths of the currency of GUARD_PRICES.
+    # In millionths of the currency of GUARD_PRICES.
     "spent": ("country",),
     # Guesses: valid, invalid, blocked, expired (no live code), limited.
     "checks": ("outcome", "purpose", "api_key"),
     "cancelled": ("purpose",),
-    # Codes that were typed, by who had sent them.
+    # Codes that were typed, by the alias that sent them.
     "verified": ("alias", "country"),
-    # States that messages reached; queued: accepted; refused:overloaded and refused:opted_out: not accepted.
+    # States that messages reached. queued: accepted. refused:overloaded, refused:opted_out: not accepted.
     "messages": ("state", "alias", "country", "queue"),
-    # The same of messages with a code, by what that is for; without refusals. Sent: by whichever alias, once.
+    # The same for messages with a code, by purpose, without refusals. sent: once, by whichever alias.
     "codes": ("state", "purpose"),
     # Calls of a provider: accepted, temporary, refused (the number or text), unreachable
-    # (the number has not this channel), account, unknown, worker_died.
+    # (the number cannot be reached by this channel), account, unknown, worker_died.
     "calls": ("outcome", "alias", "country"),
-    # Delivery reports that were believed, repeated ones too.
+    # Authentic delivery reports, including repeated ones.
     "receipts": ("state", "alias", "country"),
     # How often a breaker opened; without a country: everywhere.
     "left_out": ("alias", "country"),
-    # Look-ups of numbers: answered, failed, late, cached, or not asked: left_out, per_day.
+    # Look-ups of numbers: answered, failed, late, cached; not asked: left_out, per_day.
     "lookups": ("outcome", "lookup"),
-    # Events: delivered, retried (a try failed), dead (the last one did), dropped (too many wait).
+    # Events: delivered, retried (a try failed), dead (the last try failed), dropped (too many wait).
     "events": ("outcome", "type"),
-    # In ``words``: what vendors said of a call or in a receipt.
+    # In ``words``: vendors' words in answers and receipts.
     "call": ("outcome", "alias", "word"),
     "receipt": ("state", "alias", "word"),
 }
 
-#: What ``times`` measures, and the label of each.
+#: The durations in ``times``, and the label of each.
 TIMES = {
-    "to_sent": "queue",  # accepted until a provider had it
+    "to_sent": "queue",  # from accepted to taken by a provider
     "call": "alias",  # one call of a provider
-    "to_delivered": "alias",  # a provider had it until the receipt
-    "to_verified": "alias",  # accepted until its code was typed
+    "to_delivered": "alias",  # from taken by a provider to the receipt
+    "to_verified": "alias",  # from accepted to the code typed
 }
 
-#: The bounds of the histograms in seconds: powers of two of a millisecond; what took longer has no bound.
+#: The bounds of the histograms in seconds: 1 ms times powers of two. One more bucket has no bound.
 BOUNDS: tuple[float, ...] = tuple(2**power / 1000 for power in range(21))
 
 Family = Literal["counts", "words", "times"]
@@ -73,12 +73,12 @@ LENGTH: Mapping[Unit, int] = {"hour": 3600, "day": 86400}
 
 _fold = Script(Path(__file__).parent / "lua" / "fold.lua", keys=IN_LUA)
 
-#: What stands for the labels of what was too much for a hash.
+#: Stands for labels of fields for which a hash had no room.
 OTHER = "other"
 
 
 class Series(NamedTuple):
-    """One name with its labels."""
+    """A name with its labels."""
 
     name: str
     labels: tuple[str, ...]
@@ -89,14 +89,14 @@ class Times:
     """A histogram: how many took at most each of ``BOUNDS``, then how many took longer."""
 
     counts: tuple[int, ...]
-    seconds: float  # in all
+    seconds: float  # total
 
     @property
     def count(self) -> int:
         return sum(self.counts)
 
     def percentile(self, share: float) -> float | None:
-        """The time within which that share was done, guessed between two bounds; None where there is none."""
+        """The duration in seconds within which this share was done, interpolated. None if there is none."""
         left = self.count * share
         if not self.count:
             return None
@@ -109,12 +109,12 @@ class Times:
 
 
 def place(family: Family, unit: Unit | None = None, number: int = 0) -> str:
-    """The key of a hash; ``number``: of the day or hour since the epoch."""
+    """The key of a hash. ``number``: of the day or hour since the epoch."""
     return key(f"{TALLY}{family}:{unit}:{number}" if unit else f"{TALLY}{family}:all")
 
 
 def read(family: Family, unit: Unit | None = None, numbers: Sequence[int] = ()) -> list[dict[str, int]]:
-    """The fields of these days or hours, in their order, or of all time. Raises ``Unavailable``."""
+    """The fields of these days or hours, in order, or of all time. Raises ``Unavailable``."""
     return read_places([place(family, unit, number) for number in numbers] if unit else [place(family)])
 
 
@@ -125,7 +125,7 @@ def everything() -> dict[Family, dict[str, int]]:
 
 
 def read_places(places: Sequence[str]) -> list[dict[str, int]]:
-    """The fields of the hashes under these keys, see ``place``. One round trip; raises ``Unavailable``."""
+    """The fields of the hashes with these keys, see ``place``. One round trip. Raises ``Unavailable``."""
     with client() as redis:
         pipe = redis.pipeline(transaction=False)
         _fold.join(pipe, (), get_args(Family))
@@ -136,18 +136,18 @@ def read_places(places: Sequence[str]) -> list[dict[str, int]]:
 
 
 def series(fields: Mapping[str, int]) -> Iterator[tuple[Series, int]]:
-    """What fields of ``counts`` or ``words`` say. A name that this version does not know is passed over."""
+    """Parse fields of ``counts`` or ``words``. Skips names that this version does not know."""
     for field, value in fields.items():
         name, *labels = field.split("|", len(LABELS.get(field.partition("|")[0], ())))
         known = LABELS.get(name)
         if known is not None:
-            # One that is other, or of a version with fewer labels.
+            # The field became "other", or is of a version with fewer labels.
             labels += [OTHER if OTHER in labels[:1] else ""] * (len(known) - len(labels))
             yield Series(name, tuple(labels)), value
 
 
 def times(fields: Mapping[str, int]) -> dict[Series, Times]:
-    """What fields of ``times`` say, by name and label."""
+    """Parse fields of ``times``, by name and label."""
     sums: dict[Series, int] = {}
     counts: dict[Series, list[int]] = {}
     for field, value in fields.items():

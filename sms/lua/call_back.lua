@@ -1,6 +1,6 @@
--- Call a message back that no worker has taken yet.
+-- Recall a message that no worker has taken yet.
 -- ARGV: its id
--- Returns its record as JSON, "" if it cannot be called back any more.
+-- Returns its record (JSON); "" if it is too late
 --- @include "clock"
 --- @include "call_back"
 local id = ARGV[1]

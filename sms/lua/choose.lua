@@ -1,8 +1,12 @@
--- Choose the alias for the next call of a message that is claimed already, and renew its lease for that call.
--- ARGV: args (JSON): id, attempt that must still hold the message, calls (how the last one ended) and breaker
---       (see includes/count_calls.lua), hops, parts, failed, aliases (see includes/choice.lua), unknown (the one
---       alias of hops may have the message, and is to be asked again), marks (see includes/opted_out.lua)
--- Returns JSON: changed (see includes/count_calls.lua), chosen (see includes/choice.lua; nil if not to be sent).
+-- Choose the alias for the next call of a claimed message, and renew its lease for that call.
+-- ARGV: args (JSON):
+--   id
+--   attempt          that must still hold the message
+--   calls, breaker   how the last call ended, see includes/count_calls.lua
+--   hops, parts, failed, aliases   see includes/choice.lua
+--   unknown          the alias in hops may have the message already, and is asked again
+--   marks            see includes/opted_out.lua
+-- Returns JSON: changed (see includes/count_calls.lua), chosen (see includes/choice.lua; nil: do not send)
 --- @include "clock"
 --- @include "record"
 --- @include "count_calls"
@@ -17,7 +21,7 @@ local changed, is_newest = count_calls(now, record, args)
 if record.state ~= 'sending' or not is_newest then
   return cjson.encode({ changed = changed })
 end
--- Those that were asked have definitely not taken it: if its worker dies now, nothing is unknown.
+-- The aliases asked so far definitely did not take it. If the worker dies now, the outcome is still known.
 local calling = args.unknown and args.hops or ''
 redis.call('HSET', record_key, 'lease_until', now + LEASE, 'calling', calling, 'overdue', '')
 redis.call('ZADD', LEASES .. record.queue, now + LEASE, id)

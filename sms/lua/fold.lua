@@ -1,4 +1,4 @@
--- Add what was counted since the last time to the figures that are read. See sms.tally.
+-- Add what was counted lately to the figures that are read. See sms.tally.
 -- ARGV: families
 --- @include "fold"
 for _, place in ipairs(ARGV) do

@@ -1,7 +1,8 @@
--- How many of the calls that follow others may begin now.
--- ARGV: args (JSON): most (of each alias and kind), wanted: a list of due (the key of what is due), alias, takes (ms of
---       its rate that a call takes)
--- Returns a number for each that is wanted.
+-- Count the follow-up calls that may begin now.
+-- ARGV: args (JSON):
+--   most     at most this many for each entry
+--   wanted   list of {due (key), alias, takes (ms of its rate that a call takes)}
+-- Returns a number for each entry of wanted
 --- @include "clock"
 --- @include "may_begin"
 local args = cjson.decode(ARGV[1])

@@ -1,13 +1,24 @@
--- Write down what came of an attempt, if the message may go there from where it is.
--- ARGV: args (JSON): id, target, from (a set of the states that may become it), attempt that must still be
---       the newest (nil = any), retry_in (ms until it is due again; nil = it is settled), why (unknown:
---       nobody knows what came of the attempt; round_over: all aliases have failed; dead_letter: in every
---       round; unopened: this worker lacks its key), calls (how the last one ended) and breaker (see
---       includes/count_calls.lua), kept (ms that dead letters are), fields; of one that was sent: theirs (under
---       which key its receipts look for it; nil: they name our id), polls (the vendor is to be asked), feedback (it is
---       to be told whether the code was typed), revokes (it takes back what nobody has read)
+-- Record the outcome of an attempt, if the message's state allows it.
+-- ARGV: args (JSON):
+--   id
+--   target           the new state
+--   from             set of the states that may become it
+--   attempt          that must still be the newest; nil: any
+--   retry_in         ms until the message is due again; nil: it is settled
+--   why              unknown: the outcome of the attempt is not known
+--                    round_over: every alias has failed
+--                    dead_letter: every alias has failed in every round
+--                    unopened: this worker lacks the key of the text
+--   calls, breaker   how the last call ended, see includes/count_calls.lua
+--   kept             ms to keep dead letters
+--   fields           of the record
+-- If it was sent, also:
+--   theirs           key by which the vendor's receipts are matched; nil: they name our id
+--   polls            true: ask the vendor what became of it
+--   feedback         true: tell the vendor whether the code was typed
+--   revokes          true: the vendor can take back an unread message
 -- Returns JSON: moved, record (empty if there is none), changed (see includes/count_calls.lua), early (a receipt that
---       came before this).
+-- overtook this)
 --- @include "clock"
 --- @include "record"
 --- @include "count_calls"
@@ -17,13 +28,13 @@
 --- @include "note_revoke"
 local args = cjson.decode(ARGV[1])
 local FIRST_LOOK = 5000 -- ms after the call; see follow_up.lua
-local SPARED = 10000 -- ms: one that nobody could open is no backlog until so long after it is due
+local SPARED = 10000 -- ms after it is due during which a message that nobody could open is not counted as backlog
 
 local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
 local record_key = RECORD .. id
 local record = read(record_key)
 local changed, is_newest = count_calls(now, record, args)
--- Written before, but the answer got lost, and since then a receipt has sent the code on to another alias.
+-- The outcome was written before, but the answer was lost. Since then a receipt has sent the code on to another alias.
 local may_be_old = target == 'sent' and record.redirected and args.fields.alias == record.avoid
 local is_old = may_be_old and record.calling ~= record.avoid and record.state ~= 'unknown'
 if not args.from[record.state] or not is_newest or is_old then
@@ -31,13 +42,13 @@ if not args.from[record.state] or not is_newest or is_old then
 end
 
 if target == 'sent' or target == 'failed' then
-  learn_conversion(record, 'sent', args.fields.alias or '', now) -- what ended without a call has no alias
+  learn_conversion(record, 'sent', args.fields.alias or '', now) -- a message that ended without a call has no alias
 end
 if target == 'sent' and record.converted then
   learn_conversion(record, 'typed', args.fields.alias, now)
 end
 
-local early -- a receipt that came before this
+local early -- a receipt that overtook this
 local function moved()
   return cjson.encode({ moved = true, record = read(record_key), changed = changed, early = early })
 end
@@ -46,13 +57,13 @@ if target == 'queued' and record.unwanted then
   target, wait = 'cancelled', nil
 end
 record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', why == 'unknown' and 1 or 0)
--- An earlier attempt may have worked, so nobody but a receipt can say that nothing was sent.
+-- An earlier attempt may have worked. Then only a receipt can tell that nothing was sent.
 if record.unknowns > 0 and (target == 'cancelled' or target == 'failed') then
   target = 'unknown'
 end
 local undelivered = record.undelivered or ''
 if target == 'sent' and undelivered ~= '' and undelivered == record.calling then
-  target, args.fields.fault = 'failed', 'undelivered' -- the receipt came before the answer of the call
+  target, args.fields.fault = 'failed', 'undelivered' -- the receipt overtook the answer of the call
   if redirect(now, id, record, undelivered) then
     return moved()
   end
@@ -61,7 +72,7 @@ if why == 'round_over' then
   redis.call('HINCRBY', record_key, 'rounds', 1)
 end
 if target ~= 'queued' or why == 'round_over' or why == 'unknown' then
-  args.fields.turn = '' -- what only waits goes on to wait for the same alias
+  args.fields.turn = '' -- a message that only waits keeps its turn with the alias
 end
 
 if target == 'sent' then
@@ -70,12 +81,12 @@ if target == 'sent' then
 end
 local is_dead = target == 'failed' and why == 'dead_letter'
 local is_unopened = target == 'queued' and why == 'unopened'
-enter(now, id, record, target, wait and now + wait, args.fields, is_dead) -- it may be sent again while it lives
+enter(now, id, record, target, wait and now + wait, args.fields, is_dead) -- a dead letter keeps its text for a replay
 if target == 'sent' then
   if args.theirs then
     early = redis.call('GET', args.theirs) or nil
     if early then
-      redis.call('HSET', record_key, 'early', early) -- for whoever asks again, as this answer may get lost
+      redis.call('HSET', record_key, 'early', early) -- for a retry, as this answer may be lost
     end
     redis.call('SET', args.theirs, id, 'PX', args.kept)
   end

@@ -1,7 +1,7 @@
--- Do in small what every script does: read the clock, write a key of each kind. Nothing stays.
--- KEYS: some to read, then one key of each kind
+-- Try what every script needs: read the clock, and write a key of each kind. Nothing stays.
+-- KEYS: keys to read, then one key of each kind to write
 -- ARGV: how many to read
--- Returns the time in ms, and the numbers that were read, 0 where there is none.
+-- Returns the time (ms), then the numbers read, 0 for a missing key
 local reads = tonumber(ARGV[1])
 
 --- @include "clock"

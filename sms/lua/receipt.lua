@@ -1,9 +1,18 @@
--- Write down what a receipt says, if its alias was asked for the message and that is news.
--- ARGV: args (JSON): id, alias, target, from (a set of the states that may become it), breaker, fields, about (the
---       vendor's id by which the alias was asked what became of the message; nil: it says so by itself), unreachable (the
---       number has not this channel)
--- Returns JSON: moved, record (empty if there is none), left_out (this opened the breaker of its alias in this country),
--- never_asked (its alias was not asked for the message).
+-- Record a receipt, if its alias was asked to send the message and the receipt is news.
+-- ARGV: args (JSON):
+--   id
+--   alias
+--   target        state that the receipt reports
+--   from          set of the states that may become it
+--   breaker       see includes/breaker.lua
+--   fields        of the record
+--   about         provider's id in our question, if this answers one; nil: the provider reported by itself
+--   unreachable   true: the number cannot be reached by this channel
+-- Returns JSON:
+--   moved         true if the state has changed
+--   record        empty if there is none
+--   left_out      true if this opened the alias's breaker in this country
+--   never_asked   true if the alias was not asked to send the message
 --- @include "learn_arrival"
 --- @include "clock"
 --- @include "record"
@@ -23,18 +32,18 @@ if not state then
   return cjson.encode({ record = record })
 end
 
--- Whoever holds the secret of one alias says nothing of what another one sent. 'asked' has all of them;
--- a worker of before wrote the latest alone, and the one that may have it.
+-- The secret of one alias proves nothing about a message that another one sent. `asked` lists every alias that was
+-- asked. Workers of the previous version wrote only the latest, and the one that may have the message.
 local asked = { record.asked or '', record.alias or '', record.calling or '', record.avoid or '' }
 if not string.find(',' .. table.concat(asked, ',') .. ',', ',' .. alias .. ',', 1, true) then
   return cjson.encode({ record = record, never_asked = true })
 end
 
 if target == 'failed' and record.revoked == alias then
-  target, args.fields.fault = 'cancelled', nil -- as we have asked, so nothing has failed
+  target, args.fields.fault = 'cancelled', nil -- as we asked, so nothing failed
 end
 
--- It has been heard or read, and no failure follows from what comes later: a call that says its code ends as well.
+-- Once heard or read, a message cannot fail: a call that speaks its code also ends at some point.
 if target == 'failed' and state == 'delivered' then
   return cjson.encode({ record = record })
 end
@@ -45,8 +54,8 @@ if target == 'failed' and word ~= '' then
   tally(now, 'words', { table.concat({ 'receipt', target, alias, word }, '|'), 1 })
 end
 
--- Whether it is about the last hand-off. What one alias could not deliver may be in the hands of another by now, and
--- who is asked about an earlier hand-off may take long to answer.
+-- Tell whether this is about the latest hand-off. A message that one alias could not deliver may be with another by
+-- now, and the answer about an earlier hand-off may be slow.
 local function is_about_the_last()
   if state == 'sending' then
     return alias == record.calling and not args.about
@@ -57,25 +66,26 @@ end
 local function is_news()
   if target == 'failed' and state == 'sending' then
     if is_about_the_last() then
-      redis.call('HSET', record_key, 'undelivered', alias) -- decided when the call has answered
+      redis.call('HSET', record_key, 'undelivered', alias) -- move.lua decides when the call has answered
     end
     return false
   elseif target == 'failed' then
     return is_about_the_last()
   elseif target == 'sent' then
-    return not (record.redirected and alias == record.avoid) -- it could not deliver it, and repeats an earlier word
+    return not (record.redirected and alias == record.avoid) -- an earlier report of an alias that could not deliver it
   elseif target == 'unknown' then
-    return state == 'sent' and is_about_the_last() -- a word that nobody knows ends nothing
+    return state == 'sent' and is_about_the_last() -- a word that we do not know ends nothing
   end
-  return true -- who has the code needs no other, whoever delivered it
+  return true -- a user who has the code needs no other, whoever delivered it
 end
 
 if not is_news() or not args.from[state] then
   return cjson.encode({ record = record })
 end
 
--- Whether another alias of the route could take over: one that is not left out, nor was and waits for its
--- probe. Whoever may start verifications can name phones that are off; that must not close a country.
+-- Tell whether another alias of the route could take over, that is neither left out nor waiting for its probe.
+-- Otherwise the breaker stays closed: anybody who may start verifications could name phones that are switched off,
+-- and so close a whole country.
 local country = record.country or ''
 local function another_is_well()
   for name in string.gmatch(record.hops or '', '[^,]+') do
@@ -97,14 +107,14 @@ end
 if opened then
   was_left_out(now, alias, country)
 end
-if target == 'delivered' and record.sent_at and alias == record.alias then -- else it is about a call of before
+if target == 'delivered' and record.sent_at and alias == record.alias then -- otherwise it is about an earlier call
   timed(now, 'to_delivered', alias, now - record.sent_at)
   learn_arrival(alias, country, now - record.sent_at)
 end
 tell_story(now, id, 'receipt_' .. target, alias, 0, word)
 if target ~= 'failed' or not redirect(now, id, record, alias) then
   if alias ~= record.alias then
-    args.fields.provider_message_id = args.fields.provider_message_id or '' -- that of the other is none of its own
+    args.fields.provider_message_id = args.fields.provider_message_id or '' -- not another alias's id
   end
   enter(now, id, record, target, nil, args.fields)
 end

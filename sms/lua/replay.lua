@@ -1,6 +1,7 @@
--- Let a dead letter try again, if it may still be sent. One that no worker could open waits anyway: at once.
+-- Queue a dead letter again, if it may still be sent. A message that no worker could open is waiting already, and
+-- becomes due at once.
 -- ARGV: id
--- Returns its queue, or '' if it cannot be sent any more.
+-- Returns its queue; '' if it cannot be sent any more
 --- @include "clock"
 --- @include "record"
 --- @include "enter"

@@ -1,8 +1,11 @@
--- Accept a message, unless its number has opted out or it would have to wait for too long: then nothing is written.
--- ARGV: args (JSON): message (see includes/overload.lua and includes/accept.lua), expires_at (ms) or lifetime (ms
---       from now), replaces (id of a message to call back, or ""), marks (see includes/opted_out.lua)
--- Returns JSON: {opted_out = true}, or {wait}, or {created_at, expires_at (ms), called_back (record of the replaced
---       message)}.
+-- Accept a message, or refuse it: its number has opted out, or it would have to wait too long.
+-- ARGV: args (JSON):
+--   message      see includes/overload.lua and includes/accept.lua
+--   expires_at   ms; or lifetime, ms from now
+--   replaces     id of a message to recall, or ""
+--   marks        see includes/opted_out.lua
+-- Returns JSON: {opted_out = true}, {wait (ms)}, or {created_at, expires_at (ms), called_back}, the record of the
+-- recalled message
 --- @include "clock"
 --- @include "overload"
 --- @include "accept"

@@ -1,14 +1,19 @@
--- How things stand just now, see sms.standing. Changes nothing.
--- ARGV: args (JSON): queues (name → keys leases, waiting, unswept), dead, beat, swept (keys), breakers (name → health
---       key), window (of the breakers, ms), rates (alias → rate key), lines (alias → queue → key)
--- Returns JSON: the same, each with what sms.standing has of it; memory is left out where the server does not say.
+-- Read the present state of queues, breakers and rates; see sms.standing. Writes nothing.
+-- ARGV: args (JSON):
+--   queues              name → keys {leases, waiting, unswept}
+--   dead, beat, swept   keys
+--   breakers            name → health key
+--   window              of the breakers (ms)
+--   rates               alias → rate key
+--   lines               alias → queue → key
+-- Returns JSON: the same, each with its fields in sms.standing; memory is absent if the server does not tell it
 --- @include "clock"
 --- @include "left_out"
 --- @include "rate"
 local args = cjson.decode(ARGV[1])
 local now = clock()
 
--- Seconds since the time under a key; nothing where there is none. The version before kept 1 for beat.
+-- Return the seconds since the time at a key; nil if there is none. The previous version wrote 1 for beat.
 local function since(key)
   local ms = tonumber(redis.call('GET', key) or 1)
   return ms > 1 and math.max(now - ms, 0) / 1000 or nil
@@ -29,14 +34,14 @@ end
 local found =
   { dead_letters = redis.call('ZCARD', args.dead), beat = since(args.beat), swept = since(args.swept) }
 
--- The outcomes of the last window, about; is, was: of the window that began then, and of the one before it.
+-- Estimate the outcomes in the sliding window. is, was: counts of the window that began then, and of the one before
 local function of_late(began, is, was)
   local windows = (now - (tonumber(began) or now)) / args.window
   local is_left, was_left = math.min(math.max(2 - windows, 0), 1), math.max(1 - windows, 0)
   return math.floor((tonumber(is) or 0) * is_left + (tonumber(was) or 0) * was_left + 0.5)
 end
 
--- How an alias does, here or in one country.
+-- Return the health of an alias, everywhere or in one country.
 local function health_of(health_key)
   local shut_until, open = left_out(health_key)
   local opened_at, began, good, bad, was_good, was_bad =

@@ -1,11 +1,11 @@
--- Forget what waits in a queue although its record is gone, and see whom nobody has taken although it was due.
--- KEYS: marker of the asked-for sweep, since when there was none, when there was one last
--- ARGV: args (JSON): queue, cutoff (ms), most, remembered (ms)
--- Returns the ids of those due before the cutoff, the lowest first: so many, and then as many that no worker could open.
+-- Find messages of a queue that are overdue and not taken. Also drop entries whose record has expired.
+-- KEYS: mark of the pending sweep, time since which no sweep was run, time of the last sweep
+-- ARGV: args (JSON): queue, cutoff (ms), most, remembered (ms to keep the time of this sweep)
+-- Returns ids due before the cutoff, the earliest first: `most` at most, then as many that no worker could open
 local marker_key, unswept_key, swept_key = KEYS[1], KEYS[2], KEYS[3]
 local args = cjson.decode(ARGV[1])
-local SEEN = 2000 -- so many are looked at
-local LATER = 10000 -- ms until more that no worker could open are due again: they keep nobody from being seen
+local SEEN = 2000 -- entries to look at
+local LATER = 10000 -- ms until further unopened messages are due again, so that they hide no others
 
 --- @include "clock"
 

@@ -1,10 +1,20 @@
--- Win the right to hand a message to a provider, and choose the alias that gets it; or learn why not.
--- ARGV: args (JSON): id of a message ('' = none), queues from which the lowest due one is taken (the first
---       goes before the id), aliases (what this worker may call: see includes/choice.lua), breaker
--- Returns JSON: verdict (claimed; expired, failed, unknown or cancelled if this settled it; gone, early, busy
--- or done if the id cannot be claimed; idle if nothing is due) and id. If claimed or settled also record, and
--- left_out: the alias in whose call the last worker died, if that opened its breaker. If claimed also sealed
--- (the text), remaining (ms), and chosen (see includes/choice.lua; nil if this could not choose).
+-- Claim a message for a hand-off to a provider and choose its alias, or say why not.
+-- ARGV: args (JSON):
+--   id        of a message; '': any
+--   queues    from which to take the earliest due message otherwise; the first queue goes even before id
+--   aliases   that this worker may call, see includes/choice.lua
+--   breaker   see includes/breaker.lua
+-- Returns JSON:
+--   verdict    claimed
+--              expired, failed, unknown, cancelled: this settled it
+--              gone, early, busy, done: the id cannot be claimed
+--              idle: nothing is due
+--   id
+--   record     if claimed or settled
+--   left_out   alias during whose call the last worker died, if that opened its breaker
+--   sealed     the text, if claimed
+--   remaining  ms until it expires, if claimed
+--   chosen     if claimed, see includes/choice.lua; nil if no alias was chosen here
 --- @include "clock"
 --- @include "record"
 --- @include "choice"
@@ -14,12 +24,12 @@
 --- @include "story"
 --- @include "was_left_out"
 local args = cjson.decode(ARGV[1])
-local MANY = 100 -- so many are looked at in one call to find one that may be claimed
+local MANY = 100 -- entries to look at for one that can be claimed
 
 local now = clock()
 
--- Only for a code: a worker that dies before the call leaves a doubt, and only a code is sent once more. Not
--- for what a worker could not open: it might stand in a line for nothing.
+-- Choose an alias here for codes only. If the worker dies before the call, the outcome is in doubt, and only codes are
+-- sent once more. Not for a message that no worker could open: it might hold a place in a line for nothing.
 local function chosen_for(id, record)
   local is_known = record.parts and (record.hops or '') ~= ''
   if is_known and record.queue == CODES and record.resend_unknown == '1' and record.error ~= 'unsealable' then
@@ -36,7 +46,7 @@ local function claim(id)
   end
   local expires_at = tonumber(record.expires_at)
   record.unknowns = tonumber(record.unknowns)
-  local opened -- the alias whose breaker this opens
+  local opened -- the alias whose breaker this opened
 
   local function settle(final)
     enter(now, id, record, final, nil, { error = record.error })
@@ -45,7 +55,7 @@ local function claim(id)
 
   if state == 'queued' then
     local due = tonumber(record.not_before or 0)
-    if now < due then -- a second queue entry of the same message must not run its next round early
+    if now < due then -- a second queue entry must not start the next round early
       redis.call('ZADD', LEASES .. queue, 'XX', due, id)
       return { verdict = 'early', id = id }
     end
@@ -53,7 +63,7 @@ local function claim(id)
     local lease_until = tonumber(record.lease_until)
     local calling = record.calling or ''
     if now >= lease_until and calling ~= '' and record.overdue ~= record.attempts then
-      lease_until = now + LAST_CHANCE -- Redis may have been away: who called still has the outcome to write
+      lease_until = now + LAST_CHANCE -- Redis may have been away: the caller can still write the outcome
       put(record_key, { lease_until = lease_until, overdue = record.attempts })
     end
     if now < lease_until then
@@ -61,8 +71,8 @@ local function claim(id)
       return { verdict = 'busy', id = id }
     end
     if calling ~= '' then
-      -- The worker died inside the call: what became of it, nobody knows. Codes get one
-      -- more attempt, elsewhere if possible; everything else stops here.
+      -- The worker died during the call, so the outcome is unknown. A code gets one more attempt, with another alias
+      -- if possible; any other message stops here.
       if observe(health_key_of(calling), now, 0, 1, args.breaker) then
         opened = calling
         was_left_out(now, calling, '')
@@ -89,7 +99,7 @@ local function claim(id)
   end
   local sealed = redis.call('GET', BODY .. id)
   if now >= expires_at or not sealed then
-    -- What may have been sent before has not "died before it could be sent".
+    -- "expired" means that it died before it could be sent. This one may have been sent.
     if record.unknowns > 0 then
       return settle('unknown')
     end
@@ -110,7 +120,7 @@ local function claim(id)
   }
 end
 
--- Claim the lowest due message of a queue, if there is one; what no worker could open goes last.
+-- Claim the earliest due message of a queue, if there is one. Messages that no worker could open come last.
 local function claim_due(queue)
   local unopened
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES .. queue, '-inf', now, 'LIMIT', 0, MANY)) do
@@ -134,7 +144,7 @@ local function claim_any()
   local first = args.queues[1]
   local mine = { verdict = 'idle' }
   if args.id ~= '' then
-    -- Codes before everything else, also before the message whose entry this is.
+    -- Codes go first, even before the message whose entry woke this worker.
     local codes = first and redis.call('HGET', RECORD .. args.id, 'queue') ~= first and claim_due(first)
     if codes then
       return codes

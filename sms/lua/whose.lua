@@ -1,7 +1,7 @@
--- Which of our messages a vendor means by an id of its own. A receipt that comes before the answer of its call is
--- kept for a moment: move.lua hands it out when the answer is written down.
--- ARGV: args (JSON): alias, theirs (the vendor's id), state, receipt (JSON, to be kept)
--- Returns our id, '' if it is not known (yet).
+-- Find our id of a message by the vendor's. A receipt may overtake the answer of its call: then keep it for a moment,
+-- and move.lua returns it when the answer is recorded.
+-- ARGV: args (JSON): alias, theirs (the vendor's id), state, receipt (JSON, to keep)
+-- Returns our id; '' if it is not known (yet)
 local args = cjson.decode(ARGV[1])
 local EARLY = 60000 -- ms; a call takes 24 s at most
 
@@ -11,7 +11,7 @@ local is_receipt = found and string.sub(found, 1, 1) == '{'
 if found and not is_receipt then
   return found
 end
-if not found or args.state == 'delivered' or args.state == 'failed' then -- the last word is worth most
+if not found or args.state == 'delivered' or args.state == 'failed' then -- a final report is worth most
   redis.call('SET', theirs_key, args.receipt, 'PX', EARLY)
 end
 return ''

@@ -1,9 +1,16 @@
 -- Accept a message: its record, its sealed text, its lease, and the Celery entry that wakes a worker.
 --- @include "states"
-local MOST_FOUND = 100 -- of the latest messages to a number, or of a reference
+local MOST_FOUND = 100 -- ids kept for one number, reference and so on; the latest
 
--- message: id, queue, sealed, kept (ms that the record is kept), fields (of the record), found_by (keys of what it is
---          found by), and where the queue stands on this server entry: {key, text, enough}
+-- message:
+--   id
+--   queue
+--   sealed     the text
+--   kept       ms to keep the record
+--   fields     of the record
+--   found_by   keys of the lists by which it can be found
+--   entry      {key, text, enough} if the queue is on this server: the Celery entry, pushed if the queue has less
+--              than enough
 local function accept(now, message, expires_at)
   local id, queue, entry = message.id, message.queue, message.entry
   local record = RECORD .. id
@@ -11,10 +18,10 @@ local function accept(now, message, expires_at)
   for name, value in pairs(message.fields) do
     fields[#fields + 1], fields[#fields + 2] = name, value
   end
-  -- attempts are claims, the fencing token of the lease; calls are those of a provider that have ended.
+  -- attempts: claims, the fencing token of the lease. calls: provider calls that have ended.
   redis.call('HSET', record, 'state', 'queued', 'calls', 0, unpack(fields))
   redis.call('PEXPIRE', record, message.kept)
-  -- The text dies with the code even if nobody ever claims the message.
+  -- The text expires with the code even if nobody ever claims the message.
   redis.call('SET', BODY .. id, message.sealed, 'PX', math.max(expires_at - now, 1))
   redis.call('ZADD', LEASES .. queue, now, id)
   redis.call('ZADD', WAITING .. queue, now, id)

@@ -1,16 +1,19 @@
--- How well an alias does, shared by all workers.
--- A health key is a hash: good and bad (outcomes of this window), was_good and was_bad (of the one
--- before it), since (ms, the window's start), open_until (ms; stands until a probe works), opened_at (ms; since
--- when it is open), probe_until (ms; a probe is under way), hold_until (ms; when to retry, as the vendor said; see
--- sms.names).
+-- The circuit breaker of an alias, shared by all workers. Its health key is a hash:
+--   since                when this window began (ms)
+--   good, bad            outcomes in this window
+--   was_good, was_bad    outcomes in the window before
+--   open_until           ms; set until a probe works
+--   opened_at            when it opened (ms)
+--   probe_until          ms; a probe is under way
+--   hold_until           when the vendor said to retry (ms); for the name see sms.names
 --- @include "put"
 
--- The health key of an alias; with a country, that of what concerns this country alone.
+-- Return the health key of an alias; with a country, the one for that country alone.
 local function health_key_of(alias, country)
   return HEALTH .. alias .. (country and ':' .. country or '')
 end
 
--- Leave it out for a pause. open_until: what stood there.
+-- Leave the alias out for a pause. open_until: its former value
 local function open_breaker(health_key, now, breaker, open_until)
   redis.call('HSET', health_key, 'open_until', now + breaker.pause)
   redis.call('HDEL', health_key, 'probe_until')
@@ -19,8 +22,9 @@ local function open_breaker(health_key, now, breaker, open_until)
   end
 end
 
--- Count outcomes; open the breaker where they are too bad. Returns whether it opened by this, and whether it was open.
--- breaker: window and pause until a probe (ms), share and fewest of bad outcomes that open. stays_closed: count only.
+-- Count outcomes and open the breaker if too many are bad. Returns whether this opened it, and whether it was open.
+-- breaker: window (ms), pause until a probe (ms), share and fewest (of bad outcomes that open it)
+-- stays_closed: only count
 local function observe(health_key, now, good, bad, breaker, stays_closed)
   local since, is_good, is_bad, was_good, was_bad, open_until =
     unpack(redis.call('HMGET', health_key, 'since', 'good', 'bad', 'was_good', 'was_bad', 'open_until'))
@@ -41,9 +45,9 @@ local function observe(health_key, now, good, bad, breaker, stays_closed)
   if bad == 0 or stays_closed then
     return false, open_until
   end
-  local rest = 1 - (now - since) / window -- what of the window before still counts
+  local rest = 1 - (now - since) / window -- what still counts of the window before
   local all_bad, all_good = is_bad + was_bad * rest, is_good + was_good * rest
-  -- A probe that failed opens it again; so does the first failure after the pause.
+  -- A failed probe opens it again, and so does the first failure after the pause.
   if open_until or (all_bad >= breaker.fewest and all_bad >= breaker.share * (all_bad + all_good)) then
     open_breaker(health_key, now, breaker, open_until)
     return not open_until, open_until

@@ -1,6 +1,8 @@
--- Call a message back: nobody wants it any more. Returns its record if it will not be sent, else nil.
--- why: 'typed' if its code was accepted just now, of which a vendor that learns from it is told; 'dead' if nobody can use
--- it, so that a vendor that can takes it back; nil if the code may live on in another message.
+-- Recall a message that is not wanted any more. Returns its record if it will not be sent, else nil.
+-- why:
+--   'typed'   its code was just accepted; tell a vendor that learns from this
+--   'dead'    its code cannot be used any more; have a vendor that can take it back
+--   nil       its code may live on in another message
 --- @include "record"
 --- @include "enter"
 --- @include "learn_conversion"
@@ -13,18 +15,18 @@ local function call_back(now, id, why)
     local alias = record.alias or ''
     tally(now, 'counts', { 'verified|' .. alias .. '|' .. (record.country or ''), 1 })
     timed(now, 'to_verified', alias, now - record.created_at)
-    if state ~= 'sending' and record.sent_at then -- sending: that is counted when the call has ended
+    if state ~= 'sending' and record.sent_at then -- sending: counted when the call ends
       learn_conversion(record, 'typed', alias, record.sent_at)
     end
   end
-  if typed and (record.feedback or state == 'sending') then -- sending: that is noted when the call has ended
+  if typed and (record.feedback or state == 'sending') then -- sending: noted when the call ends
     redis.call('HSET', RECORD .. id, 'converted', 1)
     redis.call('ZADD', FEEDBACK .. (record.alias or ''), 'XX', now, id)
   end
   if state == 'sending' then
     redis.call('HSET', RECORD .. id, 'unwanted', 1) -- too late for this attempt, but it is the last
   elseif state == 'sent' or state == 'failed' then
-    redis.call('DEL', BODY .. id) -- nor goes it to another alias if it is undelivered, nor is it replayed
+    redis.call('DEL', BODY .. id) -- neither redirect it if undelivered, nor replay it
   end
   if why == 'dead' or typed then
     revoke(now, id, typed)
@@ -32,7 +34,7 @@ local function call_back(now, id, why)
   if state ~= 'queued' then
     return nil
   end
-  -- An earlier attempt may have worked; then only a receipt can say that nothing was sent.
+  -- An earlier attempt may have worked. Then only a receipt can tell that nothing was sent.
   enter(now, id, record, record.unknowns == '0' and 'cancelled' or 'unknown', nil, {})
   return read(RECORD .. id)
 end

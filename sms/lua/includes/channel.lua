@@ -1,6 +1,6 @@
--- By what a message reaches its user, for events.
+-- Return the channel of a message, for events.
 
--- record: of the message; it names the channel of the alias that was asked last, or before that of the first one.
+-- record: of the message. It names the channel of the last alias asked, or of the first alias before any was.
 local function channel_of(record)
-  return record.channel or 'sms' -- a version before knew no other
+  return record.channel or 'sms' -- the previous version knew only SMS
 end

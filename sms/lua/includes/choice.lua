@@ -1,13 +1,13 @@
--- Which alias gets a message now.
+-- Choose the alias that gets a message now.
 --- @include "breaker"
 --- @include "rate"
 --- @include "line"
 --- @include "line_key"
 --- @include "left_out"
-local PROBE = 30000 -- ms after which the next probe may go although the last one never ended: a lease
-local LATER = 3000 -- ms after which a message that nobody may take now looks again: a breaker may close early
+local PROBE = 30000 -- ms; a probe is a lease: after this the next may go, even if the last never ended
+local LATER = 3000 -- ms until another look for a message that no alias may take now: a breaker may close early
 
--- Until when an alias may not be asked (ms), and the health keys of which a call now would be the probe.
+-- Return until when an alias must not be asked (ms), and the health keys for which a call now would be the probe.
 local function shut_until(now, alias, country)
   local shut, probing, probes = 0, 0, {}
   for _, health_key in ipairs({ health_key_of(alias), health_key_of(alias, country) }) do
@@ -21,7 +21,7 @@ local function shut_until(now, alias, country)
   return shut > now and shut or probing, probes -- one probe at a time
 end
 
--- The ms that a message has to wait for a rate, and the time (ms) for which it stands in the line.
+-- Return the ms that a message has to wait for a rate, and its place in the line: when it is to come back (ms).
 local function place_in(line_key, alias, now, id, takes, has_waited)
   local codes_key = line_key_of(alias, CODES)
   redis.call('ZREMRANGEBYSCORE', line_key, '-inf', now - LAPSE)
@@ -31,24 +31,24 @@ local function place_in(line_key, alias, now, id, takes, has_waited)
   end
   local place = redis.call('ZSCORE', line_key, id)
   if closed == 0 and (place or has_waited or redis.call('ZCARD', line_key) == 0) then
-    return 0 -- whoever comes first of those that wait; nobody else while somebody does
+    return 0 -- the first of those waiting to come back; a newcomer only if nobody waits
   elseif place then
     return closed + redis.call('ZRANK', line_key, id) * takes, place
-  elseif has_waited then -- so late that its place is gone: behind the others that are late
+  elseif has_waited then -- so late that it lost its place: behind the others that are late
     return closed + redis.call('ZCOUNT', line_key, '-inf', now) * takes, now
   end
   local wait = closed + redis.call('ZCARD', line_key) * takes
   return wait, now + wait
 end
 
--- A call begins, so the message waits no longer.
+-- Record that a call begins, so that the message stops waiting.
 local function begin(now, id, record, alias, channel, line_key, takes, probes)
   local record_key = RECORD .. id
   take_from_rate(now, alias, takes)
   for _, health_key in ipairs(probes) do
     redis.call('HSET', health_key, 'probe_until', now + PROBE)
   end
-  if record.line == line_key then -- a place in another's it keeps until it is settled: this one may fail
+  if record.line == line_key then -- its place with another alias stays until it is settled, as this call may fail
     leave_line(record_key, id)
   end
   if record.turn == alias then
@@ -56,34 +56,39 @@ local function begin(now, id, record, alias, channel, line_key, takes, probes)
   end
   local asked = record.asked or ''
   if not string.find(',' .. asked .. ',', ',' .. alias .. ',', 1, true) then
-    asked = asked == '' and alias or asked .. ',' .. alias -- only their receipts are believed
+    asked = asked == '' and alias or asked .. ',' .. alias -- receipts of other aliases are not believed
   end
   redis.call('HSET', record_key, 'alias', alias, 'channel', channel, 'calling', alias, 'asked', asked)
   if redis.call('ZREM', WAITING .. record.queue, id) == 1 then
-    -- How many stop waiting in this second is what the next wait is estimated by.
+    -- overload.lua estimates waits by how many messages stop waiting in a second.
     local begun_key = DRAINED .. record.queue .. ':' .. math.floor(now / 1000)
     redis.call('INCR', begun_key)
     redis.call('EXPIRE', begun_key, 20)
   end
 end
 
--- Choose the alias for the next call and note it in the record: the first that is well and not over its rate.
--- hops: the aliases of its route in order, with commas between. parts: its billable segments. failed: a set
--- of the aliases that have failed in this attempt. aliases: what this worker may call, by name, each with
--- free (it has a slot), channel, per_message and per_segment (ms that either takes of its rate).
--- Returns alias, wait (ms) and probe (whether it is one). With a wait the message stands in the line of that
--- alias; without an alias none may be asked for so long. Nil if this worker has no slot or lacks an alias.
+-- Choose the alias for the next call and note it in the record: the first that is healthy and within its rate.
+-- hops: aliases of the route in order, with commas between
+-- parts: billable segments
+-- failed: set of the aliases that have failed in this attempt
+-- aliases: those that this worker may call, each with
+--   free          it has a slot
+--   channel
+--   per_message   ms of its rate that a message takes
+--   per_segment   ms of its rate that a segment takes
+-- Returns {alias, wait (ms), probe (true if the call is one)}. With a wait, the message stands in that alias's line.
+-- If no alias can be asked for so long, alias is ''. Nil if this worker has no slot, or does not know an alias.
 local function choose(now, id, record, hops, parts, failed, aliases)
   local record_key = RECORD .. id
   local left, waited_for = {}, record.turn
   local is_only = not string.find(hops, ',', 1, true)
   for alias in string.gmatch(hops, '[^,]+') do
-    if not aliases[alias] then -- the route was changed since then
+    if not aliases[alias] then -- the route has changed since
       return nil
     end
-    -- An alias that may have the message already is asked again only if the route has no other.
+    -- An alias that may have the message already is asked again only if it is the only one.
     if not failed[alias] and (alias ~= record.avoid or is_only) then
-      -- Whom it has waited for is first: those before it may not outdo it by failing once more.
+      -- The alias it waited for goes first: those before it must not win by failing again.
       table.insert(left, alias == waited_for and 1 or #left + 1, alias)
     end
   end
@@ -100,7 +105,7 @@ local function choose(now, id, record, hops, parts, failed, aliases)
         earliest = math.min(earliest or shut, shut)
       else
         local wait, place = 0, nil
-        if takes > 0 and not record.repeats then -- what is repeated may be there already, and waits for no rate
+        if takes > 0 and not record.repeats then -- a repeated call may have arrived before, so it waits for no rate
           wait, place = place_in(line_key, alias, now, id, takes, alias == waited_for)
         end
         if wait == 0 then
@@ -126,7 +131,7 @@ local function choose(now, id, record, hops, parts, failed, aliases)
     redis.call('PEXPIRE', best.line_key, math.max(redis.call('PTTL', best.line_key), math.ceil(wait) + LAPSE))
   end
   if free > 0 and free == #left then
-    -- It waits for aliases and not for a slot of this worker: until it comes back it stands in nobody's way.
+    -- It waits for aliases, not for a slot of this worker. Until it comes back, it is no backlog.
     redis.call('ZADD', WAITING .. record.queue, 'XX', now + wait, id)
   end
   return { alias = stands_in_line and best.alias or '', wait = math.ceil(wait), probe = false }

@@ -1,4 +1,4 @@
--- The time of the server, in ms: no two machines have to agree on it.
+-- Return the server's time (ms), so that no two machines have to agree on it.
 local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,24 +1,35 @@
--- How calls ended, for the breakers of their aliases.
+-- Record how calls ended, for the breakers of their aliases and for the tally.
 --- @include "breaker"
 --- @include "story"
 --- @include "timed"
 --- @include "was_left_out"
 
--- args: id of the message, attempt that must still be its newest (nil = any), breaker, calls (what one call
---       tells): each with alias, country (the message's), here (about this country alone), probe (one ends by
---       this), good, bad (outcomes), at_once (open now), retry_after (s that the vendor asked for),
---       outcome ("" if it made no call, or another tells of it: see sms.delivery.health.Ended), took (ms), error (the
---       vendor's word)
--- Returns by alias, or alias:country, 1 where that opened the breaker, -1 where it closed it. Then is_newest.
+-- args:
+--   id        of the message
+--   attempt   that must still be its newest; nil: any
+--   breaker   see breaker.lua
+--   calls     what one call tells, a list of
+--     alias
+--     country       of the message
+--     here          true: about this country alone
+--     probe         true: this ends a probe
+--     good, bad     outcomes, 0 or 1
+--     at_once       true: open the breaker now
+--     retry_after   as the vendor asked (s)
+--     outcome       "" if no call was made, or another entry has it; see sms.delivery.health.Ended
+--     took          ms
+--     error         the vendor's word
+-- Returns a map of the breakers that changed, by alias or alias:country: 1 opened, -1 closed. Then whether the attempt
+-- is still the newest.
 local function count_calls(now, record, args)
   local changed, breaker = {}, args.breaker
   local is_newest = not args.attempt or args.attempt == tonumber(record.attempts)
-  -- A call counts once: while the record names it, even if a receipt has moved the message already.
+  -- Count a call once, while the record names it, even if a receipt has moved the message already.
   local first = args.calls[1]
   if not is_newest or not first or first.alias ~= record.calling then
     return changed, is_newest
   end
-  local was_made = first.good + first.bad -- 0 of one that ends a probe without a call
+  local was_made = first.good + first.bad -- 0 if a probe ended without a call
   redis.call('HSET', RECORD .. args.id, 'calling', '', 'calls', (record.calls or 0) + was_made)
   for _, call in ipairs(args.calls) do
     local there = call.alias .. ':' .. call.country
@@ -42,12 +53,12 @@ local function count_calls(now, record, args)
       opened = not was_open
     end
     if call.retry_after > 0 then
-      -- The longest of them: answers cross, and the latest is not the one that knows best.
+      -- Keep the latest time: answers cross, and the last to arrive does not know best.
       local retry_at = now + math.floor(call.retry_after * 1000)
       local latest = tonumber(redis.call('HGET', health_key, 'hold_until') or 0)
       redis.call('HSET', health_key, 'hold_until', math.max(latest, retry_at))
     end
-    if call.probe and was_open and call.good == 1 then -- it worked: what was before it counts no more
+    if call.probe and was_open and call.good == 1 then -- the probe worked, so forget what came before
       redis.call('DEL', health_key)
       changed[name] = -1
       local country = call.here and call.country or ''

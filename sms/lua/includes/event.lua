@@ -1,10 +1,11 @@
--- Events for the receivers of WEBHOOKS: written in the step that makes the change, so that none is lost. See sms.webhooks.
--- EVENTS, which Python gives, has ";type=endpoint" for each event that an endpoint takes: "" where there is none.
+-- Write events for WEBHOOKS in the same step as the change, so that none is lost. See sms.webhooks.
+-- EVENTS comes from Python: ";type=endpoint" for each event that an endpoint takes; "" without endpoints.
 --- @include "tally"
-local MOST_EVENTS = 50000 -- that wait for one endpoint: one that is away for days must not fill the server
+local MOST_EVENTS = 50000 -- waiting for one endpoint; it may be away for days, and must not fill the server
 local EVENTS_KEPT = 604800000 -- ms
 
--- subject: with the type the id of the event. data: what it says; what is empty is left out.
+-- subject: part of the event's id, after the type
+-- data: of the event; empty fields are left out
 local function tell_event(now, type, subject, data)
   local text
   for endpoint in string.gmatch(EVENTS, ';' .. type .. '=([%w_-]+)') do

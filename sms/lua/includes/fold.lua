@@ -1,11 +1,11 @@
--- The figures of the tally that are read: of each hour, of each day (UTC), and of all time. See sms.tally.
-local TALLY_KEPT = 35 * 86400000 -- ms that days and hours are kept
-local MOST_FIELDS = 5000 -- of one hash: of a field more the label with open ends becomes "other"
-local MOST_IN_ALL = 7000 -- and of one more than that all labels
+-- The figures of the tally that are read: by hour, by day (UTC) and of all time. See sms.tally.
+local TALLY_KEPT = 35 * 86400000 -- ms to keep days and hours
+local MOST_FIELDS = 5000 -- of one hash; in new fields beyond this, the open-ended label becomes "other"
+local MOST_IN_ALL = 7000 -- in new fields beyond this, all labels do
 
--- Where to count instead of a field for which the hash has no room.
+-- Return the field to count instead of one for which the hash has no room.
 local function coarser(key, place, field)
-  local open_ends = { -- which label of a name: a country, or a vendor's word
+  local open_ends = { -- number of each name's open-ended label: a country, or a vendor's word
     counts = {
       starts = 3,
       let_through = 3,
@@ -30,7 +30,7 @@ local function coarser(key, place, field)
   return name .. '|other'
 end
 
--- Add to a field. Returns how many fields the hash has if this one is new.
+-- Add to a field. Returns the number of fields in the hash if this one is new, else nil.
 local function add(key, place, field, by)
   if redis.call('HINCRBY', key, field, by) ~= by then
     return nil
@@ -43,7 +43,7 @@ local function add(key, place, field, by)
   return fields
 end
 
--- Add what fresh hashes of a family hold to those of their hour, of their day, and of all time.
+-- Add the fresh hashes of a family to those of their hour, their day, and all time.
 local function fold(place)
   local hours = TALLY .. place .. ':fresh'
   for _, hour in ipairs(redis.call('SMEMBERS', hours)) do

@@ -1,6 +1,6 @@
--- How long after the call of an alias the receipt comes that says "delivered", by country: mean and deviation of the latest,
--- as TCP learns how long an answer takes (RFC 6298, section 2).
-local ARRIVAL_KEPT = 35 * 86400000 -- ms without one after which nothing is known any more
+-- Learn how long after a call the "delivered" receipts of an alias arrive in a country: mean and deviation of the latest
+-- ones, smoothed as TCP smooths round-trip times (RFC 6298, section 2).
+local ARRIVAL_KEPT = 35 * 86400000 -- ms without a receipt after which this is forgotten
 
 local function learn_arrival(alias, country, ms)
   local key = ARRIVAL .. alias .. ':' .. country

@@ -1,11 +1,12 @@
--- What the codes of an alias come to, for SMS_ROUTING: in a hash for each five minutes in which they were sent. See
--- sms.learning.
+-- Count for SMS_ROUTING how many codes of an alias were sent and typed, in one hash for every five minutes of sending.
+-- See sms.learning.
 local SLICE = 300000 -- ms
 local LEARNING_KEPT = 7 * 86400000 -- ms
 
--- what: sent (it took the code, or refused the number) or typed. at: when it was sent (ms).
+-- what: sent (the alias took the code, or refused the number) or typed
+-- at: when it was sent (ms)
 local function learn_conversion(record, what, alias, at)
-  local target = record.learns or '' -- the route that gave a choice, if there was one
+  local target = record.learns or '' -- digest of the route, if it gave a choice
   if target == '' or alias == '' then
     return
   end

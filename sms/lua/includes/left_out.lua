@@ -1,4 +1,4 @@
--- Until when nothing may be asked (ms), whether a probe has to find out then, and until when one is.
+-- Return until when an alias must not be asked (ms), whether it needs a probe then, and until when a probe runs (ms).
 local function left_out(health_key)
   local open_until, retry_at, probe_until =
     unpack(redis.call('HMGET', health_key, 'open_until', 'hold_until', 'probe_until'))

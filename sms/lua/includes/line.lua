@@ -1,4 +1,4 @@
--- A message stands in one line at most; its record names the key of it.
+-- Take a message out of its line. It stands in one at most, whose key is in its record.
 local function leave_line(record_key, id)
   local line_key = redis.call('HGET', record_key, 'line')
   if line_key then

@@ -1,5 +1,5 @@
--- How many calls that follow others may begin now, as far as the rate of their alias goes: none while codes wait for it.
--- takes: the ms of its rate that each takes
+-- Return how many follow-up calls may begin now by the rate of their alias: none while codes wait for it.
+-- takes: ms of the rate that each call takes
 --- @include "rate"
 --- @include "line_key"
 local function may_begin(now, alias, takes)

@@ -1,5 +1,5 @@
--- Note that an alias is to take a message back.
-local REVOKES_KEPT = 3600000 -- ms: what nobody could be asked for so long is of no use to its user any more
+-- Note that an alias is to take back a message.
+local REVOKES_KEPT = 3600000 -- ms; after that, taking it back helps its user no more
 
 local function note_revoke(now, id, alias)
   local revokes_key = REVOKES .. alias

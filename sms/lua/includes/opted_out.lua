@@ -1,5 +1,6 @@
--- The aliases of a route that a number has not opted out of. hops: as they come in and out, with commas between.
--- marks: those of the number, each {key, digest}, see sms.optouts; none for a code, which goes by any.
+-- Return the aliases of a route from which a number has not opted out.
+-- hops: aliases with commas between, as in the result
+-- marks: {key, digest} pairs of the number, see sms.optouts; none for a code, which may go by any alias
 local function not_opted_out(now, hops, marks)
   local left = {}
   for alias in string.gmatch(hops, '[^,]+') do

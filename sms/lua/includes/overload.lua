@@ -1,15 +1,15 @@
--- Whether a message would have to wait for too long.
+-- Estimate whether a message would have to wait too long.
 --- @include "left_out"
 --- @include "rate"
-local MARGIN = 0.85 -- of the longest wait: what waits is counted, how fast that goes down is guessed
-local FEW = 10 -- so many may wait for whatever reason, such as one that the broker lost
-local REMEMBERED = 60 -- seconds: a pace of longer ago may have been that of an outage
-local STUCK = 3000 -- ms: only what has waited for longer tells how long a wait is
+local MARGIN = 0.85 -- of the longest wait, as the pace is only an estimate
+local FEW = 10 -- this many may always wait: the broker may have lost an entry, for example
+local REMEMBERED = 60 -- seconds; an older pace may be that of an outage
+local STUCK = 3000 -- ms; shorter waits tell nothing about the pace
 local LOOKED_AT = 4 -- full seconds before this one
 
--- How many a second stop waiting, out of the last full seconds in all of which some had to wait: in others
--- there was nothing to do. Nor count those before a worker started: nobody may have been there. Without such a
--- second, what was measured last, if that is not long ago.
+-- Return how many messages stop waiting in a second, averaged over the last full seconds.
+-- Seconds in which nothing waited do not count, as there was nothing to do. Nor do seconds before a worker started, as
+-- nobody may have been there. If none is left, return the last pace that was measured, unless it is too old.
 local function pace_of(now, queue, since)
   local last, seconds, begun = math.floor(now / 1000) - 1, 0, 0
   since = math.max(since, tonumber(redis.call('GET', STARTED .. queue) or 0))
@@ -24,14 +24,14 @@ local function pace_of(now, queue, since)
   return tonumber(redis.call('GET', DRAIN .. queue) or 0)
 end
 
--- Ms until the first alias of the route may be asked: one that is left out not before its next probe, one with a
--- rate when those before it have gone. Then whether that one is left out.
+-- Return the ms until any alias of the route may be asked, and whether that one is left out. An alias that is left out
+-- waits for its next probe; one with a rate, for the messages in its line.
 local function soonest_call(now, aliases)
   local soonest, shut = nil, false
   for _, alias in ipairs(aliases) do
     local out_until, _, probed_until = left_out(alias.health)
     local out_there_until, _, probed_there_until = left_out(alias.there)
-    -- A probe that is under way may let it go at once; where none is, this one may be it.
+    -- A running probe may free the alias at once; if none runs, this message may be the probe.
     local wait = math.max(out_until - now, out_there_until - now, 0)
     local closed = wait > 0 or probed_until > now or probed_there_until > now
     if alias.takes > 0 then
@@ -51,16 +51,24 @@ local function soonest_call(now, aliases)
   return soonest or 0, shut
 end
 
--- The ms that a message would have to wait, if that is too long; else nil.
--- message: queue, longest_wait (ms; 0: any), aliases (of its route, each with its keys health, there: in this
---          country, rate, line, codes: the line of codes; and takes: the ms that the message takes of its rate)
+-- Return the ms that a message would have to wait if that is too long, else nil.
+-- message:
+--   queue
+--   longest_wait   ms; 0: no limit
+--   aliases        of the route, each with
+--     health       its health key
+--     there        its health key in this country
+--     rate         key
+--     line         key
+--     codes        key of its line of codes
+--     takes        ms of its rate that the message takes
 local function overload(now, message)
   if message.longest_wait == 0 then
     return nil
   end
   local wait, shut = soonest_call(now, message.aliases)
-  -- And how many wait, by how many a second begin; no less than the oldest has waited. Those that an
-  -- alias holds back (their score is still to come) count only where this one would be held back as well.
+  -- Add the time for the queue: its length divided by the pace, or the age of its oldest message if that is more.
+  -- Messages that an alias holds back have a score in the future. They count only if this one is held back too.
   local waiting = WAITING .. message.queue
   local count = shut and redis.call('ZCARD', waiting) or redis.call('ZCOUNT', waiting, '-inf', now)
   if count >= FEW then

@@ -1,4 +1,4 @@
--- Write fields of a hash, given as a map.
+-- Set fields of a hash, given as a map.
 local function put(key, fields)
   local flat = {}
   for name, value in pairs(fields) do

@@ -1,4 +1,4 @@
--- A record by the names of its fields. What it has not is nil.
+-- Read a record as a map. Missing fields are nil.
 local function read(record_key)
   local record, flat = {}, redis.call('HGETALL', record_key)
   for i = 1, #flat, 2 do

@@ -1,5 +1,6 @@
--- A code is dead: an alias that has a message with it, and can, is to take that back. One that is about to have it: see
--- move.lua. The messages before it brought the same code. calls: only what would still be said aloud.
+-- Have the messages of a dead code taken back, where an alias has one and can. move.lua does so for an alias that is
+-- just being called. Earlier messages brought the same code, so they are included.
+-- calls: true: only voice calls that would still say the code
 --- @include "record"
 --- @include "note_revoke"
 local function revoke(now, id, calls)

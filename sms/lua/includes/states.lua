@@ -1,4 +1,4 @@
--- Count a state that a message reached, for the tally; one of a code also by what that is for.
+-- Count a state that a message reached; the state of a code is also counted by purpose.
 --- @include "tally"
 local function count_state(now, state, alias, country, queue, purpose)
   local counts = { 'messages|' .. state .. '|' .. alias .. '|' .. country .. '|' .. queue, 1 }

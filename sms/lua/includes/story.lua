@@ -1,7 +1,10 @@
--- The story of a message: what became of it, step by step, for as long as its record is kept. See sms.history.
+-- The story of a message: what became of it, step by step, kept as long as its record. See sms.history.
 local LONGEST_STORY = 100 -- steps
 
--- what: one word. alias: of whom, "" of nobody. ms: how long it took, 0 if it took no time. word: the vendor's, or ours.
+-- what: one word
+-- alias: "" if none took part
+-- ms: how long it took; 0 if it took no time
+-- word: the vendor's, or ours
 local function tell_story(now, id, what, alias, ms, word)
   local story = STORY .. id
   local length = redis.call('RPUSH', story, table.concat({ now, what, alias, ms, word }, '|'))

@@ -1,9 +1,9 @@
--- The tally: how often what happened. It counts in one hash, the fresh one of the hour, which is folded into the others
+-- The tally: how often things happened. This counts in one hash, the fresh one of the hour. It is folded into the others
 -- when somebody reads them, or when the next hour begins. See sms.tally.
 --- @include "fold"
 
--- place: the family, such as 'counts'. counts: a field, by how much, another field, …; a field is a name and its labels
--- with | between.
+-- place: the family, such as 'counts'
+-- counts: field, number to add, field, number, …; a field is a name and its labels with | between
 local function tally(now, place, counts)
   local hour = math.floor(now / 3600000)
   local fresh = TALLY .. place .. ':fresh:' .. hour

@@ -1,8 +1,8 @@
--- How long something took, as histograms whose bounds are powers of two.
+-- Count durations in histograms whose bounds are powers of two.
 --- @include "tally"
-local LAST_BOUND = 20 -- 2^20 ms are 17 minutes; what took longer has the next place
+local LAST_BOUND = 20 -- 2^20 ms, 17 minutes; longer durations go into one more bucket
 
--- name and label: of what took so many ms. The field's last part is the power whose bound it keeps, or "sum".
+-- name, label: of what took that long. The last part of the field is the power of its bucket, or "sum".
 local function timed(now, name, label, ms)
   local power, bound = 0, 1
   while ms > bound and power <= LAST_BOUND do

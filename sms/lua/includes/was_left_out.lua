@@ -1,4 +1,4 @@
--- The breaker of an alias has opened: in a country, or with '' everywhere. Counted, and told to the receivers of WEBHOOKS.
+-- Count that the breaker of an alias has opened, and send an event to WEBHOOKS. country: '' if it opened everywhere
 --- @include "tally"
 --- @include "event"
 local function was_left_out(now, alias, country)
