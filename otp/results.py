@@ -108,7 +108,7 @@ class Issue:
     id: str = ""
     code: str = field(default="", repr=False)
     expires_at: float = 0.0
-    expires_in: float = 0.0  # by the clock of Redis; ours may differ, so expires_at is no substitute
+    expires_in: float = 0.0  # seconds by the clock of Redis; expires_at minus our own time may be off
     resend_at: float = 0.0
     attempts_left: int = 0
     message_id: str = ""  # of its SMS, if it has one

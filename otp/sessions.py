@@ -62,7 +62,7 @@ class Session:
     locale: str = ""
     reference: str = ""  # the program's own, see ``sms.references``
     verification_id: str = ""
-    masked: str = ""  # the verified number
+    masked: str = ""  # the verified number, masked
     proof: str = field(default="", repr=False)  # once valid, for the browser that finished and the program
 
     @property

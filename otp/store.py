@@ -44,8 +44,8 @@ _FIGURES = {
     "FAILURES_KEPT": 24 * 3_600_000,
     # After this long without a send, cooldowns start again at the first step.
     "ESCALATION_KEPT": 600_000,
-    # From the sixth wrong guess in a row, the next code has to wait, and twice as long after every third one:
-    # 30 s, 60 s … 1 h (NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour).
+    # From the sixth wrong guess in a row, the next code has to wait. The wait doubles with every third one:
+    # 30 s, 60 s … 1 h. NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour.
     "FIRST_PAUSE": 30_000,
     "LONGEST_PAUSE": 3_600_000,
     "SESSION_LIFETIME": SESSION_LIFETIME * 1000,

@@ -263,8 +263,8 @@ def _ask() -> None:
                 _try(_doubted, found)
         elif driver(found) == "redis":
             # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing
-            # also shows whether we may write to the queue, and whether the server accepts writes at all.
-            # kombu prefixes the keys of other commands, not of this one.
+            # also shows whether the server accepts writes, and whether we may write to this queue. kombu
+            # prefixes the keys of other commands, not of this one.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
             found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 

@@ -21,10 +21,15 @@ from sms.scripts import client
 class Step:
     """One step of a message.
 
-    ``what``: ``call_<outcome>`` (see ``sms.tally``) or ``receipt_<state>`` of an alias (``cancelled``: it
-    took the message back), the final state of the message, ``check_<status>`` for a guess at its code,
-    ``approved`` (by the caller, without a code), ``replaced`` (by the code of a newer start), or
-    ``cancelled_by_caller``.
+    ``what`` is one of
+
+        call_<outcome>        of an alias, see ``sms.tally``
+        receipt_<state>       of an alias; cancelled: it took the message back
+        <state>               the final state of the message
+        check_<status>        a guess at its code
+        approved              by the caller, without a code
+        replaced              by the code of a newer start
+        cancelled_by_caller
     """
 
     at: float  # seconds since the epoch, by the Redis server's clock

@@ -47,9 +47,11 @@
                                      another channel (ms); see next.lua of otp
     <namespace>sms:probe             string  written and deleted at once; see sms.probe
 
-Some fields keep older names, because the previous version reads them: ``hold_until`` of a health hash is when
-the vendor said to retry, ``turn`` of a message the alias in whose line it has waited, and ``attempts`` how
-often it was claimed. ``calls`` are its attempts.
+Some fields keep older names, because the previous version reads them:
+
+    hold_until   of a health hash: when the vendor said to retry
+    turn         of a message: the alias in whose line it has waited
+    attempts     of a message: how often it was claimed; its attempts are ``calls``
 
 ``otp.names`` has the keys of otp. Python and Lua get every key from ``key``, so that two installations can
 share a database. In a Redis Cluster the namespace is in a hash tag, ``{<namespace>c0}``, which keeps all keys

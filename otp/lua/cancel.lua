@@ -18,8 +18,8 @@ local verification = VERIFICATION .. id
 local status, reference, caller_reference, purpose, owner, session = unpack(
   redis.call('HMGET', verification, 'status', 'reference', 'caller_reference', 'purpose', 'owner', 'session')
 )
-local anothers = args.owner and args.owner ~= owner
-if status ~= 'pending' and status ~= 'blocked' or anothers then
+local is_other_owners = args.owner and args.owner ~= owner
+if status ~= 'pending' and status ~= 'blocked' or is_other_owners then
   return '{}'
 end
 redis.call('DEL', verification)

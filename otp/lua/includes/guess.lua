@@ -25,7 +25,7 @@ local function guess(now, id, args)
   local status, digest, phone, failures, reference, caller_reference, purpose, guard, owner, left_by_id, left_by_phone, session, reverse =
     unpack(redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'caller_reference',
       'purpose', 'guard', 'owner', 'left', 'left_by_phone', 'session', 'reverse'))
-  local anothers = args.owner and args.owner ~= owner
+  local is_other_owners = args.owner and args.owner ~= owner
   -- The starter of a reverse verification knows its code, so only the user's SMS proves anything.
   local not_typed = reverse and args.by ~= 'by_sms' and not args.vouched
 
@@ -40,7 +40,7 @@ local function guess(now, id, args)
   end
 
   -- A code is accepted once; the second time it is gone.
-  if status ~= 'pending' and status ~= 'blocked' or anothers or not_typed then
+  if status ~= 'pending' and status ~= 'blocked' or is_other_owners or not_typed then
     return answered({ status = 'expired', left = 0, id = id })
   end
   local answer =
@@ -55,11 +55,11 @@ local function guess(now, id, args)
     return answered({ status = 'limited', wait = wait, limit = limit })
   end
 
-  local over = args.vouched and 'valid' or nil -- the final status
+  local final = args.vouched and 'valid' or nil
   for _, guessed in ipairs(args.guesses) do
-    over = over or guessed == digest and 'valid'
+    final = final or guessed == digest and 'valid'
   end
-  if over then
+  if final then
     answer.status, answer.left = 'valid', left - 1
     redis.call('DEL', phone, failures)
     limits_forgive(now, args.limits) -- people mostly guess right
@@ -74,22 +74,22 @@ local function guess(now, id, args)
     redis.call('PEXPIRE', failures, FAILURES_KEPT)
     limits_count(now, args.limits)
     -- Running out of guesses by phone alone does not end the code: it can still be typed by its id.
-    over = answer.left <= 0 and counted == 'left' and 'blocked'
+    final = answer.left <= 0 and counted == 'left' and 'blocked'
   end
-  if over then
+  if final then
     -- Keep a tombstone until the code expires, so that its status can be asked for.
-    redis.call('HSET', verification, 'status', over)
-    if over == 'valid' and session then
+    redis.call('HSET', verification, 'status', final)
+    if final == 'valid' and session then
       end_session(session, id, redis.call('HGET', verification, 'envelope'))
     end
     redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'by_sms', 'envelope', 'guard')
     if reference then
       answer.reference, answer.called_back =
-        reference, call_back(now, reference, over == 'valid' and 'typed' or 'dead')
+        reference, call_back(now, reference, final == 'valid' and 'typed' or 'dead')
     end
     local known =
       { verification_id = id, purpose = purpose, message_id = reference or nil, session_id = session or nil }
-    tell_end(now, id, over == 'valid' and 'verified' or over, over, known)
+    tell_end(now, id, final == 'valid' and 'verified' or final, final, known)
   end
   return answered(answer)
 end

@@ -29,8 +29,8 @@ local function count_calls(now, record, args)
   if not is_newest or not first or first.alias ~= record.calling then
     return changed, is_newest
   end
-  local was_made = first.good + first.bad -- 0 if a probe ended without a call
-  redis.call('HSET', RECORD .. args.id, 'calling', '', 'calls', (record.calls or 0) + was_made)
+  local calls_made = first.good + first.bad -- 0 if a probe ended without a call
+  redis.call('HSET', RECORD .. args.id, 'calling', '', 'calls', (record.calls or 0) + calls_made)
   for _, call in ipairs(args.calls) do
     local there = call.alias .. ':' .. call.country
     local name = call.here and there or call.alias
