@@ -110,7 +110,7 @@ def worth() -> float:
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 10**9:
         raise ImproperlyConfigured(
             f"SMS_CODE_WORTH is {found!r}. Write what an accepted code is worth, such as 0.5, in the "
-            "currency of price=; 0: prices do not count."
+            "currency of price=; 0 ignores prices."
         )
     return float(found)
 

@@ -1,9 +1,9 @@
 """The records of messages in Redis. No other module touches them there.
 
 ``sms.names`` lists the keys. Every change is one script, so it is atomic. Scripts use the Redis server's
-clock, so no two machines have to agree on the time. Everything gets a TTL, with two exceptions: leases and
-waiting messages, whose entries leave when their message is settled or its record is gone, and the tally of
-all time, whose size is bounded (see ``sms.tally``).
+clock, so no two machines have to agree on the time. Everything gets a TTL, with two exceptions. Leases and
+waiting messages lose an entry when its message is settled or its record is gone. The tally of all time is
+bounded in size (see ``sms.tally``).
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def send(
     if "opted_out" in answer:
         raise OptedOut("This number has asked for no more messages.")
     if "wait" in answer:
-        raise Overloaded("It could not be sent in time now.", math.ceil(answer["wait"] / 1000))
+        raise Overloaded("It cannot be sent in time now.", math.ceil(answer["wait"] / 1000))
     return answer
 
 

@@ -127,5 +127,5 @@ def challenge() -> Callable[..., bool] | None:
     except ImportError as error:
         raise ImproperlyConfigured(f"OTP_CHALLENGE: {error}. It is the dotted path of a function.") from None
     if not callable(found):
-        raise ImproperlyConfigured(f"OTP_CHALLENGE: {path} is no function.")
+        raise ImproperlyConfigured(f"OTP_CHALLENGE: {path} is not a function.")
     return found  # type: ignore[no-any-return]  # called as it is, whatever its type

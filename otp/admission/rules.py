@@ -78,7 +78,7 @@ def read(setting: str, value: object) -> tuple[Rule, ...]:
     else:
         example = _SETTINGS[setting][1]
         texts = ", ".join('"{}": "{}"'.format(*entry.split("=")) for entry in example.split(";"))
-        raise _wrong(setting, f'it is a text such as "{example}", or a dict of texts such as {{{texts}}}')
+        raise _wrong(setting, f'write a string such as "{example}", or a dict of strings such as {{{texts}}}')
     return tuple(
         rule for name, text in entries.items() for rule in _rules(setting, _name(setting, name), text)
     )
@@ -100,17 +100,15 @@ def _split(setting: str, text: str) -> Iterator[tuple[str, str]]:
     if text.strip().lower() == "off":
         return
     if not text.strip():
-        raise _wrong(
-            setting, "it is empty; write off for no limits, or leave it out for those that are usual"
-        )
+        raise _wrong(setting, "it is empty; write off for no limits, or remove it for the defaults")
     seen = set()
     for entry in text.split(";"):
         name, separator, figures = (part.strip() for part in entry.partition("="))
         if not separator or not name:
             example = _SETTINGS[setting][1]
-            raise _wrong(setting, f"{entry.strip()!r} is no rule; write them as {example}, or off")
+            raise _wrong(setting, f"{entry.strip()!r} is not a rule; write rules as {example}, or off")
         if name in seen:
-            raise _wrong(setting, f"{name} stands in it twice; join its figures with a comma")
+            raise _wrong(setting, f"{name} appears twice; join its figures with a comma")
         seen.add(name)
         yield name, figures
 
@@ -124,7 +122,7 @@ def _name(setting: str, name: str) -> str:
     elif set(parts) - set(subjects) or len(set(parts)) < len(parts):
         raise _wrong(
             setting,
-            f"{name!r} is nothing that can be counted; use {', '.join(subjects)}, several of them joined by -"
+            f"{name!r} cannot be counted; use {', '.join(subjects)}, several of them joined by -"
             + (", or a prefix such as +4477" if by_number else ""),
         )
     return name
@@ -134,11 +132,11 @@ def _rule(setting: str, name: str, figures: str, before: str) -> Rule:
     found = _FIGURES.fullmatch(figures)
     most, seconds = (int(found[1]), int(found[2]) * _UNITS[found[3]]) if found else (0, 0)
     if not found and "=" in figures:
-        fault = f"{figures!r} is a rule of its own; write a ; before it, no comma"
+        fault = f"{figures!r} is a separate rule; write ; before it, not a comma"
     elif not found:
         fault = (
             f"{figures!r} cannot be read; write 5/10m (a window; s, m, h or d), or 50/1s+200 "
-            "(a rate, and how many at once)"
+            "(a rate and its burst)"
         )
     elif not most or not seconds or found[4] == "0":
         fault = f"{figures} would let nothing through; use figures over 0"

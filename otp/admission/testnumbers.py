@@ -48,7 +48,7 @@ def check() -> None:
         isinstance(text, str) for entry in setting.items() for text in entry
     ):
         raise ImproperlyConfigured(
-            'TEST_NUMBERS is a dict of a number and its code, both texts: {"+12025550100": "123456"}.'
+            'TEST_NUMBERS must map numbers to codes, both strings: {"+12025550100": "123456"}.'
         )
     known = purposes.all_purposes().values()
     for e164, code in setting.items():
@@ -62,11 +62,11 @@ def check() -> None:
         if not any(rules.fits(code) for rules in known):
             lengths = ", ".join(f"{rules.length} ({rules.name})" for rules in known)
             raise ImproperlyConfigured(
-                f"{of} is one of no purpose. Give it the length and the characters of one: {lengths}."
+                f"{of} fits no purpose. Give it the length and alphabet of one: {lengths}."
             )
     if setting and ends <= time.time():
         raise ImproperlyConfigured(
-            "TEST_NUMBERS_UNTIL is over: take TEST_NUMBERS out, or set a later day if they are still needed."
+            "TEST_NUMBERS_UNTIL has passed: remove TEST_NUMBERS, or set a later date if you still need them."
             if ends
-            else "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the day on which they end, as 2026-12-31."
+            else "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the date on which they end, such as 2026-12-31."
         )

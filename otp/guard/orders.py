@@ -35,7 +35,7 @@ def carry_out(word: str, scope: str, hours: float | None = None) -> Done:
     """Carry out one of ``WORDS``. Raises ``BadOrder``, and ``Unavailable`` without Redis."""
     other = word == "release" and (scope == report.NEW or scope.startswith("ip:"))
     if problem := "" if other else settings.scope_problem(scope):
-        raise BadOrder(f"{scope!r} is no scope: {problem}.")
+        raise BadOrder(f"{scope!r} is not a scope: {problem}.")
     if word == "release":
         if not report.release(scope):
             raise BadOrder(f"Nothing is known of {scope}. `manage.py guard --all` shows what is.")

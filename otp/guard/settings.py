@@ -26,8 +26,9 @@ class Figures:
     countries: int = 3  # of one address a day without a verified code; one more for each verified
     new: tuple[int, int, int] = (20, 60, 200)
     country: tuple[int, int, int] = (20, 30, 90)
-    coarse: tuple[int, int, int] = (10, 20, 280)  # 14 times the day's, so the fortnight never
-    fine: tuple[int, int, int] = (6, 10, 140)  # refuses: strangers must not shut a range for so long
+    # Of a range, 14 days allow 14 times as much as one. So strangers cannot shut it for longer than a day.
+    coarse: tuple[int, int, int] = (10, 20, 280)
+    fine: tuple[int, int, int] = (6, 10, 140)
     address: tuple[int, int, int] = (4, 6, 15)
 
 
@@ -40,10 +41,10 @@ def scope_problem(text: str) -> str:
     if not (text.isascii() and digits.isdecimal() and digits[0] != "0"):
         return "write a prefix with + and digits that begin with a country code, such as +4477"
     if not is_prefix(text):
-        return "no country code begins so"
+        return "no country code begins like this"
     code = next((n for n in (1, 2, 3) if int(digits[:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 0)
     if code and len(digits) > code + 3 and not _holds_ranges(text):
-        return "there is no number that begins so and goes on for four more digits; write a shorter prefix"
+        return "no number has this prefix and four more digits; write a shorter prefix"
     return ""
 
 
@@ -102,7 +103,7 @@ def read_mode(value: Any) -> str:
 def read_allow(value: Any) -> frozenset[str]:
     _require("GUARD_ALLOW", value, (list, tuple, set, frozenset), ["DE", "+4477"])
     for scope in value:
-        problem = scope_problem(scope) if isinstance(scope, str) else "write texts such as 'DE' and '+4477'"
+        problem = scope_problem(scope) if isinstance(scope, str) else "write strings such as 'DE' and '+4477'"
         if problem:
             raise ImproperlyConfigured(f"GUARD_ALLOW, {scope!r}: {problem}.")
     return frozenset(value)

@@ -87,7 +87,7 @@ class Lookup(FromUrl, ABC):
             raise BadProviderURL(f"{alias}: ssl_ca_certs= names no file that can be read.")
         if not 0 < per_day < 10**9:
             raise BadProviderURL(
-                f"{alias}: per_day={per_day} must be over 0. Leave the look-up out for none."
+                f"{alias}: per_day={per_day} must be over 0. Remove the look-up to ask nothing."
             )
         self.alias = alias
         self.base_url = base_url.rstrip("/")

@@ -3,10 +3,13 @@
 HOST/PATH is the API root that the operator names. The APIs are at ``https://HOST/PATH/sim-swap/v2`` and
 ``…/number-verification/v2``.
 
-Options: ``sim_swap``; ``token_url``: where to get the access token; ``key`` instead of a secret: a PEM file
-with a private key, and ``key_id``: its ``kid``; ``scope`` of the token, as the operator defines it;
-``version`` of the APIs, as in their URLs; ``number_verification=yes``: see
-``otp.lookups.number_verification``; ``countries``; ``per_day``; ``base_url``; ``ssl_ca_certs``.
+Options, besides ``sim_swap``, ``countries``, ``per_day``, ``base_url`` and ``ssl_ca_certs``:
+
+    token_url                 where to get the access token
+    key, key_id               instead of a secret: a PEM file with a private key, and its ``kid``
+    scope                     of the token, as the operator defines it
+    version                   of the APIs, as in their URLs
+    number_verification=yes   see ``otp.lookups.number_verification``
 
 The token is 2-legged, by OAuth 2.0 client credentials, and the request names the number. An operator who
 requires 3-legged tokens answers 422 UNNECESSARY_IDENTIFIER or refuses the grant.
@@ -80,14 +83,14 @@ class CamaraLookup(Lookup):
         super().__init__(alias, f"https://{host}{path}", **common)
         self.verifies = is_yes(alias, "number_verification", number_verification)
         if not self.hours and not self.verifies:
-            raise BadProviderURL(f"{alias}: say what is asked: sim_swap=72h, or number_verification=yes.")
+            raise BadProviderURL(f"{alias}: say what to ask: sim_swap=72h, or number_verification=yes.")
         if self.hours and not (client and bool(secret) != bool(key) and is_address(token_url)):
             raise BadProviderURL(
                 f"{alias}: sim_swap= needs camara://CLIENT:SECRET@HOST, or camara://CLIENT@HOST and key=, "
                 "and token_url=https://… of the operator, without a query."
             )
         if not re.fullmatch(r"v[0-9a-z.]{1,20}", version, re.ASCII):
-            raise BadProviderURL(f"{alias}: version= is as in the operator's addresses, such as v2.")
+            raise BadProviderURL(f"{alias}: version= must be as in the operator's URLs, such as v2.")
         self._client, self._secret, self._token_url, self._scope = client, secret, token_url, scope
         self._signer = _read_key(alias, key) if key else None
         self._key_id = key_id

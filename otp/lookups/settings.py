@@ -32,7 +32,7 @@ os.register_at_fork(after_in_child=configured.cache_clear)
 
 def _lookup(alias: str, url: str) -> Lookup:
     if not re.fullmatch(r"[\w-]+", alias, re.ASCII):  # it is part of keys
-        raise BadProviderURL(f"{alias!r} is no alias: use letters, digits, - and _.")
+        raise BadProviderURL(f"{alias!r} is not an alias: use letters, digits, - and _.")
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in CLASSES:
         raise BadProviderURL(f"{alias}: write alias=SCHEME://… with one of {', '.join(sorted(CLASSES))}.")

@@ -67,9 +67,7 @@ class TwilioLookup(Lookup):
         if not sid or not token:
             raise BadProviderURL(f"{alias}: write twilio-lookup://SID:TOKEN@?refuse=…")
         if not self.questions:
-            raise BadProviderURL(
-                f"{alias}: say what is asked: refuse=fixed_line|voip, sim_swap=72h, or both."
-            )
+            raise BadProviderURL(f"{alias}: say what to ask: refuse=fixed_line|voip, sim_swap=72h, or both.")
         self._headers = {"Authorization": basic(sid, token), "Accept": "application/json"}
 
     def ask(self, e164: str, questions: Collection[str]) -> Mapping[str, str]:

@@ -105,11 +105,11 @@ def _read(name: str, text: str) -> Endpoint:
     if not right or not re.fullmatch("[!-~]+", text):
         raise wrong("must look like https://example.com/hook#secret=whsec_…, in ASCII.")
     if "@" in parts.netloc:
-        raise wrong("has a user in its URL, which is not sent. The signature shows who we are: leave it out.")
+        raise wrong("has a user in its URL, which is never sent. Remove it: the signature shows who we are.")
     options = _options(parts, wrong)
     if not 1 <= len(options["secret"]) <= 2:
         raise wrong(
-            "needs one secret (#secret=whsec_…), or two while it is being changed. "
+            "needs one secret (#secret=whsec_…), or two during a rotation. "
             "`manage.py secrets WEBHOOK_SECRET` prints one."
         )
     try:
@@ -121,9 +121,11 @@ def _read(name: str, text: str) -> Endpoint:
         ) from None
     allow = frozenset(options["allow"])
     if odd := sorted(allow.difference(ALLOWABLE)):
-        raise wrong(f"has allow={odd[0]}. It may name {', '.join(ALLOWABLE)}.")
+        raise wrong(f"has allow={odd[0]}. Use one of {', '.join(ALLOWABLE)}.")
     if parts.scheme == "http" and not settings.DEBUG and "http" not in allow:
-        raise wrong("is sent in clear. Write https://, or &allow=http where the way there is your own.")
+        raise wrong(
+            "would be sent unencrypted. Write https://, or add &allow=http if the network is your own."
+        )
     return Endpoint(
         name,
         parts._replace(fragment="").geturl(),
@@ -139,7 +141,7 @@ def _options(parts: SplitResult, wrong: _Wrong) -> dict[str, list[str]]:
     for option in filter(None, parts.fragment.split("&")):
         word, _, value = option.partition("=")
         if word not in found:
-            raise wrong(f"has an option that does not exist. After the # may stand {', '.join(_OPTIONS)}.")
+            raise wrong(f"has an unknown option. After the #, use {', '.join(_OPTIONS)}.")
         found[word].append(unquote(value))
     return found
 
@@ -151,9 +153,7 @@ def _events(patterns: list[str], wrong: _Wrong) -> Iterator[str]:
         if begin not in ("", *(f"{type.partition('.')[0]}." for type in TYPES)) or not matched:
             matched = [type for type in TYPES if type == pattern]
         if not matched:
-            raise wrong(
-                f"has an event that does not exist. There are {', '.join(TYPES)}; message.* is a group."
-            )
+            raise wrong(f"has an unknown event. There are {', '.join(TYPES)}; message.* is a group.")
         yield from matched
 
 

@@ -241,12 +241,12 @@ def test_off_means_none(settings):
 @pytest.mark.parametrize(
     ("setting", "word"),
     [
-        ("phone=5/1h", "'phone' is nothing that can be counted; use ip, key, all"),
-        ("guess-ip=5/1h", "nothing that can be counted"),
-        ("+4477=5/1h", "nothing that can be counted"),
+        ("phone=5/1h", "'phone' cannot be counted; use ip, key, all"),
+        ("guess-ip=5/1h", "cannot be counted"),
+        ("+4477=5/1h", "cannot be counted"),
         ("ip=5", "ip: '5' cannot be read"),
         ("", "it is empty"),
-        (7, "a dict of texts"),
+        (7, "a dict of strings"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_refused_at_start(settings, setting, word):

@@ -103,16 +103,16 @@ def test_after_its_day_it_is_a_number_as_any_other(settings):
         ({"12025550100": "123456"}, "2099-01-01", "is not E.164"),
         ({"+1202555010012345": "123456"}, "2099-01-01", "is not E.164"),
         ({VALID: "12"}, "2099-01-01", "4 to 64 digits"),
-        ({VALID: "1234"}, "2099-01-01", r"the code of \+1••••••••00 is one of no purpose.*6 \(login\)"),
-        ({VALID: "12345678"}, "2099-01-01", "is one of no purpose"),
-        ({VALID: "ABCDEF"}, "2099-01-01", "is one of no purpose"),
-        ({VALID: 123456}, "2099-01-01", "TEST_NUMBERS is a dict"),
-        ([VALID], "2099-01-01", "TEST_NUMBERS is a dict"),
-        (f"{VALID}:123456", "2099-01-01", "TEST_NUMBERS is a dict"),
+        ({VALID: "1234"}, "2099-01-01", r"the code of \+1••••••••00 fits no purpose.*6 \(login\)"),
+        ({VALID: "12345678"}, "2099-01-01", "fits no purpose"),
+        ({VALID: "ABCDEF"}, "2099-01-01", "fits no purpose"),
+        ({VALID: 123456}, "2099-01-01", "TEST_NUMBERS must map numbers"),
+        ([VALID], "2099-01-01", "TEST_NUMBERS must map numbers"),
+        (f"{VALID}:123456", "2099-01-01", "TEST_NUMBERS must map numbers"),
         ({VALID: "123456"}, "12:00Z", "a date or a time"),
         ({VALID: "123456"}, "", "needs TEST_NUMBERS_UNTIL"),
         ({VALID: "123456"}, "tomorrow", "a date or a time"),
-        ({VALID: "123456"}, "2020-01-01", "TEST_NUMBERS_UNTIL is over"),
+        ({VALID: "123456"}, "2020-01-01", "TEST_NUMBERS_UNTIL has passed"),
         ({VALID: "123456"}, date(2099, 1, 1), "must be a text with a date"),
     ],
 )
@@ -128,7 +128,7 @@ def test_they_are_over_in_the_moment_that_is_named(settings, monkeypatch):
     ends = testnumbers.end()
     monkeypatch.setattr(time, "time", lambda: ends)
     assert testnumbers.in_force() == {}
-    with pytest.raises(SystemCheckError, match="TEST_NUMBERS_UNTIL is over"):
+    with pytest.raises(SystemCheckError, match="TEST_NUMBERS_UNTIL has passed"):
         call_command("check")
 
 

@@ -144,7 +144,7 @@ def test_a_row_is_told_by_its_button(today):
 @pytest.mark.parametrize(
     ("what", "why"),
     [
-        ({"word": "block", "scope": "XX"}, "'XX' is no scope"),
+        ({"word": "block", "scope": "XX"}, "'XX' is not a scope"),
         ({"word": "block", "scope": "DE", "hours": "0"}, "hours must be over 0"),
         ({"word": "block", "scope": "DE", "hours": "soon"}, "'soon' is no number of hours"),
         ({"word": "release", "scope": "FR"}, "Nothing is known of FR."),

@@ -163,9 +163,12 @@ def test_release_forgives_a_prefix_and_all_within_it(today):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--block", "XX"), "'XX' is no scope: write countries such as DE (ISO 3166) and prefixes such as"),
-        (("--allow", "+"), "'+' is no scope: write a prefix with + and digits"),
-        (("--block", "+12025550"), "'+12025550' is no scope: there is no number that begins so and goes on"),
+        (
+            ("--block", "XX"),
+            "'XX' is not a scope: write countries such as DE (ISO 3166) and prefixes such as",
+        ),
+        (("--allow", "+"), "'+' is not a scope: write a prefix with + and digits"),
+        (("--block", "+12025550"), "'+12025550' is not a scope: no number has this prefix and four more"),
         (("--release", "FR"), "Nothing is known of FR."),
         (("--block", "DE", "--hours", "0"), "--hours must be over 0"),
         (("--block", "DE", "--hours", "nan"), "--hours must be over 0"),

@@ -22,9 +22,9 @@ from tests.otp.guard.clock import command
         ("GUARD_ALLOW", ["XX"], "GUARD_ALLOW, 'XX': write countries such as DE"),
         ("GUARD_ALLOW", ["+0123"], "GUARD_ALLOW, '+0123': write"),
         ("GUARD_ALLOW", ["+"], "GUARD_ALLOW, '+': write"),
-        ("GUARD_ALLOW", ["+4915112345678"], "GUARD_ALLOW, '+4915112345678': there is no number that begins"),
-        ("GUARD_ALLOW", ["+999"], "GUARD_ALLOW, '+999': no country code begins so."),
-        ("GUARD_ALLOW", [49], "GUARD_ALLOW, 49: write texts such as 'DE' and '+4477'."),
+        ("GUARD_ALLOW", ["+4915112345678"], "GUARD_ALLOW, '+4915112345678': no number has this prefix"),
+        ("GUARD_ALLOW", ["+999"], "GUARD_ALLOW, '+999': no country code begins like this."),
+        ("GUARD_ALLOW", [49], "GUARD_ALLOW, 49: write strings such as 'DE' and '+4477'."),
         ("GUARD_ALLOW", "DE", "GUARD_ALLOW is 'DE'. Write a list such as ['DE', '+4477']."),
         ("GUARD_PRICES", 5, "GUARD_PRICES is 5. Write a dict such as {'US': '0.0079'"),
         ("GUARD_PRICES", {49: "1"}, "GUARD_PRICES, 49: write a country such as DE"),
@@ -71,7 +71,7 @@ def test_a_figure_is_less_than_a_billion(settings, figure, errors):
 def test_a_rule_that_is_taken_can_match_and_one_digit_more_is_refused(today, narrowest, number, country):
     command("--block", narrowest)
     assert today.send(number, country) == f"blocked {narrowest}"
-    with pytest.raises(CommandError, match="is no scope: there is no number that begins so"):
+    with pytest.raises(CommandError, match="is not a scope: no number has this prefix"):
         command("--block", number[: len(narrowest) + 1])
 
 

@@ -24,25 +24,25 @@ TWILIO, CAMARA = f"twilio-lookup://AC:{SECRET}@", f"camara://client:{SECRET}@ope
     [
         (SECRET, "main: write alias=SCHEME://… with one of camara, twilio-lookup"),
         (f"twilio://AC:{SECRET}@?refuse=voip", "with one of camara, twilio-lookup"),
-        (TWILIO, "say what is asked: refuse=fixed_line|voip, sim_swap=72h, or both"),
+        (TWILIO, "say what to ask: refuse=fixed_line|voip, sim_swap=72h, or both"),
         ("twilio-lookup://AC@?refuse=voip", "write twilio-lookup://SID:TOKEN@"),
         (f"{TWILIO}?refuse=landline", "refuse= takes kinds of lines with | between: fixed_line, mobile"),
         (f"{TWILIO}?refuse=unknown", "refuse= takes kinds"),
         (f"{TWILIO}?sim_swap=72", "sim_swap= takes hours or days such as 72h or 3d, at most 100d"),
         (f"{TWILIO}?sim_swap=101d", "sim_swap= takes hours"),
         (f"{TWILIO}?sim_swap=0h", "sim_swap= takes hours"),
-        (f"{TWILIO}?refuse=voip&per_day=0", "per_day=0 must be over 0. Leave the look-up out for none"),
+        (f"{TWILIO}?refuse=voip&per_day=0", "per_day=0 must be over 0. Remove the look-up to ask nothing"),
         (f"{TWILIO}?refuse=voip&per_day=many", "per_day must be a number"),
         (f"{TWILIO}?refuse=voip&countries=de", "countries= takes codes of ISO 3166"),
         (f"{TWILIO}?refuse=voip&limit=3", "twilio-lookup has no option 'limit'. It has: base_url, countries"),
         (f"{TWILIO}?refuse=voip&base_url=ftp://x", "the host, or base_url=, must make an address"),
         (f"{TWILIO}?refuse=voip&ssl_ca_certs=/no/file", "ssl_ca_certs= names no file"),
-        (CAMARA, "say what is asked: sim_swap=72h, or number_verification=yes"),
+        (CAMARA, "say what to ask: sim_swap=72h, or number_verification=yes"),
         (f"{CAMARA}?sim_swap=72h", "token_url=https://… of the operator"),
         (f"{CAMARA}?sim_swap=72h&token_url=operator", "token_url=https://… of the operator"),
         (f"{CAMARA}?sim_swap=72h&token_url=https://a.example/t&key=/no/file", "CLIENT@HOST and key="),
         (f"{CAMARA}?number_verification=true", "number_verification= takes yes alone"),
-        (f"{CAMARA}?number_verification=yes&version=2/../x", "version= is as in the operator's addresses"),
+        (f"{CAMARA}?number_verification=yes&version=2/../x", "version= must be as in the operator's URLs"),
         (
             "camara://client@operator.example?sim_swap=72h&token_url=https://a.example/t&key=/dev/null",
             "key= must name a PEM file with a private key",
@@ -60,7 +60,7 @@ def test_what_cannot_work_is_refused_at_start(settings, url, told):
 
 def test_an_alias_that_could_not_stand_in_a_key_is_refused(settings):
     settings.OTP_LOOKUPS = {"a:b": f"{TWILIO}?refuse=voip"}
-    with pytest.raises(SystemCheckError, match="'a:b' is no alias"):
+    with pytest.raises(SystemCheckError, match="'a:b' is not an alias"):
         call_command("check")
 
 

@@ -176,7 +176,7 @@ local function guard_send(now, ask, share, looks)
     end
     if not word then
       -- Strangers can push a range over its caps, so a phone that verified lately is let through. Its scopes are
-      -- checked all the same: the time taken must not tell such phones from others.
+      -- checked nevertheless: the time taken must not tell such phones from others.
       word, scope, wait = scopes_refuse()
       if phone_key and sends_since < figures.known then
         return nil
