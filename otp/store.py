@@ -264,7 +264,7 @@ def read(id: str, owner: str = "") -> Read | None:
 
 
 def going_on(ids: Collection[str]) -> set[str]:
-    """Those of the verifications that may still go by another channel."""
+    """The verifications in ``ids`` that may still go by another channel."""
     if not ids:
         return set()
     ordered = list(ids)

@@ -84,7 +84,7 @@ def as_it_stands(id: str, found: Read, *, in_full: bool, with_wanted: bool) -> V
 
 
 def _wanted(found: Read) -> inbound.Wanted | None:
-    """What the user is to send; None if it cannot be unsealed any more, or OTP_REVERSE is empty by now."""
+    """The SMS that the user is to send; None if it cannot be unsealed, or OTP_REVERSE is empty by now."""
     with suppress(sms.Unsealable):
         kept = sms.unseal(found.envelope.encode())
         return inbound.wanted(kept["code"], kept["to"], kept["locale"]) if inbound.numbers() else None

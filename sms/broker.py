@@ -213,7 +213,6 @@ def producer() -> Iterator[Any]:
         except BaseException:
             if connection.transport.driver_type == "amqp":
                 # Closing properly would wait for an answer from a broker that does not answer.
-
                 connection.collect()
             raise
 

@@ -128,7 +128,6 @@ class Known:
 
 def providers() -> list[Known]:
     """Configured providers in the order of ``SMS_PROVIDERS``. Raises ``ImproperlyConfigured``."""
-
     return [
         Known(
             name,

@@ -13,11 +13,11 @@ from sms.metrics import SOURCES, gauge, gauges
 def collect() -> Iterator[Metric]:
     """The guard's metrics. One round trip. Raises ``Unavailable``."""
     now = report.standing()
-    help = "Scopes of the guard over their cap; ranges and addresses: of the latest that refused something."
+    help = "Scopes of the guard over their cap. Of ranges and addresses, only those that refused lately."
     over = [((kind,), count) for kind, count in now.over.items()]
     yield gauges("guard_scopes_over_cap", help, ("kind",), over)
-    yield gauge("spent_today", "Money that codes cost on this day (UTC), by GUARD_PRICES.", float(now.spent))
-    yield gauge("budget", "GUARD_BUDGET; 0: there is no limit.", float(settings.read().budget))
+    yield gauge("spent_today", "Cost of the codes of this day (UTC), by GUARD_PRICES.", float(now.spent))
+    yield gauge("budget", "GUARD_BUDGET; 0: no limit.", float(settings.read().budget))
 
 
 SOURCES.append(collect)

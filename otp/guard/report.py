@@ -99,7 +99,7 @@ def rows() -> list[Row]:
 
 
 def noticed() -> list[Row]:
-    """Those of ``rows`` that matter; of ranges and addresses, the latest that were over their cap.
+    """The rows worth showing; of ranges and addresses, only the latest that were over their cap.
 
     Needs no scan of the server: two round trips.
     """

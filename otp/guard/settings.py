@@ -33,7 +33,7 @@ class Figures:
 
 
 def scope_problem(text: str) -> str:
-    """What is wrong with ``text`` as a country (``DE``, ``001``) or prefix (``+4930``); "" if nothing."""
+    """The problem with ``text`` as a country (``DE``, ``001``) or prefix (``+4930``); "" if it is fine."""
     if not text.startswith("+"):
         known = text == NO_COUNTRY or text in phonenumbers.SUPPORTED_REGIONS
         return "" if known else "write countries such as DE (ISO 3166) and prefixes such as +4477"
@@ -150,7 +150,6 @@ def read_figures(value: Any) -> Figures:
 
 
 #: The readers of the settings, in the order of ``Setting``.
-
 READERS: dict[str, Any] = {
     "GUARD_MODE": read_mode,
     "GUARD_ALLOW": read_allow,

@@ -99,7 +99,7 @@ local function claim(id)
   end
   local sealed = redis.call('GET', BODY .. id)
   if now >= expires_at or not sealed then
-    -- "expired" means that it died before it could be sent. This one may have been sent.
+    -- A message is "expired" only if it was never sent. This one may have been.
     if record.unknowns > 0 then
       return settle('unknown')
     end

@@ -174,6 +174,5 @@ def dead_letters(endpoint: str, limit: int = 0) -> Iterator[Letter]:
 
 def replay(letter: Letter) -> bool:
     """Send a dead letter again, with all its tries. False if it is gone."""
-
     event = b"0 " + letter.text.partition(b" ")[2]
     return bool(_REPLAY((), (letter.endpoint, letter.text, event)))

@@ -1,7 +1,10 @@
--- The first request under an Idempotency-Key claims it; every other learns what became of that one.
+-- Claim an Idempotency-Key for a request, or learn what became of the request that claimed it before.
 -- KEYS: record of the key
--- ARGV: digest of the request, token of this try, ms for which a try has the key to itself
--- Returns {word, sealed answer}: claimed, reused (by another request), running or answered.
+-- ARGV:
+--   digest of the request
+--   token of this try
+--   ms for which a try has the key to itself
+-- Returns {word, sealed answer}, the word one of claimed, reused (by another request), running, answered
 local key = KEYS[1]
 local request, holder, claimed_for = unpack(ARGV)
 local known_request, answer = unpack(redis.call('HMGET', key, 'request', 'answer'))

@@ -1,7 +1,11 @@
--- The request that claimed an Idempotency-Key is over: keep its answer, or let go of the key.
+-- Settle an Idempotency-Key when its request is over: keep the answer, or release the key.
 -- KEYS: record of the key
--- ARGV: digest of the request, token of this try, sealed answer ('' if none is to be kept), ms to keep it
--- Returns 0 if another try has the key by now, as this one took longer than its time.
+-- ARGV:
+--   digest of the request
+--   token of this try
+--   sealed answer; '' if none is to be kept
+--   ms to keep the answer
+-- Returns 1; 0 if this try took too long and another has the key by now
 local key = KEYS[1]
 local request, token, answer, kept_for = unpack(ARGV)
 local holder = redis.call('HGET', key, 'holder')

@@ -2,7 +2,6 @@
 -- KEYS: mark of the pending sweep, time since which no sweep was run
 -- ARGV: most
 -- Returns how many there were
-
 --- @include "clock"
 --- @include "event"
 redis.call('DEL', KEYS[1], KEYS[2])
