@@ -1,7 +1,7 @@
 """The pumping guard: stops SMS pumping, where fraudsters request codes that nobody ever types.
 
 It counts sends and verifications for each country, for two prefixes of the number and for each address. Each
-cap on unverified sends grows with the verified ones; lua/includes/guard.lua has the rule, docs/operations.md
+cap on unverified sends grows with the verified ones; lua/includes/guard.lua has the rule, docs/guard.md
 its use. The guard runs inside the scripts that issue and check codes, so it costs no round trip.
 
     decision   what the scripts are asked about a send, and what follows from their answer
