@@ -1,4 +1,4 @@
-"""One attempt: claim the message, find it a provider, record what came of it.
+"""Deliver one message: claim it, choose a provider, call it, record the outcome.
 
 The failover rule. Outcome → for this message → for the alias (see ``sms.delivery.health``):
 
@@ -6,31 +6,33 @@ The failover rule. Outcome → for this message → for the alias (see ``sms.del
     temporary            next alias in the same run                      counts; Retry-After kept,
                                                                          600 s at most
     refused (number,     next alias of another channel in the same       healthy
-      text),             run, none of this one: it would be paid to
-      unreachable        learn the same; failed if there is none
+      text),             run; another alias of this channel would
+      unreachable        cost money to say the same. ``failed`` if
+                         the route has no other channel
     refused (opted out)  the same; the number goes on the opt-out list   healthy
                          of the alias: see ``sms.optouts``
     refused (account,    next alias in the same run                      left out at once, in that
       sender, address)                                                   country or everywhere; loud
-    unknown, of one that repeated there at once, under the same      each counts
-      de-duplicates      key, REPEATS times; then as any other
+    unknown, vendor      repeated there at once, under the same          each counts
+      de-duplicates      key, up to REPEATS times; then as below
     unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
                          then goes to the next alias, once; any other
                          message ends as ``unknown``
-    worker died in it    the lease and a last chance run out, a sweep    counts
-                         brings it back, then as unknown, at once
+    worker died          the lease and a last chance run out, a sweep    counts
+      during the call    brings it back; then as unknown, at once
     receipt: undelivered a live code goes to the next alias, once;       counts in its country; left
-                         where its route has no other, and any other     out there only while another
-                         message, ends as ``failed``                     of the route is well
+                         without another alias, and for any other        out there only while another
+                         message: ``failed``                             of the route is well
     receipt: unreachable the same                                        learns nothing
-    no key opens it      waits for a worker that has the key; stands     –
-                         among the dead letters meanwhile
+    no key opens it      waits for a worker that has the key, among      –
+                         the dead letters meanwhile
 
-"Once" is once in all: a code that an alias may have, or could not deliver, is handed over one more time,
-and to that alias only if its outcome is unknown and its route has no other. All aliases failed: again
-after ROUNDS seconds (without that alias) while the message lives, then ``failed`` and a dead letter, or
-``unknown`` if one may have it. Over a rate or out of slots the message waits, which is no failure. A code
-that a receipt called undelivered and that died before the next alias had it: ``failed``.
+- "Once" means once in total. A code that an alias may have, or could not deliver, is handed over one more
+  time. It goes to the same alias only if the outcome is unknown and the route has no other.
+- When every alias failed, the message tries again after ROUNDS seconds while it lives, without an alias that
+  may have it. After the last round it is ``failed`` and a dead letter, or ``unknown`` if one may have it.
+- Over a rate, or without a free slot, the message waits. That is not a failure.
+- A code that a receipt called undelivered and that expired before the next alias had it is ``failed``.
 """
 
 from __future__ import annotations
@@ -68,44 +70,44 @@ log = structlog.get_logger("sms")
 #: Seconds to wait after the first, second and third round. A code lives 120 s by default.
 ROUNDS = (3.0, 10.0, 20.0)
 
-#: How often a message whose outcome is unknown is handed over again to a vendor that de-duplicates.
+#: How often a hand-off with an unknown outcome is repeated to a vendor that de-duplicates.
 REPEATS = 2
 
-#: Seconds after which a message for which no alias has a slot or is healthy looks again.
+#: Seconds until the next try of a message for which no alias is healthy or has a free slot.
 SOON = 1.0
 
-#: Waits of up to so many seconds end at the millisecond, by ``wakeups``; sweeps travel behind the queue.
+#: Seconds. Shorter waits end on time, by ``wakeups``. Longer ones end by a sweep, which queues like any task.
 PUNCTUAL = 5.0
 
-#: Seconds before its place in a line is due that what waits for longer than PUNCTUAL comes back.
+#: Seconds by which a wait longer than PUNCTUAL ends early, so that the message is there when its turn comes.
 EARLY = 2.0
 
-#: What is sealed of a message, and handed to a provider.
+#: The sealed fields of a message that a provider gets.
 CONTENT = ("to", "body", "code", "purpose", "locale", "email")
 
-#: What no key opens is tried again after this part of its age, so that many of them keep no worker busy,
-#: but after so many seconds at least and at most.
+#: A message that no key opens is tried again after an eighth of its age, and after LEAST to MOST seconds. So
+#: even many of them do not keep a worker busy.
 PART_OF_AGE, LEAST, MOST = 1 / 8, 2.0, 300.0
 
 
 def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
-    """Run one attempt for ``message_id``, or else for what is due in ``queues``; see ``store.claim``.
+    """Claim and deliver ``message_id``, or else a message that is due in ``queues``; see ``store.claim``.
 
-    Returns the message that it was about; None if there is nothing more to do for this worker.
+    Returns the message, or None if this worker has nothing more to do.
     """
     known = registry.aliases()
     Alias.wait_for_slot(known.values())
     claim = store.claim(message_id, queues, {name: alias.able for name, alias in known.items()})
     if claim.left_out:
         health.tell_left_out(claim.left_out, "", "worker_died")
-    if claim.verdict == "gone":  # of another installation that shares the broker, or Redis was emptied
+    if claim.verdict == "gone":  # Redis was emptied, or another installation shares the broker
         log.warning("message_gone", message_id=message_id)
         return deliver("", queues) if queues else None
     if isinstance(claim.found, Attempt):
         with traces.deliver(claim.found.message):
             opened = _Run(claim.found).go()
         return claim.found.message if opened else None
-    if claim.found is not None:  # the claim settled it: expired or unknown
+    if claim.found is not None:  # the claim itself ended it, as expired or unknown
         with traces.deliver(claim.found):
             traces.recorded(claim.found)
             tell(claim.found)
@@ -113,17 +115,17 @@ def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
 
 
 class _Run:
-    """One claim: asks the aliases of the route, one after the other, until one has an answer."""
+    """One claim. It calls the aliases of the route one after the other until the message is settled."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self.message = attempt.message
         self.content = {"to": "", "body": ""}
-        self.hops: tuple[str, ...] = ()  # its route, in the order in which it is asked
+        self.hops: tuple[str, ...] = ()  # the aliases of its route, in the order in which they are called
         self.begun = time.monotonic()
-        self.failed: dict[str, float] = {}  # aliases that did not take it, with their Retry-After (0: none)
+        self.failed: dict[str, float] = {}  # aliases that did not take it: their Retry-After, 0 for none
         self.full: set[str] = set()  # aliases whose last slot another thread took first
-        self.ended: list[Ended] = []  # how calls ended that Redis has not been told of
+        self.ended: list[Ended] = []  # calls whose end is not recorded in Redis yet
         self.error = ""
         self.calls = 0  # of providers, in this run
 
@@ -132,8 +134,10 @@ class _Run:
         return self.begun + self.attempt.remaining - time.monotonic()
 
     def go(self) -> bool:
-        """Ask one alias after the other; always ends with a record of what came of it. False if this worker
-        cannot open the message: those that can shall have the next one too.
+        """Call one alias after the other, and always record the outcome.
+
+        False if this worker cannot unseal the message. It then claims no other one: workers that have the
+        key should.
         """
         chosen = self.attempt.chosen
         try:
@@ -150,7 +154,7 @@ class _Run:
             self.not_called(chosen)
             self.leave_unopened()
             return False
-        except ImproperlyConfigured:  # of this worker alone, maybe: nobody has the message
+        except ImproperlyConfigured:  # perhaps only this worker is misconfigured; no provider has the message
             self.not_called(chosen)
             self.choose(())
             raise
@@ -159,7 +163,7 @@ class _Run:
             self.record(State.FAILED, error="no_route", fault="no_route")
             return True
         hops = routing.drawn(route, self.attempt.hops)
-        if hops is None:  # the claim chose by another route
+        if hops is None:  # the route has changed since the claim chose an alias of it
             self.not_called(chosen)
             hops, chosen = routing.order(route), None
         senders = {hop.alias: hop.sender for hop in hops}
@@ -180,11 +184,13 @@ class _Run:
         return True
 
     def choose(self, hops: Sequence[str]) -> Chosen | None:
-        """Whom to ask next. None: it may not be sent any more, there is no slot, or Redis is away."""
+        """The alias to call next. None if the message may not be sent any more, no slot is free, or Redis is
+        away.
+        """
         known = {name: alias for name, alias in registry.aliases().items() if name in hops}
         try:
             chosen = self.ask(known, hops)
-            if chosen is None:  # only now, as Redis knows of no call in which this worker could die
+            if chosen is None:  # wait only now: no call is on record that a crash would leave unknown
                 Alias.wait_for_slot([known[name] for name in hops if name not in {*self.failed, *self.full}])
                 chosen = self.ask(known, hops)
         except Unavailable:
@@ -192,8 +198,10 @@ class _Run:
         return chosen
 
     def ask(self, known: Mapping[str, Alias], hops: Sequence[str], *, unknown: bool = False) -> Chosen | None:
-        """Tell Redis how the last call ended, and let it choose. ``unknown``: that call may have worked, and
-        this thread still holds its slot. Raises ``Unavailable``.
+        """Record in Redis how the last call ended, and let it choose the next alias.
+
+        ``unknown``: the last call may have worked, and this thread still holds its slot. Raises
+        ``Unavailable``.
         """
         is_code = self.message.queue == store.OTP_QUEUE
         choice = store.choose(
@@ -214,13 +222,14 @@ class _Run:
         return choice.chosen
 
     def not_called(self, chosen: Chosen | None) -> None:
-        """If it was to be a probe, the next one need not wait for its end."""
+        """Give up a probe that was chosen but not called, so that another message can probe at once."""
         if chosen and chosen.probe:
             self.ended.append(Ended(chosen.alias, self.message.country, probe=True))
 
     def call(self, alias: Alias, sender: str, *, probe: bool, repeats: int = REPEATS) -> bool:
-        """Ask one alias; True if that settles this run. ``repeats``: how often it may be asked again if it is
-        unknown what came of it.
+        """Hand the message to one alias. True if that settles this run.
+
+        ``repeats``: how often to repeat the hand-off while its outcome is unknown.
         """
         started = time.monotonic()
         self.calls += 1
@@ -239,7 +248,7 @@ class _Run:
                 provider_message_id = hand_over(alias.provider, sms)
         except ProviderError as error:
             bad = Ended(alias.name, country, probe, bad=1, took=_ms_since(started))
-            # A repetition that was not taken says nothing of the hand-off before.
+            # If a repetition was refused, the hand-off before it may still have worked.
             if isinstance(error, OutcomeUnknown) or repeats < REPEATS:
                 return self.outcome_unknown(alias, sender, bad, repeats, error)
             return self.not_taken(alias, bad, error)
@@ -250,7 +259,7 @@ class _Run:
                 calls=health.succeeded(ended),
                 alias=alias.name,
                 provider_message_id=provider_message_id,
-                # Of a code without a verification nobody hears whether it was typed.
+                # Without a verification, nobody learns whether the code was typed.
                 after=alias.after(is_code=bool(self.message.verification_id), id=provider_message_id),
                 error="",
                 took_ms=ended.took,
@@ -258,19 +267,19 @@ class _Run:
         return True
 
     def answer_url(self, alias: Alias) -> str:
-        """Where the vendor asks for the code, if it does so."""
+        """The URL at which the vendor asks for the code, "" if it does not ask."""
         if not alias.provider.asks_for_code:
             return ""
         return answers.address(alias.name, self.message.id, self.content, self.remaining)
 
     def not_taken(self, alias: Alias, bad: Ended, error: ProviderError) -> bool:
-        """The vendor definitely has it not; True if that settles this run."""
+        """The vendor definitely did not take the message. True if that settles this run."""
         if isinstance(error, TemporaryFailure):
             if not resources.ran_out(error):
                 why = error.code or "temporary"
                 self.fail(bad._replace(outcome="temporary", retry_after=error.retry_after or 0.0, error=why))
                 return False
-            self.wait(SOON)  # the fault of this process, which ``sms.consumer`` ends
+            self.wait(SOON)  # this process ran out of resources; ``sms.consumer`` will end it
         elif isinstance(error, AccountFailure):
             why = error.code or "account"
             self.fail(bad._replace(outcome="account", here=error.here, at_once=True, error=why))
@@ -280,7 +289,7 @@ class _Run:
         return True
 
     def refused(self, alias: Alias, bad: Ended, error: ProviderError) -> bool:
-        """The number gets nothing by the channel of an alias; True if its route has no other."""
+        """The channel of ``alias`` does not reach the number. True if the route has no other channel."""
         opted_out = isinstance(error, PermanentFailure) and error.opted_out
         if opted_out:
             optouts.reported(alias.name, self.content["to"], message_id=self.message.id)
@@ -302,7 +311,7 @@ class _Run:
     def outcome_unknown(
         self, alias: Alias, sender: str, bad: Ended, repeats: int, error: ProviderError
     ) -> bool:
-        """Nobody knows whether the vendor has it. One that de-duplicates is asked again at once."""
+        """The vendor may have taken the message. If it de-duplicates, repeat the hand-off at once."""
         bad = bad._replace(outcome="unknown", error=error.code or "unknown")
         calls: tuple[Ended, ...] = (bad,)
         if alias.provider.repeats_safely and repeats:
@@ -328,7 +337,7 @@ class _Run:
         return True
 
     def fail(self, ended: Ended) -> None:
-        """An alias has definitely not taken it."""
+        """Note that an alias definitely did not take the message, so that the next one is called."""
         self.error = ended.error
         self.failed[ended.alias] = ended.retry_after
         self.ended.append(ended)
@@ -336,7 +345,7 @@ class _Run:
         traces.event("failover", alias=ended.alias, word=ended.error)
 
     def wait_for(self, chosen: Chosen) -> None:
-        """Nobody may be asked now: come back when somebody may, or in the next round."""
+        """No alias may be called now. Come back when one may, or in the next round."""
         if chosen.opted_out:
             self.record(State.FAILED, error="opted_out", fault="opted_out")
         elif chosen.alias:
@@ -347,9 +356,9 @@ class _Run:
             self.wait(max(chosen.wait, SOON))
 
     def round_is_over(self) -> None:
-        """Every alias has failed: another round if there is one in time, else a dead letter."""
+        """Every alias has failed. Start another round if there is time for one, else give up."""
         rounds = self.attempt.rounds
-        # One that may be asked earlier must not wait for another's Retry-After.
+        # The shortest Retry-After decides: one alias must not wait for another.
         delay = max(ROUNDS[rounds], min(self.failed.values())) if rounds < len(ROUNDS) else None
         if delay is not None and delay < self.remaining:
             self.record(State.QUEUED, "round_over", retry_in=delay, error=self.error)
@@ -357,13 +366,15 @@ class _Run:
             self.record(State.FAILED, "dead_letter", error=self.error, fault="no_provider")
 
     def leave_unopened(self) -> None:
-        """It may be another installation's, or of before a change of the keys, so it is not ours to end."""
+        """Leave a message that this worker cannot unseal. Another installation may own it, or another worker
+        may have its key.
+        """
         age = self.message.expires_at - self.attempt.remaining - self.message.created_at  # by Redis' clock
         wait = min(max(age * PART_OF_AGE, LEAST), MOST)
         self.record(State.QUEUED, "unopened", retry_in=wait, error="unsealable")
 
     def wait(self, seconds: float) -> None:
-        """Come back later; nothing has failed."""
+        """Come back later. Nothing has failed."""
         self.record(State.QUEUED, retry_in=min(seconds, max(self.remaining, 0.0)))
 
     def record(
@@ -375,10 +386,10 @@ class _Run:
         calls: Sequence[Ended] = (),
         **more: Any,
     ) -> None:
-        """Write the outcome down, and bring the message back where that is soon; see ``outcome.record``."""
+        """Record the outcome (see ``outcome.record``), and schedule the message if it is due again soon."""
         ended = [*self.ended, *calls]
         message = outcome.record(self.attempt, target, why, retry_in=retry_in, calls=ended, **more)
-        # Without a time a receipt came first, and another alias is next.
+        # QUEUED without ``retry_in``: a receipt came first, and the next alias gets the message at once.
         wait = retry_in or 0.0
         if message is not None:
             traces.recorded(message, wait)

@@ -157,7 +157,7 @@ def test_a_channel_that_no_provider_has_is_warned_of(settings):
     (found,) = checks.channels_have_providers()
     assert found.id == "otp.W005"
     assert found.msg.startswith(
-        "OTP_PURPOSES['login']: channels names whatsapp, and SMS_PROVIDERS has no provider"
+        "OTP_PURPOSES['login']: channels names whatsapp, but SMS_PROVIDERS has no provider"
     )
     settings.SMS_PROVIDERS = settings.SMS_PROVIDERS | {"wa": "sandbox://?channel=whatsapp"}
     assert checks.channels_have_providers() == []
