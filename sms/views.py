@@ -217,7 +217,7 @@ def _found(request: HttpRequest, to: str, reference: str) -> dict[str, Any] | Ht
 def get_message(request: HttpRequest, message_id: Path[str]) -> Message | HttpResponse:
     """Where a message is. Records are kept for 72 hours unless configured otherwise."""
     return services.get(message_id) or problem(
-        404, "message_unknown", "There is no such message, or it is kept no longer."
+        404, "message_unknown", "There is no such message, or its record has expired."
     )
 
 

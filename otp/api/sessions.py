@@ -1,5 +1,6 @@
-"""HTTP: sessions, by which a program hands its user to the hosted pages. The views translate, they decide
-nothing.
+"""``/v1/sessions``: hand a user to the hosted pages over HTTP.
+
+These views only translate between HTTP and ``otp.sessions``; every rule is there.
 """
 
 from __future__ import annotations
@@ -27,21 +28,20 @@ router.add_decorator(unkept, mode="view")
 
 
 class SessionIn(Body):
-    """Where to send the user back to, and what is known of them."""
+    """Where to send the user back to, and what you know of them."""
 
     return_url: str = Field(
         max_length=MOST_URL,
         examples=["http://localhost:3000/verified"],
-        description="Where the user goes when all is done, with `session`, `state` and, if a phone was "
-        "verified, `proof` in the query. Its origin stands as `return:ORIGIN` in the entry of the key in "
-        "API_ACCESS.",
+        description="Where the user goes at the end, with `session`, `state` and, if a phone was verified, "
+        "`proof` in the query. The key's entry in API_ACCESS must name its origin as `return:ORIGIN`.",
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     phone: str = Field(
         "",
         max_length=64,
         repr=False,
-        description="Any usual spelling. With it the user is asked for no number, and cannot give another.",
+        description="Any usual spelling. The user is then not asked for a number, and cannot change it.",
         json_schema_extra=lambda schema: schema.update(examples=[sms.example_number() or sms.EXAMPLE]),
     )
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
@@ -49,8 +49,8 @@ class SessionIn(Body):
         "",
         max_length=MOST_STATE,
         examples=["4f3a"],
-        description="Your own, such as a random value that you keep in the user's own session: compare it "
-        "when the user is back.",
+        description="A value of your own, such as a random one that you keep in the user's session. Compare "
+        "it when the user is back.",
     )
     reference: Reference = ""
 
@@ -59,31 +59,31 @@ class SessionIn(Body):
     def _url(cls, given: str) -> str:
         if not sessions.origin_of(given):
             raise PydanticCustomError(
-                "return_url", "Write an address with https:// (or http://localhost), without a fragment"
+                "return_url", "Write a URL with https:// (or http://localhost), without a fragment"
             )
         return given
 
 
 class SessionMade(Schema):
-    """A session that waits for its user."""
+    """A new session."""
 
     id: str
-    url: str = Field(description="Send the user's browser there.")
+    url: str = Field(description="Send the user's browser here.")
     expires_at: datetime
 
 
 class SessionOut(Schema):
-    """What became of a session."""
+    """A session and its outcome."""
 
     id: str
     status: Literal["pending", "valid", "expired"]
-    verification_id: str | None = Field(description="Of the code that the user typed; null before.")
+    verification_id: str | None = Field(description="The verification that the user completed; null before.")
     masked: str | None = Field(description="The verified number with most of its digits hidden.")
     phone: str | None = Field(description="The verified number (E.164), for keys with the scope `phone`.")
-    reference: str | None = Field(description="Your own, from the start.")
+    reference: str | None = Field(description="Your reference from the start.")
     proof: str | None = Field(
-        description="What the browser that verified it brings back: `proof` of `return_url`, or of the "
-        "widget's event. Compare it in constant time. null before it is valid."
+        description="Equals the `proof` that the user's browser brings back, in `return_url` or in the "
+        "widget's event. Compare the two in constant time. Null until the session is valid."
     )
 
 
@@ -95,7 +95,7 @@ class SessionOut(Schema):
     summary="Hand a user to the hosted pages",
 )
 def create_session(request: HttpRequest, payload: SessionIn) -> HttpResponse:
-    """Make an address for one user, who comes back to `return_url` with a verified phone."""
+    """Make a URL for one user, who comes back to `return_url` with a verified phone."""
     access = access_of(request)
     access.require_purpose(payload.purpose)
     access.require_return(sessions.origin_of(payload.return_url))
@@ -111,10 +111,10 @@ def create_session(request: HttpRequest, payload: SessionIn) -> HttpResponse:
     response={200: SessionOut} | responses(401, 503),
     auth=ApiKey("verify"),
     operation_id="get_session",
-    summary="What became of a session",
+    summary="Read a session",
 )
 def get_session(request: HttpRequest, id: Path[str]) -> HttpResponse:
-    """Whether the user has verified a phone. An id that never was, or another key's, is `expired`."""
+    """Find out whether the user has verified a phone. An id that is unknown or another key's is `expired`."""
     access = access_of(request)
     return as_json(_shown(sessions.read(id, owner=access.name), sees_phone="phone" in access.scopes))
 
