@@ -1,4 +1,4 @@
-"""Settings out of the addresses of Redis and the broker: one server, Sentinel, Redis Cluster, or RabbitMQ."""
+"""Settings for Redis and the broker from their URLs: one server, Sentinel, Redis Cluster, or RabbitMQ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIMEOUTS = ("socket_connect_timeout", "socket_timeout")
 
 
 class AmqpsTransport(SSLTransport):
-    """kombu's, but it compares a certificate with the name of its node, not with none or another's."""
+    """kombu's transport, but it verifies each certificate against the name of its own node."""
 
     def establish_connection(self) -> Any:
         client: Any = self.client
@@ -34,16 +34,16 @@ class AmqpsTransport(SSLTransport):
         try:
             return super().establish_connection()
         finally:
-            client.hostname = host  # kombu makes 127.0.0.1 of localhost, which the next time is no name of it
+            client.hostname = host  # kombu replaced localhost by 127.0.0.1, which the certificate may lack
 
 
 def cache(url: str, *, connections: int) -> dict[str, Any]:
-    """The entry of CACHES for ``REDIS_URL``. Raises ImproperlyConfigured, without repeating the URL."""
+    """The entry of CACHES for ``REDIS_URL``. Raises ``ImproperlyConfigured``, without repeating the URL."""
     if scheme(url, "REDIS_URL") not in (*REDIS, *SENTINEL, *CLUSTER):
         known = "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
         raise ImproperlyConfigured(f"REDIS_URL must begin with {known}.")
     address = read(url, "REDIS_URL")
-    # A script whose answer got lost may have run, so nothing is retried below the caller.
+    # No retries here: a script whose answer got lost may have run, and only the caller knows what to do.
     pool: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "max_connections": connections, **address.tls}
     options: dict[str, Any] = {
         "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
@@ -69,7 +69,10 @@ def cache(url: str, *, connections: int) -> dict[str, Any]:
 
 
 def broker(url: str) -> dict[str, Any]:
-    """Celery's settings, by name, for ``CELERY_BROKER_URL``. Raises ImproperlyConfigured in the same way."""
+    """Celery's settings for ``CELERY_BROKER_URL``.
+
+    Raises ``ImproperlyConfigured``, without repeating the URL.
+    """
     kind = scheme(url, "CELERY_BROKER_URL")
     if kind in RABBITMQ:
         return _rabbitmq(url, kind)
