@@ -1,11 +1,11 @@
-"""What follows a call that worked: ask the vendor what became of the message, tell it whether its code was
-typed, or let it take the message back. None of it is urgent, all of it may be lost: a look comes again,
-feedback is a courtesy to the vendor, and a message of a dead code harms nobody.
+"""Calls that follow a successful hand-off: look up the state, report whether the code was typed, or revoke.
 
-A queue entry is a wake-up that names an alias: whoever takes it makes the calls that are due, one after the
-other, as long as the rate of this alias has room. Each is chosen as it begins, when another alias may have
-the message, and counts towards the rate then. So no backlog is in the way of another alias, and entries that
-come late come in no bunch.
+None of them is urgent, and each may be lost. A look-up is repeated, feedback is a courtesy to the vendor, and
+a message whose code is dead does no harm.
+
+A queue entry is a wake-up that names an alias. The worker that takes it makes the due calls one after the
+other, while the rate of the alias has room. Each call is chosen when it begins, and takes its share of the
+rate then. So a backlog of one alias does not delay another, and late entries do not cause a burst.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from sms.store import Kind
 
 log = structlog.get_logger("sms")
 
-#: At most so many entries a second for each alias and kind; each may go on for SLICE.
+#: The most entries per second for each alias and kind. Each may run for SLICE.
 MOST = 20
 
-#: Seconds after which a task ends: then others are woken.
+#: Seconds after which a task ends. Others are woken then.
 SLICE = 1.0
 
-#: A code that did not arrive still has time for another provider; the others wait for no code.
+#: A look-up is as urgent as a code, because one that did not arrive still has time for another provider.
 QUEUES: dict[Kind, str] = {
     "look_up": store.OTP_QUEUE,
     "feedback": store.BULK_QUEUE,
@@ -41,7 +41,7 @@ QUEUES: dict[Kind, str] = {
 
 
 def publish_due() -> None:
-    """Wake somebody for what is due now. Raises ``Unavailable``."""
+    """Publish entries for the calls that are due. Raises ``Unavailable``."""
     wanted = [
         (kind, alias)
         for alias in registry.aliases().values()
@@ -58,8 +58,9 @@ def publish_due() -> None:
 
 
 def run(kind: Kind, name: str) -> None:
-    """Make the calls of a kind to an alias that are due. What the vendor refuses is logged, and forgotten.
-    Raises ``Unavailable``.
+    """Make the due calls of one kind to an alias.
+
+    Refusals are logged and forgotten. Raises ``Unavailable``.
     """
     alias, end = registry.aliases()[name], time.monotonic() + SLICE
     going_on = _wants(kind, alias.provider)
@@ -73,7 +74,7 @@ def _wants(kind: Kind, provider: Provider) -> bool:
 
 
 def _call(kind: Kind, alias: Alias) -> bool:
-    """Make the next call; False if there is none now, or no slot for it."""
+    """Make the next call. False if none is due, or no slot is free."""
     with alias.slot() as taken:
         found = store.follow_up(kind, alias.name, alias.takes(1)) if taken else None
         if found is None:
@@ -99,6 +100,6 @@ def _ask(kind: Kind, about: FollowUp, provider: Provider) -> Receipt | None:
                     provider.revoke(message.id, message.provider_message_id)
     except ProviderError as error:
         log.info("follow_up_failed", kind=kind, error=plain(error.code), **told)
-    except Exception as error:  # modules have faults: see sms.delivery.handover
+    except Exception as error:  # modules have bugs: see sms.delivery.handover
         log.error("provider_raised", error=type(error).__name__, place=place_of(error), **told)
     return None

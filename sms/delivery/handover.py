@@ -1,8 +1,8 @@
-"""Hand one message to one provider, whatever the provider's module does.
+"""Hand one message to one provider, and turn any exception into a ``ProviderError``.
 
-Vendors answer what nobody expected, and modules have faults. Nothing that comes of it may leave a message
-in the air: what a module raises besides a ``ProviderError`` is a ``TemporaryFailure`` while nothing has
-left, so that the next alias has the message at once, and afterwards an ``OutcomeUnknown``.
+Vendors send unexpected answers, and modules have bugs. Neither may leave a message without an outcome. An
+unexpected exception counts as a ``TemporaryFailure`` before the request has left, so that the next alias gets
+the message at once. Afterwards it counts as an ``OutcomeUnknown``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from sms.providers.transport import nothing_has_left, request_left
 
 log = structlog.get_logger("sms")
 
-#: Characters of a vendor's word or id that are kept. The longest id of a known vendor has 36.
+#: Characters of a vendor's word or id. The longest id of a known vendor has 36.
 LONGEST_WORD = 200
 
 
 def hand_over(provider: Provider, sms: Sms) -> str:
-    """Send one SMS and return the vendor's id for it, fit to be kept. Raises a ``ProviderError``."""
+    """Send a message and return the vendor's id for it, made ``plain``. Raises ``ProviderError``."""
     nothing_has_left()
     try:
         return plain(provider.send(sms))
@@ -31,7 +31,7 @@ def hand_over(provider: Provider, sms: Sms) -> str:
         error.code = plain(error.code)
         raise
     except Exception as error:
-        # Of a provider that sends by other means, nobody knows; a second SMS is worse than a wait.
+        # Without the pool we cannot know whether it has left. Waiting is better than a second SMS.
         left = request_left() or not provider.sends_by_pool
         code = type(error).__name__
         log.error(
@@ -43,17 +43,20 @@ def hand_over(provider: Provider, sms: Sms) -> str:
 
 
 def plain(word: object) -> str:
-    """A vendor's word or id as it can be kept and shown: printable, not too long, "" for what is none."""
+    """A vendor's word or id in a form that can be stored and shown: printable, short, "" for other types."""
     if isinstance(word, bool) or not isinstance(word, str | int):
         return ""
     try:
         text = str(word)[:LONGEST_WORD]
-    except ValueError:  # Python writes no whole number of more than 4,300 digits
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
         return ""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def place_of(error: Exception) -> str:
-    """The way to the line that raised it. Its text is left out, as it may repeat a number or a code."""
+    """Files and lines of the traceback.
+
+    The text of the error may repeat a number or a code, so it is left out.
+    """
     frames = traceback.extract_tb(error.__traceback__)[1:]
     return " ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-6:])

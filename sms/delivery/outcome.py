@@ -1,4 +1,4 @@
-"""Write down what came of an attempt, and tell of it."""
+"""Record the outcome of an attempt, and announce it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sms.message import Attempt, Message, State
 
 log = structlog.get_logger("sms")
 
-#: Seconds between the attempts to write down an outcome while Redis is away.
+#: Seconds between two tries to record an outcome while Redis is away.
 RECORD_RETRY = 0.5
 
-#: Seconds that an acceptance is held on to while Redis is away; a default code's whole life.
+#: Seconds to keep trying to record an acceptance: the lifetime of a code by default.
 PATIENCE = 120.0
 
 
@@ -32,8 +32,9 @@ def record(
     took_ms: int | None = None,
     **more: Any,
 ) -> Message | None:
-    """Write the outcome down, and do not give up while it matters: an acceptance that is forgotten would be
-    sent again. Returns the record if that moved the message. The arguments are those of ``store.finish``.
+    """Record the outcome, and keep trying while Redis is away: a lost acceptance would be sent again.
+
+    Takes the arguments of ``store.finish``. Returns the message if it moved to another state.
     """
     message_id, sent = attempt.message.id, target is State.SENT
     patience = max(store.LEASE + store.LAST_CHANCE, min(attempt.remaining, PATIENCE) if sent else 0)
@@ -44,7 +45,7 @@ def record(
                 message_id,
                 target,
                 why,
-                # "sent" stands even if the lease was lost meanwhile: the provider has the message.
+                # SENT is recorded even without the lease, because the provider has the message.
                 attempt=None if sent else attempt.number,
                 calls=[ended._asdict() for ended in calls],
                 **more,
@@ -59,12 +60,12 @@ def record(
         receipts.record_early(message_id, early)
     if message is None or not moved:
         if message is None or message.state not in (State.SENT, State.DELIVERED):
-            # SENT and DELIVERED: its receipt overtook the answer of the call.
+            # If it is SENT or DELIVERED, its receipt overtook the answer of the call.
             log.warning("outcome_too_late", message_id=message_id, outcome=target)
         return None
     waits = message.state is target is State.QUEUED
     if waits and why == "unopened":
-        if attempt.message.error != message.error:  # loud once
+        if attempt.message.error != message.error:  # log an error only once
             log.error("message_unsealable", message_id=message_id, queue=message.queue)
     elif waits and not why:
         log.debug("message_waits", message_id=message_id, seconds=more.get("retry_in"))

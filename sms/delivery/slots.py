@@ -1,4 +1,4 @@
-"""The calls that a worker may make at once, and the part of them that one alias may take."""
+"""Slots: the calls that a worker may make at once, and the share of them that one alias may take."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Any
 from sms.providers.base import Provider
 from sms.store import After
 
-#: Seconds for which a message keeps a thread to itself until a slot is free, if one is likely to be by
-#: then. Under load that takes milliseconds; where calls hang, threads are needed for other messages.
+#: Seconds that a message may occupy a thread while it waits for a slot, if one is likely to become free.
+#: Under load that takes milliseconds. When calls hang, threads are needed for other messages.
 FOR_A_SLOT = 0.3
 
 
 class Slots:
-    """The calls that one worker process makes at once, of all its aliases together."""
+    """The slots of one worker process, for all its aliases together."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.taken = 0
         self.changed = threading.Condition()
         self._waiting = 0
-        self.given_back: deque[float] = deque(maxlen=8)  # when the latest ones were, the oldest first
+        self.given_back: deque[float] = deque(maxlen=8)  # when the last slots were released, the oldest first
 
     def wait_for(self, free: Callable[[], bool]) -> bool:
-        """Wait until ``free()``, where that will not take long. The caller holds ``changed``."""
+        """Wait until ``free()`` is true, unless that would take long. The caller holds ``changed``."""
         if free():
             return True
         if not self.given_back:
@@ -45,11 +45,10 @@ class Slots:
 
 
 class Alias:
-    """One configured provider: what calls it, how fast, and how many calls at once.
+    """A configured provider, with its rate and its share of the slots.
 
-    ``share``: the part of ``slots`` that it may take of those that the others leave. So with any number
-    of aliases that hang some stay free: with shares of 0.75 one has 75 % at most, two together
-    94 %, three 98 %, and less as their calls end.
+    ``share``: the part that it may take of the slots that the others leave. So some slots stay free however
+    many aliases hang. With shares of 0.75, one alias has at most 75 %, two together 94 %, three 98 %.
     """
 
     def __init__(
@@ -66,22 +65,25 @@ class Alias:
         self.name = provider.alias
         self.only_codes = only_codes or provider.needs_code
         self.provider = provider
-        self.prices = prices  # of a code by country, "default": elsewhere; {}: not known
+        self.prices = prices  # of a code by country, or "default" for others; {} if not known
         self._slots = slots
         self._share = share
         self._taken = 0
         rates = {"messages": rate, "segments": segment_rate}
-        self.rates = {unit: pace for unit, pace in rates.items() if pace}  # a second
-        # Milliseconds that either takes of the rate.
+        self.rates = {unit: pace for unit, pace in rates.items() if pace}  # per second
+        # Milliseconds of the rate that each message and each segment takes.
         self._per_message = 1000 / rate if rate else 0.0
         self._per_segment = 1000 / segment_rate if segment_rate else 0.0
 
     def takes(self, parts: int) -> float:
-        """Milliseconds of the rate that a message of so many parts takes, 0 without a rate."""
+        """Milliseconds of the rate that a message of ``parts`` segments takes, 0 without a rate."""
         return self._per_message + self._per_segment * parts
 
     def after(self, *, is_code: bool, id: str) -> After:
-        """What follows a call that worked. ``id``: the vendor's for the message; without one nothing can."""
+        """The calls that follow a successful one.
+
+        ``id``: the vendor's id for the message, which they all need.
+        """
         provider = self.provider
         return After(
             refers_by_own_id=bool(id) and provider.refers_by_own_id,
@@ -91,12 +93,12 @@ class Alias:
         )
 
     def price(self, country: str) -> float | None:
-        """Of a code to this country; None: not known."""
+        """The price of a code to a country, None if not known."""
         return self.prices.get(country, self.prices.get("default"))
 
     @property
     def able(self) -> dict[str, Any]:
-        """What a script has to know of it to choose: see includes/choice.lua."""
+        """What scripts need to know to choose an alias: see includes/choice.lua."""
         return {
             "free": self.has_slot,
             "per_message": self._per_message,
@@ -106,13 +108,13 @@ class Alias:
 
     @property
     def has_slot(self) -> bool:
-        """Whether this worker may call it once more just now. One call may always be."""
+        """Whether this worker may call it once more now. One call is always allowed."""
         others = self._slots.taken - self._taken
         return self._taken + 1 <= max(1, self._share * (self._slots.count - others))
 
     @contextmanager
     def slot(self) -> Iterator[bool]:
-        """Take one slot for a call; False if none is free, as another thread was quicker."""
+        """Take a slot for a call. Yields False if another thread took the last one."""
         with self._slots.changed:
             taken = int(self._slots.wait_for(lambda: self.has_slot))
             self._taken += taken
@@ -129,10 +131,10 @@ class Alias:
 
     @staticmethod
     def wait_for_slot(wanted: Collection[Alias]) -> None:
-        """Wait until one of these has a slot, if that will not take long."""
+        """Wait until one of these has a slot, unless that would take long."""
         if not wanted or any(alias.has_slot for alias in wanted):
             return
         slots = next(iter(wanted))._slots
         with slots.changed:
             if slots.wait_for(lambda: any(alias.has_slot for alias in wanted)):
-                slots.changed.notify()  # it is not taken yet: whoever waits for another alias may go too
+                slots.changed.notify()  # we have not taken it yet, so wake the next waiting thread, too

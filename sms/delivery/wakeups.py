@@ -1,7 +1,7 @@
-"""Bring a message back when a short wait is over: to the millisecond.
+"""Bring a message back on time after a short wait.
 
-Sweeps come once a second, and travel behind a queue that may be seconds long. So the worker that made a
-message wait publishes its id after that. If it stops or dies before, a sweep does it.
+Sweeps come once a second, and queue behind other tasks for seconds. So the worker that made a message wait
+publishes its id when the wait is over. If the worker stops or dies before, a sweep does it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ log = structlog.get_logger("sms")
 
 
 class Wakeups:
-    """Ids and queues by the time at which each is to be published, and the thread that does it."""
+    """Ids and queues, by the time at which to publish them, and the thread that does so."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """A child process has neither the thread nor the messages of its parent."""
+        """Start empty. A child process has neither the thread nor the messages of its parent."""
         self._due: list[tuple[float, str, str]] = []  # a heap
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def publish_in(self, seconds: float, message_id: str, queue: str) -> None:
-        """Publish it after so many seconds. Returns at once."""
+        """Publish a message after ``seconds``. Returns at once."""
         with self._changed:
             heappush(self._due, (time.monotonic() + seconds, message_id, queue))
             if self._thread is None or not self._thread.is_alive():
@@ -46,9 +46,9 @@ class Wakeups:
                     self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
                 _, message_id, queue = heappop(self._due)
             try:
-                if entries.room(queue) != 0:  # it is due, and whoever comes takes it
+                if entries.room(queue) != 0:  # a full queue has enough entries to deliver it
                     broker.publish(message_id, queue)
-            except Exception as error:  # others wait for this thread; a sweep brings this one back
+            except Exception as error:  # the thread must go on; a sweep brings this message back
                 log.error("return_failed", message_id=message_id, error=type(error).__name__)
 
 

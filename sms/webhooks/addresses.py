@@ -1,7 +1,6 @@
-"""Which addresses an event may go to: those of the public internet, and what an endpoint allows by name.
+"""Connect only to IP addresses that an event may go to: public ones, and kinds that an endpoint allows.
 
-The address that was judged is the one that is connected to, each time anew: a name that leads elsewhere the
-next moment leads nowhere.
+Each connection goes to the very address that was checked. So DNS rebinding does not work.
 """
 
 from __future__ import annotations
@@ -15,35 +14,34 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from queue import Empty, SimpleQueue
 from typing import Any
 
-#: Seconds to connect to one address or to shake hands there, and for all until a new connection is open: look
-#: its name up, connect, shake hands.
+#: Seconds: to connect to one address, or for its TLS handshake; and for all of DNS, connecting and TLS.
 CONNECT_TIMEOUT, LONGEST_CONNECT = 3.0, 9.0
 
-#: What ``allow`` may name, beside http.
+#: Values of ``allow``, in addition to http.
 KINDS = ("private", "loopback", "link-local")
 
-#: Clouds hand out credentials there, or steer machines. Nothing allows them.
+#: Cloud metadata services, which hand out credentials or control machines. Nothing allows them.
 _METADATA = {"169.254.169.254", "169.254.170.2", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"}
 
-#: RFC 1918, RFC 6598 (shared by a provider's customers), RFC 4193.
+#: RFC 1918, RFC 6598 (carrier-grade NAT), RFC 4193.
 _PRIVATE = [
     ip_network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 ]
 
-#: Behind it stands an IPv4 address (RFC 6052).
+#: Embeds an IPv4 address (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
 
-#: All of IPv6 that is public.
+#: The public part of IPv6.
 _GLOBAL = IPv6Network("2000::/3")
 
 
 class Refused(OSError):
-    """Every address of a name is one that nothing may be sent to."""
+    """No address of the name may be connected to."""
 
 
 def kind(address: str) -> str:
-    """``public``, one of ``KINDS``, or ``reserved``, which nothing allows."""
+    """The kind of an IP address: ``public``, one of ``KINDS``, or ``reserved``, which nothing allows."""
     found = _meant(ip_address(address.partition("%")[0]))
     if str(found) in _METADATA or found.is_multicast or found.is_unspecified:
         return "reserved"
@@ -57,7 +55,7 @@ def kind(address: str) -> str:
 
 
 def kind_written(host: str) -> str:
-    """The same of the host of a URL, where that is an address, or ``localhost``; "" for any other name."""
+    """The kind of a URL's host, if it is an IP address or ``localhost``; "" for any other name."""
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761 section 6.3
         return "loopback"
     try:
@@ -67,7 +65,7 @@ def kind_written(host: str) -> str:
 
 
 def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address leads to, if it does."""
+    """The IPv4 address that an IPv6 address embeds, or the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:
@@ -77,7 +75,7 @@ def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def left(until: float) -> float:
-    """The timeout of a step that must be over by then. Raises ``TimeoutError`` where it is too late."""
+    """The timeout of a step that must end by ``until``. Raises ``TimeoutError`` if that has passed."""
     seconds = until - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("too late")
@@ -85,8 +83,8 @@ def left(until: float) -> float:
 
 
 def connect(host: str, port: int, allow: Collection[str], until: float) -> socket.socket:
-    """An open connection, by ``until`` (of the monotonic clock). Raises ``Refused``, or another ``OSError``
-    where nobody answers.
+    """An open connection, by ``until`` (monotonic clock). Raises ``Refused``, or another ``OSError`` if
+    nobody answers.
     """
     last: OSError = Refused("all addresses are refused")
     for family, type, protocol, _, address in _looked_up(host, port, until):
@@ -95,7 +93,7 @@ def connect(host: str, port: int, allow: Collection[str], until: float) -> socke
             continue
         connection = socket.socket(family, type, protocol)
         connection.settimeout(timeout)
-        with suppress(OSError):  # not every system has it
+        with suppress(OSError):  # not every system has this option
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             connection.connect(address)
@@ -108,22 +106,24 @@ def connect(host: str, port: int, allow: Collection[str], until: float) -> socke
 
 
 def _looked_up(host: str, port: int, until: float) -> list[Any]:
-    """What ``getaddrinfo`` says. It takes no timeout, and waits for long where the servers of names are away:
-    then a thread is left behind, which ends with it.
+    """The result of ``getaddrinfo``, by ``until``.
+
+    It has no timeout, and takes long if the DNS servers are away. So it runs in a thread, which may outlive
+    this call.
     """
     answers: SimpleQueue[list[Any] | Exception] = SimpleQueue()
 
     def ask() -> None:
         try:
             answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # raised where somebody waits for it
+        except Exception as error:  # raised below, in the waiting thread
             answers.put(error)
 
     threading.Thread(target=ask, name="look-up", daemon=True).start()
     try:
         found = answers.get(timeout=max(0.0, until - time.monotonic()))
     except Empty:
-        raise TimeoutError("no answer about a name") from None
+        raise TimeoutError("DNS did not answer") from None
     if isinstance(found, Exception):
         raise found
     return found

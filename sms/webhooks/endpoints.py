@@ -1,11 +1,13 @@
-"""``WEBHOOKS``: who is told of which events, and how its address and its options are written.
+"""``WEBHOOKS``: the endpoints that receive events, with their URLs and options.
 
     shop=https://shop.example.com/hooks#secret=whsec_…&events=verification.*&events=message.failed
 
-What stands after the # are our options, as no server ever sees that part of a URL. ``secret`` (two while one
-is being changed: both sign), ``events`` (default: all) and ``allow`` (``private``, ``loopback``,
-``link-local`` addresses; ``http``) may be given more than once, ``ssl_ca_certs`` (a file with the CA to
-believe) once.
+The options follow the #, a part of the URL that no server sees:
+
+- ``secret``: give two to rotate it. Both then sign.
+- ``events``: the default is all. May be repeated.
+- ``allow``: ``private``, ``loopback`` or ``link-local`` IP addresses, or ``http``. May be repeated.
+- ``ssl_ca_certs``: a file with the CA to trust.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ TYPES = (
     *("guard.refused", "provider.left_out", "provider.back"),
 )
 
-#: What ``allow`` may name.
+#: Values of ``allow``.
 ALLOWABLE = (*KINDS, "http")
 
-#: Bytes of a secret (the specification's "Signature scheme"), and how many of them must differ at least.
+#: Bytes of a secret (the specification's "Signature scheme"), and how many of them must differ.
 SHORTEST, LONGEST, DIFFERENT = 24, 64, 8
 
 _PREFIX = "whsec_"
@@ -48,7 +50,7 @@ class Endpoint:
     """One receiver."""
 
     name: str
-    url: str = field(repr=False)  # without our options; its path may be as good as a password
+    url: str = field(repr=False)  # without our options; its path may be a secret
     secrets: tuple[bytes, ...] = field(repr=False)
     events: frozenset[str]
     allow: frozenset[str] = frozenset()
@@ -56,20 +58,20 @@ class Endpoint:
 
     @property
     def origin(self) -> str:
-        """Where it is, in a form that may be shown."""
+        """The origin of the URL, which may be shown."""
         found = urlsplit(self.url)
         return f"{found.scheme}://{found.netloc}"
 
 
 @conf.cached
 def configured() -> dict[str, Endpoint]:
-    """The endpoints by their names. Raises ``ImproperlyConfigured``, without anything secret."""
+    """The endpoints by name. Raises ``ImproperlyConfigured``, whose text holds no secret."""
     return {name: _read(name, url) for name, url in conf.get("WEBHOOKS").items()}
 
 
 @conf.cached
 def in_lua() -> str:
-    """``;type=endpoint`` for each event that an endpoint takes, "" without any: see includes/event.lua."""
+    """``;type=endpoint`` for each event that an endpoint takes, "" for none: see includes/event.lua."""
     return "".join(
         f";{type}={name}"
         for name, endpoint in configured().items()
@@ -79,7 +81,7 @@ def in_lua() -> str:
 
 
 def secret(text: str) -> bytes:
-    """The key that ``whsec_…`` stands for. Raises ``ValueError``."""
+    """The key in ``whsec_…``. Raises ``ValueError``."""
     encoded = text.removeprefix(_PREFIX)
     if encoded == text:
         raise ValueError
@@ -106,25 +108,25 @@ def _read(name: str, text: str) -> Endpoint:
     if not right or not re.fullmatch("[!-~]+", text):
         raise wrong("must look like https://example.com/hook#secret=whsec_…, in ASCII.")
     if "@" in parts.netloc:
-        raise wrong("has a user in its URL, which is not sent. The signature shows who we are: leave it out.")
+        raise wrong("has a user in its URL, which is not sent. Leave it out: the signature authenticates us.")
     options = _options(parts, wrong)
     if not 1 <= len(options["secret"]) <= 2:
         raise wrong(
-            "needs one secret (#secret=whsec_…), or two while it is being changed. "
+            "needs one secret (#secret=whsec_…), or two to rotate it. "
             "`manage.py secrets WEBHOOK_SECRET` prints one."
         )
     try:
         secrets = tuple(map(secret, options["secret"]))
     except ValueError:
         raise wrong(
-            f"has a secret that is not whsec_ and {SHORTEST} to {LONGEST} random bytes in base64. "
+            f"has a malformed secret. Write whsec_ and {SHORTEST} to {LONGEST} random bytes in base64. "
             "`manage.py secrets WEBHOOK_SECRET` prints one."
         ) from None
     allow = frozenset(options["allow"])
     if odd := sorted(allow.difference(ALLOWABLE)):
-        raise wrong(f"has allow={odd[0]}. It may name {', '.join(ALLOWABLE)}.")
+        raise wrong(f"has allow={odd[0]}. It takes {', '.join(ALLOWABLE)}.")
     if parts.scheme == "http" and not settings.DEBUG and "http" not in allow:
-        raise wrong("is sent in clear. Write https://, or &allow=http where the way there is your own.")
+        raise wrong("is sent in clear. Write https://, or &allow=http if the network is your own.")
     return Endpoint(
         name,
         parts._replace(fragment="").geturl(),
@@ -140,7 +142,7 @@ def _options(parts: SplitResult, wrong: _Wrong) -> dict[str, list[str]]:
     for option in filter(None, parts.fragment.split("&")):
         word, _, value = option.partition("=")
         if word not in found:
-            raise wrong(f"has an option that does not exist. After the # may stand {', '.join(_OPTIONS)}.")
+            raise wrong(f"has an unknown option. After the #, it takes {', '.join(_OPTIONS)}.")
         found[word].append(unquote(value))
     return found
 
@@ -152,18 +154,16 @@ def _events(patterns: list[str], wrong: _Wrong) -> Iterator[str]:
         if begin not in ("", *(f"{type.partition('.')[0]}." for type in TYPES)) or not matched:
             matched = [type for type in TYPES if type == pattern]
         if not matched:
-            raise wrong(
-                f"has an event that does not exist. There are {', '.join(TYPES)}; message.* is a group."
-            )
+            raise wrong(f"has an unknown event. There are {', '.join(TYPES)}, and groups such as message.*.")
         yield from matched
 
 
 def _ca(paths: list[str], wrong: _Wrong) -> str:
     if len(paths) > 1:
-        raise wrong("has two ssl_ca_certs. Put both into one file.")
+        raise wrong("has ssl_ca_certs twice. Put both CAs into one file.")
     for path in paths:
         try:
             ssl.create_default_context(cafile=Path(path))
         except (OSError, ssl.SSLError):
-            raise wrong("has ssl_ca_certs with a file that cannot be read as PEM.") from None
+            raise wrong("has an ssl_ca_certs file that is not readable PEM.") from None
     return "".join(paths)

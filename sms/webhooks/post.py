@@ -1,4 +1,4 @@
-"""One call of a receiver: signed, over a verified connection, and never sent elsewhere."""
+"""Post an event to a receiver: signed, over a verified connection, without redirects."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from sms.webhooks.endpoints import Endpoint
 
 log = structlog.get_logger("sms")
 
-#: Seconds for the request and the whole answer, beside LONGEST_CONNECT.
+#: Seconds for the request and the whole answer, in addition to LONGEST_CONNECT.
 TIMEOUT = 15.0
 
-#: Bytes of an answer's body that are read, so that its connection can be used again.
+#: Bytes of an answer's body that are read, so that the connection can be reused.
 MOST_READ = 4096
 
-#: What breaks, and our word for it; the first that fits.
+#: Our words for errors. The first class that fits counts.
 _WORDS: dict[type[Exception], str] = {
     Refused: "address_refused",
     TimeoutError: "timeout",
@@ -43,21 +43,21 @@ _WORDS: dict[type[Exception], str] = {
 
 
 def sign(secrets: tuple[bytes, ...], id: str, timestamp: int, body: bytes) -> str:
-    """The header ``webhook-signature``: one signature for each secret."""
+    """The header ``webhook-signature``, with a signature for each secret."""
     signed = f"{id}.{timestamp}.".encode() + body
     made = (base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode() for secret in secrets)
     return " ".join(f"v1,{signature}" for signature in made)
 
 
 def body_of(event: Mapping[str, Any]) -> bytes:
-    """What is sent of an event, the same each time."""
+    """The body for an event, the same at each try."""
     at = datetime.fromtimestamp(event["at"] / 1000, UTC).isoformat(timespec="milliseconds")
     timestamp = at.replace("+00:00", "Z")
     return to_json({"type": event["type"], "timestamp": timestamp, "data": event["data"]})
 
 
 class Caller:
-    """Calls one endpoint, for one thread, over a connection that it keeps."""
+    """Calls one endpoint over a connection that it keeps. Belongs to one thread."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -65,7 +65,7 @@ class Caller:
         self._connection: socket.socket | None = None
 
     def post(self, event: Mapping[str, Any]) -> str:
-        """Nothing if the receiver has taken it, else why not: a status, or one word for what broke."""
+        """Post an event. Returns "" if the receiver accepted it, else a status or a word for the error."""
         body, now = body_of(event), int(time.time())
         headers = {
             "Content-Type": "application/json",
@@ -76,7 +76,7 @@ class Caller:
         }
         try:
             status = self._exchange(written("POST", self.place, body, headers))
-        except Exception as error:  # whatever it is, a try that failed: or it would come again for ever
+        except Exception as error:  # any exception is a failed try, or the event would repeat forever
             return self._word(error)
         return "" if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"status_{status}"
 
@@ -111,7 +111,7 @@ class Caller:
         return answer.status
 
     def _kept(self) -> socket.socket | None:
-        """The connection of the call before, if the receiver has not closed it since."""
+        """The connection of the last call, unless the receiver has closed it since."""
         if self._connection and wait_for_read(self._connection, timeout=0.0):
             self.close()
         return self._connection
@@ -123,7 +123,7 @@ def _opened(place: Place, endpoint: Endpoint) -> socket.socket:
     try:
         if place.scheme == "https":
             context = trusting(endpoint.ssl_ca_certs)
-            connection.settimeout(left(until))  # of the whole handshake, however it drips
+            connection.settimeout(left(until))  # for the whole handshake, even if bytes drip in
             connection = context.wrap_socket(connection, server_hostname=place.host)
         left(until)
     except BaseException:

@@ -1,7 +1,7 @@
-"""Send what is due: a few threads for each endpoint, which end when nothing is.
+"""Send due events. Each endpoint has a few threads, which end when nothing is due.
 
-They are not those of Celery's pool, so that receivers that hang hold no code. A sweep wakes the first one of
-an endpoint; one that finds an event starts another, up to CALLS.
+They are outside of Celery's pool, so that receivers that hang do not delay codes. A sweep wakes the first
+thread of an endpoint. Each thread that finds an event starts another one, up to CALLS.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from sms.webhooks.store import Claimed
 
 log = structlog.get_logger("sms")
 
-#: Seconds to wait after the first, second, … try that failed. After one more the event is a dead letter.
+#: Seconds to wait after the first, second, … failed try. If the try after the last wait fails, the event
+#: becomes a dead letter.
 DELAYS = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0)
 
-#: A wait is longer by up to this part of it, so that what failed together does not come together again.
+#: Each wait is extended by up to this share, so that events that failed together do not retry together.
 JITTER = 0.1
 
-#: Calls of one endpoint that a worker makes at the same time.
+#: Concurrent calls of a worker to one endpoint.
 CALLS = 8
 
-#: Events that wait for an endpoint from which on it is told of (includes/event.lua drops from 50,000 on), and
-#: the seconds between two such lines.
+#: So many waiting events of an endpoint are logged (includes/event.lua drops from 50,000 on), and the seconds
+#: between two such lines.
 MANY, QUIET = 40_000, 60.0
 
 _lock = threading.Lock()
@@ -42,22 +43,22 @@ _quiet_until: dict[str, float] = {}
 
 
 def begin() -> None:
-    """This worker sends from now on."""
+    """Send events in this worker from now on."""
     _stopped.clear()
 
 
 def stop() -> None:
-    """From now on each thread ends with the call that it has in hand."""
+    """Let each thread end after its current call."""
     _stopped.set()
 
 
 def descriptors() -> int:
-    """How many a worker needs for this at most: each call may hold a connection and one to Redis."""
+    """The most file descriptors that sending takes: one for the receiver and one for Redis in each call."""
     return 2 * CALLS * len(endpoints.configured())
 
 
 def wake() -> None:
-    """See what is due for each endpoint, and send it. Raises ``Unavailable``."""
+    """Start to send what is due for each endpoint. Raises ``Unavailable``."""
     store.expired()
     for name, count in store.waiting().items():
         if count:
@@ -68,7 +69,7 @@ def wake() -> None:
 
 
 def _start(endpoint: Endpoint) -> None:
-    """One thread more for this endpoint, if it may have one."""
+    """Start another thread for this endpoint, unless it has CALLS."""
     with _lock:
         if _running[endpoint.name] >= CALLS:
             return
@@ -89,7 +90,7 @@ def _run(endpoint: Endpoint) -> None:
     caller = Caller(endpoint)
     try:
         while not _stopped.is_set() and (claimed := store.claim(endpoint.name)):
-            with suppress(RuntimeError):  # no thread can be started: sms.consumer sees to that
+            with suppress(RuntimeError):  # no thread can be started; sms.consumer handles that
                 _start(endpoint)
             send(caller, claimed)
     except Unavailable as error:
@@ -100,7 +101,7 @@ def _run(endpoint: Endpoint) -> None:
 
 
 def send(caller: Caller, claimed: Claimed) -> None:
-    """One try of one event, and what follows from it. Raises ``Unavailable``: then it is sent again."""
+    """Try to send one event, and record the outcome. On ``Unavailable``, the event is sent again."""
     why, name = caller.post(claimed.event), caller.endpoint.name
     told = {"endpoint": name, "event_id": claimed.event["id"], "type": claimed.event["type"]}
     if not why:

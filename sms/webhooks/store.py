@@ -1,4 +1,4 @@
-"""The queues of events in Redis: one for each endpoint, and its dead letters. Raises ``Unavailable``."""
+"""The queues of events in Redis, one for each endpoint, with its dead letters. Raises ``Unavailable``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from sms.names import (
 from sms.scripts import INCLUDES, Script, client
 from sms.webhooks import endpoints
 
-#: Seconds that a claim holds: the longest call (to connect, and the answer; see ``post``), and some more.
+#: Seconds that a claim lasts: the longest call (connecting and the answer, see ``post``), plus a margin.
 LEASE = 30.0
 
-#: Days that dead letters are kept, and how many of one endpoint.
+#: Days that dead letters are kept, and how many for each endpoint.
 KEPT, MOST_DEAD = 7, 10_000
 
-#: So many verifications that expired are told of in one step.
+#: How many expired verifications are announced in one step.
 EXPIRED_AT_ONCE = 200
 
 _IN_LUA = IN_LUA | {
@@ -47,14 +47,14 @@ Outcome = Literal["delivered", "retried", "dead"]
 class Claimed:
     """An event that this thread may send."""
 
-    text: bytes  # as it stands in the queue
-    tries: int  # before this one
+    text: bytes  # as it is in the queue
+    tries: int  # so far
     event: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """An event that was given up."""
+    """A dead letter: an event that was given up."""
 
     endpoint: str
     at: float  # seconds since the epoch
@@ -65,14 +65,14 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What stands in the queue of one endpoint."""
+    """The state of an endpoint's queue."""
 
     waiting: int
     dead: int
-    oldest: float  # seconds that the first of them has waited, by its own time; 0: none waits
-    next_at: float | None  # the next try, seconds since the epoch; None: none waits
-    error: str  # of the call that failed last, one of the words of ``post``; "" if none did in KEPT days
-    error_at: float | None  # when that was, seconds since the epoch
+    oldest: float  # seconds that the oldest event has waited; 0 if none waits
+    next_at: float | None  # the next try, in seconds since the epoch; None if none waits
+    error: str  # of the last failed call, a word of ``post``; "" if none failed in KEPT days
+    error_at: float | None  # its time, in seconds since the epoch
 
 
 def _script(name: str, **more: Any) -> Script:
@@ -87,7 +87,7 @@ _SWEEP, _RECEIVED = (_script(name, EVENTS=endpoints.in_lua) for name in ("sweep"
 
 
 def claim(endpoint: str) -> Claimed | None:
-    """The event that has been due for longest, for the time of one call. One round trip."""
+    """Claim the event that has been due longest, for the time of one call. One round trip."""
     text: bytes = _CLAIM((), (endpoint,))
     if not text:
         return None
@@ -96,8 +96,9 @@ def claim(endpoint: str) -> Claimed | None:
 
 
 def finish(endpoint: str, claimed: Claimed, outcome: Outcome, *, why: str = "", wait: float = 0.0) -> bool:
-    """How the call ended; False if another one has ended it. ``why``: what broke, as ``post`` says it;
-    ``wait``: seconds until it is tried again.
+    """Record how a call ended. False if another call has already settled the event.
+
+    ``why``: the error, in the words of ``post``. ``wait``: seconds until the next try.
     """
     event = claimed.text.partition(b" ")[2]
     left = {"delivered": b"", "retried": b"%d " % (claimed.tries + 1), "dead": why.encode() + b" "}[outcome]
@@ -108,14 +109,17 @@ def finish(endpoint: str, claimed: Claimed, outcome: Outcome, *, why: str = "", 
 
 
 def expired() -> None:
-    """Tell of verifications that have expired, and let the next sweep be asked for."""
+    """Write events for verifications that have expired, and allow the next sweep."""
     keys = (key(SWEEP + "events"), key(UNSWEPT + "events"))
     while int(_SWEEP(keys, (EXPIRED_AT_ONCE,))) == EXPIRED_AT_ONCE:
         pass
 
 
 def received(alias: str, theirs: str, *, country: str, word: str, channel: str) -> None:
-    """A user has sent something. ``theirs``: the vendor's id, so that a repetition has the same id here."""
+    """Write the event for an inbound message.
+
+    ``theirs``: the vendor's id, so that a repetition keeps its id.
+    """
     if ";message.received=" not in endpoints.in_lua():
         return
     subject = hashlib.sha256(f"{alias} {theirs}".encode()).hexdigest()[:32] if theirs else ids.new()
@@ -124,7 +128,7 @@ def received(alias: str, theirs: str, *, country: str, word: str, channel: str) 
 
 
 def queues() -> dict[str, Queue]:
-    """What waits for each endpoint, and what was given up. One round trip, none without endpoints."""
+    """The state of each endpoint's queue. One round trip, or none without endpoints."""
     names = list(endpoints.configured())
     if not names:
         return {}
@@ -144,7 +148,7 @@ def queues() -> dict[str, Queue]:
 
 def _queue(now: float, found: list[Any]) -> Queue:
     waiting, dead, due, late, error = found
-    # One that no call has failed with yet is due since it happened, so one of these two is the oldest.
+    # An event without a failed call is due since it happened, so one of these two is the oldest.
     since = [at / 1000 for _, at in (*due, *late)] if waiting else []
     at, _, why = (error or b"").decode().partition(" ")
     return Queue(
@@ -163,7 +167,7 @@ def waiting() -> dict[str, int]:
 
 
 def dead_letters(endpoint: str, limit: int = 0) -> Iterator[Letter]:
-    """The latest first; 0: all of them."""
+    """Dead letters, the latest first. ``limit``: at most so many; 0 for all."""
     with client() as redis:
         found = redis.zrevrange(key(WEBHOOKS_DEAD + endpoint), 0, limit - 1, withscores=True)
     for text, at in found:
@@ -172,6 +176,6 @@ def dead_letters(endpoint: str, limit: int = 0) -> Iterator[Letter]:
 
 
 def replay(letter: Letter) -> bool:
-    """Send a dead letter again, with all of its tries; False if it lies there no more."""
+    """Send a dead letter again, with all its tries. False if it is no longer there."""
     event = b"0 " + letter.text.partition(b" ")[2]
     return bool(_REPLAY((), (letter.endpoint, letter.text, event)))
