@@ -1,9 +1,11 @@
-"""What can go wrong with a verification. A wrong code is an answer, not an error.
+"""Errors of verifications.
 
-OtpError
-├── RateLimited         too soon or too often; ``retry_after`` says when
-├── NotAllowed          this number or purpose gets no code; ``code`` says why
-└── StoreUnavailable    no answer from Redis or the broker, or more waits than can be sent in time
+    OtpError
+    ├── RateLimited         too soon or too often; ``retry_after`` says when
+    ├── NotAllowed          this number or purpose gets no code; ``code`` says why
+    └── StoreUnavailable    Redis or the broker does not answer, or the backlog is too long
+
+A wrong code is a result, not an error.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def numbers() -> Mapping[str, tuple[str, ...]]:
 
 
 def has_name() -> bool:
-    """Whether a text can name our site. A name without a letter is bare digits all the same."""
+    """Whether a text can name our site. A name without a letter would be bare digits, like the code."""
     return any(char.isalpha() for char in str(conf.get("OTP_SITE_NAME")))
 
 

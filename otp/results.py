@@ -86,7 +86,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the guard says to a send. In the mode ``shadow``, and where allowed, it goes out all the same."""
+    """The guard's refusal of a send.
+
+    In the mode ``shadow``, and where an operator allows it, it still goes out.
+    """
 
     reason: str  # "<word> <scope>", see otp/guard/lua/includes/guard.lua
     wait: int  # ms

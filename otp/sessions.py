@@ -1,15 +1,14 @@
-"""Hosted hand-off: a program sends its user to our pages, and has the user back with a verified phone.
+"""Hosted hand-off: a program sends its user to our pages, and gets the user back with a verified phone.
 
-    open      made by the program, which sends its user to the session's address
-    bound     to the browser that opened it first, and has shown the cookie by which it is known
-    valid     a code for it was right, which ends it in the same step; the program asks for it, and nobody
-              uses it again
+    open      made by the program, which sends its user to the URL of the session
+    bound     to the first browser that opened it and returned our cookie
+    valid     a right code ended it, in the same step; the program reads it, and nobody can use it again
 
-The browser that has finished gets a proof, which the program compares with what its own user has brought: a
-session of his may have been sent to somebody else, who verified a phone in it.
+The browser that finishes gets a proof. The program compares it with the one that its own user brings back.
+Otherwise an attacker could send his session to somebody else, who would verify a phone in it.
 
-What the program said (where to return, the number, its state) is sealed. A session lives LIFETIME; one that
-is valid as long again, so that the program has time to ask.
+What the program said (return URL, number, state) is sealed. A session lives LIFETIME. A valid one lives as
+long again, so that the program has time to read it.
 """
 
 from __future__ import annotations

@@ -38,10 +38,10 @@ PATIENCE = 1.0
 #: Whether the broker took what this process asked of it last.
 _reached = False
 
-#: The queue that took the last entry of this process not, "" for none: its node may answer all the same.
+#: The queue that refused this process' last entry, "" for none. The node of that queue may still answer.
 _doubted = ""
 
-#: Held by who tries that queue.
+#: Held by the thread that tries that queue.
 _trying = threading.Lock()
 
 
@@ -174,9 +174,9 @@ def _ask() -> None:
             if _doubted:
                 _try(_doubted, found)
         elif driver(found) == "redis":
-            # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing
-            # also tells whether we may write to the queue, and whether the server takes writes at all.
-            # kombu puts its prefix before other commands, not before this one.
+            # Other transports notice a dead broker by themselves. A write that changes nothing is better than
+            # a PING: it also shows whether we may write to the queue, and whether the server accepts writes.
+            # Unlike other commands, this one gets no prefix from kombu.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
             found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 

@@ -21,10 +21,15 @@ from sms.scripts import client
 class Step:
     """One step of a message.
 
-    ``what``: ``call_<outcome>`` (see ``sms.tally``) or ``receipt_<state>`` of an alias (``cancelled``: it has
-    taken the message back), a state that the message ended in, ``check_<status>`` for a guess at its code,
-    ``approved`` (by the caller, without one), ``replaced`` (by the code of a newer start), or
-    ``cancelled_by_caller``.
+    ``what`` is one of
+
+    - ``call_<outcome>`` of an alias, see ``sms.tally``;
+    - ``receipt_<state>`` of an alias, with ``cancelled`` if it has revoked the message;
+    - a state that the message ended in;
+    - ``check_<status>`` for a guess at its code;
+    - ``approved`` by the caller, without a guess;
+    - ``replaced`` by the code of a newer start;
+    - ``cancelled_by_caller``.
     """
 
     at: float  # seconds since the epoch, the Redis server's clock

@@ -36,7 +36,7 @@ class Signs(NamedTuple):
     away: Mapping[str, int] = {}  # what processes left about the parts
 
     def words(self) -> dict[str, str]:
-        """How beat is, and the sweeps, of which nobody can say if none is asked for."""
+        """The state of beat and of the sweeps. Without beat, the state of the sweeps is not known."""
         if self.now - self.beat > store.BEAT_SILENT * 1000:
             return {"beat": "away"}
         late = self.unswept and self.now - self.unswept > UNSWEPT_FOR * 1000

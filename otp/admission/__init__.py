@@ -1,8 +1,8 @@
-"""May this phone have an SMS now?
+"""Decide whether a phone may get an SMS now.
 
-rules        the grammar of ``OTP_LIMITS`` and ``OTP_GUESS_LIMITS``
-limits       which rules one SMS, or one wrong guess, counts towards
-judges       who has a say: ``OTP_CHALLENGE``, receivers of ``code_wanted``
-testnumbers  which numbers have a known code and get no SMS
-refusals     why no code goes out, as errors for whoever asked
+- ``rules``: the grammar of ``OTP_LIMITS`` and ``OTP_GUESS_LIMITS``.
+- ``limits``: the rules that one SMS, or one wrong guess, counts towards.
+- ``judges``: ``OTP_CHALLENGE``, receivers of ``code_wanted``, and look-ups.
+- ``testnumbers``: numbers that have a known code and get no SMS.
+- ``refusals``: the errors for a caller who gets no code.
 """

@@ -117,7 +117,7 @@ def _counted(wanted: Iterable[Rule], known: Mapping[str, str]) -> Counted:
 
 
 def _key(rule: Rule, subjects: tuple[str, ...], digests: dict[tuple[str, ...], str]) -> str:
-    """Where a rule counts these subjects. What tells of a person, and what is joined, is a digest."""
+    """The key of a rule's count for these subjects. Personal subjects, and several together, are a digest."""
     of = subjects[0]
     if len(subjects) > 1 or rule.subjects[0] in PERSONAL:
         if subjects not in digests:

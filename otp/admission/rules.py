@@ -24,7 +24,7 @@ _SETTINGS = {
 #: Before the name of a rule of OTP_GUESS_LIMITS.
 GUESS = "guess-"
 
-#: What tells of a person stands in Redis as a digest, and so does what is joined of several.
+#: Subjects that identify a person. Redis has only their digests, and those of several subjects together.
 PERSONAL = ("phone", "ip")
 
 #: A window remembers when each of its SMS was asked for, so it must be small; a rate need not.

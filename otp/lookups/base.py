@@ -52,15 +52,15 @@ _WORD = re.compile(r"[A-Za-z0-9_.]{1,64}", re.ASCII)
 
 
 class Failed(Exception):
-    """The vendor gave no answer that can be used; the text is one word for why, never the number."""
+    """The vendor gave no usable answer. The text is one word for the reason, never the number."""
 
 
 class Lookup(FromUrl, ABC):
-    """One vendor that is asked. Options are keyword arguments, as those of a provider."""
+    """A vendor that answers questions about numbers. It takes its options from a URL, like a provider."""
 
-    #: What people call it.
+    #: The vendor's name, for people.
     name: ClassVar[str]
-    #: Where an answer that refuses has the vendor's word for why.
+    #: Path of the vendor's word for the reason in a refusal.
     word_path: ClassVar[str]
 
     def __init__(

@@ -1,15 +1,20 @@
 """``camara://CLIENT:SECRET@HOST/PATH?sim_swap=72h&token_url=https://…``: an operator's CAMARA APIs.
 
-HOST/PATH is the API root that the operator names: the APIs stand under ``https://HOST/PATH/sim-swap/v2``
-and ``…/number-verification/v2``.
+HOST/PATH is the operator's API root. The APIs are at ``https://HOST/PATH/sim-swap/v2`` and
+``…/number-verification/v2``.
 
-Options: ``sim_swap``; ``token_url``: where the access token comes from; instead of a secret ``key``: a PEM
-file with a private key, and ``key_id``: its ``kid``; ``scope``: what the token is for, as the operator has
-it; ``version``: of the APIs, as it stands in their addresses; ``number_verification=yes``: see
-``otp.lookups.number_verification``; ``countries``; ``per_day``; ``base_url``; ``ssl_ca_certs``.
+Options:
 
-The token is a 2-legged one, by OAuth 2.0's client credentials: the number stands in the request. An operator
-who asks for 3-legged tokens answers 422 UNNECESSARY_IDENTIFIER or refuses the grant.
+- ``sim_swap``: the period to ask about.
+- ``token_url``: the URL that issues access tokens.
+- ``key`` (a PEM file with a private key) and ``key_id`` (its ``kid``), instead of a secret.
+- ``scope``: of the token, as the operator defines it.
+- ``version``: of the APIs, as in their URLs.
+- ``number_verification=yes``: see ``otp.lookups.number_verification``.
+- ``countries``, ``per_day``, ``base_url``, ``ssl_ca_certs``.
+
+The token is 2-legged, by OAuth 2.0's client credentials, and the request names the number. An operator who
+requires 3-legged tokens answers 422 UNNECESSARY_IDENTIFIER or refuses the grant.
 
 Sources: camaraproject/SimSwap (sim-swap.yaml 2.1.0, r3.3), camaraproject/NumberVerification
 (number-verification.yaml 2.1.0, r3.2), camaraproject/IdentityAndConsentManagement

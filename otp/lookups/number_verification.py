@@ -1,15 +1,14 @@
 """``OTP_CHALLENGE=otp.lookups.number_verification.is_own``: CAMARA's Number Verification as the challenge.
 
-The operator tells whether the SIM in the user's phone has the number, and only the phone itself can show
-that it has this SIM: by its own mobile connection, or by a token of TS.43 out of the operating system. No
-call from a server to a server finds it out. So the app or the site gets a 3-legged access token (scope
-``number-verification:verify``; one use, at most five minutes) and hands it over as ``challenge``; what is
-done here is the call ``/verify`` with it. It keeps strangers from asking for codes for a number that is
-somebody else's.
+The operator knows whether the SIM in the user's phone has the number. Only the phone itself can prove that it
+has this SIM, by its mobile connection or by a TS.43 token of the operating system; a server cannot. So the
+app or the site obtains a 3-legged access token (scope ``number-verification:verify``, one use, at most five
+minutes) and sends it as ``challenge``. This module calls ``/verify`` with it. Strangers then cannot request
+codes for somebody else's number.
 
-As with any challenge, a vendor that does not answer does not open the door: the start is answered 503, after
-``verdict.DEADLINE`` at most. Nothing is cached, as each token is good for one call. Nothing is counted in
-``per_day``: an operator charges for no token that it has not issued, and limits have let the start through.
+As with any challenge, the start fails if the vendor does not answer: it gets 503, after at most
+``verdict.DEADLINE``. Nothing is cached, because each token is good for one call. ``per_day`` does not count
+these calls: the operator only charges for tokens that it has issued, and limits have let the start through.
 """
 
 from __future__ import annotations
