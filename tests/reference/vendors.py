@@ -72,14 +72,20 @@ def _said(text: str) -> tuple[list[str], list[str], list[str]]:
     after: list[str] = []
     head, *blocks = text.split("\n\n")
     _, _, of_head = " ".join(head.partition("``:")[2].split()).partition(". ")
+    last = ""
     for block in (of_head, *blocks):
         if block.startswith("    "):
             shown = re.sub(r"^ {4}", "", block, flags=re.MULTILINE).replace("``", "`")
             (after if options else before).append(f"```text\n{shown}\n```")
         elif block.startswith("- "):
-            options += [_plain(item) for item in re.split(r"^- ", block, flags=re.MULTILINE)[1:]]
-        elif block != "Options:" and (text := _plain(block)):
-            (after if options else before).append(paragraph(text))
+            items = [_plain(item) for item in re.split(r"^- ", block, flags=re.MULTILINE)[1:]]
+            if last == "Options:":
+                options = items
+            else:
+                (after if options else before).append("\n".join(f"- {item}" for item in items))
+        elif block != "Options:" and (plain := _plain(block)):
+            (after if options else before).append(paragraph(plain))
+        last = block
     return before, options, after
 
 
