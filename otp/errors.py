@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(eq=False, repr=False)
 class OtpError(Exception):
-    """Base of everything that this package raises on purpose. ``status``: of its answer over HTTP."""
+    """The base of all errors of this package. ``status``: the HTTP status that answers it."""
 
     detail: str
     status = 500
@@ -32,10 +32,11 @@ class OtpError(Exception):
 class RateLimited(OtpError):
     """Nothing was sent, or a guess was not compared. Ask again after ``retry_after`` whole seconds.
 
-    ``code``: ``pending`` (a code was sent a moment ago), ``blocked`` (too many wrong guesses),
-    ``rate_limited`` or ``guard``. ``limit``: the stable name of what was reached: ``cooldown``, ``guesses``,
-    ``guard``, or that of a rule of ``OTP_LIMITS`` such as ``phone``, or of ``OTP_GUESS_LIMITS`` such as
-    ``guess-ip``. It lets ``quota`` through in ``window`` seconds (0: in no fixed time).
+    - ``code``: ``pending`` (a code was sent a moment ago), ``blocked`` (too many wrong guesses),
+      ``rate_limited`` or ``guard``.
+    - ``limit``: the stable name of the limit: ``cooldown``, ``guesses``, ``guard``, or the name of a rule of
+      ``OTP_LIMITS`` such as ``phone``, or of ``OTP_GUESS_LIMITS`` such as ``guess-ip``.
+    - ``quota``, ``window``: it allows ``quota`` in ``window`` seconds; 0 if it has no fixed window.
     """
 
     status = 429
@@ -48,8 +49,9 @@ class RateLimited(OtpError):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class NotAllowed(OtpError):
-    """Nothing was sent, and asking again the same way will not help. ``field``: what to change. ``puzzle``:
-    what the browser of the user has to solve, where the challenge is one of those.
+    """Nothing was sent, and the same request will fail again.
+
+    ``field``: the argument to change. ``puzzle``: for the user's browser to solve, if that is the challenge.
     """
 
     code: str

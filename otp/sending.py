@@ -1,4 +1,4 @@
-"""What goes with a code: its SMS, by which channels, and what that counts towards."""
+"""Prepare the message of a code, with its channels and the limits that it counts towards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def prepare(
     email: str,
     host: str,
 ) -> Sending:
-    """The SMS of a code that may live so many seconds at most, and what it counts towards."""
+    """The message of a code, and the limits that it counts towards.
+
+    ``most``: seconds that the code may live.
+    """
     life = rules.life(way.following if rules.channels else 0)
     site = conf.get("OTP_SITE_NAME")
     host = host or urlsplit(conf.get("PUBLIC_URL")).hostname or "localhost"
@@ -40,7 +43,7 @@ def prepare(
         resend_unknown=True,
         verification_id=draft.id,
         withheld=wanted.withheld,
-        needs_route=not wanted.code,  # a test number needs none
+        needs_route=not wanted.code,  # test numbers need no route
         code={"code": draft.code, "purpose": rules.name, "locale": locale},
         api_key=caller.name,
         reference=reference,
@@ -69,5 +72,5 @@ def prepare(
 
 
 def labels(number: Phone, caller: Caller) -> str:
-    """Under which the tally counts it."""
+    """The labels for the tally: country and name of the API key."""
     return f"{number.country}|{caller.name}"

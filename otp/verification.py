@@ -1,4 +1,4 @@
-"""A verification, as whoever asks may see it."""
+"""A verification as a caller may see it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sms.errors import Unavailable
 from sms.message import Channel, State
 from sms.phone import Phone
 
-#: What is told of the SMS of a code in one word: only that it failed. More tells ``otp.delivery``.
+#: The SMS of a code in one word, which only tells failures. ``otp.delivery`` has more.
 Delivery = Literal["underway", "failed"]
 
 
@@ -28,20 +28,20 @@ class Verification:
     expires_at: float = 0.0
     resend_at: float = 0.0
     attempts_left: int = 0
-    masked: str = ""  # of the phone, as far as it is known here
+    masked: str = ""  # the masked phone number, if it is known here
     message_id: str = ""
-    delivery: Delivery | Literal[""] = ""  # of the SMS of a pending one
-    sms: CodeSms | None = None  # while anything is kept of it
-    channels: tuple[Channel, ...] = (Channel.SMS,)  # by which it may go, in the order in which they are tried
-    # that was asked for last; to who sees all: that was begun with last; None: its user sends the code to us
+    delivery: Delivery | Literal[""] = ""  # of the SMS, while pending
+    sms: CodeSms | None = None  # while its record is kept
+    channels: tuple[Channel, ...] = (Channel.SMS,)  # that can carry the code, in the order of trying
+    # The channel requested last, or, for callers who see everything, tried last. None for a reverse one.
     channel: Channel | None = Channel.SMS
-    asked: tuple[Channel, ...] = (Channel.SMS,)  # those that the start or the user asked for, in their order
+    asked: tuple[Channel, ...] = (Channel.SMS,)  # requested by the start or the user, in order
     reference: str = ""  # the caller's own, from the start
-    wanted: inbound.Wanted | None = None  # what its user is to send, for whoever started it
+    wanted: inbound.Wanted | None = None  # the SMS that the user must send, for the caller who started it
 
 
 def as_begun(issue: Issue, number: Phone, way: Way, reference: str) -> Verification:
-    """One whose code was just let out."""
+    """A verification whose code was just issued."""
     asked = way.asked or way.able[:1]
     return Verification(
         issue.id,
@@ -61,7 +61,7 @@ def as_begun(issue: Issue, number: Phone, way: Way, reference: str) -> Verificat
 
 
 def as_it_stands(id: str, found: Read, *, in_full: bool, with_wanted: bool) -> Verification:
-    """One of which something is kept; see ``services.status``."""
+    """A verification from its record in Redis; see ``services.status``."""
     status: Any = found.status
     shown = _seen(found, in_full=in_full)
     known = Verification(id, status, sms=shown, reference=found.caller_reference)
@@ -84,7 +84,10 @@ def as_it_stands(id: str, found: Read, *, in_full: bool, with_wanted: bool) -> V
 
 
 def _wanted(found: Read) -> inbound.Wanted | None:
-    """What the user is to send; None where it can be read no longer, or OTP_REVERSE is empty by now."""
+    """The SMS that the user must send.
+
+    None if it can no longer be unsealed, or if OTP_REVERSE is empty by now.
+    """
     with suppress(sms.Unsealable):
         kept = sms.unseal(found.envelope.encode())
         return inbound.wanted(kept["code"], kept["to"], kept["locale"]) if inbound.numbers() else None
@@ -92,7 +95,7 @@ def _wanted(found: Read) -> inbound.Wanted | None:
 
 
 def _channels(names: str) -> tuple[Channel, ...]:
-    """As they stand in Redis; nothing does where there is only SMS."""
+    """The channels as Redis stores them, which is "" if there is only SMS."""
     return tuple(Channel(name) for name in names.split(",") if name) or (Channel.SMS,)
 
 

@@ -1,5 +1,7 @@
-"""Who has a say before a number gets an SMS: ``OTP_CHALLENGE`` (docs/challenge.md), ``code_wanted``, and the
-look-ups of ``OTP_LOOKUPS`` (docs/lookups.md).
+"""Ask those that may refuse an SMS to a number.
+
+They are ``OTP_CHALLENGE`` (docs/challenge.md), receivers of ``code_wanted``, and ``OTP_LOOKUPS``
+(docs/lookups.md).
 """
 
 from __future__ import annotations
@@ -29,13 +31,13 @@ log = structlog.get_logger("otp")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A number that asks for a code, what that counts towards, and what it gets."""
+    """A number for which a code is requested, the limits that it counts towards, and the verdict."""
 
     number: Phone
     counted: Counted
-    code: str = ""  # that of a test number
-    withheld: str = ""  # why no SMS goes there, though nobody who asks shall see it
-    puzzle: Mapping[str, Any] | None = None  # that it may have to solve, see ``otp.challenges.altcha``
+    code: str = ""  # of a test number
+    withheld: str = ""  # why it gets no SMS, which callers must not see
+    puzzle: Mapping[str, Any] | None = None  # that a start may have to solve, see ``otp.challenges.altcha``
 
 
 def hear(
@@ -47,13 +49,14 @@ def hear(
     *,
     goes_on: bool = False,
 ) -> Wanted:
-    """Ask the challenge, unless it is a resend (``answer`` is None), then the signal and the look-ups. Raises
-    what refuses. ``goes_on``: see ``store.peek``.
+    """Ask the challenge, then the signal and the look-ups. Raises the refusal.
+
+    ``answer``: to the challenge; None for a resend, which needs none. ``goes_on``: see ``store.peek``.
     """
     is_start = answer is not None
     puzzle = _puzzle(counted, answer) if answer is not None and altcha.is_on() else None
     ask = challenge() if is_start else None
-    # All may cost money, so they are not asked about what is refused anyway.
+    # All of them may cost money, so do not ask about a number that will be refused anyway.
     is_paid = ask or signals.code_wanted.has_listeners(OTPHandler) or (is_start and lookups.configured())
     if is_paid and (
         refused := store.peek(
@@ -79,8 +82,8 @@ def hear(
 def _require(ask: Callable[..., bool], **about: object) -> None:
     try:
         passed = ask(**about)
-    except Exception as error:  # the function is the site's own and may raise anything: 503, no open door
-        # Its text may hold the number; the function itself knows best what may be logged.
+    except Exception as error:  # the site's own function may raise anything, and then nobody gets in: 503
+        # Without the text of the error, which may hold the number. The function itself can log it.
         log.error("challenge_failed", error=type(error).__name__)
         raise StoreUnavailable("The challenge cannot be checked now.") from error
     if not passed:
@@ -88,16 +91,18 @@ def _require(ask: Callable[..., bool], **about: object) -> None:
 
 
 def _puzzle(counted: Counted, answer: str) -> dict[str, Any]:
-    """What the script is told of the puzzle of a start. Limits of one phone run hot by one user who gets no
-    code, and that is none who has to be slowed down.
+    """The arguments of the script for the puzzle of a start.
+
+    Limits of a single phone do not count for it. A user who gets no code uses them up, and need not be slowed
+    down.
     """
     places = [place for place, rule in enumerate(counted.rules, 1) if "phone" not in rule.subjects]
     return altcha.asked(answer, places)
 
 
 def _look_up(number: Phone, *, gets_no_sms: bool, is_start: bool) -> bool:
-    """Whether a look-up keeps the code back."""
-    from otp.lookups import verdict  # threads and all: for whoever looks numbers up
+    """Whether a look-up refuses the number."""
+    from otp.lookups import verdict  # imported only if needed, since it starts threads
 
     if gets_no_sms:
         if is_start:
@@ -110,9 +115,9 @@ def _look_up(number: Phone, *, gets_no_sms: bool, is_start: bool) -> bool:
 
 
 def challenge() -> Callable[..., bool] | None:
-    """The function of ``OTP_CHALLENGE``, None where none is called. Raises ``ImproperlyConfigured``."""
+    """The function of ``OTP_CHALLENGE``, None if there is none to call. Raises ``ImproperlyConfigured``."""
     path = conf.get("OTP_CHALLENGE")
-    if not path or path == altcha.PATH:  # which start.lua asks for
+    if not path or path == altcha.PATH:  # start.lua asks for ALTCHA's puzzle
         return None
     if not all(map(str.isidentifier, path.split("."))) or "." not in path:
         raise ImproperlyConfigured(
@@ -121,7 +126,7 @@ def challenge() -> Callable[..., bool] | None:
     try:
         found = import_string(path)
     except ImportError as error:
-        raise ImproperlyConfigured(f"OTP_CHALLENGE: {error}. It is the dotted path of a function.") from None
+        raise ImproperlyConfigured(f"OTP_CHALLENGE: {error}. It must be the path of a function.") from None
     if not callable(found):
-        raise ImproperlyConfigured(f"OTP_CHALLENGE: {path} is no function.")
-    return found  # type: ignore[no-any-return]  # whatever it is, it is called
+        raise ImproperlyConfigured(f"OTP_CHALLENGE: {path} is not a function.")
+    return found  # type: ignore[no-any-return]  # its type cannot be checked

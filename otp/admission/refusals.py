@@ -1,4 +1,4 @@
-"""Why no code goes out, as errors for whoever asked."""
+"""Turn refusals into errors for the caller."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger("otp")
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What ``sms`` raises, as an error of a verification."""
+    """Translate errors of ``sms`` into errors of a verification."""
     try:
         yield
     except InvalidNumber as error:
@@ -38,7 +38,7 @@ def translated() -> Iterator[None]:
 
 
 def raise_unless_issued(issue: Issue, caller: Caller) -> None:
-    """Raise what stands in the way of a code. Call ``decision.apply`` first, which raises for the guard."""
+    """Raise the error for a refused code. Call ``decision.apply`` first, which raises for the guard."""
     if issue.status == "issued":
         return
     wait = max(issue.retry_after, 1)
@@ -57,13 +57,16 @@ def raise_unless_issued(issue: Issue, caller: Caller) -> None:
 
 
 def challenge_required(puzzle: Mapping[str, Any] | None = None) -> NotAllowed:
-    """The challenge of this site is not answered, or not rightly. ``puzzle``: to solve, where it is one."""
-    what = "Answer the challenge of this site, and send the answer along."
+    """The error for a challenge without a right answer.
+
+    ``puzzle``: the one to solve, if that is the challenge.
+    """
+    what = "Solve the site's challenge and send its answer in challenge."
     return NotAllowed(what, code="challenge_required", field="challenge", puzzle=puzzle)
 
 
 def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:
-    """A limit is reached; there is room again in ``wait`` seconds."""
+    """The error for a limit that was reached. It has room again in ``wait`` seconds."""
     if rule.alarming:
         by_ip = caller.ip if "ip" in rule.subjects else ""
         alarms.note(alarms.LIMIT, ip=by_ip, limit=rule.name, name=caller.name)
@@ -79,13 +82,13 @@ def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:
 
 
 def name_limit(response: HttpResponse, error: RateLimited) -> None:
-    """Let a 429 say more of its limit than ``Retry-After`` (draft-ietf-httpapi-ratelimit-headers)."""
+    """Add the headers of draft-ietf-httpapi-ratelimit-headers to a 429, to name its limit."""
     window = f";w={error.window}" if error.window else ""
     response["RateLimit-Policy"] = f'"{error.limit}";q={error.quota}{window}'
     response["RateLimit"] = f'"{error.limit}";r=0;t={error.retry_after}'
 
 
 def over(status: str) -> NotAllowed:
-    """There is no live code to send again."""
+    """The error for a resend without a live code."""
     why = "There is no live code to send again." if status == "expired" else "Too many wrong guesses."
     return NotAllowed(f"{why} Start a new verification.", code=status, field="id")

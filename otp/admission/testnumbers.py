@@ -1,10 +1,10 @@
-"""Test numbers, for whoever must log in without a phone: each has a code of its own and gets no SMS.
+"""Test numbers, for people who must log in without a phone. Each has a fixed code and gets no SMS.
 
     TEST_NUMBERS=+12025550100:123456,+447400000000:654321
-    TEST_NUMBERS_UNTIL=2026-12-31            a date or a time (ISO 8601, UTC unless it says otherwise)
+    TEST_NUMBERS_UNTIL=2026-12-31            a date or a time (ISO 8601, in UTC by default)
 
-A known code to a known number is a way in, so it ends by itself; what was started before lives its
-``lifetime``. All else holds, and who asks cannot tell such a number from another.
+A known number with a known code is a way in, so test numbers expire. Codes that were started before live for
+their ``lifetime``. Everything else works as usual, and callers cannot tell such a number from others.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from sms import phone as numbers
 
 
 def in_force() -> Mapping[str, str]:
-    """Each test number (E.164) and its code; none once they have ended."""
+    """The code of each test number (E.164). Empty once they have expired."""
     setting: Mapping[str, str] = conf.get("TEST_NUMBERS")
     return setting if setting and time.time() < end() else {}
 
 
 def end() -> float:
-    """When they end, in seconds since the epoch; 0 if not set. Raises ``ImproperlyConfigured``."""
+    """When test numbers expire, in seconds since the epoch; 0 if not set. Raises ``ImproperlyConfigured``."""
     text = conf.get("TEST_NUMBERS_UNTIL")
     if not text:
         return 0.0
@@ -41,20 +41,20 @@ def end() -> float:
 
 
 def check() -> None:
-    """Raise ``ImproperlyConfigured`` for what cannot work."""
+    """Raise ``ImproperlyConfigured`` for settings that cannot work."""
     setting: object = conf.get("TEST_NUMBERS")
     ends = end()
     if not isinstance(setting, Mapping) or not all(
         isinstance(text, str) for entry in setting.items() for text in entry
     ):
         raise ImproperlyConfigured(
-            'TEST_NUMBERS is a dict of a number and its code, both texts: {"+12025550100": "123456"}.'
+            'TEST_NUMBERS must be a dict of numbers and codes, both texts: {"+12025550100": "123456"}.'
         )
     known = purposes.all_purposes().values()
     for e164, code in setting.items():
         if not re.fullmatch(r"\+[1-9]\d{6,14}", e164, re.ASCII):
             raise ImproperlyConfigured(
-                f"TEST_NUMBERS: {e164!r} is not E.164; write + and at most 15 digits, as +12025550100."
+                f"TEST_NUMBERS: {e164!r} is not E.164. Write + and at most 15 digits, such as +12025550100."
             )
         of = f"TEST_NUMBERS: the code of {numbers.mask(e164)}"
         if not re.fullmatch("[0-9A-Z]{4,64}", code):
@@ -62,11 +62,11 @@ def check() -> None:
         if not any(rules.fits(code) for rules in known):
             lengths = ", ".join(f"{rules.length} ({rules.name})" for rules in known)
             raise ImproperlyConfigured(
-                f"{of} is one of no purpose. Give it the length and the characters of one: {lengths}."
+                f"{of} fits no purpose. Give it the length and the characters of one: {lengths}."
             )
     if setting and ends <= time.time():
         raise ImproperlyConfigured(
-            "TEST_NUMBERS_UNTIL is over: take TEST_NUMBERS out, or set a later day if they are still needed."
+            "TEST_NUMBERS_UNTIL is over. Remove TEST_NUMBERS, or set a later day if they are still needed."
             if ends
-            else "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the day on which they end, as 2026-12-31."
+            else "TEST_NUMBERS needs TEST_NUMBERS_UNTIL, the day on which they expire, such as 2026-12-31."
         )

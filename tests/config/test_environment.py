@@ -167,7 +167,7 @@ def test_the_environment_of_these_tests_is_right(refusal):
         ("API_ACCESS", "me=fly", "API_ACCESS: me has the word 'fly'"),
         ("API_ACCESS", "me=client_ip", "API_ACCESS: me may do nothing"),
         ("API_ACCESS", "me=read", "API_ACCESS names me, which has no key in API_KEYS"),
-        ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES holds what is no address or network"),
+        ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES must hold IP addresses and networks"),
         ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
         ("PUBLIC_URL", "https://[::1", "PUBLIC_URL must look like"),
         ("PAGES", "on", "PAGES is 'on'. Write sessions to let programs hand their users"),
