@@ -46,7 +46,7 @@ demo: $(DEMO_READY) ## run Otpost here, with all it needs (PORT=8000, REDIS_URL=
 test: $(TEST_READY) ## run the tests (ARGS="tests/sms -x", ARGS="-n 0" for one at a time)
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 6 --dist worksteal $(ARGS)
 
-lint: $(LINT_READY) ## check style, types, the direction of imports, the Lua scripts, and the English of the docs
+lint: $(LINT_READY) ## check style, types, the direction of imports, the Lua scripts, and the English
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy

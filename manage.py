@@ -11,12 +11,12 @@ from django.core.management import execute_from_command_line
 
 from config.start import plainly
 
-#: What works without settings, "--help" after any command too.
+#: These work without valid settings. So does ``--help`` after any command.
 HELP = ("help", "--help", "-h", "version", "--version", "providers")
 
 
 def secrets() -> None:
-    """Make the first secrets without the settings, which refuse to load as long as there are none."""
+    """Print the first secrets. The settings cannot be loaded yet, since they require them."""
     from otp.management.commands.secrets import Command
 
     settings.configure()
@@ -31,7 +31,7 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     with nullcontext() if "--traceback" in sys.argv else plainly():
         try:
-            _any = settings.INSTALLED_APPS  # some of Django's own commands would go on without them
+            _any = settings.INSTALLED_APPS  # load them now: some of Django's commands ignore broken ones
         except ImproperlyConfigured:
             if not {*HELP}.intersection(sys.argv):
                 raise

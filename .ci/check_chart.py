@@ -1,9 +1,12 @@
 """Check the chart of docs/kubernetes as Helm renders it, with its defaults and with each example.
 
-``check_chart.py DIRECTORY``: where the packages of .ci/helm.txt are installed. Every object is held against
-the schema of its kind; an unknown field or kind is an error. What a schema cannot see is looked at too: that
-what an object names is there, what a trigger of KEDA cannot do without, that Helm refuses values that mean
-nothing, and that Prometheus takes all pods for one target.
+``check_chart.py DIRECTORY``: the directory has the packages of .ci/helm.txt. Every object must match the
+schema of its kind; an unknown field or kind is an error. Some checks go beyond schemas:
+
+- The objects that an object names exist.
+- A trigger of KEDA has everything that it needs.
+- Helm refuses values without a meaning.
+- Prometheus takes all pods for one target.
 """
 
 from __future__ import annotations

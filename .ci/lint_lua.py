@@ -149,7 +149,7 @@ def scripts() -> list[Used]:
 
 
 def modules(package: ModuleType) -> None:
-    """Import a package with all that is in it, but for what needs another project: its apps and settings."""
+    """Import a package with all its modules, except those that need another project's apps and settings."""
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not found.name.startswith("otp.contrib."):
             importlib.import_module(found.name)

@@ -1,15 +1,20 @@
-"""Lint the English of our pages, or of the files that are named.
+"""Lint the English of the docs, and of docstrings and comments in Python and Lua.
 
-A sentence has at most 35 words: a longer one is two sentences, or a list. A turn that only a translation has
-is wrong anywhere, also in a table. Code, headings and the targets of links are left alone. ``readability``
-measures all pages together.
+A sentence has at most 35 words; split a longer one, or make it a list. Turns that sound translated are wrong
+anywhere, even in a table. Code, headings, indented examples and the targets of links are skipped. What all
+pages have together ``readability`` measures.
+
+    python .ci/lint_prose.py [FILE ...]     # without a file: all of them
 """
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import sys
-from collections.abc import Iterator
+import tokenize
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import readability
@@ -17,38 +22,96 @@ import readability
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 35
 
-#: What a translation sounds like.
+PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/**/*.md")
+CODE = (
+    *("manage.py", ".ci/*.py", "config/**/*.py"),
+    *("otp/**/*.py", "otp/**/*.lua", "sms/**/*.py", "sms/**/*.lua"),
+)
+
+#: Turns that sound translated, as regular expressions.
 TURNS = (
     *("as how many", "(?<!such )as (that|those) of", "of wh(ich|om) nobody", "would have died", "such a one"),
     *("belongs? to the (name|key)", "hangs? on (the|what)", "reckon(s|ed)? (with|from)", "for want of"),
     *("told as", "tells? of", "all the same", "so long the", "but for (the|what|ids)"),
+    *("divided by (blanks|commas|dots)", "is to be had"),
 )
 
-_CODE = re.compile(r"^ *(```|~~~).*?^ *\1 *$|<!--.*?-->", re.MULTILINE | re.DOTALL)
-_BLOCK = re.compile(r"\n\s*\n|\n(?= *(?:[-*+]|\d+\.|\|) )")
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+_FENCED = re.compile(r"^ *(```|~~~).*?^ *\1 *$|<!--.*?-->", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"^ {4}.*", re.MULTILINE)
+_LUA_COMMENT = re.compile(r"--[^\"']*$")
+#: What ends a text: an empty line, an item of a list or a table, an argument before what it means.
+_BLOCK = re.compile(
+    r"\n\s*\n|\n(?= *(?:"
+    r"(?:[-*+]|\d+\.|\|) |(?:KEYS|ARGV|Returns)\b|[a-z_]+: |\S+(?:, \S+)*(?: \(\w+\))? {2,}\S"
+    r"))"
+)
 _END = re.compile(r"(?<=[.!?])[\"')\]]* +(?=[\"'(`\[A-Z0-9])")
 
 
 def main() -> None:
-    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
-    docs = {*(ROOT / "docs").rglob("*.md")} - {
-        ROOT / "docs/reference/python.md"
-    }  # which is made of docstrings
-    paths = [*map(Path, sys.argv[1:])] or [*pages, *sorted(docs)]
-    if wrong := [f"{path}:{fault}" for path in paths for fault in faults(path.read_text())]:
+    paths = [*map(Path, sys.argv[1:])] or sorted(_found(*PAGES, *CODE))
+    if wrong := [f"{path}:{fault}" for path in paths for fault in faults_in(path)]:
         sys.exit("\n".join(wrong))
-    print(f"prose: {len(paths)} pages are good")
+    print(f"prose: {len(paths)} files are good")
     if not sys.argv[1:] and (wrong := readability.judge()):
         sys.exit("\n".join(wrong))
 
 
-def faults(text: str) -> Iterator[str]:
+def _found(*globs: str) -> set[Path]:
+    return {path for glob in globs for path in ROOT.glob(glob)}
+
+
+def faults_in(path: Path) -> Iterator[str]:
+    for line, text in pieces(path):
+        yield from faults(text, line)
+
+
+def pieces(path: Path) -> Iterator[tuple[int, str]]:
+    """Each run of prose in the file, with the line on which it begins."""
+    text = path.read_text()
+    if path.suffix == ".py":
+        yield from _docstrings(ast.parse(text))
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        yield from _runs((*token.start, token.string) for token in tokens if token.type == tokenize.COMMENT)
+    elif path.suffix == ".lua":
+        found = (_LUA_COMMENT.search(line) for line in text.splitlines())
+        yield from _runs((line, one.start(), one[0]) for line, one in enumerate(found, 1) if one)
+    else:
+        yield 1, _FENCED.sub(_blank, text)
+
+
+def _docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and (docstring := ast.get_docstring(node, clean=False)):
+            margin = re.compile(f"^ {{{node.body[0].col_offset}}}", re.MULTILINE)
+            yield node.body[0].lineno, _INDENTED.sub(_blank, margin.sub("", docstring))
+
+
+def _runs(comments: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, str]]:
+    """Comments below each other in one column (line, column, text) are one text."""
+    begins, text, next_one = 0, "", (0, 0)
+    for line, column, comment in comments:
+        if (line, column) != next_one:
+            yield begins, text
+            begins, text = line, ""
+        text += comment.lstrip("#-:") + "\n"
+        next_one = line + 1, column
+    yield begins, text
+
+
+def _blank(found: re.Match[str]) -> str:
+    return "\n" * found[0].count("\n")
+
+
+def faults(text: str, first_line: int = 1) -> Iterator[str]:
     """Each with the line on which its paragraph begins."""
-    text = _CODE.sub(lambda found: "\n" * found[0].count("\n"), text)
+    text = text.replace("``", "`")
     begins = 0
     for found in [*_BLOCK.finditer(text), None]:
         block = text[begins : found.start() if found else None]
-        line = text.count("\n", 0, begins + len(block) - len(block.lstrip())) + 1
+        line = text.count("\n", 0, begins + len(block) - len(block.lstrip())) + first_line
         begins = found.end() if found else begins
         plain = re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`]*`", "`x`", block)).replace("*", "")
         if plain.lstrip().startswith("#"):

@@ -1,8 +1,7 @@
-"""The URLs of Redis, alone, behind Sentinel or as a cluster, and of RabbitMQ: read once, and written so that
-every library reads them alike.
+"""Parse the URLs of Redis (a server, Sentinel, a cluster) and RabbitMQ, and normalise them for every library.
 
-redis-py, kombu and Celery split URLs each in its own way, and their errors may quote a password. What cannot
-work raises ``ImproperlyConfigured``, which names the setting and repeats nothing of the URL.
+redis-py, kombu and Celery each split URLs in their own way, and their errors may quote a password. A URL that
+cannot work raises ``ImproperlyConfigured``, which names the setting and repeats nothing of the URL.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ _WITH_TLS = {
     "redis+cluster": "rediss+cluster",
 }
 
-ESCAPES = "characters such as / # ? @ in a password are written %2F %23 %3F %40"
+ESCAPES = "in a password, write / # ? @ as %2F %23 %3F %40"
 _LIKE_CLUSTER = (
-    "redis+cluster://user:password@host1:6379,host2:6379,host3:6379 (rediss+cluster:// with TLS; it has no "
-    f"database but 0; {ESCAPES})."
+    "redis+cluster://user:password@host1:6379,host2:6379,host3:6379 (rediss+cluster:// with TLS; its only "
+    f"database is 0; {ESCAPES})."
 )
 _LIKE_SENTINEL = (
     "redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 (rediss+sentinel:// with "
     f"TLS; ?sentinel_username= and sentinel_password= for the sentinels' own; {ESCAPES})."
 )
-#: Celery's transport knows no cluster.
+#: Celery's transport does not support clusters.
 NO_QUEUES = (
     "Celery cannot keep queues in a Redis Cluster. Name a RabbitMQ (amqp://…), one Redis server, or its "
     "sentinels, in CELERY_BROKER_URL."
@@ -56,16 +55,16 @@ _MASTER = re.compile(r"/([\w.-]+)(?:/(\d*))?")
 
 @dataclass
 class Address:
-    """The parts of a URL, not escaped. ``tls`` is as redis-py wants it, {} without TLS."""
+    """The parts of a URL, unescaped. ``tls``: arguments for redis-py, {} without TLS."""
 
     scheme: str
     user: str
     password: str = field(repr=False)
     hosts: tuple[tuple[str, int | None], ...]
     path: str
-    options: dict[str, str] = field(repr=False)  # but for those of TLS
+    options: dict[str, str] = field(repr=False)  # except those of TLS
     tls: dict[str, Any]
-    master: str = ""  # as the sentinels know it
+    master: str = ""  # the name of the master, for Sentinel
 
     @property
     def url(self) -> str:
@@ -79,11 +78,11 @@ class Address:
 
 
 def scheme(url: str, name: str) -> str:
-    """The scheme, in lower case: kombu reads it in any, and verifies no certificate then."""
+    """The scheme in lower case. kombu accepts upper case too, but then verifies no certificate."""
     found, separator, _ = url.partition("://")
     found = found.lower()
     if not separator:
-        raise ImproperlyConfigured(f"{name} is no URL: it must look like redis://:password@host:6379/0.")
+        raise ImproperlyConfigured(f"{name} is not a URL. It must look like redis://:password@host:6379/0.")
     if "cluster" in found and found not in CLUSTER:
         raise ImproperlyConfigured(f"{name} must look like {_LIKE_CLUSTER}")
     if "sentinel" in found and found not in SENTINEL:
@@ -92,8 +91,9 @@ def scheme(url: str, name: str) -> str:
 
 
 def read(url: str, name: str) -> Address:
-    """The address of a Redis server, of sentinels, of a cluster's nodes, or of one node of a RabbitMQ, in the
-    setting ``name``.
+    """Parse the URL of a Redis server, of sentinels, of a cluster's nodes, or of one node of RabbitMQ.
+
+    ``name``: the setting, for errors.
     """
     kind = scheme(url, name)
     try:
@@ -113,7 +113,7 @@ def read(url: str, name: str) -> Address:
 def _parts(url: str, name: str, kind: str) -> Address:
     user, password, hosts, path, query = _matched(_URL, url).groups("")
     if kind in RABBITMQ and "," in hosts:
-        raise ImproperlyConfigured(f"{name} names several hosts; that is written amqp://…;amqp://…")
+        raise ImproperlyConfigured(f"{name} names several hosts. Write them as amqp://…;amqp://…")
     if kind in REDIS and re.search("[?&]cluster", f"{path}?{query}", re.IGNORECASE):
         raise _unlike_a_cluster(name, "names a Redis Cluster")
     if kind in REDIS and (re.search("[,;]", hosts) or re.search(r";[\w+]*://", f"{path}?{query}")):
@@ -123,7 +123,7 @@ def _parts(url: str, name: str, kind: str) -> Address:
     if len(options) < len(pairs):
         raise ImproperlyConfigured(f"{name} gives an option twice. Give each once.")
     nodes = [_matched(_HOST, host).groups() for host in hosts.split(",")]
-    # An "@" so late: a "/" or the like in the password has ended the host early.
+    # An "@" this late means that a "/" or the like in the password has ended the host early.
     late = "@" in path or ("@" in query and kind not in SENTINEL)
     if late or any(int(port or 0) > 65535 for _, port in nodes):
         raise ValueError
@@ -150,7 +150,7 @@ def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
 
 
 def _place_as_redis_py_does(found: Address, name: str) -> None:
-    """Put user, password and database where every library looks for them."""
+    """Set user, password and database as redis-py reads them, which is where every library expects them."""
     user, password = (found.options.pop(option, "") for option in ("username", "password"))
     found.user, found.password = found.user or user, found.password or password
     if found.scheme == "unix":
@@ -162,11 +162,11 @@ def _place_as_redis_py_does(found: Address, name: str) -> None:
             like = "redis://:password@host:6379/0"
             raise ImproperlyConfigured(f"{name}: the database must be a number, as in {like}.")
         found.path = f"/{number}" if number else ""
-    redis.ConnectionPool.from_url(found.url).make_connection()  # it opens when it is used
+    redis.ConnectionPool.from_url(found.url).make_connection()  # checks the options; does not connect yet
 
 
 def _place_master(found: Address) -> None:
-    """Put the name of the master, all ports, and the database as the path."""
+    """Set the name of the master, all ports, and the database as the path."""
     found.master, database = _matched(_MASTER, found.path).groups("0")
     known = found.options.keys() <= {"sentinel_username", "sentinel_password"}
     if not known or not all(host for host, _ in found.hosts):
@@ -176,7 +176,7 @@ def _place_master(found: Address) -> None:
 
 
 def _place_nodes(found: Address) -> None:
-    """Put all ports; a cluster has one database."""
+    """Set all ports. A cluster has only one database."""
     if found.path not in ("", "/", "/0") or found.options or not all(host for host, _ in found.hosts):
         raise ValueError
     found.hosts = tuple((host, port or 6379) for host, port in found.hosts)
@@ -184,9 +184,9 @@ def _place_nodes(found: Address) -> None:
 
 
 def _tls(kind: str, said: dict[str, str], name: str) -> dict[str, Any]:
-    """What is ``said`` of TLS, as redis-py wants it; {} for a scheme without."""
+    """The options of TLS as arguments for redis-py; {} for a scheme without TLS."""
     if mend := _WITH_TLS.get(kind):
         if said:
-            raise ImproperlyConfigured(f"{name} has {min(said)}=, but no TLS: that begins with {mend}://.")
+            raise ImproperlyConfigured(f"{name} has {min(said)}=, but no TLS. Begin it with {mend}://.")
         return {}
     return tls.read(said, name)

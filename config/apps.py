@@ -5,6 +5,6 @@ class OtpostConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks, traces  # noqa: F401  (the first registers them)
+        from config import checks, traces  # noqa: F401  (importing checks registers them)
 
         traces.begin()

@@ -20,12 +20,17 @@ from config.start import check, plainly
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _command = click.get_current_context(silent=True)
-if _command and _command.invoked_subcommand in ("worker", "beat"):  # the others are typed by people, or ask
+if _command and _command.invoked_subcommand in (
+    "worker",
+    "beat",
+):  # people type the others
     stderr.begin()
 
 
 class _Settings:
-    """Django's settings for Celery, by the names that it masks by, and no others: what it has it shows."""
+    """The part of Django's settings that Celery may see, since it shows what it has. Their names make it mask
+    secrets.
+    """
 
     def __getattr__(self, name: str) -> Any:
         return getattr(settings, f"CELERY_{name.upper()}")
@@ -35,7 +40,7 @@ class _Settings:
 
 
 class _Celery(Celery):
-    """With the worker and the beat of ``config.programs``, which only those two commands need."""
+    """Celery with the worker and the beat of ``config.programs``, which only those two commands import."""
 
     @cached_property
     def Worker(self) -> Any:  # noqa: N802  # Celery's name for it
@@ -58,30 +63,30 @@ app.autodiscover_tasks()
 
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
-    # Being connected keeps Celery from laying its own logging over Django's.
+    # A receiver of this signal keeps Celery from replacing Django's logging with its own.
     logging.config.dictConfig(settings.LOGGING)
 
 
 @app.on_configure.connect
 def _read_settings(**_: Any) -> None:
-    with plainly():  # Celery may be the first to read them
+    with plainly():  # Celery may be the first to load the settings
         _any = settings.INSTALLED_APPS
 
 
 @signals.worker_ready.connect
 def _let_threads_run(**_: Any) -> None:
-    """Keep the one that reads the queue from waiting for all others.
+    """Keep the thread that reads the queue from waiting for all others.
 
-    Turns of 5 ms are Python's. `make bench ARGS=--quick` at 70 % load: with them half the messages took over
-    60 ms to the provider, with 1 ms under 4; no cost in throughput was found.
+    Python switches threads every 5 ms. In `make bench ARGS=--quick` at 70 % load, half of the messages then
+    took over 60 ms to the provider. With 1 ms they took under 4 ms, at no measurable cost in throughput.
 
-    All threads wait for a search for reference cycles: 90 ms for all that a worker has loaded, and over 5 ms
-    a dozen times in 14 s for the small ones, at 332 messages a second; 2 times as set here.
+    The garbage collector stops all threads: 90 ms for everything that a worker has loaded. At 332 messages a
+    second, its small collections took over 5 ms a dozen times in 14 s. With these thresholds it is twice.
     """
     from sms import registry
 
     sys.setswitchinterval(0.001)
-    registry.providers()  # the vendors' SDKs are among the largest that need no search any more
+    registry.providers()  # load the vendors' SDKs before gc.freeze, since they are large
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
@@ -90,9 +95,9 @@ def _let_threads_run(**_: Any) -> None:
 @signals.worker_init.connect
 @signals.beat_init.connect
 def _check(**_: Any) -> None:
-    """Refuse to start on settings or servers that cannot work."""
+    """Refuse to start with settings or servers that cannot work."""
     from sms.checks import SERVERS
 
-    with plainly():  # Celery would log any other exception and go on
+    with plainly():  # Celery would log any other exception and carry on
         check()
         check(tags=[SERVERS], include_deployment_checks=True)

@@ -1,4 +1,4 @@
-"""System checks of ``.env`` before it is used in earnest: what is still that of the examples, or missing."""
+"""System checks of ``.env``: values that are still those of the examples, misspelled or missing."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from config import traces as tracing
 from sms import conf
 from sms.checks import check, finding, register
 
-#: What stands for yours in .env.example and the docs.
+#: Placeholders in .env.example and the docs.
 _WORDS = {
     *("ACCOUNT_SID", "AUTH_TOKEN", "SID", "TOKEN", "APPLICATION_ID", "API_TOKEN"),
     *("USER", "PASSWORD", "HOST", "SECRET", "SHARED_SECRET_OF_16_OR_MORE"),
 }
 
-#: No host of anybody ends so (RFC 2606).
+#: Reserved for examples (RFC 2606).
 _HOSTS = (".example", ".example.com", ".example.net", ".example.org")
 
 
 @register()
 def names() -> Iterator[CheckMessage]:
-    """A variable whose name is not quite one of ours has no effect, and nobody would notice."""
+    """A variable whose name is misspelled has no effect, and nobody would notice."""
     from config.settings import env
 
     for name in sorted(set(os.environ) - env.names):
@@ -33,45 +33,45 @@ def names() -> Iterator[CheckMessage]:
             text = f"{name} is not read from the environment. Set it in config/settings.py."
             yield finding("config.E001", text)
         elif near := conf.nearest(name, env.names):
-            text = f"{name} is no variable of Otpost, and has no effect. Did you mean {near}?"
+            text = f"{name} is not a variable of Otpost, and has no effect. Did you mean {near}?"
             if name.upper().startswith(conf.OURS):
                 yield finding("config.E001", text)
-            elif near not in os.environ:  # or it is another program's
+            elif near not in os.environ:  # otherwise it may be another program's
                 yield finding("config.W003", text)
 
 
 @check("config.E002")
 def traces() -> Iterator[str]:
-    """Whoever asks for traces shall not learn from their absence that they cannot be sent."""
+    """Say at the start, not by missing traces, that traces cannot be sent."""
     yield from tracing.faults()
 
 
 @check("config.W001", deploy=True)
 def examples() -> Iterator[str]:
-    """A value of an example looks like one of yours until the first SMS is to go out."""
+    """A value of an example looks real until the first SMS must go out."""
     if _of_an_example(urlsplit(settings.PUBLIC_URL).hostname):
-        yield "PUBLIC_URL is still that of an example. Write the address of yours."
+        yield "PUBLIC_URL is still that of an example. Write your own URL."
     for alias, url in settings.SMS_PROVIDERS.items():
         try:
             parts = urlsplit(url)
         except ValueError:
-            continue  # another check says it
+            continue  # another check reports it
         values = {parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))}
         left = sorted(_WORDS.intersection(values))
         if _of_an_example(parts.hostname):
             left.append(str(parts.hostname))
         if left:
-            what = f"{alias} still has {', '.join(left)} of an example"
-            yield f"SMS_PROVIDERS: {what}. Write what your provider gave you."
+            what = f"{alias} still has {', '.join(left)} from an example"
+            yield f"SMS_PROVIDERS: {what}. Write the values that your provider gave you."
 
 
 @check("config.W004", Tags.security, deploy=True)
 def tls() -> Iterator[str]:
-    """What Django says of this names its own settings, which follow from PUBLIC_URL here."""
+    """Django's own warnings name its settings, which here follow from PUBLIC_URL."""
     if urlsplit(settings.PUBLIC_URL).scheme == "http":
         yield (
-            "PUBLIC_URL begins with http://: codes, numbers and keys cross the network in clear. Put a TLS "
-            "proxy in front (docs/proxies.md) and write https://."
+            "PUBLIC_URL begins with http://, so codes, numbers and keys cross the network in clear. Put a "
+            "TLS proxy in front (docs/proxies.md) and write https://."
         )
 
 
@@ -80,19 +80,17 @@ def hosts() -> Iterator[str]:
     """Django has no warning of its own."""
     if "*" in settings.ALLOWED_HOSTS:
         yield (
-            "ALLOWED_HOSTS has *: whatever Host a request names is believed, and the redirect to https:// "
-            "leads there, so a cache in between may send your users to a stranger. Name your hosts; /healthz "
-            "and /readyz answer to any."
+            "ALLOWED_HOSTS has *, which accepts any Host header. The redirect to https:// leads there, so a "
+            "cache in between may send your users to a stranger. Name your hosts. /healthz and /readyz "
+            "answer whatever the Host."
         )
 
 
 @check("config.W002", Tags.security, deploy=True)
 def somebody_has_a_key() -> Iterator[str]:
-    """Without a key the hosted pages are all there is, and they tell no program what they found."""
+    """Without a key only the hosted pages work, and they report to no program."""
     if not settings.API_KEYS:
-        yield (
-            "API_KEYS is empty: nobody may use the HTTP API. `manage.py api_key NAME` makes a key and entry."
-        )
+        yield ("API_KEYS is empty, so nobody can use the HTTP API. `manage.py api_key NAME` makes a key.")
 
 
 def _of_an_example(host: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""How a worker of ours reads its broker; `config.settings` names it to Celery."""
+"""The consumer of our workers, which `config.settings` names to Celery."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ _Blueprint: Any = consumer.Consumer.Blueprint
 
 
 class Consumer(consumer.Consumer):
-    """That of ``sms`` without what workers tell each other, and without remote control but for `ping`, which
-    the probes ask for: ours use none of it, but whoever may write to the broker could.
+    """The consumer of ``sms``, without messages between workers and without remote control.
+
+    We do not use them, but everybody who can write to the broker could. Only `ping` stays, for the probes.
     """
 
-    class Blueprint(_Blueprint):  # type: ignore[misc]  # what it is, only Celery knows
-        # Queues for delayed tasks: 28 of them in RabbitMQ, and we delay none.
+    class Blueprint(_Blueprint):  # type: ignore[misc]  # Celery has no types
+        # We delay no tasks. The queues for delayed tasks would be 28 in RabbitMQ.
         default_steps = tuple(step for step in _Blueprint.default_steps if "delayed_delivery" not in step)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

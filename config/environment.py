@@ -1,4 +1,4 @@
-"""The environment, or ``.env``, as ``config.settings`` reads it; what cannot be right is refused by name."""
+"""Read variables from the environment, or from ``.env``, and refuse malformed ones by name."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from sms.typed import INVISIBLE
 
 N = TypeVar("N", int, float)
 
-#: Without these nothing starts.
+#: Required secrets.
 SECRETS = ("SECRET_KEY", "PHONE_SECRET_KEY", "SMS_SEAL_KEYS")
 
 _TRUE, _FALSE = {"true", "yes", "on", "y", "ok", "1"}, {"false", "no", "off", "n", "0", ""}
 _LINE = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
 
-#: What stands in it counts where the environment itself says nothing.
+#: The ``.env`` file. Variables of the environment win.
 FILE = Path(__file__).resolve().parent.parent / ".env"
 
 
 def is_debug() -> bool:
-    """``DEBUG``, for who has to know it before the settings are read: they refuse what is wrong with it."""
+    """``DEBUG``, for code that runs before the settings. A malformed value is left to them to refuse."""
     with suppress(ImproperlyConfigured):
         read_file(FILE)
         return Environment().flag("DEBUG")
@@ -40,10 +40,9 @@ def is_debug() -> bool:
 
 
 class Environment:
-    """Reads variables, never repeats the value of one, and remembers what was asked for.
+    """Reads variables, remembers which ones were read, and never repeats a value in an error.
 
-    ``$NAME`` is not looked up as another variable: whoever writes it had something filled in that was not,
-    or has a secret that begins so.
+    ``$NAME`` is not expanded but refused: usually some other tool should have filled it in.
     """
 
     def __init__(self) -> None:
@@ -53,7 +52,7 @@ class Environment:
         return self._value(name, unset).strip()
 
     def setting(self, name: str) -> Any:
-        """The text; where it is empty, the default of the setting of that name."""
+        """The text; if it is empty, the default of the setting with that name."""
         return self.text(name) or conf.default(name)
 
     def secret(self, name: str) -> str:
@@ -61,9 +60,9 @@ class Environment:
         if len(value) >= 32 and len(set(value)) >= 8:
             return value
         if sys.argv[1:2] == ["api_key"]:
-            return secrets.token_urlsafe(48)  # a key may be made before the secrets are
-        # The last line of a name counts: a whole set would also replace those that are good.
-        which, made = (f" {name}", "one") if any(map(os.environ.get, SECRETS)) else ("", "a fresh set")
+            return secrets.token_urlsafe(48)  # `manage.py api_key` works before the secrets exist
+        # If some secrets are good, print only the missing one: the last line of a name counts.
+        which, made = (f" {name}", "one") if any(map(os.environ.get, SECRETS)) else ("", "a new set")
         raise ImproperlyConfigured(
             f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "
             f"characters. `python manage.py secrets{which} >> .env` writes {made}."
@@ -76,7 +75,7 @@ class Environment:
         return word in _TRUE
 
     def number(self, name: str, default: N, least: float = 0) -> N:
-        """A number of the kind of ``default``, which also stands for an empty one."""
+        """A number of the type of ``default``, which is also used if the variable is empty."""
         text = self.text(name)
         with suppress(ValueError):
             value = type(default)(text or default)
@@ -86,20 +85,20 @@ class Environment:
         raise ImproperlyConfigured(f"{name} must be {kind}, {least:g} or more, such as {default:g}.")
 
     def list(self, name: str, pattern: str = ".*", like: str = "") -> list[str]:
-        """What stands between the commas. Each part has to match ``pattern``, which ``like`` describes."""
+        """The parts between commas. Each must match ``pattern``, which ``like`` describes."""
         parts = [part.strip() for part in self.text(name).split(",") if part.strip()]
         if not all(re.fullmatch(pattern, part, re.DOTALL) for part in parts):
             raise ImproperlyConfigured(f"{name} must hold {like}.")
         return parts
 
     def entries(self, name: str, example: str, key: str, sign: str = "=") -> dict[str, str]:
-        """``key=value,key=value`` as a dict; ``key`` is the pattern of one."""
+        """``key=value,key=value`` as a dict. ``key``: the pattern of keys. ``sign``: in place of =."""
         found: dict[str, str] = {}
         for entry in self.list(name):
             word, separator, value = entry.partition(sign)
             if not separator or not re.fullmatch(key, word):
                 raise ImproperlyConfigured(
-                    f"{name} must look like {example}, separated by commas; a comma inside is written %2C."
+                    f"{name} must look like {example}, separated by commas. Write a comma inside as %2C."
                 )
             if word in found:
                 raise ImproperlyConfigured(f"{name} names {word} twice.")
@@ -107,15 +106,15 @@ class Environment:
         return found
 
     def json(self, name: str, default: dict[str, Any]) -> dict[str, Any]:
-        """An object of JSON; ``default`` where there is none."""
+        """A JSON object; ``default`` if the variable is empty."""
         text = self.text(name)
         try:
             found = json.loads(text) if text else default
         except ValueError as error:
-            at = f"; look at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-            raise ImproperlyConfigured(f"{name} cannot be read as JSON{at}.") from None
+            at = f" (column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+            raise ImproperlyConfigured(f"{name} is not valid JSON{at}.") from None
         if not isinstance(found, dict):
-            raise ImproperlyConfigured(f'{name} must be an object of JSON, such as {{"login": {{}}}}.')
+            raise ImproperlyConfigured(f'{name} must be a JSON object, such as {{"login": {{}}}}.')
         return found
 
     def _value(self, name: str, unset: str = "") -> str:
@@ -124,32 +123,32 @@ class Environment:
         kinds = {unicodedata.category(char) for char in value if not char.isspace()}
         if value.startswith("$"):
             mend = "Write the value itself, or a secret without $."
-            raise ImproperlyConfigured(f"{name} begins with $, and nothing is filled in here. {mend}")
+            raise ImproperlyConfigured(f"{name} begins with $, but variables are not expanded here. {mend}")
         if "Cs" in kinds:
-            raise ImproperlyConfigured(f"{name} is not UTF-8. Type it anew.")
+            raise ImproperlyConfigured(f"{name} is not UTF-8. Type it again.")
         if "Cc" in kinds:
-            raise ImproperlyConfigured(f"{name} holds a control character. Type it anew.")
-        # The name that SMS show may have joined letters and emoji.
+            raise ImproperlyConfigured(f"{name} holds a control character. Type it again.")
+        # The site's name may have joiners, for some scripts and emoji.
         if name != "OTP_SITE_NAME" and (found := INVISIBLE.search(value)):
             what = f"an invisible character (U+{ord(found[0]):04X})"
-            raise ImproperlyConfigured(f"{name} holds {what}. Type it anew.")
+            raise ImproperlyConfigured(f"{name} holds {what}. Type it again.")
         return value
 
 
 def read_file(path: Path) -> None:
-    """Read a ``.env`` into the environment, whose own variables come first.
+    """Read a ``.env`` into the environment, whose own variables win.
 
-    There may be none, or one that only the supervisor can read, which hands over what stands in it.
+    It is fine if the file is missing, or if only a supervisor can read it, which then sets the variables.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except OSError:
         return
     except UnicodeDecodeError:
-        raise ImproperlyConfigured(f"{path.name} is not UTF-8. Save it as such.") from None
+        raise ImproperlyConfigured(f"{path.name} is not UTF-8. Save it as UTF-8.") from None
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#") and not _LINE.fullmatch(line):
             raise ImproperlyConfigured(
-                f"{path.name}, line {number}: write NAME=value without blanks around the =, or a # in front."
+                f"{path.name}, line {number}: write NAME=value without spaces around the =, or a # in front."
             )
     environ.Env.read_env(io.StringIO("\n".join(filter(_LINE.fullmatch, lines))))

@@ -1,4 +1,4 @@
-"""The pages that say what went wrong, in the language of the browser."""
+"""Error pages, in the language of the browser."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from otp.pages import language
 
 @language.answered
 def unreadable(request: HttpRequest, exception: Exception | None = None, status: int = 400) -> HttpResponse:
-    """Django's own looks for a CSRF token in the form, and where that is what cannot be read it fails
-    once more: a form that calls itself UTF-16 would be answered with a 500.
+    """The page for 400. Django's own reads the form for a CSRF token, and fails again if the form is what
+    cannot be read: one that claims to be UTF-16 would get a 500.
     """
     return render(request, "400.html", status=status)
 
 
 @language.answered
 def no_csrf_token(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A browser that sends no cookie keeps none; else the form is too old, or of another site."""
+    """The page for a CSRF failure. Either the browser refuses cookies, or the form is too old or foreign."""
     return render(request, "403_csrf.html", {"no_cookies": not request.COOKIES}, status=403)
 
 

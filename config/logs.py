@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line in production, readable lines in development."""
+"""Structured logs: one JSON object per line in production, readable lines in development."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-#: E.164, and as it stands in an address; there also any other spelling that was looked for.
+#: Phone numbers: E.164, also escaped in URLs, and other spellings in the queries of searches.
 _NUMBER = re.compile(
     r"(?:\+|%2[Bb])[1-9]\d{6,14}|(?<=[?&]to=)[^&\s\"'\\]+|(?<=[?&]ChannelData\.To=)[^&\s\"'\\]+"
     r"|(?<=/Verifications/)(?!VE[0-9A-Fa-f]{32}\b)[^?\s\"'\\]+"
@@ -23,24 +23,24 @@ _json = json.JSONEncoder(default=repr).encode
 _EMPTY = logging.makeLogRecord({}).__dict__
 _LEVELS = logging.getLevelNamesMapping()
 
-#: One of these stands in every line that may hold one.
+#: Every line that may hold a number has one of these.
 _MARKS = ("+", "%2", "to=", "To=", "/Verifications/")
 
 
 def mask_numbers(_: WrappedLogger, __: str, line: str) -> str:
-    """Show no phone number, wherever in a line it stands: a library's error text may quote one."""
+    """Mask phone numbers anywhere in a line, since the error text of a library may quote one."""
     return _NUMBER.sub("+•••", line) if any(mark in line for mark in _MARKS) else line
 
 
 def line(text: str, level: str) -> str:
-    """A line of what comes from no logger."""
+    """A log line for output that no logger wrote."""
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     facts = {"event": text, "level": level, "logger": "stderr", "timestamp": now}
     return mask_numbers(None, "", _json(facts))
 
 
 class Lines(structlog.stdlib.ProcessorFormatter):
-    """Writes our own lines as JSON at once: they are whole, and theirs copies the record of each first."""
+    """Writes our own lines as JSON directly, because structlog's formatter copies each record first."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: Any = record.msg
@@ -50,7 +50,10 @@ class Lines(structlog.stdlib.ProcessorFormatter):
 
 
 def hand_over(logger: logging.Logger, name: str, event: EventDict) -> NoReturn:
-    """Hand over a line of ours in a copy of an empty record: a new one looks up file, thread and process."""
+    """Hand over our own line in a copy of an empty record.
+
+    A new one would look up file, thread and process.
+    """
     record = logging.LogRecord.__new__(logging.LogRecord)
     level = event["level"].upper()
     ours = {"name": logger.name, "msg": event, "levelname": level, "levelno": _LEVELS[level]}
@@ -60,8 +63,10 @@ def hand_over(logger: logging.Logger, name: str, event: EventDict) -> NoReturn:
 
 
 def as_warning(record: logging.LogRecord) -> bool:
-    """Make a warning of what Django calls an error and is none of ours: a 503 because Redis or a worker is
-    away, which is logged where it is noticed, and a Host that is not ours, which any scanner sends.
+    """Turn errors of Django's that are not ours into warnings.
+
+    These are 503s because Redis or a worker is away, which is logged elsewhere, and foreign Host headers,
+    which any scanner sends.
     """
     if record.name.startswith("django.security.") or getattr(record, "status_code", 0) == 503:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
@@ -70,7 +75,7 @@ def as_warning(record: logging.LogRecord) -> bool:
 
 
 def name_path(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Say for which address Django logs something."""
+    """Add the path of the request to Django's lines."""
     if path := getattr(getattr(event["_record"], "request", None), "path", ""):
         event["path"] = path
     return event
@@ -92,10 +97,10 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     render: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    stream = "ext://sys.__stderr__"  # in the other one's place stands config.stderr
+    stream = "ext://sys.__stderr__"  # config.stderr replaces sys.stderr
     if not json:
         stream = "ext://sys.stderr"
-        # plain_traceback: the pretty ones print local variables, and those hold codes.
+        # plain_traceback, because the pretty ones print local variables, which hold codes.
         plain = structlog.dev.plain_traceback
         render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return {
@@ -114,11 +119,11 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
         },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
-            # A line per task would say what our own lines say better.
+            # One line per task would only repeat our own lines.
             "celery.app.trace": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
-            # Refused requests are the callers' affair, and answered with what is wrong.
+            # Refused requests are the callers' business. Their answers say what is wrong.
             "django.request": {"level": "ERROR", "filters": ["as_warning"]},
             "django.security.DisallowedHost": {"filters": ["as_warning"]},
             "django.security.RequestDataTooBig": {"level": "CRITICAL"},

@@ -1,4 +1,4 @@
-"""How e-mail leaves: the setting ``MAILERS`` out of ``EMAIL_URL``."""
+"""The setting ``MAILERS`` from ``EMAIL_URL``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sms.masked import Masked
 
-#: By scheme: the option that turns TLS on, and the port.
+#: By scheme: the option that turns on TLS, and the default port.
 _SCHEMES: dict[str, tuple[str, int]] = {
     "smtp": ("", 25),
     "smtp+tls": ("use_tls", 587),
@@ -18,7 +18,7 @@ _SCHEMES: dict[str, tuple[str, int]] = {
 
 
 def mailers(url: str) -> dict[str, Any]:
-    """``MAILERS`` with an SMTP server as the default one; none for "". Raises ``ImproperlyConfigured``."""
+    """``MAILERS`` with an SMTP server as the default; {} for "". Raises ``ImproperlyConfigured``."""
     if not url:
         return {}
     try:
@@ -49,6 +49,5 @@ def mailers(url: str) -> dict[str, Any]:
 def _wrong() -> ImproperlyConfigured:
     return ImproperlyConfigured(
         "EMAIL_URL must look like smtp+tls://USER:PASSWORD@HOST:587 (STARTTLS) or "
-        "smtps://USER:PASSWORD@HOST:465; characters such as / # ? @ in a password are written "
-        "%2F %23 %3F %40."
+        "smtps://USER:PASSWORD@HOST:465. In a password, write / # ? @ as %2F %23 %3F %40."
     )

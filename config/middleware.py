@@ -1,4 +1,4 @@
-"""What every request passes: whom to believe, its id, what is refused, and what its page may load."""
+"""Middleware of every request: trusted proxies, request ids, size limits, and security headers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger("config")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
-#: Only ids of this form are taken over from a caller: a free text could hold a phone number.
+#: The form of a request id that callers may set. Free text could hold a phone number.
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _FORWARDED = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST")
@@ -36,33 +36,34 @@ _FORWARDED = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDE
 #: Bytes of all headers, and of the cookies among them.
 LARGEST_HEADERS, LARGEST_COOKIES = 16 * 1024, 4 * 1024
 
-#: Everything comes from ourselves.
+#: Pages load everything from this server, and from CSP_SOURCES ({more}).
 _CSP = (
     "default-src 'none'; script-src 'self'{more}; style-src 'self'; img-src 'self'; "
     "connect-src 'self'{more}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-#: Health checks and Prometheus ask by an address that no setting knows, and are answered whatever the Host.
+#: Answered whatever the Host: health checks and Prometheus may use an IP address that no setting names.
 _PROBES = ("/healthz", "/readyz", "/metrics")
 
-#: What begins so is for programs: none of it is a page.
+#: Prefixes of the APIs, which have no pages.
 _OF_PROGRAMS = ("/v1/", "/v2/")
 
-#: What begins so has no span: it comes all the time and says nothing of a message.
+#: Prefixes without spans: frequent requests that have nothing to do with a message.
 _UNTRACED = (*_PROBES, "/static/")
 
 
 class RequestMiddleware:
-    """Before all others: whom to believe, and an id in each log line, with its messages, in ``X-Request-ID``.
+    """The first middleware. It drops untrusted X-Forwarded-* headers and sets the id of the request.
 
-    X-Forwarded-* counts from ``TRUSTED_PROXIES`` (addresses or networks) only.
+    X-Forwarded-* only counts from ``TRUSTED_PROXIES`` (IP addresses or networks). The id is in each log line,
+    in messages, and in the header ``X-Request-ID``.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         is_ours = tuple(settings.MIDDLEWARE) == settings.SITE_MIDDLEWARE
         self.answer_program = _for_programs(get_response) if is_ours else get_response
-        self.trusted = trusted_proxies()  # a malformed one ends the start, not the first request
+        self.trusted = trusted_proxies()  # here, so that a malformed one fails the start, not a request
         _close_nothing()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -75,12 +76,12 @@ class RequestMiddleware:
             for header in _FORWARDED:
                 meta.pop(header, None)
         given = meta.get("HTTP_X_REQUEST_ID", "")
-        # Whoever guesses an id has gained nothing, and the system's random numbers cost a thread its turn.
+        # The id is no secret, and the system's random numbers would cost the thread its turn.
         request_id = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         with structlog.contextvars.bound_contextvars(request_id=request_id), _traced(request):
             try:
                 response = self._answer(request)
-            finally:  # config.rsgi may begin it anew, in another thread
+            finally:  # config.rsgi may start the request again, in another thread
                 forget_holder()
         response["X-Request-ID"] = request_id
         return response
@@ -90,20 +91,20 @@ class RequestMiddleware:
         response = self.answer_program(request) if of_api else self.get_response(request)
         found = request.resolver_match
         traces.answered(str(request.method), found.route if found else "", response.status_code)
-        if response.status_code >= 400:  # Django would do so later, without the id
+        if response.status_code >= 400:  # log here: Django would later, without the id
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         return response
 
 
 def _traced(request: HttpRequest) -> AbstractContextManager[None]:
-    """The span of a request, in the trace of its caller if it names one."""
+    """A span for the request, in the trace of its caller if that names one."""
     if request.path_info.startswith(_UNTRACED):
         return nullcontext()
     return traces.request(str(request.method), request.META.get("HTTP_TRACEPARENT", ""))
 
 
 def _close_nothing() -> None:
-    """Spare each request the search for connections to close: the cache keeps its own, a database is rare."""
+    """Keep Django from looking for connections to close after each request: there are usually none."""
     signals.request_finished.disconnect(close_caches)
     if not settings.DATABASES:
         signals.request_started.disconnect(reset_queries)
@@ -112,8 +113,10 @@ def _close_nothing() -> None:
 
 
 def _for_programs(chain: GetResponse) -> GetResponse:
-    """The chain for the API. Of Django's middlewares it needs the test of the Host, and headers. The rest is
-    for pages, such as redirects, static files and CSRF tokens, and costs more than a check.
+    """The middleware chain of the API. It checks the Host and sets headers.
+
+    The rest of Django's middleware is for pages, such as redirects, static files and CSRF tokens. It would
+    cost more than checking a code.
     """
     view = chain
     while inner := getattr(view, "get_response", None):
@@ -127,17 +130,16 @@ def _for_programs(chain: GetResponse) -> GetResponse:
         response["Content-Length"] = str(len(response.content))
         return response
 
-    # django-stubs types what it returns for async views too.
+    # The stubs of this function also cover async views.
     answer = AnswerMiddleware(convert_exception_to_response(hosted))  # type: ignore[arg-type]
     return lambda request: security.process_response(request, answer(request))
 
 
 class AnswerMiddleware:
-    """Before the views: refuse what is too large, and let no page or error leave otherwise than ours do.
+    """Around the views: refuse headers that are too large, and give every response our headers and format.
 
-    No page loads or sends anything anywhere else, but for ``CSP_SOURCES``: a captcha's origins. Under
-    ``/v1/`` every error is a problem document and under ``/v2/`` one of Twilio's, also those that no view of
-    ours made.
+    Pages only load from this server and from ``CSP_SOURCES``, the origins of a captcha. Under ``/v1/`` every
+    error is a problem document, and under ``/v2/`` an error of Twilio's, even if no view of ours made it.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -156,10 +158,11 @@ class AnswerMiddleware:
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        """The view's, unless headers are too large, which nothing parses then, or the body came too late.
+        """The view's answer, unless the headers are too large (they are then not parsed), or the body is
+        late.
 
-        Some Pythons take 30 ms for four kilobytes of backslashes in a cookie (CVE-2024-7592). There cookies
-        lose them; ours have none.
+        Some versions of Python take 30 ms to read four kilobytes of backslashes in a cookie (CVE-2024-7592).
+        For those we remove backslashes from cookies; ours have none.
         """
         meta = request.META
         size = sum([len(name) + len(value) for name, value in meta.items() if name.startswith("HTTP_")])
@@ -169,13 +172,15 @@ class AnswerMiddleware:
         if self.slow and cookies:
             meta["HTTP_COOKIE"] = cookies.replace("\\", "")
         response = self.get_response(request)
-        # A view may have made anything of it: a form without fields, JSON that ends too early.
+        # The view may have mistaken a late body for a form without fields, or for malformed JSON.
         if getattr(meta.get("wsgi.input"), "late", False):
             return error_pages.unreadable(request, status=408)
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Where the system gives this process no more descriptors or memory, another one may answer."""
+        """Answer 503 if this process is out of descriptors or memory, since another one may be able to
+        answer.
+        """
         reason = resources.ran_out(error)
         if not request.path.startswith(_OF_PROGRAMS) or not reason:
             return None

@@ -1,4 +1,4 @@
-"""Celery's worker and beat. What they write past every logger becomes a line of the log, or is left out."""
+"""Celery's worker and beat, whose direct output becomes log lines or is dropped."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _theirs: Any = worker
 class Worker(worker.Worker):
     def on_before_init(self, quiet: bool = False, **options: Any) -> None:
         if stderr.has_begun():
-            quiet = True  # no banner: `worker_started` says what it takes
-            _theirs.safe_say = _say  # what it does on a signal
+            quiet = True  # no banner, because our line `worker_started` replaces it
+            _theirs.safe_say = _say  # Celery reports signals by this function
         super().on_before_init(quiet=quiet, **options)
 
     def install_platform_tweaks(self, worker: Any) -> None:
@@ -35,12 +35,15 @@ class Beat(beat.Beat):
 
 
 def _say(text: str, *_: Any) -> None:
-    """In place of Celery's own, which writes to standard output."""
+    """Replaces Celery's function, which writes to standard output."""
     stderr.say(text)
 
 
 def _tell_stacks(*_: Any) -> None:
-    """What each thread does. Celery's own shows local variables too: numbers, and codes."""
+    """Log the stack of each thread.
+
+    Celery's function would also show local variables, with numbers and codes.
+    """
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():
         _theirs.safe_say(f"{names.get(ident)}\n{''.join(traceback.format_stack(frame))}")

@@ -1,8 +1,8 @@
-"""What ``python -m config.web`` serves: Django in threads, and bodies read outside of them.
+"""The application that ``python -m config.web`` serves: Django in threads, with bodies read outside of them.
 
-Under WSGI a thread waits inside the read of a body, and granian has no way to end that read: a few
-connections that send one byte hold every thread. Here bodies are read in the event loop, which can
-give up and close the connection.
+Under WSGI, a thread blocks while it reads a body, and granian cannot end that read. So a few connections that
+each send one byte would hold every thread. Here bodies are read in the event loop, which can time out and
+close the connection.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from config.wsgi import application as wsgi
 
 Headers = list[tuple[str, str]]
 
-#: Status, headers, and content or the path of a file.
+#: Status, headers, and the content or the path of a file.
 Answer = tuple[int, Headers, bytes | str]
 
-#: Threads that Django runs in.
+#: Threads for Django.
 THREADS = int(os.environ.get("GRANIAN_BLOCKING_THREADS") or "32")
 
 #: Seconds that a body may take to arrive.
 PATIENCE = 10.0
 
-#: Bodies over LONGEST that a process reads or holds at once. Whoever has none of its secrets can send one.
+#: How many bodies over LONGEST a process reads or holds at once. Sending one takes no secret.
 LARGE = 4
 
-#: Seconds in which nearly every body is complete. After them Django looks whether it needs one that is not.
+#: Seconds in which nearly every body is complete. After them, Django starts without it, and may not need it.
 USUAL = 0.1
 
 _threads = ThreadPoolExecutor(THREADS, "web")
@@ -42,11 +42,11 @@ _large = asyncio.Semaphore(LARGE)
 
 
 class _Awaited(BaseException):
-    """Django asks for a body that is not there yet. No ``Exception``, or something makes an answer of it."""
+    """Django reads a body that is not complete yet. Not an ``Exception``, which Django would answer."""
 
 
 class _File:
-    """PEP 3333's file wrapper: granian sends the file by itself, however slowly it is read."""
+    """PEP 3333's file wrapper. granian itself sends the file, however slowly the client reads."""
 
     def __init__(self, file: IO[bytes], block_size: int = 8192) -> None:
         self.file = file
@@ -65,11 +65,11 @@ async def application(scope: Any, protocol: Any) -> None:
             reading = loop.create_task(_read(protocol, length, most, body, turn))
             await asyncio.wait((reading,), timeout=USUAL)
         else:
-            body.set_result(b"")  # one that is too large is refused by its length
+            body.set_result(b"")  # Django refuses it by its length
         answered = partial(_answer, scope, length, most, body)
         try:
             while (answer := await loop.run_in_executor(_threads, answered)) is None:
-                # So far Django has only looked at the head. It begins anew; meanwhile no thread waits.
+                # So far Django has only seen the headers. It starts again later; no thread waits meanwhile.
                 if reading:
                     await asyncio.wait((reading,))
         finally:
@@ -83,16 +83,17 @@ async def application(scope: Any, protocol: Any) -> None:
 
 
 def _length(headers: Any) -> int | None:
-    """Bytes that the body says it has; None for one in chunks."""
+    """The Content-Length; None for a body in chunks."""
     return None if "transfer-encoding" in headers else int(headers.get("content-length") or 0)
 
 
 async def _read(
     protocol: Any, length: int | None, most: int, body: Future[bytes | None], turn: AsyncExitStack
 ) -> None:
-    """Read the body, of one in chunks at most a piece more than it may have. None: it did not come.
+    """Read the body; None if it did not arrive. Of a body in chunks, at most one piece too much is read.
 
-    An exception in the future would hold on to the request, and with it to the connection.
+    The result is set in the future, never an exception, which would keep the request and its connection
+    alive.
     """
     content: bytes | None = None
     try:
@@ -108,14 +109,14 @@ async def _read(
                     if len(pieces) > most:
                         break
                 content = bytes(pieces)
-    except Exception:  # noqa: S110  # time is up, or the client has gone; granian's errors have no common class
+    except Exception:  # noqa: S110  # timed out, or the client has gone; granian's errors have no common class
         pass
     finally:
         body.set_result(content)
 
 
 def _fetch(length: int | None, most: int, body: Future[bytes | None]) -> bytes:
-    """The body, if it is there."""
+    """The body, if it is complete. Raises ``_Awaited`` before that."""
     if length and length > most:
         raise RequestDataTooBig("The body is too large.")
     if not body.done():
@@ -127,8 +128,10 @@ def _fetch(length: int | None, most: int, body: Future[bytes | None]) -> bytes:
 
 
 def _answer(scope: Any, length: int | None, most: int, body: Future[bytes | None]) -> Answer | None:
-    """The answer, None if it needs a body that is not there yet. Keeps no hold on the connection, which is
-    closed once nothing does: an exception holds on to every frame it came through.
+    """The answer; None if Django needs a body that is not complete yet.
+
+    It keeps no reference to the connection, which closes once nothing refers to it. An exception refers to
+    every frame that it came through.
     """
     head: list[Any] = []
 
@@ -137,21 +140,21 @@ def _answer(scope: Any, length: int | None, most: int, body: Future[bytes | None
 
     try:
         given = Body(lambda: _fetch(length, most, body), most)
-        # Of a body in chunks nobody knows the length yet; Django reads no further than this.
+        # The length of a body in chunks is not known yet. Django reads no further than this.
         response: Any = wsgi(_environ(scope, given, most if length is None else length), start_response)
     except _Awaited:
         return None
     try:
         if not isinstance(response, _File):
             return head[0], head[1], b"".join(response)
-        name = getattr(response.file, "name", None)  # a part of a file has none
+        name = getattr(response.file, "name", None)  # a range of a file has none
         return head[0], head[1], name if isinstance(name, str) else response.file.read()
     finally:
         response.close()
 
 
 def _environ(scope: Any, body: Body, length: int) -> dict[str, Any]:
-    """The request as PEP 3333 has it, and as granian's own WSGI does."""
+    """The WSGI environment (PEP 3333), as granian's own WSGI interface makes it."""
     headers = scope.headers
     server, _, port = scope.server.rpartition(":")
     environ = {

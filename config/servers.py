@@ -1,4 +1,4 @@
-"""Settings out of the addresses of Redis and the broker: one server, Sentinel, Redis Cluster, or RabbitMQ."""
+"""Settings for Redis and the broker from their URLs: one server, Sentinel, Redis Cluster, or RabbitMQ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIMEOUTS = ("socket_connect_timeout", "socket_timeout")
 
 
 class AmqpsTransport(SSLTransport):
-    """kombu's, but it compares a certificate with the name of its node, not with none or another's."""
+    """kombu's transport, but it verifies each certificate against the name of its own node."""
 
     def establish_connection(self) -> Any:
         client: Any = self.client
@@ -34,16 +34,16 @@ class AmqpsTransport(SSLTransport):
         try:
             return super().establish_connection()
         finally:
-            client.hostname = host  # kombu makes 127.0.0.1 of localhost, which the next time is no name of it
+            client.hostname = host  # kombu replaced localhost by 127.0.0.1, which the certificate may lack
 
 
 def cache(url: str, *, connections: int) -> dict[str, Any]:
-    """The entry of CACHES for ``REDIS_URL``. Raises ImproperlyConfigured, without repeating the URL."""
+    """The entry of CACHES for ``REDIS_URL``. Raises ``ImproperlyConfigured``, without repeating the URL."""
     if scheme(url, "REDIS_URL") not in (*REDIS, *SENTINEL, *CLUSTER):
         known = "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
         raise ImproperlyConfigured(f"REDIS_URL must begin with {known}.")
     address = read(url, "REDIS_URL")
-    # A script whose answer got lost may have run, so nothing is retried below the caller.
+    # No retries here: a script whose answer got lost may have run, and only the caller knows what to do.
     pool: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "max_connections": connections, **address.tls}
     options: dict[str, Any] = {
         "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
@@ -69,7 +69,10 @@ def cache(url: str, *, connections: int) -> dict[str, Any]:
 
 
 def broker(url: str) -> dict[str, Any]:
-    """Celery's settings, by name, for ``CELERY_BROKER_URL``. Raises ImproperlyConfigured in the same way."""
+    """Celery's settings for ``CELERY_BROKER_URL``.
+
+    Raises ``ImproperlyConfigured``, without repeating the URL.
+    """
     kind = scheme(url, "CELERY_BROKER_URL")
     if kind in RABBITMQ:
         return _rabbitmq(url, kind)
@@ -78,14 +81,14 @@ def broker(url: str) -> dict[str, Any]:
             f"CELERY_BROKER_URL (without one, REDIS_URL) names a Redis Cluster. {NO_QUEUES}"
         )
     tls: dict[str, Any] = {}
-    # kombu would try anew after 2 s; the caller knows better what to do.
+    # Without this, kombu would retry after 2 s. The caller knows better what to do.
     options: dict[str, Any] = {"max_retries": 0}
     if kind.startswith("redis") or kind in (*REDIS, *SENTINEL):
         options |= {
             **dict.fromkeys(_TIMEOUTS, TIMEOUT),
             "health_check_interval": 10,
-            # kombu's own book of what is unacknowledged costs two round trips per message, and knows
-            # less than our leases: what a dead worker had taken comes back when its lease runs out.
+            # kombu's list of unacknowledged messages costs two round trips each. Our leases are better: what
+            # a dead worker had claimed comes back when its lease runs out.
             "ack_emulation": False,
             "priority_steps": [0],  # one list per queue, not four
         }
@@ -97,7 +100,7 @@ def broker(url: str) -> dict[str, Any]:
     else:
         try:
             get_transport_cls(kind.partition("+")[0])
-        except (KeyError, ImportError):  # kombu knows no such one, or lacks a package for it
+        except (KeyError, ImportError):  # kombu does not know this transport, or lacks a package for it
             known = "redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://"
             raise ImproperlyConfigured(f"CELERY_BROKER_URL must begin with {known}.") from None
     return {
@@ -112,7 +115,7 @@ def _for_kombu(address: Address) -> str:
     """Its URL in the words of kombu, which knows none of redis-py's options."""
     plain = replace(address, options={})
     if address.master:
-        # Each with the master's user and database: kombu reads them from the one that it is at.
+        # Each has the master's user and database, because kombu reads them from the current one.
         return ";".join(replace(plain, scheme="sentinel", hosts=(host,)).url for host in address.hosts)
     if address.scheme == "unix":
         database = {"virtual_host": address.options["db"]} if "db" in address.options else {}
@@ -121,8 +124,8 @@ def _for_kombu(address: Address) -> str:
 
 
 def _addresses(url: str) -> dict[str, str]:
-    # Celery prefers CELERY_BROKER_URL of the environment, where it cannot read redis+sentinel://, to the
-    # setting of that name, but not to the other two.
+    # Celery prefers the variable CELERY_BROKER_URL to the setting of that name, but cannot read
+    # redis+sentinel:// in it. The other two settings win over the variable.
     return {f"CELERY_BROKER_{name}": Masked(url) for name in ("URL", "READ_URL", "WRITE_URL")}
 
 
@@ -137,8 +140,8 @@ def _to_sentinels(address: Address) -> dict[str, Any]:
 
 
 def _rabbitmq(url: str, kind: str) -> dict[str, Any]:
-    found = re.split(r";(?![^/]*@)", url)  # not where it belongs to a password, which an "@" follows
-    # A further node may leave out the scheme.
+    found = re.split(r";(?![^/]*@)", url)  # not inside a password, which an "@" follows
+    # Further nodes may leave out the scheme.
     nodes = [read(node if "://" in node else f"{kind}://{node}", "CELERY_BROKER_URL") for node in found]
     tls = nodes[0].tls
     if any(node.tls != tls for node in nodes):
@@ -148,13 +151,13 @@ def _rabbitmq(url: str, kind: str) -> dict[str, Any]:
     return {
         **_addresses(";".join(node.url for node in nodes)),
         "CELERY_BROKER_USE_SSL": for_amqp(tls) if tls else False,
-        # Each node is tried once, all within 1.5 s: what asks first has used up a second by then.
+        # Each node is tried once, all within 1.5 s, because the caller has already used up a second.
         "CELERY_BROKER_CONNECTION_TIMEOUT": min(TIMEOUT, 1.5 * TIMEOUT / len(nodes)),
         "CELERY_BROKER_TRANSPORT_OPTIONS": {"max_retries": len(nodes) - 1, "confirm_publish": True},
-        # A worker that hears nothing for twice as many seconds goes to another node.
+        # A worker that hears nothing for twice this time switches to another node.
         "CELERY_BROKER_HEARTBEAT": 10,
-        # Queues that live on several nodes, written to the disks of most before they are confirmed.
+        # Quorum queues: on several nodes, and written to most disks before an entry is confirmed.
         "CELERY_TASK_DEFAULT_QUEUE_TYPE": "quorum",
         "CELERY_TASK_CREATE_MISSING_QUEUE_TYPE": "quorum",
-        "CELERY_WORKER_DETECT_QUORUM_QUEUES": True,  # they know no prefetch limit for a whole channel
+        "CELERY_WORKER_DETECT_QUORUM_QUEUES": True,  # they do not support global QoS
     }

@@ -1,6 +1,7 @@
-"""Every setting, read from the environment (or ``.env``). docs/reference/settings.md explains them.
+"""Django settings of Otpost's own server, read from the environment or from ``.env``.
 
-With DEBUG off, the default, this is the production configuration: ``manage.py check --deploy`` is silent.
+docs/reference/settings.md describes each variable. DEBUG is off by default, and then this is the production
+configuration: ``manage.py check --deploy`` finds nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SECRET_KEY = Masked(env.secret("SECRET_KEY"))
 PUBLIC_URL = env.setting("PUBLIC_URL")
 if PUBLIC_URL and (_fault := public_url_fault(PUBLIC_URL)):
     raise ImproperlyConfigured(_fault)
-# Only an address that says http:// itself is served without TLS.
+# TLS is expected unless PUBLIC_URL itself says http://.
 _TLS = not DEBUG and urlsplit(PUBLIC_URL).scheme != "http"
 
 # --- codes and messages -------------------------------------------------------------------------
@@ -47,12 +48,12 @@ SMS_SEAL_KEYS = env.list("SMS_SEAL_KEYS")
 SMS_OPTOUT_KEYS = env.list("SMS_OPTOUT_KEYS")
 SMS_HELP = env.text("SMS_HELP")
 SMS_PROVIDERS = env.entries("SMS_PROVIDERS", "main=twilio://…,spare=… (letters, digits, - and _)", r"[\w-]+")
-# Read by our own channel on every Django, and by Django itself since 6.1.
+# Django reads MAILERS since 6.1; our e-mail channel reads it on every version.
 MAILERS = mailers(env.text("EMAIL_URL"))
 ANYMAIL = env.entries("ANYMAIL", "POSTMARK_SERVER_TOKEN=…,WEBHOOK_SECRET=NAME:PASSWORD", r"[A-Z_]+")
 if ANYMAIL and not find_spec("anymail"):
     raise ImproperlyConfigured("ANYMAIL needs django-anymail. Install otpost[anymail], or drop the variable.")
-# Open to everybody they would spend your money, so somebody has to ask for that.
+# Pages that are open to everybody spend your money, so "open" is never the default.
 PAGES = env.text("PAGES") or "sessions"
 SMS_ROUTES = env.entries("SMS_ROUTES", "default=main>spare,IR=local>main", r"\+?\w+")
 SMS_ROUTING = env.setting("SMS_ROUTING")
@@ -86,42 +87,42 @@ OTP_LOOKUPS = env.entries(
     "OTP_LOOKUPS", "twilio=twilio-lookup://…,operator=camara://… (letters, digits, - and _)", r"[\w-]+"
 )
 OTP_REVERSE = env.entries("OTP_REVERSE", "main=+12025550100|+442079460100,spare=…", r"[\w-]+")
-# Whence a page may load and run scripts and frames beside our own: those of a captcha.
+# Further origins of scripts and frames, such as those of a captcha.
 CSP_SOURCES = env.list(
     "CSP_SOURCES",
     r"https://(\*\.)?[A-Za-z0-9.-]+(:\d+)?",
-    "origins without a path, as https://captcha.example.com, separated by commas",
+    "origins without a path, such as https://captcha.example.com, separated by commas",
 )
 TEST_NUMBERS = env.entries("TEST_NUMBERS", "+12025550100:123456", r"[^:]*", ":")
 TEST_NUMBERS_UNTIL = env.setting("TEST_NUMBERS_UNTIL")
 
 # --- Redis and Celery ---------------------------------------------------------------------------
 
-# More threads than this send no more: one process is then at the limit of one core, and late.
+# 80 threads keep one core busy. More of them send no more, and later.
 WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 80, least=1)
 REDIS_URL = Masked(env.text("REDIS_URL", unset="redis://127.0.0.1:6379/0"))
-# redis-py ends at 100 connections, and every thread of a worker may want one at once.
+# redis-py's own limit is 100 connections, but every thread of a worker may need one at the same time.
 CACHES = {"default": servers.cache(REDIS_URL, connections=WORKER_CONCURRENCY + 100)}
 
 OTPOST_COPIES = env.number("OTPOST_COPIES", conf.default("OTPOST_COPIES"))
 OTPOST_NAMESPACE = env.text("OTPOST_NAMESPACE")
 _NAMESPACE = f"{OTPOST_NAMESPACE}:" if OTPOST_NAMESPACE else ""
 
-# CELERY_BROKER_URL, _CONNECTION_TIMEOUT, _TRANSPORT_OPTIONS, and what RabbitMQ needs besides.
+# CELERY_BROKER_URL, _CONNECTION_TIMEOUT, _TRANSPORT_OPTIONS, and some more for RabbitMQ.
 globals().update(servers.broker(env.text("CELERY_BROKER_URL") or REDIS_URL))
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
-CELERY_BROKER_POOL_LIMIT = 64  # connections that publish at once; opened as needed, and kept
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker forever
+CELERY_BROKER_POOL_LIMIT = 64  # connections for publishing; opened as needed, then kept
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = f"{_NAMESPACE}bulk"
-# Whoever asks for the workers of this installation shall hear from no other.
+# Installations that share a broker must not answer each other's `inspect ping`.
 CELERY_CONTROL_EXCHANGE = f"{_NAMESPACE}celery"
 CELERY_EVENT_EXCHANGE = f"{_NAMESPACE}celeryev"
 CELERY_WORKER_CONSUMER = "config.consumer:Consumer"
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # nothing to remember, so no file to lose
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: there is no state worth a file
 CELERY_BEAT_SCHEDULE = {
     f"sweep-{queue}": {"task": "sms.sweep", "schedule": 1.0, "args": (queue,)}
     for queue in ("otp", "bulk", "events")
@@ -140,19 +141,19 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-# While MIDDLEWARE is this, what is for programs goes past those that only pages need: see config.middleware.
+# While MIDDLEWARE equals this, API requests skip the middleware that only pages need: see config.middleware.
 SITE_MIDDLEWARE = tuple(MIDDLEWARE)
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        # The error pages of this site; a project that takes the apps alone keeps its own.
+        # The error pages of this server. A project that installs only the apps keeps its own.
         "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
     }
 ]
-# No table of ours; a database is for whoever adds Django's own staff accounts.
+# Otpost has no tables. A database is only needed for Django's own staff accounts.
 _DATABASE = env.text("DATABASE_URL")
 if _DATABASE and _DATABASE.partition("://")[0] not in Env.DB_SCHEMES:
     raise ImproperlyConfigured(
@@ -160,9 +161,9 @@ if _DATABASE and _DATABASE.partition("://")[0] not in Env.DB_SCHEMES:
     )
 try:
     DATABASES = {"default": Env.db_url_config(_DATABASE)} if _DATABASE else {}
-except ValueError:  # its text holds a part of the password
+except ValueError:  # its text holds a part of the password, so it is not chained
     raise ImproperlyConfigured(
-        "DATABASE_URL cannot be read: characters such as / # ? @ in a password are written %2F %23 %3F %40."
+        "DATABASE_URL cannot be read. In a password, write / # ? @ as %2F %23 %3F %40."
     ) from None
 for _database in DATABASES.values():
     _database["PASSWORD"] = Masked(_database["PASSWORD"])
@@ -171,15 +172,15 @@ TIME_ZONE = "UTC"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024
 
 STATIC_URL = "static/"
-# The few files are served from where they lie: there is no collectstatic step to forget.
+# Serve the few static files from where they are, without a collectstatic step that one could forget.
 WHITENOISE_USE_FINDERS = True
 
-# localhost: the health checks of containers.
+# localhost is for the health checks of containers.
 ALLOWED_HOSTS = [
     *env.list(
         "ALLOWED_HOSTS",
         r"\*|\.?[A-Za-z0-9_.-]+|\[[A-Fa-f0-9:.]+\]",
-        "host names as otp.internal.example.com, without https:// and without a port",
+        "host names such as otp.internal.example.com, without https:// and without a port",
     ),
     *filter(None, [urlsplit(PUBLIC_URL).hostname]),
     "localhost",
@@ -188,21 +189,21 @@ ALLOWED_HOSTS = [
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # only from TRUSTED_PROXIES
 SECURE_SSL_REDIRECT = _TLS
-# Programs in the same network call the API, the health checks and the metrics directly.
+# Programs in the same network call the API, health checks and metrics directly, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^v[12]/", r"^healthz$", r"^readyz$", *([r"^metrics$"] if METRICS_TOKEN else [])]
 SECURE_HSTS_SECONDS = 31_536_000 if _TLS else 0
-# Both bind hosts that are none of ours, for a year and longer: only whoever owns the domain can want that.
+# Both commit other hosts of the domain to TLS for a year and more. That is for the domain's owner to decide.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("HSTS_INCLUDE_SUBDOMAINS")
 SECURE_HSTS_PRELOAD = env.flag("HSTS_PRELOAD")
 SILENCED_SYSTEM_CHECKS = [
-    *("security.W005", "security.W021"),  # they want both
-    # They name settings that nobody sets here; config.W004 names PUBLIC_URL.
+    *("security.W005", "security.W021"),  # they ask for those two
+    # They name settings that no variable sets. Our config.W004 names PUBLIC_URL instead.
     *(() if _TLS else ("security.W004", "security.W008", "security.W016")),
-    "mail.W001",  # without EMAIL_URL nothing here sends mail
-    "sms.W021",  # nothing here uses Django's cache but codes and messages, so nobody clears it
+    "mail.W001",  # without EMAIL_URL, nothing here sends mail
+    "sms.W021",  # only codes and messages use Django's cache here, so nobody clears it
 ]
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = _TLS
-if _TLS:  # a browser takes such a cookie from this host alone, over TLS alone
+if _TLS:  # browsers accept the prefix only over TLS, and from this host itself
     CSRF_COOKIE_NAME, SESSION_COOKIE_NAME = "__Host-csrftoken", "__Host-sessionid"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "config.error_pages.no_csrf_token"

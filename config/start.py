@@ -1,4 +1,4 @@
-"""How a process begins: what is wrong with a setting keeps it from that, and is said without a traceback."""
+"""Start a process: report faults of settings without a traceback, and exit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ log = structlog.get_logger("config")
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """End the process with code 1 and the text of what names a setting and its mend. All else is raised."""
+    """Exit with code 1 and the text of an error that names a setting and its fix.
+
+    Other exceptions are raised.
+    """
     try:
         yield
     except (ImproperlyConfigured, SystemCheckError) as error:
@@ -29,7 +32,10 @@ def plainly() -> Iterator[None]:
 
 
 def check(**options: Any) -> None:
-    """Raise ``SystemCheckError`` for what cannot work, as ``manage.py`` does by itself; log what may not."""
+    """Run the system checks, as ``manage.py`` does.
+
+    Log warnings, and raise ``SystemCheckError`` for errors.
+    """
     doubts = io.StringIO()
     BaseCommand(stderr=doubts).check(**options)
     if text := doubts.getvalue().strip():

@@ -1,10 +1,10 @@
-"""Standard error of web, worker and beat in production: JSON lines, from the first to the last.
+"""Make the standard error of web, worker and beat JSON lines in production, from the first to the last.
 
-Loggers write them once the settings are read. Here is the rest: what comes before, and what no logger gets,
-such as a library's warning, an exception that nobody caught, or what is simply printed. In development, and
-of a command that somebody typed, all of that stays as Python writes it.
+Once the settings are loaded, loggers write them. This module covers what comes before, and what no logger
+gets, such as warnings, uncaught exceptions, and prints. In development, and for commands that people type,
+Python's own output stays.
 
-What the interpreter or a library in C says as it crashes passes by: no Python runs any more.
+It does not cover crashes of the interpreter or of C libraries, when no Python code runs any more.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ log = structlog.get_logger("config")
 
 
 class Stderr(io.TextIOBase):
-    """In place of ``sys.stderr``: one line of all that is printed before an end of line is the last."""
+    """Replaces ``sys.stderr``. Output that ends with a line break becomes one log line, whatever is in it."""
 
-    encoding, errors = "utf-8", "backslashreplace"  # what click looks for
+    encoding, errors = "utf-8", "backslashreplace"  # click reads them
 
     def __init__(self) -> None:
         self._kept = threading.local()
@@ -50,11 +50,11 @@ class Stderr(io.TextIOBase):
 
 
 def begin() -> None:
-    """From now on this process writes JSON lines, unless DEBUG is on."""
+    """Make this process write JSON lines from now on, unless DEBUG is on."""
     if is_debug():
         return
     sys.stderr = Stderr()
-    logging.config.dictConfig(logging_config(json=True, level="INFO"))  # the settings come later
+    logging.config.dictConfig(logging_config(json=True, level="INFO"))  # until the settings are loaded
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     sys.unraisablehook = _unraisable
@@ -66,7 +66,7 @@ def has_begun() -> bool:
 
 
 def say(text: str, *, level: str = "info") -> None:
-    """Write a line past every lock, as a handler of signals must: it may have interrupted a logger."""
+    """Write a line without locks. Signal handlers need that, since they may have interrupted a logger."""
     if text := text.strip():
         os.write(_fileno(), f"{line(text, level)}\n".encode(errors="backslashreplace"))
 

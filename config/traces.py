@@ -1,6 +1,6 @@
-"""Where traces go, in every process of this service, by OpenTelemetry's own variables (docs/operations.md).
+"""Send traces by OpenTelemetry's own variables, in every process of Otpost's server (docs/operations.md).
 
-A project that takes the apps alone sets up a tracer provider itself.
+A project that only installs the apps sets up its own tracer provider.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import import_module
 from multiprocessing.util import Finalize
 from urllib.parse import urlsplit
 
-#: By the word in OTEL_TRACES_EXPORTER: the module, of a package of the extra otpost[otel], and its class.
+#: Module and class of each exporter, by its word in OTEL_TRACES_EXPORTER. They are in the extra otpost[otel].
 EXPORTERS = {
     "otlp": ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "OTLPSpanExporter"),
     "console": ("opentelemetry.sdk.trace.export", "ConsoleSpanExporter"),
@@ -30,7 +30,7 @@ def asked_for() -> str:
 
 
 def faults() -> Iterator[str]:
-    """What keeps the exporter that is asked for from working, and the mend."""
+    """Texts about what keeps that exporter from working, each with its fix."""
     exporter = asked_for()
     if not exporter:
         return
@@ -40,24 +40,24 @@ def faults() -> Iterator[str]:
     if exporter == "otlp":
         for name in PROTOCOLS:
             if _variable(name) not in ("", "http/protobuf"):
-                yield f"{name} must be http/protobuf; collectors take it at port 4318."
+                yield f"{name} must be http/protobuf, which collectors accept at port 4318."
         for name in ENDPOINTS:
             value = _variable(name)
             if value and (urlsplit(value).scheme not in ("http", "https") or len(value.split()) > 1):
-                yield f"{name} must look like http://collector.example:4318, and hold no blank."
+                yield f"{name} must look like http://collector.example:4318, without spaces."
     try:
         import_module(EXPORTERS[exporter][0])
     except ImportError:
         yield (
-            "OTEL_TRACES_EXPORTER or OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, and OpenTelemetry is not "
+            "OTEL_TRACES_EXPORTER or OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, but OpenTelemetry is not "
             "installed. Install the extra, pip install 'otpost[otel]', or set OTEL_TRACES_EXPORTER=none."
         )
 
 
 def begin() -> None:
-    """Send traces where the environment says, unless a tracer provider is set already."""
+    """Send traces as the environment says, unless a tracer provider is already set."""
     exporter = asked_for()
-    if not exporter or any(faults()):  # which config.checks tells of
+    if not exporter or any(faults()):  # config.checks reports the faults
         return
     from opentelemetry import trace
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -66,14 +66,14 @@ def begin() -> None:
 
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return
-    # Seconds: a collector that hangs must not keep a process from ending in time.
+    # Seconds. A collector that hangs must not keep a process from ending in time.
     os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
     module, name = EXPORTERS[exporter]
     named = Resource({"service.name": "otpost"}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=Resource.create(named.attributes), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(getattr(import_module(module), name)()))
     trace.set_tracer_provider(provider)
-    # What is not sent yet as the process ends goes out then. Those of granian know no other end than this.
+    # Send the rest when the process ends. In granian's processes, only this finalizer runs.
     Finalize(None, provider.shutdown, exitpriority=0)
 
 

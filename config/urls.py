@@ -1,4 +1,4 @@
-"""Every address of the service."""
+"""All URLs of Otpost's own server."""
 
 from django.conf import settings
 from django.urls import include, path
@@ -10,12 +10,12 @@ from sms.readiness import healthz, readyz
 
 urlpatterns = [
     path("v1/", api.urls),
-    path("v1/", include("sms.urls")),  # the API has and describes this address; here it gets its name
+    path("v1/", include("sms.urls")),  # the API already serves these; here they get names for reverse()
     path("v1/hooks/", include("otp.hooks.urls")),
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),
-    # Where an ESP tells what became of an e-mail: /anymail/postmark/tracking/ and the like.
+    # Webhooks of an ESP that report on e-mails, such as /anymail/postmark/tracking/.
     *([path("anymail/", include("anymail.urls"))] if settings.ANYMAIL else []),
     path("dashboard/", include("otp.dashboard.urls")),
     path("phone/", include("sms.virtual_phone.urls")),

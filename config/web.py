@@ -1,7 +1,7 @@
-"""``python -m config.web [options]``: start the web server, granian, with the limits that it needs.
+"""``python -m config.web [options]``: start the web server granian with safe limits.
 
-Every start goes through here, so that image, demo, tests and documentation cannot differ. Each option
-is one of granian's variables: the environment, or ``.env``, overrides it, and the command line all.
+Image, demo, tests and documentation all start it this way, so they cannot differ. Each option is a variable
+of granian's. The environment or ``.env`` overrides it, and the command line overrides everything.
 """
 
 import os
@@ -15,30 +15,30 @@ from django.core.exceptions import ImproperlyConfigured
 from config import stderr
 from config.start import plainly
 
-#: A connection that says nothing, begins a request or is kept open is closed after ten seconds, and takes
-#: no thread until then. ``HTTP=1``: asked for either version, granian waits for the first bytes without
-#: a limit of time. Headers over 16 KiB are refused by Django, and from the buffer's size on by granian.
+#: A connection that sends nothing, sends slowly or is kept alive is closed after ten seconds, and uses no
+#: thread before that. ``HTTP=1``, because with both versions enabled granian waits for the first bytes
+#: without a timeout. Django refuses headers over 16 KiB, and granian those over its buffer size.
 OPTIONS = {
     "GRANIAN_WORKERS": "2",
-    "GRANIAN_BLOCKING_THREADS": "32",  # of Django, see config/rsgi.py; granian's own only hand requests over
+    "GRANIAN_BLOCKING_THREADS": "32",  # for Django, see config/rsgi.py; granian's own only pass requests on
     "GRANIAN_HTTP": "1",
     "GRANIAN_WEBSOCKETS": "false",
     "GRANIAN_HTTP1_HEADER_READ_TIMEOUT": "10000",
     "GRANIAN_HTTP1_BUFFER_SIZE": "32768",
 }
 
-#: Connections that a process holds at once, where it may open as many files.
+#: Connections that a process holds at once, if it may open that many files.
 CONNECTIONS = 4096
 
-#: What keeps granian from writing lines of its own form: its loggers hand over to those above them.
+#: Makes granian's loggers propagate to ours, so that it writes no lines in its own format.
 LOG_CONFIG = Path(__file__).with_name("granian.json")
 
-#: Files that it needs besides: Redis, the broker, the log.
+#: Further files that a process needs, for Redis, the broker and the log.
 OTHER_FILES = 512
 
 
 def prepared(environment: MutableMapping[str, str]) -> MutableMapping[str, str]:
-    """``environment`` with what is not set in it."""
+    """``environment``, with defaults for the options that it does not set."""
     files = allow_files(CONNECTIONS + OTHER_FILES)
     connections = str(max(files - OTHER_FILES, files // 2))
     for name, value in (OPTIONS | {"GRANIAN_BACKPRESSURE": connections}).items():
@@ -64,13 +64,13 @@ def main() -> None:
         prepared(os.environ)
     if stderr.has_begun():
         os.environ["GRANIAN_LOG_CONFIG"] = os.environ.get("GRANIAN_LOG_CONFIG") or str(LOG_CONFIG)
-    from granian.cli import cli  # which has something to say only from now on
+    from granian.cli import cli  # only now, when its warnings become log lines
 
     words = ["--interface", "rsgi", "--blocking-threads", "1", *sys.argv[1:], "config.rsgi:application"]
     cli(words, auto_envvar_prefix="GRANIAN")
 
 
-if __name__ in ("__main__", "__mp_main__"):  # the latter: a process of granian's where none can be forked
+if __name__ in ("__main__", "__mp_main__"):  # the latter in granian's processes on systems without fork
     stderr.begin()
 if __name__ == "__main__":
     main()

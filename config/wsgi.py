@@ -1,10 +1,10 @@
-"""Django as WSGI, with bodies that are read once an operation asks for them, and only so far.
+"""Django as a WSGI application. Bodies are read only when an operation asks for them, up to their limit.
 
-``granian --interface wsgi config.wsgi:application``, or any other WSGI server, serves it;
-``python -m config.web`` does with limits that WSGI has not: see config/rsgi.py.
+Any WSGI server can run it, such as ``granian --interface wsgi config.wsgi:application``. ``python -m
+config.web`` adds limits that WSGI does not have: see config/rsgi.py.
 """
 
-import encodings.unicode_escape  # noqa: F401  # or Django's log opens it with the first error, and maybe cannot
+import encodings.unicode_escape  # noqa: F401  # Django's log needs it for the first error, when files may be exhausted
 import gc
 import io
 import os
@@ -19,15 +19,17 @@ from django.core.wsgi import get_wsgi_application
 
 from config.start import check, plainly
 
-#: Seconds that Redis and the broker have to say what they are.
+#: Seconds that Redis and the broker have to answer the checks at the start.
 PATIENCE = 5.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 def _refuse_servers_that_cannot_work() -> None:
-    """Raise what is wrong with them. One that does not answer in time keeps nobody from starting: it may
-    well come back, and /readyz tells of it.
+    """Raise an error if Redis or the broker cannot work with these settings.
+
+    A server that does not answer in time does not prevent the start. It may come back, and /readyz reports
+    it.
     """
     from sms.checks import SERVERS
 
@@ -39,7 +41,7 @@ def _refuse_servers_that_cannot_work() -> None:
         except SystemCheckError as error:
             found.append(error)
 
-    # Time limits of the clients' own would not cover the look-up of a host's name.
+    # In a thread, because the clients' own timeouts do not cover DNS.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(PATIENCE)
@@ -52,18 +54,18 @@ with plainly():
     check()
     _refuse_servers_that_cannot_work()
 
-# What is here by now stays, and requests leave few cycles: the search for them took 4 % of a request.
+# Everything loaded so far stays, and requests leave few cycles. Collecting them took 4 % of a request.
 gc.collect()
 gc.freeze()
 gc.set_threshold(10_000)
 
-#: Bytes that a body may have, but at the addresses that ``longest`` knows.
+#: Bytes of a body, except at the URLs that ``longest`` knows.
 LONGEST: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def longest(path: str) -> int:
-    """Bytes that a body may have at an address."""
-    from otp.hooks import supabase  # not before Django is set up
+    """Bytes that a body may have at ``path``."""
+    from otp.hooks import supabase  # needs Django to be set up
     from sms import registry
 
     own = 0
@@ -76,14 +78,14 @@ def longest(path: str) -> int:
 
 
 class BodyLate(BadRequest):
-    """The body did not come in time, or not to its end."""
+    """The body did not arrive completely in time."""
 
 
 class Body:
     """The ``wsgi.input`` of one request.
 
-    ``fetch`` returns the whole body or raises ``BodyLate``. Nothing calls it before Django, so a request
-    that is refused by its head alone waits for no body.
+    ``fetch`` returns the whole body or raises ``BodyLate``. It is called when Django reads the body. So a
+    request that is refused by its headers does not wait for it.
     """
 
     def __init__(self, fetch: Callable[[], bytes], longest: int) -> None:
@@ -111,12 +113,12 @@ class Body:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django, with such a body, and with a length for one in chunks."""
+    """Call Django with such a body, and with a length even for a body in chunks."""
     given, chunked = environ["wsgi.input"], "HTTP_TRANSFER_ENCODING" in environ
     if isinstance(given, Body):
         return _django(environ, start_response)
     most = longest(environ["PATH_INFO"])
-    length = most + 1  # so that what is larger is refused as such
+    length = most + 1  # one more than allowed, so that larger bodies are refused
     if not chunked:
         length = min(length, int(environ.get("CONTENT_LENGTH") or 0))
     more: dict[str, Any] = {"wsgi.input": Body(lambda: given.read(length) if length else b"", most)}

@@ -1,4 +1,4 @@
-"""What ``sms.alarms`` tells of here: calls that are refused, and limits that are reached."""
+"""The alarms of ``otp``: denied API requests, and limits that were reached. See ``sms.alarms``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIMIT = Alarm("limit_reached", signals.limit_reached, "otp")
 
 
 def note(alarm: Alarm, *, ip: str = "", **facts: str) -> None:
-    """It happened once more. ``ip``: whose address shall be told apart from others'."""
-    # Of the digest enough to tell one source from many.
+    """Count one more occurrence. ``ip``: the source, kept apart from others by a digest."""
+    # Enough of the digest to tell one source from many.
     source = codes.digest(conf.phone_secrets()[0], "alarm", subscriber(ip))[:8] if ip else ""
     alarms.note(alarm, source=source, **facts)

@@ -1,4 +1,4 @@
-"""Who asks for a code, and from where: what limits count by."""
+"""Who asks for a code, and from which IP address. Limits count by both."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ log = structlog.get_logger("otp")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Entries of X-Forwarded-For as some proxies write them: IPv6 in brackets, and a port behind it.
+#: Entries of X-Forwarded-For as some proxies write them: IPv6 in brackets, and with a port.
 _HOP = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
 
-#: So many proxies stand in a row nowhere, and no longer is an entry: "[" 45 characters "]:65535" in quotes.
+#: More proxies in a row than anybody has. An entry is at most "[" 45 characters "]:65535" in quotes.
 _MOST_HOPS = 32
 _LONGEST_HOP = 64
 
@@ -38,10 +38,10 @@ _MAPPED_BITS = 96
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever asks for a code. An empty field is not known, and no rule counts by it."""
+    """Who asks for a code. An empty field means unknown, and no rule counts by it."""
 
-    name: str = ""  # of the API key; stands in Redis in clear
-    ip: str = ""  # the end user's address, as ``normalise`` writes it; never that of a backend
+    name: str = ""  # of the API key; in clear in Redis
+    ip: str = ""  # the end user's IP address, normalised; never that of a backend
     limits: str = ""  # the key's own rules: see otp.api.access
 
 
@@ -49,7 +49,7 @@ NOBODY = Caller()
 
 
 def of_key(name: str) -> Caller:
-    """The API key of this name, with the limits of its own."""
+    """The caller with the API key of this name, and its limits."""
     access = conf.get("API_ACCESS").get(name)
     return Caller(name, limits=access.limits if access else "")
 
@@ -57,9 +57,9 @@ def of_key(name: str) -> Caller:
 def caller_of(request: HttpRequest) -> Caller:
     """The end user behind a request for a page.
 
-    The address is the connection's. Only if that is one of ``TRUSTED_PROXIES``, it is the right-most
-    one in X-Forwarded-For that is not: everything left of it is what the user claims. "" where the
-    connection has no address (a Unix socket).
+    The IP address is that of the connection. If that is one of ``TRUSTED_PROXIES``, it is the right-most one
+    in X-Forwarded-For that is not. Everything left of it is only claimed by the user. "" if the connection
+    has no address (a Unix socket).
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     try:
@@ -75,25 +75,25 @@ def caller_of(request: HttpRequest) -> Caller:
         try:
             address = _hop(hop)
         except ValueError:
-            break  # a proxy of ours that did not know: then all whom it did not know count as one
+            break  # our proxy did not know the address; all such users count as one
     return Caller(ip=address)
 
 
 def normalise(address: str) -> str:
-    """The one spelling of an IP address; an IPv4 address written as IPv6 becomes IPv4.
+    """The canonical form of an IP address. An IPv4 address written as IPv6 becomes IPv4.
 
-    Raises ``ValueError`` for what is no address, or one with a zone (``fe80::1%eth0``).
+    Raises ``ValueError`` if it is not an address, or has a zone (``fe80::1%eth0``).
     """
     return str(_parse(address))
 
 
 @lru_cache(maxsize=1024)  # a start counts an address by several rules
 def subscriber(ip: str) -> str:
-    """What counts as one address: of IPv6 the /64, which is what one household or server gets.
+    """What counts as one address: for IPv6 the /64, which one household or server gets.
 
-    Where IPv4 hides in IPv6 (6to4, Teredo, NAT64) it is the IPv4 address: all of NAT64 would be one
-    /64, and whoever has one IPv4 address has 65,536 of them in 6to4. Only for counting, never for
-    trust: nobody has proved to own the address that is written there. Raises ``ValueError``.
+    If IPv6 embeds an IPv4 address (6to4, Teredo, NAT64), that counts. All of NAT64 would be a single /64, and
+    the owner of one IPv4 address has 65,536 of them in 6to4. Use it only for counting, never for trust:
+    nobody has proved to own an embedded address. Raises ``ValueError``.
     """
     address = _parse(ip)
     if isinstance(address, ipaddress.IPv4Address):
@@ -107,13 +107,13 @@ def subscriber(ip: str) -> str:
 
 @lru_cache(maxsize=1024)
 def network(ip: str) -> str:
-    """Of an IPv6 address the /48, which is the most that one customer is usually given; "" for IPv4."""
+    """The /48 of an IPv6 address, the most that one customer usually gets; "" for IPv4."""
     counted = subscriber(ip)
     return str(ipaddress.IPv6Network(counted).supernet(new_prefix=48)) if ":" in counted else ""
 
 
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    """Whether ``address`` lies in one of the networks; what is no address does not."""
+    """Whether ``address`` is in one of the networks. False if it is not an address."""
     try:
         parsed = _parse(address)
     except ValueError:
@@ -122,22 +122,22 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
 
 
 def tell_ignored(peer: str) -> None:
-    """Warn that ``X-Forwarded-For`` from ``peer`` is not believed: once per process and kind of address.
+    """Warn that ``X-Forwarded-For`` from ``peer`` is ignored, once per process and kind of address.
 
-    Behind a proxy that nobody named, all users share its address, and soon all get 429 ``ip``.
+    Behind a proxy that is not in TRUSTED_PROXIES, all users share its address, and soon all get 429 ``ip``.
     """
     try:
         address = _parse(peer)
     except ValueError:
-        return  # a Unix socket: no limit counts by address then
+        return  # a Unix socket, for which no limit counts by address
     kind = "loopback" if address.is_loopback else "public" if address.is_global else "private"
     if kind not in _told:
         _told.add(kind)
         log.warning(
             "forwarded_for_ignored",
             peer=kind,
-            mend="If that is a proxy of yours, name it in TRUSTED_PROXIES: until then all users behind it "
-            "count as one address.",
+            mend="If that is your proxy, name it in TRUSTED_PROXIES. Until then, all users behind it count "
+            "as one address.",
         )
 
 
@@ -150,7 +150,7 @@ def trusted_proxies() -> tuple[Network, ...]:
         return tuple(map(_network, conf.get("TRUSTED_PROXIES")))
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"TRUSTED_PROXIES holds what is no address or network: {error}. Write them as "
+            f"TRUSTED_PROXIES must hold IP addresses and networks: {error}. Write them as "
             "127.0.0.1,10.0.0.0/8."
         ) from None
 

@@ -1,4 +1,4 @@
-"""By which channels a code goes: first, again, and where one of them did not work."""
+"""Choose the channels of a code: for its start, for a resend, and after a channel failed."""
 
 from __future__ import annotations
 
@@ -15,33 +15,36 @@ from sms.phone import Phone
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one message of a code goes. As it is: by SMS, as there is nothing else."""
+    """The channels of one message of a code. By default SMS, without any other."""
 
-    channels: tuple[Channel, ...] = ()  # that may carry it, in their order; (): as the route says
+    channels: tuple[Channel, ...] = ()  # that may carry it, in order; () leaves it to the route
     able: tuple[Channel, ...] = (Channel.SMS,)  # that the user may ask for
-    tried: tuple[Channel, ...] = (Channel.SMS,)  # that were begun with so far, this one last
-    asked: tuple[Channel, ...] = (Channel.SMS,)  # of these, what the start or the user asked for, in order
+    tried: tuple[Channel, ...] = (Channel.SMS,)  # with which messages of the code began, this one last
+    asked: tuple[Channel, ...] = (Channel.SMS,)  # of these, the requested ones, by the start or the user
 
     @property
     def following(self) -> int:
-        """To how many it may go on by itself, as far as anybody is told: not fewer where it did already."""
+        """How many channels it may move on to by itself.
+
+        To hide whether it has, those already used still count.
+        """
         return len(set(self.able) - set(self.asked))
 
 
 ONLY_SMS = Way()
 
-#: Nothing goes out: its user sends the code to us.
+#: No channel, for a reverse verification.
 NONE = Way((), (), (), ())
 
 
 def wanted(rules: Purpose) -> tuple[Channel, ...]:
-    """Those by which a number may be reached for a purpose."""
+    """The channels that may reach a number for a purpose."""
     named = rules.channels or sms.channels()
     return tuple(channel for channel in named if channel is not Channel.EMAIL) or (Channel.SMS,)
 
 
 def begin(rules: Purpose, number: Phone, email: str, *, channel: str) -> Way:
-    """The way of the first message, by ``channel`` if one is named. Raises ``NotAllowed``
+    """The channels of the first message. ``channel``: the requested one, or "". Raises ``NotAllowed``
     (``channel_unavailable``).
     """
     if sms.channels() == (Channel.SMS,):
@@ -64,8 +67,10 @@ def again(
     asked: Sequence[str],
     channel: str,
 ) -> Way:
-    """The way of one more message, by ``channel``, or else by the one that was asked for last: where it went
-    by itself meanwhile nobody is told. Raises ``NotAllowed`` (``channel_unavailable``).
+    """The channels of a resend: by ``channel``, or by the one that was requested last.
+
+    It does not use a channel to which the code has moved on by itself, which would reveal that. Raises
+    ``NotAllowed`` (``channel_unavailable``).
     """
     if sms.channels() == (Channel.SMS,):
         able: tuple[Channel, ...] = (Channel.SMS,)
@@ -79,7 +84,7 @@ def again(
     last = named[-1] if named else able[0]
     if rules.channels:
         on = _from(able, last)
-    elif last == able[0]:  # the route begins with it by itself, and has the others behind it
+    elif last == able[0]:  # the route itself begins with it, followed by the others
         on = ()
     else:
         on = (last,)
@@ -89,7 +94,7 @@ def again(
 def go_on(
     rules: Purpose, number: Phone, email: str, *, tried: Sequence[str], asked: Sequence[str]
 ) -> Way | None:
-    """The way by the next channel of a purpose, after those that were begun with. None: there is none."""
+    """The next channel of a purpose, after those that were tried. None if there is none."""
     able = _able(rules, number, email)
     left = [channel for channel in able if channel not in tried]
     if not rules.channels or not left:
@@ -107,7 +112,7 @@ def _require(channel: str, able: Sequence[Channel]) -> None:
 
 
 def _from(able: tuple[Channel, ...], first: Channel) -> tuple[Channel, ...]:
-    """A channel, and behind it those that come after it."""
+    """``first``, and the channels that come after it."""
     return able[able.index(first) :]
 
 
@@ -122,5 +127,5 @@ def _with(channels: Sequence[Channel], last: Channel) -> tuple[Channel, ...]:
 def _able(rules: Purpose, number: Phone, email: str) -> tuple[Channel, ...]:
     try:
         return sms.reach(number, email=email, channels=rules.channels)
-    except NoRoute:  # which is said when the message is prepared, and of a test number not at all
+    except NoRoute:  # raised again when the message is prepared, except for a test number
         return wanted(rules)

@@ -1,16 +1,16 @@
-"""What is told of the SMS of a code: how it stands, and what went wrong, in plain words.
+"""What callers may see of the SMS of a code: its state, and what went wrong.
 
-Test numbers, and those that a receiver of ``code_wanted`` refuses, get no SMS. Who asks shall not see which
-these are, nor which numbers we know. So for anybody who may not see it the SMS of such a number looks like
-any other:
+Test numbers, and numbers that a receiver of ``code_wanted`` refuses, get no SMS. Callers must not find out
+which these are, nor which numbers we know. So unless they may see everything, such an SMS looks like any
+other:
 
-* ``delivered`` would show them by never coming, so it is told as ``sent``;
-* who has opted out had an SMS of ours before, so it is told as any other number that is refused;
-* a provider takes a moment, and who is not asked takes none: for the first ``SILENCE`` seconds nothing but a
-  failure is told.
+- ``delivered`` is shown as ``sent``, because it would never come for these numbers.
+- A number that has opted out looks like any other refused number, because it must have had an SMS from us.
+- For the first ``SILENCE`` seconds only failures are shown, because an SMS without a provider ends at once.
 
-Nor shall they see which numbers a channel does not reach. Where a code went on to another channel or provider
-by itself, what is told is what would be told if it had stayed. A failure is told once nothing else follows.
+Callers must not find out either which numbers a channel does not reach. If a code moved on to another channel
+or provider by itself, they see what they would see if it had not. They see a failure once nothing else
+follows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from sms.message import Message, State
 
-#: Seconds. A provider's answer takes less, as a rule.
+#: Seconds. A provider usually answers faster.
 SILENCE = 5.0
 
 

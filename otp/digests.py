@@ -48,7 +48,7 @@ def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> l
 
 
 def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") -> Draft:
-    """A new code. ``code``: of a test number; one is drawn all the same, so that it takes as long."""
+    """A new code. ``code``: that of a test number. One is still drawn, to take the same time."""
     id, seed, secret = id or ids.new(), ids.new(), conf.phone_secrets()[0]
     drawn = codes.derive(secret, seed, rules.length, rules.alphabet)
     code = code or drawn

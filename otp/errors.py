@@ -1,9 +1,11 @@
-"""What can go wrong with a verification. A wrong code is an answer, not an error.
+"""Errors of verifications.
 
-OtpError
-├── RateLimited         too soon or too often; ``retry_after`` says when
-├── NotAllowed          this number or purpose gets no code; ``code`` says why
-└── StoreUnavailable    no answer from Redis or the broker, or more waits than can be sent in time
+    OtpError
+    ├── RateLimited         too soon or too often; ``retry_after`` says when
+    ├── NotAllowed          this number or purpose gets no code; ``code`` says why
+    └── StoreUnavailable    Redis or the broker does not answer, or the backlog is too long
+
+A wrong code is a result, not an error.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 
 @dataclass(eq=False, repr=False)
 class OtpError(Exception):
-    """Base of everything that this package raises on purpose. ``status``: of its answer over HTTP."""
+    """The base of all errors of this package. ``status``: the HTTP status that answers it."""
 
     detail: str
     status = 500
@@ -30,10 +32,11 @@ class OtpError(Exception):
 class RateLimited(OtpError):
     """Nothing was sent, or a guess was not compared. Ask again after ``retry_after`` whole seconds.
 
-    ``code``: ``pending`` (a code was sent a moment ago), ``blocked`` (too many wrong guesses),
-    ``rate_limited`` or ``guard``. ``limit``: the stable name of what was reached: ``cooldown``, ``guesses``,
-    ``guard``, or that of a rule of ``OTP_LIMITS`` such as ``phone``, or of ``OTP_GUESS_LIMITS`` such as
-    ``guess-ip``. It lets ``quota`` through in ``window`` seconds (0: in no fixed time).
+    - ``code``: ``pending`` (a code was sent a moment ago), ``blocked`` (too many wrong guesses),
+      ``rate_limited`` or ``guard``.
+    - ``limit``: the stable name of the limit: ``cooldown``, ``guesses``, ``guard``, or the name of a rule of
+      ``OTP_LIMITS`` such as ``phone``, or of ``OTP_GUESS_LIMITS`` such as ``guess-ip``.
+    - ``quota``, ``window``: it allows ``quota`` in ``window`` seconds; 0 if it has no fixed window.
     """
 
     status = 429
@@ -46,8 +49,9 @@ class RateLimited(OtpError):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class NotAllowed(OtpError):
-    """Nothing was sent, and asking again the same way will not help. ``field``: what to change. ``puzzle``:
-    what the browser of the user has to solve, where the challenge is one of those.
+    """Nothing was sent, and the same request will fail again.
+
+    ``field``: the argument to change. ``puzzle``: for the user's browser to solve, if that is the challenge.
     """
 
     code: str

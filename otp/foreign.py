@@ -1,8 +1,8 @@
-"""Send a code that another program made, keeps and checks: django-allauth, or Supabase by its hook.
+"""Send a code that another program makes, keeps and checks, such as django-allauth, or Supabase by its hook.
 
-It has the text, the channels, the limits and the queue of a purpose, as a code of ours has. It has no
-verification: cooldown, guesses and resends are that program's. The guard does not count it, as it goes by
-which codes are typed back, and ``OTP_CHALLENGE`` is not asked, as the form is not ours.
+Like our own codes, it gets the text, the channels, the limits and the queue of a purpose. It has no
+verification: the other program does cooldown, guesses and resends. The guard does not count it, since it
+needs to know which codes are typed. ``OTP_CHALLENGE`` is not asked, since the form is not ours.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sms.errors import Overloaded
 from sms.message import Channel, Message
 from sms.phone import Phone
 
-#: As others make them: letters and digits, in groups or not.
+#: The form of such codes: letters and digits, perhaps in groups.
 _CODE = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
 def read_phone(phone: given.Number, purpose: str = "login") -> Phone:
-    """The number that a code for ``purpose`` may go to. Raises ``NotAllowed``."""
+    """Parse a number that codes for ``purpose`` may go to. Raises ``NotAllowed``."""
     with refusals.translated():
         return sms.parse_phone(phone, channels.wanted(purposes.required(purpose)))
 
@@ -43,16 +43,18 @@ def send(
     on_our_site: bool = True,
     caller: Caller = NOBODY,
 ) -> Message:
-    """Count one SMS towards ``OTP_LIMITS``, and put the code on the way.
+    """Count one SMS towards ``OTP_LIMITS``, and queue it.
 
-    ``text``: that of the other program; "": that of the purpose. ``lives``: seconds for which the other
-    program takes the code. After these, or after the ``lifetime`` of the purpose, it is not sent any more;
-    the text of the purpose names the shorter time. ``by``: the channels that may carry it; none: those of the
-    purpose. ``on_our_site``: it is typed at ``PUBLIC_URL``, to which the last line of the text binds it;
-    otherwise there is no such line. ``phone``, ``locale``, ``caller``: see ``otp.services.start``.
+    - ``text``: the other program's text; "" uses the purpose's.
+    - ``lives``: seconds for which the other program accepts the code. It is not sent after that, nor after
+      the ``lifetime`` of the purpose. The purpose's text names the shorter time.
+    - ``by``: the channels that may carry it; the default is those of the purpose.
+    - ``on_our_site``: the code is typed at ``PUBLIC_URL``, and the last line of the text binds it to that
+      host. Without it there is no such line.
+    - ``phone``, ``locale``, ``caller``: see ``otp.services.start``.
 
-    Raises what that does, ``NotAllowed`` (``code_invalid``) unless the code is made of letters, digits and
-    dashes, and ``sms.errors.InvalidBody`` for a text that cannot be sent.
+    Raises what ``otp.services.start`` raises, ``NotAllowed`` (``code_invalid``) for a code with other
+    characters than letters, digits and dashes, and ``sms.errors.InvalidBody`` for a text that cannot be sent.
     """
     rules = purposes.required(purpose)
     if len(code) > purposes.MAX_LENGTH or not _CODE.fullmatch(code):

@@ -1,11 +1,11 @@
-"""Reverse verification: the page shows the code, and the user sends it to us. Nothing is sent, nothing spent.
+"""Reverse verification: the page shows the code, and the user sends it to us. We send nothing and pay
+nothing.
 
-A purpose says ``reverse``, and ``OTP_REVERSE`` which aliases vouch for the number of a sender, and by which
-numbers of ours they receive. docs/security.md has what can go wrong.
+A purpose enables it by ``reverse``. ``OTP_REVERSE`` names the aliases that vouch for the number of a sender,
+and our numbers at which they receive. docs/security.md explains the risks.
 
-The text that is asked for says what it does, and so must the one that comes: nobody is to give a number away
-by sending bare digits to a stranger. The name of the site stands in it, and the code is the first word of a
-code's form beside that.
+The text that the user must send names the site, so that nobody proves a number by sending bare digits to a
+stranger. We require that name in what arrives. The code is the first other word that has the form of a code.
 """
 
 from __future__ import annotations
@@ -29,20 +29,23 @@ _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a user is to send, and where. Only for whoever started the verification."""
+    """The SMS that a user must send. Only the caller who started the verification may see it."""
 
     send_to: str  # E.164
     text: str = field(repr=False)
 
     @property
     def link(self) -> str:
-        """What opens it on a phone. ``?&`` as Android wants the one and iOS the other before ``body``."""
+        """A link that opens the SMS on a phone.
+
+        ``?&``, because Android needs ``?`` before ``body``, and iOS ``&``.
+        """
         return f"sms:{self.send_to}?&body={quote(self.text)}"
 
 
 @conf.cached
 def numbers() -> Mapping[str, tuple[str, ...]]:
-    """alias → the numbers of ours by which it receives. Raises ``ImproperlyConfigured``."""
+    """Our numbers, by the alias that receives their messages. Raises ``ImproperlyConfigured``."""
     found = {}
     for alias, text in conf.get("OTP_REVERSE").items():
         known = sms.receivers()
@@ -62,7 +65,7 @@ def numbers() -> Mapping[str, tuple[str, ...]]:
 
 
 def has_name() -> bool:
-    """Whether a text can name our site. A name without a letter is bare digits all the same."""
+    """Whether a text can name our site. A name without a letter would be bare digits, like the code."""
     return any(char.isalpha() for char in str(conf.get("OTP_SITE_NAME")))
 
 

@@ -1,7 +1,7 @@
-"""Send codes on by the next channel of their purpose, where the one before does not work.
+"""Send codes by the next channel of their purpose if the one before does not work.
 
-Whatever sweeps the queue of codes looks for those that are due: see lua/next.lua. The code is the same; the
-message counts with limits, guard and budget as one that its user asks for, but no cooldown holds it off.
+Each sweep of the queue of codes also looks for those that are due: see lua/next.lua. The code stays the same.
+The message counts for limits, guard and budget like one that the user asks for, but without a cooldown.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from sms.message import Channel
 
 log = structlog.get_logger("otp")
 
-#: Codes that one sweep sends on. It runs every second.
+#: How many codes one sweep sends. It runs every second.
 MOST = 200
 
 
 def look(queue: str, **_: Any) -> None:
-    """Send on what is due, when the queue of codes is swept."""
+    """Send the due codes, when the queue of codes is swept."""
     if queue != sms.OTP_QUEUE or sms.channels() == (Channel.SMS,):
         return
     if not any(rules.channels for rules in purposes.all_purposes().values()):
@@ -32,11 +32,11 @@ def look(queue: str, **_: Any) -> None:
             if services.go_on(id, message_id):
                 log.info("next_channel", verification_id=id)
                 continue
-        except StoreUnavailable:  # or there is too much to send just now: it comes back
+        except StoreUnavailable:  # or too much is waiting to be sent; this code comes back
             continue
         except (NotAllowed, RateLimited) as error:
             log.info("next_channel_refused", verification_id=id, reason=error.code)
-        except Exception as error:  # of one code: the others need not wait. It comes back
+        except Exception as error:  # a fault of one code must not stop the others; it comes back
             log.error("next_channel_failed", verification_id=id, error=type(error).__name__)
             continue
         store.stay(id, message_id)

@@ -1,4 +1,4 @@
-"""What a code is for, and the rules that go with it, out of the setting ``OTP_PURPOSES``."""
+"""Purposes: what codes are for, and the rules of each, from the setting ``OTP_PURPOSES``."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from otp.errors import NotAllowed
 from sms import given
 from sms.message import Channel
 
-#: Seconds that a code may live, however often it is sent again: NIST SP 800-63B-4 §3.1.3.2 and OWASP ASVS
+#: Seconds that a code may live, however often it is sent again. NIST SP 800-63B-4 §3.1.3.2 and OWASP ASVS
 #: 5.0, 6.5.5 allow 10 minutes.
 MAX_LIFETIME = 600
 
-#: Fewest possible codes. ASVS 5.0, 6.5.4 asks for 20 bits and counts six digits (19.93) as that.
+#: The fewest possible codes. ASVS 5.0, 6.5.4 requires 20 bits, and accepts six digits (19.93) as that.
 MIN_CODES = 10**6
 
-#: Characters of a code. Of a guess 64 are read, blanks and dashes included; 256 random bits make 49.
+#: Characters of a code. Guesses may have 64, including spaces and dashes; 256 random bits make 49.
 MAX_LENGTH = 32
 
-#: A language tag, or a locale as POSIX and Django write them. RFC 5646, 4.4.1 asks to bear 35 characters.
+#: A language tag, or a locale as POSIX and Django write it. RFC 5646, 4.4.1 requires room for 35 characters.
 _LOCALE = re.compile(r"(?!.{36})[a-z]{1,8}([-_][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 
 
@@ -38,14 +38,15 @@ class Purpose:
     length: int = 6
     lifetime: int = 120
     attempts: int = 3
-    cooldown: tuple[int, ...] = (30, 60, 120)  # before the 2nd, 3rd, 4th … code; the last one stays
+    cooldown: tuple[int, ...] = (30, 60, 120)  # before the 2nd, 3rd, 4th … code; the last one repeats
     alphabet: str = DIGITS
-    # language tag, as languages.tag writes it → text with {code}, {site}, {minutes}; "": for every other
+    # Texts with {code}, {site} and {minutes}, by tags as languages.tag writes them; "" is the default.
     text: Mapping[str, str] = field(default_factory=dict)
     app_hash: str = ""  # of an Android app that reads the SMS itself (SMS Retriever): 11 characters
-    # By these channels, in their order; (): as SMS_ROUTES says, but never by e-mail.
+    # The channels, in order; () leaves them to SMS_ROUTES, but never uses e-mail.
     channels: tuple[Channel, ...] = ()
-    # With ``channels``, so long without a receipt the next one has the code: learned, between these two.
+    # With ``channels``: seconds without a receipt before the next one gets the code, learned between these
+    # two.
     next_channel_after: tuple[float, float] = (15, 60)
     new_code_on_resend: bool = False
     reverse: bool = False  # its user may send the code to us instead, see otp.inbound
@@ -53,7 +54,7 @@ class Purpose:
 
     @property
     def codes(self) -> int:
-        """How many different codes there are."""
+        """The number of possible codes."""
         return int(len(self.alphabet) ** self.length)
 
     def fits(self, code: str) -> bool:
@@ -66,16 +67,18 @@ class Purpose:
         return max(self.lifetime, MAX_LIFETIME)
 
     def life(self, following: int = 0) -> float:
-        """Seconds that a code lives which may go on to so many channels by itself. Nobody shall see by its
-        end whether it did, so the time for all of them is given at once.
+        """Seconds that a code lives if it may move on to ``following`` channels by itself.
+
+        It gets the time for all of them at the start, so that its end does not reveal whether it moved on.
         """
         return min(self.lifetime + following * self.next_channel_after[1], self.longest_life)
 
     @property
     def texts(self) -> Mapping[str, str]:
-        """Its own, and ours where it has none for every other language.
+        """The purpose's own texts, and our defaults unless it has a default of its own.
 
-        Of ours an ``app_hash`` leaves the English one: the others are too long for Android (140 bytes).
+        With an ``app_hash``, our only default is the English one, because the others are too long for Android
+        (140 bytes).
         """
         if "" in self.text:
             return self.text
@@ -85,14 +88,15 @@ class Purpose:
     def render(
         self, code: str, *, lives: float, site: str, host: str, locale: str = "", country: str = ""
     ) -> str:
-        """The text of the SMS for a code that ``lives`` so many seconds yet.
+        """The text of the SMS for a code with ``lives`` seconds left.
 
-        It is that of ``locale``, or of the longest tag that ``locale`` begins with (RFC 4647, 3.4); without
-        one, and without a text of the purpose's own, that of ``country``.
-        The last line binds the code to ``host``, so that a phone offers it there only
-        (https://wicg.github.io/sms-one-time-codes/). An ``app_hash`` goes before it: Android looks for
-        it anywhere (https://developers.google.com/identity/sms-retriever/verify). Without a ``host`` there is
-        no such line: one that names another site would keep the code from the right one.
+        Its language is ``locale``, or the longest tag with which that begins (RFC 4647, 3.4). Without a
+        locale, and without a text of the purpose's own, it is the language of ``country``.
+
+        The last line binds the code to ``host``, so that phones only offer it there
+        (https://wicg.github.io/sms-one-time-codes/). Without a ``host`` there is no such line, since a wrong
+        one would keep the code from the right site. An ``app_hash`` goes before that line, because Android
+        finds it anywhere (https://developers.google.com/identity/sms-retriever/verify).
         """
         if not locale and "" not in self.text:
             locale = texts.LANGUAGES.get(country, "")
@@ -125,7 +129,7 @@ def all_purposes() -> Mapping[str, Purpose]:
     """Every configured purpose by its name. Raises ``ImproperlyConfigured``."""
     setting = conf.get("OTP_PURPOSES") or {}
     if not isinstance(setting, Mapping):
-        raise ImproperlyConfigured(f"OTP_PURPOSES is a dict such as {_EXAMPLE}.")
+        raise ImproperlyConfigured(f"OTP_PURPOSES must be a dict such as {_EXAMPLE}.")
     return {name: _make(name, options) for name, options in setting.items()}
 
 
@@ -143,9 +147,9 @@ _TYPES = {
 def _make(name: Any, options: Any) -> Purpose:
     if not isinstance(name, str) or not isinstance(options, Mapping):
         raise ImproperlyConfigured(
-            f"OTP_PURPOSES[{name!r}] must be the name of a purpose and a dict of its options, as {_EXAMPLE}."
+            f"OTP_PURPOSES[{name!r}] must be a purpose and a dict of its options, such as {_EXAMPLE}."
         )
-    if "|" in name:  # what the tally keeps is divided by it
+    if "|" in name:  # the tally uses it as a separator
         raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: the name of a purpose must not hold |.")
     known = {f.name for f in fields(Purpose)} - {"name"}
     for option, value in options.items():
@@ -177,11 +181,11 @@ def _channels(name: str, given: Any) -> tuple[Channel, ...]:
             'they are tried, as ["whatsapp", "sms", "voice"].'
         )
     if len(set(given)) < len(given):
-        raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: channels names one twice; name each once.")
+        raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: channels names one twice. Name each once.")
     return tuple(map(Channel, given))
 
 
-#: Seconds. A receipt takes some, and with less than half of its life left a code is not sent again.
+#: Seconds. Receipts take some, and a code with less than half its life left is not sent again.
 _SHORTEST_WAIT, _LONGEST_WAIT = 5, 300
 
 
@@ -207,9 +211,9 @@ def _texts(name: str, text: Any) -> dict[str, str]:
     written: dict[str, str] = {}  # by tag
     for locale in given:
         if locale and not _LOCALE.fullmatch(locale):
-            fault = f"has {locale!r}, which is no locale; write one as de, pt-BR or zh-Hant"
+            fault = f"has {locale!r}, which is not a locale; write one such as de, pt-BR or zh-Hant"
         elif (other := written.setdefault(languages.tag(locale), locale)) != locale:
-            fault = f"names {other!r} and {locale!r}, which are one locale; drop one"
+            fault = f"names {other!r} and {locale!r}, which are the same locale; drop one"
         else:
             continue
         raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: text {fault}.")

@@ -1,4 +1,4 @@
-"""Whom a code goes to: a phone number, or an e-mail address."""
+"""Parse the recipient of a code: a phone number or an e-mail address."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sms.phone import Phone
 
 
 def parse_phone(spelling: given.Number, by: Sequence[Channel] = (Channel.SMS,), *, region: str = "") -> Phone:
-    """The number that gets the code: one that messages may go to by one of these channels, or a test number.
+    """Parse a number to which messages may go by one of the channels in ``by``, or a test number.
 
-    ``region``: the country in which a national number is read; "": that of ``PHONE_REGION``.
-    Raises ``sms.errors.InvalidNumber``.
+    ``region``: the country of numbers in national form; "" means ``PHONE_REGION``. Raises
+    ``sms.errors.InvalidNumber``.
     """
     spelling = given.phone(spelling)
     try:
@@ -29,13 +29,13 @@ def parse_phone(spelling: given.Number, by: Sequence[Channel] = (Channel.SMS,), 
     except InvalidNumber:
         with suppress(InvalidNumber):
             e164 = numbers.canonical(spelling, region or conf.get("PHONE_REGION"))
-            if e164 in testnumbers.in_force():  # even one that no country has
+            if e164 in testnumbers.in_force():  # even a number that does not exist
                 return Phone(e164, "", numbers.mask(e164))
         raise
 
 
 def read_email(email: str | None, rules: Purpose) -> str:
-    """An address as it is kept. Raises ``NotAllowed`` where the purpose sends nothing by e-mail."""
+    """An e-mail address as we store it. Raises ``NotAllowed`` if the purpose does not use e-mail."""
     if not email:
         return ""
     if Channel.EMAIL not in rules.channels:

@@ -1,14 +1,15 @@
-"""The public door of the package: a code and its SMS together.
+"""Start, check, resend, read and cancel verifications: the public API of ``otp``.
 
     from otp import services
+
     verification = services.start("+12025550123", purpose="login")
     services.check(verification.id, "123456").status == "valid"
 
-A verification is owned by the API key that started it. With ``owner``, a function finds that key's alone;
-"" finds every one.
+A verification is owned by the API key that started it. ``owner`` restricts a function to the verifications
+of that key; "" finds those of every key.
 
-All raise ``otp.errors.StoreUnavailable`` when Redis (or, for ``start`` and ``resend``, the broker) does not
-answer.
+Every function raises ``otp.errors.StoreUnavailable`` when Redis does not answer. ``start`` and ``resend``
+raise it for the broker as well.
 """
 
 from __future__ import annotations
@@ -58,24 +59,30 @@ def start(
     host: str = "",
     reverse: bool = False,
 ) -> Verification:
-    """Make a code and put its SMS on the way.
+    """Make a code and queue the SMS that carries it.
 
-    ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``. ``email``: an address that may have the
-    code too, or alone where there is no ``phone``; only for purposes whose ``channels`` name it. ``locale``:
-    picks the text of the SMS ("de", "pt-BR"). ``channel``: by which it goes. ``code``: one that the caller
-    has made, as long as those of the purpose and of the same characters; "": one is drawn. A test number
-    keeps its own. ``caller``: whom the limits count it for. ``challenge``: what ``OTP_CHALLENGE`` wants to
-    see. ``holder``: who may find it again by its phone, see ``otp.pages.kept``. ``reference``: the caller's
-    own, by which its messages are found: see ``sms.references``. ``session``: the id of the hand-off that it
-    is for. ``host``: of the page that asks for the code, where it is not that of ``PUBLIC_URL``. ``reverse``:
-    nothing is sent, as the user is to send the code to us, see ``otp.inbound``; goes with no ``email``,
-    ``channel`` or ``code``.
+    - ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``.
+    - ``purpose``: a name in ``OTP_PURPOSES``.
+    - ``locale``: picks the text of the SMS, such as "de" or "pt-BR".
+    - ``email``: an address that may get the code too. Without a ``phone`` it is the only one. The
+      ``channels`` of the purpose must name e-mail.
+    - ``channel``: the channel to send by; "" takes the first that reaches the number.
+    - ``code``: a code of the caller's own, with the length and the characters that the purpose sets. ""
+      draws one. A test number keeps its own.
+    - ``caller``: who asks; limits count the start for them.
+    - ``challenge``: the answer to ``OTP_CHALLENGE``.
+    - ``holder``: who may find the verification by its phone, see ``otp.pages.kept``.
+    - ``reference``: the caller's own reference, by which its messages are found; see ``sms.references``.
+    - ``session``: the id of the hand-off that this verification is part of.
+    - ``host``: the host of the page that asks for the code, if it differs from ``PUBLIC_URL``.
+    - ``reverse``: send nothing, since the user sends the code to us (see ``otp.inbound``). It excludes
+      ``email``, ``channel`` and ``code``.
 
-    Raises ``NotAllowed`` for a number or purpose that gets no code, and for a channel or code that does not
-    suit it; ``RateLimited`` while a cooldown runs or where a limit is reached.
+    Raises ``NotAllowed`` if the number or the purpose gets no code, or if the channel or the code does not
+    fit the purpose. Raises ``RateLimited`` during a cooldown, or when a limit is reached.
     """
     rules = purposes.required(purpose)
-    purpose, locale, brought = rules.name, given.text(locale) or "", _brought(code, rules)
+    purpose, locale, own_code = rules.name, given.text(locale) or "", _own_code(code, rules)
     if reverse:
         inbound.require(rules, email=email, channel=channel, code=code)
     with refusals.translated():
@@ -95,34 +102,43 @@ def start(
             sms.check_reference(said["reference"])
         else:
             way = channels.begin(rules, number, address, channel=given.text(channel) or "")
-            draft = digests.draw(rules, phones, code=wanted.code or brought)
+            draft = digests.draw(rules, phones, code=wanted.code or own_code)
             sent = sending.prepare(
                 rules, wanted, draft, rules.longest_life, caller=caller, way=way, session=session, **said
             )
             sms.require_broker()
         kept = {"to": number.e164, "purpose": purpose, "ip": caller.ip, "holder": holder, **said}
-        if brought or reverse:  # no seed leads to it
+        if own_code or reverse:  # a resend cannot derive it from the seed
             kept["code"] = draft.code
-        of = {"owner": caller.name, "reference": said["reference"], "session": session}
-        envelope = sms.seal(kept).decode()
         try:
-            issue = store.start(rules, phones, draft, sent, envelope=envelope, **of)
-        except StoreUnavailable:  # only the answer may be lost: if it stands, nobody knows its id
+            issue = store.start(
+                rules,
+                phones,
+                draft,
+                sent,
+                envelope=sms.seal(kept).decode(),
+                owner=caller.name,
+                reference=said["reference"],
+                session=session,
+            )
+        except StoreUnavailable:
+            # Redis may have started it and lost only the answer. Nobody has learnt its id, so it must go.
             with suppress(StoreUnavailable):
                 store.cancel(id=draft.id)
             raise
         decision.apply(issue.refusal, number, purpose)
         refusals.raise_unless_issued(issue, caller)
-    begun = _tell_sent("code_issued", issue, kept, number, way)
+    begun = _announce_sent("code_issued", issue, kept, number, way)
     return replace(begun, wanted=inbound.wanted(draft.code, number.e164, locale)) if reverse else begun
 
 
 def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Check:
-    """Hold one guess against the code of verification ``id``. A wrong code is an answer.
+    """Compare one guess with the code of verification ``id``. A wrong guess is a result, not an exception.
 
-    ``caller``: whom ``OTP_GUESS_LIMITS`` counts a wrong one for. Raises ``RateLimited`` where it has no more;
-    the guess was not compared then. Raises ``NotAllowed`` (``code_missing``) for a code that is no text; it
-    counts as no guess.
+    ``caller``: who guesses; ``OTP_GUESS_LIMITS`` counts their wrong guesses.
+
+    Raises ``RateLimited`` if the caller has no guesses left; the code was not compared. Raises ``NotAllowed``
+    (``code_missing``) if the code is not a text; that does not count as a guess.
     """
     id = given.id(id)
     alarms.tell_due()
@@ -130,14 +146,15 @@ def check(id: str, code: str, *, owner: str = "", caller: Caller = NOBODY) -> Ch
     checked = store.verify(guesses, id=id, owner=owner, counted=limits.of_guess(caller))
     if checked.limit:
         raise refusals.reached(checked.limit, checked.retry_after, caller)
-    _tell_checked(checked)
+    _announce_checked(checked)
     return checked
 
 
 def hear(e164: str, text: str) -> list[Check]:
-    """Hold what the user of a phone has sent to us against each verification that waits for it.
+    """Compare an SMS that a user sent us with each reverse verification of that phone.
 
-    Empty where none does, or the text holds no code: see ``otp.inbound``.
+    Returns one result for each. The list is empty if no verification waits, or if the text holds no code:
+    see ``otp.inbound``.
     """
     found = [
         (phones := digests.of_phone(e164, rules.name), digests.of_text(code, phones))
@@ -146,56 +163,64 @@ def hear(e164: str, text: str) -> list[Check]:
     ]
     answers = store.hear(found) if found else []
     for checked in answers:
-        _tell_checked(checked)
+        _announce_checked(checked)
     return answers
 
 
 def approve(id: str, *, owner: str = "") -> Check:
-    """Take verification ``id`` for proved without a guess: whoever asks vouches that the user had the code.
+    """Accept verification ``id`` without a guess. The caller vouches that the user had the code.
 
-    ``valid``: it was live, and is over now, as after the right guess. Else ``blocked`` or ``expired``.
+    ``valid``: the verification was pending and is over now, as after a right guess. Otherwise ``blocked`` or
+    ``expired``.
     """
     checked = store.verify((), id=given.id(id), owner=owner, vouched=True)
     if checked.status == "valid":
-        _tell(signals.code_accepted, "verification_approved", checked.id, checked.purpose, checked.reference)
+        _announce(
+            signals.code_accepted, "verification_approved", checked.id, checked.purpose, checked.reference
+        )
     return checked
 
 
 @traces.begun("resend")
 def resend(id: str, *, caller: Caller = NOBODY, owner: str = "", channel: str = "") -> Verification:
-    """Send the code of verification ``id`` once more, by ``channel``, or by the one that was asked for last.
+    """Send the code of verification ``id`` again.
 
-    Raises ``RateLimited`` while its cooldown runs or where a limit is reached, ``NotAllowed`` (``expired``,
-    ``blocked``) when there is no live code, ``expired`` also where its user is to send it to us, whatever
-    cooldown runs, or (``channel_unavailable``) when it cannot go by ``channel``.
+    ``channel``: the channel to send by; "" repeats the one that was asked for last.
+
+    Raises ``RateLimited`` during the cooldown, or when a limit is reached. Raises ``NotAllowed`` with code
+
+    - ``expired`` or ``blocked`` if there is no live code;
+    - ``expired`` for a reverse verification, whose user sends the code to us, even during a cooldown;
+    - ``channel_unavailable`` if the code cannot go by ``channel``.
     """
     live = store.live(id=given.id(id), owner=owner)
     if live.status != "pending":
         raise refusals.over("blocked" if live.status == "blocked" else "expired")
-    if live.reverse:  # never sent, so neither limits nor receivers are asked
+    if live.reverse:  # it is never sent, so there are no limits to ask first
         raise refusals.over("expired")
-    return _once_more(live, caller, channel=given.text(channel) or "")
+    return _send_again(live, caller, channel=given.text(channel) or "")
 
 
 def go_on(id: str, message_id: str) -> bool:
-    """Send the code of verification ``id`` by the next channel of its purpose, as message ``message_id`` did
-    not work. False where there is none, or nobody waits any more. Raises what ``resend`` does.
+    """Send the code of verification ``id`` by the next channel of its purpose, because message ``message_id``
+    failed. False if no channel is left, or if the verification is over. Raises what ``resend`` raises.
     """
     live = store.live(id=id)
     if live.status != "pending":
         return False
     try:
-        _once_more(live, NOBODY, instead_of=message_id)
-    except _NoWay:
+        _send_again(live, NOBODY, instead_of=message_id)
+    except _NoChannelLeft:
         return False
     return True
 
 
-class _NoWay(Exception):
-    """There is no other channel."""
+class _NoChannelLeft(Exception):
+    """Every channel of the purpose was tried."""
 
 
-def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str = "") -> Verification:
+def _send_again(live: Live, caller: Caller, *, channel: str = "", instead_of: str = "") -> Verification:
+    """``channel``: the one that the user chose. ``instead_of``: the id of the message that failed."""
     try:
         kept = sms.unseal(live.envelope.encode())
     except sms.Unsealable:
@@ -203,13 +228,13 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
     purpose, locale = kept["purpose"], kept["locale"]
     rules = purposes.required(purpose)
     tried, asked = ([name for name in names.split(",") if name] for names in (live.tried, live.asked))
-    brought = kept.get("code", "")
-    if brought:
-        rules = replace(rules, new_code_on_resend=False)  # it is the caller's
-    # Over the API only the start names the address; the page, and what goes on by itself, has no key.
+    own_code = kept.get("code", "")
+    if own_code:  # we cannot replace a code that the caller made
+        rules = replace(rules, new_code_on_resend=False)
+    # A resend over the API names no IP address; a page, or the next channel, has no key. The start had both.
     caller = replace(caller if caller.name else of_key(live.owner), ip=caller.ip or kept.get("ip", ""))
     with refusals.translated():
-        address, to = kept.get("email", ""), kept["to"]  # a version before had no address
+        address, to = kept.get("email", ""), kept["to"]  # earlier versions kept no address
         number = sms.by_email(address) if "@" in to else parse_phone(to, channels.wanted(rules))
         counted = limits.of_sms(number, purpose, caller, address)
         wanted = judges.hear(number, purpose, caller, counted, goes_on=bool(instead_of))
@@ -218,7 +243,7 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
         if instead_of:
             way = channels.go_on(rules, number, address, **so_far)
             if way is None:
-                raise _NoWay
+                raise _NoChannelLeft
         else:
             way = channels.again(rules, number, address, **so_far, channel=channel)
         said = {"locale": locale, "reference": kept.get("reference", ""), "email": address}
@@ -232,7 +257,7 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
             phones,
             live,
             by="by_id",
-            code=wanted.code or brought,
+            code=wanted.code or own_code,
             instead_of=instead_of,
             prepare=prepare,
         )
@@ -240,14 +265,16 @@ def _once_more(live: Live, caller: Caller, *, channel: str = "", instead_of: str
             raise refusals.over(issue.status)
         decision.apply(issue.refusal, number, purpose)
         refusals.raise_unless_issued(issue, caller)
-    return _tell_sent("code_resent", issue, kept, number, way)
+    return _announce_sent("code_resent", issue, kept, number, way)
 
 
 def status(id: str, *, owner: str = "", in_full: bool = False, with_wanted: bool = False) -> Verification:
-    """Where verification ``id`` stands. An id that never was is ``expired``.
+    """Read verification ``id``. An unknown id is ``expired``.
 
-    ``in_full``: whoever asks may see which numbers get no SMS, and which a channel does not reach: see
-    ``otp.delivery``. ``with_wanted``: whoever asks is who started it, and may see what its user is to send.
+    - ``in_full``: include which numbers get no SMS, and which a channel does not reach. Not every caller may
+      know that: see ``otp.delivery``.
+    - ``with_wanted``: include the SMS that the user of a reverse verification must send. Only the caller who
+      started it may know that.
     """
     id = given.id(id)
     found = store.read(id, owner)
@@ -257,17 +284,19 @@ def status(id: str, *, owner: str = "", in_full: bool = False, with_wanted: bool
 
 
 def cancel(id: str, *, owner: str = "") -> bool:
-    """Forget verification ``id`` and call its SMS back if it still waits. True if there was one."""
+    """Delete verification ``id``, and cancel its SMS if it is still queued. True if there was one."""
     id = given.id(id)
     over = store.cancel(id=id, owner=owner)
     if over is not None:
-        _tell(signals.verification_cancelled, "verification_cancelled", id, over.purpose, over.reference)
+        _announce(signals.verification_cancelled, "verification_cancelled", id, over.purpose, over.reference)
     return over is not None
 
 
-def _brought(code: str | None, rules: Purpose) -> str:
-    """A code of the caller's as it is compared, "" for none. Raises ``NotAllowed`` for one that the purpose
-    would not draw: how often it may be guessed, and which providers carry it, was weighed for those.
+def _own_code(code: str | None, rules: Purpose) -> str:
+    """The caller's own code as it will be compared, "" for none.
+
+    Raises ``NotAllowed`` for a code that the purpose could not have drawn. The number of attempts and the
+    choice of providers suit only codes of the purpose's own form.
     """
     if code is None or code == "":
         return ""
@@ -281,21 +310,24 @@ def _brought(code: str | None, rules: Purpose) -> str:
     return text
 
 
-def _tell_sent(event: str, issue: Issue, kept: Mapping[str, str], number: Phone, way: Way) -> Verification:
-    """``kept``: what is kept of the start."""
-    reference = kept.get("reference", "")  # a version before had none
+def _announce_sent(
+    event: str, issue: Issue, kept: Mapping[str, str], number: Phone, way: Way
+) -> Verification:
+    """``kept``: the unsealed envelope of the start."""
+    reference = kept.get("reference", "")  # earlier versions kept none
     signal: Signal = getattr(signals, event)
-    _tell(signal, event, issue.id, kept["purpose"], reference, message_id=issue.message_id)
+    _announce(signal, event, issue.id, kept["purpose"], reference, message_id=issue.message_id)
     return as_begun(issue, number, way, reference)
 
 
-def _tell_checked(checked: Check) -> None:
+def _announce_checked(checked: Check) -> None:
     if checked.status in _SIGNALS:
         signal, event = _SIGNALS[checked.status], f"code_{checked.status}"
-        _tell(signal, event, checked.id, checked.purpose, checked.reference)
+        _announce(signal, event, checked.id, checked.purpose, checked.reference)
 
 
-def _tell(signal: Signal, event: str, id: str, purpose: str, reference: str, **details: str) -> None:
+def _announce(signal: Signal, event: str, id: str, purpose: str, reference: str, **details: str) -> None:
+    """Log the event and send its signal."""
     shown = details | ({"reference": reference} if reference else {})
     log.info(event, verification_id=id, purpose=purpose, **shown)
     signal.send_robust(OTPHandler, verification_id=id, purpose=purpose, reference=reference, **details)

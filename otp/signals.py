@@ -25,13 +25,13 @@ from django.dispatch import Signal
 
 REFUSE = "refuse"
 
-code_wanted = Signal()  # somebody asks for a code; nothing is sent yet
-code_issued = Signal()  # a start has made a code
-code_resent = Signal()  # the code is sent once more
-code_accepted = Signal()  # the right guess
-code_rejected = Signal()  # a wrong guess
-code_blocked = Signal()  # a guess after the last attempt
-verification_cancelled = Signal()  # the code is forgotten, as its caller said
-guard_decided = Signal()  # the pumping guard refused a send, would have, or was told to allow it
-access_denied = Signal()  # a call of the HTTP API was answered 401, or 403 as its key may not
-limit_reached = Signal()  # a limit on wrong guesses is reached, or one on SMS that all users share
+code_wanted = Signal()  # Somebody asks for a code. Nothing is sent yet.
+code_issued = Signal()  # A start made a code.
+code_resent = Signal()  # The code was sent again.
+code_accepted = Signal()  # A guess was right.
+code_rejected = Signal()  # A guess was wrong.
+code_blocked = Signal()  # A guess came after the last attempt.
+verification_cancelled = Signal()  # The caller cancelled the verification.
+guard_decided = Signal()  # The pumping guard refused a send, would have, or had orders to allow it.
+access_denied = Signal()  # A request to the HTTP API got 401, or 403 because its key may not do that.
+limit_reached = Signal()  # A limit on wrong guesses, or one on SMS that all users share, was reached.

@@ -1,8 +1,9 @@
-"""The text of an SMS where a purpose has none of its own, and of one that users send to us, by language.
+"""The default texts of an SMS with a code, and of one that users send to us, by language.
 
-Each is written for one part: 160 characters of GSM 03.38 where words of that alphabet can be found, which is
-why the Spanish one has no *código* and the Turkish one no *ş*; else 70 of UCS-2. The line that binds the
-code, with two line breaks before it, takes 26 for the host otp.example.com and six digits.
+Each fits into one segment. That is 160 characters of GSM 03.38 where its alphabet has words for it, which is
+why the Spanish text has no *código* and the Turkish one no *ş*. For other languages it is 70 of UCS-2. The
+line that binds the code, with two line breaks before it, takes 26 for the host otp.example.com and six
+digits.
 """
 
 from __future__ import annotations

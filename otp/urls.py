@@ -1,7 +1,9 @@
-"""The addresses of the hosted pages, the widget and the page of errors; ``v2/`` is as Twilio Verify has it.
+"""URLs of the hosted pages, the widget, the page of errors and the Twilio-Verify-compatible API.
 
-There are no pages and no widget with ``PAGES`` off. No address holds a number or a code. Only those of a
-session have an id, which is its own.
+    path("", include("otp.urls"))
+
+``PAGES`` decides which of them exist. No URL holds a phone number or a code, since URLs end up in logs. The
+only ids in URLs are those of hand-off sessions.
 """
 
 from django.urls import URLPattern, URLResolver, include, path
@@ -23,7 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("site-logo", brand.logo, name="site_logo"),
     path("site-colours.css", brand.stylesheet, name="site_colours"),
 ]
-if conf.get("PAGES") == "open":
+if conf.get("PAGES") == "open":  # everybody may ask for a code, which costs money
     urlpatterns += [path("", phone, name="phone")]
 if conf.get("PAGES") != "off":
     urlpatterns += [

@@ -1,8 +1,8 @@
-"""What a call says once somebody has pressed a key: where a vendor asks for it, and the answer.
+"""Answer a vendor that asks for the code of a phone call, once somebody has pressed a key.
 
-When the call rings, the text of its message is gone from Redis. So the address at which the vendor asks
-brings the code along, sealed as texts are in Redis, with the alias, the number and the time until which it
-is of use: whoever reads the address reads nothing, and whoever calls it must be the vendor.
+By the time the phone rings, the text of its message is gone from Redis. So the URL at which the vendor asks
+holds the code, with the alias, the number and the expiry. All of it is sealed, as texts are in Redis. Nobody
+can read it from the URL, and only the vendor may call that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who may call the operations of ``sms.views`` over HTTP: nobody, until an app says who knows the keys.
+"""Who may call the operations of ``sms.views``: nobody, until an app names a ``Keeper`` that knows the keys.
 
-``otp`` does so with ``entrust("otp.api.auth.keeper")``. The operations ask by themselves, so that they are as
-closed in the API of another project as in ours. Nothing here needs HTTP: ``sms.bearer`` does.
+``otp`` does so by ``entrust("otp.api.auth.keeper")``. The operations themselves ask it, so they are closed in
+the API of any project. This module does not import anything of HTTP; ``sms.bearer`` does.
 """
 
 from __future__ import annotations
@@ -16,32 +16,35 @@ if TYPE_CHECKING:
 
 
 class Keeper:
-    """Knows the API keys: this one none, until somebody is entrusted with them."""
+    """Knows the API keys. This default knows none."""
 
     def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> object | None:
-        """Who has the key ``token``, or None. Raises ``bearer.Forbidden`` if it has none of ``scopes``."""
+        """The holder of the key ``token``, or None. Raises ``bearer.Forbidden`` without one of ``scopes``."""
         return None
 
     def denied(self, request: HttpRequest, reason: str) -> None:
-        """Tell the operator of a request without a right secret where no key is asked for."""
+        """Alert the operator about a request with a wrong secret to a URL that takes no API key."""
 
     def name(self, holder: object) -> str:
         """The name of the key of ``holder``."""
         return ""
 
     def sees(self, holder: object, purpose: str) -> bool:
-        """Whether ``holder`` may see messages with codes for ``purpose``; "": those without a code."""
+        """Whether ``holder`` may see messages with codes for ``purpose``, or, if "", those without a code."""
         return False
 
     def count_message(self, holder: object) -> None:
-        """Count a message that ``holder`` asks for. Raises, for ``sms.problems``, if it may not be sent."""
+        """Count a message of ``holder``.
+
+        Raises an error that ``sms.problems`` answers if it may not be sent.
+        """
 
 
 _path = ""
 
 
 def entrust(path: str) -> None:
-    """Let the ``Keeper`` at this dotted path decide; it is imported when the first request comes."""
+    """Let the ``Keeper`` at this dotted path decide. It is imported at the first request."""
     global _path
     _path = path
 

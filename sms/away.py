@@ -1,8 +1,11 @@
-"""When Redis cannot do now what we ask of it: the one place that reads its errors.
+"""Recognise the errors of Redis that mean "not now". No other module reads error texts of Redis.
 
-The same trouble reads differently: Redis 6.2 wraps the error of a command in a script (``ERR Error running
-script …: -OOM …``), later ones and Valkey put its word first; redis-py has classes for some words, which it
-cuts off; a pipeline puts its own words before all of it.
+The same error can look different:
+
+- Redis 6.2 wraps the error of a command in a script: ``ERR Error running script …: -OOM …``. Later versions
+  and Valkey put its word first.
+- redis-py turns some words into classes, and cuts them off.
+- A pipeline puts its own words before all of it.
 """
 
 from __future__ import annotations

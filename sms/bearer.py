@@ -1,4 +1,4 @@
-"""``Authorization: Bearer KEY`` as an operation asks for it: ``auth=ApiKey("messages")``."""
+"""``Authorization: Bearer KEY`` for operations: ``auth=ApiKey("messages")``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sms import auth
 
 
 class Forbidden(HttpError):
-    """A valid key that may not do this, in a form that every NinjaAPI answers with 403."""
+    """A valid key may not do this. Every NinjaAPI answers this error with 403."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(403, detail)
@@ -18,7 +18,7 @@ class Forbidden(HttpError):
 
 
 class ApiKey(HttpAuthBase):
-    """A key that has one of ``scopes``. Without scopes it opens to nobody."""
+    """Requires a key with one of ``scopes``. Without scopes, nobody gets in."""
 
     openapi_scheme = "bearer"
 
@@ -27,7 +27,7 @@ class ApiKey(HttpAuthBase):
         self.scopes = scopes
 
     def __call__(self, request: HttpRequest) -> object | None:
-        """See ``sms.auth.Keeper.holder``. A missing key is asked about too."""
+        """See ``sms.auth.Keeper.holder``, which is also called for a missing key."""
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         token = token if scheme.lower() == self.openapi_scheme else ""
         return auth.keeper().holder(request, token, self.scopes)

@@ -42,7 +42,7 @@ PATIENCE = 1.0
 #: Whether the broker took the last entry of this process.
 _reached = False
 
-#: The queue that did not take the last entry, "" for none. Its node may answer otherwise.
+#: The queue that refused this process' last entry, "" for none. The node of that queue may still answer.
 _doubted = ""
 
 #: Held by the thread that tries that queue.
@@ -261,9 +261,9 @@ def _ask() -> None:
             if _doubted:
                 _try(_doubted, found)
         elif driver(found) == "redis":
-            # Other transports notice a dead broker by themselves. Not a PING: a write that changes nothing
-            # also shows whether the server accepts writes, and whether we may write to this queue. kombu
-            # prefixes the keys of other commands, not of this one.
+            # Other transports notice a dead broker by themselves. A write that changes nothing is better than
+            # a PING: it also shows whether we may write to the queue, and whether the server accepts writes.
+            # Unlike other commands, this one gets no prefix from kombu.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
             found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
 

@@ -1,8 +1,9 @@
 """Celery's consumer, made for a worker that must never stay away: ``CELERY_WORKER_CONSUMER`` names it.
 
-It tries the broker again every second (Celery: after 2, 4, 6 … 30 s). It drops what is no task, and tells of
-it without repeating it (Celery ends, or logs the whole). And where threads, descriptors or memory have run
-out it says so and ends, so that its supervisor can act: it would live on and send nothing.
+- It retries the broker every second. Celery waits 2, 4, 6 … 30 s.
+- It drops what is not a task, and logs that without its content. Celery ends, or logs all of it.
+- If threads, descriptors or memory run out, it says so and ends, so that its supervisor can act. Celery would
+  live on and send nothing.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Consumer(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
         return on_task_received
 
     def drop(self, message: Any, error: object) -> None:
-        """Take ``message`` out of its queue and tell of it, but nothing of what it holds."""
+        """Take ``message`` out of its queue and log that, without its content."""
         tell(error)
         if not message.acknowledged:
             message.reject_log_error(log, self.connection_errors)

@@ -1,4 +1,4 @@
-"""What users send to us: authenticate, parse, keep opt-outs, tell of it, answer.
+"""Inbound messages: authenticate, parse, record opt-outs, announce, answer.
 
 STOP puts a number on the opt-out list of the alias that the message came by, and of every other that sends by
 the same sender; START takes it off; HELP is answered with ``SMS_HELP``. See ``sms.keywords`` for the words

@@ -3,12 +3,16 @@
 A text counts if it is the word alone: case, accents, blanks, punctuation and signs around and in it do not
 matter, so "Stop all!" and "OPT-OUT" do, and "Stop calling me Bob" does not.
 
-Sources: 47 CFR 64.1200(a)(10) (stop, quit, end, revoke, opt out, cancel, unsubscribe), which CTIA's Messaging
-Principles follow; twilio.com/docs/messaging/tutorials/advanced-opt-out (its defaults: STOPALL, OPTOUT and
-those) and …/docs/proxy/opt-out-keywords (ARRET, ARRETE, ARRETT);
-docs.aws.amazon.com/sms-voice/latest/userguide/ keywords-required.html (REMOVE, TD);
-hamshahrionline.ir/amp/705344 (Iran's regulator: 11 ends what a line sends, 12 begins it anew). No rule names
-words of the other languages: these are what senders offer there, by memory.
+Sources:
+
+- 47 CFR 64.1200(a)(10): stop, quit, end, revoke, opt out, cancel, unsubscribe. CTIA's Messaging Principles
+  follow it.
+- twilio.com/docs/messaging/tutorials/advanced-opt-out: its defaults are STOPALL, OPTOUT and those above.
+- twilio.com/docs/proxy/opt-out-keywords: ARRET, ARRETE, ARRETT.
+- docs.aws.amazon.com/sms-voice/latest/userguide/keywords-required.html: REMOVE, TD.
+- hamshahrionline.ir/amp/705344: Iran's regulator; 11 stops what a line sends, 12 starts it again.
+
+No rule names words of the other languages. These are what senders offer there, by memory.
 """
 
 from __future__ import annotations

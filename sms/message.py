@@ -143,7 +143,7 @@ class Attempt:
     rounds: int = 0  # how often all aliases of its route have failed
     hops: tuple[str, ...] = ()  # its route, in the order that was drawn for it
     chosen: Chosen | None = None  # by the claim; None: it could not
-    key: int = 0  # the same for hand-offs of which nobody knows whether the one before has worked
+    key: int = 0  # stays the same while the outcome of the hand-off before is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Receipt:
     opted_out: str = field(
         default="", repr=False
     )  # the number (E.164), where it has opted out, as the vendor says
-    unreachable: bool = False  # the number has not this channel, which says nothing bad of the alias
+    unreachable: bool = False  # the number does not have this channel; that does not blame the alias
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
-"""Who wants no messages any more: the opt-outs, one list for each alias.
+"""Opt-outs: a list for each alias of the numbers that want no more messages.
 
 An opt-out holds for an alias with all its senders. A plain message is refused if its number has opted out of
-every alias of its route (send.lua); if only of some, these are passed over, also where somebody opts out
-while the message waits (choose.lua). Codes, which are what the queue ``otp`` holds, go all the same: their
-user has just asked for one. They fail only where the vendor itself refuses them for an opt-out.
+every alias of its route (send.lua). If it has opted out of some, those are skipped, even if that happens
+while the message waits (choose.lua). Codes, in the queue ``otp``, are still sent, because their users have
+just asked for them. They only fail if the vendor itself refuses them because of an opt-out.
 
-A list holds keyed digests of numbers and nothing else. Their key is made of PHONE_SECRET_KEY: SMS_SEAL_KEYS
-come and go with the messages, this one stays. Where it is changed all the same, no digest can be made anew
-without its number, so SMS_OPTOUT_KEYS keeps the former values, and all of them are asked.
+A list holds keyed digests of numbers and nothing else. Their key is derived from PHONE_SECRET_KEY, which is
+rarely changed, while SMS_SEAL_KEYS come and go. If it is changed, the digests cannot be computed again
+without the numbers. So SMS_OPTOUT_KEYS keeps the former values, and all of them are tried.
 """
 
 from __future__ import annotations

@@ -29,31 +29,31 @@ log = structlog.get_logger("sms")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-#: Seconds until another try may be worth it where a process has run out of something.
+#: Seconds to wait if a process has run out of a resource.
 RETRY_AFTER = 2
 
 CONTENT_TYPE = "application/problem+json"
 
 
 def without_defaults(schema: dict[str, Any]) -> None:
-    """Drop the defaults: a client generated from the schema would have to send each such field."""
+    """Drop the defaults from a schema. Generated clients would have to send each such field."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
 
-class Body(BaseModel):  # of ninja's own a strict one is read twice
-    """What an operation reads. Unknown fields are refused: a misspelled one would have no effect."""
+class Body(BaseModel):  # not ninja's Schema, which validates a strict model twice
+    """The body of a request. Unknown fields are refused, because a misspelled one would have no effect."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=without_defaults)
 
 
-#: The caller's own name for what it asks for. A bad one is refused where it would be kept.
+#: The caller's own reference. A bad one is refused where it would be stored.
 Reference = Annotated[
     str,
     Field(
         examples=["order-1234"],
-        description="Your own name for it, by which it is found: letters, digits and `_ . : / -`. It is "
-        "kept and logged in clear, so it must hold nothing of a person: what could be a phone number (7 to "
+        description="Your own name for it, by which you can find it: letters, digits and `_ . : / -`. It is "
+        "stored and logged in clear, so it must not hold personal data. What could be a phone number (7 to "
         "15 digits alone) or an API key is refused.",
         json_schema_extra={"pattern": "^[A-Za-z0-9_.:/-]{0,64}$"},
     ),
@@ -73,14 +73,14 @@ class Problem(Schema):
     status: int
     code: str
     detail: str
-    # These four are left out where there is nothing to say; they are never null.
+    # These four are left out if they do not apply; they are never null.
     field: str = Field("", description="The field of the request to change.")
-    retry_after: int = Field(0, description="Seconds; also in the header Retry-After.")
-    limit: str = Field("", description="With 429: which limit was reached.")
+    retry_after: int = Field(0, description="Seconds to wait; also in the header Retry-After.")
+    limit: str = Field("", description="With 429: the limit that was reached.")
     puzzle: dict[str, Any] = Field(
         {},
-        description="With `challenge_required`, where the challenge is ALTCHA's: what the browser of the "
-        "user has to solve.",
+        description="With `challenge_required`, if the challenge is ALTCHA's: the puzzle that the user's "
+        "browser must solve.",
     )
 
 
@@ -94,7 +94,7 @@ def problem(
     limit: str = "",
     puzzle: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
-    """A problem document as a response; ``retry_after`` (seconds) also sets the header."""
+    """A problem document as a response. ``retry_after``: seconds, which also set the header."""
     more = {"field": field, "retry_after": retry_after, "limit": limit, "puzzle": puzzle}
     body = {
         "type": explained.address(code),
@@ -113,7 +113,7 @@ def problem(
 
 @functools.singledispatch
 def answer(error: Exception) -> HttpResponse:
-    """The problem document for ``error``. Packages above register their own; an unknown error is raised."""
+    """The problem document for ``error``. Other packages register theirs. Unknown errors are raised again."""
     text = str(error)
     match error:
         case InvalidNumber():
@@ -141,7 +141,7 @@ def answer(error: Exception) -> HttpResponse:
 
 
 def answered(view: Callable[_P, _R]) -> Callable[_P, _R | HttpResponse]:
-    """For an operation: answers what it raises as a problem document, whatever API it is mounted in."""
+    """Decorate an operation, so that its errors become problem documents in whichever API mounts it."""
 
     @functools.wraps(view)
     def wrapped(*args: _P.args, **options: _P.kwargs) -> _R | HttpResponse:
@@ -154,7 +154,7 @@ def answered(view: Callable[_P, _R]) -> Callable[_P, _R | HttpResponse]:
 
 
 def unkept(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """For the operations of a router, as a decorator of the mode "view": nobody keeps what they answer."""
+    """Decorate the operations of a router (mode "view"), so that their answers are not cached."""
 
     @functools.wraps(run)
     def wrapped(request: HttpRequest, **path: Any) -> HttpResponse:
@@ -166,11 +166,11 @@ def unkept(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 def responses(*statuses: int) -> dict[int, type[Problem]]:
-    """For ``response=`` of an operation: each status answers a ``Problem``."""
+    """For ``response=`` of an operation: a ``Problem`` for each status."""
     return dict.fromkeys(statuses, Problem)
 
 
-#: What Django itself answers without a body of ours: a path or method that does not exist, …
+#: Code and text for errors that Django itself answers, such as a path or a method that does not exist.
 BARE = {
     400: ("bad_request", "The request cannot be understood."),
     403: ("forbidden", "This is not allowed."),
@@ -184,7 +184,7 @@ BARE = {
 
 
 def as_problem(response: HttpResponse) -> HttpResponse:
-    """A problem document in place of a page or of Django's own error. A problem document stays."""
+    """A problem document in place of Django's own error. Problem documents are returned unchanged."""
     if response["Content-Type"].startswith(CONTENT_TYPE):
         return response
     code, detail = BARE.get(response.status_code, BARE[500 if response.status_code >= 500 else 400])

@@ -1,7 +1,9 @@
-"""Is this process alive, and can the whole pipeline send a message right now? If not, since when?
+"""``/healthz`` and ``/readyz``: is this process alive, and can the whole pipeline send a message? Since when
+not?
 
-Anybody may ask ``/readyz`` as often as they like. So the servers are asked once a second at most, in a thread
-of its own: one request waits for it, and few others where there is no answer yet; all the rest get the last.
+Anybody may call ``/readyz`` as often as they like. So the servers are asked at most once a second, in a
+separate thread. One request waits for that, and a few others if there is no answer yet. All others get the
+last answer.
 """
 
 from __future__ import annotations
@@ -125,10 +127,10 @@ _questions = Questions()
 
 
 def _worker_answers() -> bool:
-    """Raises ``Unavailable`` if the broker does not take the question, which is more than ``broker.ask``."""
+    """Whether a worker answers. Raises ``Unavailable`` if the broker does not accept the question."""
     app = celery.current_app
-    # A connection of its own: a pooled one still has the BRPOP of the last question open, and its late
-    # answer is read as that of another command (kombu 5.7). limit=1: one worker is enough.
+    # A separate connection: in a pooled one, the BRPOP of the last question is still open, and its late
+    # answer would be read as the answer to another command (kombu 5.7). One worker is enough (limit).
     with broker.or_unavailable(), app.connection_for_write() as connection:
         broker.hurry(connection)
         return bool(app.control.inspect(timeout=PATIENCE, limit=1, connection=connection).ping())

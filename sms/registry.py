@@ -1,9 +1,12 @@
 """The configured providers, made once per process from ``SMS_PROVIDERS``.
 
-Five options of a URL belong to the alias and not to the vendor: ``rate`` (messages a second),
-``segment_rate`` (parts a second, as carriers count), ``share`` (of a worker's slots), ``only=codes``
-(other messages pass it by) and ``price`` (of a code, as ``0.05`` or ``DE:0.07|default:0.05``: see
-``sms.learning``).
+Five options of a URL belong to the alias, not to the vendor:
+
+- ``rate``: messages per second.
+- ``segment_rate``: segments per second, as carriers count.
+- ``share``: of a worker's slots.
+- ``only=codes``: skip it for other messages.
+- ``price``: of a code, such as ``0.05`` or ``DE:0.07|default:0.05``; see ``sms.learning``.
 """
 
 from __future__ import annotations

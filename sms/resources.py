@@ -16,7 +16,7 @@ from sms.webhooks import sender
 #: Descriptors of an idle worker: its program's files, event loop, broker, and what its libraries open.
 IDLE = 64
 
-#: Which resource an error tells of, and the mend.
+#: The resource that has run out, and the fix, by the number of the error.
 _RAN_OUT = {
     errno.EMFILE: "no descriptors are left: raise `ulimit -n`",
     errno.ENFILE: "the machine has no descriptors left: raise fs.file-max",

@@ -1,8 +1,8 @@
 """Encrypt what must not be readable at rest: the number and the text of a message.
 
-Fernet (AES-128-CBC with HMAC-SHA256) from the ``cryptography`` package. Several keys may be
-configured: the first seals, every one opens, so that a key is rotated by putting a new one first
-and dropping the old one when the last message sealed with it has died.
+It uses Fernet (AES-128-CBC with HMAC-SHA256) from the ``cryptography`` package. Of several keys, the first
+one seals and every one unseals. To rotate a key, put a new one first. Drop the old one once the last message
+sealed with it has expired.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The public door of the package: send an SMS, look at it, call it back.
+"""Send an SMS, read its state, cancel it: the public API of ``sms``.
 
     from sms import services
+
     message = services.send("+12025550123", "Your parcel is here.")
 
-``send`` answers as soon as the message stands in Redis; a worker hands it to the provider.
+``send`` returns as soon as the message is in Redis. A worker hands it to a provider.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ from sms.message import Channel, Message, State
 from sms.phone import Phone
 from sms.routing import Route
 
-#: Control characters but for LF, and halves of surrogate pairs, which no encoding can carry.
+#: Control characters except LF, and lone surrogates, which no encoding can carry.
 _CONTROL = re.compile("[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 
-#: Characters. Longer texts are refused by every large provider (Twilio: 1600).
+#: Characters. Large providers refuse longer texts (Twilio: over 1600).
 MAX_BODY = 1600
 
 OTP_QUEUE, BULK_QUEUE = store.OTP_QUEUE, store.BULK_QUEUE
@@ -73,7 +74,7 @@ seal, unseal, Unsealable = sealing.seal, sealing.unseal, sealing.Unsealable
 
 
 def require_broker() -> None:
-    """Raise ``Unavailable`` if entries are published and the broker takes none; see ``broker.require``."""
+    """Raise ``Unavailable`` if we publish to a broker that does not answer; see ``broker.require``."""
     if not entries.are_pushed():
         broker.require()
 
@@ -81,10 +82,10 @@ def require_broker() -> None:
 def parse_phone(
     spelling: given.Number, channels: Iterable[Channel] = (Channel.SMS,), *, region: str = ""
 ) -> Phone:
-    """Read a number, if ``SMS_DESTINATIONS`` allows it for one of ``channels``.
+    """Parse a phone number that ``SMS_DESTINATIONS`` allows for at least one of ``channels``.
 
-    ``spelling``: a text or a ``phonenumbers.PhoneNumber``. ``region``: the country in which a national
-    number is read; "": that of ``PHONE_REGION``. Raises ``InvalidNumber``.
+    ``spelling``: a text or a ``phonenumbers.PhoneNumber``. ``region``: the country of numbers in national
+    form; "" means ``PHONE_REGION``. Raises ``InvalidNumber``.
     """
     spelling = given.phone(spelling)
     try:
@@ -95,25 +96,28 @@ def parse_phone(
 
 
 def reach(number: Phone, *, email: str = "", channels: Sequence[Channel] = ()) -> tuple[Channel, ...]:
-    """By which channels a code may go there, in the order in which they are tried; see ``sms.ways.find``.
+    """The channels that can carry a code to a number, in the order in which they are tried.
 
-    Raises ``NoRoute``.
+    See ``sms.ways.find``. Raises ``NoRoute`` if there is none.
     """
     return ways.channels_of(ways.find(number, is_code=True, email=email, channels=channels))
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One SMS that only has to be written to Redis, by a script that includes ``overload`` and ``accept``."""
+    """A message that is ready for Redis, where a script with ``overload`` and ``accept`` writes it."""
 
     id: str
-    args: dict[str, Any] = field(repr=False)  # what these two call a message
+    args: dict[str, Any] = field(repr=False)  # the ``message`` of those two scripts
     parts: int  # billable segments
-    channel: Channel = Channel.SMS  # of the first alias of its route
-    channels: tuple[Channel, ...] = (Channel.SMS,)  # of all of them, in their order
+    channel: Channel = Channel.SMS  # of the first alias of the route
+    channels: tuple[Channel, ...] = (Channel.SMS,)  # of every alias of the route, in order
 
     def accepted(self, created_at: int, expires_at: int) -> Message:
-        """A script has accepted it (ms): tell of it, and wake a worker where the script could not."""
+        """Announce that a script accepted the message, and publish its entry if the script did not push it.
+
+        Both times are milliseconds since the epoch.
+        """
         record = {"state": "queued", "created_at": created_at, "expires_at": expires_at}
         message = records.read(self.id, record | self.args["fields"] | {"queue": self.args["queue"]})
         tell(message)
@@ -140,19 +144,26 @@ def send(
 ) -> Message:
     """Accept one SMS for sending.
 
-    ``to``: any usual spelling, a ``phonenumbers.PhoneNumber`` or a ``Phone``. ``body``: a line may end
-    with LF, CRLF or CR. ``expires_at``: seconds since the epoch after which it must not be sent any more;
-    ``expires_in``: the same in seconds from now; neither: ``MESSAGE_LIFETIME`` from now. ``resend_unknown``:
-    send once more when nobody can say whether the provider took it (right for codes: a doubled code does no
-    harm, a missing one does). ``replaces``: a message to call back if it still waits. ``api_key``: the name
-    of the key that asks for it. ``reference``: the caller's own; see ``sms.references``.
-    ``code``, ``channels``, ``withheld``: see ``prepare``.
+    - ``to``: any usual spelling, a ``phonenumbers.PhoneNumber`` or a ``Phone``.
+    - ``body``: the text, of at most ``MAX_BODY`` characters. Lines may end with LF, CRLF or CR.
+    - ``expires_at``, in seconds since the epoch, or ``expires_in``, in seconds from now: when it must not be
+      sent any more. The default is ``MESSAGE_LIFETIME`` from now.
+    - ``resend_unknown``: send again if nobody knows whether the provider took it. That is right for codes:
+      a second copy does no harm, a missing one does.
+    - ``replaces``: the id of a message to cancel if it is still queued.
+    - ``api_key``: the name of the key that asks for it.
+    - ``reference``: the caller's own reference; see ``sms.references``.
+    - ``code``, ``channels``, ``withheld``: see ``prepare``.
 
-    Raises ``InvalidNumber``, ``InvalidBody``, ``NoRoute`` where no provider sends there, ``OptedOut`` where
-    the number has opted out of every alias of its route (not in the queue of codes), ``Overloaded`` where it
-    would not be sent in time, or ``Unavailable`` if Redis is away; where only its answer got lost, the
-    message may stand all the same. With only the broker away the message is accepted and sent when it is
-    back.
+    Raises
+
+    - ``InvalidNumber``, ``InvalidBody`` or ``InvalidReference``;
+    - ``NoRoute`` if no provider sends to the number;
+    - ``OptedOut`` if the number has opted out of every alias of its route, except in the queue of codes;
+    - ``Overloaded`` if it would not be sent in time;
+    - ``Unavailable`` if Redis does not answer. The message may still be sent if only the answer got lost.
+
+    If only the broker is away, the message is accepted, and sent once the broker is back.
     """
     number = to if isinstance(to, Phone) else parse_phone(to)
     prepared = prepare(
@@ -190,14 +201,17 @@ def prepare(
     email: str = "",
     channels: Sequence[Channel] = (),
 ) -> Prepared:
-    """Do everything for an SMS that needs no Redis: check the text, find the route, seal, make the entry.
+    """Do all the work that needs no Redis: check the text, find the route, seal the content, make the entry.
 
-    ``code``: code, purpose and locale, for a provider that composes the text itself; {}: it is none.
-    ``withheld``: why no provider shall have it, such as ``test_number``; it goes the same way, as far as
-    anybody who asks can tell, and a worker cancels it. ``needs_route``: False where one that goes nowhere
-    may lack a route; it takes as long. ``api_key``, ``reference``: see ``send``. ``session``: the id of the
-    hand-off that it is for. ``email``, ``channels``: see ``sms.ways.find``. Raises ``InvalidBody``,
-    ``InvalidReference`` or ``NoRoute``.
+    - ``code``: code, purpose and locale, for providers that compose the text themselves; {} for other texts.
+    - ``withheld``: why no provider may have it, such as ``test_number``. To whoever asks, it looks like any
+      other message. A worker cancels it.
+    - ``needs_route``: False lets a withheld message pass without a route, in the same time.
+    - ``api_key``, ``reference``: see ``send``.
+    - ``session``: the id of the hand-off that it is for.
+    - ``email``, ``channels``: see ``sms.ways.find``.
+
+    Raises ``InvalidBody``, ``InvalidReference`` or ``NoRoute``.
     """
     body = with_line_feeds(given.text(body) or "")
     if not body.strip():
@@ -205,7 +219,7 @@ def prepare(
     if len(body) > MAX_BODY:
         raise InvalidBody(f"The text has {len(body)} characters; at most {MAX_BODY} can be sent.")
     if _CONTROL.search(body):
-        raise InvalidBody("The text holds a control character.")
+        raise InvalidBody("The text has a control character.")
     references.check(reference)
     try:
         route = ways.find(number, is_code=bool(code), email=email, channels=channels)
@@ -222,7 +236,7 @@ def prepare(
         "channel": "" if first is Channel.SMS else first,
         "first_channel": "" if first is Channel.SMS else first,
         "channels": ",".join(by) if len(by) > 1 else "",
-        # Whether a code is typed is known of verifications alone.
+        # Only a verification tells whether its code was typed.
         "learns": learning.mark(number, route) if verification_id else "",
         "parts": parts,
         "country": number.country,
@@ -255,7 +269,7 @@ def prepare(
 
 
 def _outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[str, Any]]:
-    """What tells how long a message has to wait for the aliases of ``route``: see includes/overload.lua."""
+    """The keys from which includes/overload.lua works out how long a message would wait for ``route``."""
     known = registry.aliases()
     return [
         {
@@ -272,23 +286,26 @@ def _outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[st
 
 
 def called_back(message_id: str, record: Mapping[str, str] | None) -> None:
-    """Tell of a message that a script has called back; ``record``: as includes/call_back.lua returned it."""
+    """Announce a message that a script has cancelled. ``record``: as includes/call_back.lua returned it."""
     if record:
         tell(records.read(message_id, record))
 
 
 def get(message_id: str) -> Message | None:
-    """What is known of a message: state, times, attempts; no number, no text."""
+    """A message with its state, times and attempts, but without its number and text. None if unknown."""
     return store.get(given.id(message_id))
 
 
 def get_all(message_ids: Sequence[str]) -> list[Message | None]:
-    """The same of several, in one round trip."""
+    """Several messages, in one round trip."""
     return store.get_all([given.id(message_id) for message_id in message_ids])
 
 
 def dead_letters(limit: int = 0) -> Iterator[Message]:
-    """The messages that failed in every round, or that no worker could open, the latest first. 0: all."""
+    """Messages that failed in every round or that no worker can open, the latest first.
+
+    ``limit``: at most so many; 0 for all.
+    """
     for id, at in store.dead_letters(limit):
         message = store.get(id)
         if message and message.state is not State.CANCELLED:
@@ -296,7 +313,7 @@ def dead_letters(limit: int = 0) -> Iterator[Message]:
 
 
 def dead_letter(message_id: str) -> Message | None:
-    """One of the dead letters, or None if it is none (any more)."""
+    """A dead letter by its id. None if the message is not, or no longer, among the dead letters."""
     message_id = given.id(message_id)
     at = store.given_up_at(message_id)
     if at is None or not (message := store.get(message_id)):
@@ -305,7 +322,7 @@ def dead_letter(message_id: str) -> Message | None:
 
 
 def replay(message_id: str) -> bool:
-    """Send a dead letter once more. False if it expired or its text is gone."""
+    """Send a dead letter again. False if it has expired or its text is gone."""
     message_id = given.id(message_id)
     if queue := store.replay(message_id):
         broker.publish(message_id, queue)
@@ -313,12 +330,12 @@ def replay(message_id: str) -> bool:
 
 
 def cancel(message_id: str) -> bool:
-    """Call back a message that no worker has taken yet. True if it will not be sent."""
+    """Cancel a message that no worker has claimed yet. True if it will not be sent."""
     if message := store.call_back(given.id(message_id)):
         tell(message)
     return message is not None
 
 
 def with_line_feeds(text: str) -> str:
-    """``text`` with every line ended by LF: forms send CRLF, and a phone shows nothing else."""
+    """``text`` with LF as the end of each line. Forms send CRLF, which takes two characters of an SMS."""
     return re.sub(r"\r\n?", "\n", text)

@@ -1,21 +1,21 @@
-"""The share of the codes that each alias of a step gets, by what its codes come to: how it is learned.
+"""Learn the share of the codes that each alias of a step should get, from how many of its codes are typed.
 
-Thompson's (1933): an alias gets the share of the codes that equals the probability that it is the best of
-its step. With few codes nothing is certain, so all aliases are tried; the more there are, the more go to
-the best. Computed for a batch at a time, as in Scott, "A modern Bayesian look at the multi-armed bandit"
-(2010).
+This is Thompson sampling (1933): the share of an alias is the probability that it is the best of its step.
+With few codes nothing is certain, so all aliases are tried. The more codes there are, the more go to the
+best. Shares are computed for a batch at a time, as in Scott, "A modern Bayesian look at the multi-armed
+bandit" (2010).
 
-Best is what converts best, less its price: one whose code costs a twentieth of what an accepted code is
-worth must convert a twentieth better than one that is free. A factor and no difference, so that an attack
-whose codes nobody types, which makes all conversions small, does not make the cheapest the best.
+The best alias has the highest conversion less its price. If a code costs a twentieth of what an accepted code
+is worth, the alias must convert a twentieth better than a free one. The price is a factor, not a difference.
+An attack whose codes nobody types makes all conversions small, and must not make the cheapest alias the best.
 
-Providers change, so codes are forgotten: with every ``MEMORY`` codes of a step, and with every
-``HALF_LIFE`` in which there were few, those before count less (Raj and Kalyani, "Taming non-stationary
-bandits", 2017, discount by codes alone). All aliases of a step forget by the same clock, so what makes
-all of them worse at once makes each look worse by the same factor, and decides nothing.
+Providers change, so old codes are forgotten. They count less with every ``MEMORY`` codes of a step, and with
+every ``HALF_LIFE`` that has few codes. Raj and Kalyani, "Taming non-stationary bandits" (2017), discount only
+by codes. All aliases of a step forget by the same clock. So an event that makes all of them worse at once
+makes each look worse by the same factor, and decides nothing.
 
-No Redis, no settings: ``sms.learning`` brings both. The figures are those with which
-``tests/bench/learning.py`` meets its goals; with a ``MEMORY`` of 100 to 300 it does too.
+No Redis and no settings here: ``sms.learning`` brings both. ``tests/bench/learning.py`` meets its goals with
+these figures, and with a ``MEMORY`` of 100 to 300.
 """
 
 from __future__ import annotations

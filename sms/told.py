@@ -43,7 +43,7 @@ class Line:
 
     @property
     def is_bad(self) -> bool:
-        """Whether it tells of something that went wrong."""
+        """Whether the line is about something that went wrong."""
         return self.what in _BAD
 
 

@@ -1,11 +1,10 @@
 """Traces, by OpenTelemetry: one from a request over the queue to the provider's call and its receipt.
 
-Nothing here says where they go: a project's tracer provider does, or ``config.traces``. Where there is none
-when the first span would begin, or no opentelemetry-api, nothing is traced in this process, and each call
-here costs a look at what was found then.
+A project's tracer provider decides where they go, or ``config.traces``. If there is none when the first span
+begins, or no opentelemetry-api, this process is not traced. Each call here then costs one check.
 
-No span holds a number, a code, a text, a key or a URL: of a provider's address it has the host, of a request
-the route, of an exception the class, of a vendor's word only what looks like one.
+No span holds a number, a code, a text, a key or a URL. It has only the host of a provider's URL, the route of
+a request, the class of an exception, and a vendor's word if it looks like one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""HTTP: plain messages, the providers' receipts and what users send. They translate, they decide nothing.
+"""``/v1/messages``, ``/v1/receipts`` and ``/v1/inbound``: plain messages, and the callbacks of providers.
 
-Each operation says itself which key opens it, so that it is closed in every API that mounts the router.
+These views only translate between HTTP and ``sms.services``; every rule is there. Each operation names the
+scope that its API key needs. So it stays closed in whichever API mounts the router.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ router.add_decorator(answered)
 router.add_decorator(unkept, mode="view")
 
 
-#: Seconds that somebody else's code may wait for a provider: unless the request says so, and at most (as long
-#: as one of ours may live).
+#: Seconds that a code of the caller's own may wait for a provider: the default, and the most (as long as one
+#: of our codes may live).
 CODE_LIFETIME, LONGEST_CODE_LIFETIME = 120, 600
 
 
@@ -42,17 +43,18 @@ class MessageIn(Body):
     body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
     kind: Literal["message", "code"] = Field(
         "message",
-        description="`code`: it carries a one-time code that you have made and will check. It goes before "
-        "every `message`, within seconds or not at all, is handed over once more where its outcome stays "
-        "unknown, and also goes to numbers that have opted out.",
+        description="`code`: it carries a one-time code that you make and check yourself. It goes before "
+        "every `message`, and within seconds or not at all. It is sent again if its outcome stays unknown, "
+        "and also goes to numbers that have opted out.",
     )
     expires_in: int | None = Field(
         None,
         ge=1,
         le=86_400,
         examples=[120],
-        description="Seconds after which it is not handed to a provider any more. Of a `code` at most "
-        f"{LONGEST_CODE_LIFETIME}, and {CODE_LIFETIME} unless you say so; otherwise `MESSAGE_LIFETIME`.",
+        description="Seconds after which it is not handed to a provider any more. For a `code`, the default "
+        f"is {CODE_LIFETIME} and the limit {LONGEST_CODE_LIFETIME}. Otherwise the default is "
+        "`MESSAGE_LIFETIME`.",
     )
     reference: Reference = ""
 
@@ -72,21 +74,21 @@ class MessageIn(Body):
 
 
 class MessageOut(Schema):
-    """An SMS on its way; neither number nor text is kept in clear."""
+    """An SMS and its state. Neither number nor text is kept in clear."""
 
     id: str
     state: State
-    country: str = Field(description="ISO 3166 alpha-2, empty if the number belongs to no country.")
+    country: str = Field(description="ISO 3166 alpha-2; empty if the number belongs to no country.")
     masked: str = Field(examples=["+1••••••••23"])
     created_at: datetime
     expires_at: datetime = Field(description="It is not handed to a provider after this.")
-    attempts: int = Field(description="How often a provider was asked. A call counts when it has ended.")
-    alias: str = Field(description="The provider that was asked last, empty before the first attempt.")
-    error: str = Field(description="The provider's or our code of the last failure.")
-    reference: str = Field(description="Your own; empty without one.")
-    verification_id: str = Field(description="Whose code it carries; empty if it carries none.")
-    purpose: str = Field(description="Of the code; empty if it carries none.")
-    api_key: str = Field(description="The name of the key that asked for it; empty if none did.")
+    attempts: int = Field(description="How often a provider was called. A call counts once it has ended.")
+    alias: str = Field(description="The provider that was called last; empty before the first attempt.")
+    error: str = Field(description="The code of the last failure, the provider's or ours.")
+    reference: str = Field(description="Your reference; empty if you gave none.")
+    verification_id: str = Field(description="The verification whose code it carries; empty for none.")
+    purpose: str = Field(description="The purpose of the code that it carries; empty for none.")
+    api_key: str = Field(description="The name of the key that asked for it; empty for none.")
 
 
 class LineOut(Schema):
@@ -95,15 +97,15 @@ class LineOut(Schema):
     at: datetime
     text: str = Field(examples=["Twilio (main) took the message after 0.2 s."])
     message_id: str
-    what: str = Field(description="The step that it tells, for programs; empty where there is none.")
-    alias: str = Field(description="The provider that it is about; empty where it is about none.")
+    what: str = Field(description="The step, for programs; empty if the line is not about one.")
+    alias: str = Field(description="The provider; empty if the line is not about one.")
     word: str = Field(description="The provider's own word, or ours; may be empty.")
 
 
 class StoryOut(Schema):
-    """A verification, or a message without one: what became of it, in order."""
+    """What became of a verification, or of a message without one, in order."""
 
-    messages: list[MessageOut] = Field(description="The oldest first: a verification has one for each send.")
+    messages: list[MessageOut] = Field(description="The oldest first. A verification has one for each send.")
     lines: list[LineOut] = Field(description="Every attempt, outcome, receipt and guess, in order.")
 
 
@@ -120,7 +122,7 @@ def _one_of_two(schema: dict[str, Any]) -> None:
 
 
 class SearchIn(Body):
-    """Whose messages: one of the two."""
+    """Whose messages to find: give one of the two."""
 
     model_config = ConfigDict(json_schema_extra=_one_of_two)
 
@@ -145,8 +147,8 @@ class SearchIn(Body):
     tags=["messages"],
 )
 def send_message(request: HttpRequest, payload: MessageIn) -> Status[Message]:
-    """Accept one SMS; a worker hands it to the provider. To have a code made and checked as well, start a
-    verification.
+    """Accept one SMS. A worker hands it to the provider. To have a code made and checked, start a
+    verification instead.
     """
     keeper, holder = auth.keeper(), request.auth  # type: ignore[attr-defined]  # ninja sets it
     keeper.count_message(holder)
@@ -173,10 +175,10 @@ def send_message(request: HttpRequest, payload: MessageIn) -> Status[Message]:
     tags=["messages"],
 )
 def find_messages(request: HttpRequest, asked: Query[SearchIn]) -> dict[str, Any] | HttpResponse:
-    """The verifications and messages of one number, or of one reference: of the last 72 hours, in words. A
-    proxy may log the address and the number in it: `POST /v1/messages/search` says the same.
+    """Find the verifications and messages of a number or a reference in the last 72 hours, told in words. A
+    proxy may log the URL with the number in it. `POST /v1/messages/search` avoids that.
     """
-    # A + in a query means a blank, and so it is often sent.
+    # An unescaped + in a query means a space, and is often sent.
     to = f"+{asked.to[1:]}" if asked.to.startswith(" ") else asked.to
     return _found(request, to, asked.reference)
 
@@ -190,7 +192,7 @@ def find_messages(request: HttpRequest, asked: Query[SearchIn]) -> dict[str, Any
     tags=["messages"],
 )
 def search_messages(request: HttpRequest, payload: SearchIn) -> dict[str, Any] | HttpResponse:
-    """As `GET /v1/messages`, without a number in any address."""
+    """Like `GET /v1/messages`, but without a number in the URL."""
     return _found(request, payload.to, payload.reference)
 
 
@@ -211,13 +213,13 @@ def _found(request: HttpRequest, to: str, reference: str) -> dict[str, Any] | Ht
     response={200: MessageOut} | responses(401, 404, 503),
     auth=ApiKey("read"),
     operation_id="get_message",
-    summary="State of a message",
+    summary="Read a message",
     tags=["messages"],
 )
 def get_message(request: HttpRequest, message_id: Path[str]) -> Message | HttpResponse:
-    """Where a message is. Records are kept for 72 hours unless configured otherwise."""
+    """Read the state of a message. Records are kept for 72 hours by default."""
     return services.get(message_id) or problem(
-        404, "message_unknown", "There is no such message, or it is kept no longer."
+        404, "message_unknown", "There is no such message, or its record has expired."
     )
 
 
@@ -230,7 +232,7 @@ def get_message(request: HttpRequest, message_id: Path[str]) -> Message | HttpRe
     tags=["receipts"],
 )
 def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
-    """For the provider alone, which signs its delivery reports. The body is in the provider's own format."""
+    """Only for the provider, which signs its delivery reports. The body is in the provider's own format."""
     return receipt_views.take(request, alias)
 
 
@@ -243,7 +245,7 @@ def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
     tags=["receipts"],
 )
 def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> HttpResponse:
-    """For a provider that reports in the address it calls, as Kannel does, with a token of ours in it."""
+    """For a provider that reports in the URL, such as Kannel. The URL holds a token of ours."""
     return receipt_views.take(request, alias)
 
 
@@ -252,11 +254,11 @@ def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> HttpResponse
     response={200: None, 204: None} | responses(403, 404, 413, 503),
     auth=None,
     operation_id="take_inbound",
-    summary="What users send",
+    summary="Messages from users",
     tags=["inbound"],
 )
 def take_inbound(request: HttpRequest, alias: Path[str]) -> HttpResponse:
-    """For the provider alone, which signs what it hands over. The body is in the provider's own format."""
+    """Only for the provider, which signs the messages. The body is in the provider's own format."""
     return inbound_views.take(request, alias)
 
 
@@ -265,9 +267,9 @@ def take_inbound(request: HttpRequest, alias: Path[str]) -> HttpResponse:
     response={200: None, 204: None} | responses(403, 404, 503),
     auth=None,
     operation_id="take_inbound_by_get",
-    summary="What users send, by GET",
+    summary="Messages from users, by GET",
     tags=["inbound"],
 )
 def take_inbound_by_get(request: HttpRequest, alias: Path[str]) -> HttpResponse:
-    """For a provider that hands over in the address it calls, or makes sure by GET that it is ours."""
+    """For a provider that puts messages into the URL, or verifies by GET that the URL is ours."""
     return inbound_views.take(request, alias)

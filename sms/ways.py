@@ -1,5 +1,6 @@
-"""Which part of a route may carry a message: by the channels that were asked for, the kind of the number, and
-whether there is a code in it.
+"""Select the part of a route that may carry a message.
+
+It depends on the requested channels, the type of the number, and whether the message holds a code.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from sms.routing import Hop, Route
 
 
 def find(number: Phone, *, is_code: bool, email: str = "", channels: Sequence[Channel] = ()) -> Route:
-    """The route for a message. Raises ``NoRoute``, ``ImproperlyConfigured``.
+    """The route for a message. Raises ``NoRoute`` or ``ImproperlyConfigured``.
 
-    ``email``: an address that may have it as well. ``channels``: those that may carry it, in the order in
-    which they are tried; none: as the route says, by every one but e-mail.
+    ``email``: an address that may get it as well. ``channels``: the channels to try, in this order. Without
+    any, the route decides, and e-mail is not used.
     """
     route, known = routing.find(number.country, number.e164), registry.aliases()
     if not channels and _all_carry(route, is_code=is_code):
@@ -36,24 +37,24 @@ def find(number: Phone, *, is_code: bool, email: str = "", channels: Sequence[Ch
     steps = tuple(_by_channel(route, able, channels))
     if not steps:
         if is_code or any(not known[hop.alias].only_codes for step in route for hop in step):
-            raise NoRoute("No provider of this route reaches the number by a channel that may be used.")
-        raise NoRoute("Every provider of this route sends codes alone.")
+            raise NoRoute("No provider of this route reaches the number by an allowed channel.")
+        raise NoRoute("Every provider of this route sends only codes.")
     return steps
 
 
 def again(
     country: str, to: str, *, is_code: bool, email: str = "", channels: Sequence[Channel] = ()
 ) -> Route:
-    """The same for a message that was accepted before. ``to``: as it was sealed."""
+    """The route for a message that was accepted earlier. ``to``: as it was sealed."""
     number = Phone(to, country, "")
     if registry.channels() != (Channel.SMS,):
-        with suppress(InvalidNumber):  # a test number, or an e-mail address: nothing is known of its kind
+        with suppress(InvalidNumber):  # a test number or an e-mail address has no type
             number = phone.parse(to)
     return find(number, is_code=is_code, email=email, channels=channels)
 
 
 def unable_to_carry(codes: Sequence[str]) -> Iterator[Provider]:
-    """The providers in routes that cannot carry some of these codes. Raises ``ImproperlyConfigured``."""
+    """The providers in routes that cannot carry every one of ``codes``. Raises ``ImproperlyConfigured``."""
     known = registry.aliases()
     routed = {hop.alias for route in routing.all_routes().values() for step in route for hop in step}
     for alias in sorted(routed):
@@ -62,7 +63,7 @@ def unable_to_carry(codes: Sequence[str]) -> Iterator[Provider]:
 
 
 def countries_of(channels: Iterable[Channel]) -> list[str]:
-    """The countries (ISO 3166) with a route that messages may go to by one of ``channels``."""
+    """The countries (ISO 3166) with a route, to which messages may go by one of ``channels``."""
     rules, routes = [destinations.configured(channel) for channel in channels], routing.all_routes()
     prefixes = tuple(target[1:] for target in routes if target.startswith("+"))
     found = []
@@ -76,13 +77,13 @@ def countries_of(channels: Iterable[Channel]) -> list[str]:
 
 
 def channels_of(route: Route) -> tuple[Channel, ...]:
-    """The channels of its aliases, in their order."""
+    """The channels of a route's aliases, in order."""
     known = registry.aliases()
     return tuple(dict.fromkeys(known[hop.alias].provider.channel for step in route for hop in step))
 
 
 def _all_carry(route: Route, *, is_code: bool) -> bool:
-    """Whether nobody need ask which alias may, as all of them send SMS, and any."""
+    """Whether every alias may carry the message, because all of them send any SMS. A short cut."""
     known = registry.aliases()
     return registry.channels() == (Channel.SMS,) and (
         is_code or not any(known[hop.alias].only_codes for step in route for hop in step)
@@ -97,11 +98,11 @@ def _may_carry(alias: Alias, number: Phone, *, is_code: bool, email: str, named:
         return bool(email) and channel in named
     if number.is_email:
         return False
-    return not number.kind or destinations.allow(number, channel)  # of no kind: a test number
+    return not number.kind or destinations.allow(number, channel)  # test numbers have no type
 
 
 def _by_channel(route: Route, able: set[str], channels: Sequence[Channel]) -> Iterator[tuple[Hop, ...]]:
-    """The steps of a route, of these aliases alone, and by these channels in their order."""
+    """The steps of a route with only the aliases in ``able``, ordered by ``channels``."""
     known = registry.aliases()
     for channel in channels or (None,):
         for step in route:

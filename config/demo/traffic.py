@@ -1,9 +1,9 @@
-"""``make demo ARGS=--traffic``: a made-up day of a small site, played in two minutes.
+"""``make demo ARGS=--traffic``: simulate a day of a small site in two minutes.
 
-People in six countries ask for codes over the API, and most of them type them. Three gateways, which this
-process plays too, deliver them. One fails for two hours of the morning; in the afternoon somebody asks for
-codes to numbers that nobody holds. All of it goes through the product itself. Only the counters of an hour
-are moved to where the day has it, when its five seconds are over.
+People in six countries request codes over the API, and most of them type them. Three gateways, which this
+process simulates as well, deliver the codes. One fails for two hours in the morning. In the afternoon, an
+attacker requests codes to numbers that nobody holds. All of it goes through the product itself. Only the
+counters of each hour are moved to their place in the day when its five seconds are over.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ import urllib3
 
 from config.demo.ports import free_port
 
-#: Seconds that an hour takes.
+#: Seconds of a simulated hour.
 HOUR = 5.0
 
-#: Codes asked for in the busiest hour, and in an hour of the attack.
+#: Codes requested in the busiest hour, and in an hour of the attack.
 BUSIEST, ATTACK = 45, 60
 
 #: The hours in which the gateway ``south`` refuses everything, and those of the attack.
@@ -37,10 +37,10 @@ BROKEN, ATTACKED = range(9, 11), range(15, 18)
 
 GATEWAYS = ("north", "south", "west")
 
-#: Where the virtual phone stays reachable: numbers of films, as the page proposes.
+#: Numbers of the virtual phone: fictional ones, as the page suggests.
 BY_HAND = "+1202555"
 
-#: A number of each country, whose last four digits are drawn, and its part of the traffic.
+#: A number of each country, whose last four digits are drawn, and its share of the traffic.
 COUNTRIES = {
     "+1415200": 30,
     "+4917012": 25,
@@ -51,12 +51,12 @@ COUNTRIES = {
 }
 _LENGTHS = {"+1": 12, "+4": 13, "+3": 12, "+9": 13, "+5": 14}
 
-#: How many of a gateway's messages arrive, and seconds until its receipt. One is cheap and loses many.
+#: The share of a gateway's messages that arrive. ``west`` is cheap and loses many.
 ARRIVES = {"north": 0.97, "south": 0.93, "west": 0.8}
 
 
 def environment(given: Mapping[str, str], web_port: int, api_key: str) -> dict[str, str]:
-    """What the demo's processes are given beside the usual, of which the virtual phone stays."""
+    """Further variables for the demo's processes. The virtual phone stays."""
     port, urls = free_port(), []
     keys = {name: secrets.token_urlsafe(24) for name in GATEWAYS}
     for name in GATEWAYS:
@@ -73,7 +73,7 @@ def environment(given: Mapping[str, str], web_port: int, api_key: str) -> dict[s
     return {
         "GUARD_MODE": "shadow",
         "GUARD_PRICES": "US=0.008,DE=0.075,FR=0.06,GB=0.04,IN=0.02,BR=0.03,default=0.1",
-        "LOG_LEVEL": "ERROR",  # thousands of lines would hide ours
+        "LOG_LEVEL": "ERROR",  # otherwise thousands of lines would hide ours
         "OTP_LIMITS": "phone=5/10m,10/1d",
         "SMS_PROVIDERS": ",".join([*urls, given["SMS_PROVIDERS"]]),
         "SMS_ROUTES": f"default=north>south,GB=south>west,DE=south>north,IN=west>north,{BY_HAND}=phone>call",
@@ -85,7 +85,7 @@ _dice = secrets.SystemRandom()
 
 
 class Gateways(ThreadingHTTPServer):
-    """The three of them. They keep the code of each number for whoever holds the phone."""
+    """The three gateways. They keep the latest code of each number for its user."""
 
     daemon_threads = True
 
@@ -100,7 +100,7 @@ class Gateways(ThreadingHTTPServer):
         self._later = ThreadPoolExecutor(50)
 
     def deliver(self, name: str, to: str, text: str, reference: str) -> None:
-        """Let the phone have it, or not, and report that."""
+        """Deliver a message or lose it, and report that."""
         self._later.submit(self._deliver, name, to, text, reference)
 
     def _deliver(self, name: str, to: str, text: str, reference: str) -> None:
@@ -120,7 +120,7 @@ class Gateways(ThreadingHTTPServer):
         )
 
     def code_of(self, phone: str, seconds: float) -> str:
-        """The code that a phone got; "" if it gets none in time."""
+        """The code that a phone gets; "" if none comes in time."""
         with self.arrived:
             self.arrived.wait_for(lambda: phone in self.codes, seconds)
             return self.codes.pop(phone, "")
@@ -151,11 +151,11 @@ class _Call(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: a line would hold nothing new."""
+        """Log nothing."""
 
 
 class Day:
-    """Plays the hours, one after the other."""
+    """Simulates one hour after the other."""
 
     def __init__(self, gateways: Gateways, web: str, api_key: str) -> None:
         self._gateways = gateways
@@ -170,14 +170,14 @@ class Day:
         for hour in range(24):
             self._gateways.broken = hour in BROKEN
             for line in _news(hour):
-                # Where put_away leaves it, by the clock on the wall, as the dashboard has it.
+                # The hour to which put_away moves the counters, in local time as on the dashboard.
                 shown = time.strftime("%H:00", time.localtime(time.time() - (23 - hour) * 3600))
                 print(f"{hour:02}:00 {line} (on the dashboard: {shown})", flush=True)
             self._hour(hour)
             put_away(23 - hour)
 
     def _hour(self, hour: int) -> None:
-        # Little at night, most in the evening.
+        # Least at night, most in the evening.
         usual = round(BUSIEST * (0.12 + 0.88 * math.sin(math.pi * ((hour - 3) % 24) / 24) ** 2))
         asks = [self._person] * usual + [self._attacker] * (ATTACK if hour in ATTACKED else 0)
         _dice.shuffle(asks)
@@ -194,13 +194,13 @@ class Day:
             return
         code = self._gateways.code_of(phone, HOUR)
         if not code or _dice.random() < 0.06:
-            return  # it never came, or they have thought better of it
+            return  # it never came, or the user gave up
         if _dice.random() < 0.07:
             self._post(f"/v1/verifications/{id}/check", {"code": "000000"})
         self._post(f"/v1/verifications/{id}/check", {"code": code})
 
     def _attacker(self) -> None:
-        """Somebody earns on each SMS to these; nobody types a code."""
+        """An attacker who earns on each SMS. Nobody types the codes."""
         self._start(f"+22507070{_dice.randrange(10**5):05}", "")
 
     def _start(self, phone: str, reference: str) -> str:
@@ -225,7 +225,7 @@ def _news(hour: int) -> Iterator[str]:
 
 
 def put_away(hours_ago: int) -> None:
-    """Put the counters of this hour where those of an earlier one stand, in its day too."""
+    """Move the counters of this hour to an earlier hour, and to its day."""
     from sms import store, tally
     from sms.scripts import client
 
@@ -233,7 +233,7 @@ def put_away(hours_ago: int) -> None:
         return
     hour = int(store.now()) // tally.LENGTH["hour"]
     day, then = hour // 24, hour - hours_ago
-    tally.everything()  # so that the hour has all that was counted
+    tally.everything()  # write pending counts first
     with client() as redis:
         for family in get_args(tally.Family):
             now, place = tally.place(family, "hour", hour), tally.place(family, "hour", then)
@@ -250,7 +250,7 @@ def put_away(hours_ago: int) -> None:
 
 
 def main() -> None:
-    """Play the day, then stay as the gateways, for whoever asks for codes by hand."""
+    """Simulate the day, then keep the gateways running for codes that are requested by hand."""
     import django
 
     django.setup()
@@ -259,7 +259,7 @@ def main() -> None:
     web = f"http://127.0.0.1:{told['web_port']}"
     gateways = Gateways(told["port"], web, told["keys"])
     threading.Thread(target=gateways.serve_forever, daemon=True).start()
-    print("a day of made-up traffic begins; it takes two minutes", flush=True)
+    print("a simulated day begins; it takes two minutes", flush=True)
     Day(gateways, web, told["api_key"]).play()
     print("the day is over", flush=True)
     threading.Event().wait()

@@ -1,14 +1,22 @@
-"""What the holder of an API key may do: scopes, purposes, limits of its own. No Django, no settings.
+"""What an API key may do: scopes, purposes and limits of its own. No Django, no settings.
 
     API_ACCESS=shop=verify,read,client_ip,purpose:login,purpose:signup,return:https://shop.example,600/1m;ops=read
 
-An entry is the name of a key and its words: scopes (``verify``: start verifications, and check, resend,
-cancel and read those that a key of this name started; ``messages``: send any SMS; ``read``: look at
-messages and verifications, whoever started them, and at the dashboard; ``operate``: act there; ``phone``: see
-the number that the user of a session has verified), ``client_ip`` (may name the end user's address),
-``own_code`` (may bring the code that is sent), ``purpose:NAME`` (only these; none: every one),
-``return:ORIGIN`` (its sessions may send users there) and rules of its own limits, written as in
-``OTP_LIMITS``.
+An entry has the name of a key and words. The scopes:
+
+- ``verify``: start verifications, and check, resend, cancel and read those of the same name.
+- ``messages``: send any SMS.
+- ``read``: read all messages and verifications, and the dashboard.
+- ``operate``: act on the dashboard.
+- ``phone``: see the number that the user of a session has verified.
+
+The other words:
+
+- ``client_ip``: the key may name the IP address of the end user.
+- ``own_code``: the key may supply the code to send.
+- ``purpose:NAME``: only these purposes. Without any, every purpose is allowed.
+- ``return:ORIGIN``: sessions of the key may send users there.
+- Rules of limits for the key, written as in ``OTP_LIMITS``.
 """
 
 from __future__ import annotations
@@ -19,27 +27,27 @@ from dataclasses import dataclass
 
 from otp.api.keys import NAME
 
-#: What a browser calls the origin of an address, with its usual port left out.
+#: An origin, without the default port, as browsers write it.
 _ORIGIN = re.compile(
     r"https://[a-z0-9.-]+(:(?!443$)\d+)?|http://(localhost|127\.0\.0\.1|\[::1\])(:(?!80$)\d+)?"
 )
 
 SCOPES = ("verify", "messages", "read", "operate", "phone")
 
-#: What a key may do whose name has no entry. A program has no use for ``operate``, and whoever steals its key
-#: could open the guard with it: so that has to be asked for.
+#: Scopes of a key without an entry. ``operate`` must be granted explicitly: programs do not need it, and who
+#: steals such a key could open the guard.
 DEFAULT = frozenset({"verify", "messages", "read"})
 
 EXAMPLE = "shop=verify,read,client_ip,purpose:login,600/1m;ops=read,operate"
 
 
 class BadAccess(ValueError):
-    """API_ACCESS cannot be read; the text says what to change."""
+    """API_ACCESS is malformed. The text says what to change."""
 
 
 @dataclass(eq=False)
 class Denied(Exception):
-    """The key of ``name`` is valid and may not do this. ``code`` is stable, ``detail`` is for people."""
+    """The key of ``name`` is valid, but may not do this. ``code`` is stable, ``detail`` is for people."""
 
     code: str
     detail: str
@@ -55,7 +63,7 @@ class Access:
     purposes: frozenset[str] = frozenset()  # empty: every purpose
     client_ip: bool = False
     limits: str = ""  # rules as in OTP_LIMITS, comma-separated: "600/1m,20000/1d"
-    returns: frozenset[str] = frozenset()  # origins that its sessions may send users back to
+    returns: frozenset[str] = frozenset()  # origins to which its sessions may send users back
     own_code: bool = False
 
     def require_scope(self, *scopes: str) -> None:
@@ -67,13 +75,13 @@ class Access:
     def require_purpose(self, purpose: str) -> None:
         """Raise ``Denied`` unless the key may be used for ``purpose``."""
         if not self.allows(purpose):
-            detail = f"This key may be used for these purposes only: {', '.join(sorted(self.purposes))}."
+            detail = f"This key may only be used for these purposes: {', '.join(sorted(self.purposes))}."
             raise Denied("purpose_not_allowed", detail, self.name)
 
     def require_client_ip(self) -> None:
-        """Raise ``Denied`` unless the key may say whose address a request is from."""
+        """Raise ``Denied`` unless the key may name the end user's IP address."""
         if not self.client_ip:
-            detail = "This key may not name the end user's address. Leave it out."
+            detail = "This key may not name the end user's IP address. Leave it out."
             raise Denied("client_ip_not_allowed", detail, self.name)
 
     def require_return(self, origin: str) -> None:
@@ -81,14 +89,14 @@ class Access:
         if origin not in self.returns:
             known = ", ".join(sorted(self.returns)) or "nowhere"
             detail = (
-                f"Sessions of this key lead back to: {known}. Add return:ORIGIN to its entry in API_ACCESS."
+                f"Sessions of this key may return to: {known}. Add return:ORIGIN to its entry in API_ACCESS."
             )
             raise Denied("return_url_not_allowed", detail, self.name)
 
     def require_own_code(self) -> None:
-        """Raise ``Denied`` unless the key may bring the code that is sent."""
+        """Raise ``Denied`` unless the key may supply the code to send."""
         if not self.own_code:
-            detail = "This key may not bring a code of its own. Leave it out, and one is made."
+            detail = "This key may not supply its own code. Leave it out to have one made."
             raise Denied("own_code_not_allowed", detail, self.name)
 
     def allows(self, purpose: str) -> bool:
@@ -97,9 +105,9 @@ class Access:
 
 
 def parse(text: str) -> dict[str, Access]:
-    """``name=word,word;name=word`` → {name: access}. Raises ``BadAccess``.
+    """Parse ``name=word,word;name=word`` into {name: access}. Raises ``BadAccess``.
 
-    Whether the names, purposes and rules exist is for the system checks: see ``faults``.
+    It does not check whether names, purposes and rules exist. ``faults`` does, in the system checks.
     """
     found: dict[str, Access] = {}
     for entry in filter(None, (part.strip() for part in text.split(";"))):
@@ -107,7 +115,7 @@ def parse(text: str) -> dict[str, Access]:
         if not separator or not NAME.fullmatch(name):
             raise BadAccess(f"API_ACCESS must look like {EXAMPLE}.")
         if name in found:
-            raise BadAccess(f"API_ACCESS names {name} twice. Put all of its words into one entry.")
+            raise BadAccess(f"API_ACCESS names {name} twice. Put all its words into one entry.")
         found[name] = _access(name, [word.strip() for word in words.split(",")])
     return found
 
@@ -120,13 +128,13 @@ def _access(name: str, words: list[str]) -> Access:
     for word in words:
         if word in returns and not _ORIGIN.fullmatch(word.removeprefix("return:")):
             raise BadAccess(
-                f"API_ACCESS: {name} has {word}. Write an origin behind return:, as https://shop.example, "
-                "without a path."
+                f"API_ACCESS: {name} has {word}. After return:, write an origin without a path, such as "
+                "https://shop.example."
             )
         if word not in (*scopes, *purposes, *returns, *rules, "client_ip", "own_code"):
             raise BadAccess(
-                f"API_ACCESS: {name} has the word {word!r}. There are {', '.join(SCOPES)}, client_ip, "
-                "own_code, purpose:NAME, return:ORIGIN, and rules of limits as 600/1m."
+                f"API_ACCESS: {name} has the word {word!r}. Use {', '.join(SCOPES)}, client_ip, own_code, "
+                "purpose:NAME, return:ORIGIN, or rules of limits such as 600/1m."
             )
     if not scopes:
         raise BadAccess(f"API_ACCESS: {name} may do nothing. Give it one of {', '.join(SCOPES)}.")
@@ -137,14 +145,18 @@ def _access(name: str, words: list[str]) -> Access:
 
 
 def faults(entries: object, names: Collection[str], purposes: Collection[str]) -> Iterator[str]:
-    """Keys and purposes that do not exist, with the mend. Raises ``BadAccess`` for what is no ``Access``."""
+    """A text for each key or purpose that does not exist.
+
+    Raises ``BadAccess`` for a value of another type.
+    """
     if not isinstance(entries, Mapping) or not all(isinstance(one, Access) for one in entries.values()):
         raise BadAccess(
-            f'API_ACCESS is a dict of otp.api.access.Access; otp.api.access.parse("{EXAMPLE}") makes one.'
+            "API_ACCESS must be a dict of otp.api.access.Access, such as "
+            f'otp.api.access.parse("{EXAMPLE}") makes.'
         )
     for name, access in entries.items():
         if name not in names:
             yield f"API_ACCESS names {name}, which has no key in API_KEYS. Add one, or drop the entry."
         for purpose in sorted(access.purposes.difference(purposes)):
             known = ", ".join(sorted(purposes))
-            yield f"API_ACCESS: {name} has the purpose {purpose}; OTP_PURPOSES has: {known}."
+            yield f"API_ACCESS: {name} has the purpose {purpose}, but OTP_PURPOSES has: {known}."

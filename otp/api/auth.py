@@ -1,4 +1,4 @@
-"""Whose an API key is, and what it may do: what the operations of ``otp`` and ``sms`` ask."""
+"""Authenticate API keys for the operations of ``otp`` and ``sms``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from otp import alarms, conf, store
 from otp.admission import limits, refusals
 from otp.api import (
     keys,
-    problems,  # noqa: F401  # without it nothing would answer what count_message raises
+    problems,  # noqa: F401  # registers the answers to what count_message raises
 )
 from otp.api.access import Access, Denied
 from otp.caller import Caller, caller_of
 from sms.auth import Keeper
 from sms.bearer import Forbidden
 
-#: What the name of the key stands under in each log line of its request.
+#: The field with the name of the key in each log line of its request.
 HOLDER = "api_key"
 
 
 def forget_holder(**_: Any) -> None:
-    """The next request of this thread may have none."""
+    """Unbind the name of the key, since the next request of this thread may have none."""
     unbind_contextvars(HOLDER)
 
 
@@ -42,7 +42,7 @@ class Keys(Keeper):
     """``API_KEYS`` and ``API_ACCESS``; see ``sms.auth.Keeper``."""
 
     def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> Access | None:
-        """What the key may do, None for one that nobody has. Raises ``Forbidden``."""
+        """What the key may do; None for an unknown key. Raises ``Forbidden`` without one of ``scopes``."""
         alarms.tell_due()
         name = keys.owner(token, conf.get("API_KEYS"))
         if name is None:
@@ -65,13 +65,13 @@ class Keys(Keeper):
         return holder.name if isinstance(holder, Access) else ""
 
     def sees(self, holder: object, purpose: str) -> bool:
-        """Whether the key may be used for ``purpose``. Plain messages have none."""
+        """Whether the key may be used for ``purpose``, which is "" for plain messages."""
         return isinstance(holder, Access) and (not purpose or holder.allows(purpose))
 
     def count_message(self, holder: object) -> None:
-        """Count a message towards the own limits of the key. Raises ``RateLimited`` where one is reached.
+        """Count a message towards the key's own limits. Raises ``RateLimited`` if one is reached.
 
-        One round trip, none for a key without limits.
+        Costs one round trip, or none for a key without limits.
         """
         if not isinstance(holder, Access) or not holder.limits:
             return

@@ -1,4 +1,7 @@
-"""Every error of the API: what it says, and which operations answer it. The description is made of this."""
+"""Every error of the API: its text, and the operations that answer it.
+
+The OpenAPI document is made from it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _SENDING = {_START, _RESEND, _SEND}
 
 
 class Known(NamedTuple):
-    """A problem: which operations answer it, and its members (examples where these vary)."""
+    """A problem: the operations that answer it, and its members, or examples of members that vary."""
 
     operations: Collection[str]
     detail: str
@@ -38,7 +41,7 @@ class Known(NamedTuple):
     limit: str = ""
 
 
-#: By status and code.
+#: Problems by status and code.
 PROBLEMS: Mapping[tuple[int, str], Known] = {
     (400, "malformed_json"): Known(_BODY, "The body is not valid JSON."),
     (400, "bad_request"): Known(_BODY, BARE[400][1]),
@@ -48,37 +51,37 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (401, "unauthorized"): Known(_KEYED, "Send a valid key as Authorization: Bearer KEY."),
     (403, "scope_missing"): Known(_KEYED, "This key lacks the scope verify."),
     (403, "purpose_not_allowed"): Known(
-        {_START, _SESSION}, "This key may be used for these purposes only: login."
+        {_START, _SESSION}, "This key may only be used for these purposes: login."
     ),
     (403, "client_ip_not_allowed"): Known(
-        {_START, _CHECK}, "This key may not name the end user's address. Leave it out."
+        {_START, _CHECK}, "This key may not name the end user's IP address. Leave it out."
     ),
     (403, "return_url_not_allowed"): Known(
         {_SESSION},
-        "Sessions of this key lead back to: nowhere. Add return:ORIGIN to its entry in API_ACCESS.",
+        "Sessions of this key may return to: nowhere. Add return:ORIGIN to its entry in API_ACCESS.",
     ),
     (403, "own_code_not_allowed"): Known(
-        {_START}, "This key may not bring a code of its own. Leave it out, and one is made."
+        {_START}, "This key may not supply its own code. Leave it out to have one made."
     ),
     (403, "challenge_required"): Known(
-        {_START}, "Answer the challenge of this site, and send the answer along.", "challenge"
+        {_START}, "Solve the site's challenge and send its answer in challenge.", "challenge"
     ),
     (403, "receipt_rejected"): Known(_CALLBACKS, "The signature is wrong or the body cannot be read."),
     (403, "forbidden"): Known((), BARE[403][1]),
     (404, "not_found"): Known((), BARE[404][1]),
-    (404, "message_unknown"): Known({"get_message"}, "There is no such message, or it is kept no longer."),
+    (404, "message_unknown"): Known({"get_message"}, "There is no such message, or its record has expired."),
     (404, "alias_unknown"): Known(_CALLBACKS, "No provider of this name is configured."),
     (405, "method_not_allowed"): Known((), BARE[405][1]),
     (408, "body_late"): Known(_BODY | _POSTED, BARE[408][1]),
     (409, "idempotency_in_progress"): Known(
         _SENDING,
-        f"The first request with this {_KEY} is still at work. Ask again in a moment.",
+        f"The first request with this {_KEY} is still in progress. Ask again in a moment.",
         retry_after=1,
     ),
     (409, "idempotency_answer_lost"): Known(
         _SENDING,
-        "This request was answered before, and the answer can be read no longer. To send once more, "
-        f"use a fresh {_KEY}.",
+        "This request was answered before, but the answer can no longer be read. To send again, use a new "
+        f"{_KEY}.",
     ),
     (409, "expired"): Known({_RESEND}, "There is no live code to send again. Start a new verification."),
     (409, "blocked"): Known({_RESEND}, "Too many wrong guesses. Start a new verification."),
@@ -90,14 +93,14 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (422, "field_invalid"): Known(_FIELDS, "phone: Input should be a valid string.", "phone"),
     (422, "field_unknown"): Known(_BODY, "This operation has no field lang.", "lang"),
     (422, "idempotency_key_reused"): Known(
-        _SENDING, f"This {_KEY} stands for another request. Use a fresh one for each request.", _KEY
+        _SENDING, f"This {_KEY} was used for another request. Use a new one for each request.", _KEY
     ),
     (422, "phone_missing"): Known(_READ, "A phone number is required.", "phone"),
     (422, "phone_no_country"): Known(_READ, "The country code is missing.", "phone"),
     (422, "phone_too_short"): Known(_READ, "The phone number is too short.", "phone"),
     (422, "phone_too_long"): Known(_READ, "The phone number is too long.", "phone"),
     (422, "phone_letters"): Known(_READ, "A phone number has no letters.", "phone"),
-    # A resend reads the number once more, and the settings may be others by then.
+    # A resend parses the number again, and the settings may have changed by then.
     (422, "phone_invalid"): Known(_SENDING | _READ, "There is no such phone number.", "phone"),
     (422, "phone_emergency"): Known(_READ, "This is an emergency number; no SMS goes there.", "phone"),
     (422, "phone_type"): Known(
@@ -146,7 +149,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (503, "overloaded"): Known(_SENDING, "The service cannot answer now."),
 }
 
-#: operationId → status → the codes that it may answer.
+#: The codes that each operation may answer, by operationId and status.
 OPERATIONS: Mapping[str, dict[int, list[str]]] = {operation: {} for operation in _ALL}
 for (_status, _code), _known in PROBLEMS.items():
     for _operation in _known.operations:
@@ -155,18 +158,18 @@ for (_status, _code), _known in PROBLEMS.items():
 #: ``retry_after`` of the examples, by status.
 _WAIT = {429: 30, 503: 5}
 
-#: The field to change in the examples of operations that have no ``phone``.
+#: The field that examples name for operations without a ``phone``.
 _FIELD = {_CHECK: "code", _RESEND: "channel", _SEND: "to", _FIND: "to", _SEARCH: "to"}
 
-#: The scope that an operation asks for, where it is not ``verify``.
+#: The scope that an operation requires, if it is not ``verify``.
 _SCOPE = {_SEND: "messages", _FIND: "read", _SEARCH: "read", "get_message": "read"}
 _SCOPE["get_verification"] = "verify or read"
 
-#: What ``with_hint`` of ``sms.destinations`` says more about, to whoever asks for an SMS.
+#: Codes to which ``sms.destinations.with_hint`` adds an example, for requests that send an SMS.
 _OF_A_SPELLING = {"phone_missing", "phone_no_country", "phone_too_short", "phone_too_long"}
 _OF_A_SPELLING |= {"phone_letters", "phone_invalid"}
 
-#: Where an operation says it in words of its own: the detail and the field.
+#: Detail and field of operations whose wording differs.
 _OWN = {
     (_START, "field_missing"): ("The body must be a JSON object.", ""),
     (_SESSION, "field_missing"): ("return_url: Field required.", "return_url"),
@@ -184,13 +187,13 @@ _OWN = {
 
 
 def described(operation_id: str) -> dict[int, dict[str, Any]]:
-    """The error responses of an operation for the OpenAPI document: its codes, an example of each."""
+    """The error responses of an operation for the OpenAPI document, with an example of each code."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {
                 CONTENT_TYPE: {
-                    # One type for all errors: generators make a class of each schema that narrows it.
+                    # One schema for all errors, because generators make a class of each narrower one.
                     "schema": {"$ref": "#/components/schemas/Problem"},
                     "examples": {code: {"value": _example(operation_id, status, code)} for code in codes},
                 }
@@ -201,14 +204,14 @@ def described(operation_id: str) -> dict[int, dict[str, Any]]:
 
 
 def schema() -> dict[str, Any]:
-    """The schema of every problem document, with all codes that there are."""
+    """The schema of all problem documents, with every code."""
     found = Problem.model_json_schema()
     found["properties"]["code"]["enum"] = sorted({code for _, code in PROBLEMS})
     return found
 
 
 def _example(operation_id: str, status: int, code: str) -> dict[str, Any]:
-    """What the operation answers, with its own fields and with a number that gets an SMS here."""
+    """An example for one operation, with its own field names and with a number that can get an SMS here."""
     known = PROBLEMS[status, code]
     detail, field = known.detail, known.field
     if field == "phone":

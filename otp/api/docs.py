@@ -1,4 +1,4 @@
-"""``/v1/docs``: the description of the API as a page to read. With JavaScript each call can be made there."""
+"""``/v1/docs``: the API reference as an HTML page. With JavaScript, readers can try each operation there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Schema = Mapping[str, Any]
 
 
 class Field(NamedTuple):
-    """One name that a request or an answer has."""
+    """A field of a body, or a parameter."""
 
     name: str
     kind: str  # "string", "list of sms | voice"
@@ -29,22 +29,22 @@ class Field(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """One of the answers of an operation, or one of the errors of a status."""
+    """A possible answer of an operation: a success, or an error code."""
 
     status: int
-    word: str  # the code of an error, else what the status means
+    word: str  # the code of an error, else the phrase of the status
     example: str  # JSON, "" for an answer without a body
 
 
 class Operation(NamedTuple):
-    """What the page shows of an operation."""
+    """An operation as the page shows it."""
 
     id: str
     method: str
     path: str
     summary: str
     description: str
-    by_key: bool  # an API key opens it, so that it can be tried
+    by_key: bool  # an API key opens it, so the page can offer to try it
     parameters: list[Field]
     body: list[Field]
     body_example: str
@@ -54,7 +54,7 @@ class Operation(NamedTuple):
 
 
 class Docs(DocsBase):
-    """The page in place of ninja's own, which phones and screen readers cannot use."""
+    """Replaces ninja's own page, which phones and screen readers cannot use."""
 
     def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
         document = json.loads(json.dumps(api.get_openapi_schema(path_params=kwargs)))
@@ -68,7 +68,7 @@ class Docs(DocsBase):
 
 
 class _Reader:
-    """Reads operations of a document, and the schemas that they name."""
+    """Reads operations from an OpenAPI document, and resolves the schemas that they name."""
 
     def __init__(self, document: Schema) -> None:
         self.document = document
@@ -106,7 +106,7 @@ class _Reader:
 
     def parameter(self, found: Schema) -> Field:
         schema = found["schema"]
-        example = schema.get("examples", [""])[0] if found["name"] == "to" else ""  # one of the two will do
+        example = schema.get("examples", [""])[0] if found["name"] == "to" else ""  # one of the two is enough
         return Field(
             name=found["name"],
             kind=self.kind(schema),
@@ -117,7 +117,7 @@ class _Reader:
         )
 
     def fields(self, schema: Schema | None, within: str = "") -> Iterator[Field]:
-        """The fields of a body. Those inside of others are named by the way there: ``stories[].lines``."""
+        """The fields of a body. Nested ones are named by their path: ``stories[].lines``."""
         for name, found in self.named(schema or {}).get("properties", {}).items():
             at = f"{within}{name}"
             yield Field(at, self.kind(found), description=marked(found.get("description", "")))
@@ -126,7 +126,7 @@ class _Reader:
                 yield from self.fields(one, f"{at}.")
 
     def kind(self, schema: Schema) -> str:
-        """What a value is, in words: ``list of sms | voice``, ``string (up to 64 characters)``."""
+        """The type of a value in words: ``list of sms | voice``, ``string (up to 64 characters)``."""
         schema = self.named(schema)
         if "anyOf" in schema:
             return " or ".join(dict.fromkeys(self.kind(one) for one in schema["anyOf"]))
@@ -138,7 +138,7 @@ class _Reader:
         return f"{schema.get('format', schema['type'])}{most}"
 
     def named(self, schema: Schema) -> Schema:
-        """The schema itself, or the one that it refers to."""
+        """The schema, or the one that its ``$ref`` names."""
         if "$ref" not in schema:
             return schema
         found: Schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
@@ -146,12 +146,12 @@ class _Reader:
 
 
 def _content(answer: Schema) -> Schema:
-    """The one content of a body or an answer; empty without one."""
+    """The content of a body or an answer, which has one media type. Empty if there is none."""
     return next(iter(answer.get("content", {}).values()), {})
 
 
 def marked(text: str) -> SafeString:
-    """What stands between ` as code; the rest is escaped."""
+    """``text`` as HTML: escaped, with the parts between ` as code."""
     parts = enumerate(text.split("`"))
     return mark_safe("".join(format_html("<code>{}</code>" if at % 2 else "{}", part) for at, part in parts))  # noqa: S308  # each part is escaped
 

@@ -1,4 +1,4 @@
-"""What each operation answers when all is well, for the OpenAPI document: an example of each."""
+"""Examples of successful answers, for the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""``Idempotency-Key``: a request that sends is sent once, however often a caller repeats it.
+"""``Idempotency-Key``: make a request that sends safe to repeat.
 
-The header is that of draft-ietf-httpapi-idempotency-key-header. Its value is a quoted string; a bare one, as
-most programs write it, is the same key. In Redis, after the namespace:
+The header follows draft-ietf-httpapi-idempotency-key-header. Its value is a quoted string. The bare form that
+most programs write names the same key. In Redis, after the namespace:
 
-    http:idempotency:<digest>   hash   digest of the request, who works on it, the sealed answer
+    http:idempotency:<digest>   hash   digest of the request, token of the process at work, sealed answer
 
-Both digests are keyed, as a key or a body may hold a number. The header costs two scripts.
+Both digests are keyed, because a key or a body may hold a phone number. The header costs two scripts.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ RECORD = names.family("http:idempotency:")
 
 HEADER, VARIABLE, REPLAYED = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY", "Idempotency-Replayed"
 
-#: As JSON Schema and Python read it: a quoted string of RFC 9651, or printable ASCII as it stands.
+#: A quoted string of RFC 9651, or bare printable ASCII. JSON Schema and Python read it alike.
 PATTERN = r'^(?:"(?:[ !#-\[\]-~]|\\["\\])+"|[!#-~](?:[ -~]*[!-~])?)$'
 LONGEST = 255
 
 #: Milliseconds that an answer is kept.
 KEPT = 24 * 3_600_000
 
-#: Milliseconds that a request has its key to itself. No request takes as long: its calls to Redis and broker
-#: end after a second each. Whoever asks again after a process died need not wait longer.
+#: Milliseconds that a request owns its key. No request takes that long, since each of its calls to Redis and
+#: broker ends after a second. If a process dies, a repetition need not wait longer.
 LEASE = 30_000
 
 _LUA = Path(__file__).parent / "lua"
@@ -54,9 +54,9 @@ log = structlog.get_logger("http")
 def once(
     request: HttpRequest, owner: str, answer: Callable[[], HttpResponse], *, key: str = ""
 ) -> HttpResponse:
-    """``answer()``, or what it was when ``owner`` first sent this request under this key.
+    """Return ``answer()``, or the answer that ``owner`` got to the first request with this key.
 
-    ``key``: in place of the header's. Raises ``Unavailable`` without Redis, and Django's own errors for a
+    ``key``: replaces the one of the header. Raises ``Unavailable`` without Redis, and Django's errors for a
     body that cannot be read.
     """
     key = key or _key(request.META[VARIABLE])
@@ -79,20 +79,20 @@ def once(
     sealed = b""
     try:
         response = answer()
-        # A refusal costs nothing to repeat, and kept it would let whoever is refused fill Redis.
+        # Refusals are not kept. They cost nothing to repeat, and refused callers must not fill Redis.
         if response.status_code < 300:
             status, content_type = response.status_code, response["Content-Type"]
             sealed = sms.seal({"status": status, "type": content_type, "body": response.content.decode()})
     finally:
         try:
             _SETTLE((record,), (asked, token, sealed, KEPT))
-        except Unavailable:  # the answer stands, but who asks again may get another one
+        except Unavailable:  # this answer is right, but a repetition will not get it
             log.warning("idempotency_answer_lost")
     return response
 
 
 def _again(sealed: bytes) -> HttpResponse:
-    """The first answer once more."""
+    """The first answer, replayed."""
     try:
         first = sms.unseal(sealed)
     except sms.Unsealable:
@@ -110,20 +110,20 @@ def _key(value: str) -> str:
 
 
 def described(operation: dict[str, Any]) -> None:
-    """Add the header, and what it may be answered with, to an operation of the OpenAPI document."""
+    """Add the header and its effects to an operation of the OpenAPI document."""
     operation.setdefault("parameters", []).append(
         {
             "name": HEADER,
             "in": "header",
             "required": False,
-            "description": "Makes it safe to repeat this request: for 24 hours the same key and body get "
-            "the first answer again, and nothing is sent twice. A UUID, quoted or not.",
+            "description": "Makes this request safe to repeat. For 24 hours, the same key and body get the "
+            "first answer again, and nothing is sent twice. A UUID is best, quoted or not.",
             "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN},
         }
     )
     (accepted,) = (answer for status, answer in operation["responses"].items() if int(status) < 300)
     accepted.setdefault("headers", {})[REPLAYED] = {
-        "description": "Stands where this is the first answer to the same Idempotency-Key again.",
+        "description": "Present if this is a replay of the first answer to the same Idempotency-Key.",
         "required": False,
         "schema": {"type": "string", "enum": ["true"]},
     }

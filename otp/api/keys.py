@@ -1,4 +1,4 @@
-"""API keys: made, digested, and looked up in constant time."""
+"""Make API keys, digest them, and look them up in constant time."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-#: What a key's name may look like.
+#: The form of a key's name.
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-#: Live keys of one name: the one in use, and the one that takes its place.
+#: How many keys one name may have: the current one and its replacement.
 MOST = 2
 
 
 class BadKeys(ValueError):
-    """API_KEYS cannot be read; the text says what to change."""
+    """API_KEYS is malformed. The text says what to change."""
 
 
 def make() -> tuple[str, str]:
-    """A fresh key and the digest of it that stands in ``API_KEYS``."""
+    """A new random key, and its digest for ``API_KEYS``."""
     key = f"otpost_{secrets.token_urlsafe(32)}"
     return key, digest(key)
 
@@ -32,7 +32,7 @@ def digest(key: str) -> str:
 
 
 def parse(text: str) -> dict[str, list[str]]:
-    """``name:sha256-hex,…`` → {name: [digest, …]}, two of a name to rotate its key. Raises ``BadKeys``."""
+    """Parse ``name:sha256-hex,…`` into {name: [digest, …]}. Raises ``BadKeys``."""
     keys: dict[str, list[str]] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = entry.partition(":")
@@ -43,13 +43,13 @@ def parse(text: str) -> dict[str, list[str]]:
         keys.setdefault(name, []).append(value)
         if len(keys[name]) > MOST:
             raise BadKeys(
-                f"API_KEYS names {name} more than twice. Two keys are enough to change one: remove the older."
+                f"API_KEYS names {name} more than twice. Rotating a key takes two. Remove the older ones."
             )
     return keys
 
 
 def owner(key: str, keys: Mapping[str, Sequence[str]]) -> str | None:
-    """The name that ``key`` belongs to, None if to nobody. Looks at every entry, whatever it finds."""
+    """The name that owns ``key``, None if it is unknown. Compares every entry, to take constant time."""
     given = digest(key)
     found = [name for name, of in keys.items() for value in of if hmac.compare_digest(given, value)]
     return found[-1] if found else None

@@ -1,4 +1,7 @@
-"""Errors of the HTTP API as problem documents: those of ``otp`` and of ninja, beside those of ``sms``."""
+"""Answer errors of ``otp`` and of ninja with problem documents (RFC 9457).
+
+``sms.problems`` has the others.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,19 @@ from sms.problems import answer, answered, problem
 
 __all__ = ["RAISED_BY_NINJA", "WrongMediaType", "answer", "answered", "fixed", "unreadable"]
 
-#: A name that a field could have.
+#: The form of a field's name.
 _FIELD = re.compile(r"[A-Za-z][A-Za-z_]{0,31}")
 
-#: What comes before and after the operations themselves, which are ``answered``.
+#: Raised outside the operations, where ``answered`` does not reach.
 RAISED_BY_NINJA = (AuthenticationError, HttpError, RequestDataTooBig, ValidationError)
 
 
 class WrongMediaType(Exception):
-    """The body is not declared as JSON."""
+    """The Content-Type is not JSON."""
 
 
 def fixed(status: int, code: str) -> HttpResponse:
-    """A problem that always says what its description does."""
+    """A problem with the text of its description in ``otp.api.described``."""
     known = PROBLEMS[status, code]
     return problem(status, code, known.detail, field=known.field, retry_after=known.retry_after)
 
@@ -42,7 +45,7 @@ def _of_otp(error: Denied | NotAllowed | RateLimited | StoreUnavailable) -> Http
     if isinstance(error, Denied):
         alarms.note(alarms.DENIED, reason=error.code, name=error.name)
         return problem(403, error.code, error.detail)
-    field = error.field if error.field != "id" else ""  # which stands in the address
+    field = error.field if error.field != "id" else ""  # the id is in the path
     retry_after, limit = error.retry_after, error.limit
     puzzle = error.puzzle if isinstance(error, NotAllowed) else None
     response = problem(
@@ -68,7 +71,7 @@ def _of_ninja(error: HttpError | RequestDataTooBig | ValidationError) -> HttpRes
             return response
         case Forbidden():
             return problem(403, error.code, error.message)
-        case HttpError(__cause__=WrongMediaType()):  # ninja makes one of whatever a parser raises
+        case HttpError(__cause__=WrongMediaType()):  # ninja wraps whatever a parser raises
             return fixed(415, "unsupported_media_type")
         case HttpError():
             return fixed(400, "malformed_json")
@@ -78,7 +81,7 @@ def _of_ninja(error: HttpError | RequestDataTooBig | ValidationError) -> HttpRes
 
 
 def unreadable(error: pydantic.ValidationError) -> HttpResponse:
-    """What a body is answered with that an operation outside of ninja cannot read."""
+    """The answer to a malformed body, for operations outside of ninja."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return fixed(400, "malformed_json")
@@ -88,14 +91,14 @@ def unreadable(error: pydantic.ValidationError) -> HttpResponse:
 def _invalid(error: ValidationError) -> HttpResponse:
     """Name the first field that is wrong."""
     first = error.errors[0]
-    place = [str(part) for part in first["loc"]]  # where it stands, and behind "body" the parameter
+    place = [str(part) for part in first["loc"]]  # begins with "query", or "body" and a parameter
     return _misfit(first["type"], place[1:] if place[0] == "query" else place[2:], first["msg"])
 
 
 def _misfit(kind: str, place: Sequence[str], what: str) -> HttpResponse:
-    """Say what is wrong with a field, without repeating what it held."""
+    """Say what is wrong with a field, without repeating its value."""
     if kind == "extra_forbidden":
-        # In place of a misspelled name a number or a code may stand.
+        # An unknown name may itself be a number or a code, so we repeat only what looks like a field.
         told = place[-1] if place and _FIELD.fullmatch(place[-1]) else ""
         detail = f"This operation has no field {told or 'of such a name'}."
         return problem(422, "field_unknown", detail, field=told)

@@ -1,5 +1,6 @@
-"""HTTP: sessions, by which a program hands its user to the hosted pages. The views translate, they decide
-nothing.
+"""``/v1/sessions``: hand a user to the hosted pages over HTTP.
+
+These views only translate between HTTP and ``otp.sessions``; every rule is there.
 """
 
 from __future__ import annotations
@@ -27,21 +28,20 @@ router.add_decorator(unkept, mode="view")
 
 
 class SessionIn(Body):
-    """Where to send the user back to, and what is known of them."""
+    """Where to send the user back to, and what you know of them."""
 
     return_url: str = Field(
         max_length=MOST_URL,
         examples=["http://localhost:3000/verified"],
-        description="Where the user goes when all is done, with `session`, `state` and, if a phone was "
-        "verified, `proof` in the query. Its origin stands as `return:ORIGIN` in the entry of the key in "
-        "API_ACCESS.",
+        description="Where the user goes at the end, with `session`, `state` and, if a phone was verified, "
+        "`proof` in the query. The key's entry in API_ACCESS must name its origin as `return:ORIGIN`.",
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     phone: str = Field(
         "",
         max_length=64,
         repr=False,
-        description="Any usual spelling. With it the user is asked for no number, and cannot give another.",
+        description="Any usual spelling. The user is then not asked for a number, and cannot change it.",
         json_schema_extra=lambda schema: schema.update(examples=[sms.example_number() or sms.EXAMPLE]),
     )
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
@@ -58,52 +58,52 @@ class SessionIn(Body):
     def _url(cls, given: str) -> str:
         if not sessions.origin_of(given):
             raise PydanticCustomError(
-                "return_url", "Write an address with https:// (or http://localhost), without a fragment"
+                "return_url", "Write a URL with https:// (or http://localhost), without a fragment"
             )
         return given
 
 
 class SessionMade(Schema):
-    """A session that waits for its user."""
+    """A new session."""
 
     id: str
-    url: str = Field(description="Send the user's browser there.")
+    url: str = Field(description="Send the user's browser here.")
     expires_at: datetime
 
 
 class ProofIn(Body):
-    """What the browser of your user brought back."""
+    """The proof that your user's browser brought back."""
 
     proof: str | None = Field(
         None,
         max_length=64,
         repr=False,
         examples=["q7WdYx2kT0bV5nJcHs8LmRz3GfPu6EaQ1wXoDi4tKyA"],
-        description="`proof` in the query of `return_url`, or of the widget's event. null if there was none.",
+        description="`proof` in the query of `return_url`, or in the widget's event. null if there was none.",
     )
 
 
 class ProofOut(Schema):
-    """What became of a session, for the browser that brings a proof."""
+    """A session and its outcome, for the browser that brings a proof."""
 
     id: str
     status: Literal["pending", "valid", "invalid", "expired"] = Field(
-        description="`valid`: your user has verified the number. `invalid`: somebody has, but this is not "
-        "the proof of it."
+        description="`valid`: your user has verified the number. `invalid`: the number was verified, but the "
+        "proof is missing or another browser's."
     )
-    verification_id: str | None = Field(description="Of the code that the user typed; null before.")
+    verification_id: str | None = Field(description="The verification that the user completed; null before.")
     masked: str | None = Field(description="The verified number with most of its digits hidden.")
     phone: str | None = Field(description="The verified number (E.164), for keys with the scope `phone`.")
-    reference: str | None = Field(description="Your own, from the start.")
+    reference: str | None = Field(description="Your reference from the start.")
 
 
 class SessionOut(ProofOut):
-    """What became of a session, whoever verified the number."""
+    """A session and its outcome, whoever verified the number."""
 
     status: Literal["pending", "valid", "expired"]
     proof: str | None = Field(
-        description="What the browser that verified it brings back: `proof` of `return_url`, or of the "
-        "widget's event. Hand that in, or compare it in constant time. null before it is valid."
+        description="Equals the `proof` that the user's browser brings back, in `return_url` or in the "
+        "widget's event. Hand that one in, or compare the two in constant time. null until it is valid."
     )
 
 
@@ -115,7 +115,7 @@ class SessionOut(ProofOut):
     summary="Hand a user to the hosted pages",
 )
 def create_session(request: HttpRequest, payload: SessionIn) -> HttpResponse:
-    """Make an address for one user, who comes back to `return_url` with a verified phone."""
+    """Make a URL for one user, who comes back to `return_url` with a verified phone."""
     access = access_of(request)
     access.require_purpose(payload.purpose)
     access.require_return(sessions.origin_of(payload.return_url))
@@ -147,11 +147,11 @@ def prove_session(request: HttpRequest, id: Path[str], payload: ProofIn) -> Http
     response={200: SessionOut} | responses(401, 503),
     auth=ApiKey("verify"),
     operation_id="get_session",
-    summary="What became of a session",
+    summary="Read a session",
 )
 def get_session(request: HttpRequest, id: Path[str]) -> HttpResponse:
-    """Whether a phone was verified, in whichever browser. An id that never was, or another key's, is
-    `expired`.
+    """Find out whether a phone was verified, in whichever browser. An id that is unknown or another key's
+    is `expired`.
     """
     access = access_of(request)
     found = sessions.read(id, owner=access.name)

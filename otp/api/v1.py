@@ -1,4 +1,4 @@
-"""The HTTP API as one: routers, errors as problem documents, ``Idempotency-Key``, and its description."""
+"""The HTTP API ``/v1/``: its routers, problem documents, ``Idempotency-Key``, and its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from otp.api.docs import Docs
 from sms.bearer import ApiKey
 from sms.problems import Body
 
-#: Operations that send an SMS, and so take an ``Idempotency-Key``.
+#: Operations that send a message. They accept an ``Idempotency-Key``.
 SENDING = ("start_verification", "resend_code", "send_message")
 
 JSON = "application/json"
@@ -33,7 +33,7 @@ Run = Callable[..., HttpResponse]
 
 
 class JsonParser(Parser):
-    """Reads JSON bodies only, so that no form of another site can post here."""
+    """Accepts only JSON, so that forms of other sites cannot post here."""
 
     def parse_body(self, request: HttpRequest) -> Any:
         if request.content_type != JSON:
@@ -51,18 +51,18 @@ _RETRY_AFTER = {
 _RATE_LIMIT = {
     name: {"description": text, "required": True, "schema": {"type": "string"}}
     for name, text in {
-        "RateLimit-Policy": 'The limit that was reached: its name, quota and seconds, as "phone";q=5;w=600.',
-        "RateLimit": 'What is left of it, and seconds until there is more, as "phone";r=0;t=120.',
+        "RateLimit-Policy": 'The limit reached: its name, quota and seconds, such as "phone";q=5;w=600.',
+        "RateLimit": 'What is left of it, and seconds until there is more, such as "phone";r=0;t=120.',
     }.items()
 }
 
 
 class Api(NinjaAPI):
-    """NinjaAPI whose description tells each operation's own errors, and has examples that work."""
+    """A NinjaAPI whose OpenAPI document has the errors of each operation, and examples that work."""
 
     @property
     def urls(self) -> Any:
-        """Also for projects that let nobody in without an account: a key opens an operation."""
+        """Exempt from Django's LoginRequiredMiddleware, because API keys authenticate."""
         found: Any = super().urls
         for pattern in found[0]:
             login_not_required(pattern.callback)
@@ -81,16 +81,16 @@ class Api(NinjaAPI):
                     if int(status) < 300 and name in examples.ANSWERS:
                         response["content"][JSON]["example"] = examples.ANSWERS[name]
                     if int(status) in (429, 503) or (sends and int(status) == 409):
-                        # With 409 only where waiting helps.
+                        # With 409 it is optional, because waiting does not always help.
                         response["headers"] = {"Retry-After": _RETRY_AFTER | {"required": int(status) != 409}}
                     if int(status) == 429:
                         response["headers"] |= _RATE_LIMIT
                 if sends:
                     idempotency.described(operation)
                 for parameter in operation.get("parameters", ()):
-                    parameter.pop("examples", None)  # ninja puts the list of its schema where a map belongs
+                    parameter.pop("examples", None)  # ninja writes a list where OpenAPI wants a map
                 for content in operation.get("requestBody", {}).get("content", {}).values():
-                    if "anyOf" in content["schema"]:  # it may be missing, which is no null
+                    if "anyOf" in content["schema"]:  # the body is optional, but not nullable
                         content["schema"] = content["schema"]["anyOf"][0]
                         operation["requestBody"]["required"] = False
                     content["example"] = _example(schemas[content["schema"]["$ref"].rpartition("/")[2]])
@@ -98,8 +98,8 @@ class Api(NinjaAPI):
 
 
 def _example(body: dict[str, Any]) -> dict[str, Any]:
-    """What a body must hold, and no more: some of the rest only certain keys may send. Where several fields
-    will do, the first.
+    """A body with only its required fields, since certain keys alone may send some of the others. If one of
+    several fields is enough, it has the first.
     """
     first = body.get("else", {"required": list(body["properties"])[:1]})
     names = body.get("required") or first["required"]
@@ -110,7 +110,7 @@ api = Api(
     title="Otpost",
     version="1",
     description="Phone verification that you host yourself. Every error is a problem document (RFC 9457).",
-    auth=ApiKey(),  # operations name the scopes that open them; one that does not is closed
+    auth=ApiKey(),  # operations name their scopes; one that names none is closed
     parser=JsonParser(),
     docs=Docs(),
     docs_url="/docs",
@@ -121,18 +121,18 @@ api = Api(
 
 
 def _body_of(annotation: Any) -> type[Body] | None:
-    """The model of a parameter that is the body, also of one that may be missing."""
+    """The model of a parameter, if it is the body, required or optional."""
     kinds = get_args(annotation) or (annotation,)
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Body)), None)
 
 
 def _straight(run: Run) -> Run:
-    """Do what ninja does for an operation that a key opens, and leave to it what is wrong with a body.
+    """A fast path for operations that a key opens. Malformed bodies still go through ninja.
 
-    Its own way makes a model of the path, one around that of the body, and an answer to fill in, which takes
-    longer than a check. What is asked for twice under an ``Idempotency-Key`` is sent once.
+    Ninja itself makes a model of the path, one around that of the body, and a response to fill in. That takes
+    longer than checking a code. ``Idempotency-Key`` is handled here, too.
     """
-    operation: Operation = run.__self__  # type: ignore[attr-defined]  # ninja hands over a method of it
+    operation: Operation = run.__self__  # type: ignore[attr-defined]  # a bound method of the operation
     sources = {model.__ninja_param_source__ for model in operation.models}
     if not operation.auth_callbacks or not sources <= {"path", "body"}:
         return run
@@ -156,7 +156,7 @@ def _straight(run: Run) -> Run:
                 read = {name: body.model_validate_json(request.body) for name, body in bodies.items()}
             except ValidationError:
                 return run(request, **path)
-        request.auth = holder  # type: ignore[attr-defined]  # where ninja puts it
+        request.auth = holder  # type: ignore[attr-defined]  # as ninja does
         response: Any = operation.view_func(request, **path, **read)
         if not isinstance(response, HttpResponse):
             response = operation._result_to_response(request, response, api.create_temporal_response(request))

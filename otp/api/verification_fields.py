@@ -1,4 +1,7 @@
-"""What an operation on a verification takes and answers, as fields that the API describes."""
+"""Request and response schemas of ``otp.api.verifications``.
+
+The OpenAPI document shows their descriptions.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,12 @@ def _one_address(schema: dict[str, Any]) -> None:
 
 
 class OfAUser(Body):
-    """What a program asks for somebody else."""
+    """A request on behalf of an end user."""
 
     client_ip: str | None = Field(
         None,
         examples=["203.0.113.7"],
-        description="The end user's address, which limits count by; from keys that may name it.",
+        description="The end user's IP address, by which limits count. Only some keys may name it.",
         json_schema_extra=_one_address,
     )
 
@@ -40,13 +43,13 @@ class OfAUser(Body):
 
 
 def _phone_or_email(schema: dict[str, Any]) -> None:
-    # Generators make nothing of an anyOf beside properties; this they pass over, and validators read it.
+    # Generators of clients fail on an anyOf beside properties. They ignore if/else, which validators read.
     without_defaults(schema)
     schema |= {"if": {"required": ["email"]}, "else": {"required": ["phone"]}}
 
 
 class VerificationIn(OfAUser):
-    """Whom to send a code, and what for."""
+    """Who gets a code, and what for."""
 
     model_config = ConfigDict(json_schema_extra=_phone_or_email)
 
@@ -54,7 +57,7 @@ class VerificationIn(OfAUser):
         "",
         max_length=64,
         repr=False,
-        description="Any usual spelling. May be left out where there is an `email`.",
+        description="Any usual spelling. Optional if there is an `email`.",
         json_schema_extra=lambda schema: schema.update(examples=[sms.example_number() or sms.EXAMPLE]),
     )
     email: str = Field(
@@ -62,8 +65,8 @@ class VerificationIn(OfAUser):
         max_length=254,
         repr=False,
         examples=["name@example.com"],
-        description="An address that may have the code too, or alone where there is no `phone`. For purposes "
-        "whose `channels` name `email`. With both, `valid` proves one of the two.",
+        description="An address that may get the code as well, or instead if there is no `phone`. The "
+        "purpose's `channels` must name `email`. If you give both, `valid` proves one of the two.",
     )
     purpose: str = Field("login", max_length=64, examples=["login"])
     locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
@@ -73,21 +76,21 @@ class VerificationIn(OfAUser):
         max_length=64,
         repr=False,
         examples=["483920"],
-        description="A code that you have made, from keys that may bring one: it has the length and "
-        "the characters that the purpose sets.",
+        description="A code of your own, with the length and the characters that the purpose sets. Only some "
+        "keys may supply one.",
     )
     challenge: str = Field(
         "",
         max_length=4096,
         repr=False,
-        description="The answer to the site's challenge, if it demands one (403 `challenge_required`).",
+        description="The answer to the site's challenge, if it requires one (403 `challenge_required`).",
     )
     reference: Reference = ""
     reverse: bool = Field(
         False,
         examples=[False],
-        description="Nothing is sent: the user sends the code to us, by the SMS in `reverse` of the answer. "
-        "For purposes with `reverse`; goes with neither `email` nor `code`.",
+        description="Send nothing. Instead, the user sends us the SMS in `reverse` of the answer. The "
+        "purpose must have `reverse`. It excludes `email` and `code`.",
     )
 
 
@@ -100,24 +103,24 @@ class CodeSmsOut(Schema):
 
     message_id: str
     state: State = Field(
-        description="To a key without the scope `read`, `sending` is told as `queued` and `delivered` as "
-        "`sent`, and in the first five seconds `sent` as `queued`. Numbers that get no SMS look the same, "
-        "and so does a code that went on to another channel by itself."
+        description="Keys without the scope `read` see `queued` for `sending`, `sent` for `delivered` and, "
+        "in the first five seconds, `queued` for `sent`. So numbers that get no SMS look like all others, "
+        "and so does a code that moved on to another channel."
     )
     error: str | None = Field(
-        description="Why it did not arrive, or may not have; null where nothing is wrong. `withheld` is told "
-        "to keys with the scope `read` alone.",
+        description="Why it did not arrive, or may not have; null if nothing is wrong. Only keys with the "
+        "scope `read` see `withheld`.",
         json_schema_extra=_one_class,
     )
 
 
 class ReverseOut(Schema):
-    """The SMS that the user is to send."""
+    """The SMS that the user must send."""
 
-    send_to: str = Field(description="Our number.", examples=["+12025550100"])
-    text: str = Field(description="The code, and what it is for: show it whole.")
+    send_to: str = Field(description="The number to send it to.", examples=["+12025550100"])
+    text: str = Field(description="The code and what it is for. Show all of it.")
     link: str = Field(
-        description="Opens it on a phone, ready to be sent.", examples=["sms:+12025550100?&body=…"]
+        description="Opens the SMS on a phone, ready to send.", examples=["sms:+12025550100?&body=…"]
     )
 
 
@@ -130,26 +133,26 @@ class VerificationOut(Schema):
     resend_at: datetime | None
     attempts_left: int
     delivery: Delivery | None = Field(
-        description="`failed`: the SMS could not be sent or did not arrive; resend, or ask for another "
-        "number. `underway`: no failure is known. Null once the verification is over, and where the user "
-        "sends the code to us.",
+        description="`failed`: the SMS could not be sent or did not arrive. Resend it, or ask for another "
+        "number. `underway`: no failure is known. Null once the verification is over, and if the user sends "
+        "the code to us.",
     )
     sms: CodeSmsOut | None = Field(
-        description="The latest SMS that was asked for, to keys with the scope `read` the latest of all; "
-        "null when it is kept no longer."
+        description="The latest SMS that was requested; for keys with the scope `read`, the latest of all. "
+        "Null once its record has expired."
     )
     channels: list[Channel] = Field(
-        description="By which the code may go, in the order in which they are tried. A resend may name one. "
-        "Empty where the user sends it to us."
+        description="Channels that can carry the code, in the order in which they are tried. A resend may "
+        "name one. Empty if the user sends the code to us."
     )
     channel: Channel | None = Field(
-        description="By which it was asked for last: the first of `channels`, or what a resend named. Where "
-        "that does not reach the number, or brings no receipt, another one has it. Only keys with the scope "
-        "`read` are told of that. Null where the user sends the code to us."
+        description="The channel that was requested last: the first of `channels`, or what a resend named. "
+        "If it does not reach the number, or brings no receipt, the code moves on to another one. Only keys "
+        "with the scope `read` see that. Null if the user sends the code to us."
     )
-    reference: str | None = Field(description="Your own, from the start.")
+    reference: str | None = Field(description="Your reference from the start.")
     reverse: ReverseOut | None = Field(
-        description="What the user is to send. In the answer to the start alone, which knows the code."
+        description="The SMS that the user must send. Only in the answer to the start, which knows the code."
     )
 
 
@@ -159,8 +162,8 @@ class ResendIn(Body):
     channel: Channel | None = Field(
         None,
         examples=["sms"],
-        description="One of the `channels` of the verification. Without it the code goes by the one that "
-        "was asked for last.",
+        description="One of the `channels` of the verification. The default is the one that was requested "
+        "last.",
     )
 
 
@@ -171,7 +174,7 @@ class CheckIn(OfAUser):
 
 
 class CheckOut(Schema):
-    """What became of the guess."""
+    """The result of a guess."""
 
     status: Literal["valid", "invalid", "expired", "blocked"]
     attempts_left: int

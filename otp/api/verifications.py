@@ -1,6 +1,7 @@
-"""HTTP: verifications. The views translate, they decide nothing.
+"""``/v1/verifications``: start, check, resend, read and cancel over HTTP.
 
-Each operation says itself which key opens it, so that it is closed in every API that mounts the router.
+These views only translate between HTTP and ``otp.services``; every rule is there. Each operation names the
+scope that its API key needs. So it stays closed in whichever API mounts the router.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from otp.verification import Verification
 from sms.bearer import ApiKey
 from sms.problems import responses, unkept
 
-#: An id that no verification has: theirs have 22 characters.
-NEVER = "never"
+#: An id that no verification can have, since real ones have 22 characters.
+UNKNOWN_ID = "never"
 
 router = Router(auth=ApiKey(), tags=["verifications"])
 router.add_decorator(answered)
@@ -38,19 +39,19 @@ router.add_decorator(unkept, mode="view")
     summary="Send a code",
 )
 def start_verification(request: HttpRequest, payload: VerificationIn) -> HttpResponse:
-    """Make a code and send it. While a code lives and its cooldown runs: 429 `pending`."""
+    """Make a code and send it. During the cooldown of an earlier code the answer is 429 `pending`."""
     access = access_of(request)
     access.require_purpose(payload.purpose)
     if payload.code is not None:
         access.require_own_code()
-    who = _caller(access, payload.client_ip)
+    caller = _caller(access, payload.client_ip)
     verification = services.start(
         payload.phone,
         payload.purpose,
         payload.locale,
         email=payload.email,
         code=payload.code,
-        caller=who,
+        caller=caller,
         challenge=payload.challenge,
         reference=payload.reference,
         reverse=payload.reverse,
@@ -66,13 +67,13 @@ def start_verification(request: HttpRequest, payload: VerificationIn) -> HttpRes
     summary="Check a code",
 )
 def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> HttpResponse:
-    """Hold a guess against the code. The right one is accepted once; one that the user is to send to us is
-    `expired` here. After too many wrong ones of an address
-    or a key, at whatever phones: 429 `rate_limited`, and the guess is not compared.
+    """Compare a guess with the code. The right one is accepted once. A reverse verification, whose user sends
+    the code to us, is `expired` here. After too many wrong guesses by one IP address or key, whatever the
+    phones, the answer is 429 `rate_limited` and the guess is not compared.
     """
     access = access_of(request)
-    who = _caller(access, payload.client_ip)
-    checked = services.check(_own(request, id), payload.code, owner=access.name, caller=who)
+    caller = _caller(access, payload.client_ip)
+    checked = services.check(_visible(request, id), payload.code, owner=access.name, caller=caller)
     return as_json(
         {"status": checked.status, "attempts_left": checked.attempts_left, "message": checked.message}
     )
@@ -86,12 +87,12 @@ def check_code(request: HttpRequest, id: Path[str], payload: CheckIn) -> HttpRes
     summary="Send the code again",
 )
 def resend_code(request: HttpRequest, id: Path[str], payload: ResendIn | None = None) -> HttpResponse:
-    """Send the live code once more under the same id, by another channel if you name one. Without a live
-    code, and for one that the user is to send to us: 409.
+    """Send the live code again under the same id, by another channel if you name one. The answer is 409 if
+    there is no live code, or if the user sends the code to us.
     """
     access = access_of(request)
-    who, channel = _caller(access), (payload and payload.channel) or ""
-    again = services.resend(_own(request, id), caller=who, owner=access.name, channel=channel)
+    caller, channel = _caller(access), (payload and payload.channel) or ""
+    again = services.resend(_visible(request, id), caller=caller, owner=access.name, channel=channel)
     return _shown(again, 202)
 
 
@@ -103,11 +104,11 @@ def resend_code(request: HttpRequest, id: Path[str], payload: ResendIn | None = 
     summary="State of a verification",
 )
 def get_verification(request: HttpRequest, id: Path[str]) -> HttpResponse:
-    """Where a verification stands. An id that never was is `expired`."""
+    """Read a verification. An unknown id is `expired`."""
     access = access_of(request)
     sees_all = "read" in access.scopes
     owner = "" if sees_all else access.name
-    return _shown(replace(services.status(_own(request, id), owner=owner, in_full=sees_all), id=id))
+    return _shown(replace(services.status(_visible(request, id), owner=owner, in_full=sees_all), id=id))
 
 
 @router.delete(
@@ -118,13 +119,13 @@ def get_verification(request: HttpRequest, id: Path[str]) -> HttpResponse:
     summary="Cancel a verification",
 )
 def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
-    """Forget the code and call its SMS back if it still waits. The cooldown of the phone stays."""
-    services.cancel(_own(request, id), owner=access_of(request).name)
+    """Delete the code, and cancel its SMS if it is still queued. The cooldown of the phone stays."""
+    services.cancel(_visible(request, id), owner=access_of(request).name)
     return Status(204, None)
 
 
 def _shown(verification: Verification, status: int = 200) -> HttpResponse:
-    """A ``VerificationOut``."""
+    """The verification as a ``VerificationOut``."""
     sms, wanted = verification.sms, verification.wanted
     return as_json(
         {
@@ -145,37 +146,40 @@ def _shown(verification: Verification, status: int = 200) -> HttpResponse:
 
 
 def as_json(content: dict[str, Any], status: int = 200) -> HttpResponse:
-    """An answer as it is. Of a model ninja would make a dict first, and pydantic the model out of one."""
+    """A JSON response. It skips ninja's schema, which would turn dict to model and back to dict."""
     return HttpResponse(json.dumps(content).encode(), "application/json; charset=utf-8", status)
 
 
 def access_of(request: HttpRequest) -> Access:
-    """What the key of this request may do; the authentication of the API has put it there."""
+    """What the API key of this request may do."""
     access: Access = request.auth  # type: ignore[attr-defined]  # ninja sets it
     return access
 
 
 def _caller(access: Access, client_ip: str | None = None) -> Caller:
-    """Whoever asks, at the address that the key says, if it may say one."""
+    """Whom limits count. Only some keys may name the IP address of their user."""
     if client_ip is not None:
         access.require_client_ip()
     return Caller(access.name, client_ip or "", access.limits)
 
 
-def _own(request: HttpRequest, id: str) -> str:
-    """``id`` if its purpose is one of the key's, else an id that never was, with the same answers.
+def _visible(request: HttpRequest, id: str) -> str:
+    """``id`` if the key may use its purpose. Otherwise an id that does not exist, so that the answers do not
+    reveal the verification.
 
-    Costs a round trip, and for keys that are limited to purposes only.
+    Costs a round trip to Redis, but only for keys that are restricted to purposes.
     """
     access = access_of(request)
     if not access.purposes:
         return id
     found = store.read(id)
-    return id if found and access.allows(found.purpose) else NEVER
+    return id if found and access.allows(found.purpose) else UNKNOWN_ID
 
 
 def as_time(seconds: float) -> str | None:
-    """As Django writes times: of fractions of a second the milliseconds, and nothing where there are none."""
+    """``seconds`` since the epoch as Django's JSON encoder writes times: with milliseconds, unless they are
+    zero. None for 0.
+    """
     if not seconds:
         return None
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

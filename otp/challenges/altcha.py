@@ -1,9 +1,9 @@
-"""``OTP_CHALLENGE=otp.challenges.altcha``: a puzzle for the browser, asked for when much goes on.
+"""``OTP_CHALLENGE=otp.challenges.altcha``: a proof of work for the browser, required under heavy traffic.
 
-A puzzle is ALTCHA's (https://altcha.org/docs/v2/proof-of-work-captcha, "deterministic effort"): a browser
-derives keys by PBKDF2 until it meets ours. It is signed, expires, knows nobody, and is good for one start.
-start.lua decides whether it is asked for and takes the answer in the same step; here it is made and checked.
-docs/proof-of-work.md has what it costs whom. The setting ``OTP_ALTCHA`` has the figures.
+The puzzle is ALTCHA's (https://altcha.org/docs/v2/proof-of-work-captcha, "deterministic effort"): the browser
+derives keys by PBKDF2 until one matches. A puzzle is signed, expires, identifies nobody, and is good for one
+start. This module makes and checks puzzles. start.lua decides whether one is required, and uses it up in the
+same step. docs/proof-of-work.md has the costs, and the setting ``OTP_ALTCHA`` has the figures.
 """
 
 from __future__ import annotations

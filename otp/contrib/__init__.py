@@ -1,4 +1,4 @@
-"""What other Django packages need to send their codes through this one; see docs/django-packages.
+"""Adapters for other Django packages that send codes; see docs/django-packages.
 
-Each module here imports the package it is named after, and nothing else imports the module.
+Each module imports the package that it is named after. Nothing else imports the module.
 """

@@ -1,9 +1,9 @@
-"""An adapter for django-allauth: log in, sign up and change a number with codes by SMS.
+"""An adapter for django-allauth: log in, sign up and change a phone number with codes by SMS.
 
     ACCOUNT_ADAPTER = "otp.contrib.allauth.AccountAdapter"
 
-The package makes the code, keeps it in the session and checks it, in its pages and in its headless API alike.
-So this adapter sends the package's code; it has the text, the channels and the limits of ``purpose``.
+allauth makes the code, keeps it in the session and checks it, both in its pages and in its headless API. This
+adapter sends that code, with the text, the channels and the limits of ``purpose``.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from otp.errors import NotAllowed, RateLimited, StoreUnavailable
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the package has no types
-    """Numbers are kept in two fields of the user model: a unique, nullable text and a flag.
+    """Keeps the number in two fields of the user model: a unique, nullable text and a flag.
 
-    Subclass it to name other fields or another purpose; where numbers are kept elsewhere, override
-    ``get_phone``, ``set_phone``, ``set_phone_verified`` and ``get_user_by_phone`` as well.
+    Subclass it to name other fields or another purpose. To keep numbers elsewhere, override ``get_phone``,
+    ``set_phone``, ``set_phone_verified`` and ``get_user_by_phone``.
     """
 
     purpose = "login"
@@ -38,29 +38,29 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
     phone_verified_field = "phone_verified"
 
     def clean_phone(self, phone: str) -> str:
-        """The number in E.164. Raises ``ValidationError``, for the form, where no code may go."""
+        """The number in E.164. Raises ``ValidationError`` for a number to which no code may go."""
         try:
             return foreign.read_phone(phone, self.purpose).e164
         except NotAllowed as error:
             raise ValidationError(error.detail, code=error.code) from None
 
     def generate_phone_verification_code(self, *, user: Any, phone: str) -> str:
-        """A code as the purpose has it, so that every provider of its route can carry it."""
+        """A code in the form of the purpose, so that every provider of its route can carry it."""
         rules = purposes.required(self.purpose)
         return "".join(secrets.choice(rules.alphabet) for _ in range(rules.length))
 
     def send_verification_code_sms(self, user: Any, phone: str, code: str, **kwargs: Any) -> None:
-        """Send ``code``.
+        """Send ``code``, or end the request.
 
-        Where that cannot be done the request ends here: with the package's own page of status 429 where a
-        limit is reached, and with 503 where Redis or the broker is away. Both have ``Retry-After``.
+        When a limit is reached, it ends with allauth's own page for 429. When Redis or the broker is away, it
+        ends with 503. Both have ``Retry-After``.
         """
         try:
             foreign.send(
                 phone,
                 code,
                 self.purpose,
-                # A number that gets it is proved for one of these two, and the adapter is not told for which.
+                # allauth does not tell which of the two applies.
                 lives=min(app_settings.PHONE_VERIFICATION_TIMEOUT, app_settings.LOGIN_BY_CODE_TIMEOUT),
                 locale=get_language() or "",
                 caller=caller_of(self.request),
@@ -75,7 +75,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
             raise ImmediateHttpResponse(HttpResponse(error.detail, status=status, headers=retry)) from None
 
     def get_phone(self, user: Any) -> tuple[str, bool] | None:
-        """The user's number and whether it is verified; None without one."""
+        """The user's number and whether it is verified. None if there is no number."""
         phone = getattr(user, self.phone_field)
         return (phone, getattr(user, self.phone_verified_field)) if phone else None
 
@@ -88,5 +88,5 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
         self.set_phone(user, phone, True)
 
     def get_user_by_phone(self, phone: str) -> Any:
-        """The user with this number, verified or not; None if nobody has it."""
+        """The user with this number, verified or not. None if nobody has it."""
         return get_user_model()._default_manager.filter(**{self.phone_field: phone}).first()

@@ -1,10 +1,11 @@
-"""A gateway for django-two-factor-auth: its codes by SMS or as a call.
+"""A gateway for django-two-factor-auth, which sends its codes by SMS or by a call.
 
     TWO_FACTOR_SMS_GATEWAY = "otp.contrib.two_factor.Gateway"
     TWO_FACTOR_CALL_GATEWAY = "otp.contrib.two_factor.Gateway"
 
-The package makes the code out of a secret and the time (TOTP), checks it and counts wrong guesses. With its
-``two_factor.middleware.threadlocals.ThreadLocals`` limits count by the user's address too.
+The package makes the code from a secret and the time (TOTP), checks it and counts wrong guesses. Its
+middleware ``two_factor.middleware.threadlocals.ThreadLocals`` lets limits count by the user's IP address,
+too.
 """
 
 from __future__ import annotations
@@ -23,19 +24,22 @@ LIVES = 150
 
 
 class Gateway:
-    """Both of its gateways. Subclass it to choose another ``purpose`` of ``OTP_PURPOSES``."""
+    """The gateway for SMS and for calls. Subclass it to choose another ``purpose`` of ``OTP_PURPOSES``."""
 
     purpose = "login"
 
     def send_sms(self, device: Any, token: str) -> None:
-        """Send ``token`` to ``device.number``, by SMS or whatever other channel the purpose has.
+        """Send ``token`` to ``device.number`` by the channels of the purpose.
 
-        Raises what ``otp.foreign.send`` does: while a phone is set up, the page says that it did not work.
+        Raises what ``otp.foreign.send`` raises. The page that sets up a phone then says that it failed.
         """
         self._send(device, token)
 
     def make_call(self, device: Any, token: str) -> None:
-        """Call ``device.number`` and say ``token``. Raises as above, and always where no provider calls."""
+        """Call ``device.number`` and say ``token``.
+
+        Raises what ``send_sms`` does, and if no provider can call.
+        """
         self._send(device, token, Channel.VOICE)
 
     def _send(self, device: Any, token: str, *by: Channel) -> None:

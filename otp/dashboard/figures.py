@@ -1,7 +1,7 @@
-"""What happened in the last hour, day and fortnight: the tally, read once for a page and summed.
+"""Sum up the tally of the last hour, day and fortnight. It is read once for each page.
 
-The hours and days that are over do not change any more, so each process keeps those that it has read: a page
-that keeps itself fresh asks Redis for the hour and the day of now alone.
+Past hours and days no longer change, so each process caches them. A page that refreshes itself only reads the
+current hour and day from Redis.
 """
 
 from __future__ import annotations

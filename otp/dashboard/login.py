@@ -24,8 +24,8 @@ from sms.errors import Unavailable
 
 log = structlog.get_logger("otp")
 
-#: Wrong keys from one address. A right one is let in all the same: nobody guesses 256 random bits, and no
-#: stranger behind the same proxy shall keep the operator out.
+#: Limit of wrong keys from one IP address. A right key still gets in: nobody guesses 256 random bits, and a
+#: stranger behind the same proxy must not lock the operator out.
 WRONG = Rule("dashboard", most=20, seconds=600)
 
 

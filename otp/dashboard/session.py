@@ -1,8 +1,8 @@
-"""Who looks: a signed cookie that holds an id, the name of an API key and a digest of it, and no key.
+"""Sessions of the dashboard: a signed cookie with an id, the name of an API key and a digest of that key.
 
-A cookie is good for ``LONGEST`` seconds and for as long as ``API_KEYS`` has the very key that logged in, with
-the scope ``read``: taking a key away, or putting another in its place, ends them. Redis keeps the ids of
-those that were logged out, so that a copy of such a cookie opens nothing.
+A session lasts up to ``LONGEST`` seconds, while ``API_KEYS`` has that very key with the scope ``read``. So
+removing or replacing a key ends its sessions. Redis keeps the ids of sessions that were logged out, so that a
+copy of such a cookie is useless.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whose pages these are: name, logo and colour, which the error pages have too.
+"""The name, logo and colour of the hosted pages and of the error pages.
 
-Logo and colour are served from here: so the Content-Security-Policy need not allow another place, or styles
-within pages.
+Logo and stylesheet are served from here. So the Content-Security-Policy needs neither other origins nor
+inline styles.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 from otp import conf, etags
 from otp.pages import colours
 
-#: By the end of a logo's name.
+#: Content types by the suffix of a logo's file.
 _TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
@@ -29,13 +29,13 @@ _TYPES = {
     ".jpeg": "image/jpeg",
 }
 
-#: Bytes. Every page waits for it.
+#: Bytes of a logo, since every page loads it.
 _LARGEST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """``logo``, ``stylesheet``: their addresses, "" where there is none."""
+    """``logo`` and ``stylesheet`` are URLs, or "" if there is none."""
 
     name: str
     logo: str = ""
@@ -53,12 +53,12 @@ class _Served:
         return etags.version(self.content)
 
     def url(self, name: str) -> str:
-        """A new address for each version, so that no browser keeps an old one."""
+        """A URL that changes with the content, so that browsers do not keep an old version."""
         return f"{reverse(f'otp:{name}')}?v={self.version}"
 
 
 def brand() -> Brand:
-    """For the templates. Whatever stands in the settings, an error page can be shown."""
+    """The brand for templates. It never raises, so that error pages work even with broken settings."""
     found = Brand(conf.get("OTP_SITE_NAME"))
     with suppress(ImproperlyConfigured):
         logo, stylesheet = configured()
@@ -72,7 +72,7 @@ def brand() -> Brand:
 
 @conf.cached
 def configured() -> tuple[_Served | None, _Served | None]:
-    """Logo and stylesheet, as the settings have them. Raises ``ImproperlyConfigured``."""
+    """Logo and stylesheet from the settings. Raises ``ImproperlyConfigured``."""
     return _logo(conf.get("OTP_SITE_LOGO")), _stylesheet(conf.get("OTP_SITE_COLOR"))
 
 
@@ -88,14 +88,14 @@ def _logo(path: str) -> _Served | None:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ImproperlyConfigured(
-            f"OTP_SITE_LOGO, {path}, cannot be read: {error.strerror}. Name a file that can be."
+            f"OTP_SITE_LOGO, {path}, cannot be read: {error.strerror}. Name a readable file."
         ) from None
     if len(content) > _LARGEST:
         raise ImproperlyConfigured(
-            f"OTP_SITE_LOGO, {path}, has {len(content):,} bytes, and every page loads it. "
+            f"OTP_SITE_LOGO, {path}, has {len(content):,} bytes, but every page loads it. "
             f"Make it smaller than {_LARGEST:,}."
         )
-    # Opened by itself an SVG is a page, which may have styles but run nothing.
+    # An SVG that is opened directly is a page. It may have styles, but must not run scripts.
     return _Served(content, type, "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 
 
@@ -104,13 +104,13 @@ def _stylesheet(colour: str) -> _Served | None:
         return None
     if not colours.is_colour(colour):
         raise ImproperlyConfigured(
-            f"OTP_SITE_COLOR is {colour!r}. Write # and six hexadecimal digits, as #175a4b."
+            f"OTP_SITE_COLOR is {colour!r}. Write # and six hexadecimal digits, such as #175a4b."
         )
     found = colours.contrast(colour, colours.LETTER)
     if found < colours.LEAST:
         raise ImproperlyConfigured(
-            f"OTP_SITE_COLOR: {colour} has a contrast of {found:.1f}:1 with the paper of the pages, and text "
-            f"needs {colours.LEAST} (WCAG 2.2, 1.4.3). Take a darker one, such as {colours.readable(colour)}."
+            f"OTP_SITE_COLOR: {colour} has a contrast of {found:.1f}:1 with the paper of the pages, but text "
+            f"needs {colours.LEAST} (WCAG 2.2, 1.4.3). Use a darker one, such as {colours.readable(colour)}."
         )
     return _Served(colours.stylesheet(colour).encode(), "text/css; charset=utf-8")
 
@@ -129,7 +129,7 @@ def stylesheet(request: HttpRequest) -> HttpResponse:
 
 def _serve(request: HttpRequest, served: _Served | None) -> HttpResponse:
     if served is None:
-        raise Http404("There is none: no setting names one.")
+        raise Http404("No setting names one.")
     response = HttpResponse(served.content, content_type=served.type)
     response["Content-Security-Policy"] = served.policy
     response["X-Content-Type-Options"] = "nosniff"

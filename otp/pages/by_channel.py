@@ -1,7 +1,7 @@
-"""How the pages speak of a code, by the channel that was asked for last and those that may follow it.
+"""How the pages describe where a code went: by the channel requested last, and those that may follow it.
 
-They never speak of what a provider said: not that a number has no WhatsApp, nor by which channel the code
-went in its place.
+They never reveal what a provider said. So nobody learns that a number has no WhatsApp, or which channel
+carried the code instead.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sms.message import Channel
 
 
 class Word(NamedTuple):
-    """One channel, as a sentence or a button needs it."""
+    """The words for a channel, in a sentence and on buttons."""
 
     by: str | Promise  # We sent a code by …
-    label: str | Promise  # of the field that the code goes into
-    ask: str | Promise  # a button that asks for it
+    label: str | Promise  # of the field for the code
+    ask: str | Promise  # a button that requests this channel
 
 
 WORDS = {
@@ -37,7 +37,7 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """Of one code. ``follows``: channels that it may go on to by itself."""
+    """The words for one code. ``follows``: channels that it may move on to by itself."""
 
     channel: Channel
     channels: tuple[Channel, ...]
@@ -45,7 +45,7 @@ class Spoken:
 
     @property
     def is_sms(self) -> bool:
-        """Whether it is SMS and nothing else."""
+        """Whether the code goes only by SMS."""
         return self.channels == (Channel.SMS,)
 
     @property
@@ -54,34 +54,34 @@ class Spoken:
 
     @property
     def by(self) -> str:
-        """After "We sent a code by"; "" of an SMS, of which it goes without saying."""
+        """What comes after "We sent a code by"; "" for SMS, which goes without saying."""
         return "" if self.channel is Channel.SMS else str(WORDS[self.channel].by)
 
     @property
     def then(self) -> str:
-        """By what it may come as well, "" where nothing follows."""
+        """The channels by which it may still come, "" if none follows."""
         return in_turn(self.follows)
 
     @property
     def label(self) -> str:
-        """Of the field: where the user reads the code, unless that may be somewhere else meanwhile."""
+        """The label of the field: where to read the code, unless it may have moved on by now."""
         return gettext("Code") if len(self.channels) > 1 else str(WORDS[self.channel].label)
 
     @property
     def is_written(self) -> bool:
-        """Whether there may be a message to paste in place of the code."""
+        """Whether the code may come in a message that the user could paste as a whole."""
         return self.channels != (Channel.VOICE,)
 
     @property
     def look(self) -> str:
-        """What to say, and to do, after a wrong code."""
+        """The text after a wrong code, and what to do."""
         if self.is_call:
             return gettext("That is not the code. Check what the call said and try again.")
         return gettext("That is not the code. Look at the newest message and try again.")
 
     @property
     def others(self) -> list[tuple[Channel, str, str]]:
-        """The buttons for another channel: its name, what it says, and what while it is sent."""
+        """The buttons for other channels: the channel, its label, and its label while sending."""
         return [
             (channel, str(WORDS[channel].ask), busy(channel))
             for channel in self.channels
@@ -94,12 +94,12 @@ class Spoken:
 
 
 def busy(channel: Channel) -> str:
-    """What a button says once it is pressed."""
+    """The label of a button once it is pressed."""
     return gettext("Calling …") if channel is Channel.VOICE else gettext("Sending …")
 
 
 def in_turn(channels: Sequence[Channel]) -> str:
-    """``WhatsApp, SMS or a call``, as it stands after "by"."""
+    """``WhatsApp, SMS or a call``, in the form that follows "by"."""
     *names, last = [str(WORDS[channel].by) for channel in channels] or [""]
     if not names:
         return last

@@ -1,19 +1,19 @@
-"""A site's one colour, and what is made of it for the pages: in light and dark, each readable on the other.
+"""Derive readable colours for the pages, light and dark, from the one colour of a site.
 
-Contrast is that of WCAG 2.2, 1.4.3: text has 4.5:1. No Django.
+Contrast follows WCAG 2.2, 1.4.3: 4.5:1 for text. No Django.
 """
 
 from __future__ import annotations
 
 import re
 
-#: What text of the colour stands on (pages.css): the letter, in light and in dark.
+#: The background of text in the site's colour (pages.css): the letter, in light and in dark.
 LETTER, DARK_LETTER = "#fffefb", "#1b2320"
 
-#: What stands on the colour itself.
+#: Text on the site's colour itself.
 _ON_IT, _ON_IT_IN_DARK = "#ffffff", "#121816"
 
-#: Of text on the letter.
+#: The least contrast of text.
 LEAST = 4.5
 
 
@@ -22,18 +22,18 @@ def is_colour(text: str) -> bool:
 
 
 def contrast(one: str, other: str) -> float:
-    """From 1 to 21."""
+    """The contrast of two colours, from 1 to 21."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def readable(colour: str) -> str:
-    """``colour``, or the nearest darker one that can be read on the letter."""
+    """``colour``, or the nearest darker one that is readable on the letter."""
     return _until(colour, "#000000", LETTER)
 
 
 def stylesheet(colour: str) -> str:
-    """The variables of pages.css that follow from ``colour``, which is ``readable``."""
+    """The variables of pages.css that follow from ``colour``, which must be ``readable``."""
     light = _variables(colour, "#000000", LETTER, _ON_IT, tint=0.88)
     bright = _until(colour, "#ffffff", DARK_LETTER)
     dark = _variables(bright, "#ffffff", DARK_LETTER, _ON_IT_IN_DARK, tint=0.86)
@@ -48,7 +48,7 @@ def _variables(colour: str, towards: str, letter: str, on_it: str, *, tint: floa
 
 
 def _until(colour: str, towards: str, ground: str) -> str:
-    """``colour``, mixed with as much of another as it takes to be read on ``ground``."""
+    """``colour``, mixed with another just enough to be readable on ``ground``."""
     mixed = (_mix(colour, towards, percent / 100) for percent in range(101))
     return next(found for found in mixed if contrast(found, ground) >= LEAST)
 

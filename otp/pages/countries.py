@@ -1,7 +1,7 @@
-"""The countries that a number may be of: those that codes go to, by their names in the language of the page.
+"""The picker for the country of a phone number. It offers the countries that codes go to.
 
-The names are those of CLDR. Whoever picks one may write a number as it is written there; one with + needs no
-country, and counts whatever was picked.
+Their names come from CLDR, in the language of the page. The user can write a number in the national form of
+the picked country. A number with + needs no country, whatever is picked.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from sms.message import Channel
 class Country:
     code: str  # ISO 3166 alpha-2
     name: str
-    example: str  # a mobile number as it is written there, "" where none is known
+    example: str  # a mobile number in national form, "" if none is known
 
 
 @dataclass(frozen=True, slots=True)
 class Picker:
-    """``picked``: the one whose national numbers are understood; None: only numbers with + are."""
+    """``picked``: the country of national numbers. Without one, only numbers with + are understood."""
 
     countries: tuple[Country, ...]
     picked: Country | None
@@ -44,12 +44,12 @@ class Picker:
 
     @property
     def country(self) -> SafeString:
-        """The name of the picked one, in an element in which the script puts that of another."""
+        """The name of the picked country, in an element that the script updates."""
         return format_html("<span data-country>{}</span>", self.picked.name if self.picked else "")
 
     @property
     def example(self) -> SafeString:
-        """A number of the picked one, likewise."""
+        """An example number of the picked country, in an element that the script updates."""
         example = self.picked.example if self.picked else ""
         return format_html('<span class="number" dir="ltr" data-example>{}</span>', example)
 
@@ -64,10 +64,10 @@ class Picker:
 
 
 def picker(request: HttpRequest, channels: Sequence[Channel]) -> Picker:
-    """What to offer where a number is reached by ``channels``, and which of it is picked.
+    """The countries that ``channels`` reach, and the picked one.
 
-    It is the one that the form says, else that of ``PHONE_REGION``, else, as long as nothing was sent, the
-    first that the browser's languages name. Where there is one alone it is that.
+    Picked is the country of the form, else ``PHONE_REGION``. Before a form was sent, the first country in
+    ``Accept-Language`` comes next. If there is only one country, it is picked.
     """
     offered = _offered(pgettext("the language of the page", "en"), tuple(channels))
     by_code = {country.code: country for country in offered}
@@ -81,7 +81,7 @@ def picker(request: HttpRequest, channels: Sequence[Channel]) -> Picker:
 
 
 def unpicked(channels: Sequence[Channel]) -> Picker:
-    """The same where nobody can pick: the country of ``PHONE_REGION``, if codes go there."""
+    """The same without a choice: the country of ``PHONE_REGION``, if codes go there."""
     home = conf.get("PHONE_REGION").upper()
     offered = _offered(pgettext("the language of the page", "en"), tuple(channels))
     return Picker((), next((country for country in offered if country.code == home), None))
@@ -89,7 +89,7 @@ def unpicked(channels: Sequence[Channel]) -> Picker:
 
 @conf.cached
 def _offered(tag: str, channels: tuple[Channel, ...]) -> tuple[Country, ...]:
-    names = Locale.parse("pt-PT" if tag == "pt" else tag, sep="-").territories  # CLDR's pt is that of Brazil
+    names = Locale.parse("pt-PT" if tag == "pt" else tag, sep="-").territories  # CLDR's pt is Brazilian
     found = [_country(code, names.get(code, code)) for code in sms.countries_of(channels)]
     return tuple(sorted(found, key=lambda country: _collated(country.name)))
 
@@ -100,14 +100,14 @@ def _country(code: str, name: str) -> Country:
 
 
 def _collated(name: str) -> str:
-    """What a name is sorted by: without its accents. The script sorts as the language does."""
+    """A sort key without accents. The script later sorts by the rules of the language."""
     plain = unicodedata.normalize("NFKD", name)
     return "".join(char for char in plain if not unicodedata.combining(char)).casefold()
 
 
 @conf.cached
 def _options(countries: tuple[Country, ...]) -> str:
-    # Isolated, the + of a calling code stands before it in a name that runs from right to left too.
+    # Isolated, so that the + stays before the calling code in names that run from right to left.
     return format_html_join(
         "\n",
         '<option value="{}" data-example="{}">{} (\u2066+{}\u2069)</option>',

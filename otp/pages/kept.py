@@ -1,11 +1,12 @@
-"""What a browser and the forms on its pages are about.
+"""How a browser and its forms remember their verification.
 
-A cookie says which verification the pages show: the one that this browser asked for or looked at last. Each
-form has a token of its own, and so is about the verification of its page, whatever other tabs do. Both are
-sealed and signed. A token works as long as a code can live, in one browser, known by its CSRF secret.
+A cookie names the verification that the pages show, which this browser started or viewed last. Each form also
+has a token, which ties it to the verification of its page, whatever other tabs do. Both are sealed and
+signed. A token works for as long as a code can live, and only in one browser, which is known by its CSRF
+secret.
 
-Whoever presses a button twice on a slow line loses the first answer and its cookie. So the browser that
-started a verification, its holder, finds it again by the phone.
+If a user presses a button twice on a slow connection, the first answer and its cookie are lost. So the
+browser that started a verification, its holder, can find it again by the phone.
 """
 
 from __future__ import annotations
@@ -28,28 +29,31 @@ COOKIE = "otpost"
 #: The name of the hidden field.
 FIELD = "form"
 
-#: What the pages verify phones for, unless a session says otherwise.
+#: The purpose of the pages, unless a session names another.
 PURPOSE = "login"
 
-_SALT = "otp.kept"  # as it was before this module moved: pages of then are still open
+_SALT = "otp.kept"  # the module's old name: browsers may still show pages from before it moved
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A verification, as a browser keeps it."""
+    """A verification as a browser remembers it."""
 
     id: str
     phone: str = field(repr=False)  # E.164
     resend_at: float = 0.0  # seconds since the epoch; Redis forgets it with the code
-    said: str = ""  # how the last form was answered; a word that the templates know
-    left: int = 0  # attempts left when the form was shown; 0: not known
+    said: str = ""  # how the last form was answered, in a word that the templates know
+    left: int = 0  # attempts left when the form was shown; 0 if not known
     purpose: str = PURPOSE
-    session: str = ""  # id of the hand-off that it is for; "": of none. Then it may have no id of its own yet
-    locale: str = ""  # that the session asks for
+    session: str = ""  # id of its hand-off, "" for none; with one, ``id`` may still be ""
+    locale: str = ""  # of the session
 
 
 def _written(kept: Kept) -> dict[str, object]:
-    """Its fields. The version before knows none of those that a session alone has."""
+    """The fields to seal.
+
+    Those for sessions are left out if unused, since earlier versions do not know them.
+    """
     found = asdict(kept)
     if not kept.session:
         del found["session"], found["purpose"], found["locale"]
@@ -57,7 +61,7 @@ def _written(kept: Kept) -> dict[str, object]:
 
 
 def cookie_name() -> str:
-    """With this prefix a browser takes the cookie from this host alone, over TLS alone."""
+    """The name of our cookie. Browsers accept the prefix ``__Host-`` only over TLS, from this very host."""
     return f"__Host-{COOKIE}" if settings.SESSION_COOKIE_SECURE else COOKIE
 
 
@@ -66,12 +70,12 @@ def of_cookie(request: HttpRequest) -> Kept | None:
     sealed = request.get_signed_cookie(cookie_name(), default="", max_age=MAX_LIFETIME)
     try:
         return Kept(**sms.unseal(sealed.encode())) if sealed else None
-    except (sms.Unsealable, TypeError):  # TypeError: the cookie of another version
+    except (sms.Unsealable, TypeError):  # TypeError: a cookie of another version
         return None
 
 
 def keep(response: HttpResponse, kept: Kept) -> HttpResponse:
-    """Show ``kept`` from now on."""
+    """Set the cookie, so that the pages show ``kept`` from now on."""
     response.set_signed_cookie(
         cookie_name(),
         sms.seal(_written(kept)).decode(),
@@ -88,37 +92,37 @@ def forget(response: HttpResponse) -> None:
 
 
 def token(browser: str, kept: Kept) -> str:
-    """What a form of this browser carries that is about ``kept``, whatever was said of it."""
+    """The hidden field of a form about ``kept``, for this browser only."""
     content = {"browser": browser, "kept": _written(replace(kept, said=""))}
     return signing.TimestampSigner(salt=_SALT).sign(sms.seal(content).decode())
 
 
 def of_token(token: str, browser: str) -> Kept | None:
-    """What a form is about; None if its token is forged, too old, or of another browser."""
+    """The verification of a form. None if its token is forged, too old, or from another browser."""
     try:
         sealed = signing.TimestampSigner(salt=_SALT).unsign(token, max_age=MAX_LIFETIME)
         content = sms.unseal(sealed.encode())
         kept = Kept(**content["kept"])
-    except (signing.BadSignature, sms.Unsealable, TypeError):  # TypeError: of another version
+    except (signing.BadSignature, sms.Unsealable, TypeError):  # TypeError: a token of another version
         return None
     return kept if constant_time_compare(content["browser"], browser) else None
 
 
 def of_form(request: HttpRequest) -> Kept | None:
-    """What a form of the pages is about."""
-    if FIELD not in request.POST:  # as in a project's own template: then it is what the cookie says
+    """The verification of a posted form."""
+    if FIELD not in request.POST:  # a template of the project's own may lack it; then the cookie decides
         return of_cookie(request)
     return of_token(request.POST[FIELD], browser(request))
 
 
 def browser(request: HttpRequest) -> str:
-    """What tells this browser from others. It is no secret."""
-    get_token(request)  # makes the secret and sets its cookie where there is none
+    """An identifier of this browser, which is not secret."""
+    get_token(request)  # makes a CSRF secret and its cookie if there is none
     return salted_hmac(_SALT, request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
 
 
 def find(browser: str, e164: str, purpose: str, session: str) -> Verification | None:
-    """The live verification of a phone that this browser started in that session, or ("") in none.
+    """The live verification of a phone that this browser started, in ``session`` or, if "", outside of any.
 
     Raises ``StoreUnavailable``.
     """
@@ -127,7 +131,7 @@ def find(browser: str, e164: str, purpose: str, session: str) -> Verification | 
         return None
     try:
         holder = sms.unseal(live.envelope.encode()).get("holder", "")
-    except sms.Unsealable:  # or nothing lives
+    except sms.Unsealable:  # also if no verification is live
         return None
     if not constant_time_compare(holder, browser):
         return None

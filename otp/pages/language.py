@@ -1,7 +1,7 @@
-"""The language of a page: the session's, else the first of ``Accept-Language`` that we have, else English.
+"""The language of a page: the session's, else the first in ``Accept-Language`` that we have, else English.
 
-A tag finds the nearest text that we have (RFC 4647, 3.4): ``pt_BR`` that in Portuguese, ``zh-TW`` that in
-traditional characters. It does not take Django's LocaleMiddleware, and leaves what other views speak alone.
+A tag finds the nearest language (RFC 4647, 3.4): ``pt_BR`` finds Portuguese, ``zh-TW`` finds traditional
+Chinese. This does not need Django's LocaleMiddleware, and does not affect other views.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 from otp import languages
 
-#: As Django calls them, of which otp/locale has a catalogue each. English is in the sources.
+#: Django's codes of our languages. Each but English has a catalogue in otp/locale.
 PAGES = frozenset(
     "ar de en es fa fr hi id it ja ko nl pl pt ru tr uk vi zh-hans zh-hant".split()  # noqa: SIM905  # on one line
 )
 
 
 def asked(request: HttpRequest, locale: str = "") -> str:
-    """The language that is asked for, as Django calls it, "" for none of ours. ``locale``: the session's."""
+    """Django's code of the language to use, "" if we have none of those asked for.
+
+    ``locale``: the session's.
+    """
     found = languages.lookup(locale, PAGES)
     accepted = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
     for tag, _quality in accepted:  # the best first
@@ -34,20 +37,20 @@ def asked(request: HttpRequest, locale: str = "") -> str:
 
 
 def regions(request: HttpRequest) -> list[str]:
-    """The countries (ISO 3166) that ``Accept-Language`` names, the best first."""
+    """The countries (ISO 3166) in ``Accept-Language``, the best first."""
     accepted = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
     return [region for tag, _quality in accepted if (region := languages.region(tag))]
 
 
 def is_english() -> bool:
-    """Whether the page under way is, or will be for want of anything better."""
+    """Whether the current page is in English, by choice or as the fallback."""
     return (translation.get_language() or "en").split("-")[0] == "en"
 
 
 @contextmanager
 def spoken(request: HttpRequest, locale: str = "") -> Iterator[None]:
-    """Within it, Django speaks the language of the answer."""
-    if not settings.USE_I18N:  # then it has no other than that of the sources
+    """A context in which Django translates into the language of the answer."""
+    if not settings.USE_I18N:  # Django then only has the language of the sources
         yield
         return
     with translation.override(asked(request, locale) or "en"):
@@ -55,7 +58,7 @@ def spoken(request: HttpRequest, locale: str = "") -> Iterator[None]:
 
 
 def answered(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """For what answers with an error page."""
+    """Decorate a view that answers with an error page."""
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest, *given: object, **named: object) -> HttpResponse:

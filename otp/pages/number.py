@@ -1,4 +1,4 @@
-"""The pages that ask for a phone number: the open one, and that of a session. They send a code to it."""
+"""The pages that ask for a phone number and send a code to it: the open one, and that of a session."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from sms.message import Channel
 
 @shown.page
 def phone(request: HttpRequest) -> HttpResponse:
-    """Ask anybody for a phone number; send a code to it."""
+    """Ask anybody for a phone number, and send a code to it."""
     if PURPOSE not in purposes.all_purposes():
-        raise Http404("OTP_PURPOSES has no login, which these pages are for.")
+        raise Http404("These pages need the purpose login, which OTP_PURPOSES does not have.")
     return _ask_or_send(request)
 
 
 @shown.page
 def number(request: HttpRequest) -> HttpResponse:
-    """Ask the user of a session for the phone number, or show the one that is given; send a code to it."""
-    if not request.COOKIES:  # the page before this one set two
+    """Ask the user of a session for a phone number, or show the given one, and send a code to it."""
+    if not request.COOKIES:  # the page before set two, so this browser refuses cookies
         return shown.render(request, "session", {"state": "no_cookies"}, status=403)
     about = kept.of_form(request) if request.method == "POST" else kept.of_cookie(request)
     within = held(request, about)
     if isinstance(within, HttpResponse):
         return within
-    if about and within.status == "valid":  # no further code
+    if about and within.status == "valid":  # the session is finished, so nobody needs another code
         return lead_back(request, about, within)
     return _ask_or_send(request, about, within)
 
@@ -65,12 +65,14 @@ def ask(
     about: Kept | None = None,
     within: Session | None = None,
 ) -> HttpResponse:
-    """The form for the number. ``offered``: its countries. ``error``: why what was ``typed`` got no code.
-    ``within``: a session.
+    """Show the form for the number.
+
+    ``offered``: the countries to pick from. ``error``: why the number that was ``typed`` got no code.
+    ``within``: the session.
     """
     last = about or kept.of_cookie(request)
     puzzle = error.puzzle if isinstance(error, NotAllowed) else None
-    # A browser solves the first puzzle by itself. If its answer was refused, it shall not try for ever.
+    # The browser solves the first puzzle by itself. If its answer was refused, it must not retry forever.
     is_new = puzzle and not request.POST.get("challenge")
     context = context_of(within, offered, None if is_new else error) | {
         "way_back": within.way_back if within else "",
@@ -84,7 +86,7 @@ def ask(
 
 
 def wanted(within: Session | None) -> tuple[Channel, ...]:
-    """The channels by which a number may be reached, the open page's or that of a session."""
+    """The channels that may reach a number, on the open page or in a session."""
     return channels.wanted(_rules(within))
 
 
@@ -93,7 +95,7 @@ def _rules(within: Session | None) -> Purpose:
 
 
 def context_of(within: Session | None, picker: Picker, error: OtpError | None = None) -> dict[str, object]:
-    """What the words beside the number need to know."""
+    """Template variables of the form for the number."""
     example = sms.example_number()
     able = [one for one in wanted(within) if one in sms.channels()]
     return {

@@ -1,6 +1,7 @@
-"""The hand-off of a program: its user arrives with a session, and goes back when the phone is verified.
+"""The first and the last page of a hand-off: the user arrives with a session, and returns with a verified
+phone.
 
-The rules are in ``otp.sessions``.
+Every rule is in ``otp.sessions``.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from otp.sessions import Session
 
 @shown.page
 def session(request: HttpRequest, id: str) -> HttpResponse:
-    """Begin the hand-off of a program. The next page opens it, once this browser has shown its cookies: a
-    preview of the address, or an answer that got lost, must not take it away.
+    """Begin a hand-off.
+
+    Only the next page opens the session, once this browser has returned our cookie. A link preview, or an
+    answer that gets lost, must not use it up.
     """
-    kept.browser(request)  # sets the cookie by which it is known there
+    kept.browser(request)  # sets the cookie by which the next page knows this browser
     try:
         found = sessions.read(id)
     except StoreUnavailable as error:
@@ -33,7 +36,7 @@ def session(request: HttpRequest, id: str) -> HttpResponse:
 
 @shown.page
 def done(request: HttpRequest) -> HttpResponse:
-    """Say that the phone is verified, and lead back to the program that asked."""
+    """Say that the phone is verified, with a link back to the program."""
     about = kept.of_cookie(request)
     if about is None or about.said != "valid":
         return shown.go("code") if about and about.id else shown.go_first(about)
@@ -44,7 +47,7 @@ def done(request: HttpRequest) -> HttpResponse:
 
 
 def held(request: HttpRequest, about: Kept | None) -> Session | HttpResponse:
-    """The session that a page is for, which this browser has opened; or the page that says why it has not."""
+    """The session of a page, if this browser has opened it. Otherwise the page that says why not."""
     try:
         id, browser = about.session if about else "", kept.browser(request)
         found = sessions.open_in(id, browser) if id else Session("", "expired")
@@ -54,13 +57,15 @@ def held(request: HttpRequest, about: Kept | None) -> Session | HttpResponse:
 
 
 def _closed(request: HttpRequest, found: Session | None) -> HttpResponse:
-    """``found``: one that is over; None: that of another browser."""
+    """The page for a session that is over (``found``), or that another browser has opened (None)."""
     state, status = ("elsewhere", 409) if found is None else ("expired", 410)
     return shown.render(request, "session", {"state": state}, status=status)
 
 
 def lead_back(request: HttpRequest, about: Kept, found: Session) -> HttpResponse:
-    """Lead to the program's page. No redirect, as no form may lead to another site; and no delay, as a page
-    that leaves by itself while it is read is no help (WCAG 2.2, 2.2.1).
+    """Link to the program's page.
+
+    A redirect is impossible, because our policy lets no form lead to another site. A delayed one would leave
+    while users read the page (WCAG 2.2, 2.2.1).
     """
     return shown.render(request, "done", {"way_back": found.way_back}, replace(about, phone=found.phone))

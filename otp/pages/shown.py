@@ -1,7 +1,7 @@
-"""What all hosted pages have in common: how one is shown, and how one leads to the next.
+"""What all hosted pages share: how to render one, and how to move to the next.
 
-No address holds a number or a code. A form is answered with a redirect, so neither a reload nor the back
-button sends an SMS or uses up an attempt.
+No URL holds a phone number or a code. Forms are answered with a redirect, so that a reload or the back button
+never sends an SMS or uses up an attempt.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from sms import services as sms
 
 
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """What all pages have in common."""
+    """Decorate the view of a hosted page: methods, caching, CSRF and language."""
 
     @login_not_required
     @vary_on_headers("Accept-Language")
     @cache_control(no_store=True)
     @require_http_methods(["GET", "HEAD", "POST"])
-    @csrf_protect  # a project may lack the middleware, and the tokens of the forms need its cookie
+    @csrf_protect  # a project may lack the middleware, but our forms need its cookie
     @functools.wraps(view)
     def wrapped(request: HttpRequest, **path: str) -> HttpResponse:
         about = (kept.of_form(request) if request.method == "POST" else None) or kept.of_cookie(request)
@@ -55,7 +55,7 @@ def render(
     *,
     status: int = 200,
 ) -> HttpResponse:
-    """A page. ``about``: what its forms are about; ``error``: what it tells of."""
+    """Render a page. ``about``: the verification of its forms. ``error``: the error that it explains."""
     shown: dict[str, object] = {"site": conf.get("OTP_SITE_NAME")}
     if about:
         shown |= {
@@ -75,13 +75,13 @@ def render(
 
 
 def go(name: str, about: Kept | None = None) -> HttpResponse:
-    """See another page (303: with GET, whatever this request was), and remember ``about``."""
+    """Redirect to another page (303, so with GET), and remember ``about``."""
     response = HttpResponseRedirect(reverse(f"otp:{name}"), status=303)
     return kept.keep(response, about) if about else response
 
 
 def go_first(about: Kept | None) -> HttpResponse:
-    """Where everything begins: the number of a session, or the open form."""
+    """Redirect to the first page: the number of a session, or the open form."""
     if about and about.session:
         return go("number", replace(about, id="", phone="", resend_at=0.0, said="", left=0))
     if conf.get("PAGES") != "open":
@@ -90,5 +90,5 @@ def go_first(about: Kept | None) -> HttpResponse:
 
 
 def ltr(number: str) -> str:
-    """A number within a sentence, which may run the other way."""
+    """A number in a sentence that may run from right to left."""
     return format_html('<span class="number" dir="ltr">{}</span>', number)

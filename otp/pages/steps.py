@@ -1,6 +1,7 @@
-"""What a user does to have a phone verified, be it on the hosted pages or in the widget.
+"""The steps of a user who verifies a phone, on the hosted pages or in the widget.
 
-The rules are in ``otp.services``. What comes back says how it ended; what refuses is raised.
+Every rule is in ``otp.services``. Each step returns a ``Kept`` whose ``said`` tells how it ended. Refusals
+are raised.
 """
 
 from __future__ import annotations
@@ -21,25 +22,26 @@ from otp.sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Whoever sits at a browser."""
+    """The user at a browser."""
 
-    browser: str  # what tells it from others, see ``kept.browser``
+    browser: str  # its identifier, see ``kept.browser``
     caller: Caller
-    language: str  # that it asks for
-    challenge: str = field(default="", repr=False)  # the answer to that of the site
-    host: str = ""  # of the page that asks for the code, where it is none of ours
-    region: str = ""  # the country in which a national number is read; "": that of ``PHONE_REGION``
+    language: str  # that the browser asks for
+    challenge: str = field(default="", repr=False)  # the answer to the site's challenge
+    host: str = ""  # of the page that asks for the code, if it is not ours
+    region: str = ""  # the country of national numbers; "" means ``PHONE_REGION``
 
 
 def visitor(request: HttpRequest) -> Visitor:
-    """Whoever sent a form of the pages, or looks at one."""
+    """The user who sent this request to the hosted pages."""
     challenge = request.POST.get("challenge", "")
     return Visitor(kept.browser(request), caller_of(request), language.asked(request), challenge)
 
 
 def start(who: Visitor, spelling: str, within: Session | None = None, *, reverse: bool = False) -> Kept:
-    """Start a verification, or find the one that this browser waits for already. ``reverse``: its user is to
-    send the code to us.
+    """Start a verification, or find the one that this browser has already started.
+
+    ``reverse``: the user sends the code to us.
     """
     purpose = within.purpose if within else PURPOSE
     with refusals.translated():
@@ -75,8 +77,9 @@ def start(who: Visitor, spelling: str, within: Session | None = None, *, reverse
 def send_again(
     who: Visitor, about: Kept, within: Session | None, channel: str = "", *, reverse: bool = False
 ) -> Kept:
-    """Send the code again, by ``channel`` if that is given, or a new one when it is over. ``reverse``: the
-    user is to send one to us instead.
+    """Send the code again, by ``channel`` if given. Start a new verification if the old one is over.
+
+    ``reverse``: start one whose user sends the code to us instead.
     """
     if reverse:
         return start(who, about.phone, within, reverse=True)
@@ -90,8 +93,9 @@ def send_again(
 
 
 def not_again(about: Kept, error: OtpError, now: float) -> Kept | None:
-    """What to say where ``send_again`` raised ``error``; None where a new verification was refused, which may
-    want another number, or a challenge answered.
+    """``about``, with what to say after ``send_again`` raised ``error``.
+
+    None if a new verification was refused: the user may need another number, or must solve a challenge.
     """
     match error:
         case RateLimited():
@@ -104,11 +108,11 @@ def not_again(about: Kept, error: OtpError, now: float) -> Kept | None:
 
 
 def check(who: Visitor, about: Kept, typed: str) -> Kept:
-    """Hold the code in what was typed against that of the verification.
+    """Compare the code in what was typed with that of the verification.
 
-    Raises ``RateLimited`` where it was not compared, ``StoreUnavailable`` where it may have been.
+    Raises ``RateLimited`` if it was not compared, and ``StoreUnavailable`` if it may have been.
     """
     guess = code_in(typed, purposes.get(about.purpose))
-    if not guess:  # what cannot be a code is a slip of the finger, not a guess
+    if not guess:  # a slip of the finger should not use up an attempt
         return replace(about, said="incomplete")
     return replace(about, said=services.check(about.id, guess, caller=who.caller).status)

@@ -1,4 +1,4 @@
-"""What the hosted pages read and say: a code in what was typed, times in words."""
+"""Texts of the hosted pages: messages, times in words, and the code in what a user typed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from otp.purposes import Purpose
 from sms.message import Channel, State
 from sms.typed import INVISIBLE
 
-#: The last line of an SMS that is bound to a host: "@example.com #123456".
+#: The last line of an SMS whose code is bound to a host: "@example.com #123456".
 _BOUND = re.compile(r"@[^\s@#]+ #([^\s%]+)")
 
-#: What to say of the code that was typed last.
+#: Texts about the code that was typed last, by ``Kept.said``.
 OF_CODE = {
     "incomplete": _("That is not a whole code, so it was not counted as an attempt."),
     "unchecked": _("We do not know yet whether that was the code. Please enter it again."),
@@ -32,7 +32,7 @@ OF_CODE = {
     ),
 }
 
-#: Why its SMS will not come, and what to do, by the ``error`` of a ``CodeSms``.
+#: Why an SMS will not come, and what to do, by the ``error`` of a ``CodeSms``.
 NO_SMS = {
     "number_refused": _("The network does not take it. Is it a mobile number, and yours?"),
     "no_route": _("We do not send codes to where this number is."),
@@ -41,26 +41,26 @@ NO_SMS = {
     "not_in_time": _("The fault is ours. Please ask for a new code."),
 }
 
-#: The same where it is no SMS. By none of them a stranger may learn more than that it did not get through.
+#: The same for other channels. They tell a stranger nothing more than that it did not get through.
 NO_MESSAGE = NO_SMS | {
     "number_refused": _("Is the number right, and yours?"),
     "undelivered": _("Is the phone on and within reach, and the number yours?"),
 }
 
-#: Of these another number is the way out.
+#: Errors that another number may solve.
 OF_NUMBER = {"number_refused", "no_route", "undelivered"}
 
-#: Seconds after which an SMS that is still on its way is said to take long.
+#: Seconds after which the page says that an SMS takes long.
 SLOW = 10.0
 
-#: Why a code was not sent, by the ``code`` of a RateLimited.
+#: Why a code was not sent, by the ``code`` of a ``RateLimited``.
 _TOO_SOON = {
     "pending": _("We sent a code to this number a moment ago."),
     "blocked": _("There were too many wrong codes for this number."),
     "guard": _("We cannot send a code to this number now."),
 }
 
-#: Why a number is not taken, by the ``code`` of a NotAllowed. In English its ``detail`` says it more exactly.
+#: Why a number is refused, by the ``code`` of a ``NotAllowed``. In English, its ``detail`` is more precise.
 _REFUSED = {
     "phone_missing": _("A phone number is required."),
     "phone_too_short": _("The phone number is too short."),
@@ -88,18 +88,18 @@ class Left(int):
 
     @property
     def shown(self) -> str:
-        """The clock, where the script counts on."""
+        """The clock, in an element that the script counts down."""
         return format_html('<span class="clock">{}</span>', self.clock)
 
     @property
     def timer(self) -> str:
-        """That of the code itself, which a screen reader finds."""
+        """The clock of the code itself, which screen readers can find."""
         return format_html('<span class="clock" role="timer" data-expiry>{}</span>', self.clock)
 
     @property
     def words(self) -> str:
-        """They stand after "in", as a translation has to know."""
-        # Up to 90 of a unit, it says more than the next one.
+        """The time in words, in the form that follows "in"."""
+        # Up to 90 of a unit, it is more precise than the next one.
         minutes = math.ceil(self / 60)
         if self <= 90:
             count, words = int(self), ngettext("%(count)s second", "%(count)s seconds", self)
@@ -112,24 +112,27 @@ class Left(int):
 
 
 def expires(left: Left) -> str:
-    """What a screen reader hears when so much is left of a code."""
+    """What a screen reader says when a code has so much time left."""
     return gettext("The code expires in %(time)s.") % {"time": left.words}
 
 
 def of_code(said: str, spoken: Spoken, wait: Left) -> str:
-    """What to say of the code that was typed last. ``wait``: until another may be."""
+    """The text about the code that was typed last. ``wait``: until another one may be typed."""
     if said == "invalid":
         return spoken.look
     return str(OF_CODE[said]) % {"time": wait.words} if said in OF_CODE else ""
 
 
 def not_through(trouble: str, spoken: Spoken) -> str:
-    """Why the code will not come, and what to do. ``trouble``: of its ``CodeSms``; "" for none."""
+    """Why the code will not come, and what to do. ``trouble``: the error of its ``CodeSms``, or ""."""
     return str((NO_SMS if spoken.channel is Channel.SMS else NO_MESSAGE).get(trouble, ""))
 
 
 def code_in(typed: str, rules: Purpose) -> str:
-    """The code in what was typed or pasted, be it the whole SMS, or ""; as ``codeIn`` in pages.js does."""
+    """The code in what was typed or pasted, even a whole SMS; "" if there is none.
+
+    Like ``codeIn`` in pages.js.
+    """
     typed = INVISIBLE.sub("", typed)
     for candidate in (*reversed(_BOUND.findall(typed)), typed, *re.findall(r"\w+", typed)):
         found = codes.normalise(candidate)
@@ -139,7 +142,7 @@ def code_in(typed: str, rules: Purpose) -> str:
 
 
 def is_slow(sms: CodeSms | None) -> bool:
-    """Whether the SMS of a code may still come, and takes longer than it should."""
+    """Whether the SMS of a code may still come, but takes longer than usual."""
     if sms is None:
         return False
     return sms.state is State.UNKNOWN or (sms.state is State.QUEUED and sms.age >= SLOW)

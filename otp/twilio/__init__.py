@@ -1,12 +1,12 @@
-"""Twilio Verify v2 as its SDKs speak it, answered by our own verifications: see docs/twilio-verify.md.
+"""An API that is compatible with Twilio Verify v2 and its SDKs: see docs/twilio-verify.md.
 
-sids          Twilio's ids, which say ours another way
-errors        Twilio's form of an error, and which of its codes is which of ours
-door          HTTP Basic with an API key, the parameters of a request, lists
-verifications start, check, fetch, cancel, approve
-attempts      what was sent, and how much of it was typed
-configured    services, rate limits and templates: our settings, to read
+    sids            Twilio's ids, derived from ours
+    errors          errors in Twilio's format, and the mapping of their codes
+    door            HTTP Basic with an API key, parameters, lists
+    verifications   start, check, fetch, cancel, approve
+    attempts        which messages were sent, and whether their codes were typed
+    configured      services, rate limits and templates, read from our settings
 
-Nothing is kept for it: a service is a purpose of ``OTP_PURPOSES``, and all SIDs follow from ids and names.
-Wire format: twilio/twilio-oai, spec/json/twilio_verify_v2.json.
+It stores nothing of its own. A service is a purpose of ``OTP_PURPOSES``, and every SID follows from an id or
+a name. Wire format: twilio/twilio-oai, spec/json/twilio_verify_v2.json.
 """

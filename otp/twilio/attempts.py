@@ -1,8 +1,8 @@
-"""Attempts: the messages of verifications, and how many of them were typed.
+"""Attempts: the messages of verifications, and how many of their codes were typed.
 
-Messages are found for as long as their records are kept (``MESSAGE_RECORD_HOURS``), at most 100 of a key or a
-number. To a key without the scope ``read`` a message by which a code went on by itself is none: its guesses
-count to the one before. The summary counts by the tally, which knows the key, the purpose and the hour.
+Messages are listed while their records are kept (``MESSAGE_RECORD_HOURS``), at most 100 of a key or a number.
+A key without the scope ``read`` does not see a message by which a code moved on to another channel; its
+guesses count for the message before. The summary uses the tally, which counts by key, purpose and hour.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from sms import services as sms
 from sms.history import Step, Told
 from sms.message import Message, State
 
-#: Days that the summary can look back (see ``sms.tally``), and does unless it is told since when.
+#: Days that the summary can look back (see ``sms.tally``), and its default.
 _KEPT_DAYS, _USUAL_DAYS = 35, 30
 
 _HOUR, _HOURS = 3600, 24
 
-#: Twilio's words for a message, of those that its file has.
+#: Twilio's words for the states of a message.
 _STATUS = {State.EXPIRED: "failed", State.UNKNOWN: "sent", State.CANCELLED: "canceled"}
 
-#: Of a code that was typed, or that the caller vouched for.
+#: Steps of a code that was typed, or that the caller vouched for.
 _CONVERTING = {"check_valid", "approved"}
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A message, as the key sees it."""
+    """A message as the key sees it."""
 
     told: Told
-    last: Message  # to which its code went on by itself, or the same
-    goes_on: bool = False  # it still may
+    last: Message  # the message to which its code moved on, or itself
+    goes_on: bool = False  # whether its code may still move on
 
 
 def listed(asked: Asked) -> HttpResponse:
-    """The attempts of the key, of one number or of one verification, the latest first."""
+    """The attempts of a key, a number or a verification, the latest first."""
     asked.require_known(
         *("DateCreatedAfter", "DateCreatedBefore", "ChannelData.To", "Country", "Channel"),
         *("VerifyServiceSid", "VerificationSid", "Status", *PAGING),
@@ -75,14 +75,14 @@ def fetch(asked: Asked, sid: str) -> HttpResponse:
 
 
 def summary(asked: Asked) -> HttpResponse:
-    """How many codes were sent in a time, and how many of them were typed. Of both it counts whole hours."""
+    """How many codes were sent in a period, and how many of them were typed. It counts whole hours."""
     asked.require_known(
         *("VerifyServiceSid", "DateCreatedAfter", "DateCreatedBefore"),
         *("Country", "Channel", "DestinationPrefix"),
     )
     for name in ("Country", "Channel", "DestinationPrefix"):
         if name in asked.given:
-            raise invalid(name, "it is not counted here; the dashboard shows countries and channels")
+            raise invalid(name, "it is not counted here. The dashboard shows countries and channels")
     service = asked.take("VerifyServiceSid")
     names = {asked.purpose(service).name} if service else {rules.name for rules in asked.purposes()}
     now = sms.now()
@@ -97,7 +97,7 @@ def summary(asked: Asked) -> HttpResponse:
                 sent += count * (key == asked.owner)
             case ("checks", ("valid", purpose, key)) if purpose in names:
                 typed += count * (key == asked.owner)
-    typed = min(typed, sent)  # of those before the first hour
+    typed = min(typed, sent)  # some codes were sent before the first hour
     return answered(
         {
             "total_attempts": sent,
@@ -110,7 +110,7 @@ def summary(asked: Asked) -> HttpResponse:
 
 
 def _counted(first: int, last: int) -> Iterator[tuple[tally.Series, int]]:
-    """What was counted from one hour to another, both of them included: by days where these are whole."""
+    """The counts from one hour to another, both included. Whole days are read as days."""
     days = range(-(-first // _HOURS), (last + 1) // _HOURS)
     hours = [hour for hour in range(first, last + 1) if hour // _HOURS not in days]
     for fields in (*tally.read("counts", "day", days), *tally.read("counts", "hour", hours)):
@@ -162,7 +162,7 @@ def _is_own(asked: Asked, told: Told) -> bool:
 
 
 def _filter(asked: Asked) -> Callable[[Attempt], bool]:
-    """Which attempts are asked for. What cannot be is refused here, whatever there is to choose among."""
+    """A predicate for the attempts that were asked for. Malformed filters are refused here."""
     service, country = asked.take("VerifyServiceSid"), asked.take("Country")
     channel = one_of("Channel", asked.take("Channel"), CHANNELS)
     status = one_of("Status", asked.take("Status"), ("converted", "unconverted"))
@@ -189,7 +189,9 @@ def _conversion(told: Told) -> str:
 
 
 def _last_guess(told: Told) -> float:
-    """Other steps would show by never coming that a number gets no SMS."""
+    """When the code was last guessed. Other steps are not shown: their absence would reveal numbers that get
+    no SMS.
+    """
     return max([step.at for step in told.steps if _is_guess(step)], default=told.message.created_at)
 
 

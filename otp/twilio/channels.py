@@ -1,4 +1,4 @@
-"""Twilio's words for our channels. It has none for Telegram."""
+"""Twilio's words for our channels. There is none for Telegram."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ _WORDS = {channel: word for word, channel in CHANNELS.items()}
 
 
 def word(channel: str) -> str | None:
-    """Twilio's word; None where it has none."""
+    """Twilio's word for a channel, None if it has none."""
     return _WORDS.get(Channel(channel))

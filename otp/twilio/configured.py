@@ -1,4 +1,4 @@
-"""Services, rate limits and templates: what ``OTP_PURPOSES`` and ``OTP_LIMITS`` say, to be read alone."""
+"""Services, rate limits and templates: a read-only view of ``OTP_PURPOSES`` and ``OTP_LIMITS``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otp.twilio.door import PAGING, Asked, Operation, answered
 
 
 def set_in(setting: str) -> Operation:
-    """An operation that would change what stands in a setting."""
+    """An operation that refuses to change a setting, and names it."""
 
     def refused(asked: Asked, **path: str) -> HttpResponse:
         raise errors.unsupported(f"This is set in {setting}, not over the API.")
@@ -30,13 +30,13 @@ def services(asked: Asked) -> HttpResponse:
 
 
 def service(asked: Asked, service: str) -> HttpResponse:
-    """One of them."""
+    """One service."""
     asked.require_known()
     return answered(_service(asked, asked.purpose(service)))
 
 
 def rate_limits(asked: Asked, service: str) -> HttpResponse:
-    """What is counted. It is the same for every service."""
+    """The rate limits, which are the same for every service."""
     asked.require_known(*PAGING)
     sid = _sid(asked.purpose(service))
     found = [_rate_limit(asked, sid, name) for name in _by_name()]
@@ -44,14 +44,14 @@ def rate_limits(asked: Asked, service: str) -> HttpResponse:
 
 
 def rate_limit(asked: Asked, service: str, limit: str) -> HttpResponse:
-    """One of them."""
+    """One rate limit."""
     asked.require_known()
     sid = _sid(asked.purpose(service))
     return answered(_rate_limit(asked, sid, _name_of(sid, limit)))
 
 
 def buckets(asked: Asked, service: str, limit: str) -> HttpResponse:
-    """The figures of a rate limit."""
+    """The buckets of a rate limit, with its figures."""
     asked.require_known(*PAGING)
     sid = _sid(asked.purpose(service))
     found = [_bucket(asked, sid, rule) for rule in _by_name()[_name_of(sid, limit)]]
@@ -59,7 +59,7 @@ def buckets(asked: Asked, service: str, limit: str) -> HttpResponse:
 
 
 def bucket(asked: Asked, service: str, limit: str, bucket: str) -> HttpResponse:
-    """One of them."""
+    """One bucket."""
     asked.require_known()
     sid = _sid(asked.purpose(service))
     for rule in _by_name()[_name_of(sid, limit)]:
@@ -69,7 +69,7 @@ def bucket(asked: Asked, service: str, limit: str, bucket: str) -> HttpResponse:
 
 
 def templates(asked: Asked) -> HttpResponse:
-    """The texts of every purpose of the key."""
+    """The texts of the key's purposes."""
     asked.require_known("FriendlyName", *PAGING)
     name = asked.take("FriendlyName")
     found = [_template(asked, rules) for rules in asked.purposes() if name in ("", rules.name)]

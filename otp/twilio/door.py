@@ -1,4 +1,4 @@
-"""What every operation passes: HTTP Basic with an API key, parameters as a form, answers as JSON."""
+"""The frame of every operation: HTTP Basic with an API key, parameters as a form, answers as JSON."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from otp.twilio.errors import invalid
 
 FORM = "application/x-www-form-urlencoded"
 
-#: Parameters of a request at most, and characters of one unless an operation says otherwise.
+#: The most parameters of a request, and characters of one, unless an operation sets another limit.
 _MOST, _LONGEST = 40, 2048
 
-#: A name that a parameter could have. In place of one a number may stand, which no answer repeats.
+#: The form of a parameter's name. Others may be phone numbers, so no answer repeats them.
 _NAME = re.compile(r"[A-Za-z][A-Za-z.]{0,39}", re.ASCII)
 
 _WHO = (
@@ -37,13 +37,13 @@ _WHO = (
     "`manage.py twilio_sids` prints the SIDs."
 )
 
-#: What the SDKs send along with every list.
+#: Parameters that the SDKs send with every list.
 PAGING = ("PageSize", "Page", "PageToken")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that an API key opened."""
+    """An authenticated request."""
 
     request: HttpRequest
     access: Access
@@ -51,7 +51,7 @@ class Asked:
 
     @property
     def owner(self) -> str:
-        """The name of the key: what it started is its own."""
+        """The name of the key, which owns what it started."""
         return self.access.name
 
     @property
@@ -64,47 +64,47 @@ class Asked:
 
     @property
     def in_full(self) -> bool:
-        """Whether the key may see everything, see ``otp.delivery``."""
+        """Whether the key may see everything; see ``otp.delivery``."""
         return "read" in self.access.scopes
 
     def require_known(self, *names: str) -> None:
-        """Refuse parameters of other names: they would have no effect."""
+        """Refuse other parameters, which would have no effect."""
         for name in self.given:
             if name not in names:
                 told = name if _NAME.fullmatch(name) else "of such a name"
                 raise errors.Refused(400, errors.INVALID, f"This operation has no parameter {told}.")
 
     def take(self, name: str, *, longest: int = _LONGEST) -> str:
-        """A parameter; "" where it is left out."""
+        """A parameter, "" if it was left out."""
         text = self.given.get(name, "")
         if len(text) > longest:
             raise invalid(name, f"it has at most {longest} characters")
         return text
 
     def require(self, name: str, *, longest: int = _LONGEST) -> str:
-        """A parameter that must be there."""
+        """A required parameter."""
         text = self.take(name, longest=longest)
         if not text:
             raise errors.Refused(400, errors.INVALID, f"Missing required parameter {name} in the post body")
         return text
 
     def moment(self, name: str) -> float | None:
-        """A time (ISO 8601, UTC unless it says otherwise) in seconds since the epoch."""
+        """A time (ISO 8601, in UTC by default) in seconds since the epoch."""
         text = self.take(name, longest=40)
         try:
             found = datetime.fromisoformat(text) if text else None
         except ValueError:
-            raise invalid(name, "write a time as 2026-03-01T09:30:00Z") from None
+            raise invalid(name, "write a time such as 2026-03-01T09:30:00Z") from None
         if found is None:
             return None
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
     def purposes(self) -> list[Purpose]:
-        """Those that the key may be used for."""
+        """The purposes that the key may be used for."""
         return [rules for name, rules in purposes.all_purposes().items() if self.access.allows(name)]
 
     def purpose(self, service_sid: str) -> Purpose:
-        """The purpose that a service is."""
+        """The purpose of a service."""
         for name, rules in purposes.all_purposes().items():
             if sids.of_name(sids.SERVICE, name) == service_sid:
                 self.access.require_purpose(name)
@@ -112,12 +112,15 @@ class Asked:
         raise errors.not_found("/Services/{Sid}")
 
     def url(self, *parts: str) -> str:
-        """The address of a resource, under the host that the caller named."""
+        """The URL of a resource, under the host of the request."""
         root = self.request.path.partition("/v2/")[0]
         return self.request.build_absolute_uri("/".join((f"{root}/v2", *parts)))
 
     def page(self, key: str, found: Sequence[Mapping[str, Any]], *parts: str) -> HttpResponse:
-        """A list, all of it in one page: there is never much, and so no address holds what was looked for."""
+        """A list in a single page.
+
+        Lists are short, and a next page would need a URL with the search in it.
+        """
         url = f"{self.url(*parts)}?PageSize=1000&Page=0"
         meta = {"page": 0, "page_size": 1000, "first_page_url": url, "previous_page_url": None}
         return answered({key: found, "meta": meta | {"url": url, "next_page_url": None, "key": key}})
@@ -127,16 +130,16 @@ Operation = Callable[..., HttpResponse]
 
 
 def answered(content: Mapping[str, Any], status: int = 200) -> HttpResponse:
-    """An answer, which nobody keeps."""
+    """A JSON response that must not be cached."""
     response = HttpResponse(json.dumps(content).encode(), "application/json", status)
     response["Cache-Control"] = "no-store"
     return response
 
 
 def door(**operations: Operation) -> Callable[..., HttpResponse]:
-    """A view out of operations by their method, for keys with the scope ``verify``."""
+    """A view from operations by HTTP method, for keys with the scope ``verify``."""
 
-    @csrf_exempt  # no browser knows the key
+    @csrf_exempt  # browsers do not have the key
     @login_not_required
     def entered(request: HttpRequest, **path: Any) -> HttpResponse:
         try:
@@ -158,7 +161,7 @@ def door(**operations: Operation) -> Callable[..., HttpResponse]:
 
 
 class _Unauthorized(Exception):
-    """No key, a wrong one, or another's name before it."""
+    """No key, a wrong one, or one with another's name."""
 
 
 def _let_in(request: HttpRequest) -> Access:
@@ -173,7 +176,7 @@ def _let_in(request: HttpRequest) -> Access:
 
 
 def _basic(header: str) -> tuple[str, str]:
-    """Name and key of HTTP Basic (RFC 7617); both "" where they cannot be read."""
+    """Name and key of HTTP Basic (RFC 7617); both "" if malformed."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return "", ""
@@ -185,27 +188,27 @@ def _basic(header: str) -> tuple[str, str]:
 
 
 def _parameters(request: HttpRequest) -> Mapping[str, str]:
-    """Those of a GET stand in its address, those of a POST in its body."""
+    """The parameters: from the URL of a GET, or from the body of a POST."""
     raw = request.body if request.method == "POST" else request.META.get("QUERY_STRING", "").encode()
     if request.method == "POST" and raw and request.content_type != FORM:
         raise errors.Refused(415, 20415, f"Send the body as Content-Type: {FORM}.")
     try:
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST)
-    except ValueError:  # no UTF-8, or too many
+    except ValueError:  # not UTF-8, or too many
         raise errors.Refused(400, errors.INVALID, "The parameters cannot be read.") from None
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise errors.Refused(400, errors.INVALID, "A parameter stands twice. Give each once.")
+        raise errors.Refused(400, errors.INVALID, "A parameter is given twice. Give each once.")
     return found
 
 
 def iso(seconds: float) -> str:
-    """A time as Twilio writes it."""
+    """A time in Twilio's format."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def one_of(name: str, text: str, known: Iterable[str]) -> str:
-    """``text``, which is "" or one of these words."""
+    """``text``, if it is "" or one of the words in ``known``."""
     if text and text not in known:
         raise invalid(name, f"use one of {', '.join(known)}")
     return text

@@ -1,7 +1,7 @@
-"""Errors as Twilio writes them: ``{"code", "message", "more_info", "status"}``.
+"""Errors in Twilio's format: ``{"code", "message", "more_info", "status"}``.
 
-Never as problem documents: its Python SDK raises another class of exception for those. Codes from 60200 on
-are Verify's own; those from 20000 on say the HTTP status, as 20404 does. Source: twilio.com/docs/api/errors.
+They are never problem documents, for which Twilio's Python SDK raises another class of exception. Codes from
+60200 on are Verify's own. Codes such as 20404 repeat the HTTP status. Source: twilio.com/docs/api/errors.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from sms.problems import answer as problem_of
 INVALID, UNSUPPORTED, CHECKS_USED_UP, SENDS_USED_UP = 60200, 60204, 60202, 60203
 CHANNEL_DISABLED, GUARDED, NOT_FOUND = 60223, 60410, 20404
 
-#: What is no parameter's fault, by our code: status and Twilio's.
+#: Refusals that blame no parameter: HTTP status and Twilio's code, by our code.
 _NOT_ALLOWED = {
     "phone_type": (403, 60205),
     "phone_not_allowed": (403, 60605),
     "challenge_required": (403, 60413),
 }
 
-#: Codes of ours that mean that there is no such channel here.
+#: Our codes for a channel that is not available.
 _NO_CHANNEL = {"channel_unavailable", "email_not_allowed", "no_route"}
 
-#: What a key may not do, and what lets it.
+#: What a key may not do, and how to allow it.
 _MENDS = {
-    "client_ip_not_allowed": "This key may not name an address as DeviceIp or in RateLimits. Leave it out, "
-    "or give the key the word client_ip in API_ACCESS.",
-    "own_code_not_allowed": "This key may not bring a CustomCode. Leave it out, or give the key the word "
+    "client_ip_not_allowed": "This key may not name an IP address as DeviceIp or in RateLimits. Leave it "
+    "out, or give the key the word client_ip in API_ACCESS.",
+    "own_code_not_allowed": "This key may not supply a CustomCode. Leave it out, or give the key the word "
     "own_code in API_ACCESS.",
 }
 
-#: Parameters, by our fields.
+#: Twilio's parameters by our fields.
 _PARAMETERS = {"phone": "To", "email": "To", "code": "CustomCode"}
 
 
 class Refused(Exception):
-    """A request that is answered with an error. ``code``: Twilio's."""
+    """An error to answer. ``code``: Twilio's."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -52,22 +52,22 @@ class Refused(Exception):
 
 
 def invalid(parameter: str, why: str) -> Refused:
-    """A parameter that cannot be what it is. ``why`` repeats nothing of it."""
+    """The error for a bad parameter. ``why`` must not repeat its value."""
     return Refused(400, INVALID, f"Invalid parameter `{parameter}`: {why}")
 
 
 def unsupported(why: str) -> Refused:
-    """What Twilio can and this does not, with the mend."""
+    """The error for a feature of Twilio's that is missing here. ``why`` says what to do instead."""
     return Refused(403, UNSUPPORTED, why)
 
 
 def not_found(path: str) -> Refused:
-    """There is no such resource, or it is another key's. ``path``: without numbers."""
+    """The error for a resource that does not exist, or is another key's. ``path``: without phone numbers."""
     return Refused(404, NOT_FOUND, f"The requested resource {path} was not found")
 
 
 def written(status: int, code: int, message: str, retry_after: int = 0) -> HttpResponse:
-    """An error as a response; ``retry_after`` (seconds) sets the header."""
+    """An error as a response. ``retry_after``: seconds for the header."""
     body = {
         "code": code,
         "message": message,
@@ -82,7 +82,7 @@ def written(status: int, code: int, message: str, retry_after: int = 0) -> HttpR
 
 
 def answer(error: Exception) -> HttpResponse:
-    """The response for what an operation raised; what is no refusal of ours is raised again."""
+    """The response to an exception of an operation. Unknown exceptions are raised again."""
     match error:
         case Refused():
             return written(error.status, error.code, error.message)
@@ -108,14 +108,14 @@ def _away(error: Exception) -> HttpResponse:
 
 def _denied(error: Denied) -> HttpResponse:
     alarms.note(alarms.DENIED, reason=error.code, name=error.name)
-    if error.code == "purpose_not_allowed":  # a service that this key has not
+    if error.code == "purpose_not_allowed":  # a service that the key cannot see
         return answer(not_found("/Services/{Sid}"))
     return written(403, UNSUPPORTED, _MENDS[error.code])
 
 
 def _not_allowed(error: NotAllowed) -> HttpResponse:
     if error.code in _NO_CHANNEL:
-        mend = "Delivery channel disabled: OTP_PURPOSES (channels) and SMS_ROUTES say which there are."
+        mend = "Delivery channel disabled: OTP_PURPOSES (channels) and SMS_ROUTES set the available ones."
         return written(403, CHANNEL_DISABLED, mend)
     if error.code in _NOT_ALLOWED:
         return written(*_NOT_ALLOWED[error.code], error.detail)
@@ -136,13 +136,13 @@ def _limited(error: RateLimited) -> HttpResponse:
 
 
 def plain(status: int) -> HttpResponse:
-    """An error that is none of an operation."""
+    """The error for a status, outside of any operation."""
     found = BARE.get(status, BARE[500 if status >= 500 else 400])
     return written(status, 20004 if status == 405 else 20000 + status, found[1])
 
 
 def as_twilio(response: HttpResponse) -> HttpResponse:
-    """An error in Twilio's form in place of a page or of Django's own. One in this form stays."""
+    """An error page in Twilio's format. Responses that already have it are unchanged."""
     if response["Content-Type"].startswith("application/json"):
         return response
     found = plain(response.status_code)

@@ -1,4 +1,4 @@
-"""The addresses of Twilio Verify that are answered, to be mounted at ``/v2/``."""
+"""URLs of the Twilio-Verify-compatible API, to be mounted at ``/v2/``."""
 
 from django.urls import path
 

@@ -1,6 +1,6 @@
 """Verifications: start, check, fetch, cancel, approve.
 
-A start for a number whose code lives sends that code once more, as at Twilio. A key finds its own alone.
+As at Twilio, a start for a number with a live code sends that code again. A key only finds its own.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _REFUSED = {
     "EnableSnaClientToken": "there is no silent network authentication here",
 }
 
-#: Parameters that need not be heeded: the guard decides by itself, and tags are for Twilio's own reports.
-_PASSED_OVER = ("RiskCheck", "Tags")
+#: Parameters without effect here: the guard decides by itself, and tags are for Twilio's reports.
+_IGNORED = ("RiskCheck", "Tags")
 
 _TAKEN = ("To", "Channel", "Locale", "CustomCode", "DeviceIp", "RateLimits", "TemplateSid", "AppHash")
 
-#: Twilio's channels that send no code of ours.
+#: Twilio's channels that do not send our codes.
 _WITHOUT_CODES = ("sna", "rbm", "push", "totp")
 
 _LONGEST_CODE, _LONGEST_LOCALE = 64, 35
 
 
 def start(asked: Asked, service: str) -> HttpResponse:
-    """Send a code, or the live one once more."""
+    """Send a code, or the live one again."""
     rules = asked.purpose(service)
-    asked.require_known(*_TAKEN, *_REFUSED, *_PASSED_OVER)
+    asked.require_known(*_TAKEN, *_REFUSED, *_IGNORED)
     to, channel = asked.require("To"), _channel(asked)
     _require_supported(asked, rules)
     code, who = asked.take("CustomCode", longest=_LONGEST_CODE), _caller(asked)
@@ -70,7 +70,7 @@ def start(asked: Asked, service: str) -> HttpResponse:
 
 
 def check(asked: Asked, service: str) -> HttpResponse:
-    """Hold a guess against the code. A wrong one is an answer."""
+    """Compare a guess with the code. A wrong guess is a result, not an error."""
     rules = asked.purpose(service)
     asked.require_known("Code", "To", "VerificationSid", "Amount", "Payee", "SnaClientToken")
     for name in ("Amount", "Payee", "SnaClientToken"):
@@ -85,7 +85,7 @@ def check(asked: Asked, service: str) -> HttpResponse:
     shown = _shown(asked, rules, _find(asked, rules, id, gone), id, "pending")
     for name in ("url", "lookup", "send_code_attempts", "sna"):
         del shown[name]
-    # Nothing is asked of Redis after this: a right code counts once, and its answer must not get lost.
+    # The last call to Redis. A right code is accepted once, so nothing after this may fail.
     checked = services.check(id, code, owner=asked.owner, caller=asked.caller)
     if checked.status == "expired":
         raise gone
@@ -96,7 +96,7 @@ def check(asked: Asked, service: str) -> HttpResponse:
 
 
 def fetch(asked: Asked, service: str, sid: str) -> HttpResponse:
-    """One that lives, or that has no attempts left."""
+    """Read a verification that is live, or has no attempts left."""
     asked.require_known()
     rules, id, found = _named(asked, service, sid)
     status = "max_attempts_reached" if found.status == "blocked" else "pending"
@@ -104,7 +104,7 @@ def fetch(asked: Asked, service: str, sid: str) -> HttpResponse:
 
 
 def update(asked: Asked, service: str, sid: str) -> HttpResponse:
-    """Cancel it, or take it for approved without a guess."""
+    """Cancel a verification, or approve it without a guess."""
     asked.require_known("Status")
     status = asked.require("Status")
     if status not in ("canceled", "approved"):
@@ -125,7 +125,7 @@ def update(asked: Asked, service: str, sid: str) -> HttpResponse:
 
 
 def _channel(asked: Asked) -> str:
-    """Ours; "" for auto: as the purpose says."""
+    """Our name of the channel; "" for auto, which leaves the choice to the purpose."""
     name = asked.require("Channel")
     if name in _WITHOUT_CODES:
         raise errors.Refused(403, errors.CHANNEL_DISABLED, f"Delivery channel disabled: {name}")
@@ -139,22 +139,22 @@ def _require_supported(asked: Asked, rules: Purpose) -> None:
         if name in asked.given:
             raise unsupported(f"There is no {name} here: {mend}.")
     if (sid := asked.take("TemplateSid")) and sid != sids.of_name(sids.TEMPLATE, rules.name):
-        raise errors.Refused(400, 60228, "Template not found: a service has one, which Templates lists.")
+        raise errors.Refused(400, 60228, "Template not found: each service has one, which Templates lists.")
     if (app_hash := asked.take("AppHash")) and app_hash != rules.app_hash:
-        raise invalid("AppHash", "it is none of this service; set app_hash in OTP_PURPOSES")
+        raise invalid("AppHash", "it is not the one of this service. Set app_hash in OTP_PURPOSES")
 
 
 def _caller(asked: Asked) -> Caller:
-    """Whoever asks, at the address that DeviceIp or RateLimits names, if the key may name one."""
+    """Whom limits count. Only some keys may name the user's IP address, by DeviceIp or RateLimits."""
     ip = asked.take("DeviceIp", longest=64)
     if limited := asked.take("RateLimits"):
         try:
             values = json.loads(limited)
             by_ip = values.pop("ip", "")
         except (AttributeError, TypeError, ValueError, RecursionError):
-            raise invalid("RateLimits", 'it is a JSON object such as {"ip": "203.0.113.7"}') from None
+            raise invalid("RateLimits", 'write a JSON object such as {"ip": "203.0.113.7"}') from None
         if values or not isinstance(by_ip, str):
-            raise invalid("RateLimits", "ip is all that you can name; OTP_LIMITS counts the rest by itself")
+            raise invalid("RateLimits", "it takes only ip. OTP_LIMITS counts everything else by itself")
         ip = by_ip or ip
     if not ip:
         return asked.caller
@@ -162,7 +162,7 @@ def _caller(asked: Asked) -> Caller:
     try:
         return replace(asked.caller, ip=caller.normalise(ip))
     except ValueError:
-        raise invalid("DeviceIp", "this is no IPv4 or IPv6 address") from None
+        raise invalid("DeviceIp", "this is not an IPv4 or IPv6 address") from None
 
 
 def _read_to(to: str, rules: Purpose, *, is_email: bool) -> Phone:
@@ -173,10 +173,11 @@ def _read_to(to: str, rules: Purpose, *, is_email: bool) -> Phone:
 
 
 def _live(asked: Asked, rules: Purpose, number: Phone) -> Live | None:
-    """The key's newest verification of a number or an address; None if it has none that it may find so.
+    """The key's newest verification of a number or an address; None if there is none that it may find this
+    way.
 
-    In a session the user types the number, unless the program gave it. A key that may not see it must not
-    learn it by trying.
+    In a session, the user types the number, unless the program gave it. A key that may not see that number
+    must not find it out by trying.
     """
     live = store.live(phones=digests.of_number(number, rules.name), owner=asked.owner)
     if live.session and "phone" not in asked.access.scopes:
@@ -187,13 +188,13 @@ def _live(asked: Asked, rules: Purpose, number: Phone) -> Live | None:
 
 
 def _id_of(asked: Asked, rules: Purpose, to: str) -> str:
-    """The id of that verification, "" if there is none."""
+    """The id of the live verification, "" if there is none."""
     live = _live(asked, rules, _read_to(to, rules, is_email="@" in to))
     return live.id if live else ""
 
 
 def _again(asked: Asked, rules: Purpose, number: Phone, *, channel: str, code: str, who: Caller) -> str:
-    """Send the live code once more; its id, "" where there is none, or a new one is wanted."""
+    """Send the live code again. Returns its id, or "" if there is none or a new code is needed."""
     live = _live(asked, rules, number)
     if not live or live.status != "pending" or not _is_its_code(live, code):
         return ""
@@ -202,11 +203,11 @@ def _again(asked: Asked, rules: Purpose, number: Phone, *, channel: str, code: s
     except NotAllowed as error:
         if error.field != "id":
             raise
-        return ""  # too little of its life is left, or it ended just now
+        return ""  # too little time is left, or it has just ended
 
 
 def _is_its_code(live: Live, code: str) -> bool:
-    """Whether ``code`` is the one that lives; none: whichever lives."""
+    """Whether ``code`` is the live one, or "" for any."""
     if not code:
         return True
     try:
@@ -217,14 +218,14 @@ def _is_its_code(live: Live, code: str) -> bool:
 
 
 def _named(asked: Asked, service: str, sid: str) -> tuple[Purpose, str, Read]:
-    """The verification in an address: by its SID, or by its number."""
+    """The verification that a URL names, by its SID or by its number."""
     rules = asked.purpose(service)
     gone = errors.not_found(f"/Services/{service}/Verifications")
     id = sids.id_of(sids.VERIFICATION, sid)
     if not id:
         try:
             id = _id_of(asked, rules, sid)
-        except NotAllowed:  # neither SID nor number
+        except NotAllowed:  # neither a SID nor a number
             raise gone from None
     return rules, id, _find(asked, rules, id, gone)
 
@@ -272,9 +273,9 @@ def _shown(asked: Asked, rules: Purpose, found: Read, id: str, status: str) -> d
 
 
 def _to(asked: Asked, found: Read) -> str | None:
-    """The number or address, out of the envelope of a live one; of one that is over nobody knows it.
+    """The number or address, from the envelope of a live verification. It is erased when that is over.
 
-    The user of a session typed it, so it is masked for a key that may not see that.
+    For a key that may not see what the user of a session typed, it is masked.
     """
     try:
         to: str = sms.unseal(found.envelope.encode())["to"]

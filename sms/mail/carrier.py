@@ -48,10 +48,10 @@ class Carrier:
         _carriers.add(self)
 
     def __call__(self, letter: Letter) -> str:
-        """The ESP's id of it where django-anymail tells one, else its Message-ID. Raises ``ProviderError``.
+        """Send a letter. Returns the ESP's id, if django-anymail knows one, else the Message-ID.
 
-        All of it, from the connection to the server's last answer, takes no longer than ``timeout=``, beside
-        what it takes to find a name; with a backend other than SMTP only as far as that keeps to it.
+        From connecting to the server's last answer, all of it takes at most ``timeout=``, plus the time of
+        DNS. Backends other than SMTP may not keep to that. Raises ``ProviderError``.
         """
         ends = time.monotonic() + self._provider.timeout
         try:
@@ -64,7 +64,7 @@ class Carrier:
         return self._post(self._opened(ends), message, ends)
 
     def forget(self) -> None:
-        """Close the connections that are kept."""
+        """Close the idle connections."""
         with suppress(IndexError):
             while True:
                 hang_up(self._free.pop().connection)

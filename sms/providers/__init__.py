@@ -1,12 +1,13 @@
-"""Providers: each file here speaks one vendor's wire format, both ways.
+"""Providers. Each file speaks the wire format of one vendor, in both directions.
 
-A provider knows no Django, no settings and no Redis: it gets options out of its URL, hands one
-SMS over, and reads the vendor's receipts. ``CONTRIBUTING.md`` says how to add one.
+A provider knows nothing of Django, settings or Redis. It takes its options from a URL, sends a message, and
+reads the vendor's receipts. CONTRIBUTING.md shows how to add one.
 
-A vendor's file has the name of its scheme, with _ for -; ``https`` and ``smpps`` stand in the file of the
-scheme without their last letter. A long vendor keeps the half that reads its callbacks in a file such as
-``aws_receipts.py``, and what its products share in one such as ``twilio_account.py``: their classes have no
-scheme. Only the files of vendors that are used are read.
+A file is named after its scheme, with ``_`` for ``-``. ``https`` and ``smpps`` live in ``http.py`` and
+``smpp.py``. A long vendor moves the half that reads callbacks to a file such as ``aws_receipts.py``. What
+several products of a vendor share goes to one such as ``twilio_account.py``. Classes there have no scheme.
+
+Only the files of configured vendors are imported.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sms.providers.url import BadProviderURL, options_from_url
 
 @cache
 def provider_classes() -> Mapping[str, type[Provider]]:
-    """Every provider that there is, by its scheme."""
+    """Every provider class, by its scheme."""
     found = (_classes(module.name) for module in iter_modules(__path__))
     return {scheme: cls for classes in found for scheme, cls in sorted(classes.items())}
 
@@ -30,14 +31,15 @@ def provider_classes() -> Mapping[str, type[Provider]]:
 def from_url(alias: str, url: str, *, pool_size: int = 10) -> Provider:
     """Make the provider that ``url`` describes.
 
-    ``pool_size``: how many calls run at once; an HTTP provider keeps as many connections open.
-    Raises ``BadProviderURL``, whose text names the alias and the mend and never holds a secret.
+    ``pool_size``: how many calls may run at once; an HTTP provider keeps as many connections open.
+
+    Raises ``BadProviderURL``. Its text names the alias and the fix, and never holds a secret.
     """
     scheme, separator, _ = url.partition("://")
     cls = _of(scheme) if separator else None
     if cls is None:
         raise BadProviderURL(
-            f"{alias}: {scheme if separator else 'the URL'} is no provider. "
+            f"{alias}: {scheme if separator else 'the URL'} is not a provider. "
             f"Write alias=SCHEME://... with one of {', '.join(sorted(provider_classes()))}."
         )
     return cls(alias, pool_size=pool_size, **options_from_url(cls, alias, url))
@@ -52,7 +54,7 @@ def _of(scheme: str) -> type[Provider] | None:
 
 
 def _classes(module: str) -> dict[str, type[Provider]]:
-    """The providers that a file of this folder defines, by their schemes."""
+    """The provider classes that a file in this folder defines, by their schemes."""
     name = f"{__name__}.{module}"
     found = vars(import_module(name)).values()
     return {

@@ -1,22 +1,27 @@
 """``android://USER:PASSWORD@192.168.1.20:8080?receipt_secret=SECRET``: SMS Gateway for Android
 (capcom6/android-sms-gateway), a phone of your own.
 
-Host and port are those of the phone's local server. It speaks plain HTTP: keep it in a network that you
+Host and port are those of the phone's local server. It speaks plain HTTP, so keep it in a network that you
 trust. ``android://USER:PASSWORD@api.sms-gate.app`` is the app's cloud server, which can read a message until
-the phone has taken it.
+the phone has fetched it.
 
-Options: ``receipt_secret``, the signing key of the app's webhooks, 8 characters or more: without it the phone
-is asked what became of a message; ``device``, the id of a phone: where a server has several, it is needed to
-repeat a message safely; ``sim`` (1 to 3); ``priority`` of codes, -128 to 127, by default 100, which passes
-the app's limits and delays (other messages have 0); ``from``, the SIM's number, by which inbound messages
-name their sender; ``timeout``; ``base_url`` (a server of your own as https://sms.example/api/3rdparty/v1, a
-proxy).
+Options:
 
-Webhooks are registered once, by POST {base}/webhooks: ``sms:sent``, ``sms:delivered`` and ``sms:failed`` with
-the address for receipts, ``sms:received`` with that for inbound messages. The phone calls them itself.
+- ``receipt_secret``: the signing key of the app's webhooks, 8 or more characters. Without it, Otpost polls
+  the phone for the state of each message.
+- ``device``: the id of a phone. If a server has several, it is needed to repeat a message safely.
+- ``sim``: 1 to 3.
+- ``priority``: of codes, from -128 to 127. The default 100 bypasses the limits and delays of the app. Other
+  messages have 0.
+- ``from``: the number of the SIM, which inbound messages show as their destination.
+- ``timeout``.
+- ``base_url``: your own server, such as https://sms.example/api/3rdparty/v1, or a proxy.
 
-A message has an id of ours, made of the reference and the key of the hand-off; one that the phone has already
-it refuses by 409. What has not left it when ``ttl`` is over fails with the reason "TTL expired".
+Register the webhooks once, by POST {base}/webhooks. ``sms:sent``, ``sms:delivered`` and ``sms:failed`` take
+the URL for receipts, and ``sms:received`` the URL for inbound messages. The phone itself calls them.
+
+We choose the id of a message, from its reference and the key of the hand-off. The phone answers 409 to an id
+that it already has. A message that has not left the phone when its ``ttl`` ends fails with "TTL expired".
 
 Sources: capcom6/android-sms-gateway at 0cdc5d8 (localserver/routes/MessagesRoutes.kt, webhooks/plugins/
 PayloadSingingPlugin.kt, webhooks/payload/SmsEventPayload.kt), android-sms-gateway/server at 22074dd.
@@ -40,13 +45,13 @@ from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Request, VendorProvider, outcome_table, state_table
 from sms.providers.wire import at, basic, parse
 
-#: The cloud server, and the path of the API where there is a server between us and phones.
+#: The cloud server, and the path of the API on any server between us and the phones.
 CLOUD, SERVER = "api.sms-gate.app", "/3rdparty/v1"
 
-#: Seconds by which the phone's clock and ours may differ when it signs.
+#: Seconds that the phone's clock may differ from ours when it signs.
 LEEWAY = 300
 
-#: Seconds; the shortest time to live that the server takes.
+#: Seconds; the shortest time to live that the server accepts.
 MIN_TTL = 5
 
 
@@ -57,7 +62,7 @@ class AndroidProvider(VendorProvider):
     url_names: ClassVar = {"user": "username", **VendorProvider.url_names}
     outcomes = outcome_table(account="device")
     id_path = "id"
-    # Of webhooks, and of the message's state.
+    # The words of webhooks, and of the state of a message.
     states = state_table(
         sent="sms:sent Processed Sent",
         delivered="sms:delivered Delivered",
@@ -80,12 +85,12 @@ class AndroidProvider(VendorProvider):
     ) -> None:
         super().__init__(alias, f"https://{CLOUD}{SERVER}" if host == CLOUD else f"http://{host}", **common)
         if 0 < len(receipt_secret) < 8:
-            raise BadProviderURL(f"{alias}: receipt_secret= has 8 characters or more, as the app's key.")
+            raise BadProviderURL(f"{alias}: receipt_secret= needs 8 characters or more, like the app's key.")
         if not 0 <= sim <= 3 or not -128 <= priority <= 127:
-            raise BadProviderURL(f"{alias}: sim= is 1 to 3, priority= is -128 to 127.")
+            raise BadProviderURL(f"{alias}: sim= takes 1 to 3, priority= takes -128 to 127.")
         self.takes_receipts = bool(receipt_secret)
         self.reports_by_poll = not receipt_secret
-        # A server picks any of its phones, and only the same phone knows a repetition.
+        # A server picks any of its phones, but only the same phone recognises a repetition.
         self.repeats_safely = bool(device) or not self.base_url.endswith(SERVER)
         self._secret = receipt_secret.encode()
         self._priority = priority
@@ -98,7 +103,7 @@ class AndroidProvider(VendorProvider):
         except PermanentFailure as refusal:
             if refusal.code != "409":
                 raise
-            return _id(sms)  # it has this hand-off already
+            return _id(sms)  # the phone already has this hand-off
 
     def build(self, sms: Sms) -> Request:
         message: dict[str, Any] = {
@@ -126,12 +131,12 @@ class AndroidProvider(VendorProvider):
         return self.receipt(reference, state, error=error)
 
     def word_in(self, found: Any) -> str:
-        """One for a phone that it does not know. The texts of its errors are not kept."""
+        """A word for an unknown phone, and none for other errors, whose texts must not be kept."""
         message = at(found, "message")
         return "device" if isinstance(message, str) and re.search(r"\bdevice\b", message) else ""
 
     def read_head(self, headers: Mapping[str, str], url: str) -> tuple[str, str]:
-        """The signature, and the time that it covers."""
+        """The signature and the time that it covers."""
         signature, signed_at = signature_in(headers, "x-signature"), headers.get("x-timestamp", "")
         require_recent(signed_at, LEEWAY)
         return signature, signed_at
@@ -140,7 +145,7 @@ class AndroidProvider(VendorProvider):
         webhook = self._opened(head, body)
         id, reason = at(webhook, "payload.messageId"), at(webhook, "payload.reason")
         if not id or not isinstance(id, str):
-            return []  # it is about the phone
+            return []  # an event about the phone itself
         reference = id.partition(".")[0]
         require_address_of(reference, url)
         return [self.receipt(reference, webhook["event"], id=id, error=_reason(reason))]
@@ -149,7 +154,7 @@ class AndroidProvider(VendorProvider):
         webhook = self._opened(head, body)
         if webhook["event"] != "sms:received":
             return []
-        # The id is that of the event: that of the message is a mere checksum.
+        # We take the id of the event, because that of the message is only a checksum.
         id, payload = webhook.get("id"), webhook["payload"]
         phone = payload.get("sender") or payload.get("phoneNumber")
         if not id or not phone:
@@ -158,7 +163,7 @@ class AndroidProvider(VendorProvider):
         return [Inbound(id=str(id), phone=str(phone), sender=sender, text=str(payload.get("message", "")))]
 
     def _opened(self, head: tuple[str, str], body: bytes) -> Any:
-        """What stands in a webhook, if the phone has signed it: an ``event`` and its ``payload``."""
+        """The content of a webhook that the phone has signed: an ``event`` and its ``payload``."""
         signature, signed_at = head
         expected = hmac.digest(self._secret, body + signed_at.encode(), "sha256").hex()
         if not same(signature.lower(), expected):
@@ -170,11 +175,11 @@ class AndroidProvider(VendorProvider):
 
 
 def _id(sms: Sms) -> str:
-    """At most 36 characters, the same for the same hand-off; before its point stands the reference."""
+    """An id of at most 36 characters: the reference, a dot, and a digest of the hand-off's key."""
     return f"{sms.id}.{hashlib.sha256(sms.key.encode()).hexdigest()[:8]}" if sms.key else sms.id
 
 
 def _reason(text: object) -> str:
-    """The word in it that is Android's or the app's own; the rest may be anything."""
+    """The word of Android's or the app's own in a text that may otherwise hold anything."""
     found = re.match(r"RESULT_[A-Z_]{1,60}|TTL expired", str(text))
     return found[0] if found else ""

@@ -1,20 +1,25 @@
 """``aws://ACCESS_KEY:SECRET_KEY@?region=eu-central-1&from=…&configuration_set=…&topic=arn:…``: AWS End User
 Messaging SMS.
 
-In the secret key write / as %2F. Its user needs ``sms-voice:SendTextMessage``, and with ``feedback=yes``
-``sms-voice:PutMessageFeedback``.
+In the secret key, write / as %2F. The IAM user needs ``sms-voice:SendTextMessage``, and with ``feedback=yes``
+also ``sms-voice:PutMessageFeedback``.
 
-Options: ``region``; ``session_token`` (of temporary keys; its + as %2B); ``from`` (number, sender ID, pool or
-ARN; without it AWS chooses); ``configuration_set`` (its name), whose event destination is an SNS topic;
-``topic``, the ARN of that topic, or several divided by |: without it no receipt and no inbound message is
-believed; ``feedback=yes``: AWS hears which codes were typed; ``timeout``; ``base_url`` (a mock, a proxy, a
-VPC endpoint).
+Options:
 
-Subscribe ``/v1/receipts/ALIAS`` to the topic of events, ``/v1/inbound/ALIAS`` to that of two-way SMS, both
-by HTTPS and without raw message delivery: the subscription is confirmed by itself. TEXT_SUCCESSFUL says that
-the carrier has it, which in some countries is all that AWS hears.
+- ``region``.
+- ``session_token``: of temporary keys. Write its + as %2B.
+- ``from``: a number, sender ID, pool or ARN. Without it, AWS chooses.
+- ``configuration_set``: its name. Its event destination must be an SNS topic.
+- ``topic``: the ARN of that topic, or several separated by |. Without it, receipts and inbound messages are
+  refused.
+- ``feedback=yes``: report to AWS which codes were typed.
+- ``timeout``, ``base_url`` (for a mock, a proxy or a VPC endpoint).
 
-Its receipts, and what users send: ``aws_receipts.py``.
+Subscribe ``/v1/receipts/ALIAS`` to the topic of events, and ``/v1/inbound/ALIAS`` to the topic of two-way
+SMS. Use HTTPS, without raw message delivery. Otpost confirms the subscriptions itself. TEXT_SUCCESSFUL means
+that the carrier has the message. In some countries AWS learns nothing more.
+
+``aws_receipts.py`` reads receipts and inbound messages.
 
 Sources: the model of pinpoint-sms-voice-v2 in botocore 1.44.8 (fields, reasons);
 docs.aws.amazon.com/sms-voice/latest/userguide/message-feedback.html.
@@ -36,7 +41,7 @@ from sms.providers.url import is_yes
 from sms.providers.vendor import Outcome, Request, outcome_table
 from sms.providers.wire import at, word_of
 
-#: What the reason of an error means or, where that is not listed, its type.
+#: Reasons of errors, and types of errors whose reason is not listed.
 ERRORS = outcome_table(
     temporary="""InternalFailure InternalServerException RequestTimeoutException ServiceUnavailable
         ThrottlingException TooManyRequestsException""",
@@ -49,17 +54,17 @@ ERRORS = outcome_table(
         UnrecognizedClientException CHANNEL_NOT_ENABLED INVALID_ARN MISSING_PARAMETER
         PARAMETERS_CANNOT_BE_USED_TOGETHER RESOURCE_NOT_ACCESSIBLE UNKNOWN_OPERATION
         UNSPECIFIED_PARAMETER_NOT_SUPPORTED""",
-    # NOT_VERIFIED: an account in the sandbox sends to listed numbers alone.
+    # NOT_VERIFIED: an account in the sandbox sends only to listed numbers.
     country="""COUNTRY_CODE_MISMATCH COUNTRY_NOT_ENABLED DESTINATION_COUNTRY_BLOCKED
         DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION DESTINATION_PHONE_NUMBER_NOT_VERIFIED
         INTERNATIONAL_SENDING_NOT_SUPPORTED INVALID_IDENTITY_FOR_DESTINATION_COUNTRY PRICE_OVER_THRESHOLD
         SENDER_ID_NOT_REGISTERED SENDER_ID_NOT_SUPPORTED SENDER_ID_REQUIRES_REGISTRATION""",
 )
 
-#: Fields of a request that are the message's, not ours.
+#: Fields of a request that come from the message, not from our configuration.
 _MESSAGE_FIELDS = ("DestinationPhoneNumber", "MessageBody")
 
-#: Seconds: the ends of what TimeToLive takes.
+#: Seconds: the range of TimeToLive.
 MIN_TTL, MAX_TTL = 5, 259_200
 
 
@@ -89,13 +94,13 @@ class AwsProvider(AwsReceipts):
         need = partial(wire.need, alias)
         need(re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}", region), "region= must look like eu-central-1.")
         is_key = re.fullmatch(r"[A-Z0-9]{16,128}", access_key)
-        need(is_key, "write aws://ACCESS_KEY:SECRET_KEY@, the id of the key, as AKIA…, first.")
+        need(is_key, "write aws://ACCESS_KEY:SECRET_KEY@, with the id of the key (AKIA…) first.")
         is_lent = access_key.startswith("ASIA")
-        need(session_token or not is_lent, "this key is a temporary one, which needs session_token=.")
+        need(session_token or not is_lent, "this is a temporary key, which needs session_token=.")
         is_word = re.fullmatch(r"[!-~]*", session_token)
         need(is_word, "session_token= must be one word; write its + as %2B.")
         has_set = configuration_set or not topic
-        need(has_set, "topic= needs configuration_set=, the one whose events go to this topic.")
+        need(has_set, "topic= needs configuration_set=, whose events go to this topic.")
         china = ".cn" if region.startswith("cn-") else ""
         super().__init__(alias, f"https://sms-voice.{region}.amazonaws.com{china}", topic, **common)
         credentials = Credentials(access_key, secret_key, session_token)
@@ -132,19 +137,19 @@ class AwsProvider(AwsReceipts):
         return Request(url, body, self._sign(url, body, headers))
 
     def word_in(self, found: Any) -> str:
-        """The reason or, without one, the type of an error."""
+        """The reason of an error, or its type if it has none."""
         return super().word_in(found) or _type(found)
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
-        # AWS adds reasons over the years; the type tells enough of a new one.
+        # AWS adds reasons over the years. For a new one, the type is precise enough.
         return super().outcome(status, word if word in self.outcomes else _type(found), found)
 
     def unlisted(self, found: Any) -> Outcome:
         wrong = at(found, "Fields.0.Name")
         if isinstance(wrong, str):
             return "refused" if wrong in _MESSAGE_FIELDS else "account"
-        # Whose fault it is, it does not say. Another alias shall try: to refuse would end a code whose number
-        # is good, and to blame the account would let one odd number close the alias for everybody.
+        # AWS does not say whose fault it is, so another alias should try. A refusal would end a code whose
+        # number may be good. Blaming the account would let one odd number close the alias for everybody.
         return "temporary"
 
 

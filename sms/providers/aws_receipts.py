@@ -1,4 +1,4 @@
-"""What AWS End User Messaging tells us by SNS: events of our messages, and what users send.
+"""Callbacks of AWS End User Messaging, which come by SNS: events of our messages, and inbound messages.
 
 Sources: the model of pinpoint-sms-voice-v2 in botocore 1.44.8 (event types);
 docs.aws.amazon.com/sms-voice/latest/userguide/: configuration-sets-event-format.html,
@@ -20,7 +20,7 @@ from sms.providers.wire import at, parse, word_of
 
 
 class AwsReceipts(VendorProvider):
-    """The half of ``AwsProvider`` that authenticates and reads them."""
+    """The half of ``AwsProvider`` that authenticates and reads callbacks."""
 
     receipt_option = "topic"
     set_in_console = True
@@ -48,7 +48,7 @@ class AwsReceipts(VendorProvider):
         self.check_head(headers, url)
         post = self._topics.opened(self.read_head(headers, url), body)
         if post["Type"] != kind:
-            raise ReceiptRejected("it is something else than its head says")
+            raise ReceiptRejected("the body is of another type than its headers say")
         if kind == SUBSCRIBED:
             self._topics.confirm(post)
         return Reply()
@@ -57,13 +57,13 @@ class AwsReceipts(VendorProvider):
         event = self._notification(head, body)
         word, reference = at(event, "eventType"), at(event, "context.reference")
         if not isinstance(word, str):
-            raise ReceiptRejected("this is no event of a message: is the right topic subscribed?")
-        if not isinstance(reference, str):  # others send by this configuration set as well
+            raise ReceiptRejected("not an event of a message: is the right topic subscribed?")
+        if not isinstance(reference, str):  # other programs may send by this configuration set
             return []
         found = self.receipt(reference, word, id=word_of(at(event, "messageId")))
         if found.state is not State.FAILED:
             return [found]
-        if at(event, "isFinal") is False:  # the carrier still tries
+        if at(event, "isFinal") is False:  # the carrier is still trying
             return [replace(found, state=State.SENT)]
         return [replace(found, error=word_of(at(event, "messageStatus")))]
 
@@ -73,5 +73,5 @@ class AwsReceipts(VendorProvider):
     def _notification(self, topic: str, body: bytes) -> Any:
         post = self._topics.opened(topic, body)
         if post["Type"] != "Notification":
-            raise ReceiptRejected("a handshake is no notification")
+            raise ReceiptRejected("a handshake is not a notification")
         return parse(post["Message"].encode())

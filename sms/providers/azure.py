@@ -1,18 +1,23 @@
 """``azure://:ACCESS_KEY@RESOURCE.communication.azure.com?from=%2B18445550123&receipt_secret=SECRET``: Azure
 Communication Services.
 
-``ACCESS_KEY`` is one of the resource's, in base64 as the portal shows it; in it write / as %2F.
+``ACCESS_KEY`` is one of the resource's keys, in base64 as the portal shows it. Write its / as %2F.
 
-Options: ``from`` (number or sender ID); ``receipt_secret``, 16 random characters or more: without it no
-receipts are asked for, and neither receipts nor inbound messages believed; ``timeout``; ``base_url`` (a
-mock, a proxy).
+Options:
 
-Reports come by Event Grid, which signs nothing: the address holds a token made of ``receipt_secret``, as
-``manage.py providers`` shows it. Make one event subscription of the resource, in the Event Grid schema, for
-SMSDeliveryReportReceived at ``/v1/receipts/ALIAS?token=…``, and one for SMSReceived at
-``/v1/inbound/ALIAS?token=…``. Azure tells no more than an HTTP status of why it refuses a number; a request
-with a wrong ``from`` it refuses with a 400 that names this field. How long it knows a repeated hand-off again
-it says of its other services alone (five minutes); what is rejected as one counts as unknown.
+- ``from``: a number or sender ID.
+- ``receipt_secret``: 16 or more random characters. Without it, no receipts are requested, and inbound
+  messages are refused.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+Reports come by Event Grid, which signs nothing. So the URLs hold a token made from ``receipt_secret``, as
+``manage.py providers`` prints them. Make two event subscriptions of the resource, both in the Event Grid
+schema: SMSDeliveryReportReceived goes to ``/v1/receipts/ALIAS?token=…``, and SMSReceived goes to
+``/v1/inbound/ALIAS?token=…``.
+
+If Azure refuses a number, it gives only an HTTP status as the reason. If ``from`` is wrong, it answers 400
+and names that field. Azure does not document for how long it de-duplicates SMS; other services of its do so
+for five minutes. A request that it rejects as a duplicate counts as unknown.
 
 Sources: the client azure-communication-sms 1.1.0 (request, signature); azure-rest-api-specs,
 specification/communication/data-plane/Sms (fields, answers); recordings of the tests of
@@ -52,8 +57,7 @@ class AzureProvider(TokenProvider):
     scheme = "azure"
     name = "Azure Communication Services"
     url_names: ClassVar = {"password": "access_key", **TokenProvider.url_names}
-    # 404: no such resource. 409: the same hand-off is still in Azure's hands. 412: it came too late to be
-    # known again.
+    # 404 no such resource; 409 the same hand-off is in progress; 412 a repetition that came too late.
     outcomes = outcome_table(account="404", unknown="409 412")
     id_path = "value.0.messageId"
     repeats_safely = True
@@ -78,7 +82,7 @@ class AzureProvider(TokenProvider):
         key = sms.key or uuid.uuid4().hex
         recipient = {
             "to": sms.to,
-            # Azure refuses a repetition that differs in anything from the first.
+            # Azure refuses a repetition that differs from the first request in any way.
             "repeatabilityRequestId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:otpost:{key}")),
             "repeatabilityFirstSent": self._first_sent(key),
         }
@@ -106,7 +110,7 @@ class AzureProvider(TokenProvider):
         }
 
     def word_in(self, found: Any) -> str:
-        """The HTTP status of the one recipient, or the code of an error; both are words, not texts."""
+        """The HTTP status of the one recipient, or the code of an error. Neither is free text."""
         status, code = at(found, "value.0.httpStatusCode"), at(found, "error.code")
         if isinstance(status, int) and 100 <= status < 600:
             return str(status)
@@ -117,12 +121,12 @@ class AzureProvider(TokenProvider):
         if not 200 <= status < 300 or not isinstance(answer, dict):
             return super().outcome(status, word if word in self.outcomes else "", found)
         if not word.isdigit() or answer.get("repeatabilityResult") in ("rejected", "Rejected"):
-            return "unknown"  # the first of this hand-off may have been taken
+            return "unknown"  # the first request of this hand-off may have been accepted
         meaning = super().outcome(int(word), word, found)
         return meaning if (meaning == "accepted") is (answer.get("successful") is True) else "unknown"
 
     def unlisted(self, found: Any) -> Outcome:
-        """It names the fields that are wrong at its top or under ``errors``."""
+        """An error names the wrong fields at its top level or under ``errors``."""
         named = (fields for fields in (found, at(found, "errors")) if isinstance(fields, dict))
         return "account" if any(name.lower() == "from" for fields in named for name in fields) else "refused"
 
@@ -135,17 +139,17 @@ class AzureProvider(TokenProvider):
             return Reply()
         code = _events(body, "Microsoft.EventGrid.SubscriptionValidationEvent")[0].get("validationcode")
         if not isinstance(code, str) or not re.fullmatch(r"[\w-]{1,100}", code, re.ASCII):
-            raise ReceiptRejected("there is no code to answer with")
+            raise ReceiptRejected("the handshake has no validation code")
         return Reply(json.dumps({"validationResponse": code}), "application/json")
 
     def read_receipts(self, head: Any, body: bytes, url: str) -> list[Receipt]:
         events = _events(body, "Microsoft.Communication.SMSDeliveryReportReceived")
-        # Others send by this resource as well.
+        # Messages that other programs send by this resource have no tag.
         return [self._receipt(event) for event in events if isinstance(event.get("tag"), str)]
 
     def _receipt(self, event: Mapping[str, Any]) -> Receipt:
         id, word = _text(event, "messageid"), _text(event, "deliverystatus")
-        # As "4005: …", or without a number; the rest may repeat what it is about.
+        # "4005: …" or text without a number. We keep only the number, since the text may repeat the phone's.
         number = re.match(r"[0-9]{1,5}\b", word_of(event.get("deliverystatusdetails")))
         error = number[0] if number and word == "Failed" else ""
         return self.receipt(event["tag"], word, id=id, error=error)
@@ -154,17 +158,17 @@ class AzureProvider(TokenProvider):
         names = ("messageid", "from", "to", "message")
         events = _events(body, "Microsoft.Communication.SMSReceived")
         found = [[_text(event, name) for name in names] for event in events]
-        # Azure writes some numbers without their +.
+        # Azure writes some numbers without +.
         return [Inbound(id, f"+{phone.removeprefix('+')}", sender, text) for id, phone, sender, text in found]
 
 
 def _events(body: bytes, kind: str) -> list[dict[str, Any]]:
-    """What each event tells, by names in lower case, as Azure does not always write them alike."""
+    """The data of each event. Its names are in lower case, because Azure spells them inconsistently."""
     events = parse(body)
     if not isinstance(events, list) or not events:
         raise ReceiptRejected("the body holds no events in the Event Grid schema")
     if not all(at(event, "eventType") == kind and isinstance(event.get("data"), dict) for event in events):
-        raise ReceiptRejected(f"the subscription must hold {kind} alone")
+        raise ReceiptRejected(f"the subscription must send only {kind}")
     return [{name.lower(): value for name, value in event["data"].items()} for event in events]
 
 

@@ -1,4 +1,7 @@
-"""What a provider is: the contract."""
+"""The contract of a provider: what it gets (``Sms``), what it can (attributes), what it does (methods).
+
+Only ``send`` is required. Vendors with an HTTP API start from ``sms.providers.vendor``.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +22,24 @@ from sms.providers.url import BadProviderURL, FromUrl, is_yes
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """One SMS to hand over."""
+    """A message to send."""
 
-    id: str  # our message id, the reference of receipts
+    id: str  # our message id, which receipts carry as their reference
     to: str = field(repr=False)  # E.164
     body: str = field(repr=False)
-    expires_in: float = 0.0  # seconds after which it is of no use; 0 means that it has no limit
-    callback_url: str = ""  # where receipts go; empty: none are wanted
+    expires_in: float = 0.0  # seconds; 0 means that it never expires
+    callback_url: str = ""  # where receipts go; "" if none are wanted
     sender: str = ""  # a number or sender ID instead of the provider's own
-    code: str = field(default="", repr=False)  # that the body brings; "": none
+    code: str = field(default="", repr=False)  # the code in the body, "" if there is none
     purpose: str = ""  # of the code
     locale: str = ""  # that the user asked for, such as pt-BR
-    key: str = ""  # the same when a hand-off is repeated, and never else
-    email: str = field(default="", repr=False)  # where it goes by e-mail; "": nowhere
-    answer_url: str = field(default="", repr=False)  # where a vendor that ``asks_for_code`` does so
+    key: str = ""  # an idempotency key: the same only when a hand-off is repeated
+    email: str = field(default="", repr=False)  # the address for an e-mail provider, "" if there is none
+    answer_url: str = field(default="", repr=False)  # where a vendor that ``asks_for_code`` asks
 
 
 class Reply(NamedTuple):
-    """What a vendor wants to hear when it has called us. Without a body it is answered 204."""
+    """Our answer to a vendor's callback: 200 with this body, or 204 without one."""
 
     body: str = ""
     content_type: str = "text/plain"
@@ -45,69 +48,71 @@ class Reply(NamedTuple):
 class Codes(NamedTuple):
     """The codes that a provider can carry."""
 
-    form: str  # a pattern
-    words: str  # the same for people, such as "codes of 4 to 8 digits"
+    form: str  # a regular expression
+    words: str  # the same in words, such as "codes of 4 to 8 digits"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A vendor's question what a call is to say."""
+    """A vendor asks what to say in a phone call."""
 
-    id: str  # the vendor's for the call
+    id: str  # the vendor's id for the call
     has_key: bool  # whether somebody has pressed a key
-    phones: frozenset[str] = field(repr=False)  # those of the call, in digits
+    phones: frozenset[str] = field(repr=False)  # the numbers of both ends, digits only
 
 
 class Provider(FromUrl, ABC):
-    """A vendor that sends messages. Subclasses add options as keyword arguments of ``__init__``, and hand
-    those that every provider has to this one's.
+    """A vendor that sends messages.
+
+    Subclasses take the options of their URL as keyword arguments of ``__init__``, and pass the common ones
+    on to this one.
     """
 
-    #: What people call it.
+    #: The vendor's name, for people.
     name: ClassVar[str]
-    #: By what its messages reach a user. An instance may say otherwise than its class, by its options.
+    #: How its messages reach the user. An instance may differ from its class, depending on its options.
     channel: Channel = Channel.SMS
 
-    # What it can. An instance may say otherwise than its class, by its options.
+    # What it can. An instance may differ from its class, depending on its options.
 
-    #: Whether it composes the text itself, out of a template and the code: other messages it cannot send.
+    #: Whether it composes the text itself from a template and the code. It then sends nothing but codes.
     needs_code: bool = False
-    #: Whether its vendor asks for the code at ``Sms.answer_url``, once somebody has pressed a key.
+    #: Whether the vendor asks for the code at ``Sms.answer_url``, once somebody has pressed a key.
     asks_for_code: bool = False
-    #: Whether the vendor sends once what it gets twice under the same ``Sms.key``.
+    #: Whether the vendor de-duplicates by ``Sms.key``.
     repeats_safely: bool = False
-    #: Whether ``look_up`` tells what became of a message, as the vendor calls nobody.
+    #: Whether ``look_up`` reads the state of a message, because the vendor sends no receipts.
     reports_by_poll: bool = False
-    #: Whether its receipts name a message by the vendor's id alone: then ``Receipt.reference`` is empty.
+    #: Whether receipts name a message only by the vendor's id. ``Receipt.reference`` is then empty.
     refers_by_own_id: ClassVar[bool] = False
-    #: Whether the address for its receipts is set once in the vendor's console, not told with each message.
+    #: Whether the URL for receipts is set once in the vendor's console instead of sent with each message.
     set_in_console: ClassVar[bool] = False
-    #: Whether its vendor has one address for both, so that what users send comes to that of its receipts.
+    #: Whether inbound messages come to the same URL as receipts.
     one_address: ClassVar[bool] = False
-    #: Bytes of the longest body that its vendor sends, where that is more than other bodies may have.
+    #: Bytes of the longest callback of the vendor, if that exceeds our usual limit.
     largest_body: ClassVar[int] = 0
-    #: Whether its answers or receipts say what a message costs.
+    #: Whether answers or receipts say what a message costs.
     tells_prices: ClassVar[bool] = False
-    #: Whether ``feed_back`` tells it which codes were typed, from which it learns which routes work.
+    #: Whether ``feed_back`` reports which codes were typed, so that the vendor learns which routes work.
     takes_feedback: bool = False
-    #: Whether ``revoke`` takes a message back that has not reached its user.
+    #: Whether ``revoke`` can stop a message that has not reached the user yet.
     revokes: bool = False
     #: Which codes it can carry.
     codes: ClassVar[Codes] = Codes("(?s:.*)", "any code")
-    #: Whether it hands over what users send to the sender.
+    #: Whether it hands over messages that users send to our number.
     receives: bool = False
 
-    #: What it wants to hear for receipts, and for what a user sent.
+    #: Our answers to callbacks with receipts and with inbound messages.
     receipt_reply: ClassVar[Reply] = Reply()
     inbound_reply: ClassVar[Reply] = Reply()
 
-    #: Whether it can tell a genuine receipt from a forged one, for which it mostly needs a secret.
+    #: Whether it can tell genuine receipts from forged ones. That usually takes a secret.
     takes_receipts: bool = False
     #: The option of the URL that holds this secret.
     receipt_option: ClassVar[str] = "receipt_secret"
-    #: The number or sender ID of messages that name none; "" where the vendor chooses, or we do not know.
+    #: The number or sender ID of messages that name none. "" if the vendor chooses, or if we do not know.
     sender: str = ""
-    #: Whether its requests go through ``http_pool``, which knows if one has left. Of others nobody knows.
+    #: Whether requests go through ``http_pool``, which knows whether a request has left this machine.
     sends_by_pool: bool = False
 
     def __init__(
@@ -120,102 +125,115 @@ class Provider(FromUrl, ABC):
         base_url: str = "",
         ssl_ca_certs: str = "",
     ) -> None:
-        """``address``: where its API is, unless ``base_url=`` says otherwise. ``ssl_ca_certs``: the CA to
-        believe, where it is none that everybody does.
+        """
+        - ``address``: the URL of the API, unless ``base_url`` replaces it, as for a mock or a proxy.
+        - ``pool_size``: how many calls may run at once.
+        - ``timeout``: seconds.
+        - ``ssl_ca_certs``: a file with the CA to trust, if the system does not trust it.
+
+        Raises ``BadProviderURL``.
         """
         base_url = base_url or address
         if not 0 < timeout <= MAX_TIMEOUT:
             raise BadProviderURL(f"{alias}: timeout={timeout:g} must be over 0 and at most {MAX_TIMEOUT:g}.")
         if base_url and not is_address(base_url):
             raise BadProviderURL(
-                f"{alias}: the host, or base_url=, must make an address such as https://api.example:8443, "
-                "with https:// or http://, without a user and without a query."
+                f"{alias}: the host, or base_url=, must give a URL such as https://api.example:8443, with "
+                "https:// or http://, without a user and without a query."
             )
         if ssl_ca_certs and not os.access(ssl_ca_certs, os.R_OK):
-            raise BadProviderURL(f"{alias}: ssl_ca_certs= names no file that can be read.")
+            raise BadProviderURL(f"{alias}: ssl_ca_certs= must name a file that can be read.")
         self.alias = alias
         self.ssl_ca_certs = ssl_ca_certs
         self.pool_size = pool_size
         self.timeout = timeout
         self.base_url = base_url.rstrip("/")
-        self.host = urlsplit(base_url).hostname or ""  # of its API, "" where there is none
+        self.host = urlsplit(base_url).hostname or ""  # of its API, "" if it has none
 
     def http_pool(self) -> Http:
-        """What every request of this provider goes through."""
+        """A new pool of connections, for every request of this provider."""
         self.sends_by_pool = True
         return Http(self.pool_size, self.timeout, self.ssl_ca_certs)
 
     @abstractmethod
     def send(self, sms: Sms) -> str:
-        """Hand one SMS over and return the vendor's id for it.
+        """Hand over one message and return the vendor's id for it. Many threads call it at once.
 
-        Where the vendor definitely did not take it, raises ``TemporaryFailure`` (408, 429, 5xx, no
-        connection), ``AccountFailure`` (credentials, funds, a sender that is not allowed), ``Unreachable``
-        (the number has not this channel) or ``PermanentFailure`` (the number, the text); ``OutcomeUnknown``
-        where it may have. What else it raises is read as the last of these, or the first if nothing has left
-        yet (see ``sms.delivery.handover``). Called from many threads at once.
+        If the vendor definitely did not take the message, raises
+
+        - ``TemporaryFailure``: 408, 429, 5xx, no connection;
+        - ``AccountFailure``: credentials, funds, a sender that is not allowed;
+        - ``Unreachable``: the number does not have this channel;
+        - ``PermanentFailure``: the number or the text.
+
+        Raises ``OutcomeUnknown`` if the vendor may have taken it. Any other exception counts as
+        ``OutcomeUnknown``, or as ``TemporaryFailure`` if no request has left yet (see
+        ``sms.delivery.handover``).
         """
 
     def check_head(self, headers: Mapping[str, str], url: str) -> None:
-        """Refuse a callback that its head alone gives away, so that nobody waits for its body. Raises
-        ``ReceiptRejected``. ``parse_receipts`` authenticates all the same.
+        """Refuse a forged callback by its headers and URL alone, before its body is read.
+
+        Raises ``ReceiptRejected``. ``parse_receipts`` still authenticates what passes.
         """
         if not self.takes_receipts:
             raise ReceiptRejected(f"no receipt can be verified: {self.receipt_option}= is not set")
 
     def parse_receipts(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        """Authenticate and read a vendor's callback. ``headers`` have lower-case names; ``url`` is
-        the public one that the vendor called. Raises ``ReceiptRejected``.
+        """Authenticate a vendor's callback and return its receipts.
+
+        ``headers`` have lower-case names. ``url`` is the public one that the vendor called. Raises
+        ``ReceiptRejected``.
         """
         raise ReceiptRejected(f"{self.scheme} sends no receipts")
 
     def panel_address(self, address: str) -> str:
-        """``address``, of its receipts, as it is to be set in the vendor's console."""
+        """The URL to enter in the vendor's console, made from ``address``, the URL of our receipts."""
         return address
 
     def greet(self, headers: Mapping[str, str], body: bytes, url: str) -> Reply | None:
-        """The answer to a call by which the vendor makes sure that the address is ours; None for any other
-        call. It is authenticated as a receipt is. Raises ``ReceiptRejected``.
+        """Answer the request by which a vendor verifies that a URL is ours; None for any other request.
+
+        It is authenticated like a receipt. Raises ``ReceiptRejected``.
         """
         return None
 
     def parse_inbound(self, headers: Mapping[str, str], body: bytes, url: str) -> list[Inbound]:
-        """Authenticate and read what users sent, as ``parse_receipts`` does. Raises ``ReceiptRejected``."""
-        raise ReceiptRejected(f"{self.scheme} hands nothing over that users send")
+        """Authenticate a callback and return its inbound messages. Raises ``ReceiptRejected``."""
+        raise ReceiptRejected(f"{self.scheme} hands over no inbound messages")
 
     def parse_question(self, headers: Mapping[str, str], body: bytes, url: str) -> Asked:
-        """Authenticate and read a call to ``Sms.answer_url``, as ``parse_receipts`` does. Raises
-        ``ReceiptRejected``.
-        """
+        """Authenticate and read a request to ``Sms.answer_url``. Raises ``ReceiptRejected``."""
         raise NotImplementedError
 
     def read_out(self, code: str, locale: str) -> Reply:
-        """The answer to it: the code is said; "": nothing is, and the call ends."""
+        """The answer to that request: say the code, or end the call if it is ""."""
         raise NotImplementedError
 
     def look_up(self, reference: str, provider_message_id: str) -> Receipt | None:
-        """Ask what became of a message: None while the vendor has nothing new. Raises ``ProviderError``."""
+        """Ask the vendor for the state of a message. None if nothing is new. Raises ``ProviderError``."""
         raise NotImplementedError
 
     def feed_back(self, reference: str, provider_message_id: str, *, converted: bool) -> None:
-        """Tell that the code of a message was typed, or died without. Raises ``ProviderError``."""
+        """Report whether the code of a message was typed before it expired. Raises ``ProviderError``."""
         raise NotImplementedError
 
     def revoke(self, reference: str, provider_message_id: str) -> None:
-        """Take a message back that has not reached its user. Raises ``ProviderError``."""
+        """Stop a message that has not reached the user yet. Raises ``ProviderError``."""
         raise NotImplementedError
 
     def carries(self, code: str) -> bool:
-        """Whether it can carry a code such as this one."""
+        """Whether it can carry a code of this form."""
         return re.fullmatch(self.codes.form, code, re.ASCII) is not None
 
 
 class ListeningProvider(Provider):
-    """One whose vendor reports on the connection by which it is sent to. A worker keeps that open, also while
-    it has nothing to send; whoever sets neither of the two below sends and hears nothing.
+    """A provider whose vendor sends receipts and inbound messages over the connection that we send by.
 
-    ``on_receipts`` and ``on_inbound`` are called in a thread of the provider's. When one has returned, the
-    vendor is told that it may forget what it has said; if it raises, that it shall say it again.
+    A worker keeps that connection open even when it has nothing to send. It sets ``on_receipts`` and
+    ``on_inbound``, which the provider calls in a thread of its own. Once one of them returns, the vendor is
+    told to forget the report. If it raises, the vendor is told to repeat it. A process that sets neither
+    only sends.
     """
 
     refers_by_own_id: ClassVar[bool] = True
@@ -224,24 +242,25 @@ class ListeningProvider(Provider):
 
     @abstractmethod
     def open(self) -> None:
-        """Connect, and stay connected until ``close``. It returns at once, also where the vendor is away.
-        Without it the first ``send`` does so.
+        """Connect, and stay connected until ``close``. Returns at once, even if the vendor is away. The first
+        ``send`` connects if nobody called ``open``.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Take leave of the vendor, once nothing is being sent. It takes some seconds at most."""
+        """Disconnect once nothing is being sent. Takes a few seconds at most."""
 
     def check_head(self, headers: Mapping[str, str], url: str) -> None:
-        raise ReceiptRejected(f"{self.scheme} reports on a connection of its own, and never over HTTP")
+        raise ReceiptRejected(f"{self.scheme} reports over its own connection, never over HTTP")
 
 
 class ClearProvider(Provider):
-    """One that writes numbers and texts in clear where others may read them: for development, or where
-    ``clear=yes`` says that this is wanted. ``example``: a URL that says so.
+    """A provider that writes numbers and texts in clear where others may read them.
+
+    It is meant for development. ``clear=yes`` says that this is wanted anyway.
     """
 
-    example: ClassVar[str]
+    example: ClassVar[str]  # a URL with ``clear=yes``
 
     def __init__(self, alias: str, *, clear: str = "", **common: Any) -> None:
         super().__init__(alias, **common)

@@ -1,20 +1,23 @@
 """``bulksms://TOKEN_ID:TOKEN_SECRET@?from=Shop&receipt_secret=SECRET``: BulkSMS's JSON API.
 
-Options: ``from`` (number or sender ID; without it the account's own); ``receipt_secret``, 16 random
-characters or more: without it no receipts and no messages of users are believed; ``temporary``, ``refused``
-and ``account``: words, separated by blanks, that shall count as such whatever our table says: the end
-of a problem's type (``bad-request``), a status (``FAILED.NOT_SENT``); ``timeout``; ``base_url`` (a mock, a
-proxy).
+Options:
 
-BulkSMS takes no address with a message. Its webhooks are set once, in its web app: one for SENT messages and
-one for RECEIVED ones, each with its own address of ours, which holds a token, as BulkSMS signs nothing.
-Receipts name a message by BulkSMS's id.
+- ``from``: a number or sender ID. Without it, BulkSMS uses the account's default.
+- ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
+- ``temporary``, ``refused`` and ``account``: words, separated by spaces, to treat as such whatever our table
+  says. A word is the end of a problem's type (``bad-request``) or a status (``FAILED.NOT_SENT``).
+- ``timeout``, ``base_url`` (for a mock or a proxy).
 
-Each hand-off has a ``deduplication-id``, by which BulkSMS sends once in about 12 hours. It has 31 bits, so a
-new message may meet the id of another. The answer then shows that one, and ours counts as not taken.
+BulkSMS does not accept a callback URL per message. Set its webhooks once in its web app, one for SENT
+messages and one for RECEIVED ones. Each has its own URL, with a token in it because BulkSMS signs nothing.
+Receipts name a message by the id of BulkSMS.
 
-Its documents name few types of problems; what is not in the table below goes by its HTTP status. It takes no
-time to live: a text may arrive after its code has died.
+Each hand-off has a ``deduplication-id``, by which BulkSMS de-duplicates for about 12 hours. It has only 31
+bits, so a new message can collide with another one. The answer then shows the other message, and ours counts
+as not taken.
+
+BulkSMS documents few types of problems. The HTTP status decides what is not in the table below. Messages have
+no time to live, so a text may arrive after its code has expired.
 
 Sources: bulksms.com/developer/json/v1 (its OpenAPI file: request, answers, statuses, webhooks),
 bulksms.com/developer/webhooks.
@@ -35,22 +38,22 @@ from sms.providers.base import Sms
 from sms.providers.vendor import Outcome, Request, TokenProvider, outcome_table, state_table
 from sms.providers.wire import at, basic, parse, read_words, word_of
 
-#: What words mean that their HTTP status does not tell.
+#: Words whose HTTP status alone would mislead.
 WORDS = outcome_table(
     refused="FAILED.HANDSET_ERROR",
     opted_out="FAILED.BLOCKED",  # the user has said STOP
     account="insufficient-credits",
-    temporary="FAILED.EXPIRED FAILED.NOT_SENT",  # not sent: it has no route to the number, another vendor may
+    temporary="FAILED.EXPIRED FAILED.NOT_SENT",  # NOT_SENT: no route; another vendor may have one
 )
 
-#: The types of status of a message that BulkSMS has taken.
+#: Status types of a message that BulkSMS has accepted.
 TAKEN = frozenset({"ACCEPTED", "SCHEDULED", "SENT", "DELIVERED"})
 
-#: The parts of a long text. Without it BulkSMS takes 3; we have counted them before.
+#: Parts of a long text. The default of BulkSMS is 3. We have limited the length before.
 MAX_PARTS = 99
 
 
-#: The error of a receipt that says that the user wants nothing of this sender any more.
+#: The error of a receipt for a number that has opted out of this sender.
 OPTED_OUT = "BLOCKED"
 
 
@@ -90,7 +93,7 @@ class BulkSmsProvider(TokenProvider):
         message = {"to": sms.to, "body": sms.body, "longMessageMaxParts": MAX_PARTS}
         if sender := sms.sender or self.sender:
             message["from"] = sender
-        # What GSM-7 has not would else arrive as question marks.
+        # Otherwise characters outside GSM-7 arrive as question marks.
         query: dict[str, Any] = {"auto-unicode": "true"}
         if sms.key:
             query["deduplication-id"] = int(_digest(sms)[:8], 16) & 0x7FFFFFFF
@@ -98,12 +101,12 @@ class BulkSmsProvider(TokenProvider):
         return Request(f"{self._url}?{urlencode(query)}", json.dumps([message]), self._headers)
 
     def word_in(self, found: Any) -> str:
-        """The status of a message, or the end of a problem's type; its detail may repeat the number."""
+        """The status of a message, or the end of a problem's type. Its detail may repeat the number."""
         word = word_of(at(found, "0.status.id")) or word_of(at(found, "type")).rpartition("#")[2]
         return word if re.fullmatch(r"[A-Za-z][A-Za-z._-]{1,59}", word) else ""
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
-        """A message may have failed though it was created."""
+        """A message can fail even though it was created."""
         meaning = super().outcome(status, word, found)
         if meaning == "accepted" and at(found, "0"):
             taken = word_of(at(found, "0.status.type")) in TAKEN
@@ -136,12 +139,12 @@ class BulkSmsProvider(TokenProvider):
 
 
 def _messages(body: bytes, kind: str) -> list[Any]:
-    """Those of a callback. BulkSMS tries an address with an empty list."""
+    """The messages of a callback. BulkSMS tests a URL with an empty list."""
     found = parse(body)
     if not isinstance(found, list):
-        raise ReceiptRejected("the body is no list of messages")
+        raise ReceiptRejected("the body is not a list of messages")
     if any(at(message, "type") != kind for message in found):
-        raise ReceiptRejected(f"not all are {kind}: the webhook has the address of another")
+        raise ReceiptRejected(f"not all are {kind}: the webhook has the URL of another one")
     return found
 
 

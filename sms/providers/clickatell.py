@@ -1,14 +1,19 @@
 """``clickatell://:API_KEY@?from=12025550100&receipt_secret=SECRET``: Clickatell's One API.
 
-The key is that of an SMS integration. Options: ``from`` (the number of a two-way integration; a one-way one
-needs none); ``receipt_secret``, 16 random characters or more: without it neither receipts nor inbound
-messages are believed; ``validity=yes`` also sends ``validityPeriod`` (minutes, rounded up), which Clickatell
-describes for its older APIs alone; ``temporary`` and ``permanent``: error codes, separated by blanks, that
-shall count as such whatever our table says; ``timeout``; ``base_url`` (a mock, a proxy).
+The key is that of an SMS integration.
 
-Clickatell signs nothing and calls addresses that are set once in its portal, one for message status and one
-for replies: they hold a token made of ``receipt_secret``. A receipt brings back ``clientMessageId``, which is
-our reference. That the One API takes it, its callbacks tell, and no page on sending.
+Options:
+
+- ``from``: the number of a two-way integration. A one-way integration needs none.
+- ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
+- ``validity=yes``: also send ``validityPeriod`` (minutes, rounded up). Clickatell documents it only for its
+  older APIs.
+- ``temporary`` and ``permanent``: error codes, separated by spaces, to treat as such whatever our table says.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+Clickatell signs nothing, so its callback URLs hold a token made from ``receipt_secret``. Set them once in its
+portal, one for message status and one for replies. Receipts return ``clientMessageId``, which is our
+reference. Only the callbacks show that the One API accepts it; no page on sending does.
 
 Sources: docs.clickatell.com/channels/one-api (errors table, message status table), clickatell.com/developers/
 api-documentation/one-api-send-plain-text-message and …/one-api-received-message-callback,
@@ -30,22 +35,22 @@ from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import Outcome, Request, TokenProvider, outcome_table, state_table
 from sms.providers.wire import at, parse
 
-#: What the code of an error means, of the whole request or of its one message.
+#: Error codes of the whole request, or of its one message.
 CODES = outcome_table(
-    # 24 and 100 too long, 25 number, 27 not on this channel, 40 characters.
+    # 24, 100 too long; 25 number; 27 not on this channel; 40 characters.
     refused="24 25 27 40 100",
     opted_out="26",
-    # 18 and 19 internal, 43 too fast, with HTTP 400.
+    # 18, 19 internal; 43 too fast, with HTTP 400.
     temporary="18 19 43",
-    # 1 key, 2 account and 3 integration not active, 7 our IP address, 20 balance, 21 to 23 our request, 28 a
-    # sandbox, 38 and 39 channel, 41 and 42 our address, 44 and 45 sender, 46 a demo that is over.
+    # 1 key; 2 account not active; 3 integration not active; 7 our IP address; 20 balance; 21 to 23 our
+    # request. 28 sandbox; 38, 39 channel; 41, 42 our URL; 44, 45 sender; 46 demo has ended.
     account="1 2 3 7 20 21 22 23 28 38 39 41 42 44 45 46",
-    # 101 no two-way messages there, 110 and 111 rules of the USA.
+    # 101 no two-way messages there; 110, 111 rules of the USA.
     country="101 110 111",
 )
 
-#: What any other refusal means. Another alias shall try: to refuse would end a code whose number is good, and
-#: to blame the account would let one odd number close the alias for everybody.
+#: Any other refusal. Another alias should try: a refusal would end a code whose number may be good, and
+#: blaming the account would let one odd number close the alias for everybody.
 UNLISTED: Outcome = "temporary"
 
 
@@ -56,7 +61,7 @@ class ClickatellProvider(TokenProvider):
     url_names: ClassVar = {"password": "api_key", **TokenProvider.url_names}
     id_path = "messages.0.apiMessageId"
     word_paths = "messages.0.error.code", "error.code"
-    # By the words: the numbers beside them mean other things in Clickatell's older APIs.
+    # We read the words. The numbers beside them mean other things in Clickatell's older APIs.
     states = state_table(
         sent="QUEUED SCHEDULED SENT_TO_SUPPLIER",
         delivered="DEVICE_ACK READ",
@@ -80,7 +85,7 @@ class ClickatellProvider(TokenProvider):
         if not re.fullmatch(r"[!-~]+", api_key):
             raise BadProviderURL(f"{alias}: the API key must be printable ASCII.")
         if not re.fullmatch(r"[0-9 ]*", temporary + permanent):
-            raise BadProviderURL(f"{alias}: temporary= and permanent= hold Clickatell's error numbers.")
+            raise BadProviderURL(f"{alias}: temporary= and permanent= take Clickatell's error numbers.")
         self.outcomes = CODES | outcome_table(temporary=temporary, refused=permanent)
         self._tells_validity = is_yes(alias, "validity", validity)
         self._headers = {"Authorization": api_key, "Content-Type": "application/json"}
@@ -95,7 +100,7 @@ class ClickatellProvider(TokenProvider):
         if sender := sms.sender or self.sender:
             message["from"] = sender.removeprefix("+")
         if self._tells_validity and sms.expires_in:
-            # Rounded down, a code of 119 s would lose half of its life.
+            # Rounded down, a code of 119 s would lose half its life.
             message["validityPeriod"] = math.ceil(sms.expires_in / 60)
         return Request(f"{self.base_url}/v1/message", json.dumps({"messages": [message]}), self._headers)
 
@@ -112,7 +117,7 @@ class ClickatellProvider(TokenProvider):
         return self.outcomes.get(word, UNLISTED) if accepted is False or word else "unknown"
 
     def read_receipts(self, head: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
-        """Those of messages that have a reference: others may send by the same integration."""
+        """Receipts without a reference are skipped: other programs may send by the same integration."""
         return [
             self.receipt(
                 str(each["clientMessageId"]),
@@ -130,7 +135,7 @@ class ClickatellProvider(TokenProvider):
 
 
 def _events(body: bytes, kind: str) -> list[dict[str, Any]]:
-    """Those of one kind in a callback; there may be others."""
+    """The events of one kind in a callback, which may hold others."""
     event = at(parse(body), "event")
     found = event.get(kind) or [] if isinstance(event, dict) else None
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):

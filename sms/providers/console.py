@@ -1,6 +1,6 @@
 """``console://``: prints each SMS to the worker's standard output. For development.
 
-With DEBUG off it is refused, unless the URL says ``console://?clear=yes``.
+With DEBUG off, only ``console://?clear=yes`` is accepted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each vendor is and can, read out of its file: for ``manage.py providers`` and docs/providers.md."""
+"""Describe each vendor from its file, for ``manage.py providers``, docs/providers.md and docs/vendors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Described(NamedTuple):
 
     scheme: str
     url: str  # an example
-    summary: str  # a line
-    text: str  # all of its file's docstring
-    options: tuple[str, ...]  # as they are called in a URL
+    summary: str  # one line
+    text: str  # the docstring of its file
+    options: tuple[str, ...]  # their names in the URL
     can: tuple[str, ...]
 
 
 def vendors() -> Iterator[Described]:
-    """Each file of a vendor once, in the order of their schemes."""
+    """Every vendor with a file of its own, in the order of their schemes."""
     for scheme, cls in sorted(provider_classes().items()):
         text = inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "")
         found = re.match(r"``([^`]+)``:\s*((?:.+\n?)+)", text)
@@ -38,7 +38,7 @@ def vendors() -> Iterator[Described]:
 
 
 def abilities(cls: type[Provider]) -> Iterator[str]:
-    """What it can, in words; some of it only with certain options."""
+    """What a provider can, in words. Some of it needs certain options."""
     options = options_of(cls)
     if issubclass(cls, ListeningProvider):
         yield from ("receipts", "inbound")
@@ -63,7 +63,7 @@ def abilities(cls: type[Provider]) -> Iterator[str]:
 
 
 def _has_own(cls: type[Provider], *methods: str) -> bool:
-    """Whether the vendor's own file, or one that only describes gateways, has one of these methods."""
+    """Whether one of these methods is defined outside the base classes."""
     own = [
         base for base in cls.__mro__ if base.__module__ not in ("sms.providers.base", "sms.providers.vendor")
     ]

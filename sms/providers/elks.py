@@ -1,15 +1,20 @@
 """``elks://USER:PASSWORD@?from=Shop&receipt_secret=SECRET``: 46elks.
 
-User and password are those of the API. Options: ``from`` (number, or a sender ID of at most 11 letters and
-digits); ``receipt_secret``, 16 random characters or more: without it no receipts are asked for, and neither
-those nor inbound messages are believed; ``timeout``; ``base_url`` (a mock, a proxy).
+User and password are the API's.
 
-46elks signs nothing. The address that it gets with each message holds a token made of our reference and
-``receipt_secret``; the ``sms_url`` of a number, for inbound messages, holds one of no message. It answers an
-inbound message with the text of our answer, which is therefore empty.
+Options:
 
-Every message is sent with ``dontlog=message``: its text stays out of 46elks' history. A time to live it does
-not take. It lists no error texts: those of a 400 are read for one thing, whether they speak of ``from``.
+- ``from``: a number, or a sender ID of at most 11 letters and digits.
+- ``receipt_secret``: 16 or more random characters. Without it, no receipts are requested, and inbound
+  messages are refused.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+46elks signs nothing. The callback URL of each message holds a token made from our reference and
+``receipt_secret``. The ``sms_url`` of a number, for inbound messages, holds a token without a reference.
+46elks sends the body of our answer to the user as a reply, so it is empty.
+
+Every message is sent with ``dontlog=message``, which keeps its text out of 46elks' history. Messages have no
+time to live. 46elks does not list its error texts. We only read whether that of a 400 mentions ``from``.
 
 Sources: 46elks.com/docs/send-sms, …/docs/sms-delivery-reports, …/docs/receive-sms.
 """
@@ -41,7 +46,7 @@ class ElksProvider(TokenProvider):
     def __init__(self, alias: str, *, username: str, password: str, **common: Any) -> None:
         super().__init__(alias, "https://api.46elks.com", **common)
         if not self.sender:
-            raise BadProviderURL(f"{alias}: from= must hold a number or a sender ID.")
+            raise BadProviderURL(f"{alias}: from= must be a number or a sender ID.")
         self._headers = {
             "Authorization": basic(username, password),
             "Content-Type": "application/x-www-form-urlencoded",
@@ -67,7 +72,7 @@ class ElksProvider(TokenProvider):
         return "unknown" if meaning == "accepted" and not is_taken else meaning
 
     def unlisted(self, found: Any) -> Outcome:
-        # The text is not kept: it may repeat the number.
+        # We do not keep the text, which may repeat the number.
         return "account" if re.search(r"\bfrom\b", str(found)) else "refused"
 
     def read_receipts(self, head: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:

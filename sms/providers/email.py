@@ -1,14 +1,18 @@
 """``email://?from=codes@shop.example``: e-mail, by Django's mail backends; receipts by django-anymail.
 
-The project's own mail settings say how it leaves: SMTP, or an ESP by django-anymail, whose webhooks tell what
-became of it. ``docs/channels.md`` has an example of each. Only a message that has an e-mail address goes
-this way; any other is left to the next channel of its route.
+The project's mail settings decide how e-mail leaves: by SMTP, or by an ESP with django-anymail, whose
+webhooks report what became of it. ``docs/channels.md`` has examples of both. Only messages with an e-mail
+address go this way. Any other moves on to the next channel of its route.
 
-Options: ``from`` (the sender, ``codes@shop.example`` or ``Shop <codes@shop.example>``; without it
-DEFAULT_FROM_EMAIL); ``backend`` (the name of a mailer in MAILERS, or a backend's class such as
-``anymail.backends.postmark.EmailBackend``; without it the project's default); ``subject`` (a text with
-``{code}``, instead of ours in the user's language); ``timeout`` (seconds for the whole hand-off);
-``ssl_ca_certs`` (the CA of an SMTP server that has one of its own).
+Options:
+
+- ``from``: the sender, ``codes@shop.example`` or ``Shop <codes@shop.example>``. The default is
+  DEFAULT_FROM_EMAIL.
+- ``backend``: the name of a mailer in MAILERS, or the class of a backend such as
+  ``anymail.backends.postmark.EmailBackend``. The default is the project's.
+- ``subject``: a text with ``{code}``, instead of ours in the user's language.
+- ``timeout``: seconds for the whole hand-off.
+- ``ssl_ca_certs``: the CA of an SMTP server whose CA is not a public one.
 """
 
 from __future__ import annotations
@@ -26,19 +30,19 @@ from sms.providers.base import Provider, Sms
 from sms.providers.email_texts import as_html, as_text, subject_for
 from sms.providers.url import BadProviderURL
 
-#: What every path for mail carries (RFC 5321, 4.1.2): a dot-string before the @, and no SMTPUTF8. Lengths are
-#: those of 4.5.3.1. The domain may be an international one.
+#: The addresses that every mail server carries (RFC 5321, 4.1.2): a dot-string before the @, without
+#: SMTPUTF8, in the lengths of 4.5.3.1. The domain may be an internationalised one.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[^\s@\"(),:;<>\[\]\\]{1,255}")
 
 
-#: IDNA 2003, which Python has, makes another domain of these than IDNA 2008 (RFC 5894, 7.2), perhaps another
-#: owner's: nobody shall have a stranger's code.
+#: Python's IDNA 2003 maps these to another domain than IDNA 2008 does (RFC 5894, 7.2). That domain may have
+#: another owner, who must not get the code.
 _AMBIGUOUS = frozenset("ßς\u200c\u200d")
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One e-mail to hand over."""
+    """An e-mail to send."""
 
     id: str  # our message id
     to: str = field(repr=False)
@@ -50,7 +54,7 @@ class Letter:
 
 
 def _nobody(_: Letter) -> str:
-    raise AccountFailure("nothing here carries e-mail: a provider of this scheme is made by its registry")
+    raise AccountFailure("nothing carries e-mail here: only the registry can make a provider that does")
 
 
 class EmailProvider(Provider):
@@ -64,17 +68,17 @@ class EmailProvider(Provider):
         super().__init__(alias, **common)
         if sender and not is_sender(sender):
             raise BadProviderURL(
-                f"{alias}: from= must be an address as codes@shop.example or Shop <codes@shop.example>."
+                f"{alias}: from= must be an address such as codes@shop.example or Shop <codes@shop.example>."
             )
         if subject and ("{code}" not in subject or not subject.isprintable()):
             raise BadProviderURL(
-                f"{alias}: subject= must be one line with {{code}}, best at its beginning: a phone offers it "
-                "from there."
+                f"{alias}: subject= must be one line with {{code}}, best at its beginning, where phones find "
+                "the code."
             )
         self.sender = sender
         self.backend = backend
         self._subject = subject
-        #: Hands a letter to Django's mail and returns the id under which it is known there.
+        #: Hands a letter to Django's mail and returns its id there. ``sms.registry`` sets it.
         self.carry: Callable[[Letter], str] = _nobody
 
     def send(self, sms: Sms) -> str:
@@ -83,7 +87,7 @@ class EmailProvider(Provider):
         to = _as_sent(sms.email)
         sender = sms.sender or self.sender
         if sender and not is_sender(sender):
-            raise AccountFailure("the sender is no e-mail address", code="from")
+            raise AccountFailure("the sender is not an e-mail address", code="from")
         text = as_text(sms.body, sms.code)
         subject = subject_for(text, sms.code, sms.locale, self._subject)
         return self.carry(
@@ -100,14 +104,14 @@ class EmailProvider(Provider):
 
 
 def _as_sent(address: str) -> str:
-    """An address with its domain in ASCII. Raises ``PermanentFailure`` where nothing can be sent to it."""
+    """The address with its domain in ASCII. Raises ``PermanentFailure`` if nothing can be sent to it."""
     if _ADDRESS.fullmatch(address) and not _AMBIGUOUS & set(address.lower()):
         local, _, domain = address.rpartition("@")
         with suppress(UnicodeError):
             return f"{local}@{domain.encode('idna').decode()}"
-    raise PermanentFailure("this is no e-mail address that mail servers take", code="address")
+    raise PermanentFailure("mail servers do not accept this e-mail address", code="address")
 
 
 def is_sender(text: str) -> bool:
-    """Whether a letter can come from this, an address with or without a name before it."""
+    """Whether an e-mail can have this sender: an address, with or without a name before it."""
     return text.isprintable() and bool(_ADDRESS.fullmatch(parseaddr(text)[1]))

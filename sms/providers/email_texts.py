@@ -1,8 +1,8 @@
-"""What an e-mail says: its subject, its plain text, and the same as a small page.
+"""The content of an e-mail: subject, plain text, and a small HTML page.
 
-The subject begins with the code, as Mail on iOS and macOS offers what stands there. The page has no image, no
-link and nothing that is loaded, so nobody learns when it is read; it sets no colour, so that the reader's own
-stay, light or dark.
+The subject begins with the code, because Mail on iOS and macOS offers it from there. The page has no images,
+links or other resources, so nobody can track when it is read. It sets no colours, so the reader's own apply,
+light or dark.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import unicodedata
 from html import escape
 
-#: By language; the first is for any other. The translations are ours: ``subject=`` replaces them.
+#: Subjects by language; English is the default. The translations are ours, and ``subject=`` replaces them.
 SUBJECTS = {
     "en": "{code} is your verification code",
     "ar": "{code} هو رمز التحقق الخاص بك",
@@ -47,10 +47,10 @@ SUBJECTS = {
     "zh-tw": "{code} 是您的驗證碼",
 }
 
-#: Characters of the subject of a message without a code, which is its first line.
+#: Characters of a subject without a code, which is the first line of the message.
 LONGEST_SUBJECT = 78
 
-#: The last line of an SMS that binds its code to a host, and an app's hash before it: see otp.purposes.
+#: The end of an SMS that binds its code to a host, after an optional app hash: see otp.purposes.
 _OF_SMS = r"\n\n(?:[A-Za-z0-9+/]{{11}}\n)?@\S+ #{code}"
 
 _PAGE = """\
@@ -74,12 +74,12 @@ _CODE = '<strong dir="ltr" style="font-size:1.5em; letter-spacing:.1em; white-sp
 
 
 def as_text(body: str, code: str) -> str:
-    """``body`` without what is for an SMS alone."""
+    """``body`` without the lines that only an SMS needs."""
     return re.sub(_OF_SMS.format(code=re.escape(code)) + r"\Z", "", body) if code else body
 
 
 def subject_for(text: str, code: str, locale: str, own: str = "") -> str:
-    """One line that begins with the code, in the language of ``locale``; ``own``: the operator's."""
+    """A subject that begins with the code, in the language of ``locale``. ``own``: the operator's subject."""
     if not code:
         return " ".join(text.split("\n", 1)[0].split())[:LONGEST_SUBJECT]
     tag = locale.replace("_", "-").lower()
@@ -88,7 +88,7 @@ def subject_for(text: str, code: str, locale: str, own: str = "") -> str:
 
 
 def as_html(title: str, text: str, code: str, locale: str) -> str:
-    """``text`` as a page, whose code stands out."""
+    """``text`` as an HTML page that highlights the code."""
     content = escape(text.strip())
     if code:
         content = content.replace(escape(code), _CODE.format(code=escape(code)), 1)
@@ -103,8 +103,9 @@ def as_html(title: str, text: str, code: str, locale: str) -> str:
 
 
 def direction(text: str) -> str:
-    """``rtl`` or ``ltr``, by the first letter that says so: the text may be in another language than its
-    reader's, where nobody has written one in that (Unicode Standard Annex 9, P2 and P3).
+    """``rtl`` or ``ltr``, by the first strong character (Unicode Standard Annex 9, P2 and P3).
+
+    The locale does not decide, because the text may be in another language if there is none in the user's.
     """
     kinds = (unicodedata.bidirectional(char) for char in text)
     return "rtl" if next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L" else "ltr"

@@ -1,4 +1,4 @@
-"""One request on an open connection, and its answer: HTTP/1.1, with limits of time and size."""
+"""One HTTP/1.1 request and its answer on an open connection, with limits of time and size."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from urllib3.exceptions import IncompleteRead, LocationParseError
 
 from sms.errors import OutcomeUnknown
 
-#: Bytes that an answer may have. What is no answer must not fill the memory of a worker.
+#: Bytes of an answer. A faulty server must not fill the memory of a worker.
 MOST_ANSWER = 1_000_000
 
-#: What we call ourselves where a vendor's file says nothing else.
+#: Our User-Agent, unless a vendor's file sets another.
 USER_AGENT = f"python-urllib3/{version('urllib3')}"
 
 
 def is_address(url: str) -> bool:
-    """Whether a request can be sent there, and nothing of it would be lost."""
+    """Whether ``url`` is a base URL that we can send to, without parts that would be lost."""
     try:
         found = urllib3.util.parse_url(url)
-        (found.host or "").encode("idna")  # as the look-up of the name does
+        (found.host or "").encode("idna")  # as the DNS look-up will
     except (LocationParseError, UnicodeError):
         return False
     lost = found.auth or found.query or found.fragment
@@ -39,7 +39,7 @@ def is_address(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whatever its status."""
+    """An answer, whatever its status."""
 
     status: int
     headers: Message
@@ -47,7 +47,7 @@ class Answer:
 
 
 class Place(NamedTuple):
-    """Where a request goes: to which server, by which name of it, and with which path and query."""
+    """The target of a request: server, host name, path and query."""
 
     scheme: str
     host: str
@@ -67,7 +67,7 @@ def place_of(url: str) -> Place:
 
 
 def written(method: str, place: Place, body: bytes, headers: Mapping[str, str]) -> bytes:
-    """The bytes of a request. Raises ``ValueError`` for a header that would add another one."""
+    """The bytes of a request. Raises ``ValueError`` for a header with a line break."""
     given = {name.lower() for name in headers}
     usual = {
         "Host": place.name,
@@ -85,33 +85,34 @@ def written(method: str, place: Place, body: bytes, headers: Mapping[str, str]) 
 
 
 def exchange(connection: socket.socket, method: str, request: bytes, timeout: float) -> tuple[Answer, bool]:
-    """Write a request and read its answer; and whether the connection may be used again."""
+    """Write a request and read its answer. Also returns whether the connection can be reused."""
     reader = Until(connection, timeout)
     connection.settimeout(timeout)
-    with suppress(BrokenPipeError, ConnectionResetError):  # who hangs up early may have answered before
+    with suppress(BrokenPipeError, ConnectionResetError):  # a server that hangs up early may have answered
         connection.sendall(request)
     found = http.client.HTTPResponse(reader, method=method)  # type: ignore[arg-type]
     found.begin()
-    # No more than that of what is packed either: unpacked it may be a thousand times as long.
+    # The limit also holds for the unpacked answer, which may be a thousand times as long.
     packed = "Content-Encoding" in found.headers
     whole = urllib3.HTTPResponse(found, dict(found.headers), preload_content=False) if packed else found
     try:
         data = whole.read(MOST_ANSWER + 1)
-    except ValueError:  # a chunk of a negative length, which http.client does not expect
+    except ValueError:  # http.client does not expect a chunk of a negative length
         raise ConnectionError("the answer cannot be read") from None
     if len(data) > MOST_ANSWER:
         raise OutcomeUnknown("the answer is too long", code="too_long")
     if found.length:
         raise IncompleteRead(len(data), found.length)
-    # An interim answer, or more than one answer: what follows would be read as that of the next message.
+    # After an interim answer, or bytes too many, the next request would read what belongs to this one.
     whole_answer = found.status >= 200 and found.isclosed() and not reader.has_more()
     return Answer(found.status, found.headers, data), whole_answer and not found.will_close
 
 
 class Until(io.RawIOBase):
-    """Reads from a connection until the time is over, however often something comes, and MOST_ANSWER bytes at
-    most. A timeout for every single read would let a vendor that drips hold a worker's thread for hours, and
-    longer than the lease.
+    """Reads from a connection until a deadline, and at most MOST_ANSWER bytes.
+
+    A timeout for each read would not do: a vendor that drips could hold a worker's thread for hours, longer
+    than the lease.
     """
 
     def __init__(self, connection: socket.socket, timeout: float) -> None:
@@ -121,14 +122,14 @@ class Until(io.RawIOBase):
         self.ended = self.surplus = False
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """What http.client calls a connection for."""
+        """http.client calls this on what it takes for a socket."""
         return _Buffer(self)
 
     def readable(self) -> bool:
         return True
 
     def has_more(self) -> bool:
-        """Whether more has come than the answer, which is closed: here, or where TLS keeps it."""
+        """Whether bytes follow the answer, in our buffer or in that of TLS."""
         return self.surplus or getattr(self._connection, "pending", int)() > 0
 
     def readinto(self, buffer: Any) -> int:
@@ -136,7 +137,7 @@ class Until(io.RawIOBase):
             return 0
         left = self._end - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the answer takes too long")
+            raise TimeoutError("the answer took too long")
         self._connection.settimeout(left)
         count = self._connection.recv_into(buffer)
         self._room -= count
@@ -146,7 +147,7 @@ class Until(io.RawIOBase):
 
 
 class _Buffer(io.BufferedReader):
-    """What http.client reads through. It closes it at the end of an answer, and with it what came after."""
+    """The buffer of http.client, which closes it at the end of an answer together with bytes that follow."""
 
     raw: Until
 

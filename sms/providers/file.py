@@ -1,9 +1,8 @@
 """``file:///path/outbox.jsonl``: appends each SMS to a file, one JSON object a line.
 
-Keys: ``id``, ``to``, ``body``, ``alias``, ``at`` (seconds since the epoch). For other programs'
-tests and for sites that hand their SMS to a spooler of their own. The file is made readable to
-its owner alone, since it holds codes in clear; so with DEBUG off it is refused, unless the URL says
-``file:///path/outbox.jsonl?clear=yes``.
+Keys: ``id``, ``to``, ``body``, ``alias``, ``at`` (seconds since the epoch). It is meant for tests of other
+programs, and for sites that hand their SMS to a spooler of their own. The file holds codes in clear, so only
+its owner can read it. With DEBUG off, only ``file:///path/outbox.jsonl?clear=yes`` is accepted.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ class FileProvider(ClearProvider):
 
     def __init__(self, alias: str, *, host: str = "", path: str = "", **common: Any) -> None:
         super().__init__(alias, **common)
-        if host or not path:  # file://outbox.jsonl: to a URL that is a host
+        if host or not path:  # in file://outbox.jsonl, the name is the host
             raise BadProviderURL(
-                f"{alias}: write the whole path of the file, after three slashes, as file:///var/spool/outbox.jsonl."
+                f"{alias}: write the full path after three slashes, such as file:///var/spool/outbox.jsonl."
             )
         if not os.path.isdir(os.path.dirname(path)):
             raise BadProviderURL(f"{alias}: the folder of {path} does not exist.")
@@ -38,7 +37,7 @@ class FileProvider(ClearProvider):
             {"id": sms.id, "to": sms.to, "body": sms.body, "alias": self.alias, "at": time.time()}
         )
         try:
-            # One write to a file opened for appending: lines of many processes do not mix.
+            # A single write in append mode, so that lines of several processes do not mix.
             file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 os.write(file, line.encode() + b"\n")

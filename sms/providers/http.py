@@ -1,39 +1,42 @@
 """``https://USER:PASSWORD@HOST/PATH?…``: any gateway that takes JSON or a form, described by options.
 
-The address is the gateway's (``http://`` for one on your own network), the query is ours. Each value
-is percent-encoded once more: ``%26`` for ``&``, ``%2B`` for ``+``, ``%2C`` for a comma.
+Host and path are the gateway's (``http://`` for one in your own network). The query is ours. Percent-encode
+each of its values once more: ``%26`` for ``&``, ``%2B`` for ``+``, ``%2C`` for a comma.
 
-The request
+The request:
 
     USER:PASSWORD@  sends Basic credentials, :TOKEN@ alone sends ``Authorization: Bearer TOKEN``
     json=       json={"to":"{to}"%2C"text":"{body}"}   the gateway's sample with placeholders, or
     form=       form=to={to_digits}%26text={body}      the same for a form
     method=     method=PUT                             or PATCH; default POST
     query=      query=key=K%26v=2                      the gateway's own query, without placeholders
-    headers=    headers=X-Key: K|Idempotency-Key: {id} divided by |; {id} is their only placeholder
+    headers=    headers=X-Key: K|Idempotency-Key: {id} separated by |; {id} is their only placeholder
     from=       from=Shop                              the {sender}, unless a route names another
     channel=    channel=whatsapp                       or telegram, voice: what it sends; default sms
-    timeout=, base_url=                                as everywhere; the path stays when it is given
+    timeout=, base_url=                                as everywhere; base_url= keeps the path
 
 Placeholders: {to} (+12025550123), {to_digits} (no +), {body}, {sender}, {id} (ours), {callback_url},
-{expires_in} (seconds). A brace itself is written twice. A value that comes out empty, as
-{callback_url} where no receipts are wanted, is left out with its name. None stands in the URL, since
-servers log URLs: a gateway that wants the number there cannot be used.
+{expires_in} (seconds). Write a literal brace twice. If a value comes out empty, such as {callback_url} when
+no receipts are wanted, it is left out together with its name. The URL takes no placeholders, since servers
+log URLs. So gateways that want the number there cannot be used.
 
-The answer, in JSON. A path goes down by names and, in lists, by numbers from 0.
+The answer must be JSON. A path leads into it by names and, in lists, by indexes from 0:
 
-    id=         id=messages.0.id                       where the message's id stands; id=none: nowhere
-    error=      error=messages.0.status                where a word for what happened stands
+    id=         id=messages.0.id                       path of the message's id; id=none if there is none
+    error=      error=messages.0.status                path of a word for what happened
     accepted=, temporary=, refused=, opted_out=, account=, country=
-                temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, by blanks
+                temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, with spaces
 
-``refused`` is the number or the text, ``opted_out`` a number that has sent STOP to this sender, ``account``
-is us, ``country`` us in that country. Unlisted, 408, 429 and 5xx are temporary; 401, 402 and 403 the account;
-other 4xx refused. A redirect is not followed: the address is wrong, so it counts as the account. A listed
-word decides before the status. A 2xx with an unlisted word, or with none where accepted= lists words, is an
-unknown outcome, and so is one without its id.
+``refused`` blames the number or the text. ``opted_out`` is a number that has sent STOP to this sender.
+``account`` blames your account, and ``country`` your account in that country.
 
-Its receipts, and what users send: ``http_receipts.py``.
+- A listed word decides before the status.
+- Unlisted, 408, 429 and 5xx are temporary, 401, 402 and 403 blame the account, and other 4xx are refused.
+- A redirect is not followed. It means that the URL is wrong, so it blames the account.
+- A 2xx is an unknown outcome if its word is unlisted, if it has no word but accepted= lists words, or if it
+  has no id.
+
+``http_receipts.py`` reads receipts and inbound messages.
 """
 
 from __future__ import annotations
@@ -125,7 +128,7 @@ class HttpProvider(HttpReceipts):
         )
         self._headers = self._read_headers(headers, user, password)
 
-        need(id_path, "id= must say where the answer has the message's id, as id=data.id, or id=none.")
+        need(id_path, "id= must say where the answer has the message's id, such as id=data.id, or id=none.")
         self.id_path, self._error = "" if id_path == "none" else id_path, error_path
         outcomes = {"accepted": accepted, "temporary": temporary, "refused": refused}
         outcomes |= {"opted_out": opted_out, "account": account, "country": country}
@@ -133,7 +136,7 @@ class HttpProvider(HttpReceipts):
         for name, listed in outcomes.items():
             need(
                 error_path or all(map(STATUS.fullmatch, listed.split())),
-                f"{name}= lists HTTP statuses, as 409; for words, error= must say where they stand.",
+                f"{name}= takes HTTP statuses such as 409; for words, error= must say where they are.",
             )
         self._answers_in_words = not all(map(STATUS.fullmatch, accepted.split()))
 
@@ -164,7 +167,7 @@ class HttpProvider(HttpReceipts):
 
     def word_in(self, found: Any) -> str:
         word = word_of(at(found, self._error))
-        # A word that nobody listed may be a text that repeats the number.
+        # An unlisted word may be free text that repeats the number.
         return word if word in self.outcomes else ""
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
@@ -173,7 +176,7 @@ class HttpProvider(HttpReceipts):
         if listed and (good or listed != "accepted"):
             return listed
         listed = self.outcomes.get(str(status))
-        if listed and not (good and listed == "accepted"):  # accepted=200 must not hide an error's word
+        if listed and not (good and listed == "accepted"):  # accepted=200 must not hide a word for an error
             return listed
         if good:
             says_another = self._answers_in_words or word_of(at(found, self._error))

@@ -1,23 +1,24 @@
-"""The receipts of a gateway that only options describe: JSON or a form; without a secret all are refused.
+"""Receipts and inbound messages of a gateway that options describe. They come as JSON or as a form.
 
-    receipt_secret=     receipt_secret=K7f…            shared with the gateway, 16 characters or more
-    receipt_header=     receipt_header=X-Token         it holds the secret, as it is or after ``Bearer``;
-                                                       default Authorization
-    receipt_signature=  receipt_signature=X-Sign       instead: it holds the hex HMAC-SHA256 of the body
-    receipt_reference=  receipt_reference=client_ref   where {id} comes back; needed with a signature,
-                                                       which does not cover the URL
-    receipt_state=      receipt_state=status           where the word stands
-    sent=, delivered=, failed=                         delivered=DELIVRD READ: what it means, by blanks
-    receipt_id=, receipt_error=                        where the gateway's id and error code stand
+    receipt_secret=     receipt_secret=K7f…            shared with the gateway, 16 characters or more;
+                                                       without it, every callback is refused
+    receipt_header=     receipt_header=X-Token         the header with the secret, as it is or after
+                                                       ``Bearer``; default Authorization
+    receipt_signature=  receipt_signature=X-Sign       or a header with the hex HMAC-SHA256 of the body
+    receipt_reference=  receipt_reference=client_ref   path of the {id} that comes back; required with a
+                                                       signature, which does not cover the URL
+    receipt_state=      receipt_state=status           path of the word for the state
+    sent=, delivered=, failed=                         its words, with spaces: delivered=DELIVRD READ
+    receipt_id=, receipt_error=                        paths of the gateway's id and error code
 
     inbound_from=, inbound_text=, inbound_id=
-                        inbound_from=msisdn            what users send, which proves itself as a receipt does:
-                                                       whose number, the text, the gateway's id
-    inbound_to=         inbound_to=shortcode           where our sender stands; default from=
+                        inbound_from=msisdn            paths of the user's number, the text and the
+                                                       gateway's id; authenticated like a receipt
+    inbound_to=         inbound_to=shortcode           path of our sender; default from=
 
-A call may hold several: receipt_reference=results.*.ref goes through each element of the list, and so does
-the number in results.0.ref. The other paths follow it as far as they begin alike. inbound_from= does the
-same.
+A callback may hold several receipts: receipt_reference=results.*.ref visits each element of the list, and so
+does the index in results.0.ref. The other paths follow it as far as they begin in the same way. inbound_from=
+does the same for inbound messages.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from sms.providers.vendor import VendorProvider
 
 
 class HttpReceipts(VendorProvider):
-    """The half of ``HttpProvider`` that authenticates and reads them."""
+    """The half of ``HttpProvider`` that authenticates and reads callbacks."""
 
     def __init__(
         self,
@@ -66,10 +67,10 @@ class HttpReceipts(VendorProvider):
         if receipt_secret:
             need(len(receipt_secret) >= 16, "receipt_secret must have 16 characters or more.")
             need(not (receipt_header and receipt_signature), "give receipt_header= or receipt_signature=.")
-        if receipt_secret and (receipt_state or not inbound_from):  # else users' messages come alone
+        if receipt_secret and (receipt_state or not inbound_from):  # else only inbound messages come
             need(
                 receipt_reference or not receipt_signature,
-                "receipt_signature= covers the body alone: receipt_reference= must say where {id} stands.",
+                "receipt_signature= covers only the body, so receipt_reference= must say where {id} is.",
             )
             need(receipt_state and delivered.split(), "receipts need receipt_state= and delivered=.")
         self.takes_receipts = bool(receipt_secret)
@@ -96,10 +97,10 @@ class HttpReceipts(VendorProvider):
         self.receives = bool(self._inbound) and self.takes_receipts
 
     def _read_inbound_paths(self, phone: str, text: str, id: str, to: str) -> Mapping[str, str]:
-        """By the fields of an ``Inbound``; none where no messages are handed over."""
+        """The paths by the fields of an ``Inbound``. Empty if no inbound messages are handed over."""
         need = partial(wire.need, self.alias)
         if not phone:
-            need(not (text or id or to), "inbound_from= must say where the number of a user stands.")
+            need(not (text or id or to), "inbound_from= must say where the number of the user is.")
             return {}
         need(text and id, "inbound_from= needs inbound_text= and inbound_id=.")
         paths = {"phone": phone, "text": text, "id": id, "sender": to}
@@ -113,7 +114,7 @@ class HttpReceipts(VendorProvider):
         return found
 
     def read_head(self, headers: Mapping[str, str], url: str) -> str:
-        """The signature, where there is to be one."""
+        """The signature, if signatures are configured. A wrong secret is refused here."""
         if not self._signature:
             given = re.sub("^bearer +", "", headers.get(self._token, "").strip(), flags=re.IGNORECASE)
             if not same(given, self._secret):
@@ -122,12 +123,12 @@ class HttpReceipts(VendorProvider):
         return signature_in(headers, self._signature)
 
     def read_receipts(self, head: str, body: bytes, url: str) -> list[Receipt]:
-        """Those of one call that name a message; it is rejected if none does."""
+        """The receipts that name a message. The callback is rejected if none does."""
         if self._signature:
             self._check_signature(head, body)
         found = self._content(body, self._paths["reference"], self._paths["state"])
         if not self._paths["reference"] and wire.holds_several(found, self._paths["state"]):
-            raise ReceiptRejected("the call holds several: receipt_reference= must say where {id} stands")
+            raise ReceiptRejected("the callback holds several: receipt_reference= must say where {id} is")
         in_url = references_in(url)
         read = [self._one(values, in_url) for values in wire.each(found, self._paths)]
         if not any(read):
@@ -135,7 +136,7 @@ class HttpReceipts(VendorProvider):
         return [receipt for receipt in read if receipt]
 
     def read_inbound(self, head: str, body: bytes, url: str) -> list[Inbound]:
-        """Those of one call that name who sent them; it is rejected if none does."""
+        """The messages that name their sender. The callback is rejected if none does."""
         if self._signature:
             self._check_signature(head, body)
         found = self._content(body, self._inbound["phone"], self._inbound["text"])
@@ -144,7 +145,7 @@ class HttpReceipts(VendorProvider):
             for values in wire.each(found, self._inbound)
         ]
         if not any(words["phone"] for words in read):
-            raise ReceiptRejected("the body names nobody who sent it")
+            raise ReceiptRejected("the body does not say who sent it")
         return [
             Inbound(words["id"], words["phone"], words["sender"] or self.sender, words["text"])
             for words in read
@@ -157,7 +158,7 @@ class HttpReceipts(VendorProvider):
             raise ReceiptRejected("the signature is wrong")
 
     def _content(self, body: bytes, *once: str) -> Any:
-        """What it holds. ``once``: names that a form must not have twice."""
+        """The parsed body. ``once``: names that a form must not hold twice."""
         body = body.removeprefix(BOM_UTF8).lstrip()
         if body[:1] in (b"{", b"["):
             return wire.parse(body)
@@ -167,13 +168,13 @@ class HttpReceipts(VendorProvider):
             raise ReceiptRejected("the body is neither JSON nor a form") from None
         names = [name for name, _ in pairs]
         if any(names.count(name) > 1 for name in once):
-            raise ReceiptRejected("the form names one thing twice")
+            raise ReceiptRejected("the form has a field twice")
         return dict(pairs)
 
     def _one(self, values: Mapping[str, Any], in_url: list[str]) -> Receipt | None:
-        """One receipt; None if it names no state, or not one message."""
+        """One receipt; None if it has no state, or does not name exactly one message."""
         words = {name: wire.word_of(value) for name, value in values.items()}
-        # The URL can name one message alone, so of a call that may hold several it says nothing.
+        # The URL names a single message, so it does not count for a callback that may hold several.
         references = set() if self._is_batch else {*in_url}
         if self._paths["reference"]:
             references.add(words["reference"])

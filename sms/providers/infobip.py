@@ -1,12 +1,17 @@
 """``infobip://:API_KEY@abc123.api.infobip.com?from=Shop&receipt_secret=SECRET``: Infobip's SMS API.
 
-The host is the account's own base URL. Options: ``from`` (number or sender ID); ``receipt_secret``, 16 random
-characters or more: without it no receipts and no messages of users are believed; ``feedback=yes``: Infobip
-hears which codes were typed; ``timeout``; ``base_url`` (a mock, a proxy).
+The host is the account's own base URL.
 
-Each hand-off has a message id of ours, and Infobip takes an id once. For how long it knows one is not told.
-Infobip signs nothing by itself, so the addresses that it calls hold a token. What users send is forwarded to
-an address that is set once for a number, in Infobip's portal.
+Options:
+
+- ``from``: a number or sender ID.
+- ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
+- ``feedback=yes``: report to Infobip which codes were typed.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+We choose the message id of each hand-off, and Infobip accepts an id only once. It does not document for how
+long. Infobip does not sign by default, so its callback URLs hold a token. Set the URL for inbound messages
+once in Infobip's portal, at the number.
 
 Sources: infobip.com/docs/api/channels/sms (request, answers, reports, inbound, "Confirm conversion"),
 infobip.com/docs/essentials/api-essentials/response-status-and-error-codes (statuses), the models of
@@ -27,26 +32,26 @@ from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import Outcome, Request, TokenProvider, outcome_table, state_table
 from sms.providers.wire import at, elements, parse, word_of
 
-#: A repeated hand-off is refused so: Infobip has the message. If it refused that one, a receipt tells.
+#: The refusal of a repeated hand-off. Infobip has the message; if it refused that one, a receipt will say so.
 DUPLICATE = "REJECTED_DUPLICATE_MESSAGE_ID"
 
-#: What the status of a message means where its group does not tell.
+#: Statuses of a message whose group alone would mislead.
 STATUSES = outcome_table(
     accepted=DUPLICATE,
-    # Too many to one number in an hour; trouble at Infobip; a network that another vendor may reach.
+    # Too many messages to one number in an hour; trouble at Infobip; a network that another vendor may reach.
     temporary="REJECTED_FLOODING_FILTER REJECTED_SYSTEM_ERROR UNDELIVERABLE_REJECTED_PLATFORM "
     "REJECTED_NETWORK",
     # A sender that is not registered or is blocked; no credit.
     account="REJECTED_SOURCE REJECTED_SENDER REJECTED_NOT_ENOUGH_CREDITS REJECTED_PREPAID_PACKAGE_EXPIRED",
-    # No route there on this account; a trial account, which sends to one number only.
+    # No route there on this account; a trial account, which sends only to one number.
     country="REJECTED_ROUTE_NOT_AVAILABLE REJECTED_DESTINATION_NOT_REGISTERED",
 )
 
-#: What the group of an unlisted status means. UNDELIVERABLE: an operator did not take it, and another vendor
-#: may have another route.
+#: Groups of unlisted statuses. UNDELIVERABLE: an operator did not take the message, but another vendor may
+#: have another route.
 GROUPS = outcome_table(accepted="PENDING DELIVERED", temporary="UNDELIVERABLE", refused="REJECTED")
 
-#: Seconds. Infobip takes what is longer as 48 hours.
+#: Seconds. Infobip shortens longer periods to 48 hours.
 MAX_VALIDITY = 172_800
 
 
@@ -56,7 +61,7 @@ class InfobipProvider(TokenProvider):
     url_names: ClassVar = {"password": "api_key", **TokenProvider.url_names}
     outcomes = STATUSES
     id_path = "messages.0.messageId"
-    # The name of a message's status, else of what is wrong with the request.
+    # The status of the message, or the error of the request.
     word_paths = "messages.0.status.name", "errorCode", "requestError.serviceException.messageId"
     word_form = r"[A-Z][A-Z0-9_]{1,59}"
     repeats_safely = True
@@ -64,7 +69,7 @@ class InfobipProvider(TokenProvider):
     takes_feedback = True
     receives = True
     inbound_paths = "messageId", "from", "to", "text"
-    # By the names of statuses, else by those of their groups.
+    # Names of statuses and of groups.
     states = state_table(
         sent="PENDING DELIVERED_TO_OPERATOR",
         delivered="DELIVERED",
@@ -75,9 +80,9 @@ class InfobipProvider(TokenProvider):
     def __init__(self, alias: str, *, api_key: str, host: str, feedback: str = "", **common: Any) -> None:
         super().__init__(alias, f"https://{host}", **common)
         if "." not in host and not common.get("base_url"):
-            raise BadProviderURL(f"{alias}: the host is the account's base URL, as abc123.api.infobip.com.")
+            raise BadProviderURL(f"{alias}: the host is the account's base URL, like abc123.api.infobip.com.")
         if not self.sender:
-            raise BadProviderURL(f"{alias}: from= must hold a number or a sender ID.")
+            raise BadProviderURL(f"{alias}: from= must be a number or a sender ID.")
         self.takes_feedback = is_yes(alias, "feedback", feedback)
         self._url = f"{self.base_url}/sms/3/messages"
         self._credentials = {"Authorization": f"App {api_key}", "Accept": "application/json"}
@@ -107,7 +112,7 @@ class InfobipProvider(TokenProvider):
         return Request(self._url, json.dumps(content), self._headers)
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
-        """With 200 Infobip refuses too."""
+        """Infobip also refuses with status 200."""
         meaning = super().outcome(status, word, found)
         if meaning == "accepted" and at(found, "messages"):
             group = word_of(at(found, "messages.0.status.groupName"))
@@ -132,9 +137,9 @@ class InfobipProvider(TokenProvider):
         return [self._receipt(reference, result) for result in _results(body)]
 
     def _receipt(self, reference: str, result: Any) -> Receipt:
-        # The token of an address speaks for one message.
+        # The token of the URL is only good for one message.
         if not reference or at(result, "callbackData") not in (None, reference):
-            raise ReceiptRejected("the address names another message than the receipt")
+            raise ReceiptRejected("the URL names another message than the receipt")
         word, group = word_of(at(result, "status.name")), word_of(at(result, "status.groupName"))
         if not word:
             raise ReceiptRejected("the receipt names no state")
@@ -150,7 +155,7 @@ class InfobipProvider(TokenProvider):
     def read_inbound(self, head: Mapping[str, str], body: bytes, url: str) -> list[Inbound]:
         results = _results(body)
         if not all(isinstance(at(result, "text"), str) for result in results):
-            raise ReceiptRejected("the body holds no text of a user")
+            raise ReceiptRejected("the body holds no message from a user")
         return [self.inbound(result) for result in results]
 
 

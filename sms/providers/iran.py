@@ -1,5 +1,7 @@
-"""What the Iranian gateways share. Codes go by an approved template on a service line, which also reaches
-those who block advertising; other messages go as text by a line of your own.
+"""The base class of the Iranian gateways.
+
+Codes go by an approved template on a service line, which also reaches users who block advertising. Other
+messages go as text by a line of your own.
 """
 
 from __future__ import annotations
@@ -21,32 +23,32 @@ from sms.providers.wire import at
 class TemplateOrLine(HttpSender):
     url_names: ClassVar[Mapping[str, str]] = {"from": "sender"}
 
-    #: What a template is called by: a pattern, and an example of it.
+    #: The names of templates: a regular expression, and an example.
     template_form: ClassVar[tuple[str, str]] = r"\S+", "otp"
     word_form = r"-?[0-9]{1,5}"
-    #: The vendor's word for a request that it has taken. It answers refusals with HTTP 200 as well.
+    #: The vendor's word for an accepted request. Refusals come with HTTP 200 as well.
     taken: ClassVar[str]
-    #: Where the answer to a look-up has its word for the state, and what its words mean.
+    #: Path of the state in the answer to a look-up.
     state_path: ClassVar[str]
     states: Mapping[str, State] = {}
 
     def __init__(
         self, alias: str, address: str = "", *, template: str = "", sender: str = "", **common: Any
     ) -> None:
-        """``template``: of codes, as ``Templates`` reads it. ``sender``: the line of other messages, and of
-        codes where there is no template.
+        """``template``: for codes, see ``Templates``. ``sender``: the line for other messages, and for codes
+        without a template.
         """
         super().__init__(alias, address, **common)
         pattern, example = self.template_form
         ids = [entry.rpartition("=")[2].strip() for entry in template.split("|") if entry]
         if not all(re.fullmatch(pattern, id, re.ASCII) for id in ids):
             raise BadProviderURL(
-                f"{alias}: template= must hold what the panel calls it, as template={example}."
+                f"{alias}: template= takes the template's name in the panel, such as template={example}."
             )
         self.templates = Templates(alias, template)
         if not self.templates and not sender:
             raise BadProviderURL(
-                f"{alias}: give template={example}, an approved template of codes, or from=, a line of yours."
+                f"{alias}: give template={example}, an approved template for codes, or from=, your own line."
             )
         self.sender = sender
         self.needs_code = not sender
@@ -62,11 +64,11 @@ class TemplateOrLine(HttpSender):
 
     @abstractmethod
     def by_template(self, to: str, template: str, code: str) -> Request:
-        """The request that hands over a code."""
+        """The request that sends a code by a template."""
 
     @abstractmethod
     def by_line(self, to: str, line: str, sms: Sms) -> Request:
-        """The request that hands over a text."""
+        """The request that sends a text by a line."""
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
         if 200 <= status < 300 and word != self.taken:
@@ -74,22 +76,22 @@ class TemplateOrLine(HttpSender):
         return super().outcome(status, word, found)
 
     def read_look_up(self, reference: str, found: Any) -> Receipt | None:
-        """Only what is final: that it is under way, or that nobody knows of it yet, is nothing new."""
+        """Only final states count. A message under way, or not known yet, is nothing new."""
         word = code_in(at(found, self.state_path))
         state = self.states.get(word)
         return Receipt(reference, state, word) if state in (State.DELIVERED, State.FAILED) else None
 
 
 def dialled(to: str) -> str:
-    """A number as it is dialled in Iran: +989123456789 → 09123456789, +4366412345 → 004366412345."""
-    # They take several numbers with commas between them.
+    """A number as dialled in Iran: +989123456789 → 09123456789, +4366412345 → 004366412345."""
+    # The field takes several numbers, separated by commas.
     if not re.fullmatch(r"\+[0-9]{4,15}", to, re.ASCII):
-        raise PermanentFailure("the number is not written as E.164", code="to")
+        raise PermanentFailure("the number is not in E.164 form", code="to")
     return f"0{to[3:]}" if to.startswith("+98") else f"00{to[1:]}"
 
 
 def e164(number: str) -> str:
-    """The reverse, for what these gateways call a user by; "" for what is no number."""
+    """The reverse of ``dialled``, for numbers in callbacks; "" if it is not a number."""
     digits = number.strip().removeprefix("+")
     if not re.fullmatch(r"[0-9]{4,17}", digits, re.ASCII):
         return ""
@@ -101,6 +103,6 @@ def e164(number: str) -> str:
 
 
 def code_in(node: Any) -> str:
-    """A vendor's code as a word; "" for a text, which may repeat the number, and for what is too long."""
+    """A vendor's code as a word; "" for a long value, or for text, which may repeat the number."""
     text = str(node) if isinstance(node, int | str) and not isinstance(node, bool) else ""
     return text if re.fullmatch(r"-?[0-9]{1,5}", text, re.ASCII) else ""

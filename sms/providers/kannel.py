@@ -1,14 +1,20 @@
 """``kannel://USER:PASSWORD@10.0.0.5:13013?from=Shop&receipt_secret=SECRET``: a Kannel gateway of your own.
 
-User and password are those of a ``sendsms-user`` group, host and port those of its smsbox
-(127.0.0.1:13013). Options: ``from`` (number or sender ID; without it Kannel's ``default-sender``);
-``receipt_secret``, 16 random characters or more: without it no receipts are asked for, and neither those
-nor inbound messages are believed; ``smsc`` (a connection's id); ``timeout``; ``base_url`` (https, a proxy).
+User and password are those of a ``sendsms-user`` group. Host and port are those of its smsbox
+(127.0.0.1:13013).
 
-Kannel signs nothing. The address that we give it for receipts holds a token made of our reference and
-``receipt_secret``; whoever has that address can send receipts of that one message and of no other. That for
-inbound messages holds a token of no message. It goes into kannel.conf, as ``manage.py providers
---configured`` prints it::
+Options:
+
+- ``from``: a number or sender ID. Without it, Kannel uses its ``default-sender``.
+- ``receipt_secret``: 16 or more random characters. Without it, no receipts are requested, and inbound
+  messages are refused.
+- ``smsc``: the id of a connection.
+- ``timeout``, ``base_url`` (for https or a proxy).
+
+Kannel signs nothing. The callback URL of each message holds a token made from our reference and
+``receipt_secret``. So a leaked URL allows forged receipts for that one message only. The URL for inbound
+messages holds a token without a reference. Put it into kannel.conf, as ``manage.py providers --configured``
+prints it::
 
     group = sms-service
     keyword = default
@@ -16,13 +22,15 @@ inbound messages holds a token of no message. It goes into kannel.conf, as ``man
     send-sender = true
     max-messages = 0
 
-With ``post-url`` number and text stand in no address, which servers log; ``get-url`` is refused. Without
-``max-messages = 0`` the user gets our answer to Kannel as an SMS.
+``post-url`` keeps number and text out of the URL, which servers log; ``get-url`` is refused. Without
+``max-messages = 0``, Kannel sends our answer to the user as an SMS.
 
-What it needs beside: ``http-request-retry = 100`` in its group ``smsbox``, or a STOP is lost that finds us
-away; ``concatenation = true`` and ``max-messages = 50`` in the ``sendsms-user``, or it cuts a long text after
-one part. At its usual log level smsbox writes numbers and texts into its log, and always into its
-access-log: set ``log-level = 2`` there and no ``access-log``.
+Kannel also needs
+
+- ``http-request-retry = 100`` in its group ``smsbox``, or a STOP is lost while we are away;
+- ``concatenation = true`` and ``max-messages = 50`` in the ``sendsms-user``, or long texts are cut after one
+  part;
+- ``log-level = 2`` and no ``access-log`` in ``smsbox``, which otherwise logs numbers and texts.
 
 Source: kannel.org/download/kannel-userguide-snapshot/userguide.html, "Using the HTTP interface to send
 SMS messages", "HTTP response from sendsms", "Delivery reports" and "SMS-service configuration"; tried with
@@ -43,13 +51,13 @@ from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, TokenProvider, outcome_table, state_table
 from sms.segments import GSM_7
 
-#: The sum of the states of which we want to hear: all that there are.
+#: The sum of the states that receipts should report: all of them.
 DLR_MASK = "31"
 
-#: Kannel takes 204 for a failure, and calls once more.
+#: Kannel takes 204 for a failure and calls again, so we answer 200.
 TAKEN = Reply("OK")
 
-#: What is needed of a user's message beside its text: where it stands, and what in kannel.conf puts it there.
+#: What an inbound message needs beside its text: the field, and the line of kannel.conf that adds it.
 USER, OURS, ID = "x-kannel-from", "x-kannel-to", "id"
 NEEDED = {USER: "send-sender = true", OURS: "post-url", ID: "&id=%I"}
 
@@ -59,7 +67,7 @@ class KannelProvider(TokenProvider):
     name = "Kannel"
     url_names: ClassVar = {"user": "username", **TokenProvider.url_names}
     outcomes = outcome_table(country="not_routable")
-    # The values of %d: 4 queued on the SMSC, 8 accepted and 16 rejected by it, 2 not delivered to the phone.
+    # Values of %d: 4 queued at the SMSC, 8 accepted by it, 16 rejected by it, 2 not delivered to the phone.
     states = state_table(sent="4 8", delivered="1", failed="2 16")
     receives = True
     receipt_reply = inbound_reply = TAKEN
@@ -86,70 +94,70 @@ class KannelProvider(TokenProvider):
             raise BadProviderURL(f"{alias}: {odd.removeprefix('X-Kannel-').lower()} must be printable ASCII.")
 
     def build(self, sms: Sms) -> Request:
-        # Kannel splits this at blanks and sends to each.
+        # Kannel splits this at spaces and sends to each part.
         if not re.fullmatch(r"\+?[0-9]{1,15}", sms.to):
-            raise PermanentFailure("the number is not written as E.164", code="to")
+            raise PermanentFailure("the number is not in E.164 form", code="to")
         headers = self._headers | {
             "X-Kannel-To": sms.to,
-            # With any other character it has to go as UCS-2, or Kannel writes question marks.
+            # Other texts must go as UCS-2, or Kannel writes question marks.
             "X-Kannel-Coding": "0" if GSM_7.issuperset(sms.body) else "2",
         }
         if sms.sender:
             headers["X-Kannel-From"] = sms.sender
         if sms.expires_in:
-            # In minutes, rounded up: rounded down, a code of 119 s would lose half of its life.
+            # In minutes. Rounded down, a code of 119 s would lose half its life.
             headers["X-Kannel-Validity"] = str(math.ceil(sms.expires_in / 60))
-        # %d is the state. Not %A, the SMSC's own words: they may repeat the beginning of the text.
+        # %d is the state. %A would be the SMSC's own words, which may repeat the beginning of the text.
         if address := self.receipt_address(sms):
             dlr_url = f"{address.replace('%', '%%')}&state=%d"
             headers |= {"X-Kannel-DLR-Mask": DLR_MASK, "X-Kannel-DLR-Url": dlr_url}
         if odd := _odd(headers):
             raise AccountFailure("Kannel takes printable ASCII here", code=odd)
-        # POST and headers: a query with password, number and code would end in logs on the way.
+        # POST with headers: a query with password, number and code would end up in logs.
         return Request(f"{self.base_url}/cgi-bin/sendsms", sms.body, headers)
 
     def read(self, content: bytes) -> bytes:
         return content
 
     def word_in(self, found: bytes) -> str:
-        """Kannel's text says why and is not kept: it may repeat the number."""
+        """No word. Kannel's text gives the reason, but we do not keep it, since it may repeat the number."""
         return "not_routable" if found.startswith(b"Not routable") else ""
 
     def outcome(self, status: int, word: str, found: bytes) -> Outcome:
         meaning = super().outcome(status, word, found)
-        # "0: Accepted for delivery" or "3: Queued for later delivery"
+        # "0: Accepted for delivery" or "3: Queued for later delivery".
         return "unknown" if meaning == "accepted" and not found.startswith((b"0:", b"3:")) else meaning
 
     def unlisted(self, found: bytes) -> Outcome:
         return "account" if found.startswith(b"Sender missing") else "refused"
 
     def id_for(self, sms: Sms, found: bytes) -> str:
-        return sms.id  # Kannel tells no id of its own
+        return sms.id  # Kannel gives no id of its own
 
     def panel_address(self, address: str) -> str:
-        """With Kannel's own escapes."""
+        """The URL for kannel.conf, with Kannel's escapes."""
         return f"{super().panel_address(address).replace('%', '%%')}&id=%I"
 
     def read_head(self, headers: Mapping[str, str], url: str) -> Mapping[str, str]:
-        """The fields of the address, and the headers of a user's message."""
+        """The query fields of the URL, and the headers of an inbound message."""
         found = {name: headers.get(name, "") for name in (USER, OURS, "content-type")}
         return {**super().read_head(headers, url), **found}
 
     def read_receipts(self, head: Mapping[str, str], body: bytes, url: str) -> list[Receipt]:
         if not head.get("reference"):
-            raise ReceiptRejected("the token is that for users' messages")
+            raise ReceiptRejected("the token is the one for inbound messages")
         return [self.receipt(head["reference"], head.get("state", ""))]
 
     def read_inbound(self, head: Mapping[str, str], body: bytes, url: str) -> list[Inbound]:
         if missing := next((setting for name, setting in NEEDED.items() if not head.get(name)), ""):
-            raise ReceiptRejected(f"the sms-service has no {missing}")
-        # UTF-16 where the text has a character that GSM-7 lacks.
+            raise ReceiptRejected(f"the sms-service needs {missing}")
+        # UTF-16 if the text has a character outside GSM-7.
         charset = "utf-16-be" if "utf-16be" in head["content-type"].lower() else "utf-8"
         return [Inbound(head[ID], head[USER], head[OURS], body.decode(charset, "replace"))]
 
 
 def _odd(headers: Mapping[str, str]) -> str:
-    """The name of a header whose value could end it, or that Kannel would read otherwise."""
+    """The name of a header with a value that could end it, or that Kannel would misread."""
     return next(
         (name for name, v in headers.items() if not (v.isascii() and v.isprintable() and v == v.strip())), ""
     )

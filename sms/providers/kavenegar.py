@@ -1,17 +1,21 @@
 """``kavenegar://:API_KEY@?template=otp``: Kavenegar.
 
-Options: ``template``, by which codes go (``verify/lookup``; its one variable is ``%token``): a name, or one
-by purpose and locale, ``otp|login=enter|.en=otp-en``; ``from``, the line of other messages, and of codes
-without ``template``; ``receipt_secret``, 16 random characters or more, for the addresses of receipts and
-of incoming messages that are set in the panel; ``poll=yes``: ask for the state of each message instead;
-``timeout``; ``base_url`` (a mock or a proxy).
+Options:
 
-The API key stands in the path of each request, as Kavenegar knows no other way: write it into no log of a
-proxy. Kavenegar signs nothing: whoever has the address of receipts can send them. It tells by ``localid``
-that a text is handed over again, and sends it once; it cannot tell that of a template.
+- ``template``: the template of codes (``verify/lookup``), whose only variable is ``%token``. Give a name, or
+  one for each purpose and locale, such as ``otp|login=enter|.en=otp-en``.
+- ``from``: the line of other messages, and of codes without ``template``.
+- ``receipt_secret``: 16 or more random characters, for the URLs of receipts and inbound messages that you set
+  in the panel.
+- ``poll=yes``: poll for the state of each message instead.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
 
-Sources: kavenegar.com/rest.html (methods, codes) and Kavenegar's own clients (github.com/kavenegar). What the
-panel's callbacks hold, and what ``localid`` does, was read in the code of those who use them.
+Kavenegar accepts the API key only in the path of each request. Keep it out of the logs of proxies. Kavenegar
+signs nothing, so who knows the URL for receipts can forge them. It de-duplicates texts by ``localid``, but it
+cannot de-duplicate codes that go by a template.
+
+Sources: kavenegar.com/rest.html (methods, codes) and Kavenegar's own clients (github.com/kavenegar). The
+content of the panel's callbacks and the effect of ``localid`` were read in the code of their users.
 """
 
 from __future__ import annotations
@@ -46,16 +50,16 @@ class KavenegarProvider(TemplateOrLine, TokenProvider):
     word_paths = ("return.status",)
     state_path = "entries.0.status"
     outcomes = outcome_table(
-        # 402 it failed, 409 the server is busy, 414 too many at once, 429 and 451 too often.
+        # 402 it failed; 409 server busy; 414 too many at once; 429, 451 too often.
         temporary="402 409 414 429 451",
-        # 411 number, 413 text empty or too long, 422 characters, 428 a call, 431 the token.
+        # 411 number; 413 text empty or too long; 422 characters; 428 a call; 431 the token.
         refused="411 413 422 428 431",
-        # 401 account off, 403 key, 407 and 416 our address, 412 and 427 line, 418 credit, 420 no links, 424
-        # template unknown, 426 another plan, 430 who we are, 432 template without token, 501 a test account;
-        # 400 and 404 to 406 are no request that Kavenegar knows.
+        # 401 account off; 403 key; 407, 416 our IP address; 412, 427 line; 418 credit; 420 no links.
+        # 424 template unknown; 426 needs another plan; 430 account not verified; 432 template without token.
+        # 501 test account; 400, 404 to 406 a request that Kavenegar does not know.
         account="400 401 403 404 405 406 407 412 416 418 420 424 426 427 430 432 501",
     )
-    # 1 queued, 2 scheduled, 4 and 5 at the operator; 6 failed, 11 not delivered, 13 cancelled, 14 blocked.
+    # 1 queued; 2 scheduled; 4, 5 at the operator; 6 failed; 11 not delivered; 13 cancelled; 14 blocked.
     states = state_table(sent="1 2 4 5", delivered="10", failed="6 11 13 14")
 
     def __init__(self, alias: str, *, api_key: str, poll: str = "", **common: Any) -> None:
@@ -67,11 +71,11 @@ class KavenegarProvider(TemplateOrLine, TokenProvider):
 
     def by_template(self, to: str, template: str, code: str) -> Request:
         if re.search(r"[\s_]", code):
-            raise PermanentFailure("a token holds neither blanks nor _", code="token")
+            raise PermanentFailure("a token must not hold spaces or _", code="token")
         return self._request("verify/lookup", receptor=to, template=template, token=code)
 
     def by_line(self, to: str, line: str, sms: Sms) -> Request:
-        # A whole number of 63 bits that nobody else uses: the same as long as the key is.
+        # A unique integer of 63 bits, which stays the same as long as the key does.
         digest = hashlib.sha256(sms.key.encode()).digest()
         once = {"localid": str(int.from_bytes(digest[:8]) >> 1)} if sms.key else {}
         return self._request("sms/send", receptor=to, sender=line, message=sms.body, **once)
@@ -83,7 +87,7 @@ class KavenegarProvider(TemplateOrLine, TokenProvider):
         return Request(f"{self._url}/{method}.json", urlencode(fields), HEADERS)
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
-        # Its codes are HTTP statuses too, such as 501, with a meaning of its own.
+        # Its codes also come as HTTP statuses, such as 501, with meanings of their own.
         own = self.outcomes.get(word) if word == str(status) else None
         return own or super().outcome(status, word, found)
 
@@ -97,12 +101,12 @@ class KavenegarProvider(TemplateOrLine, TokenProvider):
         fields = _fields(head, body)
         id, phone = fields.get("messageid"), e164(fields.get("from", ""))
         if not id or not phone:
-            raise ReceiptRejected("this is no message of a user")
+            raise ReceiptRejected("not a message from a user")
         return [Inbound(id, phone, fields.get("to", ""), fields.get("message", ""))]
 
 
 def _fields(head: Mapping[str, str], body: bytes) -> dict[str, str]:
-    """Those of a callback, which come in the address, a form or JSON."""
+    """The fields of a callback, which come in the URL, in a form or in JSON."""
     found = parse(body)
     is_json = isinstance(found, dict)
     return {**head, **({name: word_of(value) for name, value in found.items()} if is_json else form(body))}

@@ -1,15 +1,20 @@
 """``melipayamak://USERNAME:PASSWORD@?template=123456``: Melipayamak, and the resellers of its panel.
 
-The password is the API key where the account demands that (-110). Options: ``template``, or ``body_id``:
-the number of the approved text by which codes go (``BaseServiceNumber``, with the code as its one
-variable), or one by purpose and locale, ``123456|login=123457|.en=123458``; ``from``, the line of other
-messages, and of codes without ``template``; ``timeout``; ``base_url`` (https://rest.payamak-panel.com; a
-reseller with an address of its own, a mock or a proxy).
+The password is the API key if the account demands that (-110).
 
-Melipayamak calls nobody: it is asked for the state of each message.
+Options:
+
+- ``template`` or ``body_id``: the number of the approved text of codes (``BaseServiceNumber``), whose only
+  variable is the code. Give one number, or one for each purpose and locale, such as
+  ``123456|login=123457|.en=123458``.
+- ``from``: the line of other messages, and of codes without ``template``.
+- ``timeout``.
+- ``base_url``: the default is https://rest.payamak-panel.com. Resellers may have their own.
+
+Melipayamak sends no receipts. Otpost polls for the state of each message.
 
 Sources: melipayamak.com/api (methods, codes), melipayamak.com/help, the guide to the service "Send" (states).
-The codes of ``BaseServiceNumber`` over REST were read in the code of those who use it.
+The codes of ``BaseServiceNumber`` over REST were read in the code of its users.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ from sms.providers.wire import at, word_of
 
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
-#: An id has over 15 digits, a code three at most.
+#: An id has over 15 digits, an error code at most three.
 _ID = re.compile(r"[0-9]{8,20}", re.ASCII)
 
 
@@ -41,16 +46,16 @@ class MelipayamakProvider(TemplateOrLine):
     taken = "1"
     state_path = "Value"
     outcomes = outcome_table(
-        # 6 it is being updated, -6 trouble inside, 11 not sent, 19 too many in an hour.
+        # 6 under maintenance; -6 internal error; 11 not sent; 19 too many in an hour.
         temporary="6 -6 11 19",
-        # 7 a filtered word, 14 and -10 a link, 16 and 18 number, 17 no text, 35 blocked, -2 several numbers.
+        # 7 filtered word; 14, -10 a link; 16, 18 number; 17 no text; 35 blocked; -2 several numbers.
         refused="7 14 -10 16 17 18 35 -2",
-        # 0 login, 2 credit, 3 and 4 limits of a day, 5, 9 and -7 sender, 10 account off, 12 papers, -1 no
-        # access, -3 line, -4 template unknown, -5 it has other variables, 108 to 111 our address or key.
+        # 0 login; 2 credit; 3, 4 daily limits; 5, 9, -7 sender; 10 account off; 12 documents missing. 108 to
+        # 111 our IP or key; -1 no access; -3 line; -4 template unknown; -5 template has other variables.
         account="0 2 3 4 5 9 10 12 -1 -3 -4 -5 -7 -108 -109 -110 -111 108 109 110 111",
     )
-    # 0, 200 and 400 under way, 8 at the operator; 2 not delivered, 3 error of the operator, 16 not there, 35
-    # blocked, 300 filtered, 500 refused.
+    # 0, 200, 400 under way; 8 at the operator; 2 not delivered; 3 operator error; 16 number unknown.
+    # 35 blocked; 300 filtered; 500 refused.
     states = state_table(sent="0 8 200 400", delivered="1", failed="2 3 16 35 300 500")
 
     def __init__(self, alias: str, *, username: str, password: str, **common: Any) -> None:
@@ -59,7 +64,7 @@ class MelipayamakProvider(TemplateOrLine):
 
     def by_template(self, to: str, template: str, code: str) -> Request:
         if ";" in code:
-            raise PermanentFailure("a variable holds no ;", code="text")
+            raise PermanentFailure("a variable must not hold ;", code="text")
         return self._post("BaseServiceNumber", text=code, to=to, bodyId=template)
 
     def by_line(self, to: str, line: str, sms: Sms) -> Request:
@@ -73,12 +78,12 @@ class MelipayamakProvider(TemplateOrLine):
         return Request(f"{self.base_url}/api/SendSMS/{method}", form, HEADERS)
 
     def word_in(self, found: Any) -> str:
-        """``RetStatus``, and where that is no more than "invalid", what ``Value`` says of it."""
+        """``RetStatus``, or the more precise code in ``Value`` if that only says "invalid"."""
         status, value = code_in(at(found, "RetStatus")), code_in(at(found, "Value"))
         return value if status != self.taken and value not in ("", "0") else status
 
     def id_for(self, sms: Sms, found: Any) -> str:
-        """It is believed only where it looks like one: some refusals come as a success with their code."""
+        """Only a value of an id's form. Some refusals look like a success, with their code in its place."""
         value = word_of(at(found, "Value"))
         if _ID.fullmatch(value):
             return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sms.providers.base import Provider, Sms
 
-#: What was sent, oldest first; ``sms.testing`` is the door to it.
+#: The messages sent, oldest first. Tests read them by ``sms.testing``.
 outbox: list[Sms] = []
 
 

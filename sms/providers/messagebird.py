@@ -1,14 +1,17 @@
 """``messagebird://:ACCESS_KEY@?from=Shop&signing_key=KEY``: MessageBird, that is Bird's older SMS API.
 
-Options: ``from`` (number or sender ID of at most 11 characters); ``signing_key``, the one of the account's
-developer settings, with which MessageBird signs its callbacks: without it no receipts are asked for and none
-believed; ``timeout``; ``base_url`` (a mock, a proxy).
+Options:
 
-MessageBird reports by GET, with the recipient's number in the query: let no proxy in front of us log queries.
+- ``from``: a number, or a sender ID of at most 11 characters.
+- ``signing_key``: the key in the account's developer settings that signs callbacks. Without it, no receipts
+  are requested or accepted.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+MessageBird reports by GET, with the recipient's number in the query. Let no proxy in front of us log queries.
 
 Sources: developers.messagebird.com/api/sms-messaging (request, answer, statuses), .../api (errors),
-.../docs/verify-http-requests (signature); messagebird 2.2.0 on PyPI: request_validator.py. They name no ends
-of the range of ``validity``.
+.../docs/verify-http-requests (signature); messagebird 2.2.0 on PyPI: request_validator.py. They do not give
+the range of ``validity``.
 """
 
 from __future__ import annotations
@@ -30,20 +33,21 @@ from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, VendorProvider, one_number, outcome_table, state_table
 from sms.providers.wire import E164, at, elements
 
-#: What codes mean that their HTTP status does not tell.
+#: Error codes whose HTTP status alone would mislead.
 CODES = outcome_table(
     temporary="99",  # trouble at MessageBird
-    account="2 20 25 98",  # the access key, not found, no balance, no such API
+    # 2 access key; 20 not found; 25 no balance; 98 no such API.
+    account="2 20 25 98",
 )
 
-#: What a refusal blames where it is none of the message's.
+#: Parameters that come from our configuration. A refusal that names one blames the account.
 OURS = ("access_key", "originator", "reportUrl", "reference")
 
-#: Seconds by which clocks may differ.
+#: Seconds that clocks may differ.
 LEEWAY = 60
 
 
-#: The error of a receipt that says that the user wants nothing of this sender any more.
+#: The error of a receipt for a number that has opted out of this sender.
 OPTED_OUT = "103"
 
 
@@ -69,7 +73,7 @@ class MessageBirdProvider(VendorProvider):
         if not re.fullmatch(r"\+?[0-9]{1,15}|.{1,11}", sender):
             raise BadProviderURL(f"{alias}: from= takes a number, or a sender ID of at most 11 characters.")
         if not re.fullmatch(r"[!-~]+", access_key):
-            raise BadProviderURL(f"{alias}: the access key must be printable ASCII without blanks.")
+            raise BadProviderURL(f"{alias}: the access key must be printable ASCII without spaces.")
         self.takes_receipts = bool(signing_key)
         self._signing_key = signing_key
         self._url = f"{self.base_url}/messages"
@@ -77,14 +81,14 @@ class MessageBirdProvider(VendorProvider):
 
     def build(self, sms: Sms) -> Request:
         message: dict[str, Any] = {
-            # MessageBird splits this at commas and sends to each.
+            # MessageBird splits this at commas and sends to each part.
             "recipients": [one_number(sms.to).removeprefix("+")],
             "originator": (sms.sender or self.sender).removeprefix("+"),
             "body": sms.body,
             "datacoding": "auto",
         }
         if sms.callback_url and self.takes_receipts:
-            # It puts a query of its own there, with the reference; and reports nothing that has none.
+            # MessageBird adds its own query with the reference, and only reports messages that have one.
             message |= {"reference": sms.id, "reportUrl": sms.callback_url.partition("?")[0]}
         if sms.expires_in:
             message["validity"] = max(1, int(sms.expires_in))
@@ -95,7 +99,7 @@ class MessageBirdProvider(VendorProvider):
         return "account" if blames_us else "refused"
 
     def read_head(self, headers: Mapping[str, str], url: str) -> dict[str, Any]:
-        """What MessageBird has signed: a token with the digests of address and body."""
+        """The claims of the signed token: digests of the URL and of the body."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 headers.get("messagebird-signature-jwt", ""),
@@ -108,7 +112,7 @@ class MessageBirdProvider(VendorProvider):
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
             raise ReceiptRejected("the signature is wrong") from None
         if not _is_digest_of(url.encode(errors="backslashreplace"), claims["url_hash"]):
-            raise ReceiptRejected("the signature is that of another address")
+            raise ReceiptRejected("the signature is for another URL")
         return claims
 
     def read_receipts(self, head: Mapping[str, Any], body: bytes, url: str) -> list[Receipt]:
@@ -117,7 +121,7 @@ class MessageBirdProvider(VendorProvider):
         references = references_in(url)
         word, id, error = (fields.get(name, [""])[0] for name in ("status", "id", "statusErrorCode"))
         if len(references) != 1 or not word:
-            raise ReceiptRejected("this is no receipt of one message")
+            raise ReceiptRejected("not a receipt of one message")
         opted_out = fields.get("recipient", [""])[0] if error == OPTED_OUT else ""
         error = "" if error == "0" else error
         return [self.receipt(references[0], word, id=id, error=error, opted_out=opted_out)]
@@ -126,19 +130,19 @@ class MessageBirdProvider(VendorProvider):
         _check(head, body)
         fields = form(body)
         phone = "+" + fields.get("originator", "").removeprefix("+")
-        # Of a short code they have other names.
+        # The fields of a short code have other names.
         id, text = fields.get("id") or fields.get("mid", ""), fields.get("body") or fields.get("message", "")
         sender = fields.get("recipient") or fields.get("shortcode", "")
         if not E164.fullmatch(phone) or not id:
-            raise ReceiptRejected("this is no message of a user")
+            raise ReceiptRejected("not a message from a user")
         return [Inbound(id, phone, sender, text)]
 
 
 def _check(claims: Mapping[str, Any], body: bytes) -> None:
-    """Refuse another body than the one that was signed; of none there is no digest."""
+    """Refuse a body other than the one that was signed. An empty body has no digest."""
     digest = claims.get("payload_hash")
     if bool(digest) != bool(body) or (body and not _is_digest_of(body, digest)):
-        raise ReceiptRejected("the signature is that of another body")
+        raise ReceiptRejected("the signature is for another body")
 
 
 def _is_digest_of(content: bytes, digest: object) -> bool:

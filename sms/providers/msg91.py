@@ -1,19 +1,24 @@
 """``msg91://:AUTHKEY@?template=TEMPLATE_ID&variable=OTP&receipt_secret=SECRET``: MSG91.
 
-Options: ``template``, MSG91's id of the approved template by which codes go, or one by purpose and locale,
-``ID|login=ID|.hi=ID``; ``variable``, what the template calls the code, with upper and lower case as there
-(``OTP``); ``from``, the sender ID where the template leaves it open; ``receipt_secret``, 16 random
-characters or more, for the address of receipts that is set in the panel ("Webhook", version v2);
-``temporary`` and ``permanent``: words of refusals, as our log shows them, separated by blanks, that shall
-count as such whatever our table says; ``timeout``; ``base_url`` (a mock or a proxy).
+Options:
 
-MSG91 signs nothing: whoever has the address of receipts can send them. Only codes go by it, as every text in
-India is an approved template.
+- ``template``: MSG91's id of the approved template of codes, or one for each purpose and locale, such as
+  ``ID|login=ID|.hi=ID``.
+- ``variable``: the name of the code in the template, with the same upper and lower case (``OTP``).
+- ``from``: the sender ID, if the template leaves it open.
+- ``receipt_secret``: 16 or more random characters, for the URL of receipts. Set that URL in the panel under
+  "Webhook", version v2.
+- ``temporary`` and ``permanent``: words of refusals, as our log shows them and separated by spaces, to treat
+  as such whatever our table says.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+MSG91 signs nothing, so who knows the URL for receipts can forge them. It carries only codes, because every
+text in India must be an approved template.
 
 Sources: docs.msg91.com and api.msg91.com/apidoc/textsms/send-sms-flow.php (request), msg91.com/help, "How to
-use Webhook to get the delivery report" (receipts). MSG91 lists no codes of its flow API: 201 and 418 are
-known from there, the others from its older API, and a refusal without a code is told by its text. The
-states 3 and 5 are missing from its list; clients of its API know them.
+use Webhook to get the delivery report" (receipts). MSG91 lists no codes for its flow API. 201 and 418 were
+seen there; the others come from its older API. A refusal without a code is recognised by its text. The states
+3 and 5 are missing from MSG91's list, but clients of its API know them.
 """
 
 from __future__ import annotations
@@ -33,18 +38,18 @@ from sms.providers.vendor import Outcome, Request, TokenProvider, one_number, ou
 from sms.providers.wire import at, parse, word_of
 
 CODES = outcome_table(
-    # 001, 002 and 601 trouble at MSG91, 306 this route is closed at night; "error": it does not say why.
+    # 001, 002, 601 trouble at MSG91; 306 route closed at night; "error": no reason given.
     temporary="001 002 306 601 error",
-    # 101 and 202 number, 102 and 310 text.
+    # 101, 202 number; 102, 310 text.
     refused="101 102 202 310 number",
-    # 103 and 203 sender, 106, 201 and 207 key, 107, 205, 209 and 210 route, 208 and 418 our address, 301
-    # balance, 302, 303 and 505 account.
+    # 103, 203 sender; 106, 201, 207 key; 107, 205, 209, 210 route; 208, 418 our IP address; 301 balance.
+    # 302, 303, 505 account.
     account="103 106 107 201 203 205 207 208 209 210 301 302 303 418 505 key address template balance sender",
-    # It had the same within ten seconds, and most likely sent that.
+    # 311 the same message within ten seconds; the first one was most likely sent.
     unknown="311",
 )
 
-#: By which words its texts are known, in this order. A text itself may repeat the number.
+#: Our words for its texts, tried in this order. We do not keep a text, which may repeat the number.
 TEXTS = {
     "key": r"auth ?key|unauthori[sz]ed",
     "address": r"whitelist|\bip\b",
@@ -64,7 +69,7 @@ class Msg91Provider(TokenProvider):
     refers_by_own_id = True
     set_in_console = True
     id_path = "message"
-    # 9 is on the list of those who want no advertising, 16 and 25 rejected, 17 blocked.
+    # 9 on the do-not-disturb list; 16, 25 rejected; 17 blocked.
     states = state_table(sent="5", delivered="1 3", failed="2 9 16 17 25")
 
     def __init__(
@@ -83,15 +88,15 @@ class Msg91Provider(TokenProvider):
             raise BadProviderURL(f"{alias}: the authkey must be printable ASCII.")
         self._templates = Templates(alias, template)
         if not self._templates:
-            raise BadProviderURL(f"{alias}: template= must hold the id of an approved template.")
+            raise BadProviderURL(f"{alias}: template= must be the id of an approved template.")
         self._variable = variable.strip("#")
         if not self._variable or self._variable == "mobiles":
-            raise BadProviderURL(f"{alias}: variable= must be what the template calls the code, as OTP.")
+            raise BadProviderURL(f"{alias}: variable= must be the code's name in the template, such as OTP.")
         self.outcomes = CODES | outcome_table(temporary=temporary, refused=permanent)
         self._headers = {"authkey": authkey, "Content-Type": "application/json", "Accept": "application/json"}
 
     def build(self, sms: Sms) -> Request:
-        to = one_number(sms.to)  # it takes several numbers with commas between them
+        to = one_number(sms.to)  # the field takes several numbers, separated by commas
         message: dict[str, Any] = {
             "template_id": self._templates.of(sms),
             "short_url": "0",
@@ -114,7 +119,7 @@ class Msg91Provider(TokenProvider):
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
         kind = at(found, "type")
-        if kind == "error" and (word == "error" or word not in self.outcomes):  # no, and not why
+        if kind == "error" and (word == "error" or word not in self.outcomes):  # a refusal without a reason
             return "account" if status in self.account_statuses else self.outcomes["error"]
         meaning = super().outcome(status, word, found)
         if meaning == "accepted" and kind != "success":
@@ -125,10 +130,10 @@ class Msg91Provider(TokenProvider):
         try:
             (data,) = parse_qs(body.decode("utf-8-sig"))["data"]
         except (ValueError, KeyError):
-            raise ReceiptRejected("the body is no form with data") from None
+            raise ReceiptRejected("the body is not a form with data") from None
         requests = parse(data.encode(errors="replace"))
         if not isinstance(requests, list) or not requests:
-            raise ReceiptRejected("data holds no list")
+            raise ReceiptRejected("data is not a list")
         return [self._receipt(request, report) for request in requests for report in _reports(request)]
 
     def _receipt(self, request: Any, report: Any) -> Receipt:

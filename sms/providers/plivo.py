@@ -1,15 +1,18 @@
 """``plivo://AUTH_ID:AUTH_TOKEN@?from=%2B15005550006``: Plivo.
 
-Options: ``from`` (number or sender ID) or ``powerpack`` (its UUID); ``log``, what Plivo keeps of a message:
-``number_only`` (the default), ``content_only``, ``true`` or ``false``; ``timeout``; ``base_url`` (a mock or a
-proxy).
+Options:
 
-Callbacks are believed by their signature V3. Plivo's pages on messaging describe V2, which covers neither
-query nor body and is not believed; that messaging is signed by V3 too is seen in public code alone. V3 covers
-no time: a genuine callback can be repeated, but only as it was.
+- ``from`` (a number or sender ID) or ``powerpack`` (its UUID).
+- ``log``: what Plivo keeps of a message: ``number_only`` (the default), ``content_only``, ``true`` or
+  ``false``.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
 
-A refusal says why in a text alone, which repeats the number, so the code of an error is the HTTP status. Of
-these texts there is no list: they are read for one thing, whether they speak of what we send from.
+Callbacks must have signature V3. Plivo's pages on messaging describe V2, which covers neither query nor body,
+so it is not accepted. Only public code shows that messaging is signed by V3 as well. V3 covers no time: a
+genuine callback can be replayed, but not changed.
+
+The reason of a refusal is a text that repeats the number, so we keep only the HTTP status as its code. Plivo
+does not list these texts. We only read whether one mentions our sender.
 
 Sources: plivo.com/docs/messaging/api/messages (request, answer, callbacks), .../messaging/api/response
 (statuses), .../faq/messaging/messaging-api (expiry); plivo 4.63.0 on PyPI: utils/signature_v3.py (signature),
@@ -34,20 +37,20 @@ from sms.providers.callbacks import references_in, same
 from sms.providers.vendor import Outcome, Request, VendorProvider, one_number, outcome_table, state_table
 from sms.providers.wire import E164, at, basic, in_base64, word_of
 
-#: Seconds that Plivo lets a message wait; the ends of the range of message_expiry.
+#: Seconds that Plivo lets a message wait: the range of message_expiry.
 MIN_EXPIRY, MAX_EXPIRY = 5, 10_799
 
-#: By which words a refusal speaks of what we send from.
+#: Words by which a refusal mentions our sender.
 SOURCE = re.compile(r"\b(src|source|sender|powerpack(_uuid)?)\b", re.IGNORECASE)
 
-#: What Plivo may be told to keep.
+#: Values of ``log=``.
 LOGS = ("true", "false", "content_only", "number_only")
 
-#: The headers that sign a callback: with the token of the account that sent, and that of its main account.
+#: Headers with signatures, by the token of the sending account and by that of its main account.
 SIGNATURES, NONCE = ("x-plivo-signature-v3", "x-plivo-signature-ma-v3"), "x-plivo-signature-v3-nonce"
 
 
-#: The error of a receipt that says that the user wants nothing of this sender any more.
+#: The error of a receipt for a number that has opted out of this sender.
 OPTED_OUT = "200"
 
 
@@ -60,7 +63,7 @@ class PlivoProvider(VendorProvider):
     scheme = "plivo"
     name = "Plivo"
     url_names: ClassVar = {"user": "auth_id", "password": "auth_token", **VendorProvider.url_names}
-    # 404: there is no such account.
+    # 404, no such account, is one of ``account_statuses``.
     outcomes = outcome_table(country="403")
     id_path = "message_uuid.0"
     states = state_table(sent="queued sent", delivered="delivered read", failed="undelivered failed rejected")
@@ -68,7 +71,7 @@ class PlivoProvider(VendorProvider):
     receipt_option = "auth_token"
     receives = True
     tells_prices = True
-    # A message element in the answer would be sent to the user.
+    # Plivo would send a Message element in the answer to the user.
     inbound_reply = Reply("<Response/>", "application/xml")
 
     def __init__(
@@ -84,12 +87,12 @@ class PlivoProvider(VendorProvider):
         super().__init__(alias, "https://api.plivo.com", **common)
         need = partial(wire.need, alias)
         is_id = re.fullmatch(r"(MA|SA)[A-Za-z0-9]{18}", auth_id)
-        need(is_id, "write plivo://AUTH_ID:AUTH_TOKEN@; the Auth ID is MA or SA and 18 more letters.")
+        need(is_id, "write plivo://AUTH_ID:AUTH_TOKEN@. The Auth ID is MA or SA and 18 more letters.")
         is_token = re.fullmatch(r"[!-~]+", auth_token)
-        need(is_token, "the auth token must be printable ASCII without blanks.")
+        need(is_token, "the auth token must be printable ASCII without spaces.")
         need(bool(self.sender) != bool(powerpack), "give either from= or powerpack=.")
         is_sender = re.fullmatch(r"(\+?[0-9]{1,14}|[A-Za-z0-9]{1,11})?", self.sender)
-        need(is_sender, "from= takes 14 digits at most, or 11 letters and digits.")
+        need(is_sender, "from= takes at most 14 digits, or at most 11 letters and digits.")
         need(log in LOGS, f"log= takes {', '.join(LOGS)}.")
         self._from = {"src": self.sender} if self.sender else {"powerpack_uuid": powerpack}
         self._log = log
@@ -100,7 +103,7 @@ class PlivoProvider(VendorProvider):
 
     def build(self, sms: Sms) -> Request:
         sender = {"src": sms.sender} if sms.sender else self._from
-        to = one_number(sms.to)  # Plivo splits this at < and sends to each
+        to = one_number(sms.to)  # Plivo splits this at < and sends to each part
         message: dict[str, Any] = {"dst": to, "text": sms.body, "type": "sms", "log": self._log, **sender}
         if sms.callback_url:
             message |= {"url": sms.callback_url, "method": "POST"}
@@ -110,18 +113,19 @@ class PlivoProvider(VendorProvider):
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
         meaning = super().outcome(status, word, found)
-        # It is said so where several numbers are given, of which some are good.
+        # Plivo lists an invalid number this way if a request has several numbers and some are good.
         nobody = at(found, "invalid_number") and not at(found, "message_uuid")
         return "refused" if meaning == "accepted" and nobody else meaning
 
     def unlisted(self, found: Any) -> Outcome:
-        text = word_of(at(found, "error"))  # it is not kept: it may repeat the number
-        # One that speaks of the number too, as that both are the same, is none of the account's.
+        text = word_of(at(found, "error"))  # not kept: it may repeat the number
+        # A text that also mentions the number, such as "src and dst are the same", does not blame the
+        # account.
         blames_us = SOURCE.search(text) and not re.search(r"\bdst\b", text, re.IGNORECASE)
         return "account" if blames_us else "refused"
 
     def read_head(self, headers: Mapping[str, str], url: str) -> Head:
-        # With several tokens of one account there are several signatures.
+        # An account with several tokens sends several signatures.
         given = [each.strip() for name in SIGNATURES for each in headers.get(name, "").split(",")]
         signatures, nonce = [each for each in given if each], headers.get(NONCE, "")
         if not signatures or not nonce:
@@ -133,7 +137,7 @@ class PlivoProvider(VendorProvider):
         references = references_in(url)
         word, error = fields.get("Status", ""), fields.get("ErrorCode", "")
         if len(references) != 1 or not word:
-            raise ReceiptRejected("this is no receipt of one message")
+            raise ReceiptRejected("not a receipt of one message")
         id = fields.get("ParentMessageUUID") or fields.get("MessageUUID", "")
         opted_out = fields.get("To", "") if error == OPTED_OUT else ""
         error = "" if error == "000" else error
@@ -143,16 +147,16 @@ class PlivoProvider(VendorProvider):
         fields = self._signed(head, body, url)
         phone, id = "+" + fields.get("From", "").removeprefix("+"), fields.get("MessageUUID", "")
         if not E164.fullmatch(phone) or not id or "Text" not in fields:
-            raise ReceiptRejected("this is no message of a user")
+            raise ReceiptRejected("not a message from a user")
         return [Inbound(id, phone, fields.get("To", ""), fields["Text"])]
 
     def _signed(self, head: Head, body: bytes, url: str) -> dict[str, str]:
-        """The fields of a form that Plivo has signed, together with the address."""
+        """The fields of a form that Plivo signed together with the URL."""
         parts = urlsplit(url)
         try:
             form = parse_qs(body.decode(), keep_blank_values=True)
         except ValueError:
-            raise ReceiptRejected("the body is no form") from None
+            raise ReceiptRejected("the body is not a form") from None
         query = _joined(parse_qs(parts.query, keep_blank_values=True), "=", "&")
         address = parts._replace(query="", fragment="").geturl() + "?" + query + ("." if query else "")
         text = f"{address}{_joined(form, '', '')}.{head.nonce}".encode(errors="backslashreplace")
@@ -163,6 +167,6 @@ class PlivoProvider(VendorProvider):
 
 
 def _joined(fields: Mapping[str, list[str]], equals: str, ampersand: str) -> str:
-    """Fields as they are signed: decoded and sorted, their values as well."""
+    """Fields in the form that is signed: decoded, and sorted by name and value."""
     pairs = (f"{name}{equals}{value}" for name in sorted(fields) for value in sorted(fields[name]))
     return ampersand.join(pairs)

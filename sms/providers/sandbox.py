@@ -1,6 +1,6 @@
 """``sandbox://:TOKEN@HOST:PORT``: shows each SMS on the virtual phone at ``/phone/``.
 
-``channel=`` (whatsapp, telegram, voice) lets it play another channel.
+``channel=`` (whatsapp, telegram, voice) makes it stand for another channel.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SandboxProvider(HttpSender):
 
     def authenticate(self, headers: Mapping[str, str]) -> None:
         """Raise ``ReceiptRejected`` unless the caller holds this provider's token."""
-        # Servers strip the header, and "Bearer " with an empty token becomes "Bearer".
+        # Servers strip the header, so "Bearer " with an empty token becomes "Bearer".
         given = headers.get("Authorization", "").removeprefix("Bearer").strip()
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             raise ReceiptRejected("wrong token")

@@ -1,4 +1,4 @@
-"""How AWS wants a request signed: Signature Version 4, for a POST of a body.
+"""AWS Signature Version 4, for POST requests with a body.
 
 Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 """
@@ -18,13 +18,13 @@ from sms.providers.exchange import place_of
 class Credentials(NamedTuple):
     access_key: str
     secret_key: str
-    session_token: str = ""  # of keys that are lent for some hours
+    session_token: str = ""  # of temporary keys
 
 
 def signed(
     url: str, body: str, headers: Mapping[str, str], credentials: Credentials, *, region: str, service: str
 ) -> dict[str, str]:
-    """``headers`` with those that sign them, the body and the time. ``url``: without a query."""
+    """``headers``, plus those that sign them, the body and the time. ``url`` must have no query."""
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time()))
     place = place_of(url)
     sent = {**headers, "X-Amz-Date": moment}

@@ -1,22 +1,25 @@
 """``sinch://SERVICE_PLAN_ID:API_TOKEN@?from=Shop&region=eu&receipt_secret=SECRET``: Sinch's SMS API, XMS.
 
-Options: ``from`` (number, short code or sender ID; without it the account's default originator); ``region``,
-the service plan's: ``us`` (the default), ``eu``, ``au``, ``br`` or ``ca``; ``receipt_secret`` or
-``webhook_secret``: without either no receipts are asked for and none believed;
-``feedback=yes``: tell Sinch which codes were typed; ``timeout``; ``base_url`` (a mock, a proxy).
+Options:
 
-Sinch signs its callbacks only where its support has switched that on: then ``webhook_secret`` is the secret
-that it gave, and nothing unsigned is believed. Everybody else makes up a ``receipt_secret`` of 16 random
-characters or more: then the address that Sinch calls holds a token, which is good for one message alone.
+- ``from``: a number, short code or sender ID. Without it, Sinch uses the account's default originator.
+- ``region``: that of the service plan: ``us`` (the default), ``eu``, ``au``, ``br`` or ``ca``.
+- ``receipt_secret`` or ``webhook_secret``, see below. Without either, no receipts are requested or accepted.
+- ``feedback=yes``: report to Sinch which codes were typed.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
 
-Sinch lists no texts of a 400: they are read for one thing, whether they speak of ``from`` alone.
+Sinch signs callbacks only if its support has enabled that. Then ``webhook_secret`` is the secret that they
+gave you, and unsigned callbacks are refused. Otherwise, choose a ``receipt_secret`` of 16 or more random
+characters. The callback URL of each message then holds a token that is good for that message only.
 
-The clock of the worker must be right, as Sinch is told until when to deliver, not for how long.
+Sinch does not list the texts of a 400. We only read whether one blames ``from`` and nothing else.
+
+The clock of the worker must be right, because Sinch takes a time at which to give up, not a duration.
 
 Sources: developers.sinch.com/docs/sms/api-reference: sms/batches (request, answer, feedback), status-codes
 and community.sinch.com/t5/SMS/…/ta-p/14163 (codes), sms/delivery-reports (statuses), sms/webhooks;
-sinch 2.3.0 on PyPI: domains/authentication/…/authentication_validation.py (signature). Whether a callback
-that Sinch repeats is signed anew is not told there.
+sinch 2.3.0 on PyPI: domains/authentication/…/authentication_validation.py (signature). They do not say
+whether a repeated callback is signed again.
 """
 
 from __future__ import annotations
@@ -39,21 +42,21 @@ from sms.providers.url import is_yes
 from sms.providers.vendor import Outcome, Request, TokenProvider, one_number, outcome_table, state_table
 from sms.providers.wire import E164, at, in_base64, parse, word_of
 
-#: What codes mean that their HTTP status does not tell: of a 403 all others are about us.
+#: Codes whose HTTP status alone would mislead. All other codes of a 403 blame the account.
 CODES = outcome_table(refused="illegal_number_type")
 
-#: By which words a refusal speaks of the number, whatever it says of ``from``.
+#: Words by which a refusal mentions the number, whether or not it also mentions ``from``.
 RECIPIENT = re.compile(r"['\"`]to\b|\b(recipient|opted)", re.IGNORECASE)
 
 REGIONS = ("us", "eu", "au", "br", "ca")
 
-#: Seconds after which Sinch gives up by itself, and the longest that expire_at may be away.
+#: Seconds after which Sinch gives up anyway, and the latest expire_at that it accepts.
 MAX_EXPIRY = 3 * 86_400
 
-#: Seconds after which a signed callback is no longer believed, and those by which clocks may differ.
+#: Seconds: the age at which a signed callback is refused, and the difference between clocks.
 MAX_AGE, LEEWAY = 600, 60
 
-#: The headers of a signed callback: signature, nonce, and the time in seconds since the epoch.
+#: Headers of a signed callback: signature, nonce, and time in seconds since the epoch.
 SIGNED = tuple(f"x-sinch-webhook-signature{end}" for end in ("", "-nonce", "-timestamp"))
 
 
@@ -61,7 +64,7 @@ class SinchProvider(TokenProvider):
     scheme = "sinch"
     name = "Sinch"
     url_names: ClassVar = {"user": "service_plan_id", "password": "api_token", **TokenProvider.url_names}
-    # 404: no such service plan in this region.
+    # 404, no such service plan in this region, is one of ``account_statuses``.
     outcomes = CODES
     id_path = "id"
     word_paths = ("code",)
@@ -102,7 +105,7 @@ class SinchProvider(TokenProvider):
         self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {api_token}"}
 
     def build(self, sms: Sms) -> Request:
-        to = one_number(sms.to)  # what is none would be taken for a group's id
+        to = one_number(sms.to)  # Sinch would take anything else for the id of a group
         message: dict[str, Any] = {"type": "mt_text", "to": [to], "body": sms.body}
         if sender := sms.sender or self.sender:
             message["from"] = sender
@@ -118,7 +121,7 @@ class SinchProvider(TokenProvider):
         return Request(self._url, json.dumps(message), self._headers)
 
     def unlisted(self, found: Any) -> Outcome:
-        text = word_of(at(found, "text"))  # it is not kept: it may repeat the number
+        text = word_of(at(found, "text"))  # not kept: it may repeat the number
         blames_us = re.search(r"\bfrom\b", text) and not RECIPIENT.search(text)
         return "account" if blames_us else "refused"
 
@@ -126,7 +129,7 @@ class SinchProvider(TokenProvider):
         if not converted:
             return None
         url = f"{self._url}/{quote(provider_message_id, safe='')}/delivery_feedback"
-        # No recipients are all of them: of the one there is.
+        # An empty list means every recipient; there is one.
         return Request(url, json.dumps({"recipients": []}), self._headers)
 
     def read_head(self, headers: Mapping[str, str], url: str) -> Mapping[str, str]:
@@ -140,9 +143,9 @@ class SinchProvider(TokenProvider):
         report = self._opened(head, body)
         word, id = word_of(at(report, "status")).capitalize(), word_of(at(report, "batch_id"))
         if at(report, "type") != "recipient_delivery_report_sms" or not word:
-            raise ReceiptRejected("this is no receipt of one message")
+            raise ReceiptRejected("not a receipt of one message")
         told, named = word_of(at(report, "client_reference")), head.get("reference", "")
-        # The signature does not cover the address, and the token does not cover the body.
+        # The signature does not cover the URL, and the token does not cover the body.
         reference = told if self._webhook_secret else named
         if not reference or {told, named} - {"", reference}:
             raise ReceiptRejected("the receipt names no message of ours, or two")
@@ -152,14 +155,14 @@ class SinchProvider(TokenProvider):
     def read_inbound(self, head: Mapping[str, str], body: bytes, url: str) -> list[Inbound]:
         message = self._opened(head, body)
         if at(message, "type") in ("mo_binary", "mo_media"):
-            return []  # no text
+            return []  # not a text
         found, is_text = self.inbound(message), isinstance(at(message, "body"), str)
         if at(message, "type") != "mo_text" or not is_text or not E164.fullmatch(found.phone):
-            raise ReceiptRejected("this is no text of a user")
+            raise ReceiptRejected("not a text from a user")
         return [found]
 
     def _opened(self, head: Mapping[str, str], body: bytes) -> Any:
-        """What stands in a callback, if it is Sinch's."""
+        """The content of a callback that is proved to be Sinch's."""
         if self._webhook_secret:
             text = body + head["signed"].encode(errors="backslashreplace")
             expected = in_base64(hmac.digest(self._webhook_secret, text, "sha256"))

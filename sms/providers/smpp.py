@@ -1,32 +1,40 @@
 """``smpp://SYSTEM_ID:PASSWORD@HOST:2775?from=Shop``: an SMSC that speaks SMPP 3.4. ``smpps://``: over TLS
 (port 3550), whose certificate is verified.
 
-A worker binds once for all its threads, as a transceiver, and stays bound to hear receipts and what users
-send; a process that listens to nothing binds as a transmitter. The account needs a bind for each worker.
+Each worker binds once for all its threads, as a transceiver. It stays bound to hear receipts and inbound
+messages. A process that does not listen binds as a transmitter. The account needs one bind for each worker.
 
-Options: ``from`` (number, short code or sender ID; without it the account's own); ``window`` (10; messages
-that may be without an answer); ``timeout`` (seconds for an answer); ``enquire`` (30; seconds of silence after
-which the SMSC is asked whether it is there); ``pause`` (1; seconds to hold back when it is throttled or its
-queue is full); ``long`` (``udh``: a long text goes in parts; ``payload``: whole, in message_payload);
-``validity`` (``relative``, ``absolute``, ``none``); ``answer_ids`` and ``receipt_ids`` (``hex`` or
-``decimal``: how it writes its ids, where not alike); ``from_type`` and ``to_type`` (TON.NPI such as ``5.0``,
-instead of those of the number's kind); ``system_type``; ``service_type``; ``temporary``, ``permanent``,
-``account`` and ``country`` (statuses such as ``0x45``, by blanks, that shall count as such);
-``ssl_ca_certs``.
+Options:
 
-The default alphabet of the account must be GSM-7, one character a byte, in which phones count; a text that
-is not in it goes as UCS-2. So a text has the same parts here as everywhere.
+- ``from``: a number, short code or sender ID. Without it, the SMSC uses the account's default.
+- ``window``: how many messages may wait for an answer (10).
+- ``timeout``: seconds for an answer.
+- ``enquire``: seconds of silence before an enquire_link (30).
+- ``pause``: seconds to hold back when the SMSC throttles or its queue is full (1).
+- ``long``: how a long text goes: in parts (``udh``), or whole in message_payload (``payload``).
+- ``validity``: ``relative``, ``absolute`` or ``none``.
+- ``answer_ids`` and ``receipt_ids``: how the SMSC writes its ids in answers and in receipts (``hex`` or
+  ``decimal``), if the two differ.
+- ``from_type`` and ``to_type``: TON.NPI such as ``5.0``, instead of what the number looks like.
+- ``system_type``, ``service_type``.
+- ``temporary``, ``permanent``, ``account`` and ``country``: statuses such as ``0x45``, separated by spaces,
+  to treat as such.
+- ``ssl_ca_certs``: the CA of the SMSC, if it is not a public one.
 
-A long text in parts counts as delivered when its last part is, whose id is kept and whose receipt is asked
-for. Where one after the first is throttled it is repeated after ``pause``, for up to 9 seconds in all. If it
-is not taken in the end, the outcome is unknown: sent anew at once, the first would arrive twice.
+The account's default alphabet must be GSM-7 with one character per byte, by which phones count. Other texts
+go as UCS-2. So a text has as many segments here as with any vendor.
 
-Each part of what a user sends is a message of its own, and so is one that is delivered again: it has no id.
-Statuses from 0x400 on are each vendor's own: another alias gets the message at once, until an option says
-what they mean. Of a bind they refuse the account.
+A long text in parts counts as delivered when its last part is. We keep the id of that part, and request a
+receipt only for it. If a part after the first is throttled, it is repeated after ``pause``, for up to 9
+seconds in all. If it is still not taken, the outcome is unknown, because a new hand-off would deliver the
+first part twice.
 
-Neither smpp34 1.5.0 nor aiosmpplib 0.7.4 would do. The former answers a deliver_sm before we have it and
-takes no CA of ours. The latter has no TLS and no window. Both want an event loop beside our threads.
+Each part of a long inbound text is a message of its own. So is a repeated delivery, because it has no id.
+Statuses from 0x400 on are specific to the vendor. Another alias gets the message at once, unless an option
+says what they mean. For a bind, they count as a refusal of the account.
+
+We use neither smpp34 1.5.0 nor aiosmpplib 0.7.4. The former answers a deliver_sm before we have it, and takes
+no CA of ours. The latter has no TLS and no window. Both need an event loop beside our threads.
 
 Sources: SMPP Protocol Specification v3.4 issue 1.2, 4.4, 4.6, 5.1.3, 5.2 and Appendix B; Kannel 1.4.5,
 gw/smsc/smsc_smpp.c (temporary statuses, ids in hex); messaggio.com/industry-specifications-and-standards,
@@ -58,25 +66,24 @@ from sms.providers.wire import need
 
 log = logging.getLogger(__name__)
 
-#: What statuses mean, of a submit_sm and of a bind (5.1.3). Any other one that SMPP itself names (below
-#: OF_A_VENDOR) refuses the number or the text.
+#: Statuses of a submit_sm and of a bind (5.1.3). Any other below VENDOR_SPECIFIC refuses the number or text.
 STATUSES = outcome_table(
-    # 04 not bound, 05 bound already (as often as it may), 08 system error, 14 queue full, 45 submit failed,
-    # 58 throttled, 64 try later, FE delivery failed, FF unknown.
+    # 04 not bound; 05 too many binds; 08 system error; 14 queue full; 45 submit failed; 58 throttled.
+    # 64 try later; FE delivery failed; FF unknown.
     temporary="0x04 0x05 0x08 0x14 0x45 0x58 0x64 0xfe 0xff",
-    # 02 03 06 07 43 61 62 a PDU that it does not take so, 0D 0E 0F the bind, 15 service type, 50 51 TON and
-    # NPI of the number, 53 system type, 66 reject, C0 to C4 optional parameters.
+    # 02, 03, 06, 07, 43, 61, 62 a form of PDU that it does not accept; 0D, 0E, 0F the bind; 15 service type.
+    # 50, 51 TON and NPI of the number; 53 system type; 66 reject; C0 to C4 optional parameters.
     account="0x02 0x03 0x06 0x07 0x0d 0x0e 0x0f 0x15 0x43 0x50 0x51 0x53 0x61 0x62 0x66 "
     "0xc0 0xc1 0xc2 0xc3 0xc4",
-    # The sender, its TON, its NPI.
+    # 0A sender; 48 its TON; 49 its NPI.
     country="0x0a 0x48 0x49",
 )
 
-#: From this on each vendor's own begin, which may be about anything: to refuse the message by one would end a
-#: code whose number is good.
-OF_A_VENDOR = 0x400
+#: From here on, statuses are specific to the vendor and may mean anything. A refusal would end a code whose
+#: number may be good.
+VENDOR_SPECIFIC = 0x400
 
-#: message_state (5.2.28) in the words of receipts (Appendix B), and what these mean.
+#: The values of message_state (5.2.28), in the words of receipts (Appendix B).
 WORDS = ("", "ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")
 STATES = state_table(
     sent="ENROUTE ACCEPTD ACCEPTED",
@@ -84,7 +91,7 @@ STATES = state_table(
     failed="EXPIRED DELETED UNDELIV UNDELIVERABLE REJECTD REJECTED FAILED",
 )
 
-#: Seconds before a throttled part is repeated, at least: ``pause=0`` must not flood the SMSC.
+#: The fewest seconds before a throttled part is repeated, so that ``pause=0`` does not flood the SMSC.
 LEAST_PAUSE = 0.1
 
 #: Digits of the longest short code.
@@ -103,7 +110,7 @@ class SmppProvider(ListeningProvider):
     name = "SMPP"
     url_names: ClassVar = {"user": "system_id", "from": "sender"}
     receives = True
-    #: Of the scheme: its usual port, and whether it has TLS.
+    #: The default port of the scheme, and whether it uses TLS.
     port: ClassVar[int] = 2775
     tls: ClassVar[bool] = False
 
@@ -133,7 +140,7 @@ class SmppProvider(ListeningProvider):
         **common: Any,
     ) -> None:
         must = partial(need, alias)
-        must(not common.get("base_url"), f"{self.scheme}:// takes no base_url=; its host stands in the URL.")
+        must(not common.get("base_url"), f"{self.scheme}:// takes no base_url=. Write the host into the URL.")
         must(self.tls or not common.get("ssl_ca_certs"), "ssl_ca_certs= is for smpps://.")
         super().__init__(alias, **common)
         found = urlsplit(f"//{host}")
@@ -146,7 +153,7 @@ class SmppProvider(ListeningProvider):
         must({answer_ids, receipt_ids} <= {*_BASES}, "answer_ids= and receipt_ids= must be hex or decimal.")
         must(
             bool(answer_ids) == bool(receipt_ids),
-            "answer_ids= and receipt_ids= go together: say hex or decimal for both.",
+            "answer_ids= and receipt_ids= go together. Write hex or decimal for both.",
         )
         texts = {"the system_id": system_id, "the password": password}
         for name, text in (texts | {"system_type=": system_type, "service_type=": service_type}).items():
@@ -187,12 +194,12 @@ class SmppProvider(ListeningProvider):
         first, *others = self._bodies(sms)
         session = self._link.session(write_by)
         id = self._submit(session, first, write_by)
-        for body in others:  # one after the other: a refused part is the last that is paid
+        for body in others:  # one by one, so that nobody pays for parts after a refused one
             id = self._submit_further(session, body, write_by, repeat_by)
         return _number(id, self._bases[0])
 
     def _submit(self, session: Session, body: bytes, write_by: float) -> str:
-        """Hand one part over, and return the SMSC's id for it. Raises ``ProviderError``."""
+        """Hand over one part and return the SMSC's id for it. Raises ``ProviderError``."""
         answer = session.ask(wire.SUBMIT_SM, body, write_by, self.timeout)
         if answer.status == wire.NOT_BOUND:
             session.pipe.hang_up()
@@ -200,14 +207,15 @@ class SmppProvider(ListeningProvider):
             raise self._failure(answer.status)
         id = answer.body.partition(b"\0")[0].decode("latin-1")
         if answer.command == wire.GENERIC_NACK or not id:
-            # Most likely it has the message.
+            # It did accept the message.
             raise OutcomeUnknown("the answer names no message", code="no_message_id")
         return id
 
     def _submit_further(self, session: Session, body: bytes, write_by: float, repeat_by: float) -> str:
-        """The same for a part after the first, repeated while it is throttled. Where it is not taken the
-        message must not go anew as if nothing had been sent. Raises ``OutcomeUnknown``, or
-        ``PermanentFailure`` where the number or the text is why.
+        """Hand over a part after the first, and repeat it while it is throttled.
+
+        If it fails, the message must not be sent again as if nothing had left. So this raises
+        ``OutcomeUnknown``, or ``PermanentFailure`` because of the number or the text.
         """
         while True:
             try:
@@ -216,16 +224,16 @@ class SmppProvider(ListeningProvider):
                 pause = error.retry_after if isinstance(error, TemporaryFailure) else None
                 pause = math.inf if pause is None else max(pause, LEAST_PAUSE)
                 if time.monotonic() + pause > repeat_by:
-                    raise OutcomeUnknown("only some of the parts are taken", code=error.code) from None
+                    raise OutcomeUnknown("the SMSC took only some of the parts", code=error.code) from None
             time.sleep(pause)
 
     def _bodies(self, sms: Sms) -> list[bytes]:
         """The submit_sm of each part. Raises ``PermanentFailure`` or ``AccountFailure``."""
         if not re.fullmatch(r"\+[0-9]{1,15}", sms.to, re.ASCII):
-            raise PermanentFailure("the number is not written as E.164", code="to")
+            raise PermanentFailure("the number is not in E.164 form", code="to")
         sender = sms.sender or self.sender
         if sender and not _is_sender(sender):
-            raise AccountFailure("the sender is no number and no sender ID", code="from")
+            raise AccountFailure("the sender is neither a number nor a sender ID", code="from")
         coding, parts = wire.texts(sms.body, whole=False)
         in_payload = self._in_payload and len(parts) > 1
         if in_payload:
@@ -253,7 +261,7 @@ class SmppProvider(ListeningProvider):
 
     def _failure(self, status: int) -> ProviderError:
         code = _code(status)
-        meaning = self._statuses.get(code, "temporary" if status >= OF_A_VENDOR else "refused")
+        meaning = self._statuses.get(code, "temporary" if status >= VENDOR_SPECIFIC else "refused")
         if meaning == "temporary":
             pause = self._pause if status in (wire.QUEUE_FULL, wire.THROTTLED) else None
             return TemporaryFailure("the SMSC cannot take it now", code=code, retry_after=pause)
@@ -262,7 +270,7 @@ class SmppProvider(ListeningProvider):
         return PermanentFailure("the SMSC refuses it", code=code)
 
     def _refusal(self, status: int) -> ProviderError:
-        """What the status of a bind means: whatever it is, it is not about a message."""
+        """What the status of a bind means. It never blames a message."""
         if self._statuses.get(_code(status)) == "temporary":
             return self._failure(status)
         return AccountFailure("the SMSC refuses the bind", code=_code(status))
@@ -270,33 +278,33 @@ class SmppProvider(ListeningProvider):
     # --- listening -----------------------------------------------------------------------------------
 
     def _deliver(self, pdu: wire.Pdu) -> int:
-        """Hand on what the SMSC delivers; the status of the answer."""
+        """Hand on a deliver_sm. Returns the status of our answer."""
         try:
             found = wire.delivered(pdu.body)
             inbound = found.kind == wire.MESSAGE
             entry = self._read_inbound(found) if inbound else self._read_receipt(found)
-        except Exception as error:  # nor could it be if it came again
-            log.warning("%s: what the SMSC delivers cannot be read: %s", self.alias, type(error).__name__)
+        except Exception as error:  # a repetition could not be read either
+            log.warning("%s: a deliver_sm cannot be read: %s", self.alias, type(error).__name__)
             return wire.NEVER
         heard: Callable[[list[Any]], None] | None = self.on_inbound if inbound else self.on_receipts
         if heard is None:
             return wire.LATER  # another process may listen
         try:
             heard([entry])
-        except Exception as error:  # whatever it is, the SMSC keeps what we could not take
-            log.warning("%s: what the SMSC delivers is not taken: %s", self.alias, type(error).__name__)
+        except Exception as error:  # the SMSC must keep whatever we could not take
+            log.warning("%s: a deliver_sm was not taken: %s", self.alias, type(error).__name__)
             return wire.LATER
         return wire.OK
 
     def _read_receipt(self, found: wire.Delivered) -> Receipt:
-        """Raises ``ValueError`` where it names no message."""
-        # What the message was about follows, which its sender has chosen.
+        """Raises ``ValueError`` if it names no message."""
+        # The beginning of the message follows "text:". Its sender chose it, so do not parse it.
         text = re.split(r"\btext:", _as_is(found), maxsplit=1, flags=re.IGNORECASE)[0]
         fields = {name.lower(): value for name, value in re.findall(r"\b(id|stat|err):\s*(\S+)", text, re.I)}
         state = found.optional.get(wire.MESSAGE_STATE, b"")
         word = WORDS[state[0]] if len(state) == 1 and state[0] < len(WORDS) else ""
         word = word or fields.get("stat", "").upper()
-        # By the specification (5.3.2.12) this one is written as in the answer.
+        # The specification (5.3.2.12) wants this one written as in the answer.
         if optional := found.optional.get(wire.RECEIPTED_MESSAGE_ID, b"").partition(b"\0")[0]:
             id = _number(optional.decode("latin-1"), self._bases[0])
         else:
@@ -326,12 +334,14 @@ class SmppsProvider(SmppProvider):
 
 
 def _is_sender(text: str) -> bool:
-    """A number of up to 20 digits (5.2.8), or a sender ID (3GPP TS 23.040, 9.1.2.5: 11 characters)."""
+    """Whether it is a number of up to 20 digits (5.2.8) or a sender ID (3GPP TS 23.040, 9.1.2.5: 11
+    characters).
+    """
     return bool(re.fullmatch(r"\+?[0-9]{1,20}|[\x20-\x7e]{1,11}", text, re.ASCII))
 
 
 def _typed(text: str, type: tuple[int, int] | None) -> wire.Address:
-    """An address, its TON and NPI by what it looks like: international, a short code, a sender ID."""
+    """An address. Its form decides TON and NPI: international number, short code or sender ID."""
     digits = text.removeprefix("+")
     if not digits.isdecimal():
         return wire.Address(*(type or (5, 0)), text)
@@ -340,7 +350,7 @@ def _typed(text: str, type: tuple[int, int] | None) -> wire.Address:
 
 
 def _international(address: wire.Address) -> str:
-    """As E.164 where it is: said to be, or not said and too long for a short code."""
+    """The address as E.164 if its TON says so, or if it has none and is too long for a short code."""
     digits = address.digits.removeprefix("+")
     if not re.fullmatch(r"[0-9]{1,15}", digits, re.ASCII):
         return address.digits
@@ -349,19 +359,19 @@ def _international(address: wire.Address) -> str:
 
 
 def _as_is(found: wire.Delivered) -> str:
-    """A receipt's text. It is ASCII though the default alphabet is GSM-7, in which its _ would be another."""
+    """The text of a receipt. It is ASCII even if the default alphabet is GSM-7, which would change its _."""
     return wire.decoded(found.text, found.coding or wire.LATIN_1)
 
 
 def _number(id: str, base: int) -> str:
-    """An id in decimal; as it is without a ``base``, or where it is no number."""
+    """An id in decimal; unchanged without a ``base``, or if it is not a number."""
     digits = {0: "", 10: "[0-9]{1,64}", 16: "[0-9A-Fa-f]{1,64}"}[base]
     return str(int(id, base)) if base and re.fullmatch(digits, id) else id
 
 
 def _read_type(alias: str, option: str, text: str) -> tuple[int, int] | None:
     found = re.fullmatch(r"([0-6])\.([0-9]|1[0-8])", text, re.ASCII)
-    need(alias, found or not text, f"{option}= must look like TON.NPI, as 5.0.")
+    need(alias, found or not text, f"{option}= must look like TON.NPI, such as 5.0.")
     return (int(found[1]), int(found[2])) if found else None
 
 
@@ -371,7 +381,7 @@ def _read_statuses(alias: str, lists: dict[str, str]) -> dict[str, Outcome]:
     need(
         alias,
         all(re.fullmatch("(0x)?[0-9a-f]{1,8}", status) for status in named),
-        "temporary=, permanent=, account= and country= hold statuses in hex, such as 0x45.",
+        "temporary=, permanent=, account= and country= take statuses in hex, such as 0x45.",
     )
     return outcome_table(
         **{

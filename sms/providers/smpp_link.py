@@ -1,11 +1,12 @@
-"""The connection to an SMSC: bound once for all threads of a process, kept alive, made anew when it breaks.
+"""The connection to an SMSC: bound once for all threads of a process, kept alive, and renewed when it breaks.
 
-Two daemon threads. The link connects, binds, reads, and hands each answer to the thread that waits for it;
-the clerk hands on what the SMSC delivers, so that no answer waits for Redis. Senders write by themselves.
+It has two daemon threads. The link connects, binds, reads, and passes each answer to the thread that waits
+for it. The clerk hands on what the SMSC delivers, so that no answer has to wait for Redis. Senders write
+directly.
 
-    not written as a whole                    TemporaryFailure: the SMSC reads no part of a PDU
+    not written completely                    TemporaryFailure: the SMSC ignores an incomplete PDU
     written, no answer in time                OutcomeUnknown, read_timeout
-    written, the connection ended before      OutcomeUnknown, ProtocolError
+    written, connection lost before answer    OutcomeUnknown, ProtocolError
 """
 
 from __future__ import annotations
@@ -33,27 +34,27 @@ from sms.providers.smpp_wire import Pdu
 
 log = logging.getLogger(__name__)
 
-#: Seconds that the SMSC may take to answer an enquire_link, and an unbind.
+#: Seconds that the SMSC may take to answer an enquire_link and an unbind.
 TO_ENQUIRE, TO_UNBIND = 10.0, 2.0
 
-#: Seconds between two tries to connect: as long at least, also where somebody waits; up to so many, doubled
-#: from try to try, where nobody does.
+#: Seconds between two tries to connect. The pause doubles each time, up to LONGEST_REST. It is LEAST_REST if
+#: somebody waits for the connection.
 LEAST_REST, LONGEST_REST = 1.0, 30.0
 
-#: Seconds after which a bind counts as one that worked, so that the next is tried at once.
+#: Seconds after which a bind counts as successful. When it ends, the next one is tried at once.
 WORKED = 10.0
 
-#: Messages of the SMSC that wait for the clerk. It keeps more back, as they are not answered.
+#: How many deliveries may wait for the clerk. The SMSC keeps further ones, since they are not answered.
 LONGEST_QUEUE = 1_000
 
 NOT_REACHED = "the SMSC cannot be reached"
 
 
 class Duties(NamedTuple):
-    """What of a bind is the provider's.
+    """The provider's part of a bind.
 
-    ``request``: command and body of the bind. ``refusal``: what a status of its answer means. ``deliver``:
-    takes a deliver_sm and returns the status of its answer.
+    ``request``: returns command and body of the bind. ``refusal``: turns the status of its answer into an
+    error. ``deliver``: takes a deliver_sm and returns the status of our answer.
     """
 
     request: Callable[[], tuple[int, bytes]]
@@ -92,9 +93,10 @@ class Session:
             raise wire.Malformed("no answer to the bind")
 
     def ask(self, command: int, body: bytes, write_by: float, timeout: float) -> Pdu:
-        """Send a request as soon as the window lets it, and return its answer. ``write_by``: by the monotonic
-        clock; ``timeout``: seconds from its writing, or from ``write_by`` if that is later. Raises
-        ``TemporaryFailure`` and ``OutcomeUnknown``.
+        """Send a request as soon as the window has room, and return its answer.
+
+        ``write_by``: a time of the monotonic clock. ``timeout``: seconds for the answer, from the writing or
+        from ``write_by``, whichever is later. Raises ``TemporaryFailure`` or ``OutcomeUnknown``.
         """
         if not self._window.acquire(timeout=max(0.0, write_by - time.monotonic())):
             raise TemporaryFailure("the SMSC answers too slowly", code="window_full")
@@ -122,25 +124,28 @@ class Session:
         self.pipe.write(wire.packed(request.command | wire.RESPONSE, status, request.sequence, body))
 
     def unbind(self) -> None:
-        """Ask for the end, which is read."""
+        """Ask the SMSC to end the session. ``read`` will see its answer."""
         with suppress(OSError):
             self._request(wire.UNBIND, b"", self._number())
 
     def read(self, take: Callable[[Pdu], bool]) -> None:
-        """Read until the connection ends. ``take``: gets each deliver_sm, and says whether it has it."""
+        """Read until the connection ends.
+
+        ``take``: gets each deliver_sm and returns whether it accepts it.
+        """
         try:
             while (pdu := self._next_of_a_living()) is not None and self._is_followed(pdu, take):
                 pass
-        except Exception as error:  # the SMSC must be able to end this session, and never the link
+        except Exception as error:  # whatever the SMSC sends may end this session, but never the link
             log.info("a connection to an SMSC ended: %s", type(error).__name__)
         finally:
             self.pipe.close()
             while self._waiting:
-                with suppress(KeyError):  # its thread was quicker
+                with suppress(KeyError):  # the waiting thread was quicker
                     self._waiting.popitem()[1].put(None)
 
     def _next_of_a_living(self) -> Pdu | None:
-        """The next PDU; None from an SMSC that does not answer an enquire_link either."""
+        """The next PDU; None if the SMSC does not even answer an enquire_link."""
         pdu = self._next(time.monotonic() + self._enquire)
         if pdu is None:
             self._request(wire.ENQUIRE_LINK, b"", self._number())
@@ -148,7 +153,7 @@ class Session:
         return pdu
 
     def _is_followed(self, pdu: Pdu, take: Callable[[Pdu], bool]) -> bool:
-        """Do what a PDU asks for; False for the last one."""
+        """Handle a PDU; False if it is the last one of the session."""
         command = pdu.command
         if command & wire.RESPONSE:
             known = command in (wire.SUBMIT_SM | wire.RESPONSE, wire.GENERIC_NACK)
@@ -165,7 +170,7 @@ class Session:
         return command != wire.UNBIND
 
     def _next(self, until: float) -> Pdu | None:
-        """The next PDU, None if it is not there as a whole in time. Raises ``OSError`` or ``Malformed``."""
+        """The next PDU; None if it is not complete in time. Raises ``OSError`` or ``Malformed``."""
         while (pdu := wire.take(self._buffer)) is None:
             left = until - time.monotonic()
             if left <= 0:
@@ -174,7 +179,7 @@ class Session:
         return pdu
 
     def _number(self) -> int:
-        """A sequence_number (5.1.4)."""
+        """The next sequence_number (5.1.4)."""
         return next(self._numbers) % 0x7FFFFFFF + 1
 
     def _request(self, command: int, body: bytes, number: int, by: float = math.inf) -> None:
@@ -184,11 +189,11 @@ class Session:
 
 
 class Link:
-    """A session, and the next one after its end, until ``close``."""
+    """One session after the other, until ``close``."""
 
     def __init__(self, name: str, place: Place, duties: Duties, window: int, enquire: float) -> None:
-        """``window``: requests that may be without an answer. ``enquire``: seconds of silence after which the
-        SMSC is asked whether it is there.
+        """``window``: how many requests may wait for an answer. ``enquire``: seconds of silence before an
+        enquire_link.
         """
         self._name = name
         self._duties = duties
@@ -198,21 +203,21 @@ class Link:
         _links.add(self)
 
     def reset(self) -> None:
-        """Be as new. A child process has none of its parent's threads, but their locks as they held them."""
+        """Start afresh in a child process, which has its parent's locks as they were, but not its threads."""
         if self._session is not None:
             self._session.pipe.forget()
         self._changed = threading.Condition()
         self._session = None
         self._threads: list[threading.Thread] = []
         self._deliveries: queue.SimpleQueue[tuple[Session, Pdu] | None] = queue.SimpleQueue()
-        self._is_wanted = True  # that the link tries to connect now
+        self._is_wanted = True  # whether the link should try to connect now
         self._is_closing = False
         self._failures = 0  # in a row
         self._failed_at = 0.0
         self._error: BaseException | None = None
 
     def open(self) -> None:
-        """Begin to connect. Raises ``RuntimeError`` where there can be no thread."""
+        """Begin to connect. Raises ``RuntimeError`` if no thread can be started."""
         with self._changed:
             self._begin()
 
@@ -220,7 +225,7 @@ class Link:
         if self._threads:
             return
         clerk = threading.Thread(target=self._serve, name=f"smpp-{self._name}-clerk", daemon=True)
-        run = partial(self._run, transport.watching.get())  # a thread begins with a context of its own
+        run = partial(self._run, transport.watching.get())  # a new thread does not inherit our context
         link = threading.Thread(target=run, name=f"smpp-{self._name}-link", daemon=True)
         clerk.start()
         try:
@@ -231,14 +236,14 @@ class Link:
         self._threads = [clerk, link]
 
     def session(self, until: float) -> Session:
-        """The bound session, waiting for one if one may be soon. ``until``: by the monotonic clock. Raises
-        ``ProviderError``.
+        """The bound session. Waits for one if a bind is under way. ``until``: a time of the monotonic clock.
+        Raises ``ProviderError``.
         """
         with self._changed:
             try:
                 self._begin()
             except RuntimeError as error:
-                raise TemporaryFailure("there is no thread to connect in", code="no_thread") from error
+                raise TemporaryFailure("no thread can be started to connect", code="no_thread") from error
             rested = time.monotonic() - self._failed_at
             if self._session is None and rested >= LEAST_REST and not self._is_closing:
                 self._is_wanted = True
@@ -247,12 +252,12 @@ class Link:
             if self._session is not None:
                 return self._session
             why = self._error
-        if isinstance(why, ProviderError):  # of the bind; every thread has its own
+        if isinstance(why, ProviderError):  # from the bind; raise a copy in each thread
             raise copy(why)
         raise TemporaryFailure(NOT_REACHED, code="unreachable") from why
 
     def close(self) -> None:
-        """End it: what the SMSC has delivered so far is answered, then it is unbound."""
+        """Answer what the SMSC has delivered so far, then unbind."""
         with self._changed:
             self._is_closing, self._is_wanted = True, False
             session, threads = self._session, self._threads
@@ -274,7 +279,7 @@ class Link:
             session, error, begun = None, None, time.monotonic()
             try:
                 session = self._connect()
-            except Exception as found:  # whatever it is, who waits must hear of it
+            except Exception as found:  # senders that wait must learn of any failure
                 error = found
             with self._changed:
                 self._session, self._error, self._is_wanted = session, error, False
@@ -283,7 +288,7 @@ class Link:
                 log.warning("%s is not bound to its SMSC: %s", self._name, _said(error))
             if session is not None:
                 log.info("%s is bound to its SMSC", self._name)
-                if self._is_closing:  # nobody else knows of it
+                if self._is_closing:  # nobody else knows this session
                     session.unbind()
                     session.pipe.hang_up()
                 session.read(lambda pdu, session=session: self._take(session, pdu))  # type: ignore[misc]  # mypy infers no default
@@ -295,9 +300,9 @@ class Link:
                 self._failed_at = time.monotonic()
 
     def _waits_for_its_turn(self) -> bool:
-        """Rest until it is time to connect, or somebody waits for it; False at the end."""
+        """Rest until it is time to connect, or until a sender needs it; False once closed."""
         rest = min(LONGEST_REST, LEAST_REST * 2.0 ** min(self._failures, 10))
-        rest *= random.uniform(0.5, 1.0)  # noqa: S311 - so that not all workers knock at once
+        rest *= random.uniform(0.5, 1.0)  # noqa: S311 - so that workers do not all connect at once
         with self._changed:
             self._changed.wait_for(lambda: self._is_wanted or self._is_closing, rest)
             self._is_wanted = not self._is_closing
@@ -310,22 +315,22 @@ class Link:
         return True
 
     def _serve(self) -> None:
-        """The clerk: answer what the SMSC delivers when it has been taken in."""
+        """The clerk: hand on each delivery, then answer it."""
         while (entry := self._deliveries.get()) is not None:
             session, pdu = entry
             status = self._duties.deliver(pdu)
-            with suppress(OSError):  # then the SMSC delivers it again
+            with suppress(OSError):  # the SMSC will deliver it again
                 session.answer(pdu, status, b"\0")
 
 
 def _show_answer(pdu: Pdu) -> None:
-    """To whoever watches: its body is an id, in clear, or the name of the SMSC."""
+    """Show an answer to ``watching``. Its body is an id, in clear, or the name of the SMSC."""
     if watch := transport.watching.get():
         watch(f"{wire.name(pdu.command)}, status 0x{pdu.status:02x}", pdu.body.rstrip(b"\0"))
 
 
 def _said(error: Exception) -> str:
-    """What may stand in a log."""
+    """The error as it may be logged."""
     return error.code if isinstance(error, ProviderError) else type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Bytes to an SMSC and from it, with TLS or without."""
+"""Bytes to and from an SMSC, with or without TLS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TO_READ = 3.0
 
 
 class Place(NamedTuple):
-    """Where the SMSC is. ``ssl_ca_certs``: None without TLS, "" for the CAs that everybody believes."""
+    """The address of an SMSC. ``ssl_ca_certs``: None for no TLS, "" for the public CAs."""
 
     host: str
     port: int
@@ -29,12 +29,14 @@ class Place(NamedTuple):
 
 
 class Pipe:
-    """Bytes both ways, read by one thread and written by many. TLS is kept apart from the socket, as it must
-    not be read and written at once, and would wait for each other.
+    """A connection that one thread reads and many threads write.
+
+    TLS is kept apart from the socket. A TLS socket must not be read and written at the same time, so readers
+    and writers would wait for each other.
     """
 
     def __init__(self, place: Place) -> None:
-        """Raises ``OSError``, of which TLS' errors are a kind."""
+        """Raises ``OSError``, also for errors of TLS."""
         until = time.monotonic() + transport.LONGEST_CONNECT
         self._lock = threading.Lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -64,7 +66,7 @@ class Pipe:
                 self._socket.sendall(self._outgoing.read())
                 self._incoming.write(self._received(until - time.monotonic()))
                 if time.monotonic() > until:
-                    raise TimeoutError("no TLS in time") from None
+                    raise TimeoutError("the TLS handshake timed out") from None
             else:
                 self._socket.sendall(self._outgoing.read())
                 return
@@ -77,7 +79,7 @@ class Pipe:
         return data
 
     def read(self, timeout: float) -> bytes:
-        """What has come, b"" if that is nothing in time. Raises ``OSError``, at the end as well."""
+        """The bytes that have come, b"" if none came in time. Raises ``OSError``, also at the end."""
         data = self._received(timeout)
         if self._tls is None or not data:
             return data
@@ -89,13 +91,15 @@ class Pipe:
                     found += more
                 if not found:
                     raise ConnectionResetError("the SMSC has ended TLS")
-            if self._outgoing.pending:  # TLS has something to say for itself
+            if self._outgoing.pending:  # a message of the TLS protocol itself
                 self._socket.sendall(self._outgoing.read())
         return bytes(found)
 
     def write(self, data: bytes, by: float = math.inf) -> None:
-        """Write all of it; begin before ``by`` (by the monotonic clock) or not at all. Raises ``OSError`` if
-        that is not so. If it was begun, nothing can be written after it.
+        """Write all of ``data``, or nothing if that cannot begin before ``by``, a time of the monotonic
+        clock.
+
+        Raises ``OSError`` if not all was written. If part of it was, nothing can be written any more.
         """
         if not self._lock.acquire(timeout=min(max(0.0, by - time.monotonic()), threading.TIMEOUT_MAX)):
             raise TimeoutError("others write")
@@ -111,16 +115,16 @@ class Pipe:
             self._lock.release()
 
     def hang_up(self) -> None:
-        """Let whoever reads or writes find the end."""
+        """End the connection for readers and writers."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Nothing is written after it has returned."""
+        """Close the connection. Nothing is written after this returns."""
         self.hang_up()
         with self._lock:
             self._socket.close()
 
     def forget(self) -> None:
-        """Close what is a copy of another process' socket, whose connection stays as it is."""
+        """Close our copy of the parent process' socket. Its connection stays open."""
         self._socket.close()

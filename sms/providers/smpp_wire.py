@@ -1,7 +1,7 @@
-"""The PDUs of SMPP 3.4, as bytes both ways. No sockets here.
+"""Encode and decode the PDUs of SMPP 3.4. No sockets here.
 
-Source: SMPP Protocol Specification v3.4 issue 1.2 (smpp.org), in brackets its sections; the alphabet: 3GPP
-TS 23.038, 6.2.1.
+Numbers in brackets are sections of the SMPP Protocol Specification v3.4 issue 1.2 (smpp.org). The alphabet is
+from 3GPP TS 23.038, 6.2.1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sms import segments
 
-# Commands (5.1.2.1). An answer has the number of its request and RESPONSE.
+# Commands (5.1.2.1). An answer has the number of its request plus RESPONSE.
 RESPONSE = 0x80000000
 GENERIC_NACK = 0x80000000
 BIND_TRANSMITTER, BIND_TRANSCEIVER = 0x02, 0x09
@@ -31,26 +31,26 @@ NAMES = {
 
 # Statuses (5.1.3).
 OK, INVALID_COMMAND, NOT_BOUND, QUEUE_FULL, THROTTLED = 0x00, 0x03, 0x04, 0x14, 0x58
-#: Our answers to what the SMSC shall say again, and to what it shall not.
+#: Our answers to a delivery that the SMSC should repeat, and to one that it should not.
 LATER, NEVER = 0x64, 0x65
 
 # Optional parameters (5.3.2).
 RECEIPTED_MESSAGE_ID, NETWORK_ERROR_CODE, MESSAGE_PAYLOAD, MESSAGE_STATE = 0x001E, 0x0423, 0x0424, 0x0427
 
-#: Bits of esm_class (5.2.12): the text begins with a header; what the SMSC delivers, which is a message, or
-#: else a receipt of some kind.
+#: Bits of esm_class (5.2.12): the text begins with a header; the kind of a delivery. All kinds other than
+#: MESSAGE are receipts.
 HAS_HEADER, KIND, MESSAGE = 0x40, 0x3C, 0x00
 
-#: Bytes of the longest PDU: one optional parameter of 64 KiB and all else.
+#: Bytes of the longest PDU: one optional parameter of 64 KiB and the other fields.
 LONGEST_PDU = 70_000
 
-#: Days of the longest validity_period that has no month in it, whose length nobody knows.
+#: Days of the longest validity_period without a month in it, because months differ in length.
 LONGEST_VALIDITY = 28
 
 _HEAD = struct.Struct(">IIII")
 _TLV = struct.Struct(">HH")
 
-#: data_coding (5.2.19): the SMSC's default alphabet (here GSM-7), ASCII, Latin-1, UCS-2.
+#: Values of data_coding (5.2.19). DEFAULT is the SMSC's default alphabet, here GSM-7.
 DEFAULT, ASCII, LATIN_1, UCS_2 = 0, 1, 3, 8
 
 _BASIC = (
@@ -64,7 +64,7 @@ _TO_GSM |= {char: bytes([_ESCAPE, code]) for code, char in _EXTENSION.items()}
 
 
 class Malformed(ValueError):
-    """Bytes that are no PDU, or not the one that they say they are."""
+    """Bytes that are not a PDU, or not the PDU that they claim to be."""
 
 
 class Pdu(NamedTuple):
@@ -75,7 +75,7 @@ class Pdu(NamedTuple):
 
 
 class Address(NamedTuple):
-    """``ton`` and ``npi``: what kind of number (5.2.5) by which plan (5.2.6)."""
+    """An address. ``ton``: type of number (5.2.5). ``npi``: numbering plan (5.2.6)."""
 
     ton: int
     npi: int
@@ -83,7 +83,7 @@ class Address(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """A deliver_sm. ``text``: without its header, of short_message or message_payload."""
+    """A deliver_sm. ``text``: short_message or message_payload, without its header."""
 
     source: Address
     destination: Address
@@ -98,7 +98,7 @@ def packed(command: int, status: int, sequence: int, body: bytes = b"") -> bytes
 
 
 def name(command: int) -> str:
-    """What the specification calls it."""
+    """The name of a command in the specification."""
     if command == GENERIC_NACK:
         return "generic_nack"
     named = NAMES.get(command & ~RESPONSE, f"0x{command:08x}")
@@ -106,8 +106,8 @@ def name(command: int) -> str:
 
 
 def take(buffer: bytearray) -> Pdu | None:
-    """The first PDU of ``buffer``, taken out of it; None while there is no whole one. Raises ``Malformed``
-    where none can follow.
+    """Remove and return the first PDU of ``buffer``; None while it is incomplete. Raises ``Malformed`` if it
+    cannot be one.
     """
     if len(buffer) < _HEAD.size:
         return None
@@ -122,14 +122,14 @@ def take(buffer: bytearray) -> Pdu | None:
 
 
 def octets(text: str) -> bytes:
-    """A C-octet string. Raises ``ValueError`` where a character would end it, or is not ASCII."""
+    """A C-octet string. Raises ``ValueError`` for a NUL or a character outside ASCII."""
     if "\0" in text:
-        raise ValueError("a field holds its own end")
+        raise ValueError("a field holds a NUL")
     return text.encode("ascii") + b"\0"
 
 
 def c_octets(body: bytes, place: int = 0) -> tuple[str, int]:
-    """The C-octet string at a place, and where the next field begins. Raises ``Malformed``."""
+    """The C-octet string at ``place``, and the place of the next field. Raises ``Malformed``."""
     end = body.find(b"\0", place)
     if end < 0:
         raise Malformed("a field does not end")
@@ -137,7 +137,7 @@ def c_octets(body: bytes, place: int = 0) -> tuple[str, int]:
 
 
 def bind(system_id: str, password: str, system_type: str) -> bytes:
-    """The body of a bind (4.1), for 3.4 and every address that the SMSC has given to the account."""
+    """The body of a bind (4.1) with version 3.4, for all addresses of the account."""
     return octets(system_id) + octets(password) + octets(system_type) + b"\x34\0\0\0"
 
 
@@ -153,7 +153,7 @@ def submit(
     wants_receipt: bool = False,
     in_payload: bool = False,
 ) -> bytes:
-    """The body of a submit_sm (4.4.1). Raises ``ValueError`` for what cannot stand in a field."""
+    """The body of a submit_sm (4.4.1). Raises ``ValueError`` for a value that does not fit its field."""
     flags = bytes([HAS_HEADER if has_header else 0, 0, 0])  # esm_class, protocol_id, priority_flag
     times = b"\0" + octets(validity)
     short, optional = (b"", tlv(MESSAGE_PAYLOAD, text)) if in_payload else (text, b"")
@@ -216,7 +216,7 @@ def _tlvs(body: bytes, place: int) -> Iterator[tuple[int, bytes]]:
 
 
 def texts(text: str, *, whole: bool) -> tuple[int, list[bytes]]:
-    """A text's data_coding, and its parts, or all of it in one."""
+    """The data_coding of a text, and its parts; one part if ``whole``."""
     parts = [text] if whole else segments.split(text)
     if segments.GSM_7.issuperset(text):
         return DEFAULT, [to_gsm(part) for part in parts]
@@ -224,18 +224,18 @@ def texts(text: str, *, whole: bool) -> tuple[int, list[bytes]]:
 
 
 def with_headers(parts: list[bytes], reference: int) -> list[bytes]:
-    """Each part behind the header by which phones put them together (3GPP TS 23.040, 9.2.3.24.1)."""
+    """The parts with the headers by which phones join them (3GPP TS 23.040, 9.2.3.24.1)."""
     head = bytes([5, 0, 3, reference & 0xFF, len(parts)])
     return [head + bytes([number]) + part for number, part in enumerate(parts, 1)]
 
 
 def to_gsm(text: str) -> bytes:
-    """Raises ``KeyError`` for a character that is not in it."""
+    """``text`` in GSM-7. Raises ``KeyError`` for a character outside it."""
     return b"".join(map(_TO_GSM.__getitem__, text))
 
 
 def from_gsm(text: bytes) -> str:
-    """An escape before what is not in the extension is passed over (3GPP TS 23.038, 6.2.1.1)."""
+    """GSM-7 as text. An escape before a character without extension is ignored (3GPP TS 23.038, 6.2.1.1)."""
     found, codes = [], iter(text)
     for code in codes:
         second = next(codes, _ESCAPE) if code == _ESCAPE else code
@@ -246,7 +246,7 @@ def from_gsm(text: bytes) -> str:
 
 
 def decoded(text: bytes, coding: int) -> str:
-    """A text of the SMSC's. What is not readable is marked and not lost."""
+    """A text from the SMSC. Characters that cannot be decoded are marked, not dropped."""
     if coding == UCS_2:
         return text.decode("utf-16-be", "replace")
     if coding == DEFAULT:
@@ -255,7 +255,7 @@ def decoded(text: bytes, coding: int) -> str:
 
 
 def relative(seconds: float) -> str:
-    """A time from now (7.1.1.2), in whole seconds that have begun to run out, at least one."""
+    """A relative time (7.1.1.2) in seconds, rounded up, at least one."""
     left = max(1, int(min(seconds, LONGEST_VALIDITY * 86_400)))
     days, left = divmod(left, 86_400)
     hours, left = divmod(left, 3_600)
@@ -263,6 +263,6 @@ def relative(seconds: float) -> str:
 
 
 def absolute(seconds: float) -> str:
-    """The same by the clock, in UTC (7.1.1.1)."""
+    """An absolute time (7.1.1.1) in UTC, so many seconds from now."""
     then = datetime.now(UTC) + timedelta(seconds=max(1, int(min(seconds, LONGEST_VALIDITY * 86_400))))
     return then.strftime("%y%m%d%H%M%S000+")

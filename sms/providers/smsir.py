@@ -1,12 +1,15 @@
 """``smsir://:API_KEY@?template=123456&parameter=Code``: SMS.ir.
 
-Options: ``template``, the number of the panel's template by which codes go (``send/verify``), or one by
-purpose and locale, ``123456|login=123457|.en=123458``; ``parameter``, what the template calls the code,
-without the # around it (``Code``); ``from``, the line of other messages, and of codes without
-``template``; ``timeout``; ``base_url`` (a mock or a proxy).
+Options:
 
-SMS.ir calls nobody: it is asked for the state of each message. A key of its sandbox sends nothing and
-knows the template 123456.
+- ``template``: the number of the panel's template for codes (``send/verify``), or one for each purpose and
+  locale, such as ``123456|login=123457|.en=123458``.
+- ``parameter``: the name of the code in the template, without the # around it (``Code``).
+- ``from``: the line of other messages, and of codes without ``template``.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+SMS.ir sends no receipts. Otpost polls for the state of each message. A sandbox key sends nothing and knows
+the template 123456.
 
 Source: sms.ir/rest-api, as of 2026.
 """
@@ -23,7 +26,7 @@ from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, outcome_table, state_table
 from sms.providers.wire import at
 
-#: What stands for the id of a text that was not taken: 0 for a blocked number, null for a bad one.
+#: In place of the id of a text that was not taken: 0 for a blocked number, null for a bad one.
 NOT_TAKEN = ([0], [None])
 
 
@@ -34,21 +37,22 @@ class SmsIrProvider(TemplateOrLine):
     template_form = r"[0-9]+", "123456"
     reports_by_poll = True
     taken = "1"
-    id_path = "id"  # where id_for puts it
+    id_path = "id"  # ``id_for`` puts it there
     word_paths = ("status",)
     state_path = "data.deliveryState"
     outcomes = outcome_table(
-        # 0 trouble at SMS.ir, 20 too many requests.
+        # 0 trouble at SMS.ir; 20 too many requests.
         temporary="0 20",
-        # 103 and 108 no text, 104 and 107 number, 114 a value of over 25 characters, 115 number is blocked,
-        # 117 text is not approved.
+        # 103, 108 no text; 104, 107 number; 114 value over 25 characters; 115 number blocked.
+        # 117 text not approved.
         refused="103 104 107 108 114 115 117",
-        # 10 and 11 key, 12 our address, 13 and 14 account off, 15 and 119 another plan, 16 and 116 parameter,
-        # 101 and 123 line, 102 credit, 113 template unknown, 124 template is not one of codes.
+        # 10, 11 key; 12 our IP address; 13, 14 account off; 15, 119 needs another plan; 16, 116 parameter.
+        # 101, 123 line; 102 credit; 113 template unknown; 124 template not for codes.
         account="10 11 12 13 14 15 16 101 102 113 116 119 123 124",
     )
-    # 3 and 5 at the operator, 4 not there; 2 not delivered, 6 error, 7 blocked. SMS.ir does not say that 4 is
-    # final: a code that was still on its way there would be sent twice.
+    # 3, 5 at the operator; 4 not at the operator; 2 not delivered; 6 error; 7 blocked. SMS.ir does not say
+    # whether 4 is final. If it were counted as a failure, a code that is still on its way would be sent
+    # twice.
     states = state_table(sent="3 4 5", delivered="1", failed="2 6 7")
 
     def __init__(self, alias: str, *, api_key: str, parameter: str = "Code", **common: Any) -> None:

@@ -1,6 +1,6 @@
-"""What Amazon SNS posts to an address that a topic is subscribed to: notifications and handshakes.
+"""Authenticate what Amazon SNS posts to a subscribed URL: notifications and handshakes.
 
-Each is signed by a certificate that only Amazon's own host hands out; the topic is part of what is signed.
+Each post is signed by a certificate that only Amazon's own host serves. The signature covers the topic.
 
 Sources: docs.aws.amazon.com/sns/latest/dg/: sns-verify-signature-of-message.html,
 http-notification-json.html, http-subscription-confirmation-json.html, sns-message-delivery-retries.html
@@ -28,28 +28,28 @@ from sms.providers.transport import Http
 from sms.providers.url import BadProviderURL
 from sms.providers.wire import parse
 
-#: Headers that repeat what stands in the signed body.
+#: Headers that repeat fields of the signed body.
 TYPE, TOPIC = "x-amz-sns-message-type", "x-amz-sns-topic-arn"
 
 SUBSCRIBED, UNSUBSCRIBED = "SubscriptionConfirmation", "UnsubscribeConfirmation"
 
-#: What is signed of each type, in this order.
+#: The signed fields of each type, in this order.
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _HANDSHAKE = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 SIGNED = {"Notification": _NOTIFICATION, SUBSCRIBED: _HANDSHAKE, UNSUBSCRIBED: _HANDSHAKE}
 
-#: By the version of a signature. 1 is what a topic has unless its owner says otherwise.
+#: Hashes by signature version. Topics have version 1 by default.
 _HASHES: dict[str, HashAlgorithm] = {"1": SHA1(), "2": SHA256()}  # noqa: S303  # Amazon signs so
 
-#: Seconds for which SNS tries to deliver, and those by which clocks may differ.
+#: Seconds: for how long SNS retries, and by how much clocks may differ.
 MAX_AGE, LEEWAY = 3600, 300
 
-#: Seconds without another fetch after one that failed. Where Amazon could not be reached at all they hold for
-#: every address, as each try keeps a thread for seconds. Else they hold for that address alone: whoever makes
-#: up the names of certificates must not keep a genuine one from being fetched.
+#: Seconds without another fetch after a failed one. If Amazon could not be reached, this holds for every URL,
+#: because each try blocks a thread for seconds. Otherwise it holds only for that URL: invented names of
+#: certificates must not delay the fetch of a genuine one.
 HOLD = 1.0
 
-#: Addresses that are held, at most; then all are forgotten.
+#: How many URLs can be on hold. Beyond that, all are released.
 MOST_HELD = 1_000
 
 _ARN = re.compile(r"arn:aws(?P<china>-cn)?[a-z-]*:sns:(?P<region>[a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]+")
@@ -57,10 +57,10 @@ _CERTIFICATE = re.compile(r"SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem")
 
 
 class Topics:
-    """The topics whose posts are believed, and the certificates that have signed them."""
+    """The topics whose posts are accepted, and the certificates that signed them."""
 
     def __init__(self, alias: str, topics: str, http: Http) -> None:
-        """Raises ``BadProviderURL``. ``topics``: ARNs, divided by ``|``; "" is none."""
+        """``topics``: ARNs, separated by ``|``; "" for none. Raises ``BadProviderURL``."""
         self._http = http
         self._certificates: dict[str, Certificate] = {}
         self._closed_until = 0.0
@@ -70,7 +70,7 @@ class Topics:
             found = _ARN.fullmatch(topic)
             if not found:
                 raise BadProviderURL(
-                    f"{alias}: topic= must hold ARNs as arn:aws:sns:REGION:ACCOUNT:NAME, divided by |."
+                    f"{alias}: topic= takes ARNs like arn:aws:sns:REGION:ACCOUNT:NAME, separated by |."
                 )
             end = "com.cn" if found["china"] else "com"
             self._hosts[topic] = f"https://sns.{found['region']}.amazonaws.{end}/"
@@ -79,22 +79,23 @@ class Topics:
         return bool(self._hosts)
 
     def named_in(self, headers: Mapping[str, str]) -> str:
-        """The topic that a post's head names. Raises ``ReceiptRejected``."""
+        """The topic that the headers of a post name. Raises ``ReceiptRejected``."""
         if headers.get(TOPIC) not in self._hosts:
-            raise ReceiptRejected("it comes from no topic of topic=")
+            raise ReceiptRejected("the topic is not one of topic=")
         return headers[TOPIC]
 
     def opened(self, topic: str, body: bytes) -> Mapping[str, str]:
-        """What is signed of a post of this topic. Raises ``ReceiptRejected``, or ``Unavailable`` where
-        Amazon's certificate cannot be had now.
+        """The signed fields of a post of this topic.
+
+        Raises ``ReceiptRejected``, or ``Unavailable`` if Amazon's certificate cannot be fetched now.
         """
         post = parse(body)
         if not isinstance(post, dict):
-            raise ReceiptRejected("the body is no message of SNS")
+            raise ReceiptRejected("the body is not a message of SNS")
         post = {name: value for name, value in post.items() if isinstance(value, str)}
         fields = {name: post[name] for name in SIGNED.get(post.get("Type", ""), ()) if name in post}
         if fields.get("TopicArn") != topic:
-            raise ReceiptRejected("it comes from another topic than its head says")
+            raise ReceiptRejected("the body is from another topic than the headers say")
         try:
             text = "".join(f"{name}\n{value}\n" for name, value in fields.items()).encode()
             signature = base64.b64decode(post["Signature"])
@@ -108,15 +109,18 @@ class Topics:
         return fields
 
     def confirm(self, handshake: Mapping[str, str]) -> None:
-        """Subscribe to a topic, as its handshake asks. Raises ``ReceiptRejected`` or ``Unavailable``."""
+        """Confirm the subscription that a handshake asks for.
+
+        Raises ``ReceiptRejected`` or ``Unavailable``.
+        """
         url = handshake.get("SubscribeURL", "")
         if not url.startswith(self._hosts[handshake["TopicArn"]]):
-            raise ReceiptRejected("it asks us to call another host than Amazon's")
+            raise ReceiptRejected("the handshake has a URL of another host than Amazon's")
         if self._get(url).status != 200:
-            raise Unavailable("Amazon SNS did not take our confirmation.")
+            raise Unavailable("Amazon SNS did not accept our confirmation.")
 
     def _key(self, url: str, host: str) -> RSAPublicKey:
-        """That of the certificate at ``url``, which is fetched once: Amazon gives a new one a new address."""
+        """The key of the certificate at ``url``. It is fetched once, since Amazon gives each its own URL."""
         if not url.startswith(host) or not _CERTIFICATE.fullmatch(url.removeprefix(host)):
             raise ReceiptRejected("the certificate is not Amazon's")
         if url not in self._certificates:
@@ -128,13 +132,13 @@ class Topics:
         key = found.public_key()
         in_time = found.not_valid_before_utc <= datetime.now(UTC) <= found.not_valid_after_utc
         if not in_time or not isinstance(key, RSAPublicKey):
-            raise ReceiptRejected("the certificate is out of date, or none that signs for SNS")
+            raise ReceiptRejected("the certificate has expired, or is not one of SNS")
         return key
 
     def _get(self, url: str) -> Answer:
-        """What Amazon answers to a GET, unless it is in trouble."""
+        """Amazon's answer to a GET. Raises ``Unavailable`` if there is none, or if it is 429 or 5xx."""
         if time.monotonic() < max(self._closed_until, self._held.get(url, 0.0)):
-            raise Unavailable("Amazon SNS did not answer as it should a moment ago.")
+            raise Unavailable("Amazon SNS did not answer properly a moment ago.")
         try:
             answer = self._http.ask("GET", url, b"", {})
         except ProviderError:

@@ -1,9 +1,10 @@
-"""What a call says: the words around a code, in the user's language, and the code, one character at a time.
+"""The text of a phone call: words around the code in the user's language, and the code, character by
+character.
 
-A vendor lists the languages in which it has a voice. A locale speaks the first of these that has both a voice
-and words: its own, as pt-PT; its language, as pt; English.
+A vendor lists the languages for which it has a voice. The call uses the first of these that has both a voice
+and words here: the locale itself, such as pt-PT; its language, such as pt; English.
 
-Persian has words nowhere: neither Twilio nor Vonage has a voice for it.
+Persian has no words, because neither Twilio nor Vonage has a voice for it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ Voice = TypeVar("Voice")
 
 class Words(NamedTuple):
     press: str  # asks for a key
-    code: str  # stands before the code
-    again: str  # stands before its repetition
+    code: str  # comes before the code
+    again: str  # comes before its repetition
 
 
 WORDS: Mapping[str, Words] = {
@@ -91,10 +92,10 @@ WORDS: Mapping[str, Words] = {
 
 
 def found_for(locale: str, voices: Mapping[str, Voice]) -> tuple[Words, Voice]:
-    """The words for a locale (as pt-BR, pt_br or pt; "" is English), and a vendor's voice for them.
+    """The words for a locale, and a vendor's voice for them.
 
-    ``voices``: by language or by locale, both in lower case; each language that is here needs no more, and
-    ``en`` must be there.
+    ``locale``: such as pt-BR, pt_br or pt; "" is English. ``voices``: by language or locale in lower case.
+    ``en`` must be among them.
     """
     whole = locale.lower().replace("_", "-")
     for tag in (whole, whole.partition("-")[0]):
@@ -105,10 +106,11 @@ def found_for(locale: str, voices: Mapping[str, Voice]) -> tuple[Words, Voice]:
 
 
 def read_out(code: str, words: Words) -> list[str]:
-    """The code, twice; each of its characters alone, with a pause after it, which is what a voice makes of a
-    comma. Raises ``PermanentFailure`` where the code holds what no voice says.
+    """The sentences that say the code, twice. Commas make the voice pause after each character.
+
+    Raises ``PermanentFailure`` if the code has a character that voices cannot say.
     """
     if not code.isalnum():
-        raise PermanentFailure("a call can say letters and digits alone", code="code")
+        raise PermanentFailure("a call can say only letters and digits", code="code")
     characters = ", ".join(code)
     return [f"{before} {characters}." for before in (words.code, words.again)]

@@ -1,19 +1,23 @@
 """``telegram://:TOKEN@?only=codes``: Telegram Gateway, which brings codes of 4 to 8 digits into Telegram.
 
-Options: ``from``, the username of a verified channel that the account owns (without it, Telegram's own);
-``timeout``; ``base_url`` (a mock, a proxy). Telegram publishes no list of its error words. Those that others
-have met stand in a table here; any other one means that the number cannot be reached. ``temporary``,
-``account`` and ``unreachable`` list words, divided by blanks, that mean something else.
+Options:
 
-Each message takes two requests, which together take no longer than one may. The first checks that the number
-can be reached, and costs the fee if it can; the second hands the message over, and is free. So a number that
-is not on Telegram goes to the next channel at once, free of charge. A message lives as long as its code, but
-30 s at least: where less is left of the code, the message can arrive when it is dead. Telegram refunds what
-did not arrive in its time; the report then says ``expired, refunded``. The message of a code that is
-cancelled, replaced or blocked is revoked, unless it has arrived.
+- ``from``: the username of a verified channel that the account owns. Without it, Telegram's own.
+- ``temporary``, ``account`` and ``unreachable``: error words, separated by spaces, to treat as such whatever
+  our table says. Telegram does not list its words. Ours come from other users' code. Any other word means
+  that the number cannot be reached.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
 
-To learn which codes were typed Telegram wants to see them (``checkVerificationStatus``). Nobody is told a
-code again, so there is no ``feedback``. Reports are signed with the token; they need no other secret.
+Each message takes two requests, which together take no longer than one may. The first checks whether the
+number can be reached, and costs the fee if it can. The second sends the message, and is free. So a number
+that is not on Telegram moves on to the next channel at once, free of charge.
+
+A message lives as long as its code, but at least 30 s. So it may arrive after a code that has less time left.
+Telegram refunds messages that did not arrive in time; the report then says ``expired, refunded``. If a code
+is cancelled, replaced or blocked, its message is revoked unless it has arrived.
+
+There is no ``feedback`` option: Telegram wants the codes themselves (``checkVerificationStatus``), and we
+never disclose a code again. Reports are signed with the token and need no other secret.
 
 Sources: core.telegram.org/gateway/api (as of February 26, 2025), …/gateway/verification-tutorial. Error
 words: apifonica/tg-gateway-go (errors.go), tgateway 0.1.0 (exceptions.py).
@@ -39,29 +43,29 @@ from sms.providers.vendor import Outcome, Request, VendorProvider, one_number, o
 from sms.providers.wire import at, parse, read_words, word_of
 
 WORDS = outcome_table(
-    # Too many requests; an id of a check that is gone or of another number.
+    # Too many requests; the id of a check that is gone, or of another number.
     temporary="FLOOD_WAIT REQUEST_ID_INVALID REQUEST_ID_REQUIRED PHONE_NUMBER_MISMATCH",
     unreachable="PHONE_NUMBER_INVALID PHONE_NUMBER_NOT_FOUND PHONE_NUMBER_NOT_AVAILABLE CODE_INVALID",
-    # The token, the funds, the channel that sends; what stands in every request alike.
+    # The token, the funds, the sending channel; fields that are the same in every request.
     account="ACCESS_TOKEN_INVALID ACCESS_TOKEN_REQUIRED BALANCE_NOT_ENOUGH SENDER_USERNAME_INVALID "
     "SENDER_NOT_VERIFIED SENDER_NOT_OWNED CALLBACK_URL_INVALID PAYLOAD_INVALID TTL_INVALID UNKNOWN_METHOD",
     unknown="MESSAGE_ALREADY_SENT",
 )
 
-#: HTTP statuses that speak of us even with a word that nobody lists.
+#: HTTP statuses that blame the account even if the word is unlisted.
 OURS = frozenset({401, 402, 403})
 
-#: FLOOD_WAIT_30: not before so many seconds.
+#: FLOOD_WAIT_30 asks us to wait 30 seconds.
 _FLOOD_WAIT = re.compile(r"FLOOD_WAIT_([0-9]{1,9})", re.ASCII)
 
 #: Seconds that a message may live.
 SHORTEST, LONGEST = 30, 3600
 
-#: Seconds by which the time of a signature may differ from ours. Telegram only says that it is to be checked;
-#: tgateway takes 300. A report that is repeated within them changes nothing.
+#: Seconds that the time of a signature may differ from ours. Telegram says that it must be checked, but gives
+#: no figure; tgateway uses 300. A report that is replayed in that time changes nothing.
 TOLERANCE = 300
 
-#: The headers that sign a report, and say when it was sent.
+#: Headers with the signature of a report, and with the time when it was sent.
 SIGNATURE, TIMESTAMP = "x-request-signature", "x-request-timestamp"
 
 
@@ -76,7 +80,7 @@ class TelegramProvider(VendorProvider):
     tells_prices = True
     takes_receipts = True
     receipt_option = "token"
-    receipt_reply = Reply("ok")  # it takes 200 alone for an answer
+    receipt_reply = Reply("ok")  # Telegram accepts only 200 as an answer
     id_path = "result.request_id"
     word_paths = ("error",)
     word_form = r"[A-Z][A-Z0-9_]{1,59}"
@@ -118,12 +122,17 @@ class TelegramProvider(VendorProvider):
         return self._request("sendVerificationMessage", message)
 
     def _check(self, sms: Sms) -> str:
-        """The id under which a message to this number is free. Raises a ``ProviderError``."""
+        """Check whether the number can be reached. Returns the id with which sending is then free.
+
+        Raises ``ProviderError``.
+        """
         request = self._request("checkSendAbility", {"phone_number": one_number(sms.to)})
         try:
             return self.id_for(sms, self.ask(request))
-        except OutcomeUnknown as error:  # of the check, which hands nothing over
-            raise TemporaryFailure(f"{self.name} does not say whether it can", code=error.code) from None
+        except OutcomeUnknown as error:  # a check sends nothing, so the message was not taken
+            raise TemporaryFailure(
+                f"{self.name} does not say whether the number can be reached", code=error.code
+            ) from None
 
     def build_revoke(self, provider_message_id: str) -> Request:
         return self._request("revokeVerificationMessage", {"request_id": provider_message_id})
@@ -132,7 +141,7 @@ class TelegramProvider(VendorProvider):
         return Request(f"{self.base_url}/{method}", json.dumps(content), self._headers)
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
-        """With 200 Telegram may refuse too."""
+        """Telegram also refuses with status 200."""
         name = "FLOOD_WAIT" if _FLOOD_WAIT.fullmatch(word) else word
         if at(found, "ok") is False and not is_temporary(status) and status not in OURS:
             return self.outcomes.get(name, "unreachable")
@@ -145,7 +154,7 @@ class TelegramProvider(VendorProvider):
         return super()._failure(outcome, code, answer)
 
     def read_head(self, headers: Mapping[str, str], url: str) -> tuple[str, bytes]:
-        """The signature, and the beginning of what it signs."""
+        """The signature, and the beginning of what was signed."""
         signature, moment = signature_in(headers, SIGNATURE), headers.get(TIMESTAMP, "")
         require_recent(moment, TOLERANCE)
         return signature, f"{moment}\n".encode()
@@ -159,9 +168,9 @@ class TelegramProvider(VendorProvider):
         if not reference:
             raise ReceiptRejected("the report names no message of ours")
         require_address_of(reference, url)
-        if not word:  # it is about a code that Telegram has checked
+        if not word:  # a report about a code that Telegram has checked
             return []
         receipt = self.receipt(reference, word, id=word_of(at(report, "request_id")))
         told = f"{word}, refunded" if at(report, "is_refunded") is True else word
-        # What expires is a message to a device that is off.
+        # A message expires if the user's device is off.
         return [replace(receipt, raw=told, unreachable=word == "expired")]

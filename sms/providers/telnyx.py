@@ -1,12 +1,15 @@
 """``telnyx://:API_KEY@?from=%2B15005550006&public_key=KEY``: Telnyx's Messaging API, version 2.
 
-Options: ``from`` (number or sender ID), ``messaging_profile`` (its id), or both, as a sender ID needs;
-``public_key``, the account's, with which Telnyx signs what it tells us: without it no receipts are asked for
-and nothing is believed; ``timeout``; ``base_url`` (a mock, a proxy).
+Options:
 
-Each hand-off has an ``Idempotency-Key``, by which Telnyx repeats its answer for 24 hours instead of sending
-twice. What it answers while the first request is still at work is not told, so a 409 is an unknown outcome.
-It takes no time to live: a text may arrive after its code has died. What users send goes to the webhook of
+- ``from`` (a number or sender ID) or ``messaging_profile`` (its id). A sender ID needs both.
+- ``public_key``: the account's key that verifies callbacks. Without it, no receipts are requested, and all
+  callbacks are refused.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+Each hand-off has an ``Idempotency-Key``. For 24 hours, Telnyx repeats its answer instead of sending again. It
+does not document what it answers while the first request is in progress. So a 409 counts as unknown. Messages
+have no time to live, so a text may arrive after its code has expired. Inbound messages go to the webhook of
 the messaging profile.
 
 Sources: developers.telnyx.com/docs/messaging/messages (sending, webhooks, error codes),
@@ -33,28 +36,27 @@ from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, VendorProvider, outcome_table, state_table
 from sms.providers.wire import at, parse, word_of
 
-#: What codes mean that their HTTP status does not tell.
+#: Error codes whose HTTP status alone would mislead.
 CODES = outcome_table(
-    # Trouble at Telnyx, too many requests, spam for now, a carrier that is away, a queue that is full.
+    # Trouble at Telnyx, too many requests, temporarily spam, carrier away, queue full.
     temporary="10007 10008 10011 40002 40004 40006 40011 40014 40015 40016 40018 40318 40320",
-    # The number, the text. 40008: the carrier did not take it and does not say why; where the user has said
-    # STOP, Telnyx itself refuses, with 40300.
+    # The number or the text. 40008: the carrier refused it without a reason. After a STOP, Telnyx itself
+    # refuses, with 40300.
     refused="10002 10016 40001 40008 40009 40012 40301 40302 40310 40316 40319 40322 40328",
     opted_out="40300",  # the user has said STOP
-    # Credentials, funds, a sender or messaging profile that is blocked (40003: by a carrier, for good, as one
-    # of spam), disabled, unknown or not ours.
+    # Credentials, funds, or a sender or messaging profile that is blocked, disabled, unknown or not ours.
+    # 40003: a carrier has blocked it for good, because of spam.
     account="10001 10005 10006 10009 10010 10017 20100 40003 40013 40100 40150 40151 40305 40306 40308 40311 "
     "40312 40313 40314 40315 40321 40333",
-    # 40309 a region that is not on the messaging profile's list, 40010 and 40329 a sender that is not
-    # registered in the United States.
+    # 40309 region not on the messaging profile's list; 40010, 40329 sender not registered in the USA.
     country="40010 40309 40329",
     unknown="10012",  # a duplicate
 )
 
-#: Seconds by which the time of a signature may differ from ours; that of their own SDK.
+#: Seconds that the time of a signature may differ from ours, as in Telnyx's SDK.
 TOLERANCE = 300
 
-#: The headers that sign what Telnyx tells us, and when it did.
+#: Headers with the signature of a callback, and with its time.
 SIGNATURE, TIMESTAMP = "telnyx-signature-ed25519", "telnyx-timestamp"
 
 
@@ -84,7 +86,7 @@ class TelnyxProvider(VendorProvider):
         if not self.sender and not messaging_profile:
             raise BadProviderURL(f"{alias}: give from= or messaging_profile=.")
         if not messaging_profile and not re.fullmatch(r"\+?[0-9]+", self.sender):
-            raise BadProviderURL(f"{alias}: from= is a sender ID, so messaging_profile= must be given too.")
+            raise BadProviderURL(f"{alias}: from= is a sender ID, which also needs messaging_profile=.")
         self._profile = messaging_profile
         self._public_key = _public_key(alias, public_key) if public_key else None
         self.takes_receipts = bool(public_key)
@@ -105,7 +107,7 @@ class TelnyxProvider(VendorProvider):
             message["webhook_url"] = sms.callback_url
         headers = self._headers
         if sms.key:
-            # A digest, as Telnyx takes letters, digits, _, - and : alone.
+            # A digest, because Telnyx accepts only letters, digits, _, - and :.
             key = hashlib.sha256(sms.key.encode()).hexdigest()
             headers = headers | {"Idempotency-Key": key}
         return Request(self._url, json.dumps(message), headers)
@@ -118,7 +120,7 @@ class TelnyxProvider(VendorProvider):
         return "account" if meaning == "refused" and blames_sender else meaning
 
     def read_head(self, headers: Mapping[str, str], url: str) -> tuple[bytes, bytes]:
-        """The signature, and the beginning of what it signs."""
+        """The signature, and the beginning of what was signed."""
         signature, moment = signature_in(headers, SIGNATURE), headers.get(TIMESTAMP, "")
         require_recent(moment, TOLERANCE)
         try:
@@ -128,10 +130,10 @@ class TelnyxProvider(VendorProvider):
 
     def read_receipts(self, head: tuple[bytes, bytes], body: bytes, url: str) -> list[Receipt]:
         _, payload = self._event(head, body)
-        # The signature does not cover the address, but the body, which repeats the one that we gave.
+        # The signature covers only the body, but that repeats the URL that we gave.
         called, given = (references_in(address) for address in (url, word_of(at(payload, "webhook_url"))))
         if len(given) != 1 or called != given:
-            raise ReceiptRejected("the address names another message than the receipt")
+            raise ReceiptRejected("the URL names another message than the receipt")
         word, id = word_of(at(payload, "to.0.status")), word_of(at(payload, "id"))
         if not word:
             raise ReceiptRejected("the receipt names no state")
@@ -140,7 +142,7 @@ class TelnyxProvider(VendorProvider):
         return [self.receipt(given[0], word, id=id, error=error, opted_out=opted_out)]
 
     def read_inbound(self, head: tuple[bytes, bytes], body: bytes, url: str) -> list[Inbound]:
-        """A messaging profile's webhook also hears of messages that went out; these are none of a user's."""
+        """Events about outbound messages come to the same webhook, and are skipped."""
         kind, payload = self._event(head, body)
         return [self.inbound(payload)] if kind == "message.received" else []
 
@@ -158,7 +160,7 @@ class TelnyxProvider(VendorProvider):
 
 def _public_key(alias: str, text: str) -> Ed25519PublicKey:
     try:
-        # In a query a + reads as a blank.
+        # In a query, + reads as a space.
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.replace(" ", "+"), validate=True))
     except ValueError:
         raise BadProviderURL(

@@ -1,6 +1,4 @@
-"""Which template of a vendor's composes the text of a code, and in which language: the options ``template=``
-and ``languages=``.
-"""
+"""The options ``template=`` and ``languages=``, which choose a vendor's template for a code."""
 
 from __future__ import annotations
 
@@ -15,12 +13,13 @@ _ENTRY = re.compile(r"(?:(?P<purpose>[\w-]*)(?:\.(?P<locale>[A-Za-z-]+))?=)?(?P<
 
 
 class Templates:
-    """``otp`` alone, or several divided by ``|``: ``otp|login=enter|login.fa=vorud|.fa=ramz``. The closest
-    one counts: that of purpose and locale, of the purpose, of the locale, the one for all else.
+    """One template, ``otp``, or several separated by ``|``: ``otp|login=enter|login.fa=vorud|.fa=ramz``.
+
+    The most specific one wins: by purpose and locale, by purpose, by locale, the default.
     """
 
     def __init__(self, alias: str, text: str) -> None:
-        """Raises ``BadProviderURL``. ``text``: "" is none at all."""
+        """``text``: "" for no template. Raises ``BadProviderURL``."""
         self._known: dict[tuple[str, str], str] = {}
         for entry in filter(None, text.split("|")):
             found = _ENTRY.fullmatch(entry.strip())
@@ -30,13 +29,13 @@ class Templates:
                 )
             place = found["purpose"] or "", (found["locale"] or "").lower()
             if self._known.setdefault(place, found["id"]) != found["id"]:
-                raise BadProviderURL(f"{alias}: template= names two for the same; name one.")
+                raise BadProviderURL(f"{alias}: template= names two for the same case. Name one.")
 
     def __bool__(self) -> bool:
         return bool(self._known)
 
     def of(self, sms: Sms) -> str:
-        """The template for this code. Raises ``AccountFailure`` where none fits."""
+        """The template for this code. Raises ``AccountFailure`` if none fits."""
         locale = _tag(sms.locale)
         for purpose in (sms.purpose, ""):
             for tongue in (locale, locale.partition("-")[0], ""):
@@ -46,10 +45,10 @@ class Templates:
 
 
 class Languages:
-    """Those that a template was approved in, as the vendor writes them: ``en_US|de|pt_BR``."""
+    """The languages in which a template was approved, as the vendor writes them: ``en_US|de|pt_BR``."""
 
     def __init__(self, alias: str, text: str) -> None:
-        """Raises ``BadProviderURL``. ``text``: the first is for users of every other language."""
+        """``text``: the first language is also the default. Raises ``BadProviderURL``."""
         found = text.split("|")
         if not all(_LANGUAGE.fullmatch(language) for language in found):
             raise BadProviderURL(f"{alias}: languages= must look like en_US|de|pt_BR.")
@@ -57,14 +56,14 @@ class Languages:
         self._known: dict[str, str] = {}
         for language in found:
             if _tag(language) in self._known:
-                raise BadProviderURL(f"{alias}: languages= names one twice; drop one.")
+                raise BadProviderURL(f"{alias}: languages= names one twice. Drop one.")
             self._known[_tag(language)] = language
         for language in found:
-            # en-GB is better served by en_US than by what is no English.
+            # For en-GB, en_US is better than another language.
             self._known.setdefault(_tag(language).partition("-")[0], language)
 
     def of(self, sms: Sms) -> str:
-        """That of the user, or of the longest tag that the user's begins with (RFC 4647, 3.4)."""
+        """The user's language, or the longest tag with which it begins (RFC 4647, 3.4)."""
         tag = _tag(sms.locale)
         while tag and tag not in self._known:
             tag = tag.rpartition("-")[0]

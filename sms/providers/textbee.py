@@ -1,16 +1,22 @@
 """``textbee://:API_KEY@DEVICE_ID?receipt_secret=SECRET``: textbee (vernu/textbee), a phone of your own.
 
-Options: ``receipt_secret``, the signing secret of the webhook, 20 characters or more: without it textbee is
-asked what became of a message; ``sim`` (the id of a subscription, as the app shows it); ``from``, the SIM's
-number, by which inbound messages name their sender; ``timeout``; ``base_url`` (a server of your own as
-https://textbee.example/api/v1; it needs USE_SMS_QUEUE=true, or no message can be followed).
+Options:
 
-Webhooks are set once in textbee's dashboard: MESSAGE_SENT, MESSAGE_DELIVERED, MESSAGE_FAILED and
-UNKNOWN_STATE with the address for receipts, MESSAGE_RECEIVED with that for inbound messages. Receipts name a
-message by textbee's id alone. No time is signed: a webhook that is sent again reads like the first.
+- ``receipt_secret``: the signing secret of the webhook, 20 or more characters. Without it, Otpost polls for
+  the state of each message.
+- ``sim``: the id of a subscription, as the app shows it.
+- ``from``: the number of the SIM, which inbound messages show as their destination.
+- ``timeout``.
+- ``base_url``: your own server, such as https://textbee.example/api/v1. It needs USE_SMS_QUEUE=true, or
+  messages cannot be tracked.
 
-textbee takes no time to live: a phone that was away sends codes that are dead. It keeps numbers and texts
-readable in its database. It looks at no number: one that cannot get an SMS fails later.
+Set the webhooks once in textbee's dashboard. MESSAGE_SENT, MESSAGE_DELIVERED, MESSAGE_FAILED and
+UNKNOWN_STATE take the URL for receipts, and MESSAGE_RECEIVED takes the URL for inbound messages. Receipts
+name a message only by the id of textbee. The signature covers no time, so a replayed webhook looks like the
+first.
+
+Messages have no time to live: a phone that was offline sends codes that have expired. textbee keeps numbers
+and texts readable in its database. It does not check numbers, so one that cannot get an SMS fails later.
 
 Sources: vernu/textbee at c5e5932, api/src/gateway/gateway.service.ts, …/webhook/webhook.service.ts,
 …/billing/billing.service.ts, android SMSStatusReceiver.kt.
@@ -33,7 +39,7 @@ from sms.providers.url import BadProviderURL
 from sms.providers.vendor import Outcome, Request, VendorProvider, outcome_table, state_table
 from sms.providers.wire import at, parse
 
-#: Its errors are sentences; these are our words for them.
+#: Our words for textbee's errors, which are sentences.
 WORDS: Mapping[str, str] = {
     "Device does not exist or is not enabled": "device",
     "Invalid device id": "device",
@@ -49,10 +55,10 @@ class TextbeeProvider(VendorProvider):
     name = "textbee"
     set_in_console = True
     url_names: ClassVar = {"password": "api_key", "host": "device", **VendorProvider.url_names}
-    # limit: that of the plan, of a day or month. push: Google did not pass it on, or was not heard to.
+    # limit: the daily or monthly limit of the plan. push: Google may not have passed the message on.
     outcomes = outcome_table(temporary="database", account="device email banned limit", unknown="push")
     id_path = "data.smsBatchId"
-    # delivery_failed is no failure: Android says so as well where the network sends no reports.
+    # delivery_failed is not listed, because Android also says so if the network sends no reports.
     states = state_table(sent="dispatched sent", delivered="delivered", failed="failed")
     refers_by_own_id = True
     receives = True
@@ -64,9 +70,9 @@ class TextbeeProvider(VendorProvider):
         if not re.fullmatch(r"[!-~]+", api_key):
             raise BadProviderURL(f"{alias}: the API key must be printable ASCII.")
         if not re.fullmatch(r"[0-9a-f]{24}", device):
-            raise BadProviderURL(f"{alias}: after the @ stands the device's id, 24 hexadecimal digits.")
+            raise BadProviderURL(f"{alias}: write the device's id, 24 hexadecimal digits, after the @.")
         if 0 < len(receipt_secret) < 20:
-            raise BadProviderURL(f"{alias}: receipt_secret= has 20 characters or more, as textbee wants.")
+            raise BadProviderURL(f"{alias}: receipt_secret= needs 20 characters or more, like textbee's.")
         self.takes_receipts = bool(receipt_secret)
         self.reports_by_poll = not receipt_secret
         self._secret = receipt_secret.encode()
@@ -97,11 +103,11 @@ class TextbeeProvider(VendorProvider):
         return WORDS.get(str(at(found, "error") or at(found, "message")), "")
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
-        # Whom it bans it answers 500, and 429 at the end of a plan.
+        # textbee answers 500 to banned users, and 429 at the limit of a plan.
         return self.outcomes[word] if word and status >= 400 else super().outcome(status, word, found)
 
     def id_for(self, sms: Sms, found: Any) -> str:
-        # Without a queue it answers what Google says, in which textbee's own id is missing.
+        # Without a queue, the answer is Google's, and textbee's own id is missing.
         pushed = at(found, "data.responses.0.messageId")
         return pushed if pushed and isinstance(pushed, str) else super().id_for(sms, found)
 
@@ -118,7 +124,7 @@ class TextbeeProvider(VendorProvider):
 
     def read_inbound(self, head: str, body: bytes, url: str) -> list[Inbound]:
         found = self._webhook(head, body)
-        # The same webhook speaks of all the phones of an account.
+        # The webhook is the same for all phones of an account.
         if found["webhookEvent"] != "MESSAGE_RECEIVED" or found.get("deviceId") != self._device:
             return []
         id, phone = found.get("smsId"), found.get("sender")
@@ -128,7 +134,7 @@ class TextbeeProvider(VendorProvider):
         return [Inbound(id=str(id), phone=str(phone), sender=self.sender, text=text)]
 
     def _receipt(self, reference: str, sms: Any, status: str) -> Receipt:
-        """The number of an Android error, or a word of textbee's; not its text."""
+        """A receipt whose error is Android's number or textbee's word, never the text."""
         id, error = at(sms, "smsBatchId") or at(sms, "smsBatch"), at(sms, "errorCode")
         return self.receipt(reference, status, id=str(id or ""), error=str(error or ""))
 

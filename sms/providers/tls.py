@@ -1,4 +1,4 @@
-"""TLS for every call that we make over HTTP: of providers, look-ups and webhooks."""
+"""TLS for every HTTP request that we make: by providers, look-ups and webhooks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 
 def trusting(ssl_ca_certs: str = "") -> ssl.SSLContext:
-    """TLS from 1.2 with a server that shows, by a CA in this file, that it has the name we call it by.
+    """A client context for TLS 1.2 and newer that verifies the certificate and its host name.
 
-    Without a file the public CAs are believed.
+    ``ssl_ca_certs``: a file with the CAs to trust; "" for the public ones.
     """
-    # An operator's own CA may be replaced while we run; reading all the public ones takes long.
+    # Read an operator's file each time, since it may be replaced. Read the public CAs once, since that is
+    # slow.
     return _reading(ssl_ca_certs) if ssl_ca_certs else _public(certifi.where())
 
 
@@ -28,5 +29,5 @@ def _reading(ssl_ca_certs: str) -> ssl.SSLContext:
 
 _public = lru_cache(maxsize=1)(_reading)
 
-# A thread of the parent may have held a lock of the context.
+# A thread of the parent may have held a lock of the context during the fork.
 os.register_at_fork(after_in_child=_public.cache_clear)

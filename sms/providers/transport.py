@@ -1,4 +1,4 @@
-"""HTTP for providers: one pool of connections for all threads, verified TLS, and what a failure means."""
+"""HTTP for providers: one pool of connections for all threads, verified TLS, failures as our errors."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from sms.providers.tls import trusting
 
 log = logging.getLogger(__name__)
 
-#: Seconds to connect to one address, and for TLS. A host that does not answer by then is treated as down.
+#: Seconds to connect to one address, and again for TLS. A host that does not answer in time counts as down.
 CONNECT_TIMEOUT = 3.0
 
-#: Seconds after which nothing is sent over a new connection any more: a name may take long to be found, or
-#: have many addresses that do not answer.
+#: Seconds after which a new connection is not used any more. DNS may be slow, or a name may have many
+#: addresses that do not answer.
 LONGEST_CONNECT = 9.0
 
-#: The longest ``timeout=`` (seconds to wait for an answer); with LONGEST_CONNECT it must stay
-#: under the lease of a claim, or a message would be handed over twice.
+#: The longest ``timeout=``, in seconds. Together with LONGEST_CONNECT it must stay under the lease of a
+#: claim, or a message could be handed over twice.
 MAX_TIMEOUT = 15.0
 
-#: Seconds that a further request of the same message must have left, or it is not sent: with less, too many
-#: would end without anybody knowing what became of the message.
+#: Seconds that must be left for a further request of the same message, or it is not sent. With less time, too
+#: many would end as unknown.
 LEAST_LEFT = 2.0
 
 
 class Http:
-    """HTTP for all threads of the process, with one kept connection per concurrent call.
+    """An HTTP client for all threads of the process. It keeps one connection for each concurrent call.
 
-    It writes head and body at once and reads by http.client: urllib3's pool, which does neither, took half
-    again as much CPU. What urllib3 knows of addresses, of TLS and of packed answers is used.
+    It writes head and body at once and reads with http.client. urllib3's pool does neither and takes 1.5
+    times the CPU. We use urllib3's code for URLs, TLS and compressed answers.
     """
 
     def __init__(self, pool_size: int, timeout: float, ssl_ca_certs: str = "") -> None:
-        """``timeout``: seconds for the request and the whole answer, beside LONGEST_CONNECT.
-        ``ssl_ca_certs``: "" are those that everybody believes.
+        """``timeout``: seconds for the request and the whole answer, in addition to LONGEST_CONNECT.
+        ``ssl_ca_certs``: "" for the public CAs.
         """
         self._size = pool_size
         self._timeout = timeout
@@ -61,11 +61,12 @@ class Http:
         _pools.add(self)
 
     def ask(self, method: str, url: str, body: str | bytes, headers: Mapping[str, str]) -> Answer:
-        """One request. It is never sent twice, as only the caller knows whether that may be, nor elsewhere: a
-        3xx is the caller's to judge (``redirected``).
+        """Send one request and return the answer, whatever its status.
 
-        Where a provider makes several, the last must be the one that hands the message over, and
-        ``one_message`` must be around them.
+        It never retries, because only the caller knows whether that is safe. It follows no redirects (see
+        ``redirected``). If a message takes several requests, wrap them in ``one_message``; the last one must
+        be the one that hands it over.
+
         Raises ``TemporaryFailure`` if nothing was sent, and ``OutcomeUnknown`` if the vendor may have it.
         """
         _left.set(False)
@@ -89,13 +90,13 @@ class Http:
             free.append(connection)
         else:
             connection.close()
-        # Not the path: with some vendors the key stands in it.
+        # Without the path, which holds the key of some vendors.
         log.debug("%s %s: %d", method, place.name, answer.status)
         return answer
 
     @contextmanager
     def one_message(self) -> Iterator[None]:
-        """All requests within take no longer than one may: LONGEST_CONNECT and the timeout."""
+        """All requests within may together take as long as one: LONGEST_CONNECT plus the timeout."""
         token = _until.set(time.monotonic() + LONGEST_CONNECT + self._timeout)
         try:
             yield
@@ -103,11 +104,11 @@ class Http:
             _until.reset(token)
 
     def _seconds(self) -> float:
-        """How long the request that is to leave now may take. Raises ``TemporaryFailure``."""
+        """Seconds that the next request may take. Raises ``TemporaryFailure`` if too few are left."""
         until = _until.get()
         seconds = self._timeout if until is None else min(self._timeout, until - time.monotonic())
         if seconds < min(self._timeout, LEAST_LEFT):
-            raise TemporaryFailure("what was asked before has taken too long", code="too_late")
+            raise TemporaryFailure("the requests before took too long", code="too_late")
         return seconds
 
     def _opened(self, place: Place) -> socket.socket:
@@ -126,22 +127,23 @@ class Http:
         return connection
 
     def forget(self) -> None:
-        """Close the connections that are kept."""
+        """Close the idle connections."""
         for free in self._free.values():
             while free:
                 free.pop().close()
 
 
-#: Who wants to see each request (status "") and its answer: ``manage.py send_test``. They hold secrets.
+#: A callback that sees each request (status "") and its answer, set by ``manage.py send_test``. Both hold
+#: secrets.
 watching: ContextVar[Callable[[str, bytes], None] | None] = ContextVar("watching", default=None)
 
 _pools: WeakSet[Http] = WeakSet()
 
 
 def _kept(free: deque[socket.socket]) -> socket.socket | None:
-    """The connection that was used last, if the vendor has not closed it since."""
+    """The connection that was used last, unless the vendor has closed it since."""
     while free:
-        with suppress(IndexError):  # another thread was quicker
+        with suppress(IndexError):  # another thread took the last one
             connection = free.pop()
             if not wait_for_read(connection, timeout=0.0):
                 return connection
@@ -151,21 +153,21 @@ def _kept(free: deque[socket.socket]) -> socket.socket | None:
 
 def _forget() -> None:
     for pool in _pools:
-        pool.forget()  # the parent's own stay open
+        pool.forget()  # closes our copies; those of the parent stay open
 
 
-# A child process must not speak on the connections of its parent.
+# A child process must not use the connections of its parent.
 os.register_at_fork(after_in_child=_forget)
 
-#: Whether some of the latest request of this thread has left.
+#: Whether any byte of this thread's latest request has left.
 _left: ContextVar[bool] = ContextVar("left", default=False)
 
-#: When the requests of the message that this thread hands over must have ended (monotonic). None: it is one.
+#: The deadline (monotonic) for the requests of this thread's message; None for a single request.
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
 def nothing_has_left() -> None:
-    """A message is about to be handed over."""
+    """Reset ``request_left`` before a hand-off."""
     _left.set(False)
 
 
@@ -176,8 +178,10 @@ def request_left() -> bool:
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """Turn what goes wrong on the way into our errors. Its kind does not tell whether the request has left: a
-    handshake that never ends, or is reset, looks like an answer that is late or breaks off.
+    """Turn errors of the network into ours.
+
+    Their type does not tell whether the request has left. A TLS handshake that hangs or is reset looks like
+    an answer that is late or breaks off.
     """
     try:
         yield
@@ -186,35 +190,38 @@ def _failures() -> Iterator[None]:
             raise TemporaryFailure("the provider cannot be reached", code="unreachable") from None
         if isinstance(error, (TimeoutError, ReadTimeoutError)):
             raise OutcomeUnknown("no answer in time", code="read_timeout") from None
-        # A reset, a broken body, broken TLS: the vendor may well have the request.
+        # After a reset, a broken body or broken TLS, the vendor may still have the request.
         ours = "SSLError" if isinstance(error, ssl.SSLError) else "ProtocolError"
         code = type(error).__name__ if isinstance(error, HTTPError) else ours
         raise OutcomeUnknown("the connection broke after the request", code=code) from None
 
 
 def redirected(status: int) -> AccountFailure:
-    """A 3xx: the vendor takes messages at another address than ours, and has taken none."""
+    """The error for a 3xx: the vendor has moved its API, and has not taken the message."""
     return AccountFailure(
-        "the provider's address has moved: mend its host or base_url=", code=f"redirect_{status}"
+        "the provider's API has moved: correct its host or base_url=", code=f"redirect_{status}"
     )
 
 
 def is_temporary(status: int) -> bool:
-    """Whether an HTTP status says that the same request, which was not taken, may succeed later: 408, whose
-    request did not arrive in time, 429 and 5xx (RFC 9110, 15.5.9 and 15.6; RFC 6585, 4).
+    """Whether an HTTP status means that the request was not accepted but may succeed later: 408, 429 and 5xx
+    (RFC 9110, 15.5.9 and 15.6; RFC 6585, 4).
     """
     return status in (408, 429) or status >= 500
 
 
 def retry_after(headers: Mapping[str, str] | Message) -> float | None:
-    """The seconds of a ``Retry-After`` header, a number or a date (RFC 9110, 10.2.3); None without one."""
+    """The seconds of a ``Retry-After`` header, which is a number or a date (RFC 9110, 10.2.3).
+
+    None without.
+    """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
     try:
         until = parsedate_to_datetime(value)
-        # By the vendor's own clock, where it tells it: ours may be wrong.
+        # Prefer the vendor's clock, because ours may be wrong.
         now = parsedate_to_datetime(headers["Date"]) if headers.get("Date") else datetime.now(UTC)
         return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError, OverflowError):  # TypeError: one of them names no zone
+    except (ValueError, TypeError, OverflowError):  # TypeError: only one of the two dates has a time zone
         return None

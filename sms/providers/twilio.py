@@ -1,10 +1,13 @@
 """``twilio://SID:TOKEN@?from=%2B15005550006``: Twilio's Programmable Messaging.
 
-Options: ``from`` (number or sender ID) or ``messaging_service`` (MG…); ``timeout``; ``base_url`` (a
-mock or a proxy); ``temporary`` and ``permanent``: error codes, separated by blanks, that shall
-count as such whatever our table says; ``feedback=yes``: Twilio hears which codes were typed.
+Options:
 
-What users send comes by POST to the address that a number or a messaging service has for incoming messages.
+- ``from`` (a number or sender ID) or ``messaging_service`` (MG…).
+- ``temporary`` and ``permanent``: error codes, separated by spaces, to treat as such whatever our table says.
+- ``feedback=yes``: report to Twilio which codes were typed.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+Inbound messages come by POST. Set their URL at the number or the messaging service, under incoming messages.
 
 Sources: twilio.com/docs/messaging/api/message-resource (parameters, statuses),
 …/message-feedback-resource, twilio.com/docs/api/errors (codes),
@@ -26,28 +29,30 @@ from sms.providers.twilio_account import SID, TwilioAccount
 from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import Request, outcome_table, state_table
 
-#: What codes mean that their HTTP status does not tell.
+#: Error codes whose HTTP status alone would mislead.
 CODES = outcome_table(
-    # 20429 too many requests, 20500 and 20503 trouble at Twilio, 21611 and 30001 a queue is full.
+    # 20429 too many requests; 20500, 20503 trouble at Twilio; 21611, 30001 queue full.
     temporary="20429 20500 20503 21611 30001",
-    # 20003 credentials, 20005 and 90010 account not active, 20404 no such account, 30002 account suspended,
-    # 21212 a sender that is none, 21603 no sender, 21606 and 21661 one that sends no SMS, 21659 and 21660 one
-    # that is not ours, 21910 one of another channel, 21703 and 21704 a messaging service without senders.
+    # 20003 credentials; 20005, 90010 account not active; 20404 no such account; 30002 account suspended.
+    # 21212 invalid sender; 21603 no sender; 21606, 21661 sender cannot send SMS; 21659, 21660 not our sender.
+    # 21910 sender of another channel; 21703, 21704 messaging service without senders.
     account="20003 20005 20404 21212 21603 21606 21659 21660 21661 21703 21704 21910 30002 90010",
-    # 21408 no permission to send there, 21612 this sender does not reach it.
+    # 21408 no permission for the country; 21612 sender cannot reach it.
     country="21408 21612",
     # 21610 the number has sent STOP to this sender.
     opted_out="21610",
 )
 
-#: Seconds. Twilio takes a ValidityPeriod of 1 to 36,000 and drops the message after it.
+#: Seconds. Twilio accepts a ValidityPeriod of 1 to 36,000 and drops the message afterwards.
 MAX_VALIDITY = 36_000
 
-#: What a messaging service with keywords of its own says that a text means.
+#: ``OptOutType`` is Twilio's reading of an inbound text, by the keywords of the messaging service.
 OPT_OUT_TYPES = {"STOP": "stop", "START": "start", "HELP": "help"}
 
 
 class TwilioProvider(TwilioAccount):
+    """Programmable Messaging: one form posted for each message, signed forms back."""
+
     scheme = "twilio"
     name = "Twilio"
     resource = "Messages"
@@ -64,7 +69,7 @@ class TwilioProvider(TwilioAccount):
         super().__init__(alias, **common)
         if SID.fullmatch(self.sender):
             raise BadProviderURL(
-                f"{alias}: from= is a number or sender ID; write messaging_service=MG… instead."
+                f"{alias}: from= takes a number or sender ID. Write messaging_service=MG… instead."
             )
         if bool(self.sender) == bool(messaging_service):
             raise BadProviderURL(f"{alias}: give either from= or messaging_service=.")
@@ -98,6 +103,6 @@ class TwilioProvider(TwilioAccount):
         fields = self.form(head, body, url)
         phone, id = fields.get("From", ""), fields.get("MessageSid", "")
         if not phone or not id:
-            raise ReceiptRejected("the form names no message of a user")
+            raise ReceiptRejected("the form is not a message from a user")
         sender, text = fields.get("To", ""), fields.get("Body", "")
         return [Inbound(id, phone, sender, text, OPT_OUT_TYPES.get(fields.get("OptOutType", ""), ""))]

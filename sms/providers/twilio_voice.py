@@ -1,13 +1,18 @@
 """``twilio-voice://SID:TOKEN@?from=%2B15005550006``: Twilio's Programmable Voice, a call that says the code.
 
-Options: ``from``, a number of the account or a verified caller ID; ``key_press=no``: the call asks for no
-key and reads the code at once, to a mailbox too; ``machine_detection=yes`` with it: Twilio finds out who is
-there, at a price, and what a machine has heard counts as undelivered; ``ring`` (seconds, 25) and ``longest``
-(seconds of the whole call, 60); ``timeout``; ``base_url`` (a mock or a proxy); ``temporary`` and
-``permanent``: error codes, separated by blanks, that shall count as such whatever our table says.
+Options:
 
-An account makes one call a second unless Twilio allows more, and queues the rest. With ``rate=1`` they wait
-in Redis instead, where a code that dies is not sent.
+- ``from``: a number of the account or a verified caller ID.
+- ``key_press=no``: read the code at once, even to a mailbox, instead of asking for a key first.
+- ``machine_detection=yes``, only with ``key_press=no``: Twilio detects who answers, at a price. A call that a
+  machine answers counts as undelivered.
+- ``ring``: seconds to ring (25).
+- ``longest``: seconds of the whole call (60).
+- ``temporary`` and ``permanent``: error codes, separated by spaces, to treat as such whatever our table says.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+An account makes one call a second and queues the rest, unless Twilio allows more. Set ``rate=1`` to let them
+wait in Redis instead, where a code that expires is not sent.
 
 Sources: twilio.com/docs/voice/api/call-resource (parameters, statuses; CallDuration), …/voice/twiml/gather,
 …/voice/twiml/say/text-speech and docs.aws.amazon.com/polly/latest/dg/standard-voices.html (voices),
@@ -29,18 +34,17 @@ from sms.providers.twilio_account import TwilioAccount
 from sms.providers.vendor import Request, outcome_table, state_table
 from sms.providers.voice import VoiceProvider
 
-#: What codes mean that their HTTP status does not tell.
+#: Error codes whose HTTP status alone would mislead.
 CODES = outcome_table(
-    # 10004 too many calls at once, 20429 too many requests, 20500 and 20503 trouble at Twilio.
+    # 10004 too many calls at once; 20429 too many requests; 20500, 20503 trouble at Twilio.
     temporary="10004 20429 20500 20503",
-    # 10001, 20005 and 90010 account not active, 10002 a trial account may not, 10005 voice is disabled,
-    # 20003 credentials, 20404 no such account, 21205 an address of ours, 21210 a caller ID that is not
-    # verified, 21212 one that is none, 21213 none at all.
+    # 10001, 20005, 90010 account not active; 10002 trial account may not; 10005 voice disabled.
+    # 20003 credentials; 20404 no such account; 21205 a URL of ours; 21210 caller ID not verified.
+    # 21212 invalid caller ID; 21213 no caller ID.
     account="10001 10002 10005 20003 20005 20404 21205 21210 21212 21213 90010",
-    # 13227, 21203, 21215 and 32205 no permission to call there, 21219 a trial account, which calls verified
-    # numbers alone.
+    # 13227, 21203, 21215, 32205 no permission to call there; 21219 trial account, only verified numbers.
     country="13227 21203 21215 21219 32205",
-    # 13224 and 21214 no carrier reaches it, 21216 blocked by Twilio, as a number at high risk of fraud is.
+    # 13224, 21214 no carrier reaches it; 21216 blocked by Twilio, as numbers at high risk of fraud are.
     unreachable="13224 21214 21216",
 )
 
@@ -54,7 +58,7 @@ def _polly(language: str, name: str) -> Voice:
     return Voice(language, f"Polly.{name}")
 
 
-#: Amazon Polly's standard voices. The account's default voice would not speak all languages.
+#: Amazon Polly's standard voices. The account's default voice does not speak all languages.
 VOICES: Mapping[str, Voice] = {
     "ar": _polly("arb", "Zeina"),
     "de": _polly("de-DE", "Marlene"),
@@ -79,10 +83,10 @@ VOICES: Mapping[str, Voice] = {
     "zh": _polly("cmn-CN", "Zhiyu"),
 }
 
-#: Seconds that are left for a key when the question has been put.
+#: Seconds to press a key after the question.
 FOR_A_KEY = 10
 
-#: Who has answered, as far as Twilio can tell: of those it does not know some are people.
+#: Values of AnsweredBy that count as people. Some of the unknown ones are.
 PEOPLE = frozenset({"human", "unknown"})
 
 
@@ -115,7 +119,7 @@ class TwilioVoiceProvider(VoiceProvider, TwilioAccount):
         return self.post(fields)
 
     def build_revoke(self, provider_message_id: str) -> Request:
-        """It hangs up, or rings no more."""
+        """End the call, or stop it from ringing."""
         return self.post({"Status": "completed"}, f"/{quote(provider_message_id, safe='')}")
 
     def read_receipts(self, head: str, body: bytes, url: str) -> list[Receipt]:
@@ -136,11 +140,11 @@ class TwilioVoiceProvider(VoiceProvider, TwilioAccount):
         return Reply(_code(code, locale) if code else _written(Element("Response")), "text/xml")
 
     def _question(self, sms: Sms) -> str:
-        """TwiML that asks for a key and then asks us. Without one the call ends."""
+        """TwiML that asks for a key, then asks us for the code. Without a key the call ends."""
         words, voice = found_for(sms.locale, VOICES)
-        read_out(sms.code, words)  # refused before anybody is called
+        read_out(sms.code, words)  # raises for an unspeakable code, before the phone rings
         response = Element("Response")
-        # Without a finishOnKey each key is a digit, # too.
+        # An empty finishOnKey makes # count as a key, too.
         key = {"input": "dtmf", "numDigits": "1", "finishOnKey": "", "timeout": str(FOR_A_KEY)}
         gather = SubElement(response, "Gather", key | {"action": self.answer_url(sms), "method": "POST"})
         _say(gather, words.press, voice, loop="2")
@@ -148,7 +152,7 @@ class TwilioVoiceProvider(VoiceProvider, TwilioAccount):
 
 
 def _code(code: str, locale: str) -> str:
-    """TwiML that says the code, and ends the call. Raises ``PermanentFailure`` where it cannot be said."""
+    """TwiML that says the code and ends the call. Raises ``PermanentFailure`` if it cannot be said."""
     words, voice = found_for(locale, VOICES)
     response = Element("Response")
     for text in read_out(code, words):

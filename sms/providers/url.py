@@ -1,4 +1,4 @@
-"""Options out of a URL, such as ``twilio://SID:TOKEN@?from=+12025550100``."""
+"""Read options from a URL such as ``twilio://SID:TOKEN@?from=%2B12025550100``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sms.message import Channel
 
 
 class BadProviderURL(ValueError):
-    """A provider's URL that cannot be used; the text says what to change, and holds no secret."""
+    """A URL that cannot be used. The text says what to change, and holds no secret."""
 
 
 class FromUrl:
-    """What a URL describes by its scheme; see ``options_from_url``.
+    """A class whose ``__init__`` takes the options of a URL; see ``options_from_url``.
 
-    An option's annotation (``str``, ``float``, ``int``) says how it is read from the URL's query;
-    ``url_names`` maps what stands elsewhere in the URL, or under a Python keyword, to an option.
+    The annotation of an option (``str``, ``float``, ``int``) decides how its value is parsed. ``url_names``
+    maps other parts of the URL, such as ``user``, and names that are Python keywords, to options.
     """
 
     scheme: ClassVar[str]
@@ -28,14 +28,14 @@ class FromUrl:
 
 
 def is_yes(alias: str, option: str, value: str) -> bool:
-    """Whether an option that takes yes alone says so; "" is not given. Raises ``BadProviderURL``."""
+    """Whether an option is ``yes``; "" means that it was not given. Raises ``BadProviderURL`` for others."""
     if value not in ("", "yes"):
-        raise BadProviderURL(f"{alias}: {option}= takes yes alone.")
+        raise BadProviderURL(f"{alias}: {option}= takes only yes.")
     return value == "yes"
 
 
 def read_channel(alias: str, value: str) -> Channel:
-    """What an option ``channel=`` says; "" is SMS. Raises ``BadProviderURL``, for e-mail too."""
+    """The channel of an option ``channel=``; "" is SMS. Raises ``BadProviderURL``, also for e-mail."""
     known = [channel.value for channel in Channel if channel is not Channel.EMAIL]
     if value and value not in known:
         raise BadProviderURL(f"{alias}: channel= takes one of {', '.join(known)}.")
@@ -45,21 +45,21 @@ def read_channel(alias: str, value: str) -> Channel:
 def read_url(alias: str, url: str) -> tuple[SplitResult, list[tuple[str, str]]]:
     """The parts of a provider's URL, and the options of its query. Raises ``BadProviderURL``."""
     if "#" in url:
-        raise BadProviderURL(f"{alias}: a # ends the URL, and what follows would be lost; write it %23.")
+        raise BadProviderURL(f"{alias}: a # ends the URL, and the rest would be lost. Write it as %23.")
     try:
         parts = urlsplit(url)
         _ = parts.port  # read only now
     except ValueError:
-        raise BadProviderURL(f"{alias}: the URL cannot be read; is its host or port malformed?") from None
+        raise BadProviderURL(f"{alias}: the URL cannot be read. Is its host or port malformed?") from None
     options = parse_qsl(parts.query, keep_blank_values=True)
     names = [name for name, _ in options]
     if twice := sorted({_shown(name) for name in names if names.count(name) > 1}):
-        raise BadProviderURL(f"{alias}: {', '.join(twice)} is given twice; give each option once.")
+        raise BadProviderURL(f"{alias}: {', '.join(twice)} is given twice. Give each option once.")
     return parts, options
 
 
 def _shown(name: str) -> str:
-    """Only what looks like an option is repeated: it may be the rest of a secret with an & in it."""
+    """``name`` if it looks like an option. Anything else may be the rest of a secret with an & in it."""
     return f"{name}=" if re.fullmatch(r"[a-z_]{2,20}", name) else "an option"
 
 
@@ -92,7 +92,7 @@ def options_from_url(cls: type[FromUrl], alias: str, url: str) -> dict[str, Any]
             )
             raise BadProviderURL(f"{alias}: {cls.scheme} {problem}. It has: {', '.join(names)}.")
         if option in options:
-            raise BadProviderURL(f"{alias}: {name} stands in the URL twice; give it once.")
+            raise BadProviderURL(f"{alias}: {name} is in the URL twice. Give it once.")
         try:
             options[option] = known[option](value)
         except ValueError:
@@ -106,13 +106,13 @@ def options_from_url(cls: type[FromUrl], alias: str, url: str) -> dict[str, Any]
 
 
 def options_of(cls: type[FromUrl]) -> dict[str, type]:
-    """The options of its URL, and of what type each is."""
+    """The options of a URL for ``cls``, with the type of each."""
     return {name: parameter.annotation for name, parameter in _parameters(cls).items()}
 
 
 def _parameters(cls: type[FromUrl]) -> dict[str, inspect.Parameter]:
-    """The keyword arguments of its ``__init__`` and of those that this calls; what a class says of one that a
-    base has as well counts. Their annotations are types.
+    """The keyword arguments of ``__init__`` in ``cls`` and its bases, with types as annotations. The subclass
+    wins.
     """
     found: dict[str, inspect.Parameter] = {}
     for init in (vars(base)["__init__"] for base in reversed(cls.__mro__[:-1]) if "__init__" in vars(base)):

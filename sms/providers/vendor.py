@@ -1,14 +1,20 @@
-"""How a message goes to a vendor over HTTP, and how the vendor's receipts are read: the same steps for all.
+"""Base classes for vendors with an HTTP API. They own the sequence; a vendor's file fills the gaps.
 
-    send             build the request → post it → read the answer → say what it means → take the id out of it
-    look_up          the same with build_look_up, and read_look_up at the end
-    feed_back        the same with build_feedback
-    revoke           the same with build_revoke
-    parse_receipts   read the head → read the receipts, their states by a table
-    parse_inbound    read the head → read the messages
+    send             build → ask (post, read, outcome) → id_for
+    look_up          build_look_up → ask → read_look_up
+    feed_back        build_feedback → ask
+    revoke           build_revoke → ask
+    parse_receipts   read_head → read_receipts
+    parse_inbound    read_head → read_inbound
 
-A vendor's file fills in ``build``, ``read_head`` and ``read_receipts``, its tables, and what else is its own.
-Who sends no receipts is a ``HttpSender`` alone; who signs nothing, a ``TokenProvider``.
+Choose the base class by how the vendor reports:
+
+    HttpSender       not at all
+    VendorProvider   with signed receipts
+    TokenProvider    with receipts that it does not sign
+
+Every vendor has a ``build`` and tables of its words. One with receipts adds ``read_head`` and
+``read_receipts``. The rest has defaults.
 """
 
 from __future__ import annotations
@@ -37,19 +43,17 @@ from sms.providers.transport import is_temporary, redirected, retry_after
 from sms.providers.url import BadProviderURL
 from sms.providers.wire import E164, at, parse, word_of
 
-#: What an answer means: ``refused`` is the number or the text, ``opted_out`` the number that wants nothing of
-#: us, ``unreachable`` the number that has not this channel; ``account`` is us, ``country`` us in the country
-#: of the message; ``unknown``: it says neither yes nor no.
+#: What an answer means, and whose fault a refusal is.
 Outcome = Literal[
     "accepted",
-    "temporary",
-    "refused",
-    "opted_out",
-    "unreachable",
-    "account",
-    "country",
+    "temporary",  # not now
+    "refused",  # because of the number or the text
+    "opted_out",  # the number wants no messages from this sender
+    "unreachable",  # the number does not have this channel
+    "account",  # because of our account
+    "country",  # because of our account, in the country of the number only
     "redirect",
-    "unknown",
+    "unknown",  # neither yes nor no
 ]
 
 
@@ -61,17 +65,20 @@ class Request(NamedTuple):
 
 
 class HttpSender(Provider):
-    #: What its own words for what happened mean.
+    """A vendor with an HTTP API."""
+
+    #: What the vendor's own error words or codes mean.
     outcomes: Mapping[str, Outcome] = {}
-    #: HTTP statuses that speak of us, where the word says nothing else: the key, the funds, the address.
+    #: HTTP statuses that blame our account (key, funds, address), unless the vendor's word says otherwise.
     account_statuses: ClassVar[frozenset[int]] = frozenset(
         {401, 402, 403, 404, 405, 406, 407, 410, 411, 415, 421, 426}
     )
-    #: Where its answer has the message's id; names and, in lists, numbers, divided by dots.
+    #: Path of the message's id in an answer: names, and indexes of lists, separated by dots.
     id_path: str = ""
-    #: Where its answer has a word for what happened, the best first, and what such a word looks like. Logs
-    #: show it, so it must not be a text of the vendor's, which may repeat the number.
+    #: Paths of the vendor's word in an answer, the most precise first.
     word_paths: ClassVar[tuple[str, ...]] = ()
+    #: The form of such a word, as a regular expression. Logs show the word, so it must not match free text,
+    #: which may repeat the phone number.
     word_form: ClassVar[str] = r"[1-9][0-9]{0,4}"
 
     def __init__(self, alias: str, address: str = "", **common: Any) -> None:
@@ -86,7 +93,7 @@ class HttpSender(Provider):
 
     def look_up(self, reference: str, provider_message_id: str) -> Receipt | None:
         receipt = self.read_look_up(reference, self.ask(self.build_look_up(provider_message_id)))
-        # Not each repeats the id that it was asked about.
+        # Not every vendor repeats the id that it was asked about.
         return receipt and replace(receipt, provider_message_id=provider_message_id)
 
     def feed_back(self, reference: str, provider_message_id: str, *, converted: bool) -> None:
@@ -97,8 +104,8 @@ class HttpSender(Provider):
         self.ask(self.build_revoke(provider_message_id))
 
     def ask(self, request: Request) -> Any:
-        """Post it, and return what ``read`` made of the answer. Raises a ``ProviderError`` unless it means
-        that the vendor accepted.
+        """Post a request and return the answer as ``read`` parsed it. Raises the ``ProviderError`` that fits
+        its outcome, unless that is "accepted".
         """
         url, body, headers, method = request
         answer = self._http.ask(method, url, body, headers)
@@ -111,37 +118,37 @@ class HttpSender(Provider):
 
     @abstractmethod
     def build(self, sms: Sms) -> Request:
-        """The request that hands the message over."""
+        """The request that sends the message."""
 
     def build_look_up(self, provider_message_id: str) -> Request:
-        """The request that asks what became of a message."""
+        """The request that asks for the state of a message."""
         raise NotImplementedError
 
     def read_look_up(self, reference: str, found: Any) -> Receipt | None:
-        """What the answer to it says; None for nothing new."""
+        """The state in the answer; None if there is nothing new."""
         raise NotImplementedError
 
     def build_feedback(self, reference: str, provider_message_id: str, *, converted: bool) -> Request | None:
-        """The request that tells whether the code of a message was typed; None where the vendor hears of good
-        news alone.
+        """The request that reports whether the code was typed. None if the vendor only wants to hear of
+        those that were.
         """
         raise NotImplementedError
 
     def build_revoke(self, provider_message_id: str) -> Request:
-        """The request that takes a message back."""
+        """The request that revokes a message."""
         raise NotImplementedError
 
     def read(self, content: bytes) -> Any:
-        """The body of an answer, in a form that the other methods take."""
+        """Parse the body of an answer. The result is the ``found`` of the other methods."""
         return parse(content)
 
     def word_in(self, found: Any) -> str:
-        """The vendor's word for what happened, "" for none."""
+        """The vendor's word for what happened, "" if the answer has none."""
         words = (word_of(at(found, path)) for path in self.word_paths)
         return next((word for word in words if re.fullmatch(self.word_form, word, re.ASCII)), "")
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
-        """What an answer means. A status that says "later" outweighs a word that blames us."""
+        """What an answer means. A status that says "later" outweighs a word that blames our account."""
         if status < 400:
             return "unknown" if status < 200 else "accepted" if status < 300 else "redirect"
         listed = self.outcomes.get(word or str(status))
@@ -150,8 +157,8 @@ class HttpSender(Provider):
         return listed or ("account" if status in self.account_statuses else self.unlisted(found))
 
     def unlisted(self, found: Any) -> Outcome:
-        """What a refusal means that no table lists: the number or the text is wrong, unless the answer shows
-        that what we send from is.
+        """What a refusal means that no table lists: by default, the number or the text is wrong. Override it
+        if the answer can show that the sender is.
         """
         return "refused"
 
@@ -159,7 +166,7 @@ class HttpSender(Provider):
         """The vendor's id for a message that it has accepted."""
         id = at(found, self.id_path)
         if not id or isinstance(id, bool) or not isinstance(id, str | int):
-            # Most likely it has the message.
+            # It did say "accepted", so it most likely has the message.
             raise OutcomeUnknown("the answer names no message", code="no_" + self.id_path.rpartition(".")[2])
         return str(id)
 
@@ -180,15 +187,17 @@ class HttpSender(Provider):
 
 
 class VendorProvider(HttpSender):
+    """A vendor that also sends receipts, and can prove that they are its own."""
+
     url_names: ClassVar[Mapping[str, str]] = {"from": "sender"}
 
-    #: What its words in receipts mean.
+    #: What the vendor's words in receipts mean.
     states: Mapping[str, State] = {}
-    #: Where what a user sent has its id, the user's number, ours, and the text.
+    #: Paths of an inbound message's id, the user's number, our number, and the text.
     inbound_paths: ClassVar[tuple[str, str, str, str]]
 
     def __init__(self, alias: str, address: str = "", *, sender: str = "", **common: Any) -> None:
-        """``sender``: the number or sender ID of messages that name none."""
+        """``sender``: the number or sender ID of messages that name none themselves."""
         super().__init__(alias, address, **common)
         if sender.startswith(" "):
             raise BadProviderURL(f"{alias}: write the + of from= as %2B.")
@@ -210,24 +219,27 @@ class VendorProvider(HttpSender):
 
     @abstractmethod
     def read_head(self, headers: Mapping[str, str], url: str) -> Any:
-        """What ``read_receipts`` needs of a callback's head. Raises ``ReceiptRejected`` where the head alone
-        shows that it is not the vendor's.
+        """Take from the headers and the URL of a callback what ``read_receipts`` needs, such as a signature.
+        Raises ``ReceiptRejected`` if these alone show a forgery, so that nobody reads its body.
         """
 
     @abstractmethod
     def read_receipts(self, head: Any, body: bytes, url: str) -> list[Receipt]:
-        """The receipts of one callback, if they are the vendor's. Raises ``ReceiptRejected``."""
+        """Authenticate a callback and return its receipts. ``head``: from ``read_head``. Raises
+        ``ReceiptRejected``.
+        """
 
     def read_inbound(self, head: Any, body: bytes, url: str) -> list[Inbound]:
-        """The messages of one callback, if they are the vendor's. Raises ``ReceiptRejected``."""
+        """Authenticate a callback and return its inbound messages. Raises ``ReceiptRejected``."""
         raise NotImplementedError
 
     def receipt(
         self, reference: str, word: str, *, id: str = "", error: str = "", opted_out: str = ""
     ) -> Receipt:
-        """``word``: the vendor's for the state. ``id``: the vendor's for the message. ``opted_out``: its
-        number, with or without the +, where the error says that it wants no messages of this sender. What the
-        error means is looked up in ``outcomes``.
+        """One receipt. ``states`` translates ``word``, and ``outcomes`` translates ``error``.
+
+        ``word``: the vendor's word for the state. ``id``: the vendor's id for the message. ``opted_out``: the
+        number, with or without +, if the error says that it wants no messages from this sender.
         """
         state = self.states.get(word, State.UNKNOWN)
         phone = f"+{opted_out.removeprefix('+')}" if opted_out else ""
@@ -235,24 +247,25 @@ class VendorProvider(HttpSender):
         return Receipt(reference, state, word, id, error, phone, unreachable)
 
     def inbound(self, message: Any) -> Inbound:
-        """What a user sent, by ``inbound_paths``, and with the + that some vendors leave out. Raises
-        ``ReceiptRejected`` where it has no id or names no user.
+        """An inbound message, read by ``inbound_paths``. It adds the + that some vendors leave out. Raises
+        ``ReceiptRejected`` if there is no id or no number of a user.
         """
         id, phone, sender, text = (word_of(at(message, path)) for path in self.inbound_paths)
         if not id or not phone:
-            raise ReceiptRejected("this is no message of a user: is it the right address?")
+            raise ReceiptRejected("not a message from a user: is this the right address?")
         return Inbound(id, f"+{phone}" if phone.isdecimal() else phone, sender, text)
 
 
-#: A receipt_secret that is shorter could be guessed by those who see the addresses.
+#: Characters. Who sees the callback URLs could find a shorter receipt_secret by trying.
 MIN_SECRET = 16
 
 
 class TokenProvider(VendorProvider):
-    """Its vendor signs nothing. The address that it calls holds a token, made of ``receipt_secret`` and our
-    reference: whoever has that address can send receipts of that one message and of no other, and nothing
-    that users sent. An address that is set once in the vendor's console (``panel_address``) has a token of no
-    message.
+    """A vendor that signs nothing. A token in the callback URL takes the place of a signature.
+
+    The token is an HMAC of our reference under ``receipt_secret``. So a leaked URL allows forged receipts for
+    that one message only, and no inbound messages. The URL that is set once in the vendor's console
+    (``panel_address``) has a token without a reference.
     """
 
     def __init__(self, alias: str, address: str = "", *, receipt_secret: str = "", **common: Any) -> None:
@@ -263,7 +276,7 @@ class TokenProvider(VendorProvider):
         self._receipt_secret = receipt_secret.encode()
 
     def receipt_address(self, sms: Sms) -> str:
-        """Where receipts of this message go; "" where none are wanted or could be believed."""
+        """The callback URL of this message; "" if no receipt is wanted, or none could be verified."""
         wanted = sms.callback_url and self.takes_receipts
         return f"{sms.callback_url}&token={self._token(sms.id)}" if wanted else ""
 
@@ -271,7 +284,7 @@ class TokenProvider(VendorProvider):
         return f"{address}?token={self._token('')}"
 
     def read_head(self, headers: Mapping[str, str], url: str) -> Mapping[str, str]:
-        """The fields of the address."""
+        """The query fields of the callback URL, if its token is right."""
         fields = query_of(url)
         if not same(fields.get("token", ""), self._token(fields.get("reference", ""))):
             raise ReceiptRejected("the token is wrong")
@@ -288,25 +301,25 @@ class TokenProvider(VendorProvider):
 
 
 def _refuse_reference(fields: Mapping[str, str]) -> None:
-    """Only the address of one message's receipts has a reference, and others may know that address."""
+    """Refuse the URL of a single message's receipts, which may have leaked."""
     if "reference" in fields:
-        raise ReceiptRejected("the token is that of a message")
+        raise ReceiptRejected("the token belongs to a single message")
 
 
 def one_number(to: str) -> str:
-    """``to`` itself, for a vendor that would read several numbers out of one text, or something else. Raises
-    ``PermanentFailure``.
+    """``to``, if it is one E.164 number. For vendors that would accept a list of numbers, or something else,
+    in that field. Raises ``PermanentFailure``.
     """
     if not E164.fullmatch(to):
-        raise PermanentFailure("the number is not written as E.164", code="to")
+        raise PermanentFailure("the number is not in E.164 form", code="to")
     return to
 
 
 def outcome_table(**words: str) -> dict[str, Outcome]:
-    """The table of the words that are listed under what they mean, divided by blanks."""
+    """A table for ``outcomes``: the vendor's words for each outcome, separated by spaces."""
     return {word: meaning for meaning, listed in words.items() for word in listed.split()}  # type: ignore[misc]
 
 
 def state_table(**words: str) -> dict[str, State]:
-    """The same for words of receipts: ``sent``, ``delivered``, ``failed``."""
+    """A table for ``states``: the vendor's words for ``sent``, ``delivered`` and ``failed``."""
     return {word: State(name) for name, listed in words.items() for word in listed.split()}

@@ -1,8 +1,8 @@
-"""What vendors of calls share: a call rings, says a code, and tells whether somebody has heard it.
+"""The base class of vendors of phone calls. A call rings, says a code, and reports whether somebody heard it.
 
-With ``key_press`` (unless the URL says no) the call asks for a key first, and reads the code only then: so no
-mailbox ever has it. The vendor asks us at ``Sms.answer_url`` what to say, and that a key was pressed is what
-says "delivered": of a call that merely ended nobody knows who was there.
+By default the call asks for a key first and reads the code only then, so that no mailbox ever gets it. The
+vendor asks us at ``Sms.answer_url`` what to say. A pressed key counts as "delivered". A call that merely
+ended does not, because nobody knows who answered. ``key_press=no`` turns this off.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from sms.providers.base import Asked, Provider, Sms
 from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import VendorProvider
 
-#: Seconds for which a phone rings unless ``ring=`` says otherwise. Twilio's and Vonage's default of 60
-#: reaches a mailbox; 15, which Twilio names instead, leaves little time to find a phone.
+#: Default of ``ring=``, in seconds. The vendors' default of 60 reaches a mailbox. Twilio suggests 15 instead,
+#: which leaves little time to find the phone.
 RING = 25
 
-#: Seconds after which a call ends unless ``longest=`` says otherwise. To put the question twice, to wait for
-#: a key and to say the code twice takes 50 or less.
+#: Default of ``longest=``, in seconds. Asking twice, waiting for a key and saying the code twice take up to
+#: 50.
 LONGEST = 60
 
-#: What a receipt says where a call has ended, and nobody had pressed a key or was known to be a person.
+#: The word of a receipt for a call that ended without a key, or without proof that a person answered.
 UNHEARD = "nobody_heard_it"
 
 
@@ -34,9 +34,9 @@ class VoiceProvider(VendorProvider):
     channel = Channel.VOICE
     needs_code = True
     revokes = True
-    #: The longest time to ring that the vendor takes, in seconds.
+    #: The longest time to ring that the vendor accepts, in seconds.
     longest_ring: ClassVar[int]
-    #: Its words for a call that failed because of whoever was called: they say nothing of the vendor.
+    #: The vendor's words for calls that failed because of the person called. They do not blame the vendor.
     nobody: ClassVar[frozenset[str]]
 
     def __init__(
@@ -56,11 +56,11 @@ class VoiceProvider(VendorProvider):
         self.detects_machines = is_yes(alias, "machine_detection", machine_detection)
         if self.detects_machines and self.asks_for_code:
             raise BadProviderURL(
-                f"{alias}: machine_detection=yes is for calls that ask for no key; leave it out, or write "
-                "key_press=no."
+                f"{alias}: machine_detection=yes is for calls that do not ask for a key. Leave it out, or "
+                "write key_press=no."
             )
         if not self.sender:
-            raise BadProviderURL(f"{alias}: from= must hold the number that calls; write its + as %2B.")
+            raise BadProviderURL(f"{alias}: from= must be the number that calls. Write its + as %2B.")
         if not 5 <= ring <= self.longest_ring:
             raise BadProviderURL(f"{alias}: ring= takes 5 to {self.longest_ring} seconds.")
         if not 10 <= longest <= 600:
@@ -73,10 +73,10 @@ class VoiceProvider(VendorProvider):
 
     @abstractmethod
     def read_question(self, head: Any, body: bytes, url: str) -> Asked:
-        """The question, if it is the vendor's. Raises ``ReceiptRejected``."""
+        """Authenticate and read the question. Raises ``ReceiptRejected``."""
 
     def answer_url(self, sms: Sms) -> str:
-        """Where the vendor asks for the code; "" where it is not to. Raises ``AccountFailure``."""
+        """The URL at which the vendor asks for the code; "" if it need not ask. Raises ``AccountFailure``."""
         if self.asks_for_code and not sms.answer_url:
             raise AccountFailure(
                 "a call cannot ask for a key: set PUBLIC_URL to an https:// address, or write key_press=no",
@@ -85,11 +85,11 @@ class VoiceProvider(VendorProvider):
         return sms.answer_url if self.asks_for_code else ""
 
     def ring(self, sms: Sms) -> int:
-        """Seconds to ring: no longer than the code lives."""
+        """Seconds to ring, at most as long as the code lives."""
         return max(5, min(self._ring, int(sms.expires_in))) if sms.expires_in else self._ring
 
     def judged(self, receipt: Receipt, *, is_heard: bool) -> Receipt:
-        """A receipt, and what it says of who was called. ``is_heard``: that somebody has heard the code."""
+        """``receipt``, with the state that fits. ``is_heard``: whether somebody has heard the code."""
         if is_heard:
             return replace(receipt, state=State.DELIVERED)
         error = receipt.error or (UNHEARD if receipt.raw == "completed" else "")
@@ -97,5 +97,5 @@ class VoiceProvider(VendorProvider):
 
     @property
     def end_is_proof(self) -> bool:
-        """Whether a call that was answered is delivered when it ends, as nothing better tells of that."""
+        """Whether an answered call counts as delivered when it ends, because there is no better proof."""
         return not self.asks_for_code and not self.detects_machines

@@ -1,18 +1,24 @@
 """``vonage://APPLICATION_ID@?key=/run/secrets/vonage.pem&from=Shop&signature_secret=SECRET``: Vonage's
 Messages API.
 
-Options: ``key``, the application's private key: the path of its PEM file, or the file in base64
-(``base64 -w0 private.key``); ``from`` (number or sender ID); ``signature_secret``, the account's, with
-which Vonage signs its receipts: without it none are asked for and none believed; ``feedback=yes`` with
-``api_key`` and ``api_secret`` of the account: Vonage's Conversion API, which its support opens, hears which
-codes were typed; ``timeout``; ``base_url`` (a region as https://api-eu.nexmo.com, a mock, a proxy).
+Options:
 
-What users send comes to the application's Inbound URL, where the account's SMS go by the Messages API.
-``vonage_receipts.py`` reads it, and the receipts.
+- ``key``: the application's private key, as the path of its PEM file or as the file in base64 (``base64 -w0
+  private.key``).
+- ``from``: a number or sender ID.
+- ``signature_secret``: the account's secret that signs receipts. Without it, no receipts are requested or
+  accepted.
+- ``feedback=yes``, with ``api_key`` and ``api_secret`` of the account: report which codes were typed to
+  Vonage's Conversion API. Vonage's support must enable it.
+- ``timeout``.
+- ``base_url``: a region such as https://api-eu.nexmo.com, a mock or a proxy.
+
+Inbound messages come to the application's Inbound URL, if the account's SMS setting is the Messages API.
+``vonage_receipts.py`` reads them, and the receipts.
 
 Sources: developer.vonage.com/en/api/messages (request, answers), …/en/api-errors and
-…/en/api-errors/messages (codes), …/en/api/conversion. That one speaks of ids of the SMS API; whether it takes
-those of the Messages API is not confirmed.
+…/en/api-errors/messages (codes), …/en/api/conversion. The latter describes ids of the SMS API. It is not
+confirmed that it accepts those of the Messages API.
 """
 
 from __future__ import annotations
@@ -28,19 +34,19 @@ from sms.providers.vendor import Outcome, Request, outcome_table
 from sms.providers.vonage_receipts import VonageReceipts
 from sms.providers.wire import at, basic, elements
 
-#: What codes mean that their HTTP status does not tell.
+#: Error codes whose HTTP status alone would mislead.
 CODES = outcome_table(
-    # 1000 too many requests, 1030 trouble at Vonage, 1100 the message could not be submitted.
+    # 1000 too many requests; 1030 trouble at Vonage; 1100 message could not be submitted.
     temporary="1000 1030 1100",
-    # 1060 account barred, 1070 no credit, 1080 not enabled for this API, 1110
-    # signature, 1140 facility not enabled, 1420 not a sender for SMS.
+    # 1060 account barred; 1070 no credit; 1080 not enabled for this API; 1110 signature.
+    # 1140 facility not enabled; 1420 not a sender for SMS.
     account="1060 1070 1080 1110 1140 1420 low-balance account-suspended",
-    # 1120 and 1481 a sender ID that local rules do not allow, 1160 a trial account, which sends to listed
-    # numbers only, 1470 a prefix that is blocked.
+    # 1120, 1481 sender ID not allowed by local rules; 1160 trial account, only listed numbers.
+    # 1470 blocked prefix.
     country="1120 1160 1470 1481",
 )
 
-#: Seconds that Vonage tries to deliver; the ends of the range which its SMS service takes.
+#: Seconds that Vonage tries to deliver: the range that its SMS service accepts.
 MIN_TTL, MAX_TTL = 20, 604_800
 
 

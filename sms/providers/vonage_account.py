@@ -1,4 +1,4 @@
-"""What all products of Vonage's share: an application's key, its tokens, errors, the signature of a callback.
+"""What Vonage's products share: an application's key and tokens, error codes, the signature of callbacks.
 
 Sources: developer.vonage.com/en/getting-started/concepts/authentication (token), …/en/api-errors (problems),
 …/en/getting-started/concepts/webhooks (signature).
@@ -26,10 +26,10 @@ from sms.providers.url import BadProviderURL
 from sms.providers.vendor import VendorProvider
 from sms.providers.wire import at, parse
 
-#: Seconds that one of our own tokens is used, and those that it is valid for.
+#: Seconds: for how long we use one of our tokens, and for how long it is valid.
 TOKEN_USED, TOKEN_VALID = 300, 900
 
-#: Seconds after which a signed callback is no longer believed, and those by which clocks may differ.
+#: Seconds: the age at which a signed callback is refused, and the difference between clocks.
 MAX_AGE, LEEWAY = 600, 60
 
 
@@ -50,7 +50,7 @@ class VonageAccount(VendorProvider):
         **common: Any,
     ) -> None:
         if not sender or sender.startswith(" "):
-            raise BadProviderURL(f"{alias}: from= must hold a number or a sender ID; write its + as %2B.")
+            raise BadProviderURL(f"{alias}: from= must be a number or a sender ID. Write its + as %2B.")
         super().__init__(alias, "https://api.nexmo.com", sender=sender, **common)
         self.takes_receipts = bool(signature_secret)
         self._signature_secret = signature_secret
@@ -59,15 +59,17 @@ class VonageAccount(VendorProvider):
         self._headers: tuple[dict[str, str], float] = {}, 0.0  # and when to stop using them
 
     def word_in(self, found: Any) -> str:
-        """The code at the end of a problem's type, as …/api-errors/messages#1120; title and detail may
+        """The code at the end of a problem's type, such as …/api-errors/messages#1120. Title and detail may
         repeat the phone number.
         """
         code = re.fullmatch(r"\S+#([a-z0-9-]{1,40})", str(at(found, "type")))
         return code[1] if code else ""
 
     def signed(self) -> Mapping[str, str]:
-        """The headers, with a token of our own. One serves many messages, because an RSA signature takes
-        longer than all the rest of a hand-off; two threads that renew it at once do no harm.
+        """The headers with a token of ours.
+
+        A token serves many messages, because an RSA signature takes longer than the rest of a hand-off. Two
+        threads may renew it at the same time, which does no harm.
         """
         headers, stop = self._headers
         now = time.time()
@@ -84,10 +86,10 @@ class VonageAccount(VendorProvider):
         return headers
 
     def read_head(self, headers: Mapping[str, str], url: str) -> dict[str, Any]:
-        """What Vonage has signed: a token with the digest of the body and the time."""
+        """The claims of the signed token: the digest of the body, and the time."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            raise ReceiptRejected("it is not signed")
+            raise ReceiptRejected("the callback is not signed")
         try:
             claims: dict[str, Any] = jwt.decode(
                 token.strip(),
@@ -103,15 +105,15 @@ class VonageAccount(VendorProvider):
 
 
 def signed_by(head: Mapping[str, Any], body: bytes) -> Any:
-    """What a body holds, if it is the one that was signed."""
+    """The parsed body, if it is the one that was signed. Raises ``ReceiptRejected``."""
     if not same(str(head["payload_hash"]).lower(), hashlib.sha256(body).hexdigest()):
-        raise ReceiptRejected("the signature is that of another call")
+        raise ReceiptRejected("the signature is for another body")
     return parse(body)
 
 
 def _private_key(alias: str, key: str) -> RSAPrivateKey:
     try:
-        # Base64 of a PEM file always begins so; in a query its + reads as a blank.
+        # The base64 of a PEM file always begins like this. In a query, its + reads as a space.
         if key.startswith("LS0tLS1CRUdJTi"):
             pem = base64.b64decode(key.replace(" ", "+"), validate=True)
         else:

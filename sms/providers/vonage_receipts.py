@@ -1,4 +1,4 @@
-"""What Vonage's Messages API tells us: what became of our messages, and what users send.
+"""Callbacks of Vonage's Messages API: receipts and inbound messages.
 
 Sources: developer.vonage.com/en/messages/concepts/signed-webhooks (signature),
 …/en/messages/concepts/sms-status-callbacks (statuses), …/en/api/messages, "Inbound Message".
@@ -18,7 +18,7 @@ from sms.providers.wire import at
 
 
 class VonageReceipts(VonageAccount):
-    """The half of ``VonageProvider`` that authenticates and reads them."""
+    """The half of ``VonageProvider`` that authenticates and reads callbacks."""
 
     inbound_paths = "message_uuid", "from", "to", "text"
     states = state_table(sent="submitted", delivered="delivered read", failed="rejected undeliverable")
@@ -30,12 +30,12 @@ class VonageReceipts(VonageAccount):
             raise ReceiptRejected("the receipt names no message of ours")
         require_address_of(reference, url)
         word, id = str(receipt.get("status", "")), str(receipt.get("message_uuid", ""))
-        error = self.word_in(receipt.get("error"))  # written as in an answer
+        error = self.word_in(receipt.get("error"))  # it has the form of an answer's
         return [self.receipt(reference, word, id=id, error=error)]
 
     def read_inbound(self, head: Mapping[str, Any], body: bytes, url: str) -> list[Inbound]:
         message = signed_by(head, body)
         found = self.inbound(message)
-        # Else it is a picture, or came by another channel.
+        # Others are pictures, or came by another channel.
         is_sms = at(message, "channel") == "sms" and isinstance(at(message, "text"), str)
         return [found] if is_sms else []

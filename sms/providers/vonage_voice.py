@@ -1,20 +1,25 @@
 """``vonage-voice://APPLICATION_ID@?key=/run/secrets/vonage.pem&from=447700900000&signature_secret=SECRET``:
 Vonage's Voice API, a call that says the code.
 
-Options: ``key``, the application's private key: the path of its PEM file, or the file in base64 (``base64
--w0 private.key``); the application needs the capability Voice, with signed webhooks; ``from``, a number of
-the account; ``signature_secret``, the account's, with which Vonage signs what it tells and asks;
-``key_press=no``: the call asks for no key and reads the code at once, to a mailbox too;
-``machine_detection=yes`` with it: Vonage hangs up on a machine, which counts as undelivered; ``ring``
-(seconds, 25) and ``longest`` (seconds of the whole call, 60); ``timeout``; ``base_url`` (a region as
-https://api-eu.nexmo.com, a mock, a proxy).
+Options:
 
-An account makes three calls a second unless Vonage allows more: ``rate=3``.
+- ``key``: the application's private key, as the path of its PEM file or as the file in base64 (``base64 -w0
+  private.key``). The application needs the capability Voice, with signed webhooks.
+- ``from``: a number of the account.
+- ``signature_secret``: the account's secret that signs receipts and questions.
+- ``key_press=no``: read the code at once, even to a mailbox, instead of asking for a key first.
+- ``machine_detection=yes``, only with ``key_press=no``: Vonage hangs up on a machine, which counts as
+  undelivered.
+- ``ring``: seconds to ring (25).
+- ``longest``: seconds of the whole call (60).
+- ``timeout``.
+- ``base_url``: a region such as https://api-eu.nexmo.com, a mock or a proxy.
+
+An account makes three calls a second unless Vonage allows more. Set ``rate=3``.
 
 Sources: developer.vonage.com/en/api/voice (request, answer), …/en/voice/voice-api/ncco-reference,
 …/webhook-reference (statuses), …/guides/text-to-speech (languages), …/guides/troubleshooting (three a
-second), …/en/api-errors. That invalid_parameters may be an object is told by tests of Vonage's Ruby SDK
-alone.
+second), …/en/api-errors. Only the tests of Vonage's Ruby SDK show that invalid_parameters may be an object.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ from sms.providers.voice import VoiceProvider
 from sms.providers.vonage_account import VonageAccount, signed_by
 from sms.providers.wire import at, elements, word_of
 
-#: The languages in which it has a voice, of those that somebody has words for.
+#: Its voices, for the languages of ``sms.providers.spoken``.
 LANGUAGES: Mapping[str, str] = {
     "ar": "ar",
     "de": "de-DE",
@@ -61,14 +66,14 @@ LANGUAGES: Mapping[str, str] = {
     "zh-tw": "cmn-TW",
 }
 
-#: Seconds that are left for a key when the question has been put, the most that Vonage takes.
+#: Seconds to press a key after the question, the most that Vonage allows.
 FOR_A_KEY = 10
 
 
 class VonageVoiceProvider(VoiceProvider, VonageAccount):
     scheme = "vonage-voice"
     name = "Vonage Voice"
-    #: Vonage signs the body of a callback and not its address, and names the call in the body by its own id.
+    #: The signature covers the body, not the URL, and the body names the call only by Vonage's id.
     refers_by_own_id = True
     outcomes = outcome_table(account="low-balance account-suspended")
     id_path = "uuid"
@@ -83,8 +88,8 @@ class VonageVoiceProvider(VoiceProvider, VonageAccount):
         super().__init__(alias, **common)
         if self.asks_for_code and not self.takes_receipts:
             raise BadProviderURL(
-                f"{alias}: give it signature_secret= of the account, by which we know that it is Vonage who "
-                "asks for the code; or write key_press=no."
+                f"{alias}: give the account's signature_secret=, which proves that it is Vonage who asks for "
+                "the code, or write key_press=no."
             )
         self._url = f"{self.base_url}/v1/calls"
 
@@ -103,12 +108,12 @@ class VonageVoiceProvider(VoiceProvider, VonageAccount):
         return Request(self._url, json.dumps(call), self.signed())
 
     def build_revoke(self, provider_message_id: str) -> Request:
-        """It hangs up, or rings no more."""
+        """End the call, or stop it from ringing."""
         call = f"{self._url}/{quote(provider_message_id, safe='')}"
         return Request(call, json.dumps({"action": "hangup"}), self.signed(), "PUT")
 
     def unlisted(self, found: Any) -> Outcome:
-        """All parameters but the number are ours."""
+        """A refusal blames the account, unless it names the number: all other parameters are ours."""
         wrong = at(found, "invalid_parameters")
         listed = [word_of(at(each, "name")) for each in elements(wrong)]
         names = listed or (list(wrong) if isinstance(wrong, dict) else [])
@@ -117,9 +122,9 @@ class VonageVoiceProvider(VoiceProvider, VonageAccount):
     def read_receipts(self, head: Mapping[str, Any], body: bytes, url: str) -> list[Receipt]:
         event = signed_by(head, body)
         word, detail = word_of(at(event, "status")), word_of(at(event, "detail"))
-        if not word:  # no status of the call, but an error in our instructions, or the answer to a question
+        if not word:  # not a status, but an error in our instructions or the answer to a question
             return []
-        # Where it tells of a machine, and only there, the id has this other name.
+        # In reports of a machine, and only there, the id has another name.
         id = word_of(at(event, "uuid")) or word_of(at(event, "call_uuid"))
         if not id:
             raise ReceiptRejected("the receipt names no call")
@@ -137,9 +142,9 @@ class VonageVoiceProvider(VoiceProvider, VonageAccount):
         return Reply(json.dumps(_code(code, locale) if code else []), "application/json")
 
     def _question(self, sms: Sms) -> list[dict[str, Any]]:
-        """Instructions that ask for a key and then ask us. Vonage asks without a key as well, in the end."""
+        """Instructions that ask for a key, then ask us for the code. Vonage asks us even without a key."""
         words, language = found_for(sms.locale, LANGUAGES)
-        read_out(sms.code, words)  # refused before anybody is called
+        read_out(sms.code, words)  # raises for an unspeakable code, before the phone rings
         key = {"type": ["dtmf"], "dtmf": {"maxDigits": 1, "timeOut": FOR_A_KEY}}
         return [
             {"action": "talk", "text": words.press, "language": language, "loop": 2, "bargeIn": True},
@@ -148,6 +153,6 @@ class VonageVoiceProvider(VoiceProvider, VonageAccount):
 
 
 def _code(code: str, locale: str) -> list[dict[str, Any]]:
-    """Instructions to say the code. Raises ``PermanentFailure`` where it cannot be said."""
+    """Instructions that say the code. Raises ``PermanentFailure`` if it cannot be said."""
     words, language = found_for(locale, LANGUAGES)
     return [{"action": "talk", "text": text, "language": language} for text in read_out(code, words)]

@@ -1,17 +1,22 @@
 """``whatsapp://:TOKEN@PHONE_NUMBER_ID?template=verify_code&app_secret=SECRET&verify_token=TOKEN``:
 WhatsApp Cloud API.
 
-Options: ``template``, the name of an approved authentication template, or one by purpose,
-``verify_code|login=enter``; ``languages``, those in which it is approved, as Meta writes them,
-``en_US|de|pt_BR``: a code goes in that of its user, else in the first; ``app_secret`` and ``verify_token``,
-by which Meta's webhook is believed: without them no receipts are taken, and nobody else sends a code that did
-not arrive; ``from``, the business's number, by which inbound messages name their sender; ``version``, that of
-the Graph API; ``timeout``; ``base_url`` (a mock, a proxy).
+Options:
 
-It carries codes alone, of at most 15 characters: the text is Meta's. Buttons that copy the code or hand it to
-an app (copy code, one-tap, zero-tap) are sent alike. A message has no time to live of its own, its template
-has (``message_send_ttl_seconds``). That a number has no WhatsApp (131026) is told in the answer, or later in
-a status. docs/channels.md says how to set it up.
+- ``template``: the name of an approved authentication template, or one for each purpose, such as
+  ``verify_code|login=enter``.
+- ``languages``: those in which it is approved, as Meta writes them, such as ``en_US|de|pt_BR``. A code goes
+  in the user's language, or in the first one.
+- ``app_secret`` and ``verify_token``: they authenticate Meta's webhook. Without them, no receipts are
+  accepted, so no other provider takes over a code that did not arrive.
+- ``from``: the business's number, which inbound messages show as their destination.
+- ``version``: of the Graph API.
+- ``timeout``, ``base_url`` (for a mock or a proxy).
+
+It carries only codes, of at most 15 characters: the text is Meta's. Copy-code, one-tap and zero-tap buttons
+are sent in the same way. The time to live belongs to the template (``message_send_ttl_seconds``), not to a
+message. If a number has no WhatsApp (131026), the answer says so, or later a status. docs/channels.md says
+how to set it up.
 
 Sources: developers.facebook.com/documentation/business-messaging/whatsapp/:
 templates/authentication-templates, templates/time-to-live, support/error-codes;
@@ -33,23 +38,25 @@ from sms.providers.vendor import Outcome, Request, VendorProvider, one_number, o
 from sms.providers.whatsapp_receipts import WhatsAppReceipts
 from sms.providers.wire import at, word_of
 
-#: What codes mean. Meta asks to go by them, and not by the HTTP status.
+#: Error codes. Meta wants clients to read them, not the HTTP status.
 CODES = outcome_table(
-    # Trouble at Meta (1, 2, 131000, 131016), maintenance (131057); too many calls of the app (4), the
-    # account (80007), the number (130429), to this user (131056), or marked as spam (131048).
+    # 1, 2, 131000, 131016 trouble at Meta; 131057 maintenance.
+    # Too many calls: 4 of the app, 80007 of the account, 130429 of the number, 131056 to this user.
+    # 131048 too many messages were marked as spam.
     temporary="1 2 4 80007 130429 131000 131016 131048 131056 131057",
-    # 131026: no WhatsApp, or one that is too old. 130472 and 131049: Meta holds it back from this user, in an
-    # experiment or as they get too much; both are said to concern marketing alone.
+    # 131026 no WhatsApp, or a version that is too old.
+    # 130472, 131049 Meta holds it back from this user, for an experiment or because they get too many. Both
+    # are documented for marketing only.
     unreachable="130472 131026 131049",
-    # 100 and 131009 a parameter, 131021 to ourselves, 131030 not on the list of a test number.
+    # 100, 131009 a parameter; 131021 to ourselves; 131030 not on the list of a test number.
     refused="100 131009 131021 131030",
     opted_out="131050",
-    # Token (0, 190), permissions (3, 10, 131005, 200 to 299), our number, which is gone or not registered
-    # (33, 131037, 131045, 133010), our account (368, 131031, 131064), its payment (131042).
+    # 0, 190 token; 3, 10, 131005, 200 to 299 permissions; 33, 131037, 131045, 133010 our number is gone or
+    # not registered; 368, 131031, 131064 our account; 131042 its payment.
     account="0 3 10 33 190 368 131005 131031 131037 131042 131045 131064 133010 "
     + " ".join(str(code) for code in range(200, 300)),
-    # 130497: where we may not send. The others: the template is unknown in this language, paused, disabled,
-    # or takes other parameters; in other languages, which other countries speak, it still works.
+    # 130497 we may not send there. The others: the template is unknown in this language, paused, disabled, or
+    # takes other parameters. It may still work in the languages of other countries.
     country="130497 131008 132000 132001 132005 132007 132008 132012 132015 132016",
 )
 
@@ -83,17 +90,17 @@ class WhatsAppProvider(WhatsAppReceipts):
             alias, "https://graph.facebook.com", phone_number_id, app_secret, verify_token, **common
         )
         if not re.fullmatch(r"[!-~]+", token):
-            raise BadProviderURL(f"{alias}: the token must be printable ASCII without blanks.")
+            raise BadProviderURL(f"{alias}: the token must be printable ASCII without spaces.")
         if not re.fullmatch(r"[0-9]{5,20}", phone_number_id):
             raise BadProviderURL(
-                f"{alias}: after the @ stands the phone number ID, which Meta shows beside "
-                "the number: digits, but not the number."
+                f"{alias}: write the phone number ID after the @. Meta shows it beside the number; it is not "
+                "the number."
             )
         if not re.fullmatch(r"v[1-9][0-9]{0,2}\.[0-9]", version):
-            raise BadProviderURL(f"{alias}: version= must be one of the Graph API, as v26.0.")
+            raise BadProviderURL(f"{alias}: version= must be one of the Graph API, such as v26.0.")
         self._templates = Templates(alias, template)
         if not self._templates:
-            raise BadProviderURL(f"{alias}: template= must hold the name of an approved template.")
+            raise BadProviderURL(f"{alias}: template= must be the name of an approved template.")
         self._languages = Languages(alias, languages)
         self._url = f"{self.base_url}/{version}/{phone_number_id}/messages"
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

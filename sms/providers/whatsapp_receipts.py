@@ -1,7 +1,7 @@
-"""What Meta tells us of WhatsApp by a webhook: statuses of our messages, and what users send.
+"""Meta's webhook for WhatsApp: statuses of our messages, and inbound messages.
 
-An app has one address for both. It is set in the app's console, or for one phone number alone, and Meta asks
-by a GET whether it is ours.
+An app has one URL for both. It is set in the app's console, or for a single phone number. Meta verifies by a
+GET that it is ours.
 
 Sources: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/: create-webhook-endpoint
 (the GET, the signature; what is not answered 200 is sent again for up to 7 days), overview (up to 3 MB),
@@ -24,19 +24,19 @@ from sms.providers.url import BadProviderURL
 from sms.providers.vendor import VendorProvider, state_table
 from sms.providers.wire import at, elements, parse, word_of
 
-#: Where each kind of a user's message has its text: what was typed, or what the button says that was tapped.
+#: Paths of the text in each kind of inbound message: what was typed, or the label of the button.
 TEXTS = ("text.body", "button.text", "interactive.button_reply.title", "interactive.list_reply.title")
 
 
 class WhatsAppReceipts(VendorProvider):
-    """The half of ``WhatsAppProvider`` that authenticates and reads them."""
+    """The half of ``WhatsAppProvider`` that authenticates and reads callbacks."""
 
     receipt_option = "app_secret"
     receipt_reply = inbound_reply = Reply("OK")
     set_in_console = True
     one_address = True
     largest_body = 3 * 1024 * 1024  # Meta puts many statuses into one
-    # played: a voice message was heard.
+    # "played" means that a voice message was heard.
     states = state_table(sent="sent", delivered="delivered read played", failed="failed")
 
     def __init__(
@@ -51,8 +51,8 @@ class WhatsAppReceipts(VendorProvider):
         super().__init__(alias, address, **common)
         if bool(app_secret) != bool(verify_token):
             raise BadProviderURL(
-                f"{alias}: give app_secret=, with which Meta signs, and verify_token=, which it shows when "
-                "it asks whether the address is yours, or neither."
+                f"{alias}: give both app_secret=, with which Meta signs, and verify_token=, by which it "
+                "verifies your URL, or neither."
             )
         self.takes_receipts = self.receives = bool(app_secret)
         self._phone_number_id = phone_number_id
@@ -60,7 +60,7 @@ class WhatsAppReceipts(VendorProvider):
         self._verify_token = verify_token
 
     def read_head(self, headers: Mapping[str, str], url: str) -> str:
-        """The signature; "", which signs nothing, of the GET that asks whether the address is ours."""
+        """The signature; "" for the GET that verifies our URL, which is not signed."""
         fields = query_of(url)
         if "hub.mode" not in fields:
             return signature_in(headers, "x-hub-signature-256")
@@ -75,12 +75,12 @@ class WhatsAppReceipts(VendorProvider):
         self.check_head(headers, url)
         challenge = fields.get("hub.challenge", "")
         if not re.fullmatch(r"[\w-]{1,256}", challenge, re.ASCII):
-            raise ReceiptRejected("there is no challenge to answer with")
+            raise ReceiptRejected("there is no challenge to echo")
         return Reply(challenge)
 
     def read_receipts(self, head: str, body: bytes, url: str) -> list[Receipt]:
         statuses = (one for value in self._values(head, body) for one in elements(at(value, "statuses")))
-        # Others may send by this number as well, and give no reference or one of theirs.
+        # Other programs may send by this number, without a reference or with one of theirs.
         return [self._receipt(one) for one in statuses if _reference(one)]
 
     def read_inbound(self, head: str, body: bytes, url: str) -> list[Inbound]:
@@ -89,8 +89,8 @@ class WhatsAppReceipts(VendorProvider):
         return [message for message in messages if message.id and message.phone]
 
     def _values(self, signature: str, body: bytes) -> Iterator[Any]:
-        """What a webhook says about our number, if Meta has signed it. It may also speak of the account's
-        other numbers, of templates and more.
+        """The parts of a signed webhook that concern our number. Others concern other numbers, templates and
+        more.
         """
         expected = "sha256=" + hmac.digest(self._app_secret, body, "sha256").hex()
         if not same(signature, expected):
@@ -111,8 +111,8 @@ class WhatsAppReceipts(VendorProvider):
         return self.receipt(_reference(status), word, id=id, error=error, opted_out=opted_out)
 
     def _message(self, value: Any, message: Any) -> Inbound:
-        """A picture, a reaction and the like come without a text. A user who hides the number has an id of
-        Meta's, such as US.1349.
+        """Pictures, reactions and the like have no text. A user who hides the number has an id of Meta's,
+        such as US.1349.
         """
         id = word_of(at(message, "id"))
         phone = word_of(at(message, "from") or at(message, "from_user_id"))
@@ -122,6 +122,6 @@ class WhatsAppReceipts(VendorProvider):
 
 
 def _reference(status: Any) -> str:
-    """What we have given Meta with the message that it is about; "" where that was nobody of us."""
+    """The reference that we gave Meta with a message; "" if we did not send it."""
     found = at(status, "biz_opaque_callback_data")
     return found if isinstance(found, str) else ""

@@ -1,5 +1,6 @@
-"""What stands in requests and answers: headers, numbers, words and the paths to them. And the templates and
-lists of a gateway that only options describe.
+"""Helpers to build requests and read answers: headers, numbers, words and paths.
+
+Also the templates and word lists of ``http.py``, for gateways that options describe.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ from sms.providers.url import BadProviderURL
 
 FIELDS = ("to", "to_digits", "body", "sender", "id", "callback_url", "expires_in")
 
-#: A header's name and value (RFC 9110, 5.1 and 5.5), without any byte that could end the line.
+#: The name and value of a header (RFC 9110, 5.1 and 5.5), without bytes that could end the line.
 HEADER = re.compile(r"([!#$%&'*+.^_`~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]+)")
 
-#: A number as we write it (ITU-T E.164: 15 digits at most).
+#: A phone number (ITU-T E.164: at most 15 digits).
 E164 = re.compile(r"\+[0-9]{1,15}")
 
-#: Headers that say where a request ends or goes. They are urllib3's alone.
+#: Headers that frame or route a request. Only ``transport`` may set them.
 FRAMING = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
 
 def need(alias: str, holds: object, mend: str) -> None:
-    """Refuse the URL unless ``holds``."""
+    """Refuse the URL unless ``holds`` is true. ``mend``: what to change. Raises ``BadProviderURL``."""
     if not holds:
         raise BadProviderURL(f"{alias}: {mend}")
 
 
 def placeholders(alias: str, option: str, text: str, known: Collection[str]) -> set[str]:
-    """The placeholders in ``text``. What stands there is not repeated: it may be a secret's part."""
+    """The placeholders in ``text``. Errors do not repeat them, since they may be part of a secret."""
     try:
         found = [parsed[1:] for parsed in Formatter().parse(text) if parsed[1] is not None]
         if any(name not in known or spec or conversion for name, spec, conversion in found):
@@ -41,7 +42,7 @@ def placeholders(alias: str, option: str, text: str, known: Collection[str]) -> 
     except ValueError:
         names = ", ".join(f"{{{name}}}" for name in known)
         raise BadProviderURL(
-            f"{alias}: {option}= takes the placeholders {names} alone; write any other brace twice."
+            f"{alias}: {option}= takes only the placeholders {names}. Write any other brace twice."
         ) from None
     return {str(name) for name, _, _ in found}
 
@@ -52,7 +53,7 @@ def read_json(alias: str, text: str) -> Any:
     except ValueError:
         found = None
     if not isinstance(found, dict | list):
-        raise BadProviderURL(f'{alias}: json= must hold JSON, as {{"to":"{{to}}"%2C"text":"{{body}}"}}.')
+        raise BadProviderURL(f'{alias}: json= must be JSON such as {{"to":"{{to}}"%2C"text":"{{body}}"}}.')
     return found
 
 
@@ -62,7 +63,7 @@ def read_pairs(alias: str, option: str, text: str) -> dict[str, str]:
     except ValueError:
         raise BadProviderURL(f"{alias}: {option}= must look like name=value%26name=value.") from None
     if len(dict(pairs)) < len(pairs):
-        raise BadProviderURL(f"{alias}: {option}= gives one name twice; give each once.")
+        raise BadProviderURL(f"{alias}: {option}= gives a name twice. Give each once.")
     return dict(pairs)
 
 
@@ -72,18 +73,18 @@ def read_headers(alias: str, lines: Iterable[str]) -> dict[str, str]:
         match = HEADER.fullmatch(line)
         if not match or match[1].lower() in FRAMING:
             raise BadProviderURL(
-                f"{alias}: headers= must look like Name: value|Name: value, in ASCII, without line "
-                "breaks and without those that frame the request. A token in the URL is a header too."
+                f"{alias}: headers= must look like Name: value|Name: value, in ASCII, without line breaks "
+                "and without headers that frame the request. A token in the URL counts as a header."
             )
         if match[1].lower() in found:
-            raise BadProviderURL(f"{alias}: headers= names {match[1]} twice; name each header once.")
+            raise BadProviderURL(f"{alias}: headers= names {match[1]} twice. Name each header once.")
         placeholders(alias, "headers", match[2], ("id",))
         found[match[1].lower()] = match[2]
     return found
 
 
 def read_words(alias: str, lists: Mapping[str, str]) -> dict[str, str]:
-    """word → the list it stands in."""
+    """Map each word to the name of its list. Raises ``BadProviderURL`` for a word in two lists."""
     found: dict[str, str] = {}
     for name, words in lists.items():
         for word in words.split():
@@ -101,15 +102,16 @@ def texts(node: Any) -> Iterator[str]:
 
 
 def fill(node: Any, values: Mapping[str, Any]) -> Any:
-    """``node`` with its placeholders filled in, without the texts that come out empty. Only texts
-    inside the parsed template change, so no value can become a part of its syntax.
+    """``node`` with its placeholders filled in, and without texts that come out empty.
+
+    Only texts inside the parsed template change, so no value can inject syntax.
     """
     if isinstance(node, dict):
         return {name: fill(child, values) for name, child in node.items() if not _empty(child, values)}
     if isinstance(node, list):
         return [fill(child, values) for child in node if not _empty(child, values)]
     if node == "{expires_in}":
-        return values["expires_in"]  # alone it is a number, in JSON as well
+        return values["expires_in"]  # on its own it stays a number in JSON
     return node.format_map(values) if isinstance(node, str) else node
 
 
@@ -118,7 +120,7 @@ def _empty(node: Any, values: Mapping[str, Any]) -> bool:
 
 
 def basic(user: str, password: str) -> str:
-    """The header ``Authorization`` of who logs in by name and password (RFC 7617)."""
+    """The value of an ``Authorization`` header with Basic credentials (RFC 7617)."""
     return "Basic " + in_base64(f"{user}:{password}".encode())
 
 
@@ -134,7 +136,7 @@ def parse(content: bytes) -> Any:
 
 
 def at(node: Any, path: str) -> Any:
-    """What stands at ``path``; None if nothing does."""
+    """The value at ``path``; None if there is none."""
     if not path:
         return None
     for part in path.split("."):
@@ -148,20 +150,20 @@ def at(node: Any, path: str) -> Any:
 
 
 def alike(path: str, model: str) -> str:
-    """``path`` with * for each number that it shares with the beginning of ``model``."""
+    """``path`` with * for each index that it shares with the beginning of ``model``."""
     steps, models = path.split("."), model.split(".")
     shared = next((i for i, (a, b) in enumerate(zip(steps, models, strict=False)) if a != b), len(models))
     return ".".join("*" if i < shared and step.isdecimal() else step for i, step in enumerate(steps))
 
 
 def lists(path: str) -> list[str]:
-    """The paths to the lists all of whose elements ``path`` goes through."""
+    """The paths of the lists that ``path`` visits element by element."""
     steps = path.split(".")
     return [".".join(steps[:i]) for i, step in enumerate(steps) if step == "*"]
 
 
 def each(node: Any, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """What stands at ``paths``, once for each element of the lists where they have a *."""
+    """The values at ``paths``, once for each element of the lists that they visit by a *."""
     head = next((lists(path)[0] for path in paths.values() if lists(path)), None)
     if head is None:
         yield {name: at(node, path) for name, path in paths.items()}
@@ -177,8 +179,8 @@ def each(node: Any, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
 
 
 def elements(node: Any) -> list[Any]:
-    """Those of a list; of an object, as some languages write a list with gaps, what stands under numbers; of
-    anything else none.
+    """The elements of a list. Some languages write a list with gaps as an object, so the values under numbers
+    count, too. Anything else has none.
     """
     if isinstance(node, dict):
         return [element for name, element in node.items() if name.isdecimal()]
@@ -186,16 +188,14 @@ def elements(node: Any) -> list[Any]:
 
 
 def holds_several(node: Any, path: str) -> bool:
-    """Whether a list on the way has more elements than the one that ``path`` goes through, or an object more
-    numbers.
-    """
+    """Whether a list along ``path`` has other elements than the one that ``path`` takes."""
     steps = path.split(".")
     passed = (at(node, ".".join(steps[:i])) if i else node for i, s in enumerate(steps) if s.isdecimal())
     return any(len(elements(found)) > 1 for found in passed)
 
 
 def word_of(node: Any) -> str:
-    """What stands in an answer as a word; "" for nothing. A list or an object is a word that nobody lists."""
+    """A value of an answer as a word; "" for none. A list or an object becomes a word that no table lists."""
     if isinstance(node, bool):
         return "true" if node else "false"
     if node in (None, "", [], {}):

@@ -157,7 +157,7 @@ def test_the_environment_of_these_tests_is_right(refusal):
         ("SMS_PROVIDERS", "", "SMS_PROVIDERS names no provider"),
         ("SMS_PROVIDERS", "twilio://AC1:t0ken@", "must look like main=twilio"),
         ("SMS_PROVIDERS", "a=memory://,a=memory://", "names a twice"),
-        ("SMS_PROVIDERS", "a=pigeon://", "pigeon is no provider"),
+        ("SMS_PROVIDERS", "a=pigeon://", "pigeon is not a provider"),
         ("API_KEYS", "me:secret", "API_KEYS must hold name:sha256-hex"),
         ("API_KEYS", ",".join(f"me:{digit * 64}" for digit in "012"), "API_KEYS names me more than twice"),
         ("CSP_SOURCES", "captcha.example.com", "CSP_SOURCES must hold origins"),
@@ -167,10 +167,10 @@ def test_the_environment_of_these_tests_is_right(refusal):
         ("API_ACCESS", "me=fly", "API_ACCESS: me has the word 'fly'"),
         ("API_ACCESS", "me=client_ip", "API_ACCESS: me may do nothing"),
         ("API_ACCESS", "me=read", "API_ACCESS names me, which has no key in API_KEYS"),
-        ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES holds what is no address or network"),
+        ("TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES must hold IP addresses and networks"),
         ("PUBLIC_URL", "verify.example.com", "PUBLIC_URL must look like"),
         ("PUBLIC_URL", "https://[::1", "PUBLIC_URL must look like"),
-        ("PAGES", "on", "PAGES is 'on'. Write sessions, so that programs hand their users"),
+        ("PAGES", "on", "PAGES is 'on'. Write sessions to let programs hand their users"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
         ("DATABASE_URL", "nonsense", "DATABASE_URL must look like sqlite:////"),
         ("SMS_DESTINATIONS", "", "SMS_DESTINATIONS names no country, and main costs money"),
@@ -185,13 +185,13 @@ def test_the_environment_of_these_tests_is_right(refusal):
         ),
         ("WORKER_CONCURRENCY", "0", "WORKER_CONCURRENCY must be a whole number, 1 or more, such as 80."),
         ("WORKER_CONCURRENCY", "1.5", "WORKER_CONCURRENCY must be a whole number"),
-        ("SMS_RECEIPT_WAIT", "120", "SMS_RECEIPT_WAIT is 120 seconds, and a code of OTP_PURPOSES['login']"),
+        ("SMS_RECEIPT_WAIT", "120", "SMS_RECEIPT_WAIT is 120 seconds, but a code of OTP_PURPOSES['login']"),
         ("GUARD_MODE", "on", "GUARD_MODE is 'on'. Write one of: off, shadow, enforce."),
         ("GUARD_ALLOW", "DE,XX", "GUARD_ALLOW, 'XX': write countries such as DE"),
         ("GUARD_PRICES", "DE=cheap", "GUARD_PRICES, DE: 'cheap' must be a number"),
         ("GUARD_PRICES", "fax:DE=1", "GUARD_PRICES, fax:DE: there is no channel 'fax'"),
-        ("OTP_PURPOSES", "login", "OTP_PURPOSES cannot be read as JSON; look at column 1."),
-        ("OTP_PURPOSES", '["login"]', "OTP_PURPOSES must be an object of JSON"),
+        ("OTP_PURPOSES", "login", "OTP_PURPOSES is not valid JSON (column 1)."),
+        ("OTP_PURPOSES", '["login"]', "OTP_PURPOSES must be a JSON object"),
         ("OTP_PURPOSES", '{"login": {"channels": ["fax"]}}', "channels must be a list of sms"),
         ("GUARD_PRICES", "DE", "GUARD_PRICES must look like US=0.0079,DE=0.08,default=0.06"),
         ("GUARD_BUDGET", "-1", "GUARD_BUDGET: '-1' must be a number, 0 or more"),
@@ -224,7 +224,7 @@ def test_whatever_a_variable_holds_it_is_named_or_works(refusal, name):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("$s3cret", "begins with $, and nothing is filled in here"),
+        ("$s3cret", "begins with $, but variables are not expanded here"),
         ("s3cret\udcff", "is not UTF-8"),
         ("s3cret\x07", "holds a control character"),
         ("s3cret\u200b", "holds an invisible character (U+200B)"),
@@ -268,22 +268,22 @@ def test_what_no_variable_can_hold(refusal, name, value, words):
         (
             "SMS_PROVIDERS",
             f"main=twilio://{'0123456789abcdef' * 2}:AC{'0' * 32}@?from=x",
-            "SMS_PROVIDERS: main: SID and token are swapped; write twilio://SID:TOKEN@",
+            "SMS_PROVIDERS: main: SID and token are swapped. Write twilio://SID:TOKEN@",
         ),
         (
             "SMS_PROVIDERS",
             f"main=twilio://SK{'0' * 32}:s3cret@?from=x",
-            "SMS_PROVIDERS: main: this is no SID of an account",
+            "SMS_PROVIDERS: main: this is not an account SID",
         ),
         (
             "SMS_PROVIDERS",
             f"main=twilio://AC{'0' * 32}:s3cret@?from=MG{'0' * 32}",
-            "write messaging_service=",
+            "Write messaging_service=",
         ),
         (
             "SMS_DESTINATION",
             "US",
-            "SMS_DESTINATION is no variable of Otpost, and has no effect. Did you mean SMS_DES",
+            "SMS_DESTINATION is not a variable of Otpost, and has no effect. Did you mean SMS_DES",
         ),
         ("GUARD_MOD", "enforce", "Did you mean GUARD_MODE?"),
         ("guard_mode", "enforce", "Did you mean GUARD_MODE?"),
@@ -413,7 +413,7 @@ def test_a_weak_secret_is_replaced_without_the_good_ones():
     assert [line.partition("=")[0] for line in made.splitlines()] == ["PHONE_SECRET_KEY"]
     assert manage("check", PHONE_SECRET_KEY=made.strip().partition("=")[2]).returncode == 0
     none = dict.fromkeys(("SECRET_KEY", "PHONE_SECRET_KEY", "SMS_SEAL_KEYS"))
-    assert "`python manage.py secrets >> .env` writes a fresh set." in manage("check", **none).stderr
+    assert "`python manage.py secrets >> .env` writes a new set." in manage("check", **none).stderr
 
 
 def test_a_token_for_metrics_is_made_where_it_is_asked_for():
@@ -425,7 +425,7 @@ def test_a_token_for_metrics_is_made_where_it_is_asked_for():
 def test_an_unknown_secret_is_named():
     done = manage("secrets", "PHONE_KEY")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "PHONE_KEY is no secret. The secrets are SECRET_KEY, PHONE_SECRET_KEY," in done.stderr
+    assert "PHONE_KEY is not a secret. The secrets are SECRET_KEY, PHONE_SECRET_KEY," in done.stderr
 
 
 @pytest.mark.parametrize("words", ["guard --help", "dead_letters -h", "api_key --help", "help guard"])

@@ -43,6 +43,6 @@ def test_what_is_missing_is_named_with_the_mend(words):
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "Otpost's own server needs django-environ, whitenoise. Install all that it needs: "
+        "Otpost's own server needs django-environ, whitenoise. Install everything that it needs: "
         "pip install --require-hashes -r requirements.txt.\n"
     )

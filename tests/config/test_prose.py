@@ -33,6 +33,49 @@ A code lives for [two minutes]({LONG.replace(" ", "/")}#as-how-many). `{LONG}` i
 {LONG}, as how many
 ```
 """
+GOOD_CODE = f'''"""A module.
+
+    {LONG}, as how many
+"""
+
+TEXT = "{LONG}, as how many"
+
+
+def send() -> None:
+    """Send ``{LONG}`` to a number.
+
+        {LONG}
+
+    - {" ".join(["item"] * 30)}
+    - {" ".join(["item"] * 30)}
+    """
+    first = 1  # {" ".join(["this"] * 20)}
+    # {" ".join(["Other"] * 20)}.
+    # {" ".join(["Other"] * 20)}.
+'''
+BAD_CODE = f'''"""A module."""
+
+LONGEST = 1  # told as one
+
+
+class Sender:
+    """It sends.
+
+    This one is {LONG}.
+    """
+
+    #: Seconds that a code would
+    #: have died
+'''
+GOOD_LUA = f"""-- Count one more.
+-- ARGV: {" ".join(["name"] * 30)}
+-- Returns {" ".join(["name"] * 30)}
+local text = '-- {LONG}, as how many'
+"""
+BAD_LUA = f"""-- Count one more. This one is
+-- {LONG}.
+local one = 1 -- such a one
+"""
 BAD = f"""# A page
 
 A code lives for two minutes.
@@ -54,6 +97,31 @@ def lint(path: Path, text: str) -> subprocess.CompletedProcess[str]:
 def test_a_page_of_short_sentences_passes(tmp_path):
     found = lint(tmp_path / "good.md", GOOD)
     assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("name", "text"), [("good.py", GOOD_CODE), ("good.lua", GOOD_LUA)])
+def test_code_texts_and_indented_examples_are_left_alone(tmp_path, name, text):
+    found = lint(tmp_path / name, text)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_docstrings_and_comments_of_python_are_read(tmp_path):
+    path = tmp_path / "bad.py"
+    found = lint(path, BAD_CODE)
+    assert found.stderr.splitlines() == [
+        f"{path}:9: 39 words: This one is {LONG}.",
+        f"{path}:3: no English: told as",
+        f"{path}:12: no English: would have died",
+    ]
+
+
+def test_comments_of_lua_are_read(tmp_path):
+    path = tmp_path / "bad.lua"
+    found = lint(path, BAD_LUA)
+    assert found.stderr.splitlines() == [
+        f"{path}:1: 39 words: This one is {LONG}.",
+        f"{path}:3: no English: such a one",
+    ]
 
 
 def test_a_long_sentence_and_a_turn_that_is_no_english_are_named_by_their_lines(tmp_path):

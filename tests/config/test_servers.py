@@ -162,15 +162,15 @@ def test_a_socket_for_the_queues_is_written_as_celery_reads_it():
         ("rediss+sentinel://:sesame@one", "must look like redis+sentinel://"),
         (
             "redis://:sesame@one/0?ssl_ca_certs=/ca.pem",
-            "has ssl_ca_certs=, but no TLS: that begins with rediss",
+            "has ssl_ca_certs=, but no TLS. Begin it with rediss",
         ),
-        ("redis+sentinel://:sesame@one/m?ssl_cert_reqs=none", "that begins with rediss+sentinel://"),
-        ("rediss://:sesame@one/0?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= is required or none"),
-        ("rediss://:sesame@one/0?ssl_cert_reqs=optional", "ssl_cert_reqs= is required or none"),
-        ("rediss://:sesame@one/0?ssl_cert_reqs=", "ssl_cert_reqs= is required or none"),
-        ("rediss://:sesame@one/0?ssl_check_hostname=no", "ssl_check_hostname= is true or false"),
-        ("rediss://:sesame@one/0?ssl_ca_certs=/no/such.pem", "ssl_ca_certs= names no file that can be read"),
-        ("sesame", "is no URL"),
+        ("redis+sentinel://:sesame@one/m?ssl_cert_reqs=none", "Begin it with rediss+sentinel://"),
+        ("rediss://:sesame@one/0?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= must be required or none"),
+        ("rediss://:sesame@one/0?ssl_cert_reqs=optional", "ssl_cert_reqs= must be required or none"),
+        ("rediss://:sesame@one/0?ssl_cert_reqs=", "ssl_cert_reqs= must be required or none"),
+        ("rediss://:sesame@one/0?ssl_check_hostname=no", "ssl_check_hostname= must be true or false"),
+        ("rediss://:sesame@one/0?ssl_ca_certs=/no/such.pem", "ssl_ca_certs= must name a file that can be"),
+        ("sesame", "is not a URL"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name_and_not_repeated(name, url, words):

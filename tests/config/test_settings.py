@@ -62,16 +62,16 @@ def test_servers_that_are_away_are_no_issue_and_are_told():
     ("name", "value", "words"),
     [
         ("PUBLIC_URL", "https://otp.example.com", "(config.W001) PUBLIC_URL is still that of an example"),
-        ("SMS_PROVIDERS", None, "(config.W001) SMS_PROVIDERS: main still has ACCOUNT_SID, AUTH_TOKEN of an"),
+        ("SMS_PROVIDERS", None, "(config.W001) SMS_PROVIDERS: main still has ACCOUNT_SID, AUTH_TOKEN from"),
         (
             "SMS_PROVIDERS",
             "gsm=kannel://me:sesame@10.0.0.5:13013?from=Shop&receipt_secret=SHARED_SECRET_OF_16_OR_MORE",
-            "(config.W001) SMS_PROVIDERS: gsm still has SHARED_SECRET_OF_16_OR_MORE of an",
+            "(config.W001) SMS_PROVIDERS: gsm still has SHARED_SECRET_OF_16_OR_MORE from an",
         ),
         (
             "SMS_PROVIDERS",
             "own=https://gateway.example/?form=to={to}%26text={body}&id=id",
-            "(config.W001) SMS_PROVIDERS: own still has gateway.example of an",
+            "(config.W001) SMS_PROVIDERS: own still has gateway.example from an",
         ),
         ("API_KEYS", "", "(config.W002) API_KEYS is empty"),
         ("API_ACCESS", "", "(otp.W004) API_ACCESS has no entry for shop"),
@@ -113,7 +113,7 @@ def test_who_asks_for_it_sees_the_traceback():
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("SMS_PROVIDERS", "main=pigeon://", "pigeon is no provider"),
+        ("SMS_PROVIDERS", "main=pigeon://", "pigeon is not a provider"),
         ("SMS_DESTINATIONS", "", "SMS_DESTINATIONS names no country, and main costs money"),
         ("API_ACCESS", "me", "API_ACCESS must look like"),
     ],
@@ -179,7 +179,7 @@ def test_a_missing_public_url_is_named_in_production():
 def test_every_key_without_an_entry_is_named_with_the_mend():
     made = {"API_KEYS": f"shop:{'0' * 64},parcels:{'1' * 64},ops:{'2' * 64}", "API_ACCESS": "ops=read"}
     told = manage("check", "--deploy", **made).stderr
-    assert "(otp.W004) API_ACCESS has no entry for parcels, shop:" in told
+    assert "(otp.W004) API_ACCESS has no entry for parcels, shop." in told
     assert "such as API_ACCESS=parcels=verify;shop=verify" in told
     assert (
         "otp.W004"
@@ -194,7 +194,7 @@ def test_a_purpose_in_api_access_must_exist():
     assert manage("check", API_KEYS=key, API_ACCESS="me=verify,purpose:login").returncode == 0
     done = manage("check", API_KEYS=key, API_ACCESS="me=verify,purpose:logni")
     assert done.returncode != 0
-    assert "API_ACCESS: me has the purpose logni; OTP_PURPOSES has: login" in done.stderr
+    assert "API_ACCESS: me has the purpose logni, but OTP_PURPOSES has: login" in done.stderr
 
 
 def test_secrets_can_be_made_before_there_are_any():

@@ -98,7 +98,7 @@ def test_every_line_of_web_worker_and_beat_is_json(tmp_path, server):
     [
         ("SECRET_KEY", "weak", "SECRET_KEY is too weak"),
         ("DEBUG", "maybe", "DEBUG must be true or false."),
-        ("SMS_PROVIDERS", "main=pigeon://", "(sms.E002) SMS_PROVIDERS: main: pigeon is no provider."),
+        ("SMS_PROVIDERS", "main=pigeon://", "(sms.E002) SMS_PROVIDERS: main: pigeon is not a provider."),
     ],
 )
 def test_a_start_that_is_refused_is_one_line(program, name, value, words):

@@ -20,12 +20,12 @@ from tests.faults.certificates import Authority
         ("amqps://:sesame@one;amqp://:sesame@two", "either each node has TLS (amqps://)"),
         ("amqps://:sesame@one?ssl_cert_reqs=none;amqps://:sesame@two", "either each node has TLS"),
         ("amqps://:sesame@one?ssl_cert_reqs=none&ssl_cert_reqs=required", "gives an option twice"),
-        ("amqp://:sesame@one?ssl_cert_reqs=none", "but no TLS: that begins with amqps://"),
-        ("amqps://:sesame@one?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= is required or none"),
-        ("amqp://:sesame@one/v?ssl=true", "but no TLS: that begins with amqps://"),
-        ("amqps://:sesame@one/v?ssl=false", "of TLS a URL says ssl_ca_certs, "),
-        ("amqps://:sesame@one/v?ssl_ca_cert=/ca.pem", "of TLS a URL says ssl_ca_certs, "),
-        ("rediss://:sesame@one/0?ssl_ca_path=/etc/ssl", "of TLS a URL says ssl_ca_certs, "),
+        ("amqp://:sesame@one?ssl_cert_reqs=none", "but no TLS. Begin it with amqps://"),
+        ("amqps://:sesame@one?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs= must be required or none"),
+        ("amqp://:sesame@one/v?ssl=true", "but no TLS. Begin it with amqps://"),
+        ("amqps://:sesame@one/v?ssl=false", "the TLS options of a URL are ssl_ca_certs, "),
+        ("amqps://:sesame@one/v?ssl_ca_cert=/ca.pem", "the TLS options of a URL are ssl_ca_certs, "),
+        ("rediss://:sesame@one/0?ssl_ca_path=/etc/ssl", "the TLS options of a URL are ssl_ca_certs, "),
     ],
 )
 def test_tls_of_rabbitmq_is_spelled_as_that_of_redis(url, words):
@@ -90,13 +90,13 @@ def pem(tmp_path_factory) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("ssl_ca_certs={text}", "ssl_ca_certs= names no file with a CA in PEM"),
-        ("ssl_ca_certs={key}", "ssl_ca_certs= names no file with a CA in PEM"),
+        ("ssl_ca_certs={text}", "ssl_ca_certs= must name a file with a CA in PEM"),
+        ("ssl_ca_certs={key}", "ssl_ca_certs= must name a file with a CA in PEM"),
         ("ssl_keyfile={key}", "ssl_keyfile= needs the certificate, by ssl_certfile=/path"),
-        ("ssl_certfile={ours}", "with the key that belongs to it"),
-        ("ssl_certfile={ours}&ssl_keyfile={another}", "with the key that belongs to it"),
-        ("ssl_certfile={text}&ssl_keyfile={key}", "with the key that belongs to it"),
-        ("ssl_certfile={ours}&ssl_keyfile={sealed}", "A key with a passphrase cannot be used"),
+        ("ssl_certfile={ours}", "must name a certificate in PEM and its key"),
+        ("ssl_certfile={ours}&ssl_keyfile={another}", "must name a certificate in PEM and its key"),
+        ("ssl_certfile={text}&ssl_keyfile={key}", "must name a certificate in PEM and its key"),
+        ("ssl_certfile={ours}&ssl_keyfile={sealed}", "must not have a passphrase"),
     ],
 )
 def test_a_file_that_tls_cannot_use_is_named_at_the_start(pem, query, words):

@@ -71,7 +71,7 @@ def test_dead_letters_say_why_a_refusal_is_not_among_them(provider):
     services.start(PHONE)
     out = StringIO()
     call_command("dead_letters", stdout=out, stderr=out)
-    assert "refused for its number or text is not among them" in out.getvalue()
+    assert "refused because of the number or the text are not among them" in out.getvalue()
 
 
 def test_a_code_whose_sms_is_sent_once_more_is_underway_again(provider, settings):

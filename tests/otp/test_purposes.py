@@ -157,7 +157,7 @@ def test_a_channel_that_no_provider_has_is_warned_of(settings):
     (found,) = checks.channels_have_providers()
     assert found.id == "otp.W005"
     assert found.msg.startswith(
-        "OTP_PURPOSES['login']: channels names whatsapp, and SMS_PROVIDERS has no provider"
+        "OTP_PURPOSES['login']: channels names whatsapp, but SMS_PROVIDERS has no provider"
     )
     settings.SMS_PROVIDERS = settings.SMS_PROVIDERS | {"wa": "sandbox://?channel=whatsapp"}
     assert checks.channels_have_providers() == []
@@ -214,16 +214,16 @@ def test_a_text_is_looked_up_as_rfc_4647_says(settings, locale, found):
 @pytest.mark.parametrize(
     ("locales", "words"),
     [
-        (["de", "DE"], "text names 'de' and 'DE', which are one locale"),
-        (["pt-BR", "pt_br"], "text names 'pt-BR' and 'pt_br', which are one locale"),
+        (["de", "DE"], "text names 'de' and 'DE', which are the same locale"),
+        (["pt-BR", "pt_br"], "text names 'pt-BR' and 'pt_br', which are the same locale"),
         (
             ["deutsch, bitte"],
-            "text has 'deutsch, bitte', which is no locale; write one as de, pt-BR or zh-Hant",
+            "text has 'deutsch, bitte', which is not a locale; write one such as de, pt-BR or zh-Hant",
         ),
-        (["de-"], "text has 'de-', which is no locale"),
-        (["grün"], "text has 'grün', which is no locale"),
-        ([" "], "text has ' ', which is no locale"),
-        (["a-very-long-one-of-more-than-thirty-five"], "which is no locale"),
+        (["de-"], "text has 'de-', which is not a locale"),
+        (["grün"], "text has 'grün', which is not a locale"),
+        ([" "], "text has ' ', which is not a locale"),
+        (["a-very-long-one-of-more-than-thirty-five"], "which is not a locale"),
     ],
 )
 def test_locales_that_nobody_could_find_are_refused(settings, locales, words):

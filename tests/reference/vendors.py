@@ -41,8 +41,6 @@ python manage.py send_test main +12025550123
 ```
 """.strip()
 
-_OPTIONS = re.compile(r"^Options: (.*?)\.(?= [A-Z`]|$)", re.DOTALL)
-
 
 def pages() -> Mapping[str, partial[str]]:
     return {f"vendors/{one.scheme}.md": partial(page, one) for one in vendors()}
@@ -68,53 +66,34 @@ def page(one: Described) -> str:
 
 
 def _said(text: str) -> tuple[list[str], list[str], list[str]]:
-    """The docstring without its head: what comes before the options, these, and what comes behind them."""
+    """The docstring without its head: the paragraphs before the list of options, that list, and the rest."""
     before: list[str] = []
     options: list[str] = []
     after: list[str] = []
     head, *blocks = text.split("\n\n")
     _, _, of_head = " ".join(head.partition("``:")[2].split()).partition(". ")
+    last = ""
     for block in (of_head, *blocks):
         if block.startswith("    "):
             shown = re.sub(r"^ {4}", "", block, flags=re.MULTILINE).replace("``", "`")
             (after if options else before).append(f"```text\n{shown}\n```")
-            continue
-        first, found, rest = _parted(_plain(block))
-        if first:
-            (after if options else before).append(paragraph(first))
-        options += found
-        if rest:
-            after.append(paragraph(rest))
+        elif block.startswith("- "):
+            items = [_plain(item) for item in re.split(r"^- ", block, flags=re.MULTILINE)[1:]]
+            if last == "Options:":
+                options = items
+            else:
+                (after if options else before).append("\n".join(f"- {item}" for item in items))
+        elif block != "Options:" and (plain := _plain(block)):
+            (after if options else before).append(paragraph(plain))
+        last = block
     return before, options, after
 
 
 def _plain(block: str) -> str:
-    """Of reStructuredText what Markdown has otherwise; pages of ours are links."""
+    """reStructuredText as Markdown, with links to pages of ours."""
     plain = " ".join(block.split()).replace("``", "`")
     plain = re.sub(r"`?docs/([\w-]+)\.md`?", r"[\1](../\1.md)", plain)
     return plain[:-1] if plain.endswith("::") else plain
-
-
-def _parted(text: str) -> tuple[str, list[str], str]:
-    """What comes before the sentence of the options, these, and what comes behind it."""
-    before, found, rest = text.partition("Options: ")
-    if not found:
-        return text, [], ""
-    match = _OPTIONS.match(found + rest)
-    assert match, text
-    return before.strip(), _divided(match[1]), (found + rest)[match.end() :].strip()
-
-
-def _divided(text: str) -> list[str]:
-    """At each semicolon that stands in no brackets."""
-    parts, depth = [""], 0
-    for char in text:
-        depth += {"(": 1, ")": -1}.get(char, 0)
-        if char == ";" and not depth:
-            parts.append("")
-        else:
-            parts[-1] += char
-    return [part.strip() for part in parts]
 
 
 def providers_page() -> str:

@@ -60,8 +60,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("what", "says"),
         [
-            ("+12025550199", "Nothing is known of it in the last 72 hours"),
-            ("order-9", "Nothing is known"),
+            ("+12025550199", "Nothing was found in the last 72 hours"),
+            ("order-9", "Nothing was found"),
             ("2025550123", "A number needs \\+ and the country code"),
             ("", "no number with \\+ and country code, and no reference or id"),
             ("Müller 12", "no number with \\+ and country code, and no reference or id"),

@@ -325,7 +325,7 @@ class TestTheCommand:
         assert self.run().splitlines() == [
             "main   2",
             "spare  0",
-            "gone   1  is no alias of SMS_PROVIDERS",
+            "gone   1  is not an alias of SMS_PROVIDERS",
         ]
         assert self.run("count") == self.run()
         found = [json.loads(line) for line in self.run("count", "--json").splitlines()]
@@ -337,7 +337,7 @@ class TestTheCommand:
         optouts.add("main", [PHONE])
         self.settings.PHONE_SECRET_KEY = "another-" * 8
         shown = self.run()
-        assert shown.startswith("main   0\n1 more of main count no longer")
+        assert shown.startswith("main   0\n1 more of main no longer count")
         assert "SMS_OPTOUT_KEYS" in shown
 
     def test_a_number_is_added_and_removed(self):
@@ -359,13 +359,13 @@ class TestTheCommand:
         [
             (["add", "0123", "main"], "The country code is missing. Write it as"),
             (["add", "+1202", "main"], "too short"),
-            (["add", PHONE, "mian"], "mian is no alias of SMS_PROVIDERS, which names main, spare."),
+            (["add", PHONE, "mian"], "mian is not an alias. SMS_PROVIDERS names main, spare."),
             (["add", PHONE], "required: alias"),
             (["add"], "required: number, alias"),
             (["delete", PHONE], "invalid choice: 'delete'"),
             (["import", "/no/such/file", "main"], "cannot be read: No such file"),
             (["import", "/", "main"], "cannot be read: Is a directory"),
-            (["import", "-", "mian"], "no alias"),
+            (["import", "-", "mian"], "not an alias"),
         ],
     )
     def test_what_is_wrong_is_told(self, arguments, words, redis):
@@ -421,7 +421,7 @@ class TestTheCommand:
     def test_a_file_without_numbers(self, tmp_path, content):
         file = tmp_path / "numbers.csv"
         file.write_bytes(content)
-        with pytest.raises(CommandError, match="no number in it"):
+        with pytest.raises(CommandError, match="The file has no numbers"):
             self.run("import", str(file), "main")
 
     def test_a_file_that_is_no_text(self, tmp_path):

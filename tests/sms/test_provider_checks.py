@@ -61,7 +61,7 @@ class TestWhatIsWrittenInClear:
 
     def test_only_yes_is_a_yes(self, settings, clear):
         settings.SMS_PROVIDERS = {"spool": f"{clear}?clear=true"}
-        with pytest.raises(ImproperlyConfigured, match="clear= takes yes"):
+        with pytest.raises(ImproperlyConfigured, match="clear= takes only yes"):
             registry.aliases()
 
     def test_others_have_nothing_to_say_about_it(self, settings):

@@ -1,4 +1,4 @@
-"""The table of devices."""
+"""The device model."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from otp.verification import Verification
 
 
 class OtpostDevice(Device):  # type: ignore[misc]  # the package has no types
-    """A phone that gets a code. The code, its life, its guesses and its limits are a verification's."""
+    """A phone that gets codes. Each code is a verification, with its lifetime, attempts and limits."""
 
     phone = models.CharField(max_length=32, help_text="In international form, such as +12025550123.")
     purpose = models.CharField(max_length=64, default="login", help_text="One of OTP_PURPOSES.")
     verification = models.CharField(max_length=32, blank=True, default="", editable=False)
 
     def generate_challenge(self) -> str:
-        """Send a code, or the live one again; a text for the user, who also hears of a cooldown by it.
+        """Send a code, or the live one again. Returns a text for the user, also during a cooldown.
 
-        Raises ``otp.errors.NotAllowed`` for a number that gets no code, ``RateLimited`` where a limit is
-        reached, ``StoreUnavailable`` without Redis: django-otp's forms show their texts.
+        Raises ``otp.errors.NotAllowed`` for a number that gets no code, ``RateLimited`` when a limit is
+        reached, and ``StoreUnavailable`` without Redis. django-otp's forms show their texts.
         """
         try:
             sent = self._again() or services.start(self.phone, self.purpose)
@@ -36,7 +36,7 @@ class OtpostDevice(Device):  # type: ignore[misc]  # the package has no types
         return f"A code was sent to {sent.masked}."
 
     def _again(self) -> Verification | None:
-        """The live code once more; None if there is none."""
+        """Send the live code again; None if there is none."""
         if not self.verification:
             return None
         try:
@@ -47,7 +47,7 @@ class OtpostDevice(Device):  # type: ignore[misc]  # the package has no types
             raise
 
     def verify_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
-        """Not after too many wrong guesses, nor while Redis does not answer."""
+        """False after too many wrong guesses, and while Redis does not answer."""
         try:
             blocked = services.status(self.verification).status == "blocked"
         except StoreUnavailable as error:
@@ -57,5 +57,5 @@ class OtpostDevice(Device):  # type: ignore[misc]  # the package has no types
         return True, None
 
     def verify_token(self, token: str) -> bool:
-        """Hold a guess against the code that was sent for this device. The right one is accepted once."""
+        """Compare a guess with the code that was sent to this device. The right one is accepted once."""
         return bool(self.verification) and services.check(self.verification, token).status == "valid"

@@ -5,7 +5,7 @@
 --             over its cap and have refused nothing.
 -- Returns JSON:
 --   spent     today (UTC), in millionths
---   over      kinds of the scopes over their cap, one entry each: of the wide ones, and of those in GUARD_OVER
+--   over      kinds of the scopes over their cap, one entry each: of the wide ones, and of those in GUARD_OVER.
 -- A scope in GUARD_OVER that is under its cap and refused nothing for a day is removed there.
 --- @include "clock"
 --- @include "caps"

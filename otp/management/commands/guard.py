@@ -1,4 +1,4 @@
-"""``manage.py guard``: what the pumping guard counts, and what an operator tells it."""
+"""``manage.py guard``: show what the pumping guard counts, and set rules for it."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _HEAD = ("scope", *_COUNTS, "refused", "state")
 
 class Command(BaseCommand):
     help = (
-        "Show what the pumping guard counts: sends and verified codes of an hour and a day, what stayed "
-        "unverified and its cap. It also shows how many sends this cap refused in a day, or in shadow mode "
-        "would have. Ranges and addresses are shown where there is something to see, with --all every one. "
-        "A SCOPE is a country (DE) or a prefix (+4930). The rule of the narrowest scope decides, at once."
+        "Show what the pumping guard counts: codes sent and verified in an hour and a day, those that stayed "
+        "unverified, and their cap. It also shows how many sends the cap refused in a day, or would have in "
+        "shadow mode. Ranges and IP addresses within their caps are hidden; --all shows every one. "
+        "A SCOPE is a country (DE) or a prefix (+4930). The rule of the narrowest scope wins, at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         act = parser.add_mutually_exclusive_group()
-        act.add_argument("--allow", metavar="SCOPE", help="no caps for it, for 30 days or --hours")
-        act.add_argument("--block", metavar="SCOPE", help="no code goes there, for 24 hours or --hours")
+        act.add_argument("--allow", metavar="SCOPE", help="lift its caps, for 30 days or --hours")
+        act.add_argument("--block", metavar="SCOPE", help="send no codes there, for 24 hours or --hours")
         act.add_argument(
             "--release",
             metavar="SCOPE",
-            help="end its rule and forgive what stayed unverified; also new, or an ip: of the table",
+            help="end its rule and forgive unverified codes; also takes new, or an ip: from the table",
         )
-        act.add_argument("--all", action="store_true", help="every range and address")
-        parser.add_argument("--hours", type=float, metavar="N", help="how long --allow or --block holds")
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        act.add_argument("--all", action="store_true", help="show every range and IP address")
+        parser.add_argument("--hours", type=float, metavar="N", help="how long --allow or --block lasts")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         word = next((word for word in orders.WORDS if options[word]), "")
         if options["hours"] is not None and word not in ("allow", "block"):
-            raise CommandError("--hours goes with --allow or --block.")
+            raise CommandError("--hours needs --allow or --block.")
         try:
             if word:
                 self._tell(word, options[word], options["hours"])
@@ -77,12 +77,12 @@ class Command(BaseCommand):
         if setting.prices:
             self.stderr.write(f"Spent today (UTC): {report.standing().spent:f}{budget}.")
         if hidden := len(found) - len(shown):
-            self.stderr.write(f"{hidden} more ranges and addresses are within their caps (--all).")
+            self.stderr.write(f"{hidden} more ranges and IP addresses are within their caps (--all).")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     state = row.state + (f" until {_end(row)}" if row.rule else "")
-    # Of what only a rule names nothing is counted, and 0 would be no cap of it.
+    # A scope that only a rule names has no counts and no cap, so 0 would be wrong.
     counts = ("-",) * 4 if row.kind == "rule" else (*_counts(row.hour), *_counts(row.day))
     return (report.readable(row.scope), *counts, str(round(row.refused)), state)
 
@@ -112,5 +112,5 @@ def _table(lines: list[tuple[str, ...]]) -> str:
 
 
 def _end(row: Row) -> str | None:
-    """When its rule ends, if it has one."""
+    """When its rule ends; None without one."""
     return datetime.fromtimestamp(row.rule_until, UTC).isoformat(timespec="seconds") if row.rule else None

@@ -1,4 +1,4 @@
-"""``manage.py look_up +NUMBER``: ask the vendors of OTP_LOOKUPS about one number, and see what they say."""
+"""``manage.py look_up +NUMBER``: ask the vendors of OTP_LOOKUPS about a number, and show their answers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MILLISECONDS = 3
 
 class Command(BaseCommand):
     help = (
-        "Ask every vendor of OTP_LOOKUPS about one number, past the answers that are kept and past per_day, "
-        "and show what each says, whether it keeps a code back, and how long it took. It costs what look-ups "
-        "cost, and sends no code. Ends with 1 unless each that covers the number's country has answered."
+        "Ask every vendor of OTP_LOOKUPS about a number, ignoring cached answers and per_day. Show what each "
+        "says, whether a code would be refused, and how long it took. Look-ups cost their usual price; no "
+        "code is sent. The exit code is 1 unless every vendor that covers the country has answered."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("number", help="as +12025550123")
-        parser.add_argument("--json", action="store_true", help="one JSON object a line for each look-up")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per look-up")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -42,14 +42,14 @@ class Command(BaseCommand):
         asked = [lookup for lookup in lookups if lookup.questions]
         if not asked:
             raise CommandError(
-                "OTP_LOOKUPS names nobody to ask. Write twilio=twilio-lookup://SID:TOKEN@?refuse=voip; "
-                "docs/lookups.md has the rest."
+                "OTP_LOOKUPS is empty. Write twilio=twilio-lookup://SID:TOKEN@?refuse=voip, for example. "
+                "docs/lookups.md has the details."
             )
         found = [_look_up(lookup, number) for lookup in asked]
         for one in found:
             self.stdout.write(json.dumps(one) if options["json"] else _in_words(one, number))
         if failed := [one["lookup"] for one in found if one["error"]]:
-            raise CommandError(f"No answer from {', '.join(failed)}; a code would go out without.")
+            raise CommandError(f"No answer from {', '.join(failed)}. A code would be sent without it.")
 
 
 def _look_up(lookup: Lookup, number: Phone) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _look_up(lookup: Lookup, number: Phone) -> dict[str, Any]:
     begun = time.monotonic()
     try:
         answers = dict(lookup.ask(number.e164, lookup.questions))
-    except Exception as error:  # as a start takes it
+    except Exception as error:  # a start treats every exception as "no answer"
         one["error"] = reason_of(error)
     else:
         one["answers"] = answers
@@ -78,10 +78,10 @@ def _look_up(lookup: Lookup, number: Phone) -> dict[str, Any]:
 def _in_words(one: dict[str, Any], number: Phone) -> str:
     start = f"{one['lookup']} ({one['vendor']}), {number.masked}: "
     if not one["asked"]:
-        return f"{start}not asked, as countries= leaves {number.country or 'no country'} out"
+        return f"{start}not asked, because countries= excludes {number.country or 'no country'}"
     took = f"{one['seconds'] * 1000:.0f} ms"
     if one["seconds"] > DEADLINE:
-        took += f", later than the {DEADLINE * 1000:.0f} ms for which a start waits"
+        took += f", longer than the {DEADLINE * 1000:.0f} ms that a start waits"
     if one["error"]:
         return f"{start}no answer: {one['error']} ({took})"
     answers = ", ".join(f"{question} {answer}" for question, answer in one["answers"].items())

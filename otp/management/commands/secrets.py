@@ -1,4 +1,4 @@
-"""``manage.py secrets``: print a fresh set of secrets, ready for ``.env``."""
+"""``manage.py secrets``: print new secrets, ready for ``.env``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAKE: dict[str, Callable[[], str]] = {
     "REDIS_PASSWORD": partial(secrets.token_hex, 24),
 }
 
-#: Made only when asked for: they open what is closed without them.
+#: Made only on request, because they open what is closed without them.
 _MAKE_ALONE: dict[str, Callable[[], str]] = {
     "METRICS_TOKEN": partial(secrets.token_urlsafe, 48),
     "WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -28,7 +28,7 @@ _KNOWN = _MAKE | _MAKE_ALONE
 
 
 class Command(BaseCommand):
-    help = "Print fresh secrets for .env, where the last line of a name counts:  manage.py secrets >> .env"
+    help = "Print new secrets for .env, where the last line of a name counts:  manage.py secrets >> .env"
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,7 +37,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for name in options["name"] or _MAKE:
             if name not in _KNOWN:
-                raise CommandError(f"{name} is no secret. The secrets are {', '.join(_KNOWN)}.")
-            # That of a webhook is put into a setting with another name.
+                raise CommandError(f"{name} is not a secret. The secrets are {', '.join(_KNOWN)}.")
+            # The secret of a webhook is part of another setting, so it is printed without a name.
             made = _KNOWN[name]()
             self.stdout.write(made if name == "WEBHOOK_SECRET" else f"{name}={made}")

@@ -1,4 +1,4 @@
-"""``manage.py twilio_sids``: what a program that speaks Twilio Verify has to be given."""
+"""``manage.py twilio_sids``: print the SIDs that a client of Twilio Verify needs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from otp.twilio import sids
 
 class Command(BaseCommand):
     help = (
-        "Print the SIDs by which Twilio's SDKs know this installation: of each key in API_KEYS that of its "
-        "account, whose token is the key itself, and of each purpose that of its service."
+        "Print the SIDs by which Twilio's SDKs know this installation: an account SID for each key in "
+        "API_KEYS, whose auth token is the key itself, and a service SID for each purpose."
     )
     requires_system_checks = ()
 

@@ -13,21 +13,21 @@ from sms.errors import Unavailable
 from sms.message import Message
 
 _NONE = """No dead letters.
-What a provider refused for its number or text is not among them: the log has it as message_failed."""
+Messages refused because of the number or the text are not among them. The log has them as message_failed."""
 
 
 class Command(BaseCommand):
     help = (
         "List the messages that failed at every provider in every round, or that no seal key opens, without "
-        "number or text. One that a provider refused for its number or text is not among them. "
-        "--replay sends again what has not expired."
+        "number or text. Messages that a provider refused because of the number or the text are not among "
+        "them. --replay sends those again that have not expired."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", nargs="*", help="only these; without any, the latest, or with --replay all")
-        parser.add_argument("--replay", action="store_true", help="send again what may still be sent")
-        parser.add_argument("--limit", type=int, default=100, help="list at most so many, the latest (100)")
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        parser.add_argument("id", nargs="*", help="only these; default: the latest, or all with --replay")
+        parser.add_argument("--replay", action="store_true", help="send those again that have not expired")
+        parser.add_argument("--limit", type=int, default=100, help="list at most N, the latest first (100)")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["limit"] < 1:

@@ -1,4 +1,4 @@
-"""``manage.py find``: what became of one user's codes and messages, in words that can be read out."""
+"""``manage.py find``: tell what became of a user's codes and messages, in words that can be read out."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from sms.errors import InvalidNumber, Unavailable
 from sms.told import Story
 from sms.views import StoryOut
 
-#: Whose look it is, in the log. No API key can be called so.
+#: Who looked, in the log. No API key can have this name.
 BY = "manage.py find"
 
 _EPILOG = """examples:
-  manage.py find +12025550123          all of a number
-  manage.py find order-1234            all that a caller asked for under this reference
+  manage.py find +12025550123             everything of a number
+  manage.py find order-1234               everything with a caller's reference
   manage.py find JpQ8r1xC3tQ7o0p2MbVw4A   one verification or message
 
-Nothing found: exit code 1. Times are UTC. Each look is logged as user_looked_up, without what was looked for.
+The exit code is 1 if nothing is found. Times are UTC. Each search is logged as user_looked_up, without its
+argument.
 """
 
 
 class Command(BaseCommand):
     help = (
-        "Say what became of one user's codes and messages: every attempt, outcome, receipt and guess, in "
-        "order, as long as records are kept (MESSAGE_RECORD_HOURS, 72 by default). Numbers are shown masked."
+        "Tell what became of a user's codes and messages: every attempt, outcome, receipt and guess, in "
+        "order, while records are kept (MESSAGE_RECORD_HOURS, 72 by default). Numbers are masked."
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
@@ -40,10 +41,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "what",
             metavar="+NUMBER | REFERENCE | ID",
-            help="a number with + and country code (or as PHONE_REGION has it), a caller's reference, or the "
-            "id of a verification or a message",
+            help="a number with + and country code (or in the national form of PHONE_REGION), a caller's "
+            "reference, or the id of a verification or a message",
         )
-        parser.add_argument("--json", action="store_true", help="one JSON object a line for each story")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per story")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -55,8 +56,8 @@ class Command(BaseCommand):
         if not found:
             hours = conf.get("MESSAGE_RECORD_HOURS")
             raise CommandError(
-                f"Nothing is known of it in the last {hours} hours. A number needs + and the country code; a "
-                "reference and an id are found as they were written."
+                f"Nothing was found in the last {hours} hours. A number needs + and the country code. A "
+                "reference or an id must match exactly."
             )
         for place, story in enumerate(found):
             if options["json"]:

@@ -1,4 +1,4 @@
-"""``manage.py optouts``: how many numbers have opted out of each alias; add, remove, import them."""
+"""``manage.py optouts``: count the opted-out numbers of each alias; add, remove and import them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from sms import conf, optouts, phone, registry
 from sms.errors import InvalidNumber, Unavailable
 
-#: What the column of the numbers may be called.
+#: Names of the column with the numbers.
 HEADERS = ("phone", "number", "phone_number", "msisdn", "mobile", "to", "from")
 
-#: Lines that are named, of those that hold no number.
+#: How many lines without a number are named.
 NAMED = 10
 
-#: Seconds after which an import shows how far it is, and between two looks.
+#: Seconds after which an import shows its progress, and between two updates.
 LONG, TICK = 1.0, 0.2
 
 #: Characters of the bar.
@@ -33,7 +33,7 @@ WIDTH = 30
 
 
 class _Refused:
-    """Lines that hold no number: how many, and the first of them."""
+    """Lines without a number: their count, and the first of them."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -47,34 +47,34 @@ class _Refused:
 
 class Command(BaseCommand):
     help = (
-        "Show who gets no plain messages any more: users who sent STOP, numbers whose provider said so, and "
-        "those that you name. Without a word it counts them by alias. A message is refused (422 opted_out) "
-        "if its number has opted out of every alias of its route. Codes are still sent. Numbers are kept as "
-        "keyed digests, so they can be counted and not listed."
+        "Manage the numbers that get no more plain messages: users who sent STOP, numbers that a provider "
+        "reported, and those that you add. The default is to count them by alias. A message is refused (422 "
+        "opted_out) if its number has opted out of every alias of its route. Codes are still sent. Numbers "
+        "are kept as keyed digests, so they can be counted but not listed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per line")
         words = parser.add_subparsers(dest="word", metavar="count | add | remove | import")
         both = CommandParser(add_help=False)
         both.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON")
-        words.add_parser("count", parents=[both], help="how many have opted out of each alias")
+        words.add_parser("count", parents=[both], help="count the opted-out numbers of each alias")
         for word, help in (
-            ("add", "a number has opted out, for example by a letter"),
-            ("remove", "a number wants messages again, and you have its word for it"),
+            ("add", "add a number that has opted out, for example by a letter"),
+            ("remove", "remove a number whose user has asked for messages again"),
         ):
             own = words.add_parser(word, parents=[both], help=help)
-            own.add_argument("number", help="as +12025550123; national ones as PHONE_REGION has it")
+            own.add_argument("number", help="such as +12025550123, or in the national form of PHONE_REGION")
             own.add_argument("alias", nargs="+", help="of SMS_PROVIDERS")
         own = words.add_parser(
             "import",
             parents=[both],
             help="add the numbers of a CSV file",
-            description="Add the numbers of a CSV file (UTF-8, comma or semicolon). They stand in the column "
-            f"that is called {', '.join(HEADERS[:-1])} or {HEADERS[-1]}, or else in the first. What is no "
-            "number is told by its line; the others are added all the same, and the exit code is 1.",
+            description="Add the numbers of a CSV file (UTF-8, comma or semicolon). They are in the column "
+            f"named {', '.join(HEADERS[:-1])} or {HEADERS[-1]}, or else in the first one. Lines without a "
+            "number are reported. The others are still added, but the exit code is 1.",
         )
-        own.add_argument("file", help="its path; - for standard input")
+        own.add_argument("file", help="the path of the file; - for standard input")
         own.add_argument("alias", nargs="+", help="of SMS_PROVIDERS")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -104,12 +104,12 @@ class Command(BaseCommand):
                 known = {"alias": alias, "opted_out": asked, "without_key": lost}
                 self.stdout.write(json.dumps(known | {"configured": alias in configured}))
                 continue
-            hint = "" if alias in configured else "  is no alias of SMS_PROVIDERS"
+            hint = "" if alias in configured else "  is not an alias of SMS_PROVIDERS"
             self.stdout.write(f"{alias.ljust(width)}  {asked:,}{hint}")
             if lost:
                 self.stderr.write(
-                    f"{lost:,} more of {alias} count no longer: they were made with a PHONE_SECRET_KEY that "
-                    "is not configured any more. Append that value to SMS_OPTOUT_KEYS."
+                    f"{lost:,} more of {alias} no longer count: they were made with a PHONE_SECRET_KEY that "
+                    "is no longer configured. Append that value to SMS_OPTOUT_KEYS."
                 )
 
     def _add(self, spelling: str, aliases: list[str]) -> None:
@@ -128,7 +128,7 @@ class Command(BaseCommand):
             told = f"gets messages by {alias} again" if was_there else f"had not opted out of {alias}"
             self._tell(e164, alias, "removed", was_there, told)
         if not removed:
-            raise CommandError("Nothing was removed. Are number and alias right?")
+            raise CommandError("Nothing was removed. Are the number and the alias right?")
 
     def _tell(self, e164: str, alias: str, what: str, changed: object, told: str) -> None:
         shown = {"number": phone.mask(e164), "alias": alias, what: bool(changed)}
@@ -151,10 +151,10 @@ class Command(BaseCommand):
             more = [f"  and {bad.count - NAMED:,} more"] if bad.count > NAMED else []
             raise CommandError("\n".join([f"Lines without a number: {bad.count:,}", *bad.first, *more]))
         if not read:
-            raise CommandError("There is no number in it.")
+            raise CommandError("The file has no numbers.")
 
     def _watched(self, file: IO[str], name: str) -> Iterator[str]:
-        """Its lines. Whoever waits at a terminal sees how far it is."""
+        """The lines of the file. Shows the progress on a terminal."""
         size = Path(name).stat().st_size if name != "-" else 0
         began = looked = time.monotonic()
         done = 0
@@ -179,7 +179,7 @@ def _bar(done: int, size: int) -> str:
 def _known(aliases: list[str]) -> list[str]:
     configured = registry.providers()
     if unknown := [alias for alias in aliases if alias not in configured]:
-        raise CommandError(f"{unknown[0]} is no alias of SMS_PROVIDERS, which names {', '.join(configured)}.")
+        raise CommandError(f"{unknown[0]} is not an alias. SMS_PROVIDERS names {', '.join(configured)}.")
     return aliases
 
 
@@ -199,15 +199,15 @@ def _opened(name: str) -> Iterator[IO[str]]:
             with Path(name).open(encoding="utf-8-sig", newline="") as file:
                 yield file
     except UnicodeDecodeError:
-        raise CommandError(f"{name} is not UTF-8. Save it as such.") from None
+        raise CommandError(f"{name} is not UTF-8. Save it as UTF-8.") from None
     except OSError as error:
         raise CommandError(f"{name} cannot be read: {error.strerror}.") from None
     except csv.Error as error:
-        raise CommandError(f"{name} is no CSV file: {error}.") from None
+        raise CommandError(f"{name} is not a CSV file: {error}.") from None
 
 
 def _cells(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Each line's number and what stands in the column of the phones; lines without anything are left out."""
+    """The number of each line, and its value in the column of the phones. Empty lines are left out."""
     lines = iter(lines)
     first = next(lines, "")
     rows = csv.reader(
@@ -225,7 +225,7 @@ def _cells(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 
 def _valid(cells: Iterable[tuple[int, str]], bad: _Refused) -> Iterator[str]:
-    """The numbers, E.164. What is none is noted in ``bad``."""
+    """The numbers in E.164. Values that are not numbers are noted in ``bad``."""
     region = conf.get("PHONE_REGION")
     for line, cell in cells:
         try:

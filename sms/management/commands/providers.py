@@ -1,4 +1,4 @@
-"""``manage.py providers``: the vendors, their options, and what they can."""
+"""``manage.py providers``: list the vendors with their options and abilities."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from sms.providers.described import COMMON, Described, vendors
 
 class Command(BaseCommand):
     help = (
-        "List every provider that SMS_PROVIDERS can name, with its URL and what it can. With a name, show "
-        "all of its options. With --configured, show the aliases that are set up here, and which address to "
-        "give to a vendor whose console wants one."
+        "List every provider that SMS_PROVIDERS can name, with its URL and what it can do. With a name, show "
+        "all its options. With --configured, show the configured aliases, and the URLs to enter in a "
+        "vendor's console."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("scheme", nargs="?", default="", help="one provider, such as twilio")
         form = parser.add_mutually_exclusive_group()
-        form.add_argument("--configured", action="store_true", help="the aliases of SMS_PROVIDERS instead")
-        form.add_argument("--markdown", action="store_true", help="the table of docs/providers.md")
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        form.add_argument("--configured", action="store_true", help="list the configured aliases instead")
+        form.add_argument("--markdown", action="store_true", help="print the table of docs/providers.md")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
     def handle(self, *args: Any, scheme: str, **options: Any) -> None:
         if options["configured"]:
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         found = [one for one in vendors() if scheme in ("", one.scheme)]
         if not found:
             known = ", ".join(one.scheme for one in vendors())
-            raise CommandError(f"{scheme} is no provider. There are: {known}.")
+            raise CommandError(f"{scheme} is not a provider. There are: {known}.")
         if options["json"]:
             self.write([one._asdict() for one in found], as_json=True)
         elif options["markdown"]:
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
 
 def table(found: list[Described]) -> str:
-    """What stands in docs/providers.md."""
+    """The table of docs/providers.md."""
     lines = ["| provider | URL | what it can |", "|---|---|---|"]
     lines += [
         f"| [{one.summary}](vendors/{one.scheme}.md) | `{one.url}` | {', '.join(one.can) or '–'} |"
@@ -87,7 +87,7 @@ def _configured() -> Iterator[dict[str, Any]]:
 
 
 def _abilities(provider: Provider) -> dict[str, bool]:
-    """What it can with the options that it has; in the words of ``described.abilities``."""
+    """What a provider can do with its options, in the words of ``described.abilities``."""
     return {
         "codes alone": provider.needs_code,
         "receipts": provider.takes_receipts or isinstance(provider, ListeningProvider),
@@ -105,7 +105,7 @@ def _inbound(provider: Provider, alias: str) -> str:
 
 
 def _address(provider: Provider, alias: str, what: str = "receipts") -> str:
-    """What is to be set in the vendor's console; "" where nobody could call it, or nobody calls."""
+    """The URL to enter in the vendor's console; "" if there is none, or if the vendor could not reach it."""
     base, path = conf.get("PUBLIC_URL").rstrip("/"), receipts.path(alias, what)
     if not base or not path or isinstance(provider, ListeningProvider):
         return ""

@@ -1,4 +1,4 @@
-"""``manage.py send_test ALIAS +NUMBER``: send one real SMS, and see what the vendor says."""
+"""``manage.py send_test ALIAS +NUMBER``: send one real SMS, and show what the vendor answers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from sms.providers.url import read_url
 
 TEXT = "This is a test of Otpost."
 
-#: What stands in a template where there is no other text: no code that anybody accepts.
+#: The code for templates. No verification accepts it.
 CODE = "123456"
 
-#: Seconds for which it is of use.
+#: Seconds until it expires.
 LIFE = 120.0
 
-#: Options that hold no secret, and tell who looks what was sent.
+#: Options that hold no secret, and help to see what was sent.
 PLAIN = {
     "from",
     "base_url",
@@ -51,31 +51,32 @@ PLAIN = {
 PLAIN |= {"template", "feedback", "poll", "parameter", "variable", "smsc"}
 PLAIN |= {"key_press", "machine_detection", "ring", "longest"}
 
-#: Characters of what is a secret only if it is said to be one: a password is, id=id is not.
+#: Characters. So short a value is masked only if its name says that it is a secret: a password is, id=id is
+#: not.
 SHORT = 3
 
 _NAMES_A_SECRET = re.compile("(?i:auth|key|token|password|signature|secret)")
 
-#: Headers whose value is masked whole: what is in it may be made from a secret.
+#: Headers whose whole value is masked, because it may be derived from a secret.
 _SECRET_HEADER = re.compile(rf"^(\S*{_NAMES_A_SECRET.pattern}\S*:).*$", re.MULTILINE)
 
 
 class Command(BaseCommand):
     help = (
-        "Send one real SMS by one provider, past queue, routes and limits, and show step by step what is "
-        "sent and what the vendor answers, with numbers and secrets masked. It costs what an SMS costs. "
-        "Ends with 1 unless the vendor took it."
+        "Send one real SMS by one provider, bypassing queue, routes and limits. Show step by step what is "
+        "sent and what the vendor answers, with numbers and secrets masked. The SMS costs its usual price. "
+        "The exit code is 1 unless the vendor took it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("alias", help="which of SMS_PROVIDERS")
-        parser.add_argument("number", help="to whom, as +12025550123")
+        parser.add_argument("alias", help="an alias of SMS_PROVIDERS")
+        parser.add_argument("number", help="the recipient, such as +12025550123")
         parser.add_argument("--text", default=TEXT, help=f"({TEXT})")
         parser.add_argument(
-            "--purpose", default="login", help="whose template to use, where it has one (login)"
+            "--purpose", default="login", help="the purpose whose template to use, if there are any (login)"
         )
-        parser.add_argument("--locale", default="", help="in which language, where it has templates")
-        parser.add_argument("--email", default="", help="to which address, where it sends e-mail")
+        parser.add_argument("--locale", default="", help="the language, if there are templates")
+        parser.add_argument("--email", default="", help="the address, for a provider of e-mail")
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = _alias(options["alias"])
@@ -112,7 +113,7 @@ class Command(BaseCommand):
         finally:
             watching.reset(token)
         self.stdout.write(
-            f"It took the message, as {masks.hide(taken_as)}. Whether it arrives, its receipt tells."
+            f"It took the message, as {masks.hide(taken_as)}. A receipt will tell whether it arrives."
         )
 
 
@@ -129,25 +130,25 @@ def _alias(name: str) -> registry.Alias:
 def _meaning(error: ProviderError) -> str:
     said = f" ({error.code})" if error.code else ""
     if isinstance(error, AccountFailure):
-        mend = "Look at the credentials, the funds and the sender"
+        mend = "Check the credentials, the funds and the sender"
         return f"Refused because of us{said}: {error}. {mend}{', in this country' if error.here else ''}."
     if isinstance(error, Unreachable):
-        return f"The number is not to be had by this channel{said}: {error}."
+        return f"This channel does not reach the number{said}: {error}."
     if isinstance(error, PermanentFailure):
         return f"Refused because of the number or the text{said}: {error}."
     if isinstance(error, OutcomeUnknown):
-        return f"Nobody can say whether it took the message{said}: {error}."
-    return f"Not taken now; the same may work later{said}: {error}."
+        return f"It may or may not have taken the message{said}: {error}."
+    return f"Not taken now, but the same may work later{said}: {error}."
 
 
 class _Masks:
-    """Hides what may not be shown: the number, and the secrets of the alias, in each way they are written."""
+    """Hides the number and the secrets of the alias, in every way that they may be written."""
 
     def __init__(self, url: str, number: str, masked: str) -> None:
         self._masked = masked
         secrets = {form for secret in _secrets(url) for form in _written(secret)}
         forms = "|".join(map(re.escape, sorted(secrets, key=len, reverse=True)))
-        # In one go, so that no mask hides half of what another one would find.
+        # In one pass, so that one mask does not hide half of what another would find.
         self._found = re.compile(f"(?P<number>{_spelt(number)})|{forms or '(?!)'}", re.IGNORECASE)
 
     def hide(self, text: str) -> str:
@@ -156,7 +157,7 @@ class _Masks:
 
 
 def _spelt(e164: str) -> str:
-    """A pattern for a number, international or national, whatever divides its digits."""
+    """A pattern for a number in international or national form, whatever separates its digits."""
     divider = r"(?:[^\w%]|%20){0,3}"
     national = str(phonenumbers.national_significant_number(phonenumbers.parse(e164)))
     country = divider.join(e164[1 : -len(national)])
@@ -166,7 +167,7 @@ def _spelt(e164: str) -> str:
 
 def _secrets(url: str) -> Iterator[str]:
     parts, options = read_url("", url)
-    # Who stands there alone is a key.
+    # A user without a password is a key.
     given = [("" if parts.password else "key", parts.username), ("password", parts.password)]
     found = [(name, unquote(value)) for name, value in given if value]
     found += [(name, value) for name, value in options if name not in PLAIN and value]

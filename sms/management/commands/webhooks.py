@@ -1,4 +1,4 @@
-"""``manage.py webhooks``: the receivers of events, what waits for them, and what was given up."""
+"""``manage.py webhooks``: list the receivers of events, their queues and dead letters."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from sms.webhooks.store import Letter, Queue
 class Command(BaseCommand):
     help = (
         "List the endpoints of WEBHOOKS: how many events wait for each, what failed last, and when the next "
-        "try is. Then list the dead letters, which are events that were not taken in any of their tries. "
-        "Use --replay to send these again, and --test to send a test event at once."
+        "try is. Then list the dead letters, which are events that failed in every try. Use --replay to send "
+        "these again, and --test to send a test event at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--replay", metavar="ID", nargs="*", help="send these dead letters again")
         what.add_argument(
-            "--test", action="store_true", help="send a test event (otpost.test) and say what came"
+            "--test", action="store_true", help="send a test event (otpost.test) and show the answer"
         )
         parser.add_argument("--all", action="store_true", help="with --replay: all dead letters")
         parser.add_argument("--endpoint", default="", help="only this endpoint")
         parser.add_argument(
-            "--limit", type=int, default=100, help="list at most so many dead letters, the latest"
+            "--limit", type=int, default=100, help="list at most N dead letters, the latest first (100)"
         )
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["limit"] < 1:
@@ -112,7 +112,7 @@ class Command(BaseCommand):
                 f"{endpoint.name}: {endpoint.origin}: {why or 'taken'}",
             )
         if failed:
-            raise CommandError("Not every endpoint has taken it.")
+            raise CommandError("Not every endpoint has accepted it.")
 
     def write(self, row: dict[str, Any], line: str) -> None:
         self.stdout.write(json.dumps(row, ensure_ascii=False) if self.as_json else line)
@@ -121,7 +121,7 @@ class Command(BaseCommand):
 def _these(name: str) -> list[Endpoint]:
     found = [one for one in endpoints.configured().values() if name in ("", one.name)]
     if not found:
-        raise CommandError(f"WEBHOOKS has no endpoint {name}." if name else "WEBHOOKS names no endpoint.")
+        raise CommandError(f"WEBHOOKS has no endpoint {name}." if name else "WEBHOOKS has no endpoints.")
     return found
 
 
@@ -131,7 +131,7 @@ def _letters(found: list[Endpoint], limit: int = 0) -> Iterator[Letter]:
 
 
 def _waits(queue: Queue) -> str:
-    """A second line about what waits."""
+    """A second line, about the queue."""
     if queue.next_at is None:
         return ""
     failed = f"; failed at {_time(queue.error_at)} ({queue.error})" if queue.error else ""

@@ -44,7 +44,7 @@ def refusal(response):
 @pytest.mark.parametrize("setting", ["tests=verify", ["tests"], {"tests": "verify"}, {"tests": {"verify"}}])
 def test_a_setting_of_another_type_is_refused_at_start(settings, setting):
     settings.API_ACCESS = setting
-    with pytest.raises(SystemCheckError, match="API_ACCESS is a dict"):
+    with pytest.raises(SystemCheckError, match="API_ACCESS must be a dict"):
         call_command("check")
 
 

@@ -39,7 +39,7 @@ def test_a_name_may_have_two_keys():
 
 def test_a_third_key_of_a_name_is_refused_with_the_mend():
     entries = [f"a:{digit * 64}" for digit in "012"]
-    with pytest.raises(keys.BadKeys, match=r"API_KEYS names a more than twice.*remove the older"):
+    with pytest.raises(keys.BadKeys, match=r"API_KEYS names a more than twice.*Remove the older"):
         keys.parse(",".join(entries))
 
 
@@ -61,7 +61,7 @@ def test_the_command_makes_no_third_key(settings):
     settings.API_KEYS = {"shop": ["0" * 64]}
     call_command("api_key", "shop")
     settings.API_KEYS = {"shop": ["0" * 64, "1" * 64]}
-    with pytest.raises(CommandError, match=r"API_KEYS has 2 keys of shop already.*Remove the older"):
+    with pytest.raises(CommandError, match=r"API_KEYS already has 2 keys of shop.*Remove the older"):
         call_command("api_key", "shop")
 
 
@@ -83,4 +83,4 @@ def test_the_command_prints_no_entry_for_a_name_that_has_one(capsys, settings):
     call_command("api_key", "shop")
     told = capsys.readouterr().err
     assert "shop=verify" not in told
-    assert "API_ACCESS has an entry for shop already" in told
+    assert "API_ACCESS already has an entry for shop" in told

@@ -172,7 +172,7 @@ def test_release_forgives_a_prefix_and_all_within_it(today):
         (("--release", "FR"), "Nothing is known of FR."),
         (("--block", "DE", "--hours", "0"), "--hours must be over 0"),
         (("--block", "DE", "--hours", "nan"), "--hours must be over 0"),
-        (("--hours", "3"), "--hours goes with --allow or --block."),
+        (("--hours", "3"), "--hours needs --allow or --block."),
     ],
 )
 def test_a_wrong_word_is_an_error_that_says_what_to_write(redis, words, said):

@@ -283,9 +283,9 @@ class ReceiptContract(SenderContract):
             return
         url, receipt = self.receipt_url(self.word(State.DELIVERED)), self.receipt(self.word(State.DELIVERED))
         for address in (provider.receipt_address(SMS), with_field(url, "reference")):
-            with pytest.raises(ReceiptRejected, match="token is that of a message"):
+            with pytest.raises(ReceiptRejected, match="token belongs to a single message"):
                 provider.parse_receipts(*receipt, address)
-            with pytest.raises(ReceiptRejected, match="token is that of a message"):
+            with pytest.raises(ReceiptRejected, match="token belongs to a single message"):
                 provider.check_head(receipt[0], address)
 
     @pytest.fixture
@@ -444,7 +444,7 @@ class InboundContract(SenderContract):
             return
         address = provider.receipt_address(replace(SMS, callback_url=f"{INBOUND_URL}?reference={SMS.id}"))
         for url in (address, with_field(self.inbound_url(), "reference")):
-            with pytest.raises(ReceiptRejected, match="token is that of a message"):
+            with pytest.raises(ReceiptRejected, match="token belongs to a single message"):
                 provider.parse_inbound(*self.inbound(), url)
 
     def test_whatever_a_stranger_sends_is_rejected(self, gateway):

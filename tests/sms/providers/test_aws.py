@@ -510,7 +510,7 @@ class TestAws(ProviderContract, InboundContract, FeedbackContract):
     def test_a_certificate_out_of_date(self, gateway, certificate):
         provider = self.provider(gateway.url)
         provider._topics._certificates[CERTIFICATE_URL] = certificate
-        with pytest.raises(ReceiptRejected, match="out of date"):
+        with pytest.raises(ReceiptRejected, match="has expired"):
             provider.parse_receipts(*self.receipt("TEXT_DELIVERED"), RECEIPTS_URL)
 
     def test_a_certificate_of_another_kind(self, gateway):
@@ -539,7 +539,7 @@ class TestAws(ProviderContract, InboundContract, FeedbackContract):
         for call, words in (
             (provider.parse_receipts, "topic= is not set"),
             (provider.greet, "topic= is not set"),
-            (provider.parse_inbound, "hands nothing over"),
+            (provider.parse_inbound, "hands over no inbound messages"),
         ):
             with pytest.raises(ReceiptRejected, match=words):
                 call(*handshake(), RECEIPTS_URL)
@@ -555,9 +555,9 @@ class TestAws(ProviderContract, InboundContract, FeedbackContract):
             ("region=eu-central-1&session_token=s3cret%0D%0AX:y", "session_token="),
             ("region=eu-central-1&feedback=on", "feedback="),
             (f"region=eu-central-1&topic={TOPIC}", "configuration_set="),
-            ("region=eu-central-1&configuration_set=a&topic=events", "topic= must"),
-            (f"region=eu-central-1&configuration_set=a&topic={TOPIC}.fifo", "topic= must"),
-            (f"region=eu-central-1&configuration_set=a&topic={TOPIC}|x", "topic= must"),
+            ("region=eu-central-1&configuration_set=a&topic=events", "topic= takes ARNs"),
+            (f"region=eu-central-1&configuration_set=a&topic={TOPIC}.fifo", "topic= takes ARNs"),
+            (f"region=eu-central-1&configuration_set=a&topic={TOPIC}|x", "topic= takes ARNs"),
         ],
     )
     def test_options_that_cannot_work(self, options, words):

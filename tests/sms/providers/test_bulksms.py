@@ -244,9 +244,9 @@ class TestBulkSms(ProviderContract, InboundContract):
     def test_a_webhook_with_the_address_of_the_other_is_told(self, gateway):
         provider = self.provider(gateway.url)
         (_, received), (_, report) = self.inbound(), self.receipt("DELIVERED")
-        with pytest.raises(ReceiptRejected, match="address of another"):
+        with pytest.raises(ReceiptRejected, match="URL of another"):
             provider.parse_receipts({}, received, self.receipt_url(""))
-        with pytest.raises(ReceiptRejected, match="address of another"):
+        with pytest.raises(ReceiptRejected, match="URL of another"):
             provider.parse_inbound({}, report, self.inbound_url())
 
     def test_the_error_of_a_receipt_is_kept(self, gateway):

@@ -346,7 +346,7 @@ class TestInfobip(ProviderContract, InboundContract):
             ("infobip://:s3cret@?from=Shop", "needs host"),
             ("infobip://:s3cret@x?from=Shop", "abc123.api.infobip.com"),
             ("infobip://x.api.infobip.com?from=Shop", "needs api_key"),
-            ("infobip://:s3cret@x.api.infobip.com?from=Shop&feedback=s3cret", "feedback= takes yes"),
+            ("infobip://:s3cret@x.api.infobip.com?from=Shop&feedback=s3cret", "feedback= takes only yes"),
             ("infobip://:s3cret@x.api.infobip.com?from=Shop&receipt_secret=s3cret", "receipt_secret="),
         ],
     )

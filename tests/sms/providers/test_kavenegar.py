@@ -253,9 +253,9 @@ class TestKavenegar(Samples, ReceiptContract, InboundContract):
             ("", "template=otp", "needs api_key"),
             (f":{KEY}@", "", "give template=otp"),
             (f":{KEY}@", "template=", "give template=otp"),
-            (f":{KEY}@", "template=login%3D", "template= must hold"),
-            (f":{KEY}@", "template=a b", "template= must hold"),
-            (f":{KEY}@", "template=otp&poll=no", "poll= takes yes alone"),
+            (f":{KEY}@", "template=login%3D", "template= takes the template's name"),
+            (f":{KEY}@", "template=a b", "template= takes the template's name"),
+            (f":{KEY}@", "template=otp&poll=no", "poll= takes only yes"),
             (f":{KEY}@", "template=otp&receipt_secret=s3cret", "16"),
         ],
     )

@@ -117,9 +117,9 @@ def test_the_rest_of_a_secret_is_not_repeated():
     [
         ("twilio://SID:TOKEN@?from=x&from=y", "main: from= is given twice"),
         ("twilio://SID:TOKEN@?from=x&Tr0ub4dor&Tr0ub4dor", "main: an option is given twice"),
-        ("twilio://SID:TOKEN@?from=x&auth_token=y", "main: auth_token stands in the URL twice"),
-        ("twilio://SID:TO#Tr0ub4dor@?from=x", "write it %23"),
-        ("twilio://SID:TOKEN@?from=x#Tr0ub4dor", "write it %23"),
+        ("twilio://SID:TOKEN@?from=x&auth_token=y", "main: auth_token is in the URL twice"),
+        ("twilio://SID:TO#Tr0ub4dor@?from=x", "Write it as %23"),
+        ("twilio://SID:TOKEN@?from=x#Tr0ub4dor", "Write it as %23"),
     ],
 )
 def test_nothing_of_a_url_is_lost_in_silence(url, words):
@@ -132,8 +132,8 @@ def test_nothing_of_a_url_is_lost_in_silence(url, words):
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nonsense", "the URL is no provider"),
-        ("carrier-pigeon://x", "carrier-pigeon is no provider"),
+        ("nonsense", "the URL is not a provider"),
+        ("carrier-pigeon://x", "carrier-pigeon is not a provider"),
         ("twilio://?from=x", "needs account_sid"),
         ("twilio://SID:TOKEN@?from=x&timeout=soon", "timeout must be a number"),
         ("twilio://SID:TOKEN@?from=x&timeout=60", "at most 15"),

@@ -152,7 +152,7 @@ class TestMelipayamak(Samples, PollContract):
             (f":{PASSWORD}@", "template=1", "needs username"),
             ("tester@", "template=1", "needs password"),
             (f"tester:{PASSWORD}@", "", "give template=123456"),
-            (f"tester:{PASSWORD}@", "body_id=otp", "template= must hold"),
+            (f"tester:{PASSWORD}@", "body_id=otp", "template= takes the template's name"),
             (f"tester:{PASSWORD}@", "body_id=1&template=2", "twice"),
         ],
     )

@@ -250,7 +250,7 @@ class TestMsg91(ReceiptContract):
         [
             ("", "template=1", "needs authkey"),
             (f":{AUTHKEY}@", "", "needs template"),
-            (f":{AUTHKEY}@", "template=", "template= must hold"),
+            (f":{AUTHKEY}@", "template=", "template= must be the id"),
             (f":{AUTHKEY}@", "template=login%3D", "template= must look like"),
             (f":{AUTHKEY}@", "template=t&variable=%23%23", "variable="),
             (f":{AUTHKEY}@", "template=t&variable=mobiles", "variable="),

@@ -331,7 +331,7 @@ class TestSinch(ProviderContract, InboundContract, FeedbackContract):
                 f"receipt_secret={SECRET}&webhook_secret={SECRET}",
                 "give either",
             ),
-            (f"{PLAN}:{TOKEN}@", "feedback=no", "feedback= takes yes"),
+            (f"{PLAN}:{TOKEN}@", "feedback=no", "feedback= takes only yes"),
             (f"{PLAN}:{TOKEN}@", "from=+1500", "%2B"),
         ],
     )

@@ -133,9 +133,9 @@ class TestSmsIr(Samples, PollContract):
         [
             ("", "template=1", "needs api_key"),
             (f":{KEY}@", "", "give template=123456"),
-            (f":{KEY}@", "template=otp", "template= must hold"),
-            (f":{KEY}@", "template=1|login=enter", "template= must hold"),
-            (f":{KEY}@", "template=%D9%A1", "template= must hold"),
+            (f":{KEY}@", "template=otp", "template= takes the template's name"),
+            (f":{KEY}@", "template=1|login=enter", "template= takes the template's name"),
+            (f":{KEY}@", "template=%D9%A1", "template= takes the template's name"),
             (f":{KEY}%0A@", "template=1", "printable ASCII"),
         ],
     )

@@ -343,7 +343,7 @@ class TestTelnyx(ProviderContract, InboundContract):
         ("options", "words"),
         [
             ("", "give from= or messaging_profile="),
-            ("from=Shop", "messaging_profile= must be given too"),
+            ("from=Shop", "which also needs messaging_profile="),
             ("from=+15005550006", "%2B"),
             ("from=15005550006&public_key=s3cret", "public_key="),
             (f"from=15005550006&public_key={PUBLIC[:20]}", "public_key="),

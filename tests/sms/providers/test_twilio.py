@@ -234,8 +234,8 @@ class TestTwilio(ProviderContract, FeedbackContract, InboundContract):
         [
             (TOKEN, SID, "from=x", "SID and token are swapped"),
             ("0123456789abcdef" * 2, "AC1", "from=x", "SID and token are swapped"),
-            (f"SK{'0' * 32}", TOKEN, "from=x", "write the one that begins with AC"),
-            (SID, TOKEN, f"from=MG{'0' * 32}", "write messaging_service=MG"),
+            (f"SK{'0' * 32}", TOKEN, "from=x", "Write the one that begins with AC"),
+            (SID, TOKEN, f"from=MG{'0' * 32}", "Write messaging_service=MG"),
         ],
     )
     def test_credentials_in_the_wrong_place_are_told(self, user, password, options, mend):

@@ -245,11 +245,11 @@ class TestTwilioVoice(ProviderContract):
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ("", "from= must hold"),
+            ("", "from= must be"),
             ("from=+1500", "%2B"),
             ("from=%2B1500&key_press=never", "key_press= takes yes or no"),
             ("from=%2B1500&machine_detection=yes", "key_press=no"),
-            ("from=%2B1500&key_press=no&machine_detection=no", "takes yes alone"),
+            ("from=%2B1500&key_press=no&machine_detection=no", "takes only yes"),
             ("from=%2B1500&ring=4", "ring= takes 5 to 600"),
             ("from=%2B1500&ring=601", "ring= takes 5 to 600"),
             ("from=%2B1500&ring=25.5", "ring must be a number"),

@@ -106,7 +106,7 @@ def test_one_endpoint_alone(receiver, settings):
 
 def test_what_stands_in_the_way_is_said(settings):
     settings.WEBHOOKS = {}
-    run(fails="WEBHOOKS names no endpoint")
+    run(fails="WEBHOOKS has no endpoints")
     settings.WEBHOOKS = {"shop": "s3cret"}
     run(fails="WEBHOOKS: shop must look like")
     settings.WEBHOOKS = {"shop": f"https://shop.example.com/#secret={SECRET}"}

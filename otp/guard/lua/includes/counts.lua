@@ -1,8 +1,7 @@
 -- luacheck: ignore 211 (some of these scripts need a part of it)
--- The counts of one scope in sliding windows, kept in Redis as whole numbers with commas between:
---   the kind of scope, refusals of this day, refusals of the day before,
---   then for each window: its index (time since the epoch divided by its length), sends and verified in it, and sends
---   and verified in the window before.
+-- The counts of one scope in sliding windows. Redis keeps them as whole numbers with commas between. First come the kind
+-- of scope, the refusals of this day, and those of the day before. Each window follows with five numbers: its index (time
+-- since the epoch divided by its length), its sends and verified, and those of the window before.
 -- A verification is added to the window of its send, so sends minus verified is always what stayed unverified.
 local KIND, REFUSED, REFUSED_BEFORE = 1, 2, 3
 local YOUNG, HOUR, DAY, FORTNIGHT = 4, 9, 14, 19 -- position of each window's index; its counts follow at these offsets:
