@@ -95,7 +95,8 @@ def test_what_the_page_says(otpost, settings, tab):
 def test_the_page_names_every_example_and_what_it_needs():
     for example in EXAMPLES.glob("widget_*"):
         assert f"examples/{example.name}" in PAGE
-        files = [path for path in example.rglob("*") if path.is_file() and "node_modules" not in path.parts]
+        made = {"node_modules", "__pycache__"}
+        files = [path for path in example.rglob("*") if path.is_file() and made.isdisjoint(path.parts)]
         for name in re.findall(r"\bOTPOST_[A-Z]+\b", "".join(path.read_text() for path in files)):
             assert f"{name}=" in PAGE
     backends = {(EXAMPLES / name / "server.js").read_text() for name in ("widget_react", "widget_vue")}
