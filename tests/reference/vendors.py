@@ -33,7 +33,7 @@ COMMON = "It also takes the [options of every URL](../providers.md#options-of-ev
 TRY = """
 ## Try it
 
-The first command prints the addresses to set in its console, if there are any. The second sends one real message.
+The first command prints the addresses to set in its console, if any. The second sends one real message.
 
 ```sh
 python manage.py providers --configured
