@@ -41,7 +41,7 @@ TWILIO, CAMARA = f"twilio-lookup://AC:{SECRET}@", f"camara://client:{SECRET}@ope
         (f"{CAMARA}?sim_swap=72h", "token_url=https://… of the operator"),
         (f"{CAMARA}?sim_swap=72h&token_url=operator", "token_url=https://… of the operator"),
         (f"{CAMARA}?sim_swap=72h&token_url=https://a.example/t&key=/no/file", "CLIENT@HOST and key="),
-        (f"{CAMARA}?number_verification=true", "number_verification= takes yes alone"),
+        (f"{CAMARA}?number_verification=true", "number_verification= takes only yes"),
         (f"{CAMARA}?number_verification=yes&version=2/../x", "version= must be as in the operator's URLs"),
         (
             "camara://client@operator.example?sim_swap=72h&token_url=https://a.example/t&key=/dev/null",
@@ -93,7 +93,7 @@ def test_the_command_asks_each_of_them(vendors, settings, redis):
         "no code would be sent ("
     )
     assert second.startswith("operator (CAMARA), +1••••••••23: sim_swap not_swapped; a code would be sent (")
-    assert third == "other (CAMARA), +1••••••••23: not asked, as countries= leaves US out"
+    assert third == "other (CAMARA), +1••••••••23: not asked, because countries= excludes US"
     assert not outbox
     assert not list(redis.scan_iter("otp:lookup*"))
     found = [json.loads(line) for line in look_up("--json").splitlines()]
@@ -114,14 +114,12 @@ def test_the_command_tells_why_nobody_answers(vendor, settings, capsys):
     settings.OTP_LOOKUPS = {"main": vendor.twilio_url()}
     vendor.twilio = response(401, '{"code":20003}')
     out = io.StringIO()
-    with pytest.raises(CommandError, match="No answer from main; a code would go out without"):
+    with pytest.raises(CommandError, match="No answer from main. A code would be sent without"):
         call_command("look_up", PHONE, stdout=out)
     assert "no answer: 20003 (" in out.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("number", "told"), [("911", "emergency"), (PHONE, "OTP_LOOKUPS names nobody to ask")]
-)
+@pytest.mark.parametrize(("number", "told"), [("911", "emergency"), (PHONE, "OTP_LOOKUPS is empty")])
 def test_the_command_says_what_is_missing(number, told):
     with pytest.raises(CommandError, match=told):
         call_command("look_up", number)
