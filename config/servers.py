@@ -153,7 +153,11 @@ def _rabbitmq(url: str, kind: str) -> dict[str, Any]:
         "CELERY_BROKER_USE_SSL": for_amqp(tls) if tls else False,
         # Each node is tried once, all within 1.5 s, because the caller has already used up a second.
         "CELERY_BROKER_CONNECTION_TIMEOUT": min(TIMEOUT, 1.5 * TIMEOUT / len(nodes)),
-        "CELERY_BROKER_TRANSPORT_OPTIONS": {"max_retries": len(nodes) - 1, "confirm_publish": True},
+        "CELERY_BROKER_TRANSPORT_OPTIONS": {
+            "max_retries": len(nodes) - 1,
+            "connect_retries_timeout": None,  # each node has its time; one that hangs must not use up all
+            "confirm_publish": True,
+        },
         # A worker that hears nothing for twice this time switches to another node.
         "CELERY_BROKER_HEARTBEAT": 10,
         # Quorum queues: on several nodes, and written to most disks before an entry is confirmed.

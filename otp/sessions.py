@@ -151,7 +151,8 @@ def read(id: str, *, owner: str = "") -> Session:
 def proved(id: str, proof: str, *, owner: str) -> Session:
     """The state of a session for the browser that brings ``proof``.
 
-    ``invalid`` if the session is valid and this is not its proof. Then nothing else is returned.
+    ``invalid`` if the session is valid and this is not its proof. Then only the program's own reference is
+    returned with it.
     """
     found = read(id, owner=owner)
     if found.status != "valid" or (proof and constant_time_compare(proof, found.proof)):

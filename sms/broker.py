@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -38,6 +37,13 @@ PAUSE = 1.0
 #: Seconds that RabbitMQ has for each answer. For Redis, the transport options decide.
 PATIENCE = 1.0
 
+
+#: Connections of a process to a Redis server with the queues. Each thread that publishes takes one. The pool
+#: of kombu has ten, and would turn the eleventh away.
+MOST = 1000
+
+#: Transport options that say how kombu tries again to connect.
+_RETRIES = ("max_retries", "interval_start", "interval_step", "interval_max", "callback")
 
 #: Whether the broker took the last entry of this process.
 _reached = False
@@ -79,8 +85,10 @@ def is_cluster() -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Why the broker cannot be used, in the words of ``sms.away``."""
-    causes = [cause for cause in (error, error.__cause__, error.__context__) if cause is not None]
+    """Why the broker cannot be used, as ``sms.away`` has it for Redis."""
+    causes = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
     for kind, found in ((AccessRefused, "password"), (NotAllowed, "database")):  # RabbitMQ's
         if any(isinstance(cause, kind) for cause in causes):
             return found
@@ -143,7 +151,7 @@ def _push(form: entries.Form, message_id: str) -> None:
     """Push a prepared entry to a Redis server, for a tenth of the CPU that Celery takes."""
     words: Any = ("LPUSH", form.key, form.filled(message_id))
     # One connection for each publishing thread: kombu's pool of ten would refuse the eleventh.
-    with connections.of(_pool(celery.current_app), most=sys.maxsize).one() as connection:
+    with connections.of(_pool(celery.current_app), most=MOST).one() as connection:
         connection.connect()
         connection.send_packed_command((pack_command(words),))
         connection.read_response()
@@ -231,27 +239,34 @@ def readable() -> Iterator[None]:
 
 
 def hurry(connection: Any) -> None:
-    """Open a kombu connection, and limit RabbitMQ's answers to PATIENCE.
+    """Open a connection of kombu's. RabbitMQ gets PATIENCE for each answer.
 
-    kombu raises the error of the last of several nodes. If that one is merely away, another node's error says
-    more.
+    kombu raises the error of the last node that it tried. An error that says more than "away" is raised
+    instead, if another node has one.
     """
+    options = connection.transport_options
     failures: list[Exception] = []
+
+    def note(error: Exception, interval: float) -> None:
+        failures.append(error)
+        if theirs := options.get("errback"):
+            theirs(error, interval)
+
     try:
         connection.ensure_connection(
-            errback=lambda error, _: failures.append(error),
-            max_retries=connection.transport_options.get("max_retries"),
-            timeout=connection.connect_timeout,
+            errback=note,
+            timeout=options.get("connect_retries_timeout", connection.connect_timeout),
+            **{name: options[name] for name in _RETRIES if name in options},
         )
+        if connection.transport.driver_type == "amqp":
+            # Neither py-amqp's read_timeout nor a confirm_timeout covers what else it waits for.
+            connection.connection.sock.settimeout(PATIENCE)
         _ = connection.default_channel
     except AWAY as error:
         telling = [one for one in failures if reason(one) != "away"]
         if telling and reason(error) == "away":
             raise error from telling[0]
         raise
-    if connection.transport.driver_type == "amqp":
-        # Neither py-amqp's read_timeout nor confirm_timeout covers its other waits.
-        connection.connection.sock.settimeout(PATIENCE)
 
 
 def _ask() -> None:

@@ -42,6 +42,7 @@ class Connections(deque[tuple[Any, float]]):
         """``most``: connections at most; by default those of ``pool``."""
         super().__init__()
         self._pool = copy.copy(pool)
+        self._pool._lock = threading.RLock()  # a fork may find the owner's taken
         self._pool.reset()  # it shares nothing with the owner's pool
         self._pool.max_connections = most or pool.max_connections
 
@@ -72,7 +73,8 @@ class Connections(deque[tuple[Any, float]]):
             connection.register_connect_callback(self._let_the_kernel_wait)
             self._let_the_kernel_wait(connection)
             return connection
-        if time.monotonic() - used > TRUSTED:
+        # One that has no socket would be opened to look, and then once more by its user.
+        if connection._sock is not None and time.monotonic() - used > TRUSTED:
             try:
                 stale = connection.can_read()  # nothing to read, unless it was closed
             except away.ERRORS:

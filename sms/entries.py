@@ -72,9 +72,11 @@ def form(queue: str) -> Form | None:
 def _made(app: Any, queue: str) -> Form | None:
     """What kombu sends for our task. None if it does not send just one entry to one queue."""
     connection = app.connection_for_write()
-    driver = connection.transport.driver_type
+    driver = connection.get_transport_cls().driver_type
     if app.conf.task_always_eager or driver not in ("redis", "amqp"):
         return None
+    if driver == "redis" and connection.alt and connection.transport_cls != "sentinel":
+        return None  # kombu goes from one server to the next by itself
     with Connection("memory://") as memory:
         options = {"task_id": _ID, "queue": queue, "producer": app.amqp.Producer(memory)}
         app.tasks[DELIVER].apply_async((_ID,), **options)

@@ -158,7 +158,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m config.demo",
         description="Run Otpost on this machine, with everything it needs and nothing to set up.",
         epilog="Environment: PORT; REDIS_URL, to use that server instead of starting one; SMS_PROVIDERS and "
-        "PHONE_REGION, to try a real provider; METRICS_TOKEN, HOOKS and WEBHOOKS, to try those.",
+        "PHONE_REGION, to try a real provider; OTP_PURPOSES, METRICS_TOKEN, HOOKS and WEBHOOKS, to try "
+        "those.",
     )
     option = parser.add_argument
     what = f"the web server's port (default: {_PREFERRED_PORT}, or any if that is taken)"

@@ -24,4 +24,4 @@ def verify():
 @app.get("/verified")
 def verified():
     found = otpost(f"/v1/sessions/{session.get('verifying')}/proof", proof=request.args.get("proof"))
-    return f"{found['status']}: {found['phone']}"
+    return f"{found['status']}: {found.get('phone')}"

@@ -39,7 +39,7 @@ def begin():
 def verified():
     # For the session that this user was given, and no other.
     found = otpost(f"sessions/{session.get('verifying')}/proof", {"proof": request.get_data(as_text=True)})
-    return {"status": found["status"], "phone": found["phone"] or found["masked"]}
+    return {"status": found["status"], "phone": found.get("phone") or found.get("masked")}
 
 
 @app.after_request

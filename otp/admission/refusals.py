@@ -20,6 +20,10 @@ from sms.errors import InvalidAddress, InvalidNumber, InvalidReference, NoRoute,
 log = structlog.get_logger("otp")
 
 
+#: What a caller has to do for ``OTP_CHALLENGE``.
+CHALLENGE = "Solve the site's challenge and send its answer in challenge."
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn errors of ``sms`` into errors of a verification."""
@@ -58,8 +62,7 @@ def raise_unless_issued(issue: Issue, caller: Caller) -> None:
 
 def challenge_required(puzzle: Mapping[str, Any] | None = None) -> NotAllowed:
     """The error for a challenge without the right answer. ``puzzle``: to solve, if it is one."""
-    what = "Answer the challenge of this site, and send the answer along."
-    return NotAllowed(what, code="challenge_required", field="challenge", puzzle=puzzle)
+    return NotAllowed(CHALLENGE, code="challenge_required", field="challenge", puzzle=puzzle)
 
 
 def reached(rule: Rule, wait: int, caller: Caller) -> RateLimited:

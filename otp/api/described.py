@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from otp.admission.refusals import CHALLENGE
 from sms import services
 from sms.problems import BARE, CONTENT_TYPE, Problem, problem
 
@@ -63,9 +64,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     (403, "own_code_not_allowed"): Known(
         {_START}, "This key may not supply its own code. Leave it out to have one made."
     ),
-    (403, "challenge_required"): Known(
-        {_START}, "Solve the site's challenge and send its answer in challenge.", "challenge"
-    ),
+    (403, "challenge_required"): Known({_START}, CHALLENGE, "challenge"),
     (403, "receipt_rejected"): Known(_CALLBACKS, "The signature is wrong or the body cannot be read."),
     (403, "forbidden"): Known((), BARE[403][1]),
     (404, "not_found"): Known((), BARE[404][1]),

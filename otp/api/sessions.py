@@ -133,12 +133,12 @@ def create_session(request: HttpRequest, payload: SessionIn) -> HttpResponse:
     operation_id="prove_session",
     summary="Whether your user has verified a phone",
 )
-def prove_session(request: HttpRequest, id: Path[str], payload: ProofIn) -> HttpResponse:
-    """Ask for the id that you keep for this user, with the proof that the browser brought. A number is told
-    only if it was verified in this browser. It may be asked again.
+def prove_session(request: HttpRequest, id: Path[str], payload: ProofIn | None = None) -> HttpResponse:
+    """Ask for the id that you keep for this user, with the proof that the browser brought. The answer has the
+    number only if it was verified in this browser. You may ask again.
     """
     access = access_of(request)
-    found = sessions.proved(id, payload.proof or "", owner=access.name)
+    found = sessions.proved(id, (payload and payload.proof) or "", owner=access.name)
     return as_json(_shown(found, sees_phone="phone" in access.scopes))
 
 

@@ -121,7 +121,7 @@ def _read(name: str, text: str) -> Endpoint:
         ) from None
     allow = frozenset(options["allow"])
     if odd := sorted(allow.difference(ALLOWABLE)):
-        raise wrong(f"has allow={odd[0]}. Use one of {', '.join(ALLOWABLE)}.")
+        raise wrong(f"has allow={odd[0]}. It may name {', '.join(ALLOWABLE)}.")
     if parts.scheme == "http" and not settings.DEBUG and "http" not in allow:
         raise wrong(
             "would be sent unencrypted. Write https://, or add &allow=http if the network is your own."

@@ -73,7 +73,8 @@ def test_the_shortest_way_to_write_sentinels():
 
 def test_rabbitmq_gets_nothing_of_redis():
     found = broker("amqp://one;amqp://two;amqp://three")
-    assert found["CELERY_BROKER_TRANSPORT_OPTIONS"] == {"max_retries": 2, "confirm_publish": True}
+    options = {"max_retries": 2, "connect_retries_timeout": None, "confirm_publish": True}
+    assert found["CELERY_BROKER_TRANSPORT_OPTIONS"] == options
     assert found["CELERY_BROKER_CONNECTION_TIMEOUT"] == 0.5
     assert found["CELERY_TASK_DEFAULT_QUEUE_TYPE"] == "quorum"
     assert found["CELERY_BROKER_USE_SSL"] is False

@@ -175,11 +175,11 @@ def test_a_redis_that_hangs_is_answered_in_time(stack, server):
     stack.start("web")
     server.process.send_signal(signal.SIGSTOP)
     try:
-        status, _, seconds = stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})
+        for _ in range(2):  # the second one finds a connection that the first has closed
+            status, _, seconds = stack.call("POST", "/v1/verifications", {"phone": "+12025550123"})
+            assert (status, seconds < 3) == (503, True), seconds
     finally:
         server.process.send_signal(signal.SIGCONT)
-    assert status == 503
-    assert seconds < 3
 
 
 def test_the_broker_away_before_anything_is_written(tmp_path, server, outbox):

@@ -149,6 +149,15 @@ def test_an_entry_is_what_celery_sends(rabbit, redis, monkeypatch):
     assert ours.delivery_info == theirs.delivery_info | {"delivery_tag": ours.delivery_info["delivery_tag"]}
 
 
+def test_a_node_that_hangs_leaves_time_for_the_next(rabbit, redis, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as hangs:
+        with_broker(monkeypatch, f"amqp://guest:guest@127.0.0.1:{hangs.getsockname()[1]}//;{rabbit.url}")
+        broker.ask()
+        assert broker.publish(ID, "otp")
+    with Connection(rabbit.url) as connection:
+        assert declare(connection, "otp", **{"x-queue-type": "quorum"}) == 1
+
+
 def test_whatever_stands_in_a_queue_ends_no_worker(stack, rabbit, outbox):
     """Nor does it come back, as what is not acknowledged would."""
     stack.start("web", "worker")

@@ -204,6 +204,7 @@ def test_the_number_is_told_for_the_browser_that_brings_the_proof(shop, settings
     settings.API_ACCESS = parse("tests=verify,phone,return:https://shop.example")
     id, other = made(shop, reference="order-1")["id"], made(shop)["id"]
     assert prove(shop, id, None).json()["status"] == "pending"
+    assert shop.post(f"{SESSIONS}/{id}/proof").json()["status"] == "pending"  # no body is no proof
     verification = verified(id)
     verified(other, "+12025550199")
     brought = sessions.read(id).proof

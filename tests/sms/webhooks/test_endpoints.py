@@ -61,7 +61,7 @@ def test_without_events_it_takes_all(settings):
         (f"{URL}#secret={SECRET}&event=x", "After the #, use secret, events, allow, ssl_ca_certs."),
         (f"{URL}#secret={SECRET}&events=message.lost", "has an unknown event. There are verif"),
         (f"{URL}#secret={SECRET}&events=mess*", "has an unknown event"),
-        (f"{URL}#secret={SECRET}&allow=metadata", "Use one of private, loopback, link-local, http."),
+        (f"{URL}#secret={SECRET}&allow=metadata", "It may name private, loopback, link-local, http."),
         (f"http://shop.example.com/t0ken#secret={SECRET}", "Write https://, or add &allow=http"),
         (f"{URL}#secret={SECRET}&ssl_ca_certs=/nowhere", "a file that cannot be read as PEM"),
         (f"{URL}#secret={SECRET}&ssl_ca_certs=/a&ssl_ca_certs=/b", "Put both into one file."),
