@@ -158,3 +158,15 @@ def test_one_that_the_server_has_closed_is_opened_again(script, monkeypatch):
     script(("n",), ())
     get_redis_connection().client_kill_filter(_type="normal", skipme=True)
     assert script(("n",), ()) == 2
+
+
+def test_to_take_a_closed_one_opens_nothing(script):
+    """Its user opens it. On a server that hangs each try takes as long as the time-out."""
+    script(("n",), ())
+    idle = scripts._connections()
+    connection = idle.take()
+    connection.disconnect()
+    idle.append((connection, 0.0))
+    assert idle.take() is connection
+    assert not connection.is_connected
+    idle.give_back(connection)
