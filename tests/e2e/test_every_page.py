@@ -15,7 +15,7 @@ import pytest
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from tests.e2e.looks import assert_sound
+from tests.e2e.looks import assert_sound, reload
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -56,7 +56,7 @@ def states(visitor: pages.Visitor) -> Iterator[str]:
     yield "code"
     for state, fault in (("unknown", ""), ("failed", ""), ("failed", "undelivered")):
         pages.let(demo, state=state, fault=fault)
-        page.reload()
+        reload(page)
         yield f"code, SMS {state} {fault}"
     playwright.expect(page.locator("button[value=voice]")).to_be_enabled()
     page.locator("button[value=voice]").click()
@@ -73,7 +73,7 @@ def states(visitor: pages.Visitor) -> Iterator[str]:
     page.wait_for_selector("#code")
     code = visitor.code(nth=3)
     pages.hasten(demo, 0.001)
-    page.reload()
+    reload(page)
     yield "expired"
     playwright.expect(again).to_be_enabled()
     again.click()
