@@ -1,4 +1,4 @@
-"""``kavenegar://:API_KEY@?template=otp``: Kavenegar.
+"""``kavenegar://:API_KEY@?template=otp&only=codes``: Kavenegar.
 
 Options:
 

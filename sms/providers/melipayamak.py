@@ -1,4 +1,4 @@
-"""``melipayamak://USERNAME:PASSWORD@?template=123456``: Melipayamak, and the resellers of its panel.
+"""``melipayamak://USERNAME:PASSWORD@?template=123456&only=codes``: Melipayamak, and resellers of its panel.
 
 The password is the API key if the account demands that (-110).
 

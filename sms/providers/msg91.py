@@ -1,4 +1,4 @@
-"""``msg91://:AUTHKEY@?template=TEMPLATE_ID&variable=OTP&receipt_secret=SECRET``: MSG91.
+"""``msg91://:AUTHKEY@?template=TEMPLATE_ID&variable=OTP&only=codes&receipt_secret=SECRET``: MSG91.
 
 Options:
 

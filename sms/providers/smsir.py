@@ -1,4 +1,4 @@
-"""``smsir://:API_KEY@?template=123456&parameter=Code``: SMS.ir.
+"""``smsir://:API_KEY@?template=123456&parameter=Code&only=codes``: SMS.ir.
 
 Options:
 
