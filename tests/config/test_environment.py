@@ -11,8 +11,6 @@ import os
 import re
 import subprocess
 import sys
-from functools import cache
-from types import CodeType
 from typing import Any
 
 import pytest
@@ -21,20 +19,11 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
-import config.urls  # noqa: F401  # its pages are those of PAGES as it is, not as a test here has it
 from config.environment import read_file
 from sms import conf
-from tests import logs
+from tests.config.conftest import VARIABLES
 from tests.starts import GOOD, ROOT, manage, python
 
-#: Those of other programs: Redis, granian, OpenTelemetry.
-OTHERS = {
-    *("REDIS_PASSWORD", "GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"),
-    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
-}
-VARIABLES = sorted(
-    {*re.findall(r"^(?:# )?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)} - OTHERS
-)
 DECLARED = sorted(conf.DECLARED)
 
 #: What holds a secret is never repeated; the others are, as it helps to see what was read.
@@ -86,31 +75,6 @@ ODD_TEXTS = [
         "\u202e1",
     ),
 ]
-
-
-@cache
-def settings_file() -> CodeType:
-    path = ROOT / "config" / "settings.py"
-    return compile(path.read_text(), path, "exec")
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Read the settings with these variables and no other."""
-    for name in os.environ.keys() - {"PATH", "HOME", "LANG"}:
-        monkeypatch.delenv(name)
-
-    def read(**changes) -> dict[str, Any]:
-        for name in VARIABLES:
-            monkeypatch.delenv(name, raising=False)
-        for name, value in (GOOD | {"DEBUG": "0"} | changes).items():
-            monkeypatch.setenv(name, value)
-        loaded: dict[str, Any] = {"__file__": settings_file().co_filename}
-        with logs.kept():
-            exec(settings_file(), loaded)  # noqa: S102
-        return loaded
-
-    return read
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""The examples of ``/v1/openapi.json`` are what the API really answers, word by word."""
+"""The examples of ``/v1/openapi.json`` are what the API really answers, word by word.
+
+So are those of docs/reference/http-api.md, which is made of it.
+"""
 
 from __future__ import annotations
 
