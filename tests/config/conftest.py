@@ -14,6 +14,8 @@ import config.urls  # noqa: F401  # its pages are those of PAGES as it is, not a
 from tests import logs
 from tests.starts import GOOD, ROOT
 
+pytest.register_assert_rewrite("tests.config.runners")
+
 #: Those of other programs: Redis, granian, OpenTelemetry.
 OTHERS = {
     *("REDIS_PASSWORD", "GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS"),

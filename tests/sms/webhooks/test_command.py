@@ -1,4 +1,4 @@
-"""``manage.py webhooks``: look, replay, test."""
+"""``manage.py webhooks``, whose lines docs/webhooks.md has: look, replay, test."""
 
 from __future__ import annotations
 
