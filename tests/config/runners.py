@@ -351,6 +351,13 @@ def a_view(text: str, _: Wants) -> None:
     assert let_in == ["user"]
 
 
+def a_device(text: str, _: Wants) -> None:
+    """Its lines are those of the project that is tested with the package."""
+    ours = (ROOT / "tests/contrib/django_otp/project/test_devices.py").read_text()
+    for line in filter(None, text.splitlines()):
+        assert line.replace(f'"{PHONE}"', "PHONE") in ours
+
+
 def their_api(text: str, wants: Wants) -> None:
     wants("monkeypatch").setenv("API_KEYS", GOOD["API_KEYS"])
     wants("monkeypatch").setenv("API_ACCESS", GOOD["API_ACCESS"])
@@ -383,6 +390,15 @@ def event(text: str, _: Wants) -> None:
     }
     request = RequestFactory().post("/", shown, content_type="application/json", headers=headers)
     assert execute(text, secret=secret, request=request)["event"] == json.loads(shown)
+
+
+def capacity(text: str, wants: Wants) -> None:
+    """Not measured anew, which takes minutes: the second line reads what the first printed once."""
+    measure, reckon = text.replace(".venv/bin/", "").splitlines()
+    assert measure.endswith("--only scale --json > mine.json")
+    said = shell(reckon.replace("mine.json", "docs/scale.json"), wants("tmp_path"))
+    assert said.startswith("One installation carries ")
+    assert "5,000" in said
 
 
 def shards(text: str, _: Wants) -> None:

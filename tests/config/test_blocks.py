@@ -127,7 +127,7 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
     },
     "docs/django-packages/django-otp.md": {
         "# settings.py": "tests/contrib/django_otp/test_django_otp.py",
-        "from otp.contrib.django_otp": "tests/contrib/django_otp/test_django_otp.py",
+        "from otp.contrib.django_otp": by.a_device,
     },
     "docs/django-packages/django-two-factor-auth.md": {"# settings.py": TWO_FACTOR, "# urls.py": TWO_FACTOR},
     "docs/gateway.md": {
@@ -213,7 +213,7 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
     "docs/reverse.md": {"# .env": by.environment(), "curl ": by.calls(**REVERSE)},
     "docs/routes.md": {"SMS_ROUTES=": by.environment(SMS_PROVIDERS=ALIASES, SMS_DESTINATIONS="DE,IR,GB,BR")},
     "docs/runbook.md": {"journalctl": by.log_lines},
-    "docs/scale.md": {".venv/bin/python": "tests/config/test_scale.py", "import hashlib": by.shards},
+    "docs/scale.md": {".venv/bin/python": by.capacity, "import hashlib": by.shards},
     "docs/security.md": {"python3 -m venv": INSTALLS},
     "docs/start/any-language.md": {
         "make demo": TARGETS,
