@@ -157,7 +157,7 @@ class TestMark:
         assert found("sms.W022") == []
 
     def test_it_survives_a_rotation_of_the_keys(self, settings):
-        """As docs/year.md has it, with processes of two steps side by side, in any order."""
+        """As docs/rotating-keys.md has it, with processes of two steps side by side, in any order."""
         (old,), new = settings.SMS_SEAL_KEYS, Fernet.generate_key().decode()
         steps = [[old], [old, new], [new, old], [new]]
         for before, after in pairwise(steps):

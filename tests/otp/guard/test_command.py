@@ -105,7 +105,7 @@ def test_a_rule_outlives_a_change_of_the_secret(today, settings, wide, prefix, w
     former = settings.PHONE_SECRET_KEY
     settings.PHONE_SECRET_KEY, settings.PHONE_SECRET_KEY_FALLBACKS = "another-" * 8, [former]
     assert holds()
-    command()  # as docs/year.md asks for before the former value goes
+    command()  # as docs/rotating-keys.md asks for before the former value goes
     settings.PHONE_SECRET_KEY_FALLBACKS = []
     assert holds()
     settings.PHONE_SECRET_KEY_FALLBACKS = [former]
