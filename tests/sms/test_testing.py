@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from otp import services
@@ -53,7 +54,8 @@ urlpatterns = [path("login/", login), path("code/", code)]
 
 def block(beginning: str) -> str:
     """The example of the docs that begins so."""
-    pages = "".join((ROOT / "docs" / name).read_text() for name in ("in-django.md", "testing.md"))
+    names = ("in-django.md", "start/django.md", "testing.md")
+    pages = "".join((ROOT / "docs" / name).read_text() for name in names)
     found = re.search(rf"```python\n({re.escape(beginning)}.*?)```", pages, re.DOTALL)
     assert found
     return found[1]
@@ -67,17 +69,16 @@ def project(tmp_path):
     (package / "__init__.py").write_text("from .celery import app\n")
     (package / "celery.py").write_text(block("# yourproject/celery.py"))
     (package / "urls.py").write_text(URLS)
-    (package / "settings.py").write_text(OWN + block("# settings.py"))
     test = block("from sms.testing")
     again = test.partition("\n\n\n")[2].replace("test_login", "test_login_again")
     (tmp_path / "test_login.py").write_text(f"{test}\n\n{again}")
     (tmp_path / "pytest.ini").touch()
 
-    def run(url: str, *more: str) -> None:
-        settings = block("# settings_test.py") + "".join(more)
-        (package / "settings_test.py").write_text(settings.replace("redis://localhost:6379/1", url))
-        text = (package / "settings.py").read_text()
-        (package / "settings.py").write_text(text.replace("redis://localhost:6379/1", url))
+    def run(url: str, *more: str, settings: str = "# settings.py") -> None:
+        written = {"settings_test.py": "".join((block("# settings_test.py"), *more))}
+        written["settings.py"] = OWN + block(settings)
+        for name, text in written.items():
+            (package / name).write_text(text.replace("redis://localhost:6379/1", url))
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "pytest_django.plugin", "-p", "sms.pytest_plugin"],
             check=False,
@@ -106,6 +107,15 @@ def test_the_tests_of_a_project_pass_twice_in_a_row(project, redis_server):
 
 def test_without_a_server_fakeredis_does(project):
     project("redis://nowhere.invalid:1/0", block("import fakeredis"))
+
+
+def test_without_a_server_fakeredis_does_after_the_first_steps(project, tmp_path):
+    """The settings of that page have only the default cache."""
+    (tmp_path / "accounts").mkdir()
+    key = Fernet.generate_key().decode()
+    secrets = f"PHONE_SECRET_KEY = {key!r}\nSMS_SEAL_KEYS = [{key!r}]\n"
+    (tmp_path / "yourproject" / "secret_settings.py").write_text(secrets)
+    project("redis://nowhere.invalid:1/0", block("import fakeredis"), settings="# shop/settings.py")
 
 
 @pytest.mark.one_server
