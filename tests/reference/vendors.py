@@ -37,9 +37,12 @@ The first command prints the addresses to set in its console, if any. The second
 
 ```sh
 python manage.py providers --configured
-python manage.py send_test main +12025550123
+python manage.py send_test main +12025550123{}
 ```
 """.strip()
+
+#: What ``send_test`` needs besides the number.
+NEEDED = {"email": " --email you@shop.example"}
 
 
 def pages() -> Mapping[str, partial[str]]:
@@ -49,7 +52,7 @@ def pages() -> Mapping[str, partial[str]]:
 def page(one: Described) -> str:
     name = TITLES.get(one.scheme, provider_classes()[one.scheme].name)
     summary = "" if one.summary == name else sentence(one.summary.replace("``", "`"))
-    can = f"It can: [{', '.join(one.can)}]({CAN})." if one.can else "It sends, and no more."
+    can = f"It can: [{', '.join(one.can)}]({CAN})." if one.can else ""
     before, options, after = _said(one.text)
     return joined(
         f"# {name[0].upper()}{name[1:]}",
@@ -61,7 +64,7 @@ def page(one: Described) -> str:
         COMMON if one.scheme not in FREE else "",
         "## What to know" if after else "",
         *after,
-        TRY if one.scheme not in FREE else "",
+        TRY.format(NEEDED.get(one.scheme, "")) if one.scheme not in FREE else "",
     )
 
 
