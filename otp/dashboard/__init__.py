@@ -1,5 +1,5 @@
-"""The dashboard: what an operator looks at when something is wrong, and when nothing is.
+"""The dashboard: the pages on which an operator sees how things stand and what is wrong.
 
-``door`` says who may come in, ``session`` and ``login`` know them again; each page has a file of its own.
+``door`` decides who may enter. ``login`` and ``session`` keep the session. Each page has its own file.
 Mount it with ``path("dashboard/", include("otp.dashboard.urls"))``.
 """

@@ -1,4 +1,4 @@
-"""Dead letters: look at them, and send again what may still be sent."""
+"""Dead letters: list them, and send those again that have not expired."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from sms import services as sms
 from sms.errors import Unavailable
 from sms.message import Message
 
-#: So many are shown, the latest.
+#: How many are shown: the latest.
 MOST = 100
 
-#: What became of a replay.
+#: The result of a replay.
 _SAID = {
     "again": "It is on its way again.",
-    "gone": "It cannot be sent any more: its time is over, or nobody wants it.",
+    "gone": "It can no longer be sent: it has expired, was cancelled, or was sent again already.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter, as the page shows it."""
+    """A dead letter as the page shows it."""
 
     message: Message
     accepted: Moment
@@ -39,12 +39,12 @@ class Letter:
     def why(self) -> str:
         if self.message.waits_for_key:
             return "no key of SMS_SEAL_KEYS opens it"
-        return f"no provider took it; the last word was {self.message.error or 'none'}"
+        return f"no provider took it; last error: {self.message.error or 'none'}"
 
 
 @looks
 def dead_letters(request: HttpRequest, access: Access, now: float) -> HttpResponse:
-    """The latest of them that the key may see."""
+    """Show the latest that the key may see."""
     try:
         letters = [
             Letter(
@@ -63,7 +63,7 @@ def dead_letters(request: HttpRequest, access: Access, now: float) -> HttpRespon
 
 @acts
 def replay(request: HttpRequest, access: Access) -> HttpResponse:
-    """Send one once more."""
+    """Send one again."""
     found = sms.dead_letter(request.POST.get("id", ""))
     may = found is not None and keeper.sees(access, found.purpose)
     said = "again" if found and may and sms.replay(found.id) else "gone"

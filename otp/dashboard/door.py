@@ -1,10 +1,10 @@
-"""What all pages of the dashboard have in common: who may see them, who may act, and how they leave.
+"""Common to all pages of the dashboard: who may see them, who may act, and with which headers they go out.
 
     @looks                      for an API key with the scope "read"
     @acts                       a POST, for one with the scope "operate" too
 
-Both give the view the ``Access`` of whoever asks, and looks the time of Redis too. Every look and every act
-is logged with its name.
+Both pass the ``Access`` of the key to the view; ``looks`` also passes the time of Redis. Every look and every
+act is logged with the name of the key.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Look = Callable[[HttpRequest, Access, float], HttpResponse]
 Act = Callable[[HttpRequest, Access], HttpResponse]
 Entry = Callable[[HttpRequest], HttpResponse]
 
-#: The pages in the order of the menu: the name of each address and template, and its title.
+#: The pages in the order of the menu: the name of the URL and template of each, and its title.
 PAGES = {
     "now": "Now",
     "providers": "Providers",
@@ -58,25 +58,25 @@ PAGES = {
     "dead_letters": "Dead letters",
 }
 
-#: Seconds between two log lines about a page that stays open and asks whether there is news.
+#: Seconds between two log lines about a page that stays open and refreshes itself.
 QUIET = 600.0
 
-#: The cookie of what ``say`` says, and its salt.
+#: The name of the cookie of ``say``, and its salt.
 _SAID = "otpost-dashboard-said"
 
-#: How ``say`` says it: the classes of what the page shows.
+#: The tones of ``say``: CSS classes.
 FINE, MIND, WRONG = "note", "note mind", "alert"
 
 _looked: dict[tuple[str, str], float] = {}
 
 
 def looks(view: Look) -> Entry:
-    """A page that a key with the scope ``read`` may see. POST: what it looks for stands in no address."""
+    """A page for keys with the scope ``read``. It takes searches by POST, so that no URL holds them."""
     return sealed("GET", "HEAD", "POST")(_admitted(view, "read"))
 
 
 def acts(view: Act) -> Entry:
-    """What a key with the scope ``operate`` may do. It answers with a redirect to a page."""
+    """An action for keys with the scope ``operate``. It answers with a redirect to a page."""
 
     @functools.wraps(view)
     def act(request: HttpRequest, access: Access, _: float) -> HttpResponse:
@@ -86,7 +86,7 @@ def acts(view: Act) -> Entry:
 
 
 class _Csrf(CsrfViewMiddleware):
-    """Django's check, with a page of the dashboard for what fails it."""
+    """Django's check. A request that fails it gets a page of the dashboard."""
 
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
         alarms.note(alarms.DENIED, ip=caller_of(request).ip, reason="csrf", name="")
@@ -98,13 +98,13 @@ _csrf_protect: Callable[[Entry], Any] = decorator_from_middleware(_Csrf)
 
 
 def sealed(*methods: str) -> Callable[[Entry], Entry]:
-    """A page that nobody stores, frames or posts to from elsewhere, and that loads nothing of others."""
+    """A page that is not cached or framed, takes no forms of other sites, and loads nothing from them."""
 
     def seal(view: Entry) -> Entry:
         protected: Entry = _csrf_protect(view)
 
-        @csrf_exempt  # from the check of the project, which would answer with a page of its own
-        @login_not_required  # its pages have a login of their own
+        @csrf_exempt  # the project's check would answer with a page of its own
+        @login_not_required  # the dashboard has its own login
         @cache_control(no_store=True, private=True)
         @xframe_options_deny
         @require_http_methods(list(methods))
@@ -112,7 +112,7 @@ def sealed(*methods: str) -> Callable[[Entry], Entry]:
         def wrapped(request: HttpRequest) -> HttpResponse:
             response = protected(request)
             response["Content-Security-Policy"] = _policy()
-            # With "no-referrer" a browser would not even say that a form is from our page.
+            # With "no-referrer", a browser would not even say that a form comes from our page.
             response["Referrer-Policy"] = "same-origin"
             return response
 
@@ -124,9 +124,9 @@ def sealed(*methods: str) -> Callable[[Entry], Entry]:
 def say(
     response: HttpResponse, text: str, *, until: Moment | None = None, rest: str = "", tone: str = FINE
 ) -> None:
-    """Let the next page say this, once: what became of an act stands in no address.
+    """Let the next page show the result of an act, once. A cookie carries it, so that no URL does.
 
-    ``until``: a time that stands between ``text`` and ``rest``. ``tone``: FINE, MIND or WRONG.
+    ``until``: a time to show between ``text`` and ``rest``. ``tone``: FINE, MIND or WRONG.
     """
     told = {"text": text, "until": until and until._asdict(), "rest": rest, "tone": tone}
     response.set_cookie(
@@ -140,7 +140,7 @@ def say(
 
 
 def note_act(act: str, result: str, **what: str) -> None:
-    """Log what was done; whose key it was stands in each line of its request."""
+    """Log an act. Every log line of the request has the name of the key."""
     log.warning("dashboard_act", act=act, result=result, **what)
 
 
@@ -168,16 +168,16 @@ def shown(
 
 
 def live(request: HttpRequest, access: Access, page: str, context: Mapping[str, object]) -> HttpResponse:
-    """``shown`` for a page that keeps itself fresh: what changes stands in ``otp/dashboard/_<page>.html``.
+    """``shown`` for a page that refreshes itself. The part that changes is ``otp/dashboard/_<page>.html``.
 
-    The script of the page asks for it with the ETag that it has, and mostly there is no news: 304.
+    The script of the page sends the ETag that it has. Mostly nothing has changed, and it gets 304.
     """
     told = {"may_operate": "operate" in access.scopes, **context}
     part = render_to_string(f"otp/dashboard/_{page}.html", told)
     etag = quote_etag(etags.version(f"{access.name}|{part}".encode()))
     response = get_conditional_response(request, etag=etag)
     if response is None:
-        live = mark_safe(part)  # noqa: S308  # out of a template, which escapes
+        live = mark_safe(part)  # noqa: S308  # from a template, which escapes
         response = shown(request, access, page, {**context, "live": live, "etag": etag})
     response["ETag"] = etag
     return response
@@ -217,7 +217,7 @@ def _away(request: HttpRequest, error: Unavailable, *, acted: bool) -> HttpRespo
 
 
 def _note_look(request: HttpRequest, name: str, page: str) -> None:
-    """Log a look. A page that stays open asks for news every two seconds, which are one look."""
+    """Log a look. A page that stays open refreshes itself every two seconds; that is one look."""
     now, before = monotonic(), _looked.get((name, page), -math.inf)
     if "HTTP_IF_NONE_MATCH" in request.META and now - before < QUIET:
         return
@@ -226,7 +226,7 @@ def _note_look(request: HttpRequest, name: str, page: str) -> None:
 
 
 def _policy() -> str:
-    """Everything from ourselves, and static files from where ``STATIC_URL`` has them."""
+    """Allow only our own site, and the host of ``STATIC_URL`` for static files."""
     static = urlsplit(static_url("otp/dashboard.css"))
     origin = f" {static.scheme or 'https'}://{static.netloc}" if static.netloc else ""
     return (
@@ -236,6 +236,6 @@ def _policy() -> str:
 
 
 def _to_login(request: HttpRequest, *, acted: bool) -> HttpResponse:
-    """The page that was asked for comes after the login. An act is not done then; nor is a search."""
+    """After the login, show the requested page. An act or a search is not carried out then."""
     query = "" if acted else f"?{urlencode({'next': request.get_full_path()})}"
     return HttpResponseRedirect(reverse("dashboard:login") + query, status=303)

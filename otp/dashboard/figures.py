@@ -1,4 +1,4 @@
-"""Sum up the tally of the last hour, day and fortnight. It is read once for each page.
+"""Sum up the tally of the last hour, day and fortnight. Each page reads it once.
 
 Past hours and days no longer change, so each process caches them. A page that refreshes itself only reads the
 current hour and day from Redis.
@@ -22,18 +22,18 @@ from sms.tally import Family, Series, Unit
 K = TypeVar("K")
 V = TypeVar("V")
 
-#: Hours and days that a process keeps: those of each family that a page shows, and as many again.
+#: Hours and days that a process caches: about twice as many as the pages show.
 MOST_KEPT = 256
 
 
 class Period(NamedTuple):
-    """So many hours or days up to now; the last of them is not over."""
+    """The last hours or days. The last one is not over yet."""
 
     name: str
     title: str
     unit: Unit
     most: int
-    words: str  # what exactly is counted
+    words: str  # which hours or days it covers
 
 
 HOUR = Period("hour", "Hour", "hour", 2, "this hour and the one before it")
@@ -44,7 +44,7 @@ PERIODS = {period.name: period for period in (HOUR, DAY, FORTNIGHT)}
 
 
 class Sums:
-    """What was counted, by name and labels; two fields of different versions may say the same."""
+    """The counts by name and labels. Adds up fields of different versions that mean the same."""
 
     def __init__(self, fields: Mapping[str, int]) -> None:
         self._by_name: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in tally.LABELS}
@@ -52,7 +52,7 @@ class Sums:
             self._by_name[name][labels] += value
 
     def by(self, name: str, *labels: str, **only: Collection[str]) -> Counter[tuple[str, ...]]:
-        """The sums of a name by some of its labels. ``only``: the values that another label may have."""
+        """The sums of a name by some of its labels. ``only``: the values allowed for another label."""
         places = [tally.LABELS[name].index(label) for label in labels]
         wanted = [(tally.LABELS[name].index(label), values) for label, values in only.items()]
         sums: Counter[tuple[str, ...]] = Counter()
@@ -75,9 +75,9 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was read."""
+    """The figures that were read."""
 
-    now: float  # by the clock of Redis, as all hours and days
+    now: float  # by the clock of Redis, like all hours and days
     _read: Mapping[str, Mapping[str, int]]
 
     def sums(self, family: Family, period: Period) -> Sums:
@@ -92,13 +92,13 @@ class Figures:
         return datetime.fromtimestamp(_numbers(period, self.now)[0] * tally.LENGTH[period.unit], UTC)
 
     def each(self, family: Family, period: Period) -> Iterator[tuple[datetime, Mapping[str, int]]]:
-        """The hours or days of a period from the first to that of now, with their fields."""
+        """The hours or days of a period with their fields, up to the current one."""
         for number in _numbers(period, self.now):
             began = datetime.fromtimestamp(number * tally.LENGTH[period.unit], UTC)
             yield began, self._read[tally.place(family, period.unit, number)]
 
     def totals(self, period: Period, *begin: str) -> list[tuple[datetime, int]]:
-        """Of ``counts`` all whose fields begin so (``spent|``), by the hour or day."""
+        """By hour or day, the sum of all ``counts`` whose field begins with one of ``begin`` (``spent|``)."""
         return [
             (began, sum(value for field, value in fields.items() if field.startswith(begin)))
             for began, fields in self.each("counts", period)
@@ -120,9 +120,9 @@ class Figures:
 
 
 def read(wanted: Mapping[Family, Iterable[Period]], *, now: float | None = None) -> Figures:
-    """What a page wants to show. ``now``: by the clock of Redis, if that was asked already.
+    """Read the figures for a page. ``now``: the time by the clock of Redis, if it is known already.
 
-    Two round trips, or one; raises ``Unavailable``.
+    One round trip, or two without ``now``. Raises ``Unavailable``.
     """
     now = sms.now() if now is None else now
     over: dict[str, bool] = {}  # place → whether its hour or day is over
@@ -140,14 +140,14 @@ def read(wanted: Mapping[Family, Iterable[Period]], *, now: float | None = None)
     return Figures(now, known | found)
 
 
-#: Of hours and days that are over: the fields of each, and the sums from one to another.
+#: For hours and days that are over: the fields of each, and the sums of ranges.
 _kept: dict[str, dict[str, int]] = {}
 _kept_sums: dict[tuple[str, str], Counter[str]] = {}
 _lock = threading.Lock()
 
 
 def _keep(kept: dict[K, V], more: Mapping[K, V]) -> None:
-    """The caller holds the lock. With DEBUG nothing is kept: the demo plays hours that are over."""
+    """The caller holds the lock. With DEBUG nothing is cached, because the demo fills past hours."""
     if settings.DEBUG:
         return
     kept.update(more)

@@ -1,4 +1,4 @@
-"""The pumping guard: what ``manage.py guard`` shows, what it refuses or would, and an operator's orders."""
+"""The pumping guard: the scopes of ``manage.py guard``, the refusals, and orders of an operator."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from otp.dashboard.words import Moment
 from otp.guard import orders, report, settings
 from otp.guard.report import Row, Window
 
-#: Countries of a table.
+#: Countries in the table.
 SHOWN = 10
 
-#: The counts of a scope, as the table heads them and a card on a phone labels them.
+#: The counts of a scope: the heads of the table, and the labels of a card on a phone.
 COUNTS = ("sent / verified, 1 h", "unverified / cap, 1 h", "sent / verified, 1 d", "unverified / cap, 1 d")
 
-#: The mode, in a sentence.
+#: The mode in a sentence.
 MODES = {
     "off": "The guard is off: it counts nothing and refuses nothing.",
-    "shadow": "Shadow mode: it tells what it would refuse, and refuses nothing.",
-    "enforce": "It is enforced: what is over its cap gets no code.",
+    "shadow": "Shadow mode: the guard reports what it would refuse, and refuses nothing.",
+    "enforce": "The guard is enforced: a scope over its cap gets no codes.",
 }
 
 
@@ -38,7 +38,7 @@ class Line:
 
     scope: str
     name: str
-    cells: tuple[tuple[str, str], ...]  # with what each is
+    cells: tuple[tuple[str, str], ...]  # each with its label
     refused: str
     state: str
     until: Moment | None
@@ -71,7 +71,7 @@ def guard(request: HttpRequest, access: Access, seconds: float) -> HttpResponse:
 
 @acts
 def guard_order(request: HttpRequest, access: Access) -> HttpResponse:
-    """Carry out an order: of a row's button (``release=DE``), or of the form (word, scope, hours)."""
+    """Carry out an order, from the button of a row (``release=DE``) or the form (word, scope, hours)."""
     response = HttpResponseRedirect(reverse("dashboard:guard"), status=303)
     word = request.POST.get("word", "")
     scope = request.POST.get("scope", "").strip()
@@ -80,11 +80,11 @@ def guard_order(request: HttpRequest, access: Access) -> HttpResponse:
             word, scope = name, request.POST[name]
     try:
         if word not in orders.WORDS:
-            raise orders.BadOrder("Say allow, block or release.")
-        # What a button names may be the digest that stands for a range; its rule is that of the range.
+            raise orders.BadOrder("The order must be allow, block or release.")
+        # A button may name a range by its digest. The rule is set for the range.
         done = orders.carry_out(word, report.readable(scope), _hours(request))
     except orders.BadOrder as error:
-        note_act("guard_order", "refused", word=word)  # what is no scope may be a number
+        note_act("guard_order", "refused", word=word)  # the scope is not logged: it may be a phone number
         say(response, f"Nothing was done: {error}", tone=WRONG)
     else:
         note_act("guard_order", "done", word=word, scope=report.readable(scope))
@@ -94,16 +94,16 @@ def guard_order(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _hours(request: HttpRequest) -> float | None:
-    """None: those that are usual. Raises ``BadOrder``."""
+    """None stands for the default. Raises ``BadOrder``."""
     text = request.POST.get("hours", "").strip()
     try:
         return float(text) if text else None
     except ValueError:
-        raise orders.BadOrder(f"{text!r} is no number of hours.") from None
+        raise orders.BadOrder(f"{text!r} is not a number of hours.") from None
 
 
 def _line(row: Row, tone: str) -> Line:
-    """``tone``: of a scope to which no code goes, or would go."""
+    """``tone``: for a scope that gets no codes, or would get none."""
     readable = report.readable(row.scope)
     ruled_only = row.kind == "rule"
     cells = (words.NONE,) * 4 if ruled_only else (*_cells(row.hour), *_cells(row.day))
@@ -139,7 +139,7 @@ def _cells(window: Window) -> tuple[str, str]:
 
 
 def _refusals(sums: Sums, *labels: str) -> Counter[tuple[str, ...]]:
-    """What the guard refused, and what it would have in shadow mode, by the word for why and more labels."""
+    """The refusals, and those of shadow mode, by reason and more labels."""
     found: Counter[tuple[str, ...]] = Counter()
     for name, label, before in (("starts", "outcome", "guard:"), ("let_through", "why", "shadow:")):
         for (why, *rest), count in sums.by(name, label, *labels).items():
@@ -149,7 +149,7 @@ def _refusals(sums: Sums, *labels: str) -> Counter[tuple[str, ...]]:
 
 
 def _reasons(sums: list[Sums]) -> list[tuple[str, str, list[str]]]:
-    """Why, whether it was only noted, and how often in each period."""
+    """Each reason, whether it refused or only would have, and how often in each period."""
     columns = [_refusals(each) for each in sums]
     names = sorted(set().union(*columns), key=lambda name: (-columns[-1][name], name))
     return [
@@ -163,7 +163,7 @@ def _reasons(sums: list[Sums]) -> list[tuple[str, str, list[str]]]:
 
 
 def _countries(sums: Sums) -> Iterator[tuple[str, str, str]]:
-    """Where it refused or would have, how often, and of what part of the codes."""
+    """Each country with refusals, real or of shadow mode: how many, and their share of the codes."""
     found: Counter[str] = Counter()
     for (_, _, country), count in _refusals(sums, "country").items():
         found[country] += count
@@ -179,9 +179,9 @@ def _plot(figures: Figures) -> plots.Plot | None:
 
 
 def _budget(figures: Figures, setting: settings.Setting) -> str:
-    """What this day (UTC) has cost of the budget, "" where no price is known."""
+    """What was spent of today's budget (UTC); "" without prices."""
     if not setting.prices:
         return ""
     _, spent = figures.totals(FORTNIGHT, "spent|")[-1]
-    of = f" of {setting.budget:,}" if setting.budget else ", without a budget"
+    of = f" of {setting.budget:,}" if setting.budget else ", no budget set"
     return f"{words.money(spent)}{of}"

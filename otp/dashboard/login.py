@@ -1,4 +1,4 @@
-"""Come in with an API key, and go."""
+"""Log in with an API key, and log out."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from sms.errors import Unavailable
 
 log = structlog.get_logger("otp")
 
-#: Limit of wrong keys from one IP address. A right key still gets in: nobody guesses 256 random bits, and a
-#: stranger behind the same proxy must not lock the operator out.
+#: The limit on wrong keys from one IP address. A right key still gets in: 256 random bits cannot be guessed,
+#: and a stranger behind the same proxy must not lock the operator out.
 WRONG = Rule("dashboard", most=20, seconds=600)
 
 
 @sealed("GET", "HEAD", "POST")
 def login(request: HttpRequest) -> HttpResponse:
-    """Ask for a key, and begin a session."""
+    """Ask for a key, and start a session."""
     if request.method != "POST":
         return _ask(request)
     given = request.POST.get("key", "").strip()
@@ -55,7 +55,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     response = HttpResponseRedirect(reverse("dashboard:login"), status=303)
     try:
         session.end(request, response)
-    except Unavailable as error:  # it ends in this browser alone
+    except Unavailable as error:  # then it only ends in this browser
         log.warning("unavailable", reason=str(error))
     return response
 
@@ -67,11 +67,11 @@ def _refuse(request: HttpRequest) -> HttpResponse:
     try:
         wait = _counted(ip)
     except StoreUnavailable:
-        return _ask(request, "This is no key of API_KEYS. Nor does Redis answer.", 503)
+        return _ask(request, "This key is not in API_KEYS. Redis does not answer either.", 503)
     if wait:
         alarms.note(alarms.LIMIT, ip=ip, limit=WRONG.name, name="")
         return _ask(request, f"Too many wrong keys from this address. Try again in {wait} s.", 429, wait)
-    return _ask(request, "This is no key of API_KEYS.", 422)
+    return _ask(request, "This key is not in API_KEYS.", 422)
 
 
 def _ask(request: HttpRequest, error: str = "", status: int = 200, wait: int = 0) -> HttpResponse:
@@ -83,14 +83,14 @@ def _ask(request: HttpRequest, error: str = "", status: int = 200, wait: int = 0
 
 
 def _counted(ip: str) -> int:
-    """Count a wrong key from this address; the seconds to wait if there were too many."""
+    """Count a wrong key from this address. Returns the seconds to wait if there were too many."""
     source = codes.digest(conf.phone_secrets()[0], "dashboard", subscriber(ip) if ip else "")
     refused = store.count(Counted((WRONG,), ({"key": key(f"{LIMIT}{WRONG.name}:{source}"), **WRONG.in_lua},)))
     return refused[0] if refused else 0
 
 
 def _next(request: HttpRequest) -> str:
-    """The page that was asked for before the login, if it is one of the dashboard."""
+    """The page that was requested before the login, if it belongs to the dashboard."""
     start = reverse("dashboard:now")
     wanted = (request.POST if request.method == "POST" else request.GET).get("next", "")
     is_ours = wanted.startswith(start) and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)

@@ -1,4 +1,4 @@
-"""The first page: from asked to verified, what is slow, refused, waiting or left out, and what it costs."""
+"""The first page: the way from request to verification, times, refusals, backlog, providers, money."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from sms import standing, tally
 from sms.standing import Standing
 from sms.webhooks import store as webhooks
 
-#: Rows of a table that are shown at once; the others are behind a click.
+#: Rows that a table shows at first. A click shows the others.
 SHOWN = 10
 
-#: Of a code's message.
+#: States and queue of the message of a code.
 SENT, DELIVERED = {"sent"}, {"delivered"}
 CODES = {sms.OTP_QUEUE}
 
-#: What a column counts: a code that went on to another provider is one code, and two messages.
+#: Heads of columns. A code that moved on to another provider is one code, but two messages.
 CODES_SENT, MESSAGES_SENT = "codes sent", "messages sent"
-HINT = "Messages sent: a code that went on to another provider counts once for each."
+HINT = "Messages sent: a code that moved on to another provider counts once for each."
 
-#: The shares of what a plot of times shows, the words for them and their classes.
-SHARES = ((0.5, "half within", "p50"), (0.95, "95 % within", "p95"), (0.99, "99 % within", "p99"))
+#: The lines of a plot of times: share, name and CSS class.
+SHARES = ((0.5, "50 % within", "p50"), (0.95, "95 % within", "p95"), (0.99, "99 % within", "p99"))
 
-#: By the name in the tally: its title, and the label that is wanted ("": all of them).
+#: By name in the tally: the title, and the label to show ("": all labels).
 TIMES = {
-    "to_sent": ("Until a provider had the code", sms.OTP_QUEUE),
-    "to_delivered": ("From there until the phone had it", ""),
-    "to_verified": ("From asking until it was typed", ""),
+    "to_sent": ("From request to provider", sms.OTP_QUEUE),
+    "to_delivered": ("From provider to phone", ""),
+    "to_verified": ("From request to typed code", ""),
 }
 
-#: What refuses, as the tally names it, in words.
+#: The reasons for a refusal: names in the tally, and words for them.
 REASONS = {
-    "cooldown": "asked again too soon",
-    "pause": "a pause after wrong guesses",
-    "overloaded": "it could not have been sent in time",
-    "refused:overloaded": "plain message: it could not have been sent in time",
+    "cooldown": "requested again too soon",
+    "pause": "pause after wrong guesses",
+    "overloaded": "overload: it would have been sent too late",
+    "refused:overloaded": "plain message: overload, it would have been sent too late",
     "refused:opted_out": "plain message: the number has opted out",
-    "check:limited": "guess: too many wrong ones of an address or key",
-    "check:blocked": "guess: the code was guessed too often",
+    "check:limited": "guess: too many wrong guesses from an address or key",
+    "check:blocked": "guess: too many wrong guesses of the code",
 }
 
 
@@ -59,15 +59,15 @@ class Step:
     name: str
     count: str
     share: str  # of the first step
-    width: float  # the same for the eye
+    width: float  # of the bar, in per cent
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One way to split a funnel. ``rows``: a name, and the cells, each with its head."""
+    """One breakdown of a funnel. ``rows``: a name, and its cells, each with its head."""
 
     title: str
-    hint: str  # what the share is of, and what is counted
+    hint: str  # how the share is made, and what is counted
     head: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     more: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
@@ -75,7 +75,7 @@ class Table:
 
 @looks
 def now(request: HttpRequest, access: Access, seconds: float) -> HttpResponse:
-    """What happens now. Three round trips, one more where there are webhooks."""
+    """What happens now. Three round trips, and a fourth if there are webhooks."""
     period = PERIODS.get(request.GET.get("period", ""), HOUR)
     over_time = FORTNIGHT if period is FORTNIGHT else DAY
     figures, setting = read({"counts": PERIODS.values(), "times": [over_time]}, now=seconds), guard.read()
@@ -111,7 +111,7 @@ def now(request: HttpRequest, access: Access, seconds: float) -> HttpResponse:
 def _funnel(sums: Sums) -> list[Step]:
     asked = sums.total("starts")
     counts = {
-        "asked": asked,
+        "requested": asked,
         "accepted": sums.total("starts", outcome=("issued", "resent")),
         CODES_SENT: sums.total("codes", state=SENT),
         "delivered": sums.total("codes", state=DELIVERED),
@@ -125,7 +125,7 @@ def _funnel(sums: Sums) -> list[Step]:
 
 
 def _plain(sums: Sums) -> str:
-    """Messages that are no codes, "" if there were none."""
+    """The counts of plain messages; "" if there were none."""
     found = sums.each("messages", "state", queue=(sms.BULK_QUEUE,))
     if not found:
         return ""
@@ -141,13 +141,13 @@ def _tables(sums: Sums) -> list[list[Table]]:
 
 def _by_country(sums: Sums) -> Table:
     columns = {
-        "asked": sums.each("starts", "country"),
+        "requested": sums.each("starts", "country"),
         MESSAGES_SENT: sums.each("messages", "country", state=SENT, queue=CODES),
         "delivered": sums.each("messages", "country", state=DELIVERED, queue=CODES),
         "verified": sums.each("verified", "country"),
     }
     spent = sums.each("spent", "country") if guard.read().prices else None
-    return _table("Country", columns, words.country, of="asked", spent=spent)
+    return _table("Country", columns, words.country, of="requested", spent=spent)
 
 
 def _by_provider(sums: Sums) -> Iterator[Table]:
@@ -168,12 +168,12 @@ def _by_provider(sums: Sums) -> Iterator[Table]:
 
 def _by_purpose(sums: Sums) -> Table:
     columns = {
-        "asked": sums.each("starts", "purpose"),
+        "requested": sums.each("starts", "purpose"),
         CODES_SENT: sums.each("codes", "purpose", state=SENT),
         "delivered": sums.each("codes", "purpose", state=DELIVERED),
         "verified": sums.each("checks", "purpose", outcome=("valid",)),
     }
-    return _table("Purpose", columns, str, of="asked")
+    return _table("Purpose", columns, str, of="requested")
 
 
 def _regrouped(column: Mapping[str, int], group: Callable[[str], str]) -> Counter[str]:
@@ -191,7 +191,7 @@ def _table(
     of: str,
     spent: Counter[str] | None = None,
 ) -> Table:
-    """``of``: the column that the share of the verified is of."""
+    """``of``: the column of which the verified ones are a share."""
     names = sorted(set().union(*columns.values()), key=lambda name: (-columns[of][name], name))
     head = (*columns, "share", *(("money",) if spent is not None else ()))
     rows = []
@@ -201,7 +201,7 @@ def _table(
         if spent is not None:
             cells.append(words.money(spent[name]))
         rows.append((shown(name), tuple(zip(head, cells, strict=True))))
-    hint = f"Share: verified of {of}." + (f" {HINT}" if MESSAGES_SENT in columns else "")
+    hint = f"Share: verified out of {of}." + (f" {HINT}" if MESSAGES_SENT in columns else "")
     return Table(title, hint, head, tuple(rows[:SHOWN]), tuple(rows[SHOWN:]))
 
 
@@ -218,7 +218,7 @@ def _plots(figures: Figures, period: Period) -> Iterator[plots.Plot]:
 
 
 def _merged(known: Mapping[tally.Series, tally.Times], name: str, label: str) -> tally.Times | None:
-    """The histogram of a name, of one label or of all."""
+    """The histogram of a name, for one label or all of them."""
     found = [times for of, times in known.items() if of.name == name and (not label or of.labels == (label,))]
     if not found:
         return None
@@ -227,7 +227,7 @@ def _merged(known: Mapping[tally.Series, tally.Times], name: str, label: str) ->
 
 
 def _refused(periods: Sequence[Sums]) -> list[tuple[str, list[str]]]:
-    """Each reason, with how often in each period."""
+    """Each reason, and how often in each period."""
     columns = [_refusals(sums) for sums in periods]
     names = sorted(set().union(*columns), key=lambda name: (-columns[-1][name], name))
     return [(reason(name), [words.number(column[name]) for column in columns]) for name in names]
@@ -251,9 +251,9 @@ def reason(name: str) -> str:
     """Why something is refused, in words."""
     kind, _, what = name.partition(":")
     if kind == "limit":
-        return f"the limit {what}"
+        return f"limit {what}"
     if kind == "guard":
-        return f"the pumping guard: {words.GUARD.get(what, what)}"
+        return f"pumping guard: {words.GUARD.get(what, what)}"
     if kind == "shadow":
         return f"not refused, but the pumping guard would have: {words.GUARD.get(what, what)}"
     return REASONS.get(name, name)
@@ -276,13 +276,13 @@ def _queues(now: Standing) -> list[tuple[str, list[str]]]:
 
 
 def _budget_spent(figures: Figures, setting: guard.Setting) -> float:
-    """The part of this day's budget; 0 without one."""
+    """The part of today's budget that is spent; 0 without a budget."""
     budget = setting.budget * guard.MICRO
     return figures.totals(FORTNIGHT, "spent|")[-1][1] / float(budget) if budget else 0.0
 
 
 def _money(figures: Figures) -> dict[str, object] | None:
-    """None where no price is known."""
+    """None without prices."""
     setting = guard.read()
     if not setting.prices:
         return None

@@ -1,7 +1,7 @@
-"""Plots as SVG: no script draws them, and every figure in them stands in a table too.
+"""Plots as SVG, without a script. A table below each has the same figures.
 
-A drawing is 100 wide and 100 high and stretched to its place, so it holds no letters: what stands around it
-is HTML. What there are many of is put together here: a template takes ten times as long.
+A drawing is 100 wide and 100 high, and is stretched to its place. So it holds no text: the text around it is
+HTML. Repeated parts are put together here, because a template takes ten times as long.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from otp.dashboard.words import Moment, seconds
 class Line:
     name: str
     kind: str  # a class of dashboard.css
-    paths: tuple[str, ...]  # points as SVG wants them; a gap where there is no value ends one
+    paths: tuple[str, ...]  # points in SVG's notation; a missing value ends a path
     dots: tuple[tuple[float, float], ...]  # values without a neighbour
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Of the table. ``day``: of values by the day, else the moment when the hour began."""
+    """A row of the table. ``day``: for values by the day; otherwise ``at`` is when the hour began."""
 
     day: str
     at: Moment
@@ -38,10 +38,10 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Plot:
     title: str
-    scale: tuple[str, str, str]  # what stands beside the upper edge, the middle and the lower edge
+    scale: tuple[str, str, str]  # the texts at the upper edge, the middle and the lower edge
     head: tuple[str, ...]
-    rows: tuple[Row, ...]  # the same as a table, the latest first
-    bars: SafeString  # what is plotted, or what to point at
+    rows: tuple[Row, ...]  # the same figures as a table, the latest first
+    bars: SafeString  # the columns, or the places to point at on lines
     lines: tuple[Line, ...] = ()
 
     @property
@@ -49,14 +49,14 @@ class Plot:
         return self.rows[-1]
 
 
-#: Of each time the values, None where there is none.
+#: The values of each time; None where a value is missing.
 Values = Sequence[tuple[datetime, Sequence[float | None]]]
 
 
 def times(title: str, names: Sequence[tuple[str, str]], values: Values, *, by_day: bool) -> Plot | None:
-    """Lines of seconds on a logarithmic scale; None where there is nothing to draw.
+    """Lines of seconds on a logarithmic scale; None if there is nothing to draw.
 
-    ``names``: of the lines, each with its class.
+    ``names``: the name and CSS class of each line.
     """
     known = [max(value, 0.001) for _, row in values for value in row if value is not None]
     if not known:
@@ -84,7 +84,7 @@ def times(title: str, names: Sequence[tuple[str, str]], values: Values, *, by_da
 def bars(
     title: str, name: str, values: Sequence[tuple[datetime, float, str]], *, by_day: bool
 ) -> Plot | None:
-    """Columns; each value with how it is written. None where there is nothing to draw."""
+    """Columns. Each value comes with its text. None if there is nothing to draw."""
     _, most, highest = max(values, key=lambda one: one[1])
     if not most:
         return None
@@ -100,16 +100,16 @@ def bars(
 def parts(
     title: str, names: tuple[str, str], values: Sequence[tuple[datetime, int, int]], *, by_day: bool
 ) -> Plot | None:
-    """Columns of counts, each with a part that is well and one that is not; None where there are none.
+    """Columns of counts, each with a good and a bad part; None if there are none.
 
-    ``names``: of both parts. ``values``: with both counts.
+    ``names``: of the two parts. ``values``: a time and the two counts.
     """
     most = max(good + bad for _, good, bad in values)
     if not most:
         return None
     shown = [(at, (words.number(good), words.number(bad))) for at, good, bad in values]
     told = [", ".join(map(" ".join, zip(cells, names, strict=True))) for _, cells in shown]
-    # What is well covers the lower part of the whole.
+    # The good part covers the lower part of the whole.
     whole = [(100 * (good + bad) / most, text) for (_, good, bad), text in zip(values, told, strict=True)]
     well = [(100 * good / most, text) for (_, good, _), text in zip(values, told, strict=True)]
     return Plot(
@@ -134,7 +134,7 @@ def _rows(values: Sequence[tuple[datetime, tuple[str, ...]]], *, by_day: bool) -
 
 
 def _columns(kind: str, values: Sequence[tuple[float, str]]) -> SafeString:
-    """Side by side, each with its height and what it says to whoever points at it."""
+    """Columns side by side, each with its height and the text that pointing at it shows."""
     width = 100 / len(values)
     return format_html_join(
         "",

@@ -1,4 +1,4 @@
-"""The providers: how each does, how fast it is, what it says, where its codes get typed, what is learned."""
+"""The providers: health, speed, errors, codes typed by country, and what routing has learned."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from sms import learning, standing, tally
 from sms import services as sms
 from sms.standing import Known, Standing
 
-#: Countries that are shown at once, and words of vendors in all.
+#: Countries that are shown at first, and the most errors of vendors.
 SHOWN, MOST_SAID = 15, 50
 
-#: So many codes to a country tell which provider does best there.
+#: This many codes to a country show which provider does best there.
 ENOUGH = 20
 
-#: How a call ended, as the tally names it, in words. What is said of a receipt stands after "receipt".
+#: The results of a call: names in the tally, and words for them. "receipt" is the word of a receipt.
 OUTCOMES = {
     "accepted": "accepted",
-    "temporary": "failed, and the next provider was asked",
+    "temporary": "failed; the next provider was tried",
     "refused": "refused the number or the text",
     "account": "the account cannot send",
-    "unknown": "nobody knows whether it was taken",
+    "unknown": "unclear whether it was accepted",
     "worker_died": "the worker died during the call",
-    "receipt": "taken, and not delivered",
+    "receipt": "accepted, but not delivered",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One provider. Shares and times as they are written."""
+    """One provider. Shares and times are texts."""
 
     known: Known
     out: tuple[LeftOut, ...]
@@ -53,15 +53,15 @@ class Cell:
     alias: str
     sent: str
     share: str
-    cost: str  # of a code that was typed, "" where no price is known
+    cost: str  # of a typed code; "" without a price
     best: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What learning makes of an alias in a step that it shares."""
+    """The figures of learning for one alias of a step."""
 
-    where: str  # its route and country
+    where: str  # route and country
     alias: str
     by_weight: str
     learned: str
@@ -73,7 +73,7 @@ class Learned:
 
 @looks
 def providers(request: HttpRequest, access: Access, seconds: float) -> HttpResponse:
-    """Three round trips, and what ``learning`` has to read."""
+    """Three round trips, and those of ``learning``."""
     period = PERIODS.get(request.GET.get("period", ""), DAY)
     over_time = FORTNIGHT if period is FORTNIGHT else DAY
     figures = read(
@@ -116,8 +116,8 @@ def _card(
         if known.reports or states["delivered"]
         else words.NONE,
         "typed": words.share(verified, states["sent"]),
-        "one call": _percentiles(times.get(tally.Series("call", (alias,)))),
-        "until delivered": _percentiles(times.get(tally.Series("to_delivered", (alias,)))),
+        "time of a call": _percentiles(times.get(tally.Series("call", (alias,)))),
+        "time to delivery": _percentiles(times.get(tally.Series("to_delivered", (alias,)))),
         f"last {words.seconds(now.window)}": f"{words.number(health.good)} calls worked, {health.bad} failed",
     }
     return Card(
@@ -126,12 +126,12 @@ def _card(
 
 
 def _plot(figures: Figures, period: Period) -> plots.Plot | None:
-    """The calls of all providers: an outage shows, also one that is over."""
+    """The calls of all providers. It also shows outages that are over."""
     calls = figures.totals(period, "calls|")
     accepted = figures.totals(period, "calls|accepted|")
     values = [(at, good, all_ - good) for (at, all_), (_, good) in zip(calls, accepted, strict=True)]
     per = "day" if period is FORTNIGHT else "hour"
-    title = f"Calls per {per}; in red those that were not accepted"
+    title = f"Calls per {per} (red: not accepted)"
     return plots.parts(title, ("accepted", "failed"), values, by_day=period is FORTNIGHT)
 
 
@@ -143,16 +143,16 @@ def _percentiles(times: tally.Times | None) -> str:
 
 
 def _pace(known: Known, now: Standing) -> str:
-    """Its rate, and who waits for it."""
+    """The rate of a provider, and how many messages wait for it."""
     if known.alias not in now.rates:
-        return "no rate"
+        return "no rate limit"
     rate = " or ".join(f"{pace:g} {unit}" for unit, pace in known.rates.items())
     waiting = sum(now.rates[known.alias].lines.values())
-    return f"{rate} a second, {words.number(waiting)} wait for it"
+    return f"{rate} a second, {words.number(waiting)} waiting"
 
 
 def _countries(sums: Sums, known: list[Known]) -> Iterator[tuple[str, str, list[Cell]]]:
-    """Each country with its price and what every provider made of it, the busiest first."""
+    """Each country with its price and a cell for each provider. The busiest country comes first."""
     sent = sums.by("messages", "alias", "country", state=("sent",), queue=(sms.OTP_QUEUE,))
     verified = sums.by("verified", "alias", "country")
     totals: Counter[str] = Counter()
@@ -178,16 +178,16 @@ def _countries(sums: Sums, known: list[Known]) -> Iterator[tuple[str, str, list[
 
 
 def _learned() -> Iterator[Learned]:
-    """A line for each alias of each step that gives a choice."""
+    """A line for each alias of each step with a choice of providers."""
     if learning.mode() == "weights":
         return
     learning.refresh()
     for report in learning.reports():
         step = report.step
         if report.enough:
-            why = "what earns most gets most" if report.priced else "what converts best gets most"
+            why = f"the best conversion{' for its price' if report.priced else ''} gets most codes"
         else:
-            why = f"too few codes ({report.sent:.0f} of {learning.ENOUGH:.0f}), so the weights hold"
+            why = f"too few codes ({report.sent:.0f} of {learning.ENOUGH:.0f}), so the weights decide"
         for row in report.rows:
             low, expected, high = (words.share(part, 1) for part in row.conversion)
             yield Learned(
@@ -203,7 +203,7 @@ def _learned() -> Iterator[Learned]:
 
 
 def _said(said: Sums, sums: Sums) -> Iterator[tuple[str, str, str, str, str]]:
-    """What the vendors said: alias, what it means, their word, how often, of what part of its calls."""
+    """The errors of vendors: alias, meaning, the vendor's word, how often, and the share of its calls."""
     found: Counter[tuple[str, str, str]] = Counter()
     for (outcome, alias, word), count in said.by("call", "outcome", "alias", "word").items():
         found[alias, outcome, word] += count

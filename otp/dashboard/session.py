@@ -1,8 +1,8 @@
 """Sessions of the dashboard: a signed cookie with an id, the name of an API key and a digest of that key.
 
-A session lasts up to ``LONGEST`` seconds, while ``API_KEYS`` has that very key with the scope ``read``. So
-removing or replacing a key ends its sessions. Redis keeps the ids of sessions that were logged out, so that a
-copy of such a cookie is useless.
+A session lasts up to ``LONGEST`` seconds, as long as ``API_KEYS`` has that key with the scope ``read``.
+Removing or replacing a key ends its sessions. Redis keeps the ids of sessions that were logged out, so that
+copies of their cookies are useless.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SALT = "otp.dashboard"
 
 
 def begin(response: HttpResponse, name: str, key: str) -> None:
-    """Let the browser that gets ``response`` look for as long as the key ``key`` of ``name`` may."""
+    """Start a session of the key ``key`` of ``name`` in the browser that gets ``response``."""
     response.set_cookie(
         cookie_name(),
         signing.dumps({"id": ids.new(), "name": name, "key": _mark(keys.digest(key))}, salt=_SALT),
@@ -42,9 +42,9 @@ def begin(response: HttpResponse, name: str, key: str) -> None:
 
 
 def of(request: HttpRequest) -> tuple[Access, float] | None:
-    """What whoever asks may do, and the time by the clock of Redis; None without a session that is good.
+    """The access of the session, and the time by the clock of Redis; None without a valid session.
 
-    One round trip, none without a cookie of ours; raises ``Unavailable``.
+    One round trip, or none without a valid cookie. Raises ``Unavailable``.
     """
     said = _said(request)
     access = _access(said) if said else None
@@ -59,7 +59,7 @@ def of(request: HttpRequest) -> tuple[Access, float] | None:
 
 
 def end(request: HttpRequest, response: HttpResponse) -> None:
-    """Forget the session in this browser, and let no copy of its cookie in. Raises ``Unavailable``."""
+    """End the session in this browser, and for any copy of its cookie. Raises ``Unavailable``."""
     response.delete_cookie(cookie_name(), samesite="Strict")
     if said := _said(request):
         with client() as redis:
@@ -75,7 +75,7 @@ def _said(request: HttpRequest) -> dict[str, str] | None:
 
 
 def _access(said: dict[str, str]) -> Access | None:
-    """What the key may do that logged in, if it is still one."""
+    """The access of the key that logged in; None if the key is gone or may no longer read."""
     digests = conf.get("API_KEYS").get(said["name"], ())
     known = [constant_time_compare(said["key"], _mark(digest)) for digest in digests]
     access = access_of(said["name"])
@@ -83,16 +83,16 @@ def _access(said: dict[str, str]) -> Access | None:
 
 
 def cookie_name(name: str = COOKIE) -> str:
-    """With this prefix a browser takes the cookie from this host alone, over TLS alone."""
+    """With this prefix, a browser takes the cookie only from this host, and only over TLS."""
     return f"__Host-{name}" if is_secure() else name
 
 
 def is_secure() -> bool:
-    """Always with TLS, but in development and where ``PUBLIC_URL`` says that there is none."""
+    """Whether cookies need TLS: unless DEBUG is on or ``PUBLIC_URL`` is http, or if Django's own do."""
     plain = settings.DEBUG or conf.get("PUBLIC_URL").startswith("http://")
     return settings.SESSION_COOKIE_SECURE or not plain
 
 
 def _mark(digest: str) -> str:
-    """What a cookie says of a key: not even the digest that stands in ``API_KEYS``."""
+    """The digest of a key for the cookie. It is not the one in ``API_KEYS``."""
     return salted_hmac(_SALT, digest, algorithm="sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What is wrong just now, in one sentence each: the first thing that the first page says."""
+"""The problems of the moment, one sentence each. They come first on the first page."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from sms import services as sms
 from sms.standing import Standing
 from sms.webhooks.store import Queue
 
-#: Seconds that a code may wait for a worker, and sweeps for one that runs them, before it is worth a word.
+#: Seconds before it counts as a problem that codes wait, that no worker sweeps, or that beat is silent.
 WAITS, UNSWEPT, BEAT_SILENT = 3.0, 15.0, 15.0
 
-#: The same for an event that a webhook is to take: more than the first retry.
+#: The same for an event that waits for a webhook. The first retry comes earlier.
 EVENT_WAITS = 60.0
 
-#: The parts of the budget and of Redis' memory from which on it is worth a word.
+#: The same for the part of the budget that is spent, and of Redis' memory that is used.
 NEARLY = 0.9
 
-#: So many codes tell how many are typed; fewer of them than this part of what is usual are too few.
+#: With this many codes, the share typed is a problem if it is under this part of the usual share.
 ENOUGH, TOO_FEW = 20, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A provider that nothing goes by, or nothing to one country."""
+    """A provider that gets no messages, or none to one country."""
 
     alias: str
-    country: str  # "": everywhere
-    since: Moment | None  # None: nobody knows, or the vendor has only asked to wait
+    country: str  # "": all countries
+    since: Moment | None  # None: unknown, or the vendor only asked us to wait
     wait: str  # until it is tried again
 
 
 def left_out(now: Standing, seconds: float) -> list[LeftOut]:
-    """``seconds``: the time by which the standing was read."""
+    """``seconds``: when the standing was read."""
     return [
         LeftOut(
             alias,
@@ -60,8 +60,8 @@ def troubles(
     mode: str,
     spent: float,
 ) -> Iterator[str]:
-    """``hour``, ``day``, ``fortnight``: what was counted; ``since``: when the hour begins. ``webhooks``: by
-    endpoint. ``mode``: the guard's; ``spent``: of the budget.
+    """``hour``, ``day``, ``fortnight``: the counts. ``since``: when ``hour`` begins. ``webhooks``: by
+    endpoint. ``mode``: of the guard. ``spent``: the part of the budget.
     """
     for (alias, country), health in now.health.items():
         if health.open:
@@ -73,26 +73,26 @@ def troubles(
             first = words.seconds(queue.oldest)
             yield f"{what} for a worker: {words.number(queue.backlog)}, the oldest for {first}."
         if queue.unswept > UNSWEPT:
-            yield f"No worker answers for the queue {name}, for {words.seconds(queue.unswept)}."
+            yield f"No worker has served the queue {name} for {words.seconds(queue.unswept)}."
     if now.beat is None or now.beat > BEAT_SILENT:
-        yield "beat is silent: what is lost on the way is not looked for."
+        yield "beat is silent: lost messages are not picked up again."
     if now.dead_letters:
-        yield f"Dead letters, which no provider took: {words.number(now.dead_letters)}."
+        yield f"Messages that could not be sent (dead letters): {words.number(now.dead_letters)}."
     yield from _refused(hour, day, mode, since)
     if spent >= NEARLY:
         then = " No code is sent before midnight (UTC)." if spent >= 1 and mode == "enforce" else ""
-        yield f"Of the budget of this day {words.share(spent, 1)} is spent.{then}"
+        yield f"{words.share(spent, 1)} of today's budget (UTC) is spent.{then}"
     yield from _events(webhooks, hour, since)
     if now.memory and now.memory.most and now.memory.used >= NEARLY * now.memory.most:
         yield f"Redis has used {words.share(now.memory.used, now.memory.most)} of its memory."
     typed, usual = _typed(hour), _typed(fortnight)
     if typed is not None and usual is not None and typed < TOO_FEW * usual:
         few, many = words.share(typed, 1), words.share(usual, 1)
-        yield f"Only {few} of the codes since {since} were typed; in 14 days it was {many}."
+        yield f"Only {few} of the codes since {since} were typed, against {many} in 14 days."
 
 
 def _refused(hour: Sums, day: Sums, mode: str, since: str) -> Iterator[str]:
-    """What overload and the guard refuse, or the guard would. That costs money, so a day of it is told."""
+    """Refusals by overload and the guard. Those of shadow mode cost money, so a whole day counts."""
     overloaded = hour.total("starts", outcome=("overloaded",))
     overloaded += hour.total("messages", state=("refused:overloaded",))
     if overloaded:
@@ -118,11 +118,11 @@ def _events(webhooks: Mapping[str, Queue], hour: Sums, since: str) -> Iterator[s
 
 
 def _total(sums: Sums, name: str, label: str, begin: str) -> int:
-    """All whose label begins so."""
+    """The sum of all series whose label begins with ``begin``."""
     return sum(count for value, count in sums.each(name, label).items() if value.startswith(begin))
 
 
 def _typed(sums: Sums) -> float | None:
-    """The part of the codes that were typed; None where there were too few to tell."""
+    """The share of the codes that were typed; None if there were too few."""
     accepted = sums.total("starts", outcome=("issued", "resent"))
     return sums.total("checks", outcome=("valid",)) / accepted if accepted >= ENOUGH else None

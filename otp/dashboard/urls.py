@@ -1,4 +1,4 @@
-"""The addresses of the dashboard. None holds a number, a code, an id or a key."""
+"""The URLs of the dashboard. None holds a number, a code, an id or a key."""
 
 from django.urls import path
 

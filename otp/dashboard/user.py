@@ -1,6 +1,6 @@
-"""One user: what became of the codes and messages of a number, a reference or an id, in words.
+"""One user: the story of the codes and messages of a number, a reference or an id.
 
-What is looked for is posted, so that it stands in no address, and the answer does not repeat it.
+The search is a POST, so that no URL holds what was searched for. The answer does not repeat it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from otp.dashboard.door import looks, shown
 from sms import told
 from sms.errors import InvalidNumber, Unavailable
 
-_AWAY = "Redis does not answer, and without it there is nothing to see."
+_AWAY = "Redis does not answer, so nothing can be shown."
 
 
 @looks
 def user(request: HttpRequest, access: Access, _: float) -> HttpResponse:
-    """Ask whom it is about; tell all that the key may see."""
+    """Search, and show every story that the key may see."""
     common = {"hours": conf.get("MESSAGE_RECORD_HOURS")}
     if request.method != "POST":
         return shown(request, access, "user", common)

@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Figures as text."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import NamedTuple
 from sms import services as sms
 from sms import tally
 
-#: What stands for a figure that there is none of.
+#: The text for a missing figure.
 NONE = "–"
 
-#: The guard's words.
+#: The reasons of the guard, in words.
 GUARD = {
     "blocked": "blocked by an operator",
-    "budget": "the budget of the day is spent",
+    "budget": "the daily budget is spent",
     "countries": "one address, too many countries",
-    "hour": "unverified codes of an hour",
-    "day": "unverified codes of a day",
-    "fortnight": "unverified codes of 14 days",
+    "hour": "unverified codes in an hour",
+    "day": "unverified codes in a day",
+    "fortnight": "unverified codes in 14 days",
 }
 
 
@@ -27,7 +27,7 @@ def number(value: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """In per cent; one that is not all of it is never written so."""
+    """In per cent. Only the whole is written as 100 %, and only nothing as 0 %."""
     if not whole:
         return NONE
     found = 100 * part / whole
@@ -37,7 +37,7 @@ def share(part: float, whole: float) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """How long something took or takes."""
+    """A duration, in a fitting unit."""
     if value is None:
         return NONE
     for limit, unit, length in ((1, "ms", 0.001), (120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
@@ -48,13 +48,13 @@ def seconds(value: float | None) -> str:
 
 
 def money(micro: float) -> str:
-    """Out of millionths; the currency is that of GUARD_PRICES."""
+    """An amount from millionths, in the currency of GUARD_PRICES."""
     value = micro / 1_000_000
     return f"{value:,.2f}" if value >= 0.1 or not value else f"{value:.4f}"
 
 
 class Moment(NamedTuple):
-    """A time for a ``<time>``, in UTC: a script writes it as the clock on the wall has it."""
+    """A time for a ``<time>``, in UTC. A script shows it in local time."""
 
     iso: str
     text: str
@@ -74,7 +74,7 @@ def day(at: datetime) -> str:
 
 
 def country(code: str) -> str:
-    """001 is what numbers of no country are counted under."""
+    """001 is for numbers of no country."""
     if code in (tally.OTHER, "", "001"):
         return "others" if code == tally.OTHER else "none"
     found = sms.country_name(code).removeprefix("the ")

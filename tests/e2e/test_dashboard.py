@@ -121,7 +121,7 @@ def test_no_key_stays_in_the_browser(operator):
 def test_a_wrong_key_stays_outside(come):
     operator = come()
     operator.log_in(key="otpost_of-nobody")
-    assert "no key of API_KEYS" in operator.page.locator("#key-error").inner_text()
+    assert "not in API_KEYS" in operator.page.locator("#key-error").inner_text()
     assert operator.page.get_by_label("API key").input_value() == ""
     assert operator.open("providers").url.endswith("/dashboard/login?next=%2Fdashboard%2Fproviders")
 
@@ -199,9 +199,9 @@ def test_what_is_open_and_has_the_focus_stays_so(operator, demo):
 
 def test_a_page_says_when_it_is_old_and_what_is_wrong(operator, demo):
     operator.context.set_offline(True)
-    playwright.expect(operator.page.get_by_text("What you see is old")).to_be_visible(timeout=15_000)
+    playwright.expect(operator.page.get_by_text("This page is out of date")).to_be_visible(timeout=15_000)
     operator.context.set_offline(False)
-    playwright.expect(operator.page.get_by_text("What you see is old")).to_be_hidden(timeout=6_000)
+    playwright.expect(operator.page.get_by_text("This page is out of date")).to_be_hidden(timeout=6_000)
     store = Redis(port=demo.redis_port)
     (beat,) = store.keys("*:sms:beat")
     namespace = beat.decode().removesuffix(":sms:beat")
@@ -259,7 +259,7 @@ def test_everything_works_without_javascript(come, demo):
     assert operator.page.locator("svg[role=img] polyline, svg[role=img] line.dot").count() >= 1
     operator.open("guard")
     operator.page.get_by_label("Country or prefix").fill("+4477")
-    operator.page.get_by_label("What").select_option("allow")
+    operator.page.get_by_label("Order", exact=True).select_option("allow")
     operator.page.get_by_role("button", name="Apply").click()
     assert "+4477 is allowed until" in operator.page.locator(".said").inner_text()
     operator.page.get_by_text("Change +4477").click()

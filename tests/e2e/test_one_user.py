@@ -69,7 +69,7 @@ def test_one_user_is_found_by_number_reference_and_id(come, demo, script):
     find(operator, "+1202")
     assert operator.page.locator("#what-error").inner_text() == "The phone number is too short."
     find(operator, "never-was")
-    assert "Nothing is known of it" in operator.page.locator(".note").inner_text()
+    assert "Nothing was found" in operator.page.locator(".note").inner_text()
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def dead(demo) -> Any:
 def test_a_dead_letter_is_sent_again(operator, demo, dead):
     operator.open("dead-letters")
     letter = operator.page.get_by_role("listitem").filter(has_text=dead)
-    playwright.expect(letter).to_contain_text("no provider took it; the last word was busy")
+    playwright.expect(letter).to_contain_text("no provider took it; last error: busy")
     assert operator.page.evaluate(AUDIT) == []
     if AXE.exists():
         assert axe(operator.page) == []

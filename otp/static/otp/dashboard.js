@@ -1,11 +1,11 @@
-// Keeps a page of the dashboard fresh. Without it the page is as it was loaded.
+// Refreshes a page of the dashboard. Without this script, the page stays as it was loaded.
 "use strict";
 
 (() => {
-  const EVERY = 2000; // ms between two questions
-  const LOST = 3; // questions without an answer after which the page says so
+  const EVERY = 2000; // ms between two requests
+  const LOST = 3; // failed requests after which the page says so
 
-  // Times of the server are UTC; whoever looks has a clock on the wall.
+  // The server sends times in UTC. Show them in local time.
   function localTimes(within) {
     for (const time of within.querySelectorAll("time[datetime]")) {
       const at = new Date(time.dateTime);
@@ -25,7 +25,7 @@
     }
   }
 
-  // Put in what is new, and leave open what is open, and the focus where it is.
+  // Replace the content. Keep open details open, and the focus and scroll positions where they are.
   function swap(live, fresh) {
     const open = [...live.querySelectorAll("details[open][id]")].map((one) => one.id);
     const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
@@ -50,7 +50,7 @@
       cache: "no-store",
     });
     if (response.redirected) {
-      location.reload(); // the session is over: the login leads back here
+      location.reload(); // the session has ended: the login leads back here
       return;
     }
     if (response.status === 304) return;
@@ -72,7 +72,7 @@
         toast.textContent = "";
       } catch {
         failed += 1;
-        if (failed === LOST) toast.textContent = "No answer. What you see is old.";
+        if (failed === LOST) toast.textContent = "No answer. This page is out of date.";
       }
       timer = document.hidden ? 0 : setTimeout(round, EVERY);
     }

@@ -52,7 +52,7 @@ def test_each_is_shown_without_number_and_text(client, dead):
         dead,
         "A code for login to",
         "+1••••••••23",
-        "no provider took it; the last word was busy",
+        "no provider took it; last error: busy",
         "reference order-1",
     ):
         assert shown in page
@@ -110,7 +110,7 @@ def test_what_cannot_be_sent_is_said(client, dead, redis, what):
         id = services.send(PHONE, "Hello").id
         outbox.clear()
     answer = client.post(REPLAY, {} if what == "nothing" else {"id": id})
-    assert "It cannot be sent any more" in client.get(answer["Location"]).text
+    assert "It can no longer be sent" in client.get(answer["Location"]).text
     assert not outbox
 
 
@@ -136,7 +136,7 @@ def test_a_key_sees_and_sends_its_purposes_alone(client, dead, settings):
     settings.API_ACCESS = access.parse("tests=read,operate,purpose:payment")
     assert dead not in client.get(PAGE).text
     answer = client.post(REPLAY, {"id": dead})
-    assert "It cannot be sent any more" in client.get(answer["Location"]).text
+    assert "It can no longer be sent" in client.get(answer["Location"]).text
     assert not outbox
 
 

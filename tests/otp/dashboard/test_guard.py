@@ -99,10 +99,10 @@ def test_what_shadow_mode_would_have_refused_is_counted_over_the_days(redis, set
     redis.hset(tally.place("counts", "day", day - 2), mapping={"let_through|shadow:budget|login|FR|shop": 40})
     redis.hset(tally.place("counts", "day", day - 2), mapping={"starts|guard:hour|login|DE|shop": 7})
     shown = page("guard")
-    assert "Shadow mode: it tells what it would refuse, and refuses nothing." in shown
-    assert "the budget of the day is spent would be refused 0 0 40" in shown
-    assert "unverified codes of an hour refused 0 0 7" in shown
-    assert "unverified codes of an hour would be refused 3 3 3" in shown
+    assert "Shadow mode: the guard reports what it would refuse, and refuses nothing." in shown
+    assert "the daily budget is spent would be refused 0 0 40" in shown
+    assert "unverified codes in an hour refused 0 0 7" in shown
+    assert "unverified codes in an hour would be refused 3 3 3" in shown
     assert "France (FR) 40" in shown
     assert "Germany (DE) 10" in shown
     assert "Refused, or would be, per day 47 0" in shown
@@ -146,10 +146,10 @@ def test_a_row_is_told_by_its_button(today):
     [
         ({"word": "block", "scope": "XX"}, "'XX' is not a scope"),
         ({"word": "block", "scope": "DE", "hours": "0"}, "hours must be over 0"),
-        ({"word": "block", "scope": "DE", "hours": "soon"}, "'soon' is no number of hours"),
+        ({"word": "block", "scope": "DE", "hours": "soon"}, "'soon' is not a number of hours"),
         ({"word": "release", "scope": "FR"}, "Nothing is known of FR."),
-        ({"word": "praise", "scope": "FR"}, "Say allow, block or release."),
-        ({}, "Say allow, block or release."),
+        ({"word": "praise", "scope": "FR"}, "The order must be allow, block or release."),
+        ({}, "The order must be allow, block or release."),
     ],
 )
 def test_an_order_that_cannot_be_carried_out_says_why(what, why):
@@ -159,7 +159,7 @@ def test_an_order_that_cannot_be_carried_out_says_why(what, why):
 def test_only_a_key_with_the_scope_operate_gives_orders(settings, redis):
     settings.API_ACCESS = access.parse("tests=read")
     client = logged_in()
-    assert "Tell the guard" not in client.get(GUARD).text
+    assert "Give the guard an order" not in client.get(GUARD).text
     response = client.post(ORDER, {"block": "DE"})
     assert response.status_code == 403
     assert "lacks the scope" in response.text

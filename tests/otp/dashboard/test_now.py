@@ -55,13 +55,13 @@ def test_the_way_of_a_code_is_seen_from_asked_to_verified():
         services.start(PHONE)
     services.check(started.id, code_in(outbox[-1].body))
     shown = page()
-    funnel = "asked 2 100 % accepted 1 50 % codes sent 1 50 % delivered 0 0 % verified 1 50 %"
+    funnel = "requested 2 100 % accepted 1 50 % codes sent 1 50 % delivered 0 0 % verified 1 50 %"
     assert shown.count(funnel) == 3  # the hour, the day, 14 days
     assert "United States (US) 2 1 0 1 50 %" in shown
     assert "test 1 1 0 1 100 %" in shown
     assert "sms 1 1 0 1 100 %" in shown
     assert "login 2 1 0 1 50 %" in shown
-    assert "asked again too soon 1 1 1" in shown
+    assert "requested again too soon 1 1 1" in shown
     assert PHONE not in shown
     assert started.id not in shown
 
@@ -73,19 +73,23 @@ def test_a_column_says_whether_it_counts_codes_or_messages(redis):
     counts |= {"messages|sent|test|US|otp": 1, "messages|sent|spare|US|otp": 1}
     redis.hset(tally.place("counts", "hour", hour), mapping=counts)
     shown = page()
-    assert "asked 1 100 % accepted 1 100 % codes sent 1 100 %" in shown
-    hint = "Messages sent: a code that went on to another provider counts once for each."
+    assert "requested 1 100 % accepted 1 100 % codes sent 1 100 %" in shown
+    hint = "Messages sent: a code that moved on to another provider counts once for each."
     for table, row, of in (
-        ("Country asked messages sent delivered verified share", "United States (US) 1 2 0 0 0 %", "asked"),
+        (
+            "Country requested messages sent delivered verified share",
+            "United States (US) 1 2 0 0 0 %",
+            "requested",
+        ),
         ("Provider called messages sent delivered verified share", "test 0 1 0 0 0 %", "messages sent"),
         ("Channel called messages sent delivered verified share", "sms 0 1 0 0 0 %", "messages sent"),
     ):
         assert table in shown
         assert row in shown
-        assert f"Share: verified of {of}. {hint}" in shown
+        assert f"Share: verified out of {of}. {hint}" in shown
     assert (
-        "Purpose asked codes sent delivered verified share login 1 1 0 0 0 % Share: verified of asked."
-        in shown
+        "Purpose requested codes sent delivered verified share login 1 1 0 0 0 % "
+        "Share: verified out of requested." in shown
     )
     assert shown.count(hint) == 3
 
@@ -100,9 +104,9 @@ def test_a_period_holds_what_it_says(redis, period, reached):
     redis.hset(tally.place("counts", "day", day - 13), field, 3000)
     redis.hset(tally.place("counts", "day", day - 14), field, 7)
     shown = page(f"?period={period}")
-    assert "asked 10 100 %" in shown
-    assert "asked 210 100 %" in shown
-    assert "asked 3,000 100 %" in shown
+    assert "requested 10 100 %" in shown
+    assert "requested 210 100 %" in shown
+    assert "requested 3,000 100 %" in shown
     assert f"signup {['10', '210', '3,000'][reached - 1]} 0 0 0" in shown
 
 
@@ -167,7 +171,7 @@ def test_how_long_it_takes_is_drawn_and_stands_in_a_table(redis):
 def test_money_is_shown_where_prices_are_known(settings, redis):
     day = int(store.now()) // 86400
     redis.hset(tally.place("counts", "day", day - 3), "spent|DE", 12_000_000)
-    assert "GUARD_PRICES has no price" in page()
+    assert "GUARD_PRICES is empty" in page()
     settings.GUARD_PRICES, settings.GUARD_BUDGET = {"default": "0.06"}, "50"
     settings.GUARD_MODE = "shadow"
     services.start(PHONE)
@@ -191,7 +195,7 @@ def test_who_is_left_out_is_named_with_the_time(redis):
     since = words.moment_of(now / 1000 - 60).text
     assert "The provider test is left out: its calls fail." in shown
     assert f"test everywhere {since} 30 s" in shown
-    assert "test France asked to wait 90 s" in shown
+    assert "test France asked us to wait 90 s" in shown
 
 
 def test_what_waits_is_told(redis):
@@ -246,13 +250,13 @@ def test_what_costs_money_or_messages_is_no_good_news(redis, settings):
     assert f"Overload: 5 requests have been refused {since}." in shown
     assert f"The guard has refused 4 codes {since}." in shown
     assert f"Webhooks: 6 events have been given up {since}." in shown
-    assert "Of the budget of this day 90 % is spent." in shown
-    assert "Dead letters, which no provider took: 1." in shown
-    assert "not refused, but the pumping guard would have: unverified codes of an hour 30 30" in shown
+    assert "90 % of today's budget (UTC) is spent." in shown
+    assert "Messages that could not be sent (dead letters): 1." in shown
+    assert "not refused, but the pumping guard would have: unverified codes in an hour 30 30" in shown
     settings.GUARD_MODE = "enforce"
     assert "would have refused" not in page()
     redis.hset(tally.place("counts", "day", day), "spent|CI", 50_000_000)
-    assert "100 % is spent. No code is sent before midnight" in page()
+    assert "100 % of today's budget (UTC) is spent. No code is sent before midnight" in page()
 
 
 def test_a_redis_that_is_nearly_full_is_told(redis):
@@ -272,7 +276,7 @@ def test_too_few_codes_typed_are_worth_a_word(redis):
     many = {"starts|issued|login|US|": 1000, "checks|valid|login|": 800}
     redis.hset(tally.place("counts", "day", day - 1), mapping=many)
     since = f"since {(hour - 1) % 24:02}:00 UTC"
-    assert f"Only 10 % of the codes {since} were typed; in 14 days it was 80 %." in page()
+    assert f"Only 10 % of the codes {since} were typed, against 80 % in 14 days." in page()
 
 
 def test_refusals_of_every_kind_are_named(redis):
@@ -287,16 +291,16 @@ def test_refusals_of_every_kind_are_named(redis):
         },
     )
     shown = page()
-    assert "the limit phone 2 2 0" in shown
-    assert "the pumping guard: unverified codes of an hour 3 3 0" in shown
+    assert "limit phone 2 2 0" in shown
+    assert "pumping guard: unverified codes in an hour 3 3 0" in shown
     assert "plain message: the number has opted out 4 4 0" in shown
-    assert "guess: too many wrong ones of an address or key 5 5 0" in shown
+    assert "guess: too many wrong guesses from an address or key 5 5 0" in shown
 
 
 def test_other_messages_are_no_codes():
     sms.send(PHONE, "Hello")
     shown = page()
-    assert "asked 0" in shown
+    assert "requested 0" in shown
     assert "Other messages: 1 accepted, 1 sent, 0 delivered, 0 failed in 14 days." in shown
 
 

@@ -36,10 +36,10 @@ def test_each_provider_has_its_health_and_pace(two, redis):
     redis.zadd(names.line("spare", "otp"), {"a": now, "b": now})
     shown = page("providers")
     assert "main in use" in shown
-    facts = "calls 100 accepted 98 % delivered 50 % typed 50 % one call 192 ms, 95 % within 250 ms"
+    facts = "calls 100 accepted 98 % delivered 50 % typed 50 % time of a call 192 ms, 95 % within 250 ms"
     assert facts in shown
-    assert "until delivered 6.1 s, 95 % within 8.0 s last 30 s 7 calls worked, 1 failed" in shown
-    assert "20 messages a second, 2 wait for it" in shown
+    assert "time to delivery 6.1 s, 95 % within 8.0 s last 30 s 7 calls worked, 1 failed" in shown
+    assert "20 messages a second, 2 waiting" in shown
 
 
 def test_an_outage_is_seen_when_it_is_over(two, redis):
@@ -80,7 +80,7 @@ def test_a_vendor_is_heard_in_its_own_words(two, redis):
     counted(redis, "words", **{"call|account|main|21606": 10, "receipt|failed|main|30003": 4})
     shown = page("providers")
     assert "main 21606 the account cannot send 10 5 %" in shown
-    assert "main 30003 taken, and not delivered 4 2 %" in shown
+    assert "main 30003 accepted, but not delivered 4 2 %" in shown
 
 
 def test_a_typed_code_costs_what_guard_prices_says(two, redis, settings):
@@ -119,10 +119,10 @@ def test_why_learning_chooses_is_told(two, redis, settings, mode, title):
     )
     shown = page("providers")
     assert title in shown
-    why = "what converts best gets most"
+    why = "the best conversion gets most codes"
     assert f"default, United States (US) main 75 % 5 % 50 % (42 % to 58 %) – 100 {why}" in shown
     assert f"default, United States (US) spare 25 % 95 % 88 % (81 % to 96 %) – 50 {why}" in shown
-    few = "too few codes (9 of 40), so the weights hold"
+    few = "too few codes (9 of 40), so the weights decide"
     assert f"default, Germany (DE) main 75 % 75 % 9 % (0 % to 23 %) – 9 {few}" in shown
     assert f"default, Germany (DE) spare 25 % 25 % – – 0 {few}" in shown
 

@@ -52,9 +52,9 @@ def test_a_number_a_reference_or_an_id_finds_the_story(client, started):
 
 
 def test_nothing_found_is_said(client):
-    assert "Nothing is known of it" in client.post(PAGE, {"what": "+12025550199"}).text
-    assert "Nothing is known of it" in client.post(PAGE, {"what": "order-9"}).text
-    assert "Nothing is known of it" not in client.get(PAGE).text
+    assert "Nothing was found" in client.post(PAGE, {"what": "+12025550199"}).text
+    assert "Nothing was found" in client.post(PAGE, {"what": "order-9"}).text
+    assert "Nothing was found" not in client.get(PAGE).text
 
 
 def test_what_is_no_number_is_said_beside_the_field(client):
@@ -69,7 +69,7 @@ def test_what_can_be_nothing_that_is_kept_is_said(client, what):
     page = client.post(PAGE, {"what": what})
     assert page.status_code == 422
     assert "This is no number with + and country code, and no reference or id." in page.text
-    assert "Nothing is known of it" not in page.text
+    assert "Nothing was found" not in page.text
 
 
 def test_a_key_sees_its_purposes_alone(client, started, settings):
