@@ -1,5 +1,5 @@
-// The field in which one searches the country of a number: a combobox as the ARIA Authoring Practices have it
-// (https://www.w3.org/WAI/ARIA/apg/patterns/combobox/). It stands for the <select> of the page, which is sent.
+// The search field for the country of a number: a combobox after the ARIA Authoring Practices
+// (https://www.w3.org/WAI/ARIA/apg/patterns/combobox/). It replaces the <select> of the page, which is still sent.
 "use strict";
 
 (() => {
@@ -11,10 +11,10 @@
     element.append(...content);
     return element;
   };
-  // Two letters of this kind are shown as the flag of the country that they name, or as the letters.
+  // Two of these letters are shown as the flag of the country that they name, or as letters.
   const flag = (code) => String.fromCodePoint(...[...code].map((char) => 0x1f1e6 + char.charCodeAt(0) - 65));
   const globe = "🌐";
-  // As people type: in one case, without accents and marks.
+  // Ignore case, accents and marks.
   const folded = (text) =>
     text.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[^\p{L}\p{N}+]+/gu, " ").trim().toLowerCase();
 
@@ -27,18 +27,18 @@
   const shown = make("span", { class: "flag", "aria-hidden": "true" });
   const list = make("ul", {
     id: "countries", class: "countries", role: "listbox", "aria-label": select.labels[0].textContent, hidden: "",
-    tabindex: "-1", // what scrolls would take the focus
+    tabindex: "-1", // a scrolling list would take the focus
   });
   const nothing = make("p", { class: "countries", role: "status", hidden: "" }, select.dataset.none);
   select.hidden = true;
   select.removeAttribute("id");
   select.after(make("div", { class: "combobox" }, shown, field, list, nothing));
 
-  let choices = []; // one for each of the countries
-  let active = null; // the choice that Enter takes
-  let typing = false; // what the field holds is a search, no country
+  let choices = []; // one for each country
+  let active = null; // the choice that Enter picks
+  let typing = false; // whether the field holds a search, not a country
 
-  // Made once somebody comes to the field: of the whole world they take longer than all else on the page.
+  // Made when the field first gets the focus: all countries take longer than the rest of the page.
   const fill = () => {
     const { lang } = document.documentElement;
     countries.sort((a, b) => a.text.localeCompare(b.text, lang));
@@ -113,7 +113,7 @@
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") move(event.key === "ArrowDown" ? 1 : -1);
-    else if (!typing && list.hidden) return; // then Enter sends the form
+    else if (!typing && list.hidden) return; // here Enter sends the form
     else if (event.key === "Enter" && active) take(active);
     else if (event.key === "Enter" || event.key === "Escape") close();
     else return;

@@ -1,10 +1,10 @@
-// Makes the calls of the API's page, and shows what is answered. Without it the page is to be read.
+// Makes the calls of the API's page, and shows the answers. Without this script, the page is read-only.
 "use strict";
 
 (() => {
   const key = document.getElementById("key");
 
-  // What is sent: the fields go into the address and the headers, the body as it stands.
+  // Build a request: the fields go into the URL and the headers, and the body is sent unchanged.
   function asked(form) {
     const headers = { Authorization: `Bearer ${key.value.trim()}` };
     const query = new URLSearchParams();
@@ -19,7 +19,7 @@
     return [`${path}${query.size ? `?${query}` : ""}`, { method: form.dataset.method, headers, body, credentials: "omit" }];
   }
 
-  // The id of what was made is that of the calls that come next.
+  // Fill the id of what was created into the calls that come next.
   function fill(group, id) {
     for (const form of document.querySelectorAll(`form[data-group="${group}"]`))
       for (const input of form.querySelectorAll('[data-place="path"]')) input.value = id;

@@ -1,4 +1,4 @@
-// What the hosted pages do better with JavaScript. Everything works without it.
+// Improves the hosted pages. Everything works without JavaScript too.
 "use strict";
 
 (() => {
@@ -19,7 +19,7 @@
     if (button?.dataset.busy) button.textContent = button.dataset.busy;
   });
 
-  // --- a puzzle that is asked for where much goes on ---------------------------------------------
+  // --- a puzzle that is required under heavy traffic ---------------------------------------------
 
   const puzzle = at("[data-puzzle]");
   const solve = async (form, { solver, solving, sends }) => {
@@ -35,11 +35,11 @@
     }
     button.disabled = false;
     if (sends === undefined) puzzle.hidden = true;
-    else form.requestSubmit(form.elements[sends] ?? button); // by the one that was pressed
+    else form.requestSubmit(form.elements[sends] ?? button); // with the button that was pressed
   };
   if (puzzle) solve(puzzle.closest("form"), puzzle.dataset);
 
-  // The page as it is now. Other tabs may have gone on to another verification: the form says which is meant.
+  // Fetch the current page. Another tab may have started another verification, so the form names the one meant.
   const ask = async () => {
     const form = new FormData(at("main form"));
     form.delete("code");
@@ -48,7 +48,7 @@
     return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-state]");
   };
 
-  // A page that the browser kept in memory is as old as its buttons and times: get it anew.
+  // A page that the browser restored from memory has old buttons and times: fetch it again.
   window.addEventListener("pageshow", async (event) => {
     if (!event.persisted) return;
     try {
@@ -60,7 +60,7 @@
 
   // --- the code ---------------------------------------------------------------------------------
 
-  // Decimal digits stand in blocks of ten in Unicode, from 0 to 9.
+  // In Unicode, decimal digits come in blocks of ten, from 0 to 9.
   const digit = (char) => {
     const point = char.codePointAt(0);
     let first = point;
@@ -98,10 +98,10 @@
       if (!event.isComposing) fill(field.value);
     });
     field.addEventListener("paste", (event) => {
-      // A field of one line would swallow the line breaks, and with them where the last line begins.
+      // A field of one line drops the line breaks, and so hides where the last line begins.
       if (event.clipboardData && fill(event.clipboardData.getData("text"))) event.preventDefault();
     });
-    // The virtual phone hands over what was pressed there.
+    // The virtual phone passes on the code that was pressed there.
     document.addEventListener("otpost:code", (event) => {
       if (fill(event.detail)) field.focus();
     });
@@ -118,8 +118,8 @@
   };
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
-  // Calls back every second with the seconds that are left of `given`, counted by a clock that
-  // nobody can put forward or back; the last call is for 0.
+  // Calls back every second with the seconds left of `given`. It counts by a clock that
+  // cannot be set. The last call is for 0.
   const countDown = (given, tell) => {
     const end = performance.now() + given * 1000;
     const tick = () => {
@@ -150,7 +150,7 @@
       bar.hidden = false;
       bar.value = left;
       bar.classList.toggle("short", left <= 30);
-      // A screen reader hears of it three times, not every second.
+      // Announce it three times, not every second.
       const mark = [0, 10, 30].find((seconds) => left <= seconds);
       if (mark !== undefined && mark !== said && said !== undefined) say({ 0: words.expired, 10: words.tenSeconds, 30: words.halfMinute }[mark]);
       said = mark ?? null;
@@ -172,8 +172,8 @@
     say(words.again);
   };
 
-  // What is on its way, whether it takes long, and what else can be asked for: that is said without taking away what
-  // is being typed, or the button that has the focus.
+  // Updates what is on its way, whether it takes long, and the other channels. Keeps what is being typed, and the
+  // button that has the focus.
   const renew = (fresh, name) => {
     const [now, then] = [fresh, state].map((page) => page.querySelector(`[${name}]`));
     if (!now || !then || now.textContent === then.textContent || then.contains(document.activeElement)) return false;
@@ -181,7 +181,7 @@
     return true;
   };
 
-  // Ask the server how things stand, without losing what was typed unless the page is another one.
+  // Ask the server for the state. Keep what was typed, unless the page is a different one.
   let asking = false;
   const refresh = async (times = true) => {
     if (asking || document.hidden) return;
@@ -206,9 +206,9 @@
   begin(state.dataset);
 
   if (state.dataset.state === "pending") {
-    // The clock of performance.now() may stand still while a device sleeps.
+    // The clock of performance.now() may stop while a device sleeps.
     document.addEventListener("visibilitychange", () => refresh());
-    // A provider refuses a number, or is slow, after the page was shown.
+    // A provider may refuse the number, or be slow, after the page was shown.
     for (const seconds of [1, 3, 8, 11, 20, 40, 80]) setTimeout(refresh, seconds * 1000, false);
     // The user's own SMS may come at any time.
     if (state.hasAttribute("data-polls")) setInterval(refresh, 3000, false);

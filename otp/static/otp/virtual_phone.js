@@ -1,4 +1,4 @@
-// The virtual phone of the demo: shows each SMS, or what a call would say, as soon as the worker has delivered it.
+// The virtual phone of the demo: shows each SMS, and the words of each call, as soon as the worker delivers it.
 "use strict";
 
 (() => {
@@ -14,7 +14,7 @@
   const element = (name, className, text = "") => {
     const made = document.createElement(name);
     made.className = className;
-    made.textContent = text; // never as HTML: the text of an SMS is anybody's
+    made.textContent = text; // never as HTML: anybody may have written the SMS
     return made;
   };
 
@@ -22,7 +22,7 @@
     const item = element("li", "bubble");
     const kind = { voice: "call ", whatsapp: "WhatsApp ", telegram: "Telegram " }[message.channel] ?? "";
     const about = element("span", "bubble-about", ` · ${kind}to ${message.to}`);
-    about.prepend(element("bdi", "", time.format(message.at * 1000))); // or an Arabic "PM" turns the whole line
+    about.prepend(element("bdi", "", time.format(message.at * 1000))); // otherwise an Arabic "PM" would turn the whole line
     const text = element("div", "bubble-text", message.body);
     const code = /@[^\s@#]+ #([^\s%]+)\s*$/.exec(message.body)?.[1];
     const place = code ? message.body.indexOf(code) : -1;
@@ -40,8 +40,8 @@
     return item;
   };
 
-  // On a small screen the phone lies below what can be seen. So an SMS also comes from above, as on a
-  // real one, until it is pressed or the phone is looked at.
+  // On a small screen the phone lies below the visible part. So an SMS also drops in from above, as on a
+  // real phone, until it is pressed or the phone is in view.
   const notify = (message) => {
     if (log.getBoundingClientRect().bottom <= innerHeight) return;
     const item = bubble(message);
@@ -74,8 +74,8 @@
 
   const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
 
-  // The newest message that this tab has shown, on the page before too: what came meanwhile is new,
-  // and so is what came in the last moment of that page. In a new tab everything is old.
+  // The newest message that this tab has shown, also on earlier pages. Later messages are new, also those
+  // that came in the last moment of the page before. In a new tab every message is old.
   const remember = (seq) => sessionStorage.setItem("otpost-seen", seq);
   const remembered = (otherwise) => Number(sessionStorage.getItem("otpost-seen") ?? otherwise);
 
@@ -92,20 +92,20 @@
         const last = messages.at(-1)?.seq ?? after;
         if (wait) {
           show(messages, true);
-          // An empty answer at once: too many pages wait already.
+          // An immediate empty answer: too many pages wait already.
           if (!messages.length && performance.now() - asked < 500) await pause(1000);
         } else {
           const seen = remembered(last);
           remember(seen);
           show(messages.filter((message) => message.seq <= seen), false);
-          // What lay there before is not read aloud; what comes from now on is.
+          // Earlier messages are not read aloud, later ones are.
           log.setAttribute("aria-live", "polite");
-          await pause(150); // a live region has to be one before it grows
+          await pause(150); // a region must be live before its content changes
           show(messages.filter((message) => message.seq > seen), true);
         }
         setTimeout(remember, 1000, last);
         after = last;
-        wait = 1; // a longer one would hold up the web server when it is asked to stop
+        wait = 1; // a longer wait would hold up the web server when it stops
       } catch {
         if (!leaving.signal.aborted) await pause(2000);
       }

@@ -1,15 +1,15 @@
-// <otpost-verify session="…"> has a phone verified inside a page of any site. The server says what to show, in
-// the user's language (otp/widget/shown.py), so there are no words here.
+// <otpost-verify session="…"> verifies a phone inside a page of any site. The server sends all texts, in the
+// user's language (otp/widget/shown.py), so this file has none.
 "use strict";
 
 (() => {
-  // A module has none: there the attribute holds the whole address of the session.
+  // A module has no currentScript: then the attribute holds the whole URL of the session.
   const SOURCE = document.currentScript?.src;
 
-  // Seconds after which the server is asked again: a provider refuses a number, or is slow, once the code is asked for.
+  // Seconds until the server is asked again: a provider may refuse the number, or be slow, after the start.
   const LOOKS = [1, 3, 8, 11, 20, 40, 80];
 
-  // By the address of the session: a framework may make the element twice.
+  // By URL of the session: a framework may make the element twice.
   const HELD = new Map();
 
   const STYLE = new CSSStyleSheet();
@@ -46,7 +46,7 @@
     .live { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }
   `);
 
-  // An element, by its name for ids, styles and ::part.
+  // Makes an element. `name` is for ids, styles and ::part.
   const make = (tag, name, attributes = {}, ...children) => {
     const made = document.createElement(tag);
     made.id = made.className = name;
@@ -72,17 +72,17 @@
   class OtpostVerify extends HTMLElement {
     static observedAttributes = ["session"];
 
-    #here = false; // an element of a page, and connectedCallback has been called
+    #here = false; // in a page, and connectedCallback has been called
     #url;
-    #held; // what proves that this browser opened the session, and what the last answer was about
+    #held; // the proof that this browser opened the session, and the token of the last answer
     #view = {};
-    #run; // ends all that is under way
+    #run; // aborts everything under way
     #otp; // ends the wait for an SMS that the browser may read
-    #turn = 0; // counts what the user did: an answer to something older is late
+    #turn = 0; // counts the user's actions: an answer to an older one is ignored
     #pressed; // the button whose answer is awaited
     #looks = [];
     #tick;
-    #mark; // what was said last of the time that is left
+    #mark; // the last announcement of the time left
     #pause; // seconds until the next try
     #again; // its timer
 
@@ -101,7 +101,7 @@
     #buttons = make("div", "buttons");
     #live = make("p", "live", { "aria-live": "polite" });
     #box = make("div", "box", { role: "group", "aria-labelledby": "title" }, this.#title, this.#lead, this.#form, this.#buttons, this.#live);
-    #fallback = make("slot", "fallback"); // what the page itself has to show until there is an answer
+    #fallback = make("slot", "fallback"); // the page's own content, until there is an answer
 
     constructor() {
       super();
@@ -116,7 +116,7 @@
         if (!event.isComposing && letters(this.#input.value) === this.#view.field.length) this.#form.requestSubmit();
       });
       this.#input.addEventListener("paste", (event) => {
-        // A field of one line would swallow the line breaks, and with them where the line of the code begins.
+        // A field of one line drops the line breaks, and so hides where the line of the code begins.
         const text = event.clipboardData?.getData("text") ?? "";
         if (!this.#view.field.length || letters(text) <= this.#view.field.length) return;
         event.preventDefault();
@@ -153,7 +153,7 @@
       this.#held = this.#kept() ?? { holder: random(), token: "" };
       this.#keep();
       this.#run = new AbortController();
-      // The clock of performance.now() may stand still while a device sleeps.
+      // The clock of performance.now() may stop while a device sleeps.
       document.addEventListener("visibilitychange", () => this.#look(), { signal: this.#run.signal });
       this.#look();
     }
@@ -172,7 +172,7 @@
       clearInterval(this.#tick);
     }
 
-    // A reload of the page goes on. Where a browser keeps nothing, it does not.
+    // After a reload, the session goes on, unless the browser keeps no storage.
     #kept() {
       try {
         return HELD.get(this.#url) ?? JSON.parse(sessionStorage.getItem(this.#url));
@@ -193,9 +193,9 @@
       this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail: { session, ...detail } }));
     }
 
-    // --- what is asked ----------------------------------------------------------------------------
+    // --- requests ---------------------------------------------------------------------------------
 
-    // Whether the answer said what to show. `quiet`: no user waits for it.
+    // Returns whether the answer had a view to show. `quiet`: no user waits for it.
     async #ask(step, fields, quiet) {
       const { signal } = this.#run;
       const turn = quiet ? this.#turn : (this.#turn += 1);
@@ -227,7 +227,7 @@
       return Boolean(said.view);
     }
 
-    // Where much goes on a start costs a puzzle. It is solved once: if that was not enough, the user decides.
+    // Under heavy traffic a start costs a puzzle. It is solved once; if that is not enough, the user decides.
     async #solve({ puzzle, view, code }, step, fields, turn) {
       write(this.#hint, view.solving);
       this.#live.textContent = view.solving;
@@ -246,7 +246,7 @@
       return true;
     }
 
-    // How things stand, without taking away what is being typed.
+    // Asks for the state, and keeps what is being typed.
     async #look() {
       const { state } = this.#view;
       if (this.#pressed || (state && document.hidden) || state === "valid" || state === "closed") return;
@@ -259,7 +259,7 @@
       return timer;
     }
 
-    // After no answer: it may have been heard all the same.
+    // After no answer: the server may have got the request nevertheless.
     #soon() {
       clearTimeout(this.#again);
       this.#pause = Math.min((this.#pause ?? 1) * 2, 60);
@@ -283,7 +283,7 @@
       this.#fail(button.trouble);
     }
 
-    // --- what is shown ----------------------------------------------------------------------------
+    // --- the view ---------------------------------------------------------------------------------
 
     #show(view, quiet) {
       const { state, lead } = this.#view;
@@ -320,7 +320,7 @@
       if (!field) return;
       this.#label.textContent = field.label;
       const { name, type, mode: inputMode, complete: autocomplete, most: maxLength, value = "" } = field;
-      if (this.#input.name !== name) this.#input.blur(); // a keyboard on the screen would stay as it was
+      if (this.#input.name !== name) this.#input.blur(); // otherwise the on-screen keyboard would stay the same
       Object.assign(this.#input, { name, type, inputMode, autocomplete, maxLength, value });
     }
 
@@ -330,7 +330,7 @@
       if (text && this.#view.field && !gently) this.#input.focus();
     }
 
-    // Some browsers read the SMS themselves, if it is bound to this page's host, and ask the user.
+    // Some browsers can read an SMS that is bound to this page's host, after asking the user.
     async #readSms() {
       if (!("OTPCredential" in window)) return;
       this.#otp = new AbortController();
@@ -350,7 +350,7 @@
       flag(element, "aria-disabled", wait);
     }
 
-    // The buttons, and the times by a clock that nobody can put forward or back.
+    // Updates the buttons and the times, by a clock that cannot be set.
     #count() {
       const { submit, buttons = [], expires_in = 0, resend_in = 0, expiry, say } = this.#view;
       while (this.#buttons.children.length > buttons.length) this.#buttons.lastChild.remove();
@@ -368,7 +368,7 @@
         if (waited && !wait && say) this.#live.textContent = say.again;
         waited = wait;
         write(this.#expiry, expiry?.replace("{clock}", clock(left)));
-        // A screen reader hears of it three times, not every second.
+        // Announce it three times, not every second.
         const mark = [0, 10, 30].find((seconds) => left <= seconds) ?? null;
         if (expiry && mark !== null && mark !== this.#mark && this.#mark !== undefined) this.#live.textContent = say[mark];
         this.#mark = mark;
