@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import conf
 
-if TYPE_CHECKING:  # codes alone need no HTTP
+if TYPE_CHECKING:  # making codes needs no HTTP
     from django.http import HttpRequest
 
 log = structlog.get_logger("otp")
@@ -25,7 +25,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: Entries of X-Forwarded-For as some proxies write them: IPv6 in brackets, and with a port.
 _HOP = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
 
-#: More proxies in a row than anybody has. An entry is at most "[" 45 characters "]:65535" in quotes.
+#: No real chain of proxies is longer. An entry is at most "[" 45 characters "]:65535" in quotes.
 _MOST_HOPS = 32
 _LONGEST_HOP = 64
 
@@ -38,9 +38,9 @@ _MAPPED_BITS = 96
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks for a code. An empty field means unknown, and no rule counts by it."""
+    """Who asks for a code. An empty field means unknown; no rule counts by it."""
 
-    name: str = ""  # of the API key; in clear in Redis
+    name: str = ""  # of the API key; stored in Redis as plain text
     ip: str = ""  # the end user's IP address, normalised; never that of a backend
     limits: str = ""  # the key's own rules: see otp.api.access
 
@@ -75,7 +75,7 @@ def caller_of(request: HttpRequest) -> Caller:
         try:
             address = _hop(hop)
         except ValueError:
-            break  # our proxy did not know the address; all such users count as one
+            break  # our proxy did not know the address: all such users count as one
     return Caller(ip=address)
 
 
@@ -92,8 +92,8 @@ def subscriber(ip: str) -> str:
     """What counts as one address: for IPv6 the /64, which one household or server gets.
 
     If IPv6 embeds an IPv4 address (6to4, Teredo, NAT64), that counts. All of NAT64 would be a single /64, and
-    the owner of one IPv4 address has 65,536 of them in 6to4. Use it only for counting, never for trust:
-    nobody has proved to own an embedded address. Raises ``ValueError``.
+    the owner of one IPv4 address has 65,536 of them in 6to4. Use it only for counting, never for trust: an
+    embedded address is not proved. Raises ``ValueError``.
     """
     address = _parse(ip)
     if isinstance(address, ipaddress.IPv4Address):
@@ -163,10 +163,10 @@ def _hop(text: str) -> str:
     return normalise((match[1] or match[2] or "") if match else text)
 
 
-@lru_cache(maxsize=1024)  # a request reads its address for each of the things that are counted by it
+@lru_cache(maxsize=1024)  # a request parses its address for each rule
 def _parse(address: str) -> Address:
     if "%" in address:
-        raise ValueError("an address with a zone means nothing elsewhere")
+        raise ValueError("an address with a zone is valid only on its own host")
     parsed = ipaddress.ip_address(address)
     return getattr(parsed, "ipv4_mapped", None) or parsed
 

@@ -17,10 +17,10 @@ from sms.phone import Phone
 class Way:
     """The channels of one message of a code. By default SMS, without any other."""
 
-    channels: tuple[Channel, ...] = ()  # that may carry it, in order; () leaves it to the route
-    able: tuple[Channel, ...] = (Channel.SMS,)  # that the user may ask for
-    tried: tuple[Channel, ...] = (Channel.SMS,)  # with which messages of the code began, this one last
-    asked: tuple[Channel, ...] = (Channel.SMS,)  # of these, the requested ones, by the start or the user
+    channels: tuple[Channel, ...] = ()  # those that may carry it, in order; () leaves it to the route
+    able: tuple[Channel, ...] = (Channel.SMS,)  # those that the user may ask for
+    tried: tuple[Channel, ...] = (Channel.SMS,)  # the first channel of each message so far, this one last
+    asked: tuple[Channel, ...] = (Channel.SMS,)  # those of them that the start or the user asked for
 
     @property
     def following(self) -> int:
@@ -67,7 +67,7 @@ def again(
     asked: Sequence[str],
     channel: str,
 ) -> Way:
-    """The channels of a resend: by ``channel``, or by the one that was requested last.
+    """The channels of a resend: ``channel``, or the one that was requested last.
 
     It does not use a channel to which the code has moved on by itself, which would reveal that. Raises
     ``NotAllowed`` (``channel_unavailable``).

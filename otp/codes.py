@@ -2,8 +2,8 @@
 
 A code is ``HMAC-SHA256(key, seed)`` read as a number in the base of the alphabet. The seed comes from
 ``sms.ids`` (128 bits), so the code is as random as one drawn directly; 256 bits modulo 10^6 are biased by
-less than 2^-236. Redis holds the seed and two digests, useless without the key, and a resend repeats the
-code although nobody stored it.
+less than 2^-236. Redis holds the seed and two digests, which are useless without the key. So a resend can
+repeat the code although it is not stored.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def derive(key: bytes, seed: str, length: int, alphabet: str = DIGITS) -> str:
 def digest(key: bytes, *parts: str) -> str:
     """A keyed digest of ``parts`` (HMAC-SHA256, the first 128 bits as hex), to compare codes by.
 
-    Nobody can choose or see one without the key, so the time of a comparison tells nothing about the code.
+    Without the key, nobody can choose or see a digest, so the time of a comparison reveals nothing.
     """
     return _hmac(key, "\0".join(parts).encode(errors="surrogatepass"))[:16].hex()
 
@@ -47,15 +47,16 @@ def _hmac(key: bytes, message: bytes) -> bytes:
 
 @lru_cache(maxsize=4)
 def _keyed(key: bytes) -> HMAC:
-    # With the key worked in, and no Python around OpenSSL: half the time that the hmac module takes. Its
-    # one-shot digest fetches SHA-256 anew each time, and makes threads wait for each other.
+    # Prepared with the key, and without Python around OpenSSL, it takes half the time of the hmac module. Its
+    # one-shot digest fetches SHA-256 each time, and makes threads wait for each other.
     return HMAC(key, SHA256())
 
 
 def normalise(entered: str) -> str:
-    """What a person typed, as it was meant: digits of any script, any case, nothing between them.
+    """The code that a person meant to type: digits of any script become ASCII, letters become capitals.
 
-    Blanks, dashes and invisible marks go. All else stays and makes it a wrong code, lookalikes too.
+    Spaces, dashes and invisible marks are dropped. Anything else stays, lookalikes too, and makes it a wrong
+    code.
     """
     if entered.isascii() and entered.isdigit():
         return entered

@@ -1,4 +1,4 @@
-"""Codes, and the digests that stand in Redis for phones and guesses: what is made with the secrets."""
+"""Everything made with the secrets: codes, and the digests of phones and guesses that Redis holds."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sms.phone import Phone
 
 
 def of_phone(phone_number: given.Number, purpose: str) -> tuple[str, ...]:
-    """Those of a phone and purpose, one for each secret, the newest first. Raises ``InvalidNumber``."""
+    """The digests of a phone and purpose, one per secret, the newest first. Raises ``InvalidNumber``."""
     name = given.text(purpose)
     if name is None:
         raise KeyError(purpose)
     return _of_e164(_canonical(given.phone(phone_number), conf.get("PHONE_REGION")), name)
 
 
-#: A check mostly follows its start, and reading a number takes its time.
+#: A check mostly follows its start, and parsing a number is slow.
 _canonical = lru_cache(maxsize=1024)(numbers.canonical)
 
 
 def of_number(number: Phone, purpose: str) -> tuple[str, ...]:
-    """The same for a number that was read already."""
+    """The same for a number that is parsed already."""
     return _of_e164(number.e164, purpose)
 
 
@@ -36,7 +36,7 @@ def _of_e164(e164: str, purpose: str) -> tuple[str, ...]:
 
 
 def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> list[str]:
-    """Those of a guess, one for each secret. Raises ``NotAllowed`` for an int: 012345 has lost its zero."""
+    """The digests of a guess, one per secret. Raises ``NotAllowed`` for an int, which loses leading zeros."""
     entered = given.text(otp_code)
     if entered is None:
         raise NotAllowed("A code is required, as a text.", code="code_missing", field="code")
@@ -48,7 +48,7 @@ def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> l
 
 
 def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") -> Draft:
-    """A new code. ``code``: that of a test number. One is still drawn, to take the same time."""
+    """A new code. ``code``: of a test number. A code is still drawn, so that it takes the same time."""
     id, seed, secret = id or ids.new(), ids.new(), conf.phone_secrets()[0]
     drawn = codes.derive(secret, seed, rules.length, rules.alphabet)
     code = code or drawn
@@ -58,13 +58,13 @@ def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") ->
 
 
 def of_text(code: str, phones: Sequence[str]) -> list[str]:
-    """Those of a code that a user has sent to us, one for each secret."""
+    """The digests of a code that a user sent to us, one per secret."""
     pairs = zip(conf.phone_secrets(), phones, strict=True)
     return [codes.digest(secret, "by_sms", phone, code) for secret, phone in pairs]
 
 
 def awaited(rules: Purpose, phones: Sequence[str], *, withheld: bool = False) -> Draft:
-    """A new code that its user is to send to us. ``withheld``: nothing that is sent will be right."""
+    """A new code for the user to send to us. ``withheld``: no SMS will match it."""
     id, secret = ids.new(), conf.phone_secrets()[0]
     code = codes.derive(secret, ids.new(), rules.length, rules.alphabet)
     by_sms = codes.digest(secret, "by_sms", phones[0], ids.new() if withheld else code)
@@ -72,7 +72,7 @@ def awaited(rules: Purpose, phones: Sequence[str], *, withheld: bool = False) ->
 
 
 def again(rules: Purpose, live: Live, code: str = "") -> Draft | None:
-    """The live code: ``code`` of a test number, else derived again with the secret that made it.
+    """The live code: ``code`` of a test number, else derived again with its secret.
 
     None if that secret is no longer configured.
     """

@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(eq=False, repr=False)
 class OtpError(Exception):
-    """The base of all errors of this package. ``status``: the HTTP status that answers it."""
+    """The base of all errors of this package. ``status``: the HTTP status of the answer."""
 
     detail: str
     status = 500

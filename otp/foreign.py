@@ -1,8 +1,8 @@
 """Send a code that another program makes, keeps and checks, such as django-allauth, or Supabase by its hook.
 
 Like our own codes, it gets the text, the channels, the limits and the queue of a purpose. It has no
-verification: the other program does cooldown, guesses and resends. The guard does not count it, since it
-needs to know which codes are typed. ``OTP_CHALLENGE`` is not asked, since the form is not ours.
+verification: the other program handles cooldown, guesses and resends. The guard does not count it, because
+it needs to know which codes are typed. ``OTP_CHALLENGE`` is not used, because the form is not ours.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ def send(
       host. Without it there is no such line.
     - ``phone``, ``locale``, ``caller``: see ``otp.services.start``.
 
-    Raises what ``otp.services.start`` raises, ``NotAllowed`` (``code_invalid``) for a code with other
-    characters than letters, digits and dashes, and ``sms.errors.InvalidBody`` for a text that cannot be sent.
+    Raises what ``otp.services.start`` raises, ``NotAllowed`` (``code_invalid``) for a code with
+    characters other than letters, digits and dashes, and ``sms.errors.InvalidBody`` for a text that cannot be
+    sent.
     """
     rules = purposes.required(purpose)
     if len(code) > purposes.MAX_LENGTH or not _CODE.fullmatch(code):

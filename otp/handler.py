@@ -1,4 +1,4 @@
-"""``OTPHandler``: the rules of a code on one page. No HTTP, no Celery, no SMS.
+"""``OTPHandler``: the rules of a code as one class. No HTTP, no Celery, no SMS.
 
     issued = OTPHandler.generate_otp("+12025550123")   # deliver issued.code to the user yourself
     checked = OTPHandler.verify_otp("+12025550123", "123456")
@@ -77,7 +77,7 @@ def repeat(
 
     ``by``: how the caller names the verification, ``by_id`` or ``by_phone``. ``code``: of a test number.
     ``instead_of``: see ``store.resend``. ``prepare``: called with the code and the seconds that it may live;
-    returns what is sent with it.
+    returns what to send with it.
     """
     if live.status != "pending":
         return Issue.refused("blocked" if live.status == "blocked" else "expired")

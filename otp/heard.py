@@ -1,4 +1,4 @@
-"""Hear what users send to us, by an alias that vouches for the sender: a verification may wait for it."""
+"""Take the SMS that users send to us, for reverse verifications, from aliases that vouch for the sender."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sms.message import Inbound
 
 
 def take(alias: str, message: Inbound, **_: Any) -> None:
-    """Receives ``sms.signals.text_received``. Raises ``Unavailable``, so that the vendor says it again."""
+    """Receives ``sms.signals.text_received``. Raises ``Unavailable``, so that the vendor sends it again."""
     if alias not in inbound.numbers():
         return
     try:

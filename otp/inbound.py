@@ -50,7 +50,7 @@ def numbers() -> Mapping[str, tuple[str, ...]]:
     for alias, text in conf.get("OTP_REVERSE").items():
         known = sms.receivers()
         if alias not in known:
-            those = f"Write one of: {', '.join(known)}." if known else "None of them does."
+            those = f"Write one of: {', '.join(known)}." if known else "No alias does so."
             raise ImproperlyConfigured(
                 f"OTP_REVERSE: {alias} is no alias of SMS_PROVIDERS that hands over the SMS of users. {those}"
             )
@@ -75,7 +75,7 @@ def is_open(rules: Purpose) -> bool:
 
 
 def require(rules: Purpose, **others: object) -> None:
-    """Raise ``NotAllowed`` where the purpose does not allow it. ``others``: what does not go with it."""
+    """Raise ``NotAllowed`` if the purpose does not allow it. ``others``: arguments that do not go with it."""
     if not is_open(rules):
         raise NotAllowed(
             "The users of this purpose cannot send the code to us. Leave reverse out.",
@@ -91,7 +91,10 @@ def require(rules: Purpose, **others: object) -> None:
 
 
 def wanted(code: str, e164: str, locale: str = "") -> Wanted:
-    """``locale``: picks the language. Of our numbers it is the one that begins most like the user's."""
+    """The SMS for a user to send. It goes to the number of ours that begins most like the user's.
+
+    ``locale``: picks the language.
+    """
     ours = [number for several in numbers().values() for number in several]
     nearest = max(ours, key=lambda number: _alike(number, e164))
     text = texts.REVERSE[languages.lookup(locale, texts.REVERSE)]
@@ -99,7 +102,7 @@ def wanted(code: str, e164: str, locale: str = "") -> Wanted:
 
 
 def code_in(text: str, rules: Purpose) -> str:
-    """The code in what a user has sent; "" where the text does not say what it does, or holds none."""
+    """The code in the text of a user; "" if the text does not name the site, or holds no code."""
     site, words = _words(str(conf.get("OTP_SITE_NAME"))), _words(text)
     if not has_name() or not set(site) <= set(words):
         return ""
@@ -108,7 +111,7 @@ def code_in(text: str, rules: Purpose) -> str:
 
 
 def _alike(number: str, other: str) -> int:
-    """How many characters they begin with alike."""
+    """The length of their common beginning."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(number, other, strict=False)))
 
 

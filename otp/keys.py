@@ -1,4 +1,4 @@
-"""The keys of the API, for the settings of a project: see ``otp.api.keys``."""
+"""The keys of the API, for a project's settings: see ``otp.api.keys``."""
 
 from otp.api.keys import BadKeys, digest, make, parse
 

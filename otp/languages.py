@@ -1,23 +1,23 @@
-"""Language tags: which of the languages that we have fits best. No settings."""
+"""Language tags: find the best of our languages. No settings."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container
 
-#: Where Chinese is written in traditional characters, and how a tag says so that names no script.
+#: Tags of Chinese in traditional characters, by script or by region.
 _TRADITIONAL = re.compile(r"zh(-(hant|tw|hk|mo)\b|-.*-(tw|hk|mo)\b)")
 
 
 def tag(locale: str) -> str:
-    """A language tag as it is compared: ``pt_BR`` and ``PT-br`` are ``pt-br``."""
+    """A language tag in the form for comparison: ``pt_BR`` and ``PT-br`` become ``pt-br``."""
     return locale.replace("_", "-").lower()
 
 
 def lookup(locale: str, known: Container[str]) -> str:
     """The longest tag in ``known`` that ``locale`` begins with (RFC 4647, 3.4), "" for none.
 
-    Chinese that names no script is found by its region: ``zh-TW`` is ``zh-hant``, else ``zh-hans``.
+    Chinese without a script goes by its region: ``zh-TW`` becomes ``zh-hant``, others ``zh-hans``.
     """
     asked = tag(locale)
     found = _truncated(asked, known)

@@ -1,7 +1,7 @@
-"""Send codes by the next channel of their purpose if the one before does not work.
+"""Send a code by the next channel of its purpose if the one before does not work.
 
-Each sweep of the queue of codes also looks for those that are due: see lua/next.lua. The code stays the same.
-The message counts for limits, guard and budget like one that the user asks for, but without a cooldown.
+Each sweep of the queue of codes also looks for due ones: see lua/next.lua. The code stays the same.
+The message counts for limits, guard and budget like one that the user asks for, but has no cooldown.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def look(queue: str, **_: Any) -> None:
             if services.go_on(id, message_id):
                 log.info("next_channel", verification_id=id)
                 continue
-        except StoreUnavailable:  # or too much is waiting to be sent; this code comes back
+        except StoreUnavailable:  # or overload; this code is tried again
             continue
         except (NotAllowed, RateLimited) as error:
             log.info("next_channel_refused", verification_id=id, reason=error.code)
-        except Exception as error:  # a fault of one code must not stop the others; it comes back
+        except Exception as error:  # an error of one code must not stop the others; it is tried again
             log.error("next_channel_failed", verification_id=id, error=type(error).__name__)
             continue
         store.stay(id, message_id)

@@ -1,4 +1,4 @@
-"""Purposes: what codes are for, and the rules of each, from the setting ``OTP_PURPOSES``."""
+"""Purposes of codes, and the rules of each, from the setting ``OTP_PURPOSES``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_LIFETIME = 600
 #: The fewest possible codes. ASVS 5.0, 6.5.4 requires 20 bits, and accepts six digits (19.93) as that.
 MIN_CODES = 10**6
 
-#: Characters of a code. Guesses may have 64, including spaces and dashes; 256 random bits make 49.
+#: Characters of a code. A guess may have 64, with spaces and dashes. 256 random bits make 49.
 MAX_LENGTH = 32
 
 #: A language tag, or a locale as POSIX and Django write it. RFC 5646, 4.4.1 requires room for 35 characters.
@@ -45,11 +45,11 @@ class Purpose:
     app_hash: str = ""  # of an Android app that reads the SMS itself (SMS Retriever): 11 characters
     # The channels, in order; () leaves them to SMS_ROUTES, but never uses e-mail.
     channels: tuple[Channel, ...] = ()
-    # With ``channels``: seconds without a receipt before the next one gets the code, learned between these
-    # two.
+    # With ``channels``: seconds without a receipt until the next channel gets the code. The time is learned,
+    # between these two.
     next_channel_after: tuple[float, float] = (15, 60)
     new_code_on_resend: bool = False
-    reverse: bool = False  # its user may send the code to us instead, see otp.inbound
+    reverse: bool = False  # the user may send the code to us instead, see otp.inbound
     allow_weak: bool = False  # silences the checks for under 20 bits or over 600 s
 
     @property
@@ -94,8 +94,8 @@ class Purpose:
         locale, and without a text of the purpose's own, it is the language of ``country``.
 
         The last line binds the code to ``host``, so that phones only offer it there
-        (https://wicg.github.io/sms-one-time-codes/). Without a ``host`` there is no such line, since a wrong
-        one would keep the code from the right site. An ``app_hash`` goes before that line, because Android
+        (https://wicg.github.io/sms-one-time-codes/). Without a ``host`` there is no such line: a wrong one
+        would keep the code from the right site. An ``app_hash`` goes before that line, because Android
         finds it anywhere (https://developers.google.com/identity/sms-retriever/verify).
         """
         if not locale and "" not in self.text:
@@ -178,14 +178,14 @@ def _channels(name: str, given: Any) -> tuple[Channel, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence) or not set(given) <= set(known):
         raise ImproperlyConfigured(
             f"OTP_PURPOSES[{name!r}]: channels must be a list of {', '.join(known)}, in the order in which "
-            'they are tried, as ["whatsapp", "sms", "voice"].'
+            'they are tried, such as ["whatsapp", "sms", "voice"].'
         )
     if len(set(given)) < len(given):
         raise ImproperlyConfigured(f"OTP_PURPOSES[{name!r}]: channels names one twice. Name each once.")
     return tuple(map(Channel, given))
 
 
-#: Seconds. Receipts take some, and a code with less than half its life left is not sent again.
+#: Seconds. Receipts take a while, and a code with less than half its life left is not sent again.
 _SHORTEST_WAIT, _LONGEST_WAIT = 5, 300
 
 
@@ -194,7 +194,7 @@ def _bounds(name: str, given: Any) -> tuple[float, float]:
     if not good or not _SHORTEST_WAIT <= given[0] <= given[1] <= _LONGEST_WAIT:
         raise ImproperlyConfigured(
             f"OTP_PURPOSES[{name!r}]: next_channel_after must be two numbers of seconds, the least and the "
-            f"most, from {_SHORTEST_WAIT} to {_LONGEST_WAIT}, as [15, 60]."
+            f"most, from {_SHORTEST_WAIT} to {_LONGEST_WAIT}, such as [15, 60]."
         )
     return given[0], given[1]
 
@@ -205,7 +205,7 @@ def _texts(name: str, text: Any) -> dict[str, str]:
         isinstance(part, str) for pair in given.items() for part in pair
     ):
         raise ImproperlyConfigured(
-            f"OTP_PURPOSES[{name!r}]: text must be a text, or a dict of locales and their texts, as "
+            f"OTP_PURPOSES[{name!r}]: text must be a text, or a dict of locales and their texts, such as "
             '{"": "{code} …", "de": "{code} …"}.'
         )
     written: dict[str, str] = {}  # by tag

@@ -25,17 +25,17 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What is sent with a code: the SMS, and what it counts towards. By default nothing."""
+    """The SMS to send with a code, and the limits that it counts towards. By default nothing."""
 
     message: Prepared | None = None
     guard: Ask = None
     counted: Counted = NOTHING
     labels: str = ""  # for the tally: country and name of the API key
-    channels: str = ""  # that the user may ask for, with commas between; "": only SMS
-    tried: str = ""  # likewise, those that were tried
-    asked: str = ""  # likewise, those that the start or the user asked for
+    channels: str = ""  # those that the user may ask for, comma-separated; "": only SMS
+    tried: str = ""  # those already tried, likewise
+    asked: str = ""  # those that the start or the user asked for, likewise
     life: float = 0.0  # seconds that the code lives; 0: the purpose's lifetime
-    next_after: float = 0.0  # seconds until the first look whether another channel is due; 0: never
+    next_after: float = 0.0  # seconds until the first check for the next channel; 0: never
     puzzle: Mapping[str, Any] | None = None  # for the start to solve, see otp.challenges.altcha
 
 
@@ -44,7 +44,7 @@ ALONE = Sending()
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A verification whose code is to be sent once more."""
+    """A verification whose code is about to be sent again."""
 
     id: str
     now: float
@@ -114,7 +114,7 @@ class Issue:
     message_id: str = ""  # of its SMS, if it has one
     retry_after: int = 0
     limit: Rule | None = None
-    refusal: Refusal | None = None  # the guard's, also if the code was issued nevertheless
+    refusal: Refusal | None = None  # the guard's, even if the code was issued nevertheless
 
     @classmethod
     def refused(cls, status: Any, **why: Any) -> Issue:

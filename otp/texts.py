@@ -1,14 +1,13 @@
 """The default texts of an SMS with a code, and of one that users send to us, by language.
 
-Each fits into one segment. That is 160 characters of GSM 03.38 where its alphabet has words for it, which is
-why the Spanish text has no *código* and the Turkish one no *ş*. For other languages it is 70 of UCS-2. The
-line that binds the code, with two line breaks before it, takes 26 for the host otp.example.com and six
-digits.
+Each fits into one segment. That is 160 characters of GSM 03.38, or 70 of UCS-2 if a text needs other letters.
+So the Spanish text avoids *código*, and the Turkish one *ş*. The line that binds the code, with two line
+breaks before it, takes 26 characters for the host otp.example.com and six digits.
 """
 
 from __future__ import annotations
 
-#: By tag as otp.languages.tag writes it, and under "" for every other.
+#: By tag as otp.languages.tag writes it; "" is for all other languages.
 TEXTS = {
     "": "{code} is your {site} code. It expires in {minutes} min. Do not share it.",
     "ar": "رمز {site}: {code}، صالح {minutes} د. لا تشاركه.",
@@ -33,7 +32,7 @@ TEXTS = {
 }
 TEXTS["en"] = TEXTS[""]
 
-#: Of a reverse verification. The code comes first, and blanks stand around code and name: see otp.inbound.
+#: For reverse verifications. The code comes first, with spaces around code and name: see otp.inbound.
 REVERSE = {
     "": "{code} {site}: I am verifying my own number. Nobody asked me to send this.",
     "ar": "{code} {site}: أتحقق من رقمي. لم يطلب مني أحد إرسال هذا.",
@@ -58,8 +57,9 @@ REVERSE = {
 }
 REVERSE["en"] = REVERSE[""]
 
-#: The language of a country's numbers, where nobody says which. Not here, and so in English: countries of
-#: several languages (Belgium, Canada, India, Switzerland), and those whose language we do not have.
+#: The language for the numbers of a country, if no locale is given. Countries that are missing here get
+#: English: those with several languages (Belgium, Canada, India, Switzerland), and those whose language we
+#: do not have.
 _SPOKEN = {
     "ar": "AE BH DZ EG IQ JO KW LB LY MA MR OM PS QA SA SD SY TN YE",
     "de": "AT DE LI",

@@ -1,4 +1,4 @@
-"""What a start can be asked for beside a number (docs/challenge.md).
+"""Challenges that a start may have to solve (docs/challenge.md).
 
-altcha    a puzzle that costs the browser of the user a second, asked for when much goes on
+altcha    a puzzle that takes the user's browser about a second, required under heavy traffic
 """

@@ -22,12 +22,12 @@ from otp.names import PUZZLE, key
 #: The value of ``OTP_CHALLENGE``.
 PATH = "otp.challenges.altcha"
 
-#: What browsers do themselves: WebAssembly, which a memory-hard function would need, is more than the pages'
-#: Content-Security-Policy lets in.
+#: Browsers have it built in. A memory-hard function would need WebAssembly, which the pages'
+#: Content-Security-Policy forbids.
 _ALGORITHM = "PBKDF2/SHA-256"
 
-#: Iterations for one key. So many take a phone longer than it takes to ask for the next key, and us, who
-#: derive one for each puzzle, half a millisecond.
+#: Iterations for one key. On a phone this takes longer than asking for the next key. We derive one key per
+#: puzzle, which takes half a millisecond.
 _COST = 2000
 
 
@@ -35,15 +35,15 @@ _COST = 2000
 class Figures:
     """``OTP_ALTCHA``."""
 
-    #: The share of a limit, or of a cap of the guard, from which on a start is asked; 0: each start is.
+    #: The share of a limit, or of a cap of the guard, above which starts need a puzzle; 0: always.
     hot: float = 0.5
-    #: Thousands of iterations that an answer takes on average; up to a third more or less.
+    #: Thousands of iterations that an answer takes on average, up to a third more or less.
     work: int = 4000
-    #: Seconds for which an answer is taken.
+    #: Seconds for which an answer is accepted.
     lifetime: int = 300
 
 
-#: The least and the most of each figure.
+#: The lowest and highest value of each figure.
 _BOUNDS = {"hot": (0, 1), "work": (30, 1_000_000), "lifetime": (30, 3600)}
 
 
@@ -71,23 +71,23 @@ def _figure(name: str, given: object, kind: Callable[[Any], float]) -> Any:
 
 
 def is_on() -> bool:
-    """Whether it is the challenge of this site."""
+    """Whether this site uses the puzzle."""
     return bool(conf.get("OTP_CHALLENGE") == PATH)
 
 
 def asked(answer: str, limits: Collection[int]) -> dict[str, Any]:
-    """What includes/puzzle.lua is told of a start. ``limits``: places of those that can run hot, from 1."""
+    """The argument of includes/puzzle.lua. ``limits``: positions of those that can run hot, from 1."""
     found: dict[str, Any] = {"hot": figures().hot, "limits": [*limits]}
     nonce = _answered(answer) if answer else ""
     if nonce:
-        # As the clocks of several hosts may differ, a spent one is known for longer than its answer is taken.
+        # Clocks of hosts may differ, so a spent puzzle is remembered for longer than its answer is accepted.
         found |= {"spent": key(PUZZLE + nonce), "kept": 2000 * figures().lifetime}
     return found
 
 
 def make() -> Mapping[str, Any]:
-    """A puzzle, as browsers read it."""
-    from altcha import create_challenge  # only a site that is under pressure needs it
+    """A puzzle in the format for browsers."""
+    from altcha import create_challenge  # imported late: few sites need it
 
     most = 4 * 1000 * figures().work // _COST // 3
     signing, of_key = _secrets(conf.phone_secrets()[0])
@@ -103,7 +103,7 @@ def make() -> Mapping[str, Any]:
 
 
 def _answered(answer: str) -> str:
-    """What tells apart the puzzle that ``answer`` is the right one to; "" if there is none."""
+    """The nonce of the puzzle that ``answer`` solves; "" if it solves none."""
     from altcha import Payload, verify_solution
 
     try:
@@ -118,5 +118,5 @@ def _answered(answer: str) -> str:
 
 
 def _secrets(secret: bytes) -> tuple[str, str]:
-    """Keys of its own for the puzzle, and for the answer to it."""
+    """The keys for puzzles and for their answers."""
     return codes.digest(secret, "puzzle"), codes.digest(secret, "puzzle-answer")

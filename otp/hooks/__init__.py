@@ -1,1 +1,1 @@
-"""Other auth servers hand over codes that they have made, each in its own format: docs/auth-servers.md."""
+"""Send codes that other auth servers make, each with its own format: see docs/auth-servers.md."""

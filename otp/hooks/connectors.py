@@ -1,6 +1,6 @@
-"""``POST hooks/logto`` and ``hooks/fusionauth``: what these two post for an SMS, with an API key of ours.
+"""``POST hooks/logto`` and ``hooks/fusionauth``: the calls of these two for an SMS, with an API key of ours.
 
-Both let you choose the header ``Authorization``, and take any status of 2xx for "sent". Sources:
+Both let you set the header ``Authorization``, and take any status 2xx for "sent". Sources:
 github.com/logto-io/logto, packages/connectors/connector-http-sms; fusionauth.io/docs, Generic Messenger.
 """
 
@@ -31,7 +31,7 @@ Sender = Callable[[dict[str, Any], Access, str], bool]
 
 
 def _hook(needed: str) -> Callable[[Sender], Callable[[HttpRequest], HttpResponse]]:
-    """A view out of what sends the code in a body for a purpose, or is false for one without ``needed``."""
+    """Make a view of a function that sends the code in a body. It returns False if ``needed`` is missing."""
 
     def made(send: Sender) -> Callable[[HttpRequest], HttpResponse]:
         @csrf_exempt
@@ -49,7 +49,7 @@ def _hook(needed: str) -> Callable[[Sender], Callable[[HttpRequest], HttpRespons
                 return fixed(415, "unsupported_media_type")
             try:
                 body = json.loads(request.body)
-            except (ValueError, RecursionError):  # the latter for what is nested too deep
+            except (ValueError, RecursionError):  # the latter if it is nested too deep
                 return fixed(400, "malformed_json")
             if not send(body, holder, purpose):
                 return problem(422, "field_missing", f"The body must have {needed}.")

@@ -1,8 +1,8 @@
-"""``HOOKS``: the secrets with which other programs sign what they hand over.
+"""``HOOKS``: the secrets with which other programs sign their calls.
 
     HOOKS=supabase=v1,whsec_…
 
-The secret stands as Supabase shows it. Two, with | between them, hold while it is being changed.
+Write the secret as Supabase shows it. While it is changed, write two with | between them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from otp import conf
 from sms.webhooks import endpoints
 
-#: Who signs.
+#: The programs that sign.
 NAMES = ("supabase",)
 
 EXAMPLE = "supabase=v1,whsec_…"
@@ -33,13 +33,13 @@ def parse(text: str) -> dict[str, str]:
 
 @conf.cached
 def configured() -> dict[str, tuple[bytes, ...]]:
-    """The secrets of each name, newest or not. Raises ``ImproperlyConfigured``, without a secret."""
+    """All secrets of each name. Raises ``ImproperlyConfigured``; its text holds no secret."""
     return {name: _read(name, text) for name, text in conf.get("HOOKS").items()}
 
 
 def _read(name: str, text: str) -> tuple[bytes, ...]:
     if name not in NAMES:
-        raise ImproperlyConfigured(f"HOOKS has a name that does not exist. There is {', '.join(NAMES)}.")
+        raise ImproperlyConfigured(f"HOOKS has an unknown name. Use {', '.join(NAMES)}.")
     secrets = text.split("|")
     try:
         if len(secrets) > 2:
@@ -47,6 +47,6 @@ def _read(name: str, text: str) -> tuple[bytes, ...]:
         return tuple(endpoints.secret(secret.strip().removeprefix(_PREFIX)) for secret in secrets)
     except ValueError:
         raise ImproperlyConfigured(
-            f"HOOKS: {name} needs the secret that it signs with, as it shows it ({_PREFIX}whsec_ and "
+            f"HOOKS: {name} needs the secret of the hook, as its console shows it ({_PREFIX}whsec_ and "
             f"{endpoints.SHORTEST} to {endpoints.LONGEST} random bytes in base64), or two with | between."
         ) from None

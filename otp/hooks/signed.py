@@ -1,4 +1,4 @@
-"""What is signed as Standard Webhooks say.
+"""Check signatures after Standard Webhooks.
 
 Source: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md, "Webhook headers" and
 "Signature scheme".
@@ -12,14 +12,14 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-#: Seconds by which the time of a call may differ from ours.
+#: Seconds by which the timestamp of a call may differ from our clock.
 TOLERANCE = 300
 
 
 def is_genuine(headers: Mapping[str, str], read: Callable[[], bytes], secrets: Sequence[bytes]) -> bool:
-    """Whether one of ``secrets`` has signed this call, a moment ago. It takes as long whichever has.
+    """Whether one of ``secrets`` signed this call a moment ago. It takes the same time for each of them.
 
-    ``read``: what returns the body; not asked where the headers alone show that it is not.
+    ``read``: returns the body. It is not called if the headers already show that the call is not genuine.
     """
     id, at, signatures = (headers.get(f"webhook-{part}", "") for part in ("id", "timestamp", "signature"))
     if (
@@ -29,7 +29,7 @@ def is_genuine(headers: Mapping[str, str], read: Callable[[], bytes], secrets: S
         or abs(time.time() - int(at)) > TOLERANCE
     ):
         return False
-    # The specification has blanks between signatures, Supabase a comma as well.
+    # The specification puts spaces between signatures; Supabase adds commas.
     given = [word.rstrip(",").encode() for word in signatures.split()]
     content = f"{id}.{at}.".encode(errors="surrogateescape") + read()
     expected = [b"v1," + base64.b64encode(hmac.digest(secret, content, "sha256")) for secret in secrets]

@@ -1,7 +1,7 @@
 """``POST hooks/supabase``: the Send SMS hook of Supabase Auth.
 
-Supabase makes and checks the code; this sends it, with the text of a purpose. It reads an error only from an
-answer of status 200, and then shows its ``message`` to whoever wanted the code; of any other status it says
+Supabase makes and checks the code. The hook sends it, with the text of a purpose. Supabase reads an error
+only from an answer with status 200, and shows its ``message`` to the user. With any other status it only says
 that the hook has failed. Source: github.com/supabase/auth, internal/hooks/hookshttp and v0hooks.
 """
 
@@ -27,13 +27,13 @@ from otp.hooks import settings, signed
 from sms import auth, bodies
 from sms.errors import SmsError
 
-#: What stands where the name of an API key would; no key can have it.
+#: Used in place of the name of an API key. No key can have this name.
 HOLDER = "hook:supabase"
 
-#: Bytes of a call. All metadata of its user stands in it.
+#: Bytes of a call. It holds all metadata of the user.
 LARGEST = 64 * 1024
 
-#: Seconds that Supabase takes a code for by default (``GOTRUE_SMS_OTP_EXP``).
+#: Seconds for which Supabase accepts a code by default (``GOTRUE_SMS_OTP_EXP``).
 LIVES = "60"
 
 
@@ -44,22 +44,20 @@ LIVES = "60"
 def take(request: HttpRequest) -> HttpResponse:
     """Send the code of ``{"user": {"phone": …}, "sms": {"otp": …}}``, once.
 
-    The address may say more: ``purpose=``, and ``expires_in=``, the seconds for which Supabase takes a code.
+    The URL may have ``purpose=``, and ``expires_in=``, the seconds for which Supabase accepts a code.
     """
     secrets = settings.configured().get("supabase", ())
     if not secrets:
         return _error(HTTPStatus.NOT_FOUND, "HOOKS has no secret for supabase.", status=HTTPStatus.NOT_FOUND)
     if not signed.is_genuine(request.headers, lambda: bodies.read(request, LARGEST), secrets):
         auth.keeper().denied(request, "hook_signature")
-        why = "The signature is wrong or too old. HOOKS must have the secret of the hook."
+        why = "The signature is wrong or too old. HOOKS must hold the secret of the hook."
         return _error(HTTPStatus.UNAUTHORIZED, why, status=HTTPStatus.UNAUTHORIZED)
     try:
         phone, code, ip = _read(request.body)
         lives = _seconds(request.GET.get("expires_in", LIVES))
-    except (ValueError, RecursionError):  # the latter for what is nested too deep
-        why = (
-            "The body must have user.phone and sms.otp, and expires_in in the address be a number of seconds."
-        )
+    except (ValueError, RecursionError):  # the latter if it is nested too deep
+        why = "The body must have user.phone and sms.otp. expires_in in the URL must be a number of seconds."
         return _error(HTTPStatus.BAD_REQUEST, why, status=HTTPStatus.BAD_REQUEST)
 
     def send() -> HttpResponse:
@@ -67,7 +65,7 @@ def take(request: HttpRequest) -> HttpResponse:
         foreign.send(phone, code, purpose, lives=lives, on_our_site=False, caller=Caller(HOLDER, ip))
         return JsonResponse({})
 
-    # Each try of a call has an id of its own, and all have this body, with an id of the call in it.
+    # Each try has its own id, but the same body. The body holds an id of the call.
     call = hashlib.sha256(request.body).hexdigest()
     try:
         response = idempotency.once(request, HOLDER, send, key=call)
@@ -80,13 +78,13 @@ def take(request: HttpRequest) -> HttpResponse:
 
 
 def _read(body: bytes) -> tuple[str, str, str]:
-    """Number, code and the user's address ("" if it is not known). Raises ``ValueError``."""
+    """The number, the code and the user's IP address ("" if unknown). Raises ``ValueError``."""
     match json.loads(body):
         case {"user": {"phone": str(phone)}, "sms": {"otp": str(code), **sms}, **more}:
             pass
         case _:
             raise ValueError
-    # A number that is being changed stands here, and in the user the one of before. None has its +.
+    # If the user changes the number, sms has the new one, and user the old one. Both come without +.
     number = str(sms.get("phone") or phone).removeprefix("+")
     return f"+{number}", code, _address(more.get("metadata"))
 

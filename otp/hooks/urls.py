@@ -1,4 +1,4 @@
-"""What other auth servers call, for any Django project: ``path("hooks/", include("otp.hooks.urls"))``."""
+"""The URLs for other auth servers, for any Django project: ``path("hooks/", include("otp.hooks.urls"))``."""
 
 from django.urls import path
 

@@ -1,6 +1,6 @@
-"""The widget: the way to a verified phone inside a page of the program itself.
+"""The widget: verifies a phone inside a page of the caller's own site.
 
-``/widget.js`` defines the element ``<otpost-verify>``, which asks ``POST /s/{id}/{step}`` what to show. It
-holds no words and no rules: ``shown`` says everything, and what is done stands in ``otp.pages.steps``. What
-passes between the two is their own, and may change with any version.
+``/widget.js`` defines the element ``<otpost-verify>``, which gets its views from ``POST /s/{id}/{step}``. It
+has no texts and no rules: ``shown`` makes the views, and ``otp.pages.steps`` does the work. The format
+between the two is private, and may change with any version.
 """

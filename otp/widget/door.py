@@ -1,7 +1,7 @@
-"""Who may ask: a page of the key's origins, in the browser that opened the session first.
+"""Admit requests from pages of the key's origins, in the browser that first opened the session.
 
-Nothing here takes a cookie, as browsers send none from a page of another site. The browser proves itself by
-a random ``holder`` that the widget made: so a first answer that got lost can be asked for again.
+Cookies play no part, because browsers send none from a page of another site. The browser proves itself by a
+random ``holder`` that the widget made. So if the first answer gets lost, the browser can ask again.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from otp.widget import shown
 from otp.widget.shown import View
 from sms.problems import BARE, Body, problem
 
-#: Seconds that a browser remembers what it may send.
+#: Seconds for which a browser caches the answer to a preflight.
 _PREFLIGHT = "600"
 
 
 class Asked(Body):
-    """What every step needs to know."""
+    """The fields of every step."""
 
     holder: str = Field(pattern=r"^[0-9a-f]{32}$", repr=False)
-    token: str = Field("", max_length=4096, repr=False)  # of the answer before
+    token: str = Field("", max_length=4096, repr=False)  # of the previous answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class Visit:
 
     session: Session
     visitor: Visitor
-    about: Kept | None  # the verification that it shows; None before there is one
+    about: Kept | None  # the verification that is shown; None before the start
 
 
 Step = Callable[[Visit, Any], HttpResponse]
 
 
 def answered(steps: Mapping[str, tuple[type[Asked], Step]]) -> Callable[..., HttpResponse]:
-    """The view of ``steps``: by name what each reads, and what it does."""
+    """The view of ``steps``. Each has a name, the model of its body, and a function."""
 
     @csrf_exempt
     @login_not_required
@@ -71,7 +71,7 @@ def answered(steps: Mapping[str, tuple[type[Asked], Step]]) -> Callable[..., Htt
 
 
 def _of_a_page(request: HttpRequest, id: str, model: type[Asked], step: Step) -> HttpResponse:
-    """Refuse what comes from a page that may not ask, and let the others read the answer."""
+    """Refuse pages of other origins, and let the page read the answer."""
     if request.method not in ("OPTIONS", "POST"):
         response = problem(405, "method_not_allowed", BARE[405][1])
         response["Allow"] = "OPTIONS, POST"
@@ -94,9 +94,9 @@ def _of_a_page(request: HttpRequest, id: str, model: type[Asked], step: Step) ->
 
 @problems.answered
 def _judged(id: str, origin: str) -> Session:
-    """The session, for a page that may ask for it.
+    """The session, for a page of an origin of its key.
 
-    That it is over may be told to the pages of any key: nobody knows any more whose it was.
+    For an expired session the owner is no longer known, so the pages of every key are admitted.
     """
     session, access = sessions.read(id), conf.get("API_ACCESS")
     keys = [access[session.owner]] if session.owner in access else []
@@ -136,15 +136,15 @@ def _take(request: HttpRequest, session: Session, model: type[Asked], step: Step
 
 
 def told(visit: Visit, view: View, about: Kept | None = None, error: Exception | None = None) -> HttpResponse:
-    """What to show now. ``about``: what the next step is about; ``error``: what refused this one."""
+    """Answer with a view. ``about``: the verification of the next step. ``error``: why this step failed."""
     response: HttpResponse = problems.answer(error) if error else JsonResponse({})
     token = kept.token(visit.visitor.browser, about) if about else ""
     return _with(response, {"view": view, "token": token})
 
 
 def over() -> HttpResponse:
-    """There is no such session (any more)."""
-    response = problem(410, "session_expired", "This session is over, or never was.")
+    """The answer if the session has expired, or never existed."""
+    response = problem(410, "session_expired", "This session has expired, or never existed.")
     return _with(response, {"view": shown.over()})
 
 

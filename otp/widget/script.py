@@ -1,4 +1,4 @@
-"""``/widget.js`` and ``/puzzle.js``, which pages of other sites load: at one address, whatever runs here."""
+"""``/widget.js`` and ``/puzzle.js``, which pages of other sites load. Their URLs never change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otp import etags
 
 FOLDER = Path(__file__).parents[1] / "static" / "otp"
 
-#: Seconds. A browser looks for a newer one after that.
+#: Seconds after which a browser asks for a newer version.
 MAX_AGE = 300
 
 
@@ -24,13 +24,13 @@ MAX_AGE = 300
 @cache_control(public=True, max_age=MAX_AGE)
 @require_safe
 def script(request: HttpRequest, name: str) -> HttpResponse:
-    """The element ``<otpost-verify>``, or what solves a puzzle for it. Every page may load them; which may
-    ask for something, says ``door``.
+    """The element ``<otpost-verify>``, or the script that solves a puzzle. Every page may load them. ``door``
+    decides which pages may use them.
     """
     content, version = _read(name)
     headers = {
         "Cross-Origin-Resource-Policy": "cross-origin",
-        "Access-Control-Allow-Origin": "*",  # or it could be no module
+        "Access-Control-Allow-Origin": "*",  # modules need it
     }
     response = HttpResponse(content, "text/javascript; charset=utf-8", headers=headers)
     return etags.answer(request, response, version)

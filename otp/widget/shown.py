@@ -1,18 +1,18 @@
-"""What the widget shows, as JSON: every word, field and button, in the language of the answer.
+"""The views of the widget as JSON: all texts, fields and buttons, in the language of the answer.
 
 The widget knows these members of a view:
-    state                 number, pending, blocked, expired, valid, or closed: nothing goes on here
-    lang, dir             of the words
-    title, lead, error    paragraphs; what is empty is not shown
+    state                 number, pending, blocked, expired, valid, or closed (the end)
+    lang, dir             language and direction of the texts
+    title, lead, error    paragraphs; an empty one is not shown
     field                 name, type, mode (inputmode), complete (autocomplete), most (maxlength), label,
-                          hint, value, and length of a code: so many letters and digits are sent at once
-    facts                 beside the field, as the attempts that are left
-    submit, buttons       to (the step), text, busy (its text meanwhile), trouble (to say if no answer comes),
-                          waits (for the seconds of resend_in), and channel for what names one
+                          hint, value; length, for a code: it is sent once it has this many characters
+    facts                 a text beside the field, such as the attempts left
+    submit, buttons       to (the step), text, busy (the text while it waits), trouble (the text if no answer
+                          comes), waits (until resend_in has passed), and channel, if the button is for one
     expires_in, expiry    seconds, and their text with {clock} in it; resend_in, wait: the same
-    solving, unable       where a puzzle is to be solved: while the browser does, and where it cannot
+    solving, unable       texts for a puzzle: while the browser solves it, and if it cannot
     proof                 of a valid session, for the page around the widget
-    say                   what a screen reader hears when so many seconds are left of the code, and at again
+    say                   announcements for screen readers, by seconds left of the code, and "again"
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from sms import services as sms
 
 View = dict[str, Any]
 
-#: Where the widget puts a clock.
+#: The widget replaces it with a clock.
 _CLOCK = "{clock}"
 
-#: What the pages set apart by an element.
+#: A number, as the pages mark it.
 _NUMBER = re.compile(r'<span class="number" dir="ltr"[^>]*>(.*?)</span>')
 
 
 def number(session: Session, typed: str = "", error: OtpError | None = None) -> View:
-    """The form for the number. ``error``: why what was ``typed`` got no code."""
+    """The form for the number. ``error``: why the ``typed`` number got no code."""
     context = number_page.context_of(session, unpicked(number_page.wanted(session)), error)
     field = None
     if not session.phone:
@@ -74,7 +74,7 @@ def number(session: Session, typed: str = "", error: OtpError | None = None) -> 
 
 
 def code(about: Kept, verification: Verification, limited: RateLimited | None = None) -> tuple[Kept, View]:
-    """The form for the code, or that it is over. ``limited``: why a guess was not compared."""
+    """The form for the code, or the view of its end. ``limited``: why a guess was not compared."""
     about, context = code_page.context_of(about, verification, limited)
     number = gettext("your number that ends in %(end)s") % {"end": sms.mask(about.phone)[-2:]}
     context |= {"kept": about, "number": number}
@@ -192,11 +192,11 @@ def _cancel() -> View:
 
 
 def _said(template: str, context: View) -> str:
-    """The words of a part of a page."""
+    """The text of a part of a page."""
     words = _NUMBER.sub(lambda found: _isolated(found[1]), render_to_string(f"otp/{template}.html", context))
     return " ".join(html.unescape(strip_tags(words)).split())
 
 
 def _isolated(number: str) -> str:
-    """A number within a sentence, which may run the other way (Unicode's LRI and PDI)."""
+    """A number within a sentence that may run right to left (Unicode's LRI and PDI)."""
     return f"\u2066{number}\u2069"

@@ -1,6 +1,6 @@
-"""The steps of the widget. They translate, as the pages do; what is done stands in ``otp.pages.steps``.
+"""The steps of the widget. Like the pages, they only translate: ``otp.pages.steps`` does the work.
 
-Each may be repeated when its answer got lost: nothing is sent or counted twice that the user did not ask for.
+A step may be repeated if its answer got lost. Nothing is sent or counted twice unless the user asks for it.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Guessed(Asked):
     code: str = Field(max_length=1600, repr=False)  # or the whole message
 
 
-class Again(Starting):  # where the code is over, a new one goes out
+class Again(Starting):  # if the code has ended, a new one goes out
     channel: Channel | None = None
 
 
 def open(visit: Visit, _: Asked) -> HttpResponse:
-    """Where the session stands."""
+    """The state of the session."""
     return _standing(visit, visit.about)
 
 
 def start(visit: Visit, asked: Numbered) -> HttpResponse:
-    """Send a code to the number that was typed, or to the one that the program gave."""
+    """Send a code to the typed number, or to the one that the program gave."""
     if visit.session.status == "valid":
         return told(visit, shown.done(visit.session))
     try:
@@ -54,7 +54,7 @@ def start(visit: Visit, asked: Numbered) -> HttpResponse:
 
 
 def check(visit: Visit, asked: Guessed) -> HttpResponse:
-    """Hold the code in what was typed against that which was sent."""
+    """Check the code in the typed text."""
     about = visit.about
     if about is None or visit.session.status == "valid":
         return _standing(visit, about)
@@ -65,7 +65,7 @@ def check(visit: Visit, asked: Guessed) -> HttpResponse:
 
 
 def resend(visit: Visit, asked: Again) -> HttpResponse:
-    """Send the code again, or a new one when it is over."""
+    """Send the code again, or a new one if it has ended."""
     about = visit.about
     if about is None or visit.session.status == "valid":
         return _standing(visit, about)
@@ -79,15 +79,15 @@ def resend(visit: Visit, asked: Again) -> HttpResponse:
 
 
 def cancel(visit: Visit, _: Asked) -> HttpResponse:
-    """Forget the code, and ask for a number anew."""
+    """Cancel the code, and ask for a number again."""
     if visit.about:
-        with suppress(StoreUnavailable):  # then the code dies by itself
+        with suppress(StoreUnavailable):  # then the code expires by itself
             services.cancel(visit.about.id)
     return _standing(visit, None)
 
 
 def _standing(visit: Visit, about: Kept | None, error: OtpError | None = None) -> HttpResponse:
-    """What is so now. A right code has ended its session, unless that ran out before."""
+    """The current state. A right code has ended the session, unless the session expired before."""
     if visit.session.status == "valid":
         return told(visit, shown.done(visit.session))
     if about is None:

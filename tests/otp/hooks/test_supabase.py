@@ -280,5 +280,5 @@ class TestSettings:
 
     def test_another_name_is_refused(self, settings):
         settings.HOOKS = {"firebase": SECRET}
-        with pytest.raises(ImproperlyConfigured, match="There is supabase"):
+        with pytest.raises(ImproperlyConfigured, match="Use supabase"):
             hooks.configured()
