@@ -1,4 +1,4 @@
-"""Every setting of ours, its default, and what it must be; read from Django at the time of use."""
+"""All settings of Otpost with their defaults and types. They are read from Django when used."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from django.utils.functional import Promise
 T = TypeVar("T")
 _Types = type[Any] | tuple[type[Any], ...]
 
-#: What begins so is meant for us.
+#: Settings with these prefixes are meant for Otpost.
 OURS = (
     *("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "METRICS_"),
     *("TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE", "WEBHOOKS"),
 )
 
-#: A text, or a lazy one of Django.
+#: A text, or a lazy text of Django.
 TEXT = (str, Promise)
 
-#: Schemes of providers that send nothing, so cost nothing.
+#: Schemes of providers that send nothing and so cost nothing.
 FREE = {"console", "memory", "sandbox", "file"}
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. Without a ``kind`` it is judged where it is read."""
+    """One setting. Without a ``kind``, the code that reads it checks it."""
 
     default: Any
     kind: _Types = ()
-    words: str = ""  # what it must be, and an example
-    parts: _Types = object  # what it holds
+    words: str = ""  # its type in words, with an example
+    parts: _Types = object  # the type of its items
 
     def fits(self, value: Any) -> bool:
         if not self.kind:
@@ -48,55 +48,55 @@ class Setting:
         return isinstance(value, self.kind) and all(isinstance(part, self.parts) for part in held)
 
 
-#: By name; the packages above this one add theirs.
+#: All settings by name. The packages above this one add theirs.
 DECLARED = {
-    # The alias of CACHES behind which codes and messages live; see sms.checks.place.
+    # The alias in CACHES of the Redis that holds codes and messages; see sms.checks.place.
     "OTPOST_CACHE": Setting("default", str, "an alias of CACHES, such as otpost"),
-    # How many replicas must hold a message before it is accepted; see sms.scripts. 0: the master alone.
+    # How many replicas must hold a message before it is accepted; see sms.scripts. 0: only the master.
     "OTPOST_COPIES": Setting(0),
-    # What stands before every key and queue; None: the KEY_PREFIX of that alias, if it has one.
+    # The prefix of every key and queue. None: the KEY_PREFIX of that alias, if it has one.
     "OTPOST_NAMESPACE": Setting(None),
-    # Fernet keys (32 bytes, url-safe base64). The first seals, all open.
+    # Fernet keys (32 bytes, url-safe base64). The first seals; all of them open.
     "SMS_SEAL_KEYS": Setting([], (list, tuple), "a list of keys", (str, bytes)),
-    # Secret of the digests of phones (and, in otp, of codes): at least 32 characters.
+    # The secret for digests of phone numbers, and in otp also of codes. At least 32 characters.
     "PHONE_SECRET_KEY": Setting("", str, "a text of at least 32 random characters"),
-    # Other values of PHONE_SECRET_KEY that codes in flight may still have been made with.
+    # Former values of PHONE_SECRET_KEY that live codes may still depend on.
     "PHONE_SECRET_KEY_FALLBACKS": Setting(
         [], (list, tuple), "a list of former values of PHONE_SECRET_KEY", str
     ),
     # Former values of PHONE_SECRET_KEY under which numbers have opted out; see sms.optouts.
     "SMS_OPTOUT_KEYS": Setting([], (list, tuple), "a list of former values of PHONE_SECRET_KEY", str),
-    # What a user who sends HELP gets back; empty: nothing.
+    # The answer to a user who sends HELP; empty: none.
     "SMS_HELP": Setting("", TEXT, "a text"),
-    # alias → provider URL, in the order in which they stand in the environment.
+    # alias → provider URL, in the order of the environment variable.
     "SMS_PROVIDERS": Setting({}, Mapping, 'a dict such as {"main": "twilio://…"}', str),
     # country, +prefix or "default" → route; see sms.routing. Empty: all providers in their order.
     "SMS_ROUTES": Setting({}, Mapping, 'a dict such as {"default": "main>spare"}', str),
-    # Who decides where a route gives a choice: the weights, or what converts; see sms.learning.
+    # What decides if a route offers a choice: the weights, or the conversion; see sms.learning.
     "SMS_ROUTING": Setting("weights"),
-    # What an accepted code is worth, in the currency of the providers' price=; 0: prices do not count.
+    # The worth of an accepted code, in the currency of the providers' price=; 0: prices do not count.
     "SMS_CODE_WORTH": Setting(0.0),
-    # Countries, prefixes and kinds of numbers that SMS may go to or not; see sms.destinations.
+    # Countries, prefixes and kinds of numbers that are allowed or denied; see sms.destinations.
     "SMS_DESTINATIONS": Setting([]),
     # When an alias is left out, and for how long; see sms.breaker.
     "SMS_BREAKER": Setting({}, Mapping, 'a dict such as {"window": 30}'),
-    # Seconds that a code whose outcome is unknown waits for a receipt before the next alias.
+    # Seconds that a code with an unknown outcome waits for a receipt before it goes to the next alias.
     "SMS_RECEIPT_WAIT": Setting(5.0),
-    # queue → seconds; a message that would have to wait longer than 85 % of them is refused; 0: never refuse.
-    # A number alone is that of the queue of codes.
+    # queue → seconds. Otpost refuses a message that would wait longer than 85 % of them; 0: never refuse.
+    # A single number is for the queue of codes.
     "SMS_LONGEST_WAIT": Setting({"otp": 10.0, "bulk": 3600.0}),
-    # Where users and providers reach us. Its host ends a code's SMS; empty: no receipts are asked for.
+    # The URL at which users and providers reach us. Its host ends a code's SMS. Empty: no receipts.
     "PUBLIC_URL": Setting("", str, "a text such as https://verify.example.com"),
-    # Who has it may read /metrics, see sms.metrics_views; two, with a comma between, while it is changed.
-    # Empty: nobody.
+    # The token for /metrics; see sms.metrics_views. Two, separated by a comma, while you change it. Empty:
+    # /metrics is closed.
     "METRICS_TOKEN": Setting("", str, "a text of at least 32 random characters"),
-    # ISO country that national numbers are read in; empty: international numbers only.
+    # The ISO country of national numbers; empty: only international numbers are accepted.
     "PHONE_REGION": Setting("", str, "a country such as US, or nothing"),
-    # name → URL of who is told what happens; see sms.webhooks.endpoints.
+    # name → URL that receives events; see sms.webhooks.endpoints.
     "WEBHOOKS": Setting({}, Mapping, 'a dict such as {"shop": "https://…#secret=whsec_…"}', str),
-    # How long the record of a message (no text, no number) is kept, in hours.
+    # Hours for which the record of a message (no text, no number) is kept.
     "MESSAGE_RECORD_HOURS": Setting(72),
-    # How long a message that is no code may wait for a provider, in seconds.
+    # Seconds that a message without a code may wait for a provider.
     "MESSAGE_LIFETIME": Setting(24 * 3600),
 }
 
@@ -106,15 +106,15 @@ def default(name: str) -> Any:
 
 
 def cached(read: Callable[..., T]) -> functools._lru_cache_wrapper[T]:
-    """Remember what ``read`` finds in settings, until a test changes one."""
+    """Cache what ``read`` finds in settings, until a test changes a setting."""
     remembered = functools.cache(read)
     setting_changed.connect(lambda **_: remembered.cache_clear(), weak=False)
     return remembered
 
 
-@cached  # a start asks twenty times, and Django takes a microsecond for each
+@cached  # each start reads about twenty, and Django takes a microsecond for each
 def get(name: str) -> Any:
-    """The setting ``name``, or its default; None for a text is none. Raises ``ImproperlyConfigured``."""
+    """The setting ``name``, or its default. None for a text counts as "". Raises ``ImproperlyConfigured``."""
     setting = DECLARED[name]
     found = getattr(settings, name, setting.default)
     if found is None and setting.default == "":
@@ -130,7 +130,7 @@ def metrics_tokens() -> list[str]:
 
 
 def faults() -> list[str]:
-    """What is of a wrong type."""
+    """A text for each setting of a wrong type."""
     found = []
     for name in DECLARED:
         try:
@@ -141,12 +141,12 @@ def faults() -> list[str]:
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """The one of ``known`` for which ``name`` seems misspelled, "" if there is none."""
+    """The name in ``known`` of which ``name`` seems to be a misspelling, "" if there is none."""
     return next(iter(difflib.get_close_matches(name.upper().replace("-", "_"), known, 1, 0.85)), "")
 
 
 def number(text: str) -> float:
-    """The number in a part of a setting, NaN if it is none."""
+    """A part of a setting as a number, NaN if it is not one."""
     try:
         return float(text)
     except ValueError:
@@ -154,22 +154,22 @@ def number(text: str) -> float:
 
 
 def public_url_fault(url: str) -> str:
-    """What is wrong with ``PUBLIC_URL``, and the mend; "" for nothing."""
+    """The fault of ``PUBLIC_URL`` and its fix, "" if it is good."""
     try:
         parts = urlsplit(url)
         right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         right = False
     more = right and (parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
-    # A host in other letters is written as browsers and certificates have it (xn--…).
+    # A host name in other scripts must be written as browsers and certificates have it (xn--…).
     if right and not more and re.fullmatch("[!-~]+", url):
         return ""
     return "PUBLIC_URL must look like https://verify.example.com, without a path, in ASCII."
 
 
-@cached  # a start asks for them ten times
+@cached  # each start reads them ten times
 def phone_secrets() -> tuple[bytes, ...]:
-    """``PHONE_SECRET_KEY``, then its former values, with which codes in flight were made."""
+    """``PHONE_SECRET_KEY``, then its former values, on which live codes may still depend."""
     newest: str = get("PHONE_SECRET_KEY")
     return tuple(secret.encode() for secret in (newest, *get("PHONE_SECRET_KEY_FALLBACKS")))
 

@@ -1,14 +1,14 @@
-"""Where a message may go, the setting ``SMS_DESTINATIONS``, and what helps whoever gave another number.
+"""The setting ``SMS_DESTINATIONS``: where messages may go, and hints for users whose number is refused.
 
     DE AT CH        only to these countries (ISO 3166)
-    * -IR           everywhere, but not there
-    -+4370          nor to numbers that begin so
-    -voip           nor to numbers of this kind
-    uan             to these, although their kind is refused otherwise (see REFUSED)
-    voice:DE        the rules of another channel, once one of its words stands here
+    * -IR           everywhere but to this country
+    -+4370          not to numbers with this prefix
+    -voip           not to numbers of this kind
+    uan             also to numbers of this kind, which are refused by default (see REFUSED)
+    voice:DE        a rule for another channel, which then has its own rules
 
-Without a country in it, every country is allowed. A denial wins over what allows. A channel without words of
-its own has the rules of SMS; a call may then go to a fixed line too.
+Without a country, every country is allowed. A denial wins over a permission. A channel without its own rules
+has those of SMS, but a call may also go to a fixed line.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from sms.errors import InvalidNumber
 from sms.message import Channel
 from sms.phone import KINDS, Phone, is_prefix
 
-#: A national number is tried in so many of the allowed countries at most.
+#: A national number is tried in at most this many of the allowed countries.
 TRIED = 20
 
-#: Of the form that is meant, where a description must show one and none is known that gets an SMS.
+#: For descriptions that need an example, if no allowed number is known.
 EXAMPLE = "+12015550123"
 
-#: Kinds that get no SMS unless the setting names them: they cost the caller, answer to machines,
-#: or are wires without a screen. What to call each in "This is …".
+#: Kinds that get no SMS unless the setting names them: calls to them cost extra, machines answer, or they
+#: have no screen. The texts complete "This is …".
 REFUSED = {
     "premium_rate": "a premium-rate number",
     "shared_cost": "a shared-cost number",
@@ -60,9 +60,9 @@ class Destinations:
 
 
 def require(number: Phone, channels: Iterable[Channel] = (Channel.SMS,)) -> Phone:
-    """``number``, if a message may go there by one of ``channels``.
+    """Return ``number`` if a message may go there by one of ``channels``.
 
-    Raises ``InvalidNumber``, as the first of them would, and ``ImproperlyConfigured``.
+    Raises ``InvalidNumber`` with the fault of the first channel, or ``ImproperlyConfigured``.
     """
     refusals = [_refusal(number, channel) for channel in channels]
     if refusal := all(refusals) and next(iter(refusals), None):
@@ -96,7 +96,7 @@ def configured(channel: Channel = Channel.SMS) -> Destinations:
 def _configured() -> Mapping[Channel, Destinations]:
     words = conf.get("SMS_DESTINATIONS")
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-        raise ImproperlyConfigured('SMS_DESTINATIONS is a list of texts such as ["DE", "-+4370"].')
+        raise ImproperlyConfigured('SMS_DESTINATIONS must be a list of texts such as ["DE", "-+4370"].')
     own: dict[Channel, list[str]] = {channel: [] for channel in Channel}
     for word in words:
         channel, colon, rest = word.rpartition(":")
@@ -113,7 +113,7 @@ def _configured() -> Mapping[Channel, Destinations]:
 
 
 def _denied(words: Iterable[str]) -> set[str]:
-    """The kinds of numbers that are denied by name."""
+    """The kinds of numbers that the words deny by name."""
     return {word.removeprefix("-") for word in words if word.startswith("-")} & KINDS.keys()
 
 
@@ -135,36 +135,40 @@ def _read(words: Iterable[str], channel: Channel = Channel.SMS) -> Destinations:
         elif word != bare and is_prefix(bare):
             prefixes.add(bare)
         elif word.startswith("-+"):
-            raise ImproperlyConfigured(f"SMS_DESTINATIONS, {word}: no number begins with {bare}.")
+            raise ImproperlyConfigured(
+                f"SMS_DESTINATIONS, {word}: no number begins with {bare}. Write a prefix such as -+4470."
+            )
         else:
             if word.upper() != word and word.upper().removeprefix("-") in phonenumbers.SUPPORTED_REGIONS:
                 raise ImproperlyConfigured(f"SMS_DESTINATIONS: write {word.upper()} instead of {word}.")
             raise ImproperlyConfigured(
-                f"SMS_DESTINATIONS: {word!r} is no country such as DE, nor *, nor a denial such as -IR, "
-                f"-+4470 or -voip, nor a kind of number ({', '.join(sorted(KINDS))})."
+                f"SMS_DESTINATIONS: {word!r} is not a rule. Write a country such as DE, *, a denial such as "
+                f"-IR, -+4470 or -voip, or a kind of number ({', '.join(sorted(KINDS))})."
             )
     if "*" in allowed and len(allowed) > 1:
-        raise ImproperlyConfigured("SMS_DESTINATIONS holds * and countries; * allows them all already.")
+        raise ImproperlyConfigured(
+            "SMS_DESTINATIONS has both * and countries, but * allows all of them. Remove one or the other."
+        )
     return Destinations(frozenset(allowed), frozenset(denied), tuple(prefixes), frozenset(kinds))
 
 
 @conf.cached
 def example() -> str:
-    """A mobile number (E.164) of the first country that SMS may go to, "" where none is known."""
+    """A mobile number (E.164) of the first allowed country, "" if none is known."""
     region = conf.get("PHONE_REGION").upper()
     countries = [*_allowed(), region, "US", *sorted(phonenumbers.SUPPORTED_REGIONS)]
     return next(filter(None, map(example_of, countries)), "")
 
 
 def example_of(country: str) -> str:
-    """A mobile number (E.164) of ``country`` that SMS may go to, "" where none is known."""
+    """A mobile number (E.164) of ``country`` that SMS may go to, "" if none is known."""
     number = _mobile_number(country)
     return number.e164 if number and _refusal(number, Channel.SMS) is None else ""
 
 
-@cache  # a page may want them all, which takes 0.1 s
+@cache  # a page may need all of them, which takes 0.1 s
 def _mobile_number(country: str) -> Phone | None:
-    """The library's example; None where it has none, or a neighbour's."""
+    """The example of ``phonenumbers``. None if it has none, or one of another country."""
     number = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
     if number is None:
         return None
@@ -173,7 +177,7 @@ def _mobile_number(country: str) -> Phone | None:
 
 
 def _allowed() -> list[str]:
-    """The countries of the setting, in its order."""
+    """The allowed countries, in the order of the setting."""
     return [word for word in conf.get("SMS_DESTINATIONS") if word in phonenumbers.SUPPORTED_REGIONS]
 
 
@@ -182,14 +186,14 @@ def spelled(e164: str) -> str:
     return str(phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.INTERNATIONAL))
 
 
-@cache  # as many as there are examples
+@cache  # its size is the number of examples
 def spelled_at_home(e164: str) -> str:
-    """``+12015550123`` → ``(201) 555-0123``, as it is written within its country."""
+    """``+12015550123`` → ``(201) 555-0123``, the national form."""
     return str(phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.NATIONAL))
 
 
 def with_hint(error: InvalidNumber, spelling: object) -> InvalidNumber:
-    """``error`` of ``phone.parse`` with a hint behind it; never with the number."""
+    """``error`` of ``phone.parse`` with a hint added. The text never holds the number."""
     if error.code == "phone_emergency":
         return error
     detail = error.code == "phone_no_country" and isinstance(spelling, str) and _missing(spelling)
@@ -199,7 +203,7 @@ def with_hint(error: InvalidNumber, spelling: object) -> InvalidNumber:
 
 
 def _missing(spelling: str) -> str:
-    """What to write in front of a number without +, if its digits make that likely."""
+    """What to write in front of a number without +, if its digits suggest that."""
     bare = spelling.strip()
     if found := _country(f"+{bare}"):
         return f"The + is missing. If this is a number of {countries.name(found)}, write + in front of it."
@@ -212,7 +216,7 @@ def _missing(spelling: str) -> str:
 
 
 def _country(spelling: str, region: str = "") -> str:
-    """Where this number is, "" unless an SMS may go there."""
+    """The country of this number, "" unless an SMS may go there."""
     try:
         return require(phone.parse(spelling, region)).country
     except InvalidNumber:

@@ -1,13 +1,13 @@
-"""Which providers may carry a message, and in which order: the setting ``SMS_ROUTES``.
+"""The setting ``SMS_ROUTES``: which providers may send a message, and in which order.
 
-    default=main>spare              everything: main, and spare where main fails
+    default=main>spare              all messages: main, and spare if main fails
     IR=local>main                   a country (ISO 3166)
-    +4477=uk*3|main>spare           the longest prefix wins over the country; of every four
-                                    messages three begin at uk, one at main; then spare
-    DE=main@Otpost>spare@%2B4930…   the sender by which this alias sends here
+    +4477=uk*3|main>spare           the longest prefix wins over the country; of four messages
+                                    three begin at uk and one at main; then spare
+    DE=main@Otpost>spare@%2B4930…   the sender of this alias on this route
 
-``>`` separates steps, ``|`` the aliases that share a step by their weights. A message for which
-there is no route is refused. Without the setting all providers are tried in their order.
+``>`` separates steps, ``|`` the aliases that share a step by their weights. A message without a route is
+refused. Without the setting, all providers are tried in their order.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def find(country: str, e164: str) -> Route:
 
 
 def target_of(country: str, e164: str) -> str:
-    """Under which prefix, country or ``default`` the route for a number stands. Raises ``NoRoute``."""
+    """The prefix, country or ``default`` whose route a number takes. Raises ``NoRoute``."""
     routes = all_routes()
     prefixes = (e164[:end] for end in range(len(e164), 1, -1))
     for target in (*prefixes, country, DEFAULT):
@@ -58,17 +58,17 @@ def target_of(country: str, e164: str) -> str:
 
 
 def order(route: Route) -> list[Hop]:
-    """The hops in an order for one message, drawn within each step by the weights."""
+    """The hops in the order for one message, drawn within each step by weight."""
     return [hop for step in route for hop in sorted(step, key=_draw, reverse=True)]
 
 
 def _draw(hop: Hop) -> float:
     """Efraimidis and Spirakis: sorted by u^(1/weight), hops are drawn by weight without replacement."""
-    return float(random.random() ** (1 / hop.weight))  # noqa: S311  # no secret hangs on it
+    return float(random.random() ** (1 / hop.weight))  # noqa: S311  # not for secrets
 
 
 def drawn(route: Route, aliases: Sequence[str]) -> list[Hop] | None:
-    """The hops in the order that ``order`` drew before; None if the route has changed since."""
+    """The hops in the order that ``order`` drew before. None if the route has changed since."""
     hops: list[Hop] = []
     for step in route:
         found = aliases[len(hops) : len(hops) + len(step)]
@@ -81,7 +81,7 @@ def drawn(route: Route, aliases: Sequence[str]) -> list[Hop] | None:
 
 @conf.cached
 def all_routes() -> Mapping[str, Route]:
-    """Every route by its country, prefix or ``default``. Raises ``ImproperlyConfigured``."""
+    """All routes by country, prefix or ``default``. Raises ``ImproperlyConfigured``."""
     routes, aliases = conf.get("SMS_ROUTES"), tuple(conf.get("SMS_PROVIDERS"))
     if not routes:
         return {DEFAULT: tuple((Hop(alias),) for alias in aliases)}
@@ -91,7 +91,7 @@ def all_routes() -> Mapping[str, Route]:
 def _route(target: str, text: str, aliases: Collection[str]) -> Route:
     if not (is_prefix(target) or target == DEFAULT or target in phonenumbers.SUPPORTED_REGIONS):
         if target.startswith("+"):
-            raise _wrong(target, "no number begins so; write a prefix such as +4477")
+            raise _wrong(target, "no number begins like this; write a prefix such as +4477")
         raise _wrong(target, "write default, a country such as DE, or a prefix such as +4477")
     steps = tuple(
         tuple(_hop(target, part.strip(), aliases) for part in step.split("|")) for step in text.split(">")
@@ -99,7 +99,7 @@ def _route(target: str, text: str, aliases: Collection[str]) -> Route:
     named = [hop.alias for step in steps for hop in step]
     for alias in named:
         if named.count(alias) > 1:
-            raise _wrong(target, f"{alias} stands in it twice; name each alias once")
+            raise _wrong(target, f"{alias} appears twice; name each alias once")
     return steps
 
 
@@ -111,14 +111,14 @@ def _hop(target: str, text: str, aliases: Collection[str]) -> Hop:
         raise _wrong(target, f"{text!r} cannot be read; write alias, alias@sender or alias*weight")
     alias, sender, weight = found["alias"], found["sender"] or "", found["weight"]
     if alias not in aliases:
-        known = ", ".join(aliases) or "nothing yet"
-        raise _wrong(target, f"{alias} is no alias of SMS_PROVIDERS, which names {known}")
+        known = ", ".join(aliases) or "none yet"
+        raise _wrong(target, f"{alias} is not an alias in SMS_PROVIDERS; name one of its aliases ({known})")
     number = 1.0 if weight is None else conf.number(weight)
     if not 0 < number < 1e6:
-        raise _wrong(target, f"the weight of {alias} must be a number over 0")
+        raise _wrong(target, f"the weight of {alias} must be a number above 0 and below 1000000")
     sender = unquote(sender)
     if not sender.isprintable() or sender != sender.strip():
-        raise _wrong(target, f"the sender of {alias} must be a number or a name, without blanks around it")
+        raise _wrong(target, f"the sender of {alias} must be a number or a name, without spaces around it")
     return Hop(alias, sender, number)
 
 

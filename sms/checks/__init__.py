@@ -1,4 +1,4 @@
-"""System checks of the SMS settings and of the servers: what is wrong, and how to mend it."""
+"""System checks of the SMS settings and the servers. Each finding names the fault and the fix."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from redis.exceptions import RedisError
 from sms import conf
 from sms.errors import Unavailable
 
-#: The tag of what asks the servers: workers ask it as they start, other commands with --deploy.
+#: The tag of checks that ask the servers. Workers run these as they start, other commands only with --deploy.
 SERVERS = "servers"
 
-#: By the letter of an id.
+#: Levels of findings, by the letter in their ids.
 _LEVELS = {"E": Error, "W": Warning, "I": Info}
 
 Check = Callable[..., list[CheckMessage]]
 
 
 def finding(id: str, text: str) -> CheckMessage:
-    """What a check has found, of the level that ``id`` names: sms.E001 is an error, sms.W001 a warning."""
+    """A finding. Its ``id`` sets its level: sms.E001 is an error, sms.W001 a warning."""
     return _LEVELS[id.partition(".")[2][0]](text, id=id)
 
 
 def register(*tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterable[CheckMessage]]], Check]:
-    """Declare a check that reads settings. It says nothing while one is of a wrong type or cannot be read, or
-    a server does not answer: another check does.
+    """Declare a check that reads settings.
+
+    It finds nothing while a setting has a wrong type or cannot be read, or while a server does not answer.
+    Other checks report that.
     """
 
     def declare(findings: Callable[[], Iterable[CheckMessage]]) -> Check:
@@ -46,13 +48,13 @@ def register(*tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterabl
 
 
 def check(id: str, *tags: str, deploy: bool = False) -> Callable[[Callable[[], Iterable[str]]], Check]:
-    """The same for a function that yields a text, with its mend, for each thing that is wrong."""
+    """The same for a function that yields one text for each fault. The text also names the fix."""
     declare = register(*tags, deploy=deploy)
     return lambda texts: declare(lambda: [finding(id, text) for text in texts()])
 
 
 def readable(id: str, read: Callable[[], object], *tags: str) -> Check:
-    """Declare the check that ``read`` can read its setting; its ``ImproperlyConfigured`` is the text."""
+    """Declare a check that ``read`` can read its setting. It yields the text of ``ImproperlyConfigured``."""
 
     @check(id, *tags)
     def texts() -> Iterable[str]:

@@ -1,8 +1,8 @@
-"""Our place in Redis: who else is there, and what was left elsewhere.
+"""Our place in Redis: does anyone else use it, and did an older version leave messages elsewhere?
 
-Two installations that share a place harm each other because one cannot open what the other sealed. So workers
-leave a mark as they start and with their sweeps, of a keyed digest of each seal key; it survives a rotation,
-in which every process shares one key with the next.
+Two installations that share a place harm each other: neither can open the messages that the other has sealed.
+So workers leave a mark when they start and with their sweeps. It holds a keyed digest of each seal key. It
+survives a rotation, because each process shares one key with the next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sms.scripts import client
 
 log = structlog.get_logger("sms")
 
-#: Seconds that a mark outlives its last worker, and those between two marks of one process.
+#: In seconds: how long a mark outlives its last worker, and the time between two marks of one process.
 KEPT, PAUSE = 3600.0, 60.0
 
 _next_mark = 0.0
@@ -33,20 +33,20 @@ _next_mark = 0.0
 
 @check("sms.W021", deploy=True)
 def nobody_else_clears_it() -> Iterator[str]:
-    """``cache.clear()`` empties the whole database of an alias (FLUSHDB), whatever its KEY_PREFIX is."""
+    """``cache.clear()`` empties the whole database of an alias (FLUSHDB), even if it has a KEY_PREFIX."""
     alias = names.cache_alias()
     own = _databases(settings.CACHES.get(alias, {}))
     others = [name for name, entry in settings.CACHES.items() if name != alias and own & _databases(entry)]
     if others:
-        text = f"OTPOST_CACHE: {alias!r} shares its database with {', '.join(map(repr, others))}, whose"
+        text = f"OTPOST_CACHE: {alias!r} shares its database with {', '.join(map(repr, others))}. Their"
     elif alias == "default":
-        text = "OTPOST_CACHE is 'default', the cache of the whole project, whose"
+        text = "OTPOST_CACHE is 'default', the cache of the whole project. Its"
     else:
         return
     yield (
-        f"{text} clear() deletes codes, limits and messages that wait. Give these a database of their "
-        "own: an alias in CACHES with another number at the end of its LOCATION, and its name as "
-        "OTPOST_CACHE."
+        f"{text} clear() deletes codes, limits and waiting messages. Give Otpost a database of its own: add "
+        "an alias to CACHES with another number at the end of its LOCATION, and set OTPOST_CACHE to that "
+        "alias."
     )
 
 
@@ -56,33 +56,33 @@ def nobody_else_is_there() -> Iterator[str]:
         space = names.namespace().removesuffix(":")
         where = f"under the OTPOST_NAMESPACE {space!r}" if space else "without an OTPOST_NAMESPACE"
         yield (
-            f"Another installation, which has none of these SMS_SEAL_KEYS, keeps its messages in this Redis, "
-            f"{where}, too. Give each an OTPOST_NAMESPACE of its own, such as shop. If SMS_SEAL_KEYS was "
-            "changed in one step, append the former key until its messages have gone."
+            f"Another installation with other SMS_SEAL_KEYS also keeps its messages in this Redis {where}. "
+            "Give each installation its own OTPOST_NAMESPACE, such as shop. If you changed SMS_SEAL_KEYS in "
+            "one step, append the former key until its messages have gone."
         )
 
 
 @check("sms.W023", SERVERS, deploy=True)
 def nothing_was_left_behind() -> Iterator[str]:
-    """Messages of a version without namespaces, which nobody sends where KEY_PREFIX gives one now."""
+    """A version without namespaces may have left messages. If KEY_PREFIX now sets one, nothing sends them."""
     if conf.get("OTPOST_NAMESPACE") is not None or not names.namespace() or names.in_cluster():
         return
     if waiting := store.left_behind():
         yield (
-            f"Messages ({waiting}) wait in this Redis without the namespace that KEY_PREFIX gives now "
-            f"({names.namespace()!r}). If this project wrote them before it was upgraded, set "
-            'OTPOST_NAMESPACE = "" and go on with them. If not, set OTPOST_NAMESPACE to the KEY_PREFIX.'
+            f"Messages ({waiting}) wait in this Redis outside the namespace {names.namespace()!r}, which "
+            "comes from KEY_PREFIX. If this project wrote them before its upgrade, set OTPOST_NAMESPACE = "
+            '"" to send them. If not, set OTPOST_NAMESPACE to the KEY_PREFIX.'
         )
 
 
 def _databases(entry: Mapping[str, Any]) -> set[tuple[str, int]]:
-    """Server and database of each address of an entry in CACHES, empty if they are not Redis."""
+    """Server and database of each address of an entry in CACHES. Empty if they are not Redis."""
     location, options = entry.get("LOCATION", ""), entry.get("OPTIONS", {})
     default = options.get("db", options.get("CONNECTION_POOL_KWARGS", {}).get("db", 0))
     addresses = location if isinstance(location, list | tuple) else re.split("[;,]", str(location))
     found = set()
     for address in addresses:
-        with suppress(ValueError):  # no Redis, or another check says what is wrong
+        with suppress(ValueError):  # not Redis, or another check reports the fault
             parts = parse_url(re.sub("^valkey", "redis", address))  # type: ignore[no-untyped-call]
             host = re.sub("^(localhost|::1)$", "127.0.0.1", parts.get("host", "localhost"))
             server = parts.get("path") or f"{host}:{parts.get('port', 6379)}"
@@ -91,9 +91,9 @@ def _databases(entry: Mapping[str, Any]) -> set[tuple[str, int]]:
 
 
 def leave_mark() -> None:
-    """Mark this place as ours, at most every PAUSE; log loudly if another's mark stands.
+    """Mark this place as ours, at most once every PAUSE seconds. Log an error if another's mark is there.
 
-    Processes that send nothing (memory://) leave none: tests may empty their Redis.
+    Processes that send nothing (memory://) leave no mark: tests may empty their Redis.
     """
     global _next_mark
     sends = any(provider.scheme != "memory" for provider in registry.providers().values())
@@ -101,7 +101,8 @@ def leave_mark() -> None:
         return
     _next_mark = time.monotonic() + PAUSE
     with suppress(Unavailable):
-        if _is_anothers():  # of two that start together one may overwrite the other's, and is told next time
+        # If two start together, one may overwrite the other's mark. It then sees this error the next time.
+        if _is_anothers():
             log.error("another_installation", namespace=names.namespace())
             return
         with client() as redis:
@@ -109,7 +110,7 @@ def leave_mark() -> None:
 
 
 def mark() -> set[str]:
-    """The mark of whatever worker has been here within KEPT. Raises ``Unavailable``."""
+    """The mark of any worker that was here in the last KEPT seconds. Raises ``Unavailable``."""
     with client() as redis:
         return set((redis.get(names.key(names.INSTALLATION)) or b"").decode().split())
 

@@ -1,4 +1,4 @@
-"""What each setting must be."""
+"""Checks of the value of each setting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sms.checks import check, finding, readable
 from sms.seal import seal
 from sms.webhooks import addresses, endpoints
 
-#: Every time is below this, in seconds or hours: thirty years of seconds.
+#: The upper bound of every time, in seconds or hours. It is about thirty years in seconds.
 _MOST = 10**9
 
 seal_keys = readable("sms.E001", lambda: seal({}), Tags.security)
@@ -33,16 +33,16 @@ webhooks = readable("sms.E036", endpoints.configured, Tags.security)
 
 @register()
 def types(**_: Any) -> list[CheckMessage]:
-    """Every setting must be of its type. The other checks wait for it: see ``sms.checks.register``."""
+    """Every setting must have its type. Until then other checks find nothing: see ``sms.checks.register``."""
     return [finding("sms.E012", text) for text in conf.faults()]
 
 
 @register()
 def spelling(**_: Any) -> list[CheckMessage]:
-    """A setting whose name is not quite one of ours has no effect, and nobody would notice."""
+    """A misspelt setting has no effect, and no one would notice."""
     ours = {name for name in dir(settings) if name.isupper() and name.startswith(conf.OURS)}
     return [
-        finding("sms.W008", f"{name} is no setting of Otpost, and has no effect. Did you mean {near}?")
+        finding("sms.W008", f"{name} is not a setting of Otpost and has no effect. Did you mean {near}?")
         for name in sorted(ours - conf.DECLARED.keys())
         if (near := conf.nearest(name, conf.DECLARED))
     ]
@@ -50,65 +50,65 @@ def spelling(**_: Any) -> list[CheckMessage]:
 
 @check("sms.E001", Tags.security)
 def seal_keys_are_random() -> Iterator[str]:
-    """What a person made up, somebody guesses."""
-    seal({})  # the check above says what is no key
+    """Keys that people make up can be guessed."""
+    seal({})  # if a key is malformed, the check above reports it
     if any(len(set(key)) < 8 for key in conf.get("SMS_SEAL_KEYS")):
-        yield "SMS_SEAL_KEYS must be random. `manage.py secrets SMS_SEAL_KEYS` prints one."
+        yield "SMS_SEAL_KEYS must be random. `manage.py secrets SMS_SEAL_KEYS` prints a random key."
 
 
 @check("sms.E036", Tags.security)
 def webhook_addresses() -> Iterator[str]:
-    """Each call of such an endpoint would be refused."""
+    """Otpost would refuse each call to such an endpoint."""
     for name, endpoint in endpoints.configured().items():
         kind = addresses.kind_written(urlsplit(endpoint.url).hostname or "")
         if kind == "reserved":
-            yield f"WEBHOOKS: {name} has an address to which nothing is ever sent. Name another."
+            yield f"WEBHOOKS: {name} has a reserved address, to which Otpost never sends. Name another."
         elif kind in addresses.KINDS and kind not in endpoint.allow:
             yield (
-                f"WEBHOOKS: {name} is a {kind} address. Write &allow={kind} after its secret if the events "
-                "are to go there."
+                f"WEBHOOKS: {name} is a {kind} address. Write &allow={kind} after its secret if you want to "
+                "send events there."
             )
 
 
 @check("sms.E036", Tags.security)
 def metrics_token() -> Iterator[str]:
-    """It opens figures of the business, and a header has to carry it."""
+    """The token protects figures of your business, and must fit into an HTTP header."""
     tokens = conf.metrics_tokens()
     if not all(
         len(token) >= 32 and len(set(token)) >= 8 and re.fullmatch("[!-~]+", token) for token in tokens
     ):
         yield (
-            "METRICS_TOKEN must be random and have at least 32 characters, ASCII without blanks. "
+            "METRICS_TOKEN must be random and have at least 32 characters, in ASCII and without spaces. "
             "`manage.py secrets METRICS_TOKEN` prints one."
         )
     if len(tokens) > 2:
-        yield "METRICS_TOKEN has more than two tokens. It holds one, or two while one is being changed."
+        yield "METRICS_TOKEN has more than two tokens. Keep one, or two while you change it."
 
 
 @check("sms.E034")
 def help_can_be_sent() -> Iterator[str]:
-    """What is wrong with the answer to HELP would show when the first user asks."""
+    """A fault in the answer to HELP would only show when a user asks for it."""
     text = services.with_line_feeds(str(conf.get("SMS_HELP")))
     if len(text) > services.MAX_BODY or any(
         category(char) in ("Cc", "Cs") for char in text.replace("\n", "")
     ):
-        yield f"SMS_HELP must have at most {services.MAX_BODY} characters, none of them a control character."
+        yield f"SMS_HELP must have at most {services.MAX_BODY} characters and no control characters."
 
 
 @check("sms.E035", Tags.security)
 def opt_outs_have_a_key() -> Iterator[str]:
-    """Without one nobody could opt out."""
+    """Without a key, no user could opt out."""
     alias = next((name for name, found in registry.providers().items() if found.receives), "")
     if alias and not conf.get("PHONE_SECRET_KEY"):
         yield (
-            f"PHONE_SECRET_KEY is empty, and SMS_PROVIDERS: {alias} hands over what users send. Opt-outs are "
-            "digests under it. `manage.py secrets PHONE_SECRET_KEY` prints one."
+            f"PHONE_SECRET_KEY is empty, but {alias} in SMS_PROVIDERS receives messages from users. Otpost "
+            "needs the key to store opt-outs. `manage.py secrets PHONE_SECRET_KEY` prints one."
         )
 
 
 @check("sms.E006")
 def breaker() -> Iterator[str]:
-    """SMS_BREAKER must hold figures that exist."""
+    """SMS_BREAKER must hold known names and sensible numbers."""
     try:
         figures = Breaker.configured()
         good = all(map(_is_number, figures)) and min(figures) > 0 and figures.share <= 1 <= figures.fewest
@@ -116,7 +116,7 @@ def breaker() -> Iterator[str]:
         good = False
     if not good:
         yield (
-            "SMS_BREAKER takes window and pause (seconds over 0), share (over 0, at most 1) and "
+            "SMS_BREAKER takes window and pause (seconds, more than 0), share (more than 0, at most 1) and "
             "fewest (1 or more)."
         )
 
@@ -126,16 +126,16 @@ def alias() -> Iterator[str]:
     found = names.cache_alias()
     if found not in settings.CACHES:
         known = ", ".join(sorted(settings.CACHES))
-        yield f"OTPOST_CACHE is {found!r}, which is no alias of CACHES. Write one of: {known}."
+        yield f"OTPOST_CACHE is {found!r}, but CACHES has no such alias. Write one of: {known}."
 
 
 @check("sms.E011")
 def phone_region() -> Iterator[str]:
-    """Without a real country no national number can be read."""
+    """National numbers can only be read with a real country."""
     region = conf.get("PHONE_REGION")
     if region and region.upper() not in phonenumbers.SUPPORTED_REGIONS:
         mend = "Write GB" if region in ("UK", "uk") else "Write one such as US, or nothing"
-        yield f"PHONE_REGION: {region!r} is no country of ISO 3166. {mend}."
+        yield f"PHONE_REGION: {region!r} is not a country of ISO 3166. {mend}."
 
 
 @check("sms.E003")
@@ -147,31 +147,31 @@ def public_url() -> Iterator[str]:
 
 @check("sms.W003", deploy=True)
 def public_url_is_known() -> Iterator[str]:
-    """The last line of an SMS binds its code to our host, and receipts need an address."""
+    """The last line of an SMS binds its code to our host. Receipts need an address."""
     if not conf.get("PUBLIC_URL") and not settings.DEBUG:
         yield (
-            "PUBLIC_URL is not set: SMS end with @localhost, and no provider can report to us. "
+            "PUBLIC_URL is not set. So SMS end with @localhost, and providers cannot report to us. "
             "Set it to https://your.host"
         )
 
 
 @check("sms.E010")
 def times() -> Iterator[str]:
-    """How long something waits or is kept must be a number that a clock can reach."""
+    """Times must be numbers within reason."""
     waits = {f"SMS_LONGEST_WAIT[{queue!r}]": wait for queue, wait in conf.longest_wait().items()}
     for name, value in (waits | {"SMS_RECEIPT_WAIT": conf.get("SMS_RECEIPT_WAIT")}).items():
         if not _is_number(value):
             yield f"{name} must be seconds, 0 or more, such as {conf.default('SMS_RECEIPT_WAIT'):g}."
     for name in ("MESSAGE_RECORD_HOURS", "MESSAGE_LIFETIME"):
         if not _is_number(conf.get(name)) or conf.get(name) == 0:
-            yield f"{name} must be a number over 0, such as {conf.default(name)}."
+            yield f"{name} must be a number above 0, such as {conf.default(name)}."
     for queue in sorted(set(conf.longest_wait()) - set(conf.default("SMS_LONGEST_WAIT")))[:1]:
-        yield f"SMS_LONGEST_WAIT has no queue {queue!r}. Its queues are otp and bulk."
+        yield f"SMS_LONGEST_WAIT names {queue!r}, but the only queues are otp and bulk. Use these."
 
 
 @check("sms.E047")
 def copies() -> Iterator[str]:
-    """Replicas are counted."""
+    """It is a number of replicas."""
     found = conf.get("OTPOST_COPIES")
     if type(found) is not int or found < 0:
         yield "OTPOST_COPIES must be a whole number, 0 or more, such as 1."
@@ -183,8 +183,8 @@ def record_hours() -> Iterator[str]:
     hours, lifetime = conf.get("MESSAGE_RECORD_HOURS"), conf.get("MESSAGE_LIFETIME")
     if _is_number(hours) and _is_number(lifetime) and hours * 3600 <= lifetime:
         yield (
-            "MESSAGE_RECORD_HOURS must be longer than MESSAGE_LIFETIME (in seconds), "
-            "or a message is forgotten while it still waits."
+            "MESSAGE_RECORD_HOURS must be longer than MESSAGE_LIFETIME (in seconds). "
+            "If not, Otpost forgets messages that still wait."
         )
 
 

@@ -326,7 +326,7 @@ def test_a_misspelled_setting_of_a_project_is_told(settings, name, near):
     said = io.StringIO()
     call_command("check", stderr=said)
     assert (
-        f"(sms.W008) {name} is no setting of Otpost, and has no effect. Did you mean {near}?"
+        f"(sms.W008) {name} is not a setting of Otpost and has no effect. Did you mean {near}?"
         in said.getvalue()
     )
 

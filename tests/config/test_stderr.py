@@ -78,7 +78,7 @@ def test_every_line_of_web_worker_and_beat_is_json(tmp_path, server):
         logs = {name: parsed(stack.log(name)) for name in PROGRAMS}
     for lines in logs.values():
         levels = {line["event"]: line["level"] for line in lines}
-        for words in ("UserWarning: while the settings are read", "(sms.W005) SMS_PROVIDERS: main writes"):
+        for words in ("UserWarning: while the settings are read", "(sms.W005) SMS_PROVIDERS: main has clear"):
             assert [level for event, level in levels.items() if words in event] == ["warning"]
         assert levels["printed in\nlines"] == levels["without an end"] == "error"
         assert "TypeError: %d format: a real number is required, not str" in levels

@@ -117,7 +117,7 @@ def test_too_few_descriptors_from_the_start_are_refused(server):
     worker = worker_with(server, 64, 64)
     said = worker.communicate(timeout=30)[0].decode()
     assert worker.returncode == 1
-    assert "WORKER_CONCURRENCY=80 needs 288 descriptors and may have 64" in said
+    assert "WORKER_CONCURRENCY=80 needs 288 descriptors, but may have 64" in said
     assert "Traceback" not in said
 
 

@@ -80,7 +80,7 @@ def deploy(store: str, broker: str) -> str:
 
 
 #: Part of that.
-UNBELIEVED, AWAY = "Mend the certificate; a CA", "nothing answers there"
+UNBELIEVED, AWAY = "Fix the certificate; for a CA", "nothing answers there"
 
 
 def as_cluster(server: TlsRedis) -> str:

@@ -73,7 +73,7 @@ def test_an_app_that_does_not_read_the_settings_is_named(settings, monkeypatch):
     monkeypatch.setitem(current_app.conf, "broker_url", "amqp://another")
     settings.CELERY_BROKER_URL = "redis://elsewhere/1"
     assert (
-        "CELERY_BROKER_URL is set, and Celery does not read it" in told(servers.celery_reads_the_settings)[0]
+        "CELERY_BROKER_URL is set, but Celery does not read it" in told(servers.celery_reads_the_settings)[0]
     )
     assert told(servers.the_consumer_is_ours) == []
     del settings.CELERY_BROKER_URL

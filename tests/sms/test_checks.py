@@ -38,7 +38,7 @@ def test_an_alias_without_a_secret_is_told_which_option_takes_it(settings, url, 
     settings.SMS_PROVIDERS = {"gsm": url}
     (warning,) = provider_checks.receipts_can_be_verified()
     assert warning.id == "sms.W004"
-    assert warning.msg.endswith(f"Give it {option}.")
+    assert warning.msg.endswith(f"Add {option} to its URL.")
 
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "5", None, True])
@@ -118,7 +118,7 @@ def test_a_setting_of_a_wrong_type_is_refused_by_name(settings, name, value, wor
         ({"default": "test>"}, "missing"),
         ({"XX": "test"}, "XX"),
         ({"+0": "test"}, r"\+0"),
-        ({"+999": "test"}, "no number begins so"),
+        ({"+999": "test"}, "no number begins like this"),
         ({"default": "test*x"}, "weight"),
         ({"default": "test*0"}, "weight"),
         ({"default": "test*1000000"}, "weight"),

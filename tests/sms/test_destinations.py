@@ -94,7 +94,7 @@ def test_a_country_in_small_letters_is_told_how_to_write_it(settings, word, mend
 @pytest.mark.parametrize("setting", ["DE", "*", None, [49], {"DE": True}])
 def test_what_is_no_list_of_words_is_refused_at_start(settings, setting):
     settings.SMS_DESTINATIONS = setting
-    with pytest.raises(SystemCheckError, match="SMS_DESTINATIONS is a list of texts"):
+    with pytest.raises(SystemCheckError, match="SMS_DESTINATIONS must be a list of texts"):
         call_command("check")
 
 

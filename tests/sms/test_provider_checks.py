@@ -153,7 +153,7 @@ class TestACallThatAsksForAKey:
 @pytest.mark.parametrize(
     ("url", "routes", "where"),
     [
-        ("kannel://u:p@?from=Shop", {}, "SMS_PROVIDERS: main sends as Shop, and the United States"),
+        ("kannel://u:p@?from=Shop", {}, "SMS_PROVIDERS: main sends as Shop, but the United States"),
         ("kannel://u:p@?from=%2B12025550123", {"US": "main@Shop"}, "SMS_ROUTES: main sends as Shop"),
         ("kannel://u:p@?from=Shop", {"US": "main", "default": "main@%2B12025550123"}, "SMS_PROVIDERS"),
     ],

@@ -75,7 +75,7 @@ def test_a_channel_that_is_none_is_refused(settings):
     with pytest.raises(ImproperlyConfigured, match=r"fax:DE: there is no channel 'fax'.*sms, whatsapp"):
         destinations.configured()
     settings.SMS_DESTINATIONS = ["voice:Germany"]
-    with pytest.raises(ImproperlyConfigured, match="'Germany' is no country"):
+    with pytest.raises(ImproperlyConfigured, match="'Germany' is not a rule"):
         destinations.configured()
 
 

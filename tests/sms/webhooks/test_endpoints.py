@@ -95,7 +95,7 @@ def test_in_clear_with_debug(settings):
         ("[::1]", "private", "is a loopback address. Write &allow=loopback"),
         ("10.1.2.3", "", "is a private address. Write &allow=private"),
         ("[fe80::1]", "", "is a link-local address. Write &allow=link-local"),
-        ("169.254.169.254", "link-local", "to which nothing is ever sent. Name another."),
+        ("169.254.169.254", "link-local", "to which Otpost never sends. Name another."),
         ("127.0.0.1", "loopback", ""),
         ("10.1.2.3", "private", ""),
         ("8.8.8.8", "", ""),
