@@ -1,8 +1,8 @@
-"""What ``/metrics`` shows, for Prometheus: the tally, and how things stand just now.
+"""The text of ``/metrics`` for Prometheus: the tally and the present state.
 
-All of it stands in Redis, so every web process answers the same: ask one of them. That takes two round trips,
-one more where there are webhooks, what ``learning`` has to read, and one for each of ``SOURCES``. Where Redis
-does not answer, ``otpost_redis_up`` says so and is all there is.
+All of it is in Redis, so every web process answers the same: scrape only one. That takes two round trips,
+one more with webhooks, one for each of ``SOURCES``, and those of ``learning``. If Redis does not answer,
+``otpost_redis_up`` is 0 and the only metric.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ from sms.webhooks.store import Queue
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-#: By its name in the tally, what ``otpost_<name>_total`` counts.
+#: The help of ``otpost_<name>_total``, by its name in the tally.
 COUNTERS = {
-    "starts": "Starts and resends of codes, by how they ended: issued, resent, or what refused.",
-    "let_through": "Codes that the guard let go although a cap was reached: in shadow mode, or by a rule.",
-    "spent": "Money that codes cost by GUARD_PRICES, in its currency.",
-    "checks": "Guesses at codes, by how they ended.",
-    "cancelled": "Verifications that were cancelled.",
-    "verified": "Codes that were typed, by who had sent them.",
-    "messages": "States that messages reached, and refusals to accept one.",
-    "codes": "States that messages with a code reached, by what that is for.",
-    "calls": "Calls of providers, by how they ended.",
-    "receipts": "Delivery reports that were believed.",
-    "events": "Events for webhooks, by how a call ended, or dropped as too many wait.",
-    "lookups": "Look-ups of numbers before a code, by how they ended, or why nobody was asked.",
+    "starts": "Starts and resends of codes by outcome: issued, resent, or the reason of a refusal.",
+    "let_through": "Codes sent although a cap of the guard was reached: in shadow mode, or by a rule.",
+    "spent": "Cost of codes by GUARD_PRICES, in its currency.",
+    "checks": "Guesses at codes by outcome.",
+    "cancelled": "Cancelled verifications.",
+    "verified": "Correctly typed codes, by the provider that sent them.",
+    "messages": "Messages by the states that they reached, and refused messages.",
+    "codes": "Codes by state and purpose.",
+    "calls": "Calls to providers by outcome.",
+    "receipts": "Accepted delivery reports by state.",
+    "events": "Events for webhooks by the outcome of their calls; dropped if too many wait.",
+    "lookups": "Look-ups of numbers before a code, by outcome, or by the reason to skip them.",
     "left_out": "How often a provider was left out because its calls failed.",
 }
 
-#: The tally has it in this unit, which makes a whole number of it.
+#: Units of the tally per unit of the metric. The tally holds only whole numbers.
 UNITS = {"spent": 1_000_000}
 
-#: By its name in the tally, what ``otpost_<name>_seconds`` measures.
+#: The help of ``otpost_<name>_seconds``, by its name in the tally.
 HISTOGRAMS = {
-    "to_sent": "Time from the acceptance of a message until a provider had it.",
-    "call": "Time of one call of a provider.",
-    "to_delivered": "Time from when a provider had a message until its receipt said delivered.",
-    "to_verified": "Time from the acceptance of a message until its code was typed.",
+    "to_sent": "Time from accepting a message until a provider took it.",
+    "call": "Time of one call to a provider.",
+    "to_delivered": "Time from when a provider took a message until its receipt said delivered.",
+    "to_verified": "Time from accepting a message until its code was typed.",
 }
 
-#: By the attribute of ``standing.Queue``, the gauge and what it is.
+#: Name and help of each gauge, by the attribute of ``standing.Queue``.
 QUEUES = {
-    "backlog": ("backlog", "Messages that wait for their first call, and for nothing but a worker."),
-    "oldest": ("backlog_age_seconds", "How long the first of the backlog has waited."),
-    "held_back": ("held_back", "Messages that wait as their provider is left out or over its rate."),
-    "unsettled": ("leases", "Leases: messages that were accepted, and are in no final state yet."),
+    "backlog": ("backlog", "Messages that wait for their first call and only need a worker."),
+    "oldest": ("backlog_age_seconds", "How long the oldest message of the backlog has waited."),
+    "held_back": ("held_back", "Messages that wait because their provider is left out or over its rate."),
+    "unsettled": ("leases", "Leases: accepted messages that are not in a final state yet."),
     "due": ("leases_due", "Leases that any worker may take now."),
-    "unswept": ("unswept_seconds", "How long sweeps have been asked for that no worker runs."),
+    "unswept": ("unswept_seconds", "How long sweeps have been requested, but no worker has run them."),
 }
 
-#: What else there is to show. Packages above this one add theirs; each may raise ``Unavailable``.
+#: More metrics. Packages above this one add theirs; each source may raise ``Unavailable``.
 SOURCES: list[Callable[[], Iterable[Metric]]] = []
 
 
 def text() -> bytes:
-    """Everything, as Prometheus reads it."""
+    """All metrics in the format of Prometheus."""
     return generate_latest(_Everything())
 
 
@@ -76,7 +76,7 @@ class _Everything(Collector):
             found = [*_own(), *(metric for source in SOURCES for metric in source())]
         except Unavailable:
             up = 0
-        yield gauge("redis_up", "Whether Redis answers; without it there is no other metric.", up)
+        yield gauge("redis_up", "1 if Redis answers, else 0. Without Redis there is no other metric.", up)
         yield from found
 
 
@@ -88,7 +88,7 @@ def gauge(name: str, help: str, value: float) -> Metric:
 def gauges(
     name: str, help: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]
 ) -> Metric:
-    """``otpost_<name>``, by the values of its labels; ``channel`` comes with ``alias``."""
+    """``otpost_<name>`` with labels. ``alias`` also brings ``channel``."""
     family = GaugeMetricFamily(f"otpost_{name}", help, labels=_with_channel(labels))
     for given, value in values:
         family.add_metric(_channel(labels, given), float(value))
@@ -101,7 +101,7 @@ def _own() -> Iterator[Metric]:
     yield from _counters(counts)
     yield _vendor_words(_sums(counted["words"]))
     yield from _histograms(tally.times(counted["times"]))
-    help = "Series that a family of the tally holds; a new one beyond 5000 is counted under other."
+    help = "Series in a family of the tally. Beyond 5000, new ones are counted under other."
     held = [((family,), len(fields)) for family, fields in counted.items()]
     yield gauges("tally_fields", help, ("family",), held)
     ever = [one.labels for one in counts if one.name == "left_out"]
@@ -112,8 +112,8 @@ def _own() -> Iterator[Metric]:
 
 def _webhooks(queues: Mapping[str, Queue]) -> Iterator[Metric]:
     waiting = [((endpoint,), queue.waiting) for endpoint, queue in queues.items()]
-    yield gauges("events_waiting", "Events that wait until a webhook takes them.", ("endpoint",), waiting)
-    help = "How long the oldest event has waited until a webhook takes it; 0: none waits."
+    yield gauges("events_waiting", "Events that wait for a webhook to take them.", ("endpoint",), waiting)
+    help = "How long the oldest event has waited for a webhook to take it; 0: none waits."
     oldest = [((endpoint,), queue.oldest) for endpoint, queue in queues.items()]
     yield gauges("webhook_oldest_seconds", help, ("endpoint",), oldest)
 
@@ -122,7 +122,7 @@ def _learned() -> Iterator[Metric]:
     if learning.mode() == "weights":
         return
     learning.refresh()
-    help = "The share of the codes that learning gives a provider, or in shadow mode would."
+    help = "The share of codes that learning gives a provider, or would give it in shadow mode."
     shares = [
         ((report.step.target, row.alias, report.step.country), row.learned)
         for report in learning.reports()
@@ -132,7 +132,7 @@ def _learned() -> Iterator[Metric]:
 
 
 def _sums(fields: Mapping[str, int]) -> Counter[tally.Series]:
-    """Two fields may say the same: one is of a version with fewer labels."""
+    """Sums by series. Two fields may belong to one: an older version had fewer labels."""
     sums: Counter[tally.Series] = Counter()
     for series, value in tally.series(fields):
         sums[series] += value
@@ -151,7 +151,7 @@ def _counters(counts: Mapping[tally.Series, int]) -> Iterator[Metric]:
 
 def _vendor_words(words: Mapping[tally.Series, int]) -> Metric:
     labels = ("outcome", "alias", "word")
-    help = "What vendors said of a call, or in a receipt: their own words."
+    help = "The vendors' own words in answers to calls and in receipts."
     family = CounterMetricFamily("otpost_vendor_words", help, labels=("about", *_with_channel(labels)))
     for (name, given), value in words.items():
         family.add_metric([name, *_channel(labels, given)], value)
@@ -180,10 +180,10 @@ def _standing(now: Standing) -> Iterator[Metric]:
         yield gauges(name, help, ("queue",), values)
     yield gauge("dead_letters", "Messages that failed in every round.", now.dead_letters)
     if now.beat is not None:
-        yield gauge("beat_seconds", "Since beat asked for a sweep.", now.beat)
+        yield gauge("beat_seconds", "Time since beat last requested a sweep.", now.beat)
     if now.swept is not None:
-        yield gauge("last_sweep_seconds", "Since a worker ran a sweep.", now.swept)
-    help = "1 while a provider is left out; without a country: everywhere."
+        yield gauge("last_sweep_seconds", "Time since a worker last ran a sweep.", now.swept)
+    help = "1 while a provider is left out. An empty country means everywhere."
     yield gauges("breaker_open", help, ("alias", "country"), now.left_out.items())
     yield from _rates(now)
     if now.memory:
@@ -194,20 +194,20 @@ def _standing(now: Standing) -> Iterator[Metric]:
 def _rates(now: Standing) -> Iterator[Metric]:
     known = registry.aliases()
     paces = [((name, unit), rate) for name in now.rates for unit, rate in known[name].rates.items()]
-    yield gauges("rate", "What a provider may be given a second.", ("alias", "unit"), paces)
+    yield gauges("rate", "Rate limit of a provider, per second.", ("alias", "unit"), paces)
     waits = [((alias,), rate.wait) for alias, rate in now.rates.items()]
-    yield gauges("rate_wait_seconds", "Until the rate of a provider allows its next call.", ("alias",), waits)
+    yield gauges("rate_wait_seconds", "Time until the rate limit allows the next call.", ("alias",), waits)
     lines = [((alias, queue), n) for alias, rate in now.rates.items() for queue, n in rate.lines.items()]
-    yield gauges("rate_waiting", "Messages that wait for the rate of a provider.", ("alias", "queue"), lines)
+    yield gauges("rate_waiting", "Messages that wait for the rate limit.", ("alias", "queue"), lines)
 
 
 def _with_channel(labels: Sequence[str]) -> tuple[str, ...]:
-    """A provider serves one channel, so its alias says which."""
+    """Labels with ``channel`` before ``alias``. An alias has exactly one channel."""
     return tuple(label for name in labels for label in (("channel", name) if name == "alias" else (name,)))
 
 
 def _channel(labels: Sequence[str], values: Sequence[str]) -> list[str]:
-    """The values of ``_with_channel(labels)``; no alias is of no channel."""
+    """The values of ``_with_channel(labels)``. An empty alias has an empty channel."""
     found = []
     for name, value in zip(labels, values, strict=True):
         if name == "alias":

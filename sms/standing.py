@@ -1,6 +1,6 @@
-"""The present state: what waits, which breakers are open, how much room Redis has.
+"""The present state: waiting messages, open breakers, the memory of Redis.
 
-``sms.tally`` counts what happened; this is what counters cannot tell. Times are in seconds.
+``sms.tally`` counts past events. This module has the state that counters cannot show. Times are in seconds.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Standing:
     health: Mapping[tuple[str, str], Health]  # by alias and country ("": everywhere)
     window: float  # of the breakers
     rates: Mapping[str, Rate]  # by alias
-    memory: Memory | None  # None: the server does not tell
+    memory: Memory | None  # None: the server does not report it
 
     @property
     def left_out(self) -> dict[tuple[str, str], bool]:
