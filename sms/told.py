@@ -1,7 +1,7 @@
-"""The story of a user's messages in words that a support person can read out.
+"""The story of a user's messages, in words that a support person can read out.
 
 Each verification with all of its messages is one story, and so is each plain message. The command, the API
-and the dashboard say what stands here. Times are UTC.
+and the dashboard all show these texts. Times are UTC.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Line:
     at: float  # seconds since the epoch, the Redis server's clock
     text: str
     message_id: str
-    what: str = ""  # the step of ``sms.history`` that it tells, "" where there is none
+    what: str = ""  # the step in ``sms.history``, "" if there is none
     alias: str = ""
-    word: str = ""  # the vendor's, or ours
+    word: str = ""  # the vendor's word, or ours
 
     @property
     def clock(self) -> str:
@@ -43,13 +43,13 @@ class Line:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the line is about something that went wrong."""
+        """Whether the line reports a failure."""
         return self.what in _BAD
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A verification or a plain message: what became of it, from the first line to the last."""
+    """What happened to a verification or a plain message, from first to last."""
 
     messages: tuple[Message, ...]  # the oldest first
     lines: tuple[Line, ...]
@@ -69,10 +69,11 @@ class Story:
 
 
 def look(text: str, *, by: str) -> list[Story]:
-    """The stories of what somebody typed: a number, a reference, or the id of a message or verification.
+    """The stories of a number, a reference, or the id of a message or verification. The latest come first.
 
-    The latest first. Only what begins with + is taken for a number at once. ``by``: the name of whoever
-    looks, which is logged. Raises ``InvalidNumber``, also for what can be none of these, or ``Unavailable``.
+    A text with + is always a number; any other is first looked up as an id or reference. ``by``: the name of
+    the user who looks, for the log. Raises ``InvalidNumber``, also if the text is none of these, or
+    ``Unavailable``.
     """
     text = (given.text(text) or "").strip()
     if text.startswith("+"):
@@ -85,7 +86,7 @@ def look(text: str, *, by: str) -> list[Story]:
         except InvalidNumber:
             if not (given.id(text) or references.is_one(text)):
                 raise InvalidNumber(
-                    "phone_invalid", "This is no number with + and country code, and no reference or id."
+                    "phone_invalid", "Give a number with + and the country code, a reference or an id."
                 ) from None
     return _looked(found, "reference or id", by)
 
@@ -95,12 +96,12 @@ def of_number(spelling: given.Number, *, by: str) -> list[Story]:
     number, region = given.phone(spelling), conf.get("PHONE_REGION")
     found = _stories(history.of_number(phone.canonical(number, region)))
     if not found:
-        phone.parse(number, region)  # one that does not exist was mistyped, unless it is a test number
+        phone.parse(number, region)  # a number that does not exist was mistyped, unless it is a test number
     return _looked(found, "number", by)
 
 
 def of_reference(reference: str, *, by: str) -> list[Story]:
-    """The stories of what a caller gave this reference. Raises ``InvalidReference`` or ``Unavailable``."""
+    """The stories with this reference of a caller. Raises ``InvalidReference`` or ``Unavailable``."""
     reference = given.text(reference) or ""
     if not references.is_one(reference):
         raise InvalidReference
@@ -108,13 +109,13 @@ def of_reference(reference: str, *, by: str) -> list[Story]:
 
 
 def _looked(found: list[Story], what: str, by: str) -> list[Story]:
-    """Nothing of what was looked for is logged: it may be a number."""
+    """Log the look-up, but not the text: it may be a number."""
     log.info("user_looked_up", what=what, by=by, found=len(found))
     return found
 
 
 def _with_siblings(message_id: str) -> list[Told]:
-    """A message, and those of the same verification."""
+    """A message and the others of its verification."""
     found = history.of_id(given.id(message_id))
     if not found:
         return []
@@ -122,14 +123,14 @@ def _with_siblings(message_id: str) -> list[Told]:
 
 
 def _stories(found: Sequence[Told]) -> list[Story]:
-    """What was found, verification by verification, the latest first."""
+    """One story for each verification or plain message. The latest come first."""
     if not found:
         return []
     now = store.now()
     once = {told.message.id: told for told in found}
     ordered = sorted(once.values(), key=lambda told: (_of(told.message), told.message.created_at))
     stories = [_story(tuple(group), now) for _, group in groupby(ordered, lambda told: _of(told.message))]
-    places = {id: place for place, id in enumerate(once)}  # of one millisecond, as they were found
+    places = {id: place for place, id in enumerate(once)}  # the order within one millisecond
     return sorted(stories, key=lambda story: (-story.first.created_at, places[story.first.id]))
 
 
@@ -142,7 +143,7 @@ def _story(found: Sequence[Told], now: float) -> Story:
     latest = found[-1].message
     if latest.verification_id and (end := _end(lines, found, now)):
         lines.append(Line(min(latest.expires_at, now), end, latest.id))
-    lines.sort(key=lambda line: line.at)  # what happened at once stays as it is
+    lines.sort(key=lambda line: line.at)  # stable: lines of the same time keep their order
     return Story(tuple(told.message for told in found), tuple(lines))
 
 
@@ -156,7 +157,7 @@ def _lines(told: Told, place: int, now: float) -> Iterator[Line]:
         case State.QUEUED:
             yield Line(now, "It waits to be sent.", message.id)
         case State.SENDING:
-            yield Line(now, "A worker has it in hand.", message.id)
+            yield Line(now, "A worker is sending it.", message.id)
 
 
 def _beginning(message: Message, place: int) -> str:
@@ -176,20 +177,20 @@ def _sentence(step: Step, message: Message) -> str:
         "call_refused": f"{who} refused the number or the text{word}.",
         "call_account": f"{who} refused it because of our account{word}.",
         "call_unknown": f"{who} gave no clear answer, so it may have the message{word}.",
-        "call_worker_died": f"Our worker died while it asked {who}, which may have the message.",
+        "call_worker_died": f"Our worker died during the call to {who}, which may have the message.",
         "receipt_sent": f"{who} says that it is on its way.",
         "receipt_delivered": "The phone got it.",
         "receipt_failed": f"{who} says that it did not reach the phone{word}.",
         "receipt_cancelled": f"{who} took it back before it reached the phone.",
-        "receipt_unknown": f"{who} says a word about it that nobody knows{word}.",
+        "receipt_unknown": f"{who} reported a state that we do not know{word}.",
         "failed": _failed(message, step.word),
         "expired": "It was not sent in time.",
-        "unknown": "Nobody can say whether it was sent.",
+        "unknown": "We cannot tell whether it was sent.",
         "cancelled": _cancelled(message, step.alias),
         "check_invalid": "A wrong code was typed.",
         "check_valid": "The right code was typed.",
         "check_blocked": "A code was typed after too many wrong ones.",
-        "approved": "The caller took the number for verified, without a code.",
+        "approved": "The caller marked the number as verified without a code.",
         "cancelled_by_caller": "The caller cancelled the verification.",
         "replaced": "A newer code took its place.",
     }
@@ -197,20 +198,20 @@ def _sentence(step: Step, message: Message) -> str:
 
 
 def _failed(message: Message, word: str) -> str:
-    if message.fault in {"number_refused", "undelivered"}:  # as the line before says
+    if message.fault in {"number_refused", "undelivered"}:  # the line before gives the reason
         return "It was not tried again."
-    return f"It failed: {FAULTS.get(message.fault) or word or 'nobody knows why'}."
+    return f"It failed: {FAULTS.get(message.fault) or word or 'for an unknown reason'}."
 
 
 def _cancelled(message: Message, alias: str) -> str:
-    """``alias``: that has taken it back; "" where none had it."""
-    never_sent = _WITHHELD.get(message.withheld, "It was called back before it was sent.")
-    return "Nobody needs it any more." if alias else never_sent
+    """``alias``: the provider that has taken it back, "" if none had it."""
+    never_sent = _WITHHELD.get(message.withheld, "It was cancelled before it was sent.")
+    return "It is no longer needed." if alias else never_sent
 
 
 _WITHHELD = {
-    "test_number": "No SMS was sent, as it is a test number.",
-    "refused": "No SMS was sent, as this site refused the number.",
+    "test_number": "No SMS was sent, because it is a test number.",
+    "refused": "No SMS was sent, because this site refused the number.",
 }
 
 _BAD = {
@@ -227,12 +228,12 @@ _BAD = {
     "check_blocked",
 }
 
-#: After these a code is over.
+#: These steps end a code.
 _OVER = {"check_valid", "approved", "cancelled_by_caller", "replaced"}
 
 
 def _end(lines: Sequence[Line], found: Sequence[Told], now: float) -> str:
-    """How it ended for the code, if no line says so, and if somebody had a code to type."""
+    """The end of a code, if the user had one to type and no line reports its end."""
     happened, latest = {line.what for line in lines}, found[-1].message
     was_tried = bool(happened & {"check_invalid", "check_blocked"})
     reached_nobody = all(told.message.state in {State.FAILED, State.EXPIRED} for told in found)
@@ -240,12 +241,12 @@ def _end(lines: Sequence[Line], found: Sequence[Told], now: float) -> str:
         return ""
     never = "The right code was" if was_tried else "The code was"
     if now < latest.expires_at:
-        return f"{never} not typed so far; it lives until {_clock(latest.expires_at)} UTC."
-    return f"{never} never typed; it died at {_clock(latest.expires_at)} UTC."
+        return f"{never} not typed so far; it expires at {_clock(latest.expires_at)} UTC."
+    return f"{never} never typed; it expired at {_clock(latest.expires_at)} UTC."
 
 
 def _who(alias: str) -> str:
-    """ "Twilio (main)", or "the provider main" if it is configured no more."""
+    """ "Twilio (main)", or "the provider main" if it is no longer configured."""
     try:
         known = registry.aliases().get(alias)
     except ImproperlyConfigured:

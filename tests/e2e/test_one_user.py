@@ -56,7 +56,7 @@ def test_one_user_is_found_by_number_reference_and_id(come, demo, script):
         find(operator, number)
     story = lines(operator)
     assert story[0] == f"A code for login was asked for (key demo, reference {reference})."
-    assert story[-1].startswith("The right code was not typed so far; it lives until ")
+    assert story[-1].startswith("The right code was not typed so far; it expires at ")
     assert "A wrong code was typed." in story
     assert any(line.startswith("The virtual phone (phone) took the message") for line in story)
     shown = operator.page.content() + operator.page.url

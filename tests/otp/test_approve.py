@@ -36,7 +36,7 @@ def test_receivers_hear_of_it_and_its_story_tells_that_no_code_was_typed():
         signals.code_accepted.disconnect(hear)
     assert heard == [started.id]
     (story,) = told.of_number(PHONE, by="tests")
-    assert story.lines[-1].text == "The caller took the number for verified, without a code."
+    assert story.lines[-1].text == "The caller marked the number as verified without a code."
 
 
 def test_another_owner_cannot_and_an_id_that_never_was_is_expired():

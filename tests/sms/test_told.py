@@ -75,8 +75,8 @@ def test_who_asked_and_by_what_name(house):
 @pytest.mark.parametrize(
     ("guesses", "ends"),
     [
-        (0, ["The code was never typed; it died at … UTC."]),
-        (1, ["A wrong code was typed.", "The right code was never typed; it died at … UTC."]),
+        (0, ["The code was never typed; it expired at … UTC."]),
+        (1, ["A wrong code was typed.", "The right code was never typed; it expired at … UTC."]),
     ],
 )
 def test_a_code_that_nobody_typed(house, redis, guesses, ends):
@@ -85,7 +85,7 @@ def test_a_code_that_nobody_typed(house, redis, guesses, ends):
         codes.check(started.id, "x")
     assert (
         of()[0][-1]
-        == ("The right code" if guesses else "The code") + " was not typed so far; it lives until … UTC."
+        == ("The right code" if guesses else "The code") + " was not typed so far; it expires at … UTC."
     )
     die(redis, started.message_id)
     redis.delete(names.STORY + started.message_id)
@@ -101,7 +101,7 @@ def test_it_died_at_the_time_when_it_died(house, redis):
     die(redis, started.message_id)
     dead = services.get(started.message_id).expires_at
     (story,) = told.of_number(PHONE, by="ops")
-    ((at, text),) = [(line.at, line.text) for line in story.lines if "died" in line.text]
+    ((at, text),) = [(line.at, line.text) for line in story.lines if "expired" in line.text]
     assert at == dead
     assert datetime.fromtimestamp(dead, UTC).strftime("%H:%M:%S") in text
 
@@ -186,13 +186,13 @@ def test_one_that_came_at_least_once_could_be_typed(house, first):
     started = sent(house, *([] if first else [refusal]))
     house.providers["a"].outcomes = [refusal] if first else []
     house.deliver(codes.resend(started.id).message_id)
-    assert of()[0][-1] == "The code was not typed so far; it lives until … UTC."
+    assert of()[0][-1] == "The code was not typed so far; it expires at … UTC."
 
 
 def test_a_guess_at_a_code_that_nobody_got_is_told_with_its_end(house):
     started = sent(house, PermanentFailure("x", code="21211"))
     codes.check(started.id, "x")
-    assert of()[0][-1] == "The right code was not typed so far; it lives until … UTC."
+    assert of()[0][-1] == "The right code was not typed so far; it expires at … UTC."
 
 
 def test_what_it_failed_of_without_a_call(house):
@@ -219,13 +219,13 @@ def test_why_a_number_got_no_sms(house, settings):
         return signals.REFUSE
 
     sent(house, phone="+12025550124")
-    assert "No SMS was sent, as it is a test number." in of("+12025550124")[0]
+    assert "No SMS was sent, because it is a test number." in of("+12025550124")[0]
     signals.code_wanted.connect(judge)
     try:
         sent(house)
     finally:
         signals.code_wanted.disconnect(judge)
-    assert "No SMS was sent, as this site refused the number." in of()[0]
+    assert "No SMS was sent, because this site refused the number." in of()[0]
 
 
 def test_the_duration_of_a_call_and_an_alias_of_before(redis):
@@ -233,7 +233,7 @@ def test_the_duration_of_a_call_and_an_alias_of_before(redis):
     redis.delete(names.STORY + id)
     redis.rpush(names.STORY + id, "1|call_accepted|gone|249|", "2|call_worker_died|test|0|")
     assert sorted(of()[0])[1:] == [
-        "Our worker died while it asked memory (test), which may have the message.",
+        "Our worker died during the call to memory (test), which may have the message.",
         "The provider gone took the message after 0.2 s.",
     ]
 
@@ -262,7 +262,7 @@ def test_what_may_be_looked_for(house):
     assert story.first.id == plain.id
     assert told.look("never", by="ops") == []
     for nothing in ("", "[^a]*", "Müller 12"):
-        with pytest.raises(InvalidNumber, match=r"no number with .* and no reference or id"):
+        with pytest.raises(InvalidNumber, match=r"a number with .*, a reference or an id"):
             told.look(nothing, by="ops")
 
 

@@ -68,7 +68,7 @@ def test_what_is_no_number_is_said_beside_the_field(client):
 def test_what_can_be_nothing_that_is_kept_is_said(client, what):
     page = client.post(PAGE, {"what": what})
     assert page.status_code == 422
-    assert "This is no number with + and country code, and no reference or id." in page.text
+    assert "Give a number with + and the country code, a reference or an id." in page.text
     assert "Nothing was found" not in page.text
 
 

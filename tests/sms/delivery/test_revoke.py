@@ -287,8 +287,8 @@ def test_what_was_revoked_has_not_failed(house, started, vendor, due):
     assert not house.redis.exists(f"{names.HEALTH}a:US")
     (story,) = told.look(started.message_id, by="nobody")
     said = " ".join(line.text for line in story.lines)
-    assert "took it back before it reached the phone. Nobody needs it any more." in said
-    assert "called back before it was sent" not in said
+    assert "took it back before it reached the phone. It is no longer needed." in said
+    assert "cancelled before it was sent" not in said
 
 
 def test_what_fails_by_itself_goes_on(house, started, vendor):
