@@ -1,7 +1,7 @@
-"""What became of an e-mail, as an ESP tells django-anymail, which verifies that it is the ESP that speaks.
+"""Receipts for e-mail: events of an ESP, received and verified by django-anymail.
 
-Without anymail there are no receipts: SMTP has none. An event names its message by our metadata; without that
-it is about other mail of the project. Its recipient and the words of servers are never read.
+Without anymail there are no receipts: SMTP has none. An event names its message in our metadata. Without
+metadata it is about other mail of the project. We never read its recipient or the texts of servers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from sms.mail.carrier import Carrier
 from sms.message import Receipt, State
 from sms.providers.email import EmailProvider
 
-#: anymail's words (docs: "Normalized tracking event", EventType). A complaint is about a letter that arrived;
-#: the ESP sends no other to that address, of which the number knows nothing. Openings are not asked for.
+#: By anymail's event types (docs: "Normalized tracking event", EventType). A complaint means that the letter
+#: arrived. The ESP then sends no more to that address, but the number has not opted out. We do not track
+#: openings.
 STATES = {
     "queued": State.SENT,
     "sent": State.SENT,
@@ -28,7 +29,7 @@ STATES = {
 
 
 def listen() -> None:
-    """Hear what anymail hears, where it is installed."""
+    """Subscribe to the events of anymail if it is installed."""
     try:
         from anymail.signals import tracking
     except ImportError:
@@ -37,9 +38,9 @@ def listen() -> None:
 
 
 def hear(*, event: Any, esp_name: str, **_: Any) -> None:
-    """Record an event of ``anymail.signals.tracking``, of whatever mail of the project.
+    """Record an event of ``anymail.signals.tracking`` if it is about one of our messages.
 
-    Raises ``Unavailable``, which the ESP is answered with 500: it says it again later.
+    Raises ``Unavailable``. Then the ESP gets a 500 and repeats the event later.
     """
     state = STATES.get(event.event_type)
     if state is None:
@@ -60,7 +61,7 @@ def hear(*, event: Any, esp_name: str, **_: Any) -> None:
 
 
 def _sends_by(alias: str, esp_name: str) -> bool:
-    """Whether an alias of ours sends by this ESP. Raises ``ImproperlyConfigured``."""
+    """Whether the alias exists and sends by this ESP. Raises ``ImproperlyConfigured``."""
     provider = registry.providers().get(alias)
     carry = provider.carry if isinstance(provider, EmailProvider) else None
     return isinstance(carry, Carrier) and carry.backend.esp == esp_name

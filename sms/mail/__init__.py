@@ -1,4 +1,4 @@
-"""E-mail by Django's backends: one letter out, within its time, and what a failure means.
+"""E-mail by Django's backends: send one letter in limited time, and interpret failures.
 
-``sms.providers.email`` writes the letter and knows no Django; ``sms.registry`` gives it a ``Carrier``.
+``sms.providers.email`` writes the letter and does not use Django. ``sms.registry`` gives it a ``Carrier``.
 """

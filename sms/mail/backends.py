@@ -1,7 +1,7 @@
-"""The mail backends of the project: which one an alias means, and one of its connections.
+"""Find the mail backend of an alias, and create its connections.
 
-A project says how its mail leaves in ``MAILERS`` (Django 6.1), which is read here on any Django, or in
-``EMAIL_BACKEND``, ``EMAIL_HOST`` and the like.
+A project configures its mail in ``MAILERS`` (Django 6.1; read here on any Django), or in ``EMAIL_BACKEND``,
+``EMAIL_HOST`` and the like.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ class Backend(NamedTuple):
 
     @property
     def esp(self) -> str:
-        """The ESP's name as django-anymail has it in its signals; "" where the backend is none of anymail."""
+        """The ESP's name in the signals of django-anymail, "" if the backend is not one of anymail."""
         return str(getattr(self.cls, "esp_name", ""))
 
     def connection(self, timeout: float, ssl_ca_certs: str) -> BaseEmailBackend:
-        """A connection that is not open yet. Raises what the backend does where its settings are wrong."""
+        """A connection that is not open yet. If the settings are wrong, raises the backend's own error."""
         made: Any = (_timed(self.cls) if self.is_smtp else self.cls)(**self.options)
         if self.is_smtp:
             made.ssl_ca_certs = ssl_ca_certs
-        # Not an option: a backend that takes none refuses it. The waits of the other ones are their own.
+        # Not as an option: backends without a timeout would refuse it. These have their own waits.
         if hasattr(made, "timeout"):
             made.timeout = timeout
         if self.esp:
-            # Not every ESP can turn its tracking off by message, or takes tags. Such a wish is not the mail.
+            # Some ESPs cannot turn off tracking for one message, or do not take tags. Send the mail anyway.
             made.ignore_unsupported_features = True
         return cast("BaseEmailBackend", made)
 
 
 def named(name: str) -> Backend:
-    """The backend that ``name`` means: a mailer, a class, or "" for the default one.
+    """The backend ``name``: a mailer, the path of a class, or "" for the default.
 
-    Raises ``ImproperlyConfigured``, whose text names the mend.
+    Raises ``ImproperlyConfigured`` with the fix in its text.
     """
     mailers: Mapping[str, Any] | None = getattr(settings, "MAILERS", None)
     if "." in name:
@@ -60,19 +60,21 @@ def named(name: str) -> Backend:
     if mailers is None:
         if name:
             raise ImproperlyConfigured(
-                f"backend={name} names a mailer, and MAILERS is not set. Write the path of a backend's class."
+                f"backend={name} names a mailer, but MAILERS is not set. Write the path of a backend's class."
             )
         return _of_class(settings.EMAIL_BACKEND)
     name = name or "default"
     if name not in mailers:
-        raise ImproperlyConfigured(f"MAILERS has no {name!r}. It has: {', '.join(mailers) or 'none'}.")
+        raise ImproperlyConfigured(
+            f"MAILERS has no {name!r}. Name one of its mailers: {', '.join(mailers) or 'none yet'}."
+        )
     chosen = mailers[name]
     return Backend(_class(chosen.get("BACKEND", _SMTP)), {"alias": name, **chosen.get("OPTIONS", {})})
 
 
 def _of_class(path: str) -> Backend:
     cls = _class(path)
-    # That none is meant lets Django 6.1 read EMAIL_HOST and the like, as Django 5.2 always does.
+    # With alias None, Django 6.1 reads EMAIL_HOST and the like, as Django 5.2 always does.
     return Backend(cls, {"alias": None} if issubclass(cls, Smtp) else {})
 
 
@@ -81,12 +83,12 @@ def _class(path: str) -> type[BaseEmailBackend]:
         found = import_string(path)
     except ImportError as error:
         missing = f" {error.name} is not installed." if isinstance(error, ModuleNotFoundError) else ""
-        raise ImproperlyConfigured(f"{path} is no mail backend that can be imported.{missing}") from None
+        raise ImproperlyConfigured(f"The mail backend {path} cannot be imported.{missing}") from None
     if not (isinstance(found, type) and issubclass(found, BaseEmailBackend)):
-        raise ImproperlyConfigured(f"{path} is no mail backend. Write one as {_SMTP}.")
+        raise ImproperlyConfigured(f"{path} is not a mail backend. Write one such as {_SMTP}.")
     return found
 
 
 def _timed(cls: type[BaseEmailBackend]) -> type[TimedBackend]:
-    """``cls``, a backend for SMTP, with our connections."""
+    """The SMTP backend ``cls`` with our connections."""
     return type(cls.__name__, (TimedBackend, cls), {})

@@ -1,4 +1,4 @@
-"""Hand one letter to a mail backend; as many connections as calls run at once stay open for the next ones."""
+"""Hand one letter to a mail backend. Keep connections open, as many as there are calls at once."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from sms.mail.backends import named
 from sms.mail.smtp import Timed, TimedBackend
 from sms.providers.email import EmailProvider, Letter
 
-#: Seconds for which a silent connection is kept. Servers wait for 5 minutes (RFC 5321, 4.5.3.2.7); what is
-#: between us forgets a connection sooner, and does not say so.
+#: Seconds for which an idle connection is kept. Servers wait for 5 minutes (RFC 5321, 4.5.3.2.7). Devices on
+#: the path silently drop a connection sooner.
 KEPT = 30.0
 
 
@@ -34,24 +34,24 @@ class _Kept(NamedTuple):
 
 
 class _Stale(Exception):
-    """A connection that was kept is of no use any more, and nothing has left by it."""
+    """A kept connection no longer works, and nothing was sent on it."""
 
 
 class Carrier:
-    """Hands the letters of one alias over, for all threads of the process."""
+    """Hands over the letters of one alias, for all threads of the process."""
 
     def __init__(self, provider: EmailProvider) -> None:
-        """Raises ``ImproperlyConfigured`` where its backend cannot be had."""
+        """Raises ``ImproperlyConfigured`` if its backend is not available."""
         self.backend = named(provider.backend)
         self._provider = provider
         self._free: deque[_Kept] = deque()
         _carriers.add(self)
 
     def __call__(self, letter: Letter) -> str:
-        """Send a letter. Returns the ESP's id, if django-anymail knows one, else the Message-ID.
+        """Send a letter. Returns the ESP's id if django-anymail knows one, else the Message-ID.
 
-        From connecting to the server's last answer, all of it takes at most ``timeout=``, plus the time of
-        DNS. Backends other than SMTP may not keep to that. Raises ``ProviderError``.
+        From the connection to the last answer, it takes at most ``timeout=``, plus the time of DNS. Backends
+        other than SMTP may take longer. Raises ``ProviderError``.
         """
         ends = time.monotonic() + self._provider.timeout
         try:
@@ -101,12 +101,12 @@ class Carrier:
             to=[letter.to],
             headers={
                 "Message-ID": make_msgid(letter.id, domain),
-                "Auto-Submitted": "auto-generated",  # RFC 3834: so that no absence notice comes back
+                "Auto-Submitted": "auto-generated",  # RFC 3834: prevents absence notices
                 "X-Auto-Response-Suppress": "All",  # the same for Exchange
             },
         )
         message.attach_alternative(letter.html, "text/html")
-        # What django-anymail reads; any other backend leaves it alone.
+        # Only django-anymail reads these; other backends ignore them.
         vars(message).update(
             metadata={"id": letter.id, "alias": self._provider.alias},
             tags=[letter.purpose] if letter.purpose else [],
@@ -129,7 +129,7 @@ class Carrier:
         return connection
 
     def _kept(self) -> BaseEmailBackend | None:
-        """The connection that was used last, if it is still of use."""
+        """The last used connection that still works."""
         with suppress(IndexError):  # another thread was quicker
             while True:
                 connection, since = self._free.pop()
@@ -148,7 +148,7 @@ class Carrier:
 
 
 def hang_up(connection: BaseEmailBackend) -> None:
-    """Close it, whatever that says."""
+    """Close the connection and ignore errors."""
     with suppress(Exception):
         if isinstance(connection, TimedBackend):
             connection.hang_up()
@@ -157,7 +157,7 @@ def hang_up(connection: BaseEmailBackend) -> None:
 
 
 def _is_stale(session: Timed | None, error: Exception) -> bool:
-    """The server has gone, or goes (421): it has waited long enough, or taken enough from one connection."""
+    """Whether the server has closed the connection or does so now (421), such as after a long wait."""
     if session is None or session.left:
         return False
     goes = isinstance(error, SMTPResponseException) and error.smtp_code == 421
@@ -165,7 +165,7 @@ def _is_stale(session: Timed | None, error: Exception) -> bool:
 
 
 def _says_something(session: Timed) -> bool:
-    """Whoever speaks without being asked says that the connection ends."""
+    """Whether the server has sent something unasked: then it ends the connection."""
     return session.sock is None or wait_for_read(session.sock, timeout=0.0)
 
 
@@ -174,8 +174,8 @@ _carriers: WeakSet[Carrier] = WeakSet()
 
 def _forget() -> None:
     for carrier in _carriers:
-        carrier.forget()  # the parent's own stay open: without a word, which would reach its server
+        carrier.forget()  # without QUIT, so that those of the parent stay open
 
 
-# A child process must not speak on the connections of its parent.
+# A child process must not use the connections of its parent.
 os.register_at_fork(after_in_child=_forget)

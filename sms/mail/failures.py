@@ -1,7 +1,7 @@
-"""What an error of a mail backend means: smtplib's, those of requests, and django-anymail's.
+"""Interpret the errors of mail backends: those of smtplib, of requests and of django-anymail.
 
-They are known by their names where their package may not be installed. None of their texts is repeated: a
-server's has the address in it, an ESP's the whole letter.
+Errors of optional packages are recognised by their names. Their texts are never repeated: that of a server
+may hold the address, that of an ESP the whole letter.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from sms.errors import (
 )
 from sms.providers.transport import is_temporary, retry_after
 
-#: Statuses by which an ESP refuses us and not the letter; 404 is a domain that it does not know.
+#: Statuses by which an ESP refuses us, not the letter. 404: it does not know our domain.
 _OURS = frozenset({401, 402, 403, 404})
 
-#: Enhanced codes (RFC 3463, 4954, 7505) that are about the sender or how we log in, whenever they come.
+#: Enhanced codes (RFC 3463, 4954, 7505) about the sender or the login, at any step.
 _SENDER = re.compile(r"5\.1\.[78]|5\.7\.(?:8|9|1[0-9]|2[0-9])")
 
-#: Those about the recipient: a bad address, a mailbox that is full or closed.
+#: Enhanced codes about the recipient: a bad address, or a full or closed mailbox.
 _RECIPIENT = re.compile(r"5\.[12]\.\d+")
 
 #: Answers to RCPT that ask us to log in (RFC 4954, 6; RFC 3207, 4).
@@ -37,16 +37,16 @@ _ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})(?!\S)")
 
 
 def before(error: Exception) -> ProviderError:
-    """Of one that came before any letter could leave."""
+    """The meaning of an error before the letter could leave."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        text = "the mail server shows no certificate of a CA that is trusted, or one of another name"
+        text = "the mail server's certificate has expired, names another host or comes from an unknown CA"
         return TemporaryFailure(text, code="certificate")
     return _of_smtp(error) or _of_anymail(error) or _of_the_way(error)
 
 
 def after(error: Exception, *, left: bool | None, late: bool = False) -> ProviderError:
-    """Of one that came while a letter was handed over. ``left``: whether the server may have all of it, None
-    where the backend does not tell; ``late``: its time was over.
+    """The meaning of an error during the hand-over of a letter. ``left``: whether the server may have all of
+    it, None if the backend does not say. ``late``: the time was over.
     """
     if (answered := _of_smtp(error, left=bool(left)) or _of_anymail(error)) is not None:
         return answered
@@ -54,7 +54,7 @@ def after(error: Exception, *, left: bool | None, late: bool = False) -> Provide
         if not isinstance(error, OSError):
             return PermanentFailure("the mail cannot be written", code=type(error).__name__)
         return TemporaryFailure("the mail server cannot be reached", code=_word(late, error))
-    return OutcomeUnknown("nobody can say whether the mail left", code=_word(late, error))
+    return OutcomeUnknown("the mail may or may not have left", code=_word(late, error))
 
 
 def _word(late: bool, error: Exception) -> str:
@@ -71,7 +71,7 @@ def _of_the_way(error: Exception) -> ProviderError:
 
 
 def _of_smtp(error: Exception, *, left: bool = False) -> ProviderError | None:
-    """None where no answer of a server, and no lack of one that it should have, is behind it."""
+    """The meaning of a server's answer, or of a missing feature. None for any other error."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return _refused(*next(iter(error.recipients.values())))
     if isinstance(error, smtplib.SMTPDataError):
@@ -79,12 +79,12 @@ def _of_smtp(error: Exception, *, left: bool = False) -> ProviderError | None:
     if isinstance(error, smtplib.SMTPResponseException):  # anything before the recipient
         return _answered(error.smtp_code, error.smtp_error, "the mail server refuses us")
     if isinstance(error, smtplib.SMTPException) and not isinstance(error, smtplib.SMTPServerDisconnected):
-        return AccountFailure("the mail server offers no TLS, or no login that we know", code="not_offered")
+        return AccountFailure("the mail server offers no TLS or no known login method", code="not_offered")
     return None
 
 
 def _refused(status: int, text: bytes | str) -> ProviderError:
-    """RCPT was: it is the address, unless the server says that it is us."""
+    """RCPT was refused: because of the address, unless the server says that it is because of us."""
     code = _code(status, text)
     if not 500 <= status <= 599:
         return TemporaryFailure("the mail server does not take it now", code=code)
@@ -94,7 +94,7 @@ def _refused(status: int, text: bytes | str) -> ProviderError:
 
 
 def _content_refused(status: int, text: bytes | str, *, left: bool) -> ProviderError:
-    """DATA was, or the letter after it."""
+    """DATA was refused, or the letter after it."""
     code = _code(status, text)
     if _RECIPIENT.fullmatch(code) and not _SENDER.fullmatch(code):
         return PermanentFailure("the mail server refuses the address", code=code)
@@ -111,25 +111,25 @@ def _answered(status: int, text: bytes | str, refused: str) -> ProviderError:
 
 
 def _code(status: int, text: bytes | str) -> str:
-    """The enhanced code where the answer begins with one that fits, else the status."""
+    """The enhanced code if the answer begins with one that fits its status, else the status."""
     content = text.encode("ascii", "replace") if isinstance(text, str) else text
     found = _ENHANCED.match(content)
     enhanced = found[1].decode() if found else ""
     return enhanced if enhanced[:1] == str(status)[:1] else str(status)
 
 
-# --- django-anymail, and what it calls ESPs with -----------------------------------------------------
+# --- django-anymail and its HTTP clients ---------------------------------------------------------------
 
 
 def _of_anymail(error: Exception) -> ProviderError | None:
-    """None where it says neither that the ESP has it nor that it has not."""
+    """The meaning of an error of anymail. None if it does not tell whether the ESP has the letter."""
     kinds = {cls.__name__ for cls in type(error).__mro__}
     if "AnymailRecipientsRefused" in kinds:
         return PermanentFailure("the ESP refuses the address", code="recipient_refused")
     if "AnymailInvalidAddress" in kinds:
-        return PermanentFailure("this is no e-mail address that the ESP takes", code="address")
+        return PermanentFailure("the ESP does not take such an e-mail address", code="address")
     if kinds & {"AnymailUnsupportedFeature", "AnymailSerializationError", "AnymailConfigurationError"}:
-        return AccountFailure("the ESP cannot be asked with these settings", code=type(error).__name__)
+        return AccountFailure("the settings do not work with this ESP", code=type(error).__name__)
     if status := _status(error):
         return _of_status(status, getattr(getattr(error, "response", None), "headers", {}))
     if _never_connected(error):
@@ -138,8 +138,8 @@ def _of_anymail(error: Exception) -> ProviderError | None:
 
 
 def id_of(status: Any) -> str:
-    """The ESP's id in the ``anymail_status`` of a letter that it answered with success. Raises
-    ``ProviderError`` where that says otherwise.
+    """The ESP's id in the ``anymail_status`` of a letter that was sent without an error. Raises
+    ``ProviderError`` if that status is bad.
     """
     if status.status == {"failed"}:
         raise TemporaryFailure("the ESP could not send it", code="failed")
@@ -157,11 +157,11 @@ def _of_status(status: int, headers: Mapping[str, str]) -> ProviderError | None:
         return AccountFailure("the ESP refuses us", code=code)
     if 400 <= status <= 499:
         return PermanentFailure("the ESP refuses the mail", code=code)
-    return None  # it took it, and what it says besides cannot be read
+    return None  # it took the letter, but the rest of its answer cannot be read
 
 
 def _status(error: Exception) -> int:
-    """Of the ESP's answer; 0 where there is none. boto3, by which anymail calls Amazon, has it in a dict."""
+    """The HTTP status of the ESP's answer, 0 without one. boto3, which calls Amazon, has it in a dict."""
     if isinstance(status := getattr(error, "status_code", None), int):
         return status
     cause = getattr(error.__cause__, "response", None)
@@ -169,7 +169,9 @@ def _status(error: Exception) -> int:
 
 
 def _never_connected(error: BaseException) -> bool:
-    """By the errors that led to this one: requests and urllib3 keep them as causes, arguments or reasons."""
+    """Whether no connection was made. The errors of requests and urllib3 keep earlier ones as causes, reasons
+    or arguments.
+    """
     names = {"ConnectTimeout", "NewConnectionError", "ConnectTimeoutError", "SSLCertVerificationError"}
     names |= {"NameResolutionError", "EndpointConnectionError"}
     seen: list[BaseException] = []

@@ -1,7 +1,7 @@
-"""Django's backend for SMTP, with an end for the whole exchange.
+"""Django's backend for SMTP, with one time limit for the whole exchange.
 
-smtplib's timeout is for each read. A server that says one character now and then, or has one more line each
-time, would hold a worker for good.
+smtplib's timeout only limits each read. A server that sends one character now and then, or endless lines,
+would hold a worker forever.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from sms.providers.transport import CONNECT_TIMEOUT
 
-#: Bytes that a server may say about one letter. Answers are lines of at most 512 (RFC 5321, 4.5.3.1.5).
+#: Bytes that a server may send about one letter. Its lines have at most 512 (RFC 5321, 4.5.3.1.5).
 LONGEST_TALK = 64 * 1024
 
 
 class Timed(smtplib.SMTP):
-    """A session that ends at ``ends``, by ``time.monotonic``, and knows whether a letter has left."""
+    """A session that ends at ``ends`` (``time.monotonic``) and knows whether a letter has left."""
 
     def __init__(self, *args: Any, ends: float, **options: Any) -> None:
         self.begin(ends)
         super().__init__(*args, **options)
 
     def begin(self, ends: float) -> None:
-        """The next letter, or the way to it, has until ``ends``."""
+        """Set the end of the time for the next letter, or for connecting."""
         self.ends = ends
-        self.left = False  # whether all of the letter was written: only its answer tells what became of it
+        self.left = False  # whether all of the letter was written; then only the answer shows its fate
         self._heard = 0
 
     @property
     def remaining(self) -> float:
-        """Seconds. Raises ``TimeoutError`` where there is none."""
+        """Seconds that are left. Raises ``TimeoutError`` if there are none."""
         left = self.ends - time.monotonic()
         if left <= 0:
             raise TimeoutError("too late")
@@ -46,7 +46,7 @@ class Timed(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         found: socket.socket = super()._get_socket(host, port, min(CONNECT_TIMEOUT, self.remaining))  # type: ignore[misc]
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        found.settimeout(self.remaining)  # a name may have taken long to be found, or have many addresses
+        found.settimeout(self.remaining)  # DNS may have been slow, or have given many addresses
         return found
 
     def send(self, s: Any) -> None:
@@ -57,7 +57,7 @@ class Timed(smtplib.SMTP):
                 self.close()
                 raise smtplib.SMTPServerDisconnected("too late") from None
         super().send(s)
-        if isinstance(s, bytes):  # commands are texts; the letter, with the dot after it, is bytes
+        if isinstance(s, bytes):  # commands are str; the letter with its final dot is bytes
             self.left = True
 
     def getreply(self) -> tuple[int, bytes]:
@@ -66,7 +66,7 @@ class Timed(smtplib.SMTP):
         return super().getreply()
 
     def receive(self) -> bytes:
-        """What the server says next, b"" where it has hung up. Raises ``OSError``."""
+        """The next bytes from the server, b"" if it has closed the connection. Raises ``OSError``."""
         connection: socket.socket = self.sock  # type: ignore[assignment]
         connection.settimeout(self.remaining)
         part = connection.recv(4096)
@@ -81,8 +81,8 @@ class TimedTls(Timed, smtplib.SMTP_SSL):
 
 
 class _Lines:
-    """What smtplib reads its answers from. With STARTTLS it makes another one, so that nothing that came in
-    clear counts as said over TLS.
+    """The file from which smtplib reads answers. After STARTTLS it gets a new one, so nothing that came in
+    clear counts as sent over TLS.
     """
 
     def __init__(self, session: Timed) -> None:
@@ -93,7 +93,7 @@ class _Lines:
         while b"\n" not in self._data and len(self._data) < limit and (part := self._session.receive()):
             self._data += part
         if b"\n" not in self._data[:limit] and len(self._data) >= limit:
-            # smtplib would take it for an answer, 500, and so for a letter that is not taken.
+            # smtplib would treat this as the answer 500, and so as a refused letter.
             raise ConnectionError("the server does not end its line")
         end = min(self._data.find(b"\n") + 1 or len(self._data), limit)
         line, self._data = self._data[:end], self._data[end:]
@@ -104,7 +104,7 @@ class _Lines:
 
 
 class TimedBackend(EmailBackend):
-    """What comes before a project's own backend for SMTP; ``ends`` is set before it opens."""
+    """A base class put before a project's own SMTP backend. Set ``ends`` before opening it."""
 
     ends: float = 0.0
     ssl_ca_certs: str = ""
@@ -116,9 +116,11 @@ class TimedBackend(EmailBackend):
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
-        """Certificate and name are verified, by the CAs of this system or that of ``ssl_ca_certs=``, whatever
-        a project's own backend does. Django 5.2 and 6.1 verify too, but know no CA beside a certificate of
-        our own, and read all CAs anew for each connection.
+        """A context that verifies certificate and host name by the CAs of this system or ``ssl_ca_certs=``,
+        even if a project's own backend does not.
+
+        Django 5.2 and 6.1 verify too. But they take no own CA together with a client certificate, and read
+        all CAs again for each connection.
         """
         if not (self.ssl_ca_certs or self.ssl_certfile):
             return _public()
@@ -128,7 +130,7 @@ class TimedBackend(EmailBackend):
         return context
 
     def hang_up(self) -> None:
-        """Close without a word, for which nobody would wait."""
+        """Close without QUIT. We would not wait for its answer."""
         for session in (getattr(self, "_partial_connection", None), self.connection):
             if session is not None:
                 session.close()
@@ -136,5 +138,5 @@ class TimedBackend(EmailBackend):
 
 _public = lru_cache(maxsize=1)(ssl.create_default_context)
 
-# A thread of the parent may have held its lock.
+# A thread of the parent may have held its lock at the fork.
 os.register_at_fork(after_in_child=_public.cache_clear)

@@ -1,4 +1,4 @@
-"""System checks of aliases that send e-mail: each says what is wrong and how to mend it."""
+"""System checks of aliases that send e-mail: each names the fault and the fix."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ def test_what_a_backend_lacks_is_said_at_once(alias, settings):
 @pytest.mark.parametrize(
     ("backend", "mend"),
     [
-        ("nobody", "MAILERS has no 'nobody'. It has: default."),
+        ("nobody", "MAILERS has no 'nobody'. Name one of its mailers: default."),
         ("no.such.Backend", "no is not installed"),
-        ("django.core.mail.EmailMessage", "is no mail backend. Write one as"),
-        (f"{DJANGO}.smtp.Nothing", "can be imported"),
+        ("django.core.mail.EmailMessage", "is not a mail backend. Write one such as"),
+        (f"{DJANGO}.smtp.Nothing", "cannot be imported"),
     ],
 )
 def test_a_backend_that_there_is_not(alias, backend, mend):
