@@ -1,7 +1,7 @@
-"""Who may call the operations of ``sms.views``: nobody, until an app names a ``Keeper`` that knows the keys.
+"""Who may call the operations of ``sms.views``. No one, until an app names a ``Keeper`` that knows the keys.
 
-``otp`` does so by ``entrust("otp.api.auth.keeper")``. The operations themselves ask it, so they are closed in
-the API of any project. This module does not import anything of HTTP; ``sms.bearer`` does.
+``otp`` does so by ``entrust("otp.api.auth.keeper")``. The operations themselves ask the keeper, so they are
+closed in the API of any project. This module imports nothing of HTTP; ``sms.bearer`` does.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _path = ""
 
 
 def entrust(path: str) -> None:
-    """Let the ``Keeper`` at this dotted path decide. It is imported at the first request."""
+    """Use the ``Keeper`` at this dotted path. It is imported at the first request."""
     global _path
     _path = path
 
 
 def keeper() -> Keeper:
-    """Who decides."""
+    """The keeper that decides."""
     return import_string(_path) if _path else Keeper()

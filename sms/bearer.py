@@ -18,7 +18,7 @@ class Forbidden(HttpError):
 
 
 class ApiKey(HttpAuthBase):
-    """Requires a key with one of ``scopes``. Without scopes, nobody gets in."""
+    """Requires a key with one of ``scopes``. Without scopes, it refuses every key."""
 
     openapi_scheme = "bearer"
 

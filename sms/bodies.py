@@ -1,4 +1,4 @@
-"""Bodies with a bound of their own, in place of Django's (``DATA_UPLOAD_MAX_MEMORY_SIZE``)."""
+"""Read request bodies with their own size limit instead of Django's (``DATA_UPLOAD_MAX_MEMORY_SIZE``)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from django.http import HttpRequest
 
 
 def read(request: HttpRequest, largest: int) -> bytes:
-    """The body, of so many bytes at most, for whoever asks the request for it afterwards too.
+    """The body, of at most ``largest`` bytes. ``request.body`` also works afterwards.
 
     Raises ``RequestDataTooBig``.
     """
     content = request.read(largest + 1)
     if len(content) > largest:
         raise RequestDataTooBig("The body is too large.")
-    request._body = content  # where Django itself keeps it
+    request._body = content  # Django keeps it there too
     return content

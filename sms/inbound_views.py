@@ -1,4 +1,4 @@
-"""HTTP: where the providers hand over what users send. It translates, it decides nothing."""
+"""The HTTP view for messages from users, which providers deliver. It only translates."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sms.receipt_views import as_response, body_of, unknown
 @require_http_methods(["GET", "POST"])
 @answered
 def take(request: HttpRequest, alias: str) -> HttpResponse:
-    """Users' messages from one provider, in its own format. It has no account here: it signs them.
+    """Take messages from users in the format of one provider. It has no account here: it signs them.
 
-    What the provider wants to hear where they are its own, a problem document elsewhere.
+    The answer is that which the provider expects, or a problem document.
     """
     called = request.get_full_path(), request.build_absolute_uri()
     try:

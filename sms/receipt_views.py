@@ -1,4 +1,4 @@
-"""HTTP: where the providers send receipts. It translates, it decides nothing."""
+"""The HTTP view for receipts from providers. It only translates."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from sms.providers.base import Reply
 @require_http_methods(["GET", "POST"])
 @answered
 def take(request: HttpRequest, alias: str) -> HttpResponse:
-    """Receipts of one provider, in its own format, its question what a call is to say, and users' messages
-    where it has one address for all. It has no account here: it signs them.
+    """Take receipts in the format of one provider. It has no account here: it signs them.
 
-    What the provider wants to hear (mostly 204) where they are its own, a problem document elsewhere.
+    Also takes its questions for the code of a phone call. If the provider has one address for everything, it
+    takes messages from users too. The answer is that which the provider expects, mostly 204, or a problem
+    document.
     """
     called = request.get_full_path(), request.build_absolute_uri()
     try:
@@ -40,18 +41,18 @@ def take(request: HttpRequest, alias: str) -> HttpResponse:
 
 
 def body_of(request: HttpRequest, alias: str) -> bytes:
-    """What a provider sent, as far as its calls are that long."""
+    """The body of a provider's call, within the provider's limit if it has one."""
     largest = registry.providers()[alias].largest_body
     return bodies.read(request, largest) if largest else request.body
 
 
 def as_response(reply: Reply) -> HttpResponse:
-    """What a provider hears: nothing, with 204, or a text."""
+    """A reply as a response: 204 without a body, or a text."""
     if not reply.body:
         return HttpResponse(status=204)
     return HttpResponse(reply.body, content_type=reply.content_type)
 
 
 def unknown() -> HttpResponse:
-    """There is no such alias."""
+    """The answer for an unknown alias."""
     return problem(404, "alias_unknown", "No provider of this name is configured.")

@@ -1,4 +1,4 @@
-"""What the providers call, for any Django project: ``path("sms/", include("sms.urls"))``."""
+"""URLs that providers call, for any Django project: ``path("sms/", include("sms.urls"))``."""
 
 from django.urls import path
 

@@ -1,7 +1,7 @@
 """``/v1/messages``, ``/v1/receipts`` and ``/v1/inbound``: plain messages, and the callbacks of providers.
 
-These views only translate between HTTP and ``sms.services``; every rule is there. Each operation names the
-scope that its API key needs. So it stays closed in whichever API mounts the router.
+These views only translate between HTTP and ``sms.services``, which has all the rules. Each operation names
+the scope that its API key needs. So it stays closed in any API that mounts the router.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ router.add_decorator(answered)
 router.add_decorator(unkept, mode="view")
 
 
-#: Seconds that a code of the caller's own may wait for a provider: the default, and the most (as long as one
-#: of our codes may live).
+#: Seconds that a caller's own code may wait for a provider: the default and the maximum, which is the longest
+#: lifetime of our own codes.
 CODE_LIFETIME, LONGEST_CODE_LIFETIME = 120, 600
 
 
@@ -43,16 +43,16 @@ class MessageIn(Body):
     body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
     kind: Literal["message", "code"] = Field(
         "message",
-        description="`code`: it carries a one-time code that you make and check yourself. It goes before "
-        "every `message`, and within seconds or not at all. It is sent again if its outcome stays unknown, "
-        "and also goes to numbers that have opted out.",
+        description="`code`: it carries a one-time code that you create and check yourself. It is sent "
+        "before every `message`, and within seconds or not at all. It is sent again if its outcome stays "
+        "unknown, and also to numbers that have opted out.",
     )
     expires_in: int | None = Field(
         None,
         ge=1,
         le=86_400,
         examples=[120],
-        description="Seconds after which it is not handed to a provider any more. For a `code`, the default "
+        description="Seconds after which it is no longer handed to a provider. For a `code`, the default "
         f"is {CODE_LIFETIME} and the limit {LONGEST_CODE_LIFETIME}. Otherwise the default is "
         "`MESSAGE_LIFETIME`.",
     )
@@ -81,7 +81,7 @@ class MessageOut(Schema):
     country: str = Field(description="ISO 3166 alpha-2; empty if the number belongs to no country.")
     masked: str = Field(examples=["+1••••••••23"])
     created_at: datetime
-    expires_at: datetime = Field(description="It is not handed to a provider after this.")
+    expires_at: datetime = Field(description="After this it is no longer handed to a provider.")
     attempts: int = Field(description="How often a provider was called. A call counts once it has ended.")
     alias: str = Field(description="The provider that was called last; empty before the first attempt.")
     error: str = Field(description="The code of the last failure, the provider's or ours.")
@@ -103,14 +103,14 @@ class LineOut(Schema):
 
 
 class StoryOut(Schema):
-    """What became of a verification, or of a message without one, in order."""
+    """What happened to a verification, or to a message without one, in order."""
 
     messages: list[MessageOut] = Field(description="The oldest first. A verification has one for each send.")
     lines: list[LineOut] = Field(description="Every attempt, outcome, receipt and guess, in order.")
 
 
 class StoriesOut(Schema):
-    """What became of a user's messages, the latest story first."""
+    """What happened to a user's messages, the latest story first."""
 
     stories: list[StoryOut]
 
@@ -147,7 +147,7 @@ class SearchIn(Body):
     tags=["messages"],
 )
 def send_message(request: HttpRequest, payload: MessageIn) -> Status[Message]:
-    """Accept one SMS. A worker hands it to the provider. To have a code made and checked, start a
+    """Accept one SMS. A worker hands it to the provider. To let Otpost create and check a code, start a
     verification instead.
     """
     keeper, holder = auth.keeper(), request.auth  # type: ignore[attr-defined]  # ninja sets it
@@ -171,14 +171,14 @@ def send_message(request: HttpRequest, payload: MessageIn) -> Status[Message]:
     response={200: StoriesOut} | responses(401, 403, 422, 503),
     auth=ApiKey("read"),
     operation_id="find_messages",
-    summary="What became of a user's messages",
+    summary="What happened to a user's messages",
     tags=["messages"],
 )
 def find_messages(request: HttpRequest, asked: Query[SearchIn]) -> dict[str, Any] | HttpResponse:
-    """Find the verifications and messages of a number or a reference in the last 72 hours, told in words. A
-    proxy may log the URL with the number in it. `POST /v1/messages/search` avoids that.
+    """Find the verifications and messages of a number or a reference in the last 72 hours, in words. A proxy
+    may log the URL with the number in it. `POST /v1/messages/search` avoids that.
     """
-    # An unescaped + in a query means a space, and is often sent.
+    # Callers often do not escape the +, which then means a space.
     to = f"+{asked.to[1:]}" if asked.to.startswith(" ") else asked.to
     return _found(request, to, asked.reference)
 
@@ -188,7 +188,7 @@ def find_messages(request: HttpRequest, asked: Query[SearchIn]) -> dict[str, Any
     response={200: StoriesOut} | responses(400, 401, 403, 413, 415, 422, 503),
     auth=ApiKey("read"),
     operation_id="search_messages",
-    summary="What became of a user's messages, with the number in the body",
+    summary="What happened to a user's messages, with the number in the body",
     tags=["messages"],
 )
 def search_messages(request: HttpRequest, payload: SearchIn) -> dict[str, Any] | HttpResponse:
@@ -197,7 +197,7 @@ def search_messages(request: HttpRequest, payload: SearchIn) -> dict[str, Any] |
 
 
 def _found(request: HttpRequest, to: str, reference: str) -> dict[str, Any] | HttpResponse:
-    """A ``StoriesOut`` of what the key may see."""
+    """A ``StoriesOut`` with the stories that the key may see."""
     if not to and not reference:
         return problem(422, "field_missing", "Give a number as to, or a reference.", field="to")
     if to and reference:
@@ -245,7 +245,7 @@ def take_receipts(request: HttpRequest, alias: Path[str]) -> HttpResponse:
     tags=["receipts"],
 )
 def take_receipts_by_get(request: HttpRequest, alias: Path[str]) -> HttpResponse:
-    """For a provider that reports in the URL, such as Kannel. The URL holds a token of ours."""
+    """For a provider that reports in the URL, such as Kannel. The URL holds our token."""
     return receipt_views.take(request, alias)
 
 

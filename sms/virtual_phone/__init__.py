@@ -1,1 +1,1 @@
-"""A phone on a page, for whoever develops: it shows what a ``sandbox://`` provider sends."""
+"""A phone on a web page for developers. It shows the messages of a ``sandbox://`` provider."""

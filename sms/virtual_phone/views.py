@@ -1,7 +1,7 @@
-"""The virtual phone: keeps what the sandbox provider sends, and shows it.
+"""The virtual phone: keeps the messages of the sandbox provider and shows them.
 
-Messages stand here in clear, in the memory of one process. So there is no such address at all
-unless DEBUG is on and ``SMS_PROVIDERS`` names a sandbox.
+They are in clear, in the memory of one process. So these URLs only exist if DEBUG is on and
+``SMS_PROVIDERS`` names a sandbox.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from sms.errors import ReceiptRejected
 from sms.providers.sandbox import SandboxProvider
 
 MOST = 20  # messages that are kept
-LONGEST_WAIT = 20  # seconds that a question may wait for a message
-MOST_WAITING = 16  # questions at a time: each holds a thread of the web server
+LONGEST_WAIT = 20  # seconds that a request may wait for a message
+MOST_WAITING = 16  # requests that may wait at once: each holds a thread of the web server
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,17 @@ class Inbox:
         self._last = self._waiting = 0
 
     def put(self, to: str, body: str, channel: str = "sms") -> None:
-        """Keep one more, and wake everybody who waits for it."""
+        """Keep one more message, and wake all waiting requests."""
         with self._changed:
             self._last += 1
             self._messages.append(Shown(self._last, to, body, channel, time.time()))
             self._changed.notify_all()
 
     def after(self, seq: int, wait: float = 0) -> list[Shown]:
-        """What came after number ``seq``; if nothing did, wait up to ``wait`` seconds for it."""
+        """The messages after number ``seq``. If there are none, wait up to ``wait`` seconds for one."""
         with self._changed:
             if seq > self._last:
-                seq = 0  # a page that outlived the process which counted so far
+                seq = 0  # the page has a number of an earlier process
             if self._waiting < MOST_WAITING:
                 self._waiting += 1
                 self._changed.wait_for(lambda: self._last > seq, timeout=wait)
@@ -74,7 +74,7 @@ inbox = Inbox()
 
 
 def urls() -> list[URLPattern]:
-    """The phone's addresses for a urlconf; none where there must be no virtual phone."""
+    """The phone's URLs for a URLconf. None if there must be no virtual phone."""
     if not settings.DEBUG or not _sandboxes():
         return []
     return [path("", page), path("messages", messages, name="virtual_phone")]
@@ -83,7 +83,7 @@ def urls() -> list[URLPattern]:
 @login_not_required
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """A page of its own; it asks ``messages`` for what has come."""
+    """The phone on its own page. It gets new messages from ``messages``."""
     return render(request, "sms/virtual_phone.html")
 
 
@@ -113,7 +113,7 @@ def _show(request: HttpRequest) -> HttpResponse:
     try:
         after, wait = (int(request.GET.get(name, 0)) for name in ("after", "wait"))
     except ValueError:
-        return JsonResponse({"detail": "after and wait are whole numbers."}, status=400)
+        return JsonResponse({"detail": "after and wait must be whole numbers."}, status=400)
     found = inbox.after(after, min(max(wait, 0), LONGEST_WAIT))
     return JsonResponse({"messages": [asdict(message) for message in found]})
 
@@ -127,6 +127,6 @@ def _holds_a_token(request: HttpRequest) -> bool:
 
 
 def _sandboxes() -> list[SandboxProvider]:
-    with suppress(ImproperlyConfigured):  # a system check says what is wrong
+    with suppress(ImproperlyConfigured):  # a system check reports the fault
         return [p for p in registry.providers().values() if isinstance(p, SandboxProvider)]
     return []
