@@ -1,7 +1,8 @@
-"""Tell the operator of what an attack makes happen thousands of times a second: once a minute each.
+"""Report floods at most once a minute for each kind.
 
-A kind is told by a log line and a signal when it first happens, then every ``QUIET`` seconds at most, with
-a ``count`` of how often since. Each process counts alone: a refused request must cost no round trip.
+The first event of a kind is reported at once, by a log line and a signal. Further ones are reported at most
+every ``QUIET`` seconds, with their ``count``. Each process counts by itself: a refused request must cost no
+round trip.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from django.dispatch import Signal
 
 from sms import signals
 
-#: Seconds between two lines of one kind.
+#: Seconds between two reports of one kind.
 QUIET = 60.0
 
-#: Kinds that are told apart; further addresses count as one.
+#: The number of kinds that are counted separately. Further sources share one count.
 MOST = 100
 
 
@@ -34,16 +35,16 @@ REJECTED = Alarm("receipt_rejected", signals.receipt_rejected)
 
 _Kind = tuple[Alarm, str, tuple[tuple[str, str], ...]]
 
-#: How often each has happened untold, and when it may be told.
+#: For each kind: the unreported events, and the time of its next report.
 _kept: dict[_Kind, tuple[int, float]] = {}
 _lock = threading.Lock()
 
-#: When the next one may be told: all that most requests look at, without the lock.
+#: The time of the next report. Most requests only look at this, without the lock.
 _due = math.inf
 
 
 def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
-    """It happened once more. ``source``: a digest of who did it, where that is told apart."""
+    """Count one event. ``source``: a digest of its origin, if origins are counted separately."""
     global _due
     told = tuple(facts.items())
     with _lock:
@@ -57,7 +58,7 @@ def note(alarm: Alarm, *, source: str = "", **facts: str) -> None:
 
 
 def tell_due() -> None:
-    """Tell what has waited for ``QUIET`` seconds; the next request tells the last of an attack."""
+    """Report what has waited for ``QUIET`` seconds. Any later request reports the end of an attack."""
     global _due
     now = monotonic()
     if now < _due:

@@ -1,8 +1,8 @@
-"""Answer a vendor that asks for the code of a phone call, once somebody has pressed a key.
+"""Answer a vendor that asks for the code of a phone call, after the user has pressed a key.
 
-By the time the phone rings, the text of its message is gone from Redis. So the URL at which the vendor asks
-holds the code, with the alias, the number and the expiry. All of it is sealed, as texts are in Redis. Nobody
-can read it from the URL, and only the vendor may call that.
+By the time the phone rings, the text of the message is gone from Redis. So the URL that the vendor calls
+holds the code, the alias, the number and the expiry. They are sealed like the texts in Redis, so the URL does
+not reveal them. Only the vendor may call it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from sms.seal import Unsealable, seal, unseal
 
 log = structlog.get_logger("sms")
 
-#: The field of the address.
+#: The query parameter of the URL.
 FIELD = "answer"
 
-#: States of a message whose code nobody is to hear any more.
+#: States of a message whose code must not be read out any more.
 OVER = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
 
-#: What stands as the vendor's word in the record of a message whose code was read out.
+#: The vendor's word in the record of a message whose code was read out.
 PRESSED = "key_pressed"
 
 
 def address(alias: str, message_id: str, content: Mapping[str, Any], remaining: float) -> str:
-    """Where ``alias`` asks for the code of a message; "" where it could not, or would find nobody.
+    """The URL at which ``alias`` asks for the code of a message. "" if the provider could not reach us.
 
-    ``content``: what the message holds (to, code, locale). ``remaining``: seconds until its code dies.
+    ``content``: the message's to, code and locale. ``remaining``: seconds until its code expires.
     """
     where = receipts.address(alias, message_id)
     if not where:
@@ -44,19 +44,19 @@ def address(alias: str, message_id: str, content: Mapping[str, Any], remaining: 
         {
             "alias": alias,
             "id": message_id,
-            "until": round(time.time() + remaining),  # by clocks of ours, as nothing of Redis is read before
+            "until": round(time.time() + remaining),  # by our own clock: Redis is not asked first
             **{name: content.get(name, "") for name in ("to", "code", "locale")},
         }
     )
-    # Without what would have to be escaped, as a signature covers the address.
+    # Leave out characters that would need escaping: a signature covers the address.
     return f"{where}&{FIELD}={sealed.decode().rstrip('=')}"
 
 
 def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> Reply | None:
-    """Answer a vendor that asks for a code, and record that it is delivered; None for any other call.
+    """Answer a vendor that asks for a code, and record the message as delivered. None for any other call.
     Arguments and errors are those of ``receipts.take``.
 
-    Where nobody has pressed a key, or the code is not to be heard any more, the call ends without it.
+    If no key was pressed, or the code is over, the call ends without it.
     """
     url = receipts.called(path, fallback_url)
     sealed = parse_qs(urlsplit(url).query).get(FIELD)
@@ -68,7 +68,7 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
         asked = provider.parse_question(receipts.lowered(headers), body, url)
         content = _opened(sealed[0], alias)
         if content["to"].removeprefix("+") not in asked.phones:
-            raise ReceiptRejected("the address is that of another call")
+            raise ReceiptRejected("the URL belongs to another call")
         locale = content["locale"]
         message = store.get(content["id"])
         alive = message is not None and message.state not in OVER and not message.code_dead
@@ -84,7 +84,7 @@ def _opened(sealed: str, alias: str) -> dict[str, Any]:
     try:
         content = unseal((sealed + "=" * (-len(sealed) % 4)).encode())
     except Unsealable:
-        raise ReceiptRejected("what the address holds cannot be opened") from None
+        raise ReceiptRejected("the sealed part of the URL cannot be opened") from None
     if content.get("alias") != alias:
-        raise ReceiptRejected("the address is that of another alias")
+        raise ReceiptRejected("the URL belongs to another alias")
     return content

@@ -1,9 +1,10 @@
-"""Celery's consumer, made for a worker that must never stay away: ``CELERY_WORKER_CONSUMER`` names it.
+"""A Celery consumer that comes back quickly after any fault: ``CELERY_WORKER_CONSUMER`` names it.
 
-- It retries the broker every second. Celery waits 2, 4, 6 … 30 s.
-- It drops what is not a task, and logs that without its content. Celery ends, or logs all of it.
-- If threads, descriptors or memory run out, it says so and ends, so that its supervisor can act. Celery would
-  live on and send nothing.
+- It retries the broker every second. Celery's own waits 2, 4, 6 … 30 s.
+- It drops entries that are not tasks, and logs that without their content. Celery's own ends, or logs all of
+  the content.
+- If threads, descriptors or memory run out, it logs that and ends, so that its supervisor can restart it.
+  Celery's own would live on and send nothing.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from sms.delivery import drain
 
 log = structlog.get_logger("sms")
 
-#: Seconds between two looks at whether there are threads and descriptors left.
+#: Seconds between two checks that threads and descriptors are left.
 LOOK = 1.0
 
 _theirs: Any = consumer.Consumer
 
 
-class Consumer(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
-    """See the module. Everything else is Celery's, so that a project's own tasks run as they did."""
+class Consumer(_theirs):  # type: ignore[misc]  # Celery has no type for it
+    """See the module. Everything else is unchanged, so a project's own tasks run as before."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -63,20 +64,20 @@ class Consumer(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
         hub.call_repeatedly(LOOK, self.look)
 
     def look(self) -> None:
-        """End the worker if it could not go on."""
+        """End the worker if it has run out of threads or descriptors."""
         try:
             resources.probe()
         except Exception as error:
             self.give_up(error)
 
     def give_up(self, error: BaseException) -> None:
-        """End the worker if ``error`` means that something ran out. What it has in hand it finishes."""
+        """End the worker if ``error`` means that a resource ran out. It finishes its current tasks first."""
         if reason := resources.ran_out(error):
             log.critical("worker_gives_up", reason=reason)
             raise WorkerShutdown(1) from error
 
     def stop(self) -> None:
-        drain.stop()  # or its tasks, which the worker waits for, would go on as long as something is due
+        drain.stop()  # the worker waits for its tasks, which would otherwise go on while messages are due
         super().stop()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
@@ -89,18 +90,18 @@ class Consumer(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
                 self.give_up(error)
                 if _is_the_brokers(error, self.connection_errors):
                     raise
-                self.drop(message, error)  # something in it
+                self.drop(message, error)  # the fault is in the message
 
         return on_task_received
 
     def drop(self, message: Any, error: object) -> None:
-        """Take ``message`` out of its queue and log that, without its content."""
+        """Remove ``message`` from its queue, and log that without its content."""
         tell(error)
         if not message.acknowledged:
             message.reject_log_error(log, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=error)
 
-    # Celery's own write what the message holds into the log, and fail on one that lacks a header.
+    # Celery's own handlers log the content of a message, and fail if it lacks a header.
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         self.drop(message, "no task")
@@ -116,22 +117,22 @@ class Consumer(_theirs):  # type: ignore[misc]  # what it is, only Celery knows
 
 
 def tell(error: object) -> None:
-    """The log line of an entry that was dropped."""
+    """Log that an entry was dropped."""
     log.error("entry_dropped", error=error if isinstance(error, str) else type(error).__name__)
 
 
 def _is_the_brokers(error: Exception, errors: tuple[type[Exception], ...]) -> bool:
-    # kombu's list has KeyError, for a socket that is gone; here it is a header that is not there.
+    # kombu's list has KeyError, for a closed socket. Here a KeyError means a missing header.
     return isinstance(error, errors) and not isinstance(error, KeyError)
 
 
 @cache
 def _tolerant(transport: Any) -> Any:
-    """kombu's transport for Redis, whose channels then drop what is no message. Others stay as they are."""
+    """kombu's transport for Redis, with channels that drop invalid messages. Other transports stay."""
     if not issubclass(transport, redis.Transport):
         return transport
 
-    class Channel(transport.Channel):  # type: ignore[misc]  # which one, only kombu knows
+    class Channel(transport.Channel):  # type: ignore[misc]  # kombu has no type for it
         def _brpop_read(self, **options: Any) -> Any:
             return self._drop_what_fails(super()._brpop_read, **options)
 
@@ -141,7 +142,7 @@ def _tolerant(transport: Any) -> Any:
         def _handle_message(self, client: Any, r: Any) -> Any:
             found = super()._handle_message(client, r)
             if bytes_to_str(found["type"]).endswith("message") and found["data"]:
-                loads(bytes_to_str(found["data"]))  # kombu's own look would repeat it in a warning
+                loads(bytes_to_str(found["data"]))  # kombu itself would log invalid data in a warning
             return found
 
         def _drop_what_fails(self, read: Callable[..., Any], **options: Any) -> Any:
@@ -152,7 +153,7 @@ def _tolerant(transport: Any) -> Any:
             except Exception as error:
                 if _is_the_brokers(error, (*self.connection_errors, *self.connection.channel_errors)):
                     raise
-                tell(error)  # of what was taken from its queue before it could be read
+                tell(error)  # the entry has already left its queue
                 return True
 
     return type(transport.__name__, (transport,), {"Channel": Channel})

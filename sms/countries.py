@@ -1,6 +1,6 @@
-"""Countries by name, as a sentence needs it: "the United Kingdom", "France".
+"""Names of countries for use in a sentence: "the United Kingdom", "France".
 
-``phonenumbers`` knows names too, but takes 100 MiB of memory and 0.2 s to load them.
+``phonenumbers`` knows names too, but needs 100 MiB of memory and 0.2 s to load them.
 """
 
 from __future__ import annotations
@@ -48,5 +48,5 @@ _BY_CODE = dict(entry.split(" ", 1) for entry in " ".join(_NAMES.split()).split(
 
 
 def name(code: str) -> str:
-    """The English name of a country (ISO 3166 alpha-2), the code itself where it has none."""
+    """The English name of a country (ISO 3166 alpha-2), or the code itself if it has no name here."""
     return _BY_CODE.get(code, code)

@@ -1,4 +1,4 @@
-"""Keyed digests of phone numbers: the same number has another one for each use, and none without its key."""
+"""Keyed digests of phone numbers. A number has a different digest for each use."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def digest(key: bytes, text: str) -> bytes:
 
 
 def derive_all(secrets: Iterable[bytes], use: str) -> list[bytes]:
-    """The keys for one use, in the order of the secrets; an empty secret makes none."""
+    """The keys for one use, in the order of the secrets. An empty secret gives no key."""
     return [digest(secret, use) for secret in dict.fromkeys(secrets) if secret]

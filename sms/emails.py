@@ -1,4 +1,4 @@
-"""E-mail addresses, which stand where a number does for codes that go by e-mail alone."""
+"""E-mail addresses. They replace the number for codes that only go by e-mail."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LONGEST = 254
 
 
 def read(typed: object) -> str:
-    """An address in one spelling: its domain in small letters. Raises ``InvalidAddress``.
+    """An address with its domain in lower case. Raises ``InvalidAddress``.
 
-    What stands before the @ stays as it is: only the server of its domain knows whether letters matter there.
+    The part before the @ stays as it is: only the server of the domain knows whether case matters there.
     """
     text = (given.text(typed) or "").strip()
     local, _, domain = text.rpartition("@")
@@ -31,16 +31,16 @@ def read(typed: object) -> str:
 
 
 def identity(address: str) -> str:
-    """One spelling for all that lead to one mailbox, as most servers see it: what limits count by."""
+    """One spelling for all addresses that most servers treat as the same mailbox. Limits count by it."""
     return address.casefold()
 
 
 def as_phone(address: str) -> Phone:
-    """What stands for the number of a user who gave none. It has no country and no kind."""
+    """A ``Phone`` for a user who gave no number. It has no country and no kind."""
     return Phone(identity(address), "", mask(address))
 
 
 def mask(address: str) -> str:
-    """``j•••@e•••.com``: enough for a person to know which address is meant. Domains are people's, too."""
+    """``j•••@e•••.com``: enough for a person to recognise the address. Some domains belong to one person."""
     local, _, domain = address.rpartition("@")
     return f"{local[:1]}•••@{domain[:1]}•••.{domain.rpartition('.')[2]}"

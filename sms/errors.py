@@ -2,19 +2,19 @@
 
     SmsError
     ├── InvalidNumber        the number cannot get an SMS (never echoed in the text)
-    ├── InvalidAddress       this is no e-mail address
+    ├── InvalidAddress       this is not an e-mail address
     ├── InvalidBody          the text is empty or too long
     ├── InvalidReference     the caller's own reference cannot be kept
     ├── NoRoute              no provider is configured for its country
-    ├── OptedOut             its number wants no messages of us
+    ├── OptedOut             its number has opted out of our messages
     ├── Overloaded           it would not be sent in time; try again later
     ├── Unavailable          Redis or the broker does not answer; try again later
-    ├── ReceiptRejected      a delivery report that is forged or cannot be read
+    ├── ReceiptRejected      a delivery report is forged or cannot be read
     └── ProviderError        one attempt did not end with "accepted"
         ├── TemporaryFailure     not taken; the same message may succeed later
-        ├── PermanentFailure     not taken; the number or the text is why, whoever sends it
-        │   ├── Unreachable          not taken; the number has not this channel, it may have another
-        │   └── AccountFailure       not taken; our account is why, another provider may take it
+        ├── PermanentFailure     not taken because of the number or the text, at any provider
+        │   ├── Unreachable          not taken; the number does not have this channel, maybe another
+        │   └── AccountFailure       not taken because of our account; another provider may take it
         └── OutcomeUnknown       the provider may or may not have taken it
 
 Configuration errors are Django system checks or ``ImproperlyConfigured``, outside this tree.
@@ -22,8 +22,8 @@ Configuration errors are Django system checks or ``ImproperlyConfigured``, outsi
 
 from __future__ import annotations
 
-#: The longest Retry-After of a vendor's that we keep to, in seconds. No code lives as long, and asking again
-#: costs one call; a wrong figure must not close an alias for a day.
+#: The longest Retry-After of a vendor that we obey, in seconds. No code lives longer, and another try costs
+#: only one call. A wrong figure must not close an alias for a day.
 LONGEST_HOLD = 600.0
 
 
@@ -32,7 +32,7 @@ class SmsError(Exception):
 
 
 class InvalidNumber(SmsError):
-    """A phone number that no SMS goes to. ``code`` is stable, ``detail`` is for people."""
+    """A phone number that cannot get an SMS. ``code`` is stable, ``detail`` is for people."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -41,28 +41,28 @@ class InvalidNumber(SmsError):
 
 
 class InvalidAddress(SmsError):
-    """What is no e-mail address."""
+    """This is not an e-mail address."""
 
     def __init__(self) -> None:
-        super().__init__("This is no e-mail address. Write one as name@example.com.")
+        super().__init__("This is not an e-mail address. Write it like name@example.com.")
 
 
 class InvalidBody(SmsError):
-    """A text that cannot be sent: empty, too long, or with characters no phone shows."""
+    """A text that cannot be sent: empty, too long, or with characters that phones cannot show."""
 
 
 class InvalidReference(SmsError):
-    """A reference that is too long, or could be a number, an address or a key."""
+    """A reference that is too long or looks like a number, an address or a key."""
 
     def __init__(self) -> None:
         super().__init__(
-            "A reference has up to 64 letters, digits and _ . : / -, and is no phone number, e-mail address "
-            "or API key. Put a word before a bare number, as in order-1234567."
+            "A reference has up to 64 letters, digits and _ . : / -, and must not be a phone number, e-mail "
+            "address or API key. Put a word before a bare number, as in order-1234567."
         )
 
 
 class Unavailable(SmsError):
-    """Redis or the broker does not answer as it should. ``reason``: one of ``sms.away.REASONS``."""
+    """Redis or the broker does not work as it should. ``reason``: one of ``sms.away.REASONS``."""
 
     def __init__(self, detail: str, retry_after: int = 5, *, reason: str = "away") -> None:
         super().__init__(detail)
@@ -79,7 +79,7 @@ class OptedOut(SmsError):
 
 
 class Overloaded(SmsError):
-    """Too much waits, or no provider can be asked soon. ``retry_after`` is in seconds."""
+    """Too many messages wait, or no provider is available soon. ``retry_after`` is in seconds."""
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
@@ -91,7 +91,7 @@ class ReceiptRejected(SmsError):
 
 
 class ProviderError(SmsError):
-    """One hand-off that failed. ``code`` is the vendor's own word, kept for the operator."""
+    """A failed hand-off to a provider. ``code`` is the vendor's own word, kept for the operator."""
 
     def __init__(self, detail: str, *, code: str = "") -> None:
         super().__init__(detail)
@@ -99,8 +99,8 @@ class ProviderError(SmsError):
 
 
 class TemporaryFailure(ProviderError):
-    """Not taken, worth another try. ``retry_after``: the seconds that the vendor asks for, at most
-    ``LONGEST_HOLD``; None where it asks for none, or for less than 0.
+    """Not taken, but worth another try. ``retry_after``: the seconds that the vendor asks us to wait, at most
+    ``LONGEST_HOLD``. None if it asks for none, or for less than 0.
     """
 
     def __init__(self, detail: str, *, code: str = "", retry_after: float | None = None) -> None:
@@ -111,9 +111,9 @@ class TemporaryFailure(ProviderError):
 
 
 class PermanentFailure(ProviderError):
-    """Not taken, and another try of the same message would end alike.
+    """Not taken. Another try of the same message would fail too.
 
-    ``opted_out``: because the number has opted out of this sender, as the vendor says.
+    ``opted_out``: the vendor says that the number has opted out of this sender.
     """
 
     def __init__(self, detail: str, *, code: str = "", opted_out: bool = False) -> None:
@@ -122,13 +122,13 @@ class PermanentFailure(ProviderError):
 
 
 class Unreachable(PermanentFailure):
-    """Not taken, as the user is not to be had by this channel: no WhatsApp, no Telegram."""
+    """Not taken because this channel does not reach the user: no WhatsApp, no Telegram."""
 
 
 class AccountFailure(PermanentFailure):
-    """Not taken because of us: credentials, funds, a suspended account, a sender.
+    """Not taken because of our account: credentials, funds, a suspension, a sender.
 
-    ``here``: in the country of this message alone, such as a sender ID that is not registered there.
+    ``here``: only in the country of this message, such as for a sender ID that is not registered there.
     """
 
     def __init__(self, detail: str, *, code: str = "", here: bool = False) -> None:
@@ -137,6 +137,6 @@ class AccountFailure(PermanentFailure):
 
 
 class OutcomeUnknown(ProviderError):
-    """The message may be on its way, as the request left and no answer came; or a part of it is, whose rest
-    the vendor has not taken.
+    """The message may be on its way: the request left, but no answer came. Or the vendor took only a part of
+    it.
     """

@@ -1,4 +1,4 @@
-"""Tell the outside that a message changed: one log line and one signal per fact."""
+"""Announce each change of a message by one log line and one signal."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sms.message import Message, State
 
 log = structlog.get_logger("sms")
 
-#: What an operator should look at stands above the level of the daily stream.
+#: States that an operator should look at are logged as warnings.
 _WARN = {State.FAILED, State.UNKNOWN, State.EXPIRED}
 
 
 def about(message: Message, **details: Any) -> dict[str, Any]:
-    """What each log line about a message says of it, with ``details``; nothing that is empty."""
+    """The fields of each log line about a message, with ``details``. Empty fields are left out."""
     shown = {
         "message_id": message.id,
         "verification_id": message.verification_id,
@@ -29,7 +29,7 @@ def about(message: Message, **details: Any) -> dict[str, Any]:
 
 
 def tell(message: Message, **details: Any) -> None:
-    """Log and signal the state that ``message`` has just reached. No number, no text in it."""
+    """Log and signal the state that ``message`` has just reached, without its number and text."""
     retried = message.state is State.QUEUED and message.attempts
     event = "message_retried" if retried else f"message_{message.state}"
     write = log.warning if message.state in _WARN else log.info

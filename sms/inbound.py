@@ -1,8 +1,8 @@
 """Inbound messages: authenticate, parse, record opt-outs, announce, answer.
 
-STOP puts a number on the opt-out list of the alias that the message came by, and of every other that sends by
-the same sender; START takes it off; HELP is answered with ``SMS_HELP``. See ``sms.keywords`` for the words
-and ``sms.optouts`` for the lists.
+STOP puts a number on the opt-out list of the alias that received the message, and of every other alias with
+the same sender. START removes it. HELP is answered with ``SMS_HELP``. See ``sms.keywords`` for the words and
+``sms.optouts`` for the lists.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ HELP_AGAIN = 3600
 
 
 def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> Reply:
-    """Take in what a provider hands over, and return what it wants to hear.
+    """Take the messages in a provider's call, and return the answer that it expects.
 
     The arguments are those of ``receipts.take``. Raises ``UnknownAlias``, ``ReceiptRejected`` or
-    ``Unavailable``. A call that is repeated, as after the last of these, does the same once more; what it
-    brings is told again.
+    ``Unavailable``. A provider may repeat a call, such as after ``Unavailable``. Then its messages are
+    announced again.
     """
     with receipts.provider_of(alias) as provider:
         found = provider.parse_inbound(receipts.lowered(headers), body, receipts.called(path, fallback_url))
@@ -43,11 +43,11 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
 
 
 def receive(alias: str, message: Inbound) -> None:
-    """Take in one message that ``alias`` has received, by whatever way. Raises ``Unavailable``."""
+    """Take one message that ``alias`` has received, by a call or a connection. Raises ``Unavailable``."""
     phone = told(message.phone, conf.get("PHONE_REGION"))
     message = _readable(message, phone)
     word = message.word
-    if phone:  # a short code or a name gets no messages of ours
+    if phone:  # we send nothing to short codes and names
         if word == "stop":
             for name in sorted(_by_this_sender(alias, message.sender)):
                 optouts.add(name, [phone])
@@ -72,10 +72,10 @@ def _country(e164: str) -> str:
 
 
 def _readable(message: Inbound, e164: str) -> Inbound:
-    """The same as every receiver can keep it; what it means is told by the vendor or by its text. ``e164``:
-    the number that it is from, "" where that is none.
+    """The message without characters that a receiver could not keep, and with its word. The word comes from
+    the vendor or else from the text. ``e164``: the number of the user, "" if the sender is not a number.
     """
-    # Halves of surrogate pairs, which no encoding can carry.
+    # Replace halves of surrogate pairs, which cannot be encoded.
     text = message.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     phone = e164 or plain(message.phone)
     word = message.word or keywords.meaning(text, phone)
@@ -85,10 +85,10 @@ def _readable(message: Inbound, e164: str) -> Inbound:
 
 
 def _by_this_sender(alias: str, sender: str) -> set[str]:
-    """The alias, and every other that sends by the sender to which the user wrote.
+    """The alias, and every other alias with the sender to which the user wrote.
 
-    If that is none of the alias' own, nobody else: the call says it, and whoever may speak for one alias
-    must not speak for all.
+    If the alias does not send by it, only the alias: the sender comes from the call, and a caller for one
+    alias must not affect the others.
     """
     wanted = _bare(sender)
     found = {name for name, of_it in _senders().items() if wanted in of_it}
@@ -96,7 +96,7 @@ def _by_this_sender(alias: str, sender: str) -> set[str]:
 
 
 def _senders() -> dict[str, set[str]]:
-    """By which each alias sends: its own, and those of its hops. "" is none."""
+    """The senders of each alias: its own, and those of its hops. "" does not count."""
     found = {name: {_bare(provider.sender)} for name, provider in registry.providers().items()}
     for route in routing.all_routes().values():
         for step in route:
@@ -106,7 +106,7 @@ def _senders() -> dict[str, set[str]]:
 
 
 def _bare(sender: str) -> str:
-    """As vendors write it differently."""
+    """A sender in one spelling: vendors differ."""
     return sender.removeprefix("+").casefold()
 
 
@@ -120,5 +120,5 @@ def _help(alias: str, message: Inbound) -> None:
             return
     try:
         services.send(message.phone, text)
-    except SmsError as error:  # such as OptedOut, or a country to which nothing is sent
+    except SmsError as error:  # such as OptedOut, or a denied country
         log.warning("help_unanswered", alias=alias, error=type(error).__name__)

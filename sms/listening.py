@@ -1,6 +1,6 @@
-"""Providers that report on a connection of their own: a worker opens it, and closes it when it has drained.
+"""Providers that report on their own connection. A worker opens it, and closes it after draining.
 
-What cannot be recorded now, as Redis is away, the vendor is told to say again; see ``ListeningProvider``.
+If Redis is away, we ask the vendor to repeat a report later; see ``ListeningProvider``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def begin() -> None:
-    """Open what this worker listens to. It returns at once, also where a vendor is away."""
+    """Open the connections of this worker. Returns at once, even if a vendor is away."""
     for alias, provider in _listeners():
         provider.on_receipts = partial(_each, receipts.record, alias)
         provider.on_inbound = partial(_each, inbound.receive, alias)
@@ -24,7 +24,7 @@ def begin() -> None:
 
 
 def end() -> None:
-    """Close it: nothing is sent any more."""
+    """Close the connections. Nothing is sent any more."""
     for _, provider in _listeners():
         provider.close()
 

@@ -1,8 +1,8 @@
-"""Read a Lua script together with what it includes.
+"""Read a Lua script with its includes.
 
-A line ``--- @include "clock"`` stands for the file clock.lua in the folder includes/ beside the script, or in
-another folder that the script was given. Each file is taken once, where it is first asked for. An indented
-line stands inside a function, which alone sees what it brings: elsewhere the file is taken again.
+A line ``--- @include "clock"`` includes the file clock.lua from the folder includes/ beside the script, or
+from another given folder. Each file is included only once, at its first mention. An indented line includes a
+file inside a function. Only that function sees it, so another mention elsewhere includes it again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _INCLUDE = re.compile(r'( *)--- @include "([a-z_]+)"')
 
 
 class Line(NamedTuple):
-    """One line of a script as it runs, and where it stands."""
+    """One line of the resulting script, with its file and line number."""
 
     path: Path
     number: int
@@ -24,7 +24,7 @@ class Line(NamedTuple):
 
 
 def read(path: Path, folders: tuple[Path, ...] = ()) -> str:
-    """The text of a script with its includes in place. Raises ``FileNotFoundError`` if one is missing."""
+    """The text of a script with its includes. Raises ``FileNotFoundError`` if one is missing."""
     return "".join(f"{line.text}\n" for line in lines(path, folders))
 
 
@@ -36,7 +36,7 @@ def lines(path: Path, folders: tuple[Path, ...] = ()) -> Iterator[Line]:
 def _resolved(path: Path, folders: tuple[Path, ...], seen: set[Path]) -> Iterator[Line]:
     inside = seen.copy()
     for number, text in enumerate(path.read_text().splitlines(), 1):
-        if text and not text.startswith(" "):  # in no function, or where one begins
+        if text and not text.startswith(" "):  # outside functions, or at the start of one
             inside = seen.copy()
         if not (asked := _INCLUDE.fullmatch(text)):
             yield Line(path, number, text)

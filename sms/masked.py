@@ -1,7 +1,7 @@
-"""Settings that are secret: whoever prints them sees that they are there, and no more.
+"""Secret settings that print as asterisks.
 
-Django's `diffsettings` and debug page print them. Celery's `inspect conf` shows them to whoever may write to
-the broker: it masks by name, and looks for those of brokers without the ``CELERY_`` before them.
+Django's `diffsettings` and debug page print settings. Celery's `inspect conf` shows them to anyone who may
+write to the broker. It masks by name, but does not expect the prefix ``CELERY_`` in names of brokers.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from django.conf import settings
 
 MASK = "********"
 
-#: Celery masks the passwords of these, under these names.
+#: Celery itself masks the passwords in these settings.
 _ADDRESSES = ("broker_url", "broker_read_url", "broker_write_url")
 
 
 class Masked(str):
-    """A string like any other, but for its ``repr``, which printing what holds it uses."""
+    """A normal string with a masked ``repr``. Containers print their items by ``repr``."""
 
     __slots__ = ()
 
@@ -28,7 +28,7 @@ class Masked(str):
 
 
 def masked(value: Any, change: Callable[[str], Any] = Masked) -> Any:
-    """``value`` with every text in it as a ``Masked``, or changed otherwise; keys stay as they are."""
+    """``value`` with every text in it passed through ``change``. Keys stay as they are."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
@@ -39,14 +39,14 @@ def masked(value: Any, change: Callable[[str], Any] = Masked) -> Any:
 
 
 def mask_settings(*names: str) -> None:
-    """Put what stands in Django's settings under these names behind masks."""
+    """Mask the Django settings of these names."""
     for name in names:
         if hasattr(settings, name):
             setattr(settings, name, masked(getattr(settings, name)))
 
 
 def mask_what_celery_shows() -> None:
-    """Let Celery show nothing of a ``Masked``, and no password in a URL; all else as it did."""
+    """Make Celery hide each ``Masked``, and each password in a URL. Everything else stays as it was."""
     from celery.app import utils as _utils
 
     utils: Any = _utils

@@ -1,4 +1,4 @@
-"""Phone numbers: any usual spelling in, E.164 out, or a clear refusal."""
+"""Phone numbers: read any usual spelling as E.164, or refuse it clearly."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult
 from sms import typed
 from sms.errors import InvalidNumber
 
-#: Longer input is refused before it is looked at. E.164 has 15 digits; separators and marks add some.
+#: Longer input is refused unread. E.164 has 15 digits; separators and marks add some characters.
 MAX_SPELLING = 64
 
-#: Digits of the shortest number with its country code. Less is a short code.
+#: Digits of the shortest number with its country code. Fewer digits are a short code.
 SHORTEST = 7
 
-#: The kinds of numbers that ``phonenumbers`` tells apart, in lower case: mobile, fixed_line, voip, …
+#: The kinds of numbers that ``phonenumbers`` knows, in lower case: mobile, fixed_line, voip, …
 KINDS = {name.lower(): value for name, value in vars(PhoneNumberType).items() if name.isupper()}
 
 _KIND_OF = {value: name for name, value in KINDS.items()}
 
-#: Right-to-left override: it shows all digits after it in reverse.
+#: Right-to-left override. It shows all digits after it in reverse.
 _REVERSES = "\u202e"
 
-#: Right-to-left embedding and isolate: they show groups of digits in reverse, and each group as it is.
-#: The marks of direction (U+200F, U+061C) span no text; apps put them beside numbers in reading order.
+#: Right-to-left embedding and isolate. They reverse the order of groups of digits, but not the digits of a
+#: group. The direction marks (U+200F, U+061C) span no text: apps put them beside numbers in reading order.
 _SWAPS_GROUPS = "\u202b\u2067"
 
-#: Where an embedding, an override or an isolate begins or an isolate ends, a group ends too.
+#: Each embedding, override or isolate, and each end of an isolate, also ends a group.
 _SPANS = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069"
 
 _ENDS = re.compile(rf"\A(?:\s|{typed.INVISIBLE.pattern})+|(?:\s|{typed.INVISIBLE.pattern})+\Z")
@@ -39,7 +39,7 @@ _ENDS = re.compile(rf"\A(?:\s|{typed.INVISIBLE.pattern})+|(?:\s|{typed.INVISIBLE
 _TOO_SHORT = "phone_too_short", "The phone number is too short."
 _TOO_LONG = "phone_too_long", "The phone number is too long."
 
-#: What ``phonenumbers`` says of one that it can read, and of one that it cannot, as an ``InvalidNumber``.
+#: Results of ``phonenumbers`` as an ``InvalidNumber``, for numbers that it can read and that it cannot.
 _IMPOSSIBLE = {ValidationResult.TOO_SHORT: _TOO_SHORT, ValidationResult.TOO_LONG: _TOO_LONG}
 _UNREADABLE = {
     NumberParseException.INVALID_COUNTRY_CODE: ("phone_no_country", "The country code is not known."),
@@ -53,37 +53,36 @@ _PREFIX = re.compile(r"\+[1-9]\d{0,13}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A number that exists, or an e-mail address in its place; see ``sms.emails``."""
+    """An existing number, or an e-mail address instead; see ``sms.emails``."""
 
     e164: str  # or the address
-    country: str  # ISO 3166 alpha-2, "" where a number belongs to no country
-    masked: str  # enough for a person to know which phone is meant
+    country: str  # ISO 3166 alpha-2, "" if the number belongs to no country
+    masked: str  # enough for a person to recognise the number
     kind: str = ""  # one of KINDS
 
     @property
     def is_email(self) -> bool:
         return "@" in self.e164
 
-    def __repr__(self) -> str:  # a number must not reach a log by way of a repr
+    def __repr__(self) -> str:  # keeps the number out of logs
         return f"Phone({self.masked!r})"
 
 
 def parse(spelling: object, region: str = "") -> Phone:
     """Read one phone number.
 
-    ``spelling``: what a person typed: blanks, dashes, brackets, dots, the region's way to dial
-    abroad and ``00``, digits of other scripts and invisible marks are understood.
-    ``region``: ISO country that a national number is read in; empty means that only international
-    numbers are accepted.
+    ``spelling``: as a person typed it. It may have spaces, dashes, brackets, dots, digits of other scripts
+    and invisible marks. It may begin with ``00`` or the region's prefix for calls abroad.
+    ``region``: the ISO country of national numbers. If empty, only international numbers are accepted.
 
-    Raises ``InvalidNumber`` with a stable ``code``; its text never holds the number.
+    Raises ``InvalidNumber`` with a stable ``code``. Its text never holds the number.
     """
     text = _plain(spelling)
     region = region.upper()
     digits = text.removeprefix("+")
     if len(digits) <= 6 and _is_emergency(digits, region):
         raise InvalidNumber("phone_emergency", "This is an emergency number; no SMS goes there.")
-    if text.startswith("00"):  # the way abroad of most countries, which people keep to in the others
+    if text.startswith("00"):  # the prefix for calls abroad in most countries; people use it in others too
         if region:
             with suppress(InvalidNumber):
                 return _existing(text, region)
@@ -96,7 +95,7 @@ def parse(spelling: object, region: str = "") -> Phone:
 def _existing(text: str, region: str) -> Phone:
     number, e164 = _read(text, region)
     kind = phonenumbers.number_type(number)
-    if kind == PhoneNumberType.UNKNOWN:  # so is_valid_number has it, which would look for the kind once more
+    if kind == PhoneNumberType.UNKNOWN:  # is_valid_number does the same, but would look up the kind again
         reason = phonenumbers.is_possible_number_with_reason(number)
         raise InvalidNumber(*_IMPOSSIBLE.get(reason, ("phone_invalid", "There is no such phone number.")))
     country = phonenumbers.region_code_for_number(number) or ""
@@ -104,18 +103,18 @@ def _existing(text: str, region: str) -> Phone:
 
 
 def canonical(spelling: object, region: str = "") -> str:
-    """One E.164 form per phone, whatever its spelling, and wherever it is. Raises ``InvalidNumber``."""
+    """One E.164 form per phone, for any spelling and any country. Raises ``InvalidNumber``."""
     text = _plain(spelling)
     return text if _country_code_end(text) else _read(text, region.upper())[1]
 
 
 def told(spelling: str, region: str = "") -> str:
-    """The E.164 of a number as a vendor tells it: of a user who wrote, not one that somebody typed. "" for
-    what is none, such as a name or a short code.
+    """The E.164 of a number that a vendor reports, such as that of a user who wrote. "" if it is a name, a
+    short code or anything else.
 
-    The + may be left out, or stand before a national 0. Digits that make a number both ways are read as one
-    of ``region`` only if they begin as its numbers are dialled there: nearly every foreign mobile without
-    its + would be some line in Germany.
+    The + may be missing, or may come before a national 0. Some digits are a number both with a + and in
+    ``region``. If people dial a 0 first there, digits without it count as international. Otherwise nearly
+    every foreign mobile number without its + would be some line in Germany.
     """
     with suppress(InvalidNumber):
         text = _plain(spelling)
@@ -123,7 +122,7 @@ def told(spelling: str, region: str = "") -> str:
         if len(digits) < SHORTEST:
             return ""
         if text != digits and digits[0] != "0":
-            return canonical(text)  # it need not exist: a new range may be older than our tables
+            return canonical(text)  # even if it does not exist: our tables may lack a new range
         ways = [(digits, region)]
         if digits[0] != "0":
             ways.insert(0 if _is_dialled_by_0(region) else 1, ("+" + digits, ""))
@@ -139,29 +138,31 @@ def _is_dialled_by_0(region: str) -> bool:
 
 
 def _read(text: str, region: str) -> tuple[phonenumbers.PhoneNumber, str]:
-    """The number, and its E.164 form."""
+    """The number and its E.164 form."""
     if end := _country_code_end(text):
         return phonenumbers.PhoneNumber(int(text[1:end]), int(text[end:])), text
     try:
         number = phonenumbers.parse(text, region or None)
     except NumberParseException as error:
         kind = error.error_type
-        raise InvalidNumber(*_UNREADABLE.get(kind, ("phone_invalid", "This is no phone number."))) from None
+        raise InvalidNumber(
+            *_UNREADABLE.get(kind, ("phone_invalid", "This is not a phone number."))
+        ) from None
     return number, str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _country_code_end(text: str) -> int:
-    """Where the country code ends in what is E.164 already, 0 for what ``phonenumbers`` must read.
+    """The end of the country code in a number that is E.164 already, 0 if ``phonenumbers`` must read it.
 
-    That is so only if nothing stands after it that is dialled within the country alone, such as the
-    0 of +44 07400 123456. To let it read such a number takes as long as all else that is asked about it.
+    It is not E.164 if a national prefix follows the country code, such as the 0 of +44 07400 123456. If
+    ``phonenumbers`` reads a number, that takes as long as all other questions about it.
     """
     if not (text.startswith("+") and 7 < len(text) < 16):
         return 0
     for end in (2, 3, 4):
         known, prefix = _national_prefix(text[1:end])
         if known:
-            # A zero that is dialled from abroad as well, as in Italy, is kept in a field of its own.
+            # ``phonenumbers`` keeps a zero that is also dialled from abroad, as in Italy, in its own field.
             dialled = text[end] == "0" or (prefix and prefix.match(text, end))
             return 0 if dialled else end
     return 0
@@ -169,7 +170,7 @@ def _country_code_end(text: str) -> int:
 
 @cache  # 999 entries at most
 def _national_prefix(code: str) -> tuple[bool, re.Pattern[str] | None]:
-    """Whether this is a country code, and what may be dialled before a number within the country."""
+    """Whether this is a country code, and the prefixes that may be dialled within the country."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
     if not regions:
         return False, None
@@ -179,7 +180,7 @@ def _national_prefix(code: str) -> tuple[bool, re.Pattern[str] | None]:
 
 
 def is_prefix(text: str) -> bool:
-    """Whether ``text`` is + and digits that numbers begin with: a country code, more of it, or less."""
+    """Whether ``text`` is + and the first digits of numbers: a country code, a part of one, or more."""
     if not _PREFIX.fullmatch(text):
         return False
     digits, codes = text[1:], map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
@@ -192,7 +193,7 @@ def mask(e164: str) -> str:
 
 
 def _plain(spelling: object) -> str:
-    """The + and the digits of a spelling, in ASCII; refuse what is no spelling of a number."""
+    """The + and the digits of a spelling, in ASCII. Refuses any other text."""
     if not isinstance(spelling, str):
         raise InvalidNumber("phone_missing", "A phone number is required.")
     if len(spelling) > MAX_SPELLING:
@@ -208,7 +209,7 @@ def _plain(spelling: object) -> str:
             out += char
         elif char == _REVERSES or (swapped and (_separates(char) or char in _SPANS)):
             raise InvalidNumber(
-                "phone_invalid", "Invisible marks show the digits in another order. Type it anew."
+                "phone_invalid", "Invisible marks change the order of the digits. Type the number again."
             )
         elif typed.INVISIBLE.match(char):
             swapped = swapped or char in _SWAPS_GROUPS
@@ -217,7 +218,7 @@ def _plain(spelling: object) -> str:
         elif char.isalpha():
             raise InvalidNumber("phone_letters", "A phone number has no letters.")
         else:
-            raise InvalidNumber("phone_invalid", "This is no phone number.")
+            raise InvalidNumber("phone_invalid", "This is not a phone number.")
     return out
 
 
@@ -226,7 +227,7 @@ def _separates(char: str) -> bool:
 
 
 def _is_emergency(digits: str, region: str) -> bool:
-    # Without a region, the numbers that work in most networks (GSM 02.30) are enough to be clear.
+    # Without a region, check the numbers that work in most networks (GSM 02.30).
     if not region:
         return digits in {"112", "911", "999", "000", "110", "118", "119", "08"}
     return bool(shortnumberinfo.is_emergency_number(digits, region))

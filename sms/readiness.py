@@ -1,9 +1,8 @@
-"""``/healthz`` and ``/readyz``: is this process alive, and can the whole pipeline send a message? Since when
-not?
+"""``/healthz`` and ``/readyz``: is this process alive, and can the whole pipeline send a message? If not,
+since when?
 
-Anybody may call ``/readyz`` as often as they like. So the servers are asked at most once a second, in a
-separate thread. One request waits for that, and a few others if there is no answer yet. All others get the
-last answer.
+Anyone may call ``/readyz`` as often as they like. So a separate thread asks the servers, at most once a
+second. One request waits for that, and a few more if there is no answer yet. All others get the last answer.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from sms.errors import Unavailable
 FRESH = 1.0  # an answer is as good as a new one
 STALE = 10.0  # an answer is given while the next question is under way
 PATIENCE = 1.0  # a worker has to answer
-LONGEST = 5.0  # a request waits for the servers; what has not answered by then is ``unknown``
+LONGEST = 5.0  # a request waits for the servers; parts that have not answered by then are ``unknown``
 
 #: Requests that may wait at once: the web server needs its other threads.
 WAITING = 2
@@ -42,9 +41,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if Redis, the broker, a worker and beat answer and sweeps are run, else 503. The body names each
-    part (``ok``, ``away``, ``unknown``, or another of ``sms.away.REASONS``), since when those are away that
-    are known to be, and when a worker ran a sweep last.
+    """200 if Redis, the broker, a worker and beat answer and sweeps run, else 503.
+
+    The body gives each part a word: ``ok``, ``away``, ``unknown`` or another of ``sms.away.REASONS``. It also
+    says since when a part is away, if known, and when a worker ran its last sweep.
     """
     found = _questions.answer()
     ready = all(word == "ok" for word in found.words.values())
@@ -83,7 +83,7 @@ class Questions:
         self._memory = signs.Memory()
 
     def answer(self) -> Answer:
-        """What is known of each part. Takes LONGEST at most, and mostly no time."""
+        """The present state of each part. Takes at most LONGEST seconds, and usually no time."""
         with self._lock:
             last, age = self._answer, time.monotonic() - self._answered_at
             if age < FRESH:

@@ -1,4 +1,4 @@
-"""Receipts, the delivery reports of every provider: where they go; authenticate, parse, record, answer."""
+"""Receipts, the delivery reports of providers: give out their addresses, verify, parse, record and answer."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ log = structlog.get_logger("sms")
 
 
 class UnknownAlias(LookupError):
-    """No provider of that name is configured."""
+    """No provider has that alias."""
 
 
 def path(alias: str, what: str = "receipts") -> str:
-    """Where ``alias`` sends receipts (or ``inbound``: what users send), below ``PUBLIC_URL``; "" where
-    ``sms.urls`` is not included.
+    """The path below ``PUBLIC_URL`` to which ``alias`` sends receipts, or with ``inbound`` what users send.
+    "" if ``sms.urls`` is not included.
     """
     return _path(alias, what, getattr(settings, "ROOT_URLCONF", ""), get_script_prefix())
 
 
-@lru_cache(maxsize=256)  # asked for each message, and Django takes longer than for the rest of its way
+@lru_cache(maxsize=256)  # each message needs it, and Django's look-up takes longer than all else
 def _path(alias: str, what: str, urlconf: str, prefix: str) -> str:
     if not urlconf:
         return ""
@@ -45,21 +45,21 @@ def _path(alias: str, what: str, urlconf: str, prefix: str) -> str:
 
 
 def address(alias: str, message_id: str) -> str:
-    """What a provider is told to call about a message; "" where it could not, or would find nobody."""
+    """The URL for a provider's receipts of a message. "" if the provider could not reach us."""
     public_url = conf.get("PUBLIC_URL").rstrip("/")
-    # Vendors refuse or cannot reach an address of this machine alone.
+    # Vendors refuse a local address, or cannot reach it.
     if not public_url.startswith("https://"):
         return ""
     try:
         where = path(alias)
-    except Exception as error:  # a URLconf that this process cannot import must not cost the message
+    except Exception as error:  # if this process cannot import the URLconf, send the message anyway
         log.error("receipts_have_no_address", alias=alias, error=type(error).__name__)
         where = ""
     return f"{public_url}{where}?reference={message_id}" if where else ""
 
 
 def check_head(alias: str, headers: Mapping[str, str], path: str, fallback_url: str) -> None:
-    """Refuse what its head alone gives away, before its body is read. The arguments are those of ``take``.
+    """Refuse a request by its head if possible, before reading the body. Takes the arguments of ``take``.
 
     Raises ``UnknownAlias`` or ``ReceiptRejected``.
     """
@@ -68,20 +68,22 @@ def check_head(alias: str, headers: Mapping[str, str], path: str, fallback_url: 
 
 
 def greet(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> Reply | None:
-    """The answer to a call by which a provider makes sure that an address is ours, this one or that of
-    ``sms.inbound``; None for any other call. Arguments and errors are those of ``take``.
+    """Answer a call by which a provider verifies that an address is ours, this one or that of
+    ``sms.inbound``. None for any other call. Arguments and errors are those of ``take``.
     """
     with provider_of(alias) as provider:
         return provider.greet(lowered(headers), body, called(path, fallback_url))
 
 
 def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallback_url: str) -> int:
-    """Record the receipts that a provider sent and return how many changed a message.
+    """Record the receipts that a provider sent. Returns how many of them changed a message.
 
-    ``path``: path and query as called. The signature covers the address that the provider used,
-    which behind a proxy is ``PUBLIC_URL``; ``fallback_url`` is the request's own, for where that is
-    not set. A receipt moves a message only forward, so it may come late, twice or out of order, and only
-    one that this alias was asked for.
+    ``path``: path and query as called. The signature covers the address that the provider used. Behind a
+    proxy that is below ``PUBLIC_URL``. ``fallback_url`` is the request's own address, used if
+    ``PUBLIC_URL`` is not set.
+
+    A receipt only moves a message forward, so it may come late, twice or out of order. It only counts for a
+    message that this alias was asked to send.
 
     Raises ``UnknownAlias``, ``ReceiptRejected`` or ``Unavailable``.
     """
@@ -91,9 +93,9 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
 
 
 def record(alias: str, receipt: Receipt, *, about: str = "") -> bool:
-    """Record one receipt that ``alias`` sent; whether it changed its message. Raises ``Unavailable``.
+    """Record one receipt from ``alias``. Returns whether it changed its message. Raises ``Unavailable``.
 
-    ``about``: the vendor's id of the message, if it was asked what became of that.
+    ``about``: the vendor's id of the message, if we polled for it.
     """
     fields = {
         "reported": plain(receipt.raw),
@@ -106,8 +108,8 @@ def record(alias: str, receipt: Receipt, *, about: str = "") -> bool:
         reference = store.whose(alias, fields["provider_message_id"], kept)
         phone = "" if reference else told(receipt.opted_out, conf.get("PHONE_REGION"))
         if phone:
-            # What is kept holds no number, and its call may never end. Whoever names no message of ours has
-            # not the address of one, but speaks for the alias, as with what users send.
+            # The kept receipt holds no number, and its call may never end. So record the opt-out now. A
+            # receipt without a reference speaks for the whole alias, like a message from a user.
             optouts.reported(alias, phone)
     return _record(
         reference,
@@ -121,7 +123,7 @@ def record(alias: str, receipt: Receipt, *, about: str = "") -> bool:
 
 
 def record_early(message_id: str, kept: Mapping[str, str]) -> None:
-    """Record a receipt that came before the answer of its call; ``kept``: as ``record`` left it."""
+    """Record a receipt that came before the answer to its call. ``kept``: as ``record`` left it."""
     fields = dict(kept)
     alias, state = fields.pop("alias"), State(fields.pop("state"))
     _record(message_id, alias, state, fields)
@@ -145,14 +147,14 @@ def _record(
     )
     if message is not None and not never_asked:
         traces.receipt(message, alias, state, fields["error"] or fields["reported"], began)
-    # Whoever has the address of one message says nothing of other numbers.
+    # The address of one message does not authorise reports about other numbers.
     if opted_out and message is not None and not never_asked and mask(opted_out) == message.masked:
         optouts.reported(alias, opted_out, message_id=message.id)
     if moved and message is not None:
         tell(message, reported=fields["reported"])
         if left_out:
             health.tell_left_out(alias, message.country, fields["error"] or fields["reported"])
-        if message.state is State.QUEUED:  # a code that still lives: another alias shall try
+        if message.state is State.QUEUED:  # a code that is still valid goes to another alias
             broker.publish(message.id, message.queue)
         return True
     if never_asked:
@@ -163,15 +165,15 @@ def _record(
 
 
 def reply(alias: str) -> Reply:
-    """What the provider of an alias wants to hear for its receipts. Raises ``UnknownAlias``."""
+    """The answer that the provider of an alias expects to its receipts. Raises ``UnknownAlias``."""
     with provider_of(alias) as provider:
         return provider.receipt_reply
 
 
 @contextmanager
 def provider_of(alias: str) -> Iterator[Provider]:
-    """The provider of an alias. What it refuses or cannot read is told, and raises ``ReceiptRejected``. What
-    it cannot judge now, as it must ask its vendor first, raises ``Unavailable``.
+    """The provider of an alias. If it refuses or cannot read a request, this alerts the operator and raises
+    ``ReceiptRejected``. If it must ask its vendor first and cannot, this raises ``Unavailable``.
     """
     found = registry.aliases().get(alias)
     if found is None:

@@ -1,8 +1,8 @@
-"""The billable segments of a text, and how many it has: GSM 03.38 (7 bits) or UCS-2. No Django."""
+"""The billable segments of a text and their number, in GSM 03.38 (7 bits) or UCS-2. Uses no Django."""
 
 from __future__ import annotations
 
-#: GSM 03.38, basic table. What is not here or in the extension makes the whole text UCS-2.
+#: GSM 03.38, basic table. Any character outside it and the extension makes the whole text UCS-2.
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -13,10 +13,11 @@ GSM_7 = _BASIC | _EXTENSION
 
 
 def split(text: str) -> list[str]:
-    """The parts of ``text``: 160 places of GSM-7 in one, 153 in each of several; UCS-2: 70 and 67.
+    """The parts of ``text``. In GSM-7, a single part has 160 places, and each of several has 153. In UCS-2
+    they have 70 and 67.
 
-    A character of two places, an escape sequence or a surrogate pair, is not divided between two parts:
-    where one place is left it begins the next part.
+    Some characters take two places: an escape sequence or a surrogate pair. They are not divided between two
+    parts. If only one place is left, such a character begins the next part.
     """
     gsm = GSM_7.issuperset(text)
     one, several = (160, 153) if gsm else (70, 67)

@@ -110,7 +110,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     ),
     (422, "no_route"): Known(_SENDING, "No SMS is sent to numbers of no country.", "phone"),
     (422, "email_invalid"): Known(
-        {_START}, "This is no e-mail address. Write one as name@example.com.", "email"
+        {_START}, "This is not an e-mail address. Write it like name@example.com.", "email"
     ),
     (422, "email_not_allowed"): Known(
         {_START}, "Codes for this purpose do not go by e-mail. Leave email out.", "email"
@@ -126,8 +126,8 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
     ),
     (422, "reference_invalid"): Known(
         _READ,
-        "A reference has up to 64 letters, digits and _ . : / -, and is no phone number, e-mail address or "
-        "API key. Put a word before a bare number, as in order-1234567.",
+        "A reference has up to 64 letters, digits and _ . : / -, and must not be a phone number, e-mail "
+        "address or API key. Put a word before a bare number, as in order-1234567.",
         "reference",
     ),
     (422, "pages_off"): Known({_SESSION}, "PAGES is off, so there are no pages for it.", "return_url"),

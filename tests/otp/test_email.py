@@ -120,7 +120,7 @@ def test_what_is_no_address(house, typed):
     with pytest.raises(NotAllowed) as caught:
         services.start(email=typed)
     assert (caught.value.code, caught.value.field) == ("email_invalid", "email")
-    assert caught.value.detail == "This is no e-mail address. Write one as name@example.com."
+    assert caught.value.detail == "This is not an e-mail address. Write it like name@example.com."
 
 
 def test_neither_is_as_no_number(house):
