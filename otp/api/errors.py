@@ -1,4 +1,4 @@
-"""``/v1/errors``: the cause and the mend of each error. The ``type`` of a problem leads to its code there."""
+"""``/v1/errors``: the cause and the fix of each error. The ``type`` of a problem leads to its code there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Meaning(NamedTuple):
 
     status: int
     because: SafeString
-    mend: SafeString
+    fix: SafeString
     detail: str  # such as it may be
     field: str
 
@@ -43,7 +43,7 @@ def address(code: str) -> str:
 
 @cache
 def words() -> dict[str, dict[str, str]]:
-    """Of ``errors.toml``: ``because`` and ``mend``, by status and code."""
+    """Of ``errors.toml``: ``because`` and ``fix``, by status and code."""
     return tomllib.loads(Path(__file__).with_name("errors.toml").read_text())
 
 
@@ -54,7 +54,7 @@ def page(request: HttpRequest) -> HttpResponse:
     codes: dict[str, list[Meaning]] = {}
     for (status, code), known in PROBLEMS.items():
         told = words()[f"{status} {code}"]
-        meaning = Meaning(status, _plain(told["because"]), _plain(told["mend"]), known.detail, known.field)
+        meaning = Meaning(status, _plain(told["because"]), _plain(told["fix"]), known.detail, known.field)
         codes.setdefault(code, []).append(meaning)
     return render(request, "otp/error_codes.html", {"codes": codes.items()})
 

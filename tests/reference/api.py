@@ -11,12 +11,12 @@ from otp.api.v1 import api
 from tests.reference.words import anchor, code, joined, paragraph, prose, table
 
 INTRO = """
-This page is made of `/v1/openapi.json`, which every installation serves; `/v1/docs` there shows it as a
-page on which each call can be made with your key. [The HTTP API](../http-api.md)
-shows how the calls go together.
+This page is generated from `/v1/openapi.json`, which every installation serves. There you can also make
+each call with your key, on `/v1/docs`. [The HTTP API](../http-api.md)
+shows how the calls work together.
 
-Send `Authorization: Bearer KEY` and `Content-Type: application/json`. A body has at most 16 KiB, and a
-field that an operation does not know is refused. [Errors](errors.md) has the cause and the mend of each
+Send `Authorization: Bearer KEY` and `Content-Type: application/json`. A body may have 16 KiB. A
+field that an operation does not know is refused. [Errors](errors.md) has the cause and the fix of each
 error.
 """
 

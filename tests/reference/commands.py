@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand
 from tests.reference.words import code, joined, paragraph, prose, sentence, table
 
 INTRO = """
-Run them as `python manage.py COMMAND`. `--help` says the same, with the options that Django gives to every
-command. The last of them to run before a release goes live is Django's own `python manage.py check
+Run them as `python manage.py COMMAND`. `--help` prints the same texts, with the options that every Django
+command has. Before a release goes live, also run Django's own `python manage.py check
 --deploy`.
 """
 

@@ -1,4 +1,4 @@
-"""``errors.md``: every code of otp/api/described.py, with its cause and its mend."""
+"""``errors.md``: every code of otp/api/described.py, with its cause and its fix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.reference.words import anchor, code, joined, paragraph, prose, same, 
 
 INTRO = """
 Every error under `/v1` is `application/problem+json` (RFC 9457). `code` is stable, so branch on it.
-`type` leads to what stands here about it, as your installation serves it: `/v1/errors#pending`. `detail` is
+`type` links to the same text on your installation, such as `/v1/errors#pending`. `detail` is
 for people and may change. Most errors name the `field` to change. 429 and 503 carry `Retry-After`, and
 `retry_after` is the same in the body.
 
@@ -45,7 +45,7 @@ def _statuses(name: str) -> Iterator[str]:
         if code_ != name:
             continue
         own = told[f"{status} {name}"]
-        yield paragraph(f"**{status}**: {own['because']} {own['mend']}")
+        yield paragraph(f"**{status}**: {own['because']} {own['fix']}")
         members = [("`detail`, such as", f"“{sentence(known.detail)}”")]
         if known.field:
             members.append(("`field`, such as" if known.field == "phone" else "`field`", code(known.field)))

@@ -12,8 +12,8 @@ from tests.reference.words import code, joined, prose, table
 from tests.starts import ROOT
 
 INTRO = """
-`/metrics` shows these to Prometheus. [Operations](../operations.md#metrics) has the values of their labels
-and where they are counted, [monitoring](../monitoring/README.md) the alerts and a dashboard made of them.
+Prometheus reads these from `/metrics`. [Operations](../operations.md#metrics) lists the values of their
+labels and where they are counted. [Monitoring](../monitoring/README.md) has alerts and a dashboard for them.
 `channel` follows from `alias`.
 """
 

@@ -17,8 +17,8 @@ from tests.reference.words import anchor, code, joined, paragraph, prose, rows_o
 from tests.starts import ROOT
 
 INTRO = """
-What a project may import. [Use it inside a Django project](../in-django.md) shows how it goes together, and
-[public names](../public-names.md) what else is public.
+What a project may import. [Use it inside a Django project](../in-django.md) shows how to use it, and
+[public names](../public-names.md) lists what else is public.
 
 `Number` is a text in any usual spelling, or a `PhoneNumber` of `phonenumbers`. The signals have
 [a page of their own](signals.md).

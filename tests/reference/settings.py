@@ -27,12 +27,12 @@ FORMS = {
 }
 
 INTRO = """
-Settings come from the environment or from `.env`; `.env.example` has them with comments. In a Django
-project of yours they are [Django settings](../in-django.md) of the same
-name: their type is named with each.
+Otpost's own server reads its settings from the environment or from `.env`. `.env.example` lists them with
+comments. In your own Django project they are [Django settings](../in-django.md) of the same name. Each entry
+below says which type they have there.
 
 If a setting cannot work, web, worker, beat and `manage.py` refuse to start. One line names the variable and
-the mend, and the exit code is not 0. A misspelt name (`GUARD_MOD`) is refused too, and so is a value that
+the fix, and the exit code is not 0. A misspelt name (`GUARD_MOD`) is refused too, and so is a value that
 begins with `$`: no variable is expanded inside another.
 """
 

@@ -37,11 +37,11 @@ def shown(address: str) -> str:
     ("method", "at", "code"),
     [("GET", "x", "unauthorized"), ("PUT", "", "method_not_allowed"), ("GET", "x/y", "not_found")],
 )
-def test_the_type_of_a_problem_leads_to_its_cause_and_its_mend(method, at, code):
+def test_the_type_of_a_problem_leads_to_its_cause_and_its_fix(method, at, code):
     answer = Client().generic(method, f"/v1/verifications/{at}".rstrip("/"))
     assert told(answer) == f"/v1/errors#{code}"
-    mend = words()[f"{answer.status_code} {code}"]["mend"].replace("`", "")
-    assert re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", mend) in shown(told(answer))
+    fix = words()[f"{answer.status_code} {code}"]["fix"].replace("`", "")
+    assert re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", fix) in shown(told(answer))
 
 
 def test_every_code_has_its_paragraph_with_every_status():
