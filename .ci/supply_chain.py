@@ -103,7 +103,7 @@ def audit(tools: Path, service: str, lines: list[str]) -> list[dict[str, Any]]:
 def holes(found: list[dict[str, Any]]) -> list[str]:
     """One line for each."""
     return [
-        f"{one['name']} {one['version']}: {hole['id']}, mended in {hole['fix_versions']}"
+        f"{one['name']} {one['version']}: {hole['id']}, fixed in {hole['fix_versions']}"
         for one in found
         for hole in one.get("vulns", ())
     ]

@@ -185,8 +185,8 @@ def _place_nodes(found: Address) -> None:
 
 def _tls(kind: str, said: dict[str, str], name: str) -> dict[str, Any]:
     """The options of TLS as arguments for redis-py; {} for a scheme without TLS."""
-    if mend := _WITH_TLS.get(kind):
+    if begin := _WITH_TLS.get(kind):
         if said:
-            raise ImproperlyConfigured(f"{name} has {min(said)}=, but no TLS. Begin it with {mend}://.")
+            raise ImproperlyConfigured(f"{name} has {min(said)}=, but no TLS. Begin it with {begin}://.")
         return {}
     return tls.read(said, name)

@@ -122,8 +122,8 @@ class Environment:
         value = os.environ.get(name, unset)
         kinds = {unicodedata.category(char) for char in value if not char.isspace()}
         if value.startswith("$"):
-            mend = "Write the value itself, or a secret without $."
-            raise ImproperlyConfigured(f"{name} begins with $, but variables are not expanded here. {mend}")
+            fix = "Write the value itself, or a secret without $."
+            raise ImproperlyConfigured(f"{name} begins with $, but variables are not expanded here. {fix}")
         if "Cs" in kinds:
             raise ImproperlyConfigured(f"{name} is not UTF-8. Type it again.")
         if "Cc" in kinds:

@@ -136,7 +136,7 @@ def tell_ignored(peer: str) -> None:
         log.warning(
             "forwarded_for_ignored",
             peer=kind,
-            mend="If that is your proxy, name it in TRUSTED_PROXIES. Until then, all users behind it count "
+            fix="If that is your proxy, name it in TRUSTED_PROXIES. Until then, all users behind it count "
             "as one address.",
         )
 

@@ -38,8 +38,8 @@ REASONS = {
     "copies": "has fewer replicas that keep up than OTPOST_COPIES asks for",
     "password": "refuses the user name or password",
     "database": "has no such database or virtual host",
-    "forbidden_commands": "forbids its user a command that we need, such as EVALSHA",
-    "forbidden_keys": "forbids its user the keys that we need",
+    "forbidden_commands": "forbids its user a command that Otpost needs, such as EVALSHA",
+    "forbidden_keys": "forbids its user the keys that Otpost needs",
     "cluster": "is a cluster, and is spoken to as if it were one server",
     "cluster_down": "is a cluster that is down: some of its slots have no node that works",
     "moving": "moves our keys to another node of the cluster",
@@ -84,7 +84,7 @@ _told: dict[str, float] = {}
 
 
 def reason(error: BaseException) -> str:
-    """Which of ``REASONS`` an error stands for, "" for one that waiting does not mend."""
+    """Which of ``REASONS`` an error stands for, "" for one that waiting does not fix."""
     if found := next((name for name, kinds in _CLASSES.items() if isinstance(error, kinds)), ""):
         return "certificate" if found == "away" and _CERTIFICATE in str(error) else found
     if not isinstance(error, redis.ResponseError):

@@ -168,14 +168,14 @@ def families() -> tuple[str, ...]:
 @conf.cached
 def namespace() -> str:
     """``OTPOST_NAMESPACE`` and a colon, or "". Raises ``ImproperlyConfigured``."""
-    found, setting, mend = conf.get("OTPOST_NAMESPACE"), "OTPOST_NAMESPACE", ""
+    found, setting, fix = conf.get("OTPOST_NAMESPACE"), "OTPOST_NAMESPACE", ""
     if found is None:
         found = settings.CACHES.get(cache_alias(), {}).get("KEY_PREFIX", "")
         setting = f"The KEY_PREFIX of CACHES[{cache_alias()!r}]"
-        mend = " Set OTPOST_NAMESPACE, which comes before it."
+        fix = " Set OTPOST_NAMESPACE, which takes precedence."
     if not isinstance(found, str) or not _NAMESPACE.fullmatch(found):
         raise ImproperlyConfigured(
-            f"{setting} must be at most 64 letters, digits and _ . : -, such as shop.{mend}"
+            f"{setting} must be at most 64 letters, digits and _ . : -, such as shop.{fix}"
         )
     return f"{found}:" if found else ""
 

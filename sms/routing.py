@@ -122,5 +122,5 @@ def _hop(target: str, text: str, aliases: Collection[str]) -> Hop:
     return Hop(alias, sender, number)
 
 
-def _wrong(target: str, mend: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"SMS_ROUTES, {target}: {mend}.")
+def _wrong(target: str, fix: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"SMS_ROUTES, {target}: {fix}.")

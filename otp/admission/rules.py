@@ -149,5 +149,5 @@ def _rule(setting: str, name: str, figures: str, before: str) -> Rule:
     raise _wrong(setting, f"{name}: {fault}")
 
 
-def _wrong(setting: str, mend: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"{setting}: {mend}.")
+def _wrong(setting: str, fix: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{setting}: {fix}.")

@@ -115,8 +115,8 @@ def _denied(error: Denied) -> HttpResponse:
 
 def _not_allowed(error: NotAllowed) -> HttpResponse:
     if error.code in _NO_CHANNEL:
-        mend = "Delivery channel disabled: OTP_PURPOSES (channels) and SMS_ROUTES set the available ones."
-        return written(403, CHANNEL_DISABLED, mend)
+        fix = "Delivery channel disabled: OTP_PURPOSES (channels) and SMS_ROUTES set the available ones."
+        return written(403, CHANNEL_DISABLED, fix)
     if error.code in _NOT_ALLOWED:
         return written(*_NOT_ALLOWED[error.code], error.detail)
     return answer(invalid(_PARAMETERS.get(error.field, error.field.capitalize()), error.detail))

@@ -135,9 +135,9 @@ def _channel(asked: Asked) -> str:
 
 
 def _require_supported(asked: Asked, rules: Purpose) -> None:
-    for name, mend in _REFUSED.items():
+    for name, fix in _REFUSED.items():
         if name in asked.given:
-            raise unsupported(f"There is no {name} here: {mend}.")
+            raise unsupported(f"There is no {name} here: {fix}.")
     if (sid := asked.take("TemplateSid")) and sid != sids.of_name(sids.TEMPLATE, rules.name):
         raise errors.Refused(400, 60228, "Template not found: each service has one, which Templates lists.")
     if (app_hash := asked.take("AppHash")) and app_hash != rules.app_hash:

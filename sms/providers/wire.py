@@ -27,10 +27,10 @@ E164 = re.compile(r"\+[0-9]{1,15}")
 FRAMING = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
 
-def need(alias: str, holds: object, mend: str) -> None:
-    """Refuse the URL unless ``holds`` is true. ``mend``: what to change. Raises ``BadProviderURL``."""
+def need(alias: str, holds: object, fix: str) -> None:
+    """Refuse the URL unless ``holds`` is true. ``fix``: what to change. Raises ``BadProviderURL``."""
     if not holds:
-        raise BadProviderURL(f"{alias}: {mend}")
+        raise BadProviderURL(f"{alias}: {fix}")
 
 
 def placeholders(alias: str, option: str, text: str, known: Collection[str]) -> set[str]:

@@ -57,7 +57,7 @@ def test_a_proxy_that_nobody_named_is_told_of_once(settings, monkeypatch, caplog
         middleware(request)
     lines = [record.msg for record in caplog.records]
     assert [line["peer"] for line in lines] == ["private", "loopback", "public"]
-    assert all("TRUSTED_PROXIES" in line["mend"] and line["level"] == "warning" for line in lines)
+    assert all("TRUSTED_PROXIES" in line["fix"] and line["level"] == "warning" for line in lines)
     assert not any(
         FORWARDED["HTTP_X_FORWARDED_FOR"] in str(line) or "10.0.0.2" in str(line) for line in lines
     )

@@ -20,15 +20,15 @@ def told(*checks: Any) -> list[str]:
     ("url", "use_ssl", "what"),
     [
         ("redis://:p@host/0", False, ""),
-        ("rediss://:p@host/0", False, "no certificate"),  # kombu's default
-        ("rediss://:p@host/0?ssl_cert_reqs=none", False, "no certificate"),
+        ("rediss://:p@host/0", False, "the certificate"),  # kombu's default
+        ("rediss://:p@host/0?ssl_cert_reqs=none", False, "the certificate"),
         ("rediss://:p@host/0?ssl_cert_reqs=required", False, ""),
-        ("rediss://:p@host/0?ssl_cert_reqs=required&ssl_check_hostname=false", False, "no host name"),
+        ("rediss://:p@host/0?ssl_cert_reqs=required&ssl_check_hostname=false", False, "the host name"),
         ("rediss://:p@host/0", {"ssl_cert_reqs": ssl.CERT_REQUIRED}, ""),
-        ("rediss://:p@host/0", {"ssl_cert_reqs": ssl.CERT_OPTIONAL}, "no certificate"),
+        ("rediss://:p@host/0", {"ssl_cert_reqs": ssl.CERT_OPTIONAL}, "the certificate"),
         ("amqp://host", False, ""),
-        ("pyamqp://host", True, "no host name"),
-        ("pyamqp://host", {"cert_reqs": ssl.CERT_NONE}, "no certificate"),
+        ("pyamqp://host", True, "the host name"),
+        ("pyamqp://host", {"cert_reqs": ssl.CERT_NONE}, "the certificate"),
         ("pyamqp://host", {"server_hostname": "host"}, ""),
     ],
 )
@@ -44,9 +44,9 @@ def test_a_broker_whose_tls_believes_anybody_is_named(monkeypatch, url, use_ssl,
     ("url", "pool", "what"),
     [
         ("rediss://host/0", {}, ""),
-        ("rediss://host/0?ssl_cert_reqs=none", {}, "no certificate"),
-        ("rediss://another/0", {"ssl_cert_reqs": None}, "no certificate"),
-        ("rediss://host/0?ssl_check_hostname=false", {}, "no host name"),
+        ("rediss://host/0?ssl_cert_reqs=none", {}, "the certificate"),
+        ("rediss://another/0", {"ssl_cert_reqs": None}, "the certificate"),
+        ("rediss://host/0?ssl_check_hostname=false", {}, "the host name"),
         ("redis://host/0", {}, ""),
     ],
 )

@@ -237,7 +237,7 @@ def test_over_smpp_the_pdus_are_shown(settings):
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (401, {"code": 20003}, r"because of us \(20003\).*credentials"),
+        (401, {"code": 20003}, r"account was refused \(20003\).*credentials"),
         (403, {"code": 21408}, "in this country"),
         (400, {"code": 21211}, r"number or the text \(21211\)"),
         (429, {"code": 20429}, "the same may work later"),

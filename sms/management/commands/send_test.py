@@ -130,8 +130,8 @@ def _alias(name: str) -> registry.Alias:
 def _meaning(error: ProviderError) -> str:
     said = f" ({error.code})" if error.code else ""
     if isinstance(error, AccountFailure):
-        mend = "Check the credentials, the funds and the sender"
-        return f"Refused because of us{said}: {error}. {mend}{', in this country' if error.here else ''}."
+        fix = "Check the credentials, the balance and the sender"
+        return f"Your account was refused{said}: {error}. {fix}{', in this country' if error.here else ''}."
     if isinstance(error, Unreachable):
         return f"This channel does not reach the number{said}: {error}."
     if isinstance(error, PermanentFailure):
