@@ -116,8 +116,8 @@ def redis_is_verified() -> Iterator[str]:
     """TLS without verification stops no attacker."""
     pool = scripts.connection().connection_pool
     if issubclass(pool.connection_class, SSLConnection):
-        mend = f"Remove ssl_cert_reqs= and ssl_check_hostname=; {_CA}"
-        yield from _unverified(names.store_setting(), pool.connection_kwargs, mend)
+        fix = f"Remove ssl_cert_reqs= and ssl_check_hostname=; {_CA}"
+        yield from _unverified(names.store_setting(), pool.connection_kwargs, fix)
 
 
 @check("sms.W012", Tags.security, deploy=True)
@@ -126,26 +126,26 @@ def broker_is_verified() -> Iterator[str]:
     with broker.readable():
         found: Any = celery.current_app.connection_for_write()
         amqp = found.transport.driver_type == "amqp"
-    options, mend = found.ssl, f"Add ?ssl_cert_reqs=required to it; {_CA}"
+    options, fix = found.ssl, f"Add ?ssl_cert_reqs=required to it; {_CA}"
     if amqp and options:
         own = options if isinstance(options, dict) else {}  # for amqps:// the transport sets it to True
         certificate, host = own.get("cert_reqs", ssl.CERT_REQUIRED), "server_hostname" in own
         options = {"ssl_cert_reqs": certificate, "ssl_check_hostname": host}
-        mend = 'Set CELERY_BROKER_USE_SSL = {"server_hostname": "its.host.name"}.'
+        fix = 'Set CELERY_BROKER_USE_SSL = {"server_hostname": "its.host.name"}.'
     if isinstance(options, dict):
-        yield from _unverified(names.broker_setting(), options, mend)
+        yield from _unverified(names.broker_setting(), options, fix)
 
 
-def _unverified(name: str, options: dict[str, Any], mend: str) -> Iterator[str]:
+def _unverified(name: str, options: dict[str, Any], fix: str) -> Iterator[str]:
     if options.get("ssl_cert_reqs", "required") not in ("required", ssl.CERT_REQUIRED):
-        what = "no certificate"
+        what = "the certificate"
     elif not options.get("ssl_check_hostname", True):
-        what = "no host name"
+        what = "the host name"
     else:
         return
     yield (
-        f"{name} uses TLS but verifies {what}. Anyone on the network path can read the password and "
-        f"everything else. {mend}"
+        f"{name} uses TLS but does not verify {what}. Anyone on the network path can read the password and "
+        f"everything else. {fix}"
     )
 
 

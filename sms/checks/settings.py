@@ -134,8 +134,8 @@ def phone_region() -> Iterator[str]:
     """National numbers can only be read with a real country."""
     region = conf.get("PHONE_REGION")
     if region and region.upper() not in phonenumbers.SUPPORTED_REGIONS:
-        mend = "Write GB" if region in ("UK", "uk") else "Write one such as US, or nothing"
-        yield f"PHONE_REGION: {region!r} is not a country of ISO 3166. {mend}."
+        fix = "Write GB" if region in ("UK", "uk") else "Write one such as US, or nothing"
+        yield f"PHONE_REGION: {region!r} is not a country of ISO 3166. {fix}."
 
 
 @check("sms.E003")

@@ -1,4 +1,4 @@
-"""Whatever a variable or a setting holds: it works, or one line names it and the mend, and holds no secret.
+"""Whatever a variable or a setting holds: it works, or one line names it and the fix, and holds no secret.
 
 Web, worker, beat and every command of ``manage.py`` load the same settings and run the same checks, so most
 of it is shown without a process; ``test_settings.py`` and the end of this file start some.
