@@ -190,7 +190,7 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "", channel: str = 
     Raises ``RateLimited`` during the cooldown, or when a limit is reached. Raises ``NotAllowed`` with code
 
     - ``expired`` or ``blocked`` if there is no live code;
-    - ``expired`` for a reverse verification, whose user sends the code to us, even during a cooldown;
+    - ``expired`` for a reverse verification, since its user sends the code. No cooldown comes before that;
     - ``channel_unavailable`` if the code cannot go by ``channel``.
     """
     live = store.live(id=given.id(id), owner=owner)

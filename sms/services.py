@@ -105,10 +105,10 @@ def reach(number: Phone, *, email: str = "", channels: Sequence[Channel] = ()) -
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A message that is ready for Redis, where a script with ``overload`` and ``accept`` writes it."""
+    """A message that is ready for Redis. A script that includes overload.lua and accept.lua writes it."""
 
     id: str
-    args: dict[str, Any] = field(repr=False)  # the ``message`` of those two scripts
+    args: dict[str, Any] = field(repr=False)  # the ``message`` of those two includes
     parts: int  # billable segments
     channel: Channel = Channel.SMS  # of the first alias of the route
     channels: tuple[Channel, ...] = (Channel.SMS,)  # of every alias of the route, in order
@@ -206,7 +206,7 @@ def prepare(
     - ``code``: code, purpose and locale, for providers that compose the text themselves; {} for other texts.
     - ``withheld``: why no provider may have it, such as ``test_number``. To whoever asks, it looks like any
       other message. A worker cancels it.
-    - ``needs_route``: False lets a withheld message pass without a route, in the same time.
+    - ``needs_route``: False lets a withheld message pass without a route. The time it takes is the same.
     - ``api_key``, ``reference``: see ``send``.
     - ``session``: the id of the hand-off that it is for.
     - ``email``, ``channels``: see ``sms.ways.find``.

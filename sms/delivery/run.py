@@ -78,7 +78,7 @@ REPEATS = 2
 #: Seconds until the next look, if no alias has a slot or is healthy.
 SOON = 1.0
 
-#: Waits of up to this many seconds end on time, by ``wakeups``. Sweeps travel behind the queue.
+#: ``wakeups`` ends waits of up to this many seconds on time. Longer ones end with a sweep, which may be late.
 PUNCTUAL = 5.0
 
 #: Longer waits end this many seconds before the message's place in its line is due.
@@ -189,7 +189,7 @@ class _Run:
         known = {name: alias for name, alias in registry.aliases().items() if name in hops}
         try:
             chosen = self.ask(known, hops)
-            if chosen is None:  # not before: Redis would not know of a call in which this worker could die
+            if chosen is None:  # wait only now: before, Redis knew nothing of a call in case this worker dies
                 Alias.wait_for_slot([known[name] for name in hops if name not in {*self.failed, *self.full}])
                 chosen = self.ask(known, hops)
         except Unavailable:
@@ -210,6 +210,7 @@ class _Run:
             parts=segments.count(self.content["body"]),
             failed=dict.fromkeys(self.failed, True),
             aliases={
+                # A slot of our own counts as free; an alias that is full does not.
                 name: alias.able | ({"free": unknown} if unknown or name in self.full else {})
                 for name, alias in known.items()
             },
@@ -385,8 +386,7 @@ class _Run:
         """Record the outcome, and schedule an early return; see ``outcome.record``."""
         ended = [*self.ended, *calls]
         message = outcome.record(self.attempt, target, why, retry_in=retry_in, calls=ended, **more)
-        # Without a time, a receipt came first and another alias is next.
-
+        # Queued without ``retry_in``: a receipt came before the answer, and the next alias is due now.
         wait = retry_in or 0.0
         if message is not None:
             traces.recorded(message, wait)

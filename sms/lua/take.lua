@@ -1,7 +1,7 @@
 -- Claim a message for a hand-off to a provider and choose its alias, or say why not.
 -- ARGV: args (JSON):
 --   id        of a message; '': any
---   queues    from which to take the earliest due message otherwise; the first queue goes even before id
+--   queues    from each the earliest message that is due. The first queue goes before id, the others after it.
 --   aliases   that this worker may call, see includes/choice.lua
 --   breaker   see includes/breaker.lua
 -- Returns JSON:
@@ -63,7 +63,7 @@ local function claim(id)
     local lease_until = tonumber(record.lease_until)
     local calling = record.calling or ''
     if now >= lease_until and calling ~= '' and record.overdue ~= record.attempts then
-      lease_until = now + LAST_CHANCE -- Redis may have been away: the caller can still write the outcome
+      lease_until = now + LAST_CHANCE -- once for each attempt: Redis may have been away, and the caller can still write the outcome
       put(record_key, { lease_until = lease_until, overdue = record.attempts })
     end
     if now < lease_until then

@@ -12,9 +12,11 @@
 --- @include "told"
 
 -- Decide whether the code may be sent, and count it if so.
--- Returns the refusal, {status = 'overloaded', 'limited', 'guard' or 'challenge', wait (ms), limit, refusal}, or nil.
--- After nil come the text that guard_verified reads once the code is typed, and a refusal of the guard that is only
--- reported: {wait (ms), reason}. The guard reports one in shadow mode, or where an operator allowed the number.
+-- Returns one value if it refuses: {status = 'overloaded', 'limited', 'guard' or 'challenge', wait (ms), limit, refusal}.
+-- Otherwise three:
+--   nil
+--   counted   text that guard_verified reads once the code is typed
+--   refusal   of the guard, only reported: {wait (ms), reason}. In shadow mode, or where an operator allowed the number.
 local function send_refuses(now, args)
   local wait = args.message and overload(now, args.message)
   if wait then
@@ -35,7 +37,7 @@ local function send_refuses(now, args)
       refusal.wait = math.ceil(refusal.wait)
     end
     if not counted then
-      if not refusal then
+      if not refusal then -- the guard wants a puzzle solved first
         return { status = 'challenge' }
       end
       return { status = 'guard', wait = refusal.wait, refusal = refusal }
@@ -53,9 +55,9 @@ local function count_issued(now, args, refusal)
   local counts = { 'starts|' .. (args.by and 'resent' or 'issued') .. '|' .. args.labels, 1 }
   local guard = args.guard
   if refusal then
-    local word, is_allowed = string.gsub(string.match(refusal.reason, '^%S+'), '^allowed%-', '')
+    local word, stripped = string.gsub(string.match(refusal.reason, '^%S+'), '^allowed%-', '')
     counts[3], counts[4] =
-      'let_through|' .. (is_allowed == 1 and 'allowed' or guard.mode) .. ':' .. word .. '|' .. args.labels, 1
+      'let_through|' .. (stripped == 1 and 'allowed' or guard.mode) .. ':' .. word .. '|' .. args.labels, 1
   end
   if guard and guard.price * guard.counts > 0 then
     counts[#counts + 1], counts[#counts + 2] = 'spent|' .. guard.country, guard.price * guard.counts
@@ -111,7 +113,7 @@ local function issue(now, phone, failures, verification, args, code)
     message.fields.by_itself = args.instead_of and 1 or nil
     accept(now, message, expires_at)
   end
-  if args.instead_of then -- the code proves every message that was sent automatically
+  if args.instead_of then -- once typed, the code counts as verified for each message that was sent automatically
     local before = redis.call('HGET', verification, 'guard') or ''
     counted = before == '' and counted or before .. '\n' .. counted
   end
