@@ -37,7 +37,6 @@ PAUSE = 1.0
 #: Seconds that RabbitMQ has for each answer. For Redis, the transport options decide.
 PATIENCE = 1.0
 
-
 #: Connections of a process to a Redis server with the queues. Each thread that publishes takes one. The pool
 #: of kombu has ten, and would turn the eleventh away.
 MOST = 1000
@@ -150,7 +149,6 @@ def _publish(task: str, args: tuple[str, ...], queue: str, **told: str) -> bool:
 def _push(form: entries.Form, message_id: str) -> None:
     """Push a prepared entry to a Redis server, for a tenth of the CPU that Celery takes."""
     words: Any = ("LPUSH", form.key, form.filled(message_id))
-    # One connection for each publishing thread: kombu's pool of ten would refuse the eleventh.
     with connections.of(_pool(celery.current_app), most=MOST).one() as connection:
         connection.connect()
         connection.send_packed_command((pack_command(words),))
@@ -178,7 +176,7 @@ def _send(form: entries.Form, message_id: str) -> None:
 def _pool(app: celery.Celery) -> Any:
     """kombu's pool for the server that has the queues."""
     with producer() as found:
-        return found.channel.client.connection_pool
+        return found.channel.pool
 
 
 def _tried(put: Callable[[], None], queue: str, **told: str) -> bool:
