@@ -1,13 +1,14 @@
-"""Connections to the node of a Redis Cluster that has our keys.
+"""Connections to the node of a Redis Cluster that has the keys of a cell.
 
-All keys share one slot (see ``sms.names``), so one node has them all. Scripts, pipelines and SCAN work there
-as on a single server. Any other node names that node (MOVED). While a slot moves key by key (ASK, TRYAGAIN)
-we do not follow: a script needs all of its keys, and runs on neither node until the slot has moved. Nothing
-is sent twice here.
+All keys of a cell share one slot (see ``sms.cells``), so one node has them all. Scripts and pipelines work
+there as on a single server. Any other node names that node (MOVED). While a slot moves key by key (ASK,
+TRYAGAIN) we do not follow: a script needs all of its keys, and runs on neither node until the slot has moved.
+Nothing is sent twice here.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -31,14 +32,18 @@ class Moved(TryAgainError):
 
 
 class Owner:
-    """The node that has our keys, as far as this process knows.
+    """The node that has the keys of a cell, as far as this process knows.
 
     ``nodes``: some nodes of the cluster, to ask. ``connect``: makes a connection to one.
     """
 
-    def __init__(self, nodes: Sequence[_Address], connect: Callable[..., Any]) -> None:
-        self._nodes, self._connect = nodes, connect
+    def __init__(self, nodes: Sequence[_Address], connect: Callable[..., Any], cell: int = 0) -> None:
+        self._nodes, self._connect, self._cell = nodes, connect, cell
         self.address: _Address | None = None
+
+    def of(self, cell: int) -> Owner:
+        """The owner of another cell."""
+        return Owner(self._nodes, self._connect, cell)
 
     def find(self) -> _Address:
         """Ask one node after another. If none knows, raises the last error."""
@@ -46,7 +51,7 @@ class Owner:
         for host, port in self._nodes:
             connection = self._connect(host=host, port=port)
             try:
-                self.address = _whose(connection)
+                self.address = _whose(connection, self._cell)
                 return self.address
             except (RedisError, OSError) as error:
                 # A node's view of the cluster says more than another node's absence.
@@ -61,11 +66,11 @@ class Owner:
             self.address = None
 
 
-def _whose(connection: Any) -> _Address:
-    """The address of the node that has our keys, according to this one."""
+def _whose(connection: Any, cell: int) -> _Address:
+    """The address of the node that has the keys of a cell, according to this one."""
     try:
         connection.connect()
-        connection.send_command("EXISTS", *names.slot())
+        connection.send_command("EXISTS", *names.slot(cell))
         connection.read_response()
     except MovedError as error:
         return error.host or connection.host, error.port
@@ -106,6 +111,14 @@ class NodeConnection(Connection):
 
 class SSLNodeConnection(NodeConnection, SSLConnection):
     """The same with TLS."""
+
+
+def pool_of(found: Any, cell: int) -> Any:
+    """The pool for a cell, made of that for the cell 0."""
+    made = copy.copy(found)
+    made.connection_kwargs = found.connection_kwargs | {"owner": found.connection_kwargs["owner"].of(cell)}
+    made.reset()
+    return made
 
 
 class ConnectionFactory(pool.ConnectionFactory):

@@ -22,7 +22,7 @@ _Types = type[Any] | tuple[type[Any], ...]
 #: Settings with these prefixes are meant for Otpost.
 OURS = (
     *("SMS_", "OTP_", "OTPOST_", "GUARD_", "PHONE_", "METRICS_"),
-    *("TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE", "WEBHOOKS"),
+    *("TEST_NUMBER", "MESSAGE_RECORD", "MESSAGE_LIFE", "WEBHOOKS", "REDIS_CELLS"),
 )
 
 #: A text, or a lazy text of Django.
@@ -50,8 +50,14 @@ class Setting:
 
 #: All settings by name. The packages above this one add theirs.
 DECLARED = {
-    # The alias in CACHES of the Redis that holds codes and messages; see sms.checks.place.
-    "OTPOST_CACHE": Setting("default", str, "an alias of CACHES, such as otpost"),
+    # The alias in CACHES of the Redis that holds codes and messages; see sms.checks.place. A list of
+    # aliases: several servers, over which the cells are spread.
+    "OTPOST_CACHE": Setting(
+        "default", (str, list, tuple), "an alias of CACHES such as otpost, or a list of them", str
+    ),
+    # In how many cells the keys of phones are, and the former number; see sms.cells.
+    "REDIS_CELLS": Setting(1),
+    "REDIS_CELLS_BEFORE": Setting(0),
     # How many replicas must hold a message before it is accepted; see sms.scripts. 0: only the master.
     "OTPOST_COPIES": Setting(0),
     # The prefix of every key and queue. None: the KEY_PREFIX of that alias, if it has one.

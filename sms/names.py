@@ -55,11 +55,12 @@ Some fields keep older names, because the previous version reads them:
 
 ``otp.names`` has the keys of otp. Python and Lua get every key from ``key``, so that two installations can
 share a database. In a Redis Cluster the namespace is in a hash tag, ``{<namespace>c0}``, which keeps all keys
-of an installation in one slot.
+of a cell in one slot. By default there is only the cell 0; see ``sms.cells``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from django.conf import settings
@@ -72,6 +73,9 @@ CLUSTER = "sms.cluster.ConnectionFactory"
 
 #: Allowed namespaces: no character is special in patterns of Redis, Lua or RabbitMQ.
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{0,64}", re.ASCII)
+
+#: More would not fit into an id, see ``sms.ids``.
+MOST_CELLS = 255
 
 _families: list[str] = []
 
@@ -127,9 +131,9 @@ def line(alias: str, queue: str) -> str:
     return key(f"{LINE}{alias}:{queue}")
 
 
-def key(name: str) -> str:
-    """The full name of a key in Redis: the prefix and ``name``."""
-    return prefix() + name
+def key(name: str, cell: int = 0) -> str:
+    """The full name of a key in Redis: the prefix of its cell and ``name``."""
+    return prefix(cell) + name
 
 
 def queue(name: str) -> str:
@@ -138,19 +142,41 @@ def queue(name: str) -> str:
 
 
 @conf.cached
-def slot() -> tuple[str, ...]:
-    """In a cluster, a key that holds nothing and routes every script to our slot. Elsewhere empty.
+def slot(cell: int = 0) -> tuple[str, ...]:
+    """The last key of every script: the prefix of its cell. None if there is one cell and no cluster.
 
-    Scripts build keys that no node can know in advance. But while the slot moves, a node runs no script with
-    a declared key that it lacks, so this one keeps scripts from running with half of the keys.
+    Scripts build keys that no node of a cluster can know in advance. This one holds nothing, but it leads to
+    their slot. While the slot moves, a node runs no script with a declared key that it lacks, so this one
+    keeps scripts from running with half of the keys.
     """
-    return (key(""),) if in_cluster() else ()
+    return (key("", cell),) if cell or in_cluster() or in_cells() else ()
 
 
 @conf.cached
-def prefix() -> str:
-    """The prefix of every key: the namespace, in a cluster inside the hash tag."""
-    return f"{{{namespace()}c0}}" if in_cluster() else namespace()
+def prefix(cell: int = 0) -> str:
+    """The prefix of every key of a cell: the namespace, in a cluster or in cells 1, 2, … with a hash tag."""
+    return f"{{{namespace()}c{cell}}}" if cell or in_cluster() else namespace()
+
+
+@conf.cached
+def in_cells() -> bool:
+    """Whether there are cells besides the cell 0. Raises ``ImproperlyConfigured``."""
+    return max(cell_counts()) > 1
+
+
+@conf.cached
+def cell_counts() -> tuple[int, ...]:
+    """``REDIS_CELLS``, and ``REDIS_CELLS_BEFORE`` if it is set. Raises ``ImproperlyConfigured``."""
+    found = []
+    for name in ("REDIS_CELLS", "REDIS_CELLS_BEFORE"):
+        count = conf.get(name)
+        least = 0 if name == "REDIS_CELLS_BEFORE" else 1
+        if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= MOST_CELLS:
+            raise ImproperlyConfigured(
+                f"{name} must be a whole number from {least} to {MOST_CELLS}, such as 16."
+            )
+        found.append(count)
+    return tuple(found if found[1] else found[:1])
 
 
 @conf.cached
@@ -160,9 +186,9 @@ def in_cluster() -> bool:
     return bool(options.get("CONNECTION_FACTORY") == CLUSTER)
 
 
-def families() -> tuple[str, ...]:
-    """The prefixes of all our keys."""
-    return tuple(map(key, _families))
+def families(cell: int = 0) -> tuple[str, ...]:
+    """The prefixes of all our keys in a cell."""
+    return tuple(key(name, cell) for name in _families)
 
 
 @conf.cached
@@ -180,9 +206,24 @@ def namespace() -> str:
     return f"{found}:" if found else ""
 
 
-def cache_alias() -> str:
-    """``OTPOST_CACHE``: the alias in CACHES under which everything is kept."""
-    return str(conf.get("OTPOST_CACHE"))
+@conf.cached
+def cache_aliases() -> tuple[str, ...]:
+    """``OTPOST_CACHE``: the aliases in CACHES of the servers that keep everything."""
+    found = conf.get("OTPOST_CACHE")
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
+@conf.cached
+def cache_alias(cell: int = 0) -> str:
+    """The alias in CACHES of the server that has a cell.
+
+    The cell 0 is on the first server. The others are spread by rendezvous hashing (Thaler and Ravishankar,
+    1998): if a server is added or removed, only the cells move that it gains or had.
+    """
+    aliases = cache_aliases()
+    if not cell or len(aliases) == 1:
+        return aliases[0]
+    return max(aliases, key=lambda alias: hashlib.sha256(f"{alias} {cell}".encode()).digest())
 
 
 def store_setting() -> str:

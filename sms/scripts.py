@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +22,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
 from hiredis import pack_command
 from pydantic_core import from_json, to_json
+from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sms import away, conf, connections, lua_source, names, traces
+from sms import away, cluster, conf, connections, lua_source, names, traces
 from sms.cluster import Moved
 from sms.conf import cached
 from sms.connections import Connections
@@ -35,11 +38,11 @@ INCLUDES = Path(__file__).parent / "lua" / "includes"
 COPIED_WITHIN = 500
 
 
-def connection() -> Any:  # redis-py types every answer as bytes or str
-    """django-redis's client. Raises ``ImproperlyConfigured`` if the cache has none."""
-    alias = names.cache_alias()
+def connection(cell: int = 0) -> Any:  # redis-py types every answer as bytes or str
+    """A client of redis-py for a cell. Raises ``ImproperlyConfigured`` if its cache has none."""
+    alias = names.cache_alias(cell)
     try:
-        return get_redis_connection(alias)
+        found = get_redis_connection(alias)
     except NotImplementedError:
         kind = settings.CACHES[alias].get("BACKEND")
         raise ImproperlyConfigured(
@@ -50,13 +53,26 @@ def connection() -> Any:  # redis-py types every answer as bytes or str
             f"CACHES[{alias!r}]: its LOCATION must look like redis://:password@host:6379/0 "
             "(/ # ? @ in a password are written %2F %23 %3F %40)."
         ) from None
+    return _in_cluster(found, cell) if cell and names.in_cluster() else found
+
+
+def _in_cluster(found: Any, cell: int) -> Any:
+    with _making:
+        known = _clients.setdefault(found.connection_pool, {})
+        if cell not in known:
+            known[cell] = Redis(connection_pool=cluster.pool_of(found.connection_pool, cell))
+        return known[cell]
+
+
+#: By the pool of django-redis, the clients of further cells in its cluster.
+_clients: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
 
 
 @contextmanager
-def client() -> Iterator[Any]:
+def client(cell: int = 0) -> Iterator[Any]:
     """The same for a block. Raises ``Unavailable`` if Redis cannot do what the block asks."""
     try:
-        yield connection()
+        yield connection(cell)
     except away.ERRORS as error:
         raise away.unavailable(error) from error
 
@@ -94,36 +110,41 @@ class Script:
     def _text(self) -> tuple[str, str]:
         """The text of the script in the current namespace, and its digest."""
         constants = {name: value() if callable(value) else value for name, value in self._constants.items()}
-        known = constants | {name: names.key(key) for name, key in self._keys.items()}
-        given = "".join(f"local {name} = {json.dumps(value)}\n" for name, value in known.items())
-        text = given + self._body
+        given = {name: json.dumps(value) for name, value in constants.items()}
+        if names.in_cells():  # one text for all cells
+            given |= {name: f"KEYS[#KEYS] .. {json.dumps(key)}" for name, key in self._keys.items()}
+        else:
+            given |= {name: json.dumps(names.key(key)) for name, key in self._keys.items()}
+        used = set(re.findall(r"[A-Z_]+", self._body))
+        text = "".join(f"local {name} = {given[name]}\n" for name in given if name in used) + self._body
         return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, keys: tuple[str, ...], values: Iterable[Any]) -> Any:
-        """Run the script. Strings are returned as bytes. Raises ``Unavailable``."""
+    def __call__(self, keys: tuple[str, ...], values: Iterable[Any], cell: int = 0) -> Any:
+        """Run the script in a cell. Strings are returned as bytes. Raises ``Unavailable``."""
         text, sha = self._text()
-        keys += names.slot()
+        keys += names.slot(cell)
         copies = conf.get("OTPOST_COPIES") if self._accepts else 0
         with traces.script(self._name):
             try:
-                return _run(text, (pack_command(("EVALSHA", sha, len(keys), *keys, *values)),), copies)
+                call = pack_command(("EVALSHA", sha, len(keys), *keys, *values))
+                return _run(cell, text, (call,), copies)
             except away.ERRORS as error:
                 raise away.unavailable(error) from error
 
-    def join(self, pipe: Any, keys: tuple[str, ...], values: Iterable[Any]) -> None:
+    def join(self, pipe: Any, keys: tuple[str, ...], values: Iterable[Any], cell: int = 0) -> None:
         """Add the script to a pipeline of redis-py, whether the server knows it or not."""
         text, _ = self._text()
-        keys += names.slot()
+        keys += names.slot(cell)
         pipe.eval(text, len(keys), *keys, *values)
 
-    def ask(self, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, keys: tuple[str, ...], args: Mapping[str, Any], cell: int = 0) -> dict[str, Any]:
         """Run a script that takes and returns one JSON object. Raises ``Unavailable``."""
-        answer: dict[str, Any] = from_json(self(keys, (to_json(args),)))  # takes a third of the time of json
+        answer: dict[str, Any] = from_json(self(keys, (to_json(args),), cell))  # a third of the time of json
         return answer
 
 
-def _run(text: str, call: tuple[bytes], copies: int) -> Any:
-    with _connections().one() as connection:
+def _run(cell: int, text: str, call: tuple[bytes], copies: int) -> Any:
+    with _connections(cell).one() as connection:
         try:
             answer = _answer(connection, text, call)
         except Moved:  # it ran nowhere
@@ -156,18 +177,19 @@ def _wait_for(copies: int, connection: Any) -> None:
 
 
 @cached  # asking django-redis takes longer
-def _connections() -> Connections:
-    with _making:  # django-redis would make two pools for the first two threads
-        return connections.of(connection().connection_pool)
+def _connections(cell: int) -> Connections:
+    with _first:  # django-redis would make two pools for the first two threads
+        return connections.of(connection(cell).connection_pool)
 
 
-_making = threading.Lock()
+_first, _making = threading.Lock(), threading.Lock()
 
 
 def _forget() -> None:
-    global _making
+    global _first, _making
     _connections.cache_clear()
-    _making = threading.Lock()  # a thread of the parent may have held it
+    _clients.clear()
+    _first, _making = threading.Lock(), threading.Lock()  # a thread of the parent may have held one
 
 
 # A child process must not use the sockets of its parent.

@@ -19,6 +19,7 @@ os.environ |= {
     "API_KEYS": "",
     "API_ACCESS": "",
     "OTPOST_NAMESPACE": "",
+    "REDIS_CELLS": os.environ.get("OTPOST_TEST_CELLS", ""),
     # The fixture `redis_server` puts the real address in its place; nothing listens here.
     "REDIS_URL": "redis://127.0.0.1:9/0",
 }

@@ -1,14 +1,15 @@
-"""A client for tests that look at keys: in a cluster it leaves out their hash tag."""
+"""A client for tests that look at keys: it leaves out the hash tag of a cluster or a cell."""
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Any
 
 from django_redis import get_redis_connection
 from redis import Redis
 from redis.client import Pipeline
 
-from sms import names
+from sms import cells, names, scripts
 
 #: How our keys begin, and what stands before them.
 OURS = ("otp:", "sms:", "http:")
@@ -40,6 +41,8 @@ class TaggedPipeline(Pipeline):
 def looking() -> Any:
     """A client for the server, or cluster, that the cache of now is at."""
     found: Any = get_redis_connection()
+    if cells.many():
+        return Everywhere(connection_pool=found.connection_pool)
     return Tagged(connection_pool=found.connection_pool) if names.in_cluster() else found
 
 
@@ -54,3 +57,69 @@ class Tagged(Redis):
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
         return TaggedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+class Everywhere(Redis):
+    """Finds our keys in any cell. What is in none is written to the hub."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        if args[0] in ("KEYS", "SCAN"):
+            return self._all_of(args, options)
+        known = [arg for arg in args[1:] if _is_ours(arg)]
+        cell = next(filter(None, map(_cell_of, known)), 0)
+        tag = names.prefix(cell)
+        placed = [_placed(arg, tag) if _is_ours(arg) else arg for arg in args]
+        client = scripts.connection(cell)
+        return client.execute_command(*placed, **options)
+
+    def _all_of(self, args: tuple[Any, ...], options: Any) -> Any:
+        found: list[Any] = []
+        for cell in cells.every():
+            tag = names.prefix(cell)
+            pattern = f"{tag}*" if cell else "*"
+            keys = scripts.connection(cell).keys(pattern.replace("[", "\\["))
+            found += [key.removeprefix(tag.encode()) for key in keys if cell or not key.startswith(b"{")]
+        wanted = args[1] if args[0] == "KEYS" else options.get("match") or (args[3] if len(args) > 3 else "*")
+        wanted = wanted.decode() if isinstance(wanted, bytes) else wanted
+        found = [key for key in found if fnmatch.fnmatchcase(key.decode(), wanted)]
+        return found if args[0] == "KEYS" else (0, found)
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
+        return _OneByOne(self)
+
+
+class _OneByOne:
+    """Stands for a pipeline: each command runs at once."""
+
+    def __init__(self, client: Everywhere) -> None:
+        self._client, self._answers = client, list[Any]()
+
+    def __getattr__(self, name: str) -> Any:
+        def run(*args: Any, **options: Any) -> Any:
+            self._answers.append(getattr(self._client, name)(*args, **options))
+            return self
+
+        return run
+
+    def execute(self) -> list[Any]:
+        answers, self._answers = self._answers, []
+        return answers
+
+
+def _is_ours(arg: Any) -> bool:
+    return _text(arg).startswith(OURS)
+
+
+def _text(arg: Any) -> str:
+    return arg.decode(errors="replace") if isinstance(arg, bytes) else arg if isinstance(arg, str) else ""
+
+
+def _placed(arg: Any, tag: str) -> str:
+    return tag + _text(arg)
+
+
+def _cell_of(arg: Any) -> int:
+    for cell in cells.every()[1:]:
+        if scripts.connection(cell).execute_command("EXISTS", names.prefix(cell) + _text(arg)):
+            return cell
+    return 0
