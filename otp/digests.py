@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from otp import codes, conf
+from otp import codes, conf, steps
 from otp.errors import NotAllowed
 from otp.purposes import Purpose
 from otp.results import Draft, Live
@@ -48,8 +48,11 @@ def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> l
 
 
 def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") -> Draft:
-    """A new code. ``code``: of a test number. A code is still drawn, so that it takes the same time."""
-    id, seed, secret = id or ids.new(), ids.new(), conf.phone_secrets()[0]
+    """A new code. ``code``: of a test number. A code is still drawn, so that it takes the same time.
+
+    ``id``: of a verification that gets this code; "" begins one. Raises ``StoreUnavailable``.
+    """
+    id, seed, secret = id or ids.new(steps.home(phones)), ids.new(), conf.phone_secrets()[0]
     drawn = codes.derive(secret, seed, rules.length, rules.alphabet)
     code = code or drawn
     by_id = codes.digest(secret, "by_id", id, code)
@@ -65,7 +68,7 @@ def of_text(code: str, phones: Sequence[str]) -> list[str]:
 
 def awaited(rules: Purpose, phones: Sequence[str], *, withheld: bool = False) -> Draft:
     """A new code for the user to send to us. ``withheld``: no SMS will match it."""
-    id, secret = ids.new(), conf.phone_secrets()[0]
+    id, secret = ids.new(steps.home(phones)), conf.phone_secrets()[0]
     code = codes.derive(secret, ids.new(), rules.length, rules.alphabet)
     by_sms = codes.digest(secret, "by_sms", phones[0], ids.new() if withheld else code)
     return Draft(id, code, ("reverse", "1", "by_sms", by_sms))

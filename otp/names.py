@@ -13,6 +13,7 @@
     otp:lookup-left-out:<alias>  string  exists while the vendor is left out
     otp:puzzle:<nonce>     string  a puzzle whose answer was used; see otp.challenges.altcha
     otp:session:<id>       hash    a hosted hand-off; see otp.sessions
+    otp:session-ended:<id> hash    its result, in the cell of its verification; see includes/end_session.lua
     otp:dashboard-ended:<id>  string  a dashboard session that was logged out, until its cookie expires
     otp:probe              string  see sms.probe
 
@@ -28,14 +29,16 @@ family, key = names.family, names.key
 VERIFICATION, PHONE = family("otp:verification:"), family("otp:phone:")
 FAILURES, LIMIT = family("otp:failures:"), family("otp:limit:")
 LOOKUP = family("otp:lookup:")
-SESSION_ENDED = family("otp:dashboard-ended:")
+DASHBOARD_ENDED = family("otp:dashboard-ended:")
+SESSION, SESSION_ENDED = family("otp:session:"), family("otp:session-ended:")
 PUZZLE = family("otp:puzzle:")
 GUARD, GUARD_SPEND, GUARD_RULES = family("otp:guard:"), family("otp:guard-spend"), family("otp:guard-rules")
 
 #: Keys that scripts build themselves, by their name in Lua.
 IN_LUA = {
     "VERIFICATION": VERIFICATION,
-    "SESSION": family("otp:session:"),
+    "SESSION": SESSION,
+    "SESSION_ENDED": SESSION_ENDED,
     "GUARD": GUARD,
     "GUARD_FAN": family("otp:guard-fan:"),
     "GUARD_KNOWN": family("otp:guard-known:"),

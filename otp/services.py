@@ -119,7 +119,7 @@ def start(
                 envelope=sms.seal(kept).decode(),
                 owner=caller.name,
                 reference=said["reference"],
-                session=session,
+                session_id=session,
             )
         except StoreUnavailable:
             # Redis may have started it and lost only the answer. Nobody has learnt its id, so it must go.

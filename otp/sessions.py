@@ -18,33 +18,27 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from django.utils.crypto import constant_time_compare
 
-from otp import channels, conf, purposes, recipients, store
+from otp import channels, conf, purposes, recipients, steps
 from otp.admission import refusals
 from otp.errors import NotAllowed
-from otp.names import IN_LUA, key
-from sms import given, ids, names, scripts
+from otp.names import SESSION, key
+from sms import cells, given, ids, scripts
 from sms import services as sms
 from sms.errors import Unavailable
-from sms.scripts import Script
 
 #: Seconds: enough for three codes and for finding the phone.
-LIFETIME = store.SESSION_LIFETIME
+LIFETIME = steps.SESSION_LIFETIME
 
 #: Characters. Not all browsers and proxies take longer URLs.
 MOST_URL, MOST_STATE = 2000, 500
 
 #: Hosts on the browser's own machine, where a program under development runs without TLS.
 _OWN_MACHINE = {"localhost", "127.0.0.1", "[::1]"}
-
-_SESSION = Script(
-    Path(__file__).parent / "lua" / "session.lua", includes=(scripts.INCLUDES,), keys=IN_LUA | names.IN_LUA
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +113,14 @@ def create(
         if phone:
             e164 = recipients.parse_phone(phone, channels.wanted(rules)).e164
         sms.check_reference(reference)
-    id = ids.new()
-    name = key(IN_LUA["SESSION"] + id)
+    cell = cells.of_any()
+    id = ids.new(cell)
+    name = key(SESSION + id, cell)
     said = {"return_url": return_url, "purpose": purpose, "phone": e164, "locale": locale, "state": state}
     sealed = sms.seal(said | {"reference": reference, "proof": secrets.token_urlsafe()}).decode()
     try:
         expires_at = sms.now() + LIFETIME
-        with scripts.client() as redis:
+        with scripts.client(cell) as redis:
             pipe = redis.pipeline(transaction=True)
             pipe.hset(
                 name,
@@ -139,13 +134,13 @@ def create(
             pipe.expire(name, LIFETIME)
             pipe.execute()
     except Unavailable as error:
-        raise store.unavailable(error) from error
+        raise steps.unavailable(error) from error
     return Session(id, "pending", owner, expires_at, reference=reference, **_of(said))
 
 
 def read(id: str, *, owner: str = "") -> Session:
     """The state of a session; ``expired`` if it never existed, or another key created it."""
-    return _session(id, _step(id), owner)
+    return _session(id, steps.session(given.id(id)), owner)
 
 
 def proved(id: str, proof: str, *, owner: str) -> Session:
@@ -162,7 +157,7 @@ def proved(id: str, proof: str, *, owner: str) -> Session:
 
 def open_in(id: str, browser: str) -> Session | None:
     """Open a session in a browser. None if another browser was first. ``browser``: its digest."""
-    fields = _step(id, browser=browser)
+    fields = steps.session(given.id(id), browser=browser)
     return _session(id, fields) if fields.get("browser", browser) == browser else None
 
 
@@ -190,11 +185,3 @@ def _session(id: str, fields: Mapping[str, str], owner: str = "") -> Session:
 
 def _of(said: Mapping[str, str]) -> dict[str, str]:
     return {name: said.get(name, "") for name in ("return_url", "purpose", "phone", "locale", "state")}
-
-
-def _step(id: str, **args: str) -> dict[str, str]:
-    """A session's fields after a step, see session.lua. Raises ``StoreUnavailable``."""
-    try:
-        return _SESSION.ask((), {"id": given.id(id), **args})
-    except Unavailable as error:
-        raise store.unavailable(error) from error

@@ -2,69 +2,28 @@
 
 ``otp.names`` lists the keys. Scripts use the Redis server's clock. Everything gets a TTL, except the counts
 in the tally (see ``sms.tally``). Scripts derive some keys themselves, such as that of a phone's newest
-verification, without declaring them to the server. So in a cluster all keys share one slot. Everything here
-raises ``otp.errors.StoreUnavailable`` without Redis.
+verification, without declaring them to the server. So in a cluster all keys of a cell share one slot.
+Everything here raises ``otp.errors.StoreUnavailable`` without Redis.
+
+With more than one cell (see ``sms.cells``), a script sees either what belongs to one phone or what counts
+over many. Then a start asks the hub before the phone's cell, and a check tells it the result afterwards.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import structlog
-
 from otp.admission.limits import NOTHING, Counted
-from otp.errors import StoreUnavailable
 from otp.guard import decision
-from otp.names import FAILURES, IN_LUA, PHONE, VERIFICATION, family, key
+from otp.names import VERIFICATION, key
 from otp.purposes import Purpose
 from otp.results import ALONE, MESSAGES, Cancelled, Check, Draft, Issue, Live, Read, Refusal, Sending
+from otp.steps import ask, home, phone_keys, session, unavailable
+from sms import cells, scripts
 from sms import names as sms
-from sms import probe, scripts
 from sms.errors import Unavailable
-from sms.scripts import Script
-from sms.webhooks import endpoints
-
-log = structlog.get_logger("otp")
-
-probe.KEYS.append(family("otp:probe"))
-
-#: Wrong guesses in a row after which a phone is blocked for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
-MOST_FAILURES = 100
-
-#: Seconds that a hand-off lives, and again once it is valid; see ``otp.sessions``.
-SESSION_LIFETIME = 900
-
-#: Constants of the scripts. Times in milliseconds.
-_FIGURES = {
-    "MOST_FAILURES": MOST_FAILURES,
-    # Wrong guesses are forgotten after a day without another.
-    "FAILURES_KEPT": 24 * 3_600_000,
-    # After this long without a send, cooldowns start again at the first step.
-    "ESCALATION_KEPT": 600_000,
-    # From the sixth wrong guess in a row, the next code has to wait. The wait doubles with every third one:
-    # 30 s, 60 s … 1 h. NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour.
-    "FIRST_PAUSE": 30_000,
-    "LONGEST_PAUSE": 3_600_000,
-    "SESSION_LIFETIME": SESSION_LIFETIME * 1000,
-}
-
-_LUA = Path(__file__).parent / "lua"
-_INCLUDES = decision.INCLUDES, scripts.INCLUDES
-
-_START, _RESEND, _LIVE, _VERIFY, _HEARD, _CANCEL, _PEEK, _COUNT, _NEXT, _STAY = (
-    Script(
-        _LUA / f"{name}.lua",
-        includes=_INCLUDES,
-        keys=IN_LUA | sms.IN_LUA,
-        accepts=name in ("start", "resend"),
-        EVENTS=endpoints.in_lua,
-        **_FIGURES,
-    )
-    for name in ("start", "resend", "live", "verify", "heard", "cancel", "peek", "count", "next", "stay")
-)
 
 
 def start(
@@ -75,13 +34,13 @@ def start(
     *,
     owner: str = "",
     reference: str = "",
-    session: str = "",
+    session_id: str = "",
     envelope: str = "",
 ) -> Issue:
     """Issue a drawn code and accept its SMS, unless something refuses; see start.lua.
 
     ``phones``, here and below: digests of the number, under the newest secret first. ``owner``: name of the
-    API key that starts it. ``reference``: the caller's own. ``session``: id of its hand-off. ``envelope``:
+    API key that starts it. ``reference``: the caller's own. ``session_id``: of its hand-off. ``envelope``:
     sealed, kept for ``services.resend``.
     """
     left = str(rules.attempts)
@@ -91,9 +50,11 @@ def start(
         kept += ["owner", owner]
     if reference:
         kept += ["caller_reference", reference]
-    if session:
-        kept += ["session", session]
-    return _issue(_START, rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
+    if session_id:
+        kept += ["session", session_id]
+        if cells.many():
+            session(session_id, cell=cells.of_id(draft.id))
+    return _issue("start", rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
 
 
 def resend(
@@ -113,7 +74,7 @@ def resend(
     more: dict[str, Any] = {"by": by, "longest": rules.longest_life * 1000}
     if instead_of:
         more["instead_of"] = instead_of
-    return _issue(_RESEND, rules, phones, draft, sending, kept=draft.kept, **more)
+    return _issue("resend", rules, phones, draft, sending, kept=draft.kept, **more)
 
 
 def next_due(most: int) -> list[tuple[str, str]]:
@@ -121,13 +82,13 @@ def next_due(most: int) -> list[tuple[str, str]]:
 
     They are returned again until they are sent on, or ``stay`` is called; see next.lua.
     """
-    found = _ask(_NEXT, (), {"most": most})
-    return [(one["id"], one["message_id"]) for one in found.get("due", [])]
+    found = scripts.in_each_cell(lambda cell: ask("next", (), {"most": most}, cell).get("due", []))
+    return [(one["id"], one["message_id"]) for one in found]
 
 
 def stay(id: str, message_id: str) -> None:
     """Stop looking for another channel for a verification, if that message is still its latest."""
-    _ask(_STAY, (), {"id": id, "message_id": message_id})
+    ask("stay", (), {"id": id, "message_id": message_id}, cells.of_id(id))
 
 
 def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
@@ -135,7 +96,7 @@ def live(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Live:
 
     ``owner``, here and below: the API key that must have started it; "" for any.
     """
-    found = _ask(_LIVE, *_which(phones, id, owner))
+    found = ask("live", *_which(phones, id, owner))
     times = {name: int(found.get(name, 0)) / 1000 for name in ("now", "created_at", "expires_at")}
     return Live(**found | times)
 
@@ -155,9 +116,12 @@ def verify(
     ``vouched``: accept without comparing, because the caller vouches for the code. A code of another owner
     is ``expired``, like one that never existed.
     """
-    keys, args = _which(phones, id, owner)
-    args |= {"guesses": guesses, "limits": counted.limits} | ({"vouched": True} if vouched else {})
-    answer = _ask(_VERIFY, keys, args)
+    keys, args, cell = _which(phones, id, owner)
+    args |= {"guesses": guesses} | ({"vouched": True} if vouched else {})
+    if cells.many():
+        answer = _verify_apart(keys, args, cell, counted)
+    else:
+        answer = ask("verify", keys, args | {"limits": counted.limits})
     status = answer["status"]
     if status == "limited":
         wait, limit = max(_seconds(answer), 1), counted.rules[answer["limit"]]
@@ -165,16 +129,51 @@ def verify(
     return _check(answer)
 
 
+def _verify_apart(keys: tuple[str, ...], args: dict[str, Any], cell: int, counted: Counted) -> dict[str, Any]:
+    """The same with the limits in the hub. There a guess counts as wrong until the code's cell has compared
+    it.
+    """
+    told = f"checks|limited||{args.get('owner', '')}"
+    if counted.limits and (refused := ask("count", (), {"limits": counted.limits, "refused_as": told})):
+        return refused | {"status": "limited"}
+    answer = ask("verify", keys, args | {"limits": [], "hub": True}, cell)
+    _guessed(answer, [] if answer["status"] == "invalid" else counted.limits)
+    return answer
+
+
+def _guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Tell the hub, and the cell of the hand-off, how a guess ended."""
+    guards = answer.get("guards", [])
+    if forgiven or guards:
+        ask("guessed", (), {"limits": forgiven, "guards": guards})
+    if "session" in answer:
+        session(answer["session"])
+
+
 def hear(phones: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
     """Check the code in a user's SMS against the phone's reverse verifications; see heard.lua.
 
     ``phones``: for each purpose, digests of the phone and of the code in the text.
     """
-    asked = []
+    asked: dict[int, list[dict[str, Any]]] = {}
     for of_phone, guesses in phones:
-        (phone, failures), older = _phone_keys(of_phone)
-        asked.append({"phone": phone, "failures": failures, "older": older, "guesses": guesses})
-    return [_check(answer) for answer in _ask(_HEARD, (), {"phones": asked})["answers"]]
+        cell = home(of_phone)
+        (phone, failures), older = phone_keys(of_phone, cell)
+        asked.setdefault(cell, []).append(
+            {"phone": phone, "failures": failures, "older": older, "guesses": guesses}
+        )
+    more = {"hub": True} if cells.many() else {}
+    # A wrong guess counts at every purpose, so look first whether it is right at one.
+    for only_right in (True, False) if len(asked) > 1 else (False,):
+        answers = []
+        for cell, some in asked.items():
+            args = {"phones": some, "only_right": only_right} | more
+            answers += ask("heard", (), args, cell)["answers"]
+        for answer in answers:
+            _guessed(answer)
+        if answers:
+            break
+    return [_check(answer) for answer in answers]
 
 
 def _check(answer: Mapping[str, Any]) -> Check:
@@ -185,7 +184,7 @@ def _check(answer: Mapping[str, Any]) -> Check:
 
 def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Cancelled | None:
     """Cancel the code of a phone or an id, and recall its SMS. None if there was none."""
-    answer = _ask(_CANCEL, *_which(phones, id, owner))
+    answer = ask("cancel", *_which(phones, id, owner))
     return Cancelled(answer["purpose"], answer.get("caller_reference", "")) if answer else None
 
 
@@ -203,13 +202,19 @@ def peek(
     ``labels``: for the tally. ``goes_on``: a live code goes by another channel, so the cooldown does not
     apply. ``guard``: decides as well whether the ``puzzle`` is asked for.
     """
-    own, older = _phone_keys(phones)
-    args = {"older": older, "limits": counted.limits, "labels": labels, "goes_on": goes_on}
+    cell = home(phones)
+    own, older = phone_keys(phones, cell)
+    of_phone = {"older": older, "goes_on": goes_on}
+    of_many: dict[str, Any] = {"limits": counted.limits}
     if puzzle:
-        args["puzzle"] = puzzle
+        of_many["puzzle"] = puzzle
         if guard:
-            args["guard"] = guard
-    answer = _ask(_PEEK, own, args)
+            of_many["guard"] = guard
+    told = {"labels": labels}
+    if cells.many():
+        answer = ask("peek", own, {"limits": []} | of_phone | told, cell) or ask("peek", (), of_many | told)
+    else:
+        answer = ask("peek", own, of_phone | of_many | told)
     return _refused(answer, counted) if answer else None
 
 
@@ -218,7 +223,7 @@ def count(counted: Counted) -> tuple[int, int] | None:
 
     Returns None, or the whole seconds to wait and the index of the limit that is reached.
     """
-    answer = _ask(_COUNT, (), {"limits": counted.limits})
+    answer = ask("count", (), {"limits": counted.limits})
     return (_seconds(answer), answer["limit"]) if answer else None
 
 
@@ -229,11 +234,12 @@ def read(id: str, owner: str = "") -> Read | None:
         *("reference", "caller_reference", "session", "owner", "channels", "tried", "envelope", "reverse"),
         *("asked", "asked_message"),  # not written by the previous version
     )
+    cell = cells.of_id(id)
     try:
-        with scripts.client() as redis:
+        with scripts.client(cell) as redis:
             pipe = redis.pipeline(transaction=False)
-            pipe.hmget(key(VERIFICATION + id), names)
-            pipe.zscore(key(sms.NEXT_CHANNEL), id)
+            pipe.hmget(key(VERIFICATION + id, cell), names)
+            pipe.zscore(key(sms.NEXT_CHANNEL, cell), id)
             pipe.time()
             values, looked_at, (seconds, micros) = pipe.execute()
     except Unavailable as error:
@@ -267,21 +273,23 @@ def going_on(ids: Collection[str]) -> set[str]:
     """The verifications in ``ids`` that may still go by another channel."""
     if not ids:
         return set()
-    ordered = list(ids)
+    found = set()
     try:
-        with scripts.client() as redis:
-            found = redis.zmscore(key(sms.NEXT_CHANNEL), ordered)
+        for cell, some in cells.by_cell(ids).items():
+            with scripts.client(cell) as redis:
+                scores = redis.zmscore(key(sms.NEXT_CHANNEL, cell), some)
+            found |= {id for id, at in zip(some, scores, strict=True) if at is not None}
     except Unavailable as error:
         raise unavailable(error) from error
-    return {id for id, at in zip(ordered, found, strict=True) if at is not None}
+    return found
 
 
 def _issue(
-    script: Script, rules: Purpose, phones: Sequence[str], draft: Draft, sending: Sending, **args: Any
+    script: str, rules: Purpose, phones: Sequence[str], draft: Draft, sending: Sending, **args: Any
 ) -> Issue:
     """Run start.lua or resend.lua. ``args``: those that only one of them takes."""
-    message, counted = sending.message, sending.counted
-    own, older = _phone_keys(phones)
+    message, counted, cell = sending.message, sending.counted, cells.of_id(draft.id)
+    own, older = phone_keys(phones, cell)
     args |= {
         "id": draft.id,
         "older": older,
@@ -304,7 +312,9 @@ def _issue(
     if sending.next_after:
         args["next_after"] = int(sending.next_after * 1000)
         args["patience"] = [int(seconds * 1000) for seconds in rules.next_channel_after]
-    answer = _ask(script, (*own, key(VERIFICATION + draft.id)), args)
+    if cells.many() and (refused := _admit(args)):
+        return _refused(refused, counted)
+    answer = ask(script, (*own, key(VERIFICATION + draft.id, cell)), args, cell)
     if answer["status"] != "issued":
         return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
@@ -324,6 +334,25 @@ def _issue(
     )
 
 
+def _admit(args: dict[str, Any]) -> dict[str, Any] | None:
+    """Ask the hub about a start, see admit.lua. Returns its refusal, or None and what it said in ``args``."""
+    message, limits = args.get("message"), args["limits"]
+    if not (limits or message or "guard" in args or "puzzle" in args):
+        return None
+    of_many: dict[str, Any] = {name: args[name] for name in ("limits", "labels", "guard") if name in args}
+    if "puzzle" in args:
+        of_many["puzzle"] = args.pop("puzzle")
+    if message:
+        of_many["message"] = {name: message[name] for name in ("aliases", "fields")}
+    answer = ask("admit", (), of_many)
+    if "status" in answer:
+        return answer
+    args |= {"limits": [], "admitted": answer}
+    if message:
+        args["message"] = message | {"outlook": answer["outlook"]}
+    return None
+
+
 def _refused(answer: Mapping[str, Any], counted: Counted) -> Issue:
     limit = counted.rules[answer["limit"]] if "limit" in answer else None
     wait = _seconds(answer)
@@ -339,36 +368,11 @@ def _seconds(answer: Mapping[str, Any]) -> int:
     return math.ceil(milliseconds / 1000)
 
 
-def unavailable(error: Unavailable) -> StoreUnavailable:
-    """The error that callers see instead. Only the log has the reason."""
-    log.warning("unavailable", reason=str(error))
-    return StoreUnavailable(retry_after=error.retry_after)
-
-
-def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Keys and arguments that identify a verification; see includes/meant.lua."""
+def _which(phones: Sequence[str], id: str, owner: str) -> tuple[tuple[str, ...], dict[str, Any], int]:
+    """Keys and arguments that identify a verification, see includes/meant.lua, and its cell."""
     args: dict[str, Any] = {"owner": owner} if owner else {}
     if not phones:
-        return (), args | {"id": id, "by": "by_id"}
-    own, older = _phone_keys(phones)
-    return own, args | {"older": older, "by": "by_phone"}
-
-
-def _phone_keys(phones: Sequence[str]) -> tuple[tuple[str, str], list[dict[str, str]]]:
-    """The keys of a phone and its failures; then the same under each older secret."""
-    newest, *older = phones
-    return (key(PHONE + newest), key(FAILURES + newest)), [
-        {"phone": key(PHONE + phone), "failures": key(FAILURES + phone)} for phone in older
-    ]
-
-
-def _ask(script: Script, keys: tuple[str, ...], args: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        answer = script.ask(keys, args)
-    except Unavailable as error:
-        raise unavailable(error) from error
-    if "called_back" in answer:
-        from sms import services  # needs Celery, which a code without an SMS does not
-
-        services.called_back(answer["reference"], answer["called_back"])
-    return answer
+        return (), args | {"id": id, "by": "by_id"}, cells.of_id(id)
+    cell = home(phones)
+    own, older = phone_keys(phones, cell)
+    return own, args | {"older": older, "by": "by_phone"}, cell

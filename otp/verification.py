@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from otp import delivery, inbound, store
+from otp import delivery, inbound, steps
 from otp.channels import Way
 from otp.delivery import CodeSms
 from otp.results import Issue, Read
@@ -100,7 +100,7 @@ def _seen(found: Read, *, in_full: bool) -> CodeSms | None:
     try:
         asked, last = sms.get_all([found.asked_message, found.reference])
     except Unavailable as error:
-        raise store.unavailable(error) from error
+        raise steps.unavailable(error) from error
     if not last:
         return None
     if in_full:

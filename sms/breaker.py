@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sms import conf
+from sms import conf, names
 
 
 class Breaker(NamedTuple):
@@ -24,4 +24,6 @@ class Breaker(NamedTuple):
     def in_ms(cls) -> dict[str, float]:
         """As the scripts want them."""
         found = cls.configured()
-        return found._asdict() | {"window": int(found.window * 1000), "pause": int(found.pause * 1000)}
+        listed = {"listed": True} if names.in_cells() else {}
+        times = {"window": int(found.window * 1000), "pause": int(found.pause * 1000)}
+        return found._asdict() | times | listed

@@ -18,7 +18,7 @@ from kombu.exceptions import LimitExceeded, OperationalError
 from pydantic_core import from_json
 from redis.exceptions import RedisError, ResponseError
 
-from sms import away, connections, entries, names, store
+from sms import away, connections, entries, names, steps
 from sms.conf import cached
 from sms.errors import Unavailable
 
@@ -113,9 +113,9 @@ def publish(message_id: str, queue: str) -> bool:
     return _tried(partial(put, form, message_id), queue, message_id=message_id)
 
 
-def follow_up(kind: str, alias: str, queue: str) -> bool:
-    """Enqueue ``sms.delivery.follow_up.run(kind, alias)``. False if the broker is away."""
-    return _publish(FOLLOW_UP, (kind, alias), queue, alias=alias)
+def follow_up(kind: str, alias: str, queue: str, *cell: int) -> bool:
+    """Enqueue ``sms.delivery.follow_up.run(kind, alias, *cell)``. False if the broker is away."""
+    return _publish(FOLLOW_UP, (kind, alias, *cell), queue, alias=alias)
 
 
 def room(queue: str) -> int | None:
@@ -278,7 +278,7 @@ def _ask() -> None:
             # a PING: it also shows whether we may write to the queue, and whether the server accepts writes.
             # Unlike other commands, this one gets no prefix from kombu.
             prefix = getattr(found.channel, "global_keyprefix", None) or ""
-            found.channel.client.ltrim(prefix + names.queue(store.OTP_QUEUE), 0, -1)
+            found.channel.client.ltrim(prefix + names.queue(steps.OTP_QUEUE), 0, -1)
 
 
 def _try(queue: str, producer: Any) -> None:

@@ -16,7 +16,7 @@ from celery.signals import after_task_publish, before_task_publish
 from kombu import Connection
 from kombu.utils.json import dumps
 
-from sms import names, scripts, store
+from sms import names, scripts, steps
 from sms.conf import cached
 
 #: The task's name. The task itself is in a higher layer, and loaded by the app's config.
@@ -57,7 +57,7 @@ def entry(message_id: str, queue: str) -> dict[str, Any] | None:
 
 def are_pushed() -> bool:
     """Whether the scripts that accept messages push their entries."""
-    found = form(store.OTP_QUEUE)
+    found = form(steps.OTP_QUEUE)
     return found is not None and found.is_here
 
 

@@ -17,6 +17,8 @@
     <namespace>sms:dead              sorted set  id → when it had failed in every round (ms)
     <namespace>sms:health:<alias>    hash    outcomes of a window, the breaker; see includes/breaker.lua
     <namespace>sms:health:<alias>:<country>  hash  the same for one country alone
+    <namespace>sms:left-out          sorted set  alias or alias:country that is left out → since when (ms);
+                                     with cells only, see ``sms.hub``
     <namespace>sms:rate:<alias>      string  when its next call may begin (ms)
     <namespace>sms:line:<alias>:<queue>  sorted set  message → when it was told to come back (ms)
     <namespace>sms:theirs:<alias>:<id>  string  our id for the vendor's <id>; until the answer of the call is
@@ -89,6 +91,7 @@ def family(name: str) -> str:
 RECORD, BODY, DEAD = family("sms:message:"), family("sms:body:"), family("sms:dead")
 LEASES, SWEEP, WAITING = family("sms:leases:"), family("sms:sweep:"), family("sms:waiting:")
 DRAINED, DRAIN, STARTED = family("sms:drained:"), family("sms:drain:"), family("sms:started:")
+LEFT_OUT = family("sms:left-out")
 HEALTH, RATE, LINE = family("sms:health:"), family("sms:rate:"), family("sms:line:")
 BEAT, SWEPT, UNSWEPT = family("sms:beat"), family("sms:swept"), family("sms:unswept:")
 AWAY = family("sms:away:")
@@ -108,7 +111,7 @@ INSTALLATION = "sms:installation"
 #: Prefixes of keys for scripts, by their name in Lua.
 IN_LUA = {"RECORD": RECORD, "BODY": BODY, "DEAD": DEAD, "LEASES": LEASES, "WAITING": WAITING}
 IN_LUA |= {"DRAINED": DRAINED, "DRAIN": DRAIN, "STARTED": STARTED}
-IN_LUA |= {"HEALTH": HEALTH, "RATE": RATE, "LINE": LINE, "OPTOUTS": OPTOUTS}
+IN_LUA |= {"LEFT_OUT": LEFT_OUT, "HEALTH": HEALTH, "RATE": RATE, "LINE": LINE, "OPTOUTS": OPTOUTS}
 IN_LUA |= {
     "TALLY": TALLY,
     "STORY": STORY,

@@ -21,7 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from sms import conf, digests, names
 from sms.errors import Unavailable
 from sms.scripts import client
-from sms.store import script
+from sms.steps import script
 
 log = structlog.get_logger("sms")
 

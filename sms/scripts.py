@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -25,10 +25,13 @@ from pydantic_core import from_json, to_json
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sms import away, cluster, conf, connections, lua_source, names, traces
+from sms import away, cells, cluster, conf, connections, lua_source, names, traces
 from sms.cluster import Moved
 from sms.conf import cached
 from sms.connections import Connections
+from sms.errors import Unavailable
+
+T = TypeVar("T")
 
 #: Includes for scripts of other packages.
 INCLUDES = Path(__file__).parent / "lua" / "includes"
@@ -75,6 +78,22 @@ def client(cell: int = 0) -> Iterator[Any]:
         yield connection(cell)
     except away.ERRORS as error:
         raise away.unavailable(error) from error
+
+
+def in_each_cell(step: Callable[[int], Iterable[T]]) -> list[T]:
+    """All that a step finds in the cells. A cell that is away is left out, unless all are: then this raises
+    ``Unavailable``.
+    """
+    found, there, away_now = list[T](), False, None
+    for cell in cells.every():
+        try:
+            found += step(cell)
+            there = True
+        except Unavailable as error:
+            away_now = error
+    if away_now and not there:
+        raise away_now
+    return found
 
 
 class Script:

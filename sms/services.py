@@ -19,6 +19,7 @@ import structlog
 
 from sms import (
     broker,
+    cells,
     conf,
     countries,
     destinations,
@@ -36,6 +37,7 @@ from sms import (
     registry,
     routing,
     segments,
+    steps,
     store,
     traces,
     ways,
@@ -53,7 +55,7 @@ _CONTROL = re.compile("[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 #: Characters. Large providers refuse longer texts (Twilio: over 1600).
 MAX_BODY = 1600
 
-OTP_QUEUE, BULK_QUEUE = store.OTP_QUEUE, store.BULK_QUEUE
+OTP_QUEUE, BULK_QUEUE = steps.OTP_QUEUE, steps.BULK_QUEUE
 
 now = store.now
 country_name = countries.name
@@ -228,7 +230,8 @@ def prepare(
             raise
         route = ()
     hops = learning.order(number, route) if code else routing.order(route)
-    id, parts = ids.new(), segments.count(body)
+    cell = cells.of_id(verification_id) if verification_id else cells.of_any()
+    id, parts = ids.new(cell), segments.count(body)
     by = ways.channels_of(route) or (Channel.SMS,)
     first = by[0]
     fields = {
@@ -260,7 +263,7 @@ def prepare(
         "kept": int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000),
         "longest_wait": int(conf.longest_wait().get(queue, 0) * 1000),
         "aliases": _outlook(route, number.country, parts, queue),
-        "found_by": history.places(number.e164, reference, verification_id, api_key),
+        "found_by": history.places(number.e164, reference, verification_id, api_key, cell=cell),
         "fields": {name: value for name, value in fields.items() if value != ""},
     }
     if entry := entries.entry(id, queue):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from sms import probe, store
+from sms import probe, steps, store
 from sms.errors import Unavailable
 from sms.names import AWAY, BEAT, SWEPT, UNSWEPT
 
@@ -46,7 +46,7 @@ class Signs(NamedTuple):
 def read() -> Signs:
     """Read the signs, by doing what a start does. One round trip. Raises ``Unavailable``."""
     # Without receivers, no sweep of events is requested.
-    queues = [UNSWEPT + queue for queue in (*store.QUEUES, store.EVENTS_QUEUE)]
+    queues = [UNSWEPT + queue for queue in (*steps.QUEUES, store.EVENTS_QUEUE)]
     parts = [AWAY + part for part in PARTS]
     now, beat, swept, *found = probe.redis(BEAT, SWEPT, *queues, *parts)
     unswept, away = found[: len(queues)], found[len(queues) :]

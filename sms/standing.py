@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sms import names, registry, store
+from sms import names, registry, steps
 from sms.breaker import Breaker
 from sms.names import BEAT, DEAD, LEASES, RATE, SWEPT, UNSWEPT, WAITING, key
 
@@ -70,7 +70,7 @@ class Standing:
         return {place: health.open for place, health in self.health.items()}
 
 
-_STANDING = store.script("standing")
+_STANDING = steps.script("standing")
 
 
 def read(places: Iterable[tuple[str, str]] = ()) -> Standing:
@@ -86,12 +86,12 @@ def read(places: Iterable[tuple[str, str]] = ()) -> Standing:
     found = _STANDING.ask(
         (),
         {
-            "queues": {queue: _keys(queue) for queue in store.QUEUES},
+            "queues": {queue: _keys(queue) for queue in steps.QUEUES},
             **{"dead": key(DEAD), "beat": key(BEAT), "swept": key(SWEPT)},
             "breakers": breakers,
             "window": breaker["window"],
             "rates": {alias: key(RATE + alias) for alias in rated},
-            "lines": {alias: {queue: names.line(alias, queue) for queue in store.QUEUES} for alias in rated},
+            "lines": {alias: {queue: names.line(alias, queue) for queue in steps.QUEUES} for alias in rated},
         },
     )
     memory = found.get("memory")

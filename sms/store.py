@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from sms import conf
+from sms import cells, conf, hub
 from sms.breaker import Breaker
-from sms.errors import OptedOut, Overloaded
-from sms.message import Attempt, Message, State, may_become
+from sms.errors import OptedOut, Overloaded, Unavailable
+from sms.message import Attempt, Chosen, Message, State, may_become
 from sms.names import (
     BEAT,
     DEAD,
     FEEDBACK,
-    IN_LUA,
     LEASES,
     POLLS,
     RECORD,
@@ -39,16 +37,8 @@ from sms.names import (
     key,
 )
 from sms.records import Choice, Claim, FollowUp, Moved, Recorded, chosen, claimed, read
-from sms.scripts import Script, client
-from sms.webhooks import endpoints
-
-#: Seconds that a claim holds: the longest provider call (connecting and answer, see ``providers.transport``),
-#: and one more.
-LEASE = 25.0
-
-#: Seconds after that in which the caller may still record how its call ended. They begin when the lease is
-#: found to have run out, as Redis may have been away. Enough for two tries at 2.5 s, if Redis hangs.
-LAST_CHANCE = 5.0
+from sms.scripts import Script, client, in_each_cell
+from sms.steps import QUEUES, script
 
 #: Seconds for which a pending sweep keeps others from being requested.
 SWEEP_PENDING = 10.0
@@ -58,9 +48,6 @@ BEAT_SILENT = 15.0
 
 #: Seconds that /readyz remembers. A part that is away for longer may be reported as away since then.
 REMEMBERED = 30 * 86_400.0
-
-#: The queues of messages. Codes do not wait behind newsletters.
-QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
 #: The queue that wakes the sender of events; see ``sms.webhooks``.
 EVENTS_QUEUE = "events"
@@ -88,24 +75,9 @@ class After(NamedTuple):
 NOTHING = After()
 
 
-def script(name: str, *, accepts: bool = False) -> Script:
-    """Load a script of this package. ``accepts``: see ``Script``."""
-    path = Path(__file__).parent / "lua" / f"{name}.lua"
-    lease, last_chance = int(LEASE * 1000), int(LAST_CHANCE * 1000)
-    return Script(
-        path,
-        keys=IN_LUA,
-        accepts=accepts,
-        CODES=OTP_QUEUE,
-        LEASE=lease,
-        LAST_CHANCE=last_chance,
-        EVENTS=endpoints.in_lua,
-    )
-
-
 _SEND = script("send", accepts=True)
-_CALL_BACK, _TAKE, _CHOOSE, _MOVE, _RECEIPT, _WHOSE, _REPLAY = map(
-    script, ("call_back", "take", "choose", "move", "receipt", "whose", "replay")
+_CALL_BACK, _TAKE, _CHOOSE, _BEGIN, _MOVE, _RECEIPT, _WHOSE, _THEIRS, _REPLAY = map(
+    script, ("call_back", "take", "choose", "begin", "move", "receipt", "whose", "theirs", "replay")
 )
 _ASK, _SWEEP, _FOLLOW_UPS, _FOLLOW_UP = map(script, ("ask", "sweep", "follow_ups", "follow_up"))
 
@@ -131,36 +103,62 @@ def send(
         args["expires_at"] = int(expires_at * 1000)
     else:
         args["lifetime"] = int(1000 * (conf.get("MESSAGE_LIFETIME") if expires_in is None else expires_in))
-    answer = _SEND.ask((), args)
+    cell = cells.of_id(message["id"])
+    if cells.many():
+        found = hub.outlook(message, args.pop("marks", ()))
+        args |= {"message": {**message, "outlook": found["outlook"]}, "opted_out": found["opted_out"]}
+        if cells.of_id(replaces) != cell:
+            args["replaces"] = ""
+    answer = _SEND.ask((), args, cell)
     if "opted_out" in answer:
         raise OptedOut("This number has asked for no more messages.")
     if "wait" in answer:
         raise Overloaded("It cannot be sent in time now.", math.ceil(answer["wait"] / 1000))
+    if replaces and not args["replaces"]:
+        answer["called_back"] = _called_back(replaces)
     return answer
 
 
 def call_back(message_id: str) -> Message | None:
     """Recall a message that no worker has taken yet. None if it is too late. One round trip."""
-    answer = _CALL_BACK((), (message_id,))
-    return read(message_id, json.loads(answer)) if answer else None
+    record = _called_back(message_id)
+    return read(message_id, record) if record else None
+
+
+def _called_back(message_id: str) -> dict[str, Any] | None:
+    answer = _CALL_BACK((), (message_id,), cells.of_id(message_id))
+    return dict(json.loads(answer)) if answer else None
 
 
 def claim(
     message_id: str = "",
     queues: Sequence[str] = (),
     aliases: Mapping[str, Any] = MappingProxyType({}),
+    cell: int = cells.HUB,
 ) -> Claim:
     """Claim a message and choose its alias, or say why not. One round trip.
 
     The message is ``message_id`` or, if that cannot be claimed, the earliest due one of ``queues``. The first
     queue goes before everything else. ``aliases``: those that this worker may call, see ``Alias.able``;
-    without any, none is chosen.
+    without any, none is chosen. ``cell``: where to look without a ``message_id``; with one, its own.
     """
-    args = {"id": message_id, "queues": queues, "aliases": {**aliases}, "breaker": Breaker.in_ms()}
-    answer = _TAKE.ask((), args)
+    args: dict[str, Any] = {"id": message_id, "queues": queues, "aliases": {**aliases}}
+    args["breaker"] = Breaker.in_ms()
+    if cells.many():
+        left_out = hub.left_out()
+        known = {name: able | {"well": _is_well(name, able, left_out)} for name, able in aliases.items()}
+        args |= {"apart": True, "aliases": known}
+    answer = _TAKE.ask((), args, cells.of_id(message_id) if message_id else cell)
+    if "died" in answer and hub.died(answer["died"], answer["record"].get("country", "")):
+        answer["left_out"] = answer["died"]
     message = read(answer["id"], answer["record"]) if "record" in answer else None
     found = claimed(message, answer) if message and "sealed" in answer else message
     return Claim(answer["verdict"], found, answer.get("left_out", ""))
+
+
+def _is_well(name: str, able: Mapping[str, Any], left_out: Collection[str]) -> bool:
+    """Whether the hub would let a call to this alias begin at once."""
+    return name not in left_out and not able["per_message"] and not able["per_segment"]
 
 
 def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
@@ -168,16 +166,46 @@ def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
 
     ``Choice.chosen`` is None if no alias may be asked any more, or there is no slot. See choose.lua.
     """
-    args = {"id": attempt.message.id, "attempt": attempt.number, "hops": ",".join(hops)}
-    answer = _CHOOSE.ask((), args | more | {"breaker": Breaker.in_ms()})
+    id = attempt.message.id
+    args = {"id": id, "attempt": attempt.number, "hops": ",".join(hops)} | more
+    if cells.many():
+        return _choose_apart(args, cells.of_id(id))
+    answer = _CHOOSE.ask((), args | {"breaker": Breaker.in_ms()})
     return Choice(chosen(answer), dict(answer["changed"]))  # fakeredis writes an empty map as a list
+
+
+def _choose_apart(args: Mapping[str, Any], cell: int) -> Choice:
+    """The same in three steps: the message's cell renews the lease, the hub picks, the cell notes it."""
+    answer = _CHOOSE.ask((), {**args, "apart": True}, cell)
+    calls = args["calls"] if answer["counted"] else ()
+    record = answer.get("record")
+    if not record:
+        return Choice(None, hub.ended(calls))
+    want = {name: args[name] for name in ("id", "hops", "parts", "failed", "aliases")}
+    told = hub.pick(want | {"record": record, "repeats": args["unknown"]}, calls, args["marks"])
+    changed = dict(told["changed"])
+    if told.get("opted_out"):
+        return Choice(Chosen("", 0.0, False, True), changed)
+    if "picked" not in told:
+        return Choice(None, changed)
+    begun = _BEGIN.ask(
+        (), {name: args[name] for name in ("id", "attempt")} | {"picked": told["picked"]}, cell
+    )
+    if "chosen" not in begun:
+        hub.give_back(told["picked"], record.get("country", ""))
+    return Choice(chosen(begun), changed)
 
 
 def worker_started() -> None:
     """Note that a worker started: the pace before tells nothing about the pace from now on."""
-    with client() as redis:
-        for queue in QUEUES:  # kept longer than includes/overload.lua looks back
-            redis.set(key(STARTED + queue), redis.time()[0] * 1000, ex=10)
+
+    def note(cell: int) -> list[None]:
+        with client(cell) as redis:
+            for queue in QUEUES:  # kept longer than includes/overload.lua looks back
+                redis.set(key(STARTED + queue, cell), redis.time()[0] * 1000, ex=10)
+        return []
+
+    in_each_cell(note)
 
 
 def finish(
@@ -203,12 +231,25 @@ def finish(
         more["attempt"] = attempt
     if retry_in is not None:
         more["retry_in"] = int(retry_in * 1000)
-    if after.refers_by_own_id:
-        more["theirs"] = key(f"{THEIRS}{fields['alias']}:{fields['provider_message_id']}")
+    theirs = f"{fields['alias']}:{fields['provider_message_id']}" if after.refers_by_own_id else ""
+    if theirs and not cells.many():
+        more["theirs"] = key(THEIRS + theirs)
     more |= {name: True for name in ("polls", "feedback", "revokes") if getattr(after, name)}
     answer, message = _change(_MOVE, message_id, target, fields, more)
-    early = json.loads(answer["early"]) if "early" in answer else None
-    return Moved(answer["moved"], message, dict(answer["changed"]), early)
+    changed, early = dict(answer["changed"]), answer.get("early")
+    if cells.many():
+        changed = hub.ended(calls if answer["counted"] else ())
+        early = _keep_theirs(theirs, message_id, kept) if theirs and message else None
+    return Moved(answer["moved"], message, changed, json.loads(early) if early else None)
+
+
+def _keep_theirs(theirs: str, message_id: str, kept: int) -> str:
+    """Keep our id under the vendor's. Returns a receipt that overtook the answer of the call, or ""."""
+    cell = cells.of_digest(theirs)
+    keys = (key(THEIRS + theirs, cell), key(f"{THEIRS}early:{theirs}", cell))
+    with suppress(Unavailable):  # the outcome is recorded, and must not wait for another cell
+        return str(_THEIRS(keys, (message_id, kept), cell).decode())
+    return ""
 
 
 def whose(alias: str, theirs: str, receipt: Mapping[str, str]) -> str:
@@ -219,23 +260,30 @@ def whose(alias: str, theirs: str, receipt: Mapping[str, str]) -> str:
     ``Moved.early``.
     """
     args = {"alias": alias, "theirs": theirs, "state": receipt["state"], "receipt": json.dumps(receipt)}
-    return str(_WHOSE((), (json.dumps(args),)).decode())
+    return str(_WHOSE((), (json.dumps(args),), cells.of_digest(f"{alias}:{theirs}")).decode())
 
 
-def follow_ups(wanted: Iterable[tuple[Kind, str, float]], most: int) -> list[int]:
-    """Count the follow-up calls that may begin now, at most ``most`` for each entry. One round trip.
+def follow_ups(wanted: Iterable[tuple[Kind, str, float]], most: int, cell: int) -> list[int]:
+    """Count the follow-up calls in a cell that may begin now, ``most`` for each entry. One round trip.
 
     ``wanted``: kind, alias, and the ms of the alias's rate that a call takes.
     """
-    lists = [{"due": key(DUE[kind] + alias), "alias": alias, "takes": takes} for kind, alias, takes in wanted]
-    return list(_FOLLOW_UPS((), (json.dumps({"wanted": lists, "most": most}),)))
+    lists = [
+        {"due": key(DUE[kind] + alias, cell), "alias": alias, "takes": 0 if cells.many() else takes}
+        for kind, alias, takes in wanted
+    ]
+    return list(_FOLLOW_UPS((), (json.dumps({"wanted": lists, "most": most}),), cell))
 
 
-def follow_up(kind: Kind, alias: str, takes: float) -> FollowUp | None:
-    """Take the next follow-up call, which begins now. None if none is due or may begin. One round trip."""
-    args = {"due": key(DUE[kind] + alias), "alias": alias, "takes": takes}
+def follow_up(kind: Kind, alias: str, takes: float, cell: int) -> FollowUp | None:
+    """Take the next follow-up call in a cell, which begins now. None if none is due or may begin. One round
+    trip, or with cells two if the alias has a rate.
+    """
+    if cells.many() and not hub.begin_call(alias, takes):
+        return None
+    args = {"due": key(DUE[kind] + alias, cell), "alias": alias, "takes": 0 if cells.many() else takes}
     args |= {"looks": kind == "look_up", "open": kind != "feedback"}
-    answer = _FOLLOW_UP.ask((), args)
+    answer = _FOLLOW_UP.ask((), args, cell)
     return FollowUp(read(answer["id"], answer["record"]), answer["converted"]) if answer else None
 
 
@@ -250,6 +298,9 @@ def record_receipt(
     more = {"alias": alias, "unreachable": unreachable} | ({"about": about} if about else {})
     answer, message = _change(_RECEIPT, message_id, state, {"alias": alias} | fields, more)
     moved, left_out, never_asked = (answer.get(name, False) for name in ("moved", "left_out", "never_asked"))
+    if cells.many() and answer.get("matters"):
+        record, is_bad = answer["record"], state is State.FAILED
+        left_out = hub.judge_receipt(alias, record.get("country", ""), record.get("hops", ""), is_bad=is_bad)
     return Recorded(moved, message, left_out, never_asked)
 
 
@@ -260,15 +311,17 @@ def get(message_id: str) -> Message | None:
 
 def get_all(message_ids: Sequence[str]) -> list[Message | None]:
     """The records of several messages, in one round trip. Takes as long for missing ones."""
-    with client() as redis:
-        pipe = redis.pipeline(transaction=False)
-        for id in message_ids:
-            pipe.hgetall(key(RECORD + id))
-        found = pipe.execute()
-    return [
-        read(id, {k.decode(): v.decode() for k, v in fields.items()}) if fields else None
-        for id, fields in zip(message_ids, found, strict=True)
-    ]
+    found: dict[str, Message] = {}
+    for cell, some in cells.by_cell(message_ids).items():
+        with client(cell) as redis:
+            pipe = redis.pipeline(transaction=False)
+            for id in some:
+                pipe.hgetall(key(RECORD + id, cell))
+            answers = pipe.execute()
+        for id, fields in zip(some, answers, strict=True):
+            if fields:
+                found[id] = read(id, {k.decode(): v.decode() for k, v in fields.items()})
+    return [found.get(id) for id in message_ids]
 
 
 def ask_for_sweep(queue: str) -> int | None:
@@ -280,10 +333,17 @@ def ask_for_sweep(queue: str) -> int | None:
 
 
 def sweep(queue: str, cutoff: int, most: int) -> list[str]:
-    """The ids of the first messages of ``queue`` that were due before ``cutoff`` (ms); see sweep.lua."""
+    """The ids of the first messages of ``queue`` in each cell that were due before ``cutoff`` (ms); see
+    sweep.lua.
+    """
     args = {"queue": queue, "cutoff": cutoff, "most": most, "remembered": int(REMEMBERED * 1000)}
-    keys = (key(SWEEP + queue), key(UNSWEPT + queue), key(SWEPT))
-    return [id_.decode() for id_ in _SWEEP(keys, (json.dumps(args),))]
+
+    def swept(cell: int) -> list[str]:
+        # The marks are in the hub alone.
+        keys = (key(SWEEP + queue, cell), key(UNSWEPT + queue, cell), key(SWEPT, cell))
+        return [id_.decode() for id_ in _SWEEP(keys, (json.dumps(args),), cell)]
+
+    return in_each_cell(swept)
 
 
 def dead_letters(limit: int = 0) -> list[tuple[str, float]]:
@@ -291,21 +351,27 @@ def dead_letters(limit: int = 0) -> list[tuple[str, float]]:
 
     ``limit``: at most this many; 0: all of them.
     """
-    with client() as redis:
-        found = redis.zrevrange(key(DEAD), 0, limit - 1, withscores=True)
-    return [(id_.decode(), at / 1000) for id_, at in found]
+
+    def of_cell(cell: int) -> list[tuple[bytes, float]]:
+        with client(cell) as redis:
+            return list(redis.zrevrange(key(DEAD, cell), 0, limit - 1, withscores=True))
+
+    found = in_each_cell(of_cell)
+    latest = sorted(found, key=lambda one: one[1], reverse=True)[: limit or None]
+    return [(id_.decode(), at / 1000) for id_, at in latest]
 
 
 def given_up_at(message_id: str) -> float | None:
     """When a message failed in every round; None if it did not, or was replayed since."""
-    with client() as redis:
-        at = redis.zscore(key(DEAD), message_id)
+    cell = cells.of_id(message_id)
+    with client(cell) as redis:
+        at = redis.zscore(key(DEAD, cell), message_id)
     return None if at is None else at / 1000
 
 
 def replay(message_id: str) -> str:
     """Queue a dead letter again. Returns its queue; "" if it cannot be sent any more."""
-    return str(_REPLAY((), (message_id,)).decode())
+    return str(_REPLAY((), (message_id,), cells.of_id(message_id)).decode())
 
 
 def left_behind() -> int:
@@ -340,5 +406,6 @@ def _change(
     """Run a script that may change a message's state. Returns its answer, and the message if it exists."""
     states = dict.fromkeys(may_become(target), True)
     args = {"id": message_id, "target": target, "from": states, "fields": fields, "breaker": Breaker.in_ms()}
-    answer = script.ask((), {**args, **more})
+    apart = {"apart": True} if cells.many() else {}
+    answer = script.ask((), {**args, **more, **apart}, cells.of_id(message_id))
     return answer, read(message_id, answer["record"]) if answer["record"] else None

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from celery import current_app, shared_task, signals
 
-from sms import broker, entries, listening, names, registry, store, sweeper
+from sms import broker, cells, entries, listening, names, registry, steps, store, sweeper
 from sms import signals as facts
 from sms.checks import place
 from sms.delivery import drain
@@ -36,10 +36,10 @@ def _know_concurrency(instance: Any, **_: Any) -> None:
 def _look_around(**_: Any) -> None:
     """Drain from now on, and tell at once whose place this is: not every project runs ``check --deploy``."""
     consumed = current_app.amqp.queues.consume_from
-    drain.begin(queues := [queue for queue in store.QUEUES if names.queue(queue) in consumed])
+    drain.begin(queues := [queue for queue in steps.QUEUES if names.queue(queue) in consumed])
     taken = [queue for queue in (*queues, store.EVENTS_QUEUE) if names.queue(queue) in consumed]
     log.info("worker_started", queues=taken)
-    if store.OTP_QUEUE not in queues:
+    if steps.OTP_QUEUE not in queues:
         log.warning("no_codes_here", hint="This worker sends none. Another one must take the queue otp.")
     place.leave_mark()
     with suppress(Unavailable):
@@ -66,7 +66,7 @@ def _stop_listening(**_: Any) -> None:
 def _know_queues(instance: Any, **_: Any) -> None:
     """Let ``-Q otp,bulk,events`` mean the queues of this installation, whatever its namespace."""
     queues = instance.app.amqp.queues
-    for name in (*store.QUEUES, store.EVENTS_QUEUE):
+    for name in (*steps.QUEUES, store.EVENTS_QUEUE):
         if names.queue(name) != name:
             queue = queues.new_missing(names.queue(name))
             queue.alias = name
@@ -91,11 +91,15 @@ def deliver(*args: Any, **more: Any) -> None:
 
 @shared_task(name=broker.FOLLOW_UP, ignore_result=True)
 def follow_up(*args: Any, **more: Any) -> None:
-    """Make the calls of a kind (see ``store.Kind``) that are due to an alias."""
+    """Make the calls of a kind (see ``store.Kind``) that are due to an alias, in one cell."""
     aliases = registry.aliases()
     match args:
-        case ["look_up" | "feedback" | "revoke" as kind, str(alias)] if alias in aliases and not more:
-            follow_ups.run(kind, alias)
+        case ["look_up" | "feedback" | "revoke" as kind, str(alias), *rest] if alias in aliases and not more:
+            match rest:
+                case [] | [int()] if all(cell in cells.every() for cell in rest):
+                    follow_ups.run(kind, alias, *rest)
+                case _:
+                    _drop()
         case _:
             _drop()
 
@@ -104,9 +108,9 @@ def follow_up(*args: Any, **more: Any) -> None:
 def sweep(*args: Any, **more: Any) -> None:
     """Wake somebody for what was due in a queue before a cutoff (ms, the Redis server's clock)."""
     match args:
-        case [queue, cutoff] if queue in store.QUEUES and type(cutoff) is int and not more:
+        case [queue, cutoff] if queue in steps.QUEUES and type(cutoff) is int and not more:
             sweeper.sweep(queue, cutoff)
-            if queue == store.OTP_QUEUE:
+            if queue == steps.OTP_QUEUE:
                 follow_ups.publish_due()
             facts.swept.send_robust(sweeper.SweepTask, queue=queue)
         case [store.EVENTS_QUEUE, cutoff] if type(cutoff) is int and not more:

@@ -14,7 +14,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from otp import conf, digests, signals, store
+from otp import conf, digests, signals, steps, store
 from otp.admission import refusals, testnumbers
 from otp.admission.limits import Counted
 from otp.caller import Caller
@@ -110,7 +110,7 @@ def _look_up(number: Phone, *, gets_no_sms: bool, is_start: bool) -> bool:
     try:
         return verdict.is_refused(number, may_ask=is_start)
     except Unavailable as error:
-        raise store.unavailable(error) from error
+        raise steps.unavailable(error) from error
 
 
 def challenge() -> Callable[..., bool] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from django.http import HttpResponse
 
-from otp import alarms, store
+from otp import alarms, steps
 from otp.admission.rules import GUESS, Rule
 from otp.caller import Caller
 from otp.challenges import altcha
@@ -38,7 +38,7 @@ def translated() -> Iterator[None]:
     except InvalidReference as error:
         raise NotAllowed(str(error), code="reference_invalid", field="reference") from None
     except Unavailable as error:
-        raise store.unavailable(error) from error
+        raise steps.unavailable(error) from error
 
 
 def raise_unless_issued(issue: Issue, caller: Caller) -> None:
@@ -55,7 +55,7 @@ def raise_unless_issued(issue: Issue, caller: Caller) -> None:
         raise reached(issue.limit, wait, caller)
     if issue.status == "blocked":
         raise RateLimited(
-            issue.message, retry_after=wait, code="blocked", limit="guesses", quota=store.MOST_FAILURES
+            issue.message, retry_after=wait, code="blocked", limit="guesses", quota=steps.MOST_FAILURES
         )
     raise RateLimited(issue.message, retry_after=wait, code=issue.status)
 

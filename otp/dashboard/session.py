@@ -16,7 +16,7 @@ from otp import conf
 from otp.api import keys
 from otp.api.access import Access
 from otp.api.auth import access_of
-from otp.names import SESSION_ENDED
+from otp.names import DASHBOARD_ENDED
 from otp.names import key as key_of
 from sms import ids
 from sms.scripts import client
@@ -53,7 +53,7 @@ def of(request: HttpRequest) -> tuple[Access, float] | None:
     with client() as redis:
         pipe = redis.pipeline(transaction=False)
         pipe.time()
-        pipe.exists(key_of(SESSION_ENDED + said["id"]))
+        pipe.exists(key_of(DASHBOARD_ENDED + said["id"]))
         (seconds, micro), ended = pipe.execute()
     return None if ended else (access, seconds + micro / 1_000_000)
 
@@ -63,7 +63,7 @@ def end(request: HttpRequest, response: HttpResponse) -> None:
     response.delete_cookie(cookie_name(), samesite="Strict")
     if said := _said(request):
         with client() as redis:
-            redis.set(key_of(SESSION_ENDED + said["id"]), 1, ex=LONGEST)
+            redis.set(key_of(DASHBOARD_ENDED + said["id"]), 1, ex=LONGEST)
 
 
 def _said(request: HttpRequest) -> dict[str, str] | None:

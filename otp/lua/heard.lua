@@ -1,9 +1,12 @@
 -- Check the code in an SMS that a user sent to us against the phone's reverse verifications, of every purpose.
 -- A code that matches none of them counts as a wrong guess at each.
--- ARGV: args (JSON): phones, one entry for each purpose:
---   phone, failures   keys
---   older             keys under older secrets, see includes/carry.lua
---   guesses           digests of the code, one for each secret
+-- ARGV: args (JSON):
+--   only_right        true: do nothing if it matches none of them
+--   hub               see includes/guess.lua
+--   phones            one entry for each purpose:
+--     phone, failures   keys
+--     older             keys under older secrets, see includes/carry.lua
+--     guesses           digests of the code, one for each secret
 -- Returns JSON: {answers}, a list of what includes/guess.lua returns; empty if no verification waits
 --- @include "clock"
 --- @include "carry"
@@ -26,7 +29,8 @@ for _, of in ipairs(args.phones) do
 end
 
 local answers = {}
-for _, one in ipairs(right and { right } or waiting) do
-  table.insert(answers, guess(now, one.id, { by = 'by_sms', guesses = one.guesses, limits = {} }))
+for _, one in ipairs(right and { right } or args.only_right and {} or waiting) do
+  local about = { by = 'by_sms', guesses = one.guesses, limits = {}, hub = args.hub }
+  table.insert(answers, guess(now, one.id, about))
 end
 return cjson.encode({ answers = answers })

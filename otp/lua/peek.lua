@@ -1,7 +1,7 @@
 -- Check whether a code could be issued, before the number is looked up for money. Issues nothing.
 -- KEYS: phone, failures
 -- ARGV: args (JSON):
---   older     see includes/carry.lua
+--   older     see includes/carry.lua; none: look at the limits and the puzzle only, not at the phone
 --   limits    see includes/limits.lua
 --   labels    see includes/starts.lua
 --   goes_on   a live code goes by another channel, so the cooldown does not apply
@@ -18,8 +18,11 @@
 local phone, failures = KEYS[1], KEYS[2]
 local args = cjson.decode(ARGV[1])
 local now = clock()
-carry(phone, failures, args.older)
-local refused = phone_refuses(now, not args.goes_on and redis.call('HGET', phone, 'resend_at'), failures)
+local refused
+if args.older then
+  carry(phone, failures, args.older)
+  refused = phone_refuses(now, not args.goes_on and redis.call('HGET', phone, 'resend_at'), failures)
+end
 if not refused then
   local limit, wait = limits_refuse(now, args.limits)
   refused = limit and { status = 'limited', wait = wait, limit = limit }

@@ -1,7 +1,11 @@
--- Read a hosted hand-off, or open it in a browser. See otp.sessions.
--- ARGV: args (JSON): id, browser (digest of the browser that opens it; none: only read)
+-- Read a hosted hand-off, or take one of its steps. See otp.sessions.
+-- ARGV: args (JSON): id, and at most one of
+--   browser   digest of the browser that opens it
+--   cell      number of the cell in which a verification for it begins
+--   ended     {verification, verified}, the result that includes/end_session.lua left in that cell
 -- Returns JSON: its fields; {} if there is none
 --- @include "record"
+--- @include "end_session"
 local args = cjson.decode(ARGV[1])
 local session = SESSION .. args.id
 
@@ -10,5 +14,12 @@ if redis.call('EXISTS', session) == 0 then
 end
 if args.browser then
   redis.call('HSETNX', session, 'browser', args.browser)
+end
+if args.cell then
+  local known = redis.call('HGET', session, 'cells')
+  redis.call('HSET', session, 'cells', known and known .. ',' .. args.cell or args.cell)
+end
+if args.ended then
+  end_session(args.id, args.ended.verification, args.ended.verified)
 end
 return cjson.encode(read(session))

@@ -1,7 +1,7 @@
 """A worker's task goes on with whatever is due, so that many messages share Celery's cost of one task.
 
-A queue entry is a wake-up. It names a message, but its task also delivers what else is due, codes first. A
-task ends when nothing is due. It also ends after SLICE if another task waits for its thread, such as a sweep,
+A queue entry is a wake-up. It names a message, but its task also delivers what else is due in that message's
+cell, codes first. A task ends when nothing is due. It also ends after SLICE if another task waits for its thread, such as a sweep,
 a task of the project, or another wake-up, which then goes on in its place. A worker that is stopping only
 begins what Celery has given it already. The rest stays due for others.
 """
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from celery.worker import state
 
+from sms import cells
 from sms.delivery.run import deliver
 
 #: Seconds after which a task ends if another waits.
@@ -40,7 +41,7 @@ def drain(message_id: str) -> None:
     if message is None and _queues:  # perhaps this worker could not open that message
         message = deliver(message_id)
     while message is not None and _queues and not (time.monotonic() > end and another_waits()):
-        message = deliver("", _queues)
+        message = deliver("", _queues, cells.of_id(message.id))
 
 
 def another_waits() -> bool:

@@ -16,7 +16,7 @@ import time
 
 import structlog
 
-from sms import broker, receipts, registry, store, traces
+from sms import broker, cells, receipts, registry, steps, store, traces
 from sms.delivery import drain
 from sms.delivery.handover import place_of, plain
 from sms.delivery.slots import Alias
@@ -24,6 +24,7 @@ from sms.errors import ProviderError
 from sms.message import Receipt
 from sms.providers.base import Provider
 from sms.records import FollowUp
+from sms.scripts import in_each_cell
 from sms.store import Kind
 
 log = structlog.get_logger("sms")
@@ -37,9 +38,9 @@ SLICE = 1.0
 #: A code that did not arrive still has time for another provider, so looks go first. No code waits for the
 #: others.
 QUEUES: dict[Kind, str] = {
-    "look_up": store.OTP_QUEUE,
-    "feedback": store.BULK_QUEUE,
-    "revoke": store.BULK_QUEUE,
+    "look_up": steps.OTP_QUEUE,
+    "feedback": steps.BULK_QUEUE,
+    "revoke": steps.BULK_QUEUE,
 }
 
 
@@ -53,22 +54,31 @@ def publish_due() -> None:
     ]
     if not wanted:
         return
-    counts = store.follow_ups([(kind, alias.name, alias.takes(1)) for kind, alias in wanted], MOST)
-    for (kind, alias), count in zip(wanted, counts, strict=True):
-        for _ in range(count):
-            if not broker.follow_up(kind, alias.name, QUEUES[kind]):
-                return  # the broker is away
+    asked = [(kind, alias.name, alias.takes(1)) for kind, alias in wanted]
+
+    def due(cell: int) -> list[tuple[Kind, str, tuple[int, ...]]]:
+        counts = store.follow_ups(asked, MOST, cell)
+        where = (cell,) if cell else ()
+        return [
+            (kind, alias, where)
+            for (kind, alias, _), count in zip(asked, counts, strict=True)
+            for _ in range(count)
+        ]
+
+    for kind, alias, where in in_each_cell(due):
+        if not broker.follow_up(kind, alias, QUEUES[kind], *where):
+            return  # the broker is away
 
 
-def run(kind: Kind, name: str) -> None:
-    """Make the follow-up calls of a kind to an alias that are due. Raises ``Unavailable``.
+def run(kind: Kind, name: str, cell: int = cells.HUB) -> None:
+    """Make the follow-up calls of a kind to an alias that are due in a cell. Raises ``Unavailable``.
 
     Vendors' refusals are logged and forgotten.
     """
     alias, end = registry.aliases()[name], time.monotonic() + SLICE
     going_on = _wants(kind, alias.provider)
     while going_on and time.monotonic() < end:
-        going_on = _call(kind, alias) and not drain.another_waits()
+        going_on = _call(kind, alias, cell) and not drain.another_waits()
 
 
 def _wants(kind: Kind, provider: Provider) -> bool:
@@ -76,10 +86,10 @@ def _wants(kind: Kind, provider: Provider) -> bool:
     return (wants | {"revoke": provider.revokes})[kind]
 
 
-def _call(kind: Kind, alias: Alias) -> bool:
+def _call(kind: Kind, alias: Alias, cell: int) -> bool:
     """Make the next call. False if none is due, or no slot is free."""
     with alias.slot() as taken:
-        found = store.follow_up(kind, alias.name, alias.takes(1)) if taken else None
+        found = store.follow_up(kind, alias.name, alias.takes(1), cell) if taken else None
         if found is None:
             return False
         with traces.follow_up(kind, found.message):

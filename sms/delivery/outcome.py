@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from sms import receipts, store
+from sms import receipts, steps, store
 from sms.delivery import health
 from sms.errors import Unavailable
 from sms.facts import tell
@@ -37,7 +37,7 @@ def record(
     Arguments as for ``store.finish``. Returns the record if the message's state changed.
     """
     message_id, sent = attempt.message.id, target is State.SENT
-    patience = max(store.LEASE + store.LAST_CHANCE, min(attempt.remaining, PATIENCE) if sent else 0)
+    patience = max(steps.LEASE + steps.LAST_CHANCE, min(attempt.remaining, PATIENCE) if sent else 0)
     deadline = time.monotonic() + patience
     while True:
         try:

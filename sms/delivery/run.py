@@ -47,7 +47,20 @@ from typing import Any
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import answers, conf, optouts, receipts, registry, resources, routing, segments, store, traces, ways
+from sms import (
+    answers,
+    conf,
+    optouts,
+    receipts,
+    registry,
+    resources,
+    routing,
+    segments,
+    steps,
+    store,
+    traces,
+    ways,
+)
 from sms.delivery import health, outcome, wakeups
 from sms.delivery.handover import hand_over
 from sms.delivery.health import Ended
@@ -92,19 +105,19 @@ CONTENT = ("to", "body", "code", "purpose", "locale", "email")
 PART_OF_AGE, LEAST, MOST = 1 / 8, 2.0, 300.0
 
 
-def deliver(message_id: str, queues: Sequence[str] = ()) -> Message | None:
-    """Run one attempt for ``message_id``, or for what is due in ``queues``; see ``store.claim``.
+def deliver(message_id: str, queues: Sequence[str] = (), cell: int = cells.HUB) -> Message | None:
+    """Run one attempt for ``message_id``, or for what is due in ``queues`` of a cell; see ``store.claim``.
 
     Returns the message concerned; None if there is nothing more to do for this worker.
     """
     known = registry.aliases()
     Alias.wait_for_slot(known.values())
-    claim = store.claim(message_id, queues, {name: alias.able for name, alias in known.items()})
+    claim = store.claim(message_id, queues, {name: alias.able for name, alias in known.items()}, cell)
     if claim.left_out:
         health.tell_left_out(claim.left_out, "", "worker_died")
     if claim.verdict == "gone":  # it is another installation's at the same broker, or Redis was emptied
         log.warning("message_gone", message_id=message_id)
-        return deliver("", queues) if queues else None
+        return deliver("", queues, cells.of_id(message_id)) if queues else None
     if isinstance(claim.found, Attempt):
         with traces.deliver(claim.found.message):
             opened = _Run(claim.found).go()
@@ -201,7 +214,7 @@ class _Run:
 
         ``unknown``: the last call may have worked, and this thread still has its slot.
         """
-        is_code = self.message.queue == store.OTP_QUEUE
+        is_code = self.message.queue == steps.OTP_QUEUE
         choice = store.choose(
             self.attempt,
             hops=hops,

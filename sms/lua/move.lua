@@ -9,7 +9,7 @@
 --                    round_over: every alias has failed
 --                    dead_letter: every alias has failed in every round
 --                    unopened: this worker lacks the key of the text
---   calls, breaker   how the last call ended, see includes/count_calls.lua
+--   calls, breaker, apart   how the last call ended, see includes/count_calls.lua
 --   kept             ms to keep dead letters
 --   fields           of the record
 -- If it was sent, also:
@@ -17,8 +17,8 @@
 --   polls            true: ask the vendor what became of it
 --   feedback         true: tell the vendor whether the code was typed
 --   revokes          true: the vendor can take back an unread message
--- Returns JSON: moved, record (empty if there is none), changed (see includes/count_calls.lua), early (a receipt that
--- overtook this)
+-- Returns JSON: moved, record (empty if there is none), changed and counted (see includes/count_calls.lua), early (a
+-- receipt that overtook this)
 --- @include "clock"
 --- @include "record"
 --- @include "count_calls"
@@ -33,12 +33,18 @@ local SPARED = 10000 -- ms after it is due during which a message that nobody co
 local now, id, target, wait, why = clock(), args.id, args.target, args.retry_in, args.why
 local record_key = RECORD .. id
 local record = read(record_key)
-local changed, is_newest = count_calls(now, record, args)
+local changed, is_newest, counted = count_calls(now, record, args)
 -- The outcome was written before, but the answer was lost. Since then a receipt has sent the code on to another alias.
 local may_be_old = target == 'sent' and record.redirected and args.fields.alias == record.avoid
 local is_old = may_be_old and record.calling ~= record.avoid and record.state ~= 'unknown'
 if not args.from[record.state] or not is_newest or is_old then
-  return cjson.encode({ moved = false, record = record, changed = changed, early = record.early })
+  return cjson.encode({
+    moved = false,
+    record = record,
+    changed = changed,
+    counted = counted,
+    early = record.early,
+  })
 end
 
 if target == 'sent' or target == 'failed' then
@@ -50,7 +56,13 @@ end
 
 local early -- a receipt that overtook this
 local function moved()
-  return cjson.encode({ moved = true, record = read(record_key), changed = changed, early = early })
+  return cjson.encode({
+    moved = true,
+    record = read(record_key),
+    changed = changed,
+    counted = counted,
+    early = early,
+  })
 end
 
 if target == 'queued' and record.unwanted then

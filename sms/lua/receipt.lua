@@ -5,6 +5,7 @@
 --   target        state that the receipt reports
 --   from          set of the states that may become it
 --   breaker       see includes/breaker.lua
+--   apart         true: the breaker is in the hub, see judge_receipt.lua
 --   fields        of the record
 --   about         provider's id in our question, if this answers one; nil: the provider reported by itself
 --   unreachable   true: the number cannot be reached by this channel
@@ -12,16 +13,15 @@
 --   moved         true if the state has changed
 --   record        empty if there is none
 --   left_out      true if this opened the alias's breaker in this country
+--   matters       true if it matters for that breaker
 --   never_asked   true if the alias was not asked to send the message
 --- @include "learn_arrival"
 --- @include "clock"
 --- @include "record"
---- @include "breaker"
+--- @include "judge_receipt"
 --- @include "redirect"
---- @include "left_out"
 --- @include "story"
 --- @include "timed"
---- @include "was_left_out"
 local args = cjson.decode(ARGV[1])
 
 local now, id, target, alias = clock(), args.id, args.target, args.alias
@@ -83,29 +83,10 @@ if not is_news() or not args.from[state] then
   return cjson.encode({ record = record })
 end
 
--- Tell whether another alias of the route could take over, that is neither left out nor waiting for its probe.
--- Otherwise the breaker stays closed: anybody who may start verifications could name phones that are switched off,
--- and so close a whole country.
-local country = record.country or ''
-local function another_is_well()
-  for name in string.gmatch(record.hops or '', '[^,]+') do
-    local shut, open = left_out(health_key_of(name))
-    local shut_there, open_there = left_out(health_key_of(name, country))
-    if name ~= alias and not open and not open_there and math.max(shut, shut_there) <= now then
-      return true
-    end
-  end
-  return false
-end
-
-local opened = false
-if target == 'delivered' or target == 'failed' and not args.unreachable then
-  local bad = target == 'failed' and 1 or 0
-  local stays_closed = bad == 1 and not another_is_well()
-  opened = observe(health_key_of(alias, country), now, 1 - bad, bad, args.breaker, stays_closed)
-end
-if opened then
-  was_left_out(now, alias, country)
+local country, opened = record.country or '', false
+local matters = target == 'delivered' or target == 'failed' and not args.unreachable
+if matters and not args.apart then
+  opened = judge_receipt(now, alias, country, record.hops, target == 'failed', args.breaker)
 end
 if target == 'delivered' and record.sent_at and alias == record.alias then -- otherwise it is about an earlier call
   timed(now, 'to_delivered', alias, now - record.sent_at)
@@ -118,4 +99,4 @@ if target ~= 'failed' or not redirect(now, id, record, alias) then
   end
   enter(now, id, record, target, nil, args.fields)
 end
-return cjson.encode({ moved = true, record = read(record_key), left_out = opened })
+return cjson.encode({ moved = true, record = read(record_key), left_out = opened, matters = matters })

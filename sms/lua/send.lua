@@ -3,7 +3,8 @@
 --   message      see includes/overload.lua and includes/accept.lua
 --   expires_at   ms; or lifetime, ms from now
 --   replaces     id of a message to recall, or ""
---   marks        see includes/opted_out.lua
+--   marks        see includes/opted_out.lua; none where opted_out is known from the hub
+--   opted_out    true: from every alias of its route
 -- Returns JSON: {opted_out = true}, {wait (ms)}, or {created_at, expires_at (ms), called_back}, the record of the
 -- recalled message
 --- @include "clock"
@@ -24,7 +25,7 @@ local function count_refused(why)
   )
 end
 
-if args.marks and not_opted_out(now, args.message.fields.hops, args.marks) == '' then
+if args.opted_out or args.marks and not_opted_out(now, args.message.fields.hops, args.marks) == '' then
   count_refused('opted_out')
   return cjson.encode({ opted_out = true })
 end

@@ -4,6 +4,7 @@
 --   queues    from each the earliest message that is due. The first queue goes before id, the others after it.
 --   aliases   that this worker may call, see includes/choice.lua
 --   breaker   see includes/breaker.lua
+--   apart     true: breakers and rates are in the hub
 -- Returns JSON:
 --   verdict    claimed
 --              expired, failed, unknown, cancelled: this settled it
@@ -12,9 +13,10 @@
 --   id
 --   record     if claimed or settled
 --   left_out   alias during whose call the last worker died, if that opened its breaker
+--   died       that alias, with `apart`: the hub has to hear of it
 --   sealed     the text, if claimed
 --   remaining  ms until it expires, if claimed
---   chosen     if claimed, see includes/choice.lua; nil if no alias was chosen here
+--   chosen     if claimed, see includes/note_choice.lua; nil if no alias was chosen here
 --- @include "clock"
 --- @include "record"
 --- @include "choice"
@@ -32,8 +34,26 @@ local now = clock()
 -- sent once more. Not for a message that no worker could open: it might hold a place in a line for nothing.
 local function chosen_for(id, record)
   local is_known = record.parts and (record.hops or '') ~= ''
-  if is_known and record.queue == CODES and record.resend_unknown == '1' and record.error ~= 'unsealable' then
-    return choose(now, id, record, record.hops, tonumber(record.parts), {}, args.aliases)
+  local is_code = record.queue == CODES and record.resend_unknown == '1'
+  if not is_known or not is_code or record.error == 'unsealable' then
+    return nil
+  end
+  local want = {
+    id = id,
+    record = record,
+    hops = record.hops,
+    parts = tonumber(record.parts),
+    failed = {},
+    aliases = args.aliases,
+  }
+  if not args.apart then
+    return choose(now, want)
+  end
+  local first = (candidates(want) or {})[1]
+  local known = first and args.aliases[first]
+  if known and known.free and known.well then -- the hub would pick it too
+    local picked = { alias = first, channel = known.channel, wait = 0, probe = false }
+    return note_choice(now, id, record, picked, true)
   end
 end
 
@@ -46,11 +66,11 @@ local function claim(id)
   end
   local expires_at = tonumber(record.expires_at)
   record.unknowns = tonumber(record.unknowns)
-  local opened -- the alias whose breaker this opened
+  local opened, died -- the alias whose breaker this opened; the one during whose call a worker died
 
   local function settle(final)
     enter(now, id, record, final, nil, { error = record.error })
-    return { verdict = final, id = id, record = read(record_key), left_out = opened }
+    return { verdict = final, id = id, record = read(record_key), left_out = opened, died = died }
   end
 
   if state == 'queued' then
@@ -73,7 +93,9 @@ local function claim(id)
     if calling ~= '' then
       -- The worker died during the call, so the outcome is unknown. A code gets one more attempt, with another alias
       -- if possible; any other message stops here.
-      if observe(health_key_of(calling), now, 0, 1, args.breaker) then
+      if args.apart then
+        died = calling
+      elseif observe(health_key_of(calling), now, 0, 1, args.breaker) then
         opened = calling
         was_left_out(now, calling, '')
       end
@@ -114,6 +136,7 @@ local function claim(id)
     id = id,
     record = read(record_key),
     left_out = opened,
+    died = died,
     sealed = sealed,
     remaining = expires_at - now,
     chosen = chosen,

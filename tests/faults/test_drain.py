@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from redis import Redis
 
 from config.demo.embedded import EmbeddedServer
-from sms import broker, entries, names, services, store
+from sms import broker, entries, names, services, steps
 from sms.delivery import drain
 from sms.message import State
 from sms.scripts import client
@@ -112,7 +112,7 @@ def test_a_code_waits_for_one_call_behind_a_newsletter(stack, vendor, send):
     taken = [when(id, "lease_until") for id in letters if began_with(id)]
     for id in codes:
         # What goes before it was in hand already: one letter for each thread.
-        came, went = when(id, "created_at") + store.LEASE * 1000, when(id, "lease_until")
+        came, went = when(id, "created_at") + steps.LEASE * 1000, when(id, "lease_until")
         assert sum(came < at < went for at in taken) <= 8
     assert states(letters)[State.QUEUED] > 1_000  # they had no other reason to be quick
 

@@ -9,7 +9,7 @@ from sms import conf
 from sms.delivery.run import ROUNDS
 from sms.message import TRANSITIONS, State
 from sms.providers.base import Provider
-from sms.store import LAST_CHANCE, LEASE
+from sms.steps import LAST_CHANCE, LEASE
 from tests.reference.drawing import WIDTH, Picture
 
 PROGRAM, WEB, REDIS, WORKER, PROVIDER = LANES = ("your program", "web", "Redis", "worker", "provider")

@@ -17,8 +17,10 @@
 --   guesses   digests of the guess, one for each secret
 --   limits    on wrong guesses, see limits.lua
 --   vouched   true: accept without comparing
+--   hub       true: limits and the guard are in the hub, see ../guessed.lua
 -- Returns {status, left, id, purpose, caller_reference (the caller's own), reference (of the SMS), called_back (record
 -- of the SMS, if recalled)}. If a limit is reached, nothing is compared: {status = 'limited', wait (ms), limit (index)}.
+-- With `hub`, a right guess also returns guards (texts for guard_verified) and session (id of its hand-off).
 local function guess(now, id, args)
   local verification = VERIFICATION .. id
   -- stylua: ignore
@@ -63,11 +65,15 @@ local function guess(now, id, args)
     answer.status, answer.left = 'valid', left - 1
     redis.call('DEL', phone, failures)
     limits_forgive(now, args.limits) -- people mostly guess right
-    if guard and guard ~= '' then
-      for text in string.gmatch(guard, '[^\n]+') do -- one for each message sent automatically
+    for text in string.gmatch(guard or '', '[^\n]+') do -- one for each message sent automatically
+      if args.hub then
+        answer.guards = answer.guards or {}
+        table.insert(answer.guards, text)
+      else
         guard_verified(now, text)
       end
     end
+    answer.session = args.hub and session or nil
   else
     answer.status, answer.left = 'invalid', redis.call('HINCRBY', verification, counted, -1)
     redis.call('INCR', failures)
@@ -80,7 +86,7 @@ local function guess(now, id, args)
     -- Keep a tombstone until the code expires, so that its status can be asked for.
     redis.call('HSET', verification, 'status', final)
     if final == 'valid' and session then
-      end_session(session, id, redis.call('HGET', verification, 'envelope'))
+      end_session(session, id, redis.call('HGET', verification, 'envelope'), args.hub)
     end
     redis.call('HDEL', verification, 'seed', 'by_id', 'by_phone', 'by_sms', 'envelope', 'guard')
     if reference then

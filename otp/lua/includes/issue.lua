@@ -1,53 +1,23 @@
 -- Refuse a code or send it, shared by start.lua and resend.lua. Both have checked the phone's own cooldown before.
 --- @include "channel"
 --- @include "starts"
---- @include "limits"
---- @include "count_limits"
---- @include "puzzle"
---- @include "guard"
+--- @include "admit"
 --- @include "overload"
 --- @include "accept"
 --- @include "call_back"
 --- @include "story"
 --- @include "told"
 
--- Decide whether the code may be sent, and count it if so.
--- Returns one value if it refuses: {status = 'overloaded', 'limited', 'guard' or 'challenge', wait (ms), limit, refusal}.
--- Otherwise three:
---   nil
---   counted   text that guard_verified reads once the code is typed
---   refusal   of the guard, only reported: {wait (ms), reason}. In shadow mode, or where an operator allowed the number.
+-- Decide whether the code may be sent. Returns as admit.
 local function send_refuses(now, args)
   local wait = args.message and overload(now, args.message)
   if wait then
     return { status = 'overloaded', wait = wait }
   end
-  local limit, counted, refusal
-  limit, wait = limits_refuse(now, args.limits)
-  if limit then
-    return { status = 'limited', wait = wait, limit = limit }
+  if args.admitted then -- the hub was asked before, see ../admit.lua
+    return nil, args.admitted.counted, args.admitted.refusal
   end
-  local share = puzzle_asks(args.puzzle)
-  if share and (share == 0 or limits_run_hot(now, args.limits, args.puzzle)) then
-    return { status = 'challenge' }
-  end
-  if args.guard then
-    counted, refusal = guard_send(now, args.guard, share)
-    if refusal then
-      refusal.wait = math.ceil(refusal.wait)
-    end
-    if not counted then
-      if not refusal then -- the guard wants a puzzle solved first
-        return { status = 'challenge' }
-      end
-      return { status = 'guard', wait = refusal.wait, refusal = refusal }
-    end
-  end
-  if args.puzzle and args.puzzle.spent then -- an answer to a puzzle is good for one start
-    redis.call('SET', args.puzzle.spent, 1, 'PX', args.puzzle.kept)
-  end
-  limits_count(now, args.limits)
-  return nil, counted or '', refusal
+  return admit(now, args)
 end
 
 -- args.by: set by a resend only

@@ -13,8 +13,16 @@ local function health_key_of(alias, country)
   return HEALTH .. alias .. (country and ':' .. country or '')
 end
 
+-- Add an alias to the list of those left out, by which workers know where they need not ask the hub.
+local function list_left_out(health_key, now, breaker)
+  if breaker.listed then
+    redis.call('ZADD', LEFT_OUT, now, string.sub(health_key, #HEALTH + 1))
+  end
+end
+
 -- Leave the alias out for a pause. open_until: its former value
 local function open_breaker(health_key, now, breaker, open_until)
+  list_left_out(health_key, now, breaker)
   redis.call('HSET', health_key, 'open_until', now + breaker.pause)
   redis.call('HDEL', health_key, 'probe_until')
   if not open_until then
@@ -23,7 +31,8 @@ local function open_breaker(health_key, now, breaker, open_until)
 end
 
 -- Count outcomes and open the breaker if too many are bad. Returns whether this opened it, and whether it was open.
--- breaker: window (ms), pause until a probe (ms), share and fewest (of bad outcomes that open it)
+-- breaker: window (ms), pause until a probe (ms), share and fewest (of bad outcomes that open it), listed (true: see
+-- list_left_out)
 -- stays_closed: only count
 local function observe(health_key, now, good, bad, breaker, stays_closed)
   local since, is_good, is_bad, was_good, was_bad, open_until =

@@ -1,6 +1,5 @@
 -- Estimate whether a message would have to wait too long.
---- @include "left_out"
---- @include "rate"
+--- @include "outlook"
 local MARGIN = 0.85 -- of the longest wait, as the pace is only an estimate
 local FEW = 10 -- this many may always wait: the broker may have lost an entry, for example
 local REMEMBERED = 60 -- seconds; an older pace may be that of an outage
@@ -24,49 +23,18 @@ local function pace_of(now, queue, since)
   return tonumber(redis.call('GET', DRAIN .. queue) or 0)
 end
 
--- Return the ms until any alias of the route may be asked, and whether that one is left out. An alias that is left out
--- waits for its next probe; one with a rate, for the messages in its line.
-local function soonest_call(now, aliases)
-  local soonest, shut = nil, false
-  for _, alias in ipairs(aliases) do
-    local out_until, _, probed_until = left_out(alias.health)
-    local out_there_until, _, probed_there_until = left_out(alias.there)
-    -- A running probe may free the alias at once; if none runs, this message may be the probe.
-    local wait = math.max(out_until - now, out_there_until - now, 0)
-    local closed = wait > 0 or probed_until > now or probed_there_until > now
-    if alias.takes > 0 then
-      local before = redis.call('ZCOUNT', alias.line, now - LAPSE, '+inf')
-      if alias.line ~= alias.codes then
-        before = before + redis.call('ZCOUNT', alias.codes, now - LAPSE, '+inf')
-      end
-      wait = math.max(wait, next_call(alias.rate, now) - now + before * alias.takes)
-    end
-    if not soonest or wait < soonest then
-      soonest, shut = wait, closed
-    end
-    if soonest == 0 then
-      break
-    end
-  end
-  return soonest or 0, shut
-end
-
 -- Return the ms that a message would have to wait if that is too long, else nil.
 -- message:
 --   queue
 --   longest_wait   ms; 0: no limit
---   aliases        of the route, each with
---     health       its health key
---     there        its health key in this country
---     rate         key
---     line         key
---     codes        key of its line of codes
---     takes        ms of its rate that the message takes
+--   aliases        of the route, see outlook.lua
+--   outlook        what outlook.lua returned in the hub, if the message is in another cell
 local function overload(now, message)
   if message.longest_wait == 0 then
     return nil
   end
-  local wait, shut = soonest_call(now, message.aliases)
+  local outlook = message.outlook or outlook_of(now, message.aliases)
+  local wait, shut = outlook.wait, outlook.shut
   -- Add the time for the queue: its length divided by the pace, or the age of its oldest message if that is more.
   -- Messages that an alias holds back have a score in the future. They count only if this one is held back too.
   local waiting = WAITING .. message.queue

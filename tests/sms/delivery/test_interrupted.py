@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sms import names, receipts, services, store
+from sms import names, receipts, services, steps, store
 from sms.delivery import outcome
 from sms.delivery import run as delivery
 from sms.delivery.health import Ended
@@ -37,7 +37,7 @@ def test_redis_was_away_for_longer_than_the_lease(house, redis, monkeypatch, clo
         redis.hset(names.RECORD + id, "lease_until", 1)
         assert [store.claim(id).verdict for _ in range(2)] == ["busy", "busy"]
         due = redis.zscore(names.LEASES + services.get(id).queue, id) / 1000
-        assert due == exactly(clock.now + store.LAST_CHANCE)
+        assert due == exactly(clock.now + steps.LAST_CHANCE)
         return wrote(*args, **more)
 
     monkeypatch.setattr(store, "finish", first_comes_another)
@@ -184,7 +184,7 @@ def test_a_long_run_keeps_its_lease(house, redis, monkeypatch, clock):
     monkeypatch.setattr(Scripted, "send", slow)
     assert house.deliver(id).state is State.SENT
     assert house.calls == "ab"
-    assert left == [[exactly(store.LEASE)] * 2] * 2
+    assert left == [[exactly(steps.LEASE)] * 2] * 2
 
 
 def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):

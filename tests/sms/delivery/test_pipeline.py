@@ -14,6 +14,7 @@ from sms import (
     scripts,
     services,
     signals,
+    steps,
     store,
     sweeper,
     tasks,
@@ -316,8 +317,8 @@ def test_a_lease_outlasts_the_longest_call():
     from sms.providers import transport
 
     longest = transport.LONGEST_CONNECT + transport.MAX_TIMEOUT
-    assert longest < store.LEASE  # which is renewed before each call
-    assert longest + 5 < store.LEASE + store.LAST_CHANCE
+    assert longest < steps.LEASE  # which is renewed before each call
+    assert longest + 5 < steps.LEASE + steps.LAST_CHANCE
     assert conf.get("MESSAGE_RECORD_HOURS") == 72
 
 

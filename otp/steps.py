@@ -1,0 +1,126 @@
+"""The scripts of ``otp.store``, and the cell in which each of them runs: see ``sms.cells``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from otp.errors import StoreUnavailable
+from otp.guard import decision
+from otp.names import FAILURES, IN_LUA, PHONE, SESSION_ENDED, family, key
+from sms import cells, probe, scripts
+from sms import names as sms
+from sms.errors import Unavailable
+from sms.scripts import Script
+from sms.webhooks import endpoints
+
+log = structlog.get_logger("otp")
+
+probe.KEYS.append(family("otp:probe"))
+
+#: Wrong guesses in a row after which a phone is blocked for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
+MOST_FAILURES = 100
+
+#: Seconds that a hand-off lives, and again once it is valid; see ``otp.sessions``.
+SESSION_LIFETIME = 900
+
+#: Constants of the scripts. Times in milliseconds.
+_FIGURES = {
+    "MOST_FAILURES": MOST_FAILURES,
+    # Wrong guesses are forgotten after a day without another.
+    "FAILURES_KEPT": 24 * 3_600_000,
+    # After this long without a send, cooldowns start again at the first step.
+    "ESCALATION_KEPT": 600_000,
+    # From the sixth wrong guess in a row, the next code has to wait. The wait doubles with every third one:
+    # 30 s, 60 s … 1 h. NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour.
+    "FIRST_PAUSE": 30_000,
+    "LONGEST_PAUSE": 3_600_000,
+    "SESSION_LIFETIME": SESSION_LIFETIME * 1000,
+}
+
+_SCRIPTS = {
+    name: Script(
+        Path(__file__).parent / "lua" / f"{name}.lua",
+        includes=(decision.INCLUDES, scripts.INCLUDES),
+        keys=IN_LUA | sms.IN_LUA,
+        accepts=name in ("start", "resend"),
+        EVENTS=endpoints.in_lua,
+        **_FIGURES,
+    )
+    for name in (
+        *("start", "resend", "live", "verify", "heard", "cancel", "peek", "count", "next", "stay"),
+        *("admit", "guessed", "session"),
+    )
+}
+
+
+def ask(name: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int = cells.HUB) -> dict[str, Any]:
+    """Run a script. Announces the message that it recalled. Raises ``StoreUnavailable``."""
+    try:
+        answer = _SCRIPTS[name].ask(keys, args, cell)
+    except Unavailable as error:
+        raise unavailable(error) from error
+    if "called_back" in answer:
+        from sms import services  # needs Celery, which a code without an SMS does not
+
+        services.called_back(answer["reference"], answer["called_back"])
+    return answer
+
+
+def unavailable(error: Unavailable) -> StoreUnavailable:
+    """The error that callers see instead. Only the log has the reason."""
+    log.warning("unavailable", reason=str(error))
+    return StoreUnavailable(retry_after=error.retry_after)
+
+
+def home(phones: Sequence[str]) -> int:
+    """The cell of a phone: the former one if something of the phone is left there. Raises
+    ``StoreUnavailable``.
+
+    ``phones``, here and below: digests of the number, under the newest secret first. No round trip, unless
+    the number of cells or the secret was changed lately.
+    """
+    for cell in cells.former(phones):
+        try:
+            with scripts.client(cell) as redis:
+                if redis.exists(*(key(name + phone, cell) for phone in phones for name in (PHONE, FAILURES))):
+                    return cell
+        except Unavailable as error:
+            raise unavailable(error) from error
+    return cells.of_digest(phones[0])
+
+
+def phone_keys(phones: Sequence[str], cell: int) -> tuple[tuple[str, str], list[dict[str, str]]]:
+    """The keys of a phone and its failures; then the same under each older secret."""
+    newest, *older = phones
+    return (key(PHONE + newest, cell), key(FAILURES + newest, cell)), [
+        {"phone": key(PHONE + phone, cell), "failures": key(FAILURES + phone, cell)} for phone in older
+    ]
+
+
+def session(id: str, **step: Any) -> dict[str, str]:
+    """The fields of a hand-off after a step, see session.lua; {} if there is none. Raises
+    ``StoreUnavailable``.
+
+    Its verification is mostly in another cell and leaves the result there. Whoever asks next carries it over.
+    """
+    cell = cells.of_id(id)
+    found = ask("session", (), {"id": id, **step}, cell)
+    if found.get("status") != "pending":
+        return found
+    for number in found.get("cells", "").split(","):
+        if number and (ended := _ended(id, int(number))):
+            return ask("session", (), {"id": id, "ended": ended}, cell)
+    return found
+
+
+def _ended(id: str, cell: int) -> dict[str, str]:
+    try:
+        with scripts.client(cell) as redis:
+            found = redis.hgetall(key(SESSION_ENDED + id, cell))
+    except Unavailable as error:
+        raise unavailable(error) from error
+    return {name.decode(): value.decode() for name, value in found.items()}

@@ -1,0 +1,131 @@
+"""The hub, as those ask it who handle a message in another cell: see ``sms.cells``.
+
+Breakers, rates, their lines and opt-outs are in the hub. To spare it, a worker asks only where it has to:
+most aliases are healthy and have no rate, so that a claim can choose them itself. Whether an alias is
+healthy, each process asks once a second. Calls that worked are reported once a second as well, all others at
+once. While the hub is away, workers send by what they knew last, and it learns nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sms.breaker import Breaker
+from sms.errors import Unavailable
+from sms.steps import script
+
+#: Seconds for which a process relies on what the hub said, and keeps what worked to itself.
+RELIED = 1.0
+
+_LEFT_OUT, _PICK, _JUDGE_RECEIPT, _OUTLOOK, _BEGIN_CALL = map(
+    script, ("left_out", "pick", "judge_receipt", "outlook", "begin_call")
+)
+
+#: A call of which nothing is known, see includes/count_calls.lua.
+_NO_CALL = {"probe": False, "here": False, "good": 0, "bad": 0, "at_once": False, "retry_after": 0}
+
+
+class _View:
+    """What this process knows of the hub, and has yet to tell it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.left_out: frozenset[str] = frozenset()  # aliases
+        self.read_at = -RELIED
+        self.worked: Counter[str] = Counter()  # calls by alias
+        self.told_at = time.monotonic()
+
+
+_view = _View()
+
+
+def left_out() -> frozenset[str]:
+    """The aliases that are left out, in one country at least, or were a second ago."""
+    if time.monotonic() - _view.read_at > RELIED:
+        _view.read_at = time.monotonic()  # the other threads rely on the old view meanwhile
+        with suppress(Unavailable):
+            found = _LEFT_OUT((), ())
+            _view.left_out = frozenset(name.decode().partition(":")[0] for name in found)
+    return _view.left_out
+
+
+def ended(calls: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Report how calls ended. Returns the breakers that this changed: see includes/judge_call.lua."""
+    told = _to_tell(calls)
+    with suppress(Unavailable):
+        return dict(_ask_pick(told)["changed"]) if told else {}
+    return {}
+
+
+def died(alias: str, country: str) -> bool:
+    """Report that a worker died during a call. Returns whether the alias is left out by that."""
+    changed = ended([_NO_CALL | {"alias": alias, "country": country, "bad": 1}])
+    return changed.get(alias) == 1
+
+
+def pick(
+    want: Mapping[str, Any], calls: Iterable[Mapping[str, Any]], marks: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """Report how calls ended, and pick the alias for the next one: see pick.lua. Raises ``Unavailable``."""
+    return _ask_pick(_to_tell(calls, at_once=True), want=want, marks=marks)
+
+
+def give_back(picked: Mapping[str, Any], country: str) -> None:
+    """Give up a call that was picked. If it was to be a probe, another may start."""
+    if picked.get("probe"):
+        ended([_NO_CALL | {"alias": picked["alias"], "country": country, "probe": True}])
+
+
+def judge_receipt(alias: str, country: str, hops: str, *, is_bad: bool) -> bool:
+    """Count a receipt for the breaker of its alias in one country. Returns whether this opened it."""
+    args = {"alias": alias, "country": country, "hops": hops, "is_bad": is_bad}
+    with suppress(Unavailable):
+        return bool(_JUDGE_RECEIPT.ask((), args | {"breaker": Breaker.in_ms()})["left_out"])
+    return False
+
+
+def outlook(message: Mapping[str, Any], marks: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What a message must know of the hub to be accepted: see outlook.lua. Raises ``Unavailable``."""
+    args = {"aliases": message["aliases"], "hops": message["fields"].get("hops", ""), "marks": marks}
+    return _OUTLOOK.ask((), args)
+
+
+def begin_call(alias: str, takes: float) -> bool:
+    """Let a follow-up call begin, which takes so many ms of its alias's rate. False if there is no room."""
+    return not takes or bool(_BEGIN_CALL((), (alias, takes)))
+
+
+def _ask_pick(calls: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
+    return _PICK.ask((), {"calls": calls, "breaker": Breaker.in_ms(), **more})
+
+
+def _to_tell(calls: Iterable[Mapping[str, Any]], *, at_once: bool = False) -> list[Mapping[str, Any]]:
+    """What to tell the hub now: everything if one call did not just work, or a second is over."""
+    now, others = time.monotonic(), []
+    with _view.lock:
+        for call in calls:
+            if call["good"] and not call["probe"] and not call["retry_after"] and not call["here"]:
+                _view.worked[call["alias"]] += 1
+            else:
+                others.append(call)
+        if not (others or at_once) and now - _view.told_at < RELIED:
+            return []
+        worked, _view.worked, _view.told_at = _view.worked, Counter(), now
+    return [
+        _NO_CALL | {"alias": alias, "country": "", "good": count} for alias, count in worked.items()
+    ] + others
+
+
+def _forget() -> None:
+    global _view
+    _view = _View()
+
+
+# A child process must not tell the hub what its parent will.
+os.register_at_fork(after_in_child=_forget)
