@@ -96,6 +96,34 @@ def in_each_cell(step: Callable[[int], Iterable[T]]) -> list[T]:
     return found
 
 
+def gather(among: Iterable[int], put: Callable[[Any, int], object]) -> dict[int, list[Any]]:
+    """Ask several cells, and return the answers by cell. One round trip for each server.
+
+    ``put`` adds the commands for a cell to a pipeline. In a cluster, it takes one round trip for each cell.
+    Raises ``Unavailable``.
+    """
+    found: dict[int, list[Any]] = {}
+    for together in _by_server(among):
+        with client(together[0]) as redis:
+            pipe = redis.pipeline(transaction=False)
+            ends = [0]
+            for cell in together:
+                put(pipe, cell)
+                ends.append(len(pipe))
+            answers = pipe.execute()
+        found |= {cell: answers[slice(*ends[n : n + 2])] for n, cell in enumerate(together)}
+    return found
+
+
+def _by_server(among: Iterable[int]) -> Iterable[list[int]]:
+    """Lists of cells that can share a pipeline. In a cluster, each cell has a connection of its own."""
+    server_of = names.prefix if names.in_cluster() else names.cache_alias
+    found: dict[str, list[int]] = {}
+    for cell in among:
+        found.setdefault(server_of(cell), []).append(cell)
+    return found.values()
+
+
 class Script:
     """A Lua script, in a file beside the module that calls it.
 
@@ -111,7 +139,7 @@ class Script:
         includes: tuple[Path, ...] = (),
         keys: Mapping[str, str] = MappingProxyType({}),
         accepts: bool = False,
-        **constants: str | int | Callable[[], str],
+        **constants: str | int | Callable[[], str | int],
     ) -> None:
         """``includes``: folders to search for included files, see ``sms.lua_source``. ``constants``: values
         that Python knows as well. They become locals in the text, since each argument of a call costs time.

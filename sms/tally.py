@@ -2,7 +2,8 @@
 
 Each family is one hash of all time, one for each day and one for each hour (UTC). Days and hours are kept for
 35 days. So all processes see the same figures, which outlive restarts, and counting costs no round trip.
-Scripts add to one hash only, the fresh one. It is folded into the others before figures are read.
+Scripts add to one hash only, the fresh one. It is folded into the others before figures are read. Each cell
+has hashes of its own (see ``sms.cells``), which are added up.
 
 A field is a name and its labels with ``|`` between, see ``LABELS``. Labels are countries or come from the
 configuration, except vendors' words. To bound a hash, new fields get coarser labels: from 5,000 fields on,
@@ -12,13 +13,15 @@ configuration, except vendors' words. To bound a hash, new fields get coarser la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
+from sms import cells
+from sms.cells import HUB
 from sms.names import IN_LUA, TALLY, key
-from sms.scripts import Script, client
+from sms.scripts import Script, gather
 
 #: The labels of each name in ``counts`` and ``words``, in order.
 LABELS: dict[str, tuple[str, ...]] = {
@@ -77,6 +80,14 @@ _fold = Script(Path(__file__).parent / "lua" / "fold.lua", keys=IN_LUA)
 OTHER = "other"
 
 
+class Span(NamedTuple):
+    """A family in one day, in one hour, or of all time."""
+
+    family: Family
+    unit: Unit | None = None
+    number: int = 0  # of the day or hour since the epoch
+
+
 class Series(NamedTuple):
     """A name with its labels."""
 
@@ -108,31 +119,43 @@ class Times:
         return lower
 
 
-def place(family: Family, unit: Unit | None = None, number: int = 0) -> str:
-    """The key of a hash. ``number``: of the day or hour since the epoch."""
-    return key(f"{TALLY}{family}:{unit}:{number}" if unit else f"{TALLY}{family}:all")
+def place(family: Family, unit: Unit | None = None, number: int = 0, cell: int = HUB) -> str:
+    """The key of the hash that a cell has for a span."""
+    return key(f"{TALLY}{family}:{unit}:{number}" if unit else f"{TALLY}{family}:all", cell)
 
 
 def read(family: Family, unit: Unit | None = None, numbers: Sequence[int] = ()) -> list[dict[str, int]]:
     """The fields of these days or hours, in order, or of all time. Raises ``Unavailable``."""
-    return read_places([place(family, unit, number) for number in numbers] if unit else [place(family)])
+    return read_spans([Span(family, unit, number) for number in numbers] if unit else [Span(family)])
 
 
 def everything() -> dict[Family, dict[str, int]]:
     """The fields of all time by family. Raises ``Unavailable``."""
     families = get_args(Family)
-    return dict(zip(families, read_places(list(map(place, families))), strict=True))
+    return dict(zip(families, read_spans(list(map(Span, families))), strict=True))
 
 
-def read_places(places: Sequence[str]) -> list[dict[str, int]]:
-    """The fields of the hashes with these keys, see ``place``. One round trip. Raises ``Unavailable``."""
-    with client() as redis:
-        pipe = redis.pipeline(transaction=False)
-        _fold.join(pipe, (), get_args(Family))
-        for name in places:
-            pipe.hgetall(name)
-        _, *found = pipe.execute()
-    return [{field.decode(): int(value) for field, value in fields.items()} for fields in found]
+def read_spans(spans: Sequence[Span]) -> list[dict[str, int]]:
+    """The fields of these spans. One round trip for each server. Raises ``Unavailable``."""
+
+    def put(pipe: Any, cell: int) -> None:
+        _fold.join(pipe, (), get_args(Family), cell)
+        for span in spans:
+            pipe.hgetall(place(*span, cell=cell))
+
+    found = (answers[1:] for answers in gather(cells.every(), put).values())
+    return [added_up(hashes) for hashes in zip(*found, strict=True)]
+
+
+def added_up(hashes: Iterable[Mapping[bytes, bytes]]) -> dict[str, int]:
+    """The sums of the fields of one hash, as each cell has it."""
+    first, *others = hashes
+    sums = {field.decode(): int(value) for field, value in first.items()}
+    for fields in others:
+        for field, value in fields.items():
+            name = field.decode()
+            sums[name] = sums.get(name, 0) + int(value)
+    return sums
 
 
 def series(fields: Mapping[str, int]) -> Iterator[tuple[Series, int]]:

@@ -226,27 +226,35 @@ def _news(hour: int) -> Iterator[str]:
 
 def put_away(hours_ago: int) -> None:
     """Move the counters of this hour to an earlier hour, and to its day."""
-    from sms import store, tally
-    from sms.scripts import client
+    from sms import cells, store, tally
 
     if not hours_ago:
         return
     hour = int(store.now()) // tally.LENGTH["hour"]
-    day, then = hour // 24, hour - hours_ago
     tally.everything()  # write pending counts first
-    with client() as redis:
+    for cell in cells.every():
         for family in get_args(tally.Family):
-            now, place = tally.place(family, "hour", hour), tally.place(family, "hour", then)
-            if not redis.exists(now):
-                continue
-            redis.rename(now, place)
-            if then // 24 == day:
-                continue
-            pipe = redis.pipeline()
-            for field, value in redis.hgetall(place).items():
-                pipe.hincrby(tally.place(family, "day", then // 24), field, int(value))
-                pipe.hincrby(tally.place(family, "day", day), field, -int(value))
-            pipe.execute()
+            _move(family, hour, hour - hours_ago, cell)
+
+
+def _move(family: Any, hour: int, then: int, cell: int) -> None:
+    """Move what a cell has counted in an hour."""
+    from sms import tally
+    from sms.scripts import client
+
+    now, place = (tally.place(family, "hour", number, cell) for number in (hour, then))
+    today, day = (tally.place(family, "day", number // 24, cell) for number in (hour, then))
+    with client(cell) as redis:
+        if not redis.exists(now):
+            return
+        redis.rename(now, place)
+        if day == today:
+            return
+        pipe = redis.pipeline()
+        for field, value in redis.hgetall(place).items():
+            pipe.hincrby(day, field, int(value))
+            pipe.hincrby(today, field, -int(value))
+        pipe.execute()
 
 
 def main() -> None:

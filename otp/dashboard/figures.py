@@ -17,7 +17,7 @@ from django.conf import settings
 
 from sms import services as sms
 from sms import tally
-from sms.tally import Family, Series, Unit
+from sms.tally import Family, Series, Span, Unit
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -78,7 +78,7 @@ class Figures:
     """The figures that were read."""
 
     now: float  # by the clock of Redis, like all hours and days
-    _read: Mapping[str, Mapping[str, int]]
+    _read: Mapping[Span, Mapping[str, int]]
 
     def sums(self, family: Family, period: Period) -> Sums:
         """``family``: counts or words."""
@@ -95,7 +95,7 @@ class Figures:
         """The hours or days of a period with their fields, up to the current one."""
         for number in _numbers(period, self.now):
             began = datetime.fromtimestamp(number * tally.LENGTH[period.unit], UTC)
-            yield began, self._read[tally.place(family, period.unit, number)]
+            yield began, self._read[Span(family, period.unit, number)]
 
     def totals(self, period: Period, *begin: str) -> list[tuple[datetime, int]]:
         """By hour or day, the sum of all ``counts`` whose field begins with one of ``begin`` (``spent|``)."""
@@ -105,13 +105,13 @@ class Figures:
         ]
 
     def _summed(self, family: Family, period: Period) -> Counter[str]:
-        *ended, present = (tally.place(family, period.unit, n) for n in _numbers(period, self.now))
+        *ended, present = (Span(family, period.unit, n) for n in _numbers(period, self.now))
         with _lock:
             known = _kept_sums.get((ended[0], ended[-1]))
         if known is None:
             known = Counter()
-            for place in ended:
-                known.update(self._read[place])
+            for span in ended:
+                known.update(self._read[span])
             with _lock:
                 _keep(_kept_sums, {(ended[0], ended[-1]): known})
         sums = known.copy()
@@ -122,27 +122,27 @@ class Figures:
 def read(wanted: Mapping[Family, Iterable[Period]], *, now: float | None = None) -> Figures:
     """Read the figures for a page. ``now``: the time by the clock of Redis, if it is known already.
 
-    One round trip, or two without ``now``. Raises ``Unavailable``.
+    One round trip for each server, and one more without ``now``. Raises ``Unavailable``.
     """
     now = sms.now() if now is None else now
-    over: dict[str, bool] = {}  # place → whether its hour or day is over
+    over: dict[Span, bool] = {}  # whether its hour or day is over
     for family, periods in wanted.items():
         for period in periods:
             *ended, present = _numbers(period, now)
-            over |= {tally.place(family, period.unit, number): True for number in ended}
-            over[tally.place(family, period.unit, present)] = False
+            over |= {Span(family, period.unit, number): True for number in ended}
+            over[Span(family, period.unit, present)] = False
     with _lock:
-        known = {place: _kept[place] for place in over if place in _kept}
-    missing = [place for place in over if place not in known]
-    found = dict(zip(missing, tally.read_places(missing), strict=True))
+        known = {span: _kept[span] for span in over if span in _kept}
+    missing = [span for span in over if span not in known]
+    found = dict(zip(missing, tally.read_spans(missing), strict=True))
     with _lock:
-        _keep(_kept, {place: fields for place, fields in found.items() if over[place]})
+        _keep(_kept, {span: fields for span, fields in found.items() if over[span]})
     return Figures(now, known | found)
 
 
 #: For hours and days that are over: the fields of each, and the sums of ranges.
-_kept: dict[str, dict[str, int]] = {}
-_kept_sums: dict[tuple[str, str], Counter[str]] = {}
+_kept: dict[Span, dict[str, int]] = {}
+_kept_sums: dict[tuple[Span, Span], Counter[str]] = {}
 _lock = threading.Lock()
 
 

@@ -9,11 +9,11 @@ import pytest
 from otp import services as codes
 from otp.caller import Caller
 from otp.errors import RateLimited
-from sms import receipts, services, store, tally
+from sms import cells, receipts, services, store, tally
 from sms.errors import AccountFailure, OutcomeUnknown, Overloaded, PermanentFailure, TemporaryFailure
 from sms.names import IN_LUA
-from sms.scripts import INCLUDES, Script
-from sms.tally import Series
+from sms.scripts import INCLUDES, Script, client
+from sms.tally import Series, Span
 from sms.testing import code_in, outbox
 from tests.sms.house import PHONE, lease_ends
 
@@ -188,18 +188,21 @@ def test_what_is_not_accepted_is_counted(redis, settings):
     assert of("messages") == {("refused:overloaded", "", "US", "bulk"): 1}
 
 
-def add(tmp_path, family: tally.Family, field: str, at: float | None = None) -> None:
+def add(tmp_path, family: tally.Family, field: str, at: float | None = None, cell: int = 0) -> None:
     """Count a field twice as scripts do, now or at another time."""
     step = tmp_path / "step.lua"
     step.write_text(
         '--- @include "clock"\n--- @include "tally"\n'
         "tally(tonumber(ARGV[3]) or clock(), ARGV[1], { ARGV[2], 2 })\n"
     )
-    Script(step, includes=(INCLUDES,), keys=IN_LUA)((), (family, field, "" if at is None else at * 1000))
+    count = Script(step, includes=(INCLUDES,), keys=IN_LUA)
+    count((), (family, field, "" if at is None else at * 1000), cell)
 
 
-def fill(redis, family: tally.Family, fields: int) -> None:
-    redis.hset(tally.place(family), mapping={f"old|{n}": 1 for n in range(fields)})
+def fill(family: tally.Family, fields: int) -> None:
+    for cell in cells.every():
+        with client(cell) as redis:
+            redis.hset(tally.place(family, cell=cell), mapping={f"old|{n}": 1 for n in range(fields)})
 
 
 @pytest.mark.parametrize("name", tally.LABELS)
@@ -207,7 +210,7 @@ def test_a_full_hash_gives_up_the_label_with_open_ends_first(redis, tmp_path, na
     """Which provider it was, and how it ended, stays: that is what alerts ask for."""
     family: tally.Family = "words" if name in ("call", "receipt") else "counts"
     labels = tally.LABELS[name]
-    fill(redis, family, 5000)
+    fill(family, 5000)
     for country in ("US", "CA"):
         values = {"country": country, "word": country}
         add(tmp_path, family, "|".join((name, *(values.get(label, f"a {label}") for label in labels))))
@@ -217,21 +220,21 @@ def test_a_full_hash_gives_up_the_label_with_open_ends_first(redis, tmp_path, na
 
 
 def test_what_a_full_hash_knows_counts_on(redis):
-    fill(redis, "counts", 4999)
+    fill("counts", 4999)
     redis.hset(tally.place("counts"), "starts|issued|login|US|", 7)
     codes.start(PHONE)
     assert of("starts") == {("issued", "login", "US", ""): 8}
 
 
 def test_a_new_provider_is_told_apart_in_a_full_tally(house, redis):
-    fill(redis, "counts", 5000)
+    fill("counts", 5000)
     house.providers["a"].outcomes = [TemporaryFailure("x")]
     house.deliver(house.code())
     assert of("calls") == {("temporary", "a", "other"): 1, ("accepted", "b", "other"): 1}
 
 
 def test_a_hash_is_bounded_and_the_rest_is_other(redis):
-    fill(redis, "counts", 7000)
+    fill("counts", 7000)
     redis.hset(tally.place("counts"), "calls|accepted|test|other", 1)
     codes.start(PHONE)
     assert of("starts")[("other",) * 4] == 1
@@ -253,11 +256,21 @@ def test_a_plain_message_is_of_no_purpose():
     assert of("codes") == {}
 
 
+def test_what_cells_count_is_added_up(settings, tmp_path):
+    settings.REDIS_CELLS = 4
+    for cell in (0, 1, 3):
+        add(tmp_path, "counts", "checks|valid|login|", cell=cell)
+    add(tmp_path, "counts", "cancelled|login", cell=2)
+    added = {"checks|valid|login|": 6, "cancelled|login": 2}
+    assert counted() == added
+    assert tally.read("counts", "hour", [int(store.now()) // 3600]) == [added]
+
+
 def test_several_hashes_are_read_in_one_trip():
     codes.start(PHONE)
     day = int(store.now()) // 86400
-    places = [tally.place("counts", "day", day), tally.place("times"), tally.place("words", "day", day)]
-    assert tally.read_places(places) == [counted(), counted("times"), {}]
+    spans = [Span("counts", "day", day), Span("times"), Span("words", "day", day)]
+    assert tally.read_spans(spans) == [counted(), counted("times"), {}]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from config.demo import traffic
 from config.demo.ports import free_port
 from otp import services
 from sms import store, tally
+from sms.scripts import client
 from tests.config.demo.test_demo import demo
 from tests.faults.stack import wait_for
 
@@ -28,6 +29,18 @@ def test_an_hour_is_put_where_the_day_has_it(hours_ago, redis):
     days = tally.read("counts", "day", sorted({hour // 24, (hour - hours_ago) // 24}))
     assert {field: value for field, value in days[0].items() if value} == before
     assert all(not any(day.values()) for day in days[1:])
+
+
+def test_every_cell_puts_its_hour_away(settings):
+    settings.REDIS_CELLS = 4
+    hour = int(store.now()) // 3600
+    for cell in (0, 2):
+        with client(cell) as redis:
+            redis.hset(tally.place("counts", "hour", hour, cell), "spent|US", 5)
+            redis.hset(tally.place("counts", "day", hour // 24, cell), "spent|US", 5)
+    traffic.put_away(24)
+    assert tally.read("counts", "hour", [hour, hour - 24]) == [{}, {"spent|US": 10}]
+    assert tally.read("counts", "day", [hour // 24, hour // 24 - 1]) == [{"spent|US": 0}, {"spent|US": 10}]
 
 
 @pytest.mark.slow(20)
