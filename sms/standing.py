@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sms import names, registry, steps
+from pydantic_core import from_json, to_json
+
+from sms import cells, names, registry, steps
 from sms.breaker import Breaker
+from sms.cells import HUB
 from sms.names import BEAT, DEAD, LEASES, RATE, SWEPT, UNSWEPT, WAITING, key
+from sms.scripts import gather
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The memory of the Redis server, in bytes."""
+    """The memory of the Redis server, in bytes; of several, that of the fullest."""
 
     used: int
     most: int  # 0: no limit
@@ -74,7 +78,7 @@ _STANDING = steps.script("standing")
 
 
 def read(places: Iterable[tuple[str, str]] = ()) -> Standing:
-    """Read the present state. One round trip. Raises ``Unavailable``.
+    """Read the present state. One round trip, with cells one more for each server. Raises ``Unavailable``.
 
     ``places``: alias and country of further breakers to read, besides those of each alias.
     """
@@ -85,25 +89,25 @@ def read(places: Iterable[tuple[str, str]] = ()) -> Standing:
     rated = [name for name, alias in aliases.items() if alias.rates]
     found = _STANDING.ask(
         (),
-        {
-            "queues": {queue: _keys(queue) for queue in steps.QUEUES},
-            **{"dead": key(DEAD), "beat": key(BEAT), "swept": key(SWEPT)},
+        _keys(HUB)
+        | {
             "breakers": breakers,
             "window": breaker["window"],
             "rates": {alias: key(RATE + alias) for alias in rated},
             "lines": {alias: {queue: names.line(alias, queue) for queue in steps.QUEUES} for alias in rated},
         },
     )
-    memory = found.get("memory")
+    everywhere = [found, *_elsewhere()]
+    memories = [Memory(**one["memory"]) for one in everywhere if "memory" in one]
     return Standing(
-        queues={name: Queue(**queue) for name, queue in found["queues"].items()},
-        dead_letters=found["dead_letters"],
+        queues={name: _added_up([one["queues"][name] for one in everywhere]) for name in steps.QUEUES},
+        dead_letters=sum(one["dead_letters"] for one in everywhere),
         beat=found.get("beat"),
         swept=found.get("swept"),
         health={place: _health(found["health"][f"{place[0]} {place[1]}"]) for place in sorted(wanted)},
         window=breaker["window"] / 1000,
         rates={alias: Rate(**rate) for alias, rate in dict(found["rates"]).items()},  # see ``store.choose``
-        memory=Memory(**memory) if memory else None,
+        memory=max(memories, key=_fullness, default=None),
     )
 
 
@@ -111,8 +115,34 @@ def _health(found: Mapping[str, Any]) -> Health:
     return Health(found["open"], found.get("since"), found["wait"], found["good"], found["bad"])
 
 
-def _keys(queue: str) -> dict[str, str]:
-    return {"leases": key(LEASES + queue), "waiting": key(WAITING + queue), "unswept": key(UNSWEPT + queue)}
+def _elsewhere() -> list[dict[str, Any]]:
+    """What the script finds in the cells besides the hub, which have neither breakers nor rates."""
+
+    def put(pipe: Any, cell: int) -> None:
+        _STANDING.join(pipe, (), (to_json(_keys(cell) | {"breakers": {}, "rates": {}}),), cell)
+
+    return [from_json(answer) for (answer,) in gather(cells.every()[1:], put).values()]
+
+
+def _added_up(queues: Sequence[Mapping[str, float]]) -> Queue:
+    """A queue as a whole. ``queues``: what each cell has of it."""
+    added: dict[str, Any] = {name: sum(queue[name] for queue in queues) for name in queues[0]}
+    return Queue(**added | {name: max(queue[name] for queue in queues) for name in ("oldest", "unswept")})
+
+
+def _fullness(memory: Memory) -> tuple[float, int]:
+    return memory.used / memory.most if memory.most else 0.0, memory.used
+
+
+def _keys(cell: int) -> dict[str, Any]:
+    """The keys of a cell for the script."""
+    queues = {"leases": LEASES, "waiting": WAITING, "unswept": UNSWEPT}
+    return {
+        "queues": {
+            queue: {name: key(of + queue, cell) for name, of in queues.items()} for queue in steps.QUEUES
+        },
+        **{"dead": key(DEAD, cell), "beat": key(BEAT, cell), "swept": key(SWEPT, cell)},
+    }
 
 
 @dataclass(frozen=True, slots=True)
