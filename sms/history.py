@@ -2,19 +2,27 @@
 
 A message is listed under a keyed digest of its number and under its reference, for as long as its record is
 kept. The latest codes of an API key are also listed under the key's name. The story of a message is a list of
-steps, written by the scripts that take them.
+steps, written by the scripts that take them. All of it is in the cell of the message (see ``sms.cells``), so
+every cell is asked for a list. Each round trip is one for each server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
-from sms import conf, digests
+from sms import cells, conf, digests
+from sms.cells import HUB
 from sms.message import Message
 from sms.names import FOUND_BY, RECORD, STORY, key
 from sms.records import read
-from sms.scripts import client
+from sms.scripts import gather
+
+#: The messages found by a number, a reference and so on: the latest. Same as MOST_FOUND in accept.lua, which
+#: bounds the list of each cell.
+MOST_FOUND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +55,8 @@ class Told:
     steps: tuple[Step, ...]
 
 
-def places(e164: str, reference: str, verification_id: str, api_key: str = "") -> list[str]:
-    """The keys of the lists for a new message. An API key has one only for codes."""
+def places(e164: str, reference: str, verification_id: str, api_key: str = "", cell: int = HUB) -> list[str]:
+    """The keys of the lists for a new message in a cell. An API key has one only for codes."""
     found = [_by_number(secret, e164) for secret in _keys()[:1]]
     if reference:
         found.append(_by_reference(reference))
@@ -56,7 +64,7 @@ def places(e164: str, reference: str, verification_id: str, api_key: str = "") -
         found.append(_by_verification(verification_id))
     if verification_id and api_key:
         found.append(_by_api_key(api_key))
-    return found
+    return [key(name, cell) for name in found]
 
 
 def of_number(e164: str) -> list[Told]:
@@ -71,12 +79,12 @@ def of_reference(reference: str) -> list[Told]:
 
 def of_id(message_id: str) -> Told | None:
     """One message, or None. One round trip. Raises ``Unavailable``."""
-    return next(iter(_told([message_id])), None)
+    return next(iter(_told({cells.of_id(message_id): [message_id]})), None)
 
 
 def of_verification(verification_id: str) -> list[Told]:
     """The messages of a verification, the latest first. Two round trips. Raises ``Unavailable``."""
-    return _found([_by_verification(verification_id)])
+    return _found([_by_verification(verification_id)], [cells.of_id(verification_id)])
 
 
 def of_api_key(name: str) -> list[Told]:
@@ -84,29 +92,55 @@ def of_api_key(name: str) -> list[Told]:
     return _found([_by_api_key(name)])
 
 
-def _found(keys: Sequence[str]) -> list[Told]:
-    if not keys:
+def _found(lists: Sequence[str], among: Sequence[int] = ()) -> list[Told]:
+    """The messages in lists of some cells, by default of all."""
+    if not lists:
         return []
-    with client() as redis:
-        pipe = redis.pipeline(transaction=False)
-        for name in keys:
-            pipe.lrange(name, 0, -1)
-        ids = [id_.decode() for found in pipe.execute() for id_ in found]
-    return sorted(_told(ids), key=lambda told: told.message.created_at, reverse=True)
+
+    def put(pipe: Any, cell: int) -> None:
+        for name in lists:
+            pipe.lrange(key(name, cell), 0, -1)
+
+    answers = gather(among or cells.every(), put)
+    ids = {cell: [id.decode() for id in chain(*found)] for cell, found in answers.items()}
+    found = _told(_latest(ids, MOST_FOUND * len(lists)))
+    return sorted(found, key=lambda told: told.message.created_at, reverse=True)
 
 
-def _told(ids: Sequence[str]) -> list[Told]:
-    with client() as redis:
-        pipe = redis.pipeline(transaction=False)
-        for message_id in ids:
-            pipe.hgetall(key(RECORD + message_id))
-            pipe.lrange(key(STORY + message_id), 0, -1)
-        answers = iter(pipe.execute())
+def _latest(ids: Mapping[int, Sequence[str]], most: int) -> Mapping[int, Sequence[str]]:
+    """The ids of the latest messages, by cell. One more round trip if there are more than ``most``."""
+    if sum(map(len, ids.values())) <= most:
+        return ids
+
+    def put(pipe: Any, cell: int) -> None:
+        for id in ids[cell]:
+            pipe.hget(key(RECORD + id, cell), "created_at")
+
+    times = gather(ids, put)
+    known = [
+        (float(at), cell, id) for cell in ids for id, at in zip(ids[cell], times[cell], strict=True) if at
+    ]
+    latest: dict[int, list[str]] = {}
+    for _, cell, id in sorted(known, reverse=True)[:most]:
+        latest.setdefault(cell, []).append(id)
+    return latest
+
+
+def _told(ids: Mapping[int, Sequence[str]]) -> list[Told]:
+    """The messages with these ids, by cell."""
+
+    def put(pipe: Any, cell: int) -> None:
+        for id in ids[cell]:
+            pipe.hgetall(key(RECORD + id, cell))
+            pipe.lrange(key(STORY + id, cell), 0, -1)
+
     found = []
-    for message_id, record, story in zip(ids, answers, answers, strict=True):
-        if record:
-            message = read(message_id, {k.decode(): v.decode() for k, v in record.items()})
-            found.append(Told(message, tuple(_step(step.decode()) for step in story)))
+    for cell, given in gather(ids, put).items():
+        answers = iter(given)
+        for id, record, story in zip(ids[cell], answers, answers, strict=True):
+            if record:
+                message = read(id, {k.decode(): v.decode() for k, v in record.items()})
+                found.append(Told(message, tuple(_step(step.decode()) for step in story)))
     return found
 
 
@@ -116,19 +150,19 @@ def _step(text: str) -> Step:
 
 
 def _by_number(secret: bytes, e164: str) -> str:
-    return key(f"{FOUND_BY}number:{digests.digest(secret, e164)[:16].hex()}")
+    return f"{FOUND_BY}number:{digests.digest(secret, e164)[:16].hex()}"
 
 
 def _by_reference(reference: str) -> str:
-    return key(f"{FOUND_BY}reference:{reference}")
+    return f"{FOUND_BY}reference:{reference}"
 
 
 def _by_verification(verification_id: str) -> str:
-    return key(f"{FOUND_BY}verification:{verification_id}")
+    return f"{FOUND_BY}verification:{verification_id}"
 
 
 def _by_api_key(name: str) -> str:
-    return key(f"{FOUND_BY}api-key:{name}")
+    return f"{FOUND_BY}api-key:{name}"
 
 
 @conf.cached

@@ -8,8 +8,9 @@ from otp import services as codes
 from otp.caller import Caller
 from otp.errors import NotAllowed
 from otp.handler import OTPHandler
-from sms import history, names, receipts, services
+from sms import history, ids, names, receipts, services
 from sms.errors import InvalidReference, TemporaryFailure
+from sms.scripts import client
 from sms.testing import code_in, outbox
 from tests.sms.house import PHONE
 
@@ -98,6 +99,40 @@ def test_the_latest_hundred_are_found(redis):
     id = services.send(PHONE, "Hello").id
     assert redis.llen(place) == 100
     assert [told.message.id for told in history.of_number(PHONE)] == [id]
+
+
+def keep(cell: int, at: int, **found_by: str) -> str:
+    """Write the record of a message, and lists with it, into a cell."""
+    id = ids.new(cell)
+    lists = {"reference": "", "verification_id": "", "api_key": ""} | found_by
+    with client(cell) as redis:
+        record = {"state": "sent", "created_at": at, "expires_at": at}
+        redis.hset(names.key(names.RECORD + id, cell), mapping=record)
+        redis.rpush(names.key(names.STORY + id, cell), f"{at}|check_valid||0|")
+        for place in history.places(PHONE, **lists, cell=cell):
+            redis.lpush(place, id)
+    return id
+
+
+def test_messages_are_found_in_every_cell(settings):
+    settings.REDIS_CELLS = 4
+    first, second, third = keep(3, 1000), keep(1, 2000, reference="order-1"), keep(3, 3000)
+    assert [told.message.id for told in history.of_number(PHONE)] == [third, second, first]
+    assert [told.message.id for told in history.of_reference("order-1")] == [second]
+    told = history.of_id(first)
+    assert told
+    assert steps(told) == [("check_valid", "", "")]
+    verification = ids.new(2)
+    fourth = keep(2, 4000, verification_id=verification, api_key="shop")
+    assert [told.message.id for told in history.of_verification(verification)] == [fourth]
+    assert [told.message.id for told in history.of_api_key("shop")] == [fourth]
+
+
+def test_the_latest_hundred_of_all_cells_are_found(settings):
+    settings.REDIS_CELLS = 4
+    kept = [keep(n % 4 + 1, n) for n in range(150)]
+    found = [told.message.id for told in history.of_number(PHONE)]
+    assert found == kept[:-101:-1]
 
 
 def test_a_story_has_an_end(house, redis):
