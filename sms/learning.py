@@ -11,11 +11,11 @@ number for good. The measure is whether the code was typed, which includes its a
 deliver a code and another could, it counts against the first and for the second. Messages that no provider
 gets (test numbers) teach nothing.
 
-Scripts count in one hash for every five minutes of sending, a slice. A code typed later counts in the slice
-in which it was sent. A slice is read ``RIPE`` seconds after its end, when most codes have been typed. Each
-process reads by itself, in a thread, when a code finds its figures old. So a start never waits, and goes by
-the weights until there are figures. Routes are keyed digests in Redis, because a prefix is part of phone
-numbers.
+Scripts count in one hash for every five minutes of sending, a slice. Each cell has its own (see
+``sms.cells``). A code typed later counts in the slice in which it was sent. A slice is read ``RIPE`` seconds
+after its end, when most codes have been typed. Each process reads by itself, in a thread, when a code finds
+its figures old. So a start never waits, and goes by the weights until there are figures. Routes are keyed
+digests in Redis, because a prefix is part of phone numbers.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, digests, registry, routing, shares, store
+from sms import cells, conf, digests, registry, routing, shares, store
 from sms.errors import Unavailable
 from sms.names import LEARNING, key
 from sms.phone import Phone
 from sms.routing import Hop, Route
-from sms.scripts import client
+from sms.scripts import gather
 from sms.shares import ENOUGH, Count, Known, Shares
+from sms.tally import added_up
 
 __all__ = ["ENOUGH", "Mode", "Report", "Row", "Step", "mark", "mode", "order", "refresh", "reports", "worth"]
 
@@ -198,13 +199,14 @@ class Reader:
 
     def _add(self, numbers: range) -> None:
         """Read slices and add them to the figures."""
-        with client() as redis:
-            pipe = redis.pipeline(transaction=False)
+
+        def put(pipe: Any, cell: int) -> None:
             for number in numbers:
-                pipe.hgetall(key(f"{LEARNING}{number}"))
-            found = pipe.execute()
-        for number, fields in zip(numbers, found, strict=True):
-            for step, counts in _steps({name.decode(): int(value) for name, value in fields.items()}):
+                pipe.hgetall(key(f"{LEARNING}{number}", cell))
+
+        found = gather(cells.every(), put).values()
+        for number, *fields in zip(numbers, *found, strict=True):
+            for step, counts in _steps(added_up(fields)):
                 self._known[step] = self._known.get(step, Known()).add((number + 1) * SLICE, counts)
             self._next = number + 1
 

@@ -9,10 +9,11 @@ from collections import Counter
 import pytest
 
 from otp import services as codes
-from sms import learning, names, receipts, services, store
+from sms import learning, names, phone, receipts, routing, services, store
 from sms.checks import providers as provider_checks
 from sms.checks import settings as checks
 from sms.errors import PermanentFailure, TemporaryFailure, Unavailable
+from sms.scripts import client
 from tests.scraped import scrape
 from tests.sms.house import PHONE
 
@@ -115,6 +116,20 @@ def test_a_slice_is_read_once_and_when_it_is_ripe(sent, later, redis):
     later(ripe + 1)
     later(ripe + 2)
     assert sum(report.sent for report in learning.reports()) == pytest.approx(50, abs=0.2)
+
+
+def test_what_cells_count_is_added_up(later, settings):
+    settings.REDIS_CELLS = 4
+    route = learning.mark(phone.parse(PHONE), routing.all_routes()["default"])
+    slice_ = int(store.now()) // learning.SLICE
+    for cell in (0, 1, 3):
+        with client(cell) as redis:
+            fields = {f"sent|{route}|US|a": 30, f"typed|{route}|US|a": 15, f"sent|{route}|US|b": cell}
+            redis.hset(names.key(f"{names.LEARNING}{slice_}", cell), mapping=fields)
+    later()
+    (report,) = learning.reports()
+    assert [round(row.sent) for row in report.rows] == [90, 4]
+    assert report.rows[0].conversion[1] == pytest.approx(0.5, abs=0.02)
 
 
 def test_another_country_and_another_route_learn_for_themselves(sent, later, settings, house):
