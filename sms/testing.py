@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import names, registry
+from sms import cells, names, registry
 from sms.checks import place
 from sms.providers.memory import outbox
 from sms.scripts import client
@@ -50,9 +50,10 @@ def reset() -> None:
             "OTPOST_CACHE: reset() deletes every code, but a worker that sends uses the same database and "
             "namespace. Give your tests their own database or OTPOST_NAMESPACE."
         )
-    prefixes = tuple(family.encode() for family in names.families())
-    with client() as redis:
-        keys = redis.scan_iter(names.key("*"), count=1000)
-        if ours := [key for key in keys if key.startswith(prefixes)]:
-            redis.delete(*ours)
+    for cell in cells.every():
+        prefixes = tuple(family.encode() for family in names.families(cell))
+        with client(cell) as redis:
+            keys = redis.scan_iter(names.key("*", cell), count=1000)
+            if ours := [key for key in keys if key.startswith(prefixes)]:
+                redis.delete(*ours)
     outbox.clear()

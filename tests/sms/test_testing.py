@@ -146,6 +146,14 @@ class TestReset:
         reset()
         assert {key for key in redis.scan_iter() if not key.startswith(b"test:")} == self.THEIRS
 
+    def test_nothing_is_left_in_any_cell(self, settings, redis):
+        settings.REDIS_CELLS = 4
+        for cell in range(5):
+            redis.set(names.key(f"{names.BODY}x", cell), 1)
+        redis.set("{gw1:c3}sms:body:x", 1)
+        reset()
+        assert set(redis.scan_iter()) == {*self.THEIRS, b"{gw1:c3}sms:body:x"}
+
     @pytest.mark.parametrize("url", ["console://?clear=yes", "twilio://SID:TOKEN@?from=%2B15005550006"])
     def test_it_refuses_where_a_provider_sends(self, settings, url):
         settings.SMS_PROVIDERS = {"test": "memory://", "main": url}
