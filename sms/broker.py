@@ -138,7 +138,7 @@ def room(queue: str) -> int | None:
         return 0
 
 
-def _publish(task: str, args: tuple[str, ...], queue: str, **told: str) -> bool:
+def _publish(task: str, args: tuple[str | int, ...], queue: str, **told: str) -> bool:
     def publish() -> None:
         with producer() as found:
             celery.current_app.tasks[task].apply_async(args, queue=names.queue(queue), producer=found)

@@ -1,9 +1,9 @@
 """A worker's task goes on with whatever is due, so that many messages share Celery's cost of one task.
 
 A queue entry is a wake-up. It names a message, but its task also delivers what else is due in that message's
-cell, codes first. A task ends when nothing is due. It also ends after SLICE if another task waits for its thread, such as a sweep,
-a task of the project, or another wake-up, which then goes on in its place. A worker that is stopping only
-begins what Celery has given it already. The rest stays due for others.
+cell, codes first. A task ends when nothing is due. It also ends after SLICE if another task waits for its
+thread, such as a sweep, a task of the project, or another wake-up, which then goes on in its place. A worker
+that is stopping only begins what Celery has given it already. The rest stays due for others.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sms import (
     answers,
+    cells,
     conf,
     optouts,
     receipts,

@@ -1,5 +1,4 @@
 -- Note in a message's record which alias was picked for it.
---- @include "line"
 
 -- Record that a call begins, so that the message stops waiting.
 local function note_call(now, id, record, picked)
