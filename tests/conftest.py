@@ -16,7 +16,6 @@ import hypothesis
 import pytest
 import structlog
 from django.test import Client
-from django_redis import get_redis_connection
 from redis import Redis
 
 from config import servers
@@ -37,6 +36,9 @@ SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_S
 #: What they run on instead of one server: "cluster" (three masters and a replica), or "sentinel" (a master
 #: and a replica behind three sentinels).
 STORE = os.environ.get("OTPOST_TEST_STORE", "")
+
+#: In how many cells: see ``sms.cells``. Empty: in one.
+CELLS = os.environ.get("OTPOST_TEST_CELLS", "")
 
 #: How the cache speaks to one server.
 ONE_SERVER: dict[str, Any] = CACHES["default"]
@@ -59,8 +61,9 @@ LONG = {"together": 30.0, "slow": 10.0, "first": 4.0}
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let each worker begin with an equal part of what takes long, so that none has it left in the end."""
-    if STORE:
-        left_out = [item for item in items if item.get_closest_marker("one_server")]
+    asked = [marker for marker, wanted in (("one_server", STORE), ("one_cell", CELLS)) if wanted]
+    if asked:
+        left_out = [item for item in items if any(map(item.get_closest_marker, asked))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -163,7 +166,7 @@ def fake_redis(redis: Any, settings: Any) -> Any:
         connection_class=fakeredis.FakeRedisConnection,
         server=server,
     )
-    return get_redis_connection("default")
+    return looking()
 
 
 @pytest.fixture(params=["real", "fake"])

@@ -65,12 +65,21 @@ class Everywhere(Redis):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         if args[0] in ("KEYS", "SCAN"):
             return self._all_of(args, options)
+        if args[0] == "ZADD":
+            return self._add(args)
         known = [arg for arg in args[1:] if _is_ours(arg)]
         cell = next(filter(None, map(_cell_of, known)), 0)
-        tag = names.prefix(cell)
-        placed = [_placed(arg, tag) if _is_ours(arg) else arg for arg in args]
-        client = scripts.connection(cell)
-        return client.execute_command(*placed, **options)
+        return _run(cell, args, options)
+
+    def _add(self, args: tuple[Any, ...]) -> Any:
+        """Put each id into the list of its own cell."""
+        name, flags, pairs = args[1], [], list(args[2:])
+        while not isinstance(pairs[0], int | float):
+            flags.append(pairs.pop(0))
+        found: dict[int, list[Any]] = {}
+        for score, member in zip(pairs[::2], pairs[1::2], strict=True):
+            found.setdefault(cells.of_id(_text(member)) or _cell_of(name), []).extend((score, member))
+        return sum(_run(cell, ("ZADD", name, *flags, *some), {}) or 0 for cell, some in found.items())
 
     def _all_of(self, args: tuple[Any, ...], options: Any) -> Any:
         found: list[Any] = []
@@ -114,12 +123,19 @@ def _text(arg: Any) -> str:
     return arg.decode(errors="replace") if isinstance(arg, bytes) else arg if isinstance(arg, str) else ""
 
 
-def _placed(arg: Any, tag: str) -> str:
-    return tag + _text(arg)
+def _run(cell: int, args: tuple[Any, ...], options: Any) -> Any:
+    tag = names.prefix(cell)
+    placed = [tag + _text(arg) if _is_ours(arg) else arg for arg in args]
+    return scripts.connection(cell).execute_command(*placed, **options)
 
 
 def _cell_of(arg: Any) -> int:
+    """The cell that has a key; if none has it, the one to which its last part leads."""
+    name = _text(arg)
     for cell in cells.every()[1:]:
-        if scripts.connection(cell).execute_command("EXISTS", names.prefix(cell) + _text(arg)):
+        if scripts.connection(cell).execute_command("EXISTS", names.prefix(cell) + name):
             return cell
-    return 0
+    family, _, last = name.rpartition(":")
+    if family in ("otp:phone", "otp:failures"):
+        return cells.of_digest(last)
+    return cells.of_id(last) if family in ("otp:verification", "sms:message", "sms:body", "sms:story") else 0
