@@ -52,7 +52,7 @@ _SCRIPTS = {
     )
     for name in (
         *("start", "resend", "live", "verify", "heard", "cancel", "peek", "count", "next", "stay"),
-        *("admit", "guessed", "session"),
+        *("admit", "settle", "session"),
     )
 }
 

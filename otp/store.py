@@ -145,7 +145,7 @@ def _guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = 
     """Tell the hub, and the cell of the hand-off, how a guess ended."""
     guards = answer.get("guards", [])
     if forgiven or guards:
-        ask("guessed", (), {"limits": forgiven, "guards": guards})
+        ask("settle", (), {"limits": forgiven, "guards": guards})
     if "session" in answer:
         session(answer["session"])
 
@@ -316,6 +316,8 @@ def _issue(
         return _refused(refused, counted)
     answer = ask(script, (*own, key(VERIFICATION + draft.id, cell)), args, cell)
     if answer["status"] != "issued":
+        if cells.many() and counted.limits:
+            ask("settle", (), {"limits": counted.limits, "guards": []})
         return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
     if message:

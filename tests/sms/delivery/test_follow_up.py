@@ -21,7 +21,9 @@ from tests.sms.house import PHONE, busiest, exactly
 @pytest.fixture
 def due(house, clock, monkeypatch):
     """Moves the clock, and lets a sweep look every second."""
-    monkeypatch.setattr(broker, "follow_up", lambda kind, alias, _, *cell: tasks.follow_up(kind, alias, *cell) or True)
+    monkeypatch.setattr(
+        broker, "follow_up", lambda kind, alias, _, *cell: tasks.follow_up(kind, alias, *cell) or True
+    )
 
     def advance(seconds):
         for _ in range(seconds):

@@ -1,7 +1,7 @@
--- Record in the hub how a guess ended that the verification's cell has compared: see includes/guess.lua.
+-- Settle in the hub what it has counted in advance, once the phone's cell has decided.
 -- ARGV: args (JSON):
---   limits   on wrong guesses, if this one was not wrong: it was counted before
---   guards   texts for guard_verified, if it was right
+--   limits   of a guess that was not wrong, or of a start that the cell has refused: they count one less
+--   guards   texts for guard_verified, if a guess was right: see includes/guess.lua
 -- Returns JSON: {}
 --- @include "clock"
 --- @include "limits"
