@@ -85,9 +85,8 @@ class Everywhere(Redis):
         found: list[Any] = []
         for cell in cells.every():
             tag = names.prefix(cell)
-            pattern = f"{tag}*" if cell else "*"
-            keys = scripts.connection(cell).keys(pattern.replace("[", "\\["))
-            found += [key.removeprefix(tag.encode()) for key in keys if cell or not key.startswith(b"{")]
+            keys = scripts.connection(cell).keys(f"{tag}*")
+            found += [key.removeprefix(tag.encode()) for key in keys if tag or not key.startswith(b"{")]
         wanted = args[1] if args[0] == "KEYS" else options.get("match") or (args[3] if len(args) > 3 else "*")
         wanted = wanted.decode() if isinstance(wanted, bytes) else wanted
         found = [key for key in found if fnmatch.fnmatchcase(key.decode(), wanted)]
