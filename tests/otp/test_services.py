@@ -17,6 +17,7 @@ from sms import broker
 from sms import services as sms
 from sms.message import State
 from sms.testing import code_in, outbox
+from tests.commands import commands
 from tests.otp.issue import end_cooldown
 from tests.tagged import looking
 
@@ -253,24 +254,20 @@ def test_a_code_its_sms_and_all_that_it_replaces_change_in_one_script(redis, set
     services.check(known.id, "x")
     services.cancel(known.id)
     first = services.start(PHONE)
-
-    def scripts():
-        return redis.info("commandstats")["cmdstat_evalsha"]["calls"]
-
-    before = scripts()
-    second = services.start(PHONE)
-    assert scripts() - before == 1
+    with commands() as sent:
+        second = services.start(PHONE)
+    assert sent.count("EVALSHA") == 1
     assert sms.get(first.message_id).state is State.CANCELLED
     assert services.status(first.id).status == "expired"
-    before = scripts()
-    services.resend(second.id)
-    assert scripts() - before == 2  # to read which code that is, and to send it
+    with commands() as sent:
+        services.resend(second.id)
+    assert sent.count("EVALSHA") == 2  # to read which code that is, and to send it
     assert sms.get(second.message_id).state is State.CANCELLED
     (body,) = redis.keys("sms:body:*")
     code = code_in(sms.unseal(redis.get(body))["body"])
-    before = scripts()
-    assert services.check(second.id, code).status == "valid"
-    assert scripts() - before == 1
+    with commands() as sent:
+        assert services.check(second.id, code).status == "valid"
+    assert sent.count("EVALSHA") == 1
     assert redis.zcard("sms:leases:otp") == 0
 
 
