@@ -7,6 +7,7 @@ import json
 import math
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,15 @@ def any_redis(request: pytest.FixtureRequest, redis: Any) -> Any:
 def nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what waits nothing shall come back after the test; one that wants it asks for it."""
     monkeypatch.setattr(wakeups, "publish_in", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def nothing_reads_on(redis: Any) -> Iterator[None]:
+    """The thread that reads what codes taught may not go on at the server of the next test."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "learning":
+            thread.join()
 
 
 @pytest.fixture(autouse=True)
