@@ -27,7 +27,7 @@ ARGS = [
 ROOT = Path(__file__).resolve().parents[2]
 #: axe-core out of npm, where NODE_PATH says.
 AXE = Path(os.environ.get("NODE_PATH", "/nowhere")) / "axe-core" / "axe.min.js"
-AUDIT = (Path(__file__).parent / "audit.js").read_text()
+_AUDIT = (Path(__file__).parent / "audit.js").read_text()
 
 
 @contextmanager
@@ -73,8 +73,16 @@ def running_demo(**given: str) -> Iterator[SimpleNamespace]:
         process.wait(30)
 
 
+def audit(page: Any) -> list[str]:
+    """What is wrong with a page. Its words are there before its looks, so both are waited for."""
+    page.wait_for_load_state()
+    found: list[str] = page.evaluate(_AUDIT)
+    return found
+
+
 def axe(page: Any) -> list[str]:
     """What it has to say of a page; it runs beside the page's policy, as an extension does."""
+    page.wait_for_load_state()
     page.evaluate(AXE.read_text() + "; undefined")
     violations = page.evaluate("axe.run().then((result) => result.violations)")
     return [f"{one['id']}: {node['html']}" for one in violations for node in one["nodes"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.e2e.browser import AUDIT, AXE, axe
+from tests.e2e.browser import AXE, audit, axe
 
 #: For each language the width at which axe looks, and the colours. 1280 at 400 % are 320 (WCAG 2.2, 1.4.10).
 LOOKS = {"en": (1280, "light"), "ar": (360, "dark"), "de": (320, "light")}
@@ -23,7 +23,7 @@ def assert_sound(page: Any, state: str, again: Callable[[], None] | None = None)
         where = state, tag
         assert page.locator("html").get_attribute("lang") == tag, where
         assert page.locator("html").get_attribute("dir") == ("rtl" if tag == "ar" else "ltr")
-        assert page.evaluate(AUDIT) == [], where
+        assert audit(page) == [], where
         if AXE.exists():
             assert axe(page) == [], where
         for narrow in {320, 360, 1280} - {width}:

@@ -19,7 +19,7 @@ from redis import Redis
 from otp.pages.words import code_in
 from otp.purposes import Purpose
 from sms import typed
-from tests.e2e.browser import AUDIT, CHROMIUM, running_demo
+from tests.e2e.browser import CHROMIUM, audit, running_demo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -396,7 +396,7 @@ def test_an_sms_that_could_not_be_sent_is_told_on_the_open_page(visitor):
     let(visitor.demo, state="failed", fault="number_refused")
     visitor.page.wait_for_selector("main[data-shows~=unsent]")
     assert visitor.heading() == "The code did not get through"
-    assert visitor.page.evaluate(AUDIT) == []
+    assert audit(visitor.page) == []
     assert visitor.page.title() == "Not sent: Enter the code · Otpost"
     visitor.page.get_by_role("button", name="Send again").click()
     visitor.code(nth=2)
@@ -415,7 +415,7 @@ def test_an_sms_that_takes_longer_is_told_and_what_was_typed_stays(visitor):
     playwright.expect(visitor.page.locator("[data-live]")).to_contain_text("is taking longer than usual")
     playwright.expect(field).to_have_value(code[:3])
     playwright.expect(field).to_be_focused()
-    assert visitor.page.evaluate(AUDIT) == []
+    assert audit(visitor.page) == []
     let(visitor.demo, state="delivered")
     visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     playwright.expect(lead).to_contain_text("We sent a code to")
@@ -462,7 +462,7 @@ def test_a_call_can_be_chosen_once_its_time_has_come(visitor):
     playwright.expect(about).to_contain_text(f"call to {visitor.number}")
     again = page.get_by_role("button", name="Call again")
     assert again.is_disabled()
-    assert page.evaluate(AUDIT) == []
+    assert audit(page) == []
     time.sleep(0.5)
     assert len(visitor.sms()) == 2
     visitor.guess(code)

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from otp.dashboard.door import PAGES
-from tests.e2e.browser import AUDIT, AXE, CHROMIUM, axe, running_demo
+from tests.e2e.browser import AXE, CHROMIUM, audit, axe, running_demo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -288,6 +288,7 @@ def test_the_keyboard_alone_is_enough(come, demo):
     assert operator.page.evaluate("document.activeElement.id") == "release-ES"
     keys.press("Enter")
     playwright.expect(operator.page.locator(".said")).to_contain_text("ES is released.")
+    operator.page.wait_for_load_state()  # with its looks
     assert (
         operator.page.evaluate("getComputedStyle(document.querySelector('.top nav a')).outlineStyle")
         == "none"
@@ -307,12 +308,12 @@ def test_every_page_is_accessible_on_every_screen(come, demo, scheme):
     for width, height in SIZES:
         operator = come(color_scheme=scheme, viewport={"width": width, "height": height})
         operator.open()
-        assert operator.page.evaluate(AUDIT) == [], ("login", width)
+        assert audit(operator.page) == [], ("login", width)
         operator.log_in()
         for name in PAGES:
             operator.open({"now": "", "dead_letters": "dead-letters"}.get(name, name))
             assert operator.heading() == PAGES[name]
-            assert operator.page.evaluate(AUDIT) == [], (name, width)
+            assert audit(operator.page) == [], (name, width)
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs npm's axe-core@4.14.1 where NODE_PATH says")

@@ -15,7 +15,7 @@ from django.core.wsgi import get_wsgi_application
 from config.demo import given
 from otp.api.access import parse
 from otp.api.described import OPERATIONS
-from tests.e2e.browser import AUDIT, AXE, CHROMIUM
+from tests.e2e.browser import AXE, CHROMIUM, audit
 from tests.serving import serving
 from tests.settings import API_KEY
 
@@ -92,7 +92,7 @@ def test_nothing_stands_in_anybodys_way(visit, path, width, theme):
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run()")
     assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
-    assert page.evaluate(AUDIT) == []
+    assert audit(page) == []
 
 
 def test_it_can_be_read_without_javascript(visit):

@@ -11,7 +11,7 @@ import pytest
 from otp import services
 from otp.caller import Caller
 from sms.testing import outbox
-from tests.e2e.browser import AUDIT, CHROMIUM
+from tests.e2e.browser import CHROMIUM, audit
 from tests.e2e.host import let_in, page, served_otpost
 from tests.e2e.shop import Shop, ask_for_code, done, field, newest, see
 from tests.otp.admission.calls import PHONE, numbers
@@ -109,7 +109,7 @@ def test_a_browser_solves_it_by_itself_and_the_code_goes_out(hot, visit):
     playwright.expect(page.get_by_role("status")).to_contain_text("Your browser is doing a short check")
     playwright.expect(page.get_by_role("button", name="Send")).to_be_disabled()
     playwright.expect(page).to_have_title("Verify your phone · Otpost")
-    assert page.evaluate(AUDIT) == []
+    assert audit(page) == []
     assert not outbox
     visitor.let_go(held)
     page.wait_for_url("**/code")

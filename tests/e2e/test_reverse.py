@@ -12,7 +12,7 @@ from twilio.request_validator import RequestValidator
 
 from config.demo.embedded import EmbeddedServer
 from tests.attack.wire import post
-from tests.e2e.browser import AUDIT, CHROMIUM
+from tests.e2e.browser import CHROMIUM, audit
 from tests.faults.stack import Stack
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -66,7 +66,7 @@ def test_the_page_goes_on_by_itself_when_the_sms_is_there(web, chromium):
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-    assert page.evaluate(AUDIT) == []
+    assert audit(page) == []
     playwright.expect(page.locator(".lead")).to_contain_text("+1 202-555-0100")
     text = page.locator(".to-send").inner_text()
     link = page.get_by_role("link", name="Open my messages").get_attribute("href")
