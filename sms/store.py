@@ -182,7 +182,8 @@ def _choose_apart(args: Mapping[str, Any], cell: int) -> Choice:
     if not record:
         return Choice(None, hub.ended(calls))
     want = {name: args[name] for name in ("id", "hops", "parts", "failed", "aliases")}
-    told = hub.pick(want | {"record": record, "repeats": args["unknown"]}, calls, args["marks"])
+    want |= {"record": record, "repeats": args.get("unknown", False)}
+    told = hub.pick(want, calls, args.get("marks", ()))
     changed = dict(told["changed"])
     if told.get("opted_out"):
         return Choice(Chosen("", 0.0, False, True), changed)

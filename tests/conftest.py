@@ -22,7 +22,7 @@ from redis import Redis
 from config import servers
 from config.demo import ports
 from config.demo.embedded import EmbeddedServer
-from sms import alarms
+from sms import alarms, hub
 from sms.delivery import wakeups
 from sms.testing import outbox
 from tests.documented import ERRORS, described
@@ -154,6 +154,7 @@ def redis(redis_server: Any, emptier: Any, settings: Any) -> Any:
     emptier.flushall()
     outbox.clear()
     point_cache_at(settings, redis_server.url)
+    hub._forget()
     return looking()
 
 

@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from sms import broker, names, registry, services, store
+from sms import broker, cells, names, registry, scripts, services, store
 from sms.delivery import health, wakeups
 from sms.delivery import run as delivery
 from sms.message import Attempt, Chosen, Message, Receipt, State
@@ -116,12 +116,13 @@ def leave_out(alias: str) -> None:
 
 #: Stands before each script whose clock has stopped. Nor does any key end by the server's own clock.
 STOPPED = """
--- In a cluster a script sees one slot alone: that of our keys.
+-- In a cluster a script sees one slot alone: that of its cell.
+local tag = string.match(KEYS[#KEYS] or '', '^{.-}') or '{c0}'
 local server, redis = redis, setmetatable({}, { __index = redis })
 function redis.call(name, ...)
   local words = { ... }
   if name == 'TIME' then
-    return server.call('MGET', '{c0}tests:seconds', '{c0}tests:micros')
+    return server.call('MGET', tag .. 'tests:seconds', tag .. 'tests:micros')
   elseif name == 'EXPIRE' or name == 'PEXPIRE' then
     return 1
   elseif name == 'SET' then
@@ -140,7 +141,6 @@ class Clock:
 
     def __init__(self, monkeypatch, redis, seed: int = 0) -> None:
         self.now = round(time.time(), 3)
-        self._redis = redis
         self._order = Random(seed)  # of what is due in the same millisecond
         self._due: list[tuple[float, float, Callable[[], object]]] = []  # a heap
         made = Script._text
@@ -169,7 +169,10 @@ class Clock:
     def _set(self, now: float) -> None:
         self.now = now
         seconds, millis = divmod(round(now * 1000), 1000)
-        self._redis.mset({"{c0}tests:seconds": seconds, "{c0}tests:micros": millis * 1000})
+        for cell in cells.every():
+            tag = names.prefix(cell) if cell else "{c0}"
+            time_is = {f"{tag}tests:seconds": seconds, f"{tag}tests:micros": millis * 1000}
+            scripts.connection(cell).mset(time_is)
 
 
 class House:

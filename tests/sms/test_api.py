@@ -121,7 +121,8 @@ def test_overload_is_answered(api, redis, settings):
     settings.SMS_LONGEST_WAIT = {"otp": 2, "bulk": 2}
     long_ago = (time.time() - 10) * 1000
     for queue in ("otp", "bulk"):
-        redis.zadd(f"sms:waiting:{queue}", {f"message-{n}": long_ago + n for n in range(20)})
+        for cell in cells.every():
+            redis.zadd(f"sms:waiting:{queue}", {ids.new(cell): long_ago + n for n in range(20)})
     for path, body in (
         ("/v1/messages", {"to": "+12025550123", "body": "Hello"}),
         ("/v1/verifications", {"phone": "+12025550123"}),

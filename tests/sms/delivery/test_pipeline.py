@@ -242,6 +242,7 @@ class TestSweeper:
         assert queued == [message.id]
         assert sweeper.sweep("bulk", cutoff=2) == 1  # nobody has taken it yet
 
+    @pytest.mark.one_cell
     def test_few_entries_wake_enough(self, queued, redis):
         """A backlog that the broker has lost is not put back into it: tasks drain what is due."""
         ids = [services.send(PHONE, "Hello").id for _ in range(sweeper.LIMIT + 5)]
