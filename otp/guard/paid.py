@@ -14,6 +14,7 @@ Codes made by other programs had no start here, so nothing of them is counted.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from otp.admission.limits import NO_COUNTRY
 from otp.guard import settings
 from otp.guard.decision import INCLUDES
 from otp.names import IN_LUA
-from sms import names, scripts
+from sms import cells, names, scripts
+from sms.cells import HUB
 from sms.errors import Unavailable
 from sms.message import Channel, Message, State
 from sms.scripts import Script
@@ -60,15 +62,26 @@ def settle(message: Message, **_: Any) -> None:
         part, more = "paid", first + spent - max(map(cost, message.channels), default=first)
     if not more and not spent:
         return
-    args = {
-        "id": message.id,
-        "part": part,
+    mark = {"id": message.id, "part": part}
+    money = {
         "counted_at": int(message.created_at * 1000),
         "more": more,
         "spent": spent,
         "country": country,
     }
     try:
-        _PAY((), (json.dumps(args),))
+        _pay(mark, money, cells.of_id(message.id))
     except Unavailable:
         log.error("guard_money_not_counted", message_id=message.id, country=country)
+
+
+def _pay(mark: Mapping[str, str], money: Mapping[str, Any], cell: int) -> None:
+    """Count the money of a message, unless its mark says that this is done.
+
+    The mark is in the cell of the message, the budget in the hub. The mark is made first: if the second step
+    fails, the money is missing, but never counted twice.
+    """
+    if cell == HUB:
+        _PAY((), (json.dumps({**mark, **money}),))
+    elif _PAY((), (json.dumps(mark),), cell):
+        _PAY((), (json.dumps(money),))

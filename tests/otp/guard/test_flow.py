@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ from django.core.management import call_command
 from otp import services, signals
 from otp.caller import Caller
 from otp.errors import RateLimited, StoreUnavailable
-from otp.guard import report
-from sms import segments
+from otp.guard import paid, report
+from sms import ids, names, segments, tally
+from sms import services as sms
+from sms.message import State
+from sms.scripts import client
 from sms.testing import code_in, outbox
 from tests.hung import hung
 
@@ -184,6 +188,24 @@ def test_the_budget_counts_the_parts_that_are_paid(settings, capsys, text, price
     if price == 2:
         with pytest.raises(RateLimited):
             services.start("+14155550123", locale="hi")
+
+
+def test_what_a_message_in_a_cell_costs_is_counted_once(settings):
+    settings.REDIS_CELLS = 4
+    settings.GUARD_PRICES = {"default": "1", "voice:default": "3"}
+    message = replace(
+        sms.send("+12025550123", "x"), id=ids.new(2), verification_id="the-id", state=State.SENT
+    )
+    dearer = replace(message, channel="voice", first_channel="sms", channels=("sms",))
+    paid.settle(dearer)
+    assert report.standing().spent == 0  # its record is gone
+    with client(2) as redis:
+        redis.hset(names.key(names.RECORD + message.id, 2), "state", "sent")
+    for _ in range(2):
+        paid.settle(dearer)
+    assert report.standing().spent == 2
+    (counted,) = tally.read("counts")
+    assert counted["spent|US"] == 2_000_000
 
 
 def test_a_block_and_its_release_hold_at_once(capsys):
