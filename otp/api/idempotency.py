@@ -5,7 +5,8 @@ most programs write names the same key. In Redis, after the namespace:
 
     http:idempotency:<digest>   hash   digest of the request, token of the process at work, sealed answer
 
-Both digests are keyed, because a key or a body may hold a phone number. The header costs two scripts.
+Both digests are keyed, because a key or a body may hold a phone number. The first gives the cell. The header
+costs two scripts.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from django.http import HttpRequest, HttpResponse
 
 from otp import codes
 from otp.api.problems import fixed
-from sms import ids, names, probe
+from sms import cells, ids, names, probe
 from sms import services as sms
 from sms.errors import Unavailable
 from sms.scripts import Script
@@ -63,11 +64,13 @@ def once(
     if not key:
         return fixed(400, "idempotency_key_invalid")
     digest = partial(codes.digest, settings.SECRET_KEY.encode(), "idempotency")
-    record = names.key(RECORD + digest("key", owner, key))
+    of_key = digest("key", owner, key)
+    cell = cells.of_digest(of_key)
+    record = names.key(RECORD + of_key, cell)
     body = hashlib.sha256(request.body).hexdigest()
     asked = digest("request", str(request.method), request.path, request.content_type or "", body)
     token = ids.new()
-    word, kept = _CLAIM((record,), (asked, token, LEASE))
+    word, kept = _CLAIM((record,), (asked, token, LEASE), cell)
     match word:
         case b"reused":
             return fixed(422, "idempotency_key_reused")
@@ -85,7 +88,7 @@ def once(
             sealed = sms.seal({"status": status, "type": content_type, "body": response.content.decode()})
     finally:
         try:
-            _SETTLE((record,), (asked, token, sealed, KEPT))
+            _SETTLE((record,), (asked, token, sealed, KEPT), cell)
         except Unavailable:  # this answer is right, but a repetition will not get it
             log.warning("idempotency_answer_lost")
     return response

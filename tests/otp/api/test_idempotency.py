@@ -12,7 +12,9 @@ from cryptography.fernet import Fernet
 
 from otp.api import idempotency, keys
 from otp.errors import RateLimited, StoreUnavailable
+from sms import cells, names
 from sms.errors import Unavailable
+from sms.scripts import gather
 from sms.testing import code_in, outbox
 from tests.commands import commands
 from tests.conftest import Api, point_cache_at
@@ -48,6 +50,18 @@ def assert_replay(first, again):
 
 def records(redis) -> list[bytes]:
     return redis.keys("http:idempotency:*")
+
+
+def test_records_are_spread_over_the_cells(api, settings):
+    settings.REDIS_CELLS = 4
+    for number in range(12):
+        first = post(api, MESSAGES, HELLO, key=f"key-{number}")
+        assert_replay(first, post(api, MESSAGES, HELLO, key=f"key-{number}"))
+    assert len(outbox) == 12
+    kept = gather(cells.every(), lambda pipe, cell: pipe.keys(names.key(idempotency.RECORD + "*", cell)))
+    counts = {cell: len(keys) for cell, (keys,) in kept.items()}
+    assert sum(counts.values()) == 12
+    assert counts[0] == 0 < counts[1] < 12
 
 
 # --- the first answer again -------------------------------------------------------------------------
@@ -242,8 +256,8 @@ def test_a_process_that_dies_does_not_hold_the_key_for_long(api, monkeypatch, re
     claimed = []
     real = idempotency._CLAIM
 
-    def die_after_it(keys, values):
-        claimed.append(real(keys, values))
+    def die_after_it(*args):
+        claimed.append(real(*args))
         raise SystemExit
 
     with monkeypatch.context() as patch:
