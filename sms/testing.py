@@ -45,7 +45,7 @@ def reset() -> None:
             f"SMS_PROVIDERS: reset() deletes every code, and {sending[0]} sends to real people. In your test "
             'settings, write SMS_PROVIDERS = {"test": "memory://"}.'
         )
-    if place.mark():
+    if place.marks():
         raise ImproperlyConfigured(
             "OTPOST_CACHE: reset() deletes every code, but a worker that sends uses the same database and "
             "namespace. Give your tests their own database or OTPOST_NAMESPACE."

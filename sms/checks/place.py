@@ -1,8 +1,8 @@
 """Our place in Redis: does anyone else use it, and did an older version leave messages elsewhere?
 
 Two installations that share a place harm each other: neither can open the messages that the other has sealed.
-So workers leave a mark when they start and with their sweeps. It holds a keyed digest of each seal key. It
-survives a rotation, because each process shares one key with the next.
+So workers leave a mark in every cell when they start and with their sweeps. It holds a keyed digest of each
+seal key. It survives a rotation, because each process shares one key with the next.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import structlog
 from django.conf import settings
 from redis.connection import parse_url
 
-from sms import conf, names, registry, store
+from sms import cells, conf, names, registry, store
 from sms.checks import SERVERS, check
 from sms.errors import Unavailable
-from sms.scripts import client
+from sms.scripts import gather
 
 log = structlog.get_logger("sms")
 
@@ -34,20 +34,22 @@ _next_mark = 0.0
 @check("sms.W021", deploy=True)
 def nobody_else_clears_it() -> Iterator[str]:
     """``cache.clear()`` empties the whole database of an alias (FLUSHDB), even if it has a KEY_PREFIX."""
-    alias = names.cache_alias()
-    own = _databases(settings.CACHES.get(alias, {}))
-    others = [name for name, entry in settings.CACHES.items() if name != alias and own & _databases(entry)]
-    if others:
-        text = f"OTPOST_CACHE: {alias!r} shares its database with {', '.join(map(repr, others))}. Their"
-    elif alias == "default":
-        text = "OTPOST_CACHE is 'default', the cache of the whole project. Its"
-    else:
-        return
-    yield (
-        f"{text} clear() deletes codes, limits and waiting messages. Give Otpost a database of its own: add "
-        "an alias to CACHES with another number at the end of its LOCATION, and set OTPOST_CACHE to that "
-        "alias."
-    )
+    for alias in names.cache_aliases():
+        own = _databases(settings.CACHES.get(alias, {}))
+        others = [
+            name for name, entry in settings.CACHES.items() if name != alias and own & _databases(entry)
+        ]
+        if others:
+            text = f"OTPOST_CACHE: {alias!r} shares its database with {', '.join(map(repr, others))}. Their"
+        elif alias == "default":
+            text = "OTPOST_CACHE is 'default', the cache of the whole project. Its"
+        else:
+            continue
+        yield (
+            f"{text} clear() deletes codes, limits and waiting messages. Give Otpost a database of its own: "
+            "add an alias to CACHES with another number at the end of its LOCATION, and set OTPOST_CACHE to "
+            "that alias."
+        )
 
 
 @check("sms.W022", SERVERS, deploy=True)
@@ -105,19 +107,21 @@ def leave_mark() -> None:
         if _is_anothers():
             log.error("another_installation", namespace=names.namespace())
             return
-        with client() as redis:
-            redis.set(names.key(names.INSTALLATION), " ".join(_digests()), px=int(KEPT * 1000))
+        mark = " ".join(_digests())
+        gather(
+            cells.every(),
+            lambda pipe, cell: pipe.set(names.key(names.INSTALLATION, cell), mark, px=int(KEPT * 1000)),
+        )
 
 
-def mark() -> set[str]:
-    """The mark of any worker that was here in the last KEPT seconds. Raises ``Unavailable``."""
-    with client() as redis:
-        return set((redis.get(names.key(names.INSTALLATION)) or b"").decode().split())
+def marks() -> list[set[str]]:
+    """The marks of workers that were here in the last KEPT seconds, by cell. Raises ``Unavailable``."""
+    found = gather(cells.every(), lambda pipe, cell: pipe.get(names.key(names.INSTALLATION, cell)))
+    return [set(mark.decode().split()) for (mark,) in found.values() if mark]
 
 
 def _is_anothers() -> bool:
-    found = mark()
-    return bool(found) and found.isdisjoint(_digests())
+    return any(mark.isdisjoint(_digests()) for mark in marks())
 
 
 def _digests() -> list[str]:

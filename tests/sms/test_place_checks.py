@@ -14,6 +14,7 @@ from otp import services
 from sms import names, sweeper
 from sms import services as sms
 from sms.checks import place
+from sms.scripts import client
 
 DJANGO, DJANGO_REDIS = "django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"
 
@@ -76,6 +77,14 @@ def test_whatever_alias_has_the_same_database_is_named(settings, own, other):
     (warning,) = place.nobody_else_clears_it()
     assert "'theirs'" in warning.msg
     assert "secret" not in warning.msg
+
+
+def test_each_alias_is_looked_at(settings):
+    own = {"one": entry("redis://10.0.0.1/1"), "two": entry("redis://10.0.0.2/1")}
+    settings.CACHES = own | {"default": entry("redis://10.0.0.9/0"), "theirs": entry("redis://10.0.0.2/1")}
+    settings.OTPOST_CACHE = ["one", "two"]
+    (warning,) = place.nobody_else_clears_it()
+    assert "'two' shares its database with 'theirs'" in warning.msg
 
 
 @pytest.mark.parametrize(
@@ -155,6 +164,15 @@ class TestMark:
         settings.OTPOST_NAMESPACE = "shop"
         assert self.keep() == []
         assert found("sms.W022") == []
+
+    def test_anothers_in_a_cell(self, settings):
+        """Two lists of servers may have one in common."""
+        settings.REDIS_CELLS = 4
+        assert self.keep() == self.keep() == []
+        with client(3) as redis:
+            redis.set(names.key(names.INSTALLATION, 3), "0123456789abcdef")
+        assert self.keep() == ["another_installation"]
+        assert len(found("sms.W022")) == 1
 
     def test_it_survives_a_rotation_of_the_keys(self, settings):
         """As docs/rotating-keys.md has it, with processes of two steps side by side, in any order."""
