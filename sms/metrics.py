@@ -1,8 +1,9 @@
 """The text of ``/metrics`` for Prometheus: the tally and the present state.
 
 All of it is in Redis, so every web process answers the same: scrape only one. That takes two round trips,
-one more with webhooks, one for each of ``SOURCES``, and those of ``learning``. If Redis does not answer,
-``otpost_redis_up`` is 0 and the only metric.
+one more with webhooks, one for each of ``SOURCES``, and those of ``learning``. With cells, several servers
+are asked one after the other (see ``sms.cells``). If Redis does not answer, ``otpost_redis_up`` is 0 and the
+only metric.
 """
 
 from __future__ import annotations

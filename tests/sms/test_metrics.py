@@ -301,6 +301,7 @@ def test_without_redis_that_is_all_there_is_to_tell(settings):
 @pytest.mark.parametrize("webhooks", [0, 2])
 def test_it_takes_three_round_trips(redis, settings, webhooks):
     """The tally, how things stand, the guard; webhooks. So often the server reads from a client."""
+    settings.REDIS_CELLS = 1
     settings.WEBHOOKS = {f"shop{n}": f"https://shop.example/{n}#secret={SECRET}" for n in range(webhooks)}
 
     def read() -> int:

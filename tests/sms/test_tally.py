@@ -233,7 +233,8 @@ def test_a_new_provider_is_told_apart_in_a_full_tally(house, redis):
     assert of("calls") == {("temporary", "a", "other"): 1, ("accepted", "b", "other"): 1}
 
 
-def test_a_hash_is_bounded_and_the_rest_is_other(redis):
+def test_a_hash_is_bounded_and_the_rest_is_other(redis, settings):
+    settings.REDIS_CELLS = 1
     fill("counts", 7000)
     redis.hset(tally.place("counts"), "calls|accepted|test|other", 1)
     codes.start(PHONE)

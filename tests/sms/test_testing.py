@@ -16,9 +16,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from otp import services
 from otp.errors import RateLimited
-from sms import names
+from sms import cells, names
 from sms import services as sms
 from sms.errors import Unavailable
+from sms.scripts import client, gather
 from sms.testing import code_in, outbox, reset
 
 ROOT = Path(__file__).parents[2]
@@ -146,13 +147,17 @@ class TestReset:
         reset()
         assert {key for key in redis.scan_iter() if not key.startswith(b"test:")} == self.THEIRS
 
-    def test_nothing_is_left_in_any_cell(self, settings, redis):
+    def test_nothing_is_left_in_any_cell(self, settings):
         settings.REDIS_CELLS = 4
-        for cell in range(5):
-            redis.set(names.key(f"{names.BODY}x", cell), 1)
-        redis.set("{gw1:c3}sms:body:x", 1)
+        body = f"{names.BODY}x"
+        gather(cells.every(), lambda pipe, cell: pipe.set(names.key(body, cell), 1))
+        with client() as server:
+            server.set("{gw1:c3}sms:body:x", 1)
         reset()
-        assert set(redis.scan_iter()) == {*self.THEIRS, b"{gw1:c3}sms:body:x"}
+        left = gather(cells.every(), lambda pipe, cell: pipe.exists(names.key(body, cell)))
+        assert left == {cell: [0] for cell in cells.every()}
+        with client() as server:
+            assert server.exists("{gw1:c3}sms:body:x")
 
     @pytest.mark.parametrize("url", ["console://?clear=yes", "twilio://SID:TOKEN@?from=%2B15005550006"])
     def test_it_refuses_where_a_provider_sends(self, settings, url):

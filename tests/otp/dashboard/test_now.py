@@ -113,8 +113,9 @@ def test_a_period_holds_what_it_says(redis, period, reached):
 @pytest.mark.parametrize(
     ("path", "most"), [("", 3), ("?period=fortnight", 3), ("providers", 3), ("guard", 4)]
 )
-def test_a_page_takes_few_round_trips(round_trips, path, most):
+def test_a_page_takes_few_round_trips(round_trips, settings, path, most):
     """The first asks whether the session was logged out, and what time it is."""
+    settings.REDIS_CELLS = 1
     services.start(PHONE)
     client = logged_in()
     client.get(START + path)  # loads the scripts
@@ -123,8 +124,9 @@ def test_a_page_takes_few_round_trips(round_trips, path, most):
     assert len(round_trips) <= most
 
 
-def test_what_is_over_is_asked_for_once(redis, round_trips):
+def test_what_is_over_is_asked_for_once(settings, round_trips):
     """An open page asks for the hour and the day of now."""
+    settings.REDIS_CELLS = 1
     figures.read({"counts": [HOUR, DAY, FORTNIGHT]})
     round_trips.clear()
     figures.read({"counts": [HOUR, DAY, FORTNIGHT]})

@@ -276,13 +276,12 @@ def test_without_redis_a_thread_ends_and_the_event_stays(receiver, redis, settin
     assert [got.id for got in receiver.got] == [claimed.event["id"]]
 
 
-def test_an_endpoint_that_is_away_for_days_does_not_fill_the_server(receiver, redis, monkeypatch):
+def test_an_endpoint_that_is_away_for_days_does_not_fill_the_server(receiver, redis, settings, monkeypatch):
     """What is too much is dropped, counted, and told of."""
-    pipe = redis.pipeline()
+    settings.REDIS_CELLS = 1
     in_an_hour = (store.now() + 3600) * 1000
-    for number in range(50_000):
-        pipe.zadd(DUE, {f'0 {{"id":"{number}"}}': in_an_hour})
-    pipe.execute()
+    with client() as hub:
+        hub.zadd(names.key(DUE), {f'0 {{"id":"{number}"}}': in_an_hour for number in range(50_000)})
     send()
     assert redis.zcard(DUE) == 50_000
     assert counted("dropped") == 1
