@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 from structlog.testing import capture_logs
 
-from sms import broker, optouts, services
+from sms import broker, cells, ids, optouts, services
 from sms.delivery import drain
 from sms.errors import OutcomeUnknown
 from sms.testing import outbox
