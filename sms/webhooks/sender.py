@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 
 import structlog
@@ -88,7 +89,7 @@ def _ended(endpoint: Endpoint) -> None:
 def _run(endpoint: Endpoint) -> None:
     caller = Caller(endpoint)
     try:
-        while not _stopped.is_set() and (claimed := store.claim(endpoint.name)):
+        for claimed in _claims(endpoint.name):
             with suppress(RuntimeError):  # no thread can be started: sms.consumer handles that
                 _start(endpoint)
             send(caller, claimed)
@@ -97,6 +98,19 @@ def _run(endpoint: Endpoint) -> None:
     finally:
         caller.close()
         _ended(endpoint)
+
+
+def _claims(endpoint: str) -> Iterator[Claimed]:
+    """Claim events until none is due. Each round takes one of each cell, so none waits for another's."""
+    found = True
+    while found:
+        found = False
+        for cell in store.due(endpoint):
+            if _stopped.is_set():
+                return
+            if claimed := store.claim(endpoint, cell):
+                found = True
+                yield claimed
 
 
 def send(caller: Caller, claimed: Claimed) -> None:

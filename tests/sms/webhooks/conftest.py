@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from sms import names
+from sms import cells, names
+from sms.scripts import client
 from sms.webhooks import sender
 from tests.sms.webhooks.receiver import Receiver
 
@@ -35,8 +36,10 @@ def send_all() -> None:
     until_idle()
 
 
-def due_now(redis, endpoint: str = "shop") -> None:
+def due_now(endpoint: str = "shop") -> None:
     """The time of all that waits has come."""
-    key = names.key(names.WEBHOOKS_DUE + endpoint)
-    for text in redis.zrange(key, 0, -1):
-        redis.zadd(key, {text: 1})
+    for cell in cells.every():
+        key = names.key(names.WEBHOOKS_DUE + endpoint, cell)
+        with client(cell) as redis:
+            for text in redis.zrange(key, 0, -1):
+                redis.zadd(key, {text: 1})

@@ -72,7 +72,7 @@ def errors(redis) -> list[str]:
     services.send(PHONE, "Hello")
     with capture_logs() as logs:
         send_all()
-    due_now(redis)
+    due_now()
     return [log["error"] for log in logs if log["event"] == "event_retried"]
 
 

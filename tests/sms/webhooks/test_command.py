@@ -41,7 +41,7 @@ def dead(receiver, redis) -> list[str]:
         services.send(PHONE, "Hello")
     for _ in range(7):
         send_all()
-        due_now(redis)
+        due_now()
     receiver.status = 204
     return sorted({got.id for got in receiver.got})
 

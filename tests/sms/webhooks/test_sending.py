@@ -14,8 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from otp import services as codes
-from sms import names, services, signs, store, sweeper, tally, tasks
+from sms import ids, names, services, signs, store, sweeper, tally, tasks
 from sms.errors import Unavailable
+from sms.scripts import client
 from sms.webhooks import endpoints, post, sender
 from sms.webhooks import store as events
 from sms.webhooks.post import Caller
@@ -98,7 +99,7 @@ def test_it_is_tried_again_after_the_times_of_the_specification_then_given_up(re
             send_all()
             (wait,) = waits(redis)
             assert seconds - 1 <= wait <= seconds * 1.1
-            due_now(redis)
+            due_now()
         send_all()
     assert len(receiver.got) == 7
     assert len({got.id for got in receiver.got}) == 1
@@ -125,7 +126,7 @@ def test_how_long_the_oldest_waits_is_known_from_the_first_failure_on(receiver, 
     assert events.queues()["shop"].oldest == pytest.approx(3600, abs=5)  # nobody has tried it yet
     receiver.status = 500
     for _ in range(3):
-        due_now(redis)
+        due_now()
         send_all()
         queue = events.queues()["shop"]
         assert queue.oldest == pytest.approx(3600, abs=30)
@@ -135,7 +136,7 @@ def test_how_long_the_oldest_waits_is_known_from_the_first_failure_on(receiver, 
         assert 6.9 < redis.ttl(late) / 86400 <= 7
         assert 6.9 < redis.ttl(names.WEBHOOKS_ERROR + "shop") / 86400 <= 7
     receiver.status = 204
-    due_now(redis)
+    due_now()
     send_all()
     assert events.queues()["shop"].oldest == 0
     assert not redis.exists(late)
@@ -146,7 +147,7 @@ def test_what_is_given_up_waits_no_more(receiver, redis):
     send()
     for _ in range(7):
         send_all()
-        due_now(redis)
+        due_now()
     queue = events.queues()["shop"]
     assert (queue.dead, queue.oldest, queue.error) == (1, 0, "status_500")
 
@@ -157,7 +158,7 @@ def test_dead_letters_are_kept_for_seven_days(receiver, redis):
     send()
     for _ in range(7):
         send_all()
-        due_now(redis)
+        due_now()
     assert redis.zcard(DEAD) == 1
 
 
@@ -247,7 +248,7 @@ def test_who_is_killed_in_a_call_loses_nothing(receiver, redis):
     assert events.claim("shop") is None
     (wait,) = waits(redis)
     assert wait == pytest.approx(events.LEASE, abs=1)
-    due_now(redis)
+    due_now()
     send_all()
     assert [got.id for got in receiver.got] == [claimed.event["id"]]
     assert not events.finish("shop", claimed, "retried", wait=5)  # it lives after all, and is too late
@@ -271,7 +272,7 @@ def test_without_redis_a_thread_ends_and_the_event_stays(receiver, redis, settin
     with pytest.raises(Unavailable):
         sender.wake()
     point_cache_at(settings, url)
-    due_now(redis)
+    due_now()
     send_all()
     assert [got.id for got in receiver.got] == [claimed.event["id"]]
 
@@ -300,6 +301,85 @@ def test_nothing_stands_there_without_an_end(receiver, redis):
         for key in redis.keys("sms:webhooks:*"):
             assert 0 < redis.ttl(key) <= 7 * 86400
         send_all()
+
+
+class TestCells:
+    """Each cell has queues and dead letters of its own."""
+
+    @pytest.fixture(autouse=True)
+    def _cells(self, settings, receiver):
+        settings.REDIS_CELLS = 4
+        self.receiver = receiver
+
+    def happen(self, cell: int, seconds_ago: float = 1, tries: int = 0) -> str:
+        """Write an event into a cell. Returns its id."""
+        id, at = f"message_sent_{ids.new()}", int((store.now() - seconds_ago) * 1000)
+        event = {"id": id, "type": "message.sent", "at": at, "data": {}}
+        with client(cell) as redis:
+            redis.zadd(names.key(DUE, cell), {f"{tries} {json.dumps(event)}": at})
+        return id
+
+    def test_the_events_of_each_are_sent(self):
+        happened = [self.happen(cell) for cell in (0, 1, 1, 3)]
+        assert events.queues()["shop"].waiting == events.waiting()["shop"] == 4
+        send_all()
+        assert sorted(got.id for got in self.receiver.got) == sorted(happened)
+        assert events.queues()["shop"].waiting == 0
+        assert counted("delivered") == 4
+
+    def test_they_take_turns_the_oldest_first(self, monkeypatch):
+        monkeypatch.setattr(sender, "CALLS", 1)
+        first, third, fourth = (self.happen(3, seconds_ago) for seconds_ago in (30, 20, 10))
+        second = self.happen(1, 5)
+        send_all()
+        assert [got.id for got in self.receiver.got] == [first, second, third, fourth]
+
+    def test_what_is_not_due_is_not_asked_for(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr(events, "claim", lambda *args: asked.append(args))
+        self.happen(2, -60)
+        send_all()
+        assert asked == []
+
+    def test_failures_and_dead_letters_stay_in_theirs(self):
+        self.receiver.status = 500
+        happened = [self.happen(cell, 60, tries=5) for cell in (2, 4)]
+        send_all()
+        queue = events.queues()["shop"]
+        assert (queue.waiting, queue.dead, queue.error) == (2, 0, "status_500")
+        assert queue.oldest == pytest.approx(60, abs=10)
+        assert queue.next_at == pytest.approx(store.now() + 10 * HOURS, rel=0.1)
+        due_now()
+        send_all()
+        assert events.queues()["shop"].dead == 2
+        letters = events.dead_letters("shop")
+        assert sorted(letter.event["id"] for letter in letters) == sorted(happened)
+        assert letters[0].at >= letters[1].at
+        assert events.dead_letters("shop", 1) == letters[:1]
+        self.receiver.status = 204
+        assert all(map(events.replay, letters))
+        send_all()
+        assert sorted(got.id for got in self.receiver.got[-2:]) == sorted(happened)
+
+    def test_each_keeps_its_share_of_the_dead_letters(self):
+        self.receiver.status = 500
+        with client(1) as redis:
+            kept = {f'timeout {{"id":"{n}"}}': store.now() * 1000 for n in range(2_500)}
+            redis.zadd(names.key(DEAD, 1), kept)
+        self.happen(1, tries=6)
+        send_all()
+        assert events.queues()["shop"].dead == 2_500
+
+    def test_a_code_dies_in_its_own(self):
+        store.ask_for_sweep("events")
+        for cell in (1, 3):
+            with client(cell) as redis:
+                redis.zadd(names.key(names.VERIFICATIONS_END, cell), {f"the-id-{cell}": 1000})
+                redis.hset(names.key(names.VERIFICATIONS_TOLD, cell), f"the-id-{cell}", "{}")
+        send_all()
+        found = sorted(got.id for got in self.receiver.got)
+        assert found == ["verification_expired_the-id-1", "verification_expired_the-id-3"]
+        assert store.ask_for_sweep("events") is not None
 
 
 def test_the_sweep_sends(receiver, redis):
