@@ -32,6 +32,7 @@ _LIKE_CLUSTER = (
     "redis+cluster://user:password@host1:6379,host2:6379,host3:6379 (rediss+cluster:// with TLS; its only "
     f"database is 0; {ESCAPES})."
 )
+_LIKE_SEVERAL = "Further servers are written redis://:password@host1:6379/0;redis://:password@host2:6379/0."
 _LIKE_SENTINEL = (
     "redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 (rediss+sentinel:// with "
     f"TLS; ?sentinel_username= and sentinel_password= for the sentinels' own; {ESCAPES})."
@@ -51,6 +52,9 @@ _LIKE = {
 _URL = re.compile(r"[^:]*://(?:([^:/?#]*)(?::([^/?#]*))?@)?([^@/?#]*)([^?#]*)(?:\?([^#]*))?")
 _HOST = re.compile(r"([\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _MASTER = re.compile(r"/([\w.-]+)(?:/(\d*))?")
+
+#: Between two URLs. A password may hold a ";", but no "/" and so no scheme.
+_NEXT = re.compile(r"\s*;\s*(?=[\w+]+://)")
 
 
 @dataclass
@@ -72,9 +76,22 @@ class Address:
         host, port = self.hosts[0]
         password = f":{quote(self.password, safe='')}" if self.password else ""
         secret = f"{quote(self.user, safe='')}{password}@" if self.user or password else ""
-        where = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
+        where = _bracketed(host) + (f":{port}" if port is not None else "")
         query = f"?{urlencode(self.options)}" if self.options else ""
         return f"{self.scheme}://{secret}{where}{self.path}{query}"
+
+    @property
+    def name(self) -> str:
+        """The server and database without user and password, the same however they are written."""
+        if self.scheme == "unix":
+            return f"{self.path}/{self.options.get('db', '0')}"
+        host, port = self.hosts[0]
+        where = f"{_bracketed(host or 'localhost').lower()}:{port or 6379}"
+        return f"{self.master or where}/{int(self.path.strip('/') or 0)}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def scheme(url: str, name: str) -> str:
@@ -88,6 +105,11 @@ def scheme(url: str, name: str) -> str:
     if "sentinel" in found and found not in SENTINEL:
         raise ImproperlyConfigured(f"{name} must look like {_LIKE_SENTINEL}")
     return found
+
+
+def several(url: str) -> list[str]:
+    """The URLs that a ";" separates."""
+    return _NEXT.split(url)
 
 
 def read(url: str, name: str) -> Address:
@@ -139,7 +161,7 @@ def _parts(url: str, name: str, kind: str) -> Address:
 
 
 def _unlike_a_cluster(name: str, said: str) -> ImproperlyConfigured:
-    written = f"The nodes of a Redis Cluster are written {_LIKE_CLUSTER}"
+    written = f"{_LIKE_SEVERAL} The nodes of a Redis Cluster are written {_LIKE_CLUSTER}"
     return ImproperlyConfigured(f"{name} {said}. {NO_QUEUES if name == 'CELERY_BROKER_URL' else written}")
 
 

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelManagedSSLConnection
 
-from config.addresses import CLUSTER, NO_QUEUES, RABBITMQ, REDIS, SENTINEL, Address, read, scheme
+from config.addresses import CLUSTER, NO_QUEUES, RABBITMQ, REDIS, SENTINEL, Address, read, scheme, several
 from config.tls import for_amqp
 from sms import names
 from sms.masked import Masked
@@ -37,12 +37,46 @@ class AmqpsTransport(SSLTransport):
             client.hostname = host  # kombu replaced localhost by 127.0.0.1, which the certificate may lack
 
 
+def caches(url: str, *, connections: int) -> tuple[dict[str, Any], str | list[str]]:
+    """CACHES and OTPOST_CACHE for ``REDIS_URL``: one server, or several with a ";" between their URLs.
+
+    The alias of one of several is its address. So each keeps its cells whatever its place in the list, see
+    ``names.cache_alias``. "default" is another alias of the first, for Django; both share a pool.
+    Raises ``ImproperlyConfigured``, without repeating the URL.
+    """
+    urls = several(url)
+    if len(urls) == 1:
+        return {"default": cache(url, connections=connections)}, "default"
+    found: dict[str, Any] = {}
+    for address in map(_store, urls):
+        if address.scheme in CLUSTER:
+            raise ImproperlyConfigured(
+                "REDIS_URL names a Redis Cluster and another server. Name the cluster alone, or only servers "
+                "without a cluster."
+            )
+        if address.name in found:
+            more = " Give each group's master a name of its own." if address.master else ""
+            raise ImproperlyConfigured(f"REDIS_URL names {address.name} twice. Name each server once.{more}")
+        found[address.name] = _entry(address, connections)
+    return {"default": next(iter(found.values())), **found}, list(found)
+
+
 def cache(url: str, *, connections: int) -> dict[str, Any]:
-    """The entry of CACHES for ``REDIS_URL``. Raises ``ImproperlyConfigured``, without repeating the URL."""
+    """The entry of CACHES for one server of ``REDIS_URL``.
+
+    Raises ``ImproperlyConfigured``, without repeating the URL.
+    """
+    return _entry(_store(url), connections)
+
+
+def _store(url: str) -> Address:
     if scheme(url, "REDIS_URL") not in (*REDIS, *SENTINEL, *CLUSTER):
         known = "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
         raise ImproperlyConfigured(f"REDIS_URL must begin with {known}.")
-    address = read(url, "REDIS_URL")
+    return read(url, "REDIS_URL")
+
+
+def _entry(address: Address, connections: int) -> dict[str, Any]:
     # No retries here: a script whose answer got lost may have run, and only the caller knows what to do.
     pool: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "max_connections": connections, **address.tls}
     options: dict[str, Any] = {
@@ -93,7 +127,13 @@ def broker(url: str) -> dict[str, Any]:
             "priority_steps": [0],  # one list per queue, not four
         }
     if kind in (*REDIS, *SENTINEL):
-        address = read(url, "CELERY_BROKER_URL")
+        first, *more = several(url)
+        address = read(first, "CELERY_BROKER_URL")
+        if more:
+            raise ImproperlyConfigured(
+                "CELERY_BROKER_URL (without one, REDIS_URL) names several servers, but the queues must be on "
+                "one. Name a RabbitMQ (amqp://…), one Redis server, or its sentinels, in CELERY_BROKER_URL."
+            )
         url, tls = _for_kombu(address), address.tls
         if address.master:
             options |= {"master_name": address.master, "sentinel_kwargs": _to_sentinels(address)}

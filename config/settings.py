@@ -102,8 +102,7 @@ TEST_NUMBERS_UNTIL = env.setting("TEST_NUMBERS_UNTIL")
 WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 80, least=1)
 REDIS_URL = Masked(env.text("REDIS_URL", unset="redis://127.0.0.1:6379/0"))
 # redis-py's own limit is 100 connections, but every thread of a worker may need one at the same time.
-CACHES = {"default": servers.cache(REDIS_URL, connections=WORKER_CONCURRENCY + 100)}
-
+CACHES, OTPOST_CACHE = servers.caches(REDIS_URL, connections=WORKER_CONCURRENCY + 100)
 REDIS_CELLS = env.number("REDIS_CELLS", conf.default("REDIS_CELLS"))
 REDIS_CELLS_BEFORE = env.number("REDIS_CELLS_BEFORE", conf.default("REDIS_CELLS_BEFORE"))
 OTPOST_COPIES = env.number("OTPOST_COPIES", conf.default("OTPOST_COPIES"))

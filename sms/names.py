@@ -211,8 +211,13 @@ def namespace() -> str:
 
 @conf.cached
 def cache_aliases() -> tuple[str, ...]:
-    """``OTPOST_CACHE``: the aliases in CACHES of the servers that keep everything."""
+    """``OTPOST_CACHE``: the aliases in CACHES of the servers that keep everything.
+
+    Raises ``ImproperlyConfigured``.
+    """
     found = conf.get("OTPOST_CACHE")
+    if not found:
+        raise ImproperlyConfigured("OTPOST_CACHE is empty. Write an alias of CACHES, such as otpost.")
     return (found,) if isinstance(found, str) else tuple(found)
 
 
@@ -229,9 +234,12 @@ def cache_alias(cell: int = 0) -> str:
     return max(aliases, key=lambda alias: hashlib.sha256(f"{alias} {cell}".encode()).digest())
 
 
-def store_setting() -> str:
-    """The setting with the address of Redis: REDIS_URL, or in a project its cache."""
-    return "REDIS_URL" if hasattr(settings, "REDIS_URL") else f"CACHES[{cache_alias()!r}]"
+def store_setting(cell: int = 0) -> str:
+    """The setting with the address of the Redis that has a cell: REDIS_URL, or in a project its cache."""
+    alias = cache_alias(cell)
+    if not hasattr(settings, "REDIS_URL"):
+        return f"CACHES[{alias!r}]"
+    return "REDIS_URL" if len(cache_aliases()) == 1 else f"REDIS_URL ({alias})"
 
 
 def broker_setting() -> str:

@@ -12,7 +12,7 @@ import phonenumbers
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
-from sms import conf, destinations, learning, names, registry, routing, services
+from sms import cells, conf, destinations, learning, names, registry, routing, services
 from sms.breaker import Breaker
 from sms.checks import check, finding, readable
 from sms.seal import seal
@@ -28,6 +28,8 @@ who_decides = readable("sms.E037", learning.mode)
 worth = readable("sms.E037", learning.worth)
 where_to = readable("sms.E008", destinations.configured)
 namespace = readable("sms.E022", names.namespace)
+cell_counts = readable("sms.E048", names.cell_counts)
+servers = readable("sms.E021", names.cache_aliases)
 webhooks = readable("sms.E036", endpoints.configured, Tags.security)
 
 
@@ -123,10 +125,49 @@ def breaker() -> Iterator[str]:
 
 @check("sms.E021")
 def alias() -> Iterator[str]:
-    found = names.cache_alias()
-    if found not in settings.CACHES:
-        known = ", ".join(sorted(settings.CACHES))
-        yield f"OTPOST_CACHE is {found!r}, but CACHES has no such alias. Write one of: {known}."
+    known = ", ".join(sorted(settings.CACHES))
+    for found in names.cache_aliases():
+        if found not in settings.CACHES:
+            yield f"OTPOST_CACHE names {found!r}, but CACHES has no such alias. Write one of: {known}."
+
+
+@check("sms.E049")
+def several_servers() -> Iterator[str]:
+    """What several servers need, and what would make one of two."""
+    aliases = names.cache_aliases()
+    if len(aliases) == 1:
+        return
+    setting = "REDIS_URL" if hasattr(settings, "REDIS_URL") else "OTPOST_CACHE"
+    if not names.in_cells():
+        yield (
+            f"{setting} names {len(aliases)} servers, but REDIS_CELLS is 1, so only the first would be used. "
+            "Set REDIS_CELLS=64, or name one server."
+        )
+    entries = {alias: settings.CACHES.get(alias, {}) for alias in aliases}
+    if any(entry.get("OPTIONS", {}).get("CONNECTION_FACTORY") == names.CLUSTER for entry in entries.values()):
+        yield (
+            f"{setting} names a Redis Cluster and another server. Name the cluster alone, or only servers "
+            "without a cluster."
+        )
+    places = [str(entry.get("LOCATION")) for entry in entries.values()]
+    if len(set(places)) < len(aliases):
+        yield (
+            f"{setting} names a server twice, or two of its aliases have the same LOCATION. Give each a "
+            "LOCATION of its own: django-redis connects those with the same one to the same server."
+        )
+
+
+@check("sms.W047", deploy=True)
+def cells_are_of_use() -> Iterator[str]:
+    counts = names.cell_counts()
+    if len(counts) > 1 and counts[0] == counts[1]:
+        yield "REDIS_CELLS_BEFORE equals REDIS_CELLS, so it has no effect. Remove it."
+    idle = [alias for alias in names.cache_aliases() if alias not in map(names.cache_alias, cells.every())]
+    if idle and names.in_cells():
+        yield (
+            f"REDIS_CELLS is too small for {len(names.cache_aliases())} servers: {', '.join(idle)} has no "
+            "cells. Set it to 64, and REDIS_CELLS_BEFORE to its present value for a day."
+        )
 
 
 @check("sms.E011")

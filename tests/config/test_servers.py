@@ -14,7 +14,7 @@ from redis.connection import parse_url
 
 from config.demo.embedded import EmbeddedServer
 from config.demo.ports import free_port
-from config.servers import broker, cache
+from config.servers import broker, cache, caches
 from tests.faults.stack import Stack, wait_for
 from tests.starts import issues, manage, python
 
@@ -146,8 +146,6 @@ def test_a_socket_for_the_queues_is_written_as_celery_reads_it():
         ("redis+sentinel://:sesame@one/mymaster/-1", "must look like redis+sentinel://"),
         ("redis-cluster://:sesame@one:6379", "must look like redis+cluster://"),
         ("redis://:sesame@one:7000,two:7001,three:7002/0", "names several hosts"),
-        ("redis://:sesame@one;redis://:sesame@two", "names several hosts"),
-        ("redis://:sesame@one:6379/0;redis://:sesame@two:6379/0", "names several hosts"),
         ("rediss://:sesame@one;two/0", "names several hosts"),
         ("redis://:sesame@one/0?cluster=true", "names a Redis Cluster"),
         ("rediss://:sesame@one/0?db=1&Cluster_Enabled=1", "names a Redis Cluster"),
@@ -180,6 +178,88 @@ def test_what_cannot_work_is_refused_by_name_and_not_repeated(name, url, words):
     assert str(caught.value).startswith(name)
     assert words in str(caught.value)
     assert "sesame" not in str(caught.value)
+
+
+def aliases(url: str) -> list[str]:
+    """Those of OTPOST_CACHE, each in CACHES."""
+    entries, found = caches(url, connections=7)
+    assert isinstance(found, list)
+    assert list(entries) == ["default", *found]
+    assert entries["default"] is entries[found[0]]
+    return found
+
+
+def test_one_server_is_the_default_cache():
+    entries, alias = caches("redis://one", connections=7)
+    assert (list(entries), alias) == (["default"], "default")
+
+
+def test_several_servers_are_named_by_their_addresses():
+    """However they are written, with whatever password: an alias decides which cells its server has."""
+    urls = (
+        "redis://:a;b@One;rediss://user:p@two:6380/3 ; unix:///run/redis.sock?db=2;redis://:s@[::1]:6379/0",
+        "redis://other@one:6379/0;redis://two:6380?db=3;unix://:x@/run/redis.sock?db=2;redis://[::1]",
+    )
+    for url in urls:
+        assert aliases(url) == ["one:6379/0", "two:6380/3", "/run/redis.sock/2", "[::1]:6379/0"]
+
+
+def test_each_of_several_servers_has_its_own_password_and_tls():
+    entries, _ = caches("redis://:a;b@one;rediss://user:p@two/3;unix:///run/redis.sock", connections=7)
+    assert entries["one:6379/0"]["LOCATION"] == "redis://:a%3Bb@one"
+    assert entries["two:6379/3"]["LOCATION"] == "rediss://user:p@two/3"
+    pools = {alias: entry["OPTIONS"]["CONNECTION_POOL_KWARGS"] for alias, entry in entries.items()}
+    assert [alias for alias, pool in pools.items() if "ssl_check_hostname" in pool] == ["two:6379/3"]
+
+
+def test_groups_of_sentinels_are_named_by_their_masters():
+    url = "redis+sentinel://:a@s1,s2/codes-1/0;redis+sentinel://:b@s2,s1/codes-2"
+    assert aliases(url) == ["codes-1/0", "codes-2/0"]
+    entries, _ = caches(url, connections=7)
+    assert entries["codes-1/0"]["OPTIONS"]["PASSWORD"] == "a"
+    assert entries["codes-2/0"]["OPTIONS"]["SENTINELS"] == [("s2", 26379), ("s1", 26379)]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://:sesame@one;redis+cluster://:sesame@two,three", "a Redis Cluster and another server"),
+        ("redis://:sesame@one;redis://:other@one:6379/0", "names one:6379/0 twice"),
+        (
+            "redis+sentinel://:sesame@a,b/mymaster;redis+sentinel://:sesame@c,d/mymaster",
+            "names mymaster/0 twice. Name each server once. Give each group's master a name",
+        ),
+        ("redis://:sesame@one;redis://:sesame@two/main", "the database must be a number"),
+        ("redis://:sesame@one;amqp://:sesame@two", "must begin with redis://"),
+        ("redis://:sesame@one;two/0", "Further servers are written redis://"),
+        ("sentinel://:sesame@one:26379;sentinel://two:26379/mymaster", "must look like redis+sentinel://"),
+    ],
+)
+def test_several_servers_that_cannot_work_are_refused_and_not_repeated(url, words):
+    with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL") as caught:
+        caches(url, connections=7)
+    assert words in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["REDIS_URL", "CELERY_BROKER_URL"])
+def test_the_queues_are_on_one_server(setting):
+    several = "redis://:sesame@one;redis+sentinel://:sesame@two/mymaster"
+    with pytest.raises(ImproperlyConfigured, match="names several servers, but the queues must be on one"):
+        broker(several)
+    done = manage("check", **{"CELERY_BROKER_URL": "", "REDIS_CELLS": "64", setting: several})
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "in CELERY_BROKER_URL." in done.stderr
+    assert "sesame" not in done.stderr
+
+
+def test_several_servers_need_cells():
+    several = {"REDIS_URL": "redis://:sesame@one;redis://:sesame@two", "CELERY_BROKER_URL": "redis://one"}
+    done = manage("check", **several)
+    assert done.returncode != 0
+    assert "(sms.E049) REDIS_URL names 2 servers, but REDIS_CELLS is 1" in done.stderr
+    assert "sesame" not in done.stderr
+    assert manage("check", REDIS_CELLS="64", **several).returncode == 0
 
 
 @pytest.mark.parametrize(
