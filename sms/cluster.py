@@ -1,15 +1,20 @@
-"""Connections to the node of a Redis Cluster that has the keys of a cell.
+"""Connections to the nodes of a Redis Cluster that have the keys of the cells.
 
 All keys of a cell share one slot (see ``sms.cells``), so one node has them all. Scripts and pipelines work
 there as on a single server. Any other node names that node (MOVED). While a slot moves key by key (ASK,
 TRYAGAIN) we do not follow: a script needs all of its keys, and runs on neither node until the slot has moved.
 Nothing is sent twice here.
+
+Cells on the same node share its connections. So a process opens as many as it has busy threads, however many
+cells there are.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -20,6 +25,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError,
 from redis.exceptions import ConnectionError as Broken
 
 from sms import names
+from sms.connections import Connections
 
 #: Seconds that all nodes together have to name the one with our keys.
 PATIENCE = 1.0
@@ -31,28 +37,34 @@ class Moved(TryAgainError):
     """Another node has our keys now. Nothing ran; the next use of the connection goes there."""
 
 
-class Owner:
-    """The node that has the keys of a cell, as far as this process knows.
+class Owners:
+    """The nodes that have the cells, as far as this process knows.
 
     ``nodes``: some nodes of the cluster, to ask. ``connect``: makes a connection to one.
     """
 
-    def __init__(self, nodes: Sequence[_Address], connect: Callable[..., Any], cell: int = 0) -> None:
-        self._nodes, self._connect, self._cell = nodes, connect, cell
-        self.address: _Address | None = None
+    def __init__(self, nodes: Sequence[_Address], connect: Callable[..., Any]) -> None:
+        self._nodes, self._connect = nodes, connect
+        self._known: dict[int, _Address] = {}
+        self._last: dict[int, _Address] = {}  # forgets nothing
 
-    def of(self, cell: int) -> Owner:
-        """The owner of another cell."""
-        return Owner(self._nodes, self._connect, cell)
+    def known(self, cell: int) -> _Address | None:
+        """The node of a cell; None if it has to be asked for."""
+        return self._known.get(cell)
 
-    def find(self) -> _Address:
+    def note(self, cell: int, address: _Address) -> None:
+        """Note that a node has a cell."""
+        self._known[cell] = self._last[cell] = address
+
+    def find(self, cell: int) -> _Address:
         """Ask one node after another. If none knows, raises the last error."""
         failed: Exception = Broken("no node is named")
         for host, port in self._nodes:
             connection = self._connect(host=host, port=port)
             try:
-                self.address = _whose(connection, self._cell)
-                return self.address
+                found = _whose(connection, cell)
+                self.note(cell, found)
+                return found
             except (RedisError, OSError) as error:
                 # A node's view of the cluster says more than another node's absence.
                 failed = failed if isinstance(failed, ClusterDownError) else error
@@ -62,8 +74,17 @@ class Owner:
 
     def forget(self, address: _Address) -> None:
         """Forget a node that does not answer: another one may take over."""
-        if self.address == address:
-            self.address = None
+        for cell, at in list(self._known.items()):
+            if at == address:
+                self._known.pop(cell, None)
+
+    def by_node(self, cells: Sequence[int]) -> dict[str, int]:
+        """By the address of each node, the first of these cells that it had when last used."""
+        first: dict[str, int] = {}
+        for cell in cells:
+            host, port = self._last.get(cell) or self.find(cell)
+            first.setdefault(f"{host}:{port}", cell)
+        return first
 
 
 def _whose(connection: Any, cell: int) -> _Address:
@@ -80,32 +101,39 @@ def _whose(connection: Any, cell: int) -> _Address:
 
 
 class NodeConnection(Connection):
-    """A connection that goes to the node that has our keys at the time of use."""
+    """A connection that goes to the node that has a cell at the time of use.
 
-    def __init__(self, *, owner: Owner, **options: Any) -> None:
-        self._owner = owner
+    ``cell``: None until it is used for one; then it goes to the host and port that it is made with.
+    """
+
+    #: Where it goes back to after use.
+    home: Connections
+
+    def __init__(self, *, owners: Owners, cell: int | None = 0, **options: Any) -> None:
+        self._owners, self.cell = owners, cell
         super().__init__(**options)  # type: ignore[no-untyped-call]
 
     def connect(self) -> None:
-        known = self._owner.address
-        if self._sock and known in (None, (self.host, self.port)):
+        here = self.host, self.port
+        known = here if self.cell is None else self._owners.known(self.cell)
+        if self._sock and known in (None, here):
             return
         self.disconnect()  # type: ignore[no-untyped-call]
-        self.host, self.port = known or self._owner.find()
+        self.host, self.port = known or self._owners.find(self.cell or 0)
         try:
             super().connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError):
-            self._owner.forget((self.host, self.port))
+            self._owners.forget((self.host, self.port))
             raise
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             return super().read_response(*args, **options)
         except MovedError as error:
-            self._owner.address = (error.host or self.host, error.port)
+            self._owners.note(self.cell or 0, (error.host or self.host, error.port))
             raise Moved("our keys have moved") from error
         except (Broken, TimeoutError, OSError):
-            self._owner.forget((self.host, self.port))
+            self._owners.forget((self.host, self.port))
             raise
 
 
@@ -113,12 +141,61 @@ class SSLNodeConnection(NodeConnection, SSLConnection):
     """The same with TLS."""
 
 
-def pool_of(found: Any, cell: int) -> Any:
-    """The pool for a cell, made of that for the cell 0."""
-    made = copy.copy(found)
-    made.connection_kwargs = found.connection_kwargs | {"owner": found.connection_kwargs["owner"].of(cell)}
-    made.reset()
-    return made
+class Nodes:
+    """The connections to each node. ``pool`` says how they are made, and how many one node may have."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = copy.copy(pool)
+        self._of: dict[_Address, Connections] = {}
+        self._making = threading.Lock()
+        self.owners: Owners = pool.connection_kwargs["owners"]
+
+    def of(self, cell: int) -> Connections:
+        """Those to the node that has a cell."""
+        address = self.owners.known(cell) or self.owners.find(cell)
+        found = self._of.get(address)
+        return found if found is not None else self._made(address)  # one without connections is false
+
+    def _made(self, address: _Address) -> Connections:
+        with self._making:  # two threads that come first must not make one each
+            if address not in self._of:
+                own = copy.copy(self._pool)
+                host, port = address
+                own.connection_kwargs = own.connection_kwargs | {"host": host, "port": port, "cell": None}
+                self._of[address] = Connections(own)
+            return self._of[address]
+
+
+class CellPool:
+    """A cell's share of the connections to the node that has it. For clients it is a pool of redis-py."""
+
+    def __init__(self, pool: Any, nodes: Nodes, cell: int) -> None:
+        self._pool, self.nodes, self._cell = copy.copy(pool), nodes, cell
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """A connection for one command and its answer. Call ``connect`` to open it."""
+        with self.nodes.of(self._cell).one() as connection:
+            connection.cell = self._cell
+            yield connection
+
+    def get_connection(self, *_: Any, **__: Any) -> Any:
+        """An open connection, for a client."""
+        home = self.nodes.of(self._cell)
+        connection = home.take()
+        connection.home, connection.cell = home, self._cell
+        try:
+            connection.connect()
+        except BaseException:
+            self.release(connection)
+            raise
+        return connection
+
+    def release(self, connection: Any) -> None:
+        connection.home.give_back(connection)
 
 
 class ConnectionFactory(pool.ConnectionFactory):
@@ -131,6 +208,6 @@ class ConnectionFactory(pool.ConnectionFactory):
         found = super().get_connection_pool(params)
         node, options = found.connection_class, found.connection_kwargs
         quick = dict.fromkeys(("socket_connect_timeout", "socket_timeout"), PATIENCE / len(nodes))
-        options["owner"] = Owner(nodes, partial(node, **options | quick))
+        options["owners"] = Owners(nodes, partial(node, **options | quick))
         found.connection_class = SSLNodeConnection if issubclass(node, SSLConnection) else NodeConnection
         return found

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -56,19 +56,29 @@ def connection(cell: int = 0) -> Any:  # redis-py types every answer as bytes or
             f"CACHES[{alias!r}]: its LOCATION must look like redis://:password@host:6379/0 "
             "(/ # ? @ in a password are written %2F %23 %3F %40)."
         ) from None
-    return _in_cluster(found, cell) if cell and names.in_cluster() else found
+    return _in_cluster(found.connection_pool, cell) if names.in_cluster() else found
 
 
-def _in_cluster(found: Any, cell: int) -> Any:
+def _in_cluster(pool: Any, cell: int) -> Any:
     with _making:
-        known = _clients.setdefault(found.connection_pool, {})
+        if pool not in _clients:
+            _clients[pool] = cluster.Nodes(pool), {}
+        nodes, known = _clients[pool]
         if cell not in known:
-            known[cell] = Redis(connection_pool=cluster.pool_of(found.connection_pool, cell))
+            own: Any = cluster.CellPool(pool, nodes, cell)
+            known[cell] = Redis(connection_pool=own)
         return known[cell]
 
 
-#: By the pool of django-redis, the clients of further cells in its cluster.
-_clients: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
+#: By the pool of django-redis: the connections to the nodes of its cluster, and a client for each cell.
+_clients: weakref.WeakKeyDictionary[Any, tuple[cluster.Nodes, dict[int, Any]]] = weakref.WeakKeyDictionary()
+
+
+def nodes(cells: Sequence[int]) -> dict[str, int]:
+    """By the address of each node of the cluster, the first of these cells on it. Raises ``Unavailable``."""
+    with client() as redis:
+        found: dict[str, int] = redis.connection_pool.nodes.owners.by_node(cells)
+        return found
 
 
 @contextmanager
@@ -224,9 +234,10 @@ def _wait_for(copies: int, connection: Any) -> None:
 
 
 @cached  # asking django-redis takes longer
-def _connections(cell: int) -> Connections:
+def _connections(cell: int) -> Connections | cluster.CellPool:
     with _first:  # django-redis would make two pools for the first two threads
-        return connections.of(connection(cell).connection_pool)
+        found = connection(cell).connection_pool
+    return found if isinstance(found, cluster.CellPool) else connections.of(found)
 
 
 _first, _making = threading.Lock(), threading.Lock()
