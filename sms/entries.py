@@ -39,7 +39,7 @@ class Form(NamedTuple):
     text: str
     body: str  # goes into the text as base64
     driver: str  # redis or amqp
-    is_here: bool  # the queue is on the store's server
+    is_here: bool  # the queue is on the store's only server
 
     def filled(self, message_id: str) -> str:
         """The entry for a message, as JSON for a list in Redis."""
@@ -90,7 +90,7 @@ def _made(app: Any, queue: str) -> Form | None:
     properties["delivery_tag"] = _ID
     sent["headers"] |= {"root_id": _ID, "parent_id": None}  # even if the form is made within a task
     key = connection.transport_options.get("global_keyprefix", "") + queue
-    is_here = _place_of_store() == _place_of_broker(app)
+    is_here = len(names.cache_aliases()) == 1 and _place_of_store() == _place_of_broker(app)
     return Form(queue, key, dumps(sent | {"body": _BODY}), body, driver, is_here)
 
 

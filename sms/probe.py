@@ -6,8 +6,13 @@ Nothing else shows whether an ACL, a full memory, a full disk or a lost replica 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
+from redis.exceptions import ResponseError
+
+from sms import cells, names, scripts
 from sms.names import family, key
 from sms.scripts import Script, client
 
@@ -17,12 +22,54 @@ KEYS = [family("sms:probe")]
 _PROBE = Script(Path(__file__).parent / "lua" / "probe.lua", accepts=True)
 
 
-def redis(*reads: str) -> list[int]:
-    """The server's time (ms), then the numbers at these keys, 0 for a missing one.
+#: The server with the hub, and the other nodes of a cluster, as parts of ``/readyz``.
+HUB, NODES = "redis", "cells"
+
+
+class Place(NamedTuple):
+    """A server, or a node of a cluster, that has cells."""
+
+    part: str  # of /readyz: HUB, HUB with its number in the setting, or NODES
+    setting: str  # with its address
+    cell: int  # one that it has
+
+
+def parts() -> tuple[str, ...]:
+    """The parts of ``/readyz`` besides the hub: further servers, or NODES."""
+    if names.in_cluster():
+        return (NODES,) if cells.many() else ()
+    return tuple(place.part for place in servers()[1:])
+
+
+def places() -> list[Place]:
+    """All places, that of the hub first. A cluster is asked for its nodes. Raises ``Unavailable``."""
+    if not (cells.many() and names.in_cluster()):
+        return servers()
+    found = scripts.nodes(cells.every())
+    return [
+        Place(NODES if cell else HUB, f"{names.store_setting()} (node {address})", cell)
+        for address, cell in found.items()
+    ]
+
+
+def servers() -> list[Place]:
+    """The servers that have cells, that of the hub first; a cluster counts as one."""
+    first: dict[str, int] = {}
+    for cell in cells.every():
+        first.setdefault(names.cache_alias(cell), cell)
+    return [
+        Place(f"{HUB}-{number}" if number > 1 else HUB, names.store_setting(first[alias]), first[alias])
+        for number, alias in enumerate(names.cache_aliases(), 1)
+        if alias in first
+    ]
+
+
+def redis(*reads: str, cell: int = cells.HUB) -> list[int]:
+    """The time (ms) of the server that has a cell, then the numbers at these keys, 0 for a missing one.
 
     One round trip. Raises ``Unavailable``.
     """
-    found: list[int] = _PROBE(tuple(map(key, (*reads, *KEYS))), (len(reads),))
+    found: list[int] = _PROBE(tuple(key(name, cell) for name in (*reads, *KEYS)), (len(reads),), cell)
     return found
 
 
@@ -33,3 +80,20 @@ def note(numbers: Mapping[str, int], seconds: float) -> None:
         for name, number in numbers.items():
             pipe.set(key(name), number, px=int(seconds * 1000)) if number else pipe.delete(key(name))
         pipe.execute()
+
+
+def eviction_policy(cell: int) -> str:
+    """The eviction policy of a cell's server; "" if it does not say, as managed ones may refuse to."""
+    with client(cell) as redis, suppress(ResponseError):
+        return str(redis.config_get("maxmemory-policy").get("maxmemory-policy", ""))
+    return ""
+
+
+def is_cluster(cell: int) -> bool:
+    """Whether a cell's server is a node of a Redis Cluster; False if it does not say.
+
+    Raises ``Unavailable``.
+    """
+    with client(cell) as redis, suppress(ResponseError):
+        return bool(redis.info("cluster").get("cluster_enabled"))
+    return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -18,7 +19,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from sms import broker, signs
+from sms import broker, probe, signs
 from sms.errors import Unavailable
 
 #: Seconds.
@@ -43,13 +44,17 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 if Redis, the broker, a worker and beat answer and sweeps run, else 503.
 
+    If only a further server or node does not answer, the status is ``degraded`` and the answer is 200 too: it
+    refuses its share of the phones, and another process would refuse the same ones.
+
     The body gives each part a word: ``ok``, ``away``, ``unknown`` or another of ``sms.away.REASONS``. It also
     says since when a part is away, if known, and when a worker ran its last sweep.
     """
     found = _questions.answer()
-    ready = all(word == "ok" for word in found.words.values())
+    wrong = {part for part, word in found.words.items() if word != "ok"}
+    ready = wrong.isdisjoint(signs.PARTS)
     body = {
-        "status": "ok" if ready else "unready",
+        "status": ("degraded" if wrong else "ok") if ready else "unready",
         **found.words,
         "since": {part: _time(since) for part, since in found.since.items()},
         "last_sweep": _time(found.last_sweep) if found.last_sweep else None,
@@ -65,7 +70,7 @@ def _time(ms: int) -> str:
 class Answer:
     """The word of each part, and times in ms since the epoch."""
 
-    words: dict[str, str] = field(default_factory=lambda: dict.fromkeys(signs.PARTS, "unknown"))
+    words: dict[str, str] = field(default_factory=dict)
     since: Mapping[str, int] = field(default_factory=dict)
     last_sweep: int = 0
 
@@ -90,7 +95,7 @@ class Questions:
                 return last
             asks = not self._asking.is_alive()
             if asks:
-                self._partly = Answer()
+                self._partly = Answer(dict.fromkeys(signs.parts(), "unknown"))
                 self._asking = threading.Thread(target=self._ask, args=(self._partly,), daemon=True)
                 self._asking.start()
             asking, partly = self._asking, self._partly
@@ -111,6 +116,7 @@ class Questions:
             found.last_sweep = known.swept
         except Unavailable as error:
             words["redis"] = error.reason
+        words |= _further()
         try:
             broker.ask()
             words["broker"] = "cluster" if broker.is_cluster() else "ok"
@@ -124,6 +130,31 @@ class Questions:
 
 
 _questions = Questions()
+
+
+def _further() -> dict[str, str]:
+    """The words of the parts besides the hub. They are asked at once, as each may hang."""
+    parts = probe.parts()
+    if not parts:
+        return {}
+    try:
+        places = probe.places()[1:]
+    except Unavailable as error:
+        return dict.fromkeys(parts, error.reason)
+    words = dict.fromkeys(parts, "ok")
+    with ThreadPoolExecutor(max(len(places), 1)) as pool:
+        for place, word in zip(places, pool.map(_word, places), strict=True):
+            if word != "ok":
+                words[place.part] = word
+    return words
+
+
+def _word(place: probe.Place) -> str:
+    try:
+        probe.redis(cell=place.cell)
+    except Unavailable as error:
+        return error.reason
+    return "ok"
 
 
 def _worker_answers() -> bool:

@@ -20,6 +20,7 @@ from sms.names import AWAY, BEAT, SWEPT, UNSWEPT
 #: ``store.SWEEP_PENDING``. Calls do not occupy all threads of a worker for as long.
 UNSWEPT_FOR = 30.0
 
+#: Parts without which nothing works; ``parts`` has more.
 PARTS = ("redis", "broker", "worker", "beat", "sweep")
 
 #: The previous version's value of BEAT, kept for ``store.BEAT_SILENT``.
@@ -43,19 +44,24 @@ class Signs(NamedTuple):
         return {"beat": "ok", "sweep": "away" if late else "ok"}
 
 
+def parts() -> tuple[str, ...]:
+    """All parts: PARTS, and further servers."""
+    return PARTS + probe.parts()
+
+
 def read() -> Signs:
     """Read the signs, by doing what a start does. One round trip. Raises ``Unavailable``."""
     # Without receivers, no sweep of events is requested.
     queues = [UNSWEPT + queue for queue in (*steps.QUEUES, store.EVENTS_QUEUE)]
-    parts = [AWAY + part for part in PARTS]
-    now, beat, swept, *found = probe.redis(BEAT, SWEPT, *queues, *parts)
+    known = parts()
+    now, beat, swept, *found = probe.redis(BEAT, SWEPT, *queues, *(AWAY + part for part in known))
     unswept, away = found[: len(queues)], found[len(queues) :]
     return Signs(
         now,
         now if beat == _OF_LATE else beat,
         swept,
         min(filter(None, unswept), default=0),
-        dict(zip(PARTS, away, strict=True)),
+        dict(zip(known, away, strict=True)),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import celery
@@ -14,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from redis.connection import SSLConnection
 
-from sms import broker, names, probe, scripts, store
+from sms import broker, names, probe, scripts
 from sms.checks import SERVERS, check, finding, readable, register
 from sms.checks.settings import namespace
 from sms.errors import Unavailable
@@ -40,18 +42,19 @@ _UNUSABLE = {
 
 _CLUSTER = "leads to a Redis Cluster (cluster_enabled:1)"
 
-#: Codes and messages live in the Redis behind the cache of django-redis.
-cache_is_redis = readable("sms.E020", scripts.connection)
+#: Codes and messages live in the Redis behind each cache of django-redis.
+cache_is_redis = readable("sms.E020", lambda: [scripts.connection(server.cell) for server in probe.servers()])
 
 
 @check("sms.E031")
 def cache_keeps_bytes() -> Iterator[str]:
     """Sealed messages are bytes. With decode_responses, redis-py would try to read them as text."""
-    if scripts.connection().connection_pool.connection_kwargs.get("decode_responses"):
-        yield (
-            f"CACHES[{names.cache_alias()!r}] has decode_responses on, so sealed messages cannot be read. "
-            "Remove it from CONNECTION_POOL_KWARGS or LOCATION."
-        )
+    for server in probe.servers():
+        if scripts.connection(server.cell).connection_pool.connection_kwargs.get("decode_responses"):
+            yield (
+                f"CACHES[{names.cache_alias(server.cell)!r}] has decode_responses on, so sealed messages "
+                "cannot be read. Remove it from CONNECTION_POOL_KWARGS or LOCATION."
+            )
 
 
 @register(SERVERS, deploy=True)
@@ -72,7 +75,7 @@ def _findings() -> Iterator[CheckMessage]:
         return  # without a namespace nothing can be asked; the check of the namespace reports it
     asked: dict[str, Callable[[], object]] = {}
     if not cache_is_redis() and not cache_keeps_bytes():
-        asked[names.store_setting()] = probe.redis
+        asked |= {place.setting: partial(probe.redis, cell=place.cell) for place in _places()}
     for name, ask in (asked | {names.broker_setting(): broker.ask}).items():
         try:
             ask()
@@ -85,21 +88,36 @@ def _findings() -> Iterator[CheckMessage]:
                 yield finding(id, f"{name}: {said}{end}")
 
 
+def _places() -> list[probe.Place]:
+    """All places; if a cluster does not name its nodes, the cluster as one."""
+    try:
+        return probe.places()
+    except Unavailable:
+        return probe.servers()
+
+
 @check("sms.W002", deploy=True)
 def eviction() -> Iterator[str]:
     """A Redis that evicts keys silently loses messages and Celery's queues."""
-    policy = store.eviction_policy()
-    if policy not in ("noeviction", ""):
-        yield f"Redis drops keys when it is full. Set its maxmemory-policy, now {policy}, to noeviction."
+    for place in _places():
+        with suppress(Unavailable):
+            policy = probe.eviction_policy(place.cell)
+            if policy not in ("noeviction", ""):
+                yield (
+                    f"{place.setting}: Redis drops keys when it is full. Set its maxmemory-policy, now "
+                    f"{policy}, to noeviction."
+                )
 
 
 @check("sms.E007", SERVERS, deploy=True)
 def redis_is_a_cluster_by_name() -> Iterator[str]:
-    if store.is_cluster() and not names.in_cluster():
-        yield (
-            f"{names.store_setting()} {_CLUSTER}, but is written like a single server. Write "
-            "redis+cluster://host1,host2,host3. For your own project, see docs/cluster.md."
-        )
+    for server in () if names.in_cluster() else probe.servers():
+        with suppress(Unavailable):
+            if probe.is_cluster(server.cell):
+                yield (
+                    f"{server.setting} {_CLUSTER}, but is written like a single server. Write "
+                    "redis+cluster://host1,host2,host3. For your own project, see docs/cluster.md."
+                )
 
 
 @check("sms.E007", SERVERS, deploy=True)
@@ -114,10 +132,11 @@ def broker_is_no_cluster() -> Iterator[str]:
 @check("sms.W012", Tags.security, deploy=True)
 def redis_is_verified() -> Iterator[str]:
     """TLS without verification stops no attacker."""
-    pool = scripts.connection().connection_pool
-    if issubclass(pool.connection_class, SSLConnection):
-        fix = f"Remove ssl_cert_reqs= and ssl_check_hostname=; {_CA}"
-        yield from _unverified(names.store_setting(), pool.connection_kwargs, fix)
+    for server in probe.servers():
+        pool = scripts.connection(server.cell).connection_pool
+        if issubclass(pool.connection_class, SSLConnection):
+            fix = f"Remove ssl_cert_reqs= and ssl_check_hostname=; {_CA}"
+            yield from _unverified(server.setting, pool.connection_kwargs, fix)
 
 
 @check("sms.W012", Tags.security, deploy=True)
