@@ -25,7 +25,7 @@ def three(settings: Any) -> Any:
 def found() -> list[tuple[str, str]]:
     """The ids and texts of whatever is wrong."""
     all_checks = (checks.cell_counts, checks.alias, checks.several_servers, checks.cells_are_of_use)
-    return [(one.id, one.msg) for check in all_checks for one in check()]
+    return [(str(one.id), one.msg) for check in all_checks for one in check()]
 
 
 @pytest.mark.parametrize("value", [0, -1, 256, 1.5, "16", None, True])

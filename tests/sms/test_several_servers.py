@@ -1,0 +1,247 @@
+"""Cells on several servers: each is on its own, and the loss of a server is that of its cells alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+from redis import Redis
+
+from config import servers
+from config.demo.embedded import EmbeddedServer
+from sms import broker, cells, names, probe, readiness, scripts, signs
+from sms.checks import servers as checks
+from sms.errors import Unavailable
+from tests.conftest import server_with
+from tests.faults.sentinels import Sentinels
+from tests.faults.stack import wait_for
+from tests.hung import hung
+
+pytestmark = pytest.mark.one_server
+
+#: Enough that each of four servers has some, whatever its port.
+COUNT = 64
+
+
+def spread(settings: Any, *urls: str) -> None:
+    settings.REDIS_CELLS = COUNT
+    settings.CACHES, settings.OTPOST_CACHE = servers.caches(";".join(urls), connections=10)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[list[EmbeddedServer]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(server_with(appendonly="no")) for _ in range(4)]
+
+
+@pytest.fixture
+def three(running: list[EmbeddedServer], settings: Any, redis: Any) -> list[EmbeddedServer]:
+    for server in running:
+        client_of(server).flushall()
+    spread(settings, *(server.url for server in running[:3]))
+    assert len({names.cache_alias(cell) for cell in cells.every()[1:]}) == 3
+    return running[:3]
+
+
+def client_of(server: EmbeddedServer) -> Any:
+    return Redis.from_url(server.url)
+
+
+def cells_of(server: EmbeddedServer) -> list[int]:
+    return [cell for cell in cells.every() if names.cache_alias(cell) == f"127.0.0.1:{server.port}/0"]
+
+
+@pytest.fixture
+def mark(tmp_path: Any) -> Callable[[int], None]:
+    """Called, a script and a client each leave a key in a cell."""
+    path = tmp_path / "mark.lua"
+    path.write_text("return redis.call('SET', KEYS[1], 1)")
+    script = scripts.Script(path)
+
+    def mark(cell: int) -> None:
+        script((names.key("sms:message:script", cell),), (), cell=cell)
+        with scripts.client(cell) as redis:
+            redis.set(names.key("sms:message:client", cell), 1)
+
+    return mark
+
+
+def refused(call: Callable[[], object]) -> str:
+    """Why, within the time that a request may take."""
+    began = time.monotonic()
+    with pytest.raises(Unavailable) as caught:
+        call()
+    assert time.monotonic() - began < 3
+    return caught.value.reason
+
+
+def test_each_cell_is_on_its_server_and_the_hub_on_the_first(three, mark):
+    for cell in cells.every():
+        mark(cell)
+    for server in three:
+        found = {key.decode().rpartition("sms:message:")[0] for key in client_of(server).keys("*")}
+        assert found == {names.prefix(cell) for cell in cells_of(server)}
+    assert cells.HUB in cells_of(three[0])
+
+
+def test_a_further_server_takes_only_its_share(three, running, settings):
+    before = {cell: names.cache_alias(cell) for cell in cells.every()}
+    spread(settings, *(server.url for server in running))
+    after = {cell: names.cache_alias(cell) for cell in cells.every()}
+    moved = [cell for cell in before if before[cell] != after[cell]]
+    assert moved == cells_of(running[3])
+    assert 0 < len(moved) < COUNT / 2
+
+
+def test_the_order_is_that_of_the_hub_alone(three, settings):
+    before = [names.cache_alias(cell) for cell in cells.every()]
+    spread(settings, *(server.url for server in reversed(three)))
+    after = [names.cache_alias(cell) for cell in cells.every()]
+    assert after[1:] == before[1:]
+    assert after[0] != before[0]
+
+
+def test_cells_on_one_server_share_its_connections(three):
+    for server in three:
+        assert len({id(scripts._connections(cell)) for cell in cells_of(server)}) == 1
+
+
+def test_one_server_that_is_away_refuses_its_cells_alone(three, mark):
+    for cell in cells.every():
+        mark(cell)
+    lost = three[1]
+    lost.kill()
+    for cell in cells.every():
+        if cell in cells_of(lost):
+            assert refused(lambda: mark(cell)) == "away"  # noqa: B023
+        else:
+            mark(cell)
+    lost.start()
+    for cell in cells.every():
+        mark(cell)
+
+
+def test_one_server_that_hangs_holds_up_its_cells_alone(three, mark):
+    with hung(three[2]):
+        assert refused(lambda: mark(cells_of(three[2])[0])) == "away"
+        for cell in cells_of(three[0]) + cells_of(three[1]):
+            began = time.monotonic()
+            mark(cell)
+            assert time.monotonic() - began < 0.5
+
+
+def test_copies_are_counted_on_the_server_of_the_cell(three, settings):
+    settings.OTPOST_COPIES = 1
+    config = {"replicaof": f"127.0.0.1 {three[1].port}", "repl-diskless-sync-delay": "0"}
+    with EmbeddedServer(config=config):
+        wait_for(lambda: client_of(three[1]).execute_command("WAIT", 1, 100) == 1)
+        probe.redis(cell=cells_of(three[1])[0])
+        assert refused(lambda: probe.redis(cell=cells_of(three[2])[0])) == "copies"
+    settings.OTPOST_COPIES = 0
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[int, dict[str, Any]]]:
+    """Called, asks /readyz; all but Redis is well."""
+    monkeypatch.setattr(readiness, "_questions", readiness.Questions())
+    monkeypatch.setattr(readiness, "FRESH", 0.0)
+    monkeypatch.setattr(broker, "ask", lambda: None)
+    monkeypatch.setattr(broker, "is_cluster", lambda: False)
+    monkeypatch.setattr(readiness, "_worker_answers", lambda: True)
+    monkeypatch.setattr(signs.Signs, "words", lambda _: {"beat": "ok", "sweep": "ok"})
+
+    def ask() -> tuple[int, dict[str, Any]]:
+        response = Client().get("/readyz")
+        return response.status_code, response.json()
+
+    return ask
+
+
+def test_readiness_names_the_server_that_is_away(three, asked):
+    status, body = asked()
+    assert (status, body["status"], body["redis-2"], body["redis-3"]) == (200, "ok", "ok", "ok")
+    three[1].kill()
+    status, body = asked()
+    assert (status, body["status"]) == (200, "degraded")
+    assert (body["redis"], body["redis-2"], body["redis-3"]) == ("ok", "away", "ok")
+    since = signs.Memory().since({"redis-2": "away"}, signs.read())  # another process says the same
+    assert datetime.fromisoformat(body["since"]["redis-2"]).timestamp() == since["redis-2"] // 1000
+    three[1].start()
+    assert asked()[1]["status"] == "ok"
+    three[0].kill()
+    status, body = asked()
+    assert (status, body["status"], body["redis"], body["redis-2"]) == (503, "unready", "away", "ok")
+    three[0].start()
+
+
+def test_servers_that_hang_are_asked_at_once(three, asked):
+    with hung(three[1]), hung(three[2]):
+        began = time.monotonic()
+        body = asked()[1]
+        assert time.monotonic() - began < 2.5
+    assert (body["status"], body["redis-2"], body["redis-3"]) == ("degraded", "away", "away")
+
+
+def test_one_server_has_no_further_part(settings, asked):
+    settings.REDIS_CELLS = COUNT
+    assert probe.parts() == ()
+    assert asked()[1].keys() - {"status", "since", "last_sweep"} == set(signs.PARTS)
+
+
+def test_the_checks_name_the_server_that_is_wrong(three, settings):
+    settings.CELERY_TASK_ALWAYS_EAGER = True
+    wrong = f"REDIS_URL (127.0.0.1:{three[2].port}/0)"
+    assert checks.eviction() == []
+    client_of(three[2]).config_set("maxmemory-policy", "allkeys-lru")
+    assert [found.msg.partition(": ")[0] for found in checks.eviction()] == [wrong]
+    client_of(three[2]).config_set("maxmemory-policy", "noeviction")
+    three[2].kill()
+    said = [found.msg for found in checks.servers_answer()]
+    assert [text for text in said if text.startswith(wrong)]
+    assert not [text for text in said if text.startswith("REDIS_URL") and not text.startswith(wrong)]
+    three[2].start()
+
+
+def test_a_server_of_two_that_decodes_answers_or_is_no_redis(three, settings):
+    alias = names.cache_alias(cells_of(three[1])[0])
+    entry = settings.CACHES[alias]
+    spoilt = entry | {"LOCATION": f"{entry['LOCATION']}?decode_responses=True"}
+    settings.CACHES = settings.CACHES | {alias: spoilt}
+    (error,) = checks.cache_keeps_bytes()
+    assert (error.id, alias in error.msg) == ("sms.E031", True)
+    settings.CACHES = settings.CACHES | {alias: {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    (error,) = checks.cache_is_redis()
+    assert (error.id, alias in error.msg) == ("sms.E020", True)
+
+
+@pytest.mark.slow(20)
+def test_a_group_of_sentinels_beside_a_server(running, tmp_path, settings, redis, mark):
+    with Sentinels(tmp_path) as sentinels:
+        spread(settings, running[0].url, sentinels.url)
+        theirs = [cell for cell in cells.every() if names.cache_alias(cell) == "mymaster/0"]
+        assert 0 < len(theirs) < COUNT
+        for cell in cells.every():
+            mark(cell)
+        sentinels.wait_for_the_replica()
+        sentinels.master.kill()
+        for cell in cells.every():
+            if cell in theirs[:2]:
+                refused(lambda: mark(cell))  # noqa: B023
+            elif cell not in theirs:
+                mark(cell)
+
+        def works() -> bool:
+            try:
+                mark(theirs[0])
+            except Unavailable:
+                return False
+            return True
+
+        wait_for(works)
+        for cell in cells.every():
+            mark(cell)
