@@ -213,7 +213,11 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
     "docs/reverse.md": {"# .env": by.environment(), "curl ": by.calls(**REVERSE)},
     "docs/routes.md": {"SMS_ROUTES=": by.environment(SMS_PROVIDERS=ALIASES, SMS_DESTINATIONS="DE,IR,GB,BR")},
     "docs/runbook.md": {"journalctl": by.log_lines},
-    "docs/scale.md": {".venv/bin/python": by.capacity, "import hashlib": by.shards},
+    "docs/scale.md": {
+        ".venv/bin/python": by.capacity,
+        "REDIS_URL=": by.environment(),
+        "import hashlib": by.shards,
+    },
     "docs/security.md": {"python3 -m venv": INSTALLS},
     "docs/start/any-language.md": {
         "make demo": TARGETS,
