@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from . import (
+    cells,
     cluster,
     copies,
     dashboard,
@@ -46,6 +47,7 @@ MEASURES = {
     "latency": latency.waits,
     "overload": overload.answers,
     "counting": tallying.cost,
+    "cells": cells.compare,
     "cluster": cluster.compare,
     "copies": copies.price,
     "webhooks": webhooks.cost,

@@ -73,4 +73,4 @@ def _rates(bench: Surroundings, environment: Mapping[str, str]) -> tuple[float, 
             bench.end(worker)
     times = sorted(call.received for call in bench.provider.calls())
     late = [at for at in times if at > times[0] + WARM_UP]
-    return float(output), len(late) / (late[-1] - late[0])
+    return float(output.split()[0]), len(late) / (late[-1] - late[0])

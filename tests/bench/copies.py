@@ -36,7 +36,7 @@ def price(bench: Surroundings) -> Iterator[Measure]:
                 )
                 output, _ = starter.communicate(timeout=120)
                 bench.end(starter)
-                found[copies].append(float(output))
+                found[copies].append(float(output.split()[0]))
     yield Measure(
         "starts that wait for a replica ÷ that do not",
         "starts/s",

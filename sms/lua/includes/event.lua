@@ -1,7 +1,7 @@
 -- Write events for WEBHOOKS in the same step as the change, so that none is lost. See sms.webhooks.
--- EVENTS comes from Python: ";type=endpoint" for each event that an endpoint takes; "" without endpoints.
+-- From Python come EVENTS, ";type=endpoint" for each event that an endpoint takes ("" without endpoints), and
+-- MOST_EVENTS, how many may wait for an endpoint in a cell: it may be away for days, and must not fill the server.
 --- @include "tally"
-local MOST_EVENTS = 50000 -- waiting for one endpoint; it may be away for days, and must not fill the server
 local EVENTS_KEPT = 604800000 -- ms
 
 -- subject: part of the event's id, after the type
