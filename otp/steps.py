@@ -47,7 +47,7 @@ _SCRIPTS = {
         includes=(decision.INCLUDES, scripts.INCLUDES),
         keys=IN_LUA | sms.IN_LUA,
         accepts=name in ("start", "resend"),
-        EVENTS=endpoints.in_lua,
+        **endpoints.FOR_LUA,
         **_FIGURES,
     )
     for name in (

@@ -94,44 +94,64 @@ def in_each_cell(step: Callable[[int], Iterable[T]]) -> list[T]:
     """All that a step finds in the cells. A cell that is away is left out, unless all are: then this raises
     ``Unavailable``.
     """
-    found, there, away_now = list[T](), False, None
+    found, error_of = list[T](), dict[str, Unavailable]()
     for cell in cells.every():
+        server = _server_of(cell)
+        if server in error_of:  # it may take a second to find out once more
+            continue
         try:
             found += step(cell)
-            there = True
         except Unavailable as error:
+            error_of[server] = error
+            if len(error_of) == len(set(map(_server_of, cells.every()))):
+                raise
+    return found
+
+
+def gather(
+    among: Iterable[int], put: Callable[[Any, int], object], *, partly: bool = False
+) -> dict[int, list[Any]]:
+    """Ask several cells, and return the answers by cell. One round trip for each server.
+
+    ``put`` adds the commands for a cell to a pipeline. In a cluster, it takes one round trip for each cell.
+    ``partly``: leave out servers that are away, unless all are. Raises ``Unavailable``.
+    """
+    found: dict[int, list[Any]] = {}
+    away_now = None
+    for together in _by_server(among):
+        try:
+            found |= _gather_from(together, put)
+        except Unavailable as error:
+            if not partly:
+                raise
             away_now = error
-    if away_now and not there:
+    if away_now and not found:
         raise away_now
     return found
 
 
-def gather(among: Iterable[int], put: Callable[[Any, int], object]) -> dict[int, list[Any]]:
-    """Ask several cells, and return the answers by cell. One round trip for each server.
-
-    ``put`` adds the commands for a cell to a pipeline. In a cluster, it takes one round trip for each cell.
-    Raises ``Unavailable``.
-    """
-    found: dict[int, list[Any]] = {}
-    for together in _by_server(among):
-        with client(together[0]) as redis:
-            pipe = redis.pipeline(transaction=False)
-            ends = [0]
-            for cell in together:
-                put(pipe, cell)
-                ends.append(len(pipe))
-            answers = pipe.execute()
-        found |= {cell: answers[slice(*ends[n : n + 2])] for n, cell in enumerate(together)}
-    return found
+def _gather_from(together: list[int], put: Callable[[Any, int], object]) -> dict[int, list[Any]]:
+    with client(together[0]) as redis:
+        pipe = redis.pipeline(transaction=False)
+        ends = [0]
+        for cell in together:
+            put(pipe, cell)
+            ends.append(len(pipe))
+        answers = pipe.execute()
+    return {cell: answers[slice(*ends[n : n + 2])] for n, cell in enumerate(together)}
 
 
 def _by_server(among: Iterable[int]) -> Iterable[list[int]]:
-    """Lists of cells that can share a pipeline. In a cluster, each cell has a connection of its own."""
-    server_of = names.prefix if names.in_cluster() else names.cache_alias
+    """Lists of cells that can share a pipeline."""
     found: dict[str, list[int]] = {}
     for cell in among:
-        found.setdefault(server_of(cell), []).append(cell)
+        found.setdefault(_server_of(cell), []).append(cell)
     return found.values()
+
+
+def _server_of(cell: int) -> str:
+    """A name for the server of a cell. In a cluster each cell may be on another one."""
+    return names.prefix(cell) if names.in_cluster() else names.cache_alias(cell)
 
 
 class Script:

@@ -31,5 +31,5 @@ def script(name: str, *, accepts: bool = False) -> Script:
         CODES=OTP_QUEUE,
         LEASE=lease,
         LAST_CHANCE=last_chance,
-        EVENTS=endpoints.in_lua,
+        **endpoints.FOR_LUA,
     )

@@ -13,7 +13,7 @@ import base64
 import binascii
 import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -21,8 +21,11 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf
+from sms import conf, names
 from sms.webhooks.addresses import KINDS
+
+#: Events that may wait for one endpoint.
+MOST_WAITING = 50_000
 
 TYPES = (
     *("verification.verified", "verification.blocked", "verification.expired", "verification.cancelled"),
@@ -75,6 +78,15 @@ def in_lua() -> str:
         for type in TYPES
         if type in endpoint.events
     )
+
+
+def most_waiting() -> int:
+    """How many events may wait for one endpoint in a cell, see includes/event.lua."""
+    return MOST_WAITING // max(names.cell_counts())
+
+
+#: What scripts know that write events.
+FOR_LUA: Mapping[str, Callable[[], str | int]] = {"EVENTS": in_lua, "MOST_EVENTS": most_waiting}
 
 
 def secret(text: str) -> bytes:

@@ -91,7 +91,7 @@ def _script(name: str, **more: Any) -> Script:
 _CLAIM = _script("claim", LEASE=int(LEASE * 1000))
 _FINISH = _script("finish", KEPT=KEPT * 86_400_000, MOST_DEAD=lambda: MOST_DEAD // max(names.cell_counts()))
 _REPLAY = _script("replay", KEPT=KEPT * 86_400_000)
-_SWEEP, _RECEIVED = (_script(name, EVENTS=endpoints.in_lua) for name in ("sweep", "received"))
+_SWEEP, _RECEIVED = (_script(name, **endpoints.FOR_LUA) for name in ("sweep", "received"))
 
 
 def due(endpoint: str) -> Sequence[int]:
@@ -102,14 +102,14 @@ def due(endpoint: str) -> Sequence[int]:
 
 
 def _due(name: str, among: Iterable[int]) -> list[int]:
-    """The cells in whose sorted set the first entry is due, by the time of that."""
+    """The cells in whose sorted set the first entry is due, by its time. Leaves out cells that are away."""
 
     def put(pipe: Any, cell: int) -> None:
         pipe.time()
         pipe.zrange(key(name, cell), 0, 0, withscores=True)
 
     first = {}
-    for cell, ((seconds, micro), head) in gather(among, put).items():
+    for cell, ((seconds, micro), head) in gather(among, put, partly=True).items():
         if head and head[0][1] <= seconds * 1000 + micro / 1000:
             first[cell] = head[0][1]
     return sorted(first, key=first.__getitem__)
@@ -207,14 +207,17 @@ def _added_up(queues: Sequence[Queue]) -> Queue:
 
 
 def waiting() -> dict[str, int]:
-    """The number of waiting events of each endpoint. One round trip for each server."""
+    """The number of waiting events of each endpoint, without cells that are away.
+
+    One round trip for each server.
+    """
     known = list(endpoints.configured())
 
     def put(pipe: Any, cell: int) -> None:
         for name in known:
             pipe.zcard(key(WEBHOOKS_DUE + name, cell))
 
-    counts = gather(cells.every(), put).values()
+    counts = gather(cells.every(), put, partly=True).values()
     return {name: sum(found) for name, *found in zip(known, *counts, strict=True)}
 
 

@@ -52,3 +52,7 @@ def test_all_of_it_is_unavailable_if_one_server_is(executed, settings):
     settings.CACHES = settings.CACHES | {"second": away}
     with pytest.raises(Unavailable):
         gather(cells.every(), lambda pipe, _: pipe.ping())
+    there = [cell for cell in cells.every() if names.cache_alias(cell) == "default"]
+    assert list(gather(cells.every(), lambda pipe, _: pipe.ping(), partly=True)) == there
+    with pytest.raises(Unavailable):
+        gather(set(range(9)).difference(there), lambda pipe, _: pipe.ping(), partly=True)

@@ -370,6 +370,17 @@ class TestCells:
         send_all()
         assert events.queues()["shop"].dead == 2_500
 
+    @pytest.mark.one_server
+    def test_a_server_that_is_away_delays_no_other(self, settings):
+        away = settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:9/0"}
+        settings.CACHES = settings.CACHES | {"away": away}
+        settings.OTPOST_CACHE = ["default", "away"]
+        there = [cell for cell in range(1, 5) if names.cache_alias(cell) == "default"]
+        assert len(there) < 4
+        happened = [self.happen(cell) for cell in (0, *there)]
+        send_all()
+        assert sorted(got.id for got in self.receiver.got) == sorted(happened)
+
     def test_a_code_dies_in_its_own(self):
         store.ask_for_sweep("events")
         for cell in (1, 3):
