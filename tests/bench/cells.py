@@ -1,4 +1,4 @@
-"""A start in 64 cells and in one, in turns: CPU of the process that asks, and of Redis (see ``sms.cells``)."""
+"""The CPU of a start in 64 cells and in one, in turns: see ``sms.cells``."""
 
 from __future__ import annotations
 

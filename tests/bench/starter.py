@@ -1,6 +1,6 @@
 """``python -m tests.bench.starter COUNT``: starts so many codes by 8 threads.
 
-Prints how many a second, the milliseconds of CPU that one took, and the share of the cells on the hub's server.
+Prints how many a second, the milliseconds of CPU of one, and the share of the cells on the hub's server.
 """
 
 from __future__ import annotations

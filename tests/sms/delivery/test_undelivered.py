@@ -14,7 +14,11 @@ from sms.scripts import INCLUDES, Script
 from tests.commands import commands
 
 REDIRECT = Script(
-    Path(__file__).with_name("redirect_step.lua"), includes=(INCLUDES,), keys=names.IN_LUA, EVENTS=""
+    Path(__file__).with_name("redirect_step.lua"),
+    includes=(INCLUDES,),
+    keys=names.IN_LUA,
+    EVENTS="",
+    MOST_EVENTS=1,
 )
 
 
