@@ -90,8 +90,12 @@ def _made(app: Any, queue: str) -> Form | None:
     properties["delivery_tag"] = _ID
     sent["headers"] |= {"root_id": _ID, "parent_id": None}  # even if the form is made within a task
     key = connection.transport_options.get("global_keyprefix", "") + queue
-    is_here = len(names.cache_aliases()) == 1 and _place_of_store() == _place_of_broker(app)
-    return Form(queue, key, dumps(sent | {"body": _BODY}), body, driver, is_here)
+    return Form(queue, key, dumps(sent | {"body": _BODY}), body, driver, _is_here(app))
+
+
+def _is_here(app: Any) -> bool:
+    """Whether the queues are on the store's only server, and so in reach of the scripts of each cell."""
+    return len(names.cache_aliases()) == 1 and _place_of_store() == _place_of_broker(app)
 
 
 def _place_of_store() -> object:

@@ -273,3 +273,21 @@ def test_only_the_server_and_database_of_the_store_are_our_own(settings, store, 
     found: dict[str, Any] = servers.broker(queues)
     app.conf.update({name.removeprefix("CELERY_").lower(): value for name, value in found.items()})
     assert (entries._place_of_store() == entries._place_of_broker(app)) is same
+
+
+@pytest.mark.parametrize(
+    ("store", "queues", "here"),
+    [
+        (REDIS, REDIS, True),
+        (f"{REDIS};redis://other.example.com", REDIS, False),
+        (f"redis://other.example.com;{REDIS}", REDIS, False),
+    ],
+)
+def test_with_cells_the_queue_is_with_all_of_them_or_elsewhere(settings, store, queues, here):
+    """A script that accepts a message in a cell can push its entry only on the cell's own server."""
+    settings.REDIS_CELLS = 16
+    settings.CACHES, settings.OTPOST_CACHE = servers.caches(store, connections=2)
+    app = Celery(set_as_current=False)
+    found: dict[str, Any] = servers.broker(queues)
+    app.conf.update({name.removeprefix("CELERY_").lower(): value for name, value in found.items()})
+    assert entries._is_here(app) is here
