@@ -80,7 +80,8 @@ _FORBIDDEN = re.compile(
 #: Seconds between two log lines of the same reason.
 _QUIET = 60.0
 
-_told: dict[str, float] = {}
+#: When each reason was logged last, by server and reason.
+_told: dict[tuple[str, str], float] = {}
 
 
 def reason(error: BaseException) -> str:
@@ -97,8 +98,10 @@ def reason(error: BaseException) -> str:
     return next((name for name, words in _WORDS.items() if re.search(rf"(^|: -?)({words})\b", text)), "")
 
 
-def unavailable(error: BaseException) -> BaseException:
+def unavailable(error: BaseException, server: str = "") -> BaseException:
     """What to raise for an error of Redis: ``Unavailable``, or the error itself if it is a fault of ours.
+
+    ``server``: which of several, for the log alone.
 
     Logged once a minute unless it is only away, without Redis's own words: they may hold a key.
     """
@@ -106,7 +109,8 @@ def unavailable(error: BaseException) -> BaseException:
     if not found:
         return error
     now = time.monotonic()
-    if found != "away" and now - _told.get(found, -_QUIET) >= _QUIET:
-        _told[found] = now
-        log.error("redis_refuses", reason=found, detail=f"Redis {REASONS[found]}.")
+    if found != "away" and now - _told.get((server, found), -_QUIET) >= _QUIET:
+        _told[server, found] = now
+        which = {"server": server} if server else {}
+        log.error("redis_refuses", reason=found, detail=f"Redis {REASONS[found]}.", **which)
     return Unavailable(f"Redis {REASONS[found]}.", reason=found)

@@ -87,7 +87,12 @@ def client(cell: int = 0) -> Iterator[Any]:
     try:
         yield connection(cell)
     except away.ERRORS as error:
-        raise away.unavailable(error) from error
+        raise away.unavailable(error, _server(cell)) from error
+
+
+def _server(cell: int) -> str:
+    """The alias of a cell's server, "" if there is only one."""
+    return names.cache_alias(cell) if len(names.cache_aliases()) > 1 else ""
 
 
 def in_each_cell(step: Callable[[int], Iterable[T]]) -> list[T]:
@@ -206,7 +211,7 @@ class Script:
                 call = pack_command(("EVALSHA", sha, len(keys), *keys, *values))
                 return _run(cell, text, (call,), copies)
             except away.ERRORS as error:
-                raise away.unavailable(error) from error
+                raise away.unavailable(error, _server(cell)) from error
 
     def join(self, pipe: Any, keys: tuple[str, ...], values: Iterable[Any], cell: int = 0) -> None:
         """Add the script to a pipeline of redis-py, whether the server knows it or not."""

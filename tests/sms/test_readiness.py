@@ -83,7 +83,11 @@ def test_a_question_writes_nothing_unless_something_has_changed(server, monkeypa
     ready()
     ready()
     stats = redis.info("commandstats")
-    assert stats["cmdstat_set"]["calls"] == stats["cmdstat_del"]["calls"] == 2 * len((*probe.KEYS, *names.slot()))
+    assert (
+        stats["cmdstat_set"]["calls"]
+        == stats["cmdstat_del"]["calls"]
+        == 2 * len((*probe.KEYS, *names.slot()))
+    )
 
 
 def test_beat_is_there_while_it_asks_for_sweeps(redis, monkeypatch):

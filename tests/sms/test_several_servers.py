@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from redis import Redis
+from structlog.testing import capture_logs
 
 from config import servers
 from config.demo.embedded import EmbeddedServer
@@ -80,6 +81,14 @@ def refused(call: Callable[[], object]) -> str:
     return caught.value.reason
 
 
+def works(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except Unavailable:
+        return False
+    return True
+
+
 def test_each_cell_is_on_its_server_and_the_hub_on_the_first(three, mark):
     for cell in cells.every():
         mark(cell)
@@ -140,8 +149,11 @@ def test_copies_are_counted_on_the_server_of_the_cell(three, settings):
     config = {"replicaof": f"127.0.0.1 {three[1].port}", "repl-diskless-sync-delay": "0"}
     with EmbeddedServer(config=config):
         wait_for(lambda: client_of(three[1]).execute_command("WAIT", 1, 100) == 1)
-        probe.redis(cell=cells_of(three[1])[0])
-        assert refused(lambda: probe.redis(cell=cells_of(three[2])[0])) == "copies"
+        wait_for(lambda: works(lambda: probe.redis(cell=cells_of(three[1])[0])))  # a busy one takes a while
+        with capture_logs() as logs:
+            assert refused(lambda: probe.redis(cell=cells_of(three[2])[0])) == "copies"
+        (line,) = [one for one in logs if one["event"] == "redis_refuses"]
+        assert (line["reason"], line["server"]) == ("copies", f"127.0.0.1:{three[2].port}/0")
     settings.OTPOST_COPIES = 0
 
 
@@ -234,14 +246,6 @@ def test_a_group_of_sentinels_beside_a_server(running, tmp_path, settings, redis
                 refused(lambda: mark(cell))  # noqa: B023
             elif cell not in theirs:
                 mark(cell)
-
-        def works() -> bool:
-            try:
-                mark(theirs[0])
-            except Unavailable:
-                return False
-            return True
-
-        wait_for(works)
+        wait_for(lambda: works(lambda: mark(theirs[0])))
         for cell in cells.every():
             mark(cell)
