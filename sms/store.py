@@ -15,8 +15,6 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from redis.exceptions import ResponseError
-
 from sms import cells, conf, hub
 from sms.breaker import Breaker
 from sms.errors import OptedOut, Overloaded, Unavailable
@@ -385,20 +383,6 @@ def now() -> float:
     """The server's time in seconds since the epoch, by which records are timed."""
     with client() as redis:
         return float("{}.{:06}".format(*redis.time()))
-
-
-def eviction_policy() -> str:
-    """The server's eviction policy; "" if it does not say, as managed ones may refuse to."""
-    with client() as redis, suppress(ResponseError):
-        return str(redis.config_get("maxmemory-policy").get("maxmemory-policy", ""))
-    return ""
-
-
-def is_cluster() -> bool:
-    """Whether the server is a node of a Redis Cluster; False if it does not say. Raises ``Unavailable``."""
-    with client() as redis, suppress(ResponseError):
-        return bool(redis.info("cluster").get("cluster_enabled"))
-    return False
 
 
 def _change(
