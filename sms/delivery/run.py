@@ -1,40 +1,43 @@
-"""One attempt: claim the message, find a provider for it, record the outcome.
+"""One attempt: claim a message, find a provider for it, record the outcome.
 
-The failover rule. Outcome → for this message → for the alias (see ``sms.delivery.health``):
+The failover rule. For each outcome: the next step of the message, and its mark on the alias
+(see ``sms.delivery.health``).
 
-    accepted             sent; a receipt may follow                      healthy
-    temporary            next alias in the same run                      counts; Retry-After kept,
+    accepted             sent; a receipt may follow                      success
+    temporary            next alias in the same run                      failure; Retry-After is kept,
                                                                          600 s at most
-    refused (number,     next alias of another channel in the same       healthy
-      text),             run. None of this channel, which would cost
-      unreachable        money for the same answer. If there is none:
-                         failed
-    refused (opted out)  the same; the number goes on the opt-out list   healthy
-                         of the alias: see ``sms.optouts``
-    refused (account,    next alias in the same run                      left out at once, in that
-      sender, address)                                                   country or everywhere; loud
-    unknown, if the      repeated there at once, under the same key,     each counts
-      vendor             REPEATS times; then as below
+    refused (number,     next alias of another channel in the same       success
+      text),             run: this channel would charge again for the
+      unreachable        same answer. If there is none: ``failed``
+    refused (opted out)  the same; the number goes on the alias's        success
+                         opt-out list, see ``sms.optouts``
+    refused (account,    next alias in the same run                      left out at once, in this
+      sender, address)                                                   country or everywhere; an
+                                                                         error in the log
+    unknown, from a      repeated at once under the same key, at most    each call: failure
+      vendor that        REPEATS times; then as below
       de-duplicates
-    unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts
-                         then goes to the next alias, once; any other
+    unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    failure
+                         then goes to the next alias, once. Any other
                          message ends as ``unknown``
-    worker died in it    after the lease and a last chance, a sweep      counts
-                         brings it back; then as unknown, at once
-    receipt: undelivered a live code goes to the next alias, once. With  counts in its country; left
-                         no other alias in its route, and for any other  out there only while another
-                         message: ``failed``                             of the route is healthy
-    receipt: unreachable the same                                        learns nothing
-    no key opens it      waits for a worker that has the key; listed     –
+    worker died in call  a sweep brings it back after the lease and a    failure
+                         grace period; then as unknown, without a wait
+    receipt: undelivered a live code goes to the next alias, once. If    failure in this country; left
+                         the route has no other, or the message is not   out there only while another
+                         a code: ``failed``                              alias of the route is healthy
+    receipt: unreachable the same                                        none
+    no key opens it      waits for a worker that has the key; listed     none
                          among the dead letters meanwhile
 
-"Once" means once in all. A code that an alias may have, or could not deliver, is handed over one more time.
-It goes to the same alias only if the outcome is unknown and its route has no other.
+"Once" means one further hand-off in all, after an alias may have had the code or could not deliver it. The
+code returns to the same alias only if the outcome is unknown and the route has no other.
 
-If all aliases failed, the next round begins after ROUNDS seconds while the message lives, without an alias
-that could not deliver it. After the last round the message is ``failed`` and a dead letter, or ``unknown`` if
-an alias may have it. A message over a rate or out of slots waits; that is no failure. A code that was
-undelivered, and expired before the next alias had it, is ``failed``.
+If all aliases failed, the next round begins after ROUNDS seconds while the message lives. It skips aliases
+that could not deliver the message. After the last round the message is ``failed`` and a dead letter. If an
+alias may have it, it is ``unknown`` instead.
+
+Waiting for a rate or a slot is no failure. A code that was undelivered, and expired before the next alias had
+it, is ``failed``.
 """
 
 from __future__ import annotations
@@ -86,37 +89,37 @@ log = structlog.get_logger("sms")
 #: Seconds to wait after the first, second and third round. A code lives 120 s by default.
 ROUNDS = (3.0, 10.0, 20.0)
 
-#: How often to repeat a hand-off with an unknown outcome, if the vendor de-duplicates.
+#: How many times to repeat a hand-off with an unknown outcome, if the vendor de-duplicates.
 REPEATS = 2
 
-#: Seconds until the next look, if no alias has a slot or is healthy.
+#: Seconds until the next try, if no alias is healthy or has a free slot.
 SOON = 1.0
 
-#: ``wakeups`` ends waits of up to this many seconds on time. Longer ones end with a sweep, which may be late.
+#: Waits of up to this many seconds end on time, by ``wakeups``. Longer ones end with a sweep, maybe late.
 PUNCTUAL = 5.0
 
-#: Longer waits end this many seconds before the message's place in its line is due.
+#: Longer waits end this many seconds early, before the message's turn in its line.
 EARLY = 2.0
 
 #: The sealed fields of a message that a provider gets.
 CONTENT = ("to", "body", "code", "purpose", "locale", "email")
 
-#: Retry a message that no key opens after this part of its age, within these bounds in seconds. So even many
+#: A message that no key opens waits this part of its age, at least and at most so many seconds. So even many
 #: of them keep no worker busy.
 PART_OF_AGE, LEAST, MOST = 1 / 8, 2.0, 300.0
 
 
 def deliver(message_id: str, queues: Sequence[str] = (), cell: int = cells.HUB) -> Message | None:
-    """Run one attempt for ``message_id``, or for what is due in ``queues`` of a cell; see ``store.claim``.
+    """Run one attempt for ``message_id``, or for what is due in a cell's ``queues``; see ``store.claim``.
 
-    Returns the message concerned; None if there is nothing more to do for this worker.
+    Returns the message. None: this worker has nothing more to do.
     """
     known = registry.aliases()
     Alias.wait_for_slot(known.values())
     claim = store.claim(message_id, queues, {name: alias.able for name, alias in known.items()}, cell)
     if claim.left_out:
         health.tell_left_out(claim.left_out, "", "worker_died")
-    if claim.verdict == "gone":  # it is another installation's at the same broker, or Redis was emptied
+    if claim.verdict == "gone":  # another installation shares the broker, or Redis was emptied
         log.warning("message_gone", message_id=message_id)
         return deliver("", queues, cells.of_id(message_id)) if queues else None
     if isinstance(claim.found, Attempt):
@@ -131,17 +134,17 @@ def deliver(message_id: str, queues: Sequence[str] = (), cell: int = cells.HUB) 
 
 
 class _Run:
-    """One claim: ask the aliases of the route, one after the other, until one settles it."""
+    """One claim: ask the aliases of the route in turn until one settles it."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self.message = attempt.message
         self.content = {"to": "", "body": ""}
-        self.hops: tuple[str, ...] = ()  # the route in the order of asking
+        self.hops: tuple[str, ...] = ()  # the aliases of the route, in the order they are asked
         self.begun = time.monotonic()
         self.failed: dict[str, float] = {}  # aliases that did not take it, with their Retry-After (0: none)
         self.full: set[str] = set()  # aliases whose last slot another thread took
-        self.ended: list[Ended] = []  # calls whose end Redis has not been told
+        self.ended: list[Ended] = []  # calls that have ended, to be told to Redis
         self.error = ""
         self.calls = 0  # to providers, in this run
 
@@ -150,9 +153,9 @@ class _Run:
         return self.begun + self.attempt.remaining - time.monotonic()
 
     def go(self) -> bool:
-        """Ask one alias after the other, and record the outcome in any case.
+        """Ask the aliases in turn, and record the outcome in any case.
 
-        Returns False if this worker cannot open the message: workers that can should take the next one too.
+        Returns False if this worker cannot open the message. It should then leave the next one to others too.
         """
         chosen = self.attempt.chosen
         try:
@@ -169,7 +172,7 @@ class _Run:
             self.not_called(chosen)
             self.leave_unopened()
             return False
-        except ImproperlyConfigured:  # perhaps only of this worker, and nobody has the message
+        except ImproperlyConfigured:  # perhaps only in this worker; no provider has the message
             self.not_called(chosen)
             self.choose(())
             raise
@@ -199,11 +202,11 @@ class _Run:
         return True
 
     def choose(self, hops: Sequence[str]) -> Chosen | None:
-        """Choose the next alias. None if it must not be sent any more, no slot is free, or Redis is away."""
+        """Choose the next alias. None: the message is not to be sent, no slot is free, or Redis is away."""
         known = {name: alias for name, alias in registry.aliases().items() if name in hops}
         try:
             chosen = self.ask(known, hops)
-            if chosen is None:  # wait only now: before, Redis knew nothing of a call in case this worker dies
+            if chosen is None:  # Redis now knows how the last call ended, even if this worker dies: wait
                 Alias.wait_for_slot([known[name] for name in hops if name not in {*self.failed, *self.full}])
                 chosen = self.ask(known, hops)
         except Unavailable:
@@ -224,7 +227,7 @@ class _Run:
             parts=segments.count(self.content["body"]),
             failed=dict.fromkeys(self.failed, True),
             aliases={
-                # A slot of our own counts as free; an alias that is full does not.
+                # The slot of this thread counts as free. A full alias has none.
                 name: alias.able | ({"free": unknown} if unknown or name in self.full else {})
                 for name, alias in known.items()
             },
@@ -242,7 +245,7 @@ class _Run:
     def call(self, alias: Alias, sender: str, *, probe: bool, repeats: int = REPEATS) -> bool:
         """Ask one alias. True if that settles this run.
 
-        ``repeats``: how often it may be asked again if the outcome is unknown.
+        ``repeats``: how many more times to ask it if the outcome is unknown.
         """
         started = time.monotonic()
         self.calls += 1
@@ -261,7 +264,7 @@ class _Run:
                 provider_message_id = hand_over(alias.provider, sms)
         except ProviderError as error:
             bad = Ended(alias.name, country, probe, bad=1, took=_ms_since(started))
-            # If a repetition was not taken, the hand-off before may still have been.
+            # The vendor did not take this repeat, but may have taken the hand-off before.
             if isinstance(error, OutcomeUnknown) or repeats < REPEATS:
                 return self.outcome_unknown(alias, sender, bad, repeats, error)
             return self.not_taken(alias, bad, error)
@@ -272,7 +275,7 @@ class _Run:
                 calls=health.succeeded(ended),
                 alias=alias.name,
                 provider_message_id=provider_message_id,
-                # Nothing tells whether a code without a verification was typed.
+                # Without a verification, nobody learns whether the code was typed.
                 after=alias.after(is_code=bool(self.message.verification_id), id=provider_message_id),
                 error="",
                 took_ms=ended.took,
@@ -280,7 +283,7 @@ class _Run:
         return True
 
     def answer_url(self, alias: Alias) -> str:
-        """The URL where the vendor asks for the code, if it does."""
+        """The URL at which the vendor asks for the code; "" if it does not ask."""
         if not alias.provider.asks_for_code:
             return ""
         return answers.address(alias.name, self.message.id, self.content, self.remaining)
@@ -292,7 +295,7 @@ class _Run:
                 why = error.code or "temporary"
                 self.fail(bad._replace(outcome="temporary", retry_after=error.retry_after or 0.0, error=why))
                 return False
-            self.wait(SOON)  # the fault of this process, which ``sms.consumer`` ends
+            self.wait(SOON)  # this process ran out of something; ``sms.consumer`` ends it
         elif isinstance(error, AccountFailure):
             why = error.code or "account"
             self.fail(bad._replace(outcome="account", here=error.here, at_once=True, error=why))
@@ -302,7 +305,7 @@ class _Run:
         return True
 
     def refused(self, alias: Alias, bad: Ended, error: ProviderError) -> bool:
-        """The number gets nothing by this channel. True if the route has no other."""
+        """This channel does not reach the number. True if the route has no other."""
         opted_out = isinstance(error, PermanentFailure) and error.opted_out
         if opted_out:
             optouts.reported(alias.name, self.content["to"], message_id=self.message.id)
@@ -324,7 +327,7 @@ class _Run:
     def outcome_unknown(
         self, alias: Alias, sender: str, bad: Ended, repeats: int, error: ProviderError
     ) -> bool:
-        """The vendor may have taken it. One that de-duplicates is asked again at once."""
+        """The vendor may have taken it. If it de-duplicates, ask it again at once."""
         bad = bad._replace(outcome="unknown", error=error.code or "unknown")
         calls: tuple[Ended, ...] = (bad,)
         if alias.provider.repeats_safely and repeats:
@@ -350,7 +353,7 @@ class _Run:
         return True
 
     def fail(self, ended: Ended) -> None:
-        """Note that an alias definitely did not take it."""
+        """Note that the alias definitely did not take it."""
         self.error = ended.error
         self.failed[ended.alias] = ended.retry_after
         self.ended.append(ended)
@@ -379,7 +382,7 @@ class _Run:
             self.record(State.FAILED, "dead_letter", error=self.error, fault="no_provider")
 
     def leave_unopened(self) -> None:
-        """Leave a message that no key opens: it may be another installation's, or older than a key change."""
+        """Leave a message that no key opens. It may be another installation's, or older than a new key."""
         age = self.message.expires_at - self.attempt.remaining - self.message.created_at  # by Redis' clock
         wait = min(max(age * PART_OF_AGE, LEAST), MOST)
         self.record(State.QUEUED, "unopened", retry_in=wait, error="unsealable")
@@ -397,7 +400,7 @@ class _Run:
         calls: Sequence[Ended] = (),
         **more: Any,
     ) -> None:
-        """Record the outcome, and schedule an early return; see ``outcome.record``."""
+        """Record the outcome, and schedule the next try if it is soon; see ``outcome.record``."""
         ended = [*self.ended, *calls]
         message = outcome.record(self.attempt, target, why, retry_in=retry_in, calls=ended, **more)
         # Queued without ``retry_in``: a receipt came before the answer, and the next alias is due now.
