@@ -1,7 +1,7 @@
 """``email://?from=codes@shop.example``: e-mail, by Django's mail backends; receipts by django-anymail.
 
 The project's mail settings decide how e-mail leaves: by SMTP, or by an ESP with django-anymail, whose
-webhooks report what became of it. ``docs/channels.md`` has examples of both. Only messages with an e-mail
+webhooks report what became of it. ``docs/email.md`` has examples of both. Only messages with an e-mail
 address go this way. Any other moves on to the next channel of its route.
 
 Options:

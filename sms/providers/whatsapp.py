@@ -15,7 +15,7 @@ Options:
 
 It carries only codes, of at most 15 characters: the text is Meta's. Copy-code, one-tap and zero-tap buttons
 are sent in the same way. The time to live belongs to the template (``message_send_ttl_seconds``), not to a
-message. If a number has no WhatsApp (131026), the answer says so, or later a status. docs/channels.md says
+message. If a number has no WhatsApp (131026), the answer says so, or later a status. docs/whatsapp.md says
 how to set it up.
 
 Sources: developers.facebook.com/documentation/business-messaging/whatsapp/:

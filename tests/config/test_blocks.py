@@ -98,16 +98,7 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
         "{% extends": by.template_of_the_first_page,
         "<otpost-verify": by.captcha_in_the_widget,
     },
-    "docs/channels.md": {
-        "SMS_PROVIDERS=tg=": "tests/config/test_environment.py",
-        'curl "https://graph.facebook.com/v26.0/$WABA_ID': "tests/sms/providers/test_whatsapp.py",
-        'curl "https://graph.facebook.com/v26.0/$PHONE': CannotRun("needs an account of WhatsApp's"),
-        "SMS_PROVIDERS='wa=": by.environment(),
-        "SMS_PROVIDERS='tg=": by.environment(),
-        "SMS_PROVIDERS=main=": by.environment(),
-        "# .env\nSMS_PROVIDERS=mail=email://?from=codes@shop.example,": by.environment(),
-        "# .env\nSMS_PROVIDERS=mail=email://?from=codes@shop.example&": by.environment(),
-    },
+    "docs/channels.md": {"SMS_PROVIDERS=tg=": "tests/config/test_environment.py"},
     "docs/clients.md": {
         "npm install": CLIENTS,
         "// verify.mts": CLIENTS,
@@ -130,6 +121,10 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
         "from otp.contrib.django_otp": by.a_device,
     },
     "docs/django-packages/django-two-factor-auth.md": {"# settings.py": TWO_FACTOR, "# urls.py": TWO_FACTOR},
+    "docs/email.md": {
+        "# .env\nSMS_PROVIDERS=mail=email://?from=codes@shop.example,": by.environment(),
+        "# .env\nSMS_PROVIDERS=mail=email://?from=codes@shop.example&": by.environment(),
+    },
     "docs/gateway.md": {
         "python3 -c": by.quoted,
         "SMS_PROVIDERS=main=https://:API_TOKEN": by.environment(SMS_DESTINATIONS="DE"),
@@ -243,6 +238,7 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
         "# shop/urls.py": START,
         "python manage.py migrate": START,
     },
+    "docs/telegram.md": {"SMS_PROVIDERS='tg=": by.environment()},
     "docs/testing.md": {"# settings_test": TESTING, "from sms": TESTING, "import fakeredis": TESTING},
     "docs/twilio-verify.md": {
         "OTP_PURPOSES='": TWILIO,
@@ -253,10 +249,16 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
         "curl ": TWILIO,
         '{"code"': by.error_of_twilio,
     },
+    "docs/voice.md": {"SMS_PROVIDERS=main=": by.environment()},
     "docs/webhooks.md": {
         "# .env": by.environment(),
         "from standardwebhooks": by.event,
         "python manage.py webhooks": "tests/sms/webhooks/test_command.py",
+    },
+    "docs/whatsapp.md": {
+        'curl "https://graph.facebook.com/v26.0/$WABA_ID': "tests/sms/providers/test_whatsapp.py",
+        'curl "https://graph.facebook.com/v26.0/$PHONE': CannotRun("needs an account of WhatsApp's"),
+        "SMS_PROVIDERS='wa=": by.environment(),
     },
     "docs/widget.md": {
         "API_ACCESS=": WIDGET,

@@ -21,11 +21,11 @@ CAN = "../providers.md#what-a-provider-can"
 MORE = {
     "https": "[A gateway of your country](../gateway.md) has examples, and "
     "[http_receipts.py](../../sms/providers/http_receipts.py) the options for receipts.",
-    "email": "[Channels](../channels.md#e-mail) has the steps.",
-    "telegram": "[Channels](../channels.md#telegram) has the steps.",
-    "twilio-voice": "[Channels](../channels.md#voice) has the steps.",
-    "vonage-voice": "[Channels](../channels.md#voice) has the steps.",
-    "whatsapp": "[Channels](../channels.md#whatsapp) has the steps.",
+    "email": "[E-mail](../email.md) has the steps.",
+    "telegram": "[Telegram](../telegram.md) has the steps.",
+    "twilio-voice": "[Voice calls](../voice.md) has the steps.",
+    "vonage-voice": "[Voice calls](../voice.md) has the steps.",
+    "whatsapp": "[WhatsApp](../whatsapp.md) has the steps.",
 }
 
 COMMON = "It also takes the [options of every URL](../providers.md#options-of-every-url)."

@@ -38,7 +38,7 @@ pywa_templates = Oracle("pywa.types.templates")
 pywa_types = Oracle("pywa.types")
 pywa_utils = Oracle("pywa.utils")
 
-DOCS = Path(__file__).parents[3] / "docs/channels.md"
+DOCS = Path(__file__).parents[3] / "docs/whatsapp.md"
 
 TOKEN, SECRET, VERIFY = "EAAJB-of-a-system-user", "f3c1d7e09ab84655a3b1c0de9f8a7b6c", "verify-token-of-ours"
 NUMBER_ID, OTHER_ID = "106540352242922", "106540352242923"
