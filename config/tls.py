@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-#: The options have redis-py's names. docs/operations.md explains them.
+#: The options have redis-py's names. docs/tls.md explains them.
 FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _WORDS = {"ssl_cert_reqs": ("required", "none"), "ssl_check_hostname": ("true", "false")}
 

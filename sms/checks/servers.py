@@ -23,7 +23,7 @@ from sms.errors import Unavailable
 
 _LOGIN = ". Fix them in the URL. In a password, write / # ? @ as %2F %23 %3F %40."
 _DATABASE = ". Name one that it has. Redis has 0 to 15, unless its `databases` says otherwise."
-_RIGHTS = ". Give the user the rights listed in docs/operations.md under Readiness."
+_RIGHTS = ". Give the user the rights listed in docs/readiness.md."
 _STARTS = ". Starts answer 503 until you fix that."
 _CA = "for a CA of your own, add ssl_ca_certs=/path."
 _UNSEEN = (

@@ -172,7 +172,7 @@ def test_redis_away_and_back(stack, server, outbox):
     server.start()
     status, body, _ = stack.call("POST", "/v1/verifications", {"phone": "+12025550124"})
     assert (status, body["status"]) == (202, "pending")
-    if stack.processes["worker"].poll() is not None:  # a supervisor's work, see docs/operations.md
+    if stack.processes["worker"].poll() is not None:  # a supervisor's work, see docs/processes.md
         stack.start("worker")
     wait_for(lambda: len(outbox()) == 2)
     wait_for(lambda: stack.call("GET", "/readyz")[0] == 200)
@@ -458,7 +458,7 @@ def test_logs_of_the_run_are_json(stack, tmp_path: Path):
     assert "code_issued" in events
 
 
-#: The user that docs/operations.md names for an ACL.
+#: The user that docs/readiness.md names for an ACL.
 ACL = "allkeys allchannels +@read +@write +@scripting +@connection +@transaction +@pubsub +time +info"
 
 
@@ -476,7 +476,7 @@ def test_a_broker_whose_queues_we_may_not_write_to_is_noticed(stack, server):
 
 
 def test_the_rights_that_the_docs_name_are_enough(stack, server, outbox):
-    assert ACL in (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    assert ACL in (Path(__file__).parents[2] / "docs" / "readiness.md").read_text()
     Redis.from_url(server.url).execute_command("ACL", "SETUSER", "otpost", "on", ">p", *ACL.split())
     url = server.url.replace("redis://", "redis://otpost:p@")
     stack.start("web", "worker", "beat", REDIS_URL=url, CELERY_BROKER_URL=url)

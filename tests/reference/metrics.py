@@ -12,8 +12,8 @@ from tests.reference.words import code, joined, prose, table
 from tests.starts import ROOT
 
 INTRO = """
-Prometheus reads these from `/metrics`. [Operations](../operations.md#metrics) lists the values of their
-labels and where they are counted. [Monitoring](../monitoring/README.md) has alerts and a dashboard for them.
+Prometheus reads these from `/metrics`. [Monitoring](../monitoring/README.md) has alerts and a dashboard for
+them. It also [lists](../monitoring/README.md#metrics) the values of their labels.
 `channel` follows from `alias`.
 """
 
