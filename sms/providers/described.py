@@ -38,7 +38,7 @@ def vendors() -> Iterator[Described]:
 
 
 def abilities(cls: type[Provider]) -> Iterator[str]:
-    """What a provider can, in words. Some of it needs certain options."""
+    """Its features, in words. Some need certain options."""
     options = options_of(cls)
     if issubclass(cls, ListeningProvider):
         yield from ("receipts", "inbound")

@@ -1,4 +1,4 @@
-"""``vendors/SCHEME.md``: a page for each provider, out of the docstring of its file and of what it can."""
+"""``vendors/SCHEME.md``: a page for each provider, from the docstring of its file and its features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.reference.words import FOLDER, joined, paragraph, sentence
 #: Where the name for the log is no title.
 TITLES = {"https": "Any HTTP gateway"}
 
-CAN = "../providers.md#what-a-provider-can"
+CAN = "../providers.md#features"
 
 #: Where a page of ours says more.
 MORE = {
@@ -52,7 +52,7 @@ def pages() -> Mapping[str, partial[str]]:
 def page(one: Described) -> str:
     name = TITLES.get(one.scheme, provider_classes()[one.scheme].name)
     summary = "" if one.summary == name else sentence(one.summary.replace("``", "`"))
-    can = f"It can: [{', '.join(one.can)}]({CAN})." if one.can else ""
+    can = f"Features: [{', '.join(one.can)}]({CAN})." if one.can else ""
     before, options, after = _said(one.text)
     return joined(
         f"# {name[0].upper()}{name[1:]}",

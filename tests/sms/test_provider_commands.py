@@ -55,7 +55,7 @@ def test_each_option_is_documented(vendor):
 
 def test_one_vendor_is_shown_whole():
     shown = said("providers", "twilio")
-    for words in ("twilio://SID:TOKEN@", "messaging_service", "base_url", "It can: receipts"):
+    for words in ("twilio://SID:TOKEN@", "messaging_service", "base_url", "Features: receipts"):
         assert words in shown
 
 

@@ -16,7 +16,7 @@ from sms.providers.described import COMMON, Described, vendors
 
 class Command(BaseCommand):
     help = (
-        "List every provider that SMS_PROVIDERS can name, with its URL and what it can do. With a name, show "
+        "List every provider that SMS_PROVIDERS can name, with its URL and its features. With a name, show "
         "all its options. With --configured, show the configured aliases, and the URLs to enter in a "
         "vendor's console."
     )
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         elif scheme:
             self.stdout.write(found[0].text)
             self.stdout.write(f"\nOptions: {', '.join((*found[0].options, *COMMON))}")
-            self.stdout.write(f"It can: {', '.join(found[0].can) or 'send'}")
+            self.stdout.write(f"Features: {', '.join(found[0].can) or 'none beyond sending'}")
         else:
             for one in found:
                 self.stdout.write(f"{one.summary}\n    {one.url}\n    {', '.join(one.can) or '-'}")
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
 def table(found: list[Described]) -> str:
     """The table of docs/providers.md."""
-    lines = ["| provider | URL | what it can |", "|---|---|---|"]
+    lines = ["| provider | URL | features |", "|---|---|---|"]
     lines += [
         f"| [{one.summary}](vendors/{one.scheme}.md) | `{one.url}` | {', '.join(one.can) or '–'} |"
         for one in found
