@@ -2,7 +2,7 @@
 nothing.
 
 A purpose enables it by ``reverse``. ``OTP_REVERSE`` names the aliases that vouch for the number of a sender,
-and our numbers at which they receive. docs/security.md explains the risks.
+and our numbers at which they receive. docs/attacks.md explains the risks.
 
 The text that the user must send names the site, so that nobody proves a number by sending bare digits to a
 stranger. We require that name in what arrives. The code is the first other word that has the form of a code.

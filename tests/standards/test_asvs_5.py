@@ -1,6 +1,6 @@
 """OWASP ASVS 5.0, chapter V6, as far as it speaks of codes by SMS; through the HTTP API.
 
-docs/security.md has the table: statement, how it is met, which test shows it.
+docs/standards.md has the table: statement, how it is met, which test shows it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """NIST SP 800-63B-4 (July 2025), §3.1.3.1 to §3.1.3.3 and §3.2.2: what a verifier of codes by SMS shall do.
 
-docs/security.md has the table: statement, how it is met, which test shows it.
+docs/standards.md has the table: statement, how it is met, which test shows it.
 """
 
 from __future__ import annotations

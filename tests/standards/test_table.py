@@ -1,4 +1,4 @@
-"""docs/security.md and this folder name the same tests."""
+"""docs/standards.md and this folder name the same tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-DOCS = HERE.parents[1] / "docs" / "security.md"
+DOCS = HERE.parents[1] / "docs" / "standards.md"
 
 
 def test_the_table_names_every_statement_and_no_other():
