@@ -23,9 +23,9 @@ _BOUND = re.compile(r"@[^\s@#]+ #([^\s%]+)")
 
 #: Texts about the code that was typed last, by ``Kept.said``.
 OF_CODE = {
-    "incomplete": _("That is not a whole code, so it was not counted as an attempt."),
+    "incomplete": _("The code is not complete, so it was not counted as an attempt."),
     "unchecked": _("We do not know yet whether that was the code. Please enter it again."),
-    "stale": _("That page was too old, so nothing was done. Please try again here."),
+    "stale": _("That page was too old, so nothing happened. Please try again here."),
     "limited": _(
         "Too many wrong codes came from your network, so this one was not checked. "
         "You can try again in %(time)s."
@@ -34,17 +34,17 @@ OF_CODE = {
 
 #: Why an SMS will not come, and what to do, by the ``error`` of a ``CodeSms``.
 NO_SMS = {
-    "number_refused": _("The network does not take it. Is it a mobile number, and yours?"),
-    "no_route": _("We do not send codes to where this number is."),
-    "undelivered": _("The network could not deliver it. Is the phone on, is it a mobile number, and yours?"),
+    "number_refused": _("The network rejected it. Is it your own mobile number?"),
+    "no_route": _("We do not send codes to the country or region of this number."),
+    "undelivered": _("The network could not deliver it. Is the phone on? Is it your own mobile number?"),
     "no_provider": _("The fault is ours. Please try again in a moment."),
     "not_in_time": _("The fault is ours. Please ask for a new code."),
 }
 
 #: The same for other channels. They tell a stranger nothing more than that it did not get through.
 NO_MESSAGE = NO_SMS | {
-    "number_refused": _("Is the number right, and yours?"),
-    "undelivered": _("Is the phone on and within reach, and the number yours?"),
+    "number_refused": _("Is the number right? Is it yours?"),
+    "undelivered": _("Is the phone on and in range? Is the number yours?"),
 }
 
 #: Errors that another number may solve.
@@ -68,10 +68,10 @@ _REFUSED = {
     "phone_no_country": _("The country code is missing or not known."),
     "phone_letters": _("A phone number has no letters."),
     "phone_invalid": _("There is no such phone number."),
-    "phone_emergency": _("This is an emergency number. No code goes there."),
-    "phone_type": _("No code goes to this kind of number. Give a mobile number."),
-    "phone_not_allowed": _("We do not send codes to where this number is."),
-    "no_route": _("We do not send codes to where this number is."),
+    "phone_emergency": _("This is an emergency number. We cannot send a code there."),
+    "phone_type": _("We cannot send a code to this kind of number. Use a mobile number."),
+    "phone_not_allowed": _("We do not send codes to the country or region of this number."),
+    "no_route": _("We do not send codes to the country or region of this number."),
 }
 
 
@@ -152,7 +152,7 @@ def not_sent(error: OtpError) -> str:
     """Why a number got no code."""
     match error:
         case RateLimited():
-            what = _TOO_SOON.get(error.code, _("Too many codes were asked for."))
+            what = _TOO_SOON.get(error.code, _("Too many codes were requested."))
             when = gettext("You can ask for a new code in %(time)s.") % {
                 "time": Left(error.retry_after).words
             }

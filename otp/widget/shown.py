@@ -76,7 +76,7 @@ def number(session: Session, typed: str = "", error: OtpError | None = None) -> 
 def code(about: Kept, verification: Verification, limited: RateLimited | None = None) -> tuple[Kept, View]:
     """The form for the code, or the view of its end. ``limited``: why a guess was not compared."""
     about, context = code_page.context_of(about, verification, limited)
-    number = gettext("your number that ends in %(end)s") % {"end": sms.mask(about.phone)[-2:]}
+    number = gettext("your number ending in %(end)s") % {"end": sms.mask(about.phone)[-2:]}
     context |= {"kept": about, "number": number}
     context["not_again"] = _said("_not_again", context)
     view = _pending(context) if verification.status == "pending" else _dead(context)

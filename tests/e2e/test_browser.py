@@ -204,7 +204,7 @@ def test_the_keyboard_alone_is_enough(visitor):
     keys.type(wrong(code)[:5])
     with visitor.page.expect_navigation():
         keys.press("Enter")
-    assert "not a whole code" in visitor.page.locator("#code-error").inner_text()
+    assert "The code is not complete" in visitor.page.locator("#code-error").inner_text()
     playwright.expect(visitor.page.get_by_role("button", name="Send again")).to_be_enabled()
     reached = []
     for _ in range(4):

@@ -47,7 +47,7 @@ def test_the_whole_way_under_a_strict_policy(shop):
     see(found, "The country code is missing.")
     assert (focused(found), field(found).get_attribute("aria-invalid")) == ("input", "true")
     ask_for_code(found)
-    see(found, "We sent a code to your number that ends in 23.")
+    see(found, "We sent a code to your number ending in 23.")
     see(found, "Expires in ")
     see(found, "Send again in 0:")
     assert (focused(found), field(found).get_attribute("inputmode")) == ("input", "numeric")
@@ -149,7 +149,7 @@ def test_a_reload_goes_on_and_another_browser_does_not(shop):
     found = shop.visit()
     ask_for_code(found)
     found.reload()
-    see(found, "We sent a code to your number that ends in 23.")
+    see(found, "We sent a code to your number ending in 23.")
     other = shop.visit()
     see(other, "Opened elsewhere")
     assert other.evaluate("heard") == [["otpost-error", "opened_elsewhere"]]

@@ -77,6 +77,6 @@ def test_on_the_pages_the_address_of_the_request_counts(settings, client):
         "/", {"phone": "+12025550124"}, secure=True, headers={"X-Forwarded-For": "198.51.100.7"}
     )
     assert answer.status_code == 429
-    assert "Too many codes were asked for" in answer.content.decode()
+    assert "Too many codes were requested" in answer.content.decode()
     assert answer["RateLimit-Policy"] == '"ip";q=1;w=60'
     assert answer["RateLimit"] == f'"ip";r=0;t={answer["Retry-After"]}'

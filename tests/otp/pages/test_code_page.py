@@ -33,7 +33,7 @@ def test_a_wrong_code_costs_an_attempt_and_a_reload_none(browser):
 def test_what_cannot_be_a_code_costs_no_attempt(browser, typed):
     start(browser)
     answer = guess(browser, typed)
-    assert "not a whole code" in text(answer)
+    assert "The code is not complete" in text(answer)
     assert "3 attempts left" in text(answer)
 
 

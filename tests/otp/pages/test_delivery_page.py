@@ -73,7 +73,7 @@ def test_what_became_of_a_guess_is_told_first(browser, redis):
     start(browser)
     let(redis, state="failed", fault="undelivered")
     words = text(guess(browser, "12"))
-    assert "not a whole code" in words
+    assert "The code is not complete" in words
     assert "did not get through" in words
 
 

@@ -322,7 +322,7 @@ def test_the_form_of_another_browser_does_nothing(browser, redis, action):
     assert len(outbox) == 2
     assert "+1••••••••23" not in page.text
     if action == "/code":
-        assert "That page was too old, so nothing was done." in page.text
+        assert "That page was too old, so nothing happened." in page.text
         assert "+1••••••••24" in page.text
 
 
@@ -344,7 +344,7 @@ def test_a_first_page_that_was_open_for_a_day_still_works(browser, monkeypatch):
 def test_a_token_that_is_none_does_nothing(browser, redis, value):
     page, code = start(browser, A)
     page = page.send("/code", code=code, **{kept.FIELD: value})
-    assert "That page was too old, so nothing was done." in page.text
+    assert "That page was too old, so nothing happened." in page.text
     assert left(redis) == {A: 3}
 
 

@@ -63,7 +63,7 @@ def test_a_browser_whose_code_is_over_has_to_wait_too(browser, redis):
     ("rule", "words"),
     [
         ("blocked", "There were too many wrong codes for this number."),
-        ("any", "Too many codes were asked for."),
+        ("any", "Too many codes were requested."),
     ],
 )
 def test_every_limit_has_its_words(browser, monkeypatch, rule, words):

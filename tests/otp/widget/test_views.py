@@ -36,7 +36,7 @@ def test_the_whole_way(widget):
     view = widget.view("start", phone="+1 (202) 555-0123")
     assert (view["state"], view["field"]["length"], view["submit"]["to"]) == ("pending", 6, "check")
     assert view["field"]["complete"] == "one-time-code"
-    assert view["lead"] == "We sent a code to your number that ends in 23."
+    assert view["lead"] == "We sent a code to your number ending in 23."
     assert (view["facts"], view["expiry"]) == ("3 attempts left", "Expires in {clock}")
     assert 110 < view["expires_in"] <= 120
     assert [button["text"] for button in view["buttons"]] == ["Send again", "Use another number"]
