@@ -1,8 +1,8 @@
-"""Lint the English of the docs, and of docstrings and comments in Python and Lua.
+"""Lint the English of the docs, of templates and TOML, and of docstrings and comments in Python and Lua.
 
 A sentence has at most 35 words; split a longer one, or make it a list. Turns that sound translated are wrong
-anywhere, even in a table. Code, headings, indented examples and the targets of links are skipped. What all
-pages have together ``readability`` measures.
+anywhere, even in a table. Code, headings, indented examples and the targets of links are skipped.
+``readability`` measures the pages as a whole.
 
     python .ci/lint_prose.py [FILE ...]     # without a file: all of them
 """
@@ -25,7 +25,11 @@ LONGEST = 35
 PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/**/*.md")
 CODE = (
     *("manage.py", ".ci/*.py", "config/**/*.py"),
-    *("otp/**/*.py", "otp/**/*.lua", "sms/**/*.py", "sms/**/*.lua"),
+    *("otp/**/*.py", "otp/**/*.lua", "sms/**/*.py", "sms/**/*.lua", "tests/**/*.py"),
+)
+TEXTS = (
+    *("config/templates/**/*.html", "otp/templates/**/*.html", "sms/templates/**/*.html"),
+    *("otp/**/*.toml", "docs/**/*.toml"),
 )
 
 #: Turns that sound translated, as regular expressions.
@@ -41,6 +45,12 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _FENCED = re.compile(r"^ *(```|~~~).*?^ *\1 *$|<!--.*?-->", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"^ {4}.*", re.MULTILINE)
 _LUA_COMMENT = re.compile(r"--[^\"']*$")
+#: In a template: hidden parts, a text to translate, a value, and tags inside a sentence.
+_HIDDEN = re.compile(r"\{#.*?#\}|<(script|style)\b.*?</\1>", re.DOTALL)
+_TRANSLATED = re.compile(r"\{% translate \"([^\"]*)\".*?%\}")
+_VALUE = re.compile(r"\{\{.*?\}\}")
+_INLINE = re.compile(r"\{%.*?%\}|</?(?:a|b|bdi|code|em|span|strong|time)\b[^>]*>", re.DOTALL)
+_STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"")
 #: What ends a text: an empty line, an item of a list or a table, an argument before what it means.
 _BLOCK = re.compile(
     r"\n\s*\n|\n(?= *(?:"
@@ -51,7 +61,7 @@ _END = re.compile(r"(?<=[.!?])[\"')\]]* +(?=[\"'(`\[A-Z0-9])")
 
 
 def main() -> None:
-    paths = [*map(Path, sys.argv[1:])] or sorted(_found(*PAGES, *CODE))
+    paths = [*map(Path, sys.argv[1:])] or sorted(_found(*PAGES, *CODE, *TEXTS))
     if wrong := [f"{path}:{fault}" for path in paths for fault in faults_in(path)]:
         sys.exit("\n".join(wrong))
     print(f"prose: {len(paths)} files are good")
@@ -78,8 +88,24 @@ def pieces(path: Path) -> Iterator[tuple[int, str]]:
     elif path.suffix == ".lua":
         found = (_LUA_COMMENT.search(line) for line in text.splitlines())
         yield from _runs((line, one.start(), one[0]) for line, one in enumerate(found, 1) if one)
+    elif path.suffix == ".html":
+        yield from _shown(text)
+    elif path.suffix == ".toml":
+        lines = [*enumerate(text.splitlines(), 1)]
+        yield from _runs((line, 0, one) for line, one in lines if one.startswith("#"))
+        yield from ((line, string[1:-1]) for line, one in lines for string in _STRING.findall(one))
     else:
         yield 1, _FENCED.sub(_blank, text)
+
+
+def _shown(template: str) -> Iterator[tuple[int, str]]:
+    """The visible text, split at each tag that ends a sentence."""
+    text = _TRANSLATED.sub(r"\1", _HIDDEN.sub(_blank, template))
+    text = _INLINE.sub(_blank, _VALUE.sub("x", text))
+    begins = 0
+    for tag in re.finditer(r"<[^>]*>|$", text):
+        yield text.count("\n", 0, begins) + 1, text[begins : tag.start()]
+        begins = tag.end()
 
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:

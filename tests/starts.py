@@ -115,7 +115,7 @@ def _forks() -> socket.socket:
 
 
 def issues(done: subprocess.CompletedProcess[str]) -> set[str]:
-    """The ids of what a check found, but for the one about the Python that runs these tests."""
+    """The ids of a check's findings, except the one about the Python that runs these tests."""
     found = set(re.findall(r"^\?: \(([\w.]+)\)", done.stderr, re.MULTILINE))
     old = {"otp.W003"} if not hasattr(http.cookies, "_unquote_replace") else set()
     assert old <= found

@@ -22,10 +22,11 @@ from .chart import Line, chart
 DOCS = Path(__file__).parents[2] / "docs"
 FIGURES, PICTURE = DOCS / "scale.json", DOCS / "scale.svg"
 
-#: Codes a second that the page tells of.
+#: Codes a second in the table of the page.
 RATES = (100, 1_000, 20_000, 200_000)
 
-#: How busy a core may be on average: beyond, waits grow fast, and a burst or a lost machine is too much.
+#: How busy a core may be on average. Beyond that, waits grow fast, and there is no room for a burst or the
+#: loss of a machine.
 BUSY = 0.7
 
 #: Threads of a worker (WORKER_CONCURRENCY), each of which waits for one answer of a vendor.

@@ -1,9 +1,11 @@
 """The first page of the dashboard: how long it takes in a large installation, and what it costs the others.
 
-The server holds 1,000,000 records and 35 days of counters. The page is timed over HTTP, as a browser waits
-for it: the first look at a new process, which reads all hours and days, further ones, and the question of an
-open page whether there is news. Then the store's steps of a message are timed while nobody looks, and while
-the page is open in two browsers.
+The server holds 1,000,000 records and 35 days of counters. The page is timed over HTTP, like a browser does:
+
+- the first request to a new process, which reads all hours and days, and further ones;
+- the request by which an open page asks for news.
+
+Then the store's steps of a message are timed with the page closed, and with the page open in two browsers.
 """
 
 from __future__ import annotations

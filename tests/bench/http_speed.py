@@ -209,7 +209,7 @@ def web_process(
     threads: int = 0,
     workers: int = 1,
 ) -> Iterator[Web]:
-    """The server as docs/production.md starts it, but for what is given. 0: as it is by itself."""
+    """The server as docs/production.md starts it, with these changes. 0: the default."""
     port = free_port()
     web = bench.python(
         *("config.web", "--host", "127.0.0.1", "--port", str(port)),

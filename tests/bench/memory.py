@@ -49,7 +49,7 @@ def _at(url: str) -> Iterator[None]:
     default: Any = settings.CACHES["default"]
     with override_settings(
         CACHES=settings.CACHES | {"default": default | {"LOCATION": url}},
-        GUARD_ALLOW=["GB"],  # it counts all the same, and tells of no caps
+        GUARD_ALLOW=["GB"],  # it still counts, and logs no caps
         GUARD_MODE="shadow",
         OTP_LIMITS="phone=5/10m,10/1d;ip=20/10m;phone-ip=7/1d",
         SMS_PROVIDERS={"test": "memory://"},

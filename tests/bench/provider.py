@@ -1,8 +1,8 @@
 """A stand-in for the provider: takes every message and answers as Twilio does, by default after 200 ms.
 
-``python -m tests.bench.provider PORT`` is the server, a process of its own with one event loop and
-no HTTP library, so that it has room for thousands of calls a second; ``Provider`` starts it and
-asks it what it got. Times are ``time.monotonic()``, which all processes of a machine share.
+``python -m tests.bench.provider PORT`` is the server, a process of its own. It has one event loop and no HTTP
+library, so it can take thousands of calls a second. ``Provider`` starts it, and asks it for the calls it got.
+Times are ``time.monotonic()``, which all processes of a machine share.
 """
 
 from __future__ import annotations

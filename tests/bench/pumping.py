@@ -1,9 +1,8 @@
 """The pumping guard against attacks, in virtual time: the real script on a real server.
 
-Two weeks of honest traffic, beginning with an installation that knows nothing, then for each shape
-of attack two days of both together, each from the same state: a launch day of one country, the
-first days of another. A message that would have been sent and was refused counts as stopped, or as
-refused where it was honest.
+First come two weeks of honest traffic, from an installation without data. Then, for each shape of attack,
+come two days of both, each from the same state: a launch day of one country, the first days of another. A
+refused message counts as stopped, or as refused if it was honest.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.settings import *  # noqa: F403  (all of them, but for what follows)
+from config.settings import *  # noqa: F403  (all of them, except those below)
 
 _ROOM = (100_000, 100_000, 100_000)
 

@@ -232,7 +232,7 @@ def _masked(text: str) -> str:
 def _noise(times: Sequence[float]) -> float:
     """What the medians of two halves differ by in 95 of 100 splits (ms), for whole samples.
 
-    A half has half as many, so its median strays √2 times as far as that of the whole.
+    A half has half as many, so its median strays √2 times as far as the median of the whole.
     """
     draw, found, half = random.Random(7), [], len(times) // 2
     for _ in range(SPLITS):

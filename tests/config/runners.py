@@ -246,7 +246,7 @@ def calls(**configured: Any) -> Runner:
 
 
 def shows(comment: str, answer: dict[str, Any], status: str) -> None:
-    """What a comment shows of an answer is there, but for what it leaves out as …."""
+    """Compare a comment with the real answer, except the parts that it leaves out as …."""
     assert comment.startswith(f"{status} ")
     one_code = lambda said: re.sub(r"\b\d{6}\b", "CODE", said)  # noqa: E731
     real = one_code(json.dumps(answer, ensure_ascii=False))
@@ -433,13 +433,13 @@ def packages_of_npm(text: str, _: Wants) -> None:
 
 
 def group_of_kannel(text: str, _: Wants) -> None:
-    """As the one that a real Kannel is run with, but for the address."""
+    """The same as in the test with a real Kannel, except for the address."""
     ours = test_real_kannel.CONFIGURATION.partition("group = sms-service")[2]
     assert re.sub('url = "(.+)"', 'url = "{inbound}"', text) == f"group = sms-service{ours}"
 
 
 def story_of_a_user(text: str, wants: Wants) -> None:
-    """What the command prints of a code by Twilio that arrived and was never typed right."""
+    """The command prints this for a code by Twilio that arrived and was never typed right."""
     wants("settings").PUBLIC_URL = "https://otp.example.com"
     with gateway() as vendor:
         vendor.answer = lambda: response(201, '{"sid": "SM1"}')

@@ -51,7 +51,7 @@ def test_every_start_command_has_the_same_options():
     found = {str(path.relative_to(ROOT)): path.read_text() for path in files()}
     counts = {name: len(_WEB.findall(text)) for name, text in found.items() if _WEB.search(text)}
     assert counts == STARTS
-    # The command of before, which a page and a module tell of, and two tests start; and another project's.
+    # The former command. A page and a module mention it, and two tests start it. So does another project.
     del found["tests/config/test_web.py"]
     past = {name for name, text in found.items() if _GRANIAN.search(text)}
     tests = {

@@ -58,7 +58,7 @@ def shop(otpost, settings, tmp_path, request) -> Iterator[str]:
 
 
 def handing_off(otpost: str, folder: Path) -> Any:
-    """As docs/hand-off.md says, but for the port, which may be taken."""
+    """As docs/hand-off.md says, but on a free port."""
     port = free_port()
     (command,) = (text for text in blocks("hand-off.md", "sh") if text.startswith("pip install"))
     known = {"pip install flask requests\n": "exec env ", "https://verify.example.com": otpost}
@@ -66,7 +66,7 @@ def handing_off(otpost: str, folder: Path) -> Any:
 
 
 def with_the_widget(_: str, folder: Path) -> Any:
-    """`python app.py`, but for the port, which may be taken."""
+    """`python app.py`, but on a free port."""
     port, program = free_port(), folder / "widget_html" / "app.py"
     copytree(EXAMPLES / "widget_html", program.parent)
     program.write_text(program.read_text().replace("port=3000", f"port={port}"))

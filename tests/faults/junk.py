@@ -52,7 +52,7 @@ def _packed(content: Json) -> str:
 
 
 def _task(queue: str, body: Json = None, headers: Json = None, **changes: Json) -> dict[str, Json]:
-    """A message as Celery sends it, but for what is given."""
+    """A message as Celery sends it, with these changes."""
     number = next(_numbers)
     known = {"lang": "py", "task": "sms.deliver", "id": f"id-{number}", "root_id": f"id-{number}"}
     return {

@@ -16,9 +16,9 @@ from twilio.request_validator import RequestValidator
 
 PUBLIC_URL = "https://otp.example.com"
 
-#: usual: every other message, soon, so that a run knows messages with and without a receipt. late: each,
-#: seconds after its answer. doubled: each, three times at once. first: each, before the answer
-#: to its call. forged: no genuine one, but two that say "failed".
+#: usual: for every second message, soon. So a run has messages with and without a receipt. late: for each
+#: message, seconds after its answer. doubled: three times at once. first: before the answer to its call.
+#: forged: no genuine receipt, but two that say "failed".
 Manner = Literal["usual", "late", "doubled", "forged", "first"]
 
 #: Seconds for which a receipt is tried again while the web or Redis is away. Vendors try for hours.

@@ -108,9 +108,11 @@ def judge(
     restarts: int,
     problems: Iterable[str],
 ) -> Row:
-    """The line for a fault. Messages by their ids: those of ``doubts`` had a call of which nobody can
-    say how it ended, for ``delivered`` a genuine receipt was taken. ``ends``: by verification.
-    ``definite``: nothing may end as unknown, nor be doubled.
+    """The line for a fault.
+
+    Messages are named by their ids. Those of ``doubts`` had a call with an unknown outcome. For those of
+    ``delivered`` a genuine receipt was taken. ``ends``: by verification. ``definite``: no message may end as
+    unknown, or be doubled.
     """
     doubted = {message for doubt in doubts for message in doubt.messages}
     accepted = [start.id for start in starts if start.accepted]

@@ -225,7 +225,7 @@ def test_the_broker_away_before_anything_is_written(tmp_path, server, outbox):
 
 
 def test_the_broker_away_after_the_record_was_written(tmp_path, server, outbox):
-    """Accepted all the same; the sweeper publishes it when the broker is back."""
+    """It is accepted. The sweep publishes it when the broker is back."""
     with (
         EmbeddedServer() as broker,
         Cutter(broker.port, b"LPUSH") as cutter,

@@ -207,7 +207,7 @@ class TestTheText:
         text("STOP")
         text(begun.wanted.text, OptOutType="STOP")  # as the vendor reads it
         assert state(begun) == ("pending", 3)
-        text(begun.wanted.text)  # who wants no messages may verify all the same
+        text(begun.wanted.text)  # a user who opted out may still verify
         assert state(begun)[0] == "valid"
 
     def test_late_or_cancelled_it_is_too_late(self, redis):

@@ -174,7 +174,7 @@ def test_a_start_whose_answer_gets_lost_is_cancelled(monkeypatch, redis):
     (record,) = redis.keys("sms:message:*")
     assert redis.hget(record, "state") == b"cancelled"
     assert redis.zcard("sms:leases:otp") == redis.zcard("sms:waiting:otp") == 0
-    with pytest.raises(RateLimited):  # its cooldown stays, as that of any code that is cancelled
+    with pytest.raises(RateLimited):  # its cooldown stays, as for any cancelled code
         services.start(PHONE)
 
 

@@ -1,4 +1,4 @@
-"""Where a code went by itself only the scope ``read`` sees: all else is told as of one that stayed."""
+"""Only the scope ``read`` sees where a code went by itself. Others get the answers of a code that stayed."""
 
 from __future__ import annotations
 

@@ -290,7 +290,7 @@ class TestWords:
         assert not is_out()
 
     def test_an_opt_out_that_is_no_message_is_a_stop(self, settings, heard):
-        """As Africa's Talking tells of it: see tests/sms/providers/test_africastalking.py."""
+        """As Africa's Talking reports it: see tests/sms/providers/test_africastalking.py."""
         settings.SMS_PROVIDERS = {
             "main": "africastalking://shop:key@?from=Shop&receipt_secret=secret-of-the-receipts",
             "other": "kannel://u:p@h?from=SHOP",

@@ -242,7 +242,7 @@ class TestTheList:
         assert optouts.counts() == {"main": (1200, 0)}
 
     def test_whoever_has_redis_alone_can_look_up_nobody(self, settings, redis):
-        """The digest of a number hangs on the key."""
+        """The digest of a number depends on the key."""
         before = optouts.newest(PHONE)
         settings.PHONE_SECRET_KEY = "another-" * 8
         after = optouts.newest(PHONE)

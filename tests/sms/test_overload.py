@@ -146,7 +146,7 @@ class TestOverload:
         for id in ids:
             house.deliver(id)
         house.code()
-        if held == "left out":  # those who wait for the same probe stand before a message all the same
+        if held == "left out":  # those who wait for the same probe still count
             redis.set("sms:drain:otp", "1", ex=60)
             house.pause_is_over("c")
             redis.hset(names.HEALTH + "c", "hold_until", int((time.time() + 1) * 1000))

@@ -79,7 +79,7 @@ def test_a_secret_is_accepted_only_once():
 
 
 def test_at_most_100_consecutive_failures(clock, settings):
-    """§3.2.2. The right code is refused then as well, and no new one is to be had for a day."""
+    """§3.2.2. Then even the right code is refused, and the phone gets no new one for a day."""
     settings.OTP_PURPOSES = {"login": {"attempts": 1000, "lifetime": 600}}
     code = OTPHandler.generate_otp(PHONE).code
     for _ in range(100):

@@ -1,8 +1,8 @@
 """OWASP cheat sheets (Logging, Forgot Password, Authentication, Multifactor Authentication).
 
-What is told and what is at rest is looked at in a real run with everything turned on: the logs and spans of
-web, worker and beat at DEBUG level, every command that Redis gets, every key and value that it holds (the
-broker's queues among them), metrics, webhooks as their receiver gets them, pages, and what commands print.
+These tests search a real run with everything turned on. They read the logs and spans of web, worker and beat
+at DEBUG level. They read every command to Redis, and every key and value in it, with the broker's queues.
+They also read metrics, received webhooks, pages, and the output of commands.
 """
 
 from __future__ import annotations

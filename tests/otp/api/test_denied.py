@@ -41,7 +41,7 @@ def test_failed_authentication_is_told_of_once_a_minute_with_its_count(
         assert api.client.post(VERIFICATIONS, b"{}", "application/json", headers=headers).status_code == 401
     assert told == [("unauthorized", "", 1)]
     alarm_clock.advance(61)
-    api.get(f"{VERIFICATIONS}/x")  # any call of the API tells of what is due, also one that is let in
+    api.get(f"{VERIFICATIONS}/x")  # any call of the API reports what is due, even a call that is allowed
     assert told == [("unauthorized", "", 1), ("unauthorized", "", 49)]
     first, second = lines(caplog)
     assert "'count': 1" in first

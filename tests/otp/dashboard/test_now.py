@@ -134,7 +134,7 @@ def test_what_is_over_is_asked_for_once(settings, round_trips):
 
 
 def test_a_new_hour_ends_the_one_before(redis, monkeypatch):
-    """What was counted late in an hour that a page has read as that of now is not lost."""
+    """A page may have read the current hour before its last count. That count is not lost."""
     now = store.now() // 3600 * 3600 + 3599
     place = tally.place("counts", "hour", int(now) // 3600)
     redis.hset(place, "starts|issued|login|US|", 1)

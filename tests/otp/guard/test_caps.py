@@ -79,7 +79,7 @@ def test_what_is_young_counts_by_what_usually_stays_unverified(clock, wide):
 def test_countries_without_proof_share_a_cap(clock, wide):
     wide(new=(3, 1000, 1000))
     assert [clock.send(f"+2{n}4{n}1234567", f"{c}") for n, c in ((2, "GN"), (3, "CM"), (5, "KE"))] == [""] * 3
-    # Two a day are free all the same, or no country could ever begin.
+    # Two a day are still free, or no country could ever begin.
     assert [clock.send(f"+26611{n}4567", "LS") for n in range(3)] == ["", "", "hour new"]
 
 

@@ -51,7 +51,7 @@ def test_a_country_whose_ranges_refuse_is_over_its_cap_too(redis, today, wide):
 
 
 def test_one_that_would_refuse_counts_too(today, wide, settings):
-    """In shadow mode, and where somebody who is known goes on all the same."""
+    """In shadow mode, and for a known phone that still gets codes."""
     settings.GUARD_MODE = "shadow"
     wide(country=(2, 9, 9))
     assert today.sent(spread(5), "DE") == 2

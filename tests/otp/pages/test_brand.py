@@ -97,11 +97,11 @@ def test_bad_ones_name_the_setting_and_the_mend(settings, tmp_path, name, value,
     setattr(settings, name, str(large) if value == large.name else value)
     with pytest.raises(SystemCheckError, match=rf"otp.E019\) {name}.*{told}"):
         check()
-    assert Client().get("/nothing").status_code == 404  # an error page can be shown all the same
+    assert Client().get("/nothing").status_code == 404  # an error page can still be shown
 
 
 def test_whatever_the_colour_every_text_can_be_read():
-    """In light and dark, for each that is let in: on the letter, on its tint, and what stands on it."""
+    """In light and dark, for each accepted colour: on the letter, on its tint, and text on the colour."""
     steps = [0, 51, 102, 153, 204, 255]
     every = [f"#{red:02x}{green:02x}{blue:02x}" for red in steps for green in steps for blue in steps]
     for colour in map(colours.readable, every):

@@ -26,7 +26,7 @@ def wrong(code: str) -> str:
 
 
 def text(answer) -> str:
-    """What a person reads of a page, but for the countries to pick from."""
+    """The visible text of a page, without the list of countries."""
     main = answer.content.decode().partition("<main")[2].partition("</main>")[0]
     main = re.sub(r"<option.*?</option>", "", main)
     return " ".join(re.sub(r"<[^>]+>", "", f"<{main}").split())

@@ -207,9 +207,7 @@ def test_redis_away_between_the_claim_and_the_call(house, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["code", "send"])
 def test_redis_away_between_two_aliases(house, redis, monkeypatch, clock, kind):
-    """The alias has definitely refused: that stays so. Nobody was asked for want of Redis, which is no
-    failed round.
-    """
+    """The alias has definitely refused, and that is kept. No other was asked, so the round has not failed."""
 
     def away(*_, **__):
         raise Unavailable("away")

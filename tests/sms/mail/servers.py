@@ -26,7 +26,7 @@ USER, PASSWORD = "otpost", "correct horse"
 
 
 class Postbox:
-    """Takes every mail, but for what ``refuses`` says: the answer to MAIL, RCPT or DATA, by its name."""
+    """Takes every mail, unless ``refuses`` has an answer to MAIL, RCPT or DATA."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []

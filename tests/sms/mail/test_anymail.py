@@ -69,7 +69,7 @@ def test_one_connection_serves_many_letters(esp, by_esp):
 
 
 def test_an_esp_that_cannot_turn_its_tracking_off_by_message(esp, by_esp):
-    """That is set in its console; the mail goes all the same."""
+    """That is set in its console. The mail is still sent."""
     esp.answer = lambda: response(200, json.dumps({"id": "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794"}))
     assert by_esp(esp.url, esp="resend").send(SMS) == "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794"
     sent = json.loads(esp.bodies[0])

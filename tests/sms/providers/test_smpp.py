@@ -278,7 +278,7 @@ def test_a_part_that_is_refused_is_the_last_that_is_sent(centre, provider, statu
 
 
 class Clock:
-    """Stands still but for the pauses, which take no time."""
+    """It stands still except in pauses, which take no real time."""
 
     def __init__(self) -> None:
         self._begun = time.monotonic()

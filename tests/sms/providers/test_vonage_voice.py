@@ -83,7 +83,7 @@ class TestVonageVoice(ProviderContract):
     }
 
     def event(self, word: str, **changes: Any) -> bytes:
-        """As Vonage tells it; where it tells of a machine the call's id has another name."""
+        """As Vonage sends it. In a report about a machine, the call's id has another name."""
         called = "call_uuid" if word in ("human", "machine") else "uuid"
         told = {
             "from": "15005550006",

@@ -111,7 +111,7 @@ def test_a_code_of_a_session_names_it(receiver, settings, how):
 
 
 def test_a_code_that_dies(receiver, settings, redis):
-    """No script runs when it does; a sweep tells of it, once. The time is that of its death."""
+    """No script runs at that moment. A sweep reports it once, with the time of its death."""
     settings.OTP_PURPOSES = {"login": {"lifetime": 2, "cooldown": 0}}
     first = start()
     resent = codes.resend(first.id)
