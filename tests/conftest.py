@@ -1,4 +1,4 @@
-"""What the tests share: a real server, a fake one, an empty outbox, a client with a key."""
+"""Shared by the tests: a real server, a fake one, an empty outbox, a client with a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API may answer that is none of 2xx: the reference of errors, and what describes each operation."""
+"""The API's answers other than 2xx: the reference of errors, and what describes each operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody finds who reads all that Redis is told and holds, in every spelling of a secret."""
+"""A search through all commands to Redis and all its data, for every spelling of a secret."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def everything(redis: Any) -> Iterator[bytes]:
 
 
 def unwrapped(value: bytes) -> Iterator[bytes]:
-    """What stands in base64 in an entry of a queue."""
+    """The base64 in an entry of a queue."""
     try:
         entry = json.loads(value)
         if entry["properties"]["body_encoding"] == "base64":

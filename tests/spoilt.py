@@ -1,4 +1,4 @@
-"""A Redis that cannot do what is asked of it now, in every way that we know."""
+"""A Redis that cannot serve requests now, in every way that we know."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 def environment(redis_url: str) -> dict[str, str]:
-    """What the processes read, over what tests/settings.py has put into the environment."""
+    """The settings of the processes, on top of the environment from tests/settings.py."""
     return {
         "REDIS_URL": redis_url,
         "SMS_PROVIDERS": "sandbox=sandbox://",

@@ -1,4 +1,4 @@
-"""What the documentation says of a code's life, as plain Python: no Redis, no digests, no Lua.
+"""The life of a code according to the docs, as plain Python: no Redis, no digests, no Lua.
 
 Times are whole seconds. The model knows the right codes only because the handler told them.
 """
@@ -62,7 +62,7 @@ class Model:
         self.now = 0
 
     def line(self, phone: str, purpose: str) -> Line:
-        """What stands at this moment: what has run out is forgotten."""
+        """The state at this moment: what has run out is forgotten."""
         line = self.lines.setdefault((phone, purpose), Line())
         if line.code and self.now > line.code.expires_at:
             line.old.append(line.code)

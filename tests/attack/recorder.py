@@ -25,7 +25,7 @@ class Recorder:
 
 @contextmanager
 def recorder() -> Iterator[Recorder]:
-    """One request a connection; what stands behind its end is kept too."""
+    """One request a connection. Bytes after its end are kept too."""
     listener = socket.create_server(("127.0.0.1", 0))
     found = Recorder(listener.getsockname()[1])
 

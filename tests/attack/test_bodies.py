@@ -1,4 +1,4 @@
-"""What nobody should send, sent to a running web process: understood, or refused by a problem document.
+"""Malformed requests to a running web process: understood, or refused by a problem document.
 
 Never a 5xx, never an echo of what was sent, never an error in the log (the fixture ``target`` looks).
 """
@@ -167,7 +167,7 @@ def test_a_body_in_chunks_is_read_like_any_other(target):
 
 
 def test_chunks_without_an_end_are_not_waited_for(target):
-    """Bounded here at 64 MiB; what is not read cannot fill the memory."""
+    """Bounded here at 64 MiB. A body that is not read cannot fill the memory."""
     began = time.monotonic()
     answer = post(target.web_port, PATHS[0], itertools.repeat(b"[" * 64 * KIB, 1024), JSON)
     assert_refused(answer)

@@ -1,4 +1,4 @@
-"""What strangers, and odd vendors, send to the address for users' messages: never a 5xx, never an echo.
+"""Calls by strangers, and by odd vendors, to the address for users' messages: never a 5xx, never an echo.
 
 The fixture ``target`` looks that no error is logged: no vendor's file may fail on what it is given.
 """

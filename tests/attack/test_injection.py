@@ -78,7 +78,7 @@ def is_a(kind: bytes, head: bytes) -> bool:
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """What stands in JSON, and where."""
+    """The values in JSON, each with its place."""
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else None
     if children is None:
         yield path, node
@@ -87,7 +87,7 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def shape(head: bytes, body: bytes) -> object:
-    """What an injection would change: the request line, the header names, the fields of the body."""
+    """The parts an injection would change: the request line, the header names, the fields of the body."""
     first, *lines = head.split(b"\r\n")
     assert not any(char in head.replace(b"\r\n", b"") for char in (b"\r", b"\n", b"\0"))
     names = Counter(line.partition(b":")[0].lower() for line in lines)
@@ -219,7 +219,7 @@ def test_no_field_of_a_message_adds_to_it(api, through, payload, field):
     ],
 )
 def test_no_header_of_a_caller_comes_back_or_splits_a_log_line(target, name, value):
-    """What a server lets through: it ends a header at CR, LF and NUL itself."""
+    """The headers that a server lets through: it ends a header at CR, LF and NUL itself."""
     headers = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json", name: value}
     answer = post(target.web_port, "/v1/verifications", b'{"phone": "+1"}', headers)
     assert answer.status in (400, 422)

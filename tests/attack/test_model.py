@@ -113,7 +113,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(line=lines, guesses=st.sampled_from([1, 2, 5, 50, 99, 100]))
     def start_guess_and_find(self, line, guesses):
-        """What an owner does who mistypes, and what a program does that is lucky at last."""
+        """An owner mistypes, and a program guesses right at last."""
         phone, purpose = self.key(line)
         self.start_as_soon_as_possible(line)
         code = self.model.line(phone, purpose).code
@@ -143,7 +143,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(line=lines, old=st.none() | st.integers(0, 5))
     def a_guess_at_any_time(self, line, old):
-        """Also where there is no code, and at an id that is over."""
+        """Also without a code, and at an id that has ended."""
         phone, purpose = self.key(line)
         code = self.model.line(phone, purpose).code
         self.guess(phone, purpose, code.code if code else "123456", self.id(phone, purpose, old))
@@ -165,7 +165,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(one=lines, other=lines)
     def another_lines_code(self, one, other):
-        """What is right for one phone and purpose is a wrong guess at any other."""
+        """The right code for one phone and purpose is a wrong guess at any other."""
         code = self.model.line(*self.key(one)).code
         if code and self.key(one) != self.key(other):
             phone, purpose = self.key(other)

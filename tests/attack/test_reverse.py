@@ -1,4 +1,4 @@
-"""What strangers try with a verification that its user is to prove by an SMS, against a real web process."""
+"""Attacks on reverse verifications, against a real web process."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Begun:
         self.id = found["id"]
 
     def said(self, text: str = "", phone: str = "") -> tuple[bytes, dict[str, str]]:
-        """What Twilio signs."""
+        """The bytes that Twilio signs."""
         fields = {"MessageSid": "SM1", "From": phone or self.phone, "To": OURS, "Body": text or self.text}
         return by_twilio(fields)
 

@@ -44,7 +44,7 @@ SLOW = {
     "Content-Type: application/json",
 }
 
-#: What follows the head, and never gets on.
+#: The bytes after the head. They never end.
 BODIES = {
     "a length": b"Content-Length: 1000\r\n\r\n{",
     "chunks": b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
@@ -203,7 +203,7 @@ def test_a_body_that_comes_too_late_is_refused(target):
 
 
 def test_a_body_that_comes_slowly_is_read_however_many_others_wait(target):
-    """A phone on a bad line is no attacker, not even while there are some."""
+    """A phone on a bad line gets through, even during an attack."""
     text = json.dumps({"code": "123456"}).encode()
 
     def pieces() -> Iterator[bytes]:

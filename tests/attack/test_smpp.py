@@ -38,8 +38,8 @@ def provider(request, centre):
 
 
 def shape(centre: Smsc, provider, sms) -> object | None:
-    """What an injection would change; None if the provider refused before sending. ``submitted`` reads every
-    byte as one of a field.
+    """The parts that an injection would change; None if the provider refused before sending. ``submitted``
+    reads every byte as one of a field.
     """
     centre.forget()
     refused = ""

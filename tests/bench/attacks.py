@@ -13,7 +13,7 @@ from sms.phone import Phone
 
 from .traffic import BEGIN, DAY, HISTORY, HONEST, HOUR, Send, World
 
-#: Where the numbers of pumpers are; nobody else asks for codes there. ISO name, country code.
+#: The ranges of the attackers' numbers. No honest user asks for codes there. ISO name, country code.
 _PUMPED = (
     "TJ=992 AZ=994 SO=252 TD=235 ML=223 GN=224 SL=232 LR=231 MG=261 BI=257 KM=269 DZ=213 LY=218 KG=996 "
     "UZ=998 PS=970 IQ=964 YE=967 LK=94 MM=95 NP=977 BD=880 KH=855 LA=856 MZ=258 ZW=263 TG=228 GA=241"

@@ -12,7 +12,7 @@ ROOT_URLCONF = __name__
 
 
 def ok(request: HttpRequest) -> HttpResponse:
-    """What a start and a check are held against."""
+    """The baseline of a start and a check."""
     return HttpResponse("ok")
 
 

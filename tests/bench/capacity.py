@@ -57,7 +57,7 @@ class Costs:
 
 
 def read(measures: Sequence[Mapping[str, Any]]) -> Costs:
-    """What ``--only scale --json`` printed, in seconds."""
+    """The output of ``--only scale --json``, in seconds."""
     figures = {measure["measure"]: measure["ours"] for measure in measures}
     return Costs(
         redis_start=figures["a start: Redis"] / 1000,
@@ -71,7 +71,7 @@ def read(measures: Sequence[Mapping[str, Any]]) -> Costs:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What carries ``rate`` codes a second. ``servers``: of Redis, each with an installation of its own."""
+    """The machines for ``rate`` codes a second. ``servers``: of Redis, each with its own installation."""
 
     rate: float
     servers: int

@@ -39,7 +39,7 @@ def compare(bench: Surroundings) -> Iterator[Measure]:
         }
         found: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
         for number in (rounds := bench.rounds(6)):
-            # Whoever comes second may find the machine in another mood; so take turns.
+            # The machine may be in another mood for the second one, so take turns.
             for side in sorted(sides, reverse=bool(number % 2)):
                 bench.say(f"starts and sends on {side}, round {number + 1} of {len(rounds)}")
                 cluster.follow().flushall()

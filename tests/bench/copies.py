@@ -1,4 +1,4 @@
-"""What it costs to accept a code only once a replica holds it (``OTPOST_COPIES``)."""
+"""The cost of accepting a code only once a replica holds it (``OTPOST_COPIES``)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _MARK = "otpost-bench-mark"
 class Counter:
     """The commands that reach a server, cut into pieces by ``mark``.
 
-    What a script does inside the server is no round trip and is left out; so is the feed's owner.
+    Commands inside a script are no round trips and are left out. So is the feed's owner.
     Commands that a client sends in one pipeline count one by one: never fewer than round trips.
     """
 

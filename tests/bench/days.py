@@ -1,4 +1,4 @@
-"""What the tally of a busy installation looks like: 35 days of counters by the day and hour."""
+"""The tally of a busy installation: 35 days of counters by the day and hour."""
 
 from __future__ import annotations
 

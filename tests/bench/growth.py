@@ -1,4 +1,4 @@
-"""What a message costs with ever more records in Redis: it should be the same.
+"""The cost of a message with ever more records in Redis: it should be the same.
 
 The records are copies, made on the server, of one message that was sent and one that waits; a tenth
 of them wait. Each step is timed at the door of the store, one after the other, and the sealed text is made

@@ -71,7 +71,7 @@ def _compare(
         _rate(side, threads, 0.2)
     for number in (turns := bench.rounds(rounds)):
         bench.say(f"{name}, round {number + 1} of {len(turns)}")
-        # Whoever comes second may find the machine in another mood; so take turns.
+        # The machine may be in another mood for the second one, so take turns.
         for side in sorted(rates, key=lambda side: side is _ours, reverse=bool(number % 2)):
             get_redis_connection().flushall()
             rates[side].append(_rate(side, threads, bench.seconds(1)))

@@ -46,7 +46,7 @@ class Web:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one round gave."""
+    """The figures of one round."""
 
     rate: float  # requests a second
     cpu: float  # ms of the web processes for each
@@ -118,7 +118,7 @@ def _in_turns(
         run()  # opens connections, loads the scripts
     for number in (rounds := bench.rounds(usual)):
         bench.say(f"{name}, round {number + 1} of {len(rounds)}")
-        # Whoever comes second may find the machine in another mood.
+        # The machine may be in another mood for the second one.
         for side in sorted(sides, reverse=bool(number % 2)):
             runs[side].append(sides[side]())
     return runs

@@ -3,8 +3,8 @@
 Two providers share the one step of a route. In a dozen countries, from 200 to 10,000 codes a day, one
 converts 85 % and the other 60 %, in half of them this way round and in half the other; after a week they
 swap. Each has its prices. What is known is a slice's, when it is ripe, as ``sms.learning`` reads it. The
-oracle sends each code by whichever is better at that moment. What both providers would have made of a
-code is drawn once, so that all are held against the same users.
+oracle sends each code by whichever is better at that moment. The fate of a code at both providers is drawn
+once, so that all are compared with the same users.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TRAFFIC = (200, 250, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000, 10_000)
 
 GOOD, BAD = 0.85, 0.60
 
-#: What an accepted code is worth; prices are in the same currency.
+#: The worth of an accepted code. Prices are in the same currency.
 WORTH = 1.0
 
 WEIGHTS = {"a": 1.0, "b": 1.0}
@@ -47,7 +47,7 @@ FORCES = (1, 5, 20)
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """What is true there."""
+    """The true conversion there."""
 
     traffic: int  # codes a day
     conversion: dict[str, tuple[float, float]]  # by alias: in the first week, and from then on
@@ -55,7 +55,7 @@ class Country:
     attack: tuple[float, float, float] = (0.0, 0.0, 0.0)  # from, until, times the traffic
 
     def worth(self, alias: str, at: float) -> float:
-        """What a code by this alias earns."""
+        """The earnings of a code by this alias."""
         return self.conversion[alias][at >= WEEK] * WORTH - self.price[alias]
 
     def best(self, at: float) -> str:
@@ -64,7 +64,7 @@ class Country:
 
 @dataclass(slots=True)
 class Run:
-    """What became of the honest codes of one country."""
+    """The fate of the honest codes of one country."""
 
     lost: list[float] = field(default_factory=list)  # against the oracle, by code, expected
     times: list[float] = field(default_factory=list)

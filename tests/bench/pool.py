@@ -1,4 +1,4 @@
-"""What the connections of ``sms.scripts`` gain over redis-py's own pool, which they are more lines than."""
+"""The gain of the connections of ``sms.scripts`` over redis-py's own pool, which needs fewer lines."""
 
 from __future__ import annotations
 

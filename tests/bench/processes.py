@@ -1,4 +1,4 @@
-"""What a process that leads a session takes of the machine, with its children, as Linux counts it."""
+"""The CPU and memory of a session leader and its children, as Linux counts them."""
 
 from __future__ import annotations
 

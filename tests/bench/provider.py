@@ -104,7 +104,7 @@ class Provider:
 
 @dataclass(slots=True)
 class _State:
-    """What all connections share."""
+    """Shared by all connections."""
 
     delay: float = DELAY
     latest: bytes = b""

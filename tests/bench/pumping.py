@@ -40,7 +40,7 @@ BATCH = 500  # events of one call: some 50 ms of the server
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the messages of one run."""
+    """The fate of the messages of one run."""
 
     honest: int = 0
     refused: int = 0
@@ -109,7 +109,7 @@ def _count(outcome: Outcome, send: Send, answer: str) -> None:
 
 
 def snapshot() -> dict[bytes, bytes]:
-    """What the guard knows."""
+    """The state of the guard."""
     redis = looking()
     keys = list(redis.scan_iter("otp:guard*", count=1000))
     return dict(zip(keys, redis.mget(keys), strict=True)) if keys else {}

@@ -1,4 +1,4 @@
-"""What a puzzle costs whoever wants thousands of SMS, a phone of 2019, and a start that is asked for none."""
+"""The cost of a puzzle for an attacker, for a phone of 2019, and for a start without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measure found, and the one table (or JSON) that shows all of it."""
+"""The result of a measure, and the one table (or JSON) of all results."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Measure:
         return value is not None and self.goal.met(value)
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` shows."""
+        """The output of ``--json``."""
         return {
             "measure": self.name,
             "unit": self.unit,

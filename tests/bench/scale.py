@@ -1,4 +1,4 @@
-"""What a code takes of Redis, web and worker: the figures from which ``tests.bench.capacity`` reckons."""
+"""The CPU of a code in Redis, web and worker: the figures from which ``tests.bench.capacity`` reckons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .worker import OURS, enqueue_ours
 #: Codes that wait when the worker starts, and how many are not measured at either end.
 BACKLOG, EDGE = 3000, 300
 
-#: What a code is made of, each as often as a code that arrives needs it.
+#: The steps of a code that arrives, each with how often it runs.
 STEPS = ("start", "send", "check")
 
 

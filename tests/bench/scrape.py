@@ -1,4 +1,4 @@
-"""What a scrape of a full tally takes, and how far it holds up checks in the same web process."""
+"""The time of a scrape of a full tally, and the delay of checks in the same web process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every measure needs: servers, the settings, processes, and how long to measure."""
+"""Needed by every measure: servers, the settings, processes, and how long to measure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Surroundings:
             f"&base_url={self.provider.url}",
             "SMS_LONGEST_WAIT": "0",  # backlogs are made on purpose
             "SMS_ROUTES": "",
-            # What cryptography's Fernet.generate_key makes.
+            # A key as from cryptography's Fernet.generate_key.
             "SMS_SEAL_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "TRUSTED_PROXIES": "",
         }

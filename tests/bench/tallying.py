@@ -1,4 +1,4 @@
-"""What it costs to count what happens, and to keep the story of each message."""
+"""The cost of counting events, and of keeping the story of each message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sms.scripts import Script
 from .report import Goal, Measure
 from .surroundings import Surroundings
 
-#: What counts and tells in the scripts, and what stands in its place where nothing is counted.
+#: The parts of the scripts that count and tell, and their replacements for a run without counts.
 _COUNTING = {
     "local function tally(": "local function tally() end\nlocal function tally_as_it_is(",
     "local function timed(": "local function timed() end\nlocal function timed_as_it_is(",

@@ -1,4 +1,4 @@
-"""What it costs to trace a message: nobody traces, and every request is."""
+"""The cost of tracing a message: nobody traces, and every request is."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Whether a start, or a look at it, tells anything of its number: the answers of two kinds, side by side.
 
-A *kind* is what may be secret of a number: that it was seen before, say. Both kinds of a pair are asked
-in turns, so that the mood of the machine is the same for both. What their medians differ by is held
-against what two halves of the same kind differ by (A/A), by chance alone.
+A *kind* is what may be secret of a number: that it was seen before, say. Both kinds of a pair are asked in
+turns, so that the mood of the machine is the same for both. The difference of their medians is compared with
+that of two halves of the same kind (A/A), which is chance.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Kind:
 
 @dataclass
 class Heard:
-    """What one kind was answered: status and masked form of each, and milliseconds."""
+    """The answers to one kind: status and masked form of each, and milliseconds."""
 
     forms: set[Form] = field(default_factory=set)
     times: list[float] = field(default_factory=list)
@@ -83,7 +83,7 @@ def seen_before(bench: Surroundings, connection: http.client.HTTPConnection, pho
 
 _NEW = Kind("new", fresh)
 
-#: What is compared. Each pair is two lines of the table.
+#: The kinds that are compared. Each pair is two lines of the table.
 PAIRS = (
     (_NEW, Kind("seen before", fresh, seen_before)),
     (_NEW, Kind("test number", partial(fresh, TEST_AREA))),
@@ -142,7 +142,7 @@ def _measure(bench: Surroundings, port: int, one: Kind, other: Kind) -> Iterator
 
 
 def _look(bench: Surroundings, port: int, one: Kind, other: Kind) -> Iterator[Measure]:
-    """What is told of the SMS: at once, and when a provider has had the time to take it."""
+    """The fields about the SMS: at once, and when a provider has had the time to take it."""
     count = LOOKS // 4 if bench.quick else LOOKS
     bench.say(f"{count} looks each: {one.name}, {other.name}")
     soon, late = {one: Heard(), other: Heard()}, {one: Heard(), other: Heard()}
@@ -195,7 +195,7 @@ def _judged(name: str, one: Heard, other: Heard) -> Iterator[Measure]:
 
 
 def _timed(ask: Callable[[], tuple[http.client.HTTPResponse, bytes]]) -> tuple[Form, float]:
-    """What was answered, and the milliseconds that it took."""
+    """The answer, and its milliseconds."""
     begun = time.perf_counter()
     answer, content = ask()
     took = (time.perf_counter() - begun) * 1000
@@ -230,7 +230,7 @@ def _masked(text: str) -> str:
 
 
 def _noise(times: Sequence[float]) -> float:
-    """What the medians of two halves differ by in 95 of 100 splits (ms), for whole samples.
+    """The difference of the medians of two halves in 95 of 100 splits (ms), for whole samples.
 
     A half has half as many, so its median strays √2 times as far as the median of the whole.
     """

@@ -16,7 +16,7 @@ from tests.sms.providers.gateway import gateway, response
 from .report import Goal, Measure
 from .surroundings import Surroundings
 
-#: What is at each of their addresses, and what it says of a number that is not there: see the samples in
+#: The answer at each of their addresses about a number that is not there: see the samples in
 #: tests/sms/providers/test_whatsapp.py and test_telegram.py.
 _NOT_THERE = {
     "WhatsApp": (

@@ -1,4 +1,4 @@
-"""What it costs to write events for a receiver; sending them is another thread's work."""
+"""The cost of writing events for a receiver. Another thread sends them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cost(bench: Surroundings) -> Iterator[Measure]:
     with override_settings(OTP_LIMITS="off"), bench.provider.answering_after(0):
         for number in (turns := bench.rounds(15)):
             bench.say(f"webhooks, round {number + 1} of {len(turns)}")
-            # Whoever comes second may find the machine in another mood; so take turns.
+            # The machine may be in another mood for the second one, so take turns.
             for told in sorted(sides, reverse=bool(number % 2)):
                 with override_settings(WEBHOOKS=sides[told]):
                     get_redis_connection().flushall()

@@ -31,7 +31,7 @@ PHONE = "+12025550123"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run of a worker gave."""
+    """The figures of one run of a worker."""
 
     rate: float  # sends a second
     memory: float  # MiB, at its highest

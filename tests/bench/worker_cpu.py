@@ -1,4 +1,4 @@
-"""What a message costs a worker's CPU, against the bare request that it makes."""
+"""The CPU of a message in a worker, against the bare request that it makes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MANY, LONG_ANSWER, MANY_CODES = 200, 0.5, 4000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one side took."""
+    """The CPU of one side."""
 
     cpu: float  # ms of its process per message
     rate: float  # messages a second
@@ -104,7 +104,7 @@ def _ours(bench: Surroundings, count: int = BACKLOG, slots: int = THREADS) -> Ru
 
 
 def _bare(bench: Surroundings, count: int = BACKLOG, threads: int = THREADS) -> Run:
-    """What ours sent last, as often as ours."""
+    """Our last request, as often as ours."""
     path, headers, fields = bench.provider.latest()
     kept = {name: value for name, value in headers.items() if name.lower() in ("authorization", "accept")}
     bench.provider.forget()

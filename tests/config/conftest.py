@@ -1,4 +1,4 @@
-"""What the tests of the settings share: the settings as given variables make them."""
+"""Shared by the tests of the settings: the settings as given variables make them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of processes look at: who is still alive, and what becomes true in the end."""
+"""Observed by the tests of processes: who is still alive, and what becomes true in the end."""
 
 import subprocess
 import time

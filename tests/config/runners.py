@@ -1,4 +1,4 @@
-"""What runs a block of the docs: for `tests/config/test_blocks.py`."""
+"""The runners of the docs' blocks: for `tests/config/test_blocks.py`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ Wants = Callable[[str], Any]
 Runner = Callable[[str, Wants], object]
 
 
-# What is wrong in a block of that language whoever runs it.
+# Syntax checks for blocks of each language, whatever runs them.
 
 
 def check_shell(text: str) -> None:
@@ -97,7 +97,7 @@ LANGUAGES: dict[str, Callable[[str], object]] = {
 
 # What runs a block.
 
-#: What a page leaves to its reader, and what a reader may have.
+#: The gaps that a page leaves to its reader, with values.
 FILLED = {
     "twilio://…": "twilio://SID:TOKEN@?from=%2B15005550006",
     "whsec_…": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
@@ -154,7 +154,7 @@ def environment(**beside: str) -> Runner:
 
 
 def found(loaded: Mapping[str, Any]) -> list[CheckMessage]:
-    """What the checks find in settings as ``config.settings`` loads them."""
+    """The findings of the checks in settings as ``config.settings`` loads them."""
     fixed = {"INSTALLED_APPS", "DATABASES", "LOGGING"}
     with override_settings(**{name: loaded[name] for name in loaded if name.isupper() and name not in fixed}):
         return run_checks()
@@ -201,7 +201,7 @@ def program(**given: Any) -> Runner:
 
 
 def shell(text: str, folder: Any, **given: str) -> str:
-    """What it prints."""
+    """Its output."""
     path = f"{folder / 'bin'}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-ec", text],
@@ -301,7 +301,7 @@ def turnstile(text: str, wants: Wants) -> None:
 
 
 def template_of_the_first_page(text: str, wants: Wants) -> None:
-    """What stands in its blocks stands on the page."""
+    """The text of its blocks is on the page."""
     (wants("tmp_path") / "otp").mkdir()
     (wants("tmp_path") / "otp" / "phone.html").write_text(text)
     settings = wants("settings")

@@ -1,4 +1,4 @@
-"""What ``make bench`` measures has the settings of production, not those of the tests."""
+"""``make bench`` measures with the settings of production, not with those of the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the docs lead to is there: pages, headings, commands, lines of the log."""
+"""The targets of the docs exist: pages, headings, commands, lines of the log."""
 
 from __future__ import annotations
 

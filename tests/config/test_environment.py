@@ -26,7 +26,7 @@ from tests.starts import GOOD, ROOT, manage, python
 
 DECLARED = sorted(conf.DECLARED)
 
-#: What holds a secret is never repeated; the others are, as it helps to see what was read.
+#: Secrets are never repeated. Other values are, as that helps to find the fault.
 SECRET = {
     *("SECRET_KEY", "PHONE_SECRET_KEY", "PHONE_SECRET_KEY_FALLBACKS", "SMS_SEAL_KEYS", "SMS_PROVIDERS"),
     *("SMS_OPTOUT_KEYS", "METRICS_TOKEN", "WEBHOOKS", "EMAIL_URL", "ANYMAIL"),
@@ -94,7 +94,7 @@ def refusal(load):
 
 
 def test_who_sets_nothing_has_the_defaults_that_a_project_has(load):
-    """Whoever moves from one to the other shall find the same codes and texts."""
+    """A move from one to the other keeps the same codes and texts."""
     loaded = load()
     for name in set(DECLARED) & loaded.keys() - GOOD.keys() - {"OTPOST_NAMESPACE", "SMS_LONGEST_WAIT"}:
         assert loaded[name] == conf.default(name), name
@@ -297,7 +297,7 @@ FITS: dict[Any, Any] = {
     **{"GUARD_BUDGET": int | float | str, "OTP_LIMITS": dict | str, "SMS_LONGEST_WAIT": dict | int | float},
 }
 
-#: What may be left out may be None or empty as well.
+#: An optional setting may be None or empty as well.
 NOTHING: list[Any] = [None, "", [], (), set(), {}]
 
 

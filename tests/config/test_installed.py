@@ -1,4 +1,4 @@
-"""What a process of this service says where only the apps are installed."""
+"""The output of a process of this service if only the apps are installed."""
 
 from __future__ import annotations
 

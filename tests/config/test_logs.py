@@ -30,7 +30,7 @@ PHONE = "+12025550123"
 
 @pytest.fixture(params=[True])
 def written(request):
-    """What the product's logging writes, in production or in development."""
+    """The product's log, in production or in development."""
     written = io.StringIO()
     with logs.kept():
         config = logging_config(json=request.param, level="INFO")
@@ -42,7 +42,7 @@ def written(request):
 
 @pytest.fixture
 def lines(written):
-    """What it writes in production, as objects."""
+    """Its log in production, as objects."""
     return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
 
 
@@ -239,7 +239,7 @@ def records(console):
 
 
 def test_a_line_of_ours_is_written_as_structlog_would(written, console, records):
-    """What spares a copy of each record, and a new encoder, keeps the line."""
+    """The shortcut without a copy of each record and a new encoder gives the same line."""
     deep = {"a": [1.5, None, True], 2: "\ud800", "b": RuntimeError("x")}
     structlog.get_logger("other").info("said", to=PHONE, value={1, 2}, text="é", deep=deep)
     theirs: Any = ProcessorFormatter.format

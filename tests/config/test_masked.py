@@ -1,4 +1,4 @@
-"""Whoever prints settings, or asks a worker for them, sees no secret; remote control answers `ping` alone."""
+"""Printed settings, and those from a worker, show no secret. Remote control answers only `ping`."""
 
 from __future__ import annotations
 

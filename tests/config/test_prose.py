@@ -1,4 +1,4 @@
-"""What the linter of our English lets pass, and what it does not."""
+"""The linter of our English: texts that pass, and texts that do not."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-#: What a Django project has before it knows of us.
+#: A Django project before it has Otpost.
 OWN = """
 SECRET_KEY = "of the project"
 ALLOWED_HOSTS = ["*"]

@@ -1,4 +1,4 @@
-"""What the tests with a browser share: the demo as a newcomer would start it, and Chromium."""
+"""Shared by the tests with a browser: the demo as a newcomer would start it, and Chromium."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def audit(page: Any) -> list[str]:
 
 
 def axe(page: Any) -> list[str]:
-    """What it has to say of a page; it runs beside the page's policy, as an extension does."""
+    """Its findings about a page. It runs beside the page's policy, as an extension does."""
     page.wait_for_load_state()
     page.evaluate(AXE.read_text() + "; undefined")
     violations = page.evaluate("axe.run().then((result) => result.violations)")

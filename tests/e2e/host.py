@@ -22,7 +22,7 @@ def served_otpost(settings: Any) -> Iterator[str]:
 
 
 def let_in(settings: Any, *origins: str) -> None:
-    """What the key of the tests may do, and whose pages may hold its sessions."""
+    """The rights of the tests' key, and the pages that may hold its sessions."""
     settings.API_ACCESS = parse(",".join(["tests=verify,phone", *(f"return:{one}" for one in origins)]))
 
 

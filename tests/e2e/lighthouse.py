@@ -1,7 +1,7 @@
 """Lighthouse, out of npm: what it says of a page on a slow phone.
 
-Its score of speed is one of this machine as well: it measures how long the processor is busy. What makes a
-page slow anywhere stands in ``weight``.
+Its score of speed is one of this machine as well: it measures how long the processor is busy. ``weight`` has
+the parts that make a page slow anywhere.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def audited(url: str, *flags: str, **headers: str) -> dict[str, Any]:
 
 
 def _port(file: Path) -> str:
-    """That which the browser has taken, "" before that."""
+    """The port that the browser has taken; "" before that."""
     return file.read_text().partition("\n")[0] if file.exists() else ""
 
 
@@ -63,7 +63,7 @@ def failed(report: dict[str, Any], category: str) -> list[str]:
 
 
 def weight(report: dict[str, Any]) -> dict[str, float]:
-    """What a page costs whatever the machine: bytes, requests, elements, and how far things jump about."""
+    """The costs of a page on any machine: bytes, requests, elements, and how far things jump about."""
     audits = report["audits"]
     loaded = audits["network-requests"]["details"]["items"]
     return {

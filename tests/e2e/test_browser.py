@@ -84,7 +84,7 @@ class Visitor:
         return found[nth - 1].rpartition("#")[2]
 
     def sms(self) -> list[str]:
-        """What was sent to this person so far."""
+        """The messages to this person so far."""
         with urllib.request.urlopen(f"{self.demo.url}/phone/messages") as answer:  # noqa: S310
             messages = json.load(answer)["messages"]
         return [message["body"] for message in messages if message["to"] == self.number]

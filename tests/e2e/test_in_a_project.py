@@ -439,7 +439,7 @@ def test_the_pages_are_where_a_project_includes_them(redis_server):
 
 
 def test_only_their_own_views_want_an_account(redis_server):
-    """Where a project lets nobody in without one. Ours ask for a key, a session or a signature."""
+    """In a project that requires one. Ours ask for a key, a session or a signature."""
     done = run(ACCOUNTS, redis_server.url)
     count, *closed = done.stdout.splitlines()[-1].split()  # the lines before are of the log
     assert {*closed} == {"/theirs"}

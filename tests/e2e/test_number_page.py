@@ -48,7 +48,7 @@ def visit(site, chromium) -> Iterator[Any]:
 
 
 def found(page: Any) -> list[str]:
-    """What the list shows."""
+    """The entries of the list."""
     names: list[str] = page.get_by_role("option").all_inner_texts()
     return [name.split("\n")[-1].replace("\u2066", "").replace("\u2069", "") for name in names]
 

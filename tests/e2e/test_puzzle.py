@@ -115,7 +115,7 @@ def test_a_browser_solves_it_by_itself_and_the_code_goes_out(hot, visit):
     page.wait_for_url("**/code")
     assert [message.to for message in outbox] == [PHONE]
     assert visitor.faults == []
-    # Nobody else's server took part, and no address has what was solved.
+    # No other server took part, and no address contains the solution.
     assert not [path for path in visitor.asked if path.startswith("http") or "?" in path]
 
 

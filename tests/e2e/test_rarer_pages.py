@@ -127,5 +127,5 @@ def test_nothing_moves_when_the_wait_for_another_code_is_over(otpost, arrive, se
 
 
 def places(page: Any) -> list[dict[str, float]]:
-    """Where each button stands, and how large it is."""
+    """The place and size of each button."""
     return [button.bounding_box() for button in page.locator("main button").all()]

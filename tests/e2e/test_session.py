@@ -31,7 +31,7 @@ PHONE, OTHER = "+12025550123", "+12025550124"
 
 @dataclass
 class Program:
-    """What sends its users to our pages, and has them back at its ``address``."""
+    """A program that sends its users to our pages, and gets them back at its ``address``."""
 
     otpost: str
     address: str = ""

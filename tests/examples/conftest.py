@@ -1,4 +1,4 @@
-"""What the tests of the examples share: an Otpost with an address, and programs in Flask."""
+"""Shared by the tests of the examples: an Otpost with an address, and programs in Flask."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ PROGRAM = (EXAMPLES / EXAMPLE / "app.py").read_text()
 
 
 def verify(browser: Browser) -> None:
-    """What a user does on our pages."""
+    """The user's steps on our pages."""
     browser.submit(phone=PHONE)
     browser.submit(code=code_in(outbox[-1].body))
 

@@ -53,7 +53,7 @@ def tab(chromium) -> Iterator[Any]:
 
 
 def verify(tab: Any, then: re.Pattern[str] | None = None) -> None:
-    """What a user does in the widget of the page. ``then``: where that leads."""
+    """The user's steps in the widget of the page. ``then``: where that leads."""
     tab.get_by_label("Phone number").fill(PHONE)
     tab.get_by_role("button", name="Send the code").click()
     playwright.expect(tab.get_by_label("Code from the SMS")).to_be_focused()

@@ -32,7 +32,7 @@ DAY = datetime.timedelta(days=1)
 
 
 def missing() -> str:
-    """What this machine lacks for TLS; "" if nothing. The server of the tests' wheel has none."""
+    """The tool that this machine lacks for TLS; "" if none. The server of the tests' wheel has none."""
     return "" if PROGRAM else "redis-server is not installed (apt install redis-server)"
 
 
@@ -82,7 +82,7 @@ class Authority:
             .not_valid_before(now - DAY)
             .not_valid_after(now + ends)
         )
-        # What RFC 5280 wants of every certificate, and Python from 3.13 on too.
+        # Required in every certificate by RFC 5280, and by Python from 3.13 on.
         ours, theirs = self._key.public_key(), key.public_key()
         known: list[tuple[Any, bool]] = [
             (x509.SubjectKeyIdentifier.from_public_key(theirs), False),
@@ -132,7 +132,7 @@ class TlsRedis:
 
     @property
     def ours(self) -> str:
-        """What a URL adds to that, so that it shows a certificate."""
+        """The rest of a URL that shows a certificate."""
         certificate, key = self._authority.issue("client.test")
         return f"&ssl_certfile={certificate}&ssl_keyfile={key}"
 

@@ -37,7 +37,7 @@ class ScriptedWhatsApp(ScriptedProvider):
 
 
 class ScriptedTelegram(ScriptedProvider):
-    """Telegram's Gateway. Whatever happens, happens to the message, and not to the check before it."""
+    """Telegram's Gateway. Faults hit the message, not the check before it."""
 
     @property
     def url(self) -> str:
@@ -77,7 +77,7 @@ class ScriptedCalls(ScriptedProvider):
 
 
 class ScriptedMail(ScriptedProvider):
-    """An SMTP server. Whatever happens, happens once it has the whole letter."""
+    """An SMTP server. Faults happen once it has the whole letter."""
 
     refusals: ClassVar = {"throttle": b"454 4.7.0 Throttling failure: slow down\r\n"}
     garbage: ClassVar = (b"\x00\xff\x13 ouch \r\n", response(200, "<html>It works!</html>"))

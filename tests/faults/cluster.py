@@ -19,7 +19,7 @@ from tests.faults.stack import wait_for
 
 PASSWORD = "of-the-cluster"
 
-#: Where all keys of an installation without a namespace stand.
+#: The slot of all keys of an installation without a namespace.
 SLOT = key_slot(b"{c0}")
 
 _SLOTS = 16384

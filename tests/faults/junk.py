@@ -1,4 +1,4 @@
-"""Whatever an entry of a queue may hold that is no task of ours: each kind, at each layer that reads it."""
+"""Entries of a queue that are not our tasks: each kind, at each layer that reads it."""
 
 from __future__ import annotations
 

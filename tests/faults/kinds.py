@@ -50,12 +50,11 @@ UNTIL_ASKED = 40.0
 class Fault:
     """``definite``: every call has an outcome that is known, so no message may end as unknown or be doubled.
 
-    Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held
-    when it died, and messages whose call was not answered. What is answered while Redis is away is noted
-    when it is back. ``servers``: what holds the records and the queues. ``alias``: the provider
-    that a message must reach again before all counts as recovered; "": either. ``main``: what it is, by which
-    codes go at first. ``stack``: what runs at first.
-    ``load``: who asks for codes. ``once``: it cannot happen again.
+    Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held when it died,
+    and messages whose call was not answered. Answers while Redis is away are recorded when it is back.
+    ``servers``: what holds the records and the queues. ``alias``: the provider that a message must reach
+    again before all counts as recovered; "": either. ``main``: what it is, by which codes go at first.
+    ``stack``: what runs at first. ``load``: who asks for codes. ``once``: it cannot happen again.
     """
 
     name: str
@@ -72,7 +71,7 @@ class Fault:
 
 @contextmanager
 def _calls_in_hand(scene: Scene) -> Iterator[None]:
-    """What happens inside it happens while the worker has several calls under way."""
+    """Inside it, the worker has several calls under way."""
     scene.main.answers_after = SLOW
     scene.pause(2 * SLOW)
     try:
@@ -272,7 +271,7 @@ def _receipts(manner: Manner) -> Callable[[Scene], None]:
 
 
 def _of_other_channels() -> Iterator[Fault]:
-    """What a provider of SMS may do, those of the other channels may do too."""
+    """Providers of the other channels may fail in the same ways."""
     by_number = partial(Fault, alias="main")
     by_address = partial(by_number, stack=MailFirst, load=lambda scene, rate: Addresses(scene.stack, rate))
     kinds = {

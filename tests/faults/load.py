@@ -58,7 +58,7 @@ class Load:
         while not self._stopped.is_set():
             with self._lock:
                 number, self._count = phone(self._count), self._count + 1
-                # What could not be called while all callers waited is not made up for.
+                # Calls missed while all callers waited are not made up.
                 due = self._due = max(self._due + 1 / self._rate, time.monotonic() - 1)
             if not self._stopped.wait(max(0.0, due - time.monotonic())):
                 self.starts.append(self._start(number))

@@ -21,7 +21,7 @@ from config.demo.ports import free_port
 from tests.faults.receipts import Postman
 from tests.sms.providers.gateway import form, read_request, response
 
-#: What it does with a call. From "hang" on it takes the message, but its answer does not arrive.
+#: Its behaviour at a call. From "hang" on it takes the message, but its answer does not arrive.
 Mood = Literal["well", "error", "throttle", "refuse", "hang", "reset", "garbage", "drip"]
 
 #: Seconds that a call takes when all is well, and on a slow day.
@@ -30,7 +30,7 @@ USUAL, SLOW = 0.05, 0.5
 #: Seconds after which a caller shall not wait for an answer any more.
 PATIENCE = 2
 
-#: What no HTTP client can read, and what is HTTP but not Twilio's.
+#: Bytes that no HTTP client can read, and HTTP that is not Twilio's.
 GARBAGE = (b"\x00\xff\x13 ouch \r\n\r\n", response(200, "<html>It works!</html>"))
 
 
@@ -53,7 +53,7 @@ class Call:
 class ScriptedProvider:
     """Listens on loopback as ``alias``. ``calls`` is shared: who had a message first stands first."""
 
-    #: What it says to a call that it does not take, by its mood.
+    #: Its answer to a call that it does not take, by its mood.
     refusals: ClassVar[Mapping[Mood, bytes]] = {
         "error": response(500, '{"code": 20500}'),
         "throttle": response(429, '{"code": 20429}', Retry_After="2"),

@@ -23,7 +23,7 @@ PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
 def missing() -> str:
-    """What this machine lacks for it; "" if nothing."""
+    """The tool that this machine lacks for it; "" if none."""
     if not PROGRAM.exists() or shutil.which("epmd") is None:
         return "rabbitmq-server is not installed (apt install rabbitmq-server)"
     return ""
@@ -171,7 +171,7 @@ class Nodes:
         return ";".join(node.url for node in self.nodes)
 
     def kill_node(self) -> None:
-        """That which processes try first."""
+        """The node that processes try first."""
         self.nodes[0].kill()
 
     def bring_back(self) -> None:

@@ -1,4 +1,4 @@
-"""What came of the messages of one fault, whether that is as promised, and the table of it all."""
+"""The fate of the messages of one fault, whether it is as promised, and the table."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SETTLED = frozenset(State) - {State.QUEUED, State.SENDING}
 #: A message is tried again once after an outcome that nobody knows, so a provider can have it twice.
 MOST_TAKEN = 2
 
-#: The share of what was accepted that a provider must have taken. What is in doubt may be missing, and a
-#: row in which that is much shows nothing.
+#: The share of what was accepted that a provider must have taken. Messages in doubt may be missing. A row
+#: with many of them shows nothing.
 LEAST_SENT = 0.95
 
 #: Seconds that a call may be on its way to the provider, or its answer on the way back.
@@ -149,7 +149,7 @@ def judge(
         f"{row.lost} lost, in the states {dict(Counter(end.state for end in lost))}": row.lost,
         # The other provider takes everything, or both do before the last round: nothing has a reason to fail.
         f"{row.failed} failed": row.failed,
-        # What was accepted is refused while there is time for it, and not forgotten until there is none.
+        # An accepted message is refused while there is time for it, and not forgotten until there is none.
         f"{row.expired} expired": row.expired,
         f"{len(unknown - doubted)} unknown without a doubt": unknown - doubted,
         f"{len(doubled - doubted)} doubled without a doubt": doubled - doubted,

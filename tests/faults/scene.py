@@ -36,7 +36,7 @@ SOON = 1.0
 
 
 class Scene:
-    """What a fault gets into its hands. It must wait by ``pause``, which also supervises."""
+    """The parts that a fault may break. It must wait by ``pause``, which also supervises."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Scene:
                 continue
             if name == "worker":
                 try:
-                    # What it could not write down, as Redis was away, it had in hand as well.
+                    # It also had in hand the outcomes that it could not write while Redis was away.
                     self.doubt_what_is_in_hand(self.began_at, self._dead[name])
                 except RedisError:
                     continue

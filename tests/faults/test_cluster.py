@@ -107,7 +107,7 @@ def test_a_slot_that_moves(inside):
     assert starts_are_refused() == "moving"
     assert keys(inside) == before
     inside.end_to_move()
-    # Whoever is still connected to the node that had it hears of the move, and misses nothing.
+    # A client still connected to the former node hears of the move, and misses nothing.
     checked = OTPHandler.verify_otp(ONE, issued.code)
     assert (checked.status, checked.attempts_left) == ("valid", 2)
     wait_for(started)

@@ -138,7 +138,7 @@ def test_a_worker_without_the_key_leaves_the_rest_to_others(stack, server, vendo
 
 
 def test_a_worker_that_is_told_to_stop_begins_with_nothing_more(stack, vendor, send):
-    """What it has in hand it finishes; the rest is due for others, and nobody sends it twice."""
+    """It finishes the messages in hand. The rest is due for others, and none is sent twice."""
     vendor.delay = 0.5
     stack.start("worker", WORKER_CONCURRENCY="10")
     ids = send(200)

@@ -24,6 +24,6 @@ def end_cooldown(redis: Any) -> None:
 
 
 def counted_by(*rules: Rule) -> Counted:
-    """What counts by these rules, each for one and the same subject."""
+    """The counts under these rules, each for the same subject."""
     named = ({"key": f"otp:limit:test{place}", **rule.in_lua} for place, rule in enumerate(rules))
     return Counted(rules, tuple(named))

@@ -35,7 +35,7 @@ def seen(peer: str, forwarded: str | None = None) -> str:
 @pytest.mark.parametrize(
     ("peer", "forwarded", "ip"),
     [
-        # Nobody in between, or nobody whom we know.
+        # No proxy in between, or none that we know.
         (USER, None, USER),
         (USER, FORGED, USER),
         (USER, f"{FORGED}, {PROXY}", USER),
@@ -192,7 +192,7 @@ def web():
 
 
 def ask(port: int, source: str, *headers: tuple[str, str]) -> str:
-    """What the process says to a connection from ``source`` with these header lines."""
+    """The process's answer to a connection from ``source`` with these header lines."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
     connection.putrequest("GET", "/address")
     for name, value in headers:

@@ -61,7 +61,7 @@ class TwilioCalls(Calls):
         return f"twilio-voice://AC1:{self.secrets[alias]}@?from=%2B15005550006&base_url={base_url}"
 
     def asked_at(self, request: tuple[str, dict[str, str], dict[str, str]], body: bytes) -> str:
-        """Where the key is told, out of the request that the vendor got."""
+        """The address for the key press, from the request that the vendor got."""
         (gather,) = XML(request[2]["Twiml"])  # ours
         return str(gather.attrib["action"])
 
@@ -164,7 +164,7 @@ class Call:
         return answer.status_code == 403 and not heard(answer.content.decode())
 
     def address(self, alias: str = "call", id: str = "", remaining: float = 60.0, **content: str) -> str:
-        """Where a call might ask. Its code is none that anybody waits for."""
+        """The addresses that a call might ask. Its code is none that anybody waits for."""
         told = {"to": PHONE, "code": "817263", "locale": "de"} | content
         return answers.address(alias, id or self.message_id, told, remaining)
 

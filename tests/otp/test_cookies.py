@@ -13,7 +13,7 @@ from otp.checks import cookies_of_this_python
 
 
 def seconds(length: int) -> float:
-    """What Django's reader of cookies takes for this many backslashes, at best."""
+    """The best time of Django's cookie parser for this many backslashes."""
     value = '"' + "\\a" * length + '"'
     best = float("inf")
     for _ in range(3):

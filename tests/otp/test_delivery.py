@@ -1,4 +1,4 @@
-"""What is told of the SMS of a code: that it could not be sent, and of numbers that get none nothing else."""
+"""The answers about the SMS of a code: whether it failed. They hide numbers that get no SMS."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def some_get_none(settings: Any) -> Iterator[None]:
 
 
 def of(body: dict[str, Any]) -> tuple[Any, ...]:
-    """What an answer tells, but for its id and its times."""
+    """An answer without its id and its times."""
     return body["status"], body["attempts_left"], body["delivery"], body["sms"]["state"], body["sms"]["error"]
 
 

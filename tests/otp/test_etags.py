@@ -1,4 +1,4 @@
-"""What browsers keep: a version for each content, and no content again for whoever has it."""
+"""The caches of browsers: a version for each content, and no content again for whoever has it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The public doors answer as documented whatever they are given: views pass on what a form held, or None.
 
-What is no text is no number, id, code or purpose, costs nothing, and never ends in an AttributeError.
+A value that is not a string is no number, id, code or purpose. It costs nothing, and raises no
+AttributeError.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sms.testing import code_in, outbox
 
 PHONE = "+12025550123"
 
-#: None of them is a text.
+#: None of them is a string.
 ODD = [
     None,
     12025550123,

@@ -52,7 +52,7 @@ def test_wrong_guesses_are_counted_and_then_blocked():
 
 
 def test_guesses_by_number_cost_the_holder_of_the_id_no_attempt():
-    """Whoever knows a number may guess at it; who started it knows the id, and has attempts of his own."""
+    """Anybody who knows a number may guess at it. The starter knows the id, and has attempts of his own."""
     issued = OTPHandler.generate_otp(PHONE)
     left = [OTPHandler.verify_otp(PHONE, wrong(issued.code)).attempts_left for _ in range(3)]
     assert left == [2, 1, 0]

@@ -1,4 +1,4 @@
-"""What is refused leaves nothing in Redis that lasts, or whoever is refused could fill it."""
+"""A refused request leaves nothing in Redis that lasts. Otherwise its sender could fill Redis."""
 
 from __future__ import annotations
 

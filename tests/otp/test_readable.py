@@ -1,4 +1,4 @@
-"""Whatever the channel, nobody reads code, number, address or text: not in Redis, in logs or in traces."""
+"""Code, number, address and text are unreadable on every channel: not in Redis, in logs or in traces."""
 
 from __future__ import annotations
 

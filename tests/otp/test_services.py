@@ -108,7 +108,7 @@ def test_a_code_goes_the_fast_way_and_once_more_if_nobody_knows(redis):
 
 @pytest.mark.usefixtures("no_worker")
 class TestDeadCodesAreNotSent:
-    """What still waits when its code dies is called back."""
+    """A message that still waits when its code dies is cancelled."""
 
     def test_cancelled(self):
         started = services.start(PHONE)

@@ -169,7 +169,7 @@ def sweep(redis) -> None:
 
 
 def deliver(home, redis) -> None:
-    """Whatever waits for a worker."""
+    """All messages that wait for a worker."""
     for record in redis.keys("sms:message:*"):
         if redis.hget(record, "state") == b"queued":
             home.deliver(record.decode().rpartition(":")[2])
@@ -189,7 +189,7 @@ def nothing(home, redis) -> None:
     pass
 
 
-#: What becomes of the first message: before its call, and then step by step.
+#: The fate of the first message: before its call, and then step by step.
 STAYS = [nothing, report("a", "delivered"), nothing, nothing]
 MOVES: dict[str, list[Callable[[Any, Any], None]]] = {
     "no receipt": [nothing, nothing, nothing, nothing],

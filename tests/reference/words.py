@@ -1,4 +1,4 @@
-"""What the pages share: words of their TOML files, tables, sentences."""
+"""Shared by the pages: words of their TOML files, tables, sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of messages share: a house of three aliases, and who was left out."""
+"""Shared by the tests of messages: a house of three aliases, and who was left out."""
 
 from __future__ import annotations
 

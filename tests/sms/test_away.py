@@ -1,4 +1,4 @@
-"""A Redis that cannot do what is asked of it now: 503 at every door, whatever the server calls it."""
+"""A Redis that cannot serve requests now: 503 at every door, whatever the server calls it."""
 
 from __future__ import annotations
 

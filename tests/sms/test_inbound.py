@@ -378,7 +378,7 @@ class TestWords:
 
     @pytest.mark.parametrize("name", SPOILT)
     def test_a_stop_comes_again_where_redis_cannot_keep_it(self, settings, heard, name):
-        """503: the vendor repeats it. Nobody is told of it before it is kept."""
+        """503: the vendor repeats it. No receiver hears of it before it is stored."""
         with server_with(lua_time_limit="50") as server:
             point_cache_at(settings, server.url)
             assert send(TEXT).status_code == 200

@@ -1,4 +1,4 @@
-"""What the suite shares: time that can be moved, and ways to look at what is known of a code."""
+"""Shared by the suite: time that can be moved, and ways to look at what is known of a code."""
 
 from __future__ import annotations
 

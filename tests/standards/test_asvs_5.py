@@ -135,7 +135,7 @@ def test_6_6_2_a_verification_is_bound_to_the_key_that_started_it(api, client, r
 
 
 def test_6_6_3_a_day_of_guessing_is_under_100_guesses(clock):
-    """Whoever starts and guesses as often as the handler lets him, at one phone, without any limit."""
+    """A guesser who starts and guesses at one phone as often as the handler allows, without any limit."""
     guesses, end = 0, clock.now + 86_400
     while clock.now < end:
         issued = OTPHandler.generate_otp(PHONE)

@@ -142,7 +142,7 @@ def test_a_success_clears_the_failed_count(clock, settings):
 
 
 def test_a_changed_number_is_a_new_binding():
-    """§3.1.3.3. What proves one number says nothing of another, nor one purpose of another."""
+    """§3.1.3.3. A proof of one number does not prove another number, and a purpose does not prove another."""
     code = OTPHandler.generate_otp(PHONE).code
     assert OTPHandler.verify_otp(OTHER, code).status == "expired"
     changed = OTPHandler.generate_otp(OTHER)
@@ -184,7 +184,7 @@ def test_a_swapped_sim_keeps_the_sms_back(api, settings):
 
 
 def test_email_is_not_used_out_of_band(api):
-    """§3.1.3.1. What has no address does not go by e-mail, and an address is no phone."""
+    """§3.1.3.1. A message without an address does not go by e-mail, and an address is not a phone."""
     sms = Sms(id="x", to=PHONE, body="123456 is your code.", code="123456")
     with pytest.raises(Unreachable):
         from_url("main", "email://?from=codes@shop.example").send(sms)

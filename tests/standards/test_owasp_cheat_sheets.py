@@ -47,7 +47,7 @@ SECRETS = (METRICS_TOKEN, API_KEY, SECRET.removeprefix("whsec_"))
 
 @dataclass
 class Run:
-    """What a full run left behind: start, a wrong guess, status, resend, the right code, a cancel, a user of
+    """The traces of a full run: start, a wrong guess, status, resend, the right code, a cancel, a user of
     the hosted pages, and an operator who looks at all there is to see.
     """
 

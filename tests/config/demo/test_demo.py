@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @contextmanager
 def demo(*options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A running demo. What the tests' own environment says about Otpost is kept from it."""
+    """A running demo. It does not get the tests' own settings of Otpost."""
     kept = ("HOME", "LANG", "PATH", "TMPDIR", "VIRTUAL_ENV")
     process = subprocess.Popen(
         [sys.executable, "-m", "config.demo", *options],
@@ -66,7 +66,7 @@ def fetch(port: int, path: str) -> tuple[int, bytes]:
 
 
 def messages(port: int) -> Any:
-    """What the virtual phone shows."""
+    """The messages on the virtual phone."""
     return json.loads(fetch(port, "/phone/messages")[1])["messages"]
 
 
@@ -86,7 +86,7 @@ def shell(command: str) -> Any:
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> str:
-    """What the demo prints on standard output, up to the line with these words."""
+    """The demo's standard output, up to the line with these words."""
     assert process.stdout is not None
     text = ""
     for line in process.stdout:

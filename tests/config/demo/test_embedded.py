@@ -24,7 +24,7 @@ def client_of(server: EmbeddedServer) -> redis.Redis:
 
 
 def test_a_server_killed_and_started_again_keeps_its_keys() -> None:
-    """What was written a second ago is in the file that it reads back, on the same port."""
+    """Data written a second ago is in the file that it reads back, on the same port."""
     with EmbeddedServer() as server, client_of(server) as client:
         port = server.port
         client.config_set("appendfsync", "always")

@@ -1,4 +1,4 @@
-"""What the demo is given: a Redis, tried first without repeating its password, and an environment."""
+"""The settings of the demo: a Redis, tried first without repeating its password, and an environment."""
 
 import hashlib
 import socket

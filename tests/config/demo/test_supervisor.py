@@ -153,7 +153,7 @@ def test_one_that_does_not_stop_is_killed(supervisor: Watched, monkeypatch: pyte
 
 
 def test_a_second_signal_does_not_wait(supervisor: Watched, handlers: None) -> None:
-    """Whoever presses Ctrl-C twice gets the prompt back at once."""
+    """A second Ctrl-C brings the prompt back at once."""
     supervisor.handle_signals()
     supervisor.add_script("web", "trap '' TERM; echo up; while :; do sleep 1; done")
     assert supervisor.until(lambda: supervisor.lines)

@@ -14,7 +14,7 @@ from tests.contrib.project import OWN, PAGES, ROOT, URLS, blocks
 
 ALLAUTH, PHONE_VERIFY = "docs/moving-from-allauth-codes.md", "docs/moving-from-django-phone-verify.md"
 
-#: What every visit of a project begins with: its tables, a browser, and what was sent by Twilio's SDK.
+#: The beginning of every visit of a project: its tables, a browser, and what was sent by Twilio's SDK.
 VISIT = """
 import json, re
 import django

@@ -1,4 +1,4 @@
-"""What the tests of the dashboard share."""
+"""Shared by the tests of the dashboard."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def today(redis):
 
 
 def order(client: Client | None = None, **what: str) -> str:
-    """What the next page says of an order."""
+    """The next page's words about an order."""
     client = client or logged_in()
     response = client.post(ORDER, what)
     assert (response.status_code, response["Location"]) == (303, GUARD)

@@ -24,7 +24,7 @@ PHONE = "+12025550123"
 
 
 def text_of(response) -> str:
-    """What somebody reads, with one blank between words."""
+    """The visible text, with one blank between words."""
     body = re.sub(r"<(script|style|title)\b.*?</\1>", " ", response.text, flags=re.S)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 

@@ -1,4 +1,4 @@
-"""What the tests of the guard share: it is on, and its clock moves by hand."""
+"""Shared by the tests of the guard: it is on, and its clock moves by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the guard asks of an address: few countries, and codes that are typed."""
+"""The guard's rules for an address: few countries, and codes that are typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts for the guard, where, and for how long; what does not."""
+"""The guard's counts: what counts, where, and for how long."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_a_resend_counts_and_is_stopped_too(capsys):
 
 
 def test_a_send_whose_answer_got_lost_stays_counted(settings, redis, redis_server, capsys):
-    """Nobody can say whether its SMS went out, so the guard and the limits count it."""
+    """Its SMS may have gone out, so the guard and the limits count it."""
     settings.OTP_LIMITS = "all=90/1h"
     services.start(BLOCK[0])
     with hung(redis_server), pytest.raises(StoreUnavailable):

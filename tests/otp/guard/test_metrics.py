@@ -1,4 +1,4 @@
-"""What /metrics shows of the guard."""
+"""The guard in /metrics."""
 
 from __future__ import annotations
 

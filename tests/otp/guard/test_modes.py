@@ -1,4 +1,4 @@
-"""What the guard does with what it finds: off, shadow, enforce, allowed; and who is told."""
+"""The guard's reaction to an attack: off, shadow, enforce, allowed; and who is told."""
 
 from __future__ import annotations
 

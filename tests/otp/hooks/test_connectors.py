@@ -1,4 +1,4 @@
-"""What Logto and FusionAuth post for an SMS, in the form that their sources have."""
+"""The requests of Logto and FusionAuth for an SMS, in the form of their sources."""
 
 from __future__ import annotations
 

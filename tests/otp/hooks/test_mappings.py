@@ -1,4 +1,4 @@
-"""What docs/auth-servers.md makes of other servers' messages: ours takes it as it stands."""
+"""The mappings of other servers' messages in docs/auth-servers.md: ours takes it as it stands."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def block(language: str) -> str:
 
 
 def run_action(**event):
-    """What the Action of Auth0 posts, and what it tells Auth0 where the answer has this status."""
+    """The request of Auth0's Action, and its report to Auth0 for this status of the answer."""
     if not shutil.which("node"):
         pytest.skip("there is no node")
     program = ["node", "-e", block("js") + CALL, json.dumps(event)]

@@ -50,7 +50,7 @@ def payload(phone="12025550123", code="561166"):
 
 
 def headers(body, secrets=(SECRET,), at=None, id=""):
-    """What its Go library makes: several signatures have a comma and a blank between them."""
+    """As its Go library makes it: several signatures have a comma and a blank between them."""
     id, at = id or f"{uuid.uuid4()}", at or datetime.now(UTC)
     made = [Webhook(secret.removeprefix("v1,")).sign(id, at, body) for secret in secrets]
     return {
@@ -67,7 +67,7 @@ def call(content, url=URL, **how):
 
 
 def error(response):
-    """What Supabase makes of it: it looks for an error in answers of status 200 alone."""
+    """Supabase's reading of it: it looks for an error in answers of status 200 alone."""
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
     found = response.json()["error"]
     return found["http_code"], found["message"]
@@ -119,7 +119,7 @@ def test_a_number_that_is_being_changed_has_the_code_and_not_the_one_of_before()
 
 
 def test_a_try_that_comes_again_sends_nothing_twice():
-    """Where an answer got lost Supabase calls once more: with another id, and the same body."""
+    """If an answer got lost, Supabase calls once more: with another id, and the same body."""
     content = payload()
     assert [call(content).json() for _ in range(3)] == [{}, {}, {}]
     assert len(outbox) == 1

@@ -27,8 +27,8 @@ from tests.sms.providers.gateway import response
 
 PHONE, OTHER = "+12025550123", "+12025550124"
 
-#: What a busy machine may add to the deadline: the start itself, and threads that wait for each other. Less
-#: than a vendor here would take.
+#: The time that a busy machine may add to the deadline: the start itself, and threads that wait for each
+#: other. Less than a vendor here would take.
 ROOM = 3.0
 
 

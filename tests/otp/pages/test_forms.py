@@ -1,4 +1,4 @@
-"""What the forms of the hosted pages are about: two tabs, double clicks, lost answers, forged tokens."""
+"""The hosted pages' forms, each about one verification: two tabs, double clicks, lost answers, forgeries."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def end(redis: Any) -> None:
 
 
 def test_a_code_is_held_against_the_verification_of_its_own_page(browser, redis):
-    """Whatever another tab of this browser does, and whichever of the two was there first."""
+    """It does not matter what another tab of this browser does, or which of the two came first."""
     tab_a, code_a = start(browser, A)
     tab_b, code_b = start(browser, B)
     tab_a = tab_a.send("/code", code=wrong(code_a))

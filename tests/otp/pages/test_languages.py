@@ -225,7 +225,7 @@ def joined(literals: str) -> str:
 
 
 def in_sources() -> set[Message]:
-    """What Python and templates of the pages and the widget ask for, as ``makemessages`` finds it."""
+    """The texts in Python and templates of the pages and the widget, as ``makemessages`` finds them."""
     folder = Path(otp.__file__).parent
     texts = [path.read_text() for part in ("pages", "widget") for path in (folder / part).glob("*.py")]
     pages = [path for path in (folder / "templates/otp").rglob("*.html") if "dashboard" not in path.parts]

@@ -1,4 +1,4 @@
-"""What a browser without JavaScript does on the pages, and what may happen to it there."""
+"""A browser without JavaScript on the pages, and its mishaps there."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Heard:
 
 
 def faults(heard: Heard) -> list[str]:
-    """What Twilio's own file, and the form of its errors, have against an answer."""
+    """The faults of an answer by Twilio's own file, and by the form of its errors."""
     content = json.loads(heard.body)
     if heard.status >= 400:
         return [] if _is_error(content, heard.status) else [f"no error of Twilio's: {content}"]

@@ -1,4 +1,4 @@
-"""What was sent, and how much of it was typed, as the official Python SDK asks for it."""
+"""The messages sent, and the share that was typed, read by the official Python SDK."""
 
 from __future__ import annotations
 

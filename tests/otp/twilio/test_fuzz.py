@@ -1,4 +1,6 @@
-"""Whatever schemathesis makes of Twilio's own file: no 5xx, and no answer that the file would not have."""
+"""Requests that schemathesis makes from Twilio's own file: no 5xx, and no answer that the file would not
+have.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/twilio-verify.md says, run as it stands there: by Python, by node and by the shell."""
+"""The steps of docs/twilio-verify.md, run as they stand there: by Python, by node and by the shell."""
 
 from __future__ import annotations
 

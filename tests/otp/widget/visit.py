@@ -1,4 +1,4 @@
-"""What the widget in a page of another site asks, and what it is answered."""
+"""The requests of the widget in a page of another site, and the answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Widget:
         )
 
     def ask(self, step: str, **fields: object) -> Any:
-        """What the element does; the token of the answer goes with the next step."""
+        """The element's step. The token of the answer goes with the next one."""
         answer = self.send(step, {"holder": self.holder, "token": self.token, **fields})
         if answer["Content-Type"].startswith("application/") and answer.content:
             self.token = answer.json().get("token", self.token)

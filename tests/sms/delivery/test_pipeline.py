@@ -65,7 +65,7 @@ def provider(monkeypatch):
 
 @pytest.fixture
 def queued(monkeypatch):
-    """Messages wait for ``delivery.deliver`` to be called by the test; what was published is here."""
+    """Messages wait until the test calls ``delivery.deliver``. The published entries are here."""
     published: list[str] = []
     monkeypatch.setattr(broker, "publish", lambda message_id, queue: published.append(message_id) or True)
     return published

@@ -25,7 +25,7 @@ PHONE = "+12025550123"
 
 @pytest.fixture
 def queued(monkeypatch):
-    """Messages wait for ``delivery.deliver`` to be called by the test; what was published is here."""
+    """Messages wait until the test calls ``delivery.deliver``. The published entries are here."""
     published: list[str] = []
     monkeypatch.setattr(broker, "publish", lambda message_id, queue: published.append(message_id) or True)
     return published

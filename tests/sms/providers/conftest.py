@@ -1,4 +1,4 @@
-"""What the tests of SMPP share."""
+"""Shared by the tests of SMPP."""
 
 from __future__ import annotations
 

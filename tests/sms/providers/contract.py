@@ -269,7 +269,7 @@ class ReceiptContract(SenderContract):
         assert taken == []
 
     def test_a_genuine_receipt_passes_by_its_head_and_a_bare_one_does_not(self, gateway):
-        """Nobody waits for the body of a receipt that cannot be genuine."""
+        """The body of a receipt that cannot be genuine is not read."""
         provider = self.provider(gateway.url)
         headers, _ = self.receipt(self.word(State.DELIVERED))
         provider.check_head(headers, self.receipt_url(self.word(State.DELIVERED)))
@@ -438,7 +438,7 @@ class InboundContract(SenderContract):
                 provider.parse_inbound(*forged)
 
     def test_the_token_of_a_message_opens_no_inbound_address(self, gateway):
-        """Whoever has the address of one message's receipts must not speak for users."""
+        """The address of one message's receipts must not work for messages from users."""
         provider = self.provider(gateway.url)
         if not isinstance(provider, TokenProvider):
             return

@@ -92,7 +92,7 @@ def reset(connection: socket.socket) -> None:
 
 
 def break_tls(certificate: Path) -> Callable[[socket.socket], None]:
-    """For ``one_connection``: read the whole request, then answer with what is no TLS."""
+    """For ``one_connection``: read the whole request, then answer without TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 

@@ -119,7 +119,7 @@ class HandOffContract:
         monkeypatch.setattr("sms.providers.tls.certifi.where", lambda: str(certificate))
 
     def break_tls(self, certificate: Path) -> Callable[[socket.socket], None]:
-        """For ``one_connection``: read the whole message, then answer with what is no TLS."""
+        """For ``one_connection``: read the whole message, then answer without TLS."""
         return break_tls(certificate)
 
     def test_accepted(self, gateway):
@@ -145,7 +145,7 @@ class HandOffContract:
             self.answers(gateway, *self.refused_credentials).send(SMS)
 
     def test_refusals(self, gateway):
-        """Each is what it means, and no error repeats the number."""
+        """Each error has its meaning, and none repeats the number."""
         for meaning, answers in self.refusals.items():
             for status, body in answers:
                 with pytest.raises(ProviderError) as caught:
@@ -204,7 +204,7 @@ class HandOffContract:
         assert caught.value.code == "read_timeout"
 
     def test_an_answer_without_end(self, gateway):
-        """It would fill the worker's memory for as long as the timeout lets it."""
+        """It would fill the worker's memory until the timeout."""
         status, body = self.accepted
         with pytest.raises(OutcomeUnknown):
             self.answers(gateway, status, body + " " * 1_000_000).send(SMS)
@@ -237,7 +237,7 @@ class HandOffContract:
                 filler.close()
 
     def test_a_tls_handshake_that_never_ends(self, monkeypatch):
-        """Nothing was sent, so it is no unknown outcome."""
+        """Nothing was sent, so the outcome is known."""
         monkeypatch.setattr(f"{self.transport}.CONNECT_TIMEOUT", 0.1)
         with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TemporaryFailure):
             self.provider(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1).send(SMS)
@@ -247,7 +247,7 @@ class HandOffContract:
             self.provider(url).send(SMS)
 
     def test_tls_that_breaks_after_the_request(self, monkeypatch, tmp_path):
-        """Whether the vendor has the message, nobody knows."""
+        """The vendor may have the message."""
         certificate = certify(tmp_path / "certificate.pem")
         self.trust(certificate, monkeypatch)
         with one_connection(self.break_tls(certificate)) as url, pytest.raises(OutcomeUnknown):

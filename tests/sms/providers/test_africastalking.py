@@ -1,4 +1,4 @@
-"""Africa's Talking: the contract, and what is its own. Samples follow developers.africastalking.com."""
+"""Africa's Talking: the contract, and its own features. Samples follow developers.africastalking.com."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""SMS Gateway for Android: the contract, and what is its own. Samples follow the sources of the app (0cdc5d8)
-and of its server (22074dd).
+"""SMS Gateway for Android: the contract, and its own features. Samples follow the sources of the app
+(0cdc5d8) and of its server (22074dd).
 """
 
 from __future__ import annotations

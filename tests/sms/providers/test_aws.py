@@ -1,5 +1,5 @@
-"""AWS End User Messaging: the contract, and what is its own. Samples follow the API's model and the guides of
-AWS End User Messaging SMS and of SNS; requests are held against boto3's.
+"""AWS End User Messaging: the contract, and its own features. Samples follow the API's model and the guides
+of AWS End User Messaging SMS and of SNS; requests are held against boto3's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Azure Communication Services: the contract, and what is its own. Samples follow azure-rest-api-specs and
+"""Azure Communication Services: the contract, and its own features. Samples follow azure-rest-api-specs and
 learn.microsoft.com; requests are held against those of azure-communication-sms.
 """
 

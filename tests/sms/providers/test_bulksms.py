@@ -1,4 +1,4 @@
-"""BulkSMS: the contract, and what is its own. Samples follow bulksms.com/developer/json/v1."""
+"""BulkSMS: the contract, and its own features. Samples follow bulksms.com/developer/json/v1."""
 
 from __future__ import annotations
 

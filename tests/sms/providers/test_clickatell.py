@@ -1,4 +1,4 @@
-"""Clickatell: the contract, and what is its own. Samples follow docs.clickatell.com/channels/one-api."""
+"""Clickatell: the contract, and its own features. Samples follow docs.clickatell.com/channels/one-api."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""46elks: the contract, and what is its own. Samples follow 46elks.com/docs."""
+"""46elks: the contract, and its own features. Samples follow 46elks.com/docs."""
 
 from __future__ import annotations
 

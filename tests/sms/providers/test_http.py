@@ -1,4 +1,4 @@
-"""A gateway that only options describe: the contract for JSON and for a form, and what is its own."""
+"""A gateway that only options describe: the contract for JSON and for a form, and its own features."""
 
 from __future__ import annotations
 
@@ -355,7 +355,7 @@ class TestBatches:
                 self.read({"results": results}, **paths)
 
     def test_several_of_which_the_address_names_one_are_refused(self):
-        """Nobody can say which of them is meant."""
+        """It is not clear which of them is meant."""
         with pytest.raises(ReceiptRejected, match="receipt_reference="):
             self.read({"results": self.RESULTS}, URL, receipt_state="results.0.status.name")
         one = self.read({"results": self.RESULTS[:1]}, URL, receipt_state="results.0.status.name")

@@ -1,4 +1,4 @@
-"""Infobip: the contract, and what is its own. Samples follow infobip.com/docs/api/channels/sms."""
+"""Infobip: the contract, and its own features. Samples follow infobip.com/docs/api/channels/sms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kannel: the contract, and what is its own. Samples were taken from Kannel 1.4.5."""
+"""Kannel: the contract, and its own features. Samples were taken from Kannel 1.4.5."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TestKannel(ProviderContract, InboundContract):
         return f"{URL}&token={token('ref-1')}&state={word}"
 
     def forgeries(self):
-        """All that Kannel says stands in the address."""
+        """Kannel puts everything into the address."""
         good = self.receipt_url("1")
         return [
             ({}, b"", forged)

@@ -1,4 +1,4 @@
-"""Kavenegar: the contract by a template and by a line, and what is its own. Samples follow
+"""Kavenegar: the contract by a template and by a line, and its own features. Samples follow
 kavenegar.com/rest.html.
 """
 
@@ -71,7 +71,7 @@ ENTRY = {
     "cost": 120,
 }
 
-#: Each code that it has, by what it means; as an HTTP status, and with 200.
+#: Each of its codes, by its meaning; as an HTTP status, and with 200.
 CODES: dict[str, list[int]] = {
     "temporary": [402, 409, 414, 429, 451],
     "refused": [411, 413, 422, 428, 431],
@@ -126,7 +126,8 @@ class TestKavenegar(Samples, ReceiptContract, InboundContract):
             (headers, body, f"{PANEL_URL}?token={token(secret='another-secret-of-receipts')}"),
             (headers, body, f"{PANEL_URL}?token={hashlib.sha256(b'receipt:').hexdigest()}"),
             (headers, body, f"{URL}&token={token()}"),
-            # Whoever got that of one message, by another provider with this secret, may not speak of others.
+            # A token for one message, from another provider with this secret, must not work for other
+            # messages.
             (headers, body, of_a_message),
             (headers, body, f"{PANEL_URL}?reference=&token={token()}"),
             (headers, b"status=10", self.receipt_url("10")),

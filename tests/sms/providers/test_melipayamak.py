@@ -1,4 +1,4 @@
-"""Melipayamak: the contract by a template and by a line, and what is its own. Samples follow
+"""Melipayamak: the contract by a template and by a line, and its own features. Samples follow
 melipayamak.com/api and the clients of its REST service.
 """
 
@@ -29,7 +29,7 @@ def answer(value: object, status: object, words: str = "Ok") -> tuple[int, str]:
     return 200, json.dumps({"Value": value, "RetStatus": status, "StrRetStatus": words})
 
 
-#: Each code that it has, by what it means.
+#: Each of its codes, by its meaning.
 CODES: dict[str, list[int]] = {
     "temporary": [6, -6, 11, 19],
     "refused": [7, 14, -10, 16, 17, 18, 35, -2],

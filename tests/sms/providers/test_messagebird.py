@@ -1,4 +1,4 @@
-"""MessageBird: the contract, and what is its own. Samples follow developers.messagebird.com/api."""
+"""MessageBird: the contract, and its own features. Samples follow developers.messagebird.com/api."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TestMessageBird(ProviderContract, InboundContract):
         return signed(self.receipt_url(word)), b""
 
     def forgeries(self):
-        """All that MessageBird says stands in the address."""
+        """MessageBird puts everything into the address."""
         url = self.receipt_url("delivered")
         good = signed(url)
         return [

@@ -1,4 +1,4 @@
-"""MSG91: the contract, and what is its own. Samples follow api.msg91.com/apidoc and msg91.com/help."""
+"""MSG91: the contract, and its own features. Samples follow api.msg91.com/apidoc and msg91.com/help."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def error(message: str, status: int = 200, **fields: object) -> tuple[int, str]:
     return status, json.dumps({"message": f"{message} 12025550123 {SMS.to}", "type": "error"} | fields)
 
 
-#: Each code that it has, by what it means.
+#: Each of its codes, by its meaning.
 CODES = {
     "temporary": "001 002 306 601",
     "refused": "101 102 202 310",
@@ -120,7 +120,8 @@ class TestMsg91(ReceiptContract):
             (headers, body, f"{PANEL_URL}?token="),
             (headers, body, f"{PANEL_URL}?token={token(secret='another-secret-of-receipts')}"),
             (headers, body, f"{URL}&token={token()}"),
-            # Whoever got that of one message, by another provider with this secret, may not speak of others.
+            # A token for one message, from another provider with this secret, must not work for other
+            # messages.
             (headers, body, f"{URL}&token={token('ref-1')}"),
             (headers, body, f"{PANEL_URL}?reference=&token={token()}"),
         ]

@@ -1,4 +1,4 @@
-"""Plivo: the contract, and what is its own. Samples follow plivo.com/docs/messaging/api/messages."""
+"""Plivo: the contract, and its own features. Samples follow plivo.com/docs/messaging/api/messages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TestPlivo(ProviderContract, InboundContract):
         "temporary": [error(500), error(503)],
         "refused": [
             error(422),
-            # Whoever asks for a code to our own number must not close the alias.
+            # A request for a code to our own number must not close the alias.
             error(400, f"src and dst cannot be same: {SMS.to}"),
             (400, '{"error": ["src"]}'),
             answer(message_uuid=[], invalid_number=[{"number": SMS.to}]),

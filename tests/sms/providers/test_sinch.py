@@ -1,4 +1,4 @@
-"""Sinch: the contract, and what is its own. Samples follow developers.sinch.com/docs/sms/api-reference."""
+"""Sinch: the contract, and its own features. Samples follow developers.sinch.com/docs/sms/api-reference."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class TestSinch(ProviderContract, InboundContract, FeedbackContract):
         "refused": [
             error(400, "syntax_constraint_violation"),
             error(403, "illegal_number_type"),
-            # Whoever asks for a code to our own number must not close the alias.
+            # A request for a code to our own number must not close the alias.
             error(400, "syntax_constraint_violation", "'from' is the same as 'to'"),
             error(
                 400, "syntax_invalid_parameter_format", f"Recipient {SMS.to} has opted out from this sender"

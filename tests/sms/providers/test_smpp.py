@@ -73,7 +73,7 @@ MEANINGS = {
     ("status", "meaning"), [(int(s, 16), name) for name, listed in MEANINGS.items() for s in listed.split()]
 )
 def test_refusals(centre, provider, status, meaning):
-    """Each is what it means, and no error repeats the number."""
+    """Each error has its meaning, and none repeats the number."""
     centre.refuse(status)
     with pytest.raises(ProviderError) as caught:
         provider.send(SMS)

@@ -154,7 +154,7 @@ def test_connect_timeout(monkeypatch):
 
 
 def test_a_bind_without_an_answer(monkeypatch):
-    """No message was written, so it is no unknown outcome."""
+    """No message was written, so the outcome is known."""
     monkeypatch.setattr("sms.providers.transport.LONGEST_CONNECT", 0.3)
     monkeypatch.setattr("sms.providers.smpp.LONGEST_CONNECT", 0.6)
     with socket.create_server(("127.0.0.1", 0)) as silent, bound(silent.getsockname()[1]) as provider:
@@ -490,7 +490,7 @@ def test_tls_under_another_name(tmp_path):
 
 
 def test_a_tls_handshake_that_never_ends(monkeypatch):
-    """Nothing was sent, so it is no unknown outcome."""
+    """Nothing was sent, so the outcome is known."""
     monkeypatch.setattr("sms.providers.transport.CONNECT_TIMEOUT", 0.3)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,

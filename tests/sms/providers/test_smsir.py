@@ -1,4 +1,4 @@
-"""SMS.ir: the contract by a template and by a line, and what is its own. Samples follow sms.ir/rest-api."""
+"""SMS.ir: the contract by a template and by a line, and its own features. Samples follow sms.ir/rest-api."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def answer(code: int, data: Any = None, status: int = 400) -> tuple[int, str]:
     return status, json.dumps({"status": code, "message": f"{SMS.to} {TO}", "data": data})
 
 
-#: Each code that it has, by what it means; with 200 as well as with 400.
+#: Each of its codes, by its meaning; with 200 as well as with 400.
 CODES: dict[str, list[int]] = {
     "temporary": [0, 20],
     "refused": [103, 104, 107, 108, 114, 115, 117],

@@ -1,4 +1,4 @@
-"""Telegram Gateway: the contract, and what is its own. Samples follow core.telegram.org/gateway/api."""
+"""Telegram Gateway: the contract, and its own features. Samples follow core.telegram.org/gateway/api."""
 
 from __future__ import annotations
 

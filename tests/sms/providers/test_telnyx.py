@@ -1,4 +1,4 @@
-"""Telnyx: the contract, and what is its own. Samples follow developers.telnyx.com/docs/messaging/messages."""
+"""Telnyx: the contract and its own features. Samples follow developers.telnyx.com/docs/messaging/messages."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ class TestTelnyx(ProviderContract, InboundContract):
             self.provider(gateway.url).check_head(headers, URL)
 
     def test_a_head_without_a_signature_is_refused(self, gateway):
-        """Nobody waits for the body of such a call."""
+        """The body of such a call is not read."""
         headers = signed(b"")
         for name in ("telnyx-signature-ed25519", "telnyx-timestamp"):
             with pytest.raises(ReceiptRejected):

@@ -1,4 +1,4 @@
-"""textbee: the contract, and what is its own. Samples follow the sources of its API (c5e5932)."""
+"""textbee: the contract, and its own features. Samples follow the sources of its API (c5e5932)."""
 
 from __future__ import annotations
 

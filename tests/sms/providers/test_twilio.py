@@ -1,4 +1,4 @@
-"""Twilio: the contract, and what is its own. Samples follow twilio.com/docs/messaging/api."""
+"""Twilio: the contract, and its own features. Samples follow twilio.com/docs/messaging/api."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twilio's calls: the contract, and what is their own. Samples follow twilio.com/docs/voice/api."""
+"""Twilio's calls: the contract, and their own features. Samples follow twilio.com/docs/voice/api."""
 
 from __future__ import annotations
 

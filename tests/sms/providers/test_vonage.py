@@ -1,4 +1,4 @@
-"""Vonage: the contract, and what is its own. Samples follow developer.vonage.com/en/api/messages."""
+"""Vonage: the contract, and its own features. Samples follow developer.vonage.com/en/api/messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vonage's calls: the contract, and what is their own. Samples follow developer.vonage.com/en/api/voice."""
+"""Vonage's calls: the contract, and their own features. Samples follow developer.vonage.com/en/api/voice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WhatsApp Cloud API: the contract, and what is its own. Samples follow Meta's reference of the webhook
+"""WhatsApp Cloud API: the contract, and its own features. Samples follow Meta's reference of the webhook
 "messages" and pywa 4.5.0.
 """
 

@@ -278,7 +278,7 @@ def test_without_redis_a_thread_ends_and_the_event_stays(receiver, redis, settin
 
 
 def test_an_endpoint_that_is_away_for_days_does_not_fill_the_server(receiver, redis, settings, monkeypatch):
-    """What is too much is dropped, counted, and told of."""
+    """Further events are dropped, counted and logged."""
     settings.REDIS_CELLS = 1
     in_an_hour = (store.now() + 3600) * 1000
     with client() as hub:

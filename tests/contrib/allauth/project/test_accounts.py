@@ -89,7 +89,7 @@ def test_a_user_changes_the_number(client, user, sms_outbox):
 
 
 def test_the_message_is_one_of_the_codes(client, user, sms_outbox):
-    """Of their queue and of their life, with what a provider needs that writes the text itself."""
+    """With their queue and lifetime, and the fields for a provider that writes the text itself."""
     ask_for_a_code(client)
     (sms,) = sms_outbox
     assert (sms.code, sms.purpose, sms.locale) == (code_in(sms.body), "login", "en-us")

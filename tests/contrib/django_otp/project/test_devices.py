@@ -36,7 +36,7 @@ def post(client, device, **more):
 
 
 def ask(client, device):
-    """What the form says when a code is asked for."""
+    """The form's message when a code is asked for."""
     (text,) = post(client, device, otp_challenge="1").context["form"].non_field_errors()
     return text
 
@@ -101,7 +101,7 @@ def test_after_a_code_comes_another(client, device, settings, sms_outbox):
 
 
 def test_a_code_that_was_sent_for_something_else_opens_nothing(client, device, settings, sms_outbox):
-    """Whoever else starts a code for this number and purpose must not have it accepted here."""
+    """A code that somebody else started for this number and purpose must not be accepted here."""
     services.start(PHONE)
     assert post(client, device, otp_token=code_in(sms_outbox[-1].body)).status_code == 200
 

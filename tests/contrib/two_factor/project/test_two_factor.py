@@ -92,7 +92,7 @@ def test_a_wrong_code_lets_nobody_in(with_phone, sms_outbox):
 
 
 def test_the_message_is_one_of_the_codes(with_phone, sms_outbox):
-    """Of their queue and of their life, with what a provider needs that writes the text itself."""
+    """With their queue and lifetime, and the fields for a provider that writes the text itself."""
     log_in(Client())
     (sms,) = sms_outbox
     assert (sms.code, sms.purpose) == (code_in(sms.body), "login")
