@@ -34,8 +34,8 @@ from tests.tagged import looking
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
 
-#: What they run on instead of one server: "cluster" (three masters and a replica), or "sentinel" (a master
-#: and a replica behind three sentinels).
+#: The stores they run on instead of one server: "cluster" (three masters and a replica), or "sentinel" (a
+#: master and a replica behind three sentinels).
 STORE = os.environ.get("OTPOST_TEST_STORE", "")
 
 #: In how many cells: see ``sms.cells``. Empty: in one.
@@ -56,7 +56,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 hypothesis.settings.register_profile("otpost", deadline=None)
 hypothesis.settings.load_profile("otpost")
 
-#: What takes long, by its marker: the seconds where the marker tells none.
+#: The slow tests, by their marker: the seconds where the marker tells none.
 LONG = {"together": 30.0, "slow": 10.0, "first": 4.0}
 
 
@@ -179,7 +179,7 @@ def any_redis(request: pytest.FixtureRequest, redis: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what waits nothing shall come back after the test; one that wants it asks for it."""
+    """Waiting messages must not come back after the test, unless a test asks for them."""
     monkeypatch.setattr(wakeups, "publish_in", lambda *_: None)
 
 

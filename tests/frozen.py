@@ -1,6 +1,6 @@
 """A real server whose clock stands still until it is told to move on: libfaketime before Valkey.
 
-What ages there ages as it does in production (TTLs, ``TIME`` in a script), only sooner.
+Data ages there as in production (TTLs, ``TIME`` in a script), only sooner.
 """
 
 from __future__ import annotations

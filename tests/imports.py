@@ -1,4 +1,4 @@
-"""The contract ``only`` of import-linter: what a package may import. Whatever is new has to be let in."""
+"""The contract ``only`` of import-linter: what a package may import. New imports have to be allowed."""
 
 from __future__ import annotations
 

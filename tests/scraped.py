@@ -1,4 +1,4 @@
-"""What ``/metrics`` answers, read by prometheus-client's own parser."""
+"""The answer of ``/metrics``, read by prometheus-client's own parser."""
 
 from __future__ import annotations
 

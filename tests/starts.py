@@ -76,12 +76,12 @@ class Start:
 
 
 def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-    """What ``python manage.py`` does with these arguments, and these variables beside the good ones."""
+    """The result of ``python manage.py`` with these arguments, and these variables beside the good ones."""
     return python("manage.py", *arguments, **changes)
 
 
 def python(*words: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-    """What ``python`` does with these words: a file, -m and a module, or -c and a text."""
+    """The result of ``python`` with these words: a file, -m and a module, or -c and a text."""
     environment = {name: value for name, value in (os.environ | GOOD | changes).items() if value is not None}
     if "DJANGO_SETTINGS_MODULE" not in changes:
         environment.pop("DJANGO_SETTINGS_MODULE", None)

@@ -123,7 +123,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(line=lines, old=st.none() | st.integers(0, 5))
     def resend(self, line, old):
-        """Of the newest one, of the same by its id, or of one that was before it."""
+        """The newest one, the same by its id, or an earlier one."""
         phone, purpose = self.key(line)
         self.send_again(phone, purpose, self.id(phone, purpose, old))
 

@@ -2,7 +2,7 @@
 
 That process is one of WSGI with two threads, which a single slow body takes one of, so what is held
 against it must be held by the proxy. Caddy holds back no body, so behind it is a web that does.
-Of the two processes that each of them knows the second is away.
+Each of them knows two processes, and the second is away.
 """
 
 from __future__ import annotations

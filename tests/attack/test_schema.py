@@ -1,6 +1,6 @@
 """A running web process against the promises of ``/v1/openapi.json``, by schemathesis.
 
-Whoever asks, and whatever they send: no 5xx, no status that is not described, no body, header or
+For any caller and any request: no 5xx, no status that is not described, no body, header or
 content type that breaks its schema, no error in the log. Every run makes the same requests.
 """
 

@@ -234,7 +234,7 @@ def test_everything_works_without_javascript(visit):
     assert visitor.path() == "/"
 
 
-#: What is typed or pasted, as phones of many countries and apps write it.
+#: Typed or pasted codes, as phones of many countries and apps write them.
 TYPED = [
     *("".join(chr(zero + digit) for digit in (1, 2, 3, 4, 5, 6)) for zero in ZEROS),
     *("123456", " 123 456 ", "123-456", "123–456", "12345６", "۱۲۳ ۴۵۶"),

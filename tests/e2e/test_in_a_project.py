@@ -309,7 +309,7 @@ class Project:
             file.write(f"\n{text}")
 
     def python(self, *words: str) -> str:
-        """What it prints, errors too."""
+        """Its output, with errors."""
         done = subprocess.run(
             [PYTHON, *words],
             check=False,

@@ -27,7 +27,7 @@ demo, come, operator = dashboard.demo, dashboard.come, dashboard.operator
 
 
 def call(demo: SimpleNamespace, path: str, body: dict[str, str]) -> Any:
-    """What a program asks of the API."""
+    """A program's request to the API."""
     headers = {"Authorization": f"Bearer {demo.api_key}", "Content-Type": "application/json"}
     request = urllib.request.Request(demo.url + path, json.dumps(body).encode(), headers)  # noqa: S310
     with urllib.request.urlopen(request) as answer:  # noqa: S310

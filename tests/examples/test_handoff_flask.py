@@ -82,7 +82,7 @@ def test_the_program_is_short():
 
 
 def test_the_lines_of_the_page_for_the_shell(otpost, settings):
-    """A user is there between the two. What each is answered has the names that stand below it."""
+    """A user is there between the two. Each answer has the names below it."""
     page = (DOCS / "hand-off.md").read_text()
     settings.API_ACCESS = parse(re.findall(r"API_ACCESS=(\S+)", page)[0].replace("shop=", "tests="))
     begin, prove = (text for text in blocks("hand-off.md", "sh") if text.startswith("curl"))

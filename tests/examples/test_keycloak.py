@@ -85,7 +85,7 @@ class Login:
         return self.told()
 
     def end(self) -> str:
-        """What was logged."""
+        """The log."""
         _, log = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, log
         assert not re.search(r"\d{6}", log)  # neither a code nor a number

@@ -27,7 +27,7 @@ from tests.starts import ROOT
 
 START = ROOT / "docs" / "start"
 
-#: What is here already, as CI installs it: a server, an environment, the packages.
+#: Already here, as CI installs it: a server, an environment, the packages.
 INSTALLS = re.compile(r"^(docker|python3 -m venv|pip install) .*\n", re.MULTILINE)
 #: The name of a file, as the comment in its first line.
 NAMED = re.compile(r"(?:#|//|<!--) (\S+\.\w+)(?: -->)?\n")

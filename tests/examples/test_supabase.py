@@ -47,6 +47,6 @@ def test_the_demo_shows_the_sms_on_its_virtual_phone():
 
 
 def shown(url: str) -> list[tuple[str, str]]:
-    """What came to the virtual phone: the numbers, and how the texts begin."""
+    """The messages on the virtual phone: the numbers, and how the texts begin."""
     with urlopen(f"{url}/phone/messages") as answer:  # noqa: S310
         return [(one["to"], one["body"][:6]) for one in json.load(answer)["messages"]]

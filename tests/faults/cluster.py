@@ -42,7 +42,7 @@ class Cluster:
                 directory=directory / name, password=PASSWORD, config=own | bus, program=program
             )
 
-        #: Of the masters the first has our keys.
+        #: The first of the masters has our keys.
         self.master, *self.others = (node(name) for name in ("one", "two", "three"))
         self.replica = node("four")
 

@@ -78,7 +78,7 @@ class RabbitMQ:
             self._process = None
 
     def control(self, *words: str) -> str:
-        """What `rabbitmqctl` answers."""
+        """The output of `rabbitmqctl`."""
         command = [str(PROGRAM.with_name("rabbitmqctl")), "--silent", *words]
         return subprocess.run(
             command, env=self._environment(), capture_output=True, text=True, check=True

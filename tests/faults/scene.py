@@ -97,7 +97,7 @@ class Scene:
             (verification, End(key.decode().rpartition(":")[2], state, error))
             for key, (verification, state, error) in zip(keys, found, strict=True)
         ]
-        # Of two messages of one verification, the one that is not at its end.
+        # The message of a verification that has not ended, if there are two.
         return dict(sorted(ends, key=lambda each: each[1].state not in SETTLED))
 
     def recovery(self, load: Load, since: float, alias: str) -> float | None:

@@ -111,7 +111,7 @@ def test_a_code_waits_for_one_call_behind_a_newsletter(stack, vendor, send):
         wait_for(partial(began_with, codes[-1]), every=0.01)
     taken = [when(id, "lease_until") for id in letters if began_with(id)]
     for id in codes:
-        # What goes before it was in hand already: one letter for each thread.
+        # The messages before it were in hand already: one letter for each thread.
         came, went = when(id, "created_at") + steps.LEASE * 1000, when(id, "lease_until")
         assert sum(came < at < went for at in taken) <= 8
     assert states(letters)[State.QUEUED] > 1_000  # they had no other reason to be quick
@@ -188,7 +188,7 @@ def test_sweeps_and_other_queues_get_their_turn(stack, server, vendor, send):
 
 
 def test_entries_do_not_grow_with_a_backlog(stack, server, send):
-    """Nobody works for some seconds, and a worker that can send nothing then sweeps for as long."""
+    """For some seconds there is no worker. Then a worker that can send nothing sweeps for as long."""
     redis = Redis.from_url(server.url)
     stack.environment["SMS_PROVIDERS"] = "main=twilio://AC1:token@?from=x&base_url=http://127.0.0.1:9"
     send(2_000)

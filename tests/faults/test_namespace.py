@@ -64,7 +64,7 @@ class House:
 
 
 def bindings(redis: Any) -> set[str]:
-    """What kombu has declared, by name."""
+    """The queues that kombu has declared, by name."""
     return {key.decode().removeprefix("_kombu.binding.") for key in redis.scan_iter("_kombu.binding.*")}
 
 

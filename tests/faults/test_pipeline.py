@@ -1,4 +1,4 @@
-"""What must hold when processes die: real web, worker, beat and server, real signals."""
+"""The promises when processes die: real web, worker, beat and server, real signals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 class Outbox:
-    """What the file provider wrote; call it to read."""
+    """The output of the file provider; call it to read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -463,7 +463,7 @@ ACL = "allkeys allchannels +@read +@write +@scripting +@connection +@transaction
 
 
 def test_a_broker_whose_queues_we_may_not_write_to_is_noticed(stack, server):
-    """What was accepted would never arrive: PING is allowed to everybody."""
+    """Accepted messages would never arrive: PING is allowed to everybody."""
     redis = Redis.from_url(server.url)
     redis.execute_command("ACL", "SETUSER", "limited", "on", ">p", "allkeys", "allchannels", "+@all")
     url = server.url.replace("redis://", "redis://limited:p@")

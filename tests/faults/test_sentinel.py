@@ -52,7 +52,7 @@ def check(stack: Stack, id: str, outbox: Outbox, number: str) -> str:
 
 
 def supervise(stack: Stack) -> None:
-    """What a supervisor does: a worker with tasks in hand may end when its broker dies."""
+    """The work of a supervisor: a worker with tasks in hand may end when its broker dies."""
     if stack.processes["worker"].poll() is not None:
         stack.start("worker")
 

@@ -1,4 +1,4 @@
-"""Nobody gives a password to a server that cannot show who it is, be it Redis, alone, behind Sentinel or as a
+"""No process gives a password to a server without a good certificate: Redis alone, behind Sentinel or as a
 cluster, or RabbitMQ: not the store, the queues or remote control.
 """
 
@@ -73,7 +73,7 @@ def by_sentinel(port: int) -> str:
 
 
 def deploy(store: str, broker: str) -> str:
-    """What `check --deploy` says of the two."""
+    """The words of `check --deploy` about the two."""
     done = manage("check", "--deploy", REDIS_URL=store, CELERY_BROKER_URL=broker)
     assert PASSWORD not in done.stderr
     return done.stderr

@@ -16,11 +16,11 @@ from tests.faults.users import COOLDOWN, Users
 
 __all__ = ["BothVersions", "Users", "missing", "roll"]
 
-#: The last release before a start became one script and a worker drained its queue. Whoever makes a release
-#: puts the commit of the one before here.
+#: The last release before a start became one script and a worker drained its queue. With each release, put
+#: the commit of the former release here.
 BEFORE = "a5a5b8cbf6b60cc5190dc5260cbd1a1aa49c2183"
 
-#: What runs of the old version, and of the new one beside it.
+#: The processes of the old version, and of the new one beside it.
 OLD = ("worker", "worker-2", "beat", "web")
 NEW = ("worker", "beat", "web")
 

@@ -85,7 +85,7 @@ class Prometheus:
             )
 
     def ask(self, path: str, **words: str) -> Any:
-        """What its API answers; None while it starts."""
+        """The answer of its API; None while it starts."""
         try:
             with urllib.request.urlopen(
                 f"http://127.0.0.1:{self.port}/api/v1/{path}?{urlencode(words)}", timeout=5

@@ -35,7 +35,7 @@ class Channel:
     servers: list[Gateway] = field(default_factory=list)
 
     def sent(self) -> str:
-        """What it got."""
+        """The requests that it got."""
         bodies = [unquote_plus(body.decode()) for server in self.servers for body in server.bodies]
         letters = [letter for box in self.mails for letter in box.mails]
         return "\n".join([*bodies, *(f"{one['subject']}\n{one.get_body().get_content()}" for one in letters)])

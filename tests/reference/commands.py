@@ -16,7 +16,7 @@ command has. Before a release goes live, also run Django's own `python manage.py
 --deploy`.
 """
 
-#: What Django gives to every command.
+#: The options that Django gives to every command.
 _COMMON = {action.dest for action in BaseCommand().create_parser("", "")._actions}
 
 

@@ -7,7 +7,7 @@ from html import escape
 #: Of every picture. So wide it stays readable on a phone, and GitHub and the site show it no wider.
 WIDTH = 460
 
-#: What fits into a line of text, about: the fonts differ.
+#: How much fits into a line of text, about: the fonts differ.
 _LETTER = 6.6
 
 _STYLE = """

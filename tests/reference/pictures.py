@@ -188,7 +188,7 @@ STATES: Mapping[State, tuple[float, float, str]] = {
 }
 _BOX = (162, 52)
 
-#: What ends a message early: from, to, and the bend of the arrow between them (x; y at both ends).
+#: The early ends of a message: from, to, and the bend of the arrow between them (x; y at both ends).
 ENDS: Sequence[tuple[State, State, tuple[float, float, float]]] = [
     (State.QUEUED, State.CANCELLED, (230, 66, 66)),
     (State.QUEUED, State.EXPIRED, (230, 86, 146)),

@@ -186,7 +186,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _comment(node: ast.stmt, lines: Sequence[str]) -> str:
-    """What stands behind it, or in the lines above it."""
+    """The comment behind it, or in the lines above it."""
     _, found, behind = lines[(node.end_lineno or node.lineno) - 1][node.end_col_offset or 0 :].partition("# ")
     if found:
         return _markdown(behind)

@@ -12,7 +12,7 @@ from sms import conf
 from tests.reference.words import code, joined, paragraph, prose, same, table, words
 from tests.starts import ROOT
 
-#: What `.env` hands to the libraries that read it themselves.
+#: The variables of `.env` for libraries that read them themselves.
 OF_LIBRARIES = {"GRANIAN_WORKERS", "GRANIAN_BLOCKING_THREADS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 FORMS = {

@@ -41,7 +41,7 @@ python manage.py send_test main +12025550123{}
 ```
 """.strip()
 
-#: What ``send_test`` needs besides the number.
+#: The options that ``send_test`` needs besides the number.
 NEEDED = {"email": " --email you@shop.example"}
 
 

@@ -158,7 +158,7 @@ class Clock:
         heappush(self._due, (round(self.now + seconds, 3), self._order.random(), what))
 
     def advance(self, seconds: float) -> None:
-        """Move on, and do what is due meanwhile, each in its time. What is done may move it on as well."""
+        """Move on, and do what is due meanwhile, each in its time. The work may move it on as well."""
         until = round(self.now + seconds, 3)
         while self._due and self._due[0][0] <= until:
             at, _, what = heappop(self._due)

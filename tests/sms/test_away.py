@@ -84,7 +84,7 @@ def test_every_door_answers_503_and_works_again(server, settings, api, name):
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        # What real servers say: 6.2, then 7.0 to 8.2 and Valkey 9.1, then by a pipeline.
+        # The words of real servers: 6.2, then 7.0 to 8.2 and Valkey 9.1, then by a pipeline.
         (ResponseError(f"{SCRIPT_62} -OOM command not allowed when used memory > 'maxmemory'."), "full"),
         (ResponseError(f"{SCRIPT_62} -READONLY You can't write against a read only replica."), "read_only"),
         (ResponseError(f"{SCRIPT_62} -NOREPLICAS Not enough good replicas to write."), "read_only"),

@@ -1,4 +1,4 @@
-"""What `check --deploy` says of a project's own Celery and cache."""
+"""The findings of `check --deploy` about a project's own Celery and cache."""
 
 from __future__ import annotations
 

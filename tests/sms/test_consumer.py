@@ -39,7 +39,7 @@ def test_of_what_is_no_task_nothing_stays_with_the_broker(stack, redis):
 
 
 def test_who_takes_both_queues_is_told_nothing(stack):
-    """Of codes that nobody sends it is told at its start, where it does not take them."""
+    """At its start, a worker that does not take codes says that nobody sends them."""
     assert "no_codes_here" not in stack.log("worker")
 
 

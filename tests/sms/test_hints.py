@@ -1,4 +1,4 @@
-"""What is said to whoever gave a number that cannot be used: it must lead to one that can."""
+"""The hints for a number that cannot be used: it must lead to one that can."""
 
 from __future__ import annotations
 

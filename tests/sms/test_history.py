@@ -1,4 +1,4 @@
-"""What became of the messages of one user, step by step."""
+"""The history of one user's messages, step by step."""
 
 from __future__ import annotations
 

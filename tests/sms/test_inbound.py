@@ -1,4 +1,4 @@
-"""What users send, over HTTP: genuine messages are told and keep opt-outs, the rest changes nothing."""
+"""Messages from users, over HTTP: genuine messages are told and keep opt-outs, the rest changes nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def twilio(settings, monkeypatch):
 
 @pytest.fixture
 def heard() -> Iterator[list[dict[str, Any]]]:
-    """What ``message_received`` told, by its names."""
+    """The arguments of ``message_received``, by name."""
     found: list[dict[str, Any]] = []
 
     def hear(alias, message, **_):

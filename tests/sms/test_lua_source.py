@@ -1,4 +1,4 @@
-"""What a script with includes becomes."""
+"""The result of a script with includes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an ESP says of an e-mail by the view of django-anymail reaches the message; nothing else does."""
+"""An ESP's reports to the view of django-anymail reach the message. Nothing else does."""
 
 from __future__ import annotations
 

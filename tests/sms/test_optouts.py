@@ -115,7 +115,7 @@ class TestSending:
         assert house.calls == "ab"
 
     def test_a_code_may_be_sent_twice_as_ever(self, house):
-        """What an opt-out takes away is looked at for plain messages alone."""
+        """Opt-outs are looked up only for plain messages."""
         optouts.add("b", [PHONE])
         house.providers["a"].outcomes = [OutcomeUnknown("x")]
         id = house.code()

@@ -130,7 +130,7 @@ def test_an_alias_that_is_missing_is_named(settings):
 
 
 class TestMark:
-    """Whoever sends leaves a mark, and whoever finds another's is told."""
+    """A sender leaves a mark, and an installation that finds another's mark is warned."""
 
     @pytest.fixture(autouse=True)
     def sends(self, settings, monkeypatch):

@@ -1,4 +1,4 @@
-"""What the configured providers do is what somebody wants, and they can be heard of."""
+"""The configured providers send real messages, and their reports can reach us."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TestWhatIsWrittenInClear:
 
 
 class TestReportsFindUs:
-    """What a provider reports comes to an address of the project, or a check says why not."""
+    """A provider's reports reach an address of the project, or a check says why not."""
 
     @pytest.fixture(autouse=True)
     def twilio(self, settings):

@@ -229,7 +229,7 @@ def test_a_receipt_over_16_kib_is_refused():
 
 
 def test_forged_reports_are_told_once_a_minute_with_a_count(alarm_clock):
-    """Whoever finds the address can send thousands a second; the log must not grow with them."""
+    """A stranger who finds the address can send thousands a second. The log must not grow with them."""
     id, told = sent_message(), []
 
     def tell(sender, *, alias, error, count, **_):

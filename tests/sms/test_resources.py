@@ -10,7 +10,7 @@ from sms import resources
 
 
 def behind(error: BaseException) -> Exception:
-    """What a library raises while it handles ``error``."""
+    """The exception that a library raises while it handles ``error``."""
     try:
         try:
             raise error

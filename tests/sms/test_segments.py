@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sms import segments
 
-#: What takes two places: after an escape in GSM-7, as a surrogate pair in UCS-2.
+#: The characters that take two places: after an escape in GSM-7, as a surrogate pair in UCS-2.
 ESCAPED, PAIR = "^{}[]~|\\€\f", "😀🎁"
 
 

@@ -1,4 +1,4 @@
-"""What is refused of a cache or broker before anything starts, by the name of the setting."""
+"""Caches and brokers that are refused before anything starts, by the name of the setting."""
 
 from __future__ import annotations
 

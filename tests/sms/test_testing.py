@@ -1,4 +1,4 @@
-"""What a project gets for its tests, set up as the docs say: each finds the same, run after run."""
+"""The tools for a project's tests, set up as the docs say: each finds the same, run after run."""
 
 from __future__ import annotations
 

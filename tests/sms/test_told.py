@@ -211,7 +211,7 @@ def test_what_did_not_go_out_in_time(house, redis):
 
 
 def test_why_a_number_got_no_sms(house, settings):
-    """Whoever may look here may know; see ``otp.delivery`` for whom it is hidden from."""
+    """A reader of this page may know. See ``otp.delivery`` for the readers who may not."""
     settings.TEST_NUMBERS = {"+12025550124": "123456"}
     settings.TEST_NUMBERS_UNTIL = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 

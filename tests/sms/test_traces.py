@@ -57,7 +57,7 @@ def test_one_trace_from_the_request_to_the_receipt(spans, house, api):
     assert f"{parent_of(request):016x}" == CALLER
     assert parent_of(start) == parent_of(delivered) == parent_of(receipt) == request.context.span_id
     assert parent_of(call) == parent_of(move) == delivered.context.span_id
-    # What the vendor's own call began is another trace, to which the receipt is linked.
+    # The vendor's own call is another trace. The receipt is linked to it.
     assert receipt_request.context.trace_id != receipt.context.trace_id
     assert [link.context.span_id for link in receipt.links] == [receipt_request.context.span_id]
 
@@ -262,12 +262,12 @@ def test_an_error_of_ours_is_one_of_the_request(spans, settings, api):
 #: The options of a provider's URL that no one else may read.
 SECRET = re.compile("key|secret|token|password")
 
-#: What is secret in the URLs of the gateways in test_http.py.
+#: The secrets in the URLs of the gateways in test_http.py.
 OF_GATEWAYS = {"pass word", "pass%20word", "K+1", "K%201", "k;1", "shared-with-the-gateway"}
 
 
 def secrets_of(url: str) -> set[str]:
-    """What is secret in a provider's URL, as it is and as URLs have it."""
+    """The secrets in a provider's URL, plain and as URLs encode them."""
     parts = urlsplit(url)
     values = [parts.username, parts.password]
     values += [value for name, value in parse_qsl(parts.query) if SECRET.search(name)]
@@ -276,7 +276,7 @@ def secrets_of(url: str) -> set[str]:
 
 @pytest.mark.parametrize("vendor", contracts())
 def test_no_span_of_a_call_holds_a_secret(spans, house, vendor):
-    """Whatever the vendor answers, also if it repeats the request: its line with the key, and its body."""
+    """For any answer of the vendor, even one that repeats the request: its line with the key, its body."""
     contract = contracts()[vendor]()
     with gateway() as found:
         provider = contract.provider(found.url)

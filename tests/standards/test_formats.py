@@ -1,4 +1,6 @@
-"""What phones read: the formats that let them fill in a code, or keep them from filling it in elsewhere."""
+"""Texts for phones to read: the formats that let them fill in a code, or keep them from filling it in
+elsewhere.
+"""
 
 from __future__ import annotations
 

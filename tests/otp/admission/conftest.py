@@ -1,4 +1,4 @@
-"""What the tests of admission share."""
+"""Shared by the tests of admission."""
 
 from __future__ import annotations
 

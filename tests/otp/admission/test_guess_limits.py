@@ -93,7 +93,7 @@ def test_a_guess_over_a_limit_is_not_compared_and_costs_the_code_nothing(setting
 
 
 def test_a_right_guess_takes_a_wrong_one_back(settings):
-    """Of many people behind one address, and at a site with many users, most guesses are right."""
+    """Most guesses are right, even from many people behind one address, or at a site with many users."""
     settings.OTP_GUESS_LIMITS = "ip=2/1h;key=2/1h+2"
     caller = Caller("shop", "198.51.100.7")
     for id, code in codes(9):
@@ -198,7 +198,7 @@ def test_on_the_pages_the_address_of_the_request_counts(settings, client):
 
 @pytest.fixture
 def told():
-    """What a receiver of the signal heard."""
+    """The signals that a receiver got."""
     heard: list[tuple[str, str, int]] = []
 
     def hear(sender, limit, name, count, **_):

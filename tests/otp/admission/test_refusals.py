@@ -1,4 +1,4 @@
-"""What a caller learns who was refused."""
+"""The answers to refused callers."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_of_ipv6_the_network_counts(settings):
 
 
 def send(phone: str, caller: Caller) -> str:
-    """What becomes of a code for a phone: issued, or the name of the limit that is reached."""
+    """The fate of a code for a phone: issued, or the name of the limit that is reached."""
     spent = limits.of_sms(recipients.parse_phone(phone), "login", caller)
     issued = issue(phone, spent)
     return issued.limit.name if issued.limit else issued.status

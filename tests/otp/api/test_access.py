@@ -1,4 +1,4 @@
-"""What a key may do: scopes, purposes, the end user's address. And that a revoked key is nobody's."""
+"""The rights of a key: scopes, purposes, the end user's address. And that a revoked key is nobody's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.settings import API_KEY
 PHONE = "+12025550123"
 VERIFICATIONS = "/v1/verifications"
 
-#: What a key needs for each operation, one of these.
+#: The scopes for each operation; a key needs one of them.
 SCOPES = {
     "start_verification": ("verify",),
     "check_code": ("verify",),

@@ -17,7 +17,7 @@ WRONG = {"Authorization": "Bearer otpost_not-a-key"}
 
 @pytest.fixture
 def told():
-    """What a receiver of the signal heard: reason, name of the key, how often."""
+    """The signals that a receiver got: reason, name of the key, how often."""
     heard: list[tuple[str, str, int]] = []
 
     def hear(sender, reason, name, count, **_):

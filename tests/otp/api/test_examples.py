@@ -56,7 +56,7 @@ OF_ALL: dict[str, dict[str, Any]] = {
     "message_unknown": {"id": "never"},
 }
 
-#: What is wrong with a number, by code.
+#: The faults of numbers, by code.
 NUMBERS: dict[str, Any] = {
     "phone_missing": " ",
     "phone_no_country": "2025550123",
@@ -70,7 +70,7 @@ NUMBERS: dict[str, Any] = {
     "field_invalid": 5,
 }
 
-#: What an operation answers in some other setting alone.
+#: The answers of an operation that need another setting.
 RARE = {
     *(("search_messages", "phone_emergency"), ("resend_code", "purpose_unknown")),
     *(("take_receipts", "body_too_large"), ("take_inbound", "body_too_large")),
@@ -112,7 +112,7 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
     "get_verification": {"scope_missing": {"words": "messages"}},
 }
 
-#: What another test provokes, as it takes a clock, a proxy, a failure or a setting.
+#: Answers from other tests, because they take a clock, a proxy, a failure or a setting.
 ELSEWHERE = {
     *("bad_request", "body_late", "headers_too_large", "internal", "unavailable", "overloaded"),
     *("idempotency_in_progress", "idempotency_answer_lost", "idempotency_key_reused"),

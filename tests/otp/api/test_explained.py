@@ -16,7 +16,7 @@ from otp.api.errors import words
 from otp.api.v1 import api as the_api
 from sms.problems import problem
 
-#: Of a project that has Otpost under a prefix, and of one that has only what the providers call.
+#: For a project with Otpost under a prefix, and for one with only the addresses for providers.
 urlpatterns = [path("verify/", include("otp.urls"))]
 WITHOUT = type("urls", (), {"urlpatterns": sms.urls.urlpatterns})
 
@@ -26,7 +26,7 @@ def told(response) -> str:
 
 
 def shown(address: str) -> str:
-    """What the page says where the address leads, without its tags."""
+    """The text of the page at the address, without its tags."""
     page, _, code = address.partition("#")
     text = html.unescape(Client().get(page).content.decode())
     (found,) = re.findall(rf'<h2 id="{code}".*?</article>', text, re.DOTALL)

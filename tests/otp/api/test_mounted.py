@@ -27,7 +27,7 @@ bare.add_router("", sms.views.router)
 
 urlpatterns = [path("their/", bare.urls)]
 
-#: What these carry is the provider's own signature.
+#: These carry the provider's own signature.
 SIGNED = {"take_receipts", "take_receipts_by_get", "take_inbound", "take_inbound_by_get"}
 
 

@@ -21,7 +21,7 @@ FOUND = {
 
 
 def valid(schema: dict[str, Any]) -> Any:
-    """What tells whether something keeps to a schema of the document."""
+    """A validator for a schema of the document."""
     return validator_for({**schema, "components": DOCUMENT["components"]})
 
 

@@ -109,7 +109,7 @@ def test_what_an_operator_allows_is_not_asked_for_it(settings):
 
 
 def test_a_puzzle_costs_nobody_a_place(settings):
-    """What is refused is not counted, neither by limits nor by the guard."""
+    """A refused start is counted neither by limits nor by the guard."""
     settings.GUARD_MODE = "enforce"
     heat()
     for _ in range(5):
@@ -129,7 +129,7 @@ def test_a_start_that_is_refused_leaves_its_answer(always, settings):
 
 @pytest.fixture
 def reverse(settings) -> dict[str, bool]:
-    """What a start says whose user is to send the code to us."""
+    """The answer to a start whose user sends the code to us."""
     settings.SMS_PROVIDERS = {"main": "twilio://AC1:token@?from=%2B12025550100", "out": "memory://"}
     settings.SMS_ROUTES, settings.OTP_REVERSE = {"default": "out"}, {"main": "+12025550100"}
     settings.OTP_PURPOSES = {"login": {"reverse": True}}

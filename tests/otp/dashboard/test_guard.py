@@ -72,7 +72,7 @@ def test_a_row_has_what_its_own_cap_refused(today, settings, mode, head):
 
 
 def test_what_refused_and_is_under_its_cap_again_stays_for_a_day(today):
-    """Whatever /metrics has looked at in between."""
+    """Even if /metrics was read in between."""
     shut(today)
     today.verify(1)
     for number in range(2, 7):

@@ -69,7 +69,7 @@ def shut(clock, range="+491511234", country="DE"):
 
 
 def command(*words):
-    """What `manage.py guard` prints: standard output, standard error."""
+    """The output of `manage.py guard`: standard output, standard error."""
     out, err = StringIO(), StringIO()
     call_command("guard", *words, stdout=out, stderr=err)
     return out.getvalue(), err.getvalue()

@@ -54,7 +54,7 @@ class TestBreaker:
         assert int(redis.hget(names.HEALTH + "a", "open_until")) / 1000 == exactly(clock.now + 60)
 
     def test_it_keeps_since_when_it_is_open(self, house, settings, redis, clock):
-        """Whatever the probes in between; an account that is refused opens it at once."""
+        """In spite of probes in between. A refused account opens it at once."""
         settings.SMS_BREAKER = {"fewest": 3, "pause": 60}
         house.providers["a"].always = AccountFailure("x")
         opened = clock.now

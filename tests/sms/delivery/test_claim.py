@@ -1,4 +1,4 @@
-"""What a claim leaves behind where its worker never learns of it, or cannot go on."""
+"""The state after a claim whose worker never learns of it, or cannot go on."""
 
 from __future__ import annotations
 

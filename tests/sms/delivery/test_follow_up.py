@@ -1,4 +1,4 @@
-"""What follows a call that worked: looks at what became of it, and word of the codes that were typed."""
+"""The calls after a call that worked: looks at what became of it, and word of the codes that were typed."""
 
 from __future__ import annotations
 
@@ -404,7 +404,7 @@ def test_a_receipt_that_overtakes_the_answer_of_its_call(own, words):
 
 
 def test_it_is_handed_out_again_where_the_answer_of_redis_got_lost(own):
-    """Whoever asks a second time learns of it as well."""
+    """A second request learns of it as well."""
     report("a", "a-1", "delivered")
     id = own.code()
     attempt = store.claim(id).found

@@ -1,4 +1,4 @@
-"""Whatever a provider's module raises, and whatever a vendor calls a message: it is in nobody's way."""
+"""Errors of a provider's module, and odd ids of vendors: it is in nobody's way."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Own(Provider):
 
 
 def raised(provider: Provider) -> tuple[type[Exception], str]:
-    """What becomes of it; the log says loudly where, and nowhere what."""
+    """Its fate. The log loudly says where it happened, but does not repeat the text."""
     with capture_logs() as logs, pytest.raises((OutcomeUnknown, TemporaryFailure)) as caught:
         handover.hand_over(provider, SMS)
     (line,) = logs
@@ -65,7 +65,7 @@ def test_a_fault_after_the_request_is_an_unknown_outcome():
 
 
 def test_a_fault_of_a_provider_that_sends_by_other_means_is_an_unknown_outcome():
-    """Nobody can say whether it had sent: a doubled SMS by accident would be worse than a wait."""
+    """It may have sent: a doubled SMS by accident would be worse than a wait."""
     assert raised(Own("own")) == (OutcomeUnknown, "KeyError")
 
 

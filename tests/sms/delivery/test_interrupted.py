@@ -1,4 +1,4 @@
-"""What ends an attempt before its time: a dead worker, a lost lease, Redis away, news of the message."""
+"""Attempts that end early: a dead worker, a lost lease, Redis away, news of the message."""
 
 from __future__ import annotations
 

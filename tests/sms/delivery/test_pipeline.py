@@ -78,7 +78,7 @@ def now_is_later(redis, message_id: str, *fields: str) -> None:
 
 
 def dies_in_the_call(redis, message_id: str) -> None:
-    """What a worker leaves that was killed while a provider had the message; its lease ran out."""
+    """The state after a worker was killed while a provider had the message. Its lease ran out."""
     redis.hset(names.RECORD + message_id, "calling", "test")
     lease_ends(redis, message_id)
 

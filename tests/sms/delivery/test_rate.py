@@ -12,7 +12,7 @@ from sms.errors import OutcomeUnknown, Overloaded, TemporaryFailure
 from sms.message import Attempt, State
 from tests.sms.house import busiest, exactly, lease_ends, leave_out
 
-#: What comes in the same millisecond comes in any order.
+#: Messages of the same millisecond come in any order.
 any_order = pytest.mark.parametrize("clock", range(3), indirect=True)
 
 
@@ -143,7 +143,7 @@ class TestRate:
         order = [sms.id for sms in house.providers["a"].calls]
         assert len(order) == 50
         assert set(order) == {*letters, *codes}
-        # Whatever goes between a code and its turn is a code that came before it.
+        # Only codes that came before it go before a code's turn.
         assert [set(order[n : order.index(id)]) - {*codes} for id, n in zip(codes, before, strict=True)] == [
             set()
         ] * 10

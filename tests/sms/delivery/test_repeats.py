@@ -37,7 +37,7 @@ def test_it_is_repeated_under_the_same_key(house, code):
 
 
 def test_another_round_has_another_key(house, code):
-    """What the vendor refused, it might answer with the same refusal for ever."""
+    """The vendor might repeat the same refusal for ever."""
     house.settings.SMS_ROUTES = {"default": "a"}
     message = code(TemporaryFailure("x", code="503"))
     assert house.deliver(message.id).state is State.SENT
@@ -61,7 +61,7 @@ def test_after_so_many_it_waits_for_a_receipt_as_elsewhere(house, code):
     ],
 )
 def test_a_repetition_that_was_not_taken_says_nothing_of_the_first(house, code, error):
-    """Nobody else gets it before the wait for a receipt, as the vendor may have it."""
+    """No other alias gets it before the wait for a receipt, as the vendor may have it."""
     message = code(TIMEOUT, error, error)
     assert (message.state, message.error) == (State.QUEUED, error.code)
     assert house.providers["b"].calls == []

@@ -123,7 +123,7 @@ class TestUndelivered:
         assert house.published.count(id) == 1
 
     def test_it_closes_no_country_that_has_no_other_alias(self, house, redis, left_out):
-        """Whoever may start verifications can name five phones that are off."""
+        """Any caller can name five phones that are off."""
         house.settings.SMS_ROUTES = {"default": "a"}
         for _ in range(7):
             self.undelivered(house)

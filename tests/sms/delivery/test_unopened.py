@@ -1,4 +1,4 @@
-"""What no seal key here opens waits, keeps its place, and goes out as soon as a worker has the key."""
+"""A message that no seal key here opens waits, keeps its place, and goes out once a worker has the key."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_the_older_it_is_the_rarer_it_is_tried(keys, settings, redis, monkeypatc
 
 
 def test_it_refuses_nobody(queued, keys, settings, redis):
-    """What cannot be opened here is no backlog: who asks for a code meanwhile gets one."""
+    """Unopened messages are not backlog: who asks for a code meanwhile gets one."""
     ids = [services.send(PHONE, "123456", queue="otp").id for _ in range(30)]
     settings.SMS_SEAL_KEYS = keys["wrong"]
     for id in ids:

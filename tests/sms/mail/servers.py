@@ -96,7 +96,7 @@ class _OnAFreePort(Controller):
         super()._trigger_server()
 
 
-#: What a server that means well answers: first its greeting, then by command; "." is the end of a letter.
+#: The answers of a good server: first its greeting, then by command; "." is the end of a letter.
 WELL = {
     "greeting": "220 mx.example ESMTP",
     "EHLO": "250-mx.example\r\n250 ENHANCEDSTATUSCODES",

@@ -160,7 +160,7 @@ def test_without_its_key_the_mail_is_refused_and_named(esp, by_esp, settings):
 
 
 def test_anymails_own_backend_for_tests(by_esp):
-    """Whatever it is that a backend tells as an id, it can be kept."""
+    """Any id from a backend can be stored."""
     provider = by_esp("https://esp.example", esp="test")
     django_mail.outbox = []
     assert [provider.send(SMS) for _ in range(2)] == ["0", "1"]

@@ -25,7 +25,7 @@ def read(connection: socket.socket, stream: Any) -> tuple[str, dict[str, str], b
 
 
 class TestEmail(HandOffContract):
-    """Whatever the server says, it says once it has the whole letter."""
+    """The server answers once it has the whole mail."""
 
     url = "email://?from=codes@shop.example&timeout={timeout}"
     accepted = (250, "2.0.0 queued")

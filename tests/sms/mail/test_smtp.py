@@ -43,7 +43,7 @@ SMS = Sms(
 
 
 def fails(provider, sms=SMS) -> tuple[str, str]:
-    """What its error means, and its code. No error tells the address."""
+    """The meaning of its error, and its code. No error tells the address."""
     with pytest.raises(ProviderError) as caught:
         hand_over(provider, sms)
     error = caught.value

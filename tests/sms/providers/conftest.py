@@ -25,7 +25,7 @@ def provider(centre):
 
 @pytest.fixture
 def heard() -> list[Any]:
-    """What a listening provider hands on."""
+    """The items that a listening provider hands on."""
     return []
 
 

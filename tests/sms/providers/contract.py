@@ -1,4 +1,4 @@
-"""What every HTTP provider must do, whatever the vendor: one suite, a subclass per vendor.
+"""The contract of every HTTP provider: one suite, a subclass per vendor.
 
 A subclass says how to build the provider, what the vendor answers in each case, and how it signs a
 receipt; the tests come from here.
@@ -59,10 +59,10 @@ __all__ = [
 URL = SMS.callback_url
 INBOUND_URL = "https://a.example/v1/inbound/main"
 
-#: What a user sends back.
+#: A message from a user.
 USER, TEXT = "+12025550123", "Stop, please é"
 
-#: What may stand in JSON where a vendor's documents promise an id, a word or a number.
+#: Values in JSON where a vendor's documents promise an id, a word or a number.
 ODD_VALUES: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["\ud83d", "a\x00\r\n", "x" * 10_000, "", -1, 10**4000, 1e308, 2.5]),
     st.sampled_from([float("nan"), float("inf"), None, True, False, [], {}, [["x"]], {"id": ["x"]}]),
@@ -116,7 +116,7 @@ class SenderContract(HandOffContract):
         return st.builds(answer, statuses, bodies(self.accepted[1]), headers)
 
     def test_a_repeated_hand_off_is_the_same(self, gateway):
-        """What de-duplicates sees the same key, and another one for another hand-off."""
+        """A vendor that de-duplicates sees the same key, and another one for another hand-off."""
         provider = self.answers(gateway, *self.accepted)
         if not provider.repeats_safely:
             return

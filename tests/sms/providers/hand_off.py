@@ -1,4 +1,4 @@
-"""What must hold whenever a message is handed over, by HTTP or not: what all parts of the suite share.
+"""The contract of every hand-off, by HTTP or not: what all parts of the suite share.
 
 ``contract.py`` fills it in for HTTP, and ``tests/sms/mail/test_contract.py`` for SMTP.
 """
@@ -111,7 +111,7 @@ class HandOffContract:
         raise NotImplementedError
 
     def odd_answers(self) -> st.SearchStrategy[bytes]:
-        """Whatever else it may answer."""
+        """Any other answer."""
         raise NotImplementedError
 
     def trust(self, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

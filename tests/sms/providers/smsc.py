@@ -102,7 +102,7 @@ def read_submit(body: bytes) -> Submitted:
 
 
 class Connection:
-    """What an ESME has opened."""
+    """The connection that an ESME has opened."""
 
     def __init__(self, raw: socket.socket) -> None:
         self.socket = raw
@@ -266,7 +266,7 @@ def deliver(centre: Smsc, text: bytes = b"", sequence: int = 5, **more: Any) -> 
 
 
 def failure(sending: Future[str]) -> tuple[str, str]:
-    """What the error of a message means, and its code."""
+    """The meaning of a message's error, and its code."""
     error = sending.exception(10)
     assert isinstance(error, ProviderError)
     return meaning_of(error), error.code

@@ -151,7 +151,7 @@ class TestAfricasTalking(ProviderContract, InboundContract):
             (headers, b"senderId=&phoneNumber=%2B12025550123", self.inbound_url()),
             (headers, OPT_OUT, INBOUND_URL),
             (headers, OPT_OUT, f"{INBOUND_URL}?token={token('x')}"),
-            # What its other callbacks bring: a receipt, and the end of a subscription.
+            # Its other callbacks: a receipt, and the end of a subscription.
             (*self.receipt("Failed"), self.inbound_url()),
             (headers, SUBSCRIPTION, self.inbound_url()),
         ]

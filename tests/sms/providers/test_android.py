@@ -50,7 +50,7 @@ def event(name: str, **payload: Any) -> bytes:
 
 
 def of_message(state: str, error: str | None = None, **changes: Any) -> tuple[int, str]:
-    """What GET /messages/{id} answers, and POST /messages for one that is pending."""
+    """The answer of GET /messages/{id}, and of POST /messages for a pending one."""
     sample = {
         "id": ID,
         "deviceId": DEVICE,

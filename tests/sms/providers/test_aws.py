@@ -616,7 +616,7 @@ class Amazon:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def connect(self, address: tuple[str, int], *args: Any, **options: Any) -> socket.socket:
-        """What finds the host in the net, for everybody else."""
+        """The resolver for all other hosts."""
         assert address == (HOST, 443)
         return socket.create_connection(self._listener.getsockname())
 

@@ -85,7 +85,7 @@ def posted(*events: Any) -> tuple[dict[str, str], bytes]:
 
 
 def answer(status: Any, successful: Any = False, **changes: Any) -> tuple[int, str]:
-    """What Azure says of the one recipient, with HTTP 202 whatever it is."""
+    """Azure's words about the one recipient, always with HTTP 202."""
     item = {
         "to": SMS.to,
         "httpStatusCode": status,

@@ -1,4 +1,4 @@
-"""What an e-mail says, and the options of ``email://``; how it leaves stands in tests/sms/mail."""
+"""The text of an e-mail, and the options of ``email://``. tests/sms/mail tests how it leaves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ARABIC = "123456 هو رمز Shop الخاص بك. لا تشاركه."
 
 
 def letter(url: str = "email://?from=codes@shop.example", **changes: Any) -> Letter:
-    """What would leave."""
+    """The mail that would leave."""
     provider = from_url("mail", url)
     assert isinstance(provider, EmailProvider)
     letters: list[Letter] = []
@@ -88,7 +88,7 @@ def test_every_subject_begins_with_the_code():
 
 
 class Page(HTMLParser):
-    """What is in a page."""
+    """The parts of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -61,7 +61,7 @@ def error(code: int, word: str, *properties: str) -> tuple[int, str]:
 
 
 def exception(code: int, word: str) -> tuple[int, str]:
-    """What the older of their services answer."""
+    """The answers of their older services."""
     return code, json.dumps({"requestError": {"serviceException": {"messageId": word, "text": SMS.to}}})
 
 

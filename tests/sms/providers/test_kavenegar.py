@@ -191,7 +191,7 @@ class TestKavenegar(Samples, ReceiptContract, InboundContract):
         provider.send(replace(SMS, code="", body="Hello"))
         assert [path.rpartition("/")[2] for path, _, _ in gateway.requests] == ["lookup.json", "send.json"]
         assert gateway.requests[1][2]["message"] == "Hello"
-        # Of a code by a template Kavenegar cannot tell that it is a repetition.
+        # Kavenegar does not notice a repetition of a code by a template.
         assert (provider.needs_code, provider.repeats_safely) == (False, False)
 
     def test_a_message_without_a_code_needs_a_line(self, gateway):

@@ -144,7 +144,7 @@ class TestPlivo(ProviderContract, InboundContract):
     )
     @pytest.mark.parametrize("extra", [{}, {"Zz": "é &=", "A": ""}])
     def test_the_signature_is_what_their_sdk_believes(self, gateway, query, decoded, extra):
-        """Of several ways to sign, they and we believe the same one."""
+        """If there are several signatures, they and we believe the same one."""
         provider = self.provider(gateway.url)
         form = self.form("delivered", **extra)
         bare, joined = URL.partition("?")[0], "".join(name + form[name] for name in sorted(form))

@@ -203,7 +203,7 @@ class TestSinch(ProviderContract, InboundContract, FeedbackContract):
                 assert theirs
 
     def feedback(self, converted):
-        """Of a code that nobody typed nothing is told: the last request is the one before."""
+        """An untyped code is not reported: the last request is the one before."""
         return f"/xms/v1/{PLAN}/batches/{BATCH}/delivery_feedback", {"recipients": []}
 
     def test_the_feedback_is_what_their_sdk_sends(self, gateway):
@@ -382,7 +382,7 @@ class TestSinchByToken(ProviderContract, InboundContract):
         return [
             ({}, message(), INBOUND_URL),
             ({}, message(), f"{INBOUND_URL}?token={token('', 'another-secret-of-receipts')}"),
-            # Whoever sees the address of one message's receipts.
+            # For a thief of the address of one message's receipts.
             ({}, message(), f"{INBOUND_URL}?reference=ref-1&token={token('ref-1')}"),
             ({}, message(**{"from": ""}), self.inbound_url()),
             ({}, message(**{"from": "Shop"}), self.inbound_url()),

@@ -455,7 +455,7 @@ def test_a_number_that_is_none(centre, provider, number):
 
 @pytest.mark.parametrize("text", ["a\0b", "\0", "é", "\ud800"])
 def test_what_would_end_a_field_stands_in_none(text):
-    """Whatever the options and the message let through."""
+    """With all options and messages that are let through."""
     good = smpp_wire.Address(1, 1, "12025550123")
     submit = partial(smpp_wire.submit, good, good, b"", coding=0)
     for fields in ({"service_type": text}, {"validity": text}):

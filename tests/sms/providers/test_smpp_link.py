@@ -260,7 +260,9 @@ def accepted(provider) -> str:
 
 
 def test_an_smsc_that_dies_and_comes_back(impatient):
-    """What it may have is unknown, what it has not is temporary at once, and then all goes on."""
+    """A message that it may have is unknown. One that it does not have is temporary at once. Then all goes
+    on.
+    """
     port = free_port()
     with smsc(port) as first, bound(port) as provider:
         first.on_submit = lambda connection, request: None
@@ -436,7 +438,7 @@ def test_an_smsc_that_does_not_read(impatient):
 
 
 def test_who_waits_for_others_to_write_writes_nothing_late(impatient, monkeypatch):
-    """By then the lease may be over. What others write goes on, and the connection stays."""
+    """By then the lease may be over. The messages of others go on, and the connection stays."""
     monkeypatch.setattr("sms.providers.smpp.LONGEST_CONNECT", 0.3)
     with smsc() as centre, bound(centre.port) as provider:
         provider.send(SMS)
@@ -589,7 +591,7 @@ def test_answers_in_any_order_find_their_threads(centre):
 
 
 def test_the_connection_drops_in_the_window(centre, monkeypatch):
-    """What was written may be on its way; what waited for the window was not."""
+    """A written message may be on its way. One that waited for the window is not."""
     monkeypatch.setattr(smpp_link, "LEAST_REST", 60.0)
     centre.on_submit = lambda connection, request: None
     with bound(centre.port, "window=5") as provider, ThreadPoolExecutor(20) as pool:
@@ -603,7 +605,9 @@ def test_the_connection_drops_in_the_window(centre, monkeypatch):
 
 @pytest.mark.parametrize("scheme", ["smpp", "smpps"])
 def test_connections_that_end_at_any_moment(tmp_path, monkeypatch, scheme):
-    """What counts as not taken, the SMSC does not have; what counts as taken, it has; each has an outcome."""
+    """The SMSC does not have the messages that count as not taken. It has those that count as taken. Each has
+    an outcome.
+    """
     monkeypatch.setattr(smpp_link, "LEAST_REST", 0.0)
     certificate = certify(tmp_path / "certificate.pem")
     ends = {"smpp": [Connection.hang_up, Connection.reset], "smpps": [Connection.hang_up]}[scheme]

@@ -1,4 +1,4 @@
-"""What an SMSC delivers over the connection: receipts, and what users send."""
+"""Deliveries of an SMSC over the connection: receipts, and what users send."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_closing_ends_what_was_begun(centre, listening):
 
 
 def test_more_than_can_be_taken_in(centre, listening, monkeypatch):
-    """What waits has an end; the SMSC keeps the rest."""
+    """The waiting line is limited. The SMSC keeps the rest."""
     monkeypatch.setattr(smpp_link, "LONGEST_QUEUE", 10)
     go_on = threading.Event()
     listening.on_receipts = lambda _: go_on.wait(5)
@@ -274,7 +274,7 @@ def test_a_part_of_what_a_user_sends(centre, listening, heard):
 
 
 def test_a_user_cannot_write_a_receipt(centre, listening, heard):
-    """What it is, the SMSC says by esm_class, and not the text."""
+    """The SMSC marks its kind by esm_class, not by the text."""
     assert deliver(centre, b"id:id-1 stat:DELIVRD", kind=0) == 0
     assert isinstance(heard[0], Inbound)
 

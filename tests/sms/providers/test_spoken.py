@@ -1,4 +1,4 @@
-"""What a call says: words in the language of the locale, and a code that a voice can say."""
+"""The words of a call: words in the language of the locale, and a code that a voice can say."""
 
 from __future__ import annotations
 

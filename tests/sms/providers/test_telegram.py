@@ -59,7 +59,7 @@ def report(word: str, **changes: Any) -> bytes:
 
 
 class TestTelegram(ProviderContract):
-    """The message itself; the number has been checked. Of the check see below."""
+    """The message itself; the number has been checked. The check is below."""
 
     url = f"telegram://:{TOKEN}@?base_url={{base_url}}&timeout={{timeout}}"
     accepted = (200, status(SENT, delivery_status={"status": "sent", "updated_at": 1_760_000_000}))

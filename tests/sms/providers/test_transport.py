@@ -21,7 +21,7 @@ from tests.sms.providers.gateway import certify, gateway, read_request, response
 
 
 def written(ask) -> bytes:
-    """What arrives of one request to the address that ``ask`` is given."""
+    """The bytes of one request that arrive at the address given to ``ask``."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

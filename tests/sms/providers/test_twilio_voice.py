@@ -42,7 +42,7 @@ def canonical(twiml: object) -> str:
 
 
 def read_out(code: str, tag: str) -> str:
-    """What Twilio's own SDK makes of a code that is to be said."""
+    """The TwiML of Twilio's own SDK for a spoken code."""
     words, voice = WORDS[tag.partition("-")[0]], VOICES[tag]
     twiml = VoiceResponse()
     for before in (words.code, words.again):

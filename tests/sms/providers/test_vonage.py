@@ -207,7 +207,7 @@ class TestVonage(ProviderContract, FeedbackContract, InboundContract):
         assert json.loads(gateway.bodies[0]).get("ttl") == ttl
 
     def test_values_cannot_add_parameters(self, gateway):
-        """Whatever a sender or a text holds stays inside it."""
+        """No content of a sender or a text gets out of its field."""
         odd = 'A"B\r\nX: y&to=1","to":"447700900000'
         self.answers(gateway, *self.accepted).send(replace(SMS, sender=odd, body=odd))
         sent = json.loads(gateway.bodies[0])

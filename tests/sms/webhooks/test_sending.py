@@ -394,7 +394,7 @@ class TestCells:
 
 
 def test_the_sweep_sends(receiver, redis):
-    """What beat asks for, and a worker of the queue does."""
+    """The sweep that beat asks for, and a worker of the queue runs."""
     send()
     cutoff = store.ask_for_sweep("events")
     assert store.ask_for_sweep("events") is None
