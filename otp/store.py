@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from otp.admission.limits import NOTHING, Counted
+from otp.errors import StoreUnavailable
 from otp.guard import decision
 from otp.names import VERIFICATION, key
 from otp.purposes import Purpose
@@ -143,11 +145,20 @@ def _verify_apart(keys: tuple[str, ...], args: dict[str, Any], cell: int, counte
 
 def _guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = ()) -> None:
     """Tell the hub, and the cell of the hand-off, how a guess ended."""
-    guards = answer.get("guards", [])
-    if forgiven or guards:
-        ask("settle", (), {"limits": forgiven, "guards": guards})
+    _settle(forgiven, answer.get("guards", []))
     if "session" in answer:
-        session(answer["session"])
+        with suppress(StoreUnavailable):  # whoever reads the session carries it over
+            session(answer["session"])
+
+
+def _settle(limits: Sequence[Mapping[str, Any]], guards: Sequence[str] = ()) -> None:
+    """Settle what the hub has counted in advance, see settle.lua.
+
+    The phone's cell has decided, so its answer stands even if the hub is away now.
+    """
+    if limits or guards:
+        with suppress(StoreUnavailable):
+            ask("settle", (), {"limits": limits, "guards": guards})
 
 
 def hear(phones: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
@@ -316,8 +327,8 @@ def _issue(
         return _refused(refused, counted)
     answer = ask(script, (*own, key(VERIFICATION + draft.id, cell)), args, cell)
     if answer["status"] != "issued":
-        if cells.many() and counted.limits:
-            ask("settle", (), {"limits": counted.limits, "guards": []})
+        if cells.many():
+            _settle(counted.limits)
         return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
     if message:
