@@ -37,6 +37,7 @@ VERSIONS = ("1.30", kubernetes_validate.latest_version())
 TRIGGER: dict[str, list[str]] = {
     "redis": ["address", "listName", "listLength"],
     "redis-cluster": ["addresses", "listName", "listLength"],
+    "prometheus": ["serverAddress", "query", "threshold"],
     "redis-sentinel": ["addresses", "sentinelMaster", "listName", "listLength"],
 }
 
@@ -48,6 +49,7 @@ REFUSED = {
     "web.minReplicas=two": "minReplicas",
     "networkPolicy.serverPorts[0]=99999": "serverPorts",
     "keda.scaler=rabbitmq": "scaler",
+    "keda.enabled=true,keda.metadata.address=one:6379,settings.REDIS_CELLS=16": "prometheus",
     "settings.REDIS_URL=redis://one": "REDIS_URL",
     "settings.sms_destinations=US": "sms_destinations",
 }
