@@ -125,7 +125,7 @@ def check_names(resource: Resource, names: set[tuple[str, str]]) -> Iterator[str
     wanted = [("Deployment", spec.get("scaleTargetRef", {}).get("name"))]
     for trigger in spec.get("triggers", []):
         yield from check_trigger(trigger)
-        wanted.append(("TriggerAuthentication", trigger["authenticationRef"]["name"]))
+        wanted.append(("TriggerAuthentication", trigger.get("authenticationRef", {}).get("name")))
     if kind == "Ingress":
         paths = [path for rule in spec["rules"] for path in rule["http"]["paths"]]
         wanted += [("Service", path["backend"]["service"]["name"]) for path in paths]
