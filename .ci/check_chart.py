@@ -41,7 +41,7 @@ TRIGGER: dict[str, list[str]] = {
     "redis-sentinel": ["addresses", "sentinelMaster", "listName", "listLength"],
 }
 
-#: What Helm has to refuse, and the word of its answer.
+#: What Helm has to refuse, and the word of its answer. After a space: a value that is a text.
 REFUSED = {
     "keda.enabled=true": "keda.metadata",
     "wrker.replicas=3": "wrker",
@@ -49,7 +49,7 @@ REFUSED = {
     "web.minReplicas=two": "minReplicas",
     "networkPolicy.serverPorts[0]=99999": "serverPorts",
     "keda.scaler=rabbitmq": "scaler",
-    "keda.enabled=true,keda.metadata.address=one:6379,settings.REDIS_CELLS=16": "prometheus",
+    "keda.enabled=true,keda.metadata.address=one:6379 settings.REDIS_CELLS=16": "prometheus",
     "settings.REDIS_URL=redis://one": "REDIS_URL",
     "settings.sms_destinations=US": "sms_destinations",
 }
@@ -115,8 +115,9 @@ def dropped(given: Any, known: Any, at: str = "") -> Iterator[str]:
 def check_trigger(trigger: dict[str, Any]) -> Iterator[str]:
     metadata, kind = trigger["metadata"], trigger["type"]
     yield from (f"a trigger {kind} has no {key}" for key in TRIGGER[kind] if not metadata.get(key))
-    if not re.fullmatch("[1-9][0-9]*", metadata.get("listLength", "")):
-        yield f"listLength is {metadata.get('listLength')!r}, no whole number over 0"
+    length = TRIGGER[kind][-1]
+    if not re.fullmatch("[1-9][0-9]*", metadata.get(length, "")):
+        yield f"{length} is {metadata.get(length)!r}, no whole number over 0"
 
 
 def check_names(resource: Resource, names: set[tuple[str, str]]) -> Iterator[str]:
@@ -200,7 +201,16 @@ def main() -> None:
                 errors += [f"{title}: {resource['kind']} {resource['metadata']['name']}: {e}" for e in wrong]
             count += len(found)
         for value, word in REFUSED.items():
-            command = [helm, "template", "shop", CHART, "--set", value]
+            plain, _, text = value.partition(" ")
+            command = [
+                helm,
+                "template",
+                "shop",
+                CHART,
+                "--set",
+                plain,
+                *(["--set-string", text] if text else []),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0 or word not in done.stderr:
                 errors.append(f"Helm does not refuse {value}, or does not name {word}")
