@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,14 @@ def ask(name: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int = c
     return answer
 
 
+def ask_each(name: str, args: Mapping[str, Any], part: str) -> list[Any]:
+    """Run a script in each cell, and join one list of its answers. Raises ``StoreUnavailable``."""
+    try:
+        return scripts.in_each_cell(lambda cell: _SCRIPTS[name].ask((), args, cell).get(part, []))
+    except Unavailable as error:
+        raise unavailable(error) from error
+
+
 def unavailable(error: Unavailable) -> StoreUnavailable:
     """The error that callers see instead. Only the log has the reason."""
     log.warning("unavailable", reason=str(error))
@@ -83,14 +92,12 @@ def home(phones: Sequence[str]) -> int:
     ``phones``, here and below: digests of the number, under the newest secret first. No round trip, unless
     the number of cells or the secret was changed lately.
     """
-    for cell in cells.former(phones):
-        try:
-            with scripts.client(cell) as redis:
-                if redis.exists(*(key(name + phone, cell) for phone in phones for name in (PHONE, FAILURES))):
-                    return cell
-        except Unavailable as error:
-            raise unavailable(error) from error
-    return cells.of_digest(phones[0])
+    try:
+        return scripts.home(
+            phones, lambda cell: [key(name + phone, cell) for phone in phones for name in (PHONE, FAILURES)]
+        )
+    except Unavailable as error:
+        raise unavailable(error) from error
 
 
 def phone_keys(phones: Sequence[str], cell: int) -> tuple[tuple[str, str], list[dict[str, str]]]:
@@ -118,9 +125,9 @@ def session(id: str, **step: Any) -> dict[str, str]:
 
 
 def _ended(id: str, cell: int) -> dict[str, str]:
-    try:
-        with scripts.client(cell) as redis:
-            found = redis.hgetall(key(SESSION_ENDED + id, cell))
-    except Unavailable as error:
-        raise unavailable(error) from error
-    return {name.decode(): value.decode() for name, value in found.items()}
+    with suppress(Unavailable), scripts.client(cell) as redis:
+        return {
+            name.decode(): value.decode()
+            for name, value in redis.hgetall(key(SESSION_ENDED + id, cell)).items()
+        }
+    return {}

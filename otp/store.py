@@ -22,7 +22,7 @@ from otp.guard import decision
 from otp.names import VERIFICATION, key
 from otp.purposes import Purpose
 from otp.results import ALONE, MESSAGES, Cancelled, Check, Draft, Issue, Live, Read, Refusal, Sending
-from otp.steps import ask, home, phone_keys, session, unavailable
+from otp.steps import ask, ask_each, home, phone_keys, session, unavailable
 from sms import cells, scripts
 from sms import names as sms
 from sms.errors import Unavailable
@@ -84,7 +84,7 @@ def next_due(most: int) -> list[tuple[str, str]]:
 
     They are returned again until they are sent on, or ``stay`` is called; see next.lua.
     """
-    found = scripts.in_each_cell(lambda cell: ask("next", (), {"most": most}, cell).get("due", []))
+    found = ask_each("next", {"most": most}, "due")
     return [(one["id"], one["message_id"]) for one in found]
 
 
@@ -145,20 +145,26 @@ def _verify_apart(keys: tuple[str, ...], args: dict[str, Any], cell: int, counte
 
 def _guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = ()) -> None:
     """Tell the hub, and the cell of the hand-off, how a guess ended."""
-    _settle(forgiven, answer.get("guards", []))
+    _settle(forgiven, guards=answer.get("guards", []))
     if "session" in answer:
         with suppress(StoreUnavailable):  # whoever reads the session carries it over
             session(answer["session"])
 
 
-def _settle(limits: Sequence[Mapping[str, Any]], guards: Sequence[str] = ()) -> None:
+def _settle(
+    limits: Sequence[Mapping[str, Any]],
+    *,
+    guards: Sequence[str] = (),
+    not_made: Mapping[str, Any] | None = None,
+) -> None:
     """Settle what the hub has counted in advance, see settle.lua.
 
     The phone's cell has decided, so its answer stands even if the hub is away now.
     """
-    if limits or guards:
+    if limits or guards or not_made:
+        more = {"not_made": not_made} if not_made else {}
         with suppress(StoreUnavailable):
-            ask("settle", (), {"limits": limits, "guards": guards})
+            ask("settle", (), {"limits": limits, "guards": guards} | more)
 
 
 def hear(phones: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
@@ -284,15 +290,16 @@ def going_on(ids: Collection[str]) -> set[str]:
     """The verifications in ``ids`` that may still go by another channel."""
     if not ids:
         return set()
-    found = set()
+    of_cell = cells.by_cell(ids)
     try:
-        for cell, some in cells.by_cell(ids).items():
-            with scripts.client(cell) as redis:
-                scores = redis.zmscore(key(sms.NEXT_CHANNEL, cell), some)
-            found |= {id for id, at in zip(some, scores, strict=True) if at is not None}
+        found = scripts.gather(
+            of_cell, lambda pipe, cell: pipe.zmscore(key(sms.NEXT_CHANNEL, cell), of_cell[cell])
+        )
     except Unavailable as error:
         raise unavailable(error) from error
-    return found
+    return {
+        id for cell, (scores,) in found.items() for id, at in zip(of_cell[cell], scores, strict=True) if at
+    }
 
 
 def _issue(
@@ -323,12 +330,9 @@ def _issue(
     if sending.next_after:
         args["next_after"] = int(sending.next_after * 1000)
         args["patience"] = [int(seconds * 1000) for seconds in rules.next_channel_after]
-    if cells.many() and (refused := _admit(args)):
-        return _refused(refused, counted)
-    answer = ask(script, (*own, key(VERIFICATION + draft.id, cell)), args, cell)
+    keys = (*own, key(VERIFICATION + draft.id, cell))
+    answer = _in_cell(script, keys, args, cell) if cells.many() else ask(script, keys, args)
     if answer["status"] != "issued":
-        if cells.many():
-            _settle(counted.limits)
         return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
     if message:
@@ -347,23 +351,34 @@ def _issue(
     )
 
 
-def _admit(args: dict[str, Any]) -> dict[str, Any] | None:
-    """Ask the hub about a start, see admit.lua. Returns its refusal, or None and what it said in ``args``."""
-    message, limits = args.get("message"), args["limits"]
-    if not (limits or message or "guard" in args or "puzzle" in args):
-        return None
-    of_many: dict[str, Any] = {name: args[name] for name in ("limits", "labels", "guard") if name in args}
-    if "puzzle" in args:
-        of_many["puzzle"] = args.pop("puzzle")
+def _in_cell(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int) -> dict[str, Any]:
+    """Run start.lua or resend.lua after the hub has admitted the start. The hub takes back what the cell does
+    not make.
+    """
+    limits = args["limits"]
+    guard, puzzle, message = (args.get(name) for name in ("guard", "puzzle", "message"))
+    if not (limits or guard or puzzle or message):
+        return ask(script, keys, args, cell)
+    of_many = {name: args[name] for name in ("limits", "labels", "guard", "puzzle") if name in args}
+    of_cell = {name: value for name, value in args.items() if name != "puzzle"} | {"limits": []}
     if message:
         of_many["message"] = {name: message[name] for name in ("aliases", "fields")}
-    answer = ask("admit", (), of_many)
-    if "status" in answer:
-        return answer
-    args |= {"limits": [], "admitted": answer}
+    admitted = ask("admit", (), of_many)
+    if "status" in admitted:
+        return admitted
+    of_cell["admitted"] = admitted
     if message:
-        args["message"] = message | {"outlook": answer["outlook"]}
-    return None
+        of_cell["message"] = message | {"outlook": admitted["outlook"]}
+    made = False
+    try:
+        answer = ask(script, keys, of_cell, cell)
+        made = answer["status"] == "issued"
+    finally:
+        if not made:
+            of_guard = {"guard": {name: guard[name] for name in ("reserved", "counts")}} if guard else {}
+            spent = {"spent": puzzle["spent"]} if puzzle and "spent" in puzzle else {}
+            _settle(limits, not_made={"counted": admitted["counted"], **of_guard, **spent})
+    return answer
 
 
 def _refused(answer: Mapping[str, Any], counted: Counted) -> Issue:

@@ -52,6 +52,10 @@ class Owners:
         """The node of a cell; None if it has to be asked for."""
         return self._known.get(cell)
 
+    def last(self, cell: int) -> _Address | None:
+        """The node that had a cell when it was used last, even if it does not answer now."""
+        return self._last.get(cell)
+
     def note(self, cell: int, address: _Address) -> None:
         """Note that a node has a cell."""
         self._known[cell] = self._last[cell] = address

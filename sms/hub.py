@@ -2,8 +2,9 @@
 
 Breakers, rates, their lines and opt-outs are in the hub. To spare it, a worker asks only where it has to:
 most aliases are healthy and have no rate, so that a claim can choose them itself. Whether an alias is
-healthy, each process asks once a second. Calls that worked are reported once a second as well, all others at
-once. While the hub is away, workers send by what they knew last, and it learns nothing.
+healthy, each process asks once a second. Calls that worked are reported with the next call after a second,
+all others at once. While the hub is away, codes go to the first alias of their route if that is healthy and
+has no rate. Everything else waits.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from sms import names
 from sms.breaker import Breaker
 from sms.errors import Unavailable
+from sms.scripts import client
 from sms.steps import script
 
 #: Seconds for which a process relies on what the hub said, and keeps what worked to itself.
@@ -90,6 +93,18 @@ def judge_receipt(alias: str, country: str, hops: str, *, is_bad: bool) -> bool:
     return False
 
 
+def left(message_id: str, record: Mapping[str, str]) -> None:
+    """Take a settled message out of the line in which it waited."""
+    leave(message_id, queue=record.get("queue", ""), turn=record.get("turn", ""))
+
+
+def leave(message_id: str, *, queue: str, turn: str) -> None:
+    """The same by its queue and the alias for which it waited; "": for none."""
+    if turn:
+        with suppress(Unavailable), client() as redis:  # otherwise its place lapses
+            redis.zrem(names.line(turn, queue), message_id)
+
+
 def outlook(message: Mapping[str, Any], marks: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """What a message must know of the hub to be accepted: see outlook.lua. Raises ``Unavailable``."""
     args = {"aliases": message["aliases"], "hops": message["fields"].get("hops", ""), "marks": marks}
@@ -114,7 +129,10 @@ def _to_tell(calls: Iterable[Mapping[str, Any]], *, at_once: bool = False) -> li
                 _view.worked[call["alias"]] += 1
             else:
                 others.append(call)
-        if not (others or at_once) and now - _view.told_at < RELIED:
+        silence = now - _view.told_at
+        if silence > Breaker.configured().window:  # too old to speak for now
+            _view.worked = Counter()
+        if not (others or at_once) and silence < RELIED:
             return []
         worked, _view.worked, _view.told_at = _view.worked, Counter(), now
     return [

@@ -27,6 +27,7 @@ from sms import (
     entries,
     given,
     history,
+    hub,
     ids,
     learning,
     names,
@@ -291,6 +292,8 @@ def _outlook(route: Route, country: str, parts: int, queue: str) -> list[dict[st
 def called_back(message_id: str, record: Mapping[str, str] | None) -> None:
     """Announce a message that a script has cancelled. ``record``: as includes/call_back.lua returned it."""
     if record:
+        if cells.many():
+            hub.left(message_id, record)
         tell(records.read(message_id, record))
 
 
@@ -334,9 +337,9 @@ def replay(message_id: str) -> bool:
 
 def cancel(message_id: str) -> bool:
     """Cancel a message that no worker has claimed yet. True if it will not be sent."""
-    if message := store.call_back(given.id(message_id)):
-        tell(message)
-    return message is not None
+    record = store.call_back(given.id(message_id))
+    called_back(message_id, record)
+    return record is not None
 
 
 def with_line_feeds(text: str) -> str:

@@ -15,6 +15,8 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+import structlog
+
 from sms import cells, conf, hub
 from sms.breaker import Breaker
 from sms.errors import OptedOut, Overloaded, Unavailable
@@ -35,8 +37,10 @@ from sms.names import (
     key,
 )
 from sms.records import Choice, Claim, FollowUp, Moved, Recorded, chosen, claimed, read
-from sms.scripts import Script, client, in_each_cell
+from sms.scripts import Script, client, gather, home, in_each_cell
 from sms.steps import QUEUES, script
+
+log = structlog.get_logger("sms")
 
 #: Seconds for which a pending sweep keeps others from being requested.
 SWEEP_PENDING = 10.0
@@ -113,17 +117,13 @@ def send(
     if "wait" in answer:
         raise Overloaded("It cannot be sent in time now.", math.ceil(answer["wait"] / 1000))
     if replaces and not args["replaces"]:
-        answer["called_back"] = _called_back(replaces)
+        with suppress(Unavailable):  # this message is accepted, whatever becomes of the one before
+            answer["called_back"] = call_back(replaces)
     return answer
 
 
-def call_back(message_id: str) -> Message | None:
-    """Recall a message that no worker has taken yet. None if it is too late. One round trip."""
-    record = _called_back(message_id)
-    return read(message_id, record) if record else None
-
-
-def _called_back(message_id: str) -> dict[str, Any] | None:
+def call_back(message_id: str) -> dict[str, str] | None:
+    """Recall a message that no worker has taken yet. Its record; None if it is too late. One round trip."""
     answer = _CALL_BACK((), (message_id,), cells.of_id(message_id))
     return dict(json.loads(answer)) if answer else None
 
@@ -150,6 +150,8 @@ def claim(
     if "died" in answer and hub.died(answer["died"], answer["record"].get("country", "")):
         answer["left_out"] = answer["died"]
     message = read(answer["id"], answer["record"]) if "record" in answer else None
+    if cells.many() and message and "sealed" not in answer:
+        hub.left(message.id, answer["record"])
     found = claimed(message, answer) if message and "sealed" in answer else message
     return Claim(answer["verdict"], found, answer.get("left_out", ""))
 
@@ -216,13 +218,14 @@ def finish(
     retry_in: float | None = None,
     calls: Sequence[Mapping[str, Any]] = (),
     after: After = NOTHING,
+    again: bool = False,
     **fields: str,
 ) -> Moved:
     """Move a message to ``target`` if the table of transitions allows it. One round trip.
 
     ``why``: see move.lua. ``attempt``: only if it is still the newest. ``retry_in``: seconds until the next
     try; None settles the message: its text is erased and its lease released. ``calls``: how they ended, for
-    the breakers. ``after``: follow-up calls.
+    the breakers. ``after``: follow-up calls. ``again``: this was tried before, and the answer got lost.
     """
     kept = int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)
     more: dict[str, Any] = {"why": why, "calls": calls, "kept": kept}
@@ -237,18 +240,21 @@ def finish(
     answer, message = _change(_MOVE, message_id, target, fields, more)
     changed, early = dict(answer["changed"]), answer.get("early")
     if cells.many():
-        changed = hub.ended(calls if answer["counted"] else ())
+        changed = hub.ended(calls if answer["counted"] or again else ())
+        hub.leave(message_id, queue=answer["record"].get("queue", ""), turn=answer.get("left", ""))
         early = _keep_theirs(theirs, message_id, kept) if theirs and message else None
     return Moved(answer["moved"], message, changed, json.loads(early) if early else None)
 
 
 def _keep_theirs(theirs: str, message_id: str, kept: int) -> str:
     """Keep our id under the vendor's. Returns a receipt that overtook the answer of the call, or ""."""
-    cell = cells.of_digest(theirs)
-    keys = (key(THEIRS + theirs, cell), key(f"{THEIRS}early:{theirs}", cell))
-    with suppress(Unavailable):  # the outcome is recorded, and must not wait for another cell
+    try:
+        cell = _cell_of_theirs(theirs)
+        keys = (key(THEIRS + theirs, cell), key(f"{THEIRS}early:{theirs}", cell))
         return str(_THEIRS(keys, (message_id, kept), cell).decode())
-    return ""
+    except Unavailable:  # the outcome is recorded, and must not wait for another cell
+        log.warning("receipts_unmatched", message_id=message_id)
+        return ""
 
 
 def whose(alias: str, theirs: str, receipt: Mapping[str, str]) -> str:
@@ -259,7 +265,11 @@ def whose(alias: str, theirs: str, receipt: Mapping[str, str]) -> str:
     ``Moved.early``.
     """
     args = {"alias": alias, "theirs": theirs, "state": receipt["state"], "receipt": json.dumps(receipt)}
-    return str(_WHOSE((), (json.dumps(args),), cells.of_digest(f"{alias}:{theirs}")).decode())
+    return str(_WHOSE((), (json.dumps(args),), _cell_of_theirs(f"{alias}:{theirs}")).decode())
+
+
+def _cell_of_theirs(theirs: str) -> int:
+    return home([theirs], lambda cell: [key(THEIRS + theirs, cell)])
 
 
 def follow_ups(wanted: Iterable[tuple[Kind, str, float]], most: int, cell: int) -> list[int]:
@@ -276,14 +286,22 @@ def follow_ups(wanted: Iterable[tuple[Kind, str, float]], most: int, cell: int) 
 
 def follow_up(kind: Kind, alias: str, takes: float, cell: int) -> FollowUp | None:
     """Take the next follow-up call in a cell, which begins now. None if none is due or may begin. One round
-    trip, or with cells two if the alias has a rate.
+    trip, or with cells three if the alias has a rate.
     """
-    if cells.many() and not hub.begin_call(alias, takes):
+    due = key(DUE[kind] + alias, cell)
+    if cells.many() and takes and not (_is_due(due, cell) and hub.begin_call(alias, takes)):
         return None
-    args = {"due": key(DUE[kind] + alias, cell), "alias": alias, "takes": 0 if cells.many() else takes}
+    args = {"due": due, "alias": alias, "takes": 0 if cells.many() else takes}
     args |= {"looks": kind == "look_up", "open": kind != "feedback"}
     answer = _FOLLOW_UP.ask((), args, cell)
     return FollowUp(read(answer["id"], answer["record"]), answer["converted"]) if answer else None
+
+
+def _is_due(due: str, cell: int) -> bool:
+    """Whether a follow-up call may be due, so that no part of a rate is taken for nothing."""
+    with client(cell) as redis:
+        seconds, _ = redis.time()
+        return bool(redis.zcount(due, "-inf", (seconds + 1) * 1000))
 
 
 def record_receipt(
@@ -300,6 +318,8 @@ def record_receipt(
     if cells.many() and answer.get("matters"):
         record, is_bad = answer["record"], state is State.FAILED
         left_out = hub.judge_receipt(alias, record.get("country", ""), record.get("hops", ""), is_bad=is_bad)
+    if cells.many() and moved:
+        hub.left(message_id, answer["record"])
     return Recorded(moved, message, left_out, never_asked)
 
 
@@ -309,17 +329,19 @@ def get(message_id: str) -> Message | None:
 
 
 def get_all(message_ids: Sequence[str]) -> list[Message | None]:
-    """The records of several messages, in one round trip. Takes as long for missing ones."""
-    found: dict[str, Message] = {}
-    for cell, some in cells.by_cell(message_ids).items():
-        with client(cell) as redis:
-            pipe = redis.pipeline(transaction=False)
-            for id in some:
-                pipe.hgetall(key(RECORD + id, cell))
-            answers = pipe.execute()
-        for id, fields in zip(some, answers, strict=True):
-            if fields:
-                found[id] = read(id, {k.decode(): v.decode() for k, v in fields.items()})
+    """The records of several messages, in one round trip for each server. Takes as long for missing ones."""
+    of_cell = cells.by_cell(message_ids)
+
+    def put(pipe: Any, cell: int) -> None:
+        for id in of_cell[cell]:
+            pipe.hgetall(key(RECORD + id, cell))
+
+    found = {
+        id: read(id, {k.decode(): v.decode() for k, v in fields.items()})
+        for cell, records in gather(of_cell, put).items()
+        for id, fields in zip(of_cell[cell], records, strict=True)
+        if fields
+    }
     return [found.get(id) for id in message_ids]
 
 
@@ -335,7 +357,8 @@ def sweep(queue: str, cutoff: int, most: int) -> list[str]:
     """The ids of the first messages of ``queue`` in each cell that were due before ``cutoff`` (ms); see
     sweep.lua.
     """
-    args = {"queue": queue, "cutoff": cutoff, "most": most, "remembered": int(REMEMBERED * 1000)}
+    of_each = max(most // len(cells.every()), 1)
+    args = {"queue": queue, "cutoff": cutoff, "most": of_each, "remembered": int(REMEMBERED * 1000)}
 
     def swept(cell: int) -> list[str]:
         # The marks are in the hub alone.

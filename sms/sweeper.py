@@ -3,7 +3,7 @@ entry.
 
 A sweep travels through the queue that it sweeps. Entries published before it have been taken by the time it
 runs, so a message from before that is still due is lost or late. A task that is woken takes whatever is due.
-So a few entries are enough for any number, and a backlog is not multiplied.
+So a few entries are enough for any number of messages in a cell, and a backlog is not multiplied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from sms.webhooks import endpoints
 
 log = structlog.get_logger("sms")
 
-#: Entries for each sweep. While messages are due, this many more tasks start every second.
+#: Entries for each sweep, but one for each cell at least. While messages are due, this many more tasks start
+#: every second.
 LIMIT = 20
 
 

@@ -24,7 +24,7 @@ from django.http import HttpRequest, HttpResponse
 
 from otp import codes
 from otp.api.problems import fixed
-from sms import cells, ids, names, probe
+from sms import ids, names, probe, scripts
 from sms import services as sms
 from sms.errors import Unavailable
 from sms.scripts import Script
@@ -65,7 +65,7 @@ def once(
         return fixed(400, "idempotency_key_invalid")
     digest = partial(codes.digest, settings.SECRET_KEY.encode(), "idempotency")
     of_key = digest("key", owner, key)
-    cell = cells.of_digest(of_key)
+    cell = scripts.home([of_key], lambda cell: [names.key(RECORD + of_key, cell)])
     record = names.key(RECORD + of_key, cell)
     body = hashlib.sha256(request.body).hexdigest()
     asked = digest("request", str(request.method), request.path, request.content_type or "", body)

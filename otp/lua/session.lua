@@ -17,7 +17,9 @@ if args.browser then
 end
 if args.cell then
   local known = redis.call('HGET', session, 'cells')
-  redis.call('HSET', session, 'cells', known and known .. ',' .. args.cell or args.cell)
+  if not string.find(',' .. (known or '') .. ',', ',' .. args.cell .. ',', 1, true) then
+    redis.call('HSET', session, 'cells', known and known .. ',' .. args.cell or args.cell)
+  end
 end
 if args.ended then
   end_session(args.id, args.ended.verification, args.ended.verified)

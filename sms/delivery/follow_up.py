@@ -57,7 +57,7 @@ def publish_due() -> None:
     asked = [(kind, alias.name, alias.takes(1)) for kind, alias in wanted]
 
     def due(cell: int) -> list[tuple[Kind, str, tuple[int, ...]]]:
-        counts = store.follow_ups(asked, MOST, cell)
+        counts = store.follow_ups(asked, max(MOST // len(cells.every()), 1), cell)
         where = (cell,) if cell else ()
         return [
             (kind, alias, where)

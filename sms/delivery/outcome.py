@@ -38,7 +38,7 @@ def record(
     """
     message_id, sent = attempt.message.id, target is State.SENT
     patience = max(steps.LEASE + steps.LAST_CHANCE, min(attempt.remaining, PATIENCE) if sent else 0)
-    deadline = time.monotonic() + patience
+    deadline, again = time.monotonic() + patience, False
     while True:
         try:
             moved, message, changed, early = store.finish(
@@ -48,12 +48,14 @@ def record(
                 # SENT stands even if the lease was lost meanwhile: the provider has the message.
                 attempt=None if sent else attempt.number,
                 calls=[ended._asdict() for ended in calls],
+                again=again,
                 **more,
             )
             break
         except Unavailable:
             if time.monotonic() >= deadline:
                 raise
+            again = True
             time.sleep(RECORD_RETRY)
     health.tell(calls, changed)
     if early:

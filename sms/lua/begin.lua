@@ -11,4 +11,7 @@ local record = read(RECORD .. id)
 if record.state ~= 'sending' or args.attempt ~= tonumber(record.attempts) or record.unwanted then
   return '{}'
 end
+-- The lease of choose.lua began before the hub was asked, and the call may take nearly all of it.
+redis.call('HSET', RECORD .. id, 'lease_until', now + LEASE)
+redis.call('ZADD', LEASES .. record.queue, now + LEASE, id)
 return cjson.encode({ chosen = note_choice(now, id, record, args.picked, true) })

@@ -18,7 +18,7 @@
 --   feedback         true: tell the vendor whether the code was typed
 --   revokes          true: the vendor can take back an unread message
 -- Returns JSON: moved, record (empty if there is none), changed and counted (see includes/count_calls.lua), early (a
--- receipt that overtook this)
+-- receipt that overtook this), left (the alias for which it waited and does not wait any more)
 --- @include "clock"
 --- @include "record"
 --- @include "count_calls"
@@ -62,6 +62,7 @@ local function moved()
     changed = changed,
     counted = counted,
     early = early,
+    left = args.fields.turn == '' and record.turn or nil,
   })
 end
 

@@ -6,7 +6,7 @@ import pytest
 
 from otp import digests, services, sessions, steps
 from otp.caller import Caller
-from otp.errors import RateLimited
+from otp.errors import RateLimited, StoreUnavailable
 from otp.handler import OTPHandler
 from otp.names import FAILURES, LIMIT, PHONE, SESSION, VERIFICATION
 from sms import broker, cells, hub, names, scripts, store
@@ -86,6 +86,36 @@ def test_what_the_cell_refuses_has_not_counted_for_limits(settings):
     assert caught.value.limit == "phone"
 
 
+def test_what_the_cell_refuses_has_not_counted_in_the_guard_and_its_budget(settings):
+    settings.GUARD_MODE, settings.GUARD_PRICES, settings.GUARD_BUDGET = "enforce", {"default": 1}, 100
+    services.start(NUMBER, caller=Caller(ip="192.0.2.1"))
+
+    def counted() -> dict[bytes, bytes]:
+        redis = looking()
+        return {key: redis.get(key) for key in redis.keys("otp:guard*") if key != b"otp:guard-over"}
+
+    before = counted()
+    assert len(before) > 5
+    for _ in range(3):
+        with pytest.raises(RateLimited) as caught:
+            services.start(NUMBER, caller=Caller(ip="192.0.2.1"))
+        assert caught.value.limit == "cooldown"
+    assert counted() == before
+
+
+def test_a_right_code_is_right_though_the_hub_went_away(settings, monkeypatch):
+    started = services.start(NUMBER)
+    ask = steps.ask
+
+    def without_hub(name, *given):
+        if name == "settle":
+            raise StoreUnavailable
+        return ask(name, *given)
+
+    monkeypatch.setattr("otp.store.ask", without_hub)
+    assert services.check(started.id, code_in(outbox[0].body)).status == "valid"
+
+
 def test_what_the_hub_refuses_writes_nothing_for_the_phone(settings):
     settings.OTP_LIMITS = {"phone": "1/1h"}
     services.start(NUMBER)
@@ -135,7 +165,7 @@ def test_a_change_of_their_number_loses_no_message(settings, before, now, monkey
     ids = [sms.send(NUMBER, "Hello").id for _ in range(5)] + [services.start(NUMBER).message_id]
     settings.REDIS_CELLS, settings.REDIS_CELLS_BEFORE = now, before
     looking()
-    due = store.sweep("bulk", 2**53, 20) + store.sweep("otp", 2**53, 20)
+    due = store.sweep("bulk", 2**53, 200) + store.sweep("otp", 2**53, 200)
     assert sorted(due) == sorted(ids)
     for id in ids:
         deliver(id)
@@ -163,6 +193,27 @@ def test_a_hand_off_is_valid_even_if_nobody_lives_to_say_so(settings, monkeypatc
     found = sessions.read(session.id, owner="shop")
     assert (found.status, found.verification_id, found.phone) == ("valid", started.id, NUMBER)
     assert sessions.read(session.id, owner="shop") == found
+
+
+def test_starts_for_a_session_note_each_cell_once():
+    session = sessions.create(owner="shop", return_url="https://shop.example/")
+    services.start(NUMBER, session=session.id)
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            services.start(NUMBER, session=session.id)
+    cell = cells.of_digest(digests.of_phone(NUMBER, "login")[0])
+    assert looking().hget(SESSION + session.id, "cells") == str(cell).encode()
+
+
+def test_a_recalled_message_leaves_the_line_in_the_hub(settings, monkeypatch):
+    monkeypatch.setattr(broker, "publish", lambda *_: True)
+    settings.SMS_PROVIDERS = {"main": "memory://?rate=0.1"}
+    first, second = sms.send(NUMBER, "Hello"), sms.send(NUMBER, "Hello")
+    for message in (first, second):
+        deliver(message.id)
+    assert looking().zcard(names.LINE + "main:bulk") == 1
+    assert sms.cancel(second.id)
+    assert looking().zcard(names.LINE + "main:bulk") == 0
 
 
 def test_failures_of_messages_in_many_cells_open_one_breaker(settings):
