@@ -25,6 +25,8 @@ ARGS = [
     "--disable-sync",
 ]
 ROOT = Path(__file__).resolve().parents[2]
+#: Starts CHROMIUM, without what costs much and no page of ours needs.
+LAUNCHER = Path(__file__).parent / "chromium"
 #: axe-core out of npm, where NODE_PATH says.
 AXE = Path(os.environ.get("NODE_PATH", "/nowhere")) / "axe-core" / "axe.min.js"
 _AUDIT = (Path(__file__).parent / "audit.js").read_text()

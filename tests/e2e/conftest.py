@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.browser import ARGS, CHROMIUM
+from tests.e2e.browser import ARGS, CHROMIUM, LAUNCHER
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,6 @@ def chromium() -> Iterator[Any]:
         pytest.skip(f"there is no {CHROMIUM}")
     expect.set_options(timeout=20_000)  # milliseconds: a busy machine takes its time
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        browser = driver.chromium.launch(executable_path=LAUNCHER, args=ARGS)
         yield browser
         browser.close()

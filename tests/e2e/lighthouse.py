@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.e2e.browser import ARGS, CHROMIUM
+from tests.e2e.browser import ARGS, LAUNCHER
 from tests.faults.stack import wait_for
 
 LIGHTHOUSE = Path(os.environ.get("NODE_PATH", "/nowhere")) / "lighthouse" / "cli" / "index.js"
@@ -26,7 +26,7 @@ def audited(url: str, *flags: str, **headers: str) -> dict[str, Any]:
     """Its report of ``url``. ``headers`` go with each request, such as a cookie."""
     with TemporaryDirectory() as profile:
         options = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
-        browser = subprocess.Popen([CHROMIUM, *ARGS, *options], stderr=subprocess.DEVNULL)
+        browser = subprocess.Popen([LAUNCHER, *ARGS, *options], stderr=subprocess.DEVNULL)
         try:
             port = wait_for(lambda: _port(Path(profile) / "DevToolsActivePort"), 60)
             command = ["node", str(LIGHTHOUSE), url, f"--port={port}", "--quiet", "--output=json", *flags]

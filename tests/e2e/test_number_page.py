@@ -13,7 +13,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 
 from sms.testing import outbox
-from tests.e2e.browser import ARGS, AXE, CHROMIUM, axe
+from tests.e2e.browser import ARGS, AXE, LAUNCHER, axe
 from tests.serving import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -140,7 +140,7 @@ def test_where_cookies_are_off_that_is_said(site, chromium, tmp_path):
     off = {"profile": {"default_content_setting_values": {"cookies": 2}}}
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(off))
     start = chromium.browser_type.launch_persistent_context
-    with start(tmp_path, executable_path=CHROMIUM, args=ARGS, locale="fr") as context:
+    with start(tmp_path, executable_path=LAUNCHER, args=ARGS, locale="fr") as context:
         page = context.new_page()
         page.goto(site)
         page.locator("#phone").fill("+12025550123")
