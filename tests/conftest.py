@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import math
 import os
@@ -58,6 +59,17 @@ hypothesis.settings.load_profile("otpost")
 
 #: The slow tests, by their marker: the seconds where the marker tells none.
 LONG = {"together": 30.0, "slow": 10.0, "first": 4.0}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Twelve thousand tests are a million objects, all of which stay: no need to look through them again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
