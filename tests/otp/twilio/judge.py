@@ -33,16 +33,17 @@ def faults(heard: Heard) -> list[str]:
     content = json.loads(heard.body)
     if heard.status >= 400:
         return [] if _is_error(content, heard.status) else [f"no error of Twilio's: {content}"]
+    method, status = heard.method.lower(), str(heard.status)
     for path, operations in document()["paths"].items():
         if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), heard.path):
-            answers = operations[heard.method.lower()]["responses"]
+            answers = operations[method]["responses"]
             break
     else:
         return [f"no path of Twilio's: {heard.path}"]
-    if str(heard.status) not in answers:
-        return [f"{heard.status} where the file has {', '.join(answers)}"]
-    schema = answers[str(heard.status)]["content"][heard.content_type]["schema"]
-    return _broken(schema, content)
+    if status not in answers:
+        return [f"{status} where the file has {', '.join(answers)}"]
+    validator = _validator(path, method, status, heard.content_type)
+    return [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(content)]
 
 
 def _is_error(content: dict[str, Any], status: int) -> bool:
@@ -51,11 +52,15 @@ def _is_error(content: dict[str, Any], status: int) -> bool:
     return as_said and content["status"] == status and content["more_info"].endswith(f"/{content['code']}")
 
 
-def _broken(schema: dict[str, Any], content: Any) -> list[str]:
+@functools.cache
+def _validator(path: str, method: str, status: str, content_type: str) -> Any:
     """The file allows members that it does not name; we have none of those."""
-    whole = {**_closed(schema), "components": _closed(document()["components"])}
-    validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
-    return [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(content)]
+    answer = document()["paths"][path][method]["responses"][status]
+    whole = {
+        **_closed(answer["content"][content_type]["schema"]),
+        "components": _closed(document()["components"]),
+    }
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
 
 def _closed(schema: Any) -> Any:
