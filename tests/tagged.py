@@ -87,9 +87,8 @@ class Everywhere(Redis):
             tag = names.prefix(cell)
             keys = scripts.connection(cell).keys(f"{tag}*")
             found += [key.removeprefix(tag.encode()) for key in keys if tag or not key.startswith(b"{")]
-        wanted = args[1] if args[0] == "KEYS" else options.get("match") or (args[3] if len(args) > 3 else "*")
-        wanted = wanted.decode() if isinstance(wanted, bytes) else wanted
-        found = [key for key in found if fnmatch.fnmatchcase(key.decode(), wanted)]
+        wanted = args[1] if args[0] == "KEYS" else args[args.index(b"MATCH") + 1] if b"MATCH" in args else "*"
+        found = [key for key in found if fnmatch.fnmatchcase(key.decode(), _text(wanted))]
         return found if args[0] == "KEYS" else (0, found)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
