@@ -145,7 +145,7 @@ def _verify_apart(keys: tuple[str, ...], args: dict[str, Any], cell: int, counte
 
 def _guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = ()) -> None:
     """Tell the hub, and the cell of the hand-off, how a guess ended."""
-    _settle(forgiven, guards=answer.get("guards", []))
+    _settle(forgiven, guards=answer.get("guards", []), right=answer["status"] == "valid")
     if "session" in answer:
         with suppress(StoreUnavailable):  # whoever reads the session carries it over
             session(answer["session"])
@@ -155,6 +155,7 @@ def _settle(
     limits: Sequence[Mapping[str, Any]],
     *,
     guards: Sequence[str] = (),
+    right: bool = False,
     not_made: Mapping[str, Any] | None = None,
 ) -> None:
     """Settle what the hub has counted in advance, see settle.lua.
@@ -164,7 +165,7 @@ def _settle(
     if limits or guards or not_made:
         more = {"not_made": not_made} if not_made else {}
         with suppress(StoreUnavailable):
-            ask("settle", (), {"limits": limits, "guards": guards} | more)
+            ask("settle", (), {"limits": limits, "guards": guards, "right": right} | more)
 
 
 def hear(phones: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
