@@ -118,13 +118,16 @@ def send(
         raise Overloaded("It cannot be sent in time now.", math.ceil(answer["wait"] / 1000))
     if replaces and not args["replaces"]:
         with suppress(Unavailable):  # this message is accepted, whatever becomes of the one before
-            answer["called_back"] = call_back(replaces)
+            answer["called_back"] = call_back(replaces, "")
     return answer
 
 
-def call_back(message_id: str) -> dict[str, str] | None:
-    """Recall a message that no worker has taken yet. Its record; None if it is too late. One round trip."""
-    answer = _CALL_BACK((), (message_id,), cells.of_id(message_id))
+def call_back(message_id: str, why: Literal["", "dead"] = "dead") -> dict[str, str] | None:
+    """Recall a message that no worker has taken yet. Its record; None if it is too late. One round trip.
+
+    ``why``: see includes/call_back.lua; "" if its code may live on in another message.
+    """
+    answer = _CALL_BACK((), (message_id, why), cells.of_id(message_id))
     return dict(json.loads(answer)) if answer else None
 
 
