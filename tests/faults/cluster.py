@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -19,16 +20,29 @@ from tests.faults.stack import wait_for
 
 PASSWORD = "of-the-cluster"
 
-#: The slot of all keys of an installation without a namespace.
-SLOT = key_slot(b"{c0}")
+
+def slot_of(cell: int) -> int:
+    """Where all keys of a cell stand, of an installation without a namespace."""
+    return key_slot(f"{{c{cell}}}".encode())
+
+
+def cells_on(server: Any) -> set[int]:
+    """The cells that have keys on a server."""
+    found = (re.match(rb"\{c(\d+)\}", key) for key in server.scan_iter("{c*", count=1000))
+    return {int(tag[1]) for tag in found if tag}
+
 
 _SLOTS = 16384
 
 
 class Cluster:
-    """Starts it on entry, ends it on exit. `url` is what REDIS_URL says. `config`: more of valkey.conf."""
+    """Starts it on entry, ends it on exit. `url` is what REDIS_URL says. `config`: more of valkey.conf.
 
-    def __init__(self, directory: Path, *, program: Path | None = None, **config: str) -> None:
+    `cell`: the one whose keys are "our keys" here; the hub, unless there are more.
+    """
+
+    def __init__(self, directory: Path, *, program: Path | None = None, cell: int = 0, **config: str) -> None:
+        self._slot = slot_of(cell)
         own = {
             "cluster-enabled": "yes",
             "masterauth": PASSWORD,
@@ -55,6 +69,11 @@ class Cluster:
     def process(self) -> Any:
         """That of the master that has our keys."""
         return self.master.process
+
+    @property
+    def cells(self) -> set[int]:
+        """The cells beside our keys on their master."""
+        return cells_on(self.client(self.master))
 
     def client(self, server: EmbeddedServer) -> Redis:
         """A client of one node."""
@@ -88,14 +107,14 @@ class Cluster:
     def begin_to_move(self) -> None:
         """Begin to move the slot of our keys to another master, key by key; nothing has moved yet."""
         ids = [self._id(server) for server in (self.master, self.others[0])]
-        self.client(self.others[0]).execute_command("CLUSTER", "SETSLOT", SLOT, "IMPORTING", ids[0])
-        self.client(self.master).execute_command("CLUSTER", "SETSLOT", SLOT, "MIGRATING", ids[1])
+        self.client(self.others[0]).execute_command("CLUSTER", "SETSLOT", self._slot, "IMPORTING", ids[0])
+        self.client(self.master).execute_command("CLUSTER", "SETSLOT", self._slot, "MIGRATING", ids[1])
 
     def move_keys(self, most: int = 0) -> None:
         """Move these keys, 0: all."""
         source, target = self.client(self.master), self.others[0]
         moved = 0
-        while keys := source.execute_command("CLUSTER", "GETKEYSINSLOT", SLOT, min(most or 100, 100)):
+        while keys := source.execute_command("CLUSTER", "GETKEYSINSLOT", self._slot, min(most or 100, 100)):
             words = ("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "AUTH", PASSWORD, "KEYS")
             source.execute_command(*words, *keys)
             moved += len(keys)
@@ -106,7 +125,7 @@ class Cluster:
         """Give the slot to the other master, to which all keys have moved. The replica stays where it is."""
         target = self._id(self.others[0])
         for server in (self.others[0], self.master, self.others[1]):
-            self.client(server).execute_command("CLUSTER", "SETSLOT", SLOT, "NODE", target)
+            self.client(server).execute_command("CLUSTER", "SETSLOT", self._slot, "NODE", target)
         self.master, self.others[0] = self.others[0], self.master
 
     def take_down(self) -> None:
@@ -155,7 +174,7 @@ class Cluster:
         first = self.client(self.master)
         bounds = [0, _SLOTS // 3, 2 * _SLOTS // 3, _SLOTS]
         parts = [range(low, high) for low, high in pairwise(bounds)]
-        parts.sort(key=lambda part: SLOT not in part)
+        parts.sort(key=lambda part: self._slot not in part)
         for epoch, server in enumerate(self._all(), 1):
             client = self.client(server)
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", epoch)

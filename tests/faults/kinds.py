@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from sms import ids
 from sms.services import OTP_QUEUE
 from tests.faults import clients, hooks, silent, upgrade
 from tests.faults.channels import (
@@ -37,6 +38,8 @@ from tests.faults.scene import (
     rabbitmq,
     rabbitmq_nodes,
     sentinels,
+    several,
+    several_and_rabbitmq_nodes,
     two_servers,
 )
 from tests.faults.smsc import ScriptedSmsc
@@ -54,7 +57,8 @@ class Fault:
     and messages whose call was not answered. Answers while Redis is away are recorded when it is back.
     ``servers``: what holds the records and the queues. ``alias``: the provider that a message must reach
     again before all counts as recovered; "": either. ``main``: what it is, by which codes go at first.
-    ``stack``: what runs at first. ``load``: who asks for codes. ``once``: it cannot happen again.
+    ``stack``: what runs at first. ``cells``: over how many the phones are spread. ``load``: who asks for
+    codes. ``once``: it cannot happen again.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Fault:
     main: type[ScriptedProvider] = ScriptedProvider
     load: Callable[[Scene, float], Load] = lambda scene, rate: Load(scene.stack, rate)
     once: bool = False
+    cells: int = 1
 
 
 @contextmanager
@@ -176,6 +181,43 @@ def _cluster_slot_migrated(scene: Scene) -> None:
         scene.store.move_keys()
         scene.store.end_to_move()
     scene.over()
+
+
+#: Over how many cells phones are spread in the rows about cells, and one that is not at the hub's node.
+CELLS, ONE_CELL = 16, 1
+
+
+def _for_some(inject: Callable[[Scene], None], only: int = 0) -> Callable[[Scene], None]:
+    """It befalls the cells of one node, or ``only`` one: phones of the others go on getting codes."""
+
+    def inject_it(scene: Scene) -> None:
+        befallen = scene.befallen = {only} if only else scene.store.cells
+        assert befallen, "no phone is on that node"
+        inject(scene)
+        until = scene.over_at or time.monotonic()
+        lately = [call for call in scene.calls if until - 1 < call.begun < until]
+        assert any(ids.cell_of(call.reference) not in befallen for call in lately), "the others stood still"
+
+    return inject_it
+
+
+def _of_cells() -> Iterator[Fault]:
+    """What may happen to one of several masters or servers."""
+    in_cells = partial(Fault, definite=False, cells=CELLS)
+    # As docs/scale.md wants it with cells.
+    of_masters = partial(cluster, full_coverage="no")
+    in_cluster = partial(in_cells, servers=partial(of_masters, ONE_CELL))
+    yield in_cells("cells-hub-killed", _cluster_master_killed, servers=of_masters)
+    yield in_cluster("cells-master-killed", _for_some(_cluster_master_killed))
+    yield in_cluster("cells-master-paused", _for_some(_redis_paused))
+    yield in_cluster("cells-slot-migrated", _for_some(_cluster_slot_migrated, ONE_CELL))
+    yield in_cells("cells-server-killed", _for_some(_redis_away(10)), servers=several)
+    yield in_cells(
+        "cells-rabbitmq-node-killed",
+        _rabbitmq_node_killed,
+        servers=several_and_rabbitmq_nodes,
+        missing=missing(),
+    )
 
 
 def _master_handed_over(scene: Scene) -> None:
@@ -306,6 +348,7 @@ FAULTS = {
         Fault("cluster-slot-migrated", _cluster_slot_migrated, definite=False, servers=cluster),
         Fault("cluster-master-paused", _redis_paused, definite=False, servers=cluster),
         Fault("cluster-broker-away", _broker_away, definite=False, servers=cluster),
+        *_of_cells(),
         Fault("rabbitmq-restarted", _rabbitmq_restarted, definite=False, servers=rabbitmq, missing=missing()),
         Fault(
             "rabbitmq-node-killed",

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from config.demo.embedded import EmbeddedServer
-from sms import names
+from sms import ids, names
 from sms.message import State
 from tests.faults.cluster import Cluster
 from tests.faults.load import Load
@@ -23,6 +23,7 @@ from tests.faults.rabbitmq import Nodes, RabbitMQ
 from tests.faults.receipts import PUBLIC_URL, Postman
 from tests.faults.report import SETTLED, Doubt, End
 from tests.faults.sentinels import Sentinels
+from tests.faults.several import Several
 from tests.faults.stack import Stack, wait_for
 
 #: Every write is on disk before it is answered, so that a killed server has lost nothing.
@@ -52,11 +53,9 @@ class Scene:
         self.stack = stack
         self.store, self.broker = servers
         self.calls, self.main, self.spare, self.postman, self.rng = calls, main, spare, postman, rng
-        self.redis = (
-            self.store.follow()
-            if isinstance(self.store, Sentinels | Cluster)
-            else Redis.from_url(self.store.url, socket_timeout=5)
-        )
+        self.stores = _clients(self.store)
+        self.redis = self.stores[0]
+        self.befallen: set[int] = set()  # the cells that a fault is about; none: it is about all
         self.doubts: list[Doubt] = []
         self.began_at = 0.0  # the fault of now
         self.restarts = 0  # by the supervisor alone
@@ -88,26 +87,31 @@ class Scene:
 
     def ends(self) -> dict[str, End]:
         """Verification → what has become of its message."""
-        keys = list(self.redis.scan_iter(f"*{names.RECORD}*", count=1000))  # in a cluster behind its tag
-        pipe = self.redis.pipeline(transaction=False)
-        for key in keys:
-            pipe.hmget(key, "verification_id", "state", "error")
-        found = [[(part or b"").decode() for part in record] for record in pipe.execute()]
-        ends = [
-            (verification, End(key.decode().rpartition(":")[2], state, error))
-            for key, (verification, state, error) in zip(keys, found, strict=True)
-        ]
+        ends = [end for store in self.stores for end in _ends(store)]
         # The message of a verification that has not ended, if there are two.
         return dict(sorted(ends, key=lambda each: each[1].state not in SETTLED))
 
+    def goes_on(self) -> bool:
+        """Whether a code may still go by another channel."""
+        return any(key for store in self.stores for key in store.scan_iter(f"*{names.NEXT_CHANNEL}"))
+
     def recovery(self, load: Load, since: float, alias: str) -> float | None:
-        """Seconds from ``since`` until a message that was started later reached ``alias`` soon; "": any."""
+        """Seconds from ``since`` until a message that was started later reached ``alias`` soon; "": any.
+
+        If the fault is about some cells, only their messages count.
+        """
         taken = {
             call.to: call.at
             for call in self.calls
             if call.taken and call.at >= since and alias in ("", call.alias)
         }
-        late = [start for start in list(load.starts) if start.accepted and start.begun >= since]
+        late = [
+            start
+            for start in list(load.starts)
+            if start.accepted
+            and start.begun >= since
+            and (not self.befallen or ids.cell_of(start.id) in self.befallen)
+        ]
         reached = [(taken[start.phone], start.answered) for start in late if start.phone in taken]
         good = [at for at, answered in reached if at - answered <= SOON]
         return min(good) - since if good else None
@@ -129,6 +133,25 @@ class Scene:
             del self.stack.processes[name]
             self.stack.start(name)
             self.restarts += 1
+
+
+def _clients(store: Any) -> list[Any]:
+    """Of all that has records."""
+    if isinstance(store, Several):
+        return list(store.clients())
+    if isinstance(store, Sentinels | Cluster):
+        return [store.follow()]
+    return [Redis.from_url(store.url, socket_timeout=5)]
+
+
+def _ends(store: Any) -> Iterator[tuple[str, End]]:
+    keys = list(store.scan_iter(f"*{names.RECORD}*", count=1000))  # maybe behind a tag
+    pipe = store.pipeline(transaction=False)
+    for key in keys:
+        pipe.hmget(key, "verification_id", "state", "error")
+    for key, record in zip(keys, pipe.execute(), strict=True):
+        verification, state, error = ((part or b"").decode() for part in record)
+        yield verification, End(key.decode().rpartition(":")[2], state, error)
 
 
 #: Runs the server of the records and the one of the queues, which may be the same.
@@ -160,12 +183,21 @@ def sentinels() -> Iterator[tuple[Sentinels, Sentinels]]:
 
 
 @contextmanager
-def cluster() -> Iterator[tuple[Cluster, EmbeddedServer]]:
+def cluster(cell: int = 0, full_coverage: str = "yes") -> Iterator[tuple[Cluster, EmbeddedServer]]:
+    """``cell``: the one whose master has the replica. ``full_coverage``: "no", others go on without one."""
     with (
         TemporaryDirectory(prefix="otpost-cluster-") as name,
-        Cluster(Path(name), appendfsync="always") as records,
+        Cluster(
+            Path(name), cell=cell, appendfsync="always", cluster_require_full_coverage=full_coverage
+        ) as records,
         EmbeddedServer(config=SERVER) as queues,
     ):
+        yield records, queues
+
+
+@contextmanager
+def several() -> Iterator[tuple[Several, EmbeddedServer]]:
+    with Several(**SERVER) as records, EmbeddedServer(config=SERVER) as queues:
         yield records, queues
 
 
@@ -181,12 +213,20 @@ def rabbitmq() -> Iterator[tuple[EmbeddedServer, RabbitMQ]]:
 
 @contextmanager
 def rabbitmq_nodes() -> Iterator[tuple[EmbeddedServer, Nodes]]:
-    with (
-        TemporaryDirectory(prefix="otpost-rabbitmq-") as name,
-        EmbeddedServer(config=SERVER) as records,
-        Nodes(Path(name)) as queues,
-    ):
+    with EmbeddedServer(config=SERVER) as records, _nodes() as queues:
         yield records, queues
+
+
+@contextmanager
+def several_and_rabbitmq_nodes() -> Iterator[tuple[Several, Nodes]]:
+    with Several(**SERVER) as records, _nodes() as queues:
+        yield records, queues
+
+
+@contextmanager
+def _nodes() -> Iterator[Nodes]:
+    with TemporaryDirectory(prefix="otpost-rabbitmq-") as name, Nodes(Path(name)) as found:
+        yield found
 
 
 @contextmanager
@@ -195,6 +235,7 @@ def scene(
     servers: Servers = one_server,
     kind: type[Stack] = Stack,
     main_kind: type[ScriptedProvider] = ScriptedProvider,
+    cells: int = 1,
 ) -> Iterator[Scene]:
     """All of it, running."""
     calls: list[Call] = []
@@ -204,6 +245,7 @@ def scene(
         stack = kind(
             directory,
             REDIS_URL=records.url,
+            REDIS_CELLS=str(cells),
             CELERY_BROKER_URL=queues.url,
             PUBLIC_URL=PUBLIC_URL,
             SMS_ROUTES="default=main>spare",

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from redis.exceptions import RedisError
 
-from sms import names
 from tests.faults.kinds import Fault
 from tests.faults.load import Load
 from tests.faults.provider import PATIENCE
@@ -25,7 +24,7 @@ MOST_TO_SETTLE = 150.0
 def run(fault: Fault, *, seed: int, seconds: float, rate: float) -> Row:
     """Let ``fault`` happen at random instants for about ``seconds`` under ``rate`` starts a second."""
     rng = random.Random(f"{seed} {fault.name}")
-    with scene(rng, fault.servers, fault.stack, fault.main) as on:
+    with scene(rng, fault.servers, fault.stack, fault.main, fault.cells) as on:
         load = fault.load(on, rate)
         begun = time.monotonic()
         recoveries: list[float | None] = []
@@ -86,7 +85,7 @@ def _once(fault: Fault, on: Scene, load: Load, recoveries: list[float | None]) -
 
 def _settled(on: Scene, load: Load) -> bool:
     try:
-        ends, more_to_come = on.ends(), on.redis.exists(names.NEXT_CHANNEL)
+        ends, more_to_come = on.ends(), on.goes_on()
     except RedisError:
         return False
     if more_to_come:
