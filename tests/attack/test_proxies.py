@@ -1,4 +1,4 @@
-"""The proxies of docs, as they stand there, in front of a running web process.
+"""The proxies of the docs, with their own files, in front of a running web process.
 
 That process is one of WSGI with two threads, which a single slow body takes one of, so what is held
 against it must be held by the proxy. Caddy holds back no body, so behind it is a web that does.

@@ -1,8 +1,8 @@
 """Attacks by SMS pumping, of several shapes.
 
-Those of ``TUNED`` were used to choose the figures of ``otp.guard.settings.Figures``, with other seeds than
-``pumping.SEED``; those of ``JUDGED`` were not. ``BOUNDED`` holds what a cap can only keep cheap.
-Each begins at noon of the day after the two weeks of history, or lasts for two days from then on.
+The figures of ``otp.guard.settings.Figures`` were chosen with the attacks in ``TUNED``, with other seeds than
+``pumping.SEED``, and without those in ``JUDGED``. ``BOUNDED`` holds what a cap can only keep cheap. Each
+begins at noon of the day after the two weeks of history, or lasts for two days from then on.
 """
 
 from __future__ import annotations

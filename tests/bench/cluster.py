@@ -21,8 +21,8 @@ LEAST = 0.85
 
 
 def compare(bench: Surroundings) -> Iterator[Measure]:
-    """Starts and sends a second. The queues of a cluster stand elsewhere, those of the one server once
-    elsewhere, and once with its records, where a script pushes what Celery publishes otherwise.
+    """Starts and sends a second. The queues of a cluster are elsewhere. Those of the one server are elsewhere
+    in one round, and with its records in another, where a script pushes the entries.
     """
     from tests.faults.cluster import Cluster  # it reads the settings of the tests, which are not ours
 

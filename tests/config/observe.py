@@ -49,7 +49,7 @@ def _running() -> Iterator[Process]:
 def _proc() -> Iterator[list[str]]:
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The name stands in brackets and may hold anything.
+            # The name is in brackets and may contain anything.
             yield [file.parent.name, *file.read_text().rpartition(")")[2].split()[:3]]
         except OSError:
             continue  # it has just ended

@@ -551,7 +551,7 @@ def a_new_password(text: str, wants: Wants) -> None:
 
 
 def log_lines(text: str, wants: Wants) -> None:
-    """Each line finds what it looks for in a log, and is not stopped by a line that is no JSON."""
+    """Each line finds its events in a log, in spite of lines that are not JSON."""
     if not shutil.which("jq"):
         pytest.skip("there is no jq")
     lines = ["plain", '{"event": "alias_failed", "level": "warning", "alias": "main", "error": "x"}']

@@ -55,7 +55,7 @@ def test_no_line_of_a_file_of_settings_has_a_comment_behind_its_value(page):
 
 
 def test_every_worker_that_is_shipped_takes_all_queues():
-    """A queue that one way of running it leaves out is one that nobody serves there."""
+    """A queue that one way of running Otpost leaves out has no worker there."""
     files = [
         ROOT / "docker-compose.yml",
         *(ROOT / "config").rglob("*.py"),

@@ -24,12 +24,12 @@ STATUSES = {(409, "expired"), (409, "blocked"), (429, "pending"), (429, "blocked
 #: For callers in Python alone: the API reads no code that is no text (``field_invalid``).
 IN_PYTHON = {"code_missing"}
 
-#: For the script of the widget alone, which is no part of the API: otp/widget/door.py.
+#: Only for the script of the widget, which is not part of the API: otp/widget/door.py.
 IN_THE_WIDGET = {"opened_elsewhere", "origin_not_allowed", "session_expired"}
 
 
 def written() -> Iterator[str]:
-    """Every code that stands in the source as it is."""
+    """Every code that is a literal in the source."""
     for folder in ("otp", "sms", "config"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -72,7 +72,7 @@ def test_the_page_is_that_of_the_description():
 
 
 def test_every_error_is_one_of_an_operation_or_of_none():
-    """Of no operation are those of an address or method that does not exist."""
+    """Errors of an address or method that does not exist are of no operation."""
     of_operations = {
         (status, code) for codes in OPERATIONS.values() for status, of in codes.items() for code in of
     }

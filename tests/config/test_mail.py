@@ -84,7 +84,7 @@ print(json.dumps([path, installed, repr(settings.ANYMAIL), repr(settings.MAILERS
 
 @pytest.mark.parametrize("anymail", ["", "POSTMARK_SERVER_TOKEN=t0ken,WEBHOOK_SECRET=otpost:s3cret"])
 def test_an_esp(anymail):
-    """Its webhooks have an address only where it has settings, and nobody sees these printed."""
+    """Its webhooks have an address only if it has settings. These are never printed."""
     done = python(
         "-c",
         SHOW,

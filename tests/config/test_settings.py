@@ -140,7 +140,7 @@ print(browser.get("/healthz").status_code)
     ("pages", "there"), [("", False), ("sessions", False), ("open", True), (" off ", False)]
 )
 def test_there_is_no_page_that_costs_money_unless_somebody_asked_for_it(pages, there):
-    """Where there are none, none of their addresses is one, whatever the method. Sessions have pages, but
+    """Without them, their addresses do not exist, with any method. Sessions have pages, but
     none for who comes without one.
     """
     done = manage("shell", "--no-imports", "-c", ASK_ALL_PAGES, PAGES=pages)

@@ -1,6 +1,4 @@
-"""The product's own settings, but nobody waits half a minute for a second SMS, and all visitors may
-come from one address.
-"""
+"""The product's own settings, with a shorter cooldown, and room for all visitors at one address."""
 
 from config.settings import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""The page for the number, that for the code and that of a session which is over, as Lighthouse sees them."""
+"""The pages for the number, for the code and for a session that has ended, as Lighthouse sees them."""
 
 from __future__ import annotations
 

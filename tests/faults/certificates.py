@@ -37,7 +37,7 @@ def missing() -> str:
 
 
 class Authority:
-    """A CA that nobody knows but whoever is told of ``file``."""
+    """A CA that is known only to readers of ``file``."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -59,7 +59,7 @@ class ScriptedTelegram(ScriptedProvider):
 
 
 class ScriptedCalls(ScriptedProvider):
-    """Twilio's calls. Nobody answers the phone, and nobody is told."""
+    """Twilio's calls. Nobody answers the phone, and no report is sent."""
 
     @property
     def url(self) -> str:

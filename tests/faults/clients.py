@@ -26,7 +26,7 @@ def crowd(sent: bytes, count: int) -> Callable[[Scene], None]:
                 client = stack.enter_context(socket.create_connection(address, 10))
                 client.sendall(sent)
                 clients.append(client)
-            # An answer now would mean that nobody wants what is missing, and nothing was shown.
+            # An answer now would mean that the rest is not needed, and the test would show nothing.
             assert not select.select(clients[:1], [], [], SOON / 10)[0], "the first one does not wait"
             for _ in range(3):
                 scene.pause(scene.rng.uniform(1, 2))

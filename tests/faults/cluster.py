@@ -129,7 +129,7 @@ class Cluster:
         self.master, self.others[0] = self.others[0], self.master
 
     def take_down(self) -> None:
-        """A slot that nobody has is the end of the whole cluster (CLUSTERDOWN)."""
+        """A slot without a node stops the whole cluster (CLUSTERDOWN)."""
         owner = self.client(self.master)
         self.client(self.others[1]).execute_command("CLUSTER", "DELSLOTS", _SLOTS - 1)
 

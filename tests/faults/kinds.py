@@ -108,7 +108,7 @@ def _web_killed(scene: Scene) -> None:
 
 
 def _beat_killed(scene: Scene) -> None:
-    """The broker loses what is queued while there is no beat to have it brought back."""
+    """The broker loses its entries while no beat can bring them back."""
     scene.stack.kill("beat")
     worker = scene.stack.processes["worker"]
     worker.send_signal(signal.SIGSTOP)  # so that something is queued

@@ -28,7 +28,7 @@ _COLUMNS = {
 #: Nothing of ours touches a message again in these; only receipts and replays may still move it.
 SETTLED = frozenset(State) - {State.QUEUED, State.SENDING}
 
-#: A message is tried again once after an outcome that nobody knows, so a provider can have it twice.
+#: A message is tried again once after an unknown outcome, so a provider can have it twice.
 MOST_TAKEN = 2
 
 #: The share of what was accepted that a provider must have taken. Messages in doubt may be missing. A row
@@ -40,7 +40,7 @@ ON_THE_WAY = 0.1
 
 
 class Doubt(NamedTuple):
-    """When calls under way ended so that nobody can say how (``time.monotonic``), and their messages.
+    """When calls under way ended with an unknown outcome (``time.monotonic``), and their messages.
 
     For a process that died it is an instant. For a provider that lies it is as long as it lied, so
     that ``in_flight`` counts all calls of that time: there ``messages`` is the bound that says something.
@@ -82,7 +82,7 @@ class Row:
     unknown: int
     failed: int
     doubled: int  # messages that a provider took more than once
-    in_doubt: int  # messages with a call whose outcome nobody could know: these may be doubled
+    in_doubt: int  # messages with a call of unknown outcome: these may be doubled
     in_flight: int  # calls that the provider had in hand in those instants
     lost: int
     recovered: float | None  # seconds, the longest
@@ -187,7 +187,7 @@ def _too_many_doubled(doubled: Set[str], calls: Sequence[Call], doubts: Sequence
 
 
 def _lost(end: End, taken: int, doubted: bool) -> bool:
-    """Not at its end, or at an end at which no provider has it, and nobody can say why."""
+    """It has not ended, or no provider has it and there is no reason."""
     if end.state not in SETTLED:
         return True
     if end.state == State.FAILED:

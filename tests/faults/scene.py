@@ -172,7 +172,7 @@ def two_servers() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
 
 @contextmanager
 def sentinels() -> Iterator[tuple[Sentinels, Sentinels]]:
-    # As docs/redis.md wants it, a master that nobody follows takes no writes. Without that, one that
+    # As docs/redis.md says, a master without a replica takes no writes. Without that, one that
     # comes back before it has heard of the other takes some that are lost when it has. It wants a lag of
     # 10 s; with 1 a replica counts as gone within the seconds that a row has.
     with (

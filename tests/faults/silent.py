@@ -1,4 +1,4 @@
-"""A channel that takes every code, and nobody ever gets one of them."""
+"""A channel that takes every code and delivers none."""
 
 from __future__ import annotations
 

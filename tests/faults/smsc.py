@@ -87,7 +87,9 @@ class ScriptedSmsc(ScriptedProvider):
                     connection.write(wire.pdu(wire.DELIVER_SM, 0, id, body))
 
     def _told(self, answer: Pdu) -> None:
-        """A receipt was taken in, or shall be told again. One of an id that nobody was told says nothing."""
+        """A receipt was taken in, or shall be told again. A receipt for an id that was never given says
+        nothing.
+        """
         id = answer.sequence
         if answer.status == wire.OK and (to := self._receipts.pop(id, "")) and id in self._known:
             self._postman.delivered.add(to)

@@ -87,7 +87,7 @@ def states(ids: list[str]) -> Counter[State]:
 
 
 def test_one_entry_wakes_a_task_that_sends_all(stack, server, vendor, send):
-    """While nobody else wants its thread, it goes on after its slice."""
+    """While no other task waits for its thread, it goes on after its slice."""
     stack.start("worker")
     ids = send(60)
     began = time.monotonic()

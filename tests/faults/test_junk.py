@@ -1,4 +1,4 @@
-"""An entry of a queue that is no task of ours is dropped and told of, and the worker goes on."""
+"""An entry of a queue that is not our task is dropped and logged, and the worker goes on."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def started(tmp_path_factory) -> Iterator[RabbitMQ]:
 
 @pytest.fixture
 def rabbit(started) -> RabbitMQ:
-    """It runs, and nothing stands in it."""
+    """It runs, and is empty."""
     if not started.runs:  # a test that failed has stopped it
         started.start()
     with Connection(started.url) as connection:
@@ -294,7 +294,7 @@ def test_a_queue_without_a_leader_is_told_and_refuses_in_time(stack, server, rab
 
 
 def test_an_entry_thrown_away_at_the_delivery_limit_is_made_anew(stack, rabbit, outbox):
-    """RabbitMQ 4 has one by default. The message stands in Redis, so the next sweep wakes a task for it."""
+    """RabbitMQ 4 has one by default. The message is in Redis, so the next sweep wakes a task for it."""
     rabbit.control("set_policy", "limit", "^otp$", '{"delivery-limit": 1}', "--apply-to", "queues")
     try:
         stack.start("web")

@@ -64,7 +64,7 @@ def test_a_code_survives_its_master(stack, sentinels, outbox):
     wait_for(lambda: len(outbox()) == 1)
     assert check(stack, first, outbox, numbers[0]) == "valid"
 
-    # One code is out but not yet checked, one waits in a queue that nobody reads.
+    # One code is sent but not yet checked. One waits in a queue without a worker.
     delivered = start(stack, numbers[1])
     wait_for(lambda: len(outbox()) == 2)
     stack.kill("worker")

@@ -1,4 +1,6 @@
-"""A verification that the caller takes for proved: over once, as after the right code, and nobody else's."""
+"""A verification that the caller takes for proved: it ends once, as after the right code, and only for its
+owner.
+"""
 
 from __future__ import annotations
 

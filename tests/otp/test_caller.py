@@ -70,10 +70,10 @@ def seen(peer: str, forwarded: str | None = None) -> str:
         (f"::ffff:{PROXY}", USER, USER),
         (f"::ffff:{USER}", FORGED, USER),
         ("2001:db8:1::1", f"{FORGED}, {USER}", USER),
-        # So many proxies in a row are nobody's; what stands left of them is not read.
+        # Nobody has so many proxies in a row. The addresses left of them are not read.
         (PROXY, ",".join([USER] + ["10.0.0.2"] * 31), USER),
         (PROXY, ",".join([USER] + ["10.0.0.2"] * 40), "10.0.0.2"),
-        # IPv4 in other clothes is no proxy of ours: nobody has proved to own it.
+        # IPv4 in another form is not our proxy: nobody has proved to own it.
         ("2002:a00:1::1", USER, "2002:a00:1::1"),
         # A Unix socket.
         ("", USER, ""),

@@ -164,7 +164,7 @@ class Call:
         return answer.status_code == 403 and not heard(answer.content.decode())
 
     def address(self, alias: str = "call", id: str = "", remaining: float = 60.0, **content: str) -> str:
-        """The addresses that a call might ask. Its code is none that anybody waits for."""
+        """The addresses that a call might ask. Nobody waits for its code."""
         told = {"to": PHONE, "code": "817263", "locale": "de"} | content
         return answers.address(alias, id or self.message_id, told, remaining)
 
@@ -200,7 +200,7 @@ def test_what_nobody_heard_goes_to_the_next_alias(settings, vendor, calls, word)
 
 
 def test_that_nobody_presses_a_key_is_not_held_against_the_alias(vendor, calls, settings):
-    """Else whoever answers no call could end those of a country."""
+    """Otherwise a user who answers no call could stop all calls to a country."""
     settings.SMS_ROUTES = {"default": "call>sms"}
     for last in range(20):
         call = Call(vendor, calls, f"+120255501{last:02}")

@@ -167,7 +167,7 @@ def test_a_locale_that_is_none_has_the_text_for_all(odd):
 
 @pytest.mark.parametrize("odd", [None, 5, SimpleLazyObject(lambda: "yes")], ids=["None", "int", "lazy"])
 def test_a_challenge_is_asked_whatever_is_given_for_its_answer(settings, odd):
-    """A view that passes on ``request.POST.get("challenge")`` passes on None where there is none."""
+    """A view that passes on ``request.POST.get("challenge")`` passes on None without a challenge."""
     settings.OTP_CHALLENGE = "tests.otp.test_given.answered"
     with pytest.raises(NotAllowed) as caught:
         services.start(PHONE, challenge=odd)

@@ -195,7 +195,7 @@ def test_a_cheaper_one_gives_nothing_back(house, redis, settings):
 
 
 class TestTheBudgetIsAskedForTheDearest:
-    """By which a code may go in its run, as nobody asks again when that takes over."""
+    """Channels that a code may take within its run, as the budget is not asked again then."""
 
     @pytest.fixture(autouse=True)
     def dear(self, house, settings):

@@ -204,7 +204,7 @@ TEXTS = {
     ],
 )
 def test_a_text_is_looked_up_as_rfc_4647_says(settings, locale, found):
-    """The most special text that a tag begins with, whatever its case; a single letter is no language."""
+    """The most specific text that a tag begins with, in any case. A single letter is not a language."""
     settings.OTP_PURPOSES = {"login": {"text": TEXTS}}
     assert checks.otp_purposes() == []
     services.start("+12025550123", locale=locale)

@@ -1,4 +1,4 @@
-"""The caller's own reference: wherever a verification or a message is told of, it stands there too."""
+"""The caller's own reference: it is with every report of a verification or a message."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_a_resend_whose_answer_gets_lost_stands(monkeypatch, redis, settings):
 
 
 def everything(redis):
-    """Every key and what stands there, but the tally; the fields of a hash come in any order."""
+    """Every key with its value, except the tally. The fields of a hash come in any order."""
     return {
         key: redis.hgetall(key) if redis.type(key) == b"hash" else redis.dump(key)
         for key in redis.scan_iter()

@@ -211,7 +211,9 @@ class House:
         return services.get(id)
 
     def choose(self, id: str, hops: str, parts: int = 1) -> Chosen:
-        """Claim it and look whom a worker would call; if nobody now, it comes back when the test says so."""
+        """Claim it, and see which alias a worker would call. If none now, it comes back when the test says
+        so.
+        """
         self.redis.hset(names.RECORD + id, "not_before", 1)
         attempt = store.claim(id).found
         assert isinstance(attempt, Attempt)

@@ -72,7 +72,7 @@ def test_it_is_byte_for_byte_what_kombu_sends(own_broker, redis, redis_server):
 
 @pytest.fixture
 def queues(redis, monkeypatch):
-    """The queues stand on a server of their own: its client."""
+    """The queues are on a server of their own: its client."""
     with server_with() as server:
         with_broker(monkeypatch, server.url)
         yield Redis.from_url(server.url)

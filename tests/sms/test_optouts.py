@@ -1,4 +1,4 @@
-"""Opt-outs: who is on a list gets no plain message by that alias, and nobody reads the list."""
+"""Opt-outs: a number on a list gets no plain message by that alias, and nobody can read the list."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lists(redis) -> list[str]:
 
 
 class TestSending:
-    """``services.send`` refuses what nobody may send, before anything is written."""
+    """``services.send`` refuses a forbidden message before anything is written."""
 
     def test_a_number_that_opted_out_of_every_alias(self, house):
         optouts.add("a", [PHONE])
@@ -49,7 +49,7 @@ class TestSending:
         assert services.send(OTHER, "Hello").state is State.QUEUED
 
     def test_one_that_may_be_sent_twice_heeds_them_too(self, house):
-        """It is no code, though it is sent again where its outcome stays unknown."""
+        """It is not a code, though it is sent again if its outcome stays unknown."""
         optouts.add("a", [PHONE])
         assert house.deliver(house.send(resend_unknown=True)).alias == "b"
         assert house.calls == "b"
@@ -400,7 +400,7 @@ class TestTheCommand:
         assert optouts.counts() == {"main": (2, 0)}
 
     def test_lines_that_hold_no_number_are_told_and_the_rest_is_added(self, tmp_path):
-        """By their lines: what stands there may be half of somebody's number."""
+        """By their lines: the text there may be half of somebody's number."""
         file = tmp_path / "numbers.csv"
         lines = [PHONE, "12025550199", "nobody", "", OTHER, *["+1"] * 20, " ,x"]
         file.write_text("\n".join(lines))

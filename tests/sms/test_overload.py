@@ -158,7 +158,7 @@ class TestOverload:
             house.code()
 
     def test_what_waits_for_a_slot_is_in_the_way_although_another_alias_is_left_out(self, house, redis):
-        """Else nobody would see a queue that grows without end."""
+        """Otherwise a queue could grow without end, unnoticed."""
         house.aliases["a"] = registry.Alias(house.providers["a"], slots=registry.Slots(1), share=1)
         leave_out("b")
         id = house.code()
@@ -169,7 +169,7 @@ class TestOverload:
         assert redis.zscore(names.WAITING + "otp", id) == accepted
 
     def test_who_may_probe_an_alias_is_not_refused_for_what_another_holds_back(self, house, redis):
-        """Or nobody would ever probe it."""
+        """Otherwise it would never be probed."""
         house.settings.SMS_ROUTES = {"default": "a", "DE": "c"}
         ids = [services.send("+4915123456789", "Hallo", queue="otp").id for _ in range(20)]
         for alias in "ac":

@@ -1,4 +1,4 @@
-"""Checks of where everything stands: an alias that nobody else clears, a namespace that nobody else has."""
+"""Checks of where everything stands: an alias that nobody else clears, a namespace of its own."""
 
 from __future__ import annotations
 

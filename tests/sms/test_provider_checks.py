@@ -106,7 +106,7 @@ class TestReportsFindUs:
         assert receipts.address("main", "m1") == "https://otp.example.com/deep/er/receipts/main?reference=m1"
 
     def test_a_project_whose_addresses_this_process_cannot_read(self, settings):
-        """A worker may lack what only the web needs: the SMS goes out, and nobody reports on it."""
+        """A worker may lack what only the web needs: the SMS goes out, without a report."""
         settings.ROOT_URLCONF = "no.such.module"
         with capture_logs() as logs:
             assert receipts.address("main", "m1") == ""

@@ -43,7 +43,7 @@ def test_the_docs_have_the_table():
 @pytest.mark.parametrize("vendor", [*vendors()], ids=lambda vendor: vendor.scheme)
 def test_each_option_is_documented(vendor):
     """By its name in the docstring of its file, where ``manage.py providers`` finds it."""
-    # Those of the generic gateway stand in a table there, and in that of its receipts.
+    # Those of the generic gateway are in its table, and in the table of its receipts.
     text = (
         vendor.text + (ROOT / "sms/providers/http_receipts.py").read_text()
         if vendor.scheme == "https"

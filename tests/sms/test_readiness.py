@@ -1,4 +1,4 @@
-"""/readyz: it sees what keeps codes from going out, and holds nobody up, however many ask."""
+"""/readyz: it sees why codes cannot go out, and delays nobody, however many ask."""
 
 from __future__ import annotations
 

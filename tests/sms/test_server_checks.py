@@ -53,7 +53,7 @@ def test_a_location_that_cannot_be_read(settings, location):
 @pytest.mark.one_server
 @pytest.mark.parametrize("way", ["option", "URL"])
 def test_a_cache_that_decodes_answers(settings, redis_server, way):
-    """A sealed text is no text."""
+    """A sealed text is bytes."""
     if way == "URL":
         point_cache_at(settings, f"{redis_server.url}?decode_responses=True")
     else:

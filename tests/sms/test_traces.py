@@ -111,7 +111,7 @@ def test_failover_is_two_calls_of_one_delivery(spans, house):
     ],
 )
 def test_a_call_tells_how_it_ended(spans, house, error, outcome, word):
-    """A vendor's word where it is one: a text, or what could be a number, is none."""
+    """A vendor's word where it is one: a text, or a possible number, is not a word."""
     house.providers["a"].outcomes = [error]
     house.settings.SMS_ROUTES = {"default": "a"}
     house.deliver(house.send())
@@ -223,7 +223,7 @@ def test_what_the_caller_does_not_sample_is_not_sampled(spans, house, api):
 
 
 def test_a_request_that_begins_anew_has_one_span(spans):
-    """config.rsgi ends it by what is no Exception, once Django asks for a body that is not there yet."""
+    """config.rsgi ends it by a BaseException, once Django asks for a body that is not there yet."""
 
     class Awaited(BaseException):
         pass

@@ -27,7 +27,7 @@ TURNING = {RLE, RLO, RLI}
 
 
 def test_every_format_character_that_does_not_show_is_in_the_table():
-    """Held against the Unicode of this Python; tests/e2e holds it against that of a browser."""
+    """Compared with the Unicode of this Python. tests/e2e compares it with a browser's."""
     formats = {
         chr(point)
         for point in range(sys.maxunicode + 1)

@@ -70,7 +70,7 @@ def test_killing_the_parent_ends_children_and_grandchildren(number: int, tmp_pat
 
 
 def test_a_parent_killed_right_after_the_fork_leaves_nothing() -> None:
-    """It is watched before it becomes the program, so there is no moment in which nobody would end it."""
+    """It is watched before it becomes the program, so it is ended at any moment."""
     script = """
 import json, os
 from config.demo.leash import Leash

@@ -94,7 +94,7 @@ def test_what_is_refused_anyway_costs_no_question(settings):
     try:
         with pytest.raises(NotAllowed):
             services.start(PHONE, caller=caller, challenge="wrong")
-        assert asked == ["captcha"]  # and no SIM swap is asked about for who is no person
+        assert asked == ["captcha"]  # and nobody looks up a SIM swap for a bot
         services.start(PHONE, caller=caller, challenge="right")
         assert asked == ["captcha"] * 2 + ["judge"]
         assert refused(PHONE, caller=caller, challenge="right").code == "pending"

@@ -1,4 +1,4 @@
-"""Wrong guesses in a row make a phone pause, and nobody but whoever guesses."""
+"""Wrong guesses in a row make their phone pause, and no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test numbers: a known code and no SMS, for a while, and nobody who asks can tell."""
+"""Test numbers: a known code and no SMS, for a while, and no caller can tell."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The examples of ``/v1/openapi.json`` are what the API really answers, word by word.
 
-So are those of docs/reference/http-api.md, which is made of it.
+So are those of docs/reference/http-api.md, which is made from it.
 """
 
 from __future__ import annotations

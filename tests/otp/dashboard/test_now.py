@@ -1,4 +1,4 @@
-"""The first page: its figures are those of the tally, in few round trips."""
+"""The first page: its figures come from the tally, in few round trips."""
 
 from __future__ import annotations
 

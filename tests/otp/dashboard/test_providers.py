@@ -57,7 +57,7 @@ def test_an_outage_is_seen_when_it_is_over(two, redis):
 
 @pytest.mark.parametrize(("ago", "worked"), [(0, 50), (15, 30), (30, 10), (45, 5), (60, 0), (3600, 0)])
 def test_what_a_provider_did_of_late_is_of_the_last_half_minute(two, redis, ago, worked):
-    """However long nobody has called it."""
+    """Even if it was not called for a long time."""
     since = int(store.now() * 1000) - ago * 1000
     redis.hset(names.health("main"), mapping={"good": 10, "was_good": 40, "since": since})
     assert abs(standing.read().health["main", ""].good - worked) <= 1

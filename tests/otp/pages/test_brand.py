@@ -119,7 +119,7 @@ def test_whatever_the_colour_every_text_can_be_read():
 
 
 def test_every_variable_of_the_stylesheets_is_defined():
-    """A misspelled one has no colour, and nobody is told."""
+    """A misspelled one has no colour, without any error."""
     folder = Path(otp.__file__).parent / "static/otp"
     for page in ["pages.css"], ["dashboard.css", "docs.css"]:  # as pages load them
         css = "".join((folder / name).read_text() for name in page)

@@ -148,7 +148,7 @@ def test_what_is_not_offered_is_not_picked(browser, settings, country):
 
 
 def test_without_a_picker_in_the_form_the_browsers_languages_do_not_count(browser):
-    """A project's own template may have none, and then nobody has seen what would be picked."""
+    """A project's own template may have no list. Then the user never saw the preselected country."""
     browser.defaults["HTTP_ACCEPT_LANGUAGE"] = "de-DE"
     assert browser.post("/", {"phone": BERLIN}).status_code == 422
 

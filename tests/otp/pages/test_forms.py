@@ -22,7 +22,7 @@ A, B = "+12025550123", "+12025550124"
 
 
 class Browser:
-    """A browser that sends forms as they stand on a page, and checks that each is from ours (CSRF)."""
+    """A browser that sends a page's forms unchanged, and checks that each is from ours (CSRF)."""
 
     def __init__(self) -> None:
         self.client = Client(enforce_csrf_checks=True)

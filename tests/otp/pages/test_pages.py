@@ -1,4 +1,4 @@
-"""The hosted pages, as a browser without JavaScript sees them: the way through, and what nobody sees."""
+"""The hosted pages, as a browser without JavaScript sees them: the way through, and hidden parts."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def served(listening: Served) -> Iterator[Served]:
 
 @pytest.fixture(autouse=True)
 def as_at_twilio(settings: Any) -> None:
-    """Five guesses, ten minutes, and nobody waits half a minute for a second SMS."""
+    """Five guesses, ten minutes, and a short cooldown."""
     rules: dict[str, Any] = {"cooldown": 0, "attempts": 5, "lifetime": 600}
     settings.OTP_PURPOSES = {"login": rules, "signup": {"length": 8}}
     settings.OTP_LIMITS = "off"

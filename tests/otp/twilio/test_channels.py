@@ -1,4 +1,4 @@
-"""Twilio's channels, and those of ours that carry a code by them."""
+"""Twilio's channels, and ours for each."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ class TestBreaker:
         assert redis.zscore(names.LEASES + "otp", id) / 1000 == exactly(clock.now + 3)
 
     def test_nobody_may_be_asked(self, house):
-        """That is no failed round: a code outlives an outage of its only provider."""
+        """The round has not failed: a code outlives an outage of its only provider."""
         house.settings.SMS_ROUTES = {"default": "a"}
         id = house.code()
         leave_out("a")

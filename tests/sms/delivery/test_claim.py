@@ -25,7 +25,7 @@ def lose_the_next_claim(monkeypatch) -> None:
 
 
 def test_a_claim_whose_answer_got_lost_leaves_no_doubt_about_a_message(house, monkeypatch):
-    """It is sent once and to nobody twice; who is no code could not be sent again in doubt."""
+    """It is sent once, and never twice. A plain message could not be sent again in doubt."""
     id = house.send()
     with monkeypatch.context() as patch:
         lose_the_next_claim(patch)
@@ -106,7 +106,7 @@ def test_a_code_that_cannot_be_opened_takes_no_entry_from_another_message(house,
 
 
 def test_a_task_goes_on_with_whatever_is_due_and_ends(house, monkeypatch):
-    """Codes before everything else, though its own message is none."""
+    """Codes before everything else, though its own message is not a code."""
     bulk, codes = house.send(queue="bulk"), {house.code() for _ in range(3)}
     monkeypatch.setattr(drain, "_queues", ("otp", "bulk"))
     drain.drain(bulk)

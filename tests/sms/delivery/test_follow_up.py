@@ -133,7 +133,7 @@ def test_looks_count_towards_the_rate(house, polled, due, clock):
 
 
 def sent(house, alias: str, count: int = 1) -> None:
-    """So many codes that ``alias`` has taken just now, and is to be asked about."""
+    """So many codes that ``alias`` has just taken, and will be asked about."""
     for number in range(count):
         id = house.code()
         store.claim(id)
@@ -334,7 +334,7 @@ def test_who_has_the_code_needs_no_other(overtaken):
 
 
 def test_a_word_of_an_alias_that_nobody_knows_says_nothing_of_another(house, polled):
-    """Nor does an id that stands there become that of an alias which names none."""
+    """Nor is an id from there given to an alias that names none."""
     id = house.code()
     house.deliver(id)
     receipts.take("a", {}, f"{id} failed".encode(), "/", "/")

@@ -104,7 +104,7 @@ def test_a_receipt_comes_after_an_acceptance_whose_answer_got_lost(house, monkey
 
 
 def test_a_worker_that_died_before_any_call_has_sent_nothing(house):
-    """So nothing is unknown, and a message that is no code may go out."""
+    """So nothing is unknown, and a plain message may go out."""
     id = house.send()
     assert store.claim(id)[0] == "claimed"
     lease_ends(house.redis, id)

@@ -113,7 +113,7 @@ class TestRate:
         assert house.choose(house.send(), "a").wait == wait
 
     def test_a_code_does_not_wait_behind_newsletters(self, house, redis, clock):
-        """The rate is one, the lines are two: who is in that of the codes goes first."""
+        """The rate is one, the lines are two: messages in the line of codes go first."""
         house.settings.SMS_ROUTES = {"default": "a"}
         house.rate("a", 1)
         letters = [house.send(expires_at=time.time() + 600) for _ in range(20)]

@@ -77,7 +77,7 @@ def test_a_repetition_does_not_wait_for_the_rate_and_counts(house, code, redis):
 
 @pytest.mark.parametrize("dies", [False, True])
 def test_the_key_stays_when_the_same_vendor_gets_it_after_the_wait(house, code, redis, dies):
-    """Its answers were all lost, or its worker died in the call; nobody else is in the route."""
+    """Its answers were all lost, or its worker died in the call. The route has no other alias."""
     house.settings.SMS_ROUTES = {"default": "a"}
     if dies:
         house.providers["a"].outcomes = [SystemExit()]

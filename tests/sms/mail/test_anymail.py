@@ -148,7 +148,7 @@ def test_a_certificate_of_nobody_is_refused(by_esp, tmp_path):
 
 
 def test_a_tls_handshake_that_is_reset(by_esp):
-    """requests does not tell it from a reset after the request, so nobody can say."""
+    """requests does not tell it from a reset after the request, so the outcome is unknown."""
     with one_connection(reset) as url:
         assert fails(by_esp(url))[0] == "unknown"
 

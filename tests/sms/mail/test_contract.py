@@ -1,4 +1,4 @@
-"""E-mail by SMTP keeps the contract of every provider; what is its own stands in test_smtp.py."""
+"""E-mail by SMTP keeps the contract of every provider. test_smtp.py has its own features."""
 
 from __future__ import annotations
 

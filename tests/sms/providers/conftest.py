@@ -39,7 +39,7 @@ def listening(centre, heard):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Tries again at once, and waits for nobody long."""
+    """Tries again at once, and never waits long."""
     monkeypatch.setattr(smpp_pipe, "TO_READ", 0.3)
     for name, seconds in {"LEAST_REST": 0.05, "TO_ENQUIRE": 0.3, "TO_UNBIND": 0.3}.items():
         monkeypatch.setattr(smpp_link, name, seconds)

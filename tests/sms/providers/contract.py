@@ -100,7 +100,7 @@ def blanks() -> bytes:
 
 
 class SenderContract(HandOffContract):
-    """How a message is handed over by HTTP. Subclass it as ``TestVendor`` and fill in what stands there."""
+    """How a message is handed over by HTTP. Subclass it as ``TestVendor`` and fill in these fields."""
 
     def malformed(self) -> Iterable[bytes]:
         for body in ("", "{", "[]", "null", "{}", "<html>", "[" * 200_000):
@@ -165,7 +165,7 @@ class SenderContract(HandOffContract):
 
     @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
     def test_a_redirect_is_refused_and_not_followed(self, gateway, status):
-        """The vendor has taken nothing, as base_url= or the host is wrong; and nobody else gets the text."""
+        """The vendor has taken nothing, as base_url= or the host is wrong. No other host gets the text."""
         with pytest.raises(AccountFailure) as caught:
             self.answers(gateway, status, "moved", Location=f"{gateway.url}/elsewhere").send(SMS)
         assert (caught.value.code, caught.value.here) == (f"redirect_{status}", False)

@@ -16,7 +16,7 @@ class Oracle:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("_"):  # pytest looks at all that stands in a test's file
+        if attribute.startswith("_"):  # pytest looks at everything in a test's file
             raise AttributeError(attribute)
         try:
             return getattr(import_module(self._name), attribute)

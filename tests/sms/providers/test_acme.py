@@ -1,4 +1,4 @@
-"""The provider that CONTRIBUTING.md shows: it passes the contract as it stands there."""
+"""The provider that CONTRIBUTING.md shows: it passes the contract unchanged."""
 
 from __future__ import annotations
 

@@ -293,7 +293,7 @@ class TestAndroid(ProviderContract, InboundContract):
 
 
 class TestAndroidByPoll(PollContract):
-    """Without a secret: a phone that cannot call us, or whose webhooks nobody registered."""
+    """Without a secret: a phone that cannot call us, or has no registered webhooks."""
 
     url = f"android://sms:{PASSWORD}@phone.example:8080?base_url={{base_url}}&timeout={{timeout}}"
     accepted = TestAndroid.accepted

@@ -1,5 +1,5 @@
 """Azure Communication Services: the contract, and its own features. Samples follow azure-rest-api-specs and
-learn.microsoft.com; requests are held against those of azure-communication-sms.
+learn.microsoft.com; requests are compared with those of azure-communication-sms.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ class TestKavenegar(Samples, ReceiptContract, InboundContract):
                 parse({}, b"messageid=1&status=10", f"{PANEL_URL}?token={token(secret='')}")
 
     def test_the_key_is_in_no_log_and_no_error(self, gateway, caplog):
-        """It stands in the address, as Kavenegar knows no other way."""
+        """It is in the address, as Kavenegar knows no other way."""
         caplog.set_level("DEBUG")
         texts = []
         for reply in (self.accepted, self.refused_number, self.refused_credentials, (500, ""), (302, "")):

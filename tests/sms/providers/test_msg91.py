@@ -47,7 +47,7 @@ CODES = {
     "unknown": "311",
 }
 
-#: Refusals without a code, or with one that nobody has listed.
+#: Refusals without a code, or with an unlisted one.
 TEXTS: dict[str, list[str]] = {
     "temporary": ["Something went wrong", ""],
     "refused": ["Invalid mobile number", "Recipients missing"],

@@ -169,7 +169,7 @@ class TestPlivo(ProviderContract, InboundContract):
         assert plivo_utils.validate_v3_signature("POST", INBOUND_URL, nonce, TOKEN, signature, form)
 
     def test_a_messages_own_account_may_sign(self, gateway):
-        """V3 is by the token of the subaccount, Ma-V3 by that of the main one; several may be valid."""
+        """V3 is signed by the subaccount's token, Ma-V3 by the main account's. Several may be valid."""
         provider = self.provider(gateway.url)
         form = self.form("delivered")
         text = f"{URL}." + "".join(name + form[name] for name in sorted(form))

@@ -153,7 +153,7 @@ def test_ids_in_hex_and_decimal(centre, bases, answered, told, known):
     ],
 )
 def test_a_receipt_that_cannot_be_read(centre, listening, heard, body):
-    """To ask for it again would help nobody."""
+    """Asking for it again would not help."""
     assert deliver(centre, body=body) == 0x65
     assert heard == []
     assert deliver(centre, b"id:id-1 stat:DELIVRD") == 0
@@ -266,7 +266,7 @@ def test_what_a_user_sends_twice_is_two_messages(centre, listening, heard):
 
 
 def test_a_part_of_what_a_user_sends(centre, listening, heard):
-    """Its header is no text, be it in the message or in the payload."""
+    """Its header is not text, in the message or in the payload."""
     deliver(centre, b"\x05\0\3\7\2\1Stop", kind=0x40)
     deliver(centre, kind=0x40, optional=tlv(0x0424, b"\x05\0\3\7\2\2now"))
     deliver(centre, b"\xff\0\3", kind=0x40)

@@ -116,7 +116,7 @@ class TestTelegram(ProviderContract):
         return signed(body, time.time()), body
 
     def test_tls_that_breaks_after_the_request(self, monkeypatch, tmp_path):
-        """After that of the check, by which nothing was handed over."""
+        """After the request for the check, which handed nothing over."""
         certificate = certify(tmp_path / "certificate.pem")
         monkeypatch.setattr("sms.providers.tls.certifi.where", lambda: str(certificate))
         with one_connection(break_tls(certificate)) as url, pytest.raises(TemporaryFailure):

@@ -226,7 +226,7 @@ class TestTextbee(ProviderContract, InboundContract):
 
 
 class TestTextbeeByPoll(PollContract):
-    """Without a secret: a server that cannot call us, or where nobody made a webhook."""
+    """Without a secret: a server that cannot call us, or has no webhook."""
 
     url = f"textbee://:{KEY}@{DEVICE}?base_url={{base_url}}&timeout={{timeout}}"
     accepted = TestTextbee.accepted

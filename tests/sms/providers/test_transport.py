@@ -1,4 +1,4 @@
-"""HTTP for providers: the bytes of a request are those that urllib3 writes, and TLS believes nobody else."""
+"""HTTP for providers: the bytes of a request are those that urllib3 writes, and TLS trusts no other CA."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_header_cannot_add_another(headers):
 
 
 def test_a_connection_that_the_vendor_has_closed_is_not_used_again():
-    """Or the message would be lost, and nobody would know it."""
+    """Otherwise the message would be lost unnoticed."""
     with gateway() as vendor:
         vendor.answer = lambda: response(200, "{}", Connection="close")
         http = Http(1, 5.0)
@@ -115,7 +115,7 @@ def in_a_child(call: Callable[[], object]) -> None:
 
 
 def test_a_child_process_opens_connections_of_its_own():
-    """On those of its parent each would read answers to the other's messages."""
+    """On its parent's connections, each would read answers to the other's messages."""
     http = Http(2, 5.0)
     with gateway() as vendor:
         vendor.answer = lambda: response(200, "{}")

@@ -244,7 +244,7 @@ def test_a_message_from_a_user(receiver, settings):
 
 
 def test_nothing_that_is_sent_has_a_number_or_a_code(receiver, house, settings, redis):
-    """In every case: neither stands in a call nor in what waits for one."""
+    """In every case: neither is in a call, nor in an event that waits for one."""
     settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
     settings.GUARD_MODE, settings.GUARD_FIGURES = "enforce", {"fine": (4, 9, 9), "strict": 2}
     house.providers["a"].outcomes = [None, PermanentFailure(f"{PHONE}?", code="21211")]
