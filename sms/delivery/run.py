@@ -1,32 +1,33 @@
 """One attempt: claim a message, find a provider for it, record the outcome.
 
-The failover rule. For each outcome: the next step of the message, and its mark on the alias
-(see ``sms.delivery.health``).
+The failover rule (for the alias, see ``sms.delivery.health``):
 
-    accepted             sent; a receipt may follow                      success
-    temporary            next alias in the same run                      failure; Retry-After is kept,
-                                                                         600 s at most
-    refused (number,     next alias of another channel in the same       success
+    outcome              the message                                     the alias
+
+    accepted             sent; a receipt may follow                      counts as a success
+    temporary            next alias in the same run                      counts as a failure; Retry-After
+                                                                         is kept, 600 s at most
+    refused (number,     next alias of another channel in the same       counts as a success
       text),             run: this channel would charge again for the
       unreachable        same answer. If there is none: ``failed``
-    refused (opted out)  the same; the number goes on the alias's        success
+    refused (opted out)  the same; the number goes on the alias's        counts as a success
                          opt-out list, see ``sms.optouts``
     refused (account,    next alias in the same run                      left out at once, in this
       sender, address)                                                   country or everywhere; an
                                                                          error in the log
-    unknown, from a      repeated at once under the same key, at most    each call: failure
+    unknown, from a      repeated at once under the same key, at most    each call counts as a failure
       vendor that        REPEATS times; then as below
       de-duplicates
-    unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    failure
+    unknown              a code waits SMS_RECEIPT_WAIT for a receipt,    counts as a failure
                          then goes to the next alias, once. Any other
                          message ends as ``unknown``
-    worker died in call  a sweep brings it back after the lease and a    failure
+    worker died in call  a sweep brings it back after the lease and a    counts as a failure
                          grace period; then as unknown, without a wait
-    receipt: undelivered a live code goes to the next alias, once. If    failure in this country; left
-                         the route has no other, or the message is not   out there only while another
-                         a code: ``failed``                              alias of the route is healthy
-    receipt: unreachable the same                                        none
-    no key opens it      waits for a worker that has the key; listed     none
+    receipt: undelivered a live code goes to the next alias, once. If    counts as a failure in this
+                         the route has no other, or the message is not   country; left out there only
+                         a code: ``failed``                              while another is healthy
+    receipt: unreachable the same                                        no effect
+    no key opens it      waits for a worker that has the key; listed     no effect
                          among the dead letters meanwhile
 
 "Once" means one further hand-off in all, after an alias may have had the code or could not deliver it. The
