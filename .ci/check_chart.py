@@ -33,7 +33,7 @@ PACKAGES = Path(sys.argv[1])
 #: The oldest that the chart names, and the newest that the schemas know.
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 
-#: What the metadata of a trigger of KEDA cannot do without.
+#: The required metadata of a KEDA trigger.
 TRIGGER: dict[str, list[str]] = {
     "redis": ["address", "listName", "listLength"],
     "redis-cluster": ["addresses", "listName", "listLength"],
@@ -41,7 +41,7 @@ TRIGGER: dict[str, list[str]] = {
     "redis-sentinel": ["addresses", "sentinelMaster", "listName", "listLength"],
 }
 
-#: What Helm has to refuse, and the word of its answer. After a space: a value that is a text.
+#: The values that Helm has to refuse, and a word of its answer. After a space: a value that is a text.
 REFUSED = {
     "keda.enabled=true": "keda.metadata",
     "wrker.replicas=3": "wrker",
@@ -69,7 +69,7 @@ def unpack_helm(directory: Path) -> Path:
 
 
 def models() -> dict[str, type[BaseModel]]:
-    """The schemas of what is none of Kubernetes's own, by apiVersion and kind."""
+    """The schemas of kinds that are not Kubernetes's own, by apiVersion and kind."""
     sys.path.append(str(PACKAGES))
     from cloudcoil.models.keda import v1alpha1 as keda  # it is not in the venv
     from cloudcoil.models.prometheus_operator import v1 as operator

@@ -1,4 +1,4 @@
-"""What the wheel brings to an empty environment: each file of the apps, the licences, few other packages.
+"""The wheel in an empty environment: each file of the apps, the licences, few other packages.
 
     PYTHON .ci/check_wheel.py FILES
 

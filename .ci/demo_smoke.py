@@ -123,7 +123,7 @@ def verify_a_phone(url: str, api_key: str) -> None:
 
 
 def no_library_of_tests(clone: Path) -> None:
-    """What the demo does not run it does not install."""
+    """The demo installs only the packages that it runs."""
     program = "from importlib.util import find_spec; print(*filter(find_spec, ['pytest', 'flask']))"
     found = subprocess.check_output([clone / ".venv" / "bin" / "python", "-c", program], text=True)
     expect(not found.strip(), found)

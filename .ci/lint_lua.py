@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 STYLUA = ("npx", "--yes", "@johnnymorganz/stylua-bin@2.5.2")
 
-#: What a Redis server gives to every script.
+#: The globals that a Redis server gives to every script.
 GLOBALS = ("redis", "cjson", "cmsgpack", "KEYS", "ARGV")
 
 #: file:line:column: (code) message
@@ -66,7 +66,7 @@ def sources() -> list[Path]:
 
 
 def luacheck() -> list[str]:
-    """What is wrong with the scripts as they run."""
+    """The faults of the scripts as they run."""
     from sms import lua_source
 
     wrong: list[str] = []

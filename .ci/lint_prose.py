@@ -51,7 +51,7 @@ _TRANSLATED = re.compile(r"\{% translate \"([^\"]*)\".*?%\}")
 _VALUE = re.compile(r"\{\{.*?\}\}")
 _INLINE = re.compile(r"\{%.*?%\}|</?(?:a|b|bdi|code|em|span|strong|time)\b[^>]*>", re.DOTALL)
 _STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"")
-#: What ends a text: an empty line, an item of a list or a table, an argument before what it means.
+#: The ends of a text: an empty line, an item of a list or a table, an argument before what it means.
 _BLOCK = re.compile(
     r"\n\s*\n|\n(?= *(?:"
     r"(?:[-*+]|\d+\.|\|) |(?:KEYS|ARGV|Returns)\b|[a-z_]+: |\S+(?:, \S+)*(?: \(\w+\))? {2,}\S"

@@ -41,7 +41,7 @@ def judge(root: Path = ROOT) -> list[str]:
 
 
 def sentences(markdown: str) -> Iterator[Sentence]:
-    """The words of each. What stands as code is one word."""
+    """The words of each. A code span is one word."""
     for block in _BLOCK.split(_LEFT_OUT.sub("\n\n", markdown)):
         if not block.strip() or block.lstrip().startswith(("#", "|", "![")):
             continue

@@ -1,4 +1,4 @@
-"""What MkDocs has to be told about our pages, which are written for the repository's own viewer as well.
+"""Prepare our pages for MkDocs. They are also written for the repository's own viewer.
 
 - CONTRIBUTING.md and its like become pages, though they lie outside of ``docs``.
 - A link to any other file of the repository leads to a copy of it in the site.
@@ -31,7 +31,7 @@ _VENDORS = ROOT / "docs" / "vendors"
 _FENCE = re.compile(r"^ *(```|~~~)")
 _ITEM = re.compile(r"([-*+]|\d+\.) +")
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^()\s#]+)")
-#: What a browser loads by itself. A link to follow is none.
+#: Addresses that a browser loads by itself. Links to follow are not among them.
 _LOADED = [
     re.compile(rf"{before}[\"']?((?:https?:)?//[^\"')\s>]+)")
     for before in (

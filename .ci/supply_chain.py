@@ -1,4 +1,4 @@
-"""What Otpost's own server is made of, and whether any of it has a known hole.
+"""The packages of Otpost's own server, and whether any of them has a known vulnerability.
 
     python3 .ci/supply_chain.py TOOLS PYTHON OUTPUT
 
@@ -85,7 +85,7 @@ def normal(requirement: str) -> str:
 
 
 def audit(tools: Path, service: str, lines: list[str]) -> list[dict[str, Any]]:
-    """What the service says of each package; empty if it says nothing that can be read."""
+    """The service's answer about each package; empty if it cannot be read."""
     options = ["-f", "json", "--progress-spinner", "off", "--disable-pip", "--no-deps"]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(lines))

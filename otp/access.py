@@ -1,4 +1,4 @@
-"""What an API key may do, for the settings of a project: see ``otp.api.access``."""
+"""The rights of API keys, for the settings of a project: see ``otp.api.access``."""
 
 from otp.api.access import BadAccess, parse
 

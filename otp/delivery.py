@@ -1,4 +1,4 @@
-"""What callers may see of the SMS of a code: its state, and what went wrong.
+"""The state of a code's SMS, as callers may see it: its state, and what went wrong.
 
 Test numbers, and numbers that a receiver of ``code_wanted`` refuses, get no SMS. Callers must not find out
 which these are, nor which numbers we know. So unless they may see everything, such an SMS looks like any
@@ -34,7 +34,7 @@ class CodeSms:
 
 
 def of_code(asked: Message, last: Message, now: float, *, goes_on: bool) -> CodeSms:
-    """What is told of a code to whoever may not see everything. ``asked``: the last message that somebody
+    """The view of a code for callers who may not see everything. ``asked``: the last message that somebody
     asked for; ``last``: the one that its code went on to by itself, or the same. ``goes_on``: it still may.
     """
     if last.state is State.FAILED and not goes_on:

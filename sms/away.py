@@ -20,7 +20,7 @@ from sms.errors import Unavailable
 
 log = structlog.get_logger("sms")
 
-#: What Redis may raise; ``unavailable`` tells which of it is ours.
+#: The exceptions of Redis; ``unavailable`` tells which are our faults.
 ERRORS = (redis.RedisError, OSError)
 
 
@@ -69,10 +69,10 @@ _WORDS = {
     "password": "NOAUTH|WRONGPASS",
 }
 
-#: What Python says of such a certificate, and redis-py after it. Of that of a sentinel it keeps nothing.
+#: The words of Python about such a certificate, repeated by redis-py. Of that of a sentinel it keeps nothing.
 _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
-#: What a script says of an ACL, or of a command that was renamed away, without Redis's word.
+#: The words of a script about an ACL, or about a renamed command, without Redis's word.
 _FORBIDDEN = re.compile(
     r"NOPERM|ACL failure|the user executing the script can't|unknown (redis )?command", re.IGNORECASE
 )
@@ -99,7 +99,7 @@ def reason(error: BaseException) -> str:
 
 
 def unavailable(error: BaseException, server: str = "") -> BaseException:
-    """What to raise for an error of Redis: ``Unavailable``, or the error itself if it is a fault of ours.
+    """The exception for an error of Redis: ``Unavailable``, or the error itself if it is a fault of ours.
 
     ``server``: which of several, for the log alone.
 

@@ -28,7 +28,7 @@ log = structlog.get_logger("sms")
 FOLLOW_UP = "sms.follow_up"
 SWEEP = "sms.sweep"
 
-#: What publishing raises when the broker is away. kombu wraps most of it, but not all.
+#: The exceptions of publishing when the broker is away. kombu wraps most of it, but not all.
 AWAY = (OperationalError, LimitExceeded, RedisError, AMQPError, MessageNacked, OSError)
 
 #: Seconds between a worker's or beat's tries to reach the broker. kombu's own intervals grow to 30.

@@ -78,7 +78,7 @@ DECLARED = {
     "SMS_PROVIDERS": Setting({}, Mapping, 'a dict such as {"main": "twilio://…"}', str),
     # country, +prefix or "default" → route; see sms.routing. Empty: all providers in their order.
     "SMS_ROUTES": Setting({}, Mapping, 'a dict such as {"default": "main>spare"}', str),
-    # What decides if a route offers a choice: the weights, or the conversion; see sms.learning.
+    # How to decide if a route offers a choice: the weights, or the conversion; see sms.learning.
     "SMS_ROUTING": Setting("weights"),
     # The worth of an accepted code, in the currency of the providers' price=; 0: prices do not count.
     "SMS_CODE_WORTH": Setting(0.0),

@@ -203,7 +203,7 @@ def with_hint(error: InvalidNumber, spelling: object) -> InvalidNumber:
 
 
 def _missing(spelling: str) -> str:
-    """What to write in front of a number without +, if its digits suggest that."""
+    """The prefix for a number without +, if its digits suggest one."""
     bare = spelling.strip()
     if found := _country(f"+{bare}"):
         return f"The + is missing. If this is a number of {countries.name(found)}, write + in front of it."

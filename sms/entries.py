@@ -48,7 +48,7 @@ class Form(NamedTuple):
 
 
 def entry(message_id: str, queue: str) -> dict[str, Any] | None:
-    """What includes/accept.lua pushes for a message. None if the queues are elsewhere."""
+    """The entry that includes/accept.lua pushes for a message. None if the queues are elsewhere."""
     found = form(queue)
     if found is None or not found.is_here:
         return None
@@ -70,7 +70,7 @@ def form(queue: str) -> Form | None:
 
 @cached
 def _made(app: Any, queue: str) -> Form | None:
-    """What kombu sends for our task. None if it does not send just one entry to one queue."""
+    """The entry that kombu sends for our task. None if it does not send just one entry to one queue."""
     connection = app.connection_for_write()
     driver = connection.get_transport_cls().driver_type
     if app.conf.task_always_eager or driver not in ("redis", "amqp"):

@@ -1,4 +1,4 @@
-"""What can go wrong with a message.
+"""The errors of a message.
 
     SmsError
     ├── InvalidNumber        the number cannot get an SMS (never echoed in the text)

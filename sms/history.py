@@ -1,4 +1,4 @@
-"""What became of a user's messages, found by the number or by the caller's own reference.
+"""The history of a user's messages, found by the number or by the caller's own reference.
 
 A message is listed under a keyed digest of its number and under its reference, for as long as its record is
 kept. The latest codes of an API key are also listed under the key's name. The story of a message is a list of

@@ -17,7 +17,7 @@ from collections import defaultdict, deque
 #: Bytes of each, and how many are drawn at once.
 SIZE, AT_ONCE = 16, 64
 
-#: What is left, by process: a child must not give out what its parent has drawn.
+#: The rest of the random bytes, by process: a child must not give out what its parent has drawn.
 _drawn: defaultdict[int, deque[str]] = defaultdict(deque)
 
 

@@ -50,7 +50,7 @@ WORDS: dict[Word, dict[str, str]] = {
     },
 }
 
-#: What is a word only if it comes from numbers that begin so.
+#: Words that count only from numbers that begin so.
 LOCAL: dict[str, dict[str, Word]] = {"+98": {"11": "stop", "12": "start"}}
 
 #: Characters. A longer text is no word, and is not looked at.
@@ -58,7 +58,7 @@ LONGEST = 64
 
 
 def meaning(text: str, phone: str = "") -> Word:
-    """What ``text`` means as a word; "" if it is none. ``phone``: who sent it, E.164."""
+    """The word that ``text`` is; "" if it is none. ``phone``: who sent it, E.164."""
     if len(text) > LONGEST:
         return ""
     word = _bare(text)

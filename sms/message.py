@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 class State(enum.StrEnum):
-    """Where a message is on its way."""
+    """The state of a message."""
 
     QUEUED = "queued"  # accepted, waiting for a worker (or for its next round)
     SENDING = "sending"  # a worker holds its lease
@@ -66,7 +66,7 @@ def may_become(target: State) -> frozenset[State]:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is kept of a message: no text, no number, only a country and a masked form."""
+    """The record of a message: no text, no number, only a country and a masked form."""
 
     id: str
     state: State
@@ -163,7 +163,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What a user sent to one of our senders."""
+    """A message from a user to one of our senders."""
 
     id: str  # the vendor's
     phone: str = field(repr=False)  # whose: as the vendor writes it, in sms.signals E.164 if it is a number

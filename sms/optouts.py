@@ -36,7 +36,7 @@ _OPT_OUT = script("opt_out")
 
 
 class Mark(NamedTuple):
-    """By what a number stands on a list: the name of a key, and the digest under it."""
+    """A number's mark on a list: the name of a key, and the digest under it."""
 
     key: str
     digest: str

@@ -53,8 +53,8 @@ Reference = Annotated[
     Field(
         examples=["order-1234"],
         description="Your own name for it, by which you can find it: letters, digits and `_ . : / -`. It is "
-        "stored and logged in clear, so it must not hold personal data. What could be a phone number (7 to "
-        "15 digits alone) or an API key is refused.",
+        "stored and logged in clear, so it must not hold personal data. A value that could be a phone number "
+        "(7 to 15 digits alone) or an API key is refused.",
         json_schema_extra={"pattern": "^[A-Za-z0-9_.:/-]{0,64}$"},
     ),
 ]

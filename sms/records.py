@@ -1,4 +1,4 @@
-"""What the scripts answer about a message, as Python sees it."""
+"""The scripts' answers about a message, as Python sees them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Verdict = Literal[
 
 
 class Claim(NamedTuple):
-    """What came of ``claim``: an ``Attempt``, or a ``Message`` that ended by it, or nothing."""
+    """The result of ``claim``: an ``Attempt``, or a ``Message`` that ended by it, or nothing."""
 
     verdict: Verdict
     found: Attempt | Message | None
@@ -21,14 +21,14 @@ class Claim(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What came of ``choose``."""
+    """The result of ``choose``."""
 
     chosen: Chosen | None
     changed: Mapping[str, int]  # by alias, or alias:country, 1 if it is left out by this, -1 if it is back
 
 
 class Moved(NamedTuple):
-    """What came of ``finish``."""
+    """The result of ``finish``."""
 
     moved: bool
     message: Message | None
@@ -37,7 +37,7 @@ class Moved(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What came of ``record_receipt``."""
+    """The result of ``record_receipt``."""
 
     moved: bool
     message: Message | None

@@ -15,7 +15,7 @@ from sms.errors import InvalidNumber, InvalidReference
 _FORM = re.compile(r"[A-Za-z0-9_.:/-]{1,64}", re.ASCII)
 _SEPARATORS = re.compile(r"[_.:/-]")
 
-#: What the API's keys begin with, see ``otp.api.keys``.
+#: The beginning of the API's keys, see ``otp.api.keys``.
 _KEY = "otpost_"
 
 #: Digits of a number with its country code at most (E.164).

@@ -42,8 +42,8 @@ __all__ = [
     "work_with",
 ]
 
-#: What one alias may take of a worker's slots where there is another one. Of 80 slots two healthy aliases
-#: use 75 together, and the other one has 15 while one hangs with 60.
+#: The part of a worker's slots that one alias may take if there is another one. Of 80 slots two healthy
+#: aliases use 75 together, and the other one has 15 while one hangs with 60.
 SHARE = 0.75
 
 
@@ -105,7 +105,7 @@ _concurrency = 0  # not known: the setting, or what a process that is no worker 
 
 
 def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
-    if not re.fullmatch(r"[\w-]+", name, re.ASCII):  # it stands in routes and in the address of receipts
+    if not re.fullmatch(r"[\w-]+", name, re.ASCII):  # it is in routes and in the address of receipts
         raise BadProviderURL(f"{name!r} is no alias; write letters from a to z, digits, - and _.")
     ours = {"rate": 0.0, "segment_rate": 0.0, "share": share}
     only_codes = False

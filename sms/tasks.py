@@ -23,7 +23,7 @@ from sms.webhooks import sender
 
 log = structlog.get_logger("sms")
 
-#: What ``sms.ids`` makes. Anything else, a number among it, must not reach a log line.
+#: Ids as ``sms.ids`` makes them. Anything else, a number among it, must not reach a log line.
 _ID = re.compile(r"[\w-]{22}", re.ASCII)
 
 

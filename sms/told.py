@@ -49,7 +49,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happened to a verification or a plain message, from first to last."""
+    """The story of a verification or a plain message, from first to last."""
 
     messages: tuple[Message, ...]  # the oldest first
     lines: tuple[Line, ...]

@@ -48,7 +48,7 @@ _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 )
 
-#: What a call ended with, in the words of ``sms.tally``; the first that fits.
+#: The outcome of a call, in the words of ``sms.tally``; the first that fits.
 _OUTCOMES = {
     TemporaryFailure: "temporary",
     Unreachable: "unreachable",
@@ -67,7 +67,7 @@ MANY = 7
 
 @cache
 def tracer() -> Tracer | None:
-    """What makes spans; None where nothing is traced. Decided once."""
+    """The tracer that makes spans; None if nothing is traced. Decided once."""
     if not _is_installed:
         return None
     provider = trace.get_tracer_provider()
@@ -165,7 +165,7 @@ def receipt(message: Message, alias: str, state: State, word: str, began: int) -
 
 
 def recorded(message: Message, seconds: float = 0.0) -> None:
-    """What came of this span's run. ``seconds``: until the message is tried again."""
+    """Record the outcome of this span's run. ``seconds``: until the message is tried again."""
     if tracer() is None:
         return
     span = trace.get_current_span()

@@ -1,4 +1,4 @@
-"""What people type and paste, as it was meant. Standard library only; ``otp`` reads codes with it too."""
+"""Typed and pasted texts, as they were meant. Standard library only; ``otp`` reads codes with it too."""
 
 from __future__ import annotations
 

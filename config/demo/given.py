@@ -30,7 +30,7 @@ _OF_PROVIDERS = ("ANYMAIL", "EMAIL_URL", "SMS_ROUTES")
 
 
 def problem_with(url: str) -> str | None:
-    """What is wrong with the Redis at `url`, without its password; None if it works.
+    """The fault of the Redis at `url`, without its password; None if it works.
 
     The text follows a name.
     """

@@ -20,7 +20,7 @@ from sms.errors import InvalidAddress, InvalidNumber, InvalidReference, NoRoute,
 log = structlog.get_logger("otp")
 
 
-#: What a caller has to do for ``OTP_CHALLENGE``.
+#: The challenge that ``OTP_CHALLENGE`` sets for a caller.
 CHALLENGE = "Solve the site's challenge and send its answer in challenge."
 
 

@@ -1,4 +1,4 @@
-"""What an API key may do: scopes, purposes and limits of its own. No Django, no settings.
+"""The rights of an API key: scopes, purposes and limits of its own. No Django, no settings.
 
     API_ACCESS=shop=verify,read,client_ip,purpose:login,purpose:signup,return:https://shop.example,600/1m;ops=read
 
@@ -56,7 +56,7 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the key of ``name`` may do. Without an entry it has ``DEFAULT`` and every purpose."""
+    """The rights of the key of ``name``. Without an entry it has ``DEFAULT`` and every purpose."""
 
     name: str
     scopes: frozenset[str] = DEFAULT

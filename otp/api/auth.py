@@ -33,7 +33,7 @@ request_finished.connect(forget_holder)
 
 
 def access_of(name: str) -> Access:
-    """What a key of ``name`` may do."""
+    """The rights of a key of ``name``."""
     found: Access = conf.get("API_ACCESS").get(name) or Access(name)
     return found
 
@@ -42,7 +42,7 @@ class Keys(Keeper):
     """``API_KEYS`` and ``API_ACCESS``; see ``sms.auth.Keeper``."""
 
     def holder(self, request: HttpRequest, token: str, scopes: Sequence[str]) -> Access | None:
-        """What the key may do; None for an unknown key. Raises ``Forbidden`` without one of ``scopes``."""
+        """The rights of the key; None for an unknown key. Raises ``Forbidden`` without one of ``scopes``."""
         alarms.tell_due()
         name = keys.owner(token, conf.get("API_KEYS"))
         if name is None:

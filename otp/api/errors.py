@@ -24,7 +24,7 @@ _CODES = frozenset(code for _, code in PROBLEMS)
 
 
 class Meaning(NamedTuple):
-    """What a code says with one of its statuses."""
+    """The texts of a code with one of its statuses."""
 
     status: int
     because: SafeString

@@ -151,7 +151,7 @@ def as_json(content: dict[str, Any], status: int = 200) -> HttpResponse:
 
 
 def access_of(request: HttpRequest) -> Access:
-    """What the API key of this request may do."""
+    """The rights of this request's API key."""
     access: Access = request.auth  # type: ignore[attr-defined]  # ninja sets it
     return access
 

@@ -75,7 +75,7 @@ class Table:
 
 @looks
 def now(request: HttpRequest, access: Access, seconds: float) -> HttpResponse:
-    """What happens now. Three round trips, and a fourth if there are webhooks."""
+    """The current state. Three round trips, and a fourth if there are webhooks."""
     period = PERIODS.get(request.GET.get("period", ""), HOUR)
     over_time = FORTNIGHT if period is FORTNIGHT else DAY
     figures, setting = read({"counts": PERIODS.values(), "times": [over_time]}, now=seconds), guard.read()

@@ -54,7 +54,7 @@ class Spoken:
 
     @property
     def by(self) -> str:
-        """What comes after "We sent a code by"; "" for SMS, which goes without saying."""
+        """The words after "We sent a code by"; "" for SMS, which is not named."""
         return "" if self.channel is Channel.SMS else str(WORDS[self.channel].by)
 
     @property

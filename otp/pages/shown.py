@@ -1,4 +1,4 @@
-"""What all hosted pages share: how to render one, and how to move to the next.
+"""Shared by all hosted pages: how to render one, and how to move to the next.
 
 No URL holds a phone number or a code. Forms are answered with a redirect, so that a reload or the back button
 never sends an SMS or uses up an attempt.

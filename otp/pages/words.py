@@ -112,7 +112,7 @@ class Left(int):
 
 
 def expires(left: Left) -> str:
-    """What a screen reader says when a code has so much time left."""
+    """A screen reader's words when a code has so much time left."""
     return gettext("The code expires in %(time)s.") % {"time": left.words}
 
 

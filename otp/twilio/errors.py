@@ -31,7 +31,7 @@ _NOT_ALLOWED = {
 #: Our codes for a channel that is not available.
 _NO_CHANNEL = {"channel_unavailable", "email_not_allowed", "no_route"}
 
-#: What a key may not do, and how to allow it.
+#: The missing right of a key, and how to grant it.
 _MENDS = {
     "client_ip_not_allowed": "This key may not name an IP address as DeviceIp or in RateLimits. Leave it "
     "out, or give the key the word client_ip in API_ACCESS.",

@@ -73,7 +73,7 @@ class Provider(FromUrl, ABC):
     #: How its messages reach the user. An instance may differ from its class, depending on its options.
     channel: Channel = Channel.SMS
 
-    # What it can. An instance may differ from its class, depending on its options.
+    # Its features. An instance may differ from its class, depending on its options.
 
     #: Whether it composes the text itself from a template and the code. It then sends nothing but codes.
     needs_code: bool = False

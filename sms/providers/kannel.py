@@ -57,7 +57,7 @@ DLR_MASK = "31"
 #: Kannel takes 204 for a failure and calls again, so we answer 200.
 TAKEN = Reply("OK")
 
-#: What an inbound message needs beside its text: the field, and the line of kannel.conf that adds it.
+#: Required in an inbound message, beside its text: the field, and the line of kannel.conf that adds it.
 USER, OURS, ID = "x-kannel-from", "x-kannel-to", "id"
 NEEDED = {USER: "send-sender = true", OURS: "post-url", ID: "&id=%I"}
 

@@ -270,7 +270,7 @@ class SmppProvider(ListeningProvider):
         return PermanentFailure("the SMSC refuses it", code=code)
 
     def _refusal(self, status: int) -> ProviderError:
-        """What the status of a bind means. It never blames a message."""
+        """The meaning of a bind's status. It never blames a message."""
         if self._statuses.get(_code(status)) == "temporary":
             return self._failure(status)
         return AccountFailure("the SMSC refuses the bind", code=_code(status))

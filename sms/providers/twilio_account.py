@@ -1,4 +1,4 @@
-"""What Twilio's products share: credentials, the URL of the API, error codes, the signature of callbacks.
+"""Shared by Twilio's products: credentials, the URL of the API, error codes, the signature of callbacks.
 
 Sources: twilio.com/docs/usage/api (address, credentials), twilio.com/docs/api/errors (codes),
 twilio.com/docs/usage/webhooks/webhooks-security (signature).

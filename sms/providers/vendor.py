@@ -43,7 +43,7 @@ from sms.providers.transport import is_temporary, redirected, retry_after
 from sms.providers.url import BadProviderURL
 from sms.providers.wire import E164, at, parse, word_of
 
-#: What an answer means, and whose fault a refusal is.
+#: The meaning of an answer, and whose fault a refusal is.
 Outcome = Literal[
     "accepted",
     "temporary",  # not now
@@ -67,7 +67,7 @@ class Request(NamedTuple):
 class HttpSender(Provider):
     """A vendor with an HTTP API."""
 
-    #: What the vendor's own error words or codes mean.
+    #: The meaning of the vendor's own error words or codes.
     outcomes: Mapping[str, Outcome] = {}
     #: HTTP statuses that blame our account (key, funds, address), unless the vendor's word says otherwise.
     account_statuses: ClassVar[frozenset[int]] = frozenset(
@@ -148,7 +148,7 @@ class HttpSender(Provider):
         return next((word for word in words if re.fullmatch(self.word_form, word, re.ASCII)), "")
 
     def outcome(self, status: int, word: str, found: Any) -> Outcome:
-        """What an answer means. A status that says "later" outweighs a word that blames our account."""
+        """The meaning of an answer. A status that says "later" outweighs a word that blames our account."""
         if status < 400:
             return "unknown" if status < 200 else "accepted" if status < 300 else "redirect"
         listed = self.outcomes.get(word or str(status))
@@ -157,8 +157,8 @@ class HttpSender(Provider):
         return listed or ("account" if status in self.account_statuses else self.unlisted(found))
 
     def unlisted(self, found: Any) -> Outcome:
-        """What a refusal means that no table lists: by default, the number or the text is wrong. Override it
-        if the answer can show that the sender is.
+        """The meaning of a refusal that no table lists: by default, the number or the text is wrong. Override
+        it if the answer can show that the sender is.
         """
         return "refused"
 
@@ -191,7 +191,7 @@ class VendorProvider(HttpSender):
 
     url_names: ClassVar[Mapping[str, str]] = {"from": "sender"}
 
-    #: What the vendor's words in receipts mean.
+    #: The meaning of the vendor's words in receipts.
     states: Mapping[str, State] = {}
     #: Paths of an inbound message's id, the user's number, our number, and the text.
     inbound_paths: ClassVar[tuple[str, str, str, str]]

@@ -1,4 +1,4 @@
-"""What Vonage's products share: an application's key and tokens, error codes, the signature of callbacks.
+"""Shared by Vonage's products: an application's key and tokens, error codes, the signature of callbacks.
 
 Sources: developer.vonage.com/en/getting-started/concepts/authentication (token), …/en/api-errors (problems),
 …/en/getting-started/concepts/webhooks (signature).

@@ -87,7 +87,7 @@ def _configured() -> Iterator[dict[str, Any]]:
 
 
 def _abilities(provider: Provider) -> dict[str, bool]:
-    """What a provider can do with its options, in the words of ``described.abilities``."""
+    """The features of a provider with its options, in the words of ``described.abilities``."""
     return {
         "codes alone": provider.needs_code,
         "receipts": provider.takes_receipts or isinstance(provider, ListeningProvider),
