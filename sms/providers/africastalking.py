@@ -6,8 +6,7 @@ Options:
 
 - ``from``: a sender ID or short code. Without it, Africa's Talking uses its own.
 - ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
-- ``temporary`` and ``permanent``: status codes, separated by spaces, to treat as such whatever our table
-  says.
+- ``temporary`` and ``permanent``: status codes, separated by spaces, to treat as such despite our table.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 Africa's Talking signs nothing, so its callback URLs hold a token made from ``receipt_secret``. Set them once

@@ -8,7 +8,7 @@ Options:
 - ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
 - ``validity=yes``: also send ``validityPeriod`` (minutes, rounded up). Clickatell documents it only for its
   older APIs.
-- ``temporary`` and ``permanent``: error codes, separated by spaces, to treat as such whatever our table says.
+- ``temporary`` and ``permanent``: error codes, separated by spaces, to treat as such despite our table.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 Clickatell signs nothing, so its callback URLs hold a token made from ``receipt_secret``. Set them once in its

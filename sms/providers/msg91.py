@@ -9,7 +9,7 @@ Options:
 - ``receipt_secret``: 16 or more random characters, for the URL of receipts. Set that URL in the panel under
   "Webhook", version v2.
 - ``temporary`` and ``permanent``: words of refusals, as our log shows them and separated by spaces, to treat
-  as such whatever our table says.
+  as such despite our table.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 MSG91 signs nothing, so who knows the URL for receipts can forge them. It carries only codes, because every

@@ -3,8 +3,8 @@
 Options:
 
 - ``from``: the username of a verified channel that the account owns. Without it, Telegram's own.
-- ``temporary``, ``account`` and ``unreachable``: error words, separated by spaces, to treat as such whatever
-  our table says. Telegram does not list its words. Ours come from other users' code. Any other word means
+- ``temporary``, ``account`` and ``unreachable``: error words, separated by spaces, to treat as such despite
+  our table. Telegram does not list its words. Ours come from other users' code. Any other word means
   that the number cannot be reached.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 

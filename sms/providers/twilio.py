@@ -3,7 +3,7 @@
 Options:
 
 - ``from`` (a number or sender ID) or ``messaging_service`` (MG…).
-- ``temporary`` and ``permanent``: error codes, separated by spaces, to treat as such whatever our table says.
+- ``temporary`` and ``permanent``: error codes, separated by spaces, to treat as such despite our table.
 - ``feedback=yes``: report to Twilio which codes were typed.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
