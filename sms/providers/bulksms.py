@@ -4,7 +4,8 @@ Options:
 
 - ``from``: a number or sender ID. Without it, BulkSMS uses the account's default.
 - ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
-- ``temporary``, ``refused`` and ``account``: words, separated by spaces, to treat as such despite our table. A word is the end of a problem's type (``bad-request``) or a status (``FAILED.NOT_SENT``).
+- ``temporary``, ``refused`` and ``account``: words, separated by spaces, to treat as such despite our table.
+  A word is the end of a problem's type (``bad-request``) or a status (``FAILED.NOT_SENT``).
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 BulkSMS does not accept a callback URL per message. Set its webhooks once in its web app, one for SENT
