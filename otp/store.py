@@ -5,19 +5,17 @@ in the tally (see ``sms.tally``). Scripts derive some keys themselves, such as t
 verification, without declaring them to the server. So in a cluster all keys of a cell share one slot.
 Everything here raises ``otp.errors.StoreUnavailable`` without Redis.
 
-With more than one cell (see ``sms.cells``), a script sees either what belongs to one phone or what counts
-over many. Then a start asks the hub before the phone's cell, and a check tells it the result afterwards.
+With more than one cell, ``otp.apart`` asks the hub besides.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
+from otp import apart
 from otp.admission.limits import NOTHING, Counted
-from otp.errors import StoreUnavailable
 from otp.guard import decision
 from otp.names import VERIFICATION, key
 from otp.purposes import Purpose
@@ -121,7 +119,7 @@ def verify(
     keys, args, cell = _which(phones, id, owner)
     args |= {"guesses": guesses} | ({"vouched": True} if vouched else {})
     if cells.many():
-        answer = _verify_apart(keys, args, cell, counted)
+        answer = apart.verify(keys, args, counted.limits, cell)
     else:
         answer = ask("verify", keys, args | {"limits": counted.limits})
     status = answer["status"]
@@ -129,43 +127,6 @@ def verify(
         wait, limit = max(_seconds(answer), 1), counted.rules[answer["limit"]]
         return Check("blocked", MESSAGES["guesses"], id=id, retry_after=wait, limit=limit)
     return _check(answer)
-
-
-def _verify_apart(keys: tuple[str, ...], args: dict[str, Any], cell: int, counted: Counted) -> dict[str, Any]:
-    """The same with the limits in the hub. There a guess counts as wrong until the code's cell has compared
-    it.
-    """
-    told = f"checks|limited||{args.get('owner', '')}"
-    if counted.limits and (refused := ask("count", (), {"limits": counted.limits, "refused_as": told})):
-        return refused | {"status": "limited"}
-    answer = ask("verify", keys, args | {"limits": [], "hub": True}, cell)
-    _guessed(answer, [] if answer["status"] == "invalid" else counted.limits)
-    return answer
-
-
-def _guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Tell the hub, and the cell of the hand-off, how a guess ended."""
-    _settle(forgiven, guards=answer.get("guards", []), right=answer["status"] == "valid")
-    if "session" in answer:
-        with suppress(StoreUnavailable):  # whoever reads the session carries it over
-            session(answer["session"])
-
-
-def _settle(
-    limits: Sequence[Mapping[str, Any]],
-    *,
-    guards: Sequence[str] = (),
-    right: bool = False,
-    not_made: Mapping[str, Any] | None = None,
-) -> None:
-    """Settle what the hub has counted in advance, see settle.lua.
-
-    The phone's cell has decided, so its answer stands even if the hub is away now.
-    """
-    if limits or guards or not_made:
-        more = {"not_made": not_made} if not_made else {}
-        with suppress(StoreUnavailable):
-            ask("settle", (), {"limits": limits, "guards": guards, "right": right} | more)
 
 
 def hear(phones: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
@@ -188,7 +149,7 @@ def hear(phones: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
             args = {"phones": some, "only_right": only_right} | more
             answers += ask("heard", (), args, cell)["answers"]
         for answer in answers:
-            _guessed(answer)
+            apart.guessed(answer)
         if answers:
             break
     return [_check(answer) for answer in answers]
@@ -332,7 +293,7 @@ def _issue(
         args["next_after"] = int(sending.next_after * 1000)
         args["patience"] = [int(seconds * 1000) for seconds in rules.next_channel_after]
     keys = (*own, key(VERIFICATION + draft.id, cell))
-    answer = _in_cell(script, keys, args, cell) if cells.many() else ask(script, keys, args)
+    answer = apart.start(script, keys, args, cell) if cells.many() else ask(script, keys, args)
     if answer["status"] != "issued":
         return _refused(answer, counted)
     now, expires_at = answer["now"] / 1000, answer["expires_at"] / 1000
@@ -350,36 +311,6 @@ def _issue(
         message_id=message.id if message else "",
         refusal=_refusal(answer),
     )
-
-
-def _in_cell(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int) -> dict[str, Any]:
-    """Run start.lua or resend.lua after the hub has admitted the start. The hub takes back what the cell does
-    not make.
-    """
-    limits = args["limits"]
-    guard, puzzle, message = (args.get(name) for name in ("guard", "puzzle", "message"))
-    if not (limits or guard or puzzle or message):
-        return ask(script, keys, args, cell)
-    of_many = {name: args[name] for name in ("limits", "labels", "guard", "puzzle") if name in args}
-    of_cell = {name: value for name, value in args.items() if name != "puzzle"} | {"limits": []}
-    if message:
-        of_many["message"] = {name: message[name] for name in ("aliases", "fields")}
-    admitted = ask("admit", (), of_many)
-    if "status" in admitted:
-        return admitted
-    of_cell["admitted"] = admitted
-    if message:
-        of_cell["message"] = message | {"outlook": admitted["outlook"]}
-    made = False
-    try:
-        answer = ask(script, keys, of_cell, cell)
-        made = answer["status"] == "issued"
-    finally:
-        if not made:
-            of_guard = {"guard": {name: guard[name] for name in ("reserved", "counts")}} if guard else {}
-            spent = {"spent": puzzle["spent"]} if puzzle and "spent" in puzzle else {}
-            _settle(limits, not_made={"counted": admitted["counted"], **of_guard, **spent})
-    return answer
 
 
 def _refused(answer: Mapping[str, Any], counted: Counted) -> Issue:

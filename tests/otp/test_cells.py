@@ -112,7 +112,7 @@ def test_a_right_code_is_right_though_the_hub_went_away(settings, monkeypatch):
             raise StoreUnavailable
         return ask(name, *given)
 
-    monkeypatch.setattr("otp.store.ask", without_hub)
+    monkeypatch.setattr("otp.apart.ask", without_hub)
     assert services.check(started.id, code_in(outbox[0].body)).status == "valid"
 
 
@@ -187,7 +187,7 @@ def test_a_hand_off_is_valid_even_if_nobody_lives_to_say_so(settings, monkeypatc
     session = sessions.create(owner="shop", return_url="https://shop.example/")
     started = services.start(NUMBER, session=session.id)
     with monkeypatch.context() as patch:
-        patch.setattr("otp.store.session", lambda *_: {})
+        patch.setattr("otp.apart.session", lambda *_: {})
         assert services.check(started.id, code_in(outbox[0].body)).status == "valid"
     assert looking().hget(SESSION + session.id, "status") == b"pending"
     found = sessions.read(session.id, owner="shop")

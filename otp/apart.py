@@ -1,0 +1,87 @@
+"""Starts and checks where the phone's cell and the hub are apart: see ``sms.cells``.
+
+A script sees either what belongs to one phone or what counts over many. So a start asks the hub first, then
+the cell, and the hub takes back what the cell did not make. A check counts as a wrong guess in the hub until
+the cell has compared it. If a process dies in between, something has counted that should not; no code is lost
+or accepted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from otp.errors import StoreUnavailable
+from otp.steps import ask, session
+
+
+def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int) -> dict[str, Any]:
+    """Run start.lua or resend.lua after the hub has admitted the start. The hub takes back what the cell does
+    not make.
+    """
+    limits = args["limits"]
+    guard, puzzle, message = (args.get(name) for name in ("guard", "puzzle", "message"))
+    if not (limits or guard or puzzle or message):
+        return ask(script, keys, args, cell)
+    of_many = {name: args[name] for name in ("limits", "labels", "guard", "puzzle") if name in args}
+    of_cell = {name: value for name, value in args.items() if name != "puzzle"} | {"limits": []}
+    if message:
+        of_many["message"] = {name: message[name] for name in ("aliases", "fields")}
+    admitted = ask("admit", (), of_many)
+    if "status" in admitted:
+        return admitted
+    of_cell["admitted"] = admitted
+    if message:
+        of_cell["message"] = message | {"outlook": admitted["outlook"]}
+    made = False
+    try:
+        answer = ask(script, keys, of_cell, cell)
+        made = answer["status"] == "issued"
+    finally:
+        if not made:
+            of_guard = {"guard": {name: guard[name] for name in ("reserved", "counts")}} if guard else {}
+            spent = {"spent": puzzle["spent"]} if puzzle and "spent" in puzzle else {}
+            _settle(limits, not_made={"counted": admitted["counted"], **of_guard, **spent})
+    return answer
+
+
+def verify(
+    keys: tuple[str, ...], args: Mapping[str, Any], limits: Sequence[Mapping[str, Any]], cell: int
+) -> dict[str, Any]:
+    """Run verify.lua in a cell. In the hub the guess counts as wrong until that has compared it."""
+    told = f"checks|limited||{args.get('owner', '')}"
+    if limits and (refused := ask("count", (), {"limits": limits, "refused_as": told})):
+        return refused | {"status": "limited"}
+    try:
+        answer = ask("verify", keys, {**args, "limits": [], "hub": True}, cell)
+    except StoreUnavailable:  # the limits are not about phones of this cell alone
+        _settle(limits)
+        raise
+    guessed(answer, [] if answer["status"] == "invalid" else limits)
+    return answer
+
+
+def guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Tell the hub, and the cell of the hand-off, how a guess ended."""
+    _settle(forgiven, guards=answer.get("guards", []), right=answer["status"] == "valid")
+    if "session" in answer:
+        with suppress(StoreUnavailable):  # whoever reads the session carries it over
+            session(answer["session"])
+
+
+def _settle(
+    limits: Sequence[Mapping[str, Any]],
+    *,
+    guards: Sequence[str] = (),
+    right: bool = False,
+    not_made: Mapping[str, Any] | None = None,
+) -> None:
+    """Settle what the hub has counted in advance, see settle.lua.
+
+    The phone's cell has decided, so its answer stands even if the hub is away now.
+    """
+    if limits or guards or not_made:
+        more = {"not_made": not_made} if not_made else {}
+        with suppress(StoreUnavailable):
+            ask("settle", (), {"limits": limits, "guards": guards, "right": right} | more)
