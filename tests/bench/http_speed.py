@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django_redis import get_redis_connection
 
@@ -139,15 +140,21 @@ def starts(count: int) -> list[Request]:
 
 def checks(count: int) -> list[Request]:
     """The right codes of so many verifications. Their SMS were sent, as whoever types a code has read it."""
-    from otp import services
-    from otp.caller import Caller
     from sms.delivery import run
 
     get_redis_connection().flushall()
-    started = [services.start(_number(), caller=Caller("bench")) for _ in range(count)]
+    started = begun(count)
     for verification in started:
         run.deliver(verification.message_id)
     return [(f"/v1/verifications/{one.id}/check", json.dumps({"code": code_of(one.id)})) for one in started]
+
+
+def begun(count: int) -> list[Any]:
+    """So many verifications, each of another number. Their SMS wait."""
+    from otp import services
+    from otp.caller import Caller
+
+    return [services.start(_number(), caller=Caller("bench")) for _ in range(count)]
 
 
 def _number() -> str:

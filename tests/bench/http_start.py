@@ -15,6 +15,7 @@ from django_redis import get_redis_connection
 
 from config.demo.ports import free_port
 from otp import codes
+from sms import cells, names, scripts
 
 from .counting import Counter
 from .report import Goal, Measure
@@ -123,7 +124,8 @@ def _cost(bench: Surroundings, port: int, bare: int) -> Measure:
 
 def code_of(id: str) -> str:
     """The code of a verification, read as who has Redis and the key can."""
-    seed: Any = get_redis_connection().hget(f"otp:verification:{id}", "seed")
+    cell = cells.of_id(id)
+    seed: Any = scripts.connection(cell).hget(names.key(f"otp:verification:{id}", cell), "seed")
     return codes.derive(settings.PHONE_SECRET_KEY.encode(), seed.decode(), 6)
 
 

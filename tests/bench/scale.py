@@ -2,76 +2,134 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
-from django_redis import get_redis_connection
+from django.test import override_settings
+from redis import Redis
 
-from .http_speed import REQUESTS, Web, checks, sent, starts, web_process
+from config.demo.embedded import EmbeddedServer
+
+from .http_speed import REQUESTS, Web, begun, checks, sent, starts, web_process
 from .processes import cpu, readable
 from .report import Measure
 from .surroundings import Surroundings
-from .worker import OURS, enqueue_ours
+from .worker import OURS
 
 #: Codes that wait when the worker starts, and how many are not measured at either end.
 BACKLOG, EDGE = 3000, 300
 
-#: The steps of a code that arrives, each with how often it runs.
-STEPS = ("start", "send", "check")
+#: The steps of a code that arrives, each with the process that takes part.
+STEPS = {"start": "web", "send": "worker", "check": "web"}
+
+CELLS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Where codes and messages are. ``here``: makes this process use it as well."""
+
+    servers: tuple[EmbeddedServer, ...]
+    environment: dict[str, str]
+    here: Callable[[], AbstractContextManager[Any]]
 
 
 def costs(bench: Surroundings) -> Iterator[Measure]:
-    """Milliseconds of CPU: of Redis and of the process that asks it."""
+    """Milliseconds of CPU: of Redis and of the process that asks it. Once with one server, once with cells on
+    two.
+    """
     if not readable():
         return
-    found: dict[str, list[tuple[float, float]]] = {step: [] for step in STEPS}
-    with web_process(bench, {"DJANGO_SETTINGS_MODULE": "tests.bench.roomy", "LOG_LEVEL": "ERROR"}) as web:
-        sides: dict[str, Callable[[], tuple[float, float]]] = {
-            "start": lambda: _asked(bench, web, starts, "202"),
-            "send": lambda: _delivered(bench),
-            "check": lambda: _asked(bench, web, checks, "200"),
+    with ExitStack() as stack:
+        two = tuple(stack.enter_context(bench.another_server()) for _ in range(2))
+        sides = {"one": Side((bench.server,), {}, nullcontext), "cells": _in_cells(*two)}
+        common = {"DJANGO_SETTINGS_MODULE": "tests.bench.roomy", "LOG_LEVEL": "ERROR"}
+        webs = {
+            name: stack.enter_context(web_process(bench, common | side.environment))
+            for name, side in sides.items()
         }
-        sides["start"]()  # opens connections, loads the scripts
+        for name, side in sides.items():
+            _step(bench, side, webs[name], "start")  # opens connections, loads the scripts
+        found: dict[str, dict[str, list[tuple[float, ...]]]]
+        found = {name: {step: [] for step in STEPS} for name in sides}
         for number in (rounds := bench.rounds(6)):
             for step in STEPS:
-                bench.say(f"CPU of a {step}, round {number + 1} of {len(rounds)}")
-                found[step].append(sides[step]())
-    for step in STEPS:
-        of_redis, of_process = zip(*found[step], strict=True)
-        process = "worker" if step == "send" else "web"
+                for name in sorted(sides, reverse=bool(number % 2)):
+                    bench.say(f"CPU of a {step} ({name}), round {number + 1} of {len(rounds)}")
+                    found[name][step].append(_step(bench, sides[name], webs[name], step))
+        share = _share_of_the_first(sides["cells"])
+    for step, process in STEPS.items():
+        of_redis, of_process = zip(*found["one"][step], strict=True)
         yield Measure(f"a {step}: Redis", "ms of CPU", of_redis)
         yield Measure(f"a {step}: {process}", "ms of CPU", of_process)
+    for step, process in STEPS.items():
+        # The first server has the hub and a share of the cells, the second one has the other cells.
+        first, second, of_process = zip(*found["cells"][step], strict=True)
+        of_cell = [value / (1 - share) for value in second]
+        # Never below 0, as the difference of two measures may be.
+        of_hub = [max(0.0, both - share * value) for both, value in zip(first, of_cell, strict=True)]
+        yield Measure(f"a {step} in cells: the hub", "ms of CPU", of_hub)
+        yield Measure(f"a {step} in cells: the phone's cell", "ms of CPU", of_cell)
+        yield Measure(f"a {step} in cells: {process}", "ms of CPU", of_process)
 
 
-def _asked(
-    bench: Surroundings, web: Web, requests: Callable[[int], list[tuple[str, str]]], status: str
-) -> tuple[float, float]:
-    """CPU of Redis and of the web process for each request."""
-    with bench.provider.answering_after(0):  # checks have their SMS sent first, one after another
-        prepared = requests(REQUESTS)
-    before = cpu(bench.server.process)
-    run = sent(bench, web, prepared, status)
-    return (cpu(bench.server.process) - before) / REQUESTS * 1000, run.cpu
+def _in_cells(first: EmbeddedServer, second: EmbeddedServer) -> Side:
+    from config import servers
+
+    url = f"{first.url};{second.url}"
+    caches, aliases = servers.caches(url, connections=100)
+    return Side(
+        (first, second),
+        {"REDIS_URL": url, "REDIS_CELLS": f"{CELLS}"},
+        lambda: override_settings(CACHES=caches, OTPOST_CACHE=aliases, REDIS_CELLS=CELLS),
+    )
 
 
-def _delivered(bench: Surroundings) -> tuple[float, float]:
-    """CPU of Redis and of the worker for each SMS of a backlog."""
-    get_redis_connection().flushall()
+def _share_of_the_first(side: Side) -> float:
+    """The share of the cells that are on the server with the hub."""
+    from sms import cells, names
+
+    with side.here():
+        aliases = [names.cache_alias(cell) for cell in cells.every()]
+    return aliases[1:].count(aliases[0]) / CELLS
+
+
+def _step(bench: Surroundings, side: Side, web: Web, step: str) -> tuple[float, ...]:
+    """What one takes of each server, and last of the process."""
+    for server in {bench.server, *side.servers}:  # the queues are always on the bench's own
+        Redis.from_url(server.url).flushall()
+    with side.here():
+        if step == "send":
+            return _delivered(bench, side)
+        # Checks have their SMS sent first, one after another.
+        with bench.provider.answering_after(0):
+            requests = (starts if step == "start" else checks)(REQUESTS)
+    before = _of_servers(side)
+    run = sent(bench, web, requests, "202" if step == "start" else "200")
+    return *_each(before, _of_servers(side), REQUESTS), run.cpu
+
+
+def _delivered(bench: Surroundings, side: Side) -> tuple[float, ...]:
     bench.provider.forget()
-    for serial in range(BACKLOG):
-        enqueue_ours(serial)
-    with bench.beat():
-        worker = bench.python(*OURS)
+    begun(BACKLOG)
+    with bench.beat(side.environment):
+        worker = bench.python(*OURS, environment=side.environment)
         try:
             bench.wait_for("the first sends", lambda: bench.provider.count() >= EDGE, worker)
-            before = _standing(bench, worker)
+            count, before = bench.provider.count(), (*_of_servers(side), cpu(worker))
             bench.wait_for("the last sends", lambda: bench.provider.count() >= BACKLOG - EDGE, worker)
-            after = _standing(bench, worker)
+            count, after = bench.provider.count() - count, (*_of_servers(side), cpu(worker))
         finally:
             bench.end(worker)
-    count, of_redis, of_worker = (late - early for late, early in zip(after, before, strict=True))
-    return of_redis / count * 1000, of_worker / count * 1000
+    return _each(before, after, count)
 
 
-def _standing(bench: Surroundings, worker: subprocess.Popen[bytes]) -> tuple[float, float, float]:
-    return bench.provider.count(), cpu(bench.server.process), cpu(worker)
+def _of_servers(side: Side) -> tuple[float, ...]:
+    return tuple(cpu(server.process) for server in side.servers)
+
+
+def _each(before: tuple[float, ...], after: tuple[float, ...], count: int) -> tuple[float, ...]:
+    """Milliseconds of one of so many."""
+    return tuple((late - early) / count * 1000 for early, late in zip(before, after, strict=True))
