@@ -2,6 +2,8 @@
 
 Reckons from docs/scale.json, which is what ``make bench ARGS="--only scale --json"`` printed: milliseconds of
 CPU of a start, a send and a check, for Redis and for the process that asks it. A code is one of each.
+
+While one Redis is enough, an installation has one cell. Beyond, it has cells, until its hub is busy.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ RATES = (100, 1_000, 20_000, 200_000)
 #: loss of a machine.
 BUSY = 0.7
 
+#: Numbers of servers with as many cells each.
+EVEN = (2, 4, 8)
+
 #: Threads of a worker (WORKER_CONCURRENCY), each of which waits for one answer of a vendor.
 THREADS = 80
 
@@ -38,7 +43,7 @@ SIMULATED = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds of CPU that a code takes: Redis for each step, then web and worker."""
+    """Seconds of CPU that a code takes: Redis for each step, then web and worker; then all steps in cells."""
 
     redis_start: float
     redis_send: float
@@ -46,6 +51,10 @@ class Costs:
     web_start: float
     web_check: float
     worker: float
+    hub: float
+    cell: float
+    web_in_cells: float
+    worker_in_cells: float
 
     @property
     def redis(self) -> float:
@@ -59,6 +68,10 @@ class Costs:
 def read(measures: Sequence[Mapping[str, Any]]) -> Costs:
     """The output of ``--only scale --json``, in seconds."""
     figures = {measure["measure"]: measure["ours"] for measure in measures}
+
+    def in_cells(what: str, *steps: str) -> float:
+        return float(sum(figures[f"a {step} in cells: {what}"] for step in steps)) / 1000
+
     return Costs(
         redis_start=figures["a start: Redis"] / 1000,
         redis_send=figures["a send: Redis"] / 1000,
@@ -66,15 +79,20 @@ def read(measures: Sequence[Mapping[str, Any]]) -> Costs:
         web_start=figures["a start: web"] / 1000,
         web_check=figures["a check: web"] / 1000,
         worker=figures["a send: worker"] / 1000,
+        hub=in_cells("the hub", "start", "send", "check"),
+        cell=in_cells("the phone's cell", "start", "send", "check"),
+        web_in_cells=in_cells("web", "start", "check"),
+        worker_in_cells=in_cells("worker", "send"),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The machines for ``rate`` codes a second. ``servers``: of Redis, each with its own installation."""
+    """The machines for ``rate`` codes a second. All but ``rate`` is of all installations together."""
 
     rate: float
-    servers: int
+    installations: int
+    servers: int  # of Redis
     web: int  # processes, one core each
     workers: int  # processes, one core each
     slots: int  # calls of vendors under way
@@ -85,18 +103,24 @@ class Plan:
 
 def plan(costs: Costs, rate: float, *, answer: float, core_hour: float) -> Plan:
     """``answer``: seconds until a vendor answers. ``core_hour``: what one core costs an hour."""
-    servers = ceil(rate * costs.redis / BUSY)
-    web = ceil(rate * costs.web / BUSY)
+    installations, loads = 1, {"Redis": rate * costs.redis}
+    servers, of_web, of_worker = 1, costs.web, costs.worker
+    if rate > most(costs):
+        installations = ceil(rate / hub_carries(costs))
+        each = rate / installations
+        servers = installations * ceil(each * (costs.hub + costs.cell) / BUSY)
+        loads = {"hub": each * costs.hub, "Redis": rate * (costs.hub + costs.cell) / servers}
+        of_web, of_worker = costs.web_in_cells, costs.worker_in_cells
     slots = ceil(rate * answer)
-    workers = ceil(max(rate * costs.worker / BUSY, slots / THREADS))
-    loads = {
-        "Redis": rate * costs.redis / servers,
-        "web": rate * costs.web / web,
-        "workers": max(rate * costs.worker / workers, slots / workers / THREADS * BUSY),
+    web, workers = _processes(rate, of_web, of_worker, slots)
+    loads |= {
+        "web": rate * of_web / web,
+        "workers": max(rate * of_worker / workers, slots / workers / THREADS * BUSY),
     }
     cores = 2 * servers + web + workers
     return Plan(
         rate,
+        installations,
         servers,
         web,
         workers,
@@ -107,9 +131,24 @@ def plan(costs: Costs, rate: float, *, answer: float, core_hour: float) -> Plan:
     )
 
 
+def _processes(rate: float, web: float, worker: float, slots: int) -> tuple[int, int]:
+    """How many for web and for workers."""
+    return ceil(rate * web / BUSY), ceil(max(rate * worker / BUSY, slots / THREADS))
+
+
 def most(costs: Costs) -> int:
-    """Codes a second of one installation, whose Redis is then as busy as it may be."""
+    """Codes a second of one cell, whose Redis is then as busy as it may be."""
     return int(BUSY / costs.redis)
+
+
+def hub_carries(costs: Costs) -> int:
+    """Codes a second of an installation with cells, however many masters have these."""
+    return int(BUSY / costs.hub)
+
+
+def evenly(costs: Costs, servers: int) -> int:
+    """The same if each server has as many cells, and the first one the hub besides."""
+    return int(BUSY / (costs.hub + costs.cell / servers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,26 +226,27 @@ def _of(waits: Sequence[float]) -> tuple[float, float]:
 def table(plans: Sequence[Plan]) -> str:
     """As docs/scale.md shows it."""
     head = (
-        "| codes a second | Redis servers, with a replica each | web processes | workers | calls under way "
-        "| first at its end | cores | US$ per million codes |"
+        "| codes a second | installations | Redis servers, with a replica each | web processes | workers "
+        "| calls under way | first at its end | cores | US$ per million codes |"
     )
     rows = [
-        f"| {p.rate:,.0f} | {p.servers:,} | {p.web:,} | {p.workers:,} | {p.slots:,} "
+        f"| {p.rate:,.0f} | {p.installations:,} | {p.servers:,} | {p.web:,} | {p.workers:,} | {p.slots:,} "
         f"| {p.first} | {p.cores:,} | {p.price:.2f} |"
         for p in plans
     ]
-    return "\n".join([head, "|" + "---|" * 8, *rows])
+    return "\n".join([head, "|" + "---|" * 9, *rows])
 
 
 def picture(costs: Costs, *, answer: float) -> str:
-    """How long a code waits inside one installation, from idle to too much (SVG)."""
+    """How long a code waits inside an installation with one Redis, from idle to too much (SVG)."""
     top = most(costs) / BUSY
     shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95]
     rates = [share * top for share in shares]
-    all = plan(costs, rates[-1], answer=answer, core_hour=0)  # so that Redis alone is what gets scarce
-    found = [simulate(costs, rate, web=all.web, workers=all.workers, answer=answer) for rate in rates]
+    # Redis alone gets scarce.
+    web, workers = _processes(rates[-1], costs.web, costs.worker, ceil(rates[-1] * answer))
+    found = [simulate(costs, rate, web=web, workers=workers, answer=answer) for rate in rates]
     return chart(
-        "Milliseconds of waiting and work in one installation, by codes a second",
+        "Milliseconds of waiting and work with one Redis, by codes a second",
         rates,
         [
             Line("until the start is answered, slowest 1 %", [one.answered[1] * 1000 for one in found]),
@@ -249,11 +289,16 @@ def main() -> None:
     ]
     if options.draw:
         PICTURE.write_text(picture(costs, answer=options.answer))
-    found: dict[str, Any] = {"one_installation": most(costs), "plans": [asdict(one) for one in plans]}
+    carry: dict[str, Any] = {
+        "one_redis": most(costs),
+        "hub": hub_carries(costs),
+        "even_servers": {count: evenly(costs, count) for count in EVEN},
+    }
+    found = carry | {"plans": [asdict(one) for one in plans]}
     if options.json:
         print(json.dumps(found, indent=2))
         return
-    print(f"One installation carries {most(costs):,} codes a second.\n")
+    print(f"One Redis carries {most(costs):,} codes a second, the hub of cells {hub_carries(costs):,}.\n")
     print(table(plans))
 
 

@@ -397,7 +397,7 @@ def capacity(text: str, wants: Wants) -> None:
     measure, reckon = text.replace(".venv/bin/", "").splitlines()
     assert measure.endswith("--only scale --json > mine.json")
     said = shell(reckon.replace("mine.json", "docs/scale.json"), wants("tmp_path"))
-    assert said.startswith("One installation carries ")
+    assert said.startswith("One Redis carries ")
     assert "5,000" in said
 
 

@@ -24,24 +24,36 @@ def test_the_page_shows_what_is_reckoned():
     for line in reckoned().splitlines():
         if line.startswith("|"):
             assert line in PAGE.splitlines()
-    most = json.loads(reckoned("--json"))["one_installation"]
-    assert f"**{most} codes a second**" in PAGE
+    found = json.loads(reckoned("--json"))
+    assert f"**{found['one_redis']} codes a second** for one Redis" in PAGE
+    assert f"**{found['hub']:,} codes a second**" in PAGE
+    two, four, eight = (f"{rate:,}" for rate in found["even_servers"].values())
+    assert f"two carry {two} codes a second, four {four}, and eight {eight}." in " ".join(PAGE.split())
 
 
 def test_the_page_shows_what_was_measured():
     measures = json.loads((ROOT / "docs" / "scale.json").read_text())
     measured = {one["measure"]: [one["ours"], *one["spread"]] for one in measures}
-    cell = r"([\d.]+) \(([\d.]+) to ([\d.]+)\)"
-    rows = re.findall(rf"^\| (\w+).*? \| {cell} \| (\w+) {cell} \|", PAGE, re.MULTILINE)
-    assert len(rows) == 3
-    for step, *of_redis, process, a, b, c in rows:
-        for name, shown in (("Redis", of_redis), (process, [a, b, c])):
-            assert shown == [f"{value:.2f}" for value in measured[f"a {step}: {name}"]]
+    span = r"[\d.]+ \([\d.]+ to [\d.]+\)"
+    one = re.findall(rf"^\| (\w+)[^|]* \| ({span}) \| (\w+) ({span}) \|", PAGE, re.MULTILINE)
+    cells = re.findall(rf"^\| (\w+) \| ({span}) \| ({span}) \| (\w+) ({span}) \|", PAGE, re.MULTILINE)
+    shown = {f"a {step}: Redis": redis for step, redis, _, _ in one}
+    shown |= {f"a {step}: {process}": its for step, _, process, its in one}
+    shown |= {f"a {step} in cells: the hub": hub for step, hub, *_ in cells}
+    shown |= {f"a {step} in cells: the phone's cell": cell for step, _, cell, *_ in cells}
+    shown |= {f"a {step} in cells: {process}": its for step, *_, process, its in cells}
+    assert shown == {
+        name: f"{middle:.2f} ({low:.2f} to {high:.2f})" for name, (middle, low, high) in measured.items()
+    }
 
 
 def test_what_is_busiest_is_named_and_a_slow_vendor_wants_slots():
-    costs = Costs(0.001, 0.001, 0.001, 0.001, 0.001, 0.001)
+    costs = Costs(0.001, 0.001, 0.001, 0.001, 0.001, 0.001, 0.002, 0.003, 0.001, 0.001)
     assert plan(costs, 233, answer=0.2, core_hour=1).first == "Redis"
+    most = plan(costs, 340, answer=0.1, core_hour=1)
+    assert (most.installations, most.servers, most.first) == (1, 3, "hub")
+    more = plan(costs, 400, answer=0.1, core_hour=1)
+    assert (more.installations, more.servers, more.first) == (2, 4, "Redis")
     slow = plan(costs, 100, answer=10, core_hour=1)
     assert (slow.slots, slow.workers, slow.first) == (1000, 13, "workers")
 
