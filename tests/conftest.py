@@ -23,14 +23,14 @@ from redis import Redis
 from config import servers
 from config.demo import ports
 from config.demo.embedded import EmbeddedServer
-from sms import alarms, hub
+from sms import alarms, cells, hub
 from sms.delivery import wakeups
 from sms.testing import outbox
 from tests.documented import ERRORS, described
 from tests.faults.cluster import Cluster
 from tests.faults.sentinels import Sentinels
 from tests.settings import API_KEY, CACHES
-from tests.tagged import looking
+from tests.tagged import FIRST, looking
 
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
@@ -169,6 +169,14 @@ def redis(redis_server: Any, emptier: Any, settings: Any, monkeypatch: pytest.Mo
     hub._forget()
     monkeypatch.setattr(hub, "RELIED", 0.0)  # whatever happens counts at once
     return looking()
+
+
+@pytest.fixture
+def one_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever waits stands in one list: where there are cells, all phones are in one of them."""
+    if CELLS:
+        monkeypatch.setattr(cells, "_of", lambda _, count: FIRST if count > 1 else cells.HUB)
+        monkeypatch.setattr(cells, "of_any", lambda: FIRST)
 
 
 @pytest.fixture

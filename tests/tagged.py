@@ -15,6 +15,13 @@ from sms import cells, names, scripts
 OURS = ("otp:", "sms:", "http:")
 TAG = "{c0}"
 
+#: In cells, these keys are in the hub alone.
+IN_HUB = ("otp:guard", "otp:limit:", "otp:puzzle:", names.HEALTH, names.LEFT_OUT, names.RATE, names.LINE)
+
+#: These are in the other cells, and a test that writes them means this one.
+FIRST = 1
+OF_PHONES = (names.WAITING, names.LEASES, names.DRAINED, names.DRAIN, names.DEAD, names.ARRIVAL)
+
 
 def tagged(args: tuple[Any, ...]) -> list[Any]:
     """A command with the tag before each of our keys; no value begins as they do."""
@@ -60,13 +67,17 @@ class Tagged(Redis):
 
 
 class Everywhere(Redis):
-    """Finds our keys in any cell. What is in none is written to the hub."""
+    """Finds our keys in any cell. What is in none is written to the hub, or to the cell FIRST."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         if args[0] in ("KEYS", "SCAN"):
             return self._all_of(args, options)
         if args[0] == "ZADD":
             return self._add(args)
+        if args[0] == "DEL" and len(args) > 2:
+            return sum(self.execute_command("DEL", key) for key in args[1:])
+        if args[0] == "ZSCORE" and (cell := cells.of_id(_text(args[2]))) and args[1].startswith(OF_PHONES):
+            return _run(cell, args, options)
         known = [arg for arg in args[1:] if _is_ours(arg)]
         cell = next(filter(None, map(_cell_of, known)), 0)
         return _run(cell, args, options)
@@ -130,10 +141,14 @@ def _run(cell: int, args: tuple[Any, ...], options: Any) -> Any:
 def _cell_of(arg: Any) -> int:
     """The cell that has a key; if none has it, the one to which its last part leads."""
     name = _text(arg)
+    if name.startswith(IN_HUB):
+        return 0
     for cell in cells.every()[1:]:
         if scripts.connection(cell).execute_command("EXISTS", names.prefix(cell) + name):
             return cell
     family, _, last = name.rpartition(":")
     if family in ("otp:phone", "otp:failures"):
         return cells.of_digest(last)
-    return cells.of_id(last) if family in ("otp:verification", "sms:message", "sms:body", "sms:story") else 0
+    if family in ("otp:verification", "sms:message", "sms:body", "sms:story"):
+        return cells.of_id(last)
+    return FIRST if name.startswith(OF_PHONES) else 0

@@ -145,6 +145,7 @@ def test_what_gets_no_code_is_said_as_at_a_start(phone, purpose, code):
     assert refused.value.code == code
 
 
+@pytest.mark.usefixtures("one_list")
 def test_what_would_come_too_late_is_refused(two_channels, redis, settings):
     settings.OTP_LIMITS = "off"
     waiting = [foreign.send(PHONE, "428013").id for _ in range(15)]

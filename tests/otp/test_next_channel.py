@@ -436,6 +436,7 @@ def test_what_has_too_little_left_goes_nowhere_else(house, redis):
     assert seen(started).channel == "whatsapp"
 
 
+@pytest.mark.usefixtures("one_list")
 @pytest.mark.parametrize("reports", [True, False])
 def test_a_number_that_gets_nothing_looks_like_one_that_does(house, redis, settings, reports):
     """It stays with the first channel where that reports, and goes on where it does not."""

@@ -92,12 +92,13 @@ class TestAStart:
             assert not re.search(rf"\b{secret}\b", shown)
 
     def test_it_counts_as_every_start_does(self, settings):
-        settings.OTP_LIMITS = {"phone": "1/10m"}
-        settings.OTP_PURPOSES = {"login": {"reverse": True}, "signup": {"reverse": True}}
+        settings.OTP_LIMITS = {"phone": "2/10m"}
+        settings.OTP_PURPOSES = {name: {"reverse": True} for name in ("login", "signup", "payment")}
         begin()
         with pytest.raises(RateLimited) as caught:
             services.start(PHONE)
         assert caught.value.limit == "cooldown"
+        begin(purpose="payment")
         with pytest.raises(RateLimited) as caught:
             begin(purpose="signup")
         assert caught.value.limit == "phone"

@@ -269,6 +269,12 @@ class House:
         """``aab``: who was called, in no order between aliases."""
         return "".join(name * len(provider.calls) for name, provider in self.providers.items())
 
+    def hold(self, name, **until):
+        """Leave out an alias, or one in a country, as a breaker does: ``hold_until`` and so on (ms)."""
+        self.redis.hset(names.HEALTH + name, mapping=until)
+        if cells.many():
+            self.redis.zadd(names.LEFT_OUT, {name: 1})
+
     def pause_is_over(self, alias):
         self.redis.hset(names.HEALTH + alias, "open_until", 1)
 

@@ -84,6 +84,7 @@ def test_the_times_that_are_right(settings):
     assert conf.longest_wait() == {"otp": 0, "bulk": 3600.0}
 
 
+@pytest.mark.usefixtures("one_list")
 def test_a_number_alone_is_the_longest_wait_of_codes(settings, redis):
     settings.SMS_LONGEST_WAIT = 2
     redis.zadd(f"{names.WAITING}otp", {f"waits-{n}": 1 for n in range(20)})

@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from sms import ids, names, services
+from sms import cells, ids, names, services
 from sms.errors import TemporaryFailure
 from sms.message import State
 
@@ -79,8 +79,9 @@ class TestDeadLetters:
     def test_the_limit_is_about_the_list_alone(self, house, dead, redis):
         """``dead`` is the oldest of many; by its id it is found, and --replay reaches all."""
         for n in range(150):
-            redis.copy(names.RECORD + dead, f"{names.RECORD}later-{n}")
-            redis.zadd(names.DEAD, {f"later-{n}": (time.time() + n) * 1000})
+            later = ids.new(cells.of_id(dead))
+            redis.copy(names.RECORD + dead, names.RECORD + later)
+            redis.zadd(names.DEAD, {later: (time.time() + n) * 1000})
         assert len(self.command().splitlines()) == 100
         assert len(self.command("--limit", "120").splitlines()) == 120
         assert self.command(dead).startswith(dead)

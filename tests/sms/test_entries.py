@@ -145,6 +145,7 @@ def test_a_stock_worker_takes_it(own_broker, redis, redis_server, tmp_path):
         leash.close()
 
 
+@pytest.mark.usefixtures("one_list")
 def test_a_queue_that_holds_enough_gets_no_more(own_broker, redis, monkeypatch):
     monkeypatch.setattr(entries, "ENOUGH", 3)
     sent = [services.send("+12025550123", "Hello") for _ in range(5)]

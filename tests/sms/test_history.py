@@ -8,7 +8,7 @@ from otp import services as codes
 from otp.caller import Caller
 from otp.errors import NotAllowed
 from otp.handler import OTPHandler
-from sms import history, ids, names, receipts, services
+from sms import cells, history, ids, names, receipts, services
 from sms.errors import InvalidReference, TemporaryFailure
 from sms.scripts import client
 from sms.testing import code_in, outbox
@@ -93,11 +93,13 @@ def test_nothing_readable_and_all_of_it_ends(redis, settings):
     assert redis.keys(names.STORY + "*")
 
 
+@pytest.mark.usefixtures("one_list")
 def test_the_latest_hundred_are_found(redis):
-    (place,) = history.places(PHONE, "", "")
-    redis.lpush(place, *map(str, range(150)))
-    id = services.send(PHONE, "Hello").id
-    assert redis.llen(place) == 100
+    (place,) = history.places(PHONE, "", "", cell=cells.of_any())
+    with client(cells.of_any()) as there:
+        there.lpush(place, *map(str, range(150)))
+        id = services.send(PHONE, "Hello").id
+        assert there.llen(place) == 100
     assert [told.message.id for told in history.of_number(PHONE)] == [id]
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from otp import services as codes
-from sms import learning, names, phone, receipts, routing, services, store
+from sms import cells, learning, names, phone, receipts, routing, services, store
 from sms.checks import providers as provider_checks
 from sms.checks import settings as checks
 from sms.errors import PermanentFailure, TemporaryFailure, Unavailable
@@ -68,20 +68,22 @@ def sent(house):
     return Codes(house)
 
 
-def counted(redis) -> dict[tuple[str, str], int]:
+def counted() -> dict[tuple[str, str], int]:
     """By what and alias, of all slices."""
     found: Counter[tuple[str, str]] = Counter()
-    for key in redis.scan_iter(f"{names.LEARNING}*"):
-        for field, value in redis.hgetall(key).items():
-            what, _, _, alias = field.decode().split("|")
-            found[what, alias] += int(value)
+    for cell in cells.every():
+        with client(cell) as there:
+            for key in there.scan_iter(names.key(names.LEARNING, cell) + "*"):
+                for field, value in there.hgetall(key).items():
+                    what, _, _, alias = field.decode().split("|")
+                    found[what, alias] += int(value)
     return dict(found)
 
 
 def test_the_shares_follow_the_codes_that_are_typed(sent, later, redis):
     first = sent.many(80, typed_by="b")
     assert min(first["a"], first["b"]) > 20  # by the weights
-    assert counted(redis) == {
+    assert counted() == {
         ("sent", "a"): first["a"],
         ("sent", "b"): first["b"],
         ("typed", "b"): first["b"],
@@ -104,7 +106,7 @@ def test_only_learn_chooses_otherwise(sent, later, redis, settings, mode):
         [] if mode == "weights" else [pytest.approx(0.05, abs=0.01), pytest.approx(0.95, abs=0.01)]
     )
     assert sent.many(60)["a"] > 12
-    assert bool(counted(redis)) is (mode == "shadow")
+    assert bool(counted()) is (mode == "shadow")
 
 
 def test_a_slice_is_read_once_and_when_it_is_ripe(sent, later, redis):
@@ -165,14 +167,14 @@ def test_an_undelivered_code_counts_against_the_first_and_for_the_second(house, 
     code = house.providers[second].calls[-1].code
     assert codes.check(started.id, code).status == "valid"
     assert {first, second} == {"a", "b"}
-    assert counted(redis) == {("sent", first): 1, ("sent", second): 1, ("typed", second): 1}
+    assert counted() == {("sent", first): 1, ("sent", second): 1, ("typed", second): 1}
 
 
 def test_whoever_refuses_a_number_has_not_converted(house, sent, redis):
     for provider in house.providers.values():
         provider.always = PermanentFailure("no such number")
     alias = sent.send()
-    assert counted(redis) == {("sent", alias): 1}
+    assert counted() == {("sent", alias): 1}
 
 
 def test_a_code_that_is_typed_before_its_call_has_ended_counts(house, redis, settings):
@@ -181,7 +183,7 @@ def test_a_code_that_is_typed_before_its_call_has_ended_counts(house, redis, set
     for provider in house.providers.values():
         provider.meanwhile = lambda sms: codes.check(started.id, sms.code)
     alias = house.deliver(house.published[-1]).alias
-    assert counted(redis) == {("sent", alias): 1, ("typed", alias): 1}
+    assert counted() == {("sent", alias): 1, ("typed", alias): 1}
 
 
 def test_a_code_that_is_typed_late_counts_for_when_it_was_sent(house, redis):
@@ -199,10 +201,10 @@ def test_a_code_that_is_typed_late_counts_for_when_it_was_sent(house, redis):
 def test_what_is_no_code_neither_teaches_nor_follows(house, sent, later, redis):
     sent.many(60, typed_by="b")
     later()
-    before = counted(redis)
+    before = counted()
     aliases = Counter(house.deliver(services.send(PHONE, "Hello").id).alias for _ in range(60))
     assert aliases["a"] > 12
-    assert counted(redis) == before
+    assert counted() == before
 
 
 def test_a_test_number_teaches_nothing(house, redis, settings):
@@ -210,13 +212,13 @@ def test_a_test_number_teaches_nothing(house, redis, settings):
     started = codes.start(PHONE)
     house.deliver(house.published[-1])
     assert codes.check(started.id, "123456").status == "valid"
-    assert counted(redis) == {}
+    assert counted() == {}
 
 
 def test_a_route_without_a_choice_teaches_nothing(sent, redis, settings):
     settings.SMS_ROUTES = {"default": "a>b"}
     sent.send(typed_by="a")
-    assert counted(redis) == {}
+    assert counted() == {}
 
 
 def test_no_prefix_stands_in_clear_and_nothing_stays(house, redis, settings):

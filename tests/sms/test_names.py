@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -12,7 +13,7 @@ from otp import services
 from otp.errors import RateLimited
 from otp.guard import report as guard_admin
 from otp.handler import OTPHandler
-from sms import broker, inbound, names, sweeper
+from sms import broker, cells, inbound, names, scripts, sweeper
 from sms import services as sms
 from sms.delivery import run as delivery
 from sms.errors import TemporaryFailure
@@ -76,9 +77,10 @@ def test_every_key_has_the_namespace_before_it(any_redis, settings, api, monkeyp
     else:
         settings.OTPOST_NAMESPACE = "shop"
     everything(settings, api, monkeypatch)
-    found = {key.decode() for key in any_redis.scan_iter()}
-    assert {key for key in found if not key.startswith("shop:")} == set()
-    assert {key for key in found if not key.startswith(names.families())} == set()
+    found = {key.decode() for key in scripts.connection().scan_iter()}
+    assert {key for key in found if not key.startswith(("shop:", "{shop:c"))} == set()
+    known = tuple(chain.from_iterable(map(names.families, cells.every())))
+    assert {key for key in found if not key.startswith(known)} == set()
 
 
 @pytest.mark.one_server

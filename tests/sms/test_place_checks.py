@@ -203,7 +203,11 @@ class TestMark:
 
 @pytest.mark.one_server
 def test_what_waits_without_the_namespace_that_key_prefix_gives_is_told(settings, redis, monkeypatch):
-    """A project with a KEY_PREFIX is upgraded: its codes in flight stand where no version looks any more."""
+    """A project with a KEY_PREFIX is upgraded: its codes in flight stand where no version looks any more.
+
+    The version before knew no cells.
+    """
+    settings.REDIS_CELLS = 1
     monkeypatch.setattr("sms.broker.publish", lambda *_: True)
     settings.CACHES = {"default": settings.CACHES["default"] | {"KEY_PREFIX": "shop"}}
     settings.OTPOST_NAMESPACE = ""

@@ -180,6 +180,7 @@ def test_a_receipt_that_overtakes_the_answer_is_not_timed(house, redis):
     assert (arrivals(redis), Series("to_delivered", ("b",)) in took()) == ([], False)
 
 
+@pytest.mark.usefixtures("one_list")
 def test_what_is_not_accepted_is_counted(redis, settings):
     settings.SMS_LONGEST_WAIT = {"otp": 2, "bulk": 2}
     redis.zadd("sms:waiting:bulk", {f"message-{n}": 1 for n in range(20)})

@@ -80,9 +80,9 @@ class TestBreaker:
         "outcome",
         [TemporaryFailure("x"), OutcomeUnknown("x"), AccountFailure("x"), AccountFailure("x", here=True)],
     )
-    def test_a_probe_that_fails_keeps_no_other_from_beginning(self, house, redis, outcome):
+    def test_a_probe_that_fails_keeps_no_other_from_beginning(self, house, outcome):
         for name in ("a", "a:US"):
-            redis.hset(names.HEALTH + name, "open_until", 1)
+            house.hold(name, open_until=1)
         house.providers["a"].outcomes = [outcome]
         house.deliver(house.code())
         assert len(house.providers["a"].calls) == 1
@@ -91,9 +91,9 @@ class TestBreaker:
         house.deliver(house.code())
         assert len(house.providers["a"].calls) == 2
 
-    def test_a_probe_that_finds_no_slot_keeps_no_other_from_beginning(self, house, redis, monkeypatch):
+    def test_a_probe_that_finds_no_slot_keeps_no_other_from_beginning(self, house, monkeypatch):
         for name in ("a", "a:US"):
-            redis.hset(names.HEALTH + name, "open_until", 1)
+            house.hold(name, open_until=1)
         with monkeypatch.context() as patch:
             patch.setattr(house.aliases["a"], "slot", lambda: nullcontext(False))
             house.deliver(house.code())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import names, receipts, services, store
+from sms import cells, ids, names, receipts, services, store
 from sms.delivery import drain, health, outcome
 from sms.delivery import run as delivery
 from sms.errors import TemporaryFailure, Unavailable
@@ -83,13 +83,15 @@ def test_an_acceptance_that_is_written_again_after_its_receipt_counts_once(house
     assert house.redis.hget(names.HEALTH + "a", "good") == b"1"
 
 
+@pytest.mark.usefixtures("one_list")
 def test_a_record_that_lacks_what_every_record_has_stops_no_queue(house):
-    house.redis.hset(names.RECORD + "broken", mapping={"state": "queued", "queue": "otp"})
-    house.redis.zadd(names.LEASES + "otp", {"broken": 1})
     id = house.code()
-    delivery.deliver("", ["otp"])
+    broken = ids.new(cells.of_id(id))
+    house.redis.hset(names.RECORD + broken, mapping={"state": "queued", "queue": "otp"})
+    house.redis.zadd(names.LEASES + "otp", {broken: 1})
+    delivery.deliver("", ["otp"], cells.of_id(id))
     assert services.get(id).state is State.SENT
-    assert house.redis.zscore(names.LEASES + "otp", "broken") is None
+    assert house.redis.zscore(names.LEASES + "otp", broken) is None
 
 
 def test_a_code_that_cannot_be_opened_takes_no_entry_from_another_message(house, settings, monkeypatch):
@@ -105,6 +107,7 @@ def test_a_code_that_cannot_be_opened_takes_no_entry_from_another_message(house,
     assert services.get(bulk).state is State.SENT
 
 
+@pytest.mark.usefixtures("one_list")
 def test_a_task_goes_on_with_whatever_is_due_and_ends(house, monkeypatch):
     """Codes before everything else, though its own message is not a code."""
     bulk, codes = house.send(queue="bulk"), {house.code() for _ in range(3)}

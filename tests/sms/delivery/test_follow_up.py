@@ -11,7 +11,7 @@ from celery.worker import state
 from structlog.testing import capture_logs
 
 from otp import services as otp
-from sms import broker, names, receipts, services, store, tasks
+from sms import broker, cells, names, receipts, services, store, tasks
 from sms.delivery import follow_up
 from sms.errors import TemporaryFailure
 from sms.message import Attempt, Message, State
@@ -160,11 +160,19 @@ def test_a_backlog_of_one_alias_is_not_in_the_way_of_another(house, polled, due,
         assert busiest([at for at, _ in polled.looks]) == 1
 
 
+def look_up(alias: str) -> None:
+    """Make the looks that are due to an alias, in each cell."""
+    for cell in cells.every():
+        tasks.follow_up("look_up", alias, *([cell] if cell else []))
+
+
 @pytest.fixture
-def entries(monkeypatch):
+def entries(monkeypatch, one_list):
     """Those that the broker has taken, and no worker yet."""
     found = []
-    monkeypatch.setattr(broker, "follow_up", lambda kind, alias, _: found.append((kind, alias)) or True)
+    monkeypatch.setattr(
+        broker, "follow_up", lambda kind, alias, _, *cell: found.append((kind, alias, *cell)) or True
+    )
     return found
 
 
@@ -172,15 +180,16 @@ def test_calls_keep_to_the_rate_however_late_their_entries_come(house, polled, e
     house.rate("a", 10)
     sent(house, "a", 100)
     clock.advance(5)
-    for _ in range(20):
+    for _ in range(40):
         clock.advance(1)
         follow_up.publish_due()
-    for kind, alias in entries:
-        tasks.follow_up(kind, alias)
+    for entry in entries:
+        tasks.follow_up(*entry)
     assert len(entries) > 30
     assert len(polled.looks) == 2  # one, and what was left unused in the last 0.1 s
 
 
+@pytest.mark.one_cell  # of which each has a share
 def test_so_many_are_woken_in_a_second_for_each_alias(house, polled, entries, clock):
     house.providers["b"].reports_by_poll = True
     sent(house, "a", 50)
@@ -190,6 +199,7 @@ def test_so_many_are_woken_in_a_second_for_each_alias(house, polled, entries, cl
     assert sorted(entries) == [("look_up", "a")] * 20 + [("look_up", "b")] * 3
 
 
+@pytest.mark.one_cell  # the rate is in the hub, which is asked when a call begins
 def test_nobody_is_woken_for_what_the_rate_does_not_allow(house, polled, entries, clock):
     house.rate("a", 0.5)
     sent(house, "a", 50)
@@ -216,17 +226,18 @@ def test_it_ends_where_another_task_waits(house, polled, entries, clock, monkeyp
     sent(house, "a", 50)
     clock.advance(5)
     monkeypatch.setattr(state, "reserved_requests", {"one more"})
-    tasks.follow_up("look_up", "a")
+    look_up("a")
     assert len(polled.looks) == 1
 
 
+@pytest.mark.usefixtures("one_list")
 def test_it_ends_after_a_second(house, polled, clock, monkeypatch):
     """Each second others are woken, so that no more and more of them hold the slots of a slow alias."""
     sent(house, "a", 50)
     clock.advance(5)
     monkeypatch.setattr(follow_up, "SLICE", 0.2)
     polled.takes_long = 0.15
-    tasks.follow_up("look_up", "a")
+    look_up("a")
     assert 1 <= len(polled.looks) <= 2
 
 
@@ -238,11 +249,11 @@ def test_codes_go_before_looks(house, polled, clock):
     waits = house.code()
     assert house.deliver(waits).state is State.QUEUED
     clock.advance(7)
-    tasks.follow_up("look_up", "a")
+    look_up("a")
     assert polled.looks == []
     assert house.deliver(waits).state is State.SENT
     clock.advance(5)
-    tasks.follow_up("look_up", "a")
+    look_up("a")
     assert len(polled.looks) == 1
 
 
@@ -285,7 +296,7 @@ def test_nor_is_another_alias_asked_before_its_time(house, polled, entries, cloc
     tasks.follow_up(*entries[0])
     assert house.providers["b"].looks == []
     clock.advance(5)
-    tasks.follow_up("look_up", "b")
+    look_up("b")
     assert [theirs for _, theirs in house.providers["b"].looks] == ["b-1"]
 
 
@@ -313,7 +324,7 @@ def overtaken(house, polled, clock):
             house.deliver(id)
 
         polled.found, polled.meanwhile_looking = found, meanwhile
-        tasks.follow_up("look_up", "a")
+        look_up("a")
         return services.get(id)
 
     return look

@@ -243,6 +243,7 @@ class TestRate:
         assert house.calls == "aaaab"
         assert redis.zscore(names.LINE + "b:otp", id) == place
 
+    @pytest.mark.one_cell  # with cells its place lapses
     @pytest.mark.parametrize(
         "ending", ["cancelled", "replaced", "expired", "called_back", "sent", "receipt", "round", "unknown"]
     )

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from otp import services as otp
 from otp.errors import NotAllowed
-from sms import broker, names, receipts, services, store, tally, tasks, told
+from sms import broker, cells, names, receipts, services, store, tally, tasks, told
 from sms.delivery import follow_up
 from sms.errors import TemporaryFailure
 from sms.message import State
@@ -238,7 +238,7 @@ def test_nothing_stays_in_redis_for_good(started, vendor, redis):
     otp.cancel(started.id)
     (key,) = redis.keys(names.REVOKES + "*")
     assert redis.zcard(key) == 1
-    follow_up.run("revoke", "a")
+    follow_up.run("revoke", "a", cells.of_id(started.message_id))
     assert revoked(vendor) == ["a-1"]
     assert not redis.exists(key)
 

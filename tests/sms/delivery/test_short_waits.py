@@ -9,7 +9,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from sms import broker, names, receipts, registry, services
+from sms import broker, receipts, registry, services
 from sms.delivery import run as delivery
 from sms.delivery import wakeups
 from sms.errors import OutcomeUnknown, TemporaryFailure
@@ -53,7 +53,7 @@ class TestShortWaits:
             house.settings.SMS_ROUTES = {"default": "a"}
             house.aliases["a"] = registry.Alias(a, slots=registry.Slots(1), share=1)
             if why == "left out":
-                redis.hset(names.HEALTH + "a", "hold_until", int((clock.now + 0.3) * 1000))
+                house.hold("a", hold_until=int((clock.now + 0.3) * 1000))
         house.work_by(clock)
         with house.aliases["a"].slot() if why == "slot" else nullcontext():
             id = house.code()

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from structlog.testing import capture_logs
 
 from otp import services as otp
-from sms import broker, names, services, store, sweeper
+from sms import broker, cells, ids, names, services, store, sweeper
 from sms.delivery import run as delivery
 from sms.delivery import wakeups
 from sms.errors import Overloaded
@@ -117,6 +117,7 @@ def test_the_older_it_is_the_rarer_it_is_tried(keys, settings, redis, monkeypatc
     assert later == []  # sweeps bring it back
 
 
+@pytest.mark.usefixtures("one_list")
 def test_it_refuses_nobody(queued, keys, settings, redis):
     """Unopened messages are not backlog: who asks for a code meanwhile gets one."""
     ids = [services.send(PHONE, "123456", queue="otp").id for _ in range(30)]
@@ -187,6 +188,7 @@ def test_an_operator_sees_it_and_lets_it_be_tried_at_once(queued, keys, settings
     assert services.get(id).state is State.SENT
 
 
+@pytest.mark.usefixtures("one_list")
 class TestMany:
     """As many as a newsletter of before a change of the keys has: they keep nobody else waiting."""
 
@@ -195,13 +197,13 @@ class TestMany:
         """All of them have been due for longer than anything else."""
         id = services.send(PHONE, "Hello").id
         redis.hset(names.RECORD + id, mapping={"error": "unsealable", "not_before": 1})
-        ids = [id, *(f"copy-{n}" for n in range(1, request.param))]
-        for copy in ids[1:]:
+        all_of_them = [id, *(ids.new(cells.of_id(id)) for _ in range(1, request.param))]
+        for copy in all_of_them[1:]:
             redis.copy(names.RECORD + id, names.RECORD + copy)
             redis.copy(names.BODY + id, names.BODY + copy)
-        redis.zadd(names.LEASES + "bulk", {id: n for n, id in enumerate(ids)})
+        redis.zadd(names.LEASES + "bulk", {id: n for n, id in enumerate(all_of_them)})
         queued.clear()
-        return ids
+        return all_of_them
 
     def test_a_sweep_wakes_who_comes_after_them(self, queued, unopened, redis):
         lost = services.send(PHONE, "Hello").id
@@ -216,12 +218,12 @@ class TestMany:
         settings.SMS_SEAL_KEYS = keys["wrong"]
         for _ in range(2):
             sweeper.sweep("bulk", int(store.now() * 1000))
-        found = delivery.deliver("", ["bulk"])
+        found = delivery.deliver("", ["bulk"], cells.of_any())
         assert found is None  # it cannot open this one either, but has looked at it
         assert services.get(late).error == "unsealable"
 
     def test_a_worker_that_has_the_key_takes_one_of_them_when_nothing_else_is_due(self, queued, unopened):
-        found = delivery.deliver("", ["bulk"])
+        found = delivery.deliver("", ["bulk"], cells.of_any())
         assert found is not None
         assert found.id == unopened[0]
         assert services.get(found.id).state is State.SENT

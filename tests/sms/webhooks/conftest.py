@@ -8,7 +8,7 @@ import pytest
 
 from sms import cells, names
 from sms.scripts import client
-from sms.webhooks import sender
+from sms.webhooks import sender, store
 from tests.sms.webhooks.receiver import Receiver
 
 
@@ -28,6 +28,12 @@ def until_idle() -> None:
     while sum(sender._running.values()):
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def claim_any(endpoint: str = "shop") -> store.Claimed | None:
+    """Claim an event of any cell, as a sender does."""
+    found = (store.claim(endpoint, cell) for cell in store.due(endpoint))
+    return next(filter(None, found), None)
 
 
 def send_all() -> None:

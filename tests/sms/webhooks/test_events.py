@@ -304,6 +304,7 @@ def test_the_scripts_know_a_change_of_the_settings(receiver, settings, redis):
     assert json.loads(event.partition(b" ")[2])["type"] == "message.sent"
 
 
+@pytest.mark.usefixtures("one_list")
 def test_on_any_server(any_redis, settings):
     settings.WEBHOOKS = {"shop": f"https://shop.example/#secret={SECRET}"}
     first = start()
