@@ -116,6 +116,13 @@ def begin_call(alias: str, takes: float) -> bool:
     return not takes or bool(_BEGIN_CALL((), (alias, takes)))
 
 
+def give_back_call(alias: str, takes: float) -> None:
+    """Give back what a follow-up call took that began and was not made."""
+    if takes:
+        with suppress(Unavailable):
+            _BEGIN_CALL((), (alias, -takes))
+
+
 def _ask_pick(calls: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
     return _PICK.ask((), {"calls": calls, "breaker": Breaker.in_ms(), **more})
 

@@ -289,22 +289,16 @@ def follow_ups(wanted: Iterable[tuple[Kind, str, float]], most: int, cell: int) 
 
 def follow_up(kind: Kind, alias: str, takes: float, cell: int) -> FollowUp | None:
     """Take the next follow-up call in a cell, which begins now. None if none is due or may begin. One round
-    trip, or with cells three if the alias has a rate.
+    trip, or with cells two if the alias has a rate, and three if none is due then.
     """
-    due = key(DUE[kind] + alias, cell)
-    if cells.many() and takes and not (_is_due(due, cell) and hub.begin_call(alias, takes)):
+    if cells.many() and not hub.begin_call(alias, takes):
         return None
-    args = {"due": due, "alias": alias, "takes": 0 if cells.many() else takes}
+    args = {"due": key(DUE[kind] + alias, cell), "alias": alias, "takes": 0 if cells.many() else takes}
     args |= {"looks": kind == "look_up", "open": kind != "feedback"}
     answer = _FOLLOW_UP.ask((), args, cell)
+    if cells.many() and not answer:
+        hub.give_back_call(alias, takes)
     return FollowUp(read(answer["id"], answer["record"]), answer["converted"]) if answer else None
-
-
-def _is_due(due: str, cell: int) -> bool:
-    """Whether a follow-up call may be due, so that no part of a rate is taken for nothing."""
-    with client(cell) as redis:
-        seconds, _ = redis.time()
-        return bool(redis.zcount(due, "-inf", (seconds + 1) * 1000))
 
 
 def record_receipt(

@@ -1,11 +1,11 @@
 -- In the hub: let a follow-up call begin, if the rate of its alias has room. See follow_up.lua.
--- ARGV: alias, takes (ms of the rate)
+-- ARGV: alias, takes (ms of the rate; negative: of a call that began and was not made)
 -- Returns 1; 0 if there is no room
 --- @include "clock"
 --- @include "may_begin"
 local alias, takes = ARGV[1], tonumber(ARGV[2])
 local now = clock()
-if may_begin(now, alias, takes) == 0 then
+if takes > 0 and may_begin(now, alias, takes) == 0 then
   return 0
 end
 take_from_rate(now, alias, takes)

@@ -9,10 +9,10 @@ local function next_call(rate, now)
   return math.max(tonumber(redis.call('GET', rate) or 0), now - CREDIT)
 end
 
--- Record that a call to an alias begins. takes: ms of its rate; 0: it has none
+-- Record that a call to an alias begins. takes: ms of its rate; 0: it has none; negative: the call is not made
 local function take_from_rate(now, alias, takes)
-  if takes > 0 then
-    local free = next_call(RATE .. alias, now) + takes
+  if takes ~= 0 then
+    local free = math.max(next_call(RATE .. alias, now) + takes, now - CREDIT)
     redis.call('SET', RATE .. alias, free, 'PX', math.ceil(free - now) + 1000)
   end
 end
