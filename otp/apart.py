@@ -1,9 +1,9 @@
-"""Starts and checks where the phone's cell and the hub are apart: see ``sms.cells``.
+"""Starts and checks when the phone's cell and the hub are separate: see ``sms.cells``.
 
 A script sees either what belongs to one phone or what counts over many. So a start asks the hub first, then
-the cell, and the hub takes back what the cell did not make. A check counts as a wrong guess in the hub until
-the cell has compared it. If a process dies in between, something has counted that should not; no code is lost
-or accepted twice.
+the cell. If the cell refuses the start or is away, the hub undoes its counts. A check counts as a wrong guess
+in the hub until the cell has compared it. If a process dies in between, a start or guess may stay counted
+that should not be. No code is lost or accepted twice.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from otp.steps import ask, session
 
 
 def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int) -> dict[str, Any]:
-    """Run start.lua or resend.lua after the hub has admitted the start. The hub takes back what the cell does
-    not make.
+    """Run start.lua or resend.lua after the hub has admitted the start. If the cell refuses the start or is
+    away, the hub undoes its counts.
     """
     limits = args["limits"]
     guard, puzzle, message = (args.get(name) for name in ("guard", "puzzle", "message"))
     if not (limits or guard or puzzle or message):
         return ask(script, keys, args, cell)
-    of_many = {name: args[name] for name in ("limits", "labels", "guard", "puzzle") if name in args}
-    of_cell = {name: value for name, value in args.items() if name != "puzzle"} | {"limits": []}
+    for_hub = {name: args[name] for name in ("limits", "labels", "guard", "puzzle") if name in args}
+    for_cell = {name: value for name, value in args.items() if name != "puzzle"} | {"limits": []}
     if message:
-        of_many["message"] = {name: message[name] for name in ("aliases", "fields")}
-    admitted = ask("admit", (), of_many)
+        for_hub["message"] = {name: message[name] for name in ("aliases", "fields")}
+    admitted = ask("admit", (), for_hub)
     if "status" in admitted:
         return admitted
-    of_cell["admitted"] = admitted
+    for_cell["admitted"] = admitted
     if message:
-        of_cell["message"] = message | {"outlook": admitted["outlook"]}
+        for_cell["message"] = message | {"outlook": admitted["outlook"]}
     made = False
     try:
-        answer = ask(script, keys, of_cell, cell)
+        answer = ask(script, keys, for_cell, cell)
         made = answer["status"] == "issued"
     finally:
         if not made:
@@ -49,13 +49,13 @@ def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int
 def verify(
     keys: tuple[str, ...], args: Mapping[str, Any], limits: Sequence[Mapping[str, Any]], cell: int
 ) -> dict[str, Any]:
-    """Run verify.lua in a cell. In the hub the guess counts as wrong until that has compared it."""
+    """Run verify.lua in a cell. In the hub the guess counts as wrong until the cell has compared it."""
     told = f"checks|limited||{args.get('owner', '')}"
     if limits and (refused := ask("count", (), {"limits": limits, "refused_as": told})):
         return refused | {"status": "limited"}
     try:
         answer = ask("verify", keys, {**args, "limits": [], "hub": True}, cell)
-    except StoreUnavailable:  # the limits are not about phones of this cell alone
+    except StoreUnavailable:  # undo the count: these limits also apply to phones of other cells
         _settle(limits)
         raise
     guessed(answer, [] if answer["status"] == "invalid" else limits)
@@ -66,7 +66,7 @@ def guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = (
     """Tell the hub, and the cell of the hand-off, how a guess ended."""
     _settle(forgiven, guards=answer.get("guards", []), right=answer["status"] == "valid")
     if "session" in answer:
-        with suppress(StoreUnavailable):  # whoever reads the session carries it over
+        with suppress(StoreUnavailable):  # the next reader of the session updates it
             session(answer["session"])
 
 
