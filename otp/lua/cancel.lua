@@ -18,8 +18,8 @@ local verification = VERIFICATION .. id
 local status, reference, caller_reference, purpose, owner, session = unpack(
   redis.call('HMGET', verification, 'status', 'reference', 'caller_reference', 'purpose', 'owner', 'session')
 )
-local is_other_owners = args.owner and args.owner ~= owner
-if status ~= 'pending' and status ~= 'blocked' or is_other_owners then
+local belongs_to_another = args.owner and args.owner ~= owner
+if status ~= 'pending' and status ~= 'blocked' or belongs_to_another then
   return '{}'
 end
 redis.call('DEL', verification)

@@ -27,9 +27,9 @@ local function guess(now, id, args)
   local status, digest, phone, failures, reference, caller_reference, purpose, guard, owner, left_by_id, left_by_phone, session, reverse =
     unpack(redis.call('HMGET', verification, 'status', args.by, 'phone', 'failures', 'reference', 'caller_reference',
       'purpose', 'guard', 'owner', 'left', 'left_by_phone', 'session', 'reverse'))
-  local is_other_owners = args.owner and args.owner ~= owner
-  -- The starter of a reverse verification knows its code, so only the user's SMS proves anything.
-  local not_typed = reverse and args.by ~= 'by_sms' and not args.vouched
+  local belongs_to_another = args.owner and args.owner ~= owner
+  -- The caller who starts a reverse verification knows its code, so only the user's SMS proves anything.
+  local is_not_proof = reverse and args.by ~= 'by_sms' and not args.vouched
 
   local function answered(answer)
     tally(now, 'counts', { 'checks|' .. answer.status .. '|' .. (purpose or '') .. '|' .. (owner or ''), 1 })
@@ -41,8 +41,8 @@ local function guess(now, id, args)
     return answer
   end
 
-  -- A code is accepted once; the second time it is gone.
-  if status ~= 'pending' and status ~= 'blocked' or is_other_owners or not_typed then
+  -- These all answer 'expired': codes that are used or gone, another owner's, and typed reverse codes.
+  if status ~= 'pending' and status ~= 'blocked' or belongs_to_another or is_not_proof then
     return answered({ status = 'expired', left = 0, id = id })
   end
   local answer =
@@ -64,7 +64,7 @@ local function guess(now, id, args)
   if final then
     answer.status, answer.left = 'valid', left - 1
     redis.call('DEL', phone, failures)
-    limits_forgive(now, args.limits) -- people mostly guess right
+    limits_forgive(now, args.limits) -- a right guess takes back one wrong guess
     for text in string.gmatch(guard or '', '[^\n]+') do -- one for each message sent automatically
       if args.hub then
         answer.guards = answer.guards or {}
