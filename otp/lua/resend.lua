@@ -41,15 +41,15 @@ end
 -- An SMS with little time left helps nobody, so a resend prolongs the code, up to its longest life. If less than half
 -- of a lifetime is left even then, the user needs a new verification. An automatic channel switch prolongs nothing:
 -- its code was given enough time at the start, and its expiry must not reveal the switch.
-local born = #args.kept > 0 and now or tonumber(created_at)
-expires_at = args.instead_of and tonumber(expires_at) or math.min(now + args.life, born + args.longest)
+created_at = #args.kept > 0 and now or tonumber(created_at)
+expires_at = args.instead_of and tonumber(expires_at) or math.min(now + args.life, created_at + args.longest)
 if expires_at - now < args.lifetime / 2 then
   return cjson.encode({ status = 'expired' })
 end
 return issue(now, phone, failures, verification, args, {
   sends = args.instead_of and sends or sends + 1,
   resend_at = args.instead_of and tonumber(resend_at) or nil,
-  born = born,
+  created_at = created_at,
   expires_at = expires_at,
   left = left,
   reference = args.message and reference or nil,

@@ -10,14 +10,16 @@
 --   limits       see includes/limits.lua
 --   labels       see includes/starts.lua
 --   guard        see guard/lua/includes/guard.lua; none: the guard is off
---   message      see overload.lua and accept.lua of sms; none: no SMS
+--   message      see sms/lua/includes/overload.lua and accept.lua; none: no SMS
 --   channels, tried, asked, next_after, patience   see includes/issue.lua
 --   puzzle       see includes/puzzle.lua
+--   admitted     the hub's answer, with cells only; see admit.lua
 -- Returns JSON: {status, wait (ms), …} of the refusal, or
 --   status                       'issued'
 --   now, expires_at, resend_at   ms
 --   left                         attempts
---   refusal                      of the guard, only reported (shadow mode, or allowed by an operator)
+--   refusal                      what the guard would have refused; the start was still made (shadow mode, or an operator
+--                                allowed the number)
 --   reference                    id of the previous code's SMS
 --   called_back                  record of that SMS, if it was recalled
 --- @include "clock"
@@ -37,7 +39,7 @@ end
 local former = last_id and VERIFICATION .. last_id or nil
 return issue(now, phone, failures, verification, args, {
   sends = (sends or 0) + 1,
-  born = now,
+  created_at = now,
   expires_at = now + args.life,
   left = args.attempts,
   former = former,

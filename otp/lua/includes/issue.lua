@@ -46,7 +46,7 @@ end
 --   patience     {least, most} ms to wait for a receipt
 -- code:
 --   sends        how many SMS in a row this is
---   born         when the code was made (ms)
+--   created_at   when the code was made (ms)
 --   expires_at   ms
 --   resend_at    ms; none: a new cooldown begins
 --   left         attempts left
@@ -89,7 +89,7 @@ local function issue(now, phone, failures, verification, args, code)
   end
   -- stylua: ignore
   redis.call('HSET', verification, 'reference', message and message.id or '', 'phone', phone, 'failures', failures,
-    'created_at', code.born, 'expires_at', expires_at, 'resend_at', resend_at, 'guard', counted, unpack(args.kept))
+    'created_at', code.created_at, 'expires_at', expires_at, 'resend_at', resend_at, 'guard', counted, unpack(args.kept))
   if args.channels then
     redis.call('HSET', verification, 'channels', args.channels, 'tried', args.tried)
     if not args.instead_of then
