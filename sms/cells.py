@@ -1,17 +1,17 @@
 """Cells: how the keys are spread over the nodes of a Redis Cluster, or over several servers.
 
-A cell is a prefix with a hash tag, so its keys are in one slot, on one node. By default everything is in the
-cell 0. With ``REDIS_CELLS`` = K > 1, what belongs to one phone is in one of the cells 1 … K: its code,
-failures, verification and messages. So the rules for a phone stay exact, each in one step. What counts over
-many phones stays in the cell 0, the *hub*: limits, the guard and the budget, breakers, rates and their lines,
-opt-outs, look-ups.
+A cell is a share of the phones. Its keys have one prefix with a hash tag, so they are in one slot, on one
+node. By default everything is in cell 0. With ``REDIS_CELLS`` = K > 1, what belongs to one phone and purpose
+is in one of the cells 1 … K: its code, failures, verification and messages. So the rules for a phone and
+purpose stay exact, each in one step. What counts over many phones stays in cell 0, the *hub*: limits, the
+guard and the budget, breakers, rates and their lines, opt-outs, look-ups.
 
 The number of a cell comes from the keyed digest of a phone and purpose. It is part of the ids of
 verifications and messages (see ``sms.ids``), so that every id leads to its cell.
 
 If K changes, or PHONE_SECRET_KEY, a phone may still have a live code or a cooldown in its former cell. So
-that one is asked first while ``REDIS_CELLS_BEFORE`` or the fallbacks of the secret are set. A phone stays
-there until nothing is left of it.
+the former cell is asked first while ``REDIS_CELLS_BEFORE`` or the fallbacks of the secret are set. A phone
+stays there until nothing is left of it.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def of_digest(digest: str) -> int:
 
 
 def of_any() -> int:
-    """Some cell, for what has nothing from which to derive one."""
+    """A random cell: for a hand-off, or a message without a verification."""
     count = names.cell_counts()[0]
     return random.randint(1, count) if count > 1 else HUB  # noqa: S311  # not for secrets
 
 
 def former(digests: Sequence[str]) -> tuple[int, ...]:
-    """The cells besides ``of_digest(digests[0])`` that may have something of a phone.
+    """The cells besides ``of_digest(digests[0])`` that may still hold keys of a phone.
 
     ``digests``: of the phone, one for each secret, the newest first.
     """
