@@ -1,10 +1,10 @@
-"""The hub, as those ask it who handle a message in another cell: see ``sms.cells``.
+"""Questions and reports to the hub, by code that handles a message in another cell: see ``sms.cells``.
 
-Breakers, rates, their lines and opt-outs are in the hub. To spare it, a worker asks only where it has to:
-most aliases are healthy and have no rate, so that a claim can choose them itself. Whether an alias is
-healthy, each process asks once a second. Calls that worked are reported with the next call after a second,
-all others at once. While the hub is away, codes go to the first alias of their route if that is healthy and
-has no rate. Everything else waits.
+Breakers, rates, their waiting lines and opt-outs are in the hub. To spare it, a worker asks only where it has
+to: most aliases are healthy and have no rate, so the claim script can choose one without the hub. Each
+process asks at most once a second which aliases are left out. Successful calls are collected for a second,
+then reported with the next call. All others are reported at once. While the hub is away, codes go to the
+first alias of their route if that is healthy and has no rate. Everything else waits.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from sms.errors import Unavailable
 from sms.scripts import client
 from sms.steps import script
 
-#: Seconds for which a process relies on what the hub said, and keeps what worked to itself.
+#: Seconds for which a process uses the last answer, and collects successful calls.
 RELIED = 1.0
 
 _LEFT_OUT, _PICK, _JUDGE_RECEIPT, _OUTLOOK, _BEGIN_CALL = map(
     script, ("left_out", "pick", "judge_receipt", "outlook", "begin_call")
 )
 
-#: A call of which nothing is known, see includes/count_calls.lua.
+#: The default fields of a call, see includes/count_calls.lua.
 _NO_CALL = {"probe": False, "here": False, "good": 0, "bad": 0, "at_once": False, "retry_after": 0}
 
 
@@ -49,7 +49,10 @@ _view = _View()
 
 
 def left_out() -> frozenset[str]:
-    """The aliases that are left out, in one country at least, or were a second ago."""
+    """The aliases that are left out, in one country at least.
+
+    As the hub said last, at most a second ago unless it is away.
+    """
     if time.monotonic() - _view.read_at > RELIED:
         _view.read_at = time.monotonic()  # the other threads rely on the old view meanwhile
         with suppress(Unavailable):
@@ -93,13 +96,13 @@ def judge_receipt(alias: str, country: str, hops: str, *, is_bad: bool) -> bool:
     return False
 
 
-def left(message_id: str, record: Mapping[str, str]) -> None:
+def leave_line_of(message_id: str, record: Mapping[str, str]) -> None:
     """Take a settled message out of the line in which it waited."""
-    leave(message_id, queue=record.get("queue", ""), turn=record.get("turn", ""))
+    leave_line(message_id, queue=record.get("queue", ""), turn=record.get("turn", ""))
 
 
-def leave(message_id: str, *, queue: str, turn: str) -> None:
-    """The same by its queue and the alias for which it waited; "": for none."""
+def leave_line(message_id: str, *, queue: str, turn: str) -> None:
+    """The same, by queue and alias. An empty alias: it waited for none."""
     if turn:
         with suppress(Unavailable), client() as redis:  # otherwise its place lapses
             redis.zrem(names.line(turn, queue), message_id)
@@ -112,7 +115,10 @@ def outlook(message: Mapping[str, Any], marks: Sequence[tuple[str, str]]) -> dic
 
 
 def begin_call(alias: str, takes: float) -> bool:
-    """Let a follow-up call begin, which takes so many ms of its alias's rate. False if there is no room."""
+    """Let a follow-up call begin. False if there is no room.
+
+    ``takes``: ms of the alias's rate that the call uses.
+    """
     return not takes or bool(_BEGIN_CALL((), (alias, takes)))
 
 
@@ -128,7 +134,9 @@ def _ask_pick(calls: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]
 
 
 def _to_tell(calls: Iterable[Mapping[str, Any]], *, at_once: bool = False) -> list[Mapping[str, Any]]:
-    """What to tell the hub now: everything if one call did not just work, or a second is over."""
+    """What to tell the hub now: everything if a call did not simply succeed, if ``at_once``, or if a second
+    has passed; else nothing.
+    """
     now, others = time.monotonic(), []
     with _view.lock:
         for call in calls:
@@ -137,7 +145,7 @@ def _to_tell(calls: Iterable[Mapping[str, Any]], *, at_once: bool = False) -> li
             else:
                 others.append(call)
         silence = now - _view.told_at
-        if silence > Breaker.configured().window:  # too old to speak for now
+        if silence > Breaker.configured().window:  # too old to say anything about the present
             _view.worked = Counter()
         if not (others or at_once) and silence < RELIED:
             return []

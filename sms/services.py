@@ -293,7 +293,7 @@ def called_back(message_id: str, record: Mapping[str, str] | None) -> None:
     """Announce a message that a script has cancelled. ``record``: as includes/call_back.lua returned it."""
     if record:
         if cells.many():
-            hub.left(message_id, record)
+            hub.leave_line_of(message_id, record)
         tell(records.read(message_id, record))
 
 

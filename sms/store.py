@@ -154,7 +154,7 @@ def claim(
         answer["left_out"] = answer["died"]
     message = read(answer["id"], answer["record"]) if "record" in answer else None
     if cells.many() and message and "sealed" not in answer:
-        hub.left(message.id, answer["record"])
+        hub.leave_line_of(message.id, answer["record"])
     found = claimed(message, answer) if message and "sealed" in answer else message
     return Claim(answer["verdict"], found, answer.get("left_out", ""))
 
@@ -244,7 +244,7 @@ def finish(
     changed, early = dict(answer["changed"]), answer.get("early")
     if cells.many():
         changed = hub.ended(calls if answer["counted"] or again else ())
-        hub.leave(message_id, queue=answer["record"].get("queue", ""), turn=answer.get("left", ""))
+        hub.leave_line(message_id, queue=answer["record"].get("queue", ""), turn=answer.get("left", ""))
         early = _keep_theirs(theirs, message_id, kept) if theirs and message else None
     return Moved(answer["moved"], message, changed, json.loads(early) if early else None)
 
@@ -316,7 +316,7 @@ def record_receipt(
         record, is_bad = answer["record"], state is State.FAILED
         left_out = hub.judge_receipt(alias, record.get("country", ""), record.get("hops", ""), is_bad=is_bad)
     if cells.many() and moved:
-        hub.left(message_id, answer["record"])
+        hub.leave_line_of(message_id, answer["record"])
     return Recorded(moved, message, left_out, never_asked)
 
 
