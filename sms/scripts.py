@@ -75,7 +75,7 @@ _clients: weakref.WeakKeyDictionary[Any, tuple[cluster.Nodes, dict[int, Any]]] =
 
 
 def nodes(cells: Sequence[int]) -> dict[str, int]:
-    """By the address of each node of the cluster, the first of these cells on it. Raises ``Unavailable``."""
+    """Map each node's address to the first of these cells on it. Raises ``Unavailable``."""
     with client() as redis:
         found: dict[str, int] = redis.connection_pool.nodes.owners.by_node(cells)
         return found
@@ -83,7 +83,9 @@ def nodes(cells: Sequence[int]) -> dict[str, int]:
 
 @contextmanager
 def client(cell: int = 0) -> Iterator[Any]:
-    """The same for a block. Raises ``Unavailable`` if Redis cannot do what the block asks."""
+    """A client for a cell, for the length of a ``with`` block. Raises ``Unavailable`` if Redis cannot do what
+    the block asks.
+    """
     try:
         yield connection(cell)
     except away.ERRORS as error:
@@ -96,9 +98,9 @@ def _server(cell: int) -> str:
 
 
 def home(digests: Sequence[str], keys: Callable[[int], Iterable[str]]) -> int:
-    """The cell of whatever has these keyed digests, the newest first: a former one if it has one of the keys.
+    """The cell of these digests, the newest first. If a former cell still has one of the keys, that cell.
 
-    No round trip, unless the number of cells or a secret was changed lately. Raises ``Unavailable``.
+    No round trip, unless REDIS_CELLS_BEFORE or the fallbacks of the secret are set. Raises ``Unavailable``.
     """
     for cell in cells.former(digests):
         with client(cell) as redis:
@@ -112,9 +114,9 @@ def in_each_cell(step: Callable[[int], Iterable[T]]) -> list[T]:
     ``Unavailable``.
     """
     found, there, errors = list[T](), False, dict[str, Unavailable]()
-    for cell in reversed(cells.every()):  # the hub last, since what it does may start the next round
+    for cell in reversed(cells.every()):  # the hub last: there, sweep.lua lets the next sweep be requested
         server = _server_of(cell)
-        if server in errors:  # it may take a second to find out once more
+        if server in errors:  # asking it again could take another second
             continue
         try:
             found += step(cell)
@@ -178,9 +180,9 @@ def _server_of(cell: int) -> str:
 class Script:
     """A Lua script, in a file beside the module that calls it.
 
-    A call runs it on the server behind the alias OTPOST_CACHE of django-redis, by EVALSHA on a raw
-    connection: redis-py's own way costs as much time as the server needs to run a script. It never runs
-    twice, because a script whose answer was lost may have run.
+    A call runs it on the server behind the alias of the cell's cache, by EVALSHA on a raw connection:
+    redis-py's own way costs as much time as the server needs to run a script. If the answer was lost, the
+    call is never retried, as the script may already have run.
     """
 
     def __init__(
@@ -253,8 +255,8 @@ def _run(cell: int, text: str, call: tuple[bytes], copies: int) -> Any:
 
 
 def _answer(connection: Any, text: str, call: tuple[bytes]) -> Any:
-    # Does nothing if it is open. Sending would open it as well, but at the old address: only connect()
-    # asks sentinels or cluster nodes, if there are any, where the master is now.
+    # connect() does nothing if the connection is open. Sending would also open it, but at the old address:
+    # only connect() asks sentinels or cluster nodes, if there are any, where the master is now.
     connection.connect()
     # Not send_command, which looks at each word before it packs them.
     connection.send_packed_command(call)
