@@ -1,9 +1,9 @@
 """The records of messages in Redis. No other module touches them there.
 
 ``sms.names`` lists the keys. Every change is one script, so it is atomic. Scripts use the Redis server's
-clock, so no two machines have to agree on the time. Everything gets a TTL, with two exceptions. Leases and
-waiting messages lose an entry when its message is settled or its record is gone. The tally of all time is
-bounded in size (see ``sms.tally``).
+clock, so no two machines have to agree on the time. Everything gets a TTL, with two exceptions. The sets of
+leases and of waiting messages drop an entry when its message is settled or its record is gone. The tally
+of all time is bounded in size (see ``sms.tally``).
 """
 
 from __future__ import annotations
@@ -48,25 +48,25 @@ SWEEP_PENDING = 10.0
 #: Seconds that beat may be silent before /readyz reports it. It asks once a second.
 BEAT_SILENT = 15.0
 
-#: Seconds that /readyz remembers. A part that is away for longer may be reported as away since then.
+#: Seconds that /readyz remembers. A part that is away for longer may be reported as away since a later time.
 REMEMBERED = 30 * 86_400.0
 
 #: The queue that wakes the sender of events; see ``sms.webhooks``.
 EVENTS_QUEUE = "events"
 
-#: Why a message changes its state, if that changes more than its record; see move.lua.
+#: Why a message changes its state, where move.lua has to know it.
 Why = Literal["", "unknown", "round_over", "dead_letter", "unopened"]
 
-#: Follow-up calls after one that worked: ask the vendor what became of the message, tell it whether the code
-#: was typed, or have it take the message back.
+#: Calls that follow a successful hand-off: ask the vendor what became of the message, tell it whether the
+#: code was typed, or have it take the message back.
 Kind = Literal["look_up", "feedback", "revoke"]
 
-#: Keys, before the alias, of the messages that are due for each kind.
+#: Prefixes of the keys of the messages that are due, by kind; the alias is appended.
 DUE: Mapping[Kind, str] = {"look_up": POLLS, "feedback": FEEDBACK, "revoke": REVOKES}
 
 
 class After(NamedTuple):
-    """Follow-up calls after one that worked."""
+    """Calls that follow a successful hand-off."""
 
     refers_by_own_id: bool = False  # the vendor's receipts name the message by the vendor's id
     polls: bool = False  # ask the vendor what became of it
@@ -92,11 +92,12 @@ def send(
     expires_in: float | None = None,
     marks: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Accept a message. Returns what send.lua does. One round trip.
+    """Accept a message. Returns what send.lua does. One round trip, with cells two, or three if the
+    message that it replaces is in another cell.
 
     ``message``: as in includes/accept.lua. ``expires_at``: seconds since the epoch; None: it lives
-    ``expires_in`` seconds, by default ``MESSAGE_LIFETIME``. ``marks``: of its number, where opt-outs apply
-    (see ``sms.optouts``). Raises ``OptedOut``, or ``Overloaded`` if it would have to wait too long.
+    ``expires_in`` seconds, by default ``MESSAGE_LIFETIME``. ``marks``: the entries of the opt-out lists to
+    look for (see ``sms.optouts``). Raises ``OptedOut``, or ``Overloaded`` if it would have to wait too long.
     """
     args: dict[str, Any] = {"message": message, "replaces": replaces}
     if marks:
@@ -123,7 +124,8 @@ def send(
 
 
 def call_back(message_id: str, why: Literal["", "dead"] = "dead") -> dict[str, str] | None:
-    """Recall a message that no worker has taken yet. Its record; None if it is too late. One round trip.
+    """Recall a message that no worker has taken yet. Returns its record, or None if it is too late. One
+    round trip.
 
     ``why``: see includes/call_back.lua; "" if its code may live on in another message.
     """
@@ -137,17 +139,18 @@ def claim(
     aliases: Mapping[str, Any] = MappingProxyType({}),
     cell: int = cells.HUB,
 ) -> Claim:
-    """Claim a message and choose its alias, or say why not. One round trip.
+    """Claim a message and choose its alias, or say why not. One round trip, sometimes more with cells.
 
-    The message is ``message_id`` or, if that cannot be claimed, the earliest due one of ``queues``. The first
-    queue goes before everything else. ``aliases``: those that this worker may call, see ``Alias.able``;
-    without any, none is chosen. ``cell``: where to look without a ``message_id``; with one, its own.
+    The message is ``message_id`` or, if that cannot be claimed, the earliest due one of ``queues``. Due
+    messages of the first queue go before ``message_id`` too. ``aliases``: those that this worker may call,
+    see ``Alias.able``; without any, none is chosen. ``cell``: where to look without a ``message_id``; with
+    one, its own.
     """
     args: dict[str, Any] = {"id": message_id, "queues": queues, "aliases": {**aliases}}
     args["breaker"] = Breaker.in_ms()
     if cells.many():
         left_out = hub.left_out()
-        known = {name: able | {"well": _is_well(name, able, left_out)} for name, able in aliases.items()}
+        known = {name: able | {"well": _is_healthy(name, able, left_out)} for name, able in aliases.items()}
         args |= {"apart": True, "aliases": known}
     answer = _TAKE.ask((), args, cells.of_id(message_id) if message_id else cell)
     if "died" in answer and hub.died(answer["died"], answer["record"].get("country", "")):
@@ -159,13 +162,14 @@ def claim(
     return Claim(answer["verdict"], found, answer.get("left_out", ""))
 
 
-def _is_well(name: str, able: Mapping[str, Any], left_out: Collection[str]) -> bool:
+def _is_healthy(name: str, able: Mapping[str, Any], left_out: Collection[str]) -> bool:
     """Whether the hub would let a call to this alias begin at once."""
     return name not in left_out and not able["per_message"] and not able["per_segment"]
 
 
 def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
-    """Choose the alias for an attempt's next call, and lease the message for it. One round trip.
+    """Choose the alias for an attempt's next call, and lease the message for it. One round trip,
+    mostly three with cells.
 
     ``Choice.chosen`` is None if no alias may be asked any more, or there is no slot. See choose.lua.
     """
@@ -201,7 +205,7 @@ def _choose_apart(args: Mapping[str, Any], cell: int) -> Choice:
 
 
 def worker_started() -> None:
-    """Note that a worker started: the pace before tells nothing about the pace from now on."""
+    """Note that a worker started. Earlier seconds do not count for the pace: see includes/overload.lua."""
 
     def note(cell: int) -> list[None]:
         with client(cell) as redis:
@@ -224,11 +228,13 @@ def finish(
     again: bool = False,
     **fields: str,
 ) -> Moved:
-    """Move a message to ``target`` if the table of transitions allows it. One round trip.
+    """Move a message to ``target`` if the table of transitions allows it. One round trip, sometimes
+    more with cells.
 
     ``why``: see move.lua. ``attempt``: only if it is still the newest. ``retry_in``: seconds until the next
-    try; None settles the message: its text is erased and its lease released. ``calls``: how they ended, for
-    the breakers. ``after``: follow-up calls. ``again``: this was tried before, and the answer got lost.
+    try; None settles the message: its lease is released, and its text erased unless another alias or a replay
+    may need it. ``calls``: how they ended, for the breakers. ``after``: follow-up calls. ``again``: this was
+    tried before, and the answer got lost.
     """
     kept = int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)
     more: dict[str, Any] = {"why": why, "calls": calls, "kept": kept}
@@ -304,10 +310,12 @@ def follow_up(kind: Kind, alias: str, takes: float, cell: int) -> FollowUp | Non
 def record_receipt(
     message_id: str, state: State, *, alias: str, about: str = "", unreachable: bool = False, **fields: str
 ) -> Recorded:
-    """Record a receipt of ``alias``, if that was asked to send the message. One round trip.
+    """Record a receipt of ``alias``, if this alias was asked to send the message. One round trip, up to three
+    with cells.
 
-    If a live code is FAILED, it becomes QUEUED again, for another alias. ``about``: the vendor's id by which
-    we asked, if this is an answer. ``unreachable``: the failure is not the alias's fault.
+    If the receipt says FAILED and the code still lives, the message may become QUEUED again, for another
+    alias. ``about``: if we asked for this receipt, the vendor's id that we asked about. ``unreachable``: the
+    failure is not the alias's fault.
     """
     more = {"alias": alias, "unreachable": unreachable} | ({"about": about} if about else {})
     answer, message = _change(_RECEIPT, message_id, state, {"alias": alias} | fields, more)
@@ -343,7 +351,7 @@ def get_all(message_ids: Sequence[str]) -> list[Message | None]:
 
 
 def ask_for_sweep(queue: str) -> int | None:
-    """The server's time (ms) if no sweep of this queue is pending, else None. One round trip."""
+    """Request a sweep. Returns the server's time (ms), or None if one is pending. One round trip."""
     args = {"pending": SWEEP_PENDING, "silent": BEAT_SILENT, "remembered": REMEMBERED}
     keys = (key(SWEEP + queue), key(BEAT), key(UNSWEPT + queue))
     cutoff: int | None = _ASK(keys, (json.dumps({name: int(s * 1000) for name, s in args.items()}),))
@@ -358,7 +366,7 @@ def sweep(queue: str, cutoff: int, most: int) -> list[str]:
     args = {"queue": queue, "cutoff": cutoff, "most": of_each, "remembered": int(REMEMBERED * 1000)}
 
     def swept(cell: int) -> list[str]:
-        # The marks are in the hub alone.
+        # The first two exist only in the hub: ask.lua sets them there.
         keys = (key(SWEEP + queue, cell), key(UNSWEPT + queue, cell), key(SWEPT, cell))
         return [id_.decode() for id_ in _SWEEP(keys, (json.dumps(args),), cell)]
 
