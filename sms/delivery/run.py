@@ -22,7 +22,8 @@ The failover rule (for the alias, see ``sms.delivery.health``):
                          then goes to the next alias, once. Any other
                          message ends as ``unknown``
     worker died in call  a sweep brings it back after the lease and a    counts as a failure
-                         grace period; then as unknown, without a wait
+                         grace period; then its outcome is unknown,
+                         and a code goes on at once
     receipt: undelivered a live code goes to the next alias, once. If    counts as a failure in this
                          the route has no other, or the message is not   country; left out there only
                          a code: ``failed``                              while another is healthy
@@ -33,9 +34,9 @@ The failover rule (for the alias, see ``sms.delivery.health``):
 "Once" means one further hand-off in all, after an alias may have had the code or could not deliver it. The
 code returns to the same alias only if the outcome is unknown and the route has no other.
 
-If all aliases failed, the next round begins after ROUNDS seconds while the message lives. It skips aliases
-that could not deliver the message. After the last round the message is ``failed`` and a dead letter. If an
-alias may have it, it is ``unknown`` instead.
+If all aliases failed, the next round begins after ROUNDS seconds while the message lives. It skips an
+alias that may have the message or could not deliver it, unless it is the only one. After the last round the
+message is ``failed`` and a dead letter. If an alias may have the message, the message ends as ``unknown``.
 
 Waiting for a rate or a slot is no failure. A code that was undelivered, and expired before the next alias had
 it, is ``failed``.
@@ -93,25 +94,26 @@ ROUNDS = (3.0, 10.0, 20.0)
 #: How many times to repeat a hand-off with an unknown outcome, if the vendor de-duplicates.
 REPEATS = 2
 
-#: Seconds until the next try, if no alias is healthy or has a free slot.
+#: The least wait until the next try, in seconds, if no alias is healthy or has a free slot.
 SOON = 1.0
 
 #: Waits of up to this many seconds end on time, by ``wakeups``. Longer ones end with a sweep, maybe late.
 PUNCTUAL = 5.0
 
-#: Longer waits end this many seconds early, before the message's turn in its line.
+#: A wait for a rate that is longer than PUNCTUAL ends this many seconds before the message's turn.
 EARLY = 2.0
 
 #: The sealed fields of a message that a provider gets.
 CONTENT = ("to", "body", "code", "purpose", "locale", "email")
 
-#: A message that no key opens waits this part of its age, at least and at most so many seconds. So even many
-#: of them keep no worker busy.
+#: A message that no key opens waits an eighth of its age, but at least LEAST and at most MOST seconds. So
+#: even many of them do not keep workers busy.
 PART_OF_AGE, LEAST, MOST = 1 / 8, 2.0, 300.0
 
 
 def deliver(message_id: str, queues: Sequence[str] = (), cell: int = cells.HUB) -> Message | None:
-    """Run one attempt for ``message_id``, or for what is due in a cell's ``queues``; see ``store.claim``.
+    """Run one attempt for ``message_id`` or, if that cannot be claimed, for the earliest due message of
+    ``queues`` in ``cell``; see ``store.claim``.
 
     Returns the message. None: this worker has nothing more to do.
     """
@@ -143,9 +145,9 @@ class _Run:
         self.content = {"to": "", "body": ""}
         self.hops: tuple[str, ...] = ()  # the aliases of the route, in the order they are asked
         self.begun = time.monotonic()
-        self.failed: dict[str, float] = {}  # aliases that did not take it, with their Retry-After (0: none)
+        self.failed: dict[str, float] = {}  # aliases not to be asked again now, with Retry-After (0: none)
         self.full: set[str] = set()  # aliases whose last slot another thread took
-        self.ended: list[Ended] = []  # calls that have ended, to be told to Redis
+        self.ended: list[Ended] = []  # calls that have ended, not yet reported to Redis
         self.error = ""
         self.calls = 0  # to providers, in this run
 
@@ -156,7 +158,7 @@ class _Run:
     def go(self) -> bool:
         """Ask the aliases in turn, and record the outcome in any case.
 
-        Returns False if this worker cannot open the message. It should then leave the next one to others too.
+        Returns False if this worker cannot open the message. It should not take another due one either.
         """
         chosen = self.attempt.chosen
         try:
@@ -175,7 +177,7 @@ class _Run:
             return False
         except ImproperlyConfigured:  # perhaps only in this worker; no provider has the message
             self.not_called(chosen)
-            self.choose(())
+            self.choose(())  # only to note that no call was made, so that a sweep can bring the message back
             raise
         except NoRoute:
             self.not_called(chosen)
@@ -207,7 +209,7 @@ class _Run:
         known = {name: alias for name, alias in registry.aliases().items() if name in hops}
         try:
             chosen = self.ask(known, hops)
-            if chosen is None:  # Redis now knows how the last call ended, even if this worker dies: wait
+            if chosen is None:  # Redis has the result of the last call. Now wait for a slot and ask again.
                 Alias.wait_for_slot([known[name] for name in hops if name not in {*self.failed, *self.full}])
                 chosen = self.ask(known, hops)
         except Unavailable:
@@ -217,7 +219,7 @@ class _Run:
     def ask(self, known: Mapping[str, Alias], hops: Sequence[str], *, unknown: bool = False) -> Chosen | None:
         """Tell Redis how the last call ended, and let it choose the next alias. Raises ``Unavailable``.
 
-        ``unknown``: the last call may have worked, and this thread still has its slot.
+        ``unknown``: the last call may have worked. This thread still holds its slot, and that counts as free.
         """
         is_code = self.message.queue == steps.OTP_QUEUE
         choice = store.choose(
@@ -228,7 +230,7 @@ class _Run:
             parts=segments.count(self.content["body"]),
             failed=dict.fromkeys(self.failed, True),
             aliases={
-                # The slot of this thread counts as free. A full alias has none.
+                # If ``unknown``, the slot of this thread counts as free. An alias in ``full`` has none.
                 name: alias.able | ({"free": unknown} if unknown or name in self.full else {})
                 for name, alias in known.items()
             },
@@ -265,7 +267,7 @@ class _Run:
                 provider_message_id = hand_over(alias.provider, sms)
         except ProviderError as error:
             bad = Ended(alias.name, country, probe, bad=1, took=_ms_since(started))
-            # The vendor did not take this repeat, but may have taken the hand-off before.
+            # The vendor did not take this repeat, but may have taken an earlier call.
             if isinstance(error, OutcomeUnknown) or repeats < REPEATS:
                 return self.outcome_unknown(alias, sender, bad, repeats, error)
             return self.not_taken(alias, bad, error)
@@ -375,7 +377,7 @@ class _Run:
     def round_is_over(self) -> None:
         """All aliases failed. Start another round if there is time, otherwise make it a dead letter."""
         rounds = self.attempt.rounds
-        # The earliest: one alias must not wait for another's Retry-After.
+        # The shortest Retry-After counts, so that no alias waits for another.
         delay = max(ROUNDS[rounds], min(self.failed.values())) if rounds < len(ROUNDS) else None
         if delay is not None and delay < self.remaining:
             self.record(State.QUEUED, "round_over", retry_in=delay, error=self.error)
@@ -383,7 +385,9 @@ class _Run:
             self.record(State.FAILED, "dead_letter", error=self.error, fault="no_provider")
 
     def leave_unopened(self) -> None:
-        """Leave a message that no key opens. It may be another installation's, or older than a new key."""
+        """Leave a message that no key opens. It may be another installation's, or sealed with a key that this
+        worker has no more, or not yet.
+        """
         age = self.message.expires_at - self.attempt.remaining - self.message.created_at  # by Redis' clock
         wait = min(max(age * PART_OF_AGE, LEAST), MOST)
         self.record(State.QUEUED, "unopened", retry_in=wait, error="unsealable")
