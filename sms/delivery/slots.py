@@ -96,7 +96,7 @@ class Alias:
 
     @property
     def able(self) -> dict[str, Any]:
-        """The facts by which scripts choose an alias: see includes/choice.lua."""
+        """The facts by which scripts choose an alias: see includes/pick.lua."""
         return {
             "free": self.has_slot,
             "per_message": self._per_message,

@@ -3,7 +3,7 @@
 --   id
 --   attempt          that must still hold the message
 --   calls, breaker   how the last call ended, see includes/count_calls.lua
---   hops, parts, failed, aliases   see includes/choice.lua
+--   hops, parts, failed, aliases   see includes/pick.lua
 --   unknown          the alias in hops may have the message already, and is asked again
 --   marks            see includes/opted_out.lua
 --   apart            true: breakers, rates and opt-outs are in the hub, so choose nothing here

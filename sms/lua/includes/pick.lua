@@ -4,8 +4,8 @@
 --- @include "line_key"
 --- @include "left_out"
 --- @include "candidates"
-local PROBE = 30000 -- ms; a probe is a lease: after this the next may go, even if the last never ended
-local LATER = 3000 -- ms until another look for a message that no alias may take now: a breaker may close early
+local PROBE = 30000 -- ms. After this time another probe may start, even if the last one was never reported.
+local LATER = 3000 -- ms; longest wait before the next try if no alias can take the message. A breaker may close early.
 
 -- Return until when an alias must not be asked (ms), and the health keys for which a call now would be the probe.
 local function shut_until(now, alias, country)
@@ -25,19 +25,19 @@ end
 local function place_in(line_key, alias, now, id, takes, has_waited)
   local codes_key = line_key_of(alias, CODES)
   redis.call('ZREMRANGEBYSCORE', line_key, '-inf', now - LAPSE)
-  local closed = math.max(next_call(RATE .. alias, now) - now, 0)
+  local until_open = math.max(next_call(RATE .. alias, now) - now, 0)
   if line_key ~= codes_key then -- codes go first
-    closed = closed + redis.call('ZCOUNT', codes_key, now - LAPSE, '+inf') * takes
+    until_open = until_open + redis.call('ZCOUNT', codes_key, now - LAPSE, '+inf') * takes
   end
   local place = redis.call('ZSCORE', line_key, id)
-  if closed == 0 and (place or has_waited or redis.call('ZCARD', line_key) == 0) then
-    return 0 -- the first of those waiting to come back; a newcomer only if nobody waits
+  if until_open == 0 and (place or has_waited or redis.call('ZCARD', line_key) == 0) then
+    return 0 -- any waiting message that comes back may go now; a new one only if nobody waits
   elseif place then
-    return closed + redis.call('ZRANK', line_key, id) * takes, place
+    return until_open + redis.call('ZRANK', line_key, id) * takes, place
   elseif has_waited then -- so late that it lost its place: behind the others that are late
-    return closed + redis.call('ZCOUNT', line_key, '-inf', now) * takes, now
+    return until_open + redis.call('ZCOUNT', line_key, '-inf', now) * takes, now
   end
-  local wait = closed + redis.call('ZCARD', line_key) * takes
+  local wait = until_open + redis.call('ZCARD', line_key) * takes
   return wait, now + wait
 end
 
@@ -46,11 +46,19 @@ end
 --   record    of the message
 --   line      key of the line in which it stands; nil: in none
 --   repeats   true: the alias may have it already and is asked again
---   hops, parts, failed, aliases   see choice.lua
+--   hops      aliases of the route in order, with commas between
+--   parts     billable segments
+--   failed    set of the aliases not to be asked again in this attempt
+--   aliases   those that this worker may call, each with
+--     free          it has a slot
+--     channel
+--     per_message   ms of its rate that a message takes
+--     per_segment   ms of its rate that a segment takes
+--     well          true: it has no rate and was not left out lately; set only with cells
 -- Returns nil if this worker has no slot, or does not know an alias. Else
---   alias      '' if none can be asked for so long
---   channel    of the alias
---   line       key of the line that the message has left, or with a wait joined
+--   alias      '' if all have failed or are left out, or if the message would expire before its turn
+--   channel    of the alias; only with wait 0
+--   line       key of the line of this alias, if there is an alias
 --   wait       ms; 0: the call begins, and has taken its part of the rate
 --   probe      true: the call is one
 --   held_back  true: the message waits for aliases, not for a slot of this worker
@@ -80,7 +88,7 @@ local function pick(now, want)
           for _, health_key in ipairs(probes) do
             redis.call('HSET', health_key, 'probe_until', now + PROBE)
           end
-          if want.line == line_key then -- its place with another alias stays until it is settled, as this call may fail
+          if want.line == line_key then -- a place in another alias's line is kept, as this call may fail
             redis.call('ZREM', line_key, id)
           end
           return { alias = alias, channel = known.channel, line = line_key, wait = 0, probe = #probes > 0 }
