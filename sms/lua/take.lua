@@ -1,13 +1,13 @@
 -- Claim a message for a hand-off to a provider and choose its alias, or say why not.
 -- ARGV: args (JSON):
 --   id        of a message; '': any
---   queues    from each the earliest message that is due. The first queue goes before id, the others after it.
---   aliases   that this worker may call, see includes/choice.lua
+--   queues    take the earliest due message of each. The first queue comes before id, the others after it.
+--   aliases   that this worker may call, see includes/pick.lua
 --   breaker   see includes/breaker.lua
 --   apart     true: breakers and rates are in the hub
 -- Returns JSON:
 --   verdict    claimed
---              expired, failed, unknown, cancelled: this settled it
+--              expired, failed, unknown, cancelled: this script has settled the message
 --              gone, early, busy, done: the id cannot be claimed
 --              idle: nothing is due
 --   id
@@ -30,8 +30,9 @@ local MANY = 100 -- entries to look at for one that can be claimed
 
 local now = clock()
 
--- Choose an alias here for codes only. If the worker dies before the call, the outcome is in doubt, and only codes are
--- sent once more. Not for a message that no worker could open: it might hold a place in a line for nothing.
+-- Choose an alias here for codes only. Once an alias is chosen, Redis cannot tell whether a dead worker made the call,
+-- and only codes are sent once more. Choose none for a message that no worker could open: it might keep a place in the
+-- line of a rate without being sent.
 local function chosen_for(id, record)
   local is_known = record.parts and (record.hops or '') ~= ''
   local is_code = record.queue == CODES and record.resend_unknown == '1'
@@ -104,8 +105,8 @@ local function claim(id)
       record.avoid = calling
       redis.call('HSET', record_key, 'avoid', calling, 'calling', '', 'calls', (record.calls or 0) + 1)
       record.unknowns = redis.call('HINCRBY', record_key, 'unknowns', 1)
-      local is_code = record.resend_unknown == '1'
-      if not is_code or record.unwanted or record.redirected or record.unknowns > 1 or now >= expires_at then
+      local resends = record.resend_unknown == '1'
+      if not resends or record.unwanted or record.redirected or record.unknowns > 1 or now >= expires_at then
         return settle('unknown')
       end
     elseif record.unwanted then
