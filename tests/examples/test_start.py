@@ -192,4 +192,4 @@ def test_the_calls_of_the_readme(demo, anywhere):
 def test_the_lines_of_the_readme_for_django(capsys):
     (program,) = [text for language, text in blocks("README.md", ROOT) if language == "python"]
     exec(program, {"input": lambda _: code_in(outbox[-1].body)})  # noqa: S102  # our own page
-    assert capsys.readouterr().out == "This phone is theirs.\n"
+    assert capsys.readouterr().out == "The number is verified.\n"
