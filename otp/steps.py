@@ -90,7 +90,7 @@ def home(phones: Sequence[str]) -> int:
     ``StoreUnavailable``.
 
     ``phones``, here and below: digests of the number, under the newest secret first. No round trip, unless
-    the number of cells or the secret was changed lately.
+    REDIS_CELLS_BEFORE or fallbacks of the secret are set.
     """
     try:
         return scripts.home(

@@ -249,7 +249,9 @@ def finish(
     answer, message = _change(_MOVE, message_id, target, fields, more)
     changed, early = dict(answer["changed"]), answer.get("early")
     if cells.many():
-        changed = hub.ended(calls if answer["counted"] or again else ())
+        # The first try may have counted them, and its answer got lost before the hub was told.
+        lost = [call for call in calls if again and not call["good"]]
+        changed = hub.ended(calls if answer["counted"] else lost)
         hub.leave_line(message_id, queue=answer["record"].get("queue", ""), turn=answer.get("left", ""))
         early = _keep_theirs(theirs, message_id, kept) if theirs and message else None
     return Moved(answer["moved"], message, changed, json.loads(early) if early else None)

@@ -30,7 +30,7 @@ from tests.documented import ERRORS, described
 from tests.faults.cluster import Cluster
 from tests.faults.sentinels import Sentinels
 from tests.settings import API_KEY, CACHES
-from tests.tagged import FIRST, looking
+from tests.tagged import FIRST, forget_nodes, looking
 
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
 SERVER = Path(os.environ["OTPOST_TEST_SERVER"]) if os.environ.get("OTPOST_TEST_SERVER") else None
@@ -166,6 +166,7 @@ def redis(redis_server: Any, emptier: Any, settings: Any, monkeypatch: pytest.Mo
     emptier.flushall()
     outbox.clear()
     point_cache_at(settings, redis_server.url)
+    forget_nodes()  # the test before may have had another namespace
     hub._forget()
     monkeypatch.setattr(hub, "RELIED", 0.0)  # whatever happens counts at once
     return looking()

@@ -20,7 +20,10 @@ IN_HUB = ("otp:guard", "otp:limit:", "otp:puzzle:", names.HEALTH, names.LEFT_OUT
 
 #: These are in the other cells, and a test that writes them means this one.
 FIRST = 1
-OF_PHONES = (names.WAITING, names.LEASES, names.DRAINED, names.DRAIN, names.DEAD, names.ARRIVAL)
+OF_PHONES = (
+    *(names.WAITING, names.LEASES, names.DRAINED, names.DRAIN, names.DEAD),
+    *(names.ARRIVAL, names.NEXT_CHANNEL),
+)
 
 
 def tagged(args: tuple[Any, ...]) -> list[Any]:
@@ -43,6 +46,12 @@ def untagged(answer: Any) -> Any:
 class TaggedPipeline(Pipeline):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         return super().execute_command(*tagged(args), **options)
+
+
+def forget_nodes() -> None:
+    """Let this process ask a cluster anew who has its cells: in another namespace they have other slots."""
+    if names.in_cluster():
+        get_redis_connection().connection_pool.connection_kwargs["owners"]._known.clear()
 
 
 def looking() -> Any:
@@ -70,6 +79,9 @@ class Everywhere(Redis):
     """Finds our keys in any cell. What is in none is written to the hub, or to the cell FIRST."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
+        args = tuple(_without_hub(arg) for arg in args)
+        if args[0] == "FLUSHALL":
+            return [_run(cell, args, options) for cell in cells.every()]
         if args[0] in ("KEYS", "SCAN"):
             return self._all_of(args, options)
         if args[0] == "ZADD":
@@ -126,6 +138,12 @@ class _OneByOne:
 
 def _is_ours(arg: Any) -> bool:
     return _text(arg).startswith(OURS)
+
+
+def _without_hub(arg: Any) -> Any:
+    """A key without the hash tag of the hub, with which ``names.key`` gives it in a cluster."""
+    tag = names.prefix(cells.HUB)
+    return _text(arg).removeprefix(tag) if names.in_cluster() and _text(arg).startswith(tag) else arg
 
 
 def _text(arg: Any) -> str:

@@ -17,6 +17,8 @@ from django.conf import settings
 from redis import Redis
 
 from otp import codes
+from otp.names import VERIFICATION
+from sms import cells
 from tests.attack.wire import PATIENCE, Answer, Browser, post
 from tests.settings import API_KEY
 
@@ -212,9 +214,15 @@ def redis(target):
         yield client
 
 
+def place_of(id: str) -> str:
+    """The key of a verification, on the one server of the target."""
+    cell = cells.of_id(id)
+    return f"{{c{cell}}}{VERIFICATION}{id}" if cell else VERIFICATION + id
+
+
 def code_of(redis: Redis, id: str) -> str:
     """The code behind an id, for who has the key and Redis."""
-    seed = redis.hget(f"otp:verification:{id}", "seed")
+    seed = redis.hget(place_of(id), "seed")
     assert isinstance(seed, bytes)
     return codes.derive(settings.PHONE_SECRET_KEY.encode(), seed.decode(), 6)
 
@@ -326,7 +334,7 @@ def test_half_a_surrogate_pair_is_no_guess_at_all(target, redis):
     body = json.dumps({"code": code_of(redis, id) + "\ud800"}).encode()
     answer = post(target.web_port, f"/v1/verifications/{id}/check", body, JSON)
     assert answer.problem["field"] == "code"
-    assert redis.hget(f"otp:verification:{id}", "left") == b"3"
+    assert redis.hget(place_of(id), "left") == b"3"
 
 
 # --- the pages -------------------------------------------------------------------------------------
@@ -401,10 +409,10 @@ def test_a_form_that_is_none_is_refused(target, content_type, body):
 @pytest.mark.parametrize("zero", SCRIPTS.values(), ids=SCRIPTS)
 def test_the_pages_understand_digits_of_every_script(target, redis, zero):
     browser = Browser(target.web_port)
-    before = set(redis.keys("otp:verification:*"))
+    before = set(redis.keys("*otp:verification:*"))
     spelling = quote_from_bytes(in_digits(fresh_phone(), zero).encode())
     assert browser.post("/", f"phone={spelling}".encode()).headers["location"] == "/code"
-    (key,) = set(redis.keys("otp:verification:*")) - before
+    (key,) = set(redis.keys("*otp:verification:*")) - before
     code = in_digits(code_of(redis, key.decode().rpartition(":")[2]), zero)
     answer = browser.post("/code", b"code=" + quote_from_bytes(code.encode()).encode())
     assert answer.headers["location"] == "/done"

@@ -22,6 +22,7 @@ from otp.names import VERIFICATION
 from otp.twilio import sids
 from sms import ids
 from sms.testing import outbox
+from tests.conftest import point_cache_at
 from tests.otp.twilio.conftest import ACCOUNT, LOGIN, OTHER, PHONE, latest_code, refused
 from tests.otp.twilio.judge import FILE
 from tests.settings import API_KEY
@@ -347,7 +348,7 @@ class TestTheDoor:
         assert PHONE not in answer.text
 
     def test_without_redis_it_says_when_to_come_back(self, served, settings):
-        settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:9/0"}}
+        point_cache_at(settings, "redis://127.0.0.1:9/0")
         answer = requests.get(
             f"{served.url}/v2/Services/{LOGIN}/Verifications/{PHONE}", auth=(ACCOUNT, API_KEY), timeout=30
         )

@@ -205,6 +205,7 @@ class TestMany:
         queued.clear()
         return all_of_them
 
+    @pytest.mark.one_cell
     def test_a_sweep_wakes_who_comes_after_them(self, queued, unopened, redis):
         lost = services.send(PHONE, "Hello").id
         queued.clear()
