@@ -40,10 +40,21 @@ def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int
         made = answer["status"] == "issued"
     finally:
         if not made:
-            of_guard = {"guard": {name: guard[name] for name in ("reserved", "counts")}} if guard else {}
-            spent = {"spent": puzzle["spent"]} if puzzle and "spent" in puzzle else {}
-            _settle(limits, not_made={"counted": admitted["counted"], **of_guard, **spent})
+            _settle(limits, **_not_made(admitted, guard, puzzle))
     return answer
+
+
+def _not_made(
+    admitted: Mapping[str, Any], guard: Mapping[str, Any] | None, puzzle: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What the hub has counted for a start besides limits: see settle.lua."""
+    found: dict[str, Any] = {}
+    if guard:
+        reserved = guard["reserved"] * guard["counts"]
+        found["unsent"] = {"text": admitted["counted"], "at": admitted["at"], "reserved": reserved}
+    if puzzle and "spent" in puzzle:
+        found["puzzle"] = puzzle["spent"]
+    return found
 
 
 def verify(
@@ -71,17 +82,12 @@ def guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = (
 
 
 def _settle(
-    limits: Sequence[Mapping[str, Any]],
-    *,
-    guards: Sequence[str] = (),
-    right: bool = False,
-    not_made: Mapping[str, Any] | None = None,
+    limits: Sequence[Mapping[str, Any]], *, guards: Sequence[str] = (), right: bool = False, **more: Any
 ) -> None:
     """Settle what the hub has counted in advance, see settle.lua.
 
     The phone's cell has decided, so its answer stands even if the hub is away now.
     """
-    if limits or guards or not_made:
-        more = {"not_made": not_made} if not_made else {}
+    if limits or guards or more:
         with suppress(StoreUnavailable):
-            ask("settle", (), {"limits": limits, "guards": guards, "right": right} | more)
+            ask("settle", (), {"limits": limits, "guards": guards, "right": right, **more})

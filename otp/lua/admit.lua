@@ -3,6 +3,7 @@
 -- ARGV: args (JSON): limits, labels, guard, puzzle and message, as start.lua takes them
 -- Returns JSON: the refusal as start.lua returns it, or
 --   counted, refusal   see includes/admit.lua
+--   at                 when it was counted (ms)
 --   outlook            see overload.lua of sms; none without a message
 --- @include "clock"
 --- @include "starts"
@@ -17,5 +18,6 @@ end
 return cjson.encode({
   counted = counted,
   refusal = refusal,
+  at = now,
   outlook = args.message and outlook_of(now, args.message.aliases) or nil,
 })

@@ -81,7 +81,6 @@ def test_what_the_guard_refuses_is_counted_where_its_range_is(api, settings, red
     assert set(redis.scan_iter()) - before == {b"otp:guard-over"}
 
 
-@pytest.mark.one_cell
 @pytest.mark.usefixtures("one_list")
 @pytest.mark.parametrize("limits", ["off", "phone=5/10m;ip=20/10m;phone-ip=7/1d", "all=9/1h+9;key=9/1h"])
 def test_what_would_be_sent_too_late_leaves_nothing(api, settings, redis, limits):

@@ -12,7 +12,7 @@
 -- Returns 1; 0 if it was marked before
 --- @include "clock"
 --- @include "counts"
---- @include "money"
+--- @include "spend"
 --- @include "tally"
 local args = cjson.decode(ARGV[1])
 if args.id then
@@ -27,13 +27,12 @@ if not args.country then
   return 1
 end
 local now = clock()
-local today, more = math.floor(now / LENGTH[DAY]), args.more
-if more < 0 and math.floor(args.counted_at / LENGTH[DAY]) ~= today then
+local more = args.more
+if more < 0 and math.floor(args.counted_at / LENGTH[DAY]) ~= math.floor(now / LENGTH[DAY]) then
   more = 0 -- another day's budget reserved it
 end
 if more ~= 0 then
-  local spent = math.max(spent_today(redis.call('GET', GUARD_SPEND), now) + more, 0)
-  redis.call('SET', GUARD_SPEND, string.format('%d %d', today, spent), 'PX', 2 * LENGTH[DAY])
+  add_spent(now, more)
 end
 if args.spent > 0 then
   tally(now, 'counts', { 'spent|' .. args.country, args.spent })

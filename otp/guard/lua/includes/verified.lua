@@ -7,6 +7,7 @@ local function guard_verified(now, text)
   -- luacheck: ignore 432
   --- @include "counts"
   --- @include "fan"
+  --- @include "in_windows"
   local sent, country, scopes = string.match(text, '^(%d+) %d+ (%S+) (.+)$')
   if not sent then
     return
@@ -25,18 +26,5 @@ local function guard_verified(now, text)
       write_fan(fan, (read_fan(redis.call('GET', fan), now, country)))
     end
   end
-  for i, counted in ipairs(redis.call('MGET', unpack(keys))) do
-    if counted then -- otherwise the counts have expired
-      local counts = read_counts(counted, now)
-      for window = YOUNG, FORTNIGHT, NEXT do
-        local ago = counts[window] - math.floor(sent / LENGTH[window])
-        if ago == 0 then
-          counts[window + VERIFIED] = counts[window + VERIFIED] + 1
-        elseif ago == 1 then
-          counts[window + VERIFIED_BEFORE] = counts[window + VERIFIED_BEFORE] + 1
-        end
-      end
-      write_counts(keys[i], now, counts)
-    end
-  end
+  add_in_windows(now, keys, sent, VERIFIED, 1)
 end
