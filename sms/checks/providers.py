@@ -136,7 +136,7 @@ def who_asks_for_codes_has_an_address() -> Iterator[str]:
             yield (
                 f"SMS_PROVIDERS: {provider.alias} asks us for the code when the user presses a key. It needs "
                 "an https:// address for that. Set PUBLIC_URL to one and include sms.urls below it. Or write "
-                "key_press=no in its URL: then it reads the code to anyone who answers, even to a mailbox."
+                "key_press=no in its URL: then it reads the code to anyone who answers, even to a voicemail."
             )
 
 

@@ -3,7 +3,7 @@
 Options:
 
 - ``from``: a number of the account or a verified caller ID.
-- ``key_press=no``: read the code at once, even to a mailbox, instead of asking for a key first.
+- ``key_press=no``: read the code at once, even to a voicemail, instead of asking for a key first.
 - ``machine_detection=yes``, only with ``key_press=no``: Twilio detects who answers, at a price. A call that a
   machine answers counts as undelivered.
 - ``ring``: seconds to ring (25).

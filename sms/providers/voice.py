@@ -1,6 +1,6 @@
 """The base class of vendors of phone calls. A call rings, says a code, and reports whether somebody heard it.
 
-By default the call asks for a key first and reads the code only then, so that no mailbox ever gets it. The
+By default the call asks for a key first and reads the code only then, so that a voicemail never gets it. The
 vendor asks us at ``Sms.answer_url`` what to say. A pressed key counts as "delivered". A call that merely
 ended does not, because nobody knows who answered. ``key_press=no`` turns this off.
 """
@@ -18,8 +18,8 @@ from sms.providers.base import Asked, Provider, Sms
 from sms.providers.url import BadProviderURL, is_yes
 from sms.providers.vendor import VendorProvider
 
-#: Default of ``ring=``, in seconds. The vendors' default of 60 reaches a mailbox. Twilio suggests 15 instead,
-#: which leaves little time to find the phone.
+#: Default of ``ring=``, in seconds. The vendors' default of 60 reaches the voicemail. Twilio suggests 15
+#: instead, which leaves little time to find the phone.
 RING = 25
 
 #: Default of ``longest=``, in seconds. Asking twice, waiting for a key and saying the code twice take up to

@@ -7,7 +7,7 @@ Options:
   private.key``). The application needs the capability Voice, with signed webhooks.
 - ``from``: a number of the account.
 - ``signature_secret``: the account's secret that signs receipts and questions.
-- ``key_press=no``: read the code at once, even to a mailbox, instead of asking for a key first.
+- ``key_press=no``: read the code at once, even to a voicemail, instead of asking for a key first.
 - ``machine_detection=yes``, only with ``key_press=no``: Vonage hangs up on a machine, which counts as
   undelivered.
 - ``ring``: seconds to ring (25).
