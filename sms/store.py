@@ -196,12 +196,14 @@ def _choose_apart(args: Mapping[str, Any], cell: int) -> Choice:
         return Choice(Chosen("", 0.0, False, True), changed)
     if "picked" not in told:
         return Choice(None, changed)
-    begun = _BEGIN.ask(
-        (), {name: args[name] for name in ("id", "attempt")} | {"picked": told["picked"]}, cell
-    )
-    if "chosen" not in begun:
-        hub.give_back(told["picked"], record.get("country", ""))
-    return Choice(chosen(begun), changed)
+    noted: dict[str, Any] = {}
+    try:
+        pick = {"id": args["id"], "attempt": args["attempt"], "picked": told["picked"]}
+        noted = _BEGIN.ask((), pick, cell)
+    finally:
+        if "chosen" not in noted:  # no call begins
+            hub.give_back(told["picked"], record.get("country", ""))
+    return Choice(chosen(noted), changed)
 
 
 def worker_started() -> None:
