@@ -102,7 +102,7 @@ def leave_line_of(message_id: str, record: Mapping[str, str]) -> None:
 
 
 def leave_line(message_id: str, *, queue: str, turn: str) -> None:
-    """The same, by queue and alias. An empty alias: it waited for none."""
+    """The same. ``turn``: the alias for which the message waited; "": for none."""
     if turn:
         with suppress(Unavailable), client() as redis:  # otherwise its place lapses
             redis.zrem(names.line(turn, queue), message_id)
@@ -115,7 +115,8 @@ def outlook(message: Mapping[str, Any], marks: Sequence[tuple[str, str]]) -> dic
 
 
 def begin_call(alias: str, takes: float) -> bool:
-    """Let a follow-up call begin. False if there is no room.
+    """Let a follow-up call begin, such as one that asks a vendor about a message that it has. False if there
+    is no room.
 
     ``takes``: ms of the alias's rate that the call uses.
     """

@@ -35,8 +35,9 @@ The failover rule (for the alias, see ``sms.delivery.health``):
 code returns to the same alias only if the outcome is unknown and the route has no other.
 
 If all aliases failed, the next round begins after ROUNDS seconds while the message lives. It skips an
-alias that may have the message or could not deliver it, unless it is the only one. After the last round the
-message is ``failed`` and a dead letter. If an alias may have the message, the message ends as ``unknown``.
+alias that could not deliver the message. It also skips one that may have it, unless that is the only one of
+the route. After the last round the message is ``failed`` and a dead letter. If an alias may have the message,
+the message ends as ``unknown``.
 
 Waiting for a rate or a slot is no failure. A code that was undelivered, and expired before the next alias had
 it, is ``failed``.
