@@ -9,7 +9,7 @@ A verification is owned by the API key that started it. ``owner`` restricts a fu
 of that key; "" finds those of every key.
 
 Every function raises ``otp.errors.StoreUnavailable`` when Redis does not answer. ``start`` and ``resend``
-raise it for the broker as well.
+raise it for the broker as well, and with the code ``overloaded`` if the SMS would have to wait too long.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "", channel: str = 
     Raises ``RateLimited`` during the cooldown, or when a limit is reached. Raises ``NotAllowed`` with code
 
     - ``expired`` or ``blocked`` if there is no live code;
-    - ``expired`` for a reverse verification, since its user sends the code. No cooldown comes before that;
+    - ``expired`` for a reverse verification, since its user sends the code, even during a cooldown;
     - ``channel_unavailable`` if the code cannot go by ``channel``.
     """
     live = store.live(id=given.id(id), owner=owner)

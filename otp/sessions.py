@@ -5,9 +5,9 @@
     valid     a code was right, which completes the session in the same step; the program reads the result,
               and the session cannot be used again
 
-The browser that finished gets a proof. The program sends it back together with the session id that its own
-user brought. Otherwise an attacker could pass the URL of a session to somebody else, who verifies a phone in
-it.
+The browser that finished gets a proof. The program sends it back together with the session id that it kept
+for this user, never with the one in the address. Otherwise an attacker could pass the URL of a session to
+somebody else, who verifies a phone in it.
 
 The program's data (return URL, number, state) is sealed. A session lives LIFETIME, and once valid the same
 time again, so that the program has time to ask.

@@ -5,7 +5,8 @@ in the tally (see ``sms.tally``). Scripts derive some keys themselves, such as t
 verification, without declaring them to the server. So in a cluster all keys of a cell share one slot.
 Everything here raises ``otp.errors.StoreUnavailable`` without Redis.
 
-With more than one cell, ``otp.apart`` asks the hub besides.
+With more than one cell, what counts over many phones is in the hub (see ``sms.cells``). ``otp.apart`` asks
+the hub as well as the phone's own cell.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ def start(
     """
     left = str(rules.attempts)
     kept = ["status", "pending", *draft.kept, "left", left, "left_by_phone", left, "purpose", rules.name]
-    kept += ["envelope", envelope]  # both always, as the previous version reads both
+    kept += ["envelope", envelope]  # always, as is the id of the SMS: the previous version reads both
     if owner:
         kept += ["owner", owner]
     if reference:
         kept += ["caller_reference", reference]
     if session_id:
         kept += ["session", session_id]
-        if cells.many():
+        if cells.many():  # the session notes in which cell to look for the result
             session(session_id, cell=cells.of_id(draft.id))
     return _issue("start", rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
 

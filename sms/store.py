@@ -1,9 +1,9 @@
 """The records of messages in Redis. No other module touches them there.
 
-``sms.names`` lists the keys. Every change is one script, so it is atomic. Scripts use the Redis server's
-clock, so no two machines have to agree on the time. Everything gets a TTL, with two exceptions. The sets of
-leases and of waiting messages drop an entry when its message is settled or its record is gone. The tally
-of all time is bounded in size (see ``sms.tally``).
+``sms.names`` lists the keys. Every change of a message is one script, so it is atomic. Scripts use the Redis
+server's clock, so no two machines have to agree on the time. Everything gets a TTL, with two exceptions. The
+sets of leases and of waiting messages drop an entry when its message is settled or its record is gone. The
+tally of all time is bounded in size (see ``sms.tally``).
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def claim(
         answer["left_out"] = answer["died"]
     message = read(answer["id"], answer["record"]) if "record" in answer else None
     if cells.many() and message and "sealed" not in answer:
-        hub.leave_line_of(message.id, answer["record"])
+        hub.leave_line_of(message.id, answer["record"])  # it no longer waits for a provider's rate
     found = claimed(message, answer) if message and "sealed" in answer else message
     return Claim(answer["verdict"], found, answer.get("left_out", ""))
 

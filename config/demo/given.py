@@ -100,6 +100,8 @@ def throwaway(
         "METRICS_TOKEN": given.get("METRICS_TOKEN", ""),
         "OTEL_TRACES_EXPORTER": "none",
         "OTPOST_COPIES": "0",  # the embedded server has no replica
+        "REDIS_CELLS": "1",
+        "REDIS_CELLS_BEFORE": "0",
         "OTP_PURPOSES": given.get("OTP_PURPOSES", ""),
         # A given Redis may be used by something else, or by another demo.
         "OTPOST_NAMESPACE": namespace,
