@@ -151,12 +151,23 @@ MISBEHAVES = {
 }
 
 
+#: Seconds after which no look-up is waited for.
+USUAL = verdict.DEADLINE
+
+
+@pytest.fixture
+def far_deadline(monkeypatch):
+    """No busy machine makes an answer late that comes at once."""
+    monkeypatch.setattr(verdict, "DEADLINE", 60.0)
+
+
+@pytest.mark.usefixtures("far_deadline")
 @pytest.mark.parametrize("kind", ["twilio", "camara", "token"])
 @pytest.mark.parametrize("how", MISBEHAVES)
 def test_whatever_the_vendor_answers_the_code_goes_out(vendor, settings, caplog, how, kind):
     settings.OTP_LOOKUPS = {"main": vendor.twilio_url() if kind == "twilio" else vendor.camara_url()}
     setattr(vendor, {"camara": "sim_swap"}.get(kind, kind), MISBEHAVES[how])
-    assert took(lambda: services.start(PHONE)) < verdict.DEADLINE + ROOM
+    assert took(lambda: services.start(PHONE)) < USUAL + ROOM
     assert sent_to() == [PHONE]
     assert counted("failed") == 1
     assert "lookup_failed" in caplog.text
