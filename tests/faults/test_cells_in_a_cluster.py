@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -59,6 +60,10 @@ def asks(cell: int) -> str:
         assert time.monotonic() - began < 3
 
 
+def is_well(cell: int) -> bool:
+    return asks(cell) == "ok"
+
+
 def at_once(call: Callable[[], object]) -> None:
     running = [threading.Thread(target=call) for _ in range(THREADS)]
     for thread in running:
@@ -93,7 +98,7 @@ def test_a_master_that_is_killed_refuses_its_cells_alone(inside):
     assert _settings_away() == [f"REDIS_URL (node 127.0.0.1:{lost.port})"]
     lost.start()
     for cell in theirs:
-        wait_for(lambda: asks(cell) == "ok")  # noqa: B023
+        wait_for(partial(is_well, cell))
     assert {asks(cell) for cell in cells.every()} == {"ok"}
     assert readiness._further() == {"cells": "ok"}
 
@@ -109,7 +114,7 @@ def test_a_replica_takes_over_for_all_cells_of_its_master(inside):
     assert {asks(cell) for cell in theirs[:3]} == {"away"}
     inside.let_the_replica_follow()
     for cell in theirs:
-        wait_for(lambda: asks(cell) == "ok")  # noqa: B023
+        wait_for(partial(is_well, cell))
     assert on(inside.master.port) == theirs
     inside.bring_back()
 

@@ -1,5 +1,23 @@
--- Add to the counts of the scopes of a send, in the windows of that send.
+-- What a send has counted in the guard, and how to add to those counts later.
 --- @include "counts"
+
+-- text: as guard_send returned it; '' if it did not count
+-- Returns when it was counted (ms), its country, the keys of its scopes, and the digests of its phone and address.
+-- Nil if it did not count.
+local function read_send(text)
+  local sent, country, scopes = string.match(text, '^(%d+) %d+ (%S+) (.+)$')
+  local keys, phone, address = {}, nil, nil
+  for scope in string.gmatch(scopes or '', '%S+') do
+    local digest = string.match(scope, '^phone:(.+)$')
+    if digest then
+      phone = digest
+    else
+      address = string.match(scope, '^ip:(.+)$') or address
+      keys[#keys + 1] = GUARD .. scope
+    end
+  end
+  return sent, country, keys, phone, address
+end
 
 -- Tell whether nothing was sent, verified or refused lately.
 local function is_blank(counts)
@@ -10,6 +28,7 @@ local function is_blank(counts)
   return sum == 0
 end
 
+-- Add to the counts of the scopes of a send, in the windows of that send.
 -- keys: of the scopes
 -- sent: when it was counted (ms)
 -- figure: SENDS or VERIFIED

@@ -8,23 +8,16 @@ local function guard_verified(now, text)
   --- @include "counts"
   --- @include "fan"
   --- @include "in_windows"
-  local sent, country, scopes = string.match(text, '^(%d+) %d+ (%S+) (.+)$')
+  local sent, country, keys, phone, address = read_send(text)
   if not sent then
     return
   end
-
-  local keys = {}
-  for scope in string.gmatch(scopes, '%S+') do
-    local phone, address = string.match(scope, '^phone:(.+)$'), string.match(scope, '^ip:(.+)$')
-    if phone then
-      redis.call('SET', GUARD_KNOWN .. phone, string.format('%d 0', now), 'PX', LENGTH[FORTNIGHT])
-    else
-      keys[#keys + 1] = GUARD .. scope
-    end
-    if address then
-      local fan = GUARD_FAN .. address
-      write_fan(fan, (read_fan(redis.call('GET', fan), now, country)))
-    end
+  if address then
+    local fan = GUARD_FAN .. address
+    write_fan(fan, (read_fan(redis.call('GET', fan), now, country)))
+  end
+  if phone then
+    redis.call('SET', GUARD_KNOWN .. phone, string.format('%d 0', now), 'PX', LENGTH[FORTNIGHT])
   end
   add_in_windows(now, keys, sent, VERIFIED, 1)
 end
