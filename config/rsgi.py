@@ -70,8 +70,9 @@ async def application(scope: Any, protocol: Any) -> None:
         try:
             while (answer := await loop.run_in_executor(_threads, answered)) is None:
                 # So far Django has only seen the headers. It starts again later; no thread waits meanwhile.
-                if reading:
-                    await asyncio.wait((reading,))
+                if reading and await reading:
+                    protocol.response_empty(400, [])
+                    return
         finally:
             if reading:
                 reading.cancel()
@@ -89,13 +90,14 @@ def _length(headers: Any) -> int | None:
 
 async def _read(
     protocol: Any, length: int | None, most: int, body: Future[bytes | None], turn: AsyncExitStack
-) -> None:
+) -> bool:
     """Read the body; None if it did not arrive. Of a body in chunks, at most one piece too much is read.
 
-    The result is set in the future, never an exception, which would keep the request and its connection
-    alive.
+    Returns whether the client has gone, so that Django need not answer it. The result is set in the future,
+    never an exception, which would keep the request and its connection alive.
     """
     content: bytes | None = None
+    gone = False
     try:
         async with asyncio.timeout(PATIENCE):
             if most > LONGEST:
@@ -109,10 +111,13 @@ async def _read(
                     if len(pieces) > most:
                         break
                 content = bytes(pieces)
-    except Exception:  # noqa: S110  # timed out, or the client has gone; granian's errors have no common class
+    except TimeoutError:
         pass
+    except Exception:  # granian's errors have no common class
+        gone = True
     finally:
         body.set_result(content)
+    return gone
 
 
 def _fetch(length: int | None, most: int, body: Future[bytes | None]) -> bytes:
