@@ -28,12 +28,12 @@ MORE = {
     "whatsapp": "[WhatsApp](../whatsapp.md) has the steps.",
 }
 
-COMMON = "It also takes the [options of every URL](../providers.md#options-of-every-url)."
+COMMON = "The [options of every URL](../providers.md#options-of-every-url) work here too."
 
 TRY = """
 ## Try it
 
-The first command prints the addresses to set in its console, if any. The second sends one real message.
+The first command prints the addresses for the vendor's console, if any. The second sends one real message.
 
 ```sh
 python manage.py providers --configured
