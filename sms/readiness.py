@@ -23,10 +23,10 @@ from sms import broker, probe, signs
 from sms.errors import Unavailable
 
 #: Seconds.
-FRESH = 1.0  # an answer is as good as a new one
-STALE = 10.0  # an answer is given while the next question is under way
-PATIENCE = 1.0  # a worker has to answer
-LONGEST = 5.0  # a request waits for the servers; parts that have not answered by then are ``unknown``
+FRESH = 1.0  # for which an answer is reused as it is
+STALE = 10.0  # for which an answer is still given while the next question is under way
+PATIENCE = 1.0  # that a worker has to answer
+LONGEST = 5.0  # that a request waits for the servers; parts that have not answered by then are ``unknown``
 
 #: Requests that may wait at once: the web server needs its other threads.
 WAITING = 2

@@ -89,7 +89,7 @@ def _findings() -> Iterator[CheckMessage]:
 
 
 def _places() -> list[probe.Place]:
-    """All places; if a cluster does not name its nodes, the cluster as one."""
+    """Every place. A cluster that does not name its nodes counts as one place."""
     try:
         return probe.places()
     except Unavailable:
