@@ -174,7 +174,7 @@ def redis(redis_server: Any, emptier: Any, settings: Any, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def one_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever waits stands in one list: where there are cells, all phones are in one of them."""
+    """All waiting messages are in one list: if there are cells, all phones are in one of them."""
     if CELLS:
         monkeypatch.setattr(cells, "_of", lambda _, count: FIRST if count > 1 else cells.HUB)
         monkeypatch.setattr(cells, "of_any", lambda: FIRST)
@@ -207,7 +207,7 @@ def nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_reads_on(redis: Any) -> Iterator[None]:
-    """The thread that reads what codes taught may not go on at the server of the next test."""
+    """The thread that reads what codes taught must not go on reading in the next test."""
     yield
     for thread in threading.enumerate():
         if thread.name == "learning":
@@ -227,7 +227,7 @@ def same_logging() -> Iterator[None]:
 
 
 class AlarmClock:
-    """The time by which alarms are told again."""
+    """The clock by which repeated alarms are reported."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -241,7 +241,7 @@ class AlarmClock:
 
 @pytest.fixture(autouse=True)
 def alarm_clock(monkeypatch: pytest.MonkeyPatch) -> AlarmClock:
-    """No alarm of the test before is still to be told, and the time between two of them moves by hand."""
+    """No alarm of an earlier test is left, and only the test moves the clock of alarms."""
     clock = AlarmClock()
     monkeypatch.setattr(alarms, "monotonic", clock)
     monkeypatch.setattr(alarms, "_kept", {})
@@ -270,7 +270,7 @@ class Api:
 
 
 def documented(response: Any) -> Any:
-    """The response; an error must be one of the reference and of what its operation is described with."""
+    """The response. An error must be in the reference and in the description of its operation."""
     if response.status_code >= 400 and response["Content-Type"] == "application/problem+json":
         error = (response.status_code, response.json()["code"])
         assert error in ERRORS

@@ -21,7 +21,7 @@ NAMED = {"NotAllowed", "RateLimited", "StoreUnavailable"}
 #: What ``otp.admission.refusals`` takes over from a status of the handler.
 STATUSES = {(409, "expired"), (409, "blocked"), (429, "pending"), (429, "blocked")}
 
-#: For callers in Python alone: the API reads no code that is no text (``field_invalid``).
+#: Only for callers in Python: the API itself refuses a code that is not a text (``field_invalid``).
 IN_PYTHON = {"code_missing"}
 
 #: Only for the script of the widget, which is not part of the API: otp/widget/door.py.

@@ -138,7 +138,7 @@ def test_a_slot_that_moves_takes_only_its_cell_along(inside):
 
 
 def test_a_cluster_that_is_away(inside, settings):
-    """Nobody can tell the nodes."""
+    """No node can be found."""
     settings.CACHES, settings.OTPOST_CACHE = servers.caches("redis+cluster://127.0.0.1:9", connections=5)
     assert readiness._further() == {"cells": "away"}
     assert asks(3) == "away"

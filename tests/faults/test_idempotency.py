@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def send(stack: Stack) -> tuple[int, Any, bool]:
-    """Status, JSON, and whether it was said before, of the same request each time."""
+    """Send the same request once more. Returns status, JSON, and whether the answer was a kept one."""
     connection = http.client.HTTPConnection("127.0.0.1", stack.web_port, timeout=10)
     headers = {
         "Authorization": f"Bearer {API_KEY}",

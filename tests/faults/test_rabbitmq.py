@@ -236,7 +236,7 @@ def test_a_worker_and_beat_find_the_broker_again(stack, rabbit, outbox, send_unp
 
 @pytest.mark.parametrize("worker", ["running", "away"])
 def test_a_queue_that_is_deleted_is_declared_again(stack, rabbit, outbox, worker):
-    """The mend for one that RabbitMQ has left without a leader, see docs/rabbitmq.md."""
+    """The fix for a queue that RabbitMQ has left without a leader, see docs/rabbitmq.md."""
     numbers = phones(3)
     stack.start("web", "worker", "beat")
     start(stack, numbers[0])

@@ -31,7 +31,7 @@ class Wrong(Exception):
 
 
 class User(NamedTuple):
-    """Who began at ``port`` and has this code in hand."""
+    """A user who began at ``port`` and has this code in hand."""
 
     phone: str
     id: str
