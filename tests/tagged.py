@@ -18,7 +18,7 @@ TAG = "{c0}"
 #: In cells, these keys are in the hub alone.
 IN_HUB = ("otp:guard", "otp:limit:", "otp:puzzle:", names.HEALTH, names.LEFT_OUT, names.RATE, names.LINE)
 
-#: These are in the other cells, and a test that writes them means this one.
+#: The keys OF_PHONES are in the other cells. A test that writes them means the cell FIRST.
 FIRST = 1
 OF_PHONES = (
     *(names.WAITING, names.LEASES, names.DRAINED, names.DRAIN, names.DEAD),

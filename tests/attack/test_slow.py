@@ -64,9 +64,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     allow_files(4096)
     with EmbeddedServer() as server:
         settings = environment(server.url)
-        settings["PAGES"] = "open"
         settings["SMS_PROVIDERS"] += f",twilio=twilio://AC{'0' * 32}:{'0' * 32}@?from=%2B15005550006"
-        settings["PAGES"] = "open"  # by default they are closed where such a provider costs money
+        settings["PAGES"] = "open"  # they are closed by default if a provider costs money
         with Target(tmp_path_factory.mktemp("target"), **settings) as stack:
             stack.start("web")
             yield stack

@@ -12,7 +12,7 @@ from sms.providers import provider_classes
 from sms.providers.described import Described, vendors
 from tests.reference.words import FOLDER, joined, paragraph, sentence
 
-#: Where the name for the log is no title.
+#: Titles, where the name for the log is not good as one.
 TITLES = {"https": "Any HTTP gateway"}
 
 CAN = "../providers.md#features"

@@ -46,7 +46,7 @@ def withheld(verification: Verification) -> bool:
 
 
 def test_without_the_setting_a_start_costs_nothing(monkeypatch, settings):
-    """No question to Redis, no thread, and the code of it is not even read."""
+    """No question to Redis, and no thread."""
     monkeypatch.setattr(store, "_CLAIM", None)
     monkeypatch.setattr(threading.Thread, "start", None)
     services.start(PHONE)
