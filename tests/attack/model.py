@@ -36,7 +36,7 @@ class Code:
     made_at: int
     expires_at: int
     left: int  # for whoever knows the id
-    left_by_phone: int  # for whoever knows the number alone
+    left_by_phone: int  # for whoever knows only the number
     status: str = "pending"
 
 

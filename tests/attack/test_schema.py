@@ -35,7 +35,7 @@ CHECKS: list[Any] = [
     response_schema_conformance,
 ]
 
-#: Operations by whom they let in: those of providers read no key.
+#: Operations, by who may call them. Those for providers read no key.
 CALLBACKS = {"take_receipts", "take_receipts_by_get", "take_inbound", "take_inbound_by_get"}
 OF_ONE_VERIFICATION = {"check_code", "resend_code", "get_verification", "cancel_verification"}
 WITH_BODY = {"start_verification", "check_code", "send_message", "search_messages"}

@@ -60,7 +60,7 @@ SILENT = {
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A web process that takes receipts: of Twilio's, the body is part of what is signed."""
+    """A web process that takes receipts. It has to read the body of Twilio's, which is signed."""
     allow_files(4096)
     with EmbeddedServer() as server:
         settings = environment(server.url)

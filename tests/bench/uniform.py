@@ -128,7 +128,7 @@ def _measure(bench: Surroundings, port: int, one: Kind, other: Kind) -> Iterator
     bench.say(f"{count} starts each: {one.name}, {other.name}")
     heard = {one: Heard(), other: Heard()}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    for turn in range(-50, count):  # the first ones warm up what is warmed up
+    for turn in range(-50, count):  # the first ones only warm things up
         numbers = {kind: kind.number() for kind in heard}
         for kind, phone in numbers.items():
             kind.prepare(bench, connection, phone)

@@ -35,7 +35,7 @@ def written() -> Iterator[str]:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call):
                     yield from texts(node)
-                elif isinstance(node, ast.Tuple):  # what sms.phone raises stands in its tables with its text
+                elif isinstance(node, ast.Tuple):  # sms.phone keeps its codes in tables, each with its text
                     yield from (code for code in constants(*node.elts[:1]) if code.startswith("phone_"))
                 elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "code":
                     either = node.value if isinstance(node.value, ast.IfExp) else None

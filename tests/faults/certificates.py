@@ -101,7 +101,7 @@ def _general(name: str) -> x509.GeneralName:
 
 
 class TlsRedis:
-    """Starts on entry and ends on exit; takes connections with TLS alone. Its log is in ``directory``.
+    """Starts on entry and ends on exit; takes only connections with TLS. Its log is in ``directory``.
 
     ``mutual``: nobody gets in, nor to its sentinel, without a certificate of the same authority.
     ``cluster``: it is one, of a single node.

@@ -22,7 +22,7 @@ PASSWORD = "of-the-cluster"
 
 
 def slot_of(cell: int) -> int:
-    """Where all keys of a cell stand, of an installation without a namespace."""
+    """The slot of all keys of a cell, in an installation without a namespace."""
     return key_slot(f"{{c{cell}}}".encode())
 
 

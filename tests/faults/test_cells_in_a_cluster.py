@@ -1,4 +1,4 @@
-"""Cells on the masters of a Redis Cluster: what happens to one is that of its cells alone."""
+"""Cells on the masters of a Redis Cluster: what happens to one affects only its cells."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_a_node_that_hangs_leaves_time_for_the_next(rabbit, redis, monkeypatch):
 
 
 def test_whatever_stands_in_a_queue_ends_no_worker(stack, rabbit, outbox):
-    """Nor does it come back, as what is not acknowledged would."""
+    """Nor does the entry come back, as an unacknowledged one would."""
     stack.start("web", "worker")
     worker = stack.processes["worker"]
     task = {"task": "sms.deliver", "id": "x"}

@@ -1,4 +1,6 @@
-"""Users, who do something with the code that they get: at another web than they began, if there is one."""
+"""Users, who do something with the code that they get: at another web than the one where they began, if there
+are two.
+"""
 
 from __future__ import annotations
 

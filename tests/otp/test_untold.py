@@ -148,7 +148,7 @@ def plain(told: list[str]) -> str:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """However busy the machine is, what is told at first is told until the test lets time pass."""
+    """However busy the machine is, the first answers hold until the test lets time pass."""
     monkeypatch.setattr("otp.delivery.SILENCE", 200)
     monkeypatch.setattr("otp.pages.words.SLOW", 200)
 

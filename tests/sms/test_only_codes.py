@@ -1,4 +1,4 @@
-"""Aliases that carry codes alone: by ``only=codes``, or because the vendor composes the text itself."""
+"""Aliases that carry only codes: by ``only=codes``, or because the vendor composes the text itself."""
 
 from __future__ import annotations
 

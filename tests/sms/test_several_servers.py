@@ -1,4 +1,4 @@
-"""Cells on several servers: each is on its own, and the loss of a server is that of its cells alone."""
+"""Cells on several servers: each is on its own, and the loss of a server affects only its cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``OTP_LOOKUPS``: what is refused at start, with the mend and no secret; and ``manage.py look_up``."""
+"""``OTP_LOOKUPS``: what is refused at start, with the fix and no secret; and ``manage.py look_up``."""
 
 from __future__ import annotations
 
