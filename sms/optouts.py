@@ -18,7 +18,7 @@ from typing import NamedTuple
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, digests, names
+from sms import conf, digests, names, stand_in
 from sms.errors import Unavailable
 from sms.scripts import client
 from sms.steps import script
@@ -60,13 +60,13 @@ def add(alias: str, numbers: Iterable[str]) -> int:
     for begin in range(0, len(found), AT_ONCE):
         some = found[begin : begin + AT_ONCE]
         args = {"list": _list(alias, some[0].key), "digests": [mark.digest for mark in some], "kept": KEPT}
-        added += _OPT_OUT.ask((), args)["added"]
+        added += _OPT_OUT.ask((), args, server=stand_in.first())["added"]
     return added
 
 
 def remove(alias: str, e164: str) -> bool:
     """Forget that a number has opted out of ``alias``; whether it had. Raises ``Unavailable``."""
-    with client() as redis:
+    with client(server=stand_in.first()) as redis:
         pipe = redis.pipeline()
         for key, digest in marks(e164):
             pipe.zrem(_list(alias, key), digest)
@@ -100,7 +100,7 @@ def counts() -> dict[str, Count]:
     """How many have opted out, by alias. Raises ``Unavailable``."""
     known, found = {name for name, _ in _keys()}, dict[str, Count]()
     begin = names.key(names.OPTOUTS)
-    with client() as redis:
+    with client(server=stand_in.first()) as redis:
         now = redis.time()[0] * 1000
         for key in sorted(redis.scan_iter(f"{begin}*", count=1000)):
             alias, _, name = key.decode().removeprefix(begin).rpartition(":")

@@ -10,6 +10,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from redis import Redis
 from config import servers
 from config.demo import ports
 from config.demo.embedded import EmbeddedServer
-from sms import alarms, cells, hub
+from sms import alarms, cells, hub, names
 from sms.delivery import wakeups
 from sms.testing import outbox
 from tests.documented import ERRORS, described
 from tests.faults.cluster import Cluster
 from tests.faults.sentinels import Sentinels
 from tests.settings import API_KEY, CACHES
+from tests.several import client_of, spread
 from tests.tagged import FIRST, forget_nodes, looking
 
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
@@ -120,6 +122,21 @@ def server_with(**config: str) -> EmbeddedServer:
     return EmbeddedServer(
         config={name.replace("_", "-"): value for name, value in config.items()}, program=SERVER
     )
+
+
+@pytest.fixture(scope="module")
+def four_servers() -> Iterator[list[EmbeddedServer]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(server_with(appendonly="no")) for _ in range(4)]
+
+
+@pytest.fixture
+def three(four_servers: list[EmbeddedServer], settings: Any, redis: Any) -> list[EmbeddedServer]:
+    for server in four_servers:
+        client_of(server).flushall()
+    spread(settings, *(server.url for server in four_servers[:3]))
+    assert len({names.cache_alias(cell) for cell in cells.every()[1:]}) == 3
+    return four_servers[:3]
 
 
 @pytest.fixture(scope="session")

@@ -212,6 +212,8 @@ def _of_cells() -> Iterator[Fault]:
     yield in_cluster("cells-master-paused", _for_some(_redis_paused))
     yield in_cluster("cells-slot-migrated", _for_some(_cluster_slot_migrated, ONE_CELL))
     yield in_cells("cells-server-killed", _for_some(_redis_away(10)), servers=several)
+    yield in_cells("cells-first-server-killed", _for_some(_redis_away(10)), servers=partial(several, 0))
+    yield in_cells("cells-first-server-paused", _for_some(_redis_paused), servers=partial(several, 0))
     yield in_cells(
         "cells-rabbitmq-node-killed",
         _rabbitmq_node_killed,

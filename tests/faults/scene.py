@@ -196,8 +196,8 @@ def cluster(cell: int = 0, full_coverage: str = "yes") -> Iterator[tuple[Cluster
 
 
 @contextmanager
-def several() -> Iterator[tuple[Several, EmbeddedServer]]:
-    with Several(**SERVER) as records, EmbeddedServer(config=SERVER) as queues:
+def several(place: int = 1) -> Iterator[tuple[Several, EmbeddedServer]]:
+    with Several(place, config=SERVER) as records, EmbeddedServer(config=SERVER) as queues:
         yield records, queues
 
 
@@ -219,7 +219,7 @@ def rabbitmq_nodes() -> Iterator[tuple[EmbeddedServer, Nodes]]:
 
 @contextmanager
 def several_and_rabbitmq_nodes() -> Iterator[tuple[Several, Nodes]]:
-    with Several(**SERVER) as records, _nodes() as queues:
+    with Several(config=SERVER) as records, _nodes() as queues:
         yield records, queues
 
 
