@@ -254,7 +254,7 @@ def test_slow_clients_reach_no_thread_of_ours(port):
         for path in ("/healthz", "/", "/v1/openapi.json"):
             began = time.monotonic()
             assert ask(port, path)[0] == 200
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 8  # a thread that a body holds is free after 10 s
         # The proxy gives up by itself; Caddy does so with a status that depends on its version.
         last = connections[-1]
         try:
