@@ -125,8 +125,8 @@ def home(digests: Sequence[str], keys: Callable[[int], Iterable[str]]) -> int:
 
 
 def in_each_cell(step: Callable[[int], Iterable[T]]) -> list[T]:
-    """All that a step finds in the cells. A cell that is away is left out, unless all are: then this raises
-    ``Unavailable``.
+    """The results of ``step`` in all cells, as one list. A cell that is away is left out. If all are away,
+    this raises ``Unavailable``.
     """
     found, there, errors = list[T](), False, dict[str, Unavailable]()
     for cell in reversed(cells.every()):  # the hub last: there, sweep.lua lets the next sweep be requested
