@@ -77,7 +77,7 @@ class _Everything(Collector):
             found = [*_own(), *(metric for source in SOURCES for metric in source())]
         except Unavailable:
             up = 0
-        yield gauge("redis_up", "1 if Redis answers, else 0. Without Redis there is no other metric.", up)
+        yield gauge("redis_up", "1 if every Redis server answers, else 0. Then there is no other metric.", up)
         yield from found
 
 
