@@ -231,7 +231,7 @@ def test_groups_of_sentinels_are_named_by_their_masters():
         ),
         ("redis://:sesame@one;redis://:sesame@two/main", "the database must be a number"),
         ("redis://:sesame@one;amqp://:sesame@two", "must begin with redis://"),
-        ("redis://:sesame@one;two/0", "Further servers are written redis://"),
+        ("redis://:sesame@one;two/0", "Write several servers as redis://"),
         ("sentinel://:sesame@one:26379;sentinel://two:26379/mymaster", "must look like redis+sentinel://"),
     ],
 )
@@ -302,7 +302,7 @@ def test_a_cluster_that_cannot_be_read_is_refused_and_not_repeated(url):
 
 def test_the_mend_is_that_of_the_setting():
     for url in ("redis://one,two", "redis://one?cluster=1"):
-        with pytest.raises(ImproperlyConfigured, match="are written redis\\+cluster://"):
+        with pytest.raises(ImproperlyConfigured, match="Cluster as redis\\+cluster://"):
             cache(url, connections=7)
         with pytest.raises(ImproperlyConfigured, match="Name a RabbitMQ"):
             broker(url)
