@@ -51,7 +51,8 @@ class OTPHandler:
     def resend(cls, phone_number: given.Number, purpose: str = "login", *, id: str = "") -> Issue:
         """Issue the live code again under the same id, or a new one with ``new_code_on_resend``.
 
-        The attempts left do not change. ``id``: only if it is still the phone's newest. Two round trips.
+        The attempts left do not change. ``id``: do this only if it is still the phone's newest verification.
+        Two round trips.
         """
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
         live = store.live(id=id) if id else store.live(phones=phones)

@@ -1,4 +1,7 @@
-"""What ``manage.py guard`` and the dashboard show and do. Raises ``sms.errors.Unavailable`` without Redis."""
+"""What ``manage.py guard`` and the dashboard show of the guard, and can change.
+
+Everything here raises ``sms.errors.Unavailable`` without Redis.
+"""
 
 from __future__ import annotations
 

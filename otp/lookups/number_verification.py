@@ -36,7 +36,7 @@ def is_own(*, number: Phone, purpose: str, ip: str, answer: str) -> bool:
     ]
     if not verifying:
         raise ImproperlyConfigured(
-            "OTP_CHALLENGE is CAMARA's Number Verification, and no look-up of OTP_LOOKUPS has "
+            "OTP_CHALLENGE is CAMARA's Number Verification, but no look-up of OTP_LOOKUPS has "
             "number_verification=yes. Write one: operator=camara://HOST?number_verification=yes."
         )
     operator = next((lookup for lookup in verifying if lookup.covers(number.country)), None)
