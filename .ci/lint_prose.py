@@ -132,7 +132,7 @@ def _blank(found: re.Match[str]) -> str:
 
 
 def faults(text: str, first_line: int = 1) -> Iterator[str]:
-    """Each with the line on which its paragraph begins."""
+    """The faults of a text, each with the line on which its paragraph begins."""
     text = text.replace("``", "`")
     begins = 0
     for found in [*_BLOCK.finditer(text), None]:
