@@ -121,7 +121,7 @@ class Lookup(FromUrl, ABC):
 
     @abstractmethod
     def ask(self, e164: str, questions: Collection[str]) -> Mapping[str, str]:
-        """Answer each question. Called from many threads at once. Raises ``Failed``, and as ``Http.ask``."""
+        """Answer each question. Called from many threads. Raises ``Failed``, and what ``Http.ask`` raises."""
 
     def failure(self, answer: Answer) -> Exception:
         """The error for an HTTP response that does not answer the question."""
