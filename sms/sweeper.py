@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from celery import Task
 
-from sms import broker, cells, names, signs, steps
+from sms import broker, broker_connections, cells, names, signs, steps
 from sms.checks import place
 from sms.names import BEAT, SWEEP, SWEPT, UNSWEPT, key
 from sms.scripts import in_each_cell
@@ -44,7 +44,7 @@ class SweepTask(Task):  # type: ignore[type-arg]  # Celery's Task takes no type 
         if cutoff is None or (events and broker.room(queue) == 0):  # perhaps no worker takes events
             return None
         # Not beat's own producer: without retries, it never replaces a broken connection.
-        with broker.producer() as producer:
+        with broker_connections.producer() as producer:
             return super().apply_async(
                 (queue, cutoff), queue=names.queue(queue), **options | {"producer": producer}
             )

@@ -13,7 +13,18 @@ from typing import Any
 import structlog
 from celery import current_app, shared_task, signals
 
-from sms import broker, cells, entries, listening, names, registry, steps, store, sweeper
+from sms import (
+    broker,
+    broker_connections,
+    cells,
+    entries,
+    listening,
+    names,
+    registry,
+    steps,
+    store,
+    sweeper,
+)
 from sms import signals as facts
 from sms.checks import place
 from sms.delivery import drain
@@ -75,7 +86,7 @@ def _know_queues(instance: Any, **_: Any) -> None:
 
 @signals.beat_init.connect
 def _connect_often(sender: Any, **_: Any) -> None:
-    broker.connect_often(sender.scheduler.connection)
+    broker_connections.connect_often(sender.scheduler.connection)
     log.info("beat_started")
 
 
