@@ -1,9 +1,8 @@
-"""What the steps of ``sms.store`` do besides when a message's cell and the hub are separate: see
-``sms.cells``.
+"""What ``sms.store`` asks the hub and tells it, if a message is in another cell: see ``sms.cells``.
 
-A script sees either the message or what counts over many. So each step tells the hub, or asks it, before or
-after its own script. If a process dies in between, the hub may miss a call, or count one that was never
-made. No message is lost or sent twice by that.
+A script sees either the message or what counts over many. So a step asks the hub before its own script, or
+tells it afterwards. If a process dies in between, the hub may miss a call, or count one that was never made.
+No message is lost or sent twice by that.
 """
 
 from __future__ import annotations

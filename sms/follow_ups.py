@@ -39,7 +39,7 @@ NOTHING = After()
 
 
 class FollowUp(NamedTuple):
-    """A call that follows one that worked."""
+    """A follow-up call, after a successful hand-off."""
 
     message: Message
     converted: bool  # its code was typed
