@@ -17,7 +17,8 @@ SITE_READY := $(SITE_VENV)/.installed
 # Compiling each file on first use, instead of all at once, saves a third of the time.
 pip_install := --disable-pip-version-check --quiet install --no-compile --require-hashes -r
 need_pip = { $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; }
-# $(1): a requirements file; $(2): how long it takes. uv takes a third of pip's time, but pip may use another registry.
+# $(1): a requirements file; $(2): how long it takes. uv takes a third of pip's time. If it fails, try pip, which may be
+# configured for another registry.
 install = echo "Installing what $(1) lists into $(VENV); $(2) ..." && \
 	uv=$$(command -v $(UV) || echo $(VENV)/bin/uv) && \
 	{ "$$uv" --version >/dev/null 2>&1 || { $(need_pip) && $(PY) -m pip $(pip_install) config/demo/installer.txt; }; } && \

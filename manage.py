@@ -16,7 +16,7 @@ HELP = ("help", "--help", "-h", "version", "--version", "providers")
 
 
 def secrets() -> None:
-    """Print the first secrets. The settings cannot be loaded yet, since they require them."""
+    """Print the first secrets. Without secrets the settings cannot be loaded yet."""
     from otp.management.commands.secrets import Command
 
     settings.configure()

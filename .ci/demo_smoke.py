@@ -89,7 +89,7 @@ def start(clone: Path, scratch: str, mark: str, log: IO[str]) -> subprocess.Pope
 
 
 def wait_until_ready(demo: subprocess.Popen[str]) -> dict[str, Any]:
-    """The line of JSON which the demo prints once it is ready; before it, make may say things."""
+    """The line of JSON that the demo prints once it is ready. make may print other lines before it."""
     began = time.monotonic()
     signal.signal(signal.SIGALRM, _too_late)
     signal.setitimer(signal.ITIMER_REAL, INSTALL_SECONDS)
@@ -130,7 +130,7 @@ def no_library_of_tests(clone: Path) -> None:
 
 
 def is_child_of_make(make: subprocess.Popen[str], pid: int) -> None:
-    """No shell stands between: the demo ends when its parent has gone, which kill -9 does to make alone."""
+    """No shell is between make and the demo. So the demo notices when kill -9 ends make alone."""
     parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     expect(parent == make.pid, f"process {parent}")
 
@@ -186,7 +186,7 @@ def stop(demo: subprocess.Popen[str]) -> int:
 
 
 def processes_in_session(session: int) -> list[int]:
-    """Process numbers of the session which `session` led."""
+    """The ids of the processes in the session that `session` led."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -199,7 +199,7 @@ def processes_in_session(session: int) -> list[int]:
 
 
 def processes_with(mark: str) -> list[int]:
-    """Process numbers of those that have `mark` in their environment."""
+    """The ids of the processes that have `mark` in their environment."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

@@ -1,11 +1,11 @@
 """Lint the Lua scripts as they run: each with its includes in place, and knowing what Python gives it.
 
-luacheck reads the expanded scripts and tells what it finds by file and line of the source. A function that an
-include brings and a script does not use is an error: split the include, or say in it why not, with luacheck's
-own `-- luacheck: ignore 211/name`. So is a file that no script is made of. stylua looks at the sources;
+luacheck reads the expanded scripts. What it finds is reported by file and line of the source. A function that
+a script includes but does not use is an error. Then split the include, or write `-- luacheck: ignore
+211/name` in it, and why. A file that is part of no script is an error, too. stylua looks at the sources;
 `python .ci/lint_lua.py --format` lets it rewrite them.
 
-Where luacheck or npx is missing this says so; in CI that is an error.
+If luacheck or npx is missing, this says so; in CI that is an error.
 """
 
 from __future__ import annotations

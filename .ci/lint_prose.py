@@ -132,7 +132,7 @@ def _blank(found: re.Match[str]) -> str:
 
 
 def faults(text: str, first_line: int = 1) -> Iterator[str]:
-    """Each with the line on which its paragraph begins."""
+    """The faults of a text, each with the line on which its paragraph begins."""
     text = text.replace("``", "`")
     begins = 0
     for found in [*_BLOCK.finditer(text), None]:
@@ -142,7 +142,7 @@ def faults(text: str, first_line: int = 1) -> Iterator[str]:
         plain = re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`]*`", "`x`", block)).replace("*", "")
         if plain.lstrip().startswith("#"):
             continue
-        for turn in re.finditer("|".join(rf"\b{turn}\b" for turn in TURNS), " ".join(plain.split())):
+        for turn in re.finditer("|".join(rf"\b{turn}\b" for turn in TURNS), " ".join(plain.split()), re.IGNORECASE):
             yield f"{line}: no English: {turn[0]}"
         for sentence in () if plain.lstrip().startswith("|") else _END.split(" ".join(plain.split())):
             words = sum(any(map(str.isalnum, word)) for word in sentence.split())

@@ -1,6 +1,6 @@
 """How hard our pages are to read: the words of a sentence, and Flesch's reading ease of the README.
 
-Code, headings, tables and pictures are left out. A syllable is a run of vowels, but for a silent ending.
+Code, headings, tables and pictures are left out. A syllable is a run of vowels, except a silent ending.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from statistics import median
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Words of the sentence in the middle, of all pages and of each that has so many sentences.
+#: The most words of a median sentence: of all pages together, and of each page with at least MANY sentences.
 MEDIAN, MANY = 16, 20
 #: Flesch: 60 to 70 is plain English, 30 to 50 a scholar's.
 EASE = 55
@@ -41,7 +41,7 @@ def judge(root: Path = ROOT) -> list[str]:
 
 
 def sentences(markdown: str) -> Iterator[Sentence]:
-    """The words of each. A code span is one word."""
+    """The words of each sentence. A code span is one word."""
     for block in _BLOCK.split(_LEFT_OUT.sub("\n\n", markdown)):
         if not block.strip() or block.lstrip().startswith(("#", "|", "![")):
             continue

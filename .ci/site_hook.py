@@ -44,7 +44,7 @@ _LOADED = [
 
 
 def on_config(config: Any) -> None:
-    """Put each vendor's page, which its file alone brings about, into the navigation."""
+    """Put each vendor's page into the navigation, where mkdocs.yml does not list it."""
     pages = sorted((path.read_text()[2:].partition("\n")[0], path.name) for path in _VENDORS.glob("*.md"))
     (how_to,) = (section["How to"] for section in config["nav"] if "How to" in section)
     (place,) = (entry for entry in how_to if "Vendors" in entry)
@@ -100,7 +100,7 @@ def _origin(address: str) -> str:
 
 
 def _copy(target: str) -> str:
-    """As text, which a browser shows. MkDocs leaves out what begins with a dot."""
+    """The address of the copy, a text file that browsers show. MkDocs leaves out names with a leading dot."""
     return f"source/{target.lstrip('.')}.txt"
 
 
@@ -121,7 +121,7 @@ def _unescaped(line: str) -> str:
 
 
 def _indented(lines: list[str]) -> Iterator[tuple[str, bool]]:
-    """Each line, and whether it is code. Four spaces a level, a blank line before a list."""
+    """Each line, and whether it is code. Indents four spaces a level, and puts a blank line before lists."""
     columns: list[int] = []  # where the text of each open item begins
     fence = ""
     blank = True  # the line before

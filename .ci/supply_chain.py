@@ -1,10 +1,11 @@
-"""The packages of Otpost's own server, and whether any of them has a known vulnerability.
+"""List the packages of Otpost's own server, and report those with a known vulnerability.
 
     python3 .ci/supply_chain.py TOOLS PYTHON OUTPUT
 
-TOOLS is an environment with what .ci/release.txt lists, PYTHON that of one with requirements.txt and nothing
-else. Writes a CycloneDX document to OUTPUT, and asks for advisories by pip-audit. A service counts only if it
-knows the holes of an old Django: where none does, this says NOT AUDITED, since nothing would be found.
+TOOLS is an environment with the packages of .ci/release.txt. PYTHON is the Python of another one, which has
+those of requirements.txt and nothing else. This writes a CycloneDX document to OUTPUT, and has pip-audit ask
+services for advisories. A service counts only if it knows the holes of an old Django. If none does, this says
+NOT AUDITED, because it could not find any hole.
 """
 
 import json
@@ -17,12 +18,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = ("pypi", "osv")
-#: Has dozens: CVE-2019-14234 lets strangers write SQL.
+#: A version with dozens of known holes, such as CVE-2019-14234 (SQL injection).
 CANARY = "django==2.0"
 
 
 def main(tools: Path, python: Path, output: Path) -> int:
-    """Exit code 1 if there is a hole, or if an audit was begun and is not whole."""
+    """Exit code 1 if there is a hole, or if a service audited only some of the packages."""
     make_sbom(tools, python, output)
     return look_for_holes(tools)
 
@@ -36,19 +37,19 @@ def look_for_holes(tools: Path) -> int:
     found = [one for lines in rounds(pins()) for one in audit(tools, works[0], lines)]
     left = [f"{one['name']}: {one['skip_reason']}" for one in found if "skip_reason" in one]
     if left or len(found) < len(pins()):
-        print(f"{works[0]} answers, and did not audit all of it:", *left, sep="\n")
+        print(f"{works[0]} answers, but did not audit everything:", *left, sep="\n")
         return 1
     print(f"audited {len(found)} packages by {works[0]}", *holes(found), sep="\n")
     return bool(holes(found))
 
 
 def pins() -> list[str]:
-    """Each package with its version; one that has a version for each Python, with all of them."""
+    """Each package with its version. A package may have several, for different versions of Python."""
     return re.findall(r"^([\w-]+==[^\s;]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
 
 
 def rounds(lines: list[str]) -> list[list[str]]:
-    """So that a package stands only once in each."""
+    """Split the lines into lists, none of which has a package twice."""
     found: list[list[str]] = []
     for line in lines:
         name = line.partition("==")[0]
@@ -79,7 +80,7 @@ def make_sbom(tools: Path, python: Path, output: Path) -> None:
 
 
 def normal(requirement: str) -> str:
-    """With the name as pip writes it."""
+    """The requirement, with the name as pip writes it."""
     name, _, version = requirement.partition("==")
     return f"{re.sub(r'[-_.]+', '-', name).lower()}=={version}"
 
@@ -101,7 +102,7 @@ def audit(tools: Path, service: str, lines: list[str]) -> list[dict[str, Any]]:
 
 
 def holes(found: list[dict[str, Any]]) -> list[str]:
-    """One line for each."""
+    """One line for each known vulnerability."""
     return [
         f"{one['name']} {one['version']}: {hole['id']}, fixed in {hole['fix_versions']}"
         for one in found

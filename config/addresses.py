@@ -32,10 +32,10 @@ _LIKE_CLUSTER = (
     "redis+cluster://user:password@host1:6379,host2:6379,host3:6379 (rediss+cluster:// with TLS; its only "
     f"database is 0; {ESCAPES})."
 )
-_LIKE_SEVERAL = "Further servers are written redis://:password@host1:6379/0;redis://:password@host2:6379/0."
+_LIKE_SEVERAL = "Write several servers as redis://:password@host1:6379/0;redis://:password@host2:6379/0."
 _LIKE_SENTINEL = (
     "redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0 (rediss+sentinel:// with "
-    f"TLS; ?sentinel_username= and sentinel_password= for the sentinels' own; {ESCAPES})."
+    f"TLS; ?sentinel_username= and sentinel_password= for the sentinels' own login; {ESCAPES})."
 )
 #: Celery's transport does not support clusters.
 NO_QUEUES = (
@@ -82,7 +82,7 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The server and database without user and password, the same however they are written."""
+        """The server and database, without user and password. Every spelling of a place has the same name."""
         if self.scheme == "unix":
             return f"{self.path}/{self.options.get('db', '0')}"
         host, port = self.hosts[0]
@@ -161,7 +161,7 @@ def _parts(url: str, name: str, kind: str) -> Address:
 
 
 def _unlike_a_cluster(name: str, said: str) -> ImproperlyConfigured:
-    written = f"{_LIKE_SEVERAL} The nodes of a Redis Cluster are written {_LIKE_CLUSTER}"
+    written = f"{_LIKE_SEVERAL} Write the nodes of a Redis Cluster as {_LIKE_CLUSTER}"
     return ImproperlyConfigured(f"{name} {said}. {NO_QUEUES if name == 'CELERY_BROKER_URL' else written}")
 
 

@@ -23,13 +23,14 @@ _command = click.get_current_context(silent=True)
 if _command and _command.invoked_subcommand in (
     "worker",
     "beat",
-):  # people type the others
+):  # only people run the others
     stderr.begin()
 
 
 class _Settings:
-    """The part of Django's settings that Celery may see, since it shows what it has. Their names make it mask
-    secrets.
+    """The ``CELERY_*`` settings without that prefix: all that Celery may see, because it shows what it has.
+
+    Under these names it masks passwords in URLs.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -80,8 +81,9 @@ def _let_threads_run(**_: Any) -> None:
     Python switches threads every 5 ms. In `make bench ARGS=--quick` at 70 % load, half of the messages then
     took over 60 ms to the provider. With 1 ms they took under 4 ms, at no measurable cost in throughput.
 
-    The garbage collector stops all threads: 90 ms for everything that a worker has loaded. At 332 messages a
-    second, its small collections took over 5 ms a dozen times in 14 s. With these thresholds it is twice.
+    The garbage collector stops all threads. To go through everything that a worker has loaded takes it 90 ms.
+    At 332 messages a second, its small collections took over 5 ms a dozen times in 14 s. With this threshold
+    they do so twice.
     """
     from sms import registry
 

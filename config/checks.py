@@ -42,7 +42,7 @@ def names() -> Iterator[CheckMessage]:
 
 @check("config.E002")
 def traces() -> Iterator[str]:
-    """Say at the start, not by missing traces, that traces cannot be sent."""
+    """Report at the start that traces cannot be sent. Otherwise they would just be missing."""
     yield from tracing.faults()
 
 
@@ -80,9 +80,9 @@ def hosts() -> Iterator[str]:
     """Django has no warning of its own."""
     if "*" in settings.ALLOWED_HOSTS:
         yield (
-            "ALLOWED_HOSTS has *, which accepts any Host header. The redirect to https:// leads there, so a "
-            "cache in between may send your users to a stranger. Name your hosts. /healthz and /readyz "
-            "answer whatever the Host."
+            "ALLOWED_HOSTS has *, which accepts any Host header. The redirect to https:// leads to that "
+            "host, so a cache in between may send your users to a stranger. Name your hosts. /healthz and "
+            "/readyz answer whatever the Host."
         )
 
 

@@ -32,7 +32,7 @@ FILE = Path(__file__).resolve().parent.parent / ".env"
 
 
 def is_debug() -> bool:
-    """``DEBUG``, for code that runs before the settings. A malformed value is left to them to refuse."""
+    """``DEBUG``, for code that runs before the settings. Off if it is malformed, which they will refuse."""
     with suppress(ImproperlyConfigured):
         read_file(FILE)
         return Environment().flag("DEBUG")
@@ -61,7 +61,7 @@ class Environment:
             return value
         if sys.argv[1:2] == ["api_key"]:
             return secrets.token_urlsafe(48)  # `manage.py api_key` works before the secrets exist
-        # If some secrets are good, print only the missing one: the last line of a name counts.
+        # If some secrets are set, make only this one. A new set in .env would replace the others, too.
         which, made = (f" {name}", "one") if any(map(os.environ.get, SECRETS)) else ("", "a new set")
         raise ImproperlyConfigured(
             f"{name} is {'too weak' if value else 'missing'}: it must be random and have at least 32 "

@@ -11,8 +11,10 @@ from otp.pages import language
 
 @language.answered
 def unreadable(request: HttpRequest, exception: Exception | None = None, status: int = 400) -> HttpResponse:
-    """The page for 400. Django's own reads the form for a CSRF token, and fails again if the form is what
-    cannot be read: one that claims to be UTF-16 would get a 500.
+    """The page for 400.
+
+    Django's own page reads the form for a CSRF token. If the form itself is unreadable, such as one that
+    claims to be UTF-16, this fails again, with a 500.
     """
     return render(request, "400.html", status=status)
 

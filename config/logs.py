@@ -63,10 +63,10 @@ def hand_over(logger: logging.Logger, name: str, event: EventDict) -> NoReturn:
 
 
 def as_warning(record: logging.LogRecord) -> bool:
-    """Turn errors of Django's that are not ours into warnings.
+    """Turn Django's errors that are not our fault into warnings.
 
-    These are 503s because Redis or a worker is away, which is logged elsewhere, and foreign Host headers,
-    which any scanner sends.
+    A 503 means that Redis or a worker is away, which is logged elsewhere. A foreign Host header is what any
+    scanner sends.
     """
     if record.name.startswith("django.security.") or getattr(record, "status_code", 0) == 503:
         record.levelno, record.levelname = logging.WARNING, "WARNING"

@@ -76,7 +76,7 @@ class RequestMiddleware:
             for header in _FORWARDED:
                 meta.pop(header, None)
         given = meta.get("HTTP_X_REQUEST_ID", "")
-        # The id is no secret, and the system's random numbers would cost the thread its turn.
+        # The id is no secret. To get the system's random numbers, the thread would have to let others run.
         request_id = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
         with structlog.contextvars.bound_contextvars(request_id=request_id), _traced(request):
             try:
@@ -97,7 +97,7 @@ class RequestMiddleware:
 
 
 def _traced(request: HttpRequest) -> AbstractContextManager[None]:
-    """A span for the request, in the trace of its caller if that names one."""
+    """A span for the request, in the trace that its caller names, if any."""
     if request.path_info.startswith(_UNTRACED):
         return nullcontext()
     return traces.request(str(request.method), request.META.get("HTTP_TRACEPARENT", ""))

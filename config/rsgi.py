@@ -31,10 +31,10 @@ THREADS = int(os.environ.get("GRANIAN_BLOCKING_THREADS") or "32")
 #: Seconds that a body may take to arrive.
 PATIENCE = 10.0
 
-#: How many bodies over LONGEST a process reads or holds at once. Sending one takes no secret.
+#: How many bodies over LONGEST a process reads or holds at once. Anybody can send one.
 LARGE = 4
 
-#: Seconds in which nearly every body is complete. After them, Django starts without it, and may not need it.
+#: Seconds in which nearly every body is complete. Then Django starts without the body, which it may not need.
 USUAL = 0.1
 
 _threads = ThreadPoolExecutor(THREADS, "web")
@@ -91,10 +91,11 @@ def _length(headers: Any) -> int | None:
 async def _read(
     protocol: Any, length: int | None, most: int, body: Future[bytes | None], turn: AsyncExitStack
 ) -> bool:
-    """Read the body; None if it did not arrive. Of a body in chunks, at most one piece too much is read.
+    """Set the content of the body in the future ``body``; None if it did not arrive.
 
-    Returns whether the client has gone, so that Django need not answer it. The result is set in the future,
-    never an exception, which would keep the request and its connection alive.
+    Of a body in chunks, at most one piece too much is read. Returns whether the client has gone, so that
+    Django need not answer it. The future never gets an exception, which would keep the request and its
+    connection alive.
     """
     content: bytes | None = None
     gone = False
@@ -135,8 +136,8 @@ def _fetch(length: int | None, most: int, body: Future[bytes | None]) -> bytes:
 def _answer(scope: Any, length: int | None, most: int, body: Future[bytes | None]) -> Answer | None:
     """The answer; None if Django needs a body that is not complete yet.
 
-    It keeps no reference to the connection, which closes once nothing refers to it. An exception refers to
-    every frame that it came through.
+    It keeps no reference to the connection, which closes once nothing refers to it. Otherwise an
+    exception could keep it open, since one refers to every frame that it came through.
     """
     head: list[Any] = []
 

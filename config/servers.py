@@ -40,8 +40,8 @@ class AmqpsTransport(SSLTransport):
 def caches(url: str, *, connections: int) -> tuple[dict[str, Any], str | list[str]]:
     """CACHES and OTPOST_CACHE for ``REDIS_URL``: one server, or several with a ";" between their URLs.
 
-    The alias of one of several is its address. So each keeps its cells whatever its place in the list, see
-    ``names.cache_alias``. "default" is another alias of the first, for Django; both share a pool.
+    Each of several servers has its address as its alias. So it keeps its cells whatever its place in the
+    list: see ``names.cache_alias``. The first has a second alias, "default", for Django; both share a pool.
     Raises ``ImproperlyConfigured``, without repeating the URL.
     """
     urls = several(url)
@@ -152,10 +152,10 @@ def broker(url: str) -> dict[str, Any]:
 
 
 def _for_kombu(address: Address) -> str:
-    """Its URL in the words of kombu, which knows none of redis-py's options."""
+    """The address as a URL for kombu, which knows none of redis-py's options."""
     plain = replace(address, options={})
     if address.master:
-        # Each has the master's user and database, because kombu reads them from the current one.
+        # Each URL has the master's user and database, because kombu reads them from the current one.
         return ";".join(replace(plain, scheme="sentinel", hosts=(host,)).url for host in address.hosts)
     if address.scheme == "unix":
         database = {"virtual_host": address.options["db"]} if "db" in address.options else {}

@@ -98,7 +98,7 @@ TEST_NUMBERS_UNTIL = env.setting("TEST_NUMBERS_UNTIL")
 
 # --- Redis and Celery ---------------------------------------------------------------------------
 
-# 80 threads keep one core busy. More of them send no more, and later.
+# 80 threads keep one core busy. More threads do not send more messages, and send them later.
 WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 80, least=1)
 REDIS_URL = Masked(env.text("REDIS_URL", unset="redis://127.0.0.1:6379/0"))
 # redis-py's own limit is 100 connections, but every thread of a worker may need one at the same time.

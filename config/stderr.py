@@ -1,8 +1,8 @@
-"""Make the standard error of web, worker and beat JSON lines in production, from the first to the last.
+"""In production, make web, worker and beat write nothing but JSON lines to standard error.
 
-Once the settings are loaded, loggers write them. This module covers what comes before, and what no logger
-gets, such as warnings, uncaught exceptions, and prints. In development, and for commands that people type,
-Python's own output stays.
+Once the settings are loaded, loggers write these lines. This module covers what comes before, and what no
+logger gets, such as warnings, uncaught exceptions, and prints. In development, and for commands that people
+type, Python's own output stays.
 
 It does not cover crashes of the interpreter or of C libraries, when no Python code runs any more.
 """

@@ -1,4 +1,4 @@
-"""Send traces by OpenTelemetry's own variables, in every process of Otpost's server (docs/traces.md).
+"""Send traces as OpenTelemetry's own variables say, in every process of Otpost's server (docs/traces.md).
 
 A project that only installs the apps sets up its own tracer provider.
 """

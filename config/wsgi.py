@@ -113,7 +113,7 @@ class Body:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Call Django with such a body, and with a length even for a body in chunks."""
+    """Call Django with a ``Body``, and with a length even for a body in chunks."""
     given, chunked = environ["wsgi.input"], "HTTP_TRANSFER_ENCODING" in environ
     if isinstance(given, Body):
         return _django(environ, start_response)

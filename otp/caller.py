@@ -32,7 +32,7 @@ _LONGEST_HOP = 64
 #: Behind NAT64 an IPv4 address is the last 32 bits of one of these (RFC 6052, 2.1).
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
-#: An IPv6 network that holds IPv4 addresses in their IPv6 spelling begins with so many bits.
+#: The IPv6 spelling of an IPv4 address begins with this many bits, the same for all of them.
 _MAPPED_BITS = 96
 
 
@@ -57,9 +57,9 @@ def of_key(name: str) -> Caller:
 def caller_of(request: HttpRequest) -> Caller:
     """The end user behind a request for a page.
 
-    The IP address is that of the connection. If that is one of ``TRUSTED_PROXIES``, it is the right-most one
-    in X-Forwarded-For that is not. Everything left of it is only claimed by the user. "" if the connection
-    has no address (a Unix socket).
+    The IP address is that of the connection. If the connection comes from one of ``TRUSTED_PROXIES``, it is
+    the right-most address in X-Forwarded-For that is not a trusted proxy. The user could forge everything
+    left of it. "" if the connection has no address (a Unix socket).
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     try:
@@ -91,9 +91,9 @@ def normalise(address: str) -> str:
 def subscriber(ip: str) -> str:
     """What counts as one address: for IPv6 the /64, which one household or server gets.
 
-    If IPv6 embeds an IPv4 address (6to4, Teredo, NAT64), that counts. All of NAT64 would be a single /64, and
-    the owner of one IPv4 address has 65,536 of them in 6to4. Use it only for counting, never for trust: an
-    embedded address is not proved. Raises ``ValueError``.
+    If IPv6 embeds an IPv4 address (6to4, Teredo, NAT64), the IPv4 address counts. Otherwise all users of
+    NAT64 would share one /64, and the owner of one IPv4 address would have 65,536 of them in 6to4. Use this
+    only for counting, never for trust: an embedded address is not proved. Raises ``ValueError``.
     """
     address = _parse(ip)
     if isinstance(address, ipaddress.IPv4Address):

@@ -24,9 +24,9 @@ class Way:
 
     @property
     def following(self) -> int:
-        """How many channels it may move on to by itself.
+        """How many channels the code may move on to by itself.
 
-        To hide whether it has, those already used still count.
+        Those that it has already moved on to still count, to hide that it has.
         """
         return len(set(self.able) - set(self.asked))
 

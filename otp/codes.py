@@ -47,8 +47,8 @@ def _hmac(key: bytes, message: bytes) -> bytes:
 
 @lru_cache(maxsize=4)
 def _keyed(key: bytes) -> HMAC:
-    # Prepared with the key, and without Python around OpenSSL, it takes half the time of the hmac module. Its
-    # one-shot digest fetches SHA-256 each time, and makes threads wait for each other.
+    # Prepared with the key, and without Python around OpenSSL, it takes half the time of the hmac module. The
+    # function ``hmac.digest`` fetches SHA-256 each time, and makes threads wait for each other.
     return HMAC(key, SHA256())
 
 

@@ -24,7 +24,7 @@ DECLARED |= {
     ),
     # The same for wrong guesses.
     "OTP_GUESS_LIMITS": Setting({"ip": "20/1h,60/1d", "key": "1000/1h"}),
-    # E.164 → its code; the second says until when. See otp.admission.testnumbers.
+    # E.164 → its code; and until when these numbers work. See otp.admission.testnumbers.
     "TEST_NUMBERS": Setting({}),
     "TEST_NUMBERS_UNTIL": Setting("", str, "a text with a date or a time, such as 2026-12-31"),
     # Dotted path of a function that is called before a code is sent; see otp.admission.judges.

@@ -8,9 +8,9 @@ other:
 - A number that has opted out looks like any other refused number, because it must have had an SMS from us.
 - For the first ``SILENCE`` seconds only failures are shown, because an SMS without a provider ends at once.
 
-Callers must not find out either which numbers a channel does not reach. If a code moved on to another channel
-or provider by itself, they see what they would see if it had not. They see a failure once nothing else
-follows.
+Nor must callers find out which numbers a channel does not reach. If a code moved on to another channel or
+provider by itself, they see what they would see if it had not. They see a failure once no other attempt can
+follow.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ class CodeSms:
 
 
 def of_code(asked: Message, last: Message, now: float, *, goes_on: bool) -> CodeSms:
-    """The view of a code for callers who may not see everything. ``asked``: the last message that somebody
-    asked for; ``last``: the one that its code went on to by itself, or the same. ``goes_on``: it still may.
+    """The view of a code for callers who may not see everything.
+
+    ``asked``: the last message that somebody asked for. ``last``: the message to which the code has moved on
+    by itself, or else the same one. ``goes_on``: whether the code may still move on.
     """
     if last.state is State.FAILED and not goes_on:
         return seen(replace(asked, state=last.state, fault=last.fault), now, in_full=False)
@@ -54,7 +56,7 @@ def seen(message: Message, now: float, *, in_full: bool) -> CodeSms:
         state, error = State.SENT, ""
     if error == "opted_out":
         error = "number_refused"
-    if message.redirected and state in (State.QUEUED, State.SENDING):  # the provider before had taken it
+    if message.redirected and state in (State.QUEUED, State.SENDING):  # the previous provider had accepted it
         state = State.SENT
     if message.provider_message_id and state is State.CANCELLED:  # taken back, as nobody had read it
         state = State.SENT

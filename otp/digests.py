@@ -48,7 +48,7 @@ def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> l
 
 
 def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") -> Draft:
-    """A new code. ``code``: of a test number. A code is still drawn, so that it takes the same time.
+    """A new code, or ``code``, which a test number or the caller has. One is drawn anyway, to take as long.
 
     ``id``: of a verification that gets this code; "" begins one. Raises ``StoreUnavailable``.
     """

@@ -36,7 +36,7 @@ class RateLimited(OtpError):
       ``rate_limited`` or ``guard``.
     - ``limit``: the stable name of the limit: ``cooldown``, ``guesses``, ``guard``, or the name of a rule of
       ``OTP_LIMITS`` such as ``phone``, or of ``OTP_GUESS_LIMITS`` such as ``guess-ip``.
-    - ``quota``, ``window``: it allows ``quota`` in ``window`` seconds; 0 if it has no fixed window.
+    - ``quota``, ``window``: the limit allows ``quota`` in ``window`` seconds. 0: it has no fixed window.
     """
 
     status = 429
@@ -51,7 +51,7 @@ class RateLimited(OtpError):
 class NotAllowed(OtpError):
     """Nothing was sent, and the same request will fail again.
 
-    ``field``: the argument to change. ``puzzle``: for the user's browser to solve, if that is the challenge.
+    ``field``: the argument to change. ``puzzle``: the one for the user's browser to solve, if any.
     """
 
     code: str

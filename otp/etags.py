@@ -1,4 +1,4 @@
-"""Content that browsers keep: its version, and a word instead of it for whoever has that already."""
+"""Content that browsers cache: its version, and the answer 304 for a browser that has this version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.http import quote_etag
 
 
 def version(content: bytes) -> str:
-    """Another one for each other content."""
+    """The version of this content. Any other content has another one."""
     return hashlib.sha256(content).hexdigest()[:32]
 
 
@@ -23,7 +23,7 @@ def answer(request: HttpRequest, response: HttpResponse, version: str) -> HttpRe
 
 
 def constant(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Make a page that never changes once per process, and send it only once to each browser."""
+    """For a page that never changes: make it once per process, and send it once to each browser."""
     kept: list[tuple[bytes, str, str]] = []
 
     def kept_answer(request: HttpRequest, **path: Any) -> HttpResponse:

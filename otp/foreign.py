@@ -2,7 +2,8 @@
 
 Like our own codes, it gets the text, the channels, the limits and the queue of a purpose. It has no
 verification: the other program handles cooldown, guesses and resends. The guard does not count it, because
-it needs to know which codes are typed. ``OTP_CHALLENGE`` is not used, because the form is not ours.
+nobody tells the guard whether the code was typed. ``OTP_CHALLENGE`` is not used, because the form is not
+ours.
 """
 
 from __future__ import annotations

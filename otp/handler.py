@@ -25,9 +25,10 @@ class OTPHandler:
     """Make, check, repeat and cancel one-time codes. Call the methods on the class.
 
     ``phone_number``: E.164, any spelling that ``PHONE_REGION`` makes unambiguous, or a
-    ``phonenumbers.PhoneNumber``. ``purpose``: a name in ``OTP_PURPOSES``. All methods raise
-    ``sms.errors.InvalidNumber`` for a number that cannot be parsed, ``KeyError`` for an unknown purpose, and
-    ``otp.errors.StoreUnavailable`` without Redis.
+    ``phonenumbers.PhoneNumber``. ``purpose``: a name in ``OTP_PURPOSES``.
+
+    All methods raise ``sms.errors.InvalidNumber`` for a number that cannot be parsed, ``KeyError`` for an
+    unknown purpose, and ``otp.errors.StoreUnavailable`` without Redis.
     """
 
     @classmethod
@@ -41,8 +42,8 @@ class OTPHandler:
         """Check one guess and count it. A right code is accepted once. One round trip.
 
         Guesses by number have their own ``attempts``: if strangers use them up, the code can still be
-        checked by its id. Raises ``NotAllowed`` (``code_missing``) if the code is no string; that counts as
-        no guess.
+        checked by its id. Raises ``NotAllowed`` (``code_missing``) if the code is not a string, which does
+        not count as a guess.
         """
         phones = of_phone(phone_number, purpose)
         return store.verify(digests.of_guess(otp_code, phones=phones), phones=phones)
@@ -51,7 +52,8 @@ class OTPHandler:
     def resend(cls, phone_number: given.Number, purpose: str = "login", *, id: str = "") -> Issue:
         """Issue the live code again under the same id, or a new one with ``new_code_on_resend``.
 
-        The attempts left do not change. ``id``: only if it is still the phone's newest. Two round trips.
+        The attempts left do not change. ``id``: do this only if it is still the phone's newest verification.
+        Two round trips.
         """
         rules, phones = purposes.get(purpose), of_phone(phone_number, purpose)
         live = store.live(id=id) if id else store.live(phones=phones)

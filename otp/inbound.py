@@ -75,7 +75,7 @@ def is_open(rules: Purpose) -> bool:
 
 
 def require(rules: Purpose, **others: object) -> None:
-    """Raise ``NotAllowed`` if the purpose does not allow it. ``others``: arguments that do not go with it."""
+    """Raise ``NotAllowed`` unless the purpose allows this. ``others``: arguments that it excludes."""
     if not is_open(rules):
         raise NotAllowed(
             "The users of this purpose cannot send the code to us. Leave reverse out.",

@@ -1,4 +1,4 @@
-"""Send a code by the next channel of its purpose if the one before does not work.
+"""Send a code by the next channel of its purpose if the previous one does not work.
 
 Each sweep of the queue of codes also looks for due ones: see lua/next.lua. The code stays the same.
 The message counts for limits, guard and budget like one that the user asks for, but has no cooldown.

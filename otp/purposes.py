@@ -23,7 +23,7 @@ MAX_LIFETIME = 600
 #: The fewest possible codes. ASVS 5.0, 6.5.4 requires 20 bits, and accepts six digits (19.93) as that.
 MIN_CODES = 10**6
 
-#: Characters of a code. A guess may have 64, with spaces and dashes. 256 random bits make 49.
+#: Characters of a code. A guess may have 64, with spaces and dashes. An HMAC has enough bits for 49.
 MAX_LENGTH = 32
 
 #: A language tag, or a locale as POSIX and Django write it. RFC 5646, 4.4.1 requires room for 35 characters.

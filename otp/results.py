@@ -99,8 +99,8 @@ class Issue:
     ``issued``: ``id``, ``code``, ``expires_at`` and ``resend_at`` are set. ``pending``: a code was just sent;
     the next one in ``retry_after`` seconds. ``blocked``: too many wrong guesses; again in ``retry_after``
     seconds (0: never for this code). ``limited``: ``limit`` is reached. ``guard``: ``otp.guard`` refused.
-    ``overloaded``: the SMS would wait too long. ``challenge``: solve a puzzle first. ``expired`` (``resend``
-    only): no code is live.
+    ``overloaded``: the SMS would wait too long. ``challenge``: solve a puzzle first. ``expired``: no code is
+    live (``resend`` only).
     """
 
     status: Literal["issued", "pending", "blocked", "limited", "guard", "overloaded", "challenge", "expired"]

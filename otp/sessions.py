@@ -106,7 +106,9 @@ def create(
     ``NotAllowed`` for a number that gets no code, and ``StoreUnavailable``.
     """
     if conf.get("PAGES") == "off":
-        raise NotAllowed("PAGES is off, so there are no pages for it.", code="pages_off", field="return_url")
+        raise NotAllowed(
+            "PAGES is off, so there are no pages for a session.", code="pages_off", field="return_url"
+        )
     rules = purposes.required(purpose)
     e164 = ""
     with refusals.translated():

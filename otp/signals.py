@@ -9,8 +9,8 @@ nothing.
 ``purpose``, ``enforced`` and ``allowed``. ``enforced`` is False in shadow mode, where the code goes out.
 ``allowed`` says that the code goes out beyond a cap, by an operator's order.
 
-``access_denied`` and ``limit_reached`` are alarms. Each kind is sent at most once a minute and process, with
-a ``count`` of how often it happened since the last one. ``access_denied`` carries ``reason`` (the ``code``
+``access_denied`` and ``limit_reached`` are alarms. Each process sends each kind at most once a minute, with a
+``count`` of how often it happened since the last one. ``access_denied`` carries ``reason`` (the ``code``
 of the answer) and ``name`` (of the API key, "" if it is unknown). ``limit_reached`` carries ``limit``
 (its name in the answer) and ``name``.
 
@@ -30,7 +30,7 @@ code_issued = Signal()  # A start made a code.
 code_resent = Signal()  # The code was sent again.
 code_accepted = Signal()  # A guess was right.
 code_rejected = Signal()  # A guess was wrong.
-code_blocked = Signal()  # A guess came after the last attempt.
+code_blocked = Signal()  # A guess was not compared, as no attempts were left.
 verification_cancelled = Signal()  # The caller cancelled the verification.
 guard_decided = Signal()  # The pumping guard refused a send, would have, or allowed it by an order.
 access_denied = Signal()  # A request to the HTTP API got 401, or 403 because its key lacks the right.

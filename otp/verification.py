@@ -61,7 +61,7 @@ def as_begun(issue: Issue, number: Phone, way: Way, reference: str) -> Verificat
 
 
 def as_it_stands(id: str, found: Read, *, in_full: bool, with_wanted: bool) -> Verification:
-    """The verification behind a stored one; see ``services.status``."""
+    """The verification as callers see it, made from its stored state; see ``services.status``."""
     status: Any = found.status
     shown = _seen(found, in_full=in_full)
     known = Verification(id, status, sms=shown, reference=found.caller_reference)

@@ -48,7 +48,7 @@ def address(alias: str, message_id: str, content: Mapping[str, Any], remaining: 
             **{name: content.get(name, "") for name in ("to", "code", "locale")},
         }
     )
-    # Leave out characters that would need escaping: a signature covers the address.
+    # Use no characters that need escaping: a vendor's signature covers the URL as we wrote it.
     return f"{where}&{FIELD}={sealed.decode().rstrip('=')}"
 
 

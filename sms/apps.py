@@ -5,7 +5,7 @@ class SmsConfig(AppConfig):
     name = "sms"
 
     def ready(self) -> None:
-        # To import them registers the tasks, which the broker finds by name, and the checks.
+        # Importing these registers the tasks, which queue entries name, and the checks.
         from sms import mail_receipts, masked, tasks  # noqa: F401  # tasks is imported for that alone
         from sms.checks import mail, place, providers, servers, settings  # noqa: F401  # as are these
 

@@ -25,7 +25,7 @@ ERRORS = (redis.RedisError, OSError)
 
 
 class Uncopied(redis.ResponseError):
-    """It is written, but fewer replicas than OTPOST_COPIES hold it so far."""
+    """The write was done, but fewer replicas than OTPOST_COPIES have it so far."""
 
 
 #: Each reason, as ``/readyz`` names it, and what a server then does.
@@ -40,14 +40,14 @@ REASONS = {
     "database": "has no such database or virtual host",
     "forbidden_commands": "forbids its user a command that Otpost needs, such as EVALSHA",
     "forbidden_keys": "forbids its user the keys that Otpost needs",
-    "cluster": "is a cluster, and is spoken to as if it were one server",
+    "cluster": "is a cluster, but the setting names it like a single server",
     "cluster_down": "is a cluster that is down: some of its slots have no node that works",
     "moving": "moves our keys to another node of the cluster",
     "no_leader": "takes nothing into its queue, which has no leader",
     "certificate": "shows a certificate that has expired, names another host or comes from an unknown CA",
 }
 
-#: The classes that redis-py has for each; the first that fits counts.
+#: redis-py's exception classes for each reason. The first match counts.
 _CLASSES: dict[str, type | tuple[type, ...]] = {
     "copies": Uncopied,
     "password": (redis.AuthenticationError, redis.AuthenticationWrongNumberOfArgsError),
@@ -60,7 +60,7 @@ _CLASSES: dict[str, type | tuple[type, ...]] = {
     "away": (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse, OSError),
 }
 
-#: Redis's own words for each, where they come as they are.
+#: Redis's own words for a reason, in errors that have none of these classes.
 _WORDS = {
     "full": "OOM",
     "read_only": "READONLY|MASTERDOWN|NOREPLICAS|MISCONF",
@@ -69,10 +69,10 @@ _WORDS = {
     "password": "NOAUTH|WRONGPASS",
 }
 
-#: The words of Python about such a certificate, repeated by redis-py. Of that of a sentinel it keeps nothing.
+#: Python's words for a bad certificate, which redis-py repeats. For a sentinel's certificate it drops them.
 _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
-#: The words of a script about an ACL, or about a renamed command, without Redis's word.
+#: Texts about a command that an ACL forbids, or that was renamed. From a script they may lack NOPERM.
 _FORBIDDEN = re.compile(
     r"NOPERM|ACL failure|the user executing the script can't|unknown (redis )?command", re.IGNORECASE
 )
@@ -85,7 +85,7 @@ _told: dict[tuple[str, str], float] = {}
 
 
 def reason(error: BaseException) -> str:
-    """Which of ``REASONS`` an error stands for, "" for one that waiting does not fix."""
+    """Which of ``REASONS`` an error stands for; "" if it is a fault of ours."""
     if found := next((name for name, kinds in _CLASSES.items() if isinstance(error, kinds)), ""):
         return "certificate" if found == "away" and _CERTIFICATE in str(error) else found
     if not isinstance(error, redis.ResponseError):
@@ -101,9 +101,9 @@ def reason(error: BaseException) -> str:
 def unavailable(error: BaseException, server: str = "") -> BaseException:
     """The exception for an error of Redis: ``Unavailable``, or the error itself if it is a fault of ours.
 
-    ``server``: which of several, for the log alone.
+    ``server``: which of several servers, for the log only.
 
-    Logged once a minute unless it is only away, without Redis's own words: they may hold a key.
+    Logs each reason except ``away``, at most once a minute, without Redis's words: they may hold a key.
     """
     found = reason(error)
     if not found:

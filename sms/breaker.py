@@ -10,19 +10,19 @@ from sms import conf, names
 class Breaker(NamedTuple):
     """Times in seconds."""
 
-    window: float = 30.0  # outcomes that count
-    share: float = 0.5  # of bad ones that opens
-    fewest: int = 5  # bad ones that open
+    window: float = 30.0  # over which outcomes count
+    share: float = 0.5  # of bad outcomes at which it opens
+    fewest: int = 5  # bad outcomes at which it opens, at least
     pause: float = 20.0  # until a probe
 
     @classmethod
     def configured(cls) -> Breaker:
-        """Raises ``TypeError`` for a figure that does not exist."""
+        """The figures of the setting. Raises ``TypeError`` for an unknown name."""
         return cls(**conf.get("SMS_BREAKER"))
 
     @classmethod
     def in_ms(cls) -> dict[str, float]:
-        """As the scripts want them."""
+        """The figures for scripts, with times in milliseconds."""
         found = cls.configured()
         listed = {"listed": True} if names.in_cells() else {}
         times = {"window": int(found.window * 1000), "pause": int(found.pause * 1000)}

@@ -4,7 +4,8 @@ A cell is a share of the phones. Its keys have one prefix with a hash tag, so th
 node. By default everything is in cell 0. With ``REDIS_CELLS`` = K > 1, what belongs to one phone and purpose
 is in one of the cells 1 … K: its code, failures, verification and messages. So the rules for a phone and
 purpose stay exact, each in one step. What counts over many phones stays in cell 0, the *hub*: limits, the
-guard and the budget, breakers, rates and their lines, opt-outs, look-ups.
+guard and the budget, breakers, rates and their lines, opt-outs, look-ups. ``sms.stand_in`` says where it is
+while its server is away.
 
 The number of a cell comes from the keyed digest of a phone and purpose. It is part of the ids of
 verifications and messages (see ``sms.ids``), so that every id leads to its cell.

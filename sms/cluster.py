@@ -46,7 +46,7 @@ class Owners:
     def __init__(self, nodes: Sequence[_Address], connect: Callable[..., Any]) -> None:
         self._nodes, self._connect = nodes, connect
         self._known: dict[int, _Address] = {}
-        self._last: dict[int, _Address] = {}  # forgets nothing
+        self._last: dict[int, _Address] = {}  # kept even after ``forget``
 
     def known(self, cell: int) -> _Address | None:
         """The node of a cell; None if it has to be asked for."""
@@ -70,7 +70,7 @@ class Owners:
                 self.note(cell, found)
                 return found
             except (RedisError, OSError) as error:
-                # A node's view of the cluster says more than another node's absence.
+                # CLUSTERDOWN from one node says more than a failed connection to another.
                 failed = failed if isinstance(failed, ClusterDownError) else error
             finally:
                 connection.disconnect()
@@ -83,7 +83,7 @@ class Owners:
                 self._known.pop(cell, None)
 
     def by_node(self, cells: Sequence[int]) -> dict[str, int]:
-        """By the address of each node, the first of these cells that it had when last used."""
+        """Map each node's address to the first of these cells that it had when last used."""
         first: dict[str, int] = {}
         for cell in cells:
             host, port = self._last.get(cell) or self.find(cell)
@@ -92,7 +92,7 @@ class Owners:
 
 
 def _whose(connection: Any, cell: int) -> _Address:
-    """The address of the node that has the keys of a cell, according to this one."""
+    """The address of the node that has the keys of a cell, according to the connected node."""
     try:
         connection.connect()
         connection.send_command("EXISTS", *names.slot(cell))
@@ -107,10 +107,10 @@ def _whose(connection: Any, cell: int) -> _Address:
 class NodeConnection(Connection):
     """A connection that goes to the node that has a cell at the time of use.
 
-    ``cell``: None until it is used for one; then it goes to the host and port that it is made with.
+    ``cell``: while it is None, the connection goes to the host and port that it was made with.
     """
 
-    #: Where it goes back to after use.
+    #: Where the connection returns after use.
     home: Connections
 
     def __init__(self, *, owners: Owners, cell: int | None = 0, **options: Any) -> None:
@@ -155,10 +155,10 @@ class Nodes:
         self.owners: Owners = pool.connection_kwargs["owners"]
 
     def of(self, cell: int) -> Connections:
-        """Those to the node that has a cell."""
+        """The connections to the node that has a cell."""
         address = self.owners.known(cell) or self.owners.find(cell)
         found = self._of.get(address)
-        return found if found is not None else self._made(address)  # one without connections is false
+        return found if found is not None else self._made(address)  # an empty ``Connections`` is false
 
     def _made(self, address: _Address) -> Connections:
         with self._making:  # two threads that come first must not make one each

@@ -42,7 +42,7 @@ class Connections(deque[tuple[Any, float]]):
         """``most``: connections at most; by default those of ``pool``."""
         super().__init__()
         self._pool = copy.copy(pool)
-        self._pool._lock = threading.RLock()  # a fork may find the owner's taken
+        self._pool._lock = threading.RLock()  # at a fork, a thread may hold the owner's lock
         self._pool.reset()  # it shares nothing with the owner's pool
         self._pool.max_connections = most or pool.max_connections
 
@@ -73,7 +73,8 @@ class Connections(deque[tuple[Any, float]]):
             connection.register_connect_callback(self._let_the_kernel_wait)
             self._let_the_kernel_wait(connection)
             return connection
-        # One that has no socket would be opened to look, and then once more by its user.
+        # ``can_read`` would open a closed connection. Its user does that anyway, so a dead server would cost
+        # two time-outs.
         if connection._sock is not None and time.monotonic() - used > TRUSTED:
             try:
                 stale = connection.can_read()  # nothing to read, unless it was closed
@@ -92,7 +93,7 @@ class Connections(deque[tuple[Any, float]]):
         sock, seconds = connection._sock, connection.socket_timeout
         if type(sock) is socket.socket and seconds:
             sock.settimeout(None)
-            if not os.get_blocking(sock.fileno()):  # with gevent and eventlet it never is
+            if not os.get_blocking(sock.fileno()):  # gevent and eventlet keep it non-blocking
                 sock.settimeout(seconds)
                 return
             longest = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))  # POSIX timeval
@@ -114,7 +115,8 @@ class Connections(deque[tuple[Any, float]]):
 
 _known: weakref.WeakKeyDictionary[Any, Connections] = weakref.WeakKeyDictionary()
 
-#: Two threads that come first must not make one each: the first would keep its connections and never be used.
+#: Without it, two threads that come first would each make one. The first would keep its connections, but
+#: never be used.
 _making = threading.Lock()
 
 

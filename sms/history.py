@@ -3,7 +3,7 @@
 A message is listed under a keyed digest of its number and under its reference, for as long as its record is
 kept. The latest codes of an API key are also listed under the key's name. The story of a message is a list of
 steps, written by the scripts that take them. All of it is in the cell of the message (see ``sms.cells``), so
-every cell is asked for a list. Each round trip is one for each server.
+every cell is asked for a list. With several servers, each round trip goes to every one of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Step:
     ``what`` is one of
 
         call_<outcome>        of an alias, see ``sms.tally``
-        receipt_<state>       of an alias; cancelled: it took the message back
+        receipt_<state>       of an alias; cancelled: the vendor took the message back
         <state>               the final state of the message
         check_<status>        a guess at its code
         approved              by the caller, without a code

@@ -3,8 +3,9 @@
 Breakers, rates, their waiting lines and opt-outs are in the hub. To spare it, a worker asks only where it has
 to: most aliases are healthy and have no rate, so the claim script can choose one without the hub. Each
 process asks at most once a second which aliases are left out. Successful calls are collected for a second,
-then reported with the next call. All others are reported at once. While the hub is away, codes go to the
-first alias of their route if that is healthy and has no rate. Everything else waits.
+then reported with the next call. All others are reported at once. While the hub is away and nothing stands in
+for it (see ``sms.stand_in``), codes go to the first alias of their route if that is healthy and has no rate.
+Everything else waits.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sms import names
+from sms import names, stand_in
 from sms.breaker import Breaker
 from sms.errors import Unavailable
 from sms.scripts import client
@@ -79,7 +80,7 @@ def pick(
     want: Mapping[str, Any], calls: Iterable[Mapping[str, Any]], marks: Sequence[tuple[str, str]]
 ) -> dict[str, Any]:
     """Report how calls ended, and pick the alias for the next one: see pick.lua. Raises ``Unavailable``."""
-    return _ask_pick(_to_tell(calls, at_once=True), want=want, marks=marks)
+    return _ask_pick(_to_tell(calls, at_once=True), _server_for(marks), want=want, marks=marks)
 
 
 def give_back(picked: Mapping[str, Any], country: str) -> None:
@@ -111,7 +112,7 @@ def leave_line(message_id: str, *, queue: str, turn: str) -> None:
 def outlook(message: Mapping[str, Any], marks: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """What a message must know of the hub to be accepted: see outlook.lua. Raises ``Unavailable``."""
     args = {"aliases": message["aliases"], "hops": message["fields"].get("hops", ""), "marks": marks}
-    return _OUTLOOK.ask((), args)
+    return _OUTLOOK.ask((), args, server=_server_for(marks))
 
 
 def begin_call(alias: str, takes: float) -> bool:
@@ -130,8 +131,13 @@ def give_back_call(alias: str, takes: float) -> None:
             _BEGIN_CALL((), (alias, -takes))
 
 
-def _ask_pick(calls: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
-    return _PICK.ask((), {"calls": calls, "breaker": Breaker.in_ms(), **more})
+def _ask_pick(calls: Sequence[Mapping[str, Any]], server: str = "", **more: Any) -> dict[str, Any]:
+    return _PICK.ask((), {"calls": calls, "breaker": Breaker.in_ms(), **more}, server=server)
+
+
+def _server_for(marks: Sequence[tuple[str, str]]) -> str:
+    """The server to ask: only the first one knows who has opted out."""
+    return stand_in.first() if marks else ""
 
 
 def _to_tell(calls: Iterable[Mapping[str, Any]], *, at_once: bool = False) -> list[Mapping[str, Any]]:

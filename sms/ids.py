@@ -1,6 +1,6 @@
 """Ids and seeds that nobody can guess: 128 bits each, from the system's random numbers.
 
-Many are drawn at once: to ask the system lets another thread take the interpreter, and keep it for a while.
+Many are drawn at once: asking the system lets another thread take the interpreter, and keep it for a while.
 
 An id that leads to a cell (see ``sms.cells``) has 104 random bits, eight for the number of the cell, and a
 checksum over both. Of the ids without a cell, one in 65,536 has a right checksum by chance.
@@ -26,9 +26,9 @@ _RANDOM = 13
 
 
 def new(cell: int = 0) -> str:
-    """One that was never given out: 22 url-safe characters. No command takes it for one of its options.
+    """A new id of 22 url-safe characters. It never begins with -, so no command takes it for an option.
 
-    ``cell``: to which it leads; 0: it leads to none.
+    ``cell``: the cell to which it leads; 0: none.
     """
     if cell:
         told = urlsafe_b64decode(f"{new()}==")[:_RANDOM] + bytes([cell])

@@ -19,7 +19,7 @@ from sms.receipt_views import as_response, body_of, unknown
 def take(request: HttpRequest, alias: str) -> HttpResponse:
     """Take messages from users in the format of one provider. It has no account here: it signs them.
 
-    The answer is that which the provider expects, or a problem document.
+    The answer is what the provider expects, or a problem document.
     """
     called = request.get_full_path(), request.build_absolute_uri()
     try:

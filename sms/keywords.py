@@ -12,7 +12,7 @@ Sources:
 - docs.aws.amazon.com/sms-voice/latest/userguide/keywords-required.html: REMOVE, TD.
 - hamshahrionline.ir/amp/705344: Iran's regulator; 11 stops what a line sends, 12 starts it again.
 
-No rule names words of the other languages. These are what senders offer there, by memory.
+No rule names words for the other languages. Ours are what senders commonly offer there, from memory.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class State(enum.StrEnum):
 
 
 class Channel(enum.StrEnum):
-    """By what a message reaches a user."""
+    """The way by which a message reaches a user."""
 
     SMS = "sms"
     WHATSAPP = "whatsapp"
@@ -29,7 +29,7 @@ class Channel(enum.StrEnum):
     EMAIL = "email"
 
 
-#: Why a message failed, whichever vendor says so.
+#: Why a message failed, in the same words for every vendor.
 FAULTS = {
     "no_route": "no provider sends there",
     "no_provider": "no provider took it",
@@ -45,15 +45,16 @@ ERROR_CLASSES = FAULTS | {
     "withheld": "no provider was to have it",
 }
 
-#: Scripts get "which states may become this one" from here, so that the rule stands once. Two more ways
-#: lead back to QUEUED: a receipt says that a live code did not arrive (once), and a dead letter's replay.
+#: Which states a state may become. Scripts get their rule from here, so it is written only once. Two more
+#: ways lead back to QUEUED: a receipt says that a live code did not arrive (once), and a dead letter's
+#: replay.
 TRANSITIONS: dict[State, frozenset[State]] = dict.fromkeys(State, frozenset()) | {
-    # SENT, DELIVERED, UNKNOWN: so ended an earlier attempt, whose outcome was unknown.
+    # SENT, DELIVERED, UNKNOWN: how an earlier attempt with an unknown outcome turned out.
     State.QUEUED: frozenset(State) - {State.QUEUED, State.FAILED},
-    # One that is called back in here ends as CANCELLED where it would have gone back to QUEUED.
-    # SENDING again: the lease of a dead worker ran out. DELIVERED: a receipt can overtake its call's answer.
+    # A message recalled in this state ends as CANCELLED where it would have gone back to QUEUED. SENDING
+    # again: the lease of a dead worker ran out. DELIVERED: a receipt can overtake its call's answer.
     State.SENDING: frozenset(State) - {State.CANCELLED},
-    # One that its alias was asked to take back ends as CANCELLED where it would have FAILED.
+    # A message that its vendor was asked to take back ends as CANCELLED where it would have FAILED.
     State.SENT: frozenset({State.DELIVERED, State.FAILED, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.SENT, State.DELIVERED, State.FAILED}),
 }
@@ -87,28 +88,28 @@ class Message:
     reference: str = ""  # the caller's own
     session: str = ""  # id of the hand-off that its code is for
     fault: str = ""  # why it failed, in one of our words: see FAULTS
-    withheld: str = ""  # why no provider shall have it, such as test_number
-    channel: str = "sms"  # of the alias that was asked last; before that of the first of its route
-    first_channel: str = "sms"  # that of the first of its route, by whose price it was counted
-    channels: tuple[str, ...] = ()  # by which it may go before a receipt comes; (): by the first alone
+    withheld: str = ""  # why no provider may have it, such as test_number
+    channel: str = "sms"  # of the alias asked last; before any call, of the first alias of its route
+    first_channel: str = "sms"  # of the first alias of its route, by whose price it was counted
+    channels: tuple[str, ...] = ()  # by which it may go before a receipt comes; (): only the first
     parts: int = 1  # billable segments of its text
-    by_itself: bool = False  # its code went on to another channel, for which nobody had asked
+    by_itself: bool = False  # its code went on to this channel by itself: nobody asked for that
     redirected: bool = False  # an alias that took it could not deliver it, so it went to another
     code_dead: bool = False  # its code was cancelled, replaced or blocked
-    trace: str = ""  # the traceparent of what asked for it, where that is traced: see sms.traces
-    given_up_at: float = 0.0  # where it was found among the dead letters: since when; see ``waits_for_key``
+    trace: str = ""  # the traceparent of the request for it, if that is traced: see sms.traces
+    given_up_at: float = 0.0  # when it became a dead letter, if it was read as one; see ``waits_for_key``
 
     @property
     def waits_for_key(self) -> bool:
-        """No worker could open it. It is tried again, so ``given_up_at`` is when it was tried last."""
+        """Whether no worker could open it so far. It is tried again, so ``given_up_at`` is the last try."""
         return self.error == "unsealable"
 
     @property
     def error_class(self) -> str:
-        """One of ``ERROR_CLASSES``, "" where nothing went wrong so far."""
+        """One of ``ERROR_CLASSES``; "" if nothing has gone wrong so far."""
         match self.state:
             case State.FAILED:
-                return self.fault or "no_provider"  # a version before wrote none
+                return self.fault or "no_provider"  # the previous version wrote none
             case State.EXPIRED:
                 return "not_in_time"
             case State.UNKNOWN:
@@ -122,7 +123,7 @@ class Message:
 class Chosen:
     """The alias for the next call, "" if none may be asked for ``wait`` seconds.
 
-    An alias with a ``wait`` has a line, in which the message stands now.
+    If an alias comes with a ``wait``, the message now stands in its line.
     """
 
     alias: str
@@ -139,26 +140,26 @@ class Attempt:
     number: int  # of the claim, 1 for the first: the fencing token of the lease
     sealed: bytes
     remaining: float  # seconds until the message expires, at the moment of the claim
-    resend_unknown: bool  # may be sent once more when its outcome stays unknown
+    resend_unknown: bool  # may be sent once more if its outcome stays unknown
     rounds: int = 0  # how often all aliases of its route have failed
     hops: tuple[str, ...] = ()  # its route, in the order that was drawn for it
-    chosen: Chosen | None = None  # by the claim; None: it could not
-    key: int = 0  # stays the same while the outcome of the hand-off before is unknown
+    chosen: Chosen | None = None  # by the claim; None: the claim could not choose
+    key: int = 0  # the same again after a hand-off with an unknown outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """One delivery report in our words. ``raw`` is the vendor's own status word."""
 
-    reference: str  # our message id; "" where the vendor names only its own
+    reference: str  # our message id; "" if the vendor names only its own
     state: State
     raw: str
     provider_message_id: str = ""
     error: str = ""
     opted_out: str = field(
         default="", repr=False
-    )  # the number (E.164), where it has opted out, as the vendor says
-    unreachable: bool = False  # the number does not have this channel; that does not blame the alias
+    )  # the number (E.164), if the vendor says that it has opted out
+    unreachable: bool = False  # the number does not have this channel, for which the alias is not to blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ class Inbound:
     """A message from a user to one of our senders."""
 
     id: str  # the vendor's
-    phone: str = field(repr=False)  # whose: as the vendor writes it, in sms.signals E.164 if it is a number
-    sender: str  # ours, to which it went: a number, a short code, a name
+    # the user's, as the vendor writes it; in sms.signals as E.164 if it is a number
+    phone: str = field(repr=False)
+    sender: str  # ours, to which the user wrote: a number, a short code or a name
     text: str = field(repr=False)
-    word: str = ""  # stop, start or help, if it means that; of a vendor's file, where the vendor says so
+    word: str = ""  # stop, start or help, if it means that; from a vendor's file only if the vendor says so

@@ -35,7 +35,7 @@ COUNTERS = {
     "codes": "Codes by state and purpose.",
     "calls": "Calls to providers by outcome.",
     "receipts": "Accepted delivery reports by state.",
-    "events": "Events for webhooks by the outcome of their calls; dropped if too many wait.",
+    "events": "Events for webhooks by the outcome of their calls, or dropped because too many waited.",
     "lookups": "Look-ups of numbers before a code, by outcome, or by the reason to skip them.",
     "left_out": "How often a provider was left out because its calls failed.",
 }
@@ -77,7 +77,7 @@ class _Everything(Collector):
             found = [*_own(), *(metric for source in SOURCES for metric in source())]
         except Unavailable:
             up = 0
-        yield gauge("redis_up", "1 if Redis answers, else 0. Without Redis there is no other metric.", up)
+        yield gauge("redis_up", "1 if every Redis server answers, else 0. Then there is no other metric.", up)
         yield from found
 
 

@@ -5,9 +5,9 @@ every alias of its route (send.lua). If it has opted out of some, those are skip
 while the message waits (choose.lua). Codes, in the queue ``otp``, are still sent, because their users have
 just asked for them. They only fail if the vendor itself refuses them because of an opt-out.
 
-A list holds keyed digests of numbers and nothing else. Their key is derived from PHONE_SECRET_KEY, which is
-rarely changed, while SMS_SEAL_KEYS come and go. If it is changed, the digests cannot be computed again
-without the numbers. So SMS_OPTOUT_KEYS keeps the former values, and all of them are tried.
+A list holds keyed digests of numbers and nothing else. Their key is derived from PHONE_SECRET_KEY, because
+SMS_SEAL_KEYS change more often. After a change the digests cannot be computed again without the numbers. So
+SMS_OPTOUT_KEYS keeps the former values of PHONE_SECRET_KEY, and all of them are tried.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from sms import conf, digests, names
+from sms import conf, digests, names, stand_in
 from sms.errors import Unavailable
 from sms.scripts import client
 from sms.steps import script
@@ -36,37 +36,40 @@ _OPT_OUT = script("opt_out")
 
 
 class Mark(NamedTuple):
-    """A number's mark on a list: the name of a key, and the digest under it."""
+    """A number's mark on a list: the name of a secret key, and the digest made with it."""
 
     key: str
     digest: str
 
 
 class Count(NamedTuple):
-    """How many have opted out of an alias, and of how many we no longer have the key."""
+    """How many numbers opted out of an alias, and how many more under a key that we no longer have."""
 
     asked: int
     lost: int
 
 
 def marks(e164: str) -> list[Mark]:
-    """Those of a number, the newest key first; none without a PHONE_SECRET_KEY, when nobody can opt out."""
+    """The marks of a number, the newest key first. Without a PHONE_SECRET_KEY none: nobody can opt out."""
     return [Mark(name, digests.digest(key, e164)[:16].hex()) for name, key in _keys()]
 
 
 def add(alias: str, numbers: Iterable[str]) -> int:
-    """They (E.164) have opted out of ``alias``. Returns how many had not before. Raises ``Unavailable``."""
+    """Record that these numbers (E.164) opted out of ``alias``. Returns how many had not opted out before.
+
+    Raises ``Unavailable``.
+    """
     found, added = [newest(e164) for e164 in numbers], 0
     for begin in range(0, len(found), AT_ONCE):
         some = found[begin : begin + AT_ONCE]
         args = {"list": _list(alias, some[0].key), "digests": [mark.digest for mark in some], "kept": KEPT}
-        added += _OPT_OUT.ask((), args)["added"]
+        added += _OPT_OUT.ask((), args, server=stand_in.first())["added"]
     return added
 
 
 def remove(alias: str, e164: str) -> bool:
-    """Forget that a number has opted out of ``alias``; whether it had. Raises ``Unavailable``."""
-    with client() as redis:
+    """Forget that a number opted out of ``alias``. Returns whether it had. Raises ``Unavailable``."""
+    with client(server=stand_in.first()) as redis:
         pipe = redis.pipeline()
         for key, digest in marks(e164):
             pipe.zrem(_list(alias, key), digest)
@@ -74,7 +77,7 @@ def remove(alias: str, e164: str) -> bool:
 
 
 def newest(e164: str) -> Mark:
-    """The mark under the key of now. Raises ``ImproperlyConfigured`` without one."""
+    """The mark under the current key. Raises ``ImproperlyConfigured`` without one."""
     found = marks(e164)
     if not found:
         raise ImproperlyConfigured(
@@ -85,8 +88,10 @@ def newest(e164: str) -> Mark:
 
 
 def reported(alias: str, e164: str, **told: str) -> None:
-    """The vendor of ``alias`` has refused a message because its number opted out there. Raises nothing: the
-    message ends as refused in any case. ``told``: what else the log shows, such as ``message_id``.
+    """Record that the vendor of ``alias`` refused a message because its number opted out there. Never raises:
+    the message ends as refused in any case.
+
+    ``told``: further fields for the log, such as ``message_id``.
     """
     try:
         add(alias, [e164])
@@ -100,7 +105,7 @@ def counts() -> dict[str, Count]:
     """How many have opted out, by alias. Raises ``Unavailable``."""
     known, found = {name for name, _ in _keys()}, dict[str, Count]()
     begin = names.key(names.OPTOUTS)
-    with client() as redis:
+    with client(server=stand_in.first()) as redis:
         now = redis.time()[0] * 1000
         for key in sorted(redis.scan_iter(f"{begin}*", count=1000)):
             alias, _, name = key.decode().removeprefix(begin).rpartition(":")

@@ -32,10 +32,11 @@ class Place(NamedTuple):
     part: str  # of /readyz: HUB, HUB with its number in the setting, or NODES
     setting: str  # with its address
     cell: int  # one that it has
+    server: str = ""  # its alias; "" for a node
 
 
 def parts() -> tuple[str, ...]:
-    """The parts of ``/readyz`` besides the hub: further servers, or NODES."""
+    """The parts of ``/readyz`` besides the first server: further servers, or NODES."""
     if names.in_cluster():
         return (NODES,) if cells.many() else ()
     return tuple(place.part for place in servers()[1:])
@@ -58,18 +59,21 @@ def servers() -> list[Place]:
     for cell in cells.every():
         first.setdefault(names.cache_alias(cell), cell)
     return [
-        Place(f"{HUB}-{number}" if number > 1 else HUB, names.store_setting(first[alias]), first[alias])
+        Place(
+            f"{HUB}-{number}" if number > 1 else HUB, names.store_setting(first[alias]), first[alias], alias
+        )
         for number, alias in enumerate(names.cache_aliases(), 1)
         if alias in first
     ]
 
 
-def redis(*reads: str, cell: int = cells.HUB) -> list[int]:
+def redis(*reads: str, cell: int = cells.HUB, server: str = "") -> list[int]:
     """The time (ms) of the server that has a cell, then the numbers at these keys, 0 for a missing one.
 
-    One round trip. Raises ``Unavailable``.
+    One round trip. Raises ``Unavailable``. ``server``: see ``scripts.connection``.
     """
-    found: list[int] = _PROBE(tuple(key(name, cell) for name in (*reads, *KEYS)), (len(reads),), cell)
+    keys = tuple(key(name, cell) for name in (*reads, *KEYS))
+    found: list[int] = _PROBE(keys, (len(reads),), cell, server)
     return found
 
 
@@ -82,18 +86,15 @@ def note(numbers: Mapping[str, int], seconds: float) -> None:
         pipe.execute()
 
 
-def eviction_policy(cell: int) -> str:
-    """The eviction policy of a cell's server; "" if it does not say, as managed ones may refuse to."""
-    with client(cell) as redis, suppress(ResponseError):
+def eviction_policy(place: Place) -> str:
+    """The eviction policy of a server; "" if it does not say, as managed ones may refuse to."""
+    with client(place.cell, place.server) as redis, suppress(ResponseError):
         return str(redis.config_get("maxmemory-policy").get("maxmemory-policy", ""))
     return ""
 
 
-def is_cluster(cell: int) -> bool:
-    """Whether a cell's server is a node of a Redis Cluster; False if it does not say.
-
-    Raises ``Unavailable``.
-    """
-    with client(cell) as redis, suppress(ResponseError):
+def is_cluster(place: Place) -> bool:
+    """Whether a server is a node of a Redis Cluster; False if it does not say. Raises ``Unavailable``."""
+    with client(place.cell, place.server) as redis, suppress(ResponseError):
         return bool(redis.info("cluster").get("cluster_enabled"))
     return False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sms_outbox() -> list[Sms]:
-    """What was sent in this test, the latest last. Nothing of the tests before it is left; see ``reset``."""
+    """The messages sent in this test, the latest last. Those of earlier tests are gone; see ``reset``."""
     from sms.testing import outbox, reset  # Django is not set up yet when pytest loads this file
 
     reset()

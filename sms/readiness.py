@@ -19,14 +19,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from sms import broker, broker_connections, probe, signs
+from sms import broker, broker_connections, names, probe, signs
 from sms.errors import Unavailable
 
 #: Seconds.
-FRESH = 1.0  # an answer is as good as a new one
-STALE = 10.0  # an answer is given while the next question is under way
-PATIENCE = 1.0  # a worker has to answer
-LONGEST = 5.0  # a request waits for the servers; parts that have not answered by then are ``unknown``
+FRESH = 1.0  # for which an answer is reused as it is
+STALE = 10.0  # for which an answer is still given while the next question is under way
+PATIENCE = 1.0  # that a worker has to answer
+LONGEST = 5.0  # that a request waits for the servers; parts that have not answered by then are ``unknown``
 
 #: Requests that may wait at once: the web server needs its other threads.
 WAITING = 2
@@ -45,14 +45,16 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """200 if Redis, the broker, a worker and beat answer and sweeps run, else 503.
 
     If only a further server or node does not answer, the status is ``degraded`` and the answer is 200 too: it
-    refuses its share of the phones, and another process would refuse the same ones.
+    refuses its share of the phones, and another process would refuse the same ones. The same holds for the
+    first of several servers while another one has its hub.
 
     The body gives each part a word: ``ok``, ``away``, ``unknown`` or another of ``sms.away.REASONS``. It also
     says since when a part is away, if known, and when a worker ran its last sweep.
     """
     found = _questions.answer()
     wrong = {part for part, word in found.words.items() if word != "ok"}
-    ready = wrong.isdisjoint(signs.PARTS)
+    needed = set(signs.PARTS) - ({"redis"} if found.stands_in else set())
+    ready = wrong.isdisjoint(needed)
     body = {
         "status": ("degraded" if wrong else "ok") if ready else "unready",
         **found.words,
@@ -73,6 +75,7 @@ class Answer:
     words: dict[str, str] = field(default_factory=dict)
     since: Mapping[str, int] = field(default_factory=dict)
     last_sweep: int = 0
+    stands_in: bool = False  # another server has the hub
 
 
 class Questions:
@@ -116,7 +119,8 @@ class Questions:
             found.last_sweep = known.swept
         except Unavailable as error:
             words["redis"] = error.reason
-        words |= _further()
+        words |= _each_place()
+        found.stands_in = known is not None and words["redis"] != "ok"
         try:
             broker.ask()
             words["broker"] = "cluster" if broker.is_cluster() else "ok"
@@ -132,16 +136,21 @@ class Questions:
 _questions = Questions()
 
 
-def _further() -> dict[str, str]:
-    """The words of the parts besides the hub. They are asked at once, as each may hang."""
+def _each_place() -> dict[str, str]:
+    """The words of all servers if there are several, or of the nodes of a cluster besides that of the hub.
+
+    They are asked at once, as each may hang.
+    """
     parts = probe.parts()
     if not parts:
         return {}
     try:
-        places = probe.places()[1:]
+        places = probe.places()
     except Unavailable as error:
         return dict.fromkeys(parts, error.reason)
-    words = dict.fromkeys(parts, "ok")
+    if names.in_cluster():
+        places = places[1:]
+    words = dict.fromkeys(parts, "ok") | {place.part: "ok" for place in places}
     with ThreadPoolExecutor(max(len(places), 1)) as pool:
         for place, word in zip(places, pool.map(_word, places), strict=True):
             if word != "ok":
@@ -151,7 +160,7 @@ def _further() -> dict[str, str]:
 
 def _word(place: probe.Place) -> str:
     try:
-        probe.redis(cell=place.cell)
+        probe.redis(cell=place.cell, server=place.server)
     except Unavailable as error:
         return error.reason
     return "ok"

@@ -20,8 +20,7 @@ def take(request: HttpRequest, alias: str) -> HttpResponse:
     """Take receipts in the format of one provider. It has no account here: it signs them.
 
     Also takes its questions for the code of a phone call. If the provider has one address for everything, it
-    takes messages from users too. The answer is that which the provider expects, mostly 204, or a problem
-    document.
+    takes messages from users too. The answer is what the provider expects, mostly 204, or a problem document.
     """
     called = request.get_full_path(), request.build_absolute_uri()
     try:

@@ -13,18 +13,18 @@ Verdict = Literal[
 
 
 class Claim(NamedTuple):
-    """The result of ``claim``: an ``Attempt``, or a ``Message`` that ended by it, or nothing."""
+    """The result of ``claim``: an ``Attempt``, or a ``Message`` that the claim settled, or nothing."""
 
     verdict: Verdict
     found: Attempt | Message | None
-    left_out: str  # the alias in whose call the worker before this one died, if that opened its breaker
+    left_out: str  # the alias during whose call the last worker died, if that opened its breaker
 
 
 class Choice(NamedTuple):
     """The result of ``choose``."""
 
     chosen: Chosen | None
-    changed: Mapping[str, int]  # by alias, or alias:country, 1 if it is left out by this, -1 if it is back
+    changed: Mapping[str, int]  # by alias or alias:country: 1 if its breaker opened, -1 if it closed
 
 
 class Moved(NamedTuple):
@@ -33,7 +33,7 @@ class Moved(NamedTuple):
     moved: bool
     message: Message | None
     changed: Mapping[str, int]  # as in ``Choice``
-    early: Mapping[str, str] | None = None  # a receipt of this message that came before
+    early: Mapping[str, str] | None = None  # a receipt that overtook the answer of the call
 
 
 class Recorded(NamedTuple):
@@ -57,7 +57,8 @@ def read(message_id: str, record: Mapping[str, Any]) -> Message:
         by_itself=bool(record.get("by_itself")),
         redirected=bool(record.get("redirected")),
         code_dead=bool(record.get("code_dead")),
-        attempts=int(record.get("calls", record.get("attempts", 0))),  # a version before counted claims alone
+        # the previous version counted only claims
+        attempts=int(record.get("calls", record.get("attempts", 0))),
         channel=record.get("channel", "sms"),
         first_channel=record.get("first_channel", "sms"),
         channels=tuple(name for name in record.get("channels", "").split(",") if name),
@@ -67,7 +68,7 @@ def read(message_id: str, record: Mapping[str, Any]) -> Message:
 
 
 def chosen(answer: Mapping[str, Any]) -> Chosen | None:
-    """Whom a script chose, if it could."""
+    """The alias that a script chose; None if it chose none."""
     found = answer.get("chosen")
     if not found:
         return None

@@ -1,7 +1,7 @@
 """The caller's own name for a start or a message, such as ``order-1234``.
 
-It is kept, logged and told to webhooks in clear. So what could be a phone number, an address or a key is
-refused. Digits behind a word pass, as in ``order-4915112345678``: nobody can tell an order's from a phone's.
+It is stored, logged and sent to webhooks in clear. So anything that could be a phone number, an address or a
+key is refused. Digits after a word are accepted, as in ``order-4915112345678``: it may be an order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SEPARATORS = re.compile(r"[_.:/-]")
 #: The beginning of the API's keys, see ``otp.api.keys``.
 _KEY = "otpost_"
 
-#: Digits of a number with its country code at most (E.164).
+#: The most digits of a number with its country code (E.164).
 _LONGEST = 15
 
 
@@ -41,8 +41,8 @@ def _may_be_a_number(text: str) -> bool:
     if phone.SHORTEST <= len(digits) <= _LONGEST:
         return True
     region = conf.get("PHONE_REGION")
-    if len(digits) > _LONGEST:  # with what is dialled before a country code
+    if len(digits) > _LONGEST:  # perhaps with a prefix for calls abroad
         return bool(phone.told(digits, region))
-    with suppress(InvalidNumber):  # nearly all that is shorter is a line of some town, but a few are mobiles
+    with suppress(InvalidNumber):  # nearly all shorter numbers are landlines, but a few are mobiles
         return phone.parse(digits, region).kind in ("mobile", "fixed_line_or_mobile")
     return False

@@ -42,8 +42,8 @@ __all__ = [
     "work_with",
 ]
 
-#: The part of a worker's slots that one alias may take if there is another one. Of 80 slots two healthy
-#: aliases use 75 together, and the other one has 15 while one hangs with 60.
+#: The default of ``share=`` if there are several aliases. Of 80 slots, two aliases together use up to 75. If
+#: one hangs with 60, the other still has 15.
 SHARE = 0.75
 
 
@@ -74,19 +74,19 @@ os.register_at_fork(after_in_child=aliases.cache_clear)
 
 
 def channel(alias: str) -> Channel:
-    """By what the messages of an alias reach a user; of one that is gone the default."""
+    """The channel of an alias; the default channel if the alias is gone."""
     known = aliases().get(alias)
     return known.provider.channel if known else Provider.channel
 
 
 @conf.cached
 def channels() -> tuple[Channel, ...]:
-    """Those of all aliases, in the order of the setting. Raises ``ImproperlyConfigured``."""
+    """The channels of all aliases, in the order of the setting. Raises ``ImproperlyConfigured``."""
     return tuple(dict.fromkeys(alias.provider.channel for alias in aliases().values()))
 
 
 def receivers() -> list[str]:
-    """Those that hand over the SMS that users send. Raises ``ImproperlyConfigured``."""
+    """The aliases that hand over the SMS that users send. Raises ``ImproperlyConfigured``."""
     return [
         name
         for name, provider in providers().items()
@@ -95,18 +95,18 @@ def receivers() -> list[str]:
 
 
 def work_with(concurrency: int) -> None:
-    """Tell how many messages this process hands over at once."""
+    """Set how many messages this process hands over at once."""
     global _concurrency
     _concurrency = concurrency
     aliases.cache_clear()
 
 
-_concurrency = 0  # not known: the setting, or what a process that is no worker needs
+_concurrency = 0  # unknown: the setting decides, or ten for a process that is no worker
 
 
 def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
     if not re.fullmatch(r"[\w-]+", name, re.ASCII):  # it is in routes and in the address of receipts
-        raise BadProviderURL(f"{name!r} is no alias; write letters from a to z, digits, - and _.")
+        raise BadProviderURL(f"{name!r} is no valid alias; use letters, digits, - and _ in ASCII.")
     ours = {"rate": 0.0, "segment_rate": 0.0, "share": share}
     only_codes = False
     prices: dict[str, float] = {}
@@ -115,7 +115,7 @@ def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
         if option == "only":
             only_codes = value == "codes"
             if not only_codes:
-                raise BadProviderURL(f"{name}: only= takes codes alone.")
+                raise BadProviderURL(f"{name}: only= must be codes.")
         elif option == "price":
             prices = _prices(name, value)
         elif option in ours:
@@ -132,8 +132,8 @@ def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
     provider = from_url(name, url, pool_size=slots.count)
     if isinstance(provider, ClearProvider) and not provider.is_wanted and not settings.DEBUG:
         raise BadProviderURL(
-            f"{name}: {provider.scheme}:// writes numbers and codes in clear, which only development may. "
-            f"Name a real provider, or say that it is wanted: {provider.example}."
+            f"{name}: {provider.scheme}:// writes numbers and codes in clear, which is only for development. "
+            f"Name a real provider, or confirm that you want this: {provider.example}."
         )
     if isinstance(provider, EmailProvider):
         _give_carrier(provider)
@@ -141,7 +141,7 @@ def _alias(name: str, url: str, slots: Slots, share: float) -> Alias:
 
 
 def _give_carrier(provider: EmailProvider) -> None:
-    """Let it hand its letters to Django, of which it knows nothing. Raises ``BadProviderURL``."""
+    """Give it a ``Carrier``, since it does not know Django itself. Raises ``BadProviderURL``."""
     try:
         provider.carry = Carrier(provider)
     except ImproperlyConfigured as error:
@@ -157,7 +157,7 @@ def _prices(name: str, text: str) -> dict[str, float]:
         known = country == DEFAULT or country in phonenumbers.SUPPORTED_REGIONS
         if not known or country in prices or not 0 <= price < 1e9:
             raise BadProviderURL(
-                f"{name}: price= is what a code costs by it: 0.05, or by country DE:0.07|default:0.05."
+                f"{name}: price= must look like 0.05 or, by country, like DE:0.07|default:0.05."
             )
         prices[country] = price
     return prices

@@ -25,7 +25,7 @@ from pydantic_core import from_json, to_json
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sms import away, cells, cluster, conf, connections, lua_source, names, traces
+from sms import away, cells, cluster, conf, connections, lua_source, names, stand_in, traces
 from sms.cluster import Moved
 from sms.conf import cached
 from sms.connections import Connections
@@ -41,9 +41,12 @@ INCLUDES = Path(__file__).parent / "lua" / "includes"
 COPIED_WITHIN = 500
 
 
-def connection(cell: int = 0) -> Any:  # redis-py types every answer as bytes or str
-    """A client of redis-py for a cell. Raises ``ImproperlyConfigured`` if its cache has none."""
-    alias = names.cache_alias(cell)
+def connection(cell: int = 0, server: str = "") -> Any:  # redis-py types every answer as bytes or str
+    """A client of redis-py for a cell. Raises ``ImproperlyConfigured`` if its cache has none.
+
+    ``server``, here and below: the alias of another server than the one that has the cell now.
+    """
+    alias = server or server_of(cell)
     try:
         found = get_redis_connection(alias)
     except NotImplementedError:
@@ -81,20 +84,32 @@ def nodes(cells: Sequence[int]) -> dict[str, int]:
         return found
 
 
+def server_of(cell: int) -> str:
+    """The alias of the server that has a cell now."""
+    return stand_in.server_of_hub() if cell == cells.HUB else names.cache_alias(cell)
+
+
 @contextmanager
-def client(cell: int = 0) -> Iterator[Any]:
+def client(cell: int = 0, server: str = "") -> Iterator[Any]:
     """A client for a cell, for the length of a ``with`` block. Raises ``Unavailable`` if Redis cannot do what
     the block asks.
     """
+    alias = server or server_of(cell)
+    with _watched(alias):
+        yield connection(cell, alias)
+
+
+@contextmanager
+def _watched(alias: str) -> Iterator[None]:
+    """Turn errors of a server into ``Unavailable``, and note whether it is there."""
     try:
-        yield connection(cell)
+        yield
     except away.ERRORS as error:
-        raise away.unavailable(error, _server(cell)) from error
-
-
-def _server(cell: int) -> str:
-    """The alias of a cell's server, "" if there is only one."""
-    return names.cache_alias(cell) if len(names.cache_aliases()) > 1 else ""
+        found = away.unavailable(error, alias if len(names.cache_aliases()) > 1 else "")
+        if isinstance(found, Unavailable):
+            stand_in.lost(alias, found.reason)
+        raise found from error
+    stand_in.there(alias)
 
 
 def home(digests: Sequence[str], keys: Callable[[int], Iterable[str]]) -> int:
@@ -110,8 +125,8 @@ def home(digests: Sequence[str], keys: Callable[[int], Iterable[str]]) -> int:
 
 
 def in_each_cell(step: Callable[[int], Iterable[T]]) -> list[T]:
-    """All that a step finds in the cells. A cell that is away is left out, unless all are: then this raises
-    ``Unavailable``.
+    """The results of ``step`` in all cells, as one list. A cell that is away is left out. If all are away,
+    this raises ``Unavailable``.
     """
     found, there, errors = list[T](), False, dict[str, Unavailable]()
     for cell in reversed(cells.every()):  # the hub last: there, sweep.lua lets the next sweep be requested
@@ -138,9 +153,9 @@ def gather(
     """
     found: dict[int, list[Any]] = {}
     away_now = None
-    for together in _by_server(among):
+    for server, together in _by_server(among):
         try:
-            found |= _gather_from(together, put)
+            found |= _gather_from(server, together, put)
         except Unavailable as error:
             if not partly:
                 raise
@@ -150,8 +165,8 @@ def gather(
     return found
 
 
-def _gather_from(together: list[int], put: Callable[[Any, int], object]) -> dict[int, list[Any]]:
-    with client(together[0]) as redis:
+def _gather_from(server: str, together: list[int], put: Callable[[Any, int], object]) -> dict[int, list[Any]]:
+    with client(together[0], server) as redis:
         pipe = redis.pipeline(transaction=False)
         ends = [0]
         for cell in together:
@@ -161,19 +176,21 @@ def _gather_from(together: list[int], put: Callable[[Any, int], object]) -> dict
     return {cell: answers[slice(*ends[n : n + 2])] for n, cell in enumerate(together)}
 
 
-def _by_server(among: Iterable[int]) -> Iterable[list[int]]:
-    """Lists of cells that can share a pipeline. In a cluster a cell may move to another node at any time."""
-    found: dict[str, list[int]] = {}
+def _by_server(among: Iterable[int]) -> Iterable[tuple[str, list[int]]]:
+    """Servers, each with the cells that can share a pipeline. In a cluster a cell may move to another node at
+    any time.
+    """
+    found: dict[tuple[str, str], list[int]] = {}
     for cell in among:
-        server = names.prefix(cell) if names.in_cluster() else names.cache_alias(cell)
-        found.setdefault(server, []).append(cell)
-    return found.values()
+        of_its_own = names.prefix(cell) if names.in_cluster() else ""
+        found.setdefault((server_of(cell), of_its_own), []).append(cell)
+    return [(server, together) for (server, _), together in found.items()]
 
 
 def _server_of(cell: int) -> str:
     """A name for the server of a cell, in a cluster for the node that had it last."""
     if not names.in_cluster():
-        return names.cache_alias(cell)
+        return server_of(cell)
     return str(connection().connection_pool.nodes.owners.last(cell) or names.prefix(cell))
 
 
@@ -219,17 +236,26 @@ class Script:
         text = "".join(f"local {name} = {given[name]}\n" for name in given if name in used) + self._body
         return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, keys: tuple[str, ...], values: Iterable[Any], cell: int = 0) -> Any:
-        """Run the script in a cell. Strings are returned as bytes. Raises ``Unavailable``."""
+    def __call__(self, keys: tuple[str, ...], values: Iterable[Any], cell: int = 0, server: str = "") -> Any:
+        """Run the script in a cell. Strings are returned as bytes. Raises ``Unavailable``.
+
+        If the server of the hub is away, the stand-in runs it at once. It may then have run on both.
+        """
         text, sha = self._text()
         keys += names.slot(cell)
         copies = conf.get("OTPOST_COPIES") if self._accepts else 0
         with traces.script(self._name):
+            call = pack_command(("EVALSHA", sha, len(keys), *keys, *values))
+            alias = server or server_of(cell)
             try:
-                call = pack_command(("EVALSHA", sha, len(keys), *keys, *values))
-                return _run(cell, text, (call,), copies)
-            except away.ERRORS as error:
-                raise away.unavailable(error, _server(cell)) from error
+                with _watched(alias):
+                    return _run(alias, cell, text, (call,), copies)
+            except Unavailable:
+                if server or server_of(cell) == alias:
+                    raise
+            alias = server_of(cell)
+            with _watched(alias):
+                return _run(alias, cell, text, (call,), copies)
 
     def join(self, pipe: Any, keys: tuple[str, ...], values: Iterable[Any], cell: int = 0) -> None:
         """Add the script to a pipeline of redis-py, whether the server knows it or not."""
@@ -237,14 +263,17 @@ class Script:
         keys += names.slot(cell)
         pipe.eval(text, len(keys), *keys, *values)
 
-    def ask(self, keys: tuple[str, ...], args: Mapping[str, Any], cell: int = 0) -> dict[str, Any]:
+    def ask(
+        self, keys: tuple[str, ...], args: Mapping[str, Any], cell: int = 0, server: str = ""
+    ) -> dict[str, Any]:
         """Run a script that takes and returns one JSON object. Raises ``Unavailable``."""
-        answer: dict[str, Any] = from_json(self(keys, (to_json(args),), cell))  # a third of the time of json
+        # A third of the time of json.
+        answer: dict[str, Any] = from_json(self(keys, (to_json(args),), cell, server))
         return answer
 
 
-def _run(cell: int, text: str, call: tuple[bytes], copies: int) -> Any:
-    with _connections(cell).one() as connection:
+def _run(server: str, cell: int, text: str, call: tuple[bytes], copies: int) -> Any:
+    with _connections(server, cell).one() as connection:
         try:
             answer = _answer(connection, text, call)
         except Moved:  # it ran nowhere
@@ -277,9 +306,9 @@ def _wait_for(copies: int, connection: Any) -> None:
 
 
 @cached  # asking django-redis takes longer
-def _connections(cell: int) -> Connections | cluster.CellPool:
+def _connections(server: str, cell: int) -> Connections | cluster.CellPool:
     with _first:  # django-redis would make two pools for the first two threads
-        found = connection(cell).connection_pool
+        found = connection(cell, server).connection_pool
     return found if isinstance(found, cluster.CellPool) else connections.of(found)
 
 

@@ -1,12 +1,12 @@
-"""A Django signal for each event in the life of a message, with the name of its log line. Each has
-``message``.
+"""A Django signal for each event in the life of a message, with the name of its log line. Each carries
+``message``, unless the list says otherwise.
 
-If a receiver raises, that is logged, and everything else goes on. Receivers run in the process that learns of
-the event: ``message_queued`` and ``message_cancelled`` mostly in the web process, ``message_delivered`` where
-the receipt arrives, the others in a worker.
+If a receiver raises, the error is logged, and everything else goes on. Only ``text_received`` differs.
+Receivers run in the process that learns of the event: ``message_queued`` and ``message_cancelled`` mostly in
+the web process, ``message_delivered`` where the receipt arrives, the others in a worker.
 
-Only ``message_received`` is about a message from a user. Its ``message`` has a number and a text in clear.
-Seal them by ``sms.services.seal`` before you put them into a queue.
+``message_received`` and ``text_received`` are about a message from a user. Their ``message`` has a number and
+a text in clear. Seal them by ``sms.services.seal`` before you put them into a queue.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ provider_back = Signal()  # ``alias``: a probe worked.
 #: has already taken effect. A vendor may repeat a message.
 message_received = Quiet()
 
-#: ``alias``, ``message``: the same, but only for a text that is not such a word, from an E.164 number, and
-#: before all other receivers. If a receiver raises, the callback fails, so that the vendor repeats it.
+#: ``alias``, ``message``: as ``message_received``, but sent before it, and only for texts from an E.164
+#: number that are no such word. If a receiver raises, the callback fails, so that the vendor repeats it.
 text_received = Signal()
 
 swept = Signal()  # ``queue``: a worker looked for messages that nobody has taken, as it does every second.
 
-#: ``alias``, ``error``, ``count``: so many receipts were not the provider's own, or could not be read. At
-#: most one a minute of each kind and process.
+#: ``alias``, ``error``, ``count``: how many receipts were not the provider's own, or could not be read. Each
+#: process sends at most one of each kind a minute.
 receipt_rejected = Signal()

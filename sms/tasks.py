@@ -34,24 +34,26 @@ from sms.webhooks import sender
 
 log = structlog.get_logger("sms")
 
-#: Ids as ``sms.ids`` makes them. Anything else, a number among it, must not reach a log line.
+#: The form of the ids of ``sms.ids``. Anything else may hold a phone number, and must not reach a log line.
 _ID = re.compile(r"[\w-]{22}", re.ASCII)
 
 
 @signals.celeryd_after_setup.connect
 def _know_concurrency(instance: Any, **_: Any) -> None:
-    registry.work_with(instance.concurrency)  # -c counts, not only the setting
+    registry.work_with(instance.concurrency)  # so that the option -c counts too
 
 
 @signals.worker_ready.connect
 def _look_around(**_: Any) -> None:
-    """Drain from now on, and tell at once whose place this is: not every project runs ``check --deploy``."""
+    """Drain from now on. Report at once if another installation uses our place in Redis: not every project
+    runs ``check --deploy``.
+    """
     consumed = current_app.amqp.queues.consume_from
     drain.begin(queues := [queue for queue in steps.QUEUES if names.queue(queue) in consumed])
     taken = [queue for queue in (*queues, steps.EVENTS_QUEUE) if names.queue(queue) in consumed]
     log.info("worker_started", queues=taken)
     if steps.OTP_QUEUE not in queues:
-        log.warning("no_codes_here", hint="This worker sends none. Another one must take the queue otp.")
+        log.warning("no_codes_here", hint="This worker sends no codes. Another one must take the queue otp.")
     place.leave_mark()
     with suppress(Unavailable):
         store.worker_started()
@@ -69,7 +71,7 @@ def _stop(**_: Any) -> None:
 
 @signals.worker_shutdown.connect
 def _stop_listening(**_: Any) -> None:
-    """By now every task has ended."""
+    """Close the connections only now, when every task has ended."""
     listening.end()
 
 
@@ -117,7 +119,7 @@ def follow_up(*args: Any, **more: Any) -> None:
 
 @shared_task(name=broker.SWEEP, base=sweeper.SweepTask, ignore_result=True)
 def sweep(*args: Any, **more: Any) -> None:
-    """Wake somebody for what was due in a queue before a cutoff (ms, the Redis server's clock)."""
+    """Wake workers for messages of a queue that were due before a cutoff (ms, the Redis server's clock)."""
     match args:
         case [queue, cutoff] if queue in steps.QUEUES and type(cutoff) is int and not more:
             sweeper.sweep(queue, cutoff)
@@ -131,5 +133,5 @@ def sweep(*args: Any, **more: Any) -> None:
 
 
 def _drop() -> None:
-    """Anybody may have put it into the queue, so nothing of what it holds is told."""
+    """Log that an entry was dropped, but not its content: anybody may have put it into the queue."""
     log.error("entry_dropped", error="arguments")

@@ -1,4 +1,4 @@
-"""Traces, by OpenTelemetry: one from a request over the queue to the provider's call and its receipt.
+"""Traces, by OpenTelemetry: one leads from a request through the queue to the call and its receipt.
 
 A project's tracer provider decides where they go, or ``config.traces``. If there is none when the first span
 begins, or no opentelemetry-api, this process is not traced. Each call here then costs one check.
@@ -48,7 +48,7 @@ _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 )
 
-#: The outcome of a call, in the words of ``sms.tally``; the first that fits.
+#: The outcome of a call, in the words of ``sms.tally``. The first match counts.
 _OUTCOMES = {
     TemporaryFailure: "temporary",
     Unreachable: "unreachable",
@@ -57,10 +57,10 @@ _OUTCOMES = {
     OutcomeUnknown: "unknown",
 }
 
-#: A message that ended so is an error of its delivery.
+#: States in which the span of a delivery is an error.
 _BAD = (State.FAILED, State.EXPIRED, State.UNKNOWN)
 
-#: A vendor's word, and no text. With MANY digits it could be a number.
+#: A vendor's word, not free text. One with MANY digits could be a number.
 _WORD = re.compile(r"[A-Za-z0-9_.:/-]{1,64}", re.ASCII)
 MANY = 7
 
@@ -85,7 +85,7 @@ def request(method: str, traceparent: str) -> AbstractContextManager[None]:
 
 
 def answered(method: str, route: str, status: int) -> None:
-    """How the request of this span was answered. ``route``: as Django has it, "" for none."""
+    """Note how the request of this span was answered. ``route``: as Django writes it, "" for none."""
     if tracer() is None:
         return
     span = trace.get_current_span()
@@ -99,7 +99,7 @@ def answered(method: str, route: str, status: int) -> None:
 
 
 def begun(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function begin a trace where its caller has none."""
+    """Let a function begin a trace if its caller has none."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
@@ -115,7 +115,7 @@ def begun(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def here() -> str:
-    """The traceparent that a message keeps; "" where nothing is traced."""
+    """The traceparent that a message keeps; "" if nothing is traced."""
     if tracer() is None:
         return ""
     carrier: dict[str, str] = {}
@@ -139,7 +139,7 @@ def deliver(message: Message) -> AbstractContextManager[None]:
 
 
 def follow_up(kind: str, message: Message) -> AbstractContextManager[None]:
-    """The span of what follows a call that worked; see ``sms.delivery.follow_up``."""
+    """The span of a follow-up call; see ``sms.delivery.follow_up``."""
     if tracer() is None:
         return _NOTHING
     return _span(f"follow_up {kind}", "CONSUMER", _of(message, kind), parent=message.trace)
@@ -153,7 +153,7 @@ def call(what: str, provider: Provider, message: Message, attempt: int) -> Abstr
 
 
 def receipt(message: Message, alias: str, state: State, word: str, began: int) -> None:
-    """The span of a receipt, in the trace of its message. ``began``: when its recording did, in ns."""
+    """The span of a receipt, in the trace of its message. ``began``: when its recording began, in ns."""
     if tracer() is None:
         return
     told = {"otpost.alias": alias, "otpost.reported": state.value}
@@ -177,7 +177,7 @@ def recorded(message: Message, seconds: float = 0.0) -> None:
 
 
 def event(name: str, *, alias: str = "", word: str = "", seconds: float | None = None) -> None:
-    """Something that happened in this span."""
+    """Note something that happened in this span."""
     if tracer() is None:
         return
     known = {"otpost.alias": alias, "error.type": _as_word(word), "otpost.seconds": seconds}
@@ -226,8 +226,8 @@ def _call(what: str, provider: Provider, message: Message, attempt: int) -> Iter
 def _span(
     name: str, kind: str, attributes: Mapping[str, Any], *, parent: str = "", began: int | None = None
 ) -> Iterator[None]:
-    """A span that is the current one in this block. ``parent``: a traceparent; where it is none that can be
-    read, the span that is current now is its parent, and otherwise linked.
+    """A span that is the current one in this block. ``parent``: a traceparent. If it can be read, the span
+    that was current before is only linked. If not, that span is the parent.
     """
     found, now = tracer(), trace.get_current_span().get_span_context()
     assert found  # noqa: S101  # whoever calls this has looked
@@ -249,7 +249,7 @@ def _span(
         raise
     else:
         span.end()
-    finally:  # what is no Exception ends nothing: config.rsgi begins a request anew
+    finally:  # another BaseException ends no span: config.rsgi raises one to begin anew
         context.detach(token)
 
 

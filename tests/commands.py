@@ -22,7 +22,7 @@ from sms import cells, probe
 def commands() -> Iterator[list[str]]:
     """The first word of each command that this thread sends in the block, and each thread begun in it."""
     for cell in cells.every():
-        probe.redis(cell=cell)  # to find its node and open a connection is no step of what the block does
+        probe.redis(cell=cell)  # so that finding the node and opening a connection do not count
     strangers = set(threading.enumerate()) - {threading.current_thread()}
     sent: list[str] = []
     send = AbstractConnection.send_packed_command

@@ -10,6 +10,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from redis import Redis
 from config import servers
 from config.demo import ports
 from config.demo.embedded import EmbeddedServer
-from sms import alarms, cells, hub
+from sms import alarms, cells, hub, names
 from sms.delivery import wakeups
 from sms.testing import outbox
 from tests.documented import ERRORS, described
 from tests.faults.cluster import Cluster
 from tests.faults.sentinels import Sentinels
 from tests.settings import API_KEY, CACHES
+from tests.several import client_of, spread
 from tests.tagged import FIRST, forget_nodes, looking
 
 #: Another server's program for the tests of the stores, such as an older Redis; None: that of the wheel.
@@ -122,6 +124,21 @@ def server_with(**config: str) -> EmbeddedServer:
     )
 
 
+@pytest.fixture(scope="module")
+def four_servers() -> Iterator[list[EmbeddedServer]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(server_with(appendonly="no")) for _ in range(4)]
+
+
+@pytest.fixture
+def three(four_servers: list[EmbeddedServer], settings: Any, redis: Any) -> list[EmbeddedServer]:
+    for server in four_servers:
+        client_of(server).flushall()
+    spread(settings, *(server.url for server in four_servers[:3]))
+    assert len({names.cache_alias(cell) for cell in cells.every()[1:]}) == 3
+    return four_servers[:3]
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One real server, or what STORE says, for the whole run."""
@@ -174,7 +191,7 @@ def redis(redis_server: Any, emptier: Any, settings: Any, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def one_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever waits stands in one list: where there are cells, all phones are in one of them."""
+    """All waiting messages are in one list: if there are cells, all phones are in one of them."""
     if CELLS:
         monkeypatch.setattr(cells, "_of", lambda _, count: FIRST if count > 1 else cells.HUB)
         monkeypatch.setattr(cells, "of_any", lambda: FIRST)
@@ -207,7 +224,7 @@ def nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_reads_on(redis: Any) -> Iterator[None]:
-    """The thread that reads what codes taught may not go on at the server of the next test."""
+    """The thread that reads what codes taught must not go on reading in the next test."""
     yield
     for thread in threading.enumerate():
         if thread.name == "learning":
@@ -227,7 +244,7 @@ def same_logging() -> Iterator[None]:
 
 
 class AlarmClock:
-    """The time by which alarms are told again."""
+    """The clock by which repeated alarms are reported."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -241,7 +258,7 @@ class AlarmClock:
 
 @pytest.fixture(autouse=True)
 def alarm_clock(monkeypatch: pytest.MonkeyPatch) -> AlarmClock:
-    """No alarm of the test before is still to be told, and the time between two of them moves by hand."""
+    """No alarm of an earlier test is left, and only the test moves the clock of alarms."""
     clock = AlarmClock()
     monkeypatch.setattr(alarms, "monotonic", clock)
     monkeypatch.setattr(alarms, "_kept", {})
@@ -270,7 +287,7 @@ class Api:
 
 
 def documented(response: Any) -> Any:
-    """The response; an error must be one of the reference and of what its operation is described with."""
+    """The response. An error must be in the reference and in the description of its operation."""
     if response.status_code >= 400 and response["Content-Type"] == "application/problem+json":
         error = (response.status_code, response.json()["code"])
         assert error in ERRORS

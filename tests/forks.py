@@ -57,7 +57,7 @@ def next_start(tells: socket.socket) -> None:
 
 
 def begin(words: list[str], environment: dict[str, str], asks: int, out: int, err: int) -> None:
-    """Fork once more: the start goes on, and whoever forked it waits for its end, or that nobody asks."""
+    """Fork once more: the start goes on. Whoever forked it waits for its end, or until nobody asks."""
     ended, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)
@@ -87,7 +87,7 @@ def begin(words: list[str], environment: dict[str, str], asks: int, out: int, er
 #: Where modules are found, but for those of a start.
 PATH = sys.path[1:]
 
-#: Elsewhere the system's libraries may end a process that goes on after a fork: there a start reads all anew.
+#: On other systems, libraries may end a process that goes on after a fork. There each start reads all anew.
 FORKS = sys.platform == "linux"
 
 

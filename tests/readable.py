@@ -70,7 +70,7 @@ def unwrapped(value: bytes) -> Iterator[bytes]:
         entry = json.loads(value)
         if entry["properties"]["body_encoding"] == "base64":
             yield base64.b64decode(entry["body"])
-    except (ValueError, TypeError, KeyError):  # it is none
+    except (ValueError, TypeError, KeyError):  # it is no entry
         pass
 
 
@@ -110,8 +110,8 @@ def assert_nowhere(
     text = b"\n".join(haystacks)
     assert len(text) > 1000
     for code in codes:
-        # Among digits it is chance: a time in milliseconds holds eight strings of six. So it is behind a
-        # point: MONITOR gives each command its time with six decimals.
+        # Between other digits it is chance: a time in milliseconds holds eight strings of six. So it is after
+        # a point: MONITOR gives each command a time with six decimals.
         assert not re.search(rb"(?<![0-9a-f.])%s(?![0-9a-f])" % code.encode(), text)
         for digest in digests(code):
             assert len(digest) < 10 or digest not in text

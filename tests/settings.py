@@ -1,4 +1,4 @@
-"""The product's own settings, with secrets of this run and whatever stands in nobody's ``.env``."""
+"""The product's own settings, with secrets of this run. For these variables, no ``.env`` counts."""
 
 import os
 import secrets

@@ -37,7 +37,7 @@ GOOD = {
 
 
 class Start:
-    """A process that was started here; to whoever waits for it and signals it as a `subprocess.Popen`.
+    """A process that was started here. It is waited for and signalled like a `subprocess.Popen`.
 
     It and its process group are killed when this object goes, or this process ends. ``root``: where it runs.
     """

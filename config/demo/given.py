@@ -25,14 +25,14 @@ _EMPTY = (
     *("SMS_HELP", "SMS_OPTOUT_KEYS", "TEST_NUMBERS", "TEST_NUMBERS_UNTIL"),
 )
 
-#: Kept together with given providers.
+#: Kept only if providers are given.
 _OF_PROVIDERS = ("ANYMAIL", "EMAIL_URL", "SMS_ROUTES")
 
 
 def problem_with(url: str) -> str | None:
     """The fault of the Redis at `url`, without its password; None if it works.
 
-    The text follows a name.
+    The text continues a sentence that begins with the variable's name.
     """
     try:
         if scheme(url, "REDIS_URL") not in REDIS:
@@ -81,7 +81,7 @@ def throwaway(
     - OTP_PURPOSES, PHONE_REGION, METRICS_TOKEN, HOOKS and WEBHOOKS;
     - CELERY_BROKER_URL, if there is a REDIS_URL.
 
-    Everything else that could affect a production is set here, because a `.env` file may set it.
+    Every other variable that could reach a production system is set here: a `.env` file may hold its values.
     """
     api_key, digest = keys.make()
     sandbox = f"sandbox://:{secrets.token_urlsafe(24)}@127.0.0.1:{port}"

@@ -3,7 +3,7 @@
 People in six countries request codes over the API, and most of them type them. Three gateways, which this
 process simulates as well, deliver the codes. One fails for two hours in the morning. In the afternoon, an
 attacker requests codes to numbers that nobody holds. All of it goes through the product itself. Only the
-counters of each hour are moved to their place in the day when its five seconds are over.
+counters of an hour are moved to their place in the day, when the hour's five seconds are over.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def _news(hour: int) -> Iterator[str]:
     if hour == BROKEN.stop:
         yield "south works again"
     if hour == ATTACKED.start:
-        yield "an attack begins: codes to numbers of Ivory Coast, which nobody types; the guard only watches"
+        yield "an attack begins: codes for Ivory Coast, which nobody types; the guard only watches"
     if hour == ATTACKED.stop:
         yield "the attack is over"
 

@@ -13,7 +13,7 @@ HOOK, SECRET = os.environ["HOOK_URL"], os.environ["HOOK_SECRET"]  # v1,whsec_…
 
 
 def send(phone, code):
-    """Sign and post the payload of the Send SMS hook; what Otpost answers."""
+    """Sign and post the payload of the Send SMS hook. Returns what Otpost answers."""
     now = datetime.now(UTC)
     body = json.dumps(
         {

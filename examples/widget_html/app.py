@@ -37,7 +37,7 @@ def begin():
 
 @app.post("/verified")
 def verified():
-    # For the session that this user was given, and no other.
+    # Ask only about the session that this user was given.
     found = otpost(f"sessions/{session.get('verifying')}/proof", {"proof": request.get_data(as_text=True)})
     return {"status": found["status"], "phone": found.get("phone") or found.get("masked")}
 

@@ -16,7 +16,7 @@ async function otpost(path, body) {
 }
 
 async function session(request, visitor) {
-  const known = request.method === "GET" && sessions.get(visitor); // POST: that one is of no use
+  const known = request.method === "GET" && sessions.get(visitor); // a POST asks for a new one
   if (known && (await otpost(`sessions/${known.id}`)).status !== "expired") return known;
   const made = await otpost("sessions", { return_url: `http://${request.headers.host}/` });
   sessions.set(visitor, made);
@@ -26,7 +26,7 @@ async function session(request, visitor) {
 async function verified(request, visitor) {
   let proof = "";
   for await (const part of request) proof += part;
-  const id = sessions.get(visitor)?.id; // of the one that this visitor was given, and no other
+  const id = sessions.get(visitor)?.id; // only the session that this visitor was given
   const found = await otpost(`sessions/${id}/proof`, { proof });
   return { status: found.status, phone: found.phone ?? found.masked };
 }

@@ -2,7 +2,7 @@ import { defineConfig } from "vite";
 import { shop } from "./server.js";
 
 export default defineConfig({
-  envPrefix: "OTPOST_URL", // what the page may know; the key is not for it
+  envPrefix: "OTPOST_URL", // the page may see this variable, but not the key
   plugins: [shop],
   server: { port: 3000, strictPort: true },
 });

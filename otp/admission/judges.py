@@ -31,7 +31,7 @@ log = structlog.get_logger("otp")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A number that may have a code, the limits it counts towards, and how it is sent."""
+    """A number that may have a code, the limits it counts towards, and what is special about the code."""
 
     number: Phone
     counted: Counted

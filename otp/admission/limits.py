@@ -15,8 +15,8 @@ several of these joined by ``-``. A rule applies only if its subject is known: w
 The script that issues the code checks every rule first. Refused requests are not counted.
 
 ``OTP_GUESS_LIMITS`` has the same grammar for wrong guesses, at any phone, by ``ip``, ``key`` and ``all``.
-``lua/verify.lua`` checks it before it compares. A wrong guess counts; a right one takes one back. The names
-of these rules begin with ``guess-``.
+``lua/verify.lua`` checks it before it compares. A wrong guess counts; a right one takes back the count of one
+wrong guess. The names of these rules begin with ``guess-``.
 """
 
 from __future__ import annotations

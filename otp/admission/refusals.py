@@ -21,7 +21,7 @@ log = structlog.get_logger("otp")
 
 
 #: The challenge that ``OTP_CHALLENGE`` sets for a caller.
-CHALLENGE = "Solve the site's challenge and send its answer in challenge."
+CHALLENGE = "Solve the site's challenge, and send the answer as the field challenge."
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def raise_unless_issued(issue: Issue, caller: Caller) -> None:
 
 
 def challenge_required(puzzle: Mapping[str, Any] | None = None) -> NotAllowed:
-    """The error for a challenge without the right answer. ``puzzle``: to solve, if it is one."""
+    """The error for a challenge without the right answer. ``puzzle``: the one to solve, if it is a puzzle."""
     return NotAllowed(CHALLENGE, code="challenge_required", field="challenge", puzzle=puzzle)
 
 

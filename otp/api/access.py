@@ -34,8 +34,8 @@ _ORIGIN = re.compile(
 
 SCOPES = ("verify", "messages", "read", "operate", "phone")
 
-#: Scopes of a key without an entry. ``operate`` must be granted explicitly: programs do not need it, and who
-#: steals such a key could open the guard.
+#: Scopes of a key without an entry. ``operate`` must be granted explicitly: programs do not need it, and
+#: whoever steals such a key could open the guard.
 DEFAULT = frozenset({"verify", "messages", "read"})
 
 EXAMPLE = "shop=verify,read,client_ip,purpose:login,600/1m;ops=read,operate"

@@ -1,4 +1,4 @@
-"""Every error of the API: its text, and the operations that answer it.
+"""Every error of the API: its text, and the operations that answer with it.
 
 The OpenAPI document is made from it.
 """
@@ -33,7 +33,7 @@ _SENDING = {_START, _RESEND, _SEND}
 
 
 class Known(NamedTuple):
-    """A problem: the operations that answer it, and its members, or examples of members that vary."""
+    """A problem: the operations that answer with it, and its members. Where a member varies, an example."""
 
     operations: Collection[str]
     detail: str
@@ -130,7 +130,7 @@ PROBLEMS: Mapping[tuple[int, str], Known] = {
         "address or API key. Put a word before a bare number, as in order-1234567.",
         "reference",
     ),
-    (422, "pages_off"): Known({_SESSION}, "PAGES is off, so there are no pages for it.", "return_url"),
+    (422, "pages_off"): Known({_SESSION}, "PAGES is off, so there are no pages for a session.", "return_url"),
     (422, "channel_unavailable"): Known(
         {_RESEND}, "This code cannot go by that channel. Use one of: sms.", "channel"
     ),

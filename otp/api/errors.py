@@ -29,7 +29,7 @@ class Meaning(NamedTuple):
     status: int
     because: SafeString
     fix: SafeString
-    detail: str  # such as it may be
+    detail: str  # an example
     field: str
 
 
@@ -43,7 +43,7 @@ def address(code: str) -> str:
 
 @cache
 def words() -> dict[str, dict[str, str]]:
-    """Of ``errors.toml``: ``because`` and ``fix``, by status and code."""
+    """``because`` and ``fix`` from ``errors.toml``, by status and code."""
     return tomllib.loads(Path(__file__).with_name("errors.toml").read_text())
 
 
@@ -60,5 +60,5 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _plain(text: str) -> SafeString:
-    """Links lead to pages of the documentation, which is not here: their words stay."""
+    """Replace each link by its words, since this server does not have the documentation to which it leads."""
     return marked(_LINK.sub(r"\1", text))

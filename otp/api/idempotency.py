@@ -5,8 +5,8 @@ most programs write names the same key. In Redis, after the namespace:
 
     http:idempotency:<digest>   hash   digest of the request, token of the process at work, sealed answer
 
-Both digests are keyed, because a key or a body may hold a phone number. The first gives the cell. The header
-costs two scripts.
+Both digests are keyed, because a key or a body may hold a phone number. The first one determines the cell. A
+request with this header runs two more scripts.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class SessionIn(Body):
         "",
         max_length=MOST_STATE,
         examples=["4f3a"],
-        description="Your own. It comes back with the user, in the query of `return_url`.",
+        description="A value of your own. It comes back with the user, in the query of `return_url`.",
     )
     reference: Reference = ""
 
@@ -103,7 +103,8 @@ class SessionOut(ProofOut):
     status: Literal["pending", "valid", "expired"]
     proof: str | None = Field(
         description="Equals the `proof` that the user's browser brings back, in `return_url` or in the "
-        "widget's event. Hand that one in, or compare the two in constant time. null until it is valid."
+        "widget's event. Send the browser's proof to `/proof`, or compare the two in constant time. null "
+        "until the session is valid."
     )
 
 
@@ -131,11 +132,11 @@ def create_session(request: HttpRequest, payload: SessionIn) -> HttpResponse:
     response={200: ProofOut} | responses(400, 401, 403, 413, 415, 422, 503),
     auth=ApiKey("verify"),
     operation_id="prove_session",
-    summary="Whether your user has verified a phone",
+    summary="Find out whether your user has verified a phone",
 )
 def prove_session(request: HttpRequest, id: Path[str], payload: ProofIn | None = None) -> HttpResponse:
-    """Ask for the id that you keep for this user, with the proof that the browser brought. The answer has the
-    number only if it was verified in this browser. You may ask again.
+    """Ask about the session whose id you keep for this user, with the proof that the browser brought. The
+    answer has the number only if it was verified in this browser. You may ask again.
     """
     access = access_of(request)
     found = sessions.proved(id, (payload and payload.proof) or "", owner=access.name)

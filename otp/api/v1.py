@@ -98,7 +98,7 @@ class Api(NinjaAPI):
 
 
 def _example(body: dict[str, Any]) -> dict[str, Any]:
-    """A body with only its required fields, since certain keys alone may send some of the others. If one of
+    """A body with only its required fields, since some of the others are only for certain keys. If one of
     several fields is enough, it has the first.
     """
     first = body.get("else", {"required": list(body["properties"])[:1]})

@@ -89,8 +89,8 @@ class VerificationIn(OfAUser):
     reverse: bool = Field(
         False,
         examples=[False],
-        description="Send nothing. Instead, the user sends us the SMS in `reverse` of the answer. The "
-        "purpose must have `reverse`. It excludes `email` and `code`.",
+        description="Send nothing. Instead, the user sends us an SMS, which the answer has as `reverse`. The "
+        "purpose must have `reverse` too, and `email` and `code` must be left out.",
     )
 
 

@@ -157,7 +157,7 @@ def access_of(request: HttpRequest) -> Access:
 
 
 def _caller(access: Access, client_ip: str | None = None) -> Caller:
-    """Whom limits count. Only some keys may name the IP address of their user."""
+    """The caller for whom limits count. Only some keys may name the IP address of their user."""
     if client_ip is not None:
         access.require_client_ip()
     return Caller(access.name, client_ip or "", access.limits)

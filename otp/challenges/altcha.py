@@ -26,7 +26,7 @@ PATH = "otp.challenges.altcha"
 #: Content-Security-Policy forbids.
 _ALGORITHM = "PBKDF2/SHA-256"
 
-#: Iterations for one key. On a phone this takes longer than asking for the next key. We derive one key per
+#: Iterations for one key. On a phone they take longer than the call around them. We derive one key for each
 #: puzzle, which takes half a millisecond.
 _COST = 2000
 

@@ -18,8 +18,8 @@ from otp import foreign
 from otp.caller import NOBODY, caller_of
 from sms.message import Channel
 
-#: Seconds that a code is taken for at least: its own 30 s and five more steps, of which the first may be all
-#: but over when it is made (``PhoneDevice.validate_token``).
+#: The least time, in seconds, for which a code is accepted. ``PhoneDevice.validate_token`` accepts the code
+#: of this step of 30 s and of the five before it. When a code is made, its own step may be nearly over.
 LIVES = 150
 
 
@@ -38,7 +38,7 @@ class Gateway:
     def make_call(self, device: Any, token: str) -> None:
         """Call ``device.number`` and say ``token``.
 
-        Raises what ``send_sms`` does, and if no provider can call.
+        Raises what ``send_sms`` raises, also if no provider can call.
         """
         self._send(device, token, Channel.VOICE)
 

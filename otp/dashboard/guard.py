@@ -49,7 +49,7 @@ class Line:
 
 @looks
 def guard(request: HttpRequest, access: Access, seconds: float) -> HttpResponse:
-    """Four round trips."""
+    """Show what the guard counts and refuses. Four round trips."""
     setting = settings.read()
     figures = read({"counts": PERIODS.values()}, now=seconds)
     sums = [figures.sums("counts", period) for period in PERIODS.values()]

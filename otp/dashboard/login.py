@@ -67,7 +67,7 @@ def _refuse(request: HttpRequest) -> HttpResponse:
     try:
         wait = _counted(ip)
     except StoreUnavailable:
-        return _ask(request, "This key is not in API_KEYS. Redis does not answer either.", 503)
+        return _ask(request, "This key is not in API_KEYS. Besides, Redis does not answer.", 503)
     if wait:
         alarms.note(alarms.LIMIT, ip=ip, limit=WRONG.name, name="")
         return _ask(request, f"Too many wrong keys from this address. Try again in {wait} s.", 429, wait)

@@ -135,7 +135,7 @@ def _plain(sums: Sums) -> str:
 
 
 def _tables(sums: Sums) -> list[list[Table]]:
-    """Two stacks."""
+    """The tables, in two stacks side by side."""
     return [[_by_country(sums)], [*_by_provider(sums), _by_purpose(sums)]]
 
 

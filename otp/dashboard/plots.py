@@ -134,7 +134,7 @@ def _rows(values: Sequence[tuple[datetime, tuple[str, ...]]], *, by_day: bool) -
 
 
 def _columns(kind: str, values: Sequence[tuple[float, str]]) -> SafeString:
-    """Columns side by side, each with its height and the text that pointing at it shows."""
+    """Columns side by side. Each has a height, and a text that appears when the user points at it."""
     width = 100 / len(values)
     return format_html_join(
         "",

@@ -24,7 +24,8 @@ SHOWN, MOST_SAID = 15, 50
 #: This many codes to a country show which provider does best there.
 ENOUGH = 20
 
-#: The results of a call: names in the tally, and words for them. "receipt" is the word of a receipt.
+#: The results of a call: names in the tally, and words for them. "receipt" is for errors that a receipt
+#: reports.
 OUTCOMES = {
     "accepted": "accepted",
     "temporary": "failed; the next provider was tried",

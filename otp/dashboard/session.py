@@ -30,7 +30,7 @@ _SALT = "otp.dashboard"
 
 
 def begin(response: HttpResponse, name: str, key: str) -> None:
-    """Start a session of the key ``key`` of ``name`` in the browser that gets ``response``."""
+    """Start a session for ``key``, which belongs to ``name``, in the browser that gets ``response``."""
     response.set_cookie(
         cookie_name(),
         signing.dumps({"id": ids.new(), "name": name, "key": _mark(keys.digest(key))}, salt=_SALT),
@@ -88,7 +88,7 @@ def cookie_name(name: str = COOKIE) -> str:
 
 
 def is_secure() -> bool:
-    """Whether cookies need TLS: unless DEBUG is on or ``PUBLIC_URL`` is http, or if Django's own do."""
+    """Whether cookies need TLS: not with DEBUG or an http:// ``PUBLIC_URL``, unless Django's own do."""
     plain = settings.DEBUG or conf.get("PUBLIC_URL").startswith("http://")
     return settings.SESSION_COOKIE_SECURE or not plain
 

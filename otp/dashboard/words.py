@@ -74,7 +74,7 @@ def day(at: datetime) -> str:
 
 
 def country(code: str) -> str:
-    """001 is for numbers of no country."""
+    """The name of a country. 001 stands for numbers that belong to none."""
     if code in (tally.OTHER, "", "001"):
         return "others" if code == tally.OTHER else "none"
     found = sms.country_name(code).removeprefix("the ")

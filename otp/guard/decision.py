@@ -35,8 +35,8 @@ def ask(
 
     ``ip``: the end user's address, "" if unknown. ``free``: no SMS goes out, as for a test number. Such a
     send is refused like others, so that nobody can tell it apart, but uses no money and no cap. ``parts``:
-    billed. ``channel``: the first to be tried. An e-mail address has no ranges to pump, so only its money
-    counts. Raises ``ImproperlyConfigured``.
+    how many are billed. ``channel``: the first to be tried. An e-mail address has no ranges to pump, so only
+    its money counts. Raises ``ImproperlyConfigured``.
     """
     setting = settings.read()
     if setting.mode == "off":

@@ -2,8 +2,8 @@
 
 A start counts the price of the first channel of its route, and reserves the price of the dearest. If the
 first channel does not reach the number, the next takes over without another look at the budget. The rest of
-the reservation is given back as soon as a provider takes the message, or nobody will. If a cheaper channel
-took it, the price of the first is kept: the first may have cost something too.
+the reservation is given back as soon as a provider takes the message, or none can take it any more. If a
+cheaper channel took it, the price of the first is kept: the first may have cost something too.
 
 After a receipt "not delivered" another provider gets the message as well. Both bill it, so its whole price is
 added.

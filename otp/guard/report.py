@@ -1,8 +1,12 @@
-"""What ``manage.py guard`` and the dashboard show and do. Raises ``sms.errors.Unavailable`` without Redis."""
+"""What ``manage.py guard`` and the dashboard show of the guard, and can change.
+
+Everything here raises ``sms.errors.Unavailable`` without Redis.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +20,8 @@ from otp.admission.limits import NO_COUNTRY
 from otp.guard import settings
 from otp.guard.decision import tags
 from otp.names import GUARD, GUARD_RULES, IN_LUA, key
-from sms import scripts
+from sms import scripts, stand_in
+from sms.errors import Unavailable
 from sms.scripts import Script
 
 log = structlog.get_logger("otp")
@@ -181,8 +186,16 @@ def readable(scope: str) -> str:
 
 
 def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> dict[str, Any]:
-    """``lasts``: ms. ``within``: keys of the scopes whose unverified sends a release forgives."""
-    return _RULE.ask((key(GUARD_RULES), *within), {"scope": scope, "word": word, "lasts": lasts})
+    """``lasts``: ms. ``within``: keys of the scopes whose unverified sends a release forgives.
+
+    The stand-in learns it too, so that a rule holds on both servers.
+    """
+    keys, args = (key(GUARD_RULES), *within), {"scope": scope, "word": word, "lasts": lasts}
+    answer = _RULE.ask(keys, args)
+    if other := stand_in.stand_in():
+        with suppress(Unavailable):
+            _RULE.ask(keys, args, server=other)
+    return answer
 
 
 def _names(scope: str) -> tuple[str, ...]:

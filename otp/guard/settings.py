@@ -23,10 +23,10 @@ class Figures:
     proven: int = 5  # verified sends in 14 days after which a country is no longer new
     strict: int = 2  # free sends of a proven range while a wider scope is over its cap
     known: int = 5  # sends beyond the caps to a phone that verified within 14 days; 0: none
-    countries: int = 3  # of one address a day without a verified code; one more for each verified
+    countries: int = 3  # of an address a day without a verified code there; each verified code adds one
     new: tuple[int, int, int] = (20, 60, 200)
     country: tuple[int, int, int] = (20, 30, 90)
-    # Of a range, 14 days allow 14 times as much as one. So strangers cannot shut it for longer than a day.
+    # A range may have 14 times as many in 14 days as in one. So strangers cannot shut it for over a day.
     coarse: tuple[int, int, int] = (10, 20, 280)
     fine: tuple[int, int, int] = (6, 10, 140)
     address: tuple[int, int, int] = (4, 6, 15)
@@ -116,7 +116,7 @@ def read_prices(value: Any) -> dict[str, Decimal]:
         channel, colon, country = str(scope).rpartition(":")
         if colon and channel not in [known.value for known in Channel]:
             raise ImproperlyConfigured(
-                f"GUARD_PRICES, {scope}: there is no channel {channel!r}; write one as voice:DE."
+                f"GUARD_PRICES, {scope}: there is no channel {channel!r}; write a channel as in voice:DE."
             )
         if country not in ("default", NO_COUNTRY, *phonenumbers.SUPPORTED_REGIONS):
             raise ImproperlyConfigured(

@@ -1,6 +1,6 @@
-"""``POST hooks/logto`` and ``hooks/fusionauth``: the calls of these two for an SMS, with an API key of ours.
+"""``POST hooks/logto`` and ``hooks/fusionauth``: where these two have us send an SMS, with an API key.
 
-Both let you set the header ``Authorization``, and take any status 2xx for "sent". Sources:
+In both you can set the header ``Authorization``. Any status 2xx means "sent" to them. Sources:
 github.com/logto-io/logto, packages/connectors/connector-http-sms; fusionauth.io/docs, Generic Messenger.
 """
 
@@ -31,7 +31,7 @@ Sender = Callable[[dict[str, Any], Access, str], bool]
 
 
 def _hook(needed: str) -> Callable[[Sender], Callable[[HttpRequest], HttpResponse]]:
-    """Make a view of a function that sends the code in a body. It returns False if ``needed`` is missing."""
+    """Make a view of a function that sends the code in a body, or returns False if ``needed`` is missing."""
 
     def made(send: Sender) -> Callable[[HttpRequest], HttpResponse]:
         @csrf_exempt

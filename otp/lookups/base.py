@@ -80,7 +80,7 @@ class Lookup(FromUrl, ABC):
         base_url = base_url or address
         if not is_address(base_url):
             raise BadProviderURL(
-                f"{alias}: the host, or base_url=, must make an address such as https://api.example:8443, "
+                f"{alias}: the host, or base_url=, must give an address such as https://api.example:8443, "
                 "with https:// or http://, without a user and without a query."
             )
         if ssl_ca_certs and not os.access(ssl_ca_certs, os.R_OK):
@@ -121,10 +121,10 @@ class Lookup(FromUrl, ABC):
 
     @abstractmethod
     def ask(self, e164: str, questions: Collection[str]) -> Mapping[str, str]:
-        """Answer each question. Called from many threads at once. Raises ``Failed``, and as ``Http.ask``."""
+        """Answer each question. Called from many threads. Raises ``Failed``, and what ``Http.ask`` raises."""
 
     def failure(self, answer: Answer) -> Exception:
-        """The error for an HTTP answer that is not one to the question."""
+        """The error for an HTTP response that does not answer the question."""
         if 300 <= answer.status < 400:
             return redirected(answer.status)
         word = word_of(at(parse(answer.data), self.word_path))

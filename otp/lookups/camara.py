@@ -118,8 +118,8 @@ class CamaraLookup(Lookup):
     def is_number_of(self, token: str, e164: str) -> bool:
         """Whether the SIM for which the operator issued this 3-legged access token has this number.
 
-        False for a token that is used up, expired, of another scope or not of a mobile connection. Raises as
-        ``ask``.
+        False for a token that is used up, expired, of another scope or not of a mobile connection. Raises
+        what ``ask`` raises.
         """
         if not _TOKEN.fullmatch(token):
             return False

@@ -26,8 +26,8 @@ from sms.phone import Phone
 def is_own(*, number: Phone, purpose: str, ip: str, answer: str) -> bool:
     """Whether ``answer`` is an access token for the SIM with this number.
 
-    False if no camara:// look-up with ``number_verification=yes`` covers its country. Raises as
-    ``CamaraLookup.is_number_of``, and ``TooLate``.
+    False if no camara:// look-up with ``number_verification=yes`` covers its country. Raises what
+    ``CamaraLookup.is_number_of`` raises, and ``TooLate``.
     """
     verifying = [
         lookup
@@ -36,7 +36,7 @@ def is_own(*, number: Phone, purpose: str, ip: str, answer: str) -> bool:
     ]
     if not verifying:
         raise ImproperlyConfigured(
-            "OTP_CHALLENGE is CAMARA's Number Verification, and no look-up of OTP_LOOKUPS has "
+            "OTP_CHALLENGE is CAMARA's Number Verification, but no look-up of OTP_LOOKUPS has "
             "number_verification=yes. Write one: operator=camara://HOST?number_verification=yes."
         )
     operator = next((lookup for lookup in verifying if lookup.covers(number.country)), None)

@@ -1,8 +1,8 @@
 -- Count one more towards limits, if all of them have room.
 -- ARGV: args (JSON):
 --   limits       see includes/limits.lua
---   refused_as   field of the tally that counts a refusal; none: nothing does
--- Returns JSON: {}, or {wait (ms), limit (its place)}.
+--   refused_as   field of the tally that counts a refusal; without it, none is counted
+-- Returns JSON: {}, or {wait (ms), limit (its index, from 0)}.
 --- @include "clock"
 --- @include "limits"
 --- @include "count_limits"

@@ -4,7 +4,7 @@
 --   right        true: the guess was right, so it takes back a wrong one as well, see includes/forgive.lua
 --   guards       texts for guard_verified, if a guess was right: see includes/guess.lua
 --   unsent       of the guard, for such a start: {text, at (ms), reserved}, see guard/lua/includes/unsent.lua
---   puzzle       key that marks the answer of such a start as used, which it then is not
+--   puzzle       key that marks the answer of such a start as used: it can be used again
 -- Returns JSON: {}
 --- @include "clock"
 --- @include "limits"

@@ -1,8 +1,9 @@
 """Attempts: the messages of verifications, and how many of their codes were typed.
 
 Messages are listed while their records are kept (``MESSAGE_RECORD_HOURS``), at most 100 of a key or a number.
-A key without the scope ``read`` does not see a message by which a code moved on to another channel; its
-guesses count for the message before. The summary uses the tally, which counts by key, purpose and hour.
+A key without the scope ``read`` does not see a message by which a code moved on to another channel. Guesses
+after such a message count for the message before it. The summary uses the tally, which counts by key, purpose
+and hour.
 """
 
 from __future__ import annotations
@@ -118,7 +119,10 @@ def _counted(first: int, last: int) -> Iterator[tuple[tally.Series, int]]:
 
 
 def _of_number(asked: Asked, e164: str) -> list[Told]:
-    """The user of a session typed the number. A key that may not see it must not learn it by trying."""
+    """The messages to a number. Without the scope ``phone``, those of sessions are left out.
+
+    The user of a session typed the number, and a key that may not see it must not find it out by trying.
+    """
     sees_all = "phone" in asked.access.scopes
     return [told for told in history.of_number(e164) if sees_all or not told.message.session]
 

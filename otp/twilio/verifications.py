@@ -145,7 +145,7 @@ def _require_supported(asked: Asked, rules: Purpose) -> None:
 
 
 def _caller(asked: Asked) -> Caller:
-    """Whom limits count. Only some keys may name the user's IP address, by DeviceIp or RateLimits."""
+    """The caller for whom limits count. Some keys may name a user's IP address, by DeviceIp or RateLimits."""
     ip = asked.take("DeviceIp", longest=64)
     if limited := asked.take("RateLimits"):
         try:
@@ -273,9 +273,10 @@ def _shown(asked: Asked, rules: Purpose, found: Read, id: str, status: str) -> d
 
 
 def _to(asked: Asked, found: Read) -> str | None:
-    """The number or address, from the envelope of a live verification. It is erased when that is over.
+    """The number or address, from the envelope of a verification. None once it is over, which erases the
+    envelope.
 
-    For a key that may not see what the user of a session typed, it is masked.
+    The number is masked for a key that may not see what the user of a session typed.
     """
     try:
         to: str = sms.unseal(found.envelope.encode())["to"]

@@ -1,7 +1,7 @@
 """Admit requests from pages of the key's origins, in the browser that first opened the session.
 
-Cookies play no part, because browsers send none from a page of another site. The browser proves itself by a
-random ``holder`` that the widget made. So if the first answer gets lost, the browser can ask again.
+Cookies play no part, because browsers send none from a page of another site. The browser identifies itself
+by a random ``holder`` that the widget made. So if the first answer gets lost, the browser can ask again.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _of_a_page(request: HttpRequest, id: str, model: type[Asked], step: Step) ->
 
 @problems.answered
 def _judged(id: str, origin: str) -> Session:
-    """The session, for a page of an origin of its key.
+    """The session, if its key may return users to the origin of this page. Raises ``Denied`` otherwise.
 
     For an expired session the owner is no longer known, so the pages of every key are admitted.
     """
@@ -105,7 +105,7 @@ def _judged(id: str, origin: str) -> Session:
     if not any(origin in key.returns for key in keys):
         raise Denied(
             "origin_not_allowed",
-            "No page of this origin may hold this session. Add return:ORIGIN to the entry of its key in "
+            "No page of this origin may show this session. Add return:ORIGIN to the entry of its key in "
             "API_ACCESS.",
             session.owner,
         )

@@ -43,16 +43,19 @@ _UNUSABLE = {
 _CLUSTER = "leads to a Redis Cluster (cluster_enabled:1)"
 
 #: Codes and messages live in the Redis behind each cache of django-redis.
-cache_is_redis = readable("sms.E020", lambda: [scripts.connection(server.cell) for server in probe.servers()])
+cache_is_redis = readable(
+    "sms.E020", lambda: [scripts.connection(place.cell, place.server) for place in probe.servers()]
+)
 
 
 @check("sms.E031")
 def cache_keeps_bytes() -> Iterator[str]:
     """Sealed messages are bytes. With decode_responses, redis-py would try to read them as text."""
-    for server in probe.servers():
-        if scripts.connection(server.cell).connection_pool.connection_kwargs.get("decode_responses"):
+    for place in probe.servers():
+        pool = scripts.connection(place.cell, place.server).connection_pool
+        if pool.connection_kwargs.get("decode_responses"):
             yield (
-                f"CACHES[{names.cache_alias(server.cell)!r}] has decode_responses on, so sealed messages "
+                f"CACHES[{place.server!r}] has decode_responses on, so sealed messages "
                 "cannot be read. Remove it from CONNECTION_POOL_KWARGS or LOCATION."
             )
 
@@ -75,7 +78,9 @@ def _findings() -> Iterator[CheckMessage]:
         return  # without a namespace nothing can be asked; the check of the namespace reports it
     asked: dict[str, Callable[[], object]] = {}
     if not cache_is_redis() and not cache_keeps_bytes():
-        asked |= {place.setting: partial(probe.redis, cell=place.cell) for place in _places()}
+        asked |= {
+            place.setting: partial(probe.redis, cell=place.cell, server=place.server) for place in _places()
+        }
     for name, ask in (asked | {names.broker_setting(): broker.ask}).items():
         try:
             ask()
@@ -89,7 +94,7 @@ def _findings() -> Iterator[CheckMessage]:
 
 
 def _places() -> list[probe.Place]:
-    """All places; if a cluster does not name its nodes, the cluster as one."""
+    """Every place. A cluster that does not name its nodes counts as one place."""
     try:
         return probe.places()
     except Unavailable:
@@ -101,7 +106,7 @@ def eviction() -> Iterator[str]:
     """A Redis that evicts keys silently loses messages and Celery's queues."""
     for place in _places():
         with suppress(Unavailable):
-            policy = probe.eviction_policy(place.cell)
+            policy = probe.eviction_policy(place)
             if policy not in ("noeviction", ""):
                 yield (
                     f"{place.setting}: Redis drops keys when it is full. Set its maxmemory-policy, now "
@@ -111,11 +116,11 @@ def eviction() -> Iterator[str]:
 
 @check("sms.E007", SERVERS, deploy=True)
 def redis_is_a_cluster_by_name() -> Iterator[str]:
-    for server in () if names.in_cluster() else probe.servers():
+    for place in () if names.in_cluster() else probe.servers():
         with suppress(Unavailable):
-            if probe.is_cluster(server.cell):
+            if probe.is_cluster(place):
                 yield (
-                    f"{server.setting} {_CLUSTER}, but is written like a single server. Write "
+                    f"{place.setting} {_CLUSTER}, but is written like a single server. Write "
                     "redis+cluster://host1,host2,host3. For your own project, see docs/cluster.md."
                 )
 
@@ -132,11 +137,11 @@ def broker_is_no_cluster() -> Iterator[str]:
 @check("sms.W012", Tags.security, deploy=True)
 def redis_is_verified() -> Iterator[str]:
     """TLS without verification stops no attacker."""
-    for server in probe.servers():
-        pool = scripts.connection(server.cell).connection_pool
+    for place in probe.servers():
+        pool = scripts.connection(place.cell, place.server).connection_pool
         if issubclass(pool.connection_class, SSLConnection):
             fix = f"Remove ssl_cert_reqs= and ssl_check_hostname=; {_CA}"
-            yield from _unverified(server.setting, pool.connection_kwargs, fix)
+            yield from _unverified(place.setting, pool.connection_kwargs, fix)
 
 
 @check("sms.W012", Tags.security, deploy=True)

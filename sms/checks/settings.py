@@ -133,7 +133,7 @@ def alias() -> Iterator[str]:
 
 @check("sms.E049")
 def several_servers() -> Iterator[str]:
-    """What several servers need, and what would make one of two."""
+    """Several servers need cells, and each entry must lead to a different server."""
     aliases = names.cache_aliases()
     if len(aliases) == 1:
         return
@@ -212,7 +212,7 @@ def times() -> Iterator[str]:
 
 @check("sms.E047")
 def copies() -> Iterator[str]:
-    """It is a number of replicas."""
+    """OTPOST_COPIES must be a number of replicas."""
     found = conf.get("OTPOST_COPIES")
     if type(found) is not int or found < 0:
         yield "OTPOST_COPIES must be a whole number, 0 or more, such as 1."

@@ -34,8 +34,8 @@ MOST = 20
 #: Seconds after which a task ends, and others are woken.
 SLICE = 1.0
 
-#: A code that did not arrive still has time for another provider, so looks go first. No code waits for the
-#: others.
+#: Looks go first: a code that did not arrive still has time for another provider. No code waits for the other
+#: two kinds.
 QUEUES: dict[Kind, str] = {
     "look_up": steps.OTP_QUEUE,
     "feedback": steps.BULK_QUEUE,

@@ -54,6 +54,6 @@ def plain(word: object) -> str:
 
 
 def place_of(error: Exception) -> str:
-    """The way to the line that raised it. Without its text, which may repeat a number or a code."""
+    """The calls that led to the line that raised it. The error's text is left out: it may repeat a number."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     return " ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-6:])

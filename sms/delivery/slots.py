@@ -72,7 +72,7 @@ class Alias:
         self._taken = 0
         rates = {"messages": rate, "segments": segment_rate}
         self.rates = {unit: pace for unit, pace in rates.items() if pace}  # a second
-        # Milliseconds of the rate that each of them takes.
+        # Milliseconds of the rate that a message and a segment take.
         self._per_message = 1000 / rate if rate else 0.0
         self._per_segment = 1000 / segment_rate if segment_rate else 0.0
 

@@ -1,4 +1,4 @@
--- Keep our id of a message under the vendor's, in the cell of that. See whose.lua.
+-- Keep our id of a message under the vendor's, in the cell of the vendor's id. See whose.lua.
 -- KEYS: key of the vendor's id, key of a receipt that overtook the answer of the call
 -- ARGV: our id, ms to keep it
 -- Returns that receipt (JSON); '' if none did. It is kept for a retry, as this answer may be lost.

@@ -9,7 +9,8 @@ Options:
 
 - ``receipt_secret``: the signing key of the app's webhooks, 8 or more characters. Without it, Otpost polls
   the phone for the state of each message.
-- ``device``: the id of a phone. If a server has several, it is needed to repeat a message safely.
+- ``device``: the id of a phone. If a server has several phones, messages cannot be repeated safely without
+  it.
 - ``sim``: 1 to 3.
 - ``priority``: of codes, from -128 to 127. The default 100 bypasses the limits and delays of the app. Other
   messages have 0.

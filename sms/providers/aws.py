@@ -6,7 +6,7 @@ also ``sms-voice:PutMessageFeedback``.
 
 Options:
 
-- ``region``.
+- ``region``: such as ``eu-central-1``.
 - ``session_token``: of temporary keys. Write its + as %2B.
 - ``from``: a number, sender ID, pool or ARN. Without it, AWS chooses.
 - ``configuration_set``: its name. Its event destination must be an SNS topic.

@@ -4,7 +4,8 @@ Options:
 
 - ``from``: a number or sender ID. Without it, BulkSMS uses the account's default.
 - ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
-- ``temporary``, ``refused`` and ``account``: words, separated by spaces, to treat as such despite our table.
+- ``temporary``, ``refused`` and ``account``: words of such failures, separated by spaces.
+  They override our own table.
   A word is the end of a problem's type (``bad-request``) or a status (``FAILED.NOT_SENT``).
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
@@ -16,8 +17,8 @@ Each hand-off has a ``deduplication-id``, by which BulkSMS de-duplicates for abo
 bits, so a new message can collide with another one. The answer then shows the other message, and ours counts
 as not taken.
 
-BulkSMS documents few types of problems. For other types than those in the table below, the HTTP status
-decides. Messages have no time to live, so a text may arrive after its code has expired.
+BulkSMS documents few types of problems. For any other type, the HTTP status decides. Messages have no time to
+live, so a text may arrive after its code has expired.
 
 Sources: bulksms.com/developer/json/v1 (its OpenAPI file: request, answers, statuses, webhooks),
 bulksms.com/developer/webhooks.

@@ -8,12 +8,13 @@ Options:
 - ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
 - ``validity=yes``: also send ``validityPeriod`` (minutes, rounded up). Clickatell documents it only for its
   older APIs.
-- ``temporary`` and ``permanent``: error codes, separated by spaces, to treat as such despite our table.
+- ``temporary`` and ``permanent``: error codes of such failures, separated by spaces.
+  They override our own table.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 Clickatell signs nothing, so its callback URLs hold a token made from ``receipt_secret``. Set them once in its
 portal, one for message status and one for replies. Receipts return ``clientMessageId``, which is our
-reference. Only the callbacks show that the One API accepts it; no page on sending does.
+reference. Clickatell documents this field for callbacks only, not for sending.
 
 Sources: docs.clickatell.com/channels/one-api (errors table, message status table), clickatell.com/developers/
 api-documentation/one-api-send-plain-text-message and …/one-api-received-message-callback,

@@ -11,7 +11,7 @@ Options:
 
 46elks signs nothing. The callback URL of each message holds a token made from our reference and
 ``receipt_secret``. The ``sms_url`` of a number, for inbound messages, holds a token without a reference.
-46elks sends the body of our answer to the user as a reply, so it is empty.
+46elks sends the body of our answer to the user as a reply, so our answer is empty.
 
 Every message is sent with ``dontlog=message``, which keeps its text out of 46elks' history. Messages have no
 time to live. 46elks does not list its error texts. We only read whether that of a 400 mentions ``from``.

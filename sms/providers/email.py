@@ -54,7 +54,7 @@ class Letter:
 
 
 def _nobody(_: Letter) -> str:
-    raise AccountFailure("nothing carries e-mail here: only the registry can make a provider that does")
+    raise AccountFailure("this provider has no carrier, which only sms.registry gives it")
 
 
 class EmailProvider(Provider):

@@ -25,12 +25,12 @@ The answer must be JSON. A path leads into it by names and, in lists, by indexes
     id=         id=messages.0.id                       path of the message's id; id=none if there is none
     error=      error=messages.0.status                path of a word for what happened
     accepted=, temporary=, refused=, opted_out=, account=, country=
-                temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, with spaces
+                temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, separated by spaces
 
 ``refused`` blames the number or the text. ``opted_out`` is a number that has sent STOP to this sender.
 ``account`` blames your account, and ``country`` your account in that country.
 
-- A listed word decides before the status.
+- A listed word overrides the status.
 - Unlisted, 408, 429 and 5xx are temporary, 401, 402 and 403 blame the account, and other 4xx are refused.
 - A redirect is not followed. It means that the URL is wrong, so it blames the account.
 - A 2xx is an unknown outcome if its word is unlisted, if it has no word but accepted= lists words, or if it

@@ -11,8 +11,8 @@ Options:
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 Kavenegar accepts the API key only in the path of each request. Keep it out of the logs of proxies. Kavenegar
-signs nothing, so who knows the URL for receipts can forge them. It de-duplicates texts by ``localid``, but it
-cannot de-duplicate codes that go by a template.
+signs nothing, so anybody who knows the URL for receipts can forge them. It de-duplicates texts by
+``localid``, but it cannot de-duplicate codes that go by a template.
 
 Sources: kavenegar.com/rest.html (methods, codes) and Kavenegar's own clients (github.com/kavenegar). The
 content of the panel's callbacks and the effect of ``localid`` were read in the code of their users.

@@ -1,6 +1,6 @@
 """``melipayamak://USERNAME:PASSWORD@?template=123456&only=codes``: Melipayamak, and resellers of its panel.
 
-The password is the API key if the account demands that (-110).
+The password is the API key if the account demands that, which it says by the error -110.
 
 Options:
 

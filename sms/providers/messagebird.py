@@ -1,4 +1,4 @@
-"""``messagebird://:ACCESS_KEY@?from=Shop&signing_key=KEY``: MessageBird, that is Bird's older SMS API.
+"""``messagebird://:ACCESS_KEY@?from=Shop&signing_key=KEY``: MessageBird, which is Bird's older SMS API.
 
 Options:
 

@@ -8,12 +8,12 @@ Options:
 - ``from``: the sender ID, if the template leaves it open.
 - ``receipt_secret``: 16 or more random characters, for the URL of receipts. Set that URL in the panel under
   "Webhook", version v2.
-- ``temporary`` and ``permanent``: words of refusals, as our log shows them and separated by spaces, to treat
-  as such despite our table.
+- ``temporary`` and ``permanent``: words of such refusals, as our log shows them, separated by
+  spaces. They override our own table.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
-MSG91 signs nothing, so who knows the URL for receipts can forge them. It carries only codes, because every
-text in India must be an approved template.
+MSG91 signs nothing, so anybody who knows the URL for receipts can forge them. It carries only codes,
+because every text in India must be an approved template.
 
 Sources: docs.msg91.com and api.msg91.com/apidoc/textsms/send-sms-flow.php (request), msg91.com/help, "How to
 use Webhook to get the delivery report" (receipts). MSG91 lists no codes for its flow API. 201 and 418 were

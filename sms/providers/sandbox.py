@@ -1,6 +1,7 @@
 """``sandbox://:TOKEN@HOST:PORT``: shows each SMS on the virtual phone at ``/phone/``.
 
-``channel=`` (whatsapp, telegram, voice) makes it stand for another channel.
+For development. HOST:PORT is the web server that has this page, and TOKEN is any text that you choose.
+docs/in-django.md has an example. ``channel=`` (whatsapp, telegram, voice) makes it stand for another channel.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""``smpp://SYSTEM_ID:PASSWORD@HOST:2775?from=Shop``: an SMSC that speaks SMPP 3.4. ``smpps://``: over TLS
-(port 3550), whose certificate is verified.
+"""``smpp://SYSTEM_ID:PASSWORD@HOST:2775?from=Shop``: an SMSC that speaks SMPP 3.4. ``smpps://`` uses
+TLS (port 3550), and verifies the SMSC's certificate.
 
 Each worker binds once for all its threads, as a transceiver. It stays bound to hear receipts and inbound
 messages. A process that does not listen binds as a transmitter. The account needs one bind for each worker.
@@ -12,13 +12,14 @@ Options:
 - ``enquire``: seconds of silence before an enquire_link (30).
 - ``pause``: seconds to hold back when the SMSC throttles or its queue is full (1).
 - ``long``: how a long text goes: in parts (``udh``), or whole in message_payload (``payload``).
-- ``validity``: ``relative``, ``absolute`` or ``none``.
+- ``validity``: how the SMSC is told when a message expires: ``relative`` (the default), ``absolute`` or
+  ``none``.
 - ``answer_ids`` and ``receipt_ids``: how the SMSC writes its ids in answers and in receipts (``hex`` or
   ``decimal``), if the two differ.
 - ``from_type`` and ``to_type``: TON.NPI such as ``5.0``, instead of what the number looks like.
 - ``system_type``, ``service_type``.
-- ``temporary``, ``permanent``, ``account`` and ``country``: statuses such as ``0x45``, separated by spaces,
-  to treat as such.
+- ``temporary``, ``permanent``, ``account`` and ``country``: statuses of such failures, as in
+  ``0x45 0x58``.
 - ``ssl_ca_certs``: the CA of the SMSC, if it is not a public one.
 
 The account's default alphabet must be GSM-7 with one character per byte, by which phones count. Other texts

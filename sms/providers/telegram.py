@@ -3,18 +3,19 @@
 Options:
 
 - ``from``: the username of a verified channel that the account owns. Without it, Telegram's own.
-- ``temporary``, ``account`` and ``unreachable``: error words, separated by spaces, to treat as such despite
-  our table. Telegram does not list its words. Ours come from other users' code. Any other word means
-  that the number cannot be reached.
+- ``temporary``, ``account`` and ``unreachable``: error words of such failures, separated by spaces. They
+  override our own table. Telegram does not list its words. Ours come from other users' code. Any other word
+  means that the number cannot be reached.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
-Each message takes two requests, which together take no longer than one may. The first checks whether the
-number can be reached, and costs the fee if it can. The second sends the message, and is free. So a number
-that is not on Telegram moves on to the next channel at once, free of charge.
+Each message takes two requests, which share one ``timeout``. The first checks whether the number can be
+reached, and costs the fee if it can. The second sends the message, and is free. So a number that is not on
+Telegram moves on to the next channel at once, free of charge.
 
-A message lives as long as its code, but at least 30 s. So it may arrive after a code that has less time left.
-Telegram refunds messages that did not arrive in time; the report then says ``expired, refunded``. If a code
-is cancelled, replaced or blocked, its message is revoked unless it has arrived.
+A message lives as long as its code, but at least 30 s. So if the code has less time left, the message may
+arrive after the code has expired. Telegram refunds messages that did not arrive in time; the report then says
+``expired, refunded``. If a code is cancelled, replaced or blocked, its message is revoked unless it has
+arrived.
 
 There is no ``feedback`` option: Telegram wants the codes themselves (``checkVerificationStatus``), and we
 never disclose a code again. Reports are signed with the token and need no other secret.

@@ -88,7 +88,7 @@ def options_from_url(cls: type[FromUrl], alias: str, url: str) -> dict[str, Any]
             )
             looks = _shown(name) == f"{name}="
             problem = (
-                f"has no option {name!r}" if looks else "is given an option that it has not; write & as %26"
+                f"has no option {name!r}" if looks else "has no such option; write an & in a value as %26"
             )
             raise BadProviderURL(f"{alias}: {cls.scheme} {problem}. It has: {', '.join(names)}.")
         if option in options:

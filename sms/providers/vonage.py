@@ -8,8 +8,8 @@ Options:
 - ``from``: a number or sender ID.
 - ``signature_secret``: the account's secret that signs receipts. Without it, no receipts are requested or
   accepted.
-- ``feedback=yes``, with ``api_key`` and ``api_secret`` of the account: report which codes were typed to
-  Vonage's Conversion API. Vonage's support must enable it.
+- ``feedback=yes``, with ``api_key`` and ``api_secret`` of the account: report to Vonage's Conversion API
+  which codes were typed. Vonage's support must enable it.
 - ``timeout``.
 - ``base_url``: a region such as https://api-eu.nexmo.com, a mock or a proxy.
 

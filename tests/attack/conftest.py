@@ -20,7 +20,9 @@ class Target(Stack):
         return f"http://127.0.0.1:{self.web_port}"
 
     def assert_unhurt(self) -> None:
-        """It still answers, and has logged no error of its own: every line is one JSON object."""
+        """The process still answers, and has logged no error of its own. Each line of its log is a JSON
+        object.
+        """
         assert self.call("GET", "/healthz")[0] == 200
         for line in self.log("web").splitlines():
             assert json.loads(line)["level"] not in ("error", "critical"), line
@@ -42,6 +44,6 @@ def environment(redis_url: str) -> dict[str, str]:
         "REDIS_URL": redis_url,
         "SMS_PROVIDERS": "sandbox=sandbox://",
         "SMS_LONGEST_WAIT": "0",  # nobody empties the queue
-        "OTP_LIMITS": "off",  # all of it comes from one address
+        "OTP_LIMITS": "off",  # every request comes from one address
         "LOG_LEVEL": "DEBUG",
     }

@@ -14,7 +14,7 @@ MOST_FAILURES = 100  # NIST SP 800-63B-4 §3.2.2
 LONGEST_LIFE = 600  # of a code since it was made, however often it was resent
 ESCALATION_KEPT = 600  # of quiet, after which the cooldown begins anew
 
-Answer = tuple[str, int]  # status, and how many seconds to wait (0: it says nothing of a wait)
+Answer = tuple[str, int]  # status, and seconds to wait (0: the answer names no wait)
 
 
 def pause(failures: int) -> int:
@@ -36,7 +36,7 @@ class Code:
     made_at: int
     expires_at: int
     left: int  # for whoever knows the id
-    left_by_phone: int  # for whoever knows the number alone
+    left_by_phone: int  # for whoever knows only the number
     status: str = "pending"
 
 
@@ -90,7 +90,7 @@ class Model:
         return line.code
 
     def may_resend(self, phone: str, purpose: str, id: str = "") -> Answer:
-        """Whether the code of ``id`` (of the newest one without) may go out again."""
+        """Whether the code of ``id`` may go out again; without an id, the newest code."""
         line, rules = self.line(phone, purpose), self.purposes[purpose]
         code = line.code
         if code is None or code.status == "valid" or (id and id != code.id):
@@ -106,7 +106,7 @@ class Model:
         return "issued", 0
 
     def resent(self, phone: str, purpose: str, code: str) -> Code:
-        """It went out again, perhaps as a new code under the same id."""
+        """The code went out again, perhaps as a new one under the same id."""
         line, rules = self.line(phone, purpose), self.purposes[purpose]
         found = line.code
         assert found is not None
@@ -119,7 +119,7 @@ class Model:
         return found
 
     def guess(self, phone: str, purpose: str, code: str, id: str = "") -> Answer:
-        """One guess, by phone or by id. The number is that of the attempts left."""
+        """One guess, by phone or by id. The answer's number is that of the attempts left."""
         line = self.line(phone, purpose)
         found = line.code
         if found is None or found.status == "valid" or (id and id != found.id):

@@ -1,6 +1,6 @@
 """Malformed requests to a running web process: understood, or refused by a problem document.
 
-Never a 5xx, never an echo of what was sent, never an error in the log (the fixture ``target`` looks).
+Never a 5xx, never an echo of what was sent, never an error in the log (the fixture ``target`` checks that).
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def test_a_charset_changes_nothing(target, charset):
 
 
 def test_a_body_in_chunks_is_read_like_any_other(target):
-    """As clients send it that do not know its length beforehand."""
+    """Clients that do not know its length beforehand send it so."""
     body = json.dumps({"phone": fresh_phone()}).encode()
     assert post(target.web_port, PATHS[0], [body[:7], body[7:8], body[8:]], JSON).status == 202
     assert post(target.web_port, PATHS[0], [body] * 2000, JSON).problem["code"] == "body_too_large"
@@ -169,7 +169,7 @@ def test_a_body_in_chunks_is_read_like_any_other(target):
 
 
 def test_chunks_without_an_end_are_not_waited_for(target):
-    """Bounded here at 64 MiB. A body that is not read cannot fill the memory."""
+    """This client gives up after 64 MiB. A body that is not read cannot fill the memory."""
     began = time.monotonic()
     answer = post(target.web_port, PATHS[0], itertools.repeat(b"[" * 64 * KIB, 1024), JSON)
     assert_refused(answer)
@@ -221,7 +221,7 @@ def place_of(id: str) -> str:
 
 
 def code_of(redis: Redis, id: str) -> str:
-    """The code behind an id, for who has the key and Redis."""
+    """The code behind an id, for whoever has the key and Redis."""
     seed = redis.hget(place_of(id), "seed")
     assert isinstance(seed, bytes)
     return codes.derive(settings.PHONE_SECRET_KEY.encode(), seed.decode(), 6)

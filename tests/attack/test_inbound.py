@@ -1,6 +1,6 @@
 """Calls by strangers, and by odd vendors, to the address for users' messages: never a 5xx, never an echo.
 
-The fixture ``target`` looks that no error is logged: no vendor's file may fail on what it is given.
+The fixture ``target`` checks that no error is logged: no vendor's file may fail on what it is given.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ALIASES = ["sandbox", "twilio", "vonage", "whatsapp", "gateway"]
 
 
 def head_of(alias: str) -> dict[str, str]:
-    """A head by which the alias wants to see the body. That of Vonage is believed for a while only."""
+    """A head after which the alias reads the body. Vonage's is valid only for a while."""
     return {
         "sandbox": {},
         "twilio": {"X-Twilio-Signature": "x"},
@@ -114,7 +114,7 @@ def test_a_hostile_body_of_a_stranger_is_refused(target, redis, alias, body):
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_hostile_body_of_a_gateway_that_is_genuine(target, body):
-    """It proves itself by its head, so whatever it says is read."""
+    """Its head is genuine, so its body is read, whatever that says."""
     answer = hand_over(target, "gateway", body, head_of("gateway"))
     assert answer.status in (204, 403)
     assert MARK.encode() not in answer.body
@@ -210,7 +210,7 @@ def test_a_process_reads_few_long_bodies_at_once(target):
         waiting = pool.submit(hand_over, target, "whatsapp", body, signed_by_meta(body))
         short = of_size(KIB)
         assert hand_over(target, "whatsapp", short, signed_by_meta(short)).status == 200
-        time.sleep(1)  # in which one that does not wait is answered
+        time.sleep(1)  # long enough for an answer to one that does not wait
         assert not waiting.done()
         slow[0].close()
         assert waiting.result(5).status == 200

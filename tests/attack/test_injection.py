@@ -61,7 +61,7 @@ SMS = Sms(
     key="ref-1.1",
 )
 
-#: By their contracts, which bring a URL and a vendor's answer.
+#: The vendors, by their contracts. Each contract has a URL and a vendor's answer.
 PROVIDERS = contracts()
 
 #: They reach no vendor, or not over HTTP: for SMPP see test_smpp.py, for e-mail tests/sms/mail.
@@ -97,12 +97,12 @@ def shape(head: bytes, body: bytes) -> object:
         fields = Counter(name for name, _ in parse_qsl(body.decode(), strict_parsing=True)).items()
     else:
         fields = ()
-    # A number adds nothing to an address: by one in its query BulkSMS knows a repetition.
+    # A number cannot add anything to a URL. BulkSMS has one in its query, by which it knows a repetition.
     line = re.sub(rb"=[0-9]+(?=[& ])", b"=0", first)
     return line, sorted(names.items()), sorted(fields)
 
 
-@cache  # a key of RSA takes its time to be read
+@cache  # reading an RSA key takes a while
 def made(provider: str, base_url: str) -> Provider:
     return PROVIDERS[provider]().provider(base_url)
 

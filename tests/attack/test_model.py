@@ -106,7 +106,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(line=lines)
     def start_as_soon_as_possible(self, line):
-        """When the answer to a start at once says; after a pause, that may be twice."""
+        """Wait as long as the answer to an immediate start says. After a pause, a second wait may follow."""
         key = self.key(line)
         for _ in range(2):
             if wait := self.model.may_start(*key)[1]:
@@ -115,7 +115,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(line=lines, guesses=st.sampled_from([1, 2, 5, 50, 99, 100]))
     def start_guess_and_find(self, line, guesses):
-        """An owner mistypes, and a program guesses right at last."""
+        """Wrong guesses, then the right one: an owner who mistypes, or a program that guesses."""
         phone, purpose = self.key(line)
         self.start_as_soon_as_possible(line)
         code = self.model.line(phone, purpose).code
@@ -125,7 +125,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(line=lines, old=st.none() | st.integers(0, 5))
     def resend(self, line, old):
-        """The newest one, the same by its id, or an earlier one."""
+        """Resend the newest code, the same by its id, or an earlier one."""
         phone, purpose = self.key(line)
         self.send_again(phone, purpose, self.id(phone, purpose, old))
 

@@ -1,8 +1,8 @@
 """The proxies of the docs, with their own files, in front of a running web process.
 
-That process is one of WSGI with two threads, which a single slow body takes one of, so what is held
-against it must be held by the proxy. Caddy holds back no body, so behind it is a web that does.
-Each of them knows two processes, and the second is away.
+That process has two WSGI threads, and a single slow body occupies one of them. So it is the proxy that must
+hold slow bodies back. Caddy does not, so the web behind it does. Each proxy knows two processes, and the
+second is away.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PROXIES = {"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "caddy": "Caddyfile"
 
 
 class Proxy(NamedTuple):
-    """A running one, and where it speaks TLS and plain HTTP."""
+    """A running proxy, and its ports for TLS and plain HTTP."""
 
     port: int
     plain: int
@@ -98,7 +98,7 @@ def answers(port: int) -> bool:
 def proxy(
     request: pytest.FixtureRequest, stack: Stack, weak: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
-    """One that runs as its file says; only addresses, paths and Caddy's certificate are ours."""
+    """A proxy that runs as its file says; only addresses, paths and Caddy's certificate are ours."""
     name = request.param
     program = shutil.which(name) or f"/usr/sbin/{name}"
     if not Path(program).exists():
@@ -137,12 +137,12 @@ def proxy(
 
 @pytest.fixture
 def port(proxy: Proxy) -> int:
-    """Where it speaks TLS."""
+    """Its port for TLS."""
     return proxy.port
 
 
 def for_nginx(directory: Path, proxy: Proxy) -> dict[str, str]:
-    """The file is a part of nginx's own, which stands around it here."""
+    """The docs' file is only a part: this writes the rest of nginx's configuration around it."""
     kinds = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in TEMPORARY)
     around = (
         f"daemon off; user {getpass.getuser()}; pid {directory}/pid; error_log {directory}/log;\n"
@@ -233,7 +233,7 @@ def attackers(port: int, count: int, sent: bytes) -> Iterator[list[ssl.SSLSocket
         yield found
 
 
-#: A form with a token, and from our page, so that its body is wanted.
+#: A form with a token and from our page, so that the web reads its body.
 FORM = (
     f"POST / HTTP/1.1\r\nHost: {HOST}\r\nCookie: __Host-csrftoken={'c' * 32}\r\n"
     f"Origin: https://{HOST}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -254,7 +254,7 @@ def test_slow_clients_reach_no_thread_of_ours(port):
         for path in ("/healthz", "/", "/v1/openapi.json"):
             began = time.monotonic()
             assert ask(port, path)[0] == 200
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 8  # a thread that a body holds is free after 10 s
         # The proxy gives up by itself; Caddy does so with a status that depends on its version.
         last = connections[-1]
         try:
@@ -293,7 +293,7 @@ def test_one_address_gets_only_so_many_connections(port):
 
 
 def test_what_a_user_says_of_the_connection_is_not_believed(port):
-    assert ask(port, "/")[0] == 200  # no redirect to https: the proxy has said that it is
+    assert ask(port, "/")[0] == 200  # no redirect to https: the proxy says that the request came by it
     for name in ("X-Forwarded-Proto", "X_Forwarded_Proto", "x_forwarded-proto"):
         assert ask(port, "/", (name, "http"))[0] == 200
     for name in ("X-Forwarded-Host", "X_Forwarded_Host"):
@@ -310,7 +310,7 @@ def test_where_a_process_is_away_the_other_is_asked(port):
             )
             answer = http.client.HTTPResponse(connection)
             answer.begin()
-            assert answer.status == 401  # there is no key in it
+            assert answer.status == 401  # the request has no key
 
 
 def test_long_bodies_are_let_through_where_a_vendor_sends_them(port):

@@ -1,4 +1,4 @@
-"""Who would have one puzzle count twice, or an easier one count at all."""
+"""Attempts to make one puzzle count twice, or an easier one count at all."""
 
 from __future__ import annotations
 

@@ -136,6 +136,6 @@ def test_nothing_of_it_is_readable(target):
             (key, redis.hgetall(key) if redis.type(key) == b"hash" else redis.dump(key))
             for key in redis.scan_iter()
         ]
-    # With word boundaries: six digits stand within many a time.
+    # With word boundaries, as many a timestamp holds six digits.
     for secret in (begun.phone[1:], begun.text[:6], "verifying my own"):
         assert not re.search(rf"\b{secret}\b", str(kept) + target.log("web"))

@@ -35,7 +35,7 @@ CHECKS: list[Any] = [
     response_schema_conformance,
 ]
 
-#: Operations by whom they let in: those of providers read no key.
+#: Operations, by who may call them. Those for providers read no key.
 CALLBACKS = {"take_receipts", "take_receipts_by_get", "take_inbound", "take_inbound_by_get"}
 OF_ONE_VERIFICATION = {"check_code", "resend_code", "get_verification", "cancel_verification"}
 WITH_BODY = {"start_verification", "check_code", "send_message", "search_messages"}
@@ -44,8 +44,8 @@ OPERATIONS = OF_ONE_VERIFICATION | CALLBACKS | WITH_BODY | {"get_message", "find
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
-#: Numbers that get a code, each used once: a random text is hardly ever one. They begin past that of the
-#: description's example, which is sent too.
+#: Numbers that get a code, each used once: a random text is hardly ever a number. They begin after the one in
+#: the description's example, which is sent too.
 _serials = itertools.count(200)
 
 
@@ -175,7 +175,7 @@ def test_a_verification_that_lives(operations, session, name):
             statuses.add(answer.status_code)
 
     run()
-    assert statuses <= {200, 202, 204, 409, 422, 429}  # 422: an Idempotency-Key that is none
+    assert statuses <= {200, 202, 204, 409, 422, 429}  # 422: an invalid Idempotency-Key
 
 
 def test_a_message_to_a_number_that_gets_messages(operations, session):

@@ -41,7 +41,7 @@ SLOW = {
     "Content-Type: application/json",
 }
 
-#: Those whose body is part of what is asked.
+#: The addresses that cannot answer without the body.
 NEEDED = ("a receipt", "a page", "a start with a key")
 
 #: The bytes after the head. They never end.
@@ -60,13 +60,12 @@ SILENT = {
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A web process that takes receipts: of Twilio's, the body is part of what is signed."""
+    """A web process that takes receipts. It has to read the body of Twilio's, which is signed."""
     allow_files(4096)
     with EmbeddedServer() as server:
         settings = environment(server.url)
-        settings["PAGES"] = "open"
         settings["SMS_PROVIDERS"] += f",twilio=twilio://AC{'0' * 32}:{'0' * 32}@?from=%2B15005550006"
-        settings["PAGES"] = "open"  # which they are not where such a provider costs money
+        settings["PAGES"] = "open"  # they are closed by default if a provider costs money
         with Target(tmp_path_factory.mktemp("target"), **settings) as stack:
             stack.start("web")
             yield stack

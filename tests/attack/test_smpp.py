@@ -39,7 +39,7 @@ def provider(request, centre):
 
 def shape(centre: Smsc, provider, sms) -> object | None:
     """The parts that an injection would change; None if the provider refused before sending. ``submitted``
-    reads every byte as one of a field.
+    fails on a byte that belongs to no field.
     """
     centre.forget()
     refused = ""

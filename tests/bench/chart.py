@@ -10,7 +10,7 @@ from math import ceil, floor, log10
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 64, 48
 
-#: Of the lines; each stands out on white and on black.
+#: Colours of the lines; each stands out on white and on black.
 COLORS = ("#c2410c", "#2563eb", "#0f766e")
 DASHES = ("", "7 4", "2 3")
 

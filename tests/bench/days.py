@@ -10,7 +10,7 @@ from typing import Any
 
 DAYS = 35
 
-#: With what part of the codes.
+#: Countries, each with its part of the codes.
 COUNTRIES = {
     **{"US": 30, "DE": 14, "GB": 10, "FR": 8, "IR": 7, "ES": 5, "IT": 5, "NL": 4, "PL": 3, "TR": 3},
     **{"BR": 2, "IN": 2, "CA": 2, "AT": 2, "CH": 2, "SE": 1, "NO": 1, "DK": 1, "FI": 1, "PT": 1},

@@ -94,7 +94,7 @@ def at(url: str) -> Iterator[None]:
 
 
 def fill(size: int) -> float:
-    """Put ``size`` records into an empty server; the bytes that they take."""
+    """Put ``size`` records into an empty server. Returns the bytes that they take."""
     from sms import names, store
     from sms.ids import new as new_id
     from sms.message import State
@@ -168,7 +168,7 @@ def _now() -> int:
 
 
 def _enqueuing() -> Callable[[], str]:
-    """What writes one more message, as ``services.send`` does, and returns its id."""
+    """A function that writes one more message, as ``services.send`` does, and returns its id."""
     from sms import services, store
     from sms.ids import new as new_id
 

@@ -1,7 +1,7 @@
 """``python -m tests.bench.http_load``: send requests over kept-open connections, one after another on each.
 
-Stands alone and loads nothing of ours, so that it is not what limits. Reads one JSON object from its input
-and prints one: see ``sent`` in http_speed.
+It loads nothing of ours, so that it is not the bottleneck. Reads one JSON object from its input and prints
+one: see ``sent`` in http_speed.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def starts(count: int) -> list[Request]:
 
 
 def checks(count: int) -> list[Request]:
-    """The right codes of so many verifications. Their SMS were sent, as whoever types a code has read it."""
+    """The right codes of so many verifications. Their SMS were sent: whoever types a code has read it."""
     from sms.delivery import run
 
     get_redis_connection().flushall()

@@ -123,7 +123,7 @@ def _cost(bench: Surroundings, port: int, bare: int) -> Measure:
 
 
 def code_of(id: str) -> str:
-    """The code of a verification, read as who has Redis and the key can."""
+    """The code of a verification, as whoever has Redis and the key can read it."""
     cell = cells.of_id(id)
     seed: Any = scripts.connection(cell).hget(names.key(f"otp:verification:{id}", cell), "seed")
     return codes.derive(settings.PHONE_SECRET_KEY.encode(), seed.decode(), 6)

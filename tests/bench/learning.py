@@ -2,9 +2,9 @@
 
 Two providers share the one step of a route. In a dozen countries, from 200 to 10,000 codes a day, one
 converts 85 % and the other 60 %, in half of them this way round and in half the other; after a week they
-swap. Each has its prices. What is known is a slice's, when it is ripe, as ``sms.learning`` reads it. The
-oracle sends each code by whichever is better at that moment. The fate of a code at both providers is drawn
-once, so that all are compared with the same users.
+swap. Each has its prices. The rule learns of a slice when it is ripe, as ``sms.learning`` does. The oracle
+sends each code by whichever is better at that moment. The fate of a code at both providers is drawn once, so
+that all are compared with the same users.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Run:
         return next((n for n, share in enumerate(shares_then) if share >= FOUND), len(shares_then) + 1)
 
     def margin(self) -> float:
-        """Points by which the least of all days was better than the worse provider had been on it."""
+        """Points by which the rule beat the worse provider of a day, on the day where that was least."""
         return min(
             100 * (day["learned"] - min(day["a"], day["b"])) / day["codes"] / WORTH
             for day in self.days.values()
@@ -146,7 +146,7 @@ def _slice(country: Country, begin: float, share: float, random: Random, found: 
 
 
 def _poisson(mean: float, random: Random) -> int:
-    """How many come where so many are expected, one after the other."""
+    """Random numbers of arrivals, one after the other, where ``mean`` are expected."""
     at, number = random.expovariate(1), 0
     while at < mean:
         at += random.expovariate(1)
@@ -166,7 +166,7 @@ def learning(bench: Surroundings) -> Iterator[Measure]:
 
 
 def swaps(runs: Sequence[Sequence[Run]]) -> Iterator[Measure]:
-    """Of each seed the worst country."""
+    """The worst country of each seed."""
     worst = f"the worst of {len(TRAFFIC)} countries"
     unit, regret = "% of a code's worth", Goal("ours", "<", MOST_REGRET)
     first = [max(run.regret(0, 1000) for run in found) for found in runs]

@@ -13,7 +13,7 @@ from django_redis import get_redis_connection
 from .report import Measure
 from .surroundings import Surroundings
 
-#: Codes and messages at once, of as many phones: enough that what the server has of itself does not count.
+#: Codes and messages at once, of as many phones: enough that the server's own memory does not matter.
 MANY, FEW = 20_000, 4_000
 
 TEXT = "Your parcel is here, and waits for you at the usual place until Friday."
@@ -93,7 +93,7 @@ def _of_plain_messages(count: int) -> Iterator[Measure]:
 
 
 def _deliver(queue: str) -> None:
-    """Hand over all that waits, here; what a worker has found in the queue is gone."""
+    """Hand over all that waits, in this process, and drop the entries that a worker would take."""
     from sms.delivery.run import deliver
     from sms.names import LEASES
 

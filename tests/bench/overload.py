@@ -13,7 +13,7 @@ from .report import Goal, Measure
 from .surroundings import Surroundings
 from .worker import OURS, enqueue_ours
 
-#: A worker with few slots, so that the sender on the same two cores is not what is short.
+#: A worker with few slots, so that the sender on the same two cores is not the bottleneck.
 SLOTS = 20
 CAPACITY = SLOTS / 0.2  # messages a second at a provider that answers after 200 ms
 

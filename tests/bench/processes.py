@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def readable() -> bool:
-    """Whether this machine tells; others than Linux do not."""
+    """Whether this machine counts them: only Linux does."""
     return Path("/proc/self/stat").exists()
 
 
@@ -20,7 +20,7 @@ def memory(process: subprocess.Popen[bytes]) -> float:
 
 
 def cpu(process: subprocess.Popen[bytes]) -> float:
-    """Seconds of CPU so far, of users and of the system, those of children that have ended as well."""
+    """Seconds of CPU so far, user and system, children that have ended included."""
     ticks = (sum(map(int, fields[11:15])) for fields in _session(process))
     return sum(ticks) / os.sysconf("SC_CLK_TCK")
 

@@ -25,11 +25,11 @@ from .tallying import cpu, phones
 CORE_HOUR = 0.0816 / 2
 
 #: Iterations of PBKDF2-SHA256 a second on one core of a Raspberry Pi 4 (`cryptsetup benchmark`,
-#: https://blog.stackframe.dev/46). It is of 2019, as the phone, has four such cores (Cortex-A72) and no
-#: instructions for SHA-256, as the processors of phones have.
+#: https://blog.stackframe.dev/46). It is of 2019, like the phone, and has four such cores (Cortex-A72).
+#: Unlike the processors of phones, it has no instructions for SHA-256.
 CORE_OF_2019 = 649_675
 
-#: How much slower a phone of the middle class is than a desktop computer of the upper one, to Lighthouse
+#: How much slower a mid-range phone is than a fast desktop computer, according to Lighthouse
 #: (https://github.com/GoogleChrome/lighthouse/blob/main/docs/throttling.md).
 SLOWER = 4
 

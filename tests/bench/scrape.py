@@ -19,7 +19,7 @@ from .surroundings import Surroundings
 
 TOKEN = "metrics-token-of-the-bench-0123456789"
 
-#: Fields of a hash of the tally from which on new ones lose a label, see includes/tally.lua.
+#: The number of fields in a hash of the tally from which on new ones lose a label, see includes/fold.lua.
 FULL = 5000
 
 #: Requests of one round.

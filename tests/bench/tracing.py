@@ -1,4 +1,4 @@
-"""The cost of tracing a message: nobody traces, and every request is."""
+"""The cost of tracing a message: with no tracing, and with a trace of every request."""
 
 from __future__ import annotations
 

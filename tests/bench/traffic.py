@@ -56,7 +56,7 @@ class Send:
     price: float
     attack: bool
     verified: float = 0.0
-    event: str = ""  # for the driver, once it was made
+    event: str = ""  # what the driver tells the guard (JSON), once it is made
 
 
 class World:

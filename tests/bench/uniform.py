@@ -28,7 +28,7 @@ from .http_start import answers, code_of
 from .report import Goal, Measure
 from .surroundings import Surroundings
 
-#: Starts of each kind, and of how many there is a look later.
+#: Starts of each kind, and how many of them are looked at later.
 STARTS, LOOKS = 2000, 600
 
 #: Area codes, one for each kind of number; what the last two mean is in ``judging``.
@@ -73,7 +73,7 @@ def fresh(area: int = NEW_AREA) -> str:
 def seen_before(bench: Surroundings, connection: http.client.HTTPConnection, phone: str) -> None:
     """The web process has verified the number, so it knows of it all that it ever will.
 
-    Nothing waits for a cooldown then. The code is read as who has Redis and the key can.
+    Nothing waits for a cooldown then. The code is read as whoever has Redis and the key can.
     """
     id = json.loads(_post(bench, connection, "", {"phone": phone})[1])["id"]
     checked = json.loads(_post(bench, connection, f"/{id}/check", {"code": code_of(id)})[1])
@@ -111,7 +111,7 @@ def compare(bench: Surroundings) -> Iterator[Measure]:
         bench.wait_for("a web process", lambda: answers(port), web)
         for pair in PAIRS:
             yield from _measure(bench, port, *pair)
-        get_redis_connection().flushall()  # what nobody has sent so far
+        get_redis_connection().flushall()  # drop the messages, which no worker has sent
         worker = bench.python("celery", "-A", "config", "worker", "-Q", "otp,bulk", environment=environment)
         try:
             for pair in PAIRS:
@@ -128,7 +128,7 @@ def _measure(bench: Surroundings, port: int, one: Kind, other: Kind) -> Iterator
     bench.say(f"{count} starts each: {one.name}, {other.name}")
     heard = {one: Heard(), other: Heard()}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    for turn in range(-50, count):  # the first ones warm up what is warmed up
+    for turn in range(-50, count):  # the first ones only warm things up
         numbers = {kind: kind.number() for kind in heard}
         for kind, phone in numbers.items():
             kind.prepare(bench, connection, phone)

@@ -104,7 +104,7 @@ def _ours(bench: Surroundings, count: int = BACKLOG, slots: int = THREADS) -> Ru
 
 
 def _bare(bench: Surroundings, count: int = BACKLOG, threads: int = THREADS) -> Run:
-    """Our last request, as often as ours."""
+    """A bare pool that sends our last request as often as our worker has sent one."""
     path, headers, fields = bench.provider.latest()
     kept = {name: value for name, value in headers.items() if name.lower() in ("authorization", "accept")}
     bench.provider.forget()

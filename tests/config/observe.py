@@ -35,7 +35,7 @@ def children(pid: int) -> list[int]:
 
 
 def _running() -> Iterator[Process]:
-    """All but those which have ended and whose exit code nobody has asked for yet."""
+    """All processes but zombies, which have ended while nobody has asked for their exit code."""
     if Path("/proc/self/stat").exists():
         rows = list(_proc())
     else:

@@ -71,7 +71,7 @@ Runner = Callable[[str, Wants], object]
 
 
 def check_shell(text: str) -> None:
-    """It can be read, and what it says to our commands, our Makefile and about our files is right."""
+    """It can be parsed, and what it says of our commands, our Makefile and our files is right."""
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     plain = re.sub(r" #.*|^#.*", "", text, flags=re.MULTILINE)
     for name, words in re.findall(r"(?:python manage\.py|/django-admin) ([a-z_]+)([^|<>#;&\n]*)", plain):
@@ -201,7 +201,7 @@ def program(**given: Any) -> Runner:
 
 
 def shell(text: str, folder: Any, **given: str) -> str:
-    """Its output."""
+    """Run it in a shell. Returns its output."""
     path = f"{folder / 'bin'}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-ec", text],
@@ -216,7 +216,7 @@ def shell(text: str, folder: Any, **given: str) -> str:
 
 
 def write_program(folder: Path, name: str, text: str) -> None:
-    """One that `shell` finds first."""
+    """Write a program that `shell` finds before any other."""
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
     (folder / "bin" / name).chmod(0o700)
@@ -280,7 +280,7 @@ def error_of_twilio(text: str, _: Wants) -> None:
 
 
 def turnstile(text: str, wants: Wants) -> None:
-    """The function of the page, asked by us, asks Cloudflare, which is a server of this test."""
+    """We call the function of the page. It calls Cloudflare, which is a server of this test."""
     wants("monkeypatch").setenv("TURNSTILE_SECRET", "s3cret")
 
     def siteverify(environ: Any, start_response: Any) -> list[bytes]:
@@ -530,7 +530,7 @@ def a_copy(text: str, wants: Wants) -> None:
 def a_restore(text: str, wants: Wants) -> None:
     """The opt-outs and the rules come back, and nothing else does."""
     folder = wants("tmp_path")
-    with own_redis(folder) as redis, tempfile.TemporaryDirectory() as short:  # as is the path of a socket
+    with own_redis(folder) as redis, tempfile.TemporaryDirectory() as short:  # a socket needs a short path
         redis.save()
         redis.flushall()
         known = {"/var/backups/otpost/DAY.rdb": f"{folder}/data/dump.rdb", "/tmp/old": f"{short}/old"}  # noqa: S108

@@ -341,7 +341,7 @@ def test_no_block_is_missed(page):
 
 
 def test_every_row_is_of_one_block():
-    """So that another block needs a row of its own. Of generated pages a row is of every such block."""
+    """So each further block needs a row of its own. Only a row of generated pages covers every such block."""
     used = Counter(row_of(block) for block in BLOCKS)
     rows = {(page, row) for page, rows in TABLE.items() for row in rows}
     assert rows - used.keys() == set()

@@ -197,7 +197,7 @@ def test_whatever_a_variable_holds_it_is_named_or_works(refusal, name):
 )
 def test_what_no_variable_can_hold(refusal, name, value, words):
     said = refusal(**{name: value})
-    if name == "OTP_SITE_NAME" and "invisible" in words:  # emoji are joined by such
+    if name == "OTP_SITE_NAME" and "invisible" in words:  # invisible characters join emoji
         assert said == ""
     else:
         assert said.startswith(f"{name} {words}")

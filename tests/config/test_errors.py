@@ -21,7 +21,7 @@ NAMED = {"NotAllowed", "RateLimited", "StoreUnavailable"}
 #: What ``otp.admission.refusals`` takes over from a status of the handler.
 STATUSES = {(409, "expired"), (409, "blocked"), (429, "pending"), (429, "blocked")}
 
-#: For callers in Python alone: the API reads no code that is no text (``field_invalid``).
+#: Only for callers in Python: the API itself refuses a code that is not a text (``field_invalid``).
 IN_PYTHON = {"code_missing"}
 
 #: Only for the script of the widget, which is not part of the API: otp/widget/door.py.
@@ -35,7 +35,7 @@ def written() -> Iterator[str]:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call):
                     yield from texts(node)
-                elif isinstance(node, ast.Tuple):  # what sms.phone raises stands in its tables with its text
+                elif isinstance(node, ast.Tuple):  # sms.phone keeps its codes in tables, each with its text
                     yield from (code for code in constants(*node.elts[:1]) if code.startswith("phone_"))
                 elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "code":
                     either = node.value if isinstance(node.value, ast.IfExp) else None

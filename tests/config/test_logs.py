@@ -71,7 +71,7 @@ def test_each_line_of_a_request_names_its_key_and_no_line_of_the_next(api, lines
 
 
 def test_a_request_that_is_given_up_leaves_no_key_behind():
-    """As where its body is not there yet: another thread begins it anew."""
+    """As if its body is not there yet: then another thread begins the request anew."""
 
     class GivenUp(BaseException):
         pass
@@ -225,14 +225,14 @@ def test_a_number_in_a_librarys_error_is_masked(lines):
 
 @pytest.fixture
 def console(written):
-    """The handler that writes it."""
+    """The handler that writes the log."""
     handlers = logging.getLogger().handlers
     return next(one for one in handlers if isinstance(one.formatter, ProcessorFormatter))
 
 
 @pytest.fixture
 def records(console):
-    """What it gets to write."""
+    """The records that the handler gets."""
     found: list[logging.LogRecord] = []
     console.addFilter(lambda record: found.append(record) or True)
     return found

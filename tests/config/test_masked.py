@@ -95,7 +95,7 @@ def ask(server: EmbeddedServer, command: str, **arguments: object) -> Any:
 
 
 def test_remote_control_answers_ping_alone(tmp_path, server):
-    """The rest shows settings, slows the worker down or ends it, for whoever may write to the broker."""
+    """Others would show settings, slow the worker down or end it, for whoever may write to the broker."""
     from celery.worker.control import Panel
 
     secrets = {name: value for name, value in SECRETS.items() if name != "DATABASE_URL"}

@@ -86,7 +86,7 @@ LARGE = {
 
 @pytest.mark.parametrize("headers", LARGE.values(), ids=LARGE)
 def test_headers_that_are_too_large_are_refused_before_they_are_parsed(headers, monkeypatch):
-    """CVE-2024-7592: such a cookie takes an old Python 0.1 s, and one of 64 KB eight."""
+    """CVE-2024-7592: such a cookie takes an old Python 0.1 s, and one of 64 KB eight seconds."""
     monkeypatch.delattr("django.core.handlers.wsgi.parse_cookie")
     api = Client().get("/v1/verifications/x", headers=headers)
     assert (api.status_code, api.json()["code"]) == (431, "headers_too_large")

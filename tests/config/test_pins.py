@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from tests.starts import ROOT
 
-#: Versions with a hole, the last ones and, where another series is maintained beside it, some of each.
+#: Versions with a known hole: the last of each maintained series, and some others.
 HOLES = {
     "certifi": ["2024.6.2"],  # CVE-2024-39689: a root that is not trusted any more
     "cryptography": ["45.0.7", "46.0.6"],  # CVE-2026-26007, -34073, -39892
@@ -83,7 +83,7 @@ def test_the_demo_installs_the_server_and_no_library_of_the_tests():
 
 
 def test_a_bare_install_pulls_in_little():
-    """As the packages installed here say it, each for itself."""
+    """According to the packages installed here, each of which names what it needs."""
     assert needed(PROJECT["project"]["dependencies"]) <= BARE | THEIRS
 
 

@@ -65,7 +65,7 @@ def test_every_command_and_task_is_public():
 def test_every_address_is_public():
     listed = {path for cell in rows_of("Addresses") for path in cell.split("`, `")}
     found = {re.sub("/.*", "/", path) for path in paths(get_resolver("config.urls").url_patterns)}
-    assert {f"/{path}" for path in found} | {"/phone/"} == listed  # which is there with DEBUG alone
+    assert {f"/{path}" for path in found} | {"/phone/"} == listed  # which is there only with DEBUG
 
 
 def paths(patterns, before=""):

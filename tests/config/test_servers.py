@@ -88,7 +88,7 @@ RAW = "a;b[c,d]e%f:g@h"  # no letter of it is escaped, "/", "?" and "#" are not 
     "url", [f"redis://user:{RAW}@host:6379/3", f"redis://user:{quote(RAW, safe='')}@host:6379/3"]
 )
 def test_a_password_may_hold_what_some_library_splits_a_url_at(url):
-    """redis-py, kombu and Celery read URLs otherwise: what one took, another showed in a traceback."""
+    """redis-py, kombu and Celery split URLs differently: what one took, another showed in a traceback."""
     store = parse_url(cache(url, connections=7)["LOCATION"])
     assert (store["username"], store["password"], store["host"], store["db"]) == ("user", RAW, "host", 3)
     queues = Connection(broker(url)["CELERY_BROKER_URL"])
@@ -231,7 +231,7 @@ def test_groups_of_sentinels_are_named_by_their_masters():
         ),
         ("redis://:sesame@one;redis://:sesame@two/main", "the database must be a number"),
         ("redis://:sesame@one;amqp://:sesame@two", "must begin with redis://"),
-        ("redis://:sesame@one;two/0", "Further servers are written redis://"),
+        ("redis://:sesame@one;two/0", "Write several servers as redis://"),
         ("sentinel://:sesame@one:26379;sentinel://two:26379/mymaster", "must look like redis+sentinel://"),
     ],
 )
@@ -302,7 +302,7 @@ def test_a_cluster_that_cannot_be_read_is_refused_and_not_repeated(url):
 
 def test_the_mend_is_that_of_the_setting():
     for url in ("redis://one,two", "redis://one?cluster=1"):
-        with pytest.raises(ImproperlyConfigured, match="are written redis\\+cluster://"):
+        with pytest.raises(ImproperlyConfigured, match="Cluster as redis\\+cluster://"):
             cache(url, connections=7)
         with pytest.raises(ImproperlyConfigured, match="Name a RabbitMQ"):
             broker(url)
@@ -454,7 +454,7 @@ def test_one_server_passes_the_same_check():
 
 
 def test_celery_does_not_take_the_address_from_the_environment():
-    """It would, before the setting, and cannot read this one."""
+    """By default it prefers that variable to the setting, and cannot read this one."""
     url = "redis+sentinel://one,two,three/mymaster/0"
     code = (
         "import config.celery as c; app = c.app; "

@@ -35,7 +35,7 @@ def test_a_list_may_have_spaces_after_its_commas():
 
 @pytest.mark.parametrize("token", ["", "metrics-token-of-the-tests-0123456789"])
 def test_metrics_need_no_tls_where_there_are_any(token):
-    """Without a token the address is redirected as others are that do not exist."""
+    """Without a token, the address is redirected like any address that does not exist."""
     asks = "from django.conf import settings; print('^metrics$' in settings.SECURE_REDIRECT_EXEMPT)"
     done = manage("shell", "-c", asks, METRICS_TOKEN=token)
     assert done.stdout.splitlines()[-1] == str(bool(token))
@@ -88,7 +88,7 @@ def test_what_is_left_of_the_examples_is_told_before_deployment(name, value, wor
 
 
 def test_a_start_is_refused_and_names_the_setting():
-    """Which settings are, and with which words, test_environment.py shows without a process."""
+    """For which settings and in which words, test_environment.py shows without a process."""
     done = manage("check", SMS_PROVIDERS="twilio://AC1:t0ken@")
     assert done.returncode == 1
     assert "SMS_PROVIDERS" in done.stderr
@@ -140,8 +140,8 @@ print(browser.get("/healthz").status_code)
     ("pages", "there"), [("", False), ("sessions", False), ("open", True), (" off ", False)]
 )
 def test_there_is_no_page_that_costs_money_unless_somebody_asked_for_it(pages, there):
-    """Without them, their addresses do not exist, with any method. Sessions have pages, but
-    none for who comes without one.
+    """Without them, their addresses do not exist, with any method. Sessions have pages, but none for a user
+    without a session.
     """
     done = manage("shell", "--no-imports", "-c", ASK_ALL_PAGES, PAGES=pages)
     *answers, health = done.stdout.splitlines()

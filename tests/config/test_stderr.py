@@ -20,7 +20,7 @@ PROGRAMS = {
     "beat": ["celery", "-A", "config", "beat"],
 }
 
-#: Settings with which a process does all that writes to standard error past the loggers.
+#: Settings that make a process do everything that writes to standard error past the loggers.
 ODD = """
 import logging, sys, threading, warnings
 from config.settings import *

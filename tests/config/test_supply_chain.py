@@ -33,7 +33,7 @@ CANARY, NEWER = {("django", "2.0"): HOLE}, {("django", DJANGO): HOLE}
     [
         (CANARY, [], r"^audited (\d\d) packages by pypi\n$"),
         (CANARY | NEWER, [], rf"\ndjango {DJANGO}: PYSEC-1, fixed in \['2.0.1'\]\n$"),
-        (CANARY, ["yarl"], "^pypi answers, and did not audit all of it:\nyarl: not found\n$"),
+        (CANARY, ["yarl"], "^pypi answers, but did not audit everything:\nyarl: not found\n$"),
         ({}, [], "^NOT AUDITED: pypi and osv are out of reach"),
         ({}, ["django", "yarl"], "^NOT AUDITED: pypi and osv are out of reach"),
         (None, [], "^pypi: no connection\nosv: no connection\nNOT AUDITED"),

@@ -114,7 +114,7 @@ def test_a_file_that_tls_cannot_use_is_named_at_the_start(pem, query, words):
     "url", ["rediss://one/0", "rediss+sentinel://one/mymaster/0", "amqps://one", "amqps://one;two"]
 )
 def test_a_scheme_in_capitals_is_verified_as_well(url):
-    """kombu reads it in any letters, and believes any certificate where nothing is said of TLS."""
+    """kombu reads a scheme in any case, and accepts any certificate if no option speaks of TLS."""
     scheme, _, rest = url.partition("://")
     assert broker(f"{scheme.upper()}://{rest}") == broker(url)
     if "redis" in scheme:

@@ -103,7 +103,7 @@ def run(
         env=os.environ
         | {
             "DJANGO_SETTINGS_MODULE": "shop.settings_test",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # of what this machine has else
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # whatever else this machine has
             "PYTHONPATH": f"{directory}:{ROOT}",
             "SMS_PROVIDER_URL": "twilio://SID:TOKEN@?from=%2B15005550006",
         },

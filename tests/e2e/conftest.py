@@ -13,7 +13,7 @@ from tests.e2e.browser import ARGS, CHROMIUM, LAUNCHER
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Debian's. Of a module, as Playwright keeps a loop running, and Django refuses to work beside one."""
+    """Debian's, for one module: Playwright keeps a loop running, and Django refuses to work beside one."""
     from playwright.sync_api import expect, sync_playwright
 
     if not Path(CHROMIUM).exists():

@@ -383,7 +383,7 @@ def test_two_tabs_are_two_verifications(visitor):
 
 
 def let(demo: SimpleNamespace, **fields: str) -> None:
-    """Let the latest message be so."""
+    """Set these fields of the latest message."""
     store = Redis(port=demo.redis_port)
     latest = max(store.keys("*:sms:message:*"), key=lambda key: int(store.hget(key, "created_at") or 0))
     for name, value in fields.items():
@@ -657,7 +657,7 @@ def test_an_arabic_time_does_not_turn_the_line_that_it_begins(visit):
 
 
 def test_the_table_of_invisible_characters_is_that_of_unicode(chromium):
-    """The browser brings Unicode's own data (ICU), and with it the property that Python has not."""
+    """The browser brings Unicode's own data (ICU), and with it the property that Python lacks."""
     page = chromium.new_page()
     ignorable = page.evaluate(
         r"""() => [...Array(0x110000).keys()].filter((point) =>

@@ -95,7 +95,7 @@ def more_states(visitor: pages.Visitor) -> Iterator[str]:
     with page.expect_navigation():
         page.locator("button.main").click()
     yield "no cookies"
-    # In place of those that the demo has for developers.
+    # The demo has error pages for developers, so show the real ones instead.
     page.route("**/error/*", lambda route: route.fulfill(body=error_page(route.request)))
     for name in ("400", "403_csrf", "404", "500"):
         visitor.open(f"/error/{name}")

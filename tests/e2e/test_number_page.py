@@ -105,7 +105,7 @@ def test_a_country_is_found_by_name_code_and_letters_and_pressed(visit):
     page.get_by_role("option", name="United Kingdom").click()
     playwright.expect(field).to_have_value("United Kingdom (\u2066+44\u2069)")
     field.fill("franc")
-    page.locator("#phone").focus()  # who leaves means the one that is marked
+    page.locator("#phone").focus()  # leaving the field takes the marked entry
     playwright.expect(field).to_have_value("France (\u2066+33\u2069)")
     field.click()
     assert len(found(page)) > 200

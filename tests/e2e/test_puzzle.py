@@ -132,7 +132,7 @@ def test_it_sends_the_form_by_the_button_that_was_pressed(hot, visit, settings):
 
 
 def test_an_answer_that_is_refused_is_not_tried_for_ever(hot, visit, settings):
-    """As where another server, with another secret, takes it: then the user decides."""
+    """As if a server with another secret gets the answer: then the user decides."""
     visitor = visit(hot)
     held = visitor.hold()
     visitor.ask()

@@ -166,7 +166,7 @@ def test_an_answer_that_gets_lost_costs_nothing(shop):
     done_for: list[str] = []
 
     def lose(route: Any) -> None:
-        """Nothing is answered; the first of each step is done."""
+        """Lose every answer. The first request of each step is carried out."""
         step = route.request.url.rpartition("/")[2]
         if step in ("start", "check") and step not in done_for:
             done_for.append(step)

@@ -32,7 +32,7 @@ DAY = datetime.timedelta(days=1)
 
 
 def missing() -> str:
-    """The tool that this machine lacks for TLS; "" if none. The server of the tests' wheel has none."""
+    """The tool that this machine lacks for TLS; "" if none. The server in the tests' wheel has no TLS."""
     return "" if PROGRAM else "redis-server is not installed (apt install redis-server)"
 
 
@@ -101,7 +101,7 @@ def _general(name: str) -> x509.GeneralName:
 
 
 class TlsRedis:
-    """Starts on entry and ends on exit; takes connections with TLS alone. Its log is in ``directory``.
+    """Starts on entry and ends on exit; takes only connections with TLS. Its log is in ``directory``.
 
     ``mutual``: nobody gets in, nor to its sentinel, without a certificate of the same authority.
     ``cluster``: it is one, of a single node.
@@ -160,7 +160,7 @@ class TlsRedis:
         options = self._options(certificate, key, port) | {
             "tls-replication": "yes",  # it connects to what it watches with TLS
             "sentinel": f"monitor {MASTER} 127.0.0.1 {self.port} 1\nsentinel auth-pass {MASTER} {PASSWORD}\n"
-            # It may not believe it either, but must still name it.
+            # The sentinel may distrust the server too, but must still name it.
             f"sentinel down-after-milliseconds {MASTER} 3600000",
         }
         file.write_text("".join(f"{name} {value}\n" for name, value in options.items() if name != "save"))

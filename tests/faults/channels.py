@@ -46,7 +46,7 @@ class ScriptedTelegram(ScriptedProvider):
 
     def _take(self, connection: socket.socket, headers: dict[str, str], body: bytes) -> bool:
         message = json.loads(body)
-        if "payload" not in message:  # a check, or what was taken is to be taken back
+        if "payload" not in message:  # a check, or a message is to be taken back
             connection.sendall(self._accepted("check"))
             return True
         return self._answer(connection, _fields(message["phone_number"], message["code"], message["payload"]))

@@ -39,7 +39,7 @@ def crowd(sent: bytes, count: int) -> Callable[[Scene], None]:
 
 SILENT = crowd(b"", 1100)
 
-#: Reports whose body is wanted before anybody knows who sends it: it is part of what is signed.
+#: Reports whose body must be read before their sender is known: the signature covers it.
 SLOW = crowd(
     b"POST /v1/receipts/main HTTP/1.1\r\nHost: localhost\r\nX-Twilio-Signature: x\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nx",

@@ -22,7 +22,7 @@ PASSWORD = "of-the-cluster"
 
 
 def slot_of(cell: int) -> int:
-    """Where all keys of a cell stand, of an installation without a namespace."""
+    """The slot of all keys of a cell, in an installation without a namespace."""
     return key_slot(f"{{c{cell}}}".encode())
 
 
@@ -67,12 +67,12 @@ class Cluster:
 
     @property
     def process(self) -> Any:
-        """That of the master that has our keys."""
+        """The process of the master that has our keys."""
         return self.master.process
 
     @property
     def cells(self) -> set[int]:
-        """The cells beside our keys on their master."""
+        """The other cells on the master that has our keys."""
         return cells_on(self.client(self.master))
 
     def client(self, server: EmbeddedServer) -> Redis:
@@ -80,12 +80,12 @@ class Cluster:
         return Redis.from_url(server.url, socket_timeout=5)
 
     def follow(self) -> Any:
-        """A client of the whole."""
+        """A client of the whole cluster."""
         nodes = [ClusterNode("127.0.0.1", server.port) for server in (*self.others, self.replica)]
         return RedisCluster(startup_nodes=nodes, password=PASSWORD, socket_timeout=5)
 
     def wait_for_the_replica(self) -> None:
-        """Until it has every write so far: what the copy lags behind is lost, and not ours to test."""
+        """Wait until it has every write so far: what a lagging replica loses is not ours to test."""
 
         def in_step() -> bool:
             facts: Any = self.client(self.master).info("replication")

@@ -9,8 +9,8 @@ from types import TracebackType
 
 
 class Cutter:
-    """Forwards to ``port`` until a client says ``word``, or with ``answers`` the server, and keeps that to
-    itself; from then on it takes no connection.
+    """Forwards to ``port`` until a client, or with ``answers`` the server, says ``word``. It does not pass
+    that on, and takes no connection from then on.
     """
 
     def __init__(self, port: int, word: bytes, *, answers: bool = False) -> None:

@@ -56,7 +56,7 @@ class Fault:
     Doubled may be only what ``inject`` or the supervisor notes as in doubt: what a worker held when it died,
     and messages whose call was not answered. Answers while Redis is away are recorded when it is back.
     ``servers``: what holds the records and the queues. ``alias``: the provider that a message must reach
-    again before all counts as recovered; "": either. ``main``: what it is, by which codes go at first.
+    again before all counts as recovered; "": either. ``main``: the kind of the first provider of the route.
     ``stack``: what runs at first. ``cells``: over how many the phones are spread. ``load``: who asks for
     codes. ``once``: it cannot happen again.
     """
@@ -212,6 +212,8 @@ def _of_cells() -> Iterator[Fault]:
     yield in_cluster("cells-master-paused", _for_some(_redis_paused))
     yield in_cluster("cells-slot-migrated", _for_some(_cluster_slot_migrated, ONE_CELL))
     yield in_cells("cells-server-killed", _for_some(_redis_away(10)), servers=several)
+    yield in_cells("cells-first-server-killed", _for_some(_redis_away(10)), servers=partial(several, 0))
+    yield in_cells("cells-first-server-paused", _for_some(_redis_paused), servers=partial(several, 0))
     yield in_cells(
         "cells-rabbitmq-node-killed",
         _rabbitmq_node_killed,
@@ -257,10 +259,10 @@ def _provider(mood: Mood) -> Callable[[Scene], None]:
         scene.main.turn(mood)
         try:
             if mood == "refuse":
-                # It sees no call, so the first that it would have had goes to the other one.
+                # This provider sees no call: the first one that it refuses goes to the other provider.
                 found = scene.until(lambda: any(c.alias != "main" for c in scene.calls[before:]), UNTIL_ASKED)
             else:
-                # Left out since the last time, it is asked again only when its pause is over.
+                # If it is still left out since the last time, it is asked again only when its pause is over.
                 found = scene.until(lambda: bool(spoilt()), UNTIL_ASKED)
             assert found, f"no call met a provider in the mood {mood!r}"
             scene.pause(scene.rng.uniform(3, 6))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+import zlib
 from dataclasses import dataclass
 
+from otp import digests
 from tests.faults.stack import Stack
 
 #: So many requests may wait for their answer at once; a web that hangs gets no more than these.
@@ -31,6 +33,10 @@ class Start:
     @property
     def accepted(self) -> bool:
         return self.status == 202
+
+    def cell(self, count: int) -> int:
+        """The cell of its phone if there are so many."""
+        return zlib.crc32(digests.of_phone(self.phone, "login")[0].encode()) % count + 1
 
 
 class Load:

@@ -87,7 +87,7 @@ class ScriptedProvider:
 
     @property
     def idle(self) -> bool:
-        """Whether it has nothing to tell by itself; what it has the postman tells."""
+        """Whether it has no report to make itself; the postman makes its reports."""
         return True
 
     def turn(self, mood: Mood) -> None:
@@ -138,7 +138,7 @@ class ScriptedProvider:
                     self.in_hand.discard(connection)
 
     def _greet(self, connection: socket.socket) -> None:
-        """HTTP waits to be spoken to."""
+        """Send nothing: in HTTP, the client speaks first."""
 
     def _read(self, connection: socket.socket, stream: BinaryIO) -> tuple[str, dict[str, str], bytes] | None:
         """Path, headers and body of the next request; None if the client went away before its end."""
@@ -211,7 +211,7 @@ class ScriptedProvider:
 
 
 class DeduplicatingProvider(ScriptedProvider):
-    """The same for one that takes once what comes twice under the same key, and answers as it would have."""
+    """The same for a vendor that de-duplicates: it takes a message once per key, and repeats its answer."""
 
     def __init__(self, alias: str, calls: list[Call], postman: Postman) -> None:
         self._taken: dict[str, bytes] = {}  # its answers by key
@@ -219,7 +219,7 @@ class DeduplicatingProvider(ScriptedProvider):
 
     @property
     def url(self) -> str:
-        """It is told where to report, by which a message is known here, and never does."""
+        """Its callback URL identifies a message here, but it never reports."""
         key = quote(base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()), safe="")
         base = f"http://127.0.0.1:{self._port}"
         options = f"from=%2B15005550006&timeout={PATIENCE}&public_key={key}&base_url={base}"

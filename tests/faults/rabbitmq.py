@@ -1,4 +1,4 @@
-"""A RabbitMQ of the test's own on loopback, out of the system's package: one node, or three that are one."""
+"""A RabbitMQ of the test's own on loopback, out of the system's package: one node, or a cluster of three."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RabbitMQ:
     def __init__(
         self, directory: Path, config: str = "", name: str = "rabbitmq", names_port: int = 0
     ) -> None:
-        """``config``: what its rabbitmq.conf says. ``names_port``: of the nodes that it may be one with."""
+        """``config``: what its rabbitmq.conf says. ``names_port``: shared by the nodes of its cluster."""
         self._config, self._name = config, name
         self._directory = directory / name
         self._port, self._nodes_port = free_port(), free_port()
@@ -154,7 +154,7 @@ class RabbitMQ:
 
 
 class Nodes:
-    """Three nodes that are one; a queue goes on while two of them live."""
+    """A cluster of three nodes; a queue goes on while two of them live."""
 
     def __init__(self, directory: Path) -> None:
         names = ("one", "two", "three")
@@ -175,7 +175,7 @@ class Nodes:
         self.nodes[0].kill()
 
     def bring_back(self) -> None:
-        """Returns when it is one of three again."""
+        """Returns when it has joined the cluster again."""
         self.nodes[0].start()
         wait_for(self._is_whole)
 

@@ -42,8 +42,8 @@ ON_THE_WAY = 0.1
 class Doubt(NamedTuple):
     """When calls under way ended with an unknown outcome (``time.monotonic``), and their messages.
 
-    For a process that died it is an instant. For a provider that lies it is as long as it lied, so
-    that ``in_flight`` counts all calls of that time: there ``messages`` is the bound that says something.
+    For a process that died, this is an instant. For a provider that lies, it is as long as that lied, so
+    ``in_flight`` counts all calls of that time. Only ``messages`` is a useful bound there.
     """
 
     since: float
@@ -149,7 +149,7 @@ def judge(
         f"{row.lost} lost, in the states {dict(Counter(end.state for end in lost))}": row.lost,
         # The other provider takes everything, or both do before the last round: nothing has a reason to fail.
         f"{row.failed} failed": row.failed,
-        # An accepted message is refused while there is time for it, and not forgotten until there is none.
+        # What would expire is refused at the start, so no accepted message may be left until it expires.
         f"{row.expired} expired": row.expired,
         f"{len(unknown - doubted)} unknown without a doubt": unknown - doubted,
         f"{len(doubled - doubted)} doubled without a doubt": doubled - doubted,

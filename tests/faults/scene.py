@@ -67,7 +67,7 @@ class Scene:
         self.until(lambda: False, seconds)
 
     def until(self, what: Callable[[], bool], seconds: float) -> bool:
-        """Wait until it is true, at most so long; what it is in the end."""
+        """Wait until it is true, but no longer than ``seconds``. Returns what it is in the end."""
         deadline = time.monotonic() + seconds
         while not what():
             if time.monotonic() > deadline:
@@ -136,7 +136,7 @@ class Scene:
 
 
 def _clients(store: Any) -> list[Any]:
-    """Of all that has records."""
+    """Clients of every server that has records."""
     if isinstance(store, Several):
         return list(store.clients())
     if isinstance(store, Sentinels | Cluster):
@@ -172,9 +172,9 @@ def two_servers() -> Iterator[tuple[EmbeddedServer, EmbeddedServer]]:
 
 @contextmanager
 def sentinels() -> Iterator[tuple[Sentinels, Sentinels]]:
-    # As docs/redis.md says, a master without a replica takes no writes. Without that, one that
-    # comes back before it has heard of the other takes some that are lost when it has. It wants a lag of
-    # 10 s; with 1 a replica counts as gone within the seconds that a row has.
+    # As docs/redis.md says, a master without a replica takes no writes. Otherwise a former master that comes
+    # back takes writes until it hears of the new one, and these are lost. The page sets a lag of 10 s. With
+    # 1, a replica counts as gone within the seconds that a row has.
     with (
         TemporaryDirectory(prefix="otpost-sentinels-") as name,
         Sentinels(Path(name), min_replicas_to_write="1", min_replicas_max_lag="1") as found,
@@ -196,8 +196,8 @@ def cluster(cell: int = 0, full_coverage: str = "yes") -> Iterator[tuple[Cluster
 
 
 @contextmanager
-def several() -> Iterator[tuple[Several, EmbeddedServer]]:
-    with Several(**SERVER) as records, EmbeddedServer(config=SERVER) as queues:
+def several(place: int = 1) -> Iterator[tuple[Several, EmbeddedServer]]:
+    with Several(place, config=SERVER) as records, EmbeddedServer(config=SERVER) as queues:
         yield records, queues
 
 
@@ -219,7 +219,7 @@ def rabbitmq_nodes() -> Iterator[tuple[EmbeddedServer, Nodes]]:
 
 @contextmanager
 def several_and_rabbitmq_nodes() -> Iterator[tuple[Several, Nodes]]:
-    with Several(**SERVER) as records, _nodes() as queues:
+    with Several(config=SERVER) as records, _nodes() as queues:
         yield records, queues
 
 

@@ -57,14 +57,14 @@ class Sentinels:
 
     @property
     def process(self) -> Any:
-        """That of the master."""
+        """The process of the master."""
         return self.master.process
 
     def client(self, server: EmbeddedServer) -> Any:
         return Redis.from_url(server.url)
 
     def wait_for_the_replica(self) -> None:
-        """Until it has every write so far: what the copy lags behind is lost, and not ours to test."""
+        """Wait until it has every write so far: what a lagging replica loses is not ours to test."""
         client = self.client(self.master)
         wait_for(lambda: client.execute_command("WAIT", 1, 100) == 1 and self._in_step(client))
 

@@ -12,11 +12,11 @@ from tests.faults.cluster import cells_on
 
 
 class Several:
-    """Starts them on entry, ends them on exit. `kill`, `start` and `process` are of the second."""
+    """Starts them on entry, ends them on exit. `kill`, `start` and `process` are of the one at `place`."""
 
-    def __init__(self, **config: str) -> None:
+    def __init__(self, place: int = 1, *, config: dict[str, str]) -> None:
         self._servers = [EmbeddedServer(config=config) for _ in range(3)]
-        self._one = self._servers[1]
+        self._one = self._servers[place]
         self._running = ExitStack()
 
     @property
@@ -25,7 +25,7 @@ class Several:
 
     @property
     def cells(self) -> set[int]:
-        """The cells on the second."""
+        """The cells on that one."""
         return cells_on(Redis.from_url(self._one.url, socket_timeout=5))
 
     @property

@@ -19,7 +19,8 @@ AGAIN = 1.0
 
 
 class ScriptedSmsc(ScriptedProvider):
-    """It takes a message when that arrives, and answers a moment later: who dies meanwhile leaves a doubt.
+    """It takes a message when that arrives, and answers a moment later. If it dies meanwhile, the outcome is
+    in doubt.
 
     A message is known by its number, as SMPP carries no reference of ours. Every other one has a receipt.
     """
@@ -43,7 +44,7 @@ class ScriptedSmsc(ScriptedProvider):
         return not self._receipts
 
     def turn(self, mood: Mood) -> None:
-        """It knows "well" and "refuse": then it is dead."""
+        """It knows only the moods "well" and "refuse", in which it is dead."""
         before, self.mood = self.mood, mood
         if mood == "refuse":
             self._open.close()
@@ -87,8 +88,8 @@ class ScriptedSmsc(ScriptedProvider):
                     connection.write(wire.pdu(wire.DELIVER_SM, 0, id, body))
 
     def _told(self, answer: Pdu) -> None:
-        """A receipt was taken in, or shall be told again. A receipt for an id that was never given says
-        nothing.
+        """Note that a receipt was taken, or tell it again later. A receipt for an id that was never given
+        says nothing.
         """
         id = answer.sequence
         if answer.status == wire.OK and (to := self._receipts.pop(id, "")) and id in self._known:

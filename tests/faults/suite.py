@@ -80,7 +80,11 @@ def _once(fault: Fault, on: Scene, load: Load, recoveries: list[float | None]) -
     recoveries.append(on.recovery(load, over_at, fault.alias))
     # Begun in it or hanging in it: when Redis is paused, all callers wait for one request each.
     during = [start for start in load.starts if start.begun <= over_at and start.answered >= began]
-    return [] if during else ["no load while it happened"]
+    if not during:
+        return ["no load while it happened"]
+    others = [start for start in during if on.befallen and start.cell(fault.cells) not in on.befallen]
+    refused = sorted({start.status for start in others if not start.accepted})
+    return [f"starts of phones that it is not about were answered {refused}"] if refused else []
 
 
 def _settled(on: Scene, load: Load) -> bool:

@@ -1,4 +1,4 @@
-"""Cells on the masters of a Redis Cluster: what happens to one is that of its cells alone."""
+"""Cells on the masters of a Redis Cluster: what happens to one affects only its cells."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def test_a_master_that_is_killed_refuses_its_cells_alone(inside):
     lost.kill()
     for cell in cells.every():
         assert asks(cell) == ("away" if cell in theirs else "ok")
-    assert readiness._further() == {"cells": "away"}
+    assert readiness._each_place() == {"cells": "away"}
     assert _settings_away() == [f"REDIS_URL (node 127.0.0.1:{lost.port})"]
     lost.start()
     for cell in theirs:
         wait_for(partial(is_well, cell))
     assert {asks(cell) for cell in cells.every()} == {"ok"}
-    assert readiness._further() == {"cells": "ok"}
+    assert readiness._each_place() == {"cells": "ok"}
 
 
 def _settings_away() -> list[str]:
@@ -138,7 +138,7 @@ def test_a_slot_that_moves_takes_only_its_cell_along(inside):
 
 
 def test_a_cluster_that_is_away(inside, settings):
-    """Nobody can tell the nodes."""
+    """No node can be found."""
     settings.CACHES, settings.OTPOST_CACHE = servers.caches("redis+cluster://127.0.0.1:9", connections=5)
-    assert readiness._further() == {"cells": "away"}
+    assert readiness._each_place() == {"cells": "away"}
     assert asks(3) == "away"

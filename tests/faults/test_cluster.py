@@ -47,7 +47,7 @@ def start(phone: str) -> Any:
 
 
 def starts_are_refused() -> str:
-    """Why they are."""
+    """The reason that probing gives."""
     with pytest.raises(StoreUnavailable):
         OTPHandler.generate_otp(THIRD)
     with pytest.raises(Unavailable) as caught:

@@ -155,7 +155,7 @@ def test_a_worker_that_is_told_to_stop_begins_with_nothing_more(stack, vendor, s
 
 
 def test_what_has_no_entry_is_found_by_the_next_sweep(stack, server, vendor, send):
-    """An entry is lost, or never was; a few wake enough."""
+    """Its entry was lost, or there never was one. A few entries wake enough tasks."""
     redis = Redis.from_url(server.url)
     stack.start("worker", "beat")
     wait_for(lambda: redis.exists(names.BEAT))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def send(stack: Stack) -> tuple[int, Any, bool]:
-    """Status, JSON, and whether it was said before, of the same request each time."""
+    """Send the same request once more. Returns status, JSON, and whether the answer was a kept one."""
     connection = http.client.HTTPConnection("127.0.0.1", stack.web_port, timeout=10)
     headers = {
         "Authorization": f"Bearer {API_KEY}",
@@ -66,7 +66,7 @@ def test_a_web_process_killed_in_the_middle_holds_its_key_for_a_lease(tmp_path: 
         status, body, repeated = send(stack)
         assert (status, repeated) == (202, False)
         assert send(stack) == (202, body, True)
-        assert len(redis.keys("sms:message:*")) == 2  # that of the killed one stands, as nobody could tell
+        assert len(redis.keys("sms:message:*")) == 2  # the killed one's was accepted, which nobody can know
 
         # The answer is kept by Redis, not by the process.
         stack.kill("web")

@@ -53,5 +53,6 @@ def test_whatever_stands_in_a_queue_ends_no_worker(tmp_path, queue):
         assert MARK not in log
         lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
         dropped = [line for line in lines if line["event"] == "entry_dropped"]
-        assert MANY / 2 < len(dropped) <= MANY  # one line each; the rest are tasks whose message there is not
+        # one line each; the rest are tasks for messages that do not exist
+        assert MANY / 2 < len(dropped) <= MANY
         assert all(line["level"] == "error" for line in dropped)

@@ -87,7 +87,8 @@ def phones(count: int) -> list[str]:
     return [phone(n) for n in range(count)]
 
 
-#: Every key with its values. Of one instant, as meanwhile keys go and messages move from one to another.
+#: Every key with its values, all at one instant: otherwise keys would go, and messages move between them,
+#: meanwhile.
 HELD = """
 local read = {
   string = { 'GET' }, hash = { 'HGETALL' }, set = { 'SMEMBERS' }, list = { 'LRANGE', 0, -1 },
@@ -115,13 +116,13 @@ def dump(redis: Any) -> dict[str, str]:
 
 
 def code_in(sms: dict[str, Any]) -> str:
-    """It stands at the end as well."""
+    """The code of an SMS, which also ends with it."""
     return str(sms["body"].rpartition("#")[2])
 
 
 def test_nothing_is_readable_anywhere(stack, server, outbox, tmp_path):
     """Every key, value, queue and log of a run with the real processes."""
-    # Six digits may stand there by chance: a key has the number of the hour. Twelve are no word but a code's.
+    # Six digits may be there by chance: a key holds the number of the hour. Twelve can only be a code.
     stack.environment["OTP_PURPOSES"] = '{"login": {"length": 12}}'
     redis = Redis.from_url(server.url)
     numbers = phones(3)
@@ -150,7 +151,7 @@ def test_nothing_is_readable_anywhere(stack, server, outbox, tmp_path):
         lines = ((place, line) for place, text in places.items() for line in text.splitlines())
         return [(place, line) for place, line in lines if re.search(pattern, line)]
 
-    assert found(ids[0])  # it does see what is there
+    assert found(ids[0])  # the search finds what is there
     assert found("message_sent")
     for secret in ("parcel", "Otpost code", *(number[2:] for number in numbers)):
         assert found(secret) == []

@@ -159,7 +159,7 @@ def test_a_node_that_hangs_leaves_time_for_the_next(rabbit, redis, monkeypatch):
 
 
 def test_whatever_stands_in_a_queue_ends_no_worker(stack, rabbit, outbox):
-    """Nor does it come back, as what is not acknowledged would."""
+    """Nor does the entry come back, as an unacknowledged one would."""
     stack.start("web", "worker")
     worker = stack.processes["worker"]
     task = {"task": "sms.deliver", "id": "x"}
@@ -236,7 +236,7 @@ def test_a_worker_and_beat_find_the_broker_again(stack, rabbit, outbox, send_unp
 
 @pytest.mark.parametrize("worker", ["running", "away"])
 def test_a_queue_that_is_deleted_is_declared_again(stack, rabbit, outbox, worker):
-    """The mend for one that RabbitMQ has left without a leader, see docs/rabbitmq.md."""
+    """The fix for a queue that RabbitMQ has left without a leader, see docs/rabbitmq.md."""
     numbers = phones(3)
     stack.start("web", "worker", "beat")
     start(stack, numbers[0])

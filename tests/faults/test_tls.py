@@ -63,7 +63,7 @@ def wrong_host(tmp_path: Path, known: Authority) -> Iterator[TlsRedis]:
 
 
 def clients(server: TlsRedis) -> int:
-    """How many others have said anything; one that is in its handshake, or has left it, has not."""
+    """How many other clients have sent a command. One in its handshake, or broken off there, has not."""
     others = [client for client in server.client().client_list() if client["name"] != NAME]
     return len([client for client in others if client["cmd"] != "NULL"])
 
@@ -79,7 +79,7 @@ def deploy(store: str, broker: str) -> str:
     return done.stderr
 
 
-#: Part of that.
+#: Parts of its output.
 UNBELIEVED, AWAY = "Fix the certificate; for a CA", "nothing answers there"
 
 
@@ -88,7 +88,7 @@ def as_cluster(server: TlsRedis) -> str:
 
 
 def refused(stack: Stack) -> bool:
-    """Whether the worker tells that it did not go in."""
+    """Whether the worker logs that it did not believe the server."""
     return "CERTIFICATE_VERIFY_FAILED" in stack.log("worker")
 
 
@@ -123,7 +123,7 @@ def test_a_server_that_is_not_verified_gets_no_password(tmp_path, right, wrong_h
         if name == "CELERY_BROKER_URL":
             assert "pong" not in inspect_ping(**stack.environment).stdout
             wait_for(partial(refused, stack))
-            assert why == "unknown ca" or clients(server) == 0  # the store's own are in the other one
+            assert why == "unknown ca" or clients(server) == 0  # the store's clients are at the other server
         for log in map(stack.log, stack.processes):
             assert PASSWORD not in log
 

@@ -1,4 +1,6 @@
-"""Users, who do something with the code that they get: at another web than they began, if there is one."""
+"""Users, who do something with the code that they get: at another web than the one where they began, if there
+are two.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ class Wrong(Exception):
 
 
 class User(NamedTuple):
-    """Who began at ``port`` and has this code in hand."""
+    """A user who began at ``port`` and has this code in hand."""
 
     phone: str
     id: str

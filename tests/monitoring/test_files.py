@@ -111,7 +111,7 @@ def test_the_dashboard_has_what_grafana_asks_for():
     for panel in DASHBOARD["panels"]:
         assert panel["title"]
         assert panel["gridPos"].keys() == {"x", "y", "w", "h"}
-        if panel["type"] == "row":  # what is inside a row would be looked at by none of these tests
+        if panel["type"] == "row":  # none of these tests looks inside a row
             assert not panel.get("panels")
             continue
         targets = panel["targets"]

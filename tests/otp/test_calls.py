@@ -141,7 +141,7 @@ def calls(settings, vendor, redis):
 
 
 class Call:
-    """One that rings."""
+    """A call that rings."""
 
     def __init__(self, vendor: Any, calls: Gateway, phone: str = PHONE) -> None:
         started = services.start(phone, locale="de-AT")
@@ -156,7 +156,7 @@ class Call:
         return message.state
 
     def press(self, url: str = "", digits: str = "5", **more: str) -> str:
-        """The code that is heard."""
+        """Press a key. Returns the code that is heard."""
         return self.vendor.said(self.vendor.press(url or self.url, digits, **more))
 
     def refuses(self, url: str = "", **more: str) -> bool:

@@ -41,7 +41,7 @@ def test_a_python_is_named_if_it_takes_quadratic_time():
         ((3, 12, 5), False, "3.12.6"),
         ((3, 12, 6), True, ""),
         ((3, 13, 0), True, ""),
-        ((3, 11, 2), True, ""),  # as Debian has mended its own
+        ((3, 11, 2), True, ""),  # as Debian has fixed its own
         ((3, 15, 0), False, ""),  # whatever the function is called then
     ],
 )

@@ -134,7 +134,7 @@ def test_numbers_that_get_no_sms_look_like_those_that_do(some_get_none, settings
         at = f"/v1/verifications/{started['id']}"
         soon = api.get(at).json()
         age(redis, started["id"], 5)
-        if phone == PHONE:  # a receipt comes for it alone
+        if phone == PHONE:  # only this one gets a receipt
             redis.hset(names.RECORD + started["sms"]["message_id"], "state", "delivered")
         seen.append([of(body) for body in (started, soon, api.get(at).json())])
     told = [("pending", 3, "underway", state, None) for state in ("queued", "queued", "sent")]

@@ -82,7 +82,7 @@ def test_it_goes_to_a_number_that_has_opted_out():
 
 @pytest.fixture
 def two_channels(monkeypatch, redis, settings):
-    """a: WhatsApp, which carries codes alone; b: SMS."""
+    """a: WhatsApp, which carries only codes; b: SMS."""
     house = House(monkeypatch, settings, redis)
     for name, channel in {"a": Channel.WHATSAPP, "b": Channel.SMS}.items():
         provider = house.providers[name]

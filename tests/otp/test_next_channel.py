@@ -42,7 +42,7 @@ def later(redis, started, seconds: float) -> None:
 
 
 def seen(started) -> Verification:
-    """As who may see everything sees it."""
+    """As a caller who may see everything sees it."""
     return services.status(started.id, in_full=True)
 
 
@@ -292,7 +292,7 @@ def test_what_took_it_before_a_receipt_says_no_is_paid_as_well(house, redis, set
 
 
 def test_the_cooldown_goes_on_as_it_was(house, redis):
-    """And what is remembered of it, by which the next one is longer, is forgotten when it would have been."""
+    """The memory of it, which makes the next one longer, also ends no later than it would have."""
     started = services.start(PHONE)
     go(house, started)
     later(redis, started, 61)
@@ -533,7 +533,7 @@ class TestTheUserChooses:
             services.resend(started.id, channel=channel)
             go(house, started)
             assert house.calls == calls  # in the order of the aliases
-        # By the first of the route nothing is fixed: where that fails, the others still stand behind it.
+        # The choice of the first alias excludes no other: if that fails, the others still follow it.
         house.providers["a"].always = Unreachable("x")
         self.ready(redis)
         services.resend(started.id)

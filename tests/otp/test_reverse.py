@@ -274,7 +274,7 @@ class TestNobodyElseProvesIt:
         signals.code_wanted.connect(hear := lambda **_: heard.append("a start"))
         try:
             begun = begin()
-            with pytest.raises(NotAllowed) as caught:  # rather than to wait for the cooldown
+            with pytest.raises(NotAllowed) as caught:  # instead of a wait for the cooldown
                 services.resend(begun.id)
         finally:
             signals.code_wanted.disconnect(hear)

@@ -12,7 +12,7 @@ from otp.texts import LANGUAGES, TEXTS
 from sms import segments
 from sms.testing import code_in, outbox
 
-#: Written with GSM 03.38 alone.
+#: Languages that need no character beyond GSM 03.38.
 GSM = {"", "de", "en", "es", "fr", "id", "it", "nl", "pl", "pt", "tr"}
 
 US, GERMAN, SWISS, JAPANESE = "+12025550123", "+4915123456789", "+41791234567", "+819012345678"

@@ -138,7 +138,7 @@ class AsTwilio:
 
 
 def plain(told: list[str]) -> str:
-    """With ids and times by the order in which they come first, and so the same where they are the same."""
+    """Each id and time is replaced by its place in the order of first mention, so equal ones stay equal."""
     text = "\n".join(told)
     for kind in (ID, TIME):
         for place, found in enumerate(dict.fromkeys(kind.findall(text))):
@@ -148,7 +148,7 @@ def plain(told: list[str]) -> str:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """However busy the machine is, what is told at first is told until the test lets time pass."""
+    """However busy the machine is, the first answers hold until the test lets time pass."""
     monkeypatch.setattr("otp.delivery.SILENCE", 200)
     monkeypatch.setattr("otp.pages.words.SLOW", 200)
 

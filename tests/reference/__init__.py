@@ -2,6 +2,6 @@
 
 ``python -m tests.reference`` writes them.
 
-The words that no code has stand in ``docs/reference/*.toml`` and
-``otp/api/errors.toml``. A test compares what is committed.
+Words that are not in the code are in ``docs/reference/*.toml`` and ``otp/api/errors.toml``. A test compares
+what is committed.
 """

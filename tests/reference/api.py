@@ -124,7 +124,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _said(field: Mapping[str, Any]) -> str:
-    """Of the field, or of what it refers to."""
+    """The description of the field, or of what it refers to."""
     nested = [_resolved(one) for one in (field, *field.get("anyOf", [])) if "$ref" in one]
     return field.get("description") or next((str(one.get("description", "")) for one in nested), "")
 

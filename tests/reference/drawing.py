@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-#: Of every picture. So wide it stays readable on a phone, and GitHub and the site show it no wider.
+#: The width of every picture: readable on a phone, and GitHub and the site show it no wider.
 WIDTH = 460
 
 #: How much fits into a line of text, about: the fonts differ.

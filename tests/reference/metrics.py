@@ -47,7 +47,7 @@ def shown() -> Iterator[Shown]:
 
 
 def _called(function: ast.FunctionDef) -> Iterator[Shown]:
-    """The metrics that a function makes. Long words stand in a variable ``help`` before the call."""
+    """The metrics that a function makes. A long help text is in a variable ``help`` before the call."""
     help = ""
     for node in _in_order(function):
         match node:

@@ -16,7 +16,7 @@ PROGRAM, WEB, REDIS, WORKER, PROVIDER = LANES = ("your program", "web", "Redis",
 
 
 class Step(NamedTuple):
-    """Who calls whom, and with what. Who calls itself does something."""
+    """Who calls whom, and with what. One who calls itself does something."""
 
     caller: str
     called: str
@@ -94,7 +94,7 @@ class Case(NamedTuple):
     words: str
 
 
-#: Seconds that a provider takes that is well, such as it may be.
+#: Seconds that a healthy provider may take.
 CALL = 0.4
 
 

@@ -24,7 +24,7 @@ What a project may import. [Use it inside a Django project](../in-django.md) sho
 [a page of their own](signals.md).
 """
 
-#: Their page has more.
+#: Signals have a page of their own, with more.
 _ELSEWHERE = {"otp.signals", "sms.signals"}
 
 _WIDEST = 100
@@ -145,13 +145,13 @@ def _bases(cls: ast.ClassDef) -> str:
 
 
 def _methods(cls: ast.ClassDef) -> list[ast.FunctionDef]:
-    """With a docstring: others do what their base says."""
+    """The methods with a docstring. Others do what their base says."""
     functions = [node for node in cls.body if isinstance(node, ast.FunctionDef)]
     return [one for one in functions if not one.name.startswith("_") and ast.get_docstring(one)]
 
 
 def _fields(cls: ast.ClassDef, lines: Sequence[str]) -> Iterator[str]:
-    """Of a dataclass, or the members of an enumeration."""
+    """The fields of a dataclass, or the members of an enumeration."""
     annotated = [node for node in cls.body if isinstance(node, ast.AnnAssign)]
     if annotated:
         rows = [
@@ -237,7 +237,7 @@ def _docstring(text: str | None) -> Iterator[str]:
 
 
 def _paragraph(text: str) -> str:
-    """A list of what is said of each argument, where it begins with one."""
+    """A list, if ``text`` says something of each argument; else one paragraph."""
     parts = re.split(r"(?<=[.;]) (?=`\w+`: )", text)
     if len(parts) == 1 or not re.match(r"`\w+`: ", text):
         return paragraph(text)

@@ -102,7 +102,7 @@ def _read() -> Iterator[tuple[str, Read]]:
 
 
 def _examples() -> dict[str, str]:
-    """The first of each in .env.example."""
+    """The first example of each variable in .env.example."""
     found: dict[str, str] = {}
     for line in re.finditer(r"^(?:# )?([A-Z_]+)=(.+)$", (ROOT / ".env.example").read_text(), re.MULTILINE):
         found.setdefault(line[1], line[2])

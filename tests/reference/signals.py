@@ -11,8 +11,8 @@ from tests.reference.words import code, joined, prose, sentence, table
 from tests.starts import ROOT
 
 INTRO = """
-Connect receivers as with any Django signal: `otp.signals.code_accepted.connect(receiver)`. If a receiver
-raises, the error is logged and nothing else stops.
+Connect receivers as with any Django signal: `otp.signals.code_accepted.connect(receiver)`. Each section
+says what happens if a receiver raises.
 """
 
 _MADE = re.compile(r"((?:^#: .*\n)*)^(\w+) = (?:Signal|Quiet)\(\)(?:  # (.*))?$", re.MULTILINE)

@@ -24,7 +24,7 @@ def test_every_page_is_of_something():
         for name in ("reference/*.md", "vendors/*.md", "pictures/*")
         for path in DOCS.glob(name)
     }
-    assert found | {"providers.md"} == set(PAGES)  # of which the table alone is made
+    assert found | {"providers.md"} == set(PAGES)  # of which only the table is generated
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -12,7 +12,7 @@ from sms.providers import provider_classes
 from sms.providers.described import Described, vendors
 from tests.reference.words import FOLDER, joined, paragraph, sentence
 
-#: Where the name for the log is no title.
+#: Titles, where the name for the log is not good as one.
 TITLES = {"https": "Any HTTP gateway"}
 
 CAN = "../providers.md#features"
@@ -28,12 +28,12 @@ MORE = {
     "whatsapp": "[WhatsApp](../whatsapp.md) has the steps.",
 }
 
-COMMON = "It also takes the [options of every URL](../providers.md#options-of-every-url)."
+COMMON = "The [options of every URL](../providers.md#options-of-every-url) work here too."
 
 TRY = """
 ## Try it
 
-The first command prints the addresses to set in its console, if any. The second sends one real message.
+The first command prints the addresses for the vendor's console, if any. The second sends one real message.
 
 ```sh
 python manage.py providers --configured

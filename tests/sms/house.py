@@ -93,7 +93,7 @@ def exactly(seconds: float):
 
 
 def count_calls(*ended: health.Ended) -> None:
-    """Calls ended so for some message, and Redis is told."""
+    """Tell Redis that calls for some message ended so."""
     some = Attempt(Message("some", State.SENDING, "otp", "US", "", 0, 0), 1, b"", 0, False)
     calls = [one._asdict() for one in ended]
     with client() as redis:
@@ -110,11 +110,11 @@ def lease_ends(redis, id: str) -> None:
 
 
 def leave_out(alias: str) -> None:
-    """From now on, until a probe works."""
+    """Leave it out from now on, until a probe works."""
     count_calls(health.Ended(alias, "US", bad=1, at_once=True))
 
 
-#: Stands before each script whose clock has stopped. Nor does any key end by the server's own clock.
+#: Put before each script while the clock stands still. No key ends by the server's own clock either.
 STOPPED = """
 -- In a cluster a script sees one slot alone: that of its cell.
 local tag = string.match(KEYS[#KEYS] or '', '^{.-}') or '{c0}'

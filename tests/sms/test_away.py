@@ -124,7 +124,7 @@ def test_every_door_answers_503_and_works_again(server, settings, api, name):
             RedisConnectionError("Error 1 connecting to one:6379. [SSL: CERTIFICATE_VERIFY_FAILED]"),
             "certificate",
         ),
-        # Ours: waiting does not mend it.
+        # Faults of ours, which waiting does not fix.
         (ResponseError(f"{SCRIPT_62} attempt to index a nil value (local 'OOM')"), ""),
         (ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), ""),
         (DataError("Invalid input of type: 'dict'"), ""),

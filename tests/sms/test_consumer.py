@@ -27,7 +27,7 @@ def stack(tmp_path_factory, redis_server):
 
 
 def test_of_what_is_no_task_nothing_stays_with_the_broker(stack, redis):
-    """Each kind is told of, and is not kept to be given out once more."""
+    """Each kind is logged, and is not kept for another delivery."""
     for entry in entries("otp"):
         if len(entry) < 1000:
             redis.lpush("otp", entry)

@@ -51,7 +51,7 @@ def with_broker(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 @pytest.fixture
 def own_broker(redis_server, monkeypatch):
-    """The queues stand where the codes do."""
+    """The queues are on the server of the codes."""
     with_broker(monkeypatch, redis_server.url)
 
 

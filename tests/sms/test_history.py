@@ -183,7 +183,7 @@ def test_a_short_mobile_of_the_region_is_no_reference(settings):
 
 
 def test_a_code_without_a_message_has_no_story(redis, clock):
-    """The clock that stands still keeps even what would live a millisecond."""
+    """The clock that stands still keeps even what would live for only a millisecond."""
     OTPHandler.generate_otp(PHONE)
     assert OTPHandler.cancel(PHONE)
     assert redis.keys(names.STORY + "*") == []

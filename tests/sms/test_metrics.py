@@ -300,7 +300,7 @@ def test_without_redis_that_is_all_there_is_to_tell(settings):
 @pytest.mark.one_server  # a replica is read from as well
 @pytest.mark.parametrize("webhooks", [0, 2])
 def test_it_takes_three_round_trips(redis, settings, webhooks):
-    """The tally, how things stand, the guard; webhooks. So often the server reads from a client."""
+    """The tally, how things stand, the guard; webhooks. Counted by the server's reads from clients."""
     settings.REDIS_CELLS = 1
     settings.WEBHOOKS = {f"shop{n}": f"https://shop.example/{n}#secret={SECRET}" for n in range(webhooks)}
 

@@ -1,4 +1,4 @@
-"""Aliases that carry codes alone: by ``only=codes``, or because the vendor composes the text itself."""
+"""Aliases that carry only codes: by ``only=codes``, or because the vendor composes the text itself."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_option_of_an_alias(settings):
     route = ways.find(phone.parse(PHONE), is_code=False)
     assert [[hop.alias for hop in step] for step in route] == [["b"]]
     settings.SMS_PROVIDERS = {"a": "memory://?only=texts"}
-    with pytest.raises(ImproperlyConfigured, match="a: only= takes codes alone"):
+    with pytest.raises(ImproperlyConfigured, match="a: only= must be codes"):
         registry.aliases()
 
 

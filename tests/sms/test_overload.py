@@ -84,7 +84,7 @@ class TestOverload:
         assert caught.value.retry_after == 10  # 301 at 33 a second
 
     def test_the_speed_of_before_a_worker_started_says_nothing(self, house, redis):
-        """After a restart of the only one it would be that of nobody: starts were refused for a second."""
+        """After a restart of the only worker, it is nobody's speed; starts were once refused for a second."""
         second = self.queue(house, redis, 100, 4.5)
         redis.set(f"{names.DRAINED}otp:{second}", 10)  # by one that came back within this second
         with pytest.raises(Overloaded):

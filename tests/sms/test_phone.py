@@ -126,7 +126,7 @@ def test_a_prefix_is_one_that_numbers_begin_with(text, is_one):
 
 
 def test_a_number_is_valid_where_its_kind_is_known():
-    """``parse`` asks for the kind alone; held against ``is_valid_number``, for numbers of every country."""
+    """``parse`` asks only for the kind: compared with ``is_valid_number``, for numbers of every country."""
     random = Random(5)
     for region in phonenumbers.SUPPORTED_REGIONS:
         for kind in phone.KINDS.values():

@@ -26,7 +26,7 @@ def clear(request, tmp_path) -> str:
 
 
 class TestWhatIsWrittenInClear:
-    """Numbers and codes stand readable in production only where somebody asked for it by name."""
+    """Numbers and codes are readable in production only if somebody asked for that by name."""
 
     def test_it_is_refused_in_production(self, settings, redis, clear):
         settings.SMS_PROVIDERS = {"spool": clear}
@@ -125,7 +125,7 @@ class TestReportsFindUs:
 
 
 class TestACallThatAsksForAKey:
-    """It can at an https:// address of ours alone."""
+    """It works only with an https:// address of ours."""
 
     CALLS = "twilio-voice://AC1:secret@?from=%2B15005550006"
 

@@ -140,7 +140,7 @@ def test_a_test_is_sent_and_shown_step_by_step(twilio):
 
 
 def test_what_is_shown_holds_neither_number_nor_secret(twilio):
-    """In no way in which either is written."""
+    """Neither of them, however it is written."""
     basic = b64encode(f"{SID}:{TOKEN}".encode()).decode()
     answer = {"to": NUMBER, "you": TOKEN, "and": QUOTED, "digits": NUMBER[1:], "basic": basic}
     twilio.answer = lambda: response(400, json.dumps(answer))

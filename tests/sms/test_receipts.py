@@ -150,7 +150,7 @@ class TestAnOptOutThatOvertakesTheAnswer:
 
     @pytest.fixture(params=["before the answer", "no answer"])
     def own_id(self, request, settings):
-        """A vendor that names its own id alone. It reports on a message, then answers its call, or not."""
+        """A vendor that names only its own id. It reports on a message, then answers its call, or not."""
         with gateway() as vendor:
             secret = "secret-of-the-receipts"
             settings.SMS_PROVIDERS = {

@@ -1,4 +1,4 @@
-"""As how many parts a text is sent: no character may be divided between two of them."""
+"""The number of parts of a text: no character may be divided between two of them."""
 
 from __future__ import annotations
 

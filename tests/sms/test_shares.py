@@ -50,7 +50,7 @@ def test_more_typed_codes_never_mean_a_smaller_share(sent, other, typed, more):
         counted = {"a": Count(sent, sent * part), "b": Count(sent, sent * other)}
         return decide(counted, ALIKE).by_alias["a"]
 
-    # Where hardly any are typed one more makes it less certain too.
+    # If hardly any codes are typed, one more also makes the belief less certain.
     less, most = sorted((max(typed, 0.1), max(more, 0.1)))
     assert share(most) >= share(less) - 0.02
 

@@ -31,10 +31,12 @@ SECRET_KEY = "of the project"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "yourproject.urls"
 INSTALLED_APPS = []
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 """
 
 URLS = """
 from django.http import HttpResponse
+from django.shortcuts import redirect
 from django.urls import path
 from otp import services
 from otp.caller import caller_of
@@ -47,7 +49,7 @@ def login(request):
 
 def code(request):
     valid = services.check(started[-1], request.POST["code"]).status == "valid"
-    return HttpResponse(status=200 if valid else 403)
+    return redirect("/") if valid else HttpResponse()
 
 urlpatterns = [path("login/", login), path("code/", code)]
 """

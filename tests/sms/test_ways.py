@@ -16,7 +16,7 @@ MOBILE = "+4915112345678"
 
 @pytest.fixture
 def house(house, settings):
-    """a is Telegram, b is SMS, c is voice; the first and the last carry codes alone."""
+    """a is Telegram, b is SMS, c is voice; the first and the last carry only codes."""
     for name, channel in (("a", Channel.TELEGRAM), ("c", Channel.VOICE)):
         provider = house.providers[name]
         provider.channel, provider.needs_code = channel, True

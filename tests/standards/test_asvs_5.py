@@ -107,7 +107,7 @@ def test_6_6_2_a_code_is_bound_to_its_request(api, settings):
 
 @pytest.mark.parametrize("words", ["verify", "verify,purpose:login", "verify,messages,read"])
 def test_6_6_2_a_verification_is_bound_to_the_key_that_started_it(api, client, redis, settings, words):
-    """To the name, as the key may be rotated; that of a page belongs to none."""
+    """To the key's name, as the key may be rotated. A verification of a page belongs to no key."""
     second, digest = keys.make()
     third, another = keys.make()
     settings.API_KEYS = {"tests": [keys.digest(API_KEY), another], "other": [digest]}

@@ -58,7 +58,7 @@ class Run:
     metrics: str = ""
     webhooks: list[bytes] = field(default_factory=list)
     pages: dict[str, str] = field(default_factory=dict)
-    mistyped: str = ""  # the page that shows a number again, for its user to mend
+    mistyped: str = ""  # the page that shows a number again, for its user to correct
     dashboard: dict[str, str] = field(default_factory=dict)
     printed: dict[str, str] = field(default_factory=dict)
 

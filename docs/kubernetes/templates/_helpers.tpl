@@ -1,4 +1,4 @@
-{{/* What every object is labelled with. Called with the root and the component, "" for none. */}}
+{{/* The labels of every object. Called with the root and the component; "" for no component. */}}
 {{- define "otpost.labels" -}}
 {{ include "otpost.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -6,7 +6,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
-{{/* What pods are found by, in the same way. */}}
+{{/* The labels that select pods. Called in the same way. */}}
 {{- define "otpost.selector" -}}
 app.kubernetes.io/name: otpost
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -20,7 +20,7 @@ app.kubernetes.io/component: {{ . }}
 {{ .Values.secret | default .Release.Name }}
 {{- end }}
 
-{{/* Of a pod, what web, worker and beat have in common. Called with the root and the component. */}}
+{{/* The parts of a pod that web, worker and beat share. Called with the root and the component. */}}
 {{- define "otpost.pod" -}}
 metadata:
   labels:
@@ -30,7 +30,7 @@ metadata:
     checksum/settings: {{ include (print .root.Template.BasePath "/configmap.yaml") .root | sha256sum }}
 spec:
   automountServiceAccountToken: false
-  # Otherwise every Service of the namespace becomes variables in here.
+  # Otherwise Kubernetes adds environment variables for every Service of the namespace.
   enableServiceLinks: false
   {{- with .root.Values.image.pullSecrets }}
   imagePullSecrets:
@@ -44,7 +44,7 @@ spec:
     fsGroup: 10001
     seccompProfile:
       type: RuntimeDefault
-  # Not all on one node, where there are more.
+  # Spread the pods over the nodes, if there are several.
   topologySpreadConstraints:
     - maxSkew: 1
       topologyKey: kubernetes.io/hostname
@@ -64,7 +64,7 @@ spec:
     {{- end }}
 {{- end }}
 
-{{/* Of a container, the same. */}}
+{{/* The parts of a container that they share. Called in the same way. */}}
 {{- define "otpost.container" -}}
 image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}"
 envFrom:

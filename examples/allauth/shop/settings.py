@@ -48,10 +48,10 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": "redis://localhost:6379/0",
     },
-    "otpost": {                                             # another database: cache.clear() empties a whole one
+    "otpost": {                                             # a database of its own: cache.clear() empties a whole one
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": "redis://localhost:6379/1",
-        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},  # a hung Redis is answered in time
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},  # if Redis hangs, callers still get an answer
     },
 }
 OTPOST_CACHE = "otpost"                                     # where codes and messages live; "default" without it
@@ -59,10 +59,10 @@ PHONE_SECRET_KEY = os.environ["PHONE_SECRET_KEY"]           # 32 random characte
 SMS_SEAL_KEYS = os.environ["SMS_SEAL_KEYS"].split(",")      # Fernet keys
 SMS_PROVIDERS = {"main": os.environ["SMS_PROVIDER_URL"]}    # twilio://SID:TOKEN@?from=%2B15005550006
 SMS_DESTINATIONS = ["US", "CA"]                             # countries that SMS may go to: name yours
-PUBLIC_URL = "https://example.com"                          # its host ends every SMS
+PUBLIC_URL = "https://example.com"                          # every SMS ends with its host
 OTP_SITE_NAME = "Example"                                   # what the SMS calls you
 CELERY_BROKER_URL = "redis://localhost:6379/1"
-CELERY_WORKER_CONSUMER = "sms.consumer:Consumer"            # a worker that comes back within a second
+CELERY_WORKER_CONSUMER = "sms.consumer:Consumer"            # a worker that reconnects within a second
 CELERY_BEAT_SCHEDULE = {
     f"sweep-{queue}": {"task": "sms.sweep", "schedule": 1.0, "args": (queue,)} for queue in ("otp", "bulk", "events")
 }

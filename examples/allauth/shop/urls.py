@@ -10,7 +10,7 @@ def home(request):
     return HttpResponse('<a href="/accounts/signup/">Sign up</a> <a href="/accounts/login/code/">Log in</a>')
 
 
-# urls.py: where providers report whether an SMS arrived, and hand over what users send; any prefix does
+# urls.py: where providers report whether an SMS arrived, and hand over what users send; any prefix will do
 from django.urls import include, path
 
 urlpatterns = [path("", home)]

@@ -1,7 +1,7 @@
 const widget = document.querySelector("otpost-verify");
 
 widget.addEventListener("otpost-verified", async ({ detail }) => {
-  // What the shop's backend hears from Otpost counts, not the event. The proof says that it was this browser.
+  // Trust what the shop's backend hears from Otpost, not this event. The proof shows that it was this browser.
   const found = await (await fetch("/verified", { method: "POST", body: detail.proof })).json();
   document.querySelector("#phone").textContent = `${found.status}: ${found.phone}`;
 });

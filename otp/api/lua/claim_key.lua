@@ -4,7 +4,7 @@
 --   digest of the request
 --   token of this try
 --   ms for which a try has the key to itself
--- Returns {word, sealed answer}, the word one of claimed, reused (by another request), running, answered
+-- Returns {word, sealed answer}. The word is claimed, reused (by another request), running or answered.
 local key = KEYS[1]
 local request, holder, claimed_for = unpack(ARGV)
 local known_request, answer = unpack(redis.call('HMGET', key, 'request', 'answer'))

@@ -5,7 +5,7 @@
 -- Returns JSON: {lookups}, each with known (answers in the order of the questions, false if missing), first (true for
 -- the first call of the day over per_day) and outcome:
 --   ask        counted: ask the vendor
---   cached     everything is known; otherwise the vendor could have been asked
+--   cached     everything is known. Had something been missing, the vendor could have been asked.
 --   left_out   the vendor's last calls failed
 --   per_day    the day's questions are used up
 --   silent     may_ask is false

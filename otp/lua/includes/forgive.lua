@@ -1,4 +1,4 @@
--- Take back the latest that each limit counts: this guess was right, or this start was not made.
+-- Take the latest count off each limit, because this guess was right or this start was not made.
 -- Call limits_refuse first: it fills in fields that this reads.
 local function limits_forgive(now, limits)
   for _, limit in ipairs(limits) do

@@ -42,7 +42,7 @@ end
 --   channels     that the user may ask for
 --   tried        channels that were tried
 --   asked        those of tried that the start or the user asked for
---   next_after   ms until the next look whether another channel is due
+--   next_after   ms until the first look for another channel, see ../next.lua
 --   patience     {least, most} ms to wait for a receipt
 -- code:
 --   sends        how many SMS in a row this is

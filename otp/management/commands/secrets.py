@@ -28,7 +28,10 @@ _KNOWN = _MAKE | _MAKE_ALONE
 
 
 class Command(BaseCommand):
-    help = "Print new secrets for .env, where the last line of a name counts:  manage.py secrets >> .env"
+    help = (
+        "Print new secrets; manage.py secrets >> .env appends them to .env. If a name has several lines "
+        "there, the last one counts."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,6 +1,7 @@
 -- Write events for WEBHOOKS in the same step as the change, so that none is lost. See sms.webhooks.
--- From Python come EVENTS, ";type=endpoint" for each event that an endpoint takes ("" without endpoints), and
--- MOST_EVENTS, how many may wait for an endpoint in a cell: it may be away for days, and must not fill the server.
+-- Python sets two values. EVENTS has ";type=endpoint" for each event that an endpoint takes ("" without endpoints).
+-- MOST_EVENTS is how many may wait for an endpoint in a cell, so that one that is away for days does not fill the
+-- server.
 --- @include "tally"
 local EVENTS_KEPT = 604800000 -- ms
 

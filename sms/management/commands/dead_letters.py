@@ -20,7 +20,7 @@ class Command(BaseCommand):
     help = (
         "List the messages that failed at every provider in every round, or that no seal key opens, without "
         "number or text. Messages that a provider refused because of the number or the text are not among "
-        "them. --replay sends those again that have not expired."
+        "them. --replay sends again those that have not expired."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

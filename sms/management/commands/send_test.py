@@ -51,8 +51,8 @@ PLAIN = {
 PLAIN |= {"template", "feedback", "poll", "parameter", "variable", "smsc"}
 PLAIN |= {"key_press", "machine_detection", "ring", "longest"}
 
-#: Characters. So short a value is masked only if its name says that it is a secret: a password is, id=id is
-#: not.
+#: Characters. A value this short is masked only if its name marks it as a secret: that of password= is
+#: masked, that of id= is not.
 SHORT = 3
 
 _NAMES_A_SECRET = re.compile("(?i:auth|key|token|password|signature|secret)")
@@ -167,7 +167,7 @@ def _spelt(e164: str) -> str:
 
 def _secrets(url: str) -> Iterator[str]:
     parts, options = read_url("", url)
-    # A user without a password is a key.
+    # If the URL has no password, its user name is a key.
     given = [("" if parts.password else "key", parts.username), ("password", parts.password)]
     found = [(name, unquote(value)) for name, value in given if value]
     found += [(name, value) for name, value in options if name not in PLAIN and value]

@@ -46,7 +46,7 @@ def test_a_reader_that_does_not_read_loses_lines_and_holds_up_nobody() -> None:
     console.write("it reads again")
     assert os.read(reader, 65536).endswith(b"it reads again\n")
 
-    # And one that is merely slow has the console's patience back.
+    # And for a reader that is merely slow, the console waits again.
     received = bytearray()
 
     def read_slowly() -> None:

@@ -97,7 +97,7 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
 
 
 def test_what_it_prints_works_when_pasted_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    """A code comes to the virtual phone and is accepted; each address is one. Afterwards nothing is left."""
+    """A code reaches the virtual phone and is accepted. Each printed address works. Nothing is left."""
     if not shutil.which("curl"):
         pytest.skip("needs curl")
     port = free_port()

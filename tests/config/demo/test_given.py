@@ -47,7 +47,7 @@ def test_a_real_provider_can_be_tried() -> None:
 
 
 def test_nothing_of_a_production_is_touched() -> None:
-    """Variables which are absent may stand in a .env file: each that could point there is set."""
+    """An absent variable may be in a .env file. So each one that could point to a production is set."""
     named = {
         "CELERY_BROKER_URL": "redis://production",
         "DATABASE_URL": "postgres://production",

@@ -9,7 +9,7 @@ from config.demo.ports import free_port, hold, is_free
 
 
 def test_a_free_port_can_be_bound_and_lies_below_those_of_clients() -> None:
-    """A client's port could be any of the upper ones, also that of a server which restarts."""
+    """A client may get any of the upper ports, even the one of a server that restarts."""
     port = free_port()
     assert 20000 <= port < 32768
     with socket.create_server(("127.0.0.1", port)):

@@ -58,7 +58,7 @@ def supervisor() -> Iterator[Watched]:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Put the signal handlers back which the test replaces."""
+    """Put back the signal handlers that the test replaces."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     yield

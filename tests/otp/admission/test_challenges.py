@@ -138,7 +138,7 @@ def test_a_judge_that_raises_stops_nothing():
 
 
 def test_with_a_real_queue_a_withheld_message_never_reaches_a_provider(monkeypatch, redis):
-    """The worker calls it off: what the web process does is the same for every number."""
+    """The worker cancels it: what the web process does is the same for every number."""
     from sms.delivery.run import deliver
 
     monkeypatch.setattr(broker, "publish", lambda message_id, queue: True)

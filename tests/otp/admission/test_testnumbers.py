@@ -51,7 +51,7 @@ def test_who_asks_cannot_tell(api):
     assert here.status_code == there.status_code == 202
     lengths = [
         len(re.sub(rb"[.]\d{3}Z", b"Z", answer.content)) for answer in (here, there)
-    ]  # of .000 nothing
+    ]  # .000 is left out
     assert lengths[0] == lengths[1]
     with pytest.raises(RateLimited, match="already sent"):  # cooldown and limits hold
         services.start(VALID)

@@ -172,7 +172,7 @@ def test_another_purposes_verification_is_one_that_never_was(api, settings, redi
         mine, nobodys = call(foreign), call(unknown)
         assert mine.status_code == nobodys.status_code
         assert mine.content.replace(id.encode(), b"-") == nobodys.content.replace(b"A" * 22, b"-")
-    assert api.get(foreign).json()["id"] == id  # as an unknown one is repeated
+    assert api.get(foreign).json()["id"] == id  # an unknown id is repeated, too
     assert redis.hgetall(f"otp:verification:{id}") == before
     assert len(outbox) == 1
 
@@ -186,7 +186,7 @@ def test_another_purposes_verification_is_one_that_never_was(api, settings, redi
 
 @pytest.fixture
 def callers(monkeypatch) -> list[Caller]:
-    """Who the service was told that asks."""
+    """The callers that the service was given."""
     seen: list[Caller] = []
     for name in ("start", "resend"):
         real = getattr(services, name)

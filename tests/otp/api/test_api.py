@@ -126,7 +126,7 @@ def test_bad_input_is_refused_and_leaves_nothing(api, redis, body, status, code)
 @pytest.mark.parametrize("path", [VERIFICATIONS, f"{VERIFICATIONS}/never/check", "/v1/messages"])
 @pytest.mark.parametrize("name", ["chanel", "CODE", "client_IP", "a1", "+1", "", " x", "x" * 33])
 def test_a_field_that_an_operation_has_not_is_named(api, path, name):
-    """Unless its name is none: nothing else that was sent comes back."""
+    """Unless it is not a plain name: nothing else that was sent comes back."""
     required = {VERIFICATIONS: {"phone": PHONE}, "/v1/messages": {"to": PHONE, "body": "Hello"}}
     answer = api.post(path, required.get(path, {"code": "123456"}) | {name: MARK})
     problem = assert_problem(answer, 422, "field_unknown")

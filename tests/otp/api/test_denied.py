@@ -105,7 +105,7 @@ def test_from_however_many_addresses_the_memory_and_the_log_stay_small(api, told
 
 
 def test_no_request_waits_for_another_while_nothing_is_due(api):
-    """Though something is kept. Otherwise all would wait for a search through every kind of it."""
+    """Even if something is kept. Otherwise all requests would wait while every kind is searched."""
     api.client.get(f"{VERIFICATIONS}/x")
     with alarms._lock:
         looks = Thread(target=alarms.tell_due, daemon=True)

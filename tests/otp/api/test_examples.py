@@ -39,7 +39,7 @@ GOOD: dict[str, dict[str, Any]] = {
 #: Words of a key that may do what the examples ask for.
 WORDS = "verify,messages,read,phone,return:http://localhost:3000"
 
-#: How to be answered with a code: what the body has `more`, the words of the key, and so on.
+#: How to get each code as the answer: what the body has `more`, the words of the key, and so on.
 OF_ALL: dict[str, dict[str, Any]] = {
     "malformed_json": {"body": "{"},
     "unauthorized": {"headers": {}},

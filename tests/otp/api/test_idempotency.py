@@ -269,7 +269,7 @@ def test_a_process_that_dies_does_not_hold_the_key_for_long(api, monkeypatch, re
     assert refusal(post(api, MESSAGES, HELLO)) == (409, "idempotency_in_progress")
     (record,) = records(redis)
     assert 0 < redis.pttl(record) <= idempotency.LEASE
-    redis.delete(record)  # as when that is over
+    redis.delete(record)  # as if its time is over
     assert post(api, MESSAGES, HELLO).status_code == 202
     assert len(outbox) == 1
 

@@ -66,7 +66,7 @@ def test_the_command_makes_no_third_key(settings):
 
 
 def test_the_command_prints_a_minimal_entry_for_api_access(capsys):
-    """Beside the key, where the standard output is as it was: the key and its entry in API_KEYS."""
+    """It goes to standard error. Standard output has only the key and its entry in API_KEYS, as before."""
     call_command("api_key", "shop")
     told = capsys.readouterr()
     assert len(told.out.split()) == 2

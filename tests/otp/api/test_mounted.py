@@ -160,7 +160,7 @@ def test_what_a_key_may_not_and_what_goes_wrong_is_answered(settings):
 
 
 def test_without_whoever_knows_the_keys_nobody_gets_in(monkeypatch, redis):
-    """As where ``sms`` is installed alone."""
+    """As if ``sms`` is installed alone."""
     monkeypatch.setattr(auth, "_path", "")
     assert call("send_message", KEY, {"to": PHONE, "body": "Hello"}).status_code == 401
     assert (redis.keys(), outbox) == ([], [])

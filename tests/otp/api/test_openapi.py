@@ -60,7 +60,7 @@ def test_an_answer_given_again_says_so_in_a_header_that_is_described():
 
 
 def test_no_field_of_a_request_has_a_default():
-    """A field with one is required in the types that openapi-typescript makes, and most others."""
+    """openapi-typescript and most other generators make a field with a default a required one."""
     schemas = DOCUMENT["components"]["schemas"]
     for schema in schemas.values():
         assert not [field for field, rules in schema.get("properties", {}).items() if "default" in rules]
@@ -95,7 +95,7 @@ def test_the_example_of_every_body_works_as_it_stands(api):
     started = api.post(paths["start_verification"], examples["start_verification"])
     assert started.status_code == 202
     again = api.post(paths["resend_code"].format(id=started.json()["id"]), examples["resend_code"])
-    assert again.json()["code"] == "pending"  # of what it says nothing is wrong
+    assert again.json()["code"] == "pending"  # the request itself is not at fault
     checked = api.post(paths["check_code"].format(id=started.json()["id"]), examples["check_code"])
     assert checked.status_code == 200
     assert api.post(paths["send_message"], examples["send_message"]).status_code == 202
@@ -143,7 +143,7 @@ def test_the_description_is_made_once_per_process():
 @pytest.mark.parametrize("path", ["/v1/openapi.json", "/v1/docs", "/v1/errors"])
 def test_what_a_browser_has_is_not_sent_again(path):
     first = Client().get(path)
-    assert first["Cache-Control"] == "no-cache"  # ask whether it is still so
+    assert first["Cache-Control"] == "no-cache"  # ask whether it has changed
     again = Client().get(path, headers={"If-None-Match": first["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     other = Client().get(path, headers={"If-None-Match": '"x"'})

@@ -29,7 +29,7 @@ def made(api, **more):
 
 
 def verified(id, phone="+12025550123"):
-    """The id of a verification within a session, that is over."""
+    """The id of a verification within a session; it is over."""
     verification = services.start(phone, session=id).id
     assert services.approve(verification).status == "valid"
     return verification

@@ -151,7 +151,7 @@ def test_a_resend_wants_none(always, settings):
     settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
     started = services.start(PHONE, challenge=solved(asked(PHONE)))
     services.resend(started.id)
-    signals.code_wanted.connect(heeded)  # who wants to know first what would refuse it
+    signals.code_wanted.connect(heeded)  # with a receiver, the resend first asks what would refuse it
     try:
         services.resend(started.id)
     finally:

@@ -24,7 +24,7 @@ def test_it_is_made_of_its_source_by_the_command_there(tmp_path):
     words[0] = str(PACKAGES / ".bin" / words[0])
     subprocess.run([*words, f"--outfile={tmp_path / path.name}"], cwd=ROOT, check=True, capture_output=True)
     made = (tmp_path / path.name).read_text()
-    # esbuild names a file of a package by the way there from here.
+    # esbuild names a file of a package by its path from here.
     at_home = os.path.relpath(PACKAGES, ROOT)
     assert path.read_text() == made.replace(f"// {at_home}/", "// node_modules/")
 

@@ -63,7 +63,7 @@ def test_block_and_release_count_at_once(today):
 
 
 def test_nothing_is_counted_of_what_only_a_rule_names(today):
-    """A country to which no code went yet has a cap, and 0 is not it."""
+    """A country to which no code has gone yet has a cap, which is not 0."""
     command("--block", "DE")
     line = command()[0].splitlines()[-1]
     assert line.split()[:7] == ["DE", "-", "-", "-", "-", "0", "blocked"]

@@ -20,7 +20,7 @@ MANY = (10**6,) * 3
 
 
 def text(*windows: tuple[int, int, int, int], kind: int = 4, refused: int = 0, at: int = NOW) -> str:
-    """As it stands in Redis: of each window sends, verified, and those of the window before it."""
+    """The counts as Redis has them: for each window sends and verified, then those of the window before."""
     numbers = [kind, refused, 0]
     for length, counts in zip(WINDOWS, windows, strict=True):
         numbers += [at // length, *counts]
@@ -177,13 +177,14 @@ def test_what_was_earned_comes_on_top(redis):
         ((9, 0, 0, 0), NOW, HOUR),  # until the hour is over
         ((9, 0, 0, 0), NOW + HOUR - 90_000, 90_000),
         ((9, 0, 0, 0), NOW + HOUR - 1, 60_000),  # a minute at least
-        ((0, 0, 20, 10), NOW + HOUR // 2, HOUR * 2 // 10),  # 5 stand, 4 may: two tenths of the hour later
+        # 5 are open, 4 may be: until two tenths of the hour later
+        ((0, 0, 20, 10), NOW + HOUR // 2, HOUR * 2 // 10),
         ((0, 0, 20, 10), NOW + HOUR // 10, HOUR * 6 // 10),
         (
             (0, 0, 1, 0),
             NOW + HOUR // 4,
             HOUR // 2,
-        ),  # three quarters and one more stand, one and a quarter may
+        ),  # three quarters and one more are open, one and a quarter may be
         ((9, 0, 8, 0), NOW + HOUR * 3 // 4, HOUR // 4),  # fading alone takes longer than the hour lasts
     ],
 )

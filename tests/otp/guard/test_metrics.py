@@ -41,7 +41,7 @@ def test_each_kind_is_told_apart(today, wide):
 
 
 def test_a_country_whose_ranges_refuse_is_over_its_cap_too(redis, today, wide):
-    """A refusal is booked on the narrowest scope alone; the dashboard shows all that are over."""
+    """A refusal is booked only on the narrowest scope; the dashboard shows every one that is over."""
     wide(new=(6, 99, 99), country=(6, 99, 99), fine=(6, 99, 99))
     shut(today)
     assert redis.zcard(key(OVER)) == 1

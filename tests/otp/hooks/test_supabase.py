@@ -67,7 +67,7 @@ def call(content, url=URL, **how):
 
 
 def error(response):
-    """Supabase's reading of it: it looks for an error in answers of status 200 alone."""
+    """As Supabase reads it, which looks for an error only in answers of status 200."""
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
     found = response.json()["error"]
     return found["http_code"], found["message"]

@@ -45,7 +45,7 @@ def fits(value: Any, name: str, schema: str) -> bool:
 
 @pytest.fixture
 def ask(vendor, settings):
-    """Asks the operator, past what is kept."""
+    """Asks the operator, never the kept answers."""
 
     def asked(options: str = "sim_swap=72h") -> str:
         settings.OTP_LOOKUPS = {"main": vendor.camara_url(options)}

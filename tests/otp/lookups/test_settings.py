@@ -1,4 +1,4 @@
-"""``OTP_LOOKUPS``: what is refused at start, with the mend and no secret; and ``manage.py look_up``."""
+"""``OTP_LOOKUPS``: what is refused at start, with the fix and no secret; and ``manage.py look_up``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TWILIO, CAMARA = f"twilio-lookup://AC:{SECRET}@", f"camara://client:{SECRET}@ope
         (f"{TWILIO}?refuse=voip&per_day=many", "per_day must be a number"),
         (f"{TWILIO}?refuse=voip&countries=de", "countries= takes codes of ISO 3166"),
         (f"{TWILIO}?refuse=voip&limit=3", "twilio-lookup has no option 'limit'. It has: base_url, countries"),
-        (f"{TWILIO}?refuse=voip&base_url=ftp://x", "the host, or base_url=, must make an address"),
+        (f"{TWILIO}?refuse=voip&base_url=ftp://x", "the host, or base_url=, must give an address"),
         (f"{TWILIO}?refuse=voip&ssl_ca_certs=/no/file", "ssl_ca_certs= names no file"),
         (CAMARA, "say what to ask: sim_swap=72h, or number_verification=yes"),
         (f"{CAMARA}?sim_swap=72h", "token_url=https://… of the operator"),

@@ -46,7 +46,7 @@ def withheld(verification: Verification) -> bool:
 
 
 def test_without_the_setting_a_start_costs_nothing(monkeypatch, settings):
-    """No question to Redis, no thread, and the code of it is not even read."""
+    """No question to Redis, and no thread."""
     monkeypatch.setattr(store, "_CLAIM", None)
     monkeypatch.setattr(threading.Thread, "start", None)
     services.start(PHONE)
@@ -302,7 +302,7 @@ def test_no_look_up_beyond_those_of_a_day(vendor, settings, caplog):
     assert counted("per_day") == 3
     assert caplog.text.count("lookups_used_up") == 1
     services.start("+12025550000")
-    assert len(outbox) == 3  # what is known goes on to count
+    assert len(outbox) == 3  # known answers still count
 
 
 def test_a_call_for_which_the_day_has_no_room_is_not_made_in_part(vendor, settings):

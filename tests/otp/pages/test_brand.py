@@ -101,7 +101,7 @@ def test_bad_ones_name_the_setting_and_the_mend(settings, tmp_path, name, value,
 
 
 def test_whatever_the_colour_every_text_can_be_read():
-    """In light and dark, for each accepted colour: on the letter, on its tint, and text on the colour."""
+    """In light and dark, for each accepted colour: on the page, on its tint, and below text."""
     steps = [0, 51, 102, 153, 204, 255]
     every = [f"#{red:02x}{green:02x}{blue:02x}" for red in steps for green in steps for blue in steps]
     for colour in map(colours.readable, every):

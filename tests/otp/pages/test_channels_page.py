@@ -182,7 +182,7 @@ def test_every_channel_has_its_words():
 
 
 def let_newest(redis, **fields: str) -> None:
-    """Let the newest message of the code be so."""
+    """Set these fields of the code's newest message."""
     (key,) = redis.keys("otp:verification:*")
     for record in redis.keys("sms:message:*"):
         if not record.endswith(redis.hget(key, "reference")):

@@ -190,5 +190,5 @@ def test_the_page_counts_down_by_the_clock_that_codes_live_by(browser, monkeypat
     assert 20 < times["resend"] <= 30
     for _ in range(3):
         guess(browser, wrong(sent_code(outbox[-1].body)))
-    browser.post("/resend")  # too soon: what is left of it stands in the cookie alone
+    browser.post("/resend")  # too soon: only the cookie still knows of it
     assert re.search(r"ask for a new code in (2\d|30) seconds", text(browser.get("/code")))

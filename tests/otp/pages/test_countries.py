@@ -92,7 +92,7 @@ def test_every_example_is_read_as_it_is_shown():
         ("", "de-AT,de;q=0.9,en-US;q=0.8", ["AT"]),
         ("", "de,en-US;q=0.8", ["US"]),
         ("", "zh-Hant-TW", ["TW"]),
-        ("", "fr-CA", []),  # to where nothing goes
+        ("", "fr-CA", []),  # no SMS may go there
         ("", "fr-CA,de-AT;q=0.5", ["AT"]),
         ("", "es-419", []),
         ("us", "de-AT", ["US"]),

@@ -16,7 +16,7 @@ LONGER = "is taking longer than usual"
 
 
 def let(redis: Any, *, age: float = 0.0, **fields: str) -> None:
-    """Let the SMS of the code be so, and so many seconds old."""
+    """Set these fields of the code's SMS, and make it ``age`` seconds old."""
     (record,) = redis.keys(names.RECORD + "*")
     created = int(redis.hget(record, "created_at")) - int(age * 1000)
     redis.hset(record, mapping={**fields, "created_at": created})

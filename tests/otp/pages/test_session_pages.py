@@ -46,7 +46,7 @@ def test_the_whole_way_there_and_back(browser, redis):
     answer = begin(browser, session)
     assert answer.redirect_chain == [("/number", 303)]
     assert title(answer) == "Verify your phone · Otpost"
-    assert html.escape(session.way_back) in answer.content.decode()  # for who does not want to
+    assert html.escape(session.way_back) in answer.content.decode()  # for whoever does not want to
     answer = verify(browser, session, phone=PHONE)
     assert answer.redirect_chain == [("/done", 303)]
     found = sessions.read(session.id)
@@ -130,7 +130,7 @@ def test_one_number_in_two_sessions_has_a_code_for_each(browser, redis):
     browser.post("/number", {"phone": PHONE})
     answer = begin(browser, two)
     refused = browser.post("/number", form(answer) | {"phone": PHONE})
-    assert (refused.status_code, len(outbox)) == (429, 1)  # that of the other is no code of this one
+    assert (refused.status_code, len(outbox)) == (429, 1)  # the code of the other session does not count here
     cool_down(redis)
     answer = browser.post("/number", form(answer) | {"phone": PHONE}, follow=True)
     browser.post("/code", form(answer) | {"code": newest()})

@@ -43,7 +43,7 @@ def guess(browser: Client, code: str):
 
 
 def end(redis) -> None:
-    """The code's time is over."""
+    """Make the code's time run out."""
     redis.delete(*redis.keys("otp:verification:*"))
 
 

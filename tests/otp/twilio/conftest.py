@@ -70,7 +70,7 @@ def listening() -> Iterator[Served]:
 
 @pytest.fixture
 def served(listening: Served) -> Iterator[Served]:
-    """It, and in the end nothing that it answered breaks Twilio's own file."""
+    """The web process. In the end, none of its answers may break Twilio's own file."""
     listening.heard.clear()
     yield listening
     if FILE.exists():

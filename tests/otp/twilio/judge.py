@@ -64,7 +64,7 @@ def _validator(path: str, method: str, status: str, content_type: str) -> Any:
 
 
 def _closed(schema: Any) -> Any:
-    """As JSON Schema says it: ``nullable`` is OpenAPI's alone."""
+    """As JSON Schema says it: only OpenAPI has ``nullable``."""
     if isinstance(schema, list):
         return [_closed(one) for one in schema]
     if not isinstance(schema, dict):

@@ -52,7 +52,7 @@ def test_every_request_is_answered_as_twilio_would(served, service, path, method
     )
     def ask(case: Any) -> None:
         known = {"ServiceSid": LOGIN, "Sid": sid if "Verifications" in path else sids.of_name("VA", "login")}
-        if mode is POSITIVE:  # of random SIDs none is one
+        if mode is POSITIVE:  # no random SID exists
             case.path_parameters = {name: known[name] for name in case.path_parameters or {}}
         answer = case.call(base_url=served.url, auth=(ACCOUNT, API_KEY), session=session, timeout=30)
         assert answer.status_code < 500, answer.content

@@ -242,7 +242,7 @@ def test_it_ends_after_a_second(house, polled, clock, monkeypatch):
 
 
 def test_codes_go_before_looks(house, polled, clock):
-    """Also before a code comes back that has waited for its place."""
+    """Even while a code that waited for its place has not come back yet."""
     house.rate("a", 0.2)
     house.settings.SMS_ROUTES = {"default": "a"}
     house.deliver(house.code())
@@ -333,7 +333,7 @@ def overtaken(house, polled, clock):
 @pytest.mark.parametrize("found", [State.FAILED, State.UNKNOWN, State.SENT])
 @pytest.mark.parametrize(("route", "now"), [("a>b", "b"), ("a", "a")])
 def test_what_was_found_out_says_nothing_of_the_next_hand_off(overtaken, found, route, now):
-    """That of another alias, or one more of its own, where its route has no other any more."""
+    """That goes to another alias, or once more to the same one, if the route has no other left."""
     message = overtaken(found, default=route)
     number = {"b": 1, "a": 2}[now]
     assert (message.state, message.alias, message.provider_message_id) == (State.SENT, now, f"{now}-{number}")

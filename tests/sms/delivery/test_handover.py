@@ -1,4 +1,4 @@
-"""Errors of a provider's module, and odd ids of vendors: it is in nobody's way."""
+"""Errors of a provider's module, and odd ids of vendors: they are in nobody's way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMS = Sms(id="ref-1", to=PHONE, body=BODY)
 
 
 class Own(Provider):
-    """A user's: it sends by means of its own, or by ours, and has a fault."""
+    """A user's own provider: it sends by means of its own, or by ours, and has a fault."""
 
     scheme = "own"
 

@@ -172,7 +172,7 @@ class TestRate:
         assert redis.keys(names.LINE + "*") == [f"{names.LINE}b:bulk".encode()]
 
     def test_who_has_waited_goes_first_once(self, house, redis, clock):
-        """Whose worker died in the call stands behind those who wait."""
+        """A message whose worker died in the call comes after those that wait."""
         house.rate("b", 1)
         house.choose(house.send(), "b")
         id, other = house.code(), house.code()
@@ -189,8 +189,8 @@ class TestRate:
     def test_who_waited_is_sent_though_the_first_alias_refuses_it(self, house, redis, clock):
         """All go to the second by the order in which they came to it, however many come later.
 
-        It is busy all the time, and the first takes its time before it refuses: whoever asked that one
-        again while it waits would find its turn taken each time that it comes back.
+        The second is busy all the time, and the first is slow to refuse. A message that asked the first again
+        while it waits would find its turn taken each time that it comes back.
         """
         house.rate("b", 4)
         house.settings.SMS_ROUTES = {"default": "a>b", "DE": "b"}

@@ -194,7 +194,7 @@ def test_a_refused_resend_revokes_nothing(started, vendor, due):
     assert revoked(vendor) == []
 
 
-# --- only what can be, and by whom has it ----------------------------------------------------------
+# --- only where the vendor that has it can ---------------------------------------------------------
 
 
 def test_what_has_arrived_stays(house, started, vendor, due):

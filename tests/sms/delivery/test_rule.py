@@ -179,7 +179,7 @@ def test_an_unknown_message_that_is_no_code_stops(house):
 
 
 def test_an_unknown_code_does_not_return_while_the_route_has_another(house):
-    """Not while that fails, nor while it is left out: rounds of the others alone."""
+    """Neither while the other fails nor while it is left out: further rounds go only to the other."""
     house.providers["a"].outcomes = [OutcomeUnknown("x")]
     b = house.providers["b"]
     b.outcomes = [TemporaryFailure("x")]

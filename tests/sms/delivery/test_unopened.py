@@ -127,7 +127,7 @@ def test_it_refuses_nobody(queued, keys, settings, redis):
         delivery.deliver(id)
     services.send(PHONE, "123456", queue="otp")
     redis.zadd(names.WAITING + "otp", dict.fromkeys(ids, (time.time() - 60) * 1000))
-    with pytest.raises(Overloaded):  # as it were if nobody had looked at them
+    with pytest.raises(Overloaded):  # as if nobody had looked at them
         services.send(PHONE, "123456", queue="otp")
 
 

@@ -249,7 +249,7 @@ def test_without_tls_where_it_is_wanted_nothing_is_sent(mail):
 
 
 def test_what_came_before_starttls_in_clear_is_forgotten(mail, tmp_path):
-    """Somebody on the way adds an answer to the one to STARTTLS; the handshake must not see to it."""
+    """Somebody on the path adds an answer to the one to STARTTLS. It must not count after the handshake."""
     with scripted(EHLO="250-x\r\n250 STARTTLS", STARTTLS="220 go\r\n250 2.0.0 I took it") as server:
         assert fails(mail(server.port, use_tls=True))[0] == "temporary"
     assert server.letters == 0

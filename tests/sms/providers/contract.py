@@ -127,7 +127,7 @@ class SenderContract(HandOffContract):
         assert first == again != other
 
     def seen_key(self, path: str, headers: dict[str, str], body: bytes) -> object:
-        """By what the vendor tells that a hand-off is a repetition."""
+        """The part of a request by which the vendor recognises a repetition."""
         raise NotImplementedError
 
     def test_throttled(self, gateway):
@@ -402,7 +402,7 @@ class FeedbackContract(SenderContract):
 class InboundContract(SenderContract):
     """The same for a vendor that hands over what users send."""
 
-    #: How it hands on who sent ``TEXT``.
+    #: The sender of ``TEXT``, as the vendor hands it on.
     user: ClassVar[str] = USER
 
     def inbound(self) -> tuple[dict[str, str], bytes]:

@@ -81,7 +81,7 @@ class HandOffContract:
     refusals: ClassVar[dict[str, list[tuple[int, str]]]] = {}
     #: The module that opens connections, within its CONNECT_TIMEOUT.
     transport: ClassVar[str] = "sms.providers.transport"
-    #: Seconds in which a call gets as far as its answer, for which it is not to wait any longer.
+    #: A short time-out, in seconds: enough for a call to get as far as the wait for its answer.
     patience: ClassVar[float] = 0.1
 
     @pytest.fixture
@@ -158,7 +158,7 @@ class HandOffContract:
             self.answers(gateway, *self.throttled).send(SMS)
 
     def test_a_message_without_a_code(self, gateway):
-        """Only who has a template needs one."""
+        """Only a vendor with templates needs one."""
         provider = self.answers(gateway, *self.accepted)
         if not provider.needs_code:
             plain = replace(SMS, code="", purpose="", locale="", body="Your parcel is here.")

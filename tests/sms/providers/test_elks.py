@@ -143,7 +143,7 @@ class TestElks(ProviderContract, InboundContract):
         assert (second["from"], second["message"]) == ("Shop & Co=1", "Код 123456")
 
     def test_an_answer_without_an_id(self, gateway):
-        """As that of ``dryrun``."""
+        """``dryrun`` answers like this."""
         with pytest.raises(OutcomeUnknown) as caught:
             self.answers(gateway, 200, created(id=None)).send(SMS)
         assert caught.value.code == "no_id"

@@ -319,7 +319,7 @@ class TestBatches:
     @pytest.mark.parametrize("index", ["*", "0"])
     @pytest.mark.parametrize("url", ["https://a.example/v1/receipts/main", URL])
     def test_every_element_of_the_list_is_read(self, index, url):
-        """A configuration that names the first means each of them; the address can name one alone."""
+        """A configuration that names the first element means every one. The URL can name only one."""
         paths = {
             "receipt_reference": f"results.{index}.ref",
             "receipt_state": f"results.{index}.status.name",

@@ -154,7 +154,7 @@ class TestInfobip(ProviderContract, InboundContract):
             f"{URL}&token={token('ref-1', 'another-secret-of-receipts')}",
             good.replace("reference=ref-1", "reference=ref-2"),
             good + "&reference=ref-2",
-            # The address of what users send speaks for no message.
+            # The token of the URL for users' messages is good for no receipt.
             f"https://a.example/v1/receipts/main?token={token('')}",
         ]
         bodies = [b"", b"\xff", b"[]", b"{}", b"[" * 200_000, body + b"&x=1", b'{"results": []}']

@@ -81,11 +81,11 @@ def spoilt(request: Request, field: str, value: object) -> Request:
 
 @pytest.fixture(scope="class")
 def base_url(request, tmp_path_factory) -> Iterator[str]:
-    """Of Prism, which answers for the vendor of the class."""
+    """The URL of Prism, which answers for the vendor of the class."""
     vendor: type[OpenApiContract] = request.cls
     document = json.loads((DIRECTORY / vendor.file).read_text())
     vendor.mend(document)
-    # Prism leaves the path of a server's address out; we call the vendor by it.
+    # Prism leaves out the path of a server's address, which our requests have.
     base = urlsplit(document.pop("servers")[0]["url"]).path
     document["paths"] = {base + path.rstrip("/"): item for path, item in document["paths"].items()}
     folder, port = tmp_path_factory.mktemp("openapi"), free_port()

@@ -56,7 +56,7 @@ class Centre:
             self.said.append(json.loads(line))
 
     def of(self, command: str, count: int = 1) -> list[dict[str, Any]]:
-        """All PDUs of that kind, once so many were told: what node has said comes by a pipe."""
+        """All PDUs of that kind, once there are ``count``: node's output takes a while to come."""
 
         def told() -> list[dict[str, Any]]:
             return [pdu for pdu in list(self.said) if pdu.get("command") == command]
@@ -162,7 +162,7 @@ def test_refusals(centre):
 
 
 def parts(centre: Centre, count: int) -> list[int]:
-    """The numbers of the parts that it was sent, so many, in their order."""
+    """The numbers of the parts that it was sent, in order, once there are ``count``."""
     return [pdu["short_message"]["udh"][0]["data"][4] for pdu in centre.of("submit_sm", count)]
 
 

@@ -43,7 +43,7 @@ def send_all() -> None:
 
 
 def due_now(endpoint: str = "shop") -> None:
-    """The time of all that waits has come."""
+    """Make all that waits due now."""
     for cell in cells.every():
         key = names.key(names.WEBHOOKS_DUE + endpoint, cell)
         with client(cell) as redis:

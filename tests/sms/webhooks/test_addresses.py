@@ -98,7 +98,7 @@ def test_what_allows_one_kind_allows_no_other(receiver, settings, redis):
 
 
 def answers(monkeypatch, *rounds: tuple[str, ...]) -> list[str]:
-    """Let the system's resolver say this of each name, one time after the other; what it was asked."""
+    """Let the system's resolver give these answers, one after the other. Returns what it was asked."""
     left, asked, real = list(rounds), [], socket.getaddrinfo
 
     def resolve(host, port, *args, **options):

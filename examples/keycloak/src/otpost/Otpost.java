@@ -19,21 +19,21 @@ record Otpost(String server, String key) {
             HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(3)).build();
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    /** The status, and what the body says; an error too has one. */
+    /** The status and the body. An error has a body, too. */
     record Answer(int status, JsonNode body) {
         String text(String name) {
             return body.path(name).asText();
         }
     }
 
-    /** Have a code sent: 202, with the id of the verification. */
+    /** Send a code. The answer is 202, with the id of the verification. */
     Answer start(String phone, String purpose, String locale, String clientIp) throws IOException {
         return post(
                 "/v1/verifications",
                 Map.of("phone", phone, "purpose", purpose, "locale", locale, "client_ip", clientIp));
     }
 
-    /** Hold a guess against it: 200, with valid, invalid, expired or blocked as its status. */
+    /** Check a guess. The answer is 200, and its status is valid, invalid, expired or blocked. */
     Answer check(String id, String code, String clientIp) throws IOException {
         return post("/v1/verifications/" + id + "/check", Map.of("code", code, "client_ip", clientIp));
     }

@@ -14,18 +14,18 @@ import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.RealmModel;
 import org.keycloak.models.UserModel;
 
-/** Has Otpost send a code to the user's number, and asks for it. Otpost makes it, counts guesses and ends it. */
+/** Has Otpost send a code to the user's number, and asks the user for it. Otpost makes and checks the code. */
 public class OtpostAuthenticator implements Authenticator {
     static final String ATTRIBUTE = "phoneNumber"; // which Keycloak maps to the claim phone_number
 
-    /** Where a login keeps the id of its verification. It opens nothing. */
+    /** The note in which a login keeps the id of its verification. The id is no secret. */
     private static final String VERIFICATION = "otpost-verification";
 
     private static final System.Logger LOG = System.getLogger("otpost");
 
     @Override
     public void authenticate(AuthenticationFlowContext context) {
-        // Called again where the user loads the page again, which has no second code sent.
+        // Called again if the user reloads the page, which must not send a second code.
         if (verification(context) == null) start(context);
         else context.challenge(form(context, null));
     }
@@ -113,7 +113,7 @@ public class OtpostAuthenticator implements Authenticator {
     private static Map<String, String> config(AuthenticationFlowContext context) {
         AuthenticatorConfigModel given = context.getAuthenticatorConfig();
         if (given == null || !given.getConfig().keySet().containsAll(List.of("server", "key")))
-            throw new IllegalStateException("The step of Otpost needs its server and key: set them in its config.");
+            throw new IllegalStateException("The step Code by Otpost needs a server and a key. Set them in its config.");
         return given.getConfig();
     }
 

@@ -9,9 +9,9 @@ import org.keycloak.models.KeycloakSession;
 import org.keycloak.models.KeycloakSessionFactory;
 import org.keycloak.provider.ProviderConfigProperty;
 
-/** What Keycloak's console shows of the step, and asks for. */
+/** What Keycloak's console shows about the step, and the fields of its config. */
 public class OtpostAuthenticatorFactory implements AuthenticatorFactory {
-    private static final Authenticator AUTHENTICATOR = new OtpostAuthenticator(); // which keeps nothing
+    private static final Authenticator AUTHENTICATOR = new OtpostAuthenticator(); // it keeps no state
 
     @Override
     public String getId() {

@@ -1,7 +1,8 @@
 -- The fan of an address: countries that it sent to within a day and that nobody has verified since.
 -- A list of "<country>:<ms of the first send>" with spaces between, oldest first.
 
--- Return the entries that still count, without one country; when the oldest was (ms); whether that country was in it.
+-- Return the entries that still count, without the country `apart`; when the oldest was (ms); whether `apart` was among
+-- them.
 local function read_fan(text, now, apart)
   local fan, oldest, has_it = {}, nil, false
   for entry, country, at in string.gmatch(text or '', '((%w+):(%d+))') do

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def fresh(sms_outbox):
-    """Neither our limits nor allauth's, which stand in the default cache, know of the test before."""
+    """Neither our limits nor allauth's, which are in the default cache, know of an earlier test."""
     cache.clear()
     return sms_outbox
 

@@ -1,0 +1,151 @@
+"""If the first of several servers is away, the second counts in its place: only its phones get no code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from config.demo.embedded import EmbeddedServer
+from otp import digests, services
+from otp.errors import RateLimited, StoreUnavailable
+from otp.guard import report
+from otp.names import LIMIT
+from sms import cells, names, optouts, scripts, stand_in
+from sms import services as sms
+from sms.errors import OptedOut, Unavailable
+from sms.testing import code_in, outbox
+from tests.hung import hung
+from tests.several import cells_of, client_of, spread
+
+pytestmark = pytest.mark.one_server
+
+NUMBERS = [f"+1202555{n:04}" for n in range(100, 160)]
+
+
+@pytest.fixture(autouse=True)
+def quick(settings: Any) -> None:
+    settings.OTP_PURPOSES = {"login": {"cooldown": 0}}
+
+
+@contextmanager
+def away(server: EmbeddedServer) -> Iterator[None]:
+    client_of(server).save()
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+        with scripts.client(server=stand_in.first()) as redis:
+            redis.ping()  # some call finds it
+
+
+def is_on(server: EmbeddedServer, number: str) -> bool:
+    return cells.of_digest(digests.of_phone(number, "login")[0]) in cells_of(server)
+
+
+def started(number: str) -> bool:
+    """Whether a code was sent, and the right one is valid."""
+    try:
+        begun = services.start(number)
+    except StoreUnavailable:
+        return False
+    assert services.check(begun.id, code_in(outbox[-1].body)).status == "valid"
+    return True
+
+
+def test_it_refuses_its_phones_and_nothing_else(three):
+    theirs = [is_on(three[0], number) for number in NUMBERS]
+    assert 0 < sum(theirs) < len(NUMBERS)
+    with away(three[0]), capture_logs() as logs:
+        assert [not started(number) for number in NUMBERS] == theirs
+    assert [line["server"] for line in logs if line["event"] == "hub_stands_in"] == [names.cache_aliases()[1]]
+    assert all(started(number) for number in NUMBERS)
+
+
+def test_one_that_hangs_does_the_same_in_time(three):
+    with hung(three[0]):
+        for number in NUMBERS[:12]:
+            began = time.monotonic()
+            assert started(number) is not is_on(three[0], number)
+            assert time.monotonic() - began < 3
+
+
+def test_limits_hold_there_and_the_first_goes_on_with_its_own(three, settings):
+    settings.OTP_LIMITS = "all=3/1h"
+    numbers = [number for number in NUMBERS if not is_on(three[0], number)]
+
+    def sent() -> int:
+        """How many codes the limit still lets through."""
+        for count, number in enumerate(numbers):
+            try:
+                services.start(number)
+            except RateLimited:
+                return count
+        return len(numbers)
+
+    assert started(numbers[0])
+    with away(three[0]):
+        assert sent() == 3
+        assert client_of(three[1]).keys(f"*{LIMIT}*")
+    assert sent() == 2
+
+
+def test_what_a_cell_refuses_has_not_counted_there(three, settings):
+    settings.OTP_LIMITS = "all=1/1h"
+    refused = next(number for number in NUMBERS if is_on(three[0], number))
+    other = next(number for number in NUMBERS if not is_on(three[0], number))
+    with away(three[0]):
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                services.start(refused)
+        assert started(other)
+
+
+def test_a_rule_of_the_guard_holds_there_too(three, settings):
+    settings.GUARD_MODE = "enforce"
+    number = next(number for number in NUMBERS if not is_on(three[0], number))
+    report.rule("US", "block", 1)
+    with away(three[0]):
+        with pytest.raises(RateLimited) as caught:
+            services.start(number)
+        assert caught.value.code == "guard"
+        assert report.release("US")
+        assert started(number)
+
+
+def test_whoever_opted_out_gets_no_plain_message_meanwhile(three):
+    """Only the first server knows, so plain messages wait for it."""
+    alias = "test"
+    optouts.add(alias, NUMBERS[:1])
+    with away(three[0]):
+        for number in NUMBERS[:2]:
+            with pytest.raises(Unavailable):
+                sms.send(number, "hello")
+        with pytest.raises(Unavailable):
+            optouts.add(alias, NUMBERS[2:3])
+    with pytest.raises(OptedOut):
+        sms.send(NUMBERS[0], "hello")
+    sms.send(NUMBERS[1], "hello")
+
+
+def test_without_the_second_nothing_stands_in(three):
+    with away(three[1]), away(three[0]):
+        assert not any(map(started, NUMBERS[:3]))
+    assert all(map(started, NUMBERS[:3]))
+
+
+def test_nothing_stands_in_while_its_own_cell_has_phones(three, settings):
+    settings.REDIS_CELLS_BEFORE = 1
+    assert stand_in.stand_in() == ""
+    with away(three[0]):
+        assert not any(map(started, NUMBERS[:3]))
+
+
+def test_one_server_has_none(three, settings):
+    spread(settings, three[0].url)
+    assert (stand_in.stand_in(), stand_in.server_of_hub()) == ("", names.cache_aliases()[0])
