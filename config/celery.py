@@ -28,9 +28,10 @@ if _command and _command.invoked_subcommand in (
 
 
 class _Settings:
-    """The ``CELERY_*`` settings without that prefix: all that Celery may see, because it shows what it has.
+    """The ``CELERY_*`` settings without that prefix.
 
-    Under these names it masks passwords in URLs.
+    Celery gets no others, because `inspect conf` shows all that it has. Under these names it masks the
+    passwords in URLs.
     """
 
     def __getattr__(self, name: str) -> Any:

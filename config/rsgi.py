@@ -137,7 +137,7 @@ def _answer(scope: Any, length: int | None, most: int, body: Future[bytes | None
     """The answer; None if Django needs a body that is not complete yet.
 
     It keeps no reference to the connection, which closes once nothing refers to it. Otherwise an
-    exception could keep it open, since one refers to every frame that it came through.
+    exception could keep it open, because an exception refers to every frame that it came through.
     """
     head: list[Any] = []
 

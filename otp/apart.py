@@ -2,8 +2,8 @@
 
 A script sees either what belongs to one phone or what counts over many. So a start asks the hub first, then
 the cell. If the cell refuses the start or is away, the hub undoes its counts. A check counts as a wrong guess
-in the hub until the cell has compared it. If a process dies in between, a start or guess may stay counted
-that should not be. No code is lost or accepted twice.
+in the hub until the cell has compared it. If a process dies in between, the count of a start or guess
+may stay although it should not. No code is lost or accepted twice.
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@ which these are, nor which numbers we know. So unless they may see everything, s
 other:
 
 - ``delivered`` is shown as ``sent``, because it would never come for these numbers.
-- A number that has opted out looks like any other refused number, because it must have had an SMS from us.
-- For the first ``SILENCE`` seconds only failures are shown, because an SMS without a provider ends at once.
+- A number that has opted out looks like any other refused number. Otherwise callers would learn that it once
+  had an SMS from us.
+- For the first ``SILENCE`` seconds only failures are shown. An SMS that no provider is to get ends at once,
+  and its early state would give that away.
 
 Nor must callers find out which numbers a channel does not reach. If a code moved on to another channel or
 provider by itself, they see what they would see if it had not. They see a failure once no other attempt can

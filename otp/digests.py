@@ -48,7 +48,8 @@ def of_guess(otp_code: object, *, id: str = "", phones: Sequence[str] = ()) -> l
 
 
 def draw(rules: Purpose, phones: Sequence[str], id: str = "", code: str = "") -> Draft:
-    """A new code, or ``code``, which a test number or the caller has. One is drawn anyway, to take as long.
+    """A new code, or ``code``, which a test number or the caller has. A code is drawn even then, so that both
+    cases take the same time.
 
     ``id``: of a verification that gets this code; "" begins one. Raises ``StoreUnavailable``.
     """

@@ -64,8 +64,8 @@ def start(
     - ``phone``: any usual spelling, or a ``phonenumbers.PhoneNumber``.
     - ``purpose``: a name in ``OTP_PURPOSES``.
     - ``locale``: picks the text of the SMS, such as "de" or "pt-BR".
-    - ``email``: an address that may get the code too. Without a ``phone`` it is the only one. The
-      ``channels`` of the purpose must name e-mail.
+    - ``email``: an address that may get the code too. Without a ``phone``, the code goes only
+      there. The ``channels`` of the purpose must name e-mail.
     - ``channel``: the channel to send by; "" takes the first that reaches the number.
     - ``code``: a code of the caller's own, with the length and the characters that the purpose sets. ""
       draws one. A test number keeps its own.
@@ -75,8 +75,8 @@ def start(
     - ``reference``: the caller's own reference, by which its messages are found; see ``sms.references``.
     - ``session``: the id of the hand-off that this verification is part of.
     - ``host``: the host of the page that asks for the code, if it differs from ``PUBLIC_URL``.
-    - ``reverse``: send nothing, since the user sends the code to us (see ``otp.inbound``). It excludes
-      ``email``, ``channel`` and ``code``.
+    - ``reverse``: send nothing, since the user sends the code to us (see ``otp.inbound``). ``email``,
+      ``channel`` and ``code`` must then be empty.
 
     Raises ``NotAllowed`` if the number or the purpose gets no code, or if the channel or the code does not
     fit the purpose. Raises ``RateLimited`` during a cooldown, or when a limit is reached.
@@ -271,7 +271,7 @@ def _send_again(live: Live, caller: Caller, *, channel: str = "", instead_of: st
 def status(id: str, *, owner: str = "", in_full: bool = False, with_wanted: bool = False) -> Verification:
     """Read verification ``id``. An unknown id is ``expired``.
 
-    - ``in_full``: include which numbers get no SMS, and which a channel does not reach. Not every caller may
+    - ``in_full``: show that a number gets no SMS, or that a channel does not reach it. Not every caller may
       know that: see ``otp.delivery``.
     - ``with_wanted``: include the SMS that the user of a reverse verification must send. Only the caller who
       started it may know that.
@@ -284,7 +284,9 @@ def status(id: str, *, owner: str = "", in_full: bool = False, with_wanted: bool
 
 
 def cancel(id: str, *, owner: str = "") -> bool:
-    """Delete verification ``id``, and cancel its SMS if it is still queued. True if there was one."""
+    """Delete verification ``id``, and cancel its SMS if that is still queued. True if the verification was
+    live.
+    """
     id = given.id(id)
     over = store.cancel(id=id, owner=owner)
     if over is not None:

@@ -112,7 +112,8 @@ def session(id: str, **step: Any) -> dict[str, str]:
     """The fields of a hand-off after a step, see session.lua; {} if there is none. Raises
     ``StoreUnavailable``.
 
-    Its verification is mostly in another cell and leaves the result there. Whoever asks next carries it over.
+    The verification of a hand-off is usually in another cell, and leaves its result there. The next call of
+    this function moves it to the hand-off.
     """
     cell = cells.of_id(id)
     found = ask("session", (), {"id": id, **step}, cell)

@@ -67,7 +67,7 @@ def resend(
     by: str,
     instead_of: str = "",
 ) -> Issue:
-    """Send the live code, or the draft's new one, once more, unless something refuses; see resend.lua.
+    """Send the live code again, or the draft's new one, unless something refuses; see resend.lua.
 
     ``instead_of``: id of the message that did not work, if the code goes by another channel. The cooldown
     does not apply then.
@@ -163,7 +163,7 @@ def _check(answer: Mapping[str, Any]) -> Check:
 
 
 def cancel(*, phones: Sequence[str] = (), id: str = "", owner: str = "") -> Cancelled | None:
-    """Cancel the code of a phone or an id, and recall its SMS. None if there was none."""
+    """Cancel the code of a phone or an id, and recall its SMS. None if no code was live."""
     answer = ask("cancel", *_which(phones, id, owner))
     return Cancelled(answer["purpose"], answer.get("caller_reference", "")) if answer else None
 
@@ -180,7 +180,7 @@ def peek(
     """Why a code would be refused now, None if it would not; see peek.lua.
 
     ``labels``: for the tally. ``goes_on``: a live code goes by another channel, so the cooldown does not
-    apply. ``guard``: decides as well whether the ``puzzle`` is asked for.
+    apply. ``guard``: its caps also decide whether the ``puzzle`` is required.
     """
     cell = home(phones)
     own, older = phone_keys(phones, cell)

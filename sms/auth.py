@@ -36,7 +36,7 @@ class Keeper:
     def count_message(self, holder: object) -> None:
         """Count a message of ``holder``.
 
-        Raises an error that ``sms.problems`` answers if it may not be sent.
+        If the message may not be sent, it raises an error that ``sms.problems`` answers.
         """
 
 

@@ -60,7 +60,8 @@ DECLARED = {
     "REDIS_CELLS_BEFORE": Setting(0),
     # How many replicas must hold a message before it is accepted; see sms.scripts. 0: only the master.
     "OTPOST_COPIES": Setting(0),
-    # The prefix of every key and queue. None: the KEY_PREFIX of that alias, if it has one.
+    # The prefix of every key and queue. None: the KEY_PREFIX of the first alias in
+    # OTPOST_CACHE, if it has one.
     "OTPOST_NAMESPACE": Setting(None),
     # Fernet keys (32 bytes, url-safe base64). The first seals; all of them open.
     "SMS_SEAL_KEYS": Setting([], (list, tuple), "a list of keys", (str, bytes)),
@@ -91,7 +92,8 @@ DECLARED = {
     # queue → seconds. Otpost refuses a message that would wait longer than 85 % of them; 0: never refuse.
     # A single number is for the queue of codes.
     "SMS_LONGEST_WAIT": Setting({"otp": 10.0, "bulk": 3600.0}),
-    # The URL at which users and providers reach us. Its host ends a code's SMS. Empty: no receipts.
+    # The URL at which users and providers reach us. Its host is in the last line of an SMS with a code.
+    # Empty: no receipts.
     "PUBLIC_URL": Setting("", str, "a text such as https://verify.example.com"),
     # The token for /metrics; see sms.metrics_views. Two, separated by a comma, while you change it. Empty:
     # /metrics is closed.

@@ -22,8 +22,8 @@ from redis.exceptions import ResponseError
 
 from sms import away
 
-#: Seconds for which a connection that just worked is assumed to be open. A server that went away within them
-#: is not back yet (an empty one took 60 ms), so checking first would not help.
+#: Seconds for which a connection that just worked is assumed to be open. A server that went away in this time
+#: is not back yet: even an empty one that was killed took 60 ms to be back. So checking first would not help.
 TRUSTED = 0.02
 
 #: Seconds after which an unused connection is closed.

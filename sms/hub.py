@@ -125,7 +125,7 @@ def begin_call(alias: str, takes: float) -> bool:
 
 
 def give_back_call(alias: str, takes: float) -> None:
-    """Give back what a follow-up call took that began and was not made."""
+    """Give back the part of the rate that a follow-up call took, because it began but was not made."""
     if takes:
         with suppress(Unavailable):
             _BEGIN_CALL((), (alias, -takes))

@@ -87,8 +87,8 @@ def _readable(message: Inbound, e164: str) -> Inbound:
 def _by_this_sender(alias: str, sender: str) -> set[str]:
     """The alias, and every other alias with the sender to which the user wrote.
 
-    If the alias does not send by it, only the alias: the sender comes from the call, and a caller for one
-    alias must not affect the others.
+    If the alias does not send by that sender, this is only the alias. The sender is what the caller claims,
+    and a caller for one alias must not affect the others.
     """
     wanted = _bare(sender)
     found = {name for name, of_it in _senders().items() if wanted in of_it}

@@ -137,14 +137,16 @@ class Attempt:
     """The right to hand one message to a provider, won by ``claim``."""
 
     message: Message
-    number: int  # of the claim, 1 for the first: the fencing token of the lease
+    # of the claim, 1 for the first. Once there is a newer one, the worker may record no outcome but SENT
+    number: int
     sealed: bytes
     remaining: float  # seconds until the message expires, at the moment of the claim
     resend_unknown: bool  # may be sent once more if its outcome stays unknown
     rounds: int = 0  # how often all aliases of its route have failed
     hops: tuple[str, ...] = ()  # its route, in the order that was drawn for it
     chosen: Chosen | None = None  # by the claim; None: the claim could not choose
-    key: int = 0  # the same again after a hand-off with an unknown outcome
+    # part of the idempotency key; it stays the same only when a hand-off with an unknown outcome is repeated
+    key: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +173,5 @@ class Inbound:
     phone: str = field(repr=False)
     sender: str  # ours, to which the user wrote: a number, a short code or a name
     text: str = field(repr=False)
-    word: str = ""  # stop, start or help, if it means that; from a vendor's file only if the vendor says so
+    # stop, start or help, if the text means that. A provider's module sets it only if the vendor says so
+    word: str = ""

@@ -113,8 +113,8 @@ def told(spelling: str, region: str = "") -> str:
     short code or anything else.
 
     The + may be missing, or may come before a national 0. Some digits are a number both with a + and in
-    ``region``. If people dial a 0 first there, digits without it count as international. Otherwise nearly
-    every foreign mobile number without its + would be some line in Germany.
+    ``region``. If people dial a 0 first there, digits without it count as international. Otherwise, with
+    DE as the region, nearly every foreign mobile number without its + would pass for a German line.
     """
     with suppress(InvalidNumber):
         text = _plain(spelling)

@@ -82,7 +82,7 @@ class Questions:
     """The last answer, and the question that is under way."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # held for no question
+        self._lock = threading.Lock()  # never held while the servers are asked
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._asking = threading.Thread()
         self._partly = Answer()

@@ -79,7 +79,7 @@ def take(alias: str, headers: Mapping[str, str], body: bytes, path: str, fallbac
     """Record the receipts that a provider sent. Returns how many of them changed a message.
 
     ``path``: path and query as called. The signature covers the address that the provider used. Behind a
-    proxy that is below ``PUBLIC_URL``. ``fallback_url`` is the request's own address, used if
+    proxy, that address is below ``PUBLIC_URL``. ``fallback_url`` is the request's own address, used if
     ``PUBLIC_URL`` is not set.
 
     A receipt only moves a message forward, so it may come late, twice or out of order. It only counts for a

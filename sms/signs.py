@@ -23,8 +23,8 @@ BEAT_SILENT = 15.0
 #: time.
 REMEMBERED = 30 * 86_400.0
 
-#: Seconds for which sweeps may be requested without being run: three of them, as each is given up after
-#: ``sweeper.PENDING``. Calls do not occupy all threads of a worker for as long.
+#: Seconds for which sweeps may be requested without being run. This is the time of three sweeps, because each
+#: is given up after ``sweeper.PENDING``. Calls do not keep all threads of a worker busy for so long.
 UNSWEPT_FOR = 30.0
 
 #: Parts without which nothing works; ``parts`` has more.

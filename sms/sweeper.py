@@ -1,9 +1,10 @@
 """Wake workers for messages that are due but not taken, as the broker, a worker or a restart lost their
 entry.
 
-A sweep travels through the queue that it sweeps. Entries published before it have been taken by the time it
-runs, so a message from before that is still due is lost or late. A task that is woken takes whatever is due.
-So a few entries are enough for any number of messages in a cell, and a backlog is not multiplied.
+A sweep travels through the queue that it sweeps. By the time it runs, entries published earlier have been
+taken. So if an earlier message is still due, its entry was lost or is late. A task that is woken takes
+whatever is due. So a few entries are enough for any number of messages in a cell, and a backlog is not
+multiplied.
 """
 
 from __future__ import annotations

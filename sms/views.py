@@ -44,8 +44,8 @@ class MessageIn(Body):
     kind: Literal["message", "code"] = Field(
         "message",
         description="`code`: it carries a one-time code that you create and check yourself. It is sent "
-        "before every `message`, and within seconds or not at all. It is sent again if its outcome stays "
-        "unknown, and also to numbers that have opted out.",
+        "before every `message`, and within seconds or not at all. If its outcome stays unknown, it is sent "
+        "once more. It is sent even to numbers that have opted out.",
     )
     expires_in: int | None = Field(
         None,

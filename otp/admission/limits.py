@@ -8,9 +8,9 @@
     +4477=1000/1h           … to numbers with this prefix
 
 Separate rules by ``;``, and the figures of one rule by ``,``. A rule counts by ``phone``, ``ip``,
-``country`` (numbers without one share one), ``purpose``, ``key`` (the API key's name), ``all``, a prefix, or
-several of these joined by ``-``. A rule applies only if its subject is known: without an address, rules by
-``ip`` are skipped.
+``country`` (all numbers without a country count as one country), ``purpose``, ``key`` (the API key's name),
+``all``, a prefix, or several of these joined by ``-``. A rule applies only if its subject is known: without
+an address, rules by ``ip`` are skipped.
 
 The script that issues the code checks every rule first. Refused requests are not counted.
 

@@ -4,7 +4,8 @@
 
 An entry has the name of a key and words. The scopes:
 
-- ``verify``: start verifications, and check, resend, cancel and read those of the same name.
+- ``verify``: start verifications, and check, resend, cancel and read those that a key of the same name
+  started.
 - ``messages``: send any SMS.
 - ``read``: read all messages and verifications, and the dashboard.
 - ``operate``: act on the dashboard.

@@ -119,7 +119,7 @@ def get_verification(request: HttpRequest, id: Path[str]) -> HttpResponse:
     summary="Cancel a verification",
 )
 def cancel_verification(request: HttpRequest, id: Path[str]) -> Status[None]:
-    """Delete the code, and cancel its SMS if it is still queued. The cooldown of the phone stays."""
+    """Delete the code, and cancel its SMS if that is still queued. The cooldown of the phone stays."""
     services.cancel(_visible(request, id), owner=access_of(request).name)
     return Status(204, None)
 

@@ -35,7 +35,7 @@ _REPORT, _RULE, _STANDING = (
 #: Scopes read by one script, so that it takes only some milliseconds of the server.
 _AT_ONCE = 500
 
-#: The scope that all countries without proof share.
+#: The scope that all new countries share: those with too few verified codes.
 NEW = "new"
 
 #: The scope of refusals by the budget.

@@ -17,13 +17,17 @@ from sms.phone import is_prefix
 
 @dataclass(frozen=True)
 class Figures:
-    """``GUARD_FIGURES``. Tuples are free unverified sends in an hour, a day and 14 days."""
+    """``GUARD_FIGURES``. Tuples: how many codes may stay unverified in an hour, a day and 14 days."""
 
     ratio: float = 1.0  # added to the caps for each verified send; 1.0 tolerates a conversion of 50 %
     proven: int = 5  # verified sends in 14 days after which a country is no longer new
-    strict: int = 2  # free sends of a proven range while a wider scope is over its cap
+    # Codes a day that may stay unverified while a wider scope is over its cap: in a range with a verified
+    # code in 14 days, or in a new country.
+    strict: int = 2
     known: int = 5  # sends beyond the caps to a phone that verified within 14 days; 0: none
-    countries: int = 3  # of an address a day without a verified code there; each verified code adds one
+    # Countries in which an IP address has verified none, but may still ask for codes, a day. Each verified
+    # code adds one.
+    countries: int = 3
     new: tuple[int, int, int] = (20, 60, 200)
     country: tuple[int, int, int] = (20, 30, 90)
     # A range may have 14 times as many in 14 days as in one. So strangers cannot shut it for over a day.

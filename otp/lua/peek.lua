@@ -6,7 +6,7 @@
 --   labels    see includes/starts.lua
 --   goes_on   a live code goes by another channel, so the cooldown does not apply
 --   puzzle    see includes/puzzle.lua
---   guard     decides as well whether a puzzle is asked for
+--   guard     its caps also decide whether a puzzle is required
 -- Returns JSON: {} if it could, else {status, wait (ms), …} as start.lua returns it
 --- @include "clock"
 --- @include "carry"

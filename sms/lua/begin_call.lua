@@ -1,5 +1,5 @@
 -- In the hub: let a follow-up call begin, if the rate of its alias has room. See follow_up.lua.
--- ARGV: alias, takes (ms of the rate; negative: of a call that began and was not made)
+-- ARGV: alias, takes (ms of the rate; negative: give them back, because the call began but was not made)
 -- Returns 1; 0 if there is no room
 --- @include "clock"
 --- @include "may_begin"

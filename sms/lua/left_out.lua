@@ -1,4 +1,5 @@
--- List the aliases that are left out now, or were until a probe. Workers skip the hub for all others: see sms.hub.
+-- List the aliases that are left out now, and those whose pause is over but that still wait for a probe to work.
+-- Workers skip the hub for all others: see sms.hub.
 -- Returns a list of aliases, and of alias:country
 --- @include "clock"
 --- @include "left_out"

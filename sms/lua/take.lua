@@ -1,7 +1,7 @@
 -- Claim a message for a hand-off to a provider and choose its alias, or say why not.
 -- ARGV: args (JSON):
 --   id        of a message; '': any
---   queues    take the earliest due message of each. The first queue comes before id, the others after it.
+--   queues    in which to look for the earliest due message; the first queue comes before id, the others after it
 --   aliases   that this worker may call, see includes/pick.lua
 --   breaker   see includes/breaker.lua
 --   apart     true: breakers and rates are in the hub

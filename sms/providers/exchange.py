@@ -22,7 +22,7 @@ from sms.errors import OutcomeUnknown
 #: Bytes of an answer. A faulty server must not fill the memory of a worker.
 MOST_ANSWER = 1_000_000
 
-#: Our User-Agent, unless a vendor's file sets another.
+#: Our User-Agent, unless a vendor's module sets another.
 USER_AGENT = f"python-urllib3/{version('urllib3')}"
 
 

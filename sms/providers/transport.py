@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 #: Seconds to connect to one address, and again for TLS. A host that does not answer in time counts as down.
 CONNECT_TIMEOUT = 3.0
 
-#: Seconds after which a new connection is not used any more. DNS may be slow, or a name may have many
-#: addresses that do not answer.
+#: The longest time, in seconds, that opening a connection may take. One that took longer is closed unused.
+#: DNS may be slow, or a name may have many addresses that do not answer.
 LONGEST_CONNECT = 9.0
 
 #: The longest ``timeout=``, in seconds. Together with LONGEST_CONNECT it must stay under the lease of a

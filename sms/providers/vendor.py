@@ -1,4 +1,4 @@
-"""Base classes for vendors with an HTTP API. They own the sequence; a vendor's file fills the gaps.
+"""Base classes for vendors with an HTTP API. They own the sequence; a vendor's module fills the gaps.
 
     send             build → ask (post, read, outcome) → id_for
     look_up          build_look_up → ask → read_look_up
@@ -256,7 +256,7 @@ class VendorProvider(HttpSender):
         return Inbound(id, f"+{phone}" if phone.isdecimal() else phone, sender, text)
 
 
-#: Characters. Who sees the callback URLs could find a shorter receipt_secret by trying.
+#: Characters. Whoever sees the callback URLs could find a shorter receipt_secret by trying.
 MIN_SECRET = 16
 
 

@@ -1,6 +1,6 @@
 """Calls by strangers, and by odd vendors, to the address for users' messages: never a 5xx, never an echo.
 
-The fixture ``target`` checks that no error is logged: no vendor's file may fail on what it is given.
+The fixture ``target`` checks that no error is logged: no vendor's module may fail on what it is given.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ local function accept(now, message, expires_at)
   for name, value in pairs(message.fields) do
     fields[#fields + 1], fields[#fields + 2] = name, value
   end
-  -- attempts: claims, the fencing token of the lease. calls: provider calls that have ended.
+  -- attempts: claims; a worker whose claim is no longer the newest may record no outcome but 'sent'. calls: provider
+  -- calls that have ended.
   redis.call('HSET', record, 'state', 'queued', 'calls', 0, unpack(fields))
   redis.call('PEXPIRE', record, message.kept)
   -- The text expires with the code even if nobody ever claims the message.

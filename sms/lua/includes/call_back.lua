@@ -1,7 +1,7 @@
 -- Recall a message that is not wanted any more. Returns its record if it will not be sent, else nil.
 -- why:
 --   'typed'   its code was just accepted; tell a vendor that learns from this
---   'dead'    its code cannot be used any more; have a vendor that can take it back
+--   'dead'    its code cannot be used any more; let the vendor take it back, if it can
 --   nil       its code may live on in another message
 --- @include "record"
 --- @include "enter"

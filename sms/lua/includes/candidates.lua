@@ -9,7 +9,8 @@ local function candidates(want)
     end
     -- An alias that may have the message already is asked again only if it is the only one.
     if not want.failed[alias] and (alias ~= want.record.avoid or is_only) then
-      -- The alias it waited for goes first: those before it must not win by failing again.
+      -- The alias it waited for goes first. Otherwise those before it in the route would be asked first, and might
+      -- fail, each time it comes back.
       table.insert(left, alias == waited_for and 1 or #left + 1, alias)
     end
   end

@@ -6,7 +6,8 @@
 -- hops: aliases of the message's route, with commas between
 -- Returns whether this opened the breaker.
 local function judge_receipt(now, alias, country, hops, is_bad, breaker)
-  -- Tell whether another alias of the route could take over, that is neither left out nor waiting for its probe.
+  -- Tell whether the route has another alias that could take over: one that is neither left out nor waiting for its
+  -- probe.
   -- Otherwise the breaker stays closed: anybody who may start verifications could name phones that are switched off,
   -- and so close a whole country.
   local function another_is_well()

@@ -1,5 +1,5 @@
--- Have the messages of a dead code taken back, where an alias has one and can. move.lua does so for an alias that is
--- just being called. Earlier messages brought the same code, so they are included.
+-- Have the messages of a dead code taken back by each alias that has one and can take it back. move.lua does so for
+-- an alias that is just being called. Earlier messages brought the same code, so they are included.
 -- calls: true: only voice calls that would still say the code
 --- @include "record"
 --- @include "note_revoke"

@@ -18,8 +18,8 @@
 --
 -- Keys in Redis, all with a TTL (for GUARD, GUARD_FAN and so on see otp/names.py):
 --   otp:guard:<scope>         string      counts, see counts.lua. A scope is a country, a +prefix (the fine one with its
---                                         last two digits as a keyed digest), "new" (all countries without proof) or
---                                         "ip:<keyed digest>".
+--                                         last two digits as a keyed digest), "new" (all new countries: those with too
+--                                         few verified codes) or "ip:<keyed digest>".
 --   otp:guard-fan:<digest>    string      countries of an address, see fan.lua
 --   otp:guard-known:<digest>  string      a phone that verified: when (ms), and the sends to it since
 --   otp:guard-spend           string      day (since the epoch), spent (millionths)
@@ -101,7 +101,7 @@ local function guard_send(now, ask, share, looks)
     return counts[window + VERIFIED] + counts[window + VERIFIED_BEFORE] * part_before(counts, window, now)
   end
 
-  -- Tell whether the country has proof. All countries without proof share the caps of "new".
+  -- Tell whether the country has enough verified codes. All others are new, and share the caps of "new".
   local function is_proven()
     return verified_within(counts_of(scope_keys[COUNTRY], COUNTRY), FORTNIGHT) >= figures.proven
   end
