@@ -61,7 +61,7 @@ def handing_off(otpost: str, folder: Path) -> Any:
     """As docs/hand-off.md says, but on a free port."""
     port = free_port()
     (command,) = (text for text in blocks("hand-off.md", "sh") if text.startswith("pip install"))
-    known = {"pip install flask requests\n": "exec env ", "https://verify.example.com": otpost}
+    known = {"pip install flask httpx\n": "exec env ", "https://verify.example.com": otpost}
     return running(["sh", "-c", replaced(command, known | {" 3000": f" {port}"})], port, folder)
 
 
