@@ -57,9 +57,12 @@ def held(request: HttpRequest, about: Kept | None) -> Session | HttpResponse:
 
 
 def _closed(request: HttpRequest, found: Session | None) -> HttpResponse:
-    """The page for a session that is over (``found``), or that another browser has opened (None)."""
-    state, status = ("elsewhere", 409) if found is None else ("expired", 410)
-    return shown.render(request, "session", {"state": state}, status=status)
+    """The page for a session that is over (``found``), or that another browser has opened (None).
+
+    Its status is 200, like that of Django's page for a used link: its reader is a person, and browsers log
+    any other as an error of the site. Programs get a status from the API and the widget's door.
+    """
+    return shown.render(request, "session", {"state": "elsewhere" if found is None else "expired"})
 
 
 def lead_back(request: HttpRequest, about: Kept, found: Session) -> HttpResponse:

@@ -22,14 +22,14 @@ LIGHTHOUSE = Path(os.environ.get("NODE_PATH", "/nowhere")) / "lighthouse" / "cli
 CATEGORIES = ("performance", "accessibility", "best-practices")
 
 
-def audited(url: str, *flags: str, **headers: str) -> dict[str, Any]:
+def audited(url: str, **headers: str) -> dict[str, Any]:
     """Its report of ``url``. ``headers`` go with each request, such as a cookie."""
     with TemporaryDirectory() as profile:
         options = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
         browser = subprocess.Popen([LAUNCHER, *ARGS, *options], stderr=subprocess.DEVNULL)
         try:
             port = wait_for(lambda: _port(Path(profile) / "DevToolsActivePort"), 60)
-            command = ["node", str(LIGHTHOUSE), url, f"--port={port}", "--quiet", "--output=json", *flags]
+            command = ["node", str(LIGHTHOUSE), url, f"--port={port}", "--quiet", "--output=json"]
             command += ["--no-enable-error-reporting", f"--extra-headers={json.dumps(headers)}"]
             command += [f"--only-categories={','.join(CATEGORIES)}"]
             command += ["--max-wait-for-load=120000"]
