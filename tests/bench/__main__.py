@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
+from tests.e2e import lighthouse
+
 from . import (
+    audits,
     cells,
     cluster,
     copies,
@@ -55,6 +58,7 @@ MEASURES = {
     "memory": memory.sizes,
     "growth": growth.curve,
     "dashboard": dashboard.page,
+    "lighthouse": audits.scores,
     "pumping": pumping.pumping,
     "challenge": puzzles.costs,
     "learning": learning.learning,
@@ -70,10 +74,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure Otpost on this machine, in turns with what it is compared to. "
-        "The whole takes about twenty minutes.",
+        "The whole takes about twenty-five minutes.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about eight minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about ten minutes")
     parser.add_argument(
         "--only",
         metavar="NAME",
@@ -82,6 +86,8 @@ def main() -> None:
         help=f"one measure (may be repeated): {', '.join(MEASURES)}",
     )
     options = parser.parse_args()
+    if "lighthouse" in (options.only or ()) and (lacking := lighthouse.lacking()):
+        parser.error(f"lighthouse {lacking}")
     found: list[Measure] = []
     with Surroundings(quick=options.quick) as bench:
         for name in options.only or MEASURES:

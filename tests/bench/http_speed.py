@@ -215,9 +215,10 @@ def web_process(
     *,
     threads: int = 0,
     workers: int = 1,
+    port: int = 0,
 ) -> Iterator[Web]:
-    """The server as docs/production.md starts it, with these changes. 0: the default."""
-    port = free_port()
+    """The server as docs/production.md starts it, with these changes. 0: the default, or any free port."""
+    port = port or free_port()
     web = bench.python(
         *("config.web", "--host", "127.0.0.1", "--port", str(port)),
         environment={

@@ -8,18 +8,33 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.e2e.browser import ARGS, LAUNCHER
-from tests.faults.stack import wait_for
+from tests.config.observe import eventually
+from tests.e2e.browser import ARGS, CHROMIUM, LAUNCHER
 
 LIGHTHOUSE = Path(os.environ.get("NODE_PATH", "/nowhere")) / "lighthouse" / "cli" / "index.js"
 
 #: "is-on-https" and others know that loopback needs no TLS.
 CATEGORIES = ("performance", "accessibility", "best-practices")
+
+
+def lacking() -> str:
+    """What an audit needs and this machine lacks, and how to get it; "" if all is there."""
+    if not Path(CHROMIUM).exists():
+        return f"needs {CHROMIUM}: install the package chromium"
+    if not shutil.which("node"):
+        return "needs node: install the package nodejs"
+    if not LIGHTHOUSE.exists():
+        return (
+            "needs Lighthouse where NODE_PATH says: npm install --prefix /tmp/npm lighthouse@12.8.2, "
+            "then export NODE_PATH=/tmp/npm/node_modules"
+        )
+    return ""
 
 
 def audited(url: str, **headers: str) -> dict[str, Any]:
@@ -28,8 +43,10 @@ def audited(url: str, **headers: str) -> dict[str, Any]:
         options = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={profile}"]
         browser = subprocess.Popen([LAUNCHER, *ARGS, *options], stderr=subprocess.DEVNULL)
         try:
-            port = wait_for(lambda: _port(Path(profile) / "DevToolsActivePort"), 60)
-            command = ["node", str(LIGHTHOUSE), url, f"--port={port}", "--quiet", "--output=json"]
+            port_file = Path(profile) / "DevToolsActivePort"
+            if not eventually(lambda: _port(port_file), 60):
+                raise TimeoutError("Chromium did not open a port.")
+            command = ["node", str(LIGHTHOUSE), url, f"--port={_port(port_file)}", "--quiet", "--output=json"]
             command += ["--no-enable-error-reporting", f"--extra-headers={json.dumps(headers)}"]
             command += [f"--only-categories={','.join(CATEGORIES)}"]
             command += ["--max-wait-for-load=120000"]

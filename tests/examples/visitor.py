@@ -13,7 +13,8 @@ class Browser:
     """Follows links, forms and refreshes."""
 
     def __init__(self) -> None:
-        self._open = build_opener(HTTPCookieProcessor(CookieJar())).open
+        self.cookies = CookieJar()
+        self._open = build_opener(HTTPCookieProcessor(self.cookies)).open
         self.asked = self.url = self.page = ""  # asked: where it went last, even if nobody answered
 
     def go(self, url: str, fields: dict[str, str] | None = None) -> None:
