@@ -15,7 +15,9 @@ from typing import Any
 from otp.errors import StoreUnavailable
 from otp.steps import ask, session, unavailable
 from sms import names, stand_in
+from sms.cells import HUB
 from sms.errors import Unavailable
+from sms.scripts import server_of
 
 
 def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int) -> dict[str, Any]:
@@ -30,7 +32,16 @@ def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int
     for_cell = {name: value for name, value in args.items() if name != "puzzle"} | {"limits": []}
     if message:
         for_hub["message"] = {name: message[name] for name in ("aliases", "fields")}
-    admitted = ask("admit", (), for_hub)
+    if (
+        "guard" in for_hub and stand_in.has_the_hub()
+    ):  # where nothing is verified yet, its caps would stop all
+        for_hub["guard"] = {**for_hub["guard"], "allowed": True}
+    try:
+        admitted = ask("admit", (), for_hub)
+    except StoreUnavailable as error:
+        error.begun = False
+        raise
+    hub = server_of(HUB)
     if "status" in admitted:
         return admitted
     for_cell["admitted"] = admitted
@@ -38,13 +49,15 @@ def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int
         for_cell["message"] = message | {"outlook": admitted["outlook"]}
     made = False
     try:
-        if stand_in.just_lost(names.cache_alias(cell)):  # a third second of waiting would be too long
-            raise unavailable(Unavailable("Redis does not answer.", reason="away"))
+        if stand_in.just_lost(names.cache_alias(cell)):  # waiting once more would take too long
+            refusal = unavailable(Unavailable("Redis does not answer."))
+            refusal.begun = False
+            raise refusal
         answer = ask(script, keys, for_cell, cell)
         made = answer["status"] == "issued"
     finally:
         if not made:
-            _settle(limits, **_not_made(admitted, guard, puzzle))
+            _settle(limits, hub, **_not_made(admitted, guard, puzzle))
     return answer
 
 
@@ -68,30 +81,37 @@ def verify(
     told = f"checks|limited||{args.get('owner', '')}"
     if limits and (refused := ask("count", (), {"limits": limits, "refused_as": told})):
         return refused | {"status": "limited"}
+    hub = server_of(HUB)
     try:
         answer = ask("verify", keys, {**args, "limits": [], "hub": True}, cell)
     except StoreUnavailable:  # undo the count: these limits also apply to phones of other cells
-        _settle(limits)
+        _settle(limits, hub)
         raise
-    guessed(answer, [] if answer["status"] == "invalid" else limits)
+    guessed(answer, [] if answer["status"] == "invalid" else limits, hub)
     return answer
 
 
-def guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = ()) -> None:
-    """Tell the hub, and the cell of the hand-off, how a guess ended."""
-    _settle(forgiven, guards=answer.get("guards", []), right=answer["status"] == "valid")
+def guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = (), hub: str = "") -> None:
+    """Tell the hub, and the cell of the hand-off, how a guess ended. ``hub``: the server that counted it."""
+    _settle(forgiven, hub, guards=answer.get("guards", []), right=answer["status"] == "valid")
     if "session" in answer:
         with suppress(StoreUnavailable):  # the next reader of the session updates it
             session(answer["session"])
 
 
 def _settle(
-    limits: Sequence[Mapping[str, Any]], *, guards: Sequence[str] = (), right: bool = False, **more: Any
+    limits: Sequence[Mapping[str, Any]],
+    hub: str,
+    *,
+    guards: Sequence[str] = (),
+    right: bool = False,
+    **more: Any,
 ) -> None:
-    """Settle what the hub has counted in advance, see settle.lua.
+    """Settle what the hub has counted in advance, see settle.lua. ``hub``: the server that counted it.
 
     The phone's cell has decided, so its answer stands even if the hub is away now.
     """
     if limits or guards or more:
+        args = {"limits": limits, "guards": guards, "right": right, **more}
         with suppress(StoreUnavailable):
-            ask("settle", (), {"limits": limits, "guards": guards, "right": right, **more})
+            ask("settle", (), args, HUB, hub)

@@ -11,7 +11,7 @@ A wrong code is a result, not an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 
@@ -71,3 +71,4 @@ class StoreUnavailable(OtpError):
     _: KW_ONLY
     retry_after: int = 5
     code: str = "unavailable"
+    begun: bool = field(default=True, init=False)  # False: certainly nothing has been done

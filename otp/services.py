@@ -121,10 +121,11 @@ def start(
                 reference=said["reference"],
                 session_id=session,
             )
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             # Redis may have started it and lost only the answer. Nobody has learnt its id, so it must go.
-            with suppress(StoreUnavailable):
-                store.cancel(id=draft.id)
+            if error.begun:
+                with suppress(StoreUnavailable):
+                    store.cancel(id=draft.id)
             raise
         decision.apply(issue.refusal, number, purpose)
         refusals.raise_unless_issued(issue, caller)

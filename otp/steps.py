@@ -58,10 +58,15 @@ _SCRIPTS = {
 }
 
 
-def ask(name: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int = cells.HUB) -> dict[str, Any]:
-    """Run a script. Announces the message that it recalled. Raises ``StoreUnavailable``."""
+def ask(
+    name: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int = cells.HUB, server: str = ""
+) -> dict[str, Any]:
+    """Run a script. Announces the message that it recalled. Raises ``StoreUnavailable``.
+
+    ``server``: see ``scripts.connection``.
+    """
     try:
-        answer = _SCRIPTS[name].ask(keys, args, cell)
+        answer = _SCRIPTS[name].ask(keys, args, cell, server)
     except Unavailable as error:
         raise unavailable(error) from error
     if "called_back" in answer:

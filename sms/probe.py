@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from redis.exceptions import ResponseError
 
-from sms import cells, names, scripts
+from sms import cells, names, scripts, stand_in
 from sms.names import family, key
 from sms.scripts import Script, client
 
@@ -54,10 +54,12 @@ def places() -> list[Place]:
 
 
 def servers() -> list[Place]:
-    """The servers that have cells, that of the hub first; a cluster counts as one."""
+    """The servers that have cells or stand in, that of the hub first; a cluster counts as one."""
     first: dict[str, int] = {}
     for cell in cells.every():
         first.setdefault(names.cache_alias(cell), cell)
+    if other := stand_in.other():
+        first.setdefault(other, cells.HUB)
     return [
         Place(
             f"{HUB}-{number}" if number > 1 else HUB, names.store_setting(first[alias]), first[alias], alias

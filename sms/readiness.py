@@ -19,7 +19,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from sms import broker, broker_connections, names, probe, signs
+from sms import broker, broker_connections, names, probe, signs, stand_in
 from sms.errors import Unavailable
 
 #: Seconds.
@@ -120,7 +120,7 @@ class Questions:
         except Unavailable as error:
             words["redis"] = error.reason
         words |= _each_place()
-        found.stands_in = known is not None and words["redis"] != "ok"
+        found.stands_in = known is not None and words["redis"] != "ok" and bool(stand_in.other())
         try:
             broker.ask()
             words["broker"] = "cluster" if broker.is_cluster() else "ok"

@@ -23,7 +23,7 @@ from django_redis import get_redis_connection
 from hiredis import pack_command
 from pydantic_core import from_json, to_json
 from redis import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import MaxConnectionsError, NoScriptError
 
 from sms import away, cells, cluster, conf, connections, lua_source, names, stand_in, traces
 from sms.cluster import Moved
@@ -95,21 +95,18 @@ def client(cell: int = 0, server: str = "") -> Iterator[Any]:
     the block asks.
     """
     alias = server or server_of(cell)
-    with _watched(alias):
-        yield connection(cell, alias)
-
-
-@contextmanager
-def _watched(alias: str) -> Iterator[None]:
-    """Turn errors of a server into ``Unavailable``, and note whether it is there."""
     try:
-        yield
+        yield connection(cell, alias)
     except away.ERRORS as error:
-        found = away.unavailable(error, alias if len(names.cache_aliases()) > 1 else "")
-        if isinstance(found, Unavailable):
-            stand_in.lost(alias, found.reason)
-        raise found from error
-    stand_in.there(alias)
+        raise _failed(alias, error) from error
+
+
+def _failed(alias: str, error: BaseException) -> BaseException:
+    """The exception for an error of a server, of which the stand-in is told."""
+    found = away.unavailable(error, alias if len(names.cache_aliases()) > 1 else "")
+    if isinstance(found, Unavailable) and not isinstance(error, MaxConnectionsError):
+        stand_in.lost(alias, found.reason)
+    return found
 
 
 def home(digests: Sequence[str], keys: Callable[[int], Iterable[str]]) -> int:
@@ -246,16 +243,21 @@ class Script:
         copies = conf.get("OTPOST_COPIES") if self._accepts else 0
         with traces.script(self._name):
             call = pack_command(("EVALSHA", sha, len(keys), *keys, *values))
-            alias = server or server_of(cell)
+            alias = server or (names.cache_alias(cell) if cell else stand_in.server_to_ask())
             try:
-                with _watched(alias):
-                    return _run(alias, cell, text, (call,), copies)
-            except Unavailable:
-                if server or server_of(cell) == alias:
-                    raise
+                answer = _run(alias, cell, text, (call,), copies)
+            except away.ERRORS as error:
+                found = _failed(alias, error)
+                if server or cell or not isinstance(found, Unavailable) or server_of(cell) == alias:
+                    raise found from error
+            else:
+                stand_in.there(alias)
+                return answer
             alias = server_of(cell)
-            with _watched(alias):
+            try:
                 return _run(alias, cell, text, (call,), copies)
+            except away.ERRORS as error:
+                raise _failed(alias, error) from error
 
     def join(self, pipe: Any, keys: tuple[str, ...], values: Iterable[Any], cell: int = 0) -> None:
         """Add the script to a pipeline of redis-py, whether the server knows it or not."""

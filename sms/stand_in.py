@@ -1,8 +1,9 @@
-"""The stand-in: the second server has the hub for as long as the first one is away.
+"""The stand-in: the second server has the hub for as long as the first one cannot be used.
 
 Only if there are several servers, see ``sms.cells``. What the hub has counted does not move: the stand-in
 begins anew, and the first server goes on with its own counts when it is back. So limits, the budget and rates
-may be used up once more. Opt-outs are read and written on the first server alone.
+may be used up once more, and the guard's caps stop nothing meanwhile: on the stand-in no country has verified
+codes yet. Opt-outs are read and written on the first server alone.
 
 Each process finds out for itself, from the calls that it makes anyway. If some processes reach the first
 server and others do not, each hub counts what it sees.
@@ -19,26 +20,44 @@ from sms.conf import cached
 
 log = structlog.get_logger("sms")
 
-#: Seconds for which the first server is not asked after a call to it has failed.
+#: Seconds between two calls to the first server that only find out whether it is back.
 LEFT_ALONE = 5.0
 
-#: Seconds for which a start is refused at once if its phone is on that server.
+#: Seconds after a failed call in which a start is refused at once if its phone is on that server.
 JUST_LOST = 1.0
 
-#: Reasons of ``sms.away`` for which the stand-in takes over. With any other, the server answers.
-_AWAY = ("away", "loading")
+#: Seconds between two log lines that it is away, or back.
+_QUIET = 60.0
+
+#: The word of ``sms.away`` for a server that has done what was asked.
+_DONE = "copies"
 
 
-class _First:
-    """What this process knows of the first server."""
+class _State:
+    """What this process knows of the first server. Times by ``time.monotonic``."""
 
-    left_alone_until = 0.0  # by time.monotonic(); 0: it is there
+    lost = False
+    lost_at = 0.0  # the last failed call
+    next_try = 0.0
+    told_at = -_QUIET
 
 
 def server_of_hub() -> str:
     """The alias of the server that has the hub now."""
     first, second = _aliases()
-    return second if _first().left_alone_until > time.monotonic() else first
+    return second if first != second and _state().lost else first
+
+
+def server_to_ask() -> str:
+    """The same for a script. Every ``LEFT_ALONE`` seconds one of them finds out whether the first is back."""
+    first, second = _aliases()
+    if first == second or not _state().lost:
+        return first
+    now, state = time.monotonic(), _state()
+    if now < state.next_try:
+        return second
+    state.next_try = now + LEFT_ALONE  # so the others do not wait for it
+    return first
 
 
 def first() -> str:
@@ -46,37 +65,48 @@ def first() -> str:
     return _aliases()[0]
 
 
-def stand_in() -> str:
+def other() -> str:
     """The alias of the stand-in, "" if there is none."""
     first, second = _aliases()
     return second if second != first else ""
 
 
+def has_the_hub() -> bool:
+    """Whether the stand-in has the hub now."""
+    return server_of_hub() != first()
+
+
 def lost(alias: str, reason: str) -> None:
     """Note that a call to a server failed. ``reason``: see ``sms.away``."""
     first, second = _aliases()
-    if alias == first != second and reason in _AWAY:
-        if not _first().left_alone_until:
-            log.error("hub_stands_in", server=second, away=first)
-        _first().left_alone_until = time.monotonic() + LEFT_ALONE
+    if first == second or alias != first or reason == _DONE:
+        return
+    now, state = time.monotonic(), _state()
+    state.lost_at, state.next_try = now, now + LEFT_ALONE
+    if not state.lost:
+        state.lost = True
+        if now - state.told_at >= _QUIET:
+            state.told_at = now
+            log.error("hub_stands_in", server=second, away=first, reason=reason)
 
 
 def just_lost(alias: str) -> bool:
-    """Whether this is the first server, and a call to it has failed within the last second."""
-    since = time.monotonic() - (_first().left_alone_until - LEFT_ALONE)
-    return since < JUST_LOST and alias == first()
+    """Whether this is the first server, and a call to it failed within the last second."""
+    state = _state()
+    return state.lost and alias == first() and time.monotonic() - state.lost_at < JUST_LOST
 
 
 def there(alias: str) -> None:
-    """Note that a server answered."""
-    if _first().left_alone_until and alias == first():
-        _first().left_alone_until = 0.0
+    """Note that a server ran a script."""
+    state = _state()
+    if state.lost and alias == first():
+        state.lost = False
         log.warning("hub_is_back", server=alias)
 
 
 @cached
-def _first() -> _First:
-    return _First()
+def _state() -> _State:
+    return _State()
 
 
 @cached

@@ -18,7 +18,7 @@ from otp.api.access import Access
 from otp.api.auth import access_of
 from otp.names import DASHBOARD_ENDED
 from otp.names import key as key_of
-from sms import ids
+from sms import cells, ids, names
 from sms.scripts import client
 
 #: Seconds.
@@ -33,7 +33,9 @@ def begin(response: HttpResponse, name: str, key: str) -> None:
     """Start a session for ``key``, which belongs to ``name``, in the browser that gets ``response``."""
     response.set_cookie(
         cookie_name(),
-        signing.dumps({"id": ids.new(), "name": name, "key": _mark(keys.digest(key))}, salt=_SALT),
+        signing.dumps(
+            {"id": ids.new(cells.of_any()), "name": name, "key": _mark(keys.digest(key))}, salt=_SALT
+        ),
         max_age=LONGEST,
         secure=is_secure(),
         httponly=True,
@@ -50,10 +52,13 @@ def of(request: HttpRequest) -> tuple[Access, float] | None:
     access = _access(said) if said else None
     if said is None or access is None:
         return None
-    with client() as redis:
+    cell = cells.of_id(said["id"])
+    with client(
+        cell, names.cache_alias(cell)
+    ) as redis:  # never on the stand-in, which does not know who has ended
         pipe = redis.pipeline(transaction=False)
         pipe.time()
-        pipe.exists(key_of(DASHBOARD_ENDED + said["id"]))
+        pipe.exists(key_of(DASHBOARD_ENDED + said["id"], cell))
         (seconds, micro), ended = pipe.execute()
     return None if ended else (access, seconds + micro / 1_000_000)
 
@@ -62,8 +67,9 @@ def end(request: HttpRequest, response: HttpResponse) -> None:
     """End the session in this browser, and for any copy of its cookie. Raises ``Unavailable``."""
     response.delete_cookie(cookie_name(), samesite="Strict")
     if said := _said(request):
-        with client() as redis:
-            redis.set(key_of(DASHBOARD_ENDED + said["id"]), 1, ex=LONGEST)
+        cell = cells.of_id(said["id"])
+        with client(cell, names.cache_alias(cell)) as redis:
+            redis.set(key_of(DASHBOARD_ENDED + said["id"], cell), 1, ex=LONGEST)
 
 
 def _said(request: HttpRequest) -> dict[str, str] | None:

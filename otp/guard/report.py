@@ -6,7 +6,6 @@ Everything here raises ``sms.errors.Unavailable`` without Redis.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -188,14 +187,21 @@ def readable(scope: str) -> str:
 def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> dict[str, Any]:
     """``lasts``: ms. ``within``: keys of the scopes whose unverified sends a release forgives.
 
-    The stand-in learns it too, so that a rule holds on both servers.
+    The first server and the stand-in both learn it, so that it holds on whichever has the hub. One that is
+    away does not.
     """
     keys, args = (key(GUARD_RULES), *within), {"scope": scope, "word": word, "lasts": lasts}
-    answer = _RULE.ask(keys, args)
-    if other := stand_in.stand_in():
-        with suppress(Unavailable):
-            _RULE.ask(keys, args, server=other)
-    return answer
+    answers, errors = [], []
+    for server in filter(None, (stand_in.first(), stand_in.other())):
+        try:
+            answers.append(_RULE.ask(keys, args, server=server))
+        except Unavailable as error:
+            errors.append(error)
+    if not answers:
+        raise errors[0]
+    if errors:
+        log.error("guard_order_missed", rule=word, scope=scope)
+    return answers[0]
 
 
 def _names(scope: str) -> tuple[str, ...]:
