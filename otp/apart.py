@@ -13,7 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 from otp.errors import StoreUnavailable
-from otp.steps import ask, session
+from otp.steps import ask, session, unavailable
+from sms import names, stand_in
+from sms.errors import Unavailable
 
 
 def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int) -> dict[str, Any]:
@@ -36,6 +38,8 @@ def start(script: str, keys: tuple[str, ...], args: Mapping[str, Any], cell: int
         for_cell["message"] = message | {"outlook": admitted["outlook"]}
     made = False
     try:
+        if stand_in.just_lost(names.cache_alias(cell)):  # a third second of waiting would be too long
+            raise unavailable(Unavailable("Redis does not answer.", reason="away"))
         answer = ask(script, keys, for_cell, cell)
         made = answer["status"] == "issued"
     finally:

@@ -22,6 +22,9 @@ log = structlog.get_logger("sms")
 #: Seconds for which the first server is not asked after a call to it has failed.
 LEFT_ALONE = 5.0
 
+#: Seconds for which a start is refused at once if its phone is on that server.
+JUST_LOST = 1.0
+
 #: Reasons of ``sms.away`` for which the stand-in takes over. With any other, the server answers.
 _AWAY = ("away", "loading")
 
@@ -56,6 +59,12 @@ def lost(alias: str, reason: str) -> None:
         if not _first().left_alone_until:
             log.error("hub_stands_in", server=second, away=first)
         _first().left_alone_until = time.monotonic() + LEFT_ALONE
+
+
+def just_lost(alias: str) -> bool:
+    """Whether this is the first server, and a call to it has failed within the last second."""
+    since = time.monotonic() - (_first().left_alone_until - LEFT_ALONE)
+    return since < JUST_LOST and alias == first()
 
 
 def there(alias: str) -> None:

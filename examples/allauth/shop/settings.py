@@ -48,7 +48,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": "redis://localhost:6379/0",
     },
-    "otpost": {                                             # a database of its own: cache.clear() empties a whole one
+    "otpost": {                                             # a Redis database of its own: in a shared one, clear() deletes the codes
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": "redis://localhost:6379/1",
         "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},  # if Redis hangs, callers still get an answer
@@ -59,7 +59,7 @@ PHONE_SECRET_KEY = os.environ["PHONE_SECRET_KEY"]           # 32 random characte
 SMS_SEAL_KEYS = os.environ["SMS_SEAL_KEYS"].split(",")      # Fernet keys
 SMS_PROVIDERS = {"main": os.environ["SMS_PROVIDER_URL"]}    # twilio://SID:TOKEN@?from=%2B15005550006
 SMS_DESTINATIONS = ["US", "CA"]                             # countries that SMS may go to: name yours
-PUBLIC_URL = "https://example.com"                          # every SMS ends with its host
+PUBLIC_URL = "https://example.com"                          # the last line of each SMS with a code names its host
 OTP_SITE_NAME = "Example"                                   # what the SMS calls you
 CELERY_BROKER_URL = "redis://localhost:6379/1"
 CELERY_WORKER_CONSUMER = "sms.consumer:Consumer"            # a worker that reconnects within a second
