@@ -102,7 +102,10 @@ def _own() -> Iterator[Metric]:
     yield from _counters(counts)
     yield _vendor_words(_sums(counted["words"]))
     yield from _histograms(tally.times(counted["times"]))
-    help = "Series in a family of the tally. Beyond 5000, new ones are counted under other."
+    help = (
+        "Series in one family of the tally: counts, words or times. Beyond 5000, new ones have other as "
+        "their country or word."
+    )
     held = [((family,), len(fields)) for family, fields in counted.items()]
     yield gauges("tally_fields", help, ("family",), held)
     ever = [one.labels for one in counts if one.name == "left_out"]

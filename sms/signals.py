@@ -45,7 +45,8 @@ provider_back = Signal()  # ``alias``: a probe worked.
 message_received = Quiet()
 
 #: ``alias``, ``message``: as ``message_received``, but sent before it, and only for texts from an E.164
-#: number that are no such word. If a receiver raises, the callback fails, so that the vendor repeats it.
+#: number that are not STOP, START or HELP. If a receiver raises, the callback fails, so that the vendor
+#: repeats it.
 text_received = Signal()
 
 swept = Signal()  # ``queue``: a worker looked for messages that nobody has taken, as it does every second.

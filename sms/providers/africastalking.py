@@ -6,8 +6,8 @@ Options:
 
 - ``from``: a sender ID or short code. Without it, Africa's Talking uses its own.
 - ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
-- ``temporary`` and ``permanent``: status codes of such failures, separated by spaces.
-  They override our own table.
+- ``temporary`` (the next alias is asked) and ``permanent`` (the number or the text is refused): status codes
+  that mean this, separated by spaces. They override our own table.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 Africa's Talking signs nothing, so its callback URLs hold a token made from ``receipt_secret``. Set them once

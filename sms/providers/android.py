@@ -21,8 +21,9 @@ Options:
 Register the webhooks once, by POST {base}/webhooks. ``sms:sent``, ``sms:delivered`` and ``sms:failed`` take
 the URL for receipts, and ``sms:received`` the URL for inbound messages. The phone itself calls them.
 
-We choose the id of a message, from its reference and the key of the hand-off. The phone answers 409 to an id
-that it already has. A message that has not left the phone when its ``ttl`` ends fails with "TTL expired".
+We make the id of a message from its reference and the idempotency key of the attempt. The phone answers 409
+to an id that it already has. A message that has not left the phone when its ``ttl`` ends fails with "TTL
+expired".
 
 Sources: capcom6/android-sms-gateway at 0cdc5d8 (localserver/routes/MessagesRoutes.kt, webhooks/plugins/
 PayloadSingingPlugin.kt, webhooks/payload/SmsEventPayload.kt), android-sms-gateway/server at 22074dd.

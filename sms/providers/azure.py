@@ -10,9 +10,9 @@ Options:
   messages are refused.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
-Reports come by Event Grid, which signs nothing. So the URLs hold a token made from ``receipt_secret``, as
-``manage.py providers`` prints them. Make two event subscriptions of the resource, both in the Event Grid
-schema: SMSDeliveryReportReceived goes to ``/v1/receipts/ALIAS?token=…``, and SMSReceived goes to
+Reports come by Event Grid, which signs nothing. So the URLs hold a token made from ``receipt_secret``.
+``manage.py providers --configured`` prints them. Make two event subscriptions of the resource, both in the
+Event Grid schema: SMSDeliveryReportReceived goes to ``/v1/receipts/ALIAS?token=…``, and SMSReceived goes to
 ``/v1/inbound/ALIAS?token=…``.
 
 If Azure refuses a number, it gives only an HTTP status as the reason. If ``from`` is wrong, it answers 400

@@ -4,16 +4,16 @@ Options:
 
 - ``from``: a number or sender ID. Without it, BulkSMS uses the account's default.
 - ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
-- ``temporary``, ``refused`` and ``account``: words of such failures, separated by spaces.
-  They override our own table.
-  A word is the end of a problem's type (``bad-request``) or a status (``FAILED.NOT_SENT``).
+- ``temporary`` (the next alias is asked), ``refused`` (the number or the text is refused) and ``account``
+  (your account is refused): words that mean this, separated by spaces. They override our own table. A word
+  is the end of a problem's type (``bad-request``) or a status (``FAILED.NOT_SENT``).
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 BulkSMS does not accept a callback URL per message. Set its webhooks once in its web app, one for SENT
 messages and one for RECEIVED ones. Each has its own URL, with a token in it because BulkSMS signs nothing.
 Receipts name a message by the id of BulkSMS.
 
-Each hand-off has a ``deduplication-id``, by which BulkSMS de-duplicates for about 12 hours. It has only 31
+Each attempt has a ``deduplication-id``, by which BulkSMS de-duplicates for about 12 hours. It has only 31
 bits, so a new message can collide with another one. The answer then shows the other message, and ours counts
 as not taken.
 

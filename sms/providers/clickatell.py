@@ -8,8 +8,8 @@ Options:
 - ``receipt_secret``: 16 or more random characters. Without it, receipts and inbound messages are refused.
 - ``validity=yes``: also send ``validityPeriod`` (minutes, rounded up). Clickatell documents it only for its
   older APIs.
-- ``temporary`` and ``permanent``: error codes of such failures, separated by spaces.
-  They override our own table.
+- ``temporary`` (the next alias is asked) and ``permanent`` (the number or the text is refused): error codes
+  that mean this, separated by spaces. They override our own table.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 Clickatell signs nothing, so its callback URLs hold a token made from ``receipt_secret``. Set them once in its

@@ -45,7 +45,7 @@ def abilities(cls: type[Provider]) -> Iterator[str]:
     if "template" in options:
         yield "templates"
     elif cls.needs_code:
-        yield "codes alone"
+        yield "only codes"
     if _has_own(cls, "parse_receipts", "read_receipts"):
         yield "receipts"
     if _has_own(cls, "look_up", "build_look_up"):

@@ -1,8 +1,8 @@
 """``email://?from=codes@shop.example``: e-mail, by Django's mail backends; receipts by django-anymail.
 
-The project's mail settings decide how e-mail leaves: by SMTP, or by an ESP with django-anymail, whose
-webhooks report what became of it. ``docs/email.md`` has examples of both. Only messages with an e-mail
-address go this way. Any other moves on to the next channel of its route.
+The project's mail settings decide how e-mail leaves: by SMTP, or with django-anymail by an e-mail service
+provider (ESP), whose webhooks report what became of it. ``docs/email.md`` has examples of both. Only
+messages with an e-mail address go this way. Any other moves on to the next channel of its route.
 
 Options:
 
@@ -11,7 +11,7 @@ Options:
 - ``backend``: the name of a mailer in MAILERS, or the class of a backend such as
   ``anymail.backends.postmark.EmailBackend``. The default is the project's.
 - ``subject``: a text with ``{code}``, instead of ours in the user's language.
-- ``timeout``: seconds for the whole hand-off.
+- ``timeout``: seconds for the whole exchange with an SMTP server, or for each wait for an ESP.
 - ``ssl_ca_certs``: the CA of an SMTP server whose CA is not a public one.
 """
 

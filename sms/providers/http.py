@@ -27,8 +27,9 @@ The answer must be JSON. A path leads into it by names and, in lists, by indexes
     accepted=, temporary=, refused=, opted_out=, account=, country=
                 temporary=409 QUEUE_FULL               HTTP statuses, and words at error=, separated by spaces
 
-``refused`` blames the number or the text. ``opted_out`` is a number that has sent STOP to this sender.
-``account`` blames your account, and ``country`` your account in that country.
+After ``temporary`` the next alias is asked. ``refused`` blames the number or the text. ``opted_out`` is a
+number that has sent STOP to this sender. ``account`` blames your account, and ``country`` your account in
+that country.
 
 - A listed word overrides the status.
 - Unlisted, 408, 429 and 5xx are temporary, 401, 402 and 403 blame the account, and other 4xx are refused.

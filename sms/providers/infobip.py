@@ -9,7 +9,7 @@ Options:
 - ``feedback=yes``: report to Infobip which codes were typed.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
-We choose the message id of each hand-off, and Infobip accepts an id only once. It does not document for how
+We choose the message id of each attempt, and Infobip accepts an id only once. It does not document for how
 long. Infobip does not sign by default, so its callback URLs hold a token. Set the URL for inbound messages
 once in Infobip's portal, at the number.
 

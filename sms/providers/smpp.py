@@ -1,5 +1,5 @@
-"""``smpp://SYSTEM_ID:PASSWORD@HOST:2775?from=Shop``: an SMSC that speaks SMPP 3.4. ``smpps://`` uses
-TLS (port 3550), and verifies the SMSC's certificate.
+"""``smpp://SYSTEM_ID:PASSWORD@HOST:2775?from=Shop``: an SMSC (a carrier's SMS server) that
+speaks SMPP 3.4. ``smpps://`` uses TLS (port 3550), and verifies the SMSC's certificate.
 
 Each worker binds once for all its threads, as a transceiver. It stays bound to hear receipts and inbound
 messages. A process that does not listen binds as a transmitter. The account needs one bind for each worker.
@@ -18,16 +18,17 @@ Options:
   ``decimal``), if the two differ.
 - ``from_type`` and ``to_type``: TON.NPI such as ``5.0``, instead of what the number looks like.
 - ``system_type``, ``service_type``.
-- ``temporary``, ``permanent``, ``account`` and ``country``: statuses of such failures, as in
+- ``temporary`` (the next alias is asked), ``permanent`` (the number or the text is refused), ``account`` and
+  ``country`` (your account is refused, everywhere or in the number's country): statuses that mean this, as in
   ``0x45 0x58``.
 - ``ssl_ca_certs``: the CA of the SMSC, if it is not a public one.
 
-The account's default alphabet must be GSM-7 with one character per byte, by which phones count. Other texts
-go as UCS-2. So a text has as many segments here as with any vendor.
+The account's default alphabet must be GSM-7, with one character per byte. A text with any other character
+goes as UCS-2. So a text has as many segments here as with any vendor.
 
 A long text in parts counts as delivered when its last part is. We keep the id of that part, and request a
 receipt only for it. If a part after the first is throttled, it is repeated after ``pause``, for up to 9
-seconds in all. If it is still not taken, the outcome is unknown, because a new hand-off would deliver the
+seconds in all. If it is still not taken, the outcome is unknown, because a new attempt would deliver the
 first part twice.
 
 Each part of a long inbound text is a message of its own. So is a repeated delivery, because it has no id.

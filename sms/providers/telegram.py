@@ -2,10 +2,12 @@
 
 Options:
 
-- ``from``: the username of a verified channel that the account owns. Without it, Telegram's own.
-- ``temporary``, ``account`` and ``unreachable``: error words of such failures, separated by spaces. They
-  override our own table. Telegram does not list its words. Ours come from other users' code. Any other word
-  means that the number cannot be reached.
+- ``from``: the username of a verified Telegram channel that the account owns. Without it, Telegram's own
+  account sends.
+- ``temporary`` (the next alias is asked), ``account`` (your account is refused) and ``unreachable`` (the
+  number is not on Telegram): error words that mean this, separated by spaces. They override our own table.
+  Telegram does not list its words. Ours come from other users' code. Any other word means that the number
+  cannot be reached.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 Each message takes two requests, which share one ``timeout``. The first checks whether the number can be

@@ -7,7 +7,7 @@ Options:
   callbacks are refused.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
-Each hand-off has an ``Idempotency-Key``. For 24 hours, Telnyx repeats its answer instead of sending again. It
+Each attempt has an ``Idempotency-Key``. For 24 hours, Telnyx repeats its answer instead of sending again. It
 does not document what it answers while the first request is in progress. So a 409 counts as unknown. Messages
 have no time to live, so a text may arrive after its code has expired. Inbound messages go to the webhook of
 the messaging profile.

@@ -3,8 +3,8 @@
 Options:
 
 - ``from`` (a number or sender ID) or ``messaging_service`` (MG…).
-- ``temporary`` and ``permanent``: error codes of such failures, separated by spaces.
-  They override our own table.
+- ``temporary`` (the next alias is asked) and ``permanent`` (the number or the text is refused): error codes
+  that mean this, separated by spaces. They override our own table.
 - ``feedback=yes``: report to Twilio which codes were typed.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 

@@ -8,8 +8,8 @@ Options:
   machine answers counts as undelivered.
 - ``ring``: seconds to ring (25).
 - ``longest``: seconds of the whole call (60).
-- ``temporary`` and ``permanent``: error codes of such failures, separated by spaces.
-  They override our own table.
+- ``temporary`` (the next alias is asked) and ``permanent`` (the number or the text is refused): error codes
+  that mean this, separated by spaces. They override our own table.
 - ``timeout``, ``base_url`` (for a mock or a proxy).
 
 An account makes one call a second and queues the rest, unless Twilio allows more. Set ``rate=1`` to let them

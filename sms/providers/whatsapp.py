@@ -1,4 +1,4 @@
-"""``whatsapp://:TOKEN@PHONE_NUMBER_ID?template=verify_code&app_secret=SECRET&verify_token=TOKEN``:
+"""``whatsapp://:TOKEN@PHONE_NUMBER_ID?template=verify_code&app_secret=SECRET&verify_token=VERIFY_TOKEN``:
 WhatsApp Cloud API.
 
 Options:

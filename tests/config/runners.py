@@ -541,6 +541,33 @@ def a_restore(text: str, wants: Wants) -> None:
         assert {*redis.scan_iter()} == {b"sms:optouts:main", b"otp:guard-rules"}
 
 
+def a_new_namespace(text: str, wants: Wants) -> None:
+    """The opt-outs and the rules move. Another installation's keys stay, and so does what has begun anew."""
+    folder = wants("tmp_path")
+    with own_redis(folder) as redis:
+        redis.mset({"other:sms:optouts:main": 4, "other:otp:guard-rules": 5})
+        shell(text, folder, REDISCLI_AUTH="OLD")
+        assert {key: redis.get(key) for key in redis.scan_iter()} == {
+            b"shop:sms:optouts:main": b"1",
+            b"shop:otp:guard-rules": b"2",
+            b"sms:body:x": b"3",
+            b"other:sms:optouts:main": b"4",
+            b"other:otp:guard-rules": b"5",
+        }
+
+
+def a_new_slot(text: str, wants: Wants) -> None:
+    """A key gets its new name with its content, and lives as long as the old one."""
+    folder = wants("tmp_path")
+    with own_redis(folder) as redis:
+        redis.zadd("{c0}sms:optouts:main:k", {b"\n\r\0": 7})
+        redis.expire("{c0}sms:optouts:main:k", 9_000)
+        names = {"key": "{c0}sms:optouts:main:k", "OLD": "{c0}", "NEW": "{shop:c0}"}
+        assert shell(text, folder, REDISCLI_AUTH="OLD", **names) == "OK\n"
+        assert redis.zrange("{shop:c0}sms:optouts:main:k", 0, -1, withscores=True) == [(b"\n\r\0", 7)]
+        assert 8_000 < redis.ttl("{shop:c0}sms:optouts:main:k") <= 9_000
+
+
 def a_new_password(text: str, wants: Wants) -> None:
     with own_redis(wants("tmp_path")) as redis:
         assert shell(text, wants("tmp_path")) == "OK\nOK\n"

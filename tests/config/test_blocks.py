@@ -160,6 +160,7 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
     "docs/kubernetes/README.md": {
         "docker build": CLUSTER,
         "umask": CLUSTER,
+        "docker run": CLUSTER,
         "image:": by.values_of_the_chart,
         "helm install": CLUSTER,
     },
@@ -190,6 +191,7 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
         "# urls.py, after": MOVING,
         "python manage.py check": MOVING,
     },
+    "docs/namespaces.md": {"OLD=": by.a_new_namespace, "redis-cli --raw": by.a_new_slot},
     "docs/opt-outs.md": {
         "group = sms-service": by.group_of_kannel,
         "from django.dispatch": by.receiver_of_messages,
@@ -238,7 +240,7 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
     "docs/testing.md": {"# settings_test": TESTING, "from sms": TESTING, "import fakeredis": TESTING},
     "docs/traces.md": {
         ".venv/bin/pip": INSTALLS,
-        "# .env; OTEL": by.exported,
+        "# .env. Without": by.exported,
         "POST /v1": CannotRun("a picture of a trace; tests/sms/test_traces.py has the spans"),
         "FROM ": CannotRun("needs Docker"),
     },

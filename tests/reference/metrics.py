@@ -14,7 +14,7 @@ from tests.starts import ROOT
 INTRO = """
 Prometheus reads these from `/metrics`. [Monitoring](../monitoring/README.md) has alerts and a dashboard for
 them. It also [lists](../monitoring/README.md#metrics) the values of their labels.
-`channel` follows from `alias`.
+The [glossary](../glossary.md) explains the words. `channel` follows from `alias`.
 """
 
 

@@ -85,7 +85,7 @@ def test_the_configured_ones(settings):
         "panel: africastalking, receipts, inbound",
         f"    in its console, for receipts: https://a.example/v1/receipts/panel?token={token}",
         f"    in its console, for inbound: https://a.example/v1/inbound/panel?token={token}",
-        "toy: memory, sends alone",
+        "toy: memory, only sends",
     ]
     settings.SMS_PROVIDERS = {"main": "twilio://x"}
     with pytest.raises(CommandError, match="SMS_PROVIDERS"):

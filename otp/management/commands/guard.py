@@ -34,7 +34,8 @@ class Command(BaseCommand):
         act.add_argument(
             "--release",
             metavar="SCOPE",
-            help="end its rule and forgive its unverified codes; SCOPE may also be new or an ip:…",
+            help="end its rule and forgive its unverified codes; SCOPE may also be the word new (all new "
+            "countries together) or an ip:…",
         )
         act.add_argument("--all", action="store_true", help="show every range and IP address")
         parser.add_argument("--hours", type=float, metavar="N", help="how long --allow or --block lasts")

@@ -54,7 +54,7 @@ class Command(BaseCommand):
             if as_json:
                 self.stdout.write(json.dumps(row, ensure_ascii=False))
                 continue
-            self.stdout.write(f"{row['alias']}: {row['scheme']}, {', '.join(row['can']) or 'sends alone'}")
+            self.stdout.write(f"{row['alias']}: {row['scheme']}, {', '.join(row['can']) or 'only sends'}")
             for name in ("receipts", "inbound"):
                 if row[name]:
                     self.stdout.write(f"    in its console, for {name}: {row[name]}")
@@ -89,7 +89,7 @@ def _configured() -> Iterator[dict[str, Any]]:
 def _abilities(provider: Provider) -> dict[str, bool]:
     """The features of a provider with its options, in the words of ``described.abilities``."""
     return {
-        "codes alone": provider.needs_code,
+        "only codes": provider.needs_code,
         "receipts": provider.takes_receipts or isinstance(provider, ListeningProvider),
         "receipts by poll": provider.reports_by_poll,
         "inbound": provider.receives and (provider.takes_receipts or isinstance(provider, ListeningProvider)),

@@ -185,7 +185,7 @@ def test_its_console_has_one_address(both, capsys):
     call_command("providers", "--configured")
     first = capsys.readouterr().out.splitlines()[:3]
     assert first == [
-        "main: whatsapp, codes alone, receipts, inbound",
+        "main: whatsapp, only codes, receipts, inbound",
         f"    in its console, for receipts: {RECEIPTS}",
         f"    in its console, for inbound: {RECEIPTS}",
     ]
