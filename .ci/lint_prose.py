@@ -142,7 +142,9 @@ def faults(text: str, first_line: int = 1) -> Iterator[str]:
         plain = re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`]*`", "`x`", block)).replace("*", "")
         if plain.lstrip().startswith("#"):
             continue
-        for turn in re.finditer("|".join(rf"\b{turn}\b" for turn in TURNS), " ".join(plain.split()), re.IGNORECASE):
+        for turn in re.finditer(
+            "|".join(rf"\b{turn}\b" for turn in TURNS), " ".join(plain.split()), re.IGNORECASE
+        ):
             yield f"{line}: no English: {turn[0]}"
         for sentence in () if plain.lstrip().startswith("|") else _END.split(" ".join(plain.split())):
             words = sum(any(map(str.isalnum, word)) for word in sentence.split())

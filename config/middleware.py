@@ -20,7 +20,7 @@ from django.utils.log import log_response
 from config import error_pages
 from otp.api.auth import forget_holder
 from otp.caller import is_trusted, tell_ignored, trusted_proxies
-from otp.checks import mended_python
+from otp.checks.python import mended_python
 from otp.twilio import errors as twilio
 from sms import problems, resources, traces
 

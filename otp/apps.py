@@ -5,11 +5,8 @@ class OtpConfig(AppConfig):
     name = "otp"
 
     def ready(self) -> None:
-        from otp import (
-            checks,  # noqa: F401  (registers them)
-            heard,
-            next_channel,
-        )
+        from otp import heard, next_channel
+        from otp.checks import purposes, python, settings  # noqa: F401  (registers them)
         from otp.guard import checks as guard_checks  # noqa: F401  (registers them)
         from otp.guard import (
             metrics,  # noqa: F401  (registers them)

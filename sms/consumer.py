@@ -23,7 +23,7 @@ from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
-from sms import broker, resources
+from sms import broker_connections, resources
 from sms.delivery import drain
 
 log = structlog.get_logger("sms")
@@ -45,7 +45,7 @@ class Consumer(_theirs):  # type: ignore[misc]  # Celery has no type for it
         super().__init__(*args, **kwargs)
 
     def ensure_connected(self, conn: Any) -> Any:
-        broker.connect_often(conn)
+        broker_connections.connect_often(conn)
         connect, transport = conn.ensure_connection, conn.get_transport_cls
 
         def connect_while_it_can(errback: Any, max_retries: int | None, callback: Callable[[], None]) -> Any:

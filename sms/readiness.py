@@ -19,7 +19,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from sms import broker, names, probe, signs
+from sms import broker, broker_connections, names, probe, signs
 from sms.errors import Unavailable
 
 #: Seconds.
@@ -171,6 +171,6 @@ def _worker_answers() -> bool:
     app = celery.current_app
     # A separate connection: in a pooled one, the BRPOP of the last question is still open, and its late
     # answer would be read as the answer to another command (kombu 5.7). One worker is enough (limit).
-    with broker.or_unavailable(), app.connection_for_write() as connection:
-        broker.hurry(connection)
+    with broker_connections.or_unavailable(), app.connection_for_write() as connection:
+        broker_connections.hurry(connection)
         return bool(app.control.inspect(timeout=PATIENCE, limit=1, connection=connection).ping())

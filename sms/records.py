@@ -45,13 +45,6 @@ class Recorded(NamedTuple):
     never_asked: bool  # the alias was not asked for the message
 
 
-class FollowUp(NamedTuple):
-    """A follow-up call, after a successful hand-off."""
-
-    message: Message
-    converted: bool  # its code was typed
-
-
 def read(message_id: str, record: Mapping[str, Any]) -> Message:
     """A record as a message."""
     texts = ("queue", "country", "masked", "alias", "provider_message_id", "error", "reported", "session")

@@ -12,18 +12,25 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from sms import probe, steps, store
+from sms import probe, steps
 from sms.errors import Unavailable
 from sms.names import AWAY, BEAT, SWEPT, UNSWEPT
 
+#: Seconds that beat may be silent before it counts as away. It asks for a sweep once a second.
+BEAT_SILENT = 15.0
+
+#: Seconds that signs are remembered. A part that is away for longer may be reported as away since a later
+#: time.
+REMEMBERED = 30 * 86_400.0
+
 #: Seconds for which sweeps may be requested without being run: three of them, as each is given up after
-#: ``store.SWEEP_PENDING``. Calls do not occupy all threads of a worker for as long.
+#: ``sweeper.PENDING``. Calls do not occupy all threads of a worker for as long.
 UNSWEPT_FOR = 30.0
 
 #: Parts without which nothing works; ``parts`` has more.
 PARTS = ("redis", "broker", "worker", "beat", "sweep")
 
-#: The previous version's value of BEAT, kept for ``store.BEAT_SILENT``.
+#: The previous version's value of BEAT, kept for BEAT_SILENT.
 _OF_LATE = 1
 
 
@@ -38,7 +45,7 @@ class Signs(NamedTuple):
 
     def words(self) -> dict[str, str]:
         """The state of beat, and of sweeps. Nobody can judge sweeps while none is requested."""
-        if self.now - self.beat > store.BEAT_SILENT * 1000:
+        if self.now - self.beat > BEAT_SILENT * 1000:
             return {"beat": "away"}
         late = self.unswept and self.now - self.unswept > UNSWEPT_FOR * 1000
         return {"beat": "ok", "sweep": "away" if late else "ok"}
@@ -52,7 +59,7 @@ def parts() -> tuple[str, ...]:
 def read() -> Signs:
     """Read the signs, by doing what a start does. One round trip. Raises ``Unavailable``."""
     # Without receivers, no sweep of events is requested.
-    queues = [UNSWEPT + queue for queue in (*steps.QUEUES, store.EVENTS_QUEUE)]
+    queues = [UNSWEPT + queue for queue in (*steps.QUEUES, steps.EVENTS_QUEUE)]
     known = parts()
     now, beat, swept, *found = probe.redis(BEAT, SWEPT, *queues, *(AWAY + part for part in known))
     unswept, away = found[: len(queues)], found[len(queues) :]
@@ -90,7 +97,7 @@ class Memory:
                 changed[AWAY + part] = since.get(part, 0)
         if signs and changed:
             with suppress(Unavailable):
-                probe.note(changed, store.REMEMBERED)
+                probe.note(changed, REMEMBERED)
         return since
 
     def _last(self, part: str, known: Signs) -> int:

@@ -19,6 +19,9 @@ LAST_CHANCE = 5.0
 #: The queues of messages. Codes do not wait behind newsletters.
 QUEUES = OTP_QUEUE, BULK_QUEUE = "otp", "bulk"
 
+#: The queue that wakes the sender of events; see ``sms.webhooks``.
+EVENTS_QUEUE = "events"
+
 
 def script(name: str, *, accepts: bool = False) -> Script:
     """Load a script of this package. ``accepts``: see ``Script``."""

@@ -1,4 +1,6 @@
-"""The records of messages in Redis. No other module touches them there.
+"""The records of messages in Redis. No other module changes their state there.
+
+With more than one cell, ``sms.apart`` asks the hub as well as the message's own cell (see ``sms.cells``).
 
 ``sms.names`` lists the keys. Every change of a message is one script, so it is atomic. Scripts use the Redis
 server's clock, so no two machines have to agree on the time. Everything gets a TTL, with two exceptions. The
@@ -10,78 +12,28 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import structlog
-
-from sms import cells, conf, hub
+from sms import apart, cells, conf
 from sms.breaker import Breaker
 from sms.errors import OptedOut, Overloaded, Unavailable
-from sms.message import Attempt, Chosen, Message, State, may_become
-from sms.names import (
-    BEAT,
-    DEAD,
-    FEEDBACK,
-    LEASES,
-    POLLS,
-    RECORD,
-    REVOKES,
-    STARTED,
-    SWEEP,
-    SWEPT,
-    THEIRS,
-    UNSWEPT,
-    key,
-)
-from sms.records import Choice, Claim, FollowUp, Moved, Recorded, chosen, claimed, read
-from sms.scripts import Script, client, gather, home, in_each_cell
+from sms.follow_ups import NOTHING, After
+from sms.message import Attempt, Message, State, may_become
+from sms.names import DEAD, LEASES, RECORD, STARTED, THEIRS, key
+from sms.records import Choice, Claim, Moved, Recorded, chosen, claimed, read
+from sms.scripts import Script, client, gather, in_each_cell
 from sms.steps import QUEUES, script
-
-log = structlog.get_logger("sms")
-
-#: Seconds for which a pending sweep keeps others from being requested.
-SWEEP_PENDING = 10.0
-
-#: Seconds that beat may be silent before /readyz reports it. It asks once a second.
-BEAT_SILENT = 15.0
-
-#: Seconds that /readyz remembers. A part that is away for longer may be reported as away since a later time.
-REMEMBERED = 30 * 86_400.0
-
-#: The queue that wakes the sender of events; see ``sms.webhooks``.
-EVENTS_QUEUE = "events"
 
 #: Why a message changes its state, where move.lua has to know it.
 Why = Literal["", "unknown", "round_over", "dead_letter", "unopened"]
 
-#: Calls that follow a successful hand-off: ask the vendor what became of the message, tell it whether the
-#: code was typed, or have it take the message back.
-Kind = Literal["look_up", "feedback", "revoke"]
-
-#: Prefixes of the keys of the messages that are due, by kind; the alias is appended.
-DUE: Mapping[Kind, str] = {"look_up": POLLS, "feedback": FEEDBACK, "revoke": REVOKES}
-
-
-class After(NamedTuple):
-    """Calls that follow a successful hand-off."""
-
-    refers_by_own_id: bool = False  # the vendor's receipts name the message by the vendor's id
-    polls: bool = False  # ask the vendor what became of it
-    feedback: bool = False  # tell the vendor whether its code was typed
-    revokes: bool = False  # the vendor can take it back
-
-
-NOTHING = After()
-
-
 _SEND = script("send", accepts=True)
-_CALL_BACK, _TAKE, _CHOOSE, _BEGIN, _MOVE, _RECEIPT, _WHOSE, _THEIRS, _REPLAY = map(
-    script, ("call_back", "take", "choose", "begin", "move", "receipt", "whose", "theirs", "replay")
+_CALL_BACK, _TAKE, _CHOOSE, _MOVE, _RECEIPT, _WHOSE, _REPLAY = map(
+    script, ("call_back", "take", "choose", "move", "receipt", "whose", "replay")
 )
-_ASK, _SWEEP, _FOLLOW_UPS, _FOLLOW_UP = map(script, ("ask", "sweep", "follow_ups", "follow_up"))
 
 
 def send(
@@ -108,8 +60,7 @@ def send(
         args["lifetime"] = int(1000 * (conf.get("MESSAGE_LIFETIME") if expires_in is None else expires_in))
     cell = cells.of_id(message["id"])
     if cells.many():
-        found = hub.outlook(message, args.pop("marks", ()))
-        args |= {"message": {**message, "outlook": found["outlook"]}, "opted_out": found["opted_out"]}
+        args = apart.to_send(args)
         if cells.of_id(replaces) != cell:
             args["replaces"] = ""
     answer = _SEND.ask((), args, cell)
@@ -149,22 +100,12 @@ def claim(
     args: dict[str, Any] = {"id": message_id, "queues": queues, "aliases": {**aliases}}
     args["breaker"] = Breaker.in_ms()
     if cells.many():
-        left_out = hub.left_out()
-        known = {name: able | {"well": _is_healthy(name, able, left_out)} for name, able in aliases.items()}
-        args |= {"apart": True, "aliases": known}
+        args = apart.to_take(args)
     answer = _TAKE.ask((), args, cells.of_id(message_id) if message_id else cell)
-    if "died" in answer and hub.died(answer["died"], answer["record"].get("country", "")):
-        answer["left_out"] = answer["died"]
+    left_out = apart.taken(answer) if cells.many() else answer.get("left_out", "")
     message = read(answer["id"], answer["record"]) if "record" in answer else None
-    if cells.many() and message and "sealed" not in answer:
-        hub.leave_line_of(message.id, answer["record"])  # it no longer waits for a provider's rate
     found = claimed(message, answer) if message and "sealed" in answer else message
-    return Claim(answer["verdict"], found, answer.get("left_out", ""))
-
-
-def _is_healthy(name: str, able: Mapping[str, Any], left_out: Collection[str]) -> bool:
-    """Whether the hub would let a call to this alias begin at once."""
-    return name not in left_out and not able["per_message"] and not able["per_segment"]
+    return Claim(answer["verdict"], found, left_out)
 
 
 def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
@@ -176,34 +117,9 @@ def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
     id = attempt.message.id
     args = {"id": id, "attempt": attempt.number, "hops": ",".join(hops)} | more
     if cells.many():
-        return _choose_apart(args, cells.of_id(id))
+        return apart.choose(args, cells.of_id(id))
     answer = _CHOOSE.ask((), args | {"breaker": Breaker.in_ms()})
     return Choice(chosen(answer), dict(answer["changed"]))  # fakeredis writes an empty map as a list
-
-
-def _choose_apart(args: Mapping[str, Any], cell: int) -> Choice:
-    """The same in three steps: the message's cell renews the lease, the hub picks, the cell notes it."""
-    answer = _CHOOSE.ask((), {**args, "apart": True}, cell)
-    calls = args["calls"] if answer["counted"] else ()
-    record = answer.get("record")
-    if not record:
-        return Choice(None, hub.ended(calls))
-    want = {name: args[name] for name in ("id", "hops", "parts", "failed", "aliases")}
-    want |= {"record": record, "repeats": args.get("unknown", False)}
-    told = hub.pick(want, calls, args.get("marks", ()))
-    changed = dict(told["changed"])
-    if told.get("opted_out"):
-        return Choice(Chosen("", 0.0, False, True), changed)
-    if "picked" not in told:
-        return Choice(None, changed)
-    noted: dict[str, Any] = {}
-    try:
-        pick = {"id": args["id"], "attempt": args["attempt"], "picked": told["picked"]}
-        noted = _BEGIN.ask((), pick, cell)
-    finally:
-        if "chosen" not in noted:  # no call begins
-            hub.give_back(told["picked"], record.get("country", ""))
-    return Choice(chosen(noted), changed)
 
 
 def worker_started() -> None:
@@ -251,23 +167,9 @@ def finish(
     answer, message = _change(_MOVE, message_id, target, fields, more)
     changed, early = dict(answer["changed"]), answer.get("early")
     if cells.many():
-        # The first try may have counted them, and its answer got lost before the hub was told.
-        lost = [call for call in calls if again and not call["good"]]
-        changed = hub.ended(calls if answer["counted"] else lost)
-        hub.leave_line(message_id, queue=answer["record"].get("queue", ""), turn=answer.get("left", ""))
-        early = _keep_theirs(theirs, message_id, kept) if theirs and message else None
+        changed = apart.moved(message_id, answer, calls, again=again)
+        early = apart.keep_theirs(theirs, message_id, kept) if theirs and message else None
     return Moved(answer["moved"], message, changed, json.loads(early) if early else None)
-
-
-def _keep_theirs(theirs: str, message_id: str, kept: int) -> str:
-    """Keep our id under the vendor's. Returns a receipt that overtook the answer of the call, or ""."""
-    try:
-        cell = _cell_of_theirs(theirs)
-        keys = (key(THEIRS + theirs, cell), key(f"{THEIRS}early:{theirs}", cell))
-        return str(_THEIRS(keys, (message_id, kept), cell).decode())
-    except Unavailable:  # the outcome is recorded, and must not wait for another cell
-        log.warning("receipts_unmatched", message_id=message_id)
-        return ""
 
 
 def whose(alias: str, theirs: str, receipt: Mapping[str, str]) -> str:
@@ -278,37 +180,7 @@ def whose(alias: str, theirs: str, receipt: Mapping[str, str]) -> str:
     ``Moved.early``.
     """
     args = {"alias": alias, "theirs": theirs, "state": receipt["state"], "receipt": json.dumps(receipt)}
-    return str(_WHOSE((), (json.dumps(args),), _cell_of_theirs(f"{alias}:{theirs}")).decode())
-
-
-def _cell_of_theirs(theirs: str) -> int:
-    return home([theirs], lambda cell: [key(THEIRS + theirs, cell)])
-
-
-def follow_ups(wanted: Iterable[tuple[Kind, str, float]], most: int, cell: int) -> list[int]:
-    """Count the follow-up calls in a cell that may begin now, ``most`` for each entry. One round trip.
-
-    ``wanted``: kind, alias, and the ms of the alias's rate that a call takes.
-    """
-    lists = [
-        {"due": key(DUE[kind] + alias, cell), "alias": alias, "takes": 0 if cells.many() else takes}
-        for kind, alias, takes in wanted
-    ]
-    return list(_FOLLOW_UPS((), (json.dumps({"wanted": lists, "most": most}),), cell))
-
-
-def follow_up(kind: Kind, alias: str, takes: float, cell: int) -> FollowUp | None:
-    """Take the next follow-up call in a cell, which begins now. None if none is due or may begin. One round
-    trip, or with cells two if the alias has a rate, and three if none is due then.
-    """
-    if cells.many() and not hub.begin_call(alias, takes):
-        return None
-    args = {"due": key(DUE[kind] + alias, cell), "alias": alias, "takes": 0 if cells.many() else takes}
-    args |= {"looks": kind == "look_up", "open": kind != "feedback"}
-    answer = _FOLLOW_UP.ask((), args, cell)
-    if cells.many() and not answer:
-        hub.give_back_call(alias, takes)
-    return FollowUp(read(answer["id"], answer["record"]), answer["converted"]) if answer else None
+    return str(_WHOSE((), (json.dumps(args),), apart.cell_of_theirs(f"{alias}:{theirs}")).decode())
 
 
 def record_receipt(
@@ -324,11 +196,8 @@ def record_receipt(
     more = {"alias": alias, "unreachable": unreachable} | ({"about": about} if about else {})
     answer, message = _change(_RECEIPT, message_id, state, {"alias": alias} | fields, more)
     moved, left_out, never_asked = (answer.get(name, False) for name in ("moved", "left_out", "never_asked"))
-    if cells.many() and answer.get("matters"):
-        record, is_bad = answer["record"], state is State.FAILED
-        left_out = hub.judge_receipt(alias, record.get("country", ""), record.get("hops", ""), is_bad=is_bad)
-    if cells.many() and moved:
-        hub.leave_line_of(message_id, answer["record"])
+    if cells.many():
+        left_out = apart.receipt_recorded(message_id, answer, alias, is_bad=state is State.FAILED)
     return Recorded(moved, message, left_out, never_asked)
 
 
@@ -352,29 +221,6 @@ def get_all(message_ids: Sequence[str]) -> list[Message | None]:
         if fields
     }
     return [found.get(id) for id in message_ids]
-
-
-def ask_for_sweep(queue: str) -> int | None:
-    """Request a sweep. Returns the server's time (ms), or None if one is pending. One round trip."""
-    args = {"pending": SWEEP_PENDING, "silent": BEAT_SILENT, "remembered": REMEMBERED}
-    keys = (key(SWEEP + queue), key(BEAT), key(UNSWEPT + queue))
-    cutoff: int | None = _ASK(keys, (json.dumps({name: int(s * 1000) for name, s in args.items()}),))
-    return cutoff
-
-
-def sweep(queue: str, cutoff: int, most: int) -> list[str]:
-    """The ids of the first messages of ``queue`` in each cell that were due before ``cutoff`` (ms); see
-    sweep.lua.
-    """
-    of_each = max(most // len(cells.every()), 1)
-    args = {"queue": queue, "cutoff": cutoff, "most": of_each, "remembered": int(REMEMBERED * 1000)}
-
-    def swept(cell: int) -> list[str]:
-        # The first two exist only in the hub: ask.lua sets them there.
-        keys = (key(SWEEP + queue, cell), key(UNSWEPT + queue, cell), key(SWEPT, cell))
-        return [id_.decode() for id_ in _SWEEP(keys, (json.dumps(args),), cell)]
-
-    return in_each_cell(swept)
 
 
 def dead_letters(limit: int = 0) -> list[tuple[str, float]]:

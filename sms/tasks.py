@@ -13,11 +13,22 @@ from typing import Any
 import structlog
 from celery import current_app, shared_task, signals
 
-from sms import broker, cells, entries, listening, names, registry, steps, store, sweeper
+from sms import (
+    broker,
+    broker_connections,
+    cells,
+    entries,
+    listening,
+    names,
+    registry,
+    steps,
+    store,
+    sweeper,
+)
 from sms import signals as facts
 from sms.checks import place
 from sms.delivery import drain
-from sms.delivery import follow_up as follow_ups
+from sms.delivery import follow_up as following
 from sms.errors import Unavailable
 from sms.webhooks import sender
 
@@ -39,7 +50,7 @@ def _look_around(**_: Any) -> None:
     """
     consumed = current_app.amqp.queues.consume_from
     drain.begin(queues := [queue for queue in steps.QUEUES if names.queue(queue) in consumed])
-    taken = [queue for queue in (*queues, store.EVENTS_QUEUE) if names.queue(queue) in consumed]
+    taken = [queue for queue in (*queues, steps.EVENTS_QUEUE) if names.queue(queue) in consumed]
     log.info("worker_started", queues=taken)
     if steps.OTP_QUEUE not in queues:
         log.warning("no_codes_here", hint="This worker sends no codes. Another one must take the queue otp.")
@@ -68,7 +79,7 @@ def _stop_listening(**_: Any) -> None:
 def _know_queues(instance: Any, **_: Any) -> None:
     """Let ``-Q otp,bulk,events`` mean the queues of this installation, whatever its namespace."""
     queues = instance.app.amqp.queues
-    for name in (*steps.QUEUES, store.EVENTS_QUEUE):
+    for name in (*steps.QUEUES, steps.EVENTS_QUEUE):
         if names.queue(name) != name:
             queue = queues.new_missing(names.queue(name))
             queue.alias = name
@@ -77,7 +88,7 @@ def _know_queues(instance: Any, **_: Any) -> None:
 
 @signals.beat_init.connect
 def _connect_often(sender: Any, **_: Any) -> None:
-    broker.connect_often(sender.scheduler.connection)
+    broker_connections.connect_often(sender.scheduler.connection)
     log.info("beat_started")
 
 
@@ -93,13 +104,13 @@ def deliver(*args: Any, **more: Any) -> None:
 
 @shared_task(name=broker.FOLLOW_UP, ignore_result=True)
 def follow_up(*args: Any, **more: Any) -> None:
-    """Make the calls of a kind (see ``store.Kind``) that are due to an alias, in one cell."""
+    """Make the calls of a kind (see ``sms.follow_ups.Kind``) that are due to an alias, in one cell."""
     aliases = registry.aliases()
     match args:
         case ["look_up" | "feedback" | "revoke" as kind, str(alias), *rest] if alias in aliases and not more:
             match rest:
                 case [] | [int()] if all(cell in cells.every() for cell in rest):
-                    follow_ups.run(kind, alias, *rest)
+                    following.run(kind, alias, *rest)
                 case _:
                     _drop()
         case _:
@@ -113,9 +124,9 @@ def sweep(*args: Any, **more: Any) -> None:
         case [queue, cutoff] if queue in steps.QUEUES and type(cutoff) is int and not more:
             sweeper.sweep(queue, cutoff)
             if queue == steps.OTP_QUEUE:
-                follow_ups.publish_due()
+                following.publish_due()
             facts.swept.send_robust(sweeper.SweepTask, queue=queue)
-        case [store.EVENTS_QUEUE, cutoff] if type(cutoff) is int and not more:
+        case [steps.EVENTS_QUEUE, cutoff] if type(cutoff) is int and not more:
             sender.wake()
         case _:
             _drop()

@@ -14,7 +14,7 @@ from ninja import Path, Query, Router, Schema, Status
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from sms import auth, inbound_views, receipt_views, services, told
+from sms import auth, inbound_views, preparing, receipt_views, services, told
 from sms.bearer import ApiKey
 from sms.message import Message, State
 from sms.problems import Body, Reference, answered, problem, responses, unkept
@@ -40,7 +40,7 @@ class MessageIn(Body):
             examples=[services.example_number() or services.EXAMPLE]
         ),
     )
-    body: str = Field(max_length=services.MAX_BODY, repr=False, examples=["Your parcel is here."])
+    body: str = Field(max_length=preparing.MAX_BODY, repr=False, examples=["Your parcel is here."])
     kind: Literal["message", "code"] = Field(
         "message",
         description="`code`: it carries a one-time code that you create and check yourself. It is sent "
@@ -70,7 +70,7 @@ class MessageIn(Body):
     @field_validator("body", mode="before")
     @classmethod
     def _with_line_feeds(cls, body: object) -> object:
-        return services.with_line_feeds(body) if isinstance(body, str) else body
+        return preparing.with_line_feeds(body) if isinstance(body, str) else body
 
 
 class MessageOut(Schema):

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from redis.connection import SSLConnection
 
-from sms import broker, names, probe, scripts
+from sms import broker, broker_connections, names, probe, scripts
 from sms.checks import SERVERS, check, finding, readable, register
 from sms.checks.settings import namespace
 from sms.errors import Unavailable
@@ -147,7 +147,7 @@ def redis_is_verified() -> Iterator[str]:
 @check("sms.W012", Tags.security, deploy=True)
 def broker_is_verified() -> Iterator[str]:
     """By default kombu does not verify the certificate of a Redis."""
-    with broker.readable():
+    with broker_connections.readable():
         found: Any = celery.current_app.connection_for_write()
         amqp = found.transport.driver_type == "amqp"
     options, fix = found.ssl, f"Add ?ssl_cert_reqs=required to it; {_CA}"

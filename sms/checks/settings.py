@@ -12,7 +12,7 @@ import phonenumbers
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
-from sms import cells, conf, destinations, learning, names, registry, routing, services
+from sms import cells, conf, destinations, learning, names, preparing, registry, routing
 from sms.breaker import Breaker
 from sms.checks import check, finding, readable
 from sms.seal import seal
@@ -90,11 +90,11 @@ def metrics_token() -> Iterator[str]:
 @check("sms.E034")
 def help_can_be_sent() -> Iterator[str]:
     """A fault in the answer to HELP would only show when a user asks for it."""
-    text = services.with_line_feeds(str(conf.get("SMS_HELP")))
-    if len(text) > services.MAX_BODY or any(
+    text = preparing.with_line_feeds(str(conf.get("SMS_HELP")))
+    if len(text) > preparing.MAX_BODY or any(
         category(char) in ("Cc", "Cs") for char in text.replace("\n", "")
     ):
-        yield f"SMS_HELP must have at most {services.MAX_BODY} characters and no control characters."
+        yield f"SMS_HELP must have at most {preparing.MAX_BODY} characters and no control characters."
 
 
 @check("sms.E035", Tags.security)

@@ -16,16 +16,15 @@ import time
 
 import structlog
 
-from sms import broker, cells, receipts, registry, steps, store, traces
+from sms import broker, cells, follow_ups, receipts, registry, steps, traces
 from sms.delivery import drain
 from sms.delivery.handover import place_of, plain
 from sms.delivery.slots import Alias
 from sms.errors import ProviderError
+from sms.follow_ups import FollowUp, Kind
 from sms.message import Receipt
 from sms.providers.base import Provider
-from sms.records import FollowUp
 from sms.scripts import in_each_cell
-from sms.store import Kind
 
 log = structlog.get_logger("sms")
 
@@ -57,7 +56,7 @@ def publish_due() -> None:
     asked = [(kind, alias.name, alias.takes(1)) for kind, alias in wanted]
 
     def due(cell: int) -> list[tuple[Kind, str, tuple[int, ...]]]:
-        counts = store.follow_ups(asked, max(MOST // len(cells.every()), 1), cell)
+        counts = follow_ups.due(asked, max(MOST // len(cells.every()), 1), cell)
         where = (cell,) if cell else ()
         return [
             (kind, alias, where)
@@ -89,7 +88,7 @@ def _wants(kind: Kind, provider: Provider) -> bool:
 def _call(kind: Kind, alias: Alias, cell: int) -> bool:
     """Make the next call. False if none is due, or no slot is free."""
     with alias.slot() as taken:
-        found = store.follow_up(kind, alias.name, alias.takes(1), cell) if taken else None
+        found = follow_ups.take(kind, alias.name, alias.takes(1), cell) if taken else None
         if found is None:
             return False
         with traces.follow_up(kind, found.message):

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
+from sms.follow_ups import After
 from sms.providers.base import Provider
-from sms.store import After
 
 #: Seconds for which a message keeps its thread while it waits for a slot, if one is likely to be free by
 #: then. Under load that takes milliseconds. While calls hang, the thread is needed for other messages.

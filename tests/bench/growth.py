@@ -140,7 +140,7 @@ def steps(count: int = 300) -> dict[str, float]:
     redis.delete(*(names.RECORD + id for id in ids))  # or the smallest server would grow by a third each time
     sweeps: dict[str, Callable[[], int]] = {
         "sweep": lambda: sweeper.sweep(QUEUE, _now()),
-        STORE_PART: lambda: len(store.sweep(QUEUE, _now(), sweeper.LIMIT)),
+        STORE_PART: lambda: len(sweeper.late(QUEUE, _now(), sweeper.LIMIT)),
     }
     for step, sweep in sweeps.items():
         found[step] = sum(_swept(redis, sweep) for _ in range(SWEEPS)) / SWEEPS * 1e6

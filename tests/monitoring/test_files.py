@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sms import store
+from sms import sweeper
 from tests.scraped import scrape
 from tests.starts import ROOT
 
@@ -38,8 +38,8 @@ def promtool(*words: str | Path) -> str:
 @pytest.fixture
 def exposed(settings: Any) -> set[str]:
     settings.SMS_PROVIDERS = {"test": "memory://?rate=2"}
-    store.ask_for_sweep("otp")
-    store.sweep("otp", 0, 1)
+    sweeper.request("otp")
+    sweeper.late("otp", 0, 1)
     return scrape(settings).names
 
 

@@ -9,7 +9,7 @@ from otp.caller import Caller
 from otp.errors import RateLimited, StoreUnavailable
 from otp.handler import OTPHandler
 from otp.names import FAILURES, LIMIT, PHONE, SESSION, VERIFICATION
-from sms import broker, cells, hub, names, scripts, store
+from sms import broker, cells, hub, names, scripts, sweeper
 from sms import services as sms
 from sms.delivery.run import deliver
 from sms.message import State
@@ -159,7 +159,7 @@ def test_a_change_of_their_number_loses_no_message(settings, before, now, monkey
     ids = [sms.send(NUMBER, "Hello").id for _ in range(5)] + [services.start(NUMBER).message_id]
     settings.REDIS_CELLS, settings.REDIS_CELLS_BEFORE = now, before
     looking()
-    due = store.sweep("bulk", 2**53, 200) + store.sweep("otp", 2**53, 200)
+    due = sweeper.late("bulk", 2**53, 200) + sweeper.late("otp", 2**53, 200)
     assert sorted(due) == sorted(ids)
     for id in ids:
         deliver(id)

@@ -9,7 +9,7 @@ import time
 import pytest
 from django.core.checks import run_checks
 
-from otp.checks import cookies_of_this_python
+from otp.checks.python import cookies_of_this_python
 
 
 def seconds(length: int) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import checks, purposes, services
+from otp import purposes, services
+from otp.checks import purposes as checks
+from otp.checks.settings import phone_secret_key
 from otp.handler import OTPHandler
 from sms.testing import outbox
 
@@ -133,7 +135,7 @@ def test_the_text_follows_the_locale_and_ends_with_the_bound_line(settings):
 @pytest.mark.parametrize("key", ["", "short", "a" * 64])
 def test_a_weak_phone_secret_is_refused(settings, key):
     settings.PHONE_SECRET_KEY = key
-    assert [error.id for error in checks.phone_secret_key()] == ["otp.E001"]
+    assert [error.id for error in phone_secret_key()] == ["otp.E001"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import pytest
 from django.test import Client
 from twilio.request_validator import RequestValidator
 
-from otp import checks, inbound, services, signals, texts
+from otp import inbound, services, signals, texts
+from otp.checks import purposes as checks
+from otp.checks.settings import reverse_numbers
 from otp.errors import NotAllowed, RateLimited
 from otp.handler import OTPHandler
 from otp.names import VERIFICATION
@@ -308,7 +310,7 @@ class TestSettings:
     )
     def test_what_cannot_work_is_named_with_the_mend(self, settings, numbers, mend):
         settings.OTP_REVERSE = numbers
-        (error,) = checks.reverse_numbers()
+        (error,) = reverse_numbers()
         assert error.id == "otp.E017"
         assert error.msg.startswith("OTP_REVERSE: ")
         assert mend in error.msg

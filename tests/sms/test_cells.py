@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sms import broker, cells, hub, names, services, store
+from sms import broker, cells, follow_ups, hub, names, services, store
 from sms.delivery import drain, follow_up
 from sms.errors import Overloaded, TemporaryFailure
 from sms.message import State
@@ -99,7 +99,7 @@ def polled(house: House, count: int, *, among: int) -> None:
     for number in range(count):
         id = send(number % among + 1)
         store.claim(id)
-        polls = store.After(polls=True)
+        polls = follow_ups.After(polls=True)
         store.finish(id, State.SENT, after=polls, alias="a", provider_message_id=f"a-{number}")
 
 

@@ -18,7 +18,7 @@ from redis import Redis
 
 from config import servers
 from config.demo.leash import Leash
-from sms import broker, connections, entries, names, services, tasks
+from sms import broker, broker_connections, connections, entries, names, services, tasks
 from sms.errors import Unavailable
 from tests.conftest import server_with
 from tests.faults.stack import wait_for
@@ -79,7 +79,7 @@ def queues(redis, monkeypatch):
 
 
 def test_elsewhere_it_is_the_same_byte_for_byte(queues, redis):
-    with broker.producer() as producer:
+    with broker_connections.producer() as producer:
         task = current_app.tasks[entries.DELIVER]
         task.apply_async((ID,), queue="otp", producer=producer)
     theirs = queues.rpop("otp")

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from otp import services as codes
 from otp.caller import Caller
-from sms import metrics, names, receipts, services, store, tally
+from sms import metrics, names, receipts, services, store, sweeper, tally
 from sms.checks.settings import metrics_token
 from sms.errors import AccountFailure
 from sms.testing import code_in, outbox
@@ -242,11 +242,11 @@ def test_signs_of_beat_and_workers_have_an_age(redis, settings):
     found = scrape(settings)
     assert {"otpost_beat_seconds", "otpost_last_sweep_seconds"}.isdisjoint(found.names)
     assert found.of("unswept_seconds", queue="otp") == 0
-    cutoff = store.ask_for_sweep("otp")
+    cutoff = sweeper.request("otp")
     assert cutoff
     redis.set(names.UNSWEPT + "otp", cutoff - 40_000)
     assert 40 <= scrape(settings).of("unswept_seconds", queue="otp") < 3600
-    store.sweep("otp", cutoff, 1)
+    sweeper.late("otp", cutoff, 1)
     time.sleep(0.05)
     found = scrape(settings)
     assert 0.05 <= found.of("last_sweep_seconds") < 3600
@@ -336,8 +336,8 @@ def test_odd_words_stand_as_they_are(redis, settings):
 def test_promtool_finds_nothing_to_say(house, settings):
     house.rate("a", rate=2)
     house.deliver(house.code())
-    store.ask_for_sweep("otp")
-    store.sweep("otp", 0, 1)
+    sweeper.request("otp")
+    sweeper.late("otp", 0, 1)
     found = scrape(settings)
     done = subprocess.run(
         [str(PROMTOOL), "check", "metrics"], input=found.text, capture_output=True, text=True, check=False

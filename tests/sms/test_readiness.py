@@ -13,7 +13,7 @@ from django.test import Client
 from django_redis import get_redis_connection
 
 from config.demo.embedded import EmbeddedServer
-from sms import names, probe, readiness, signs, store
+from sms import names, probe, readiness, signs, sweeper
 from tests.conftest import point_cache_at, server_with
 from tests.faults.stack import wait_for
 from tests.spoilt import SPOILT
@@ -93,11 +93,11 @@ def test_a_question_writes_nothing_unless_something_has_changed(server, monkeypa
 def test_beat_is_there_while_it_asks_for_sweeps(redis, monkeypatch):
     assert ready()["beat"] == "away"
     monkeypatch.setattr(readiness, "FRESH", 0.0)
-    store.ask_for_sweep("otp")
-    store.ask_for_sweep("otp")  # also where the last one is still under way
+    sweeper.request("otp")
+    sweeper.request("otp")  # also where the last one is still under way
     answer = ready()
     assert (answer["beat"], "beat" in answer["since"]) == ("ok", False)
-    silent = int(redis.get(names.BEAT)) - int(store.BEAT_SILENT * 1000)
+    silent = int(redis.get(names.BEAT)) - int(signs.BEAT_SILENT * 1000)
     redis.set(names.BEAT, silent - 500)
     answer = ready()
     assert (answer["beat"], answer["since"]["beat"]) == ("away", spelled(silent - 500))
@@ -111,20 +111,20 @@ def test_the_beat_of_the_version_before_is_there(redis):
 
 def test_sweeps_that_nobody_runs_show_although_beat_asks_for_them(redis, monkeypatch):
     monkeypatch.setattr(readiness, "FRESH", 0.0)
-    store.ask_for_sweep("otp")
-    store.ask_for_sweep("bulk")
+    sweeper.request("otp")
+    sweeper.request("bulk")
     answer = ready()
     assert (answer["sweep"], answer["last_sweep"]) == ("ok", None)
     long_ago = int(redis.get(names.UNSWEPT + "bulk")) - int(signs.UNSWEPT_FOR * 1000) - 500
     redis.set(names.UNSWEPT + "bulk", long_ago, px=5_000)
-    store.sweep("otp", 0, 1)
-    store.ask_for_sweep("bulk")
+    sweeper.late("otp", 0, 1)
+    sweeper.request("bulk")
     assert int(redis.get(names.UNSWEPT + "bulk")) == long_ago
     answer = ready()
     assert (answer["beat"], answer["sweep"]) == ("ok", "away")
     assert answer["since"]["sweep"] == spelled(long_ago)
     assert answer["last_sweep"] == spelled(int(redis.get(names.SWEPT)))
-    store.sweep("bulk", 0, 1)
+    sweeper.late("bulk", 0, 1)
     answer = ready()
     assert (answer["sweep"], "sweep" in answer["since"]) == ("ok", False)
 

@@ -13,7 +13,7 @@ from django.test import Client
 from structlog.testing import capture_logs
 
 from config.demo.embedded import EmbeddedServer
-from sms import broker, cells, names, probe, readiness, scripts, signs, store
+from sms import broker, cells, names, probe, readiness, scripts, signs, sweeper
 from sms.checks import servers as checks
 from sms.errors import Unavailable
 from tests.faults.sentinels import Sentinels
@@ -157,7 +157,7 @@ def test_readiness_names_the_server_that_is_away(three, asked):
     assert asked()[1]["status"] == "ok"
     three[0].kill()
     asked()  # beat has not asked the stand-in for a sweep yet
-    store.ask_for_sweep("otp")
+    sweeper.request("otp")
     status, body = asked()
     assert (status, body["status"], body["redis"], body["redis-2"]) == (200, "degraded", "away", "ok")
     three[1].kill()

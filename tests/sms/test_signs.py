@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sms import names, signs, store
+from sms import names, signs, sweeper
 from sms.signs import Memory
 
 WELL = {"redis": "ok", "broker": "ok", "worker": "ok", "beat": "ok", "sweep": "ok"}
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("redis")
 
 def swept() -> int:
     """A worker runs a sweep; when that was."""
-    store.sweep("otp", 0, 1)
+    sweeper.late("otp", 0, 1)
     return signs.read().swept
 
 
@@ -87,10 +87,10 @@ def test_redis_was_well_when_it_was_asked_last():
 
 
 def test_nothing_is_kept_for_ever(redis):
-    store.ask_for_sweep("otp")
+    sweeper.request("otp")
     swept()
-    store.ask_for_sweep("bulk")
+    sweeper.request("bulk")
     Memory().since(WELL | {"worker": "away"}, signs.read())
     for name in (names.BEAT, names.SWEPT, f"{names.AWAY}worker"):
-        assert 0 < redis.pttl(name) <= store.REMEMBERED * 1000
-    assert 0 < redis.pttl(f"{names.UNSWEPT}bulk") <= store.BEAT_SILENT * 1000
+        assert 0 < redis.pttl(name) <= signs.REMEMBERED * 1000
+    assert 0 < redis.pttl(f"{names.UNSWEPT}bulk") <= signs.BEAT_SILENT * 1000

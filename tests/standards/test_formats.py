@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from otp import checks, purposes
+from otp import purposes
+from otp.checks import purposes as checks
 from otp.handler import OTPHandler
 from sms.testing import code_in, outbox
 

@@ -12,7 +12,8 @@ from collections import Counter, defaultdict, deque
 
 import pytest
 
-from otp import checks, codes, purposes, services, signals
+from otp import codes, purposes, services, signals
+from otp.checks import purposes as checks
 from otp.handler import OTPHandler
 from sms import ids
 from sms.errors import Unreachable

@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from otp import checks, services
+from otp import services
+from otp.checks import purposes as checks
+from otp.checks.settings import reverse_numbers
 from tests.otp.test_reverse import OURS, PHONE, twilio  # noqa: F401  # a fixture
 from tests.starts import ROOT
 
@@ -51,7 +53,7 @@ def test_the_example_of_docs_reverse_works(settings):
     variables = dict(line.split("=", 1) for line in example.splitlines())
     settings.OTP_PURPOSES = json.loads(variables["OTP_PURPOSES"])
     settings.OTP_REVERSE = dict([variables["OTP_REVERSE"].split("=")])
-    assert checks.reverse_numbers() + checks.reverse_has_a_number() + checks.otp_purposes() == []
+    assert reverse_numbers() + checks.reverse_has_a_number() + checks.otp_purposes() == []
     started = services.start(PHONE, "signup", reverse=True)
     assert f'"send_to": "{started.wanted.send_to}"' in text
     assert started.wanted.text.partition(" ")[2] in text

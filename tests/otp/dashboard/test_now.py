@@ -14,7 +14,7 @@ from otp import services
 from otp.caller import Caller
 from otp.dashboard import figures, words
 from otp.dashboard.figures import DAY, FORTNIGHT, HOUR
-from sms import names, store, tally
+from sms import names, store, sweeper, tally
 from sms import services as sms
 from sms.names import DEAD, key
 from sms.testing import code_in, outbox
@@ -185,7 +185,7 @@ def test_money_is_shown_where_prices_are_known(settings, redis):
 
 def test_who_is_left_out_is_named_with_the_time(redis):
     now, minute = int(store.now() * 1000), 60_000  # in minutes, as a busy machine takes seconds for a page
-    store.ask_for_sweep("otp")
+    sweeper.request("otp")
     fine = page()
     assert "Nothing is wrong with providers" in fine
     assert "Providers left out None." in fine
@@ -203,7 +203,7 @@ def test_who_is_left_out_is_named_with_the_time(redis):
 
 
 def test_what_waits_is_told(redis):
-    store.ask_for_sweep("otp")
+    sweeper.request("otp")
     assert "beat is silent" not in page()
     redis.zadd("sms:waiting:otp", {"a": (time.time() - 42) * 1000, "b": time.time() * 1000})
     redis.delete("sms:beat")
@@ -231,7 +231,7 @@ def test_a_webhook_that_fails_is_told_while_its_events_are_tried_again(redis, se
 def test_what_costs_money_or_messages_is_no_good_news(redis, settings):
     """Nothing of it shows in the queues, and all providers are in use."""
     hour, day = int(store.now()) // 3600, int(store.now()) // 86400
-    store.ask_for_sweep("otp")
+    sweeper.request("otp")
     settings.GUARD_MODE, settings.GUARD_PRICES, settings.GUARD_BUDGET = "shadow", {"default": "0.06"}, "50"
     redis.hset(
         tally.place("counts", "hour", hour),

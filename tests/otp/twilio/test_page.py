@@ -14,7 +14,7 @@ import pytest
 
 from config.demo import given
 from otp.api.access import parse
-from otp.checks import otp_purposes
+from otp.checks.purposes import otp_purposes
 from otp.twilio import sids
 from tests.otp.twilio.conftest import ACCOUNT, LOGIN, PHONE, latest_code
 from tests.settings import API_KEY

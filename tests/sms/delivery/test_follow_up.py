@@ -11,7 +11,7 @@ from celery.worker import state
 from structlog.testing import capture_logs
 
 from otp import services as otp
-from sms import broker, cells, names, receipts, services, store, tasks
+from sms import broker, cells, follow_ups, names, receipts, services, store, tasks
 from sms.delivery import follow_up
 from sms.errors import TemporaryFailure
 from sms.message import Attempt, Message, State
@@ -138,7 +138,7 @@ def sent(house, alias: str, count: int = 1) -> None:
         id = house.code()
         store.claim(id)
         theirs = f"{alias}-{number}"
-        polls = store.After(polls=True)
+        polls = follow_ups.After(polls=True)
         store.finish(id, State.SENT, after=polls, alias=alias, provider_message_id=theirs)
 
 
@@ -420,7 +420,7 @@ def test_it_is_handed_out_again_where_the_answer_of_redis_got_lost(own):
     id = own.code()
     attempt = store.claim(id).found
     assert isinstance(attempt, Attempt)
-    after = store.After(refers_by_own_id=True)
+    after = follow_ups.After(refers_by_own_id=True)
     first, again = (
         store.finish(id, State.SENT, after=after, alias="a", provider_message_id="a-1") for _ in range(2)
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sms.providers import smpp_link, smpp_pipe
+from sms.providers import smpp_link, smpp_pipe, smpp_session
 from tests.sms.providers.smsc import BIND_TRANSCEIVER, Smsc, bound, smsc, soon
 
 
@@ -41,5 +41,6 @@ def listening(centre, heard):
 def impatient(monkeypatch):
     """Tries again at once, and never waits long."""
     monkeypatch.setattr(smpp_pipe, "TO_READ", 0.3)
-    for name, seconds in {"LEAST_REST": 0.05, "TO_ENQUIRE": 0.3, "TO_UNBIND": 0.3}.items():
+    monkeypatch.setattr(smpp_session, "TO_ENQUIRE", 0.3)
+    for name, seconds in {"LEAST_REST": 0.05, "TO_UNBIND": 0.3}.items():
         monkeypatch.setattr(smpp_link, name, seconds)

@@ -23,7 +23,7 @@ from sms.errors import (
     TemporaryFailure,
 )
 from sms.message import State
-from sms.providers import from_url, smpp_link, smpp_wire
+from sms.providers import from_url, smpp_session, smpp_wire
 from sms.providers.smpp import LEAST_PAUSE
 from sms.providers.url import BadProviderURL
 from sms.segments import GSM_7, count
@@ -520,7 +520,7 @@ def test_bad_options_are_refused_by_name(url, named):
 )
 def test_where_it_connects(monkeypatch, url, place):
     found = []
-    monkeypatch.setattr(smpp_link, "Pipe", lambda place: found.append(place) or 1 / 0)
+    monkeypatch.setattr(smpp_session, "Pipe", lambda place: found.append(place) or 1 / 0)
     provider = from_url("main", url)
     with pytest.raises(TemporaryFailure):
         provider.send(SMS)

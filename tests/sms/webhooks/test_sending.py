@@ -382,7 +382,7 @@ class TestCells:
         assert sorted(got.id for got in self.receiver.got) == sorted(happened)
 
     def test_a_code_dies_in_its_own(self):
-        store.ask_for_sweep("events")
+        sweeper.request("events")
         for cell in (1, 3):
             with client(cell) as redis:
                 redis.zadd(names.key(names.VERIFICATIONS_END, cell), {f"the-id-{cell}": 1000})
@@ -390,23 +390,23 @@ class TestCells:
         send_all()
         found = sorted(got.id for got in self.receiver.got)
         assert found == ["verification_expired_the-id-1", "verification_expired_the-id-3"]
-        assert store.ask_for_sweep("events") is not None
+        assert sweeper.request("events") is not None
 
 
 def test_the_sweep_sends(receiver, redis):
     """The sweep that beat asks for, and a worker of the queue runs."""
     send()
-    cutoff = store.ask_for_sweep("events")
-    assert store.ask_for_sweep("events") is None
+    cutoff = sweeper.request("events")
+    assert sweeper.request("events") is None
     tasks.sweep("events", cutoff)
     until_idle()
     assert receiver.types() == ["message.sent"]
-    assert store.ask_for_sweep("events") is not None
+    assert sweeper.request("events") is not None
 
 
 def test_that_no_worker_takes_events_shows(receiver, redis):
     unswept = names.UNSWEPT + "events"
-    store.ask_for_sweep("events")
+    sweeper.request("events")
     redis.set(unswept, int(redis.get(unswept)) - 40_000, px=15_000)
     assert signs.read().words() == {"beat": "ok", "sweep": "away"}
     tasks.sweep("events", 0)

@@ -1,88 +1,25 @@
-"""System checks of the settings of ``otp``. Each message names the setting, the fault and the fix.
-
-``readable`` makes a check of a function that reads a setting and raises ``ImproperlyConfigured``. ``check``
-registers a function that yields a text for each fault.
-"""
+"""Checks of OTP_PURPOSES: are the purposes possible and strong, and can their codes be sent?"""
 
 from __future__ import annotations
 
-import http.cookies
 import re
-import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 
-from otp import caller, conf, inbound, purposes
-from otp.admission import judges, limits, testnumbers
-from otp.api import access
-from otp.caller import Caller
-from otp.challenges import altcha
-from otp.hooks import settings as hooks
-from otp.lookups import settings as lookups
-from otp.pages import brand
+from otp import conf, inbound, purposes
 from otp.purposes import MAX_LENGTH, MAX_LIFETIME, MIN_CODES, Purpose
 from sms import services as sms
-from sms.checks import check, readable
+from sms.checks import check
 from sms.message import Channel
-
-#: Characters of each secret.
-MIN_SECRET = 32
-
-#: Characters of OTP_SITE_NAME. An SMS has room for more, but nobody reads it.
-MAX_NAME = 100
 
 #: Bytes of a message for Android's SMS Retriever
 #: (https://developers.google.com/identity/sms-retriever/verify).
 MAX_RETRIEVED = 140
-
-otp_limits = readable("otp.E004", limits.all_rules)
-guess_limits = readable("otp.E004", limits.guess_rules)
-test_numbers = readable("otp.E005", testnumbers.check, Tags.security)
-challenge = readable("otp.E006", judges.challenge)
-puzzle = readable("otp.E006", altcha.figures)
-number_lookups = readable("otp.E014", lookups.configured)
-reverse_numbers = readable("otp.E017", inbound.numbers, Tags.security)
-hook_secrets = readable("otp.E016", hooks.configured, Tags.security)
-logo_and_colour = readable("otp.E019", brand.configured)
-trusted_proxies = readable("otp.E011", caller.trusted_proxies, Tags.security)
-
-
-@check("otp.E001", Tags.security)
-def phone_secret_key() -> Iterator[str]:
-    """A weak secret makes the digests of phones and codes as good as clear text."""
-    newest, older = conf.get("PHONE_SECRET_KEY"), conf.get("PHONE_SECRET_KEY_FALLBACKS")
-    secrets = {"PHONE_SECRET_KEY": [newest], "PHONE_SECRET_KEY_FALLBACKS": older}
-    for name, values in (secrets | {"SMS_OPTOUT_KEYS": conf.get("SMS_OPTOUT_KEYS")}).items():
-        if any(len(value) < MIN_SECRET or len(set(value)) < 8 for value in values):
-            yield (
-                f"{name} must be random and have at least {MIN_SECRET} characters. "
-                "`manage.py secrets PHONE_SECRET_KEY` prints one."
-            )
-
-
-def mended_python() -> str:
-    """The version to upgrade to if this Python reads cookies in quadratic time; else ""."""
-    fixed = (3, 12, 6) if sys.version_info >= (3, 12) else (3, 11, 10)
-    # Distributions backport the fix to earlier versions; this function came with it.
-    if sys.version_info >= fixed or hasattr(http.cookies, "_unquote_replace"):
-        return ""
-    return ".".join(map(str, fixed))
-
-
-@check("otp.W003", Tags.security, deploy=True)
-def cookies_of_this_python() -> Iterator[str]:
-    """CVE-2024-7592: four kilobytes of backslashes in a cookie take 30 ms to read."""
-    if better := mended_python():
-        yield (
-            f"Python {sys.version.split()[0]} reads cookies in quadratic time (CVE-2024-7592). Otpost's own "
-            "server is protected; in a project of your own a few requests a second keep a process busy. "
-            f"Use {better} or newer."
-        )
 
 
 @check("otp.E002", Tags.security)
@@ -190,64 +127,6 @@ def email_is_no_second_factor() -> Iterator[str]:
                 "does not allow for out-of-band authentication. Take it out. If the code only proves an "
                 "address and logs nobody in, add otp.W006 to SILENCED_SYSTEM_CHECKS."
             )
-
-
-@check("otp.E013", Tags.security)
-def hosted_pages() -> Iterator[str]:
-    """PAGES must be one of its three words."""
-    if (value := conf.get("PAGES")) not in ("sessions", "open", "off"):
-        yield (
-            f"PAGES is {value!r}. Write sessions to let programs hand their users to the pages, open to let "
-            "everybody ask for a code at /, or off to serve only the API."
-        )
-
-
-@check("otp.E012")
-def site_name() -> Iterator[str]:
-    """OTP_SITE_NAME must fit into an SMS, or every start fails."""
-    name = str(conf.get("OTP_SITE_NAME"))
-    if len(name) > MAX_NAME or any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        yield f"OTP_SITE_NAME must have at most {MAX_NAME} characters and no control characters."
-
-
-@check("otp.W001", Tags.security, deploy=True)
-def test_numbers_are_on() -> Iterator[str]:
-    """Anybody who knows a test number and its code gets in."""
-    if known := testnumbers.in_force():
-        yield (
-            f"{len(known)} test numbers have a known code until "
-            f"{conf.get('TEST_NUMBERS_UNTIL')}. Remove TEST_NUMBERS as soon as nobody needs them."
-        )
-
-
-@check("otp.E010", Tags.security)
-def api_access() -> Iterator[str]:
-    """API_ACCESS must name existing keys and purposes."""
-    known, entries = purposes.all_purposes(), conf.get("API_ACCESS")
-    try:
-        yield from access.faults(entries, conf.get("API_KEYS"), known)
-    except access.BadAccess as error:
-        yield str(error)
-        return
-    for entry in entries.values():
-        try:
-            limits.of_key(Caller(entry.name, limits=entry.limits))
-        except ImproperlyConfigured as error:
-            yield str(error).replace("key:", f"{entry.name}:")
-
-
-@check("otp.W004", Tags.security, deploy=True)
-def keys_without_access() -> Iterator[str]:
-    """A key without an entry in API_ACCESS may do nearly everything, usually by oversight."""
-    entries = conf.get("API_ACCESS")
-    names = sorted(set(conf.get("API_KEYS")).difference(entries)) if isinstance(entries, Mapping) else []
-    if names:
-        example = ";".join(f"{name}=verify" for name in names)
-        yield (
-            f"API_ACCESS has no entry for {', '.join(names)}. Without one, a key may verify for every "
-            "purpose, send any SMS and read everything. Grant each key only what it needs, such as "
-            f"API_ACCESS={example}."
-        )
 
 
 def _faults(purpose: Purpose) -> list[str]:

@@ -1,0 +1,1 @@
+"""System checks of ``otp``. Each message names the setting, the fault and the fix; see ``sms.checks``."""
