@@ -188,11 +188,11 @@ def public_url() -> Iterator[str]:
 
 @check("sms.W003", deploy=True)
 def public_url_is_known() -> Iterator[str]:
-    """The last line of an SMS binds its code to our host. Receipts need an address."""
+    """The last line of an SMS with a code binds it to our host. Receipts need an address."""
     if not conf.get("PUBLIC_URL") and not settings.DEBUG:
         yield (
-            "PUBLIC_URL is not set. So SMS end with @localhost, and providers cannot report to us. "
-            "Set it to https://your.host"
+            "PUBLIC_URL is not set. So each SMS with a code names the host localhost, and providers cannot "
+            "report to us. Set it to https://your.host"
         )
 
 
