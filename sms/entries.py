@@ -8,6 +8,7 @@ that accepts the message pushes the entry; otherwise ``sms.broker`` publishes it
 from __future__ import annotations
 
 import base64
+import threading
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -29,6 +30,9 @@ ENOUGH = 1000
 
 #: Placeholders in a form.
 _ID, _BODY = "{id}", "{body}"
+
+#: kombu keeps the queues in memory for all threads together, and may lose an entry if two make such a queue.
+_alone = threading.Lock()
 
 
 class Form(NamedTuple):
@@ -77,7 +81,7 @@ def _made(app: Any, queue: str) -> Form | None:
         return None
     if driver == "redis" and connection.alt and connection.transport_cls != "sentinel":
         return None  # kombu goes from one server to the next by itself
-    with Connection("memory://") as memory:
+    with _alone, Connection("memory://") as memory:
         options = {"task_id": _ID, "queue": queue, "producer": app.amqp.Producer(memory)}
         app.tasks[DELIVER].apply_async((_ID,), **options)
         channel: Any = memory.default_channel

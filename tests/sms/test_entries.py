@@ -6,14 +6,17 @@ import json
 import os
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from queue import Queue
 from typing import Any
 
 import certifi
 import pytest
 from celery import Celery, current_app
 from celery.signals import before_task_publish
+from kombu.transport.memory import Channel
 from redis import Redis
 
 from config import servers
@@ -91,6 +94,26 @@ def test_elsewhere_it_is_the_same_byte_for_byte(queues, redis):
         expected = expected.replace(id, ID)
     assert queues.lrange("otp", 0, -1) == [expected.encode()]
     assert redis.llen("otp") == 0
+
+
+def test_threads_that_start_together_all_have_an_entry(own_broker, monkeypatch):
+    """kombu's queues in memory belong to all threads. The second to make one replaces that of the first."""
+    waits = iter([0, 0.02, 0.04, 0.06])
+
+    def make(channel: Channel, queue: str, **_: Any) -> None:
+        if queue not in channel.queues:
+            time.sleep(next(waits))
+            channel.queues[queue] = Queue()
+
+    def get(channel: Channel, queue: str) -> Any:
+        time.sleep(0.05)  # the others have made theirs by then
+        return channel.queues[queue].get(block=False)
+
+    monkeypatch.setattr(Channel, "queues", {})
+    monkeypatch.setattr(Channel, "_new_queue", make)
+    monkeypatch.setattr(Channel, "_get", get)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda _: entries.form("otp"), range(4)))
 
 
 def test_elsewhere_more_threads_publish_than_kombu_has_connections(queues):
