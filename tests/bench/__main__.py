@@ -26,6 +26,7 @@ from . import (
     puzzles,
     scale,
     scrape,
+    servers,
     tallying,
     tracing,
     uniform,
@@ -64,6 +65,7 @@ MEASURES = {
     "learning": learning.learning,
     "unreachable": unreachable.waits,
     "scale": scale.costs,
+    "servers": servers.rates,
     "scrape": scrape.scrapes,
     "uniform": uniform.compare,
 }

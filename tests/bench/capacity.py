@@ -15,7 +15,7 @@ import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, comb
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ RATES = (100, 1_000, 20_000, 200_000)
 #: loss of a machine.
 BUSY = 0.7
 
-#: Numbers of servers with as many cells each.
-EVEN = (2, 4, 8)
+#: Cells of an installation with several servers, and numbers of these.
+CELLS = 64
+SERVERS = (2, 4, 8)
 
 #: Threads of a worker (WORKER_CONCURRENCY), each of which waits for one answer of a vendor.
 THREADS = 80
@@ -93,20 +94,21 @@ class Plan:
     rate: float
     installations: int
     servers: int  # of Redis
+    queues: int  # servers of Redis for the queues, 0 where these are with the codes
     web: int  # processes, one core each
     workers: int  # processes, one core each
     slots: int  # calls of vendors under way
     first: str  # what is used up first if more come
-    cores: int  # of web, workers, each server and its replica
+    cores: int  # of web, workers, each server of either kind and its replica
     price: float  # of a million codes
 
 
 def plan(costs: Costs, rate: float, *, answer: float, core_hour: float) -> Plan:
     """``answer``: seconds until a vendor answers. ``core_hour``: what one core costs an hour."""
     installations, loads = 1, {"Redis": rate * costs.redis}
-    servers, of_web, of_worker = 1, costs.web, costs.worker
+    servers, queues, of_web, of_worker = 1, 0, costs.web, costs.worker
     if rate > most(costs):
-        installations = ceil(rate / hub_carries(costs))
+        installations = queues = ceil(rate / hub_carries(costs))
         each = rate / installations
         servers = installations * ceil(each * (costs.hub + costs.cell) / BUSY)
         loads = {"hub": each * costs.hub, "Redis": rate * (costs.hub + costs.cell) / servers}
@@ -117,11 +119,12 @@ def plan(costs: Costs, rate: float, *, answer: float, core_hour: float) -> Plan:
         "web": rate * of_web / web,
         "workers": max(rate * of_worker / workers, slots / workers / THREADS * BUSY),
     }
-    cores = 2 * servers + web + workers
+    cores = 2 * (servers + queues) + web + workers
     return Plan(
         rate,
         installations,
         servers,
+        queues,
         web,
         workers,
         slots,
@@ -146,9 +149,35 @@ def hub_carries(costs: Costs) -> int:
     return int(BUSY / costs.hub)
 
 
-def evenly(costs: Costs, servers: int) -> int:
-    """The same if each server has as many cells, and the first one the hub besides."""
-    return int(BUSY / (costs.hub + costs.cell / servers))
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Codes a second of several servers, until the first, which has the hub besides, is busy.
+
+    Their addresses decide how many cells each has. So some carry more than others.
+    """
+
+    average: int
+    least: int  # one of twenty carries less
+    most: int  # one of twenty carries more
+
+
+def carried(costs: Costs, servers: int) -> Carried:
+    """Each of the cells is on the first with the same chance."""
+
+    def until_busy(cells: float) -> int:
+        return int(BUSY / (costs.hub + costs.cell * cells / CELLS))
+
+    few, many = (_on_one(servers, chance) for chance in (0.05, 0.95))
+    return Carried(until_busy(CELLS / servers), until_busy(many), until_busy(few))
+
+
+def _on_one(servers: int, chance: float) -> int:
+    """So many cells at most are on one server, with that chance: the quantile of a binomial distribution."""
+    cells, likely = -1, 0.0
+    while likely < chance:
+        cells += 1
+        likely += comb(CELLS, cells) * (servers - 1) ** (CELLS - cells) / servers**CELLS
+    return cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,15 +255,15 @@ def _of(waits: Sequence[float]) -> tuple[float, float]:
 def table(plans: Sequence[Plan]) -> str:
     """As docs/scale.md shows it."""
     head = (
-        "| codes a second | installations | Redis servers, with a replica each | web processes | workers "
-        "| calls under way | first at its end | cores | US$ per million codes |"
+        "| codes a second | installations | Redis servers, with a replica each | the same for queues "
+        "| web processes | workers | calls under way | first at its end | cores | US$ per million codes |"
     )
     rows = [
-        f"| {p.rate:,.0f} | {p.installations:,} | {p.servers:,} | {p.web:,} | {p.workers:,} | {p.slots:,} "
-        f"| {p.first} | {p.cores:,} | {p.price:.2f} |"
+        f"| {p.rate:,.0f} | {p.installations:,} | {p.servers:,} | {p.queues:,} "
+        f"| {p.web:,} | {p.workers:,} | {p.slots:,} | {p.first} | {p.cores:,} | {p.price:.2f} |"
         for p in plans
     ]
-    return "\n".join([head, "|" + "---|" * 9, *rows])
+    return "\n".join([head, "|" + "---|" * 10, *rows])
 
 
 def picture(costs: Costs, *, answer: float) -> str:
@@ -292,7 +321,7 @@ def main() -> None:
     carry: dict[str, Any] = {
         "one_redis": most(costs),
         "hub": hub_carries(costs),
-        "even_servers": {count: evenly(costs, count) for count in EVEN},
+        "servers": {count: asdict(carried(costs, count)) for count in SERVERS},
     }
     found = carry | {"plans": [asdict(one) for one in plans]}
     if options.json:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from redis import Redis
 
 from config.demo.embedded import EmbeddedServer
 
+from .capacity import CELLS
 from .http_speed import REQUESTS, Web, begun, checks, sent, starts, web_process
 from .processes import cpu, readable
 from .report import Measure
@@ -23,8 +25,6 @@ BACKLOG, EDGE = 3000, 300
 
 #: The steps of a code that arrives, each with the process that takes part.
 STEPS = {"start": "web", "send": "worker", "check": "web"}
-
-CELLS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def costs(bench: Surroundings) -> Iterator[Measure]:
         return
     with ExitStack() as stack:
         two = tuple(stack.enter_context(bench.another_server()) for _ in range(2))
-        sides = {"one": Side((bench.server,), {}, nullcontext), "cells": _in_cells(*two)}
+        sides = {"one": in_one(bench.server), "cells": in_cells(*two)}
         common = {"DJANGO_SETTINGS_MODULE": "tests.bench.roomy", "LOG_LEVEL": "ERROR"}
         webs = {
             name: stack.enter_context(web_process(bench, common | side.environment))
@@ -59,7 +59,7 @@ def costs(bench: Surroundings) -> Iterator[Measure]:
                 for name in sorted(sides, reverse=bool(number % 2)):
                     bench.say(f"CPU of a {step} ({name}), round {number + 1} of {len(rounds)}")
                     found[name][step].append(_step(bench, sides[name], webs[name], step))
-        share = _share_of_the_first(sides["cells"])
+        share = share_of_the_first(sides["cells"])
     for step, process in STEPS.items():
         of_redis, of_process = zip(*found["one"][step], strict=True)
         yield Measure(f"a {step}: Redis", "ms of CPU", of_redis)
@@ -75,19 +75,25 @@ def costs(bench: Surroundings) -> Iterator[Measure]:
         yield Measure(f"a {step} in cells: {process}", "ms of CPU", of_process)
 
 
-def _in_cells(first: EmbeddedServer, second: EmbeddedServer) -> Side:
-    from config import servers
+def in_one(server: EmbeddedServer) -> Side:
+    """One cell on the bench's own server."""
+    return Side((server,), {}, nullcontext)
 
-    url = f"{first.url};{second.url}"
-    caches, aliases = servers.caches(url, connections=100)
+
+def in_cells(*servers: EmbeddedServer) -> Side:
+    """So many cells on these servers, the hub on the first. The queues stay on the bench's own."""
+    from config.servers import caches
+
+    url = ";".join(server.url for server in servers)
+    entries, aliases = caches(url, connections=100)
     return Side(
-        (first, second),
+        servers,
         {"REDIS_URL": url, "REDIS_CELLS": f"{CELLS}"},
-        lambda: override_settings(CACHES=caches, OTPOST_CACHE=aliases, REDIS_CELLS=CELLS),
+        lambda: override_settings(CACHES=entries, OTPOST_CACHE=aliases, REDIS_CELLS=CELLS),
     )
 
 
-def _share_of_the_first(side: Side) -> float:
+def share_of_the_first(side: Side) -> float:
     """The share of the cells that are on the server with the hub."""
     from sms import cells, names
 
@@ -98,38 +104,66 @@ def _share_of_the_first(side: Side) -> float:
 
 def _step(bench: Surroundings, side: Side, web: Web, step: str) -> tuple[float, ...]:
     """What one takes of each server, and last of the process."""
-    for server in {bench.server, *side.servers}:  # the queues are always on the bench's own
-        Redis.from_url(server.url).flushall()
+    emptied(bench, side)
     with side.here():
         if step == "send":
             return _delivered(bench, side)
         # Checks have their SMS sent first, one after another.
         with bench.provider.answering_after(0):
             requests = (starts if step == "start" else checks)(REQUESTS)
-    before = _of_servers(side)
+    before = of_servers(side)
     run = sent(bench, web, requests, "202" if step == "start" else "200")
-    return *_each(before, _of_servers(side), REQUESTS), run.cpu
+    return *each(before, of_servers(side), REQUESTS), run.cpu
 
 
 def _delivered(bench: Surroundings, side: Side) -> tuple[float, ...]:
     bench.provider.forget()
     begun(BACKLOG)
-    with bench.beat(side.environment):
-        worker = bench.python(*OURS, environment=side.environment)
+    return drained(
+        bench, side.environment, BACKLOG, lambda workers: (*of_servers(side), *map(milliseconds, workers))
+    )
+
+
+def emptied(bench: Surroundings, side: Side) -> None:
+    """Forget all codes, messages and entries. The queues are always on the bench's own server."""
+    for server in {bench.server, *side.servers}:
+        Redis.from_url(server.url).flushall()
+
+
+def drained(
+    bench: Surroundings,
+    environment: Mapping[str, str],
+    codes: int,
+    standing: Callable[[Sequence[subprocess.Popen[bytes]]], tuple[float, ...]],
+    workers: int = 1,
+) -> tuple[float, ...]:
+    """What ``standing``, which gets the workers, grows by for each send, while they send what waits."""
+    with bench.beat(environment):
+        started = [
+            bench.python(*OURS, "--hostname", f"bench-{number}@%h", environment=environment)
+            for number in range(workers)
+        ]
         try:
-            bench.wait_for("the first sends", lambda: bench.provider.count() >= EDGE, worker)
-            count, before = bench.provider.count(), (*_of_servers(side), cpu(worker))
-            bench.wait_for("the last sends", lambda: bench.provider.count() >= BACKLOG - EDGE, worker)
-            count, after = bench.provider.count() - count, (*_of_servers(side), cpu(worker))
+            bench.wait_for("the first sends", lambda: bench.provider.count() >= EDGE, started[0])
+            count, before = bench.provider.count(), standing(started)
+            bench.wait_for("the last sends", lambda: bench.provider.count() >= codes - EDGE, started[0])
+            count, after = bench.provider.count() - count, standing(started)
         finally:
-            bench.end(worker)
-    return _each(before, after, count)
+            for worker in started:
+                bench.end(worker)
+    return each(before, after, count)
 
 
-def _of_servers(side: Side) -> tuple[float, ...]:
-    return tuple(cpu(server.process) for server in side.servers)
+def of_servers(side: Side) -> tuple[float, ...]:
+    """Milliseconds of CPU of each so far."""
+    return tuple(milliseconds(server.process) for server in side.servers)
 
 
-def _each(before: tuple[float, ...], after: tuple[float, ...], count: int) -> tuple[float, ...]:
-    """Milliseconds of one of so many."""
-    return tuple((late - early) / count * 1000 for early, late in zip(before, after, strict=True))
+def milliseconds(process: subprocess.Popen[bytes]) -> float:
+    """CPU so far."""
+    return cpu(process) * 1000
+
+
+def each(before: tuple[float, ...], after: tuple[float, ...], count: int) -> tuple[float, ...]:
+    """The growth for one of so many."""
+    return tuple((late - early) / count for early, late in zip(before, after, strict=True))

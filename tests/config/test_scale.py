@@ -9,7 +9,9 @@ import statistics
 import subprocess
 import sys
 
-from tests.bench.capacity import Costs, Station, plan
+import pytest
+
+from tests.bench.capacity import BUSY, CELLS, Costs, Station, carried, plan
 from tests.starts import ROOT
 
 PAGE = (ROOT / "docs" / "scale.md").read_text()
@@ -27,8 +29,11 @@ def test_the_page_shows_what_is_reckoned():
     found = json.loads(reckoned("--json"))
     assert f"**{found['one_redis']} codes a second** for one Redis" in PAGE
     assert f"**{found['hub']:,} codes a second**" in PAGE
-    two, four, eight = (f"{rate:,}" for rate in found["even_servers"].values())
-    assert f"two carry {two} codes a second, four {four}, and eight {eight}." in " ".join(PAGE.split())
+    two, four, eight = (
+        f"{one['average']:,} ({one['least']:,} to {one['most']:,})" for one in found["servers"].values()
+    )
+    carry = f"two carry {two} codes a second, four {four}, and eight {eight}."
+    assert carry in " ".join(PAGE.split())
 
 
 def test_the_page_shows_what_was_measured():
@@ -45,6 +50,57 @@ def test_the_page_shows_what_was_measured():
     assert shown == {
         name: f"{middle:.2f} ({low:.2f} to {high:.2f})" for name, (middle, low, high) in measured.items()
     }
+
+
+def test_the_page_shows_what_servers_of_their_own_took():
+    measures = json.loads((ROOT / "docs" / "servers.json").read_text())
+    found = {one["measure"]: one for one in measures}
+
+    def shown(name: str, digits: str) -> str:
+        if name not in found:
+            return "–"
+        values = found[name]["rounds"]["ours"]
+        middle, low, high = statistics.median(values), min(values), max(values)
+        return f"{middle:{digits}} ({low:{digits}} to {high:{digits}})"
+
+    sides = dict.fromkeys(name.partition("s, ")[2].partition(":")[0] for name in found)
+    assert len(sides) == 4
+    for step in ("start", "send"):
+        for side in sides:
+            of = f"{step}s, {side}: "
+            carried = found[f"{of}carried by the busiest server"]
+            low, high = carried["spread"]
+            against = f", {carried['ratio']:.2f} × ({low:.2f} to {high:.2f})" if carried["ratio"] else ""
+            cells = (
+                *(step, side, shown(f"{of}all clients", ",.0f")),
+                *(shown(f"{of}the first server", ".2f"), shown(f"{of}another server", ".2f")),
+                f"{carried['ours']:,.0f}{against}",
+            )
+            assert f"| {' | '.join(cells)} |" in PAGE.splitlines()
+    start, send = (
+        max(one["ours"] for name, one in found.items() if name.startswith(step) and "queues" in name)
+        for step in ("starts", "sends")
+    )
+    assert f"took {start:.2f} ms for a start and {send:.2f} for a send" in " ".join(PAGE.split())
+    costs = {one["measure"]: one["ours"] for one in json.loads((ROOT / "docs" / "scale.json").read_text())}
+
+    def carried_by(servers: int) -> int:
+        check = costs["a check in cells: the hub"] + costs["a check in cells: the phone's cell"] / servers
+        names = (f"{step}s, {servers} servers, 64 cells: the first server" for step in ("start", "send"))
+        return int(BUSY * 1000 / (sum(found[name]["ours"] for name in names) + check))
+
+    told = f"give {carried_by(2):,} codes a second for two servers and {carried_by(4):,} for four."
+    assert told in " ".join(PAGE.split())
+
+
+def test_how_many_cells_a_server_has_is_as_chance_has_it():
+    """Of four, one has a quarter of the cells on average."""
+    costs = Costs(0, 0, 0, 0, 0, 0, hub=0, cell=0.0007, web_in_cells=0, worker_in_cells=0)
+    chance = random.Random(7)
+    found = sorted(sum(chance.random() < 1 / 4 for _ in range(CELLS)) for _ in range(2000))
+    told = carried(costs, 4)
+    shares = [CELLS / 4, found[1900], found[100]]
+    assert [told.average, told.least, told.most] == pytest.approx([64_000 / one for one in shares], abs=1)
 
 
 def test_what_is_busiest_is_named_and_a_slow_vendor_wants_slots():
