@@ -1,6 +1,6 @@
 """``python -m tests.bench.capacity``: how many machines so many codes a second need, and what they cost.
 
-Reckons from docs/scale.json, which is what ``make bench ARGS="--only scale --json"`` printed: milliseconds of
+Calculates from docs/scale.json, the output of ``make bench ARGS="--only scale --json"``: milliseconds of
 CPU of a start, a send and a check, for Redis and for the process that asks it. A code is one of each.
 
 While one Redis is enough, an installation has one cell. Beyond, it has cells, until its hub is busy.
@@ -256,7 +256,7 @@ def table(plans: Sequence[Plan]) -> str:
     """As docs/scale.md shows it."""
     head = (
         "| codes a second | installations | Redis servers, with a replica each | the same for queues "
-        "| web processes | workers | calls under way | first at its end | cores | US$ per million codes |"
+        "| web processes | workers | calls under way | busiest part | cores | US$ per million codes |"
     )
     rows = [
         f"| {p.rate:,.0f} | {p.installations:,} | {p.servers:,} | {p.queues:,} "
