@@ -151,7 +151,7 @@ def received(alias: str, theirs: str, *, country: str, word: str, channel: str) 
         return
     subject = hashlib.sha256(f"{alias} {theirs}".encode()).hexdigest()[:32] if theirs else ids.new()
     data = {"alias": alias, "country": country, "word": word, "channel": channel}
-    _RECEIVED((), (subject, json.dumps(data)))
+    _RECEIVED((), (subject, json.dumps(data)), cells.of_digest(subject))
 
 
 def queues() -> dict[str, Queue]:
