@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.bench.capacity import BUSY, CELLS, Costs, Station, carried, plan
+from tests.bench.capacity import CELLS, Costs, Station, carried, plan
 from tests.starts import ROOT
 
 PAGE = (ROOT / "docs" / "scale.md").read_text()
@@ -71,12 +71,12 @@ def test_the_page_shows_what_servers_of_their_own_took():
             carried = found[f"{of}carried by the busiest server"]
             low, high = carried["spread"]
             against = f", {carried['ratio']:.2f} × ({low:.2f} to {high:.2f})" if carried["ratio"] else ""
-            cells = (
+            row = (
                 *(step, side, shown(f"{of}all clients", ",.0f")),
                 *(shown(f"{of}the first server", ".2f"), shown(f"{of}another server", ".2f")),
                 f"{carried['ours']:,.0f}{against}",
             )
-            assert f"| {' | '.join(cells)} |" in PAGE.splitlines()
+            assert f"| {' | '.join(row)} |" in PAGE.splitlines()
     start, send = (
         max(one["ours"] for name, one in found.items() if name.startswith(step) and "queues" in name)
         for step in ("starts", "sends")
@@ -84,13 +84,24 @@ def test_the_page_shows_what_servers_of_their_own_took():
     assert f"took {start:.2f} ms for a start and {send:.2f} for a send" in " ".join(PAGE.split())
     costs = {one["measure"]: one["ours"] for one in json.loads((ROOT / "docs" / "scale.json").read_text())}
 
-    def carried_by(servers: int) -> int:
-        check = costs["a check in cells: the hub"] + costs["a check in cells: the phone's cell"] / servers
-        names = (f"{step}s, {servers} servers, 64 cells: the first server" for step in ("start", "send"))
-        return int(BUSY * 1000 / (sum(found[name]["ours"] for name in names) + check))
+    def measured(side: str) -> float:
+        return sum(found[f"{step}s, {side}: the first server"]["ours"] for step in ("start", "send"))
 
-    told = f"give {carried_by(2):,} codes a second for two servers and {carried_by(4):,} for four."
-    assert told in " ".join(PAGE.split())
+    def reckoned_of(part: str) -> float:
+        return sum(costs[f"a {step}{part}"] for step in ("start", "send"))
+
+    cells = " in cells: the phone's cell"
+    gains = [measured("1 server, one cell") / measured(f"{count} servers, 64 cells") for count in (2, 4)]
+    reckoned_gains = [
+        reckoned_of(": Redis") / (reckoned_of(" in cells: the hub") + reckoned_of(cells) / count)
+        for count in (2, 4)
+    ]
+    text = " ".join(PAGE.split())
+    assert (
+        "two servers carry {:.2f} times as many starts and sends as one, and four {:.2f}".format(*gains)
+        in text
+    )
+    assert "The reckoning has {:.2f} and {:.2f}".format(*reckoned_gains) in text
 
 
 def test_how_many_cells_a_server_has_is_as_chance_has_it():
