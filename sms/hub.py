@@ -112,9 +112,19 @@ def leave_line(message_id: str, *, queue: str, turn: str) -> None:
 
 
 def outlook(message: Mapping[str, Any], marks: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """What a message must know of the hub to be accepted: see outlook.lua. Raises ``Unavailable``."""
+    """What a message must know of the hub to be accepted: see outlook.lua. Raises ``Unavailable``.
+
+    While the stand-in has the hub, nobody can tell who has opted out. A plain message is accepted then, and
+    ``pick`` lets it wait.
+    """
     args = {"aliases": message["aliases"], "hops": message["fields"].get("hops", ""), "marks": marks}
-    return _OUTLOOK.ask((), args, server=_server_for(marks))
+    try:
+        if not stand_in.has_the_hub():
+            return _OUTLOOK.ask((), args, server=_server_for(marks))
+    except Unavailable:
+        if not stand_in.has_the_hub():
+            raise
+    return _OUTLOOK.ask((), args | {"marks": ()})
 
 
 def begin_call(alias: str, takes: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,8 +20,11 @@ from otp.guard import report
 from otp.names import LIMIT
 from sms import cells, names, optouts, probe, scripts, stand_in
 from sms import services as sms
-from sms.errors import OptedOut, Unavailable
+from sms.delivery.run import deliver
+from sms.errors import Unavailable
+from sms.message import State
 from sms.testing import code_in, outbox
+from tests.faults.stack import wait_for
 from tests.hung import hung
 from tests.settings import API_KEY
 from tests.several import cells_of, client_of, spread
@@ -58,6 +62,12 @@ def started(number: str) -> bool:
         return False
     assert services.check(begun.id, code_in(outbox[-1].body)).status == "valid"
     return True
+
+
+def delivered(message_id: str) -> bool:
+    """Whether it has come to its end, after one more try."""
+    deliver(message_id)
+    return sms.get(message_id).state is not State.QUEUED
 
 
 def test_it_refuses_its_phones_and_nothing_else(three):
@@ -210,19 +220,21 @@ def test_no_connection_left_is_no_server_away(three):
     assert not stand_in.has_the_hub()
 
 
-def test_whoever_opted_out_gets_no_plain_message_meanwhile(three):
-    """Only the first server knows, so plain messages wait for it."""
-    alias = "test"
-    optouts.add(alias, NUMBERS[:1])
-    with away(three[0]):
-        for number in NUMBERS[:2]:
-            with pytest.raises(Unavailable):
-                sms.send(number, "hello")
+def test_plain_messages_wait_for_the_list_of_those_who_opted_out(three):
+    """Only the first server has it."""
+    both = [number for number in NUMBERS if not is_on(three[0], number)][:2]
+    optouts.add("test", both[:1])
+    with away(three[0]), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "of_any", lambda: cells_of(three[1])[-1])
+        ids = [sms.send(number, "hello").id for number in both]
+        assert [sms.get(id).state for id in ids] == [State.QUEUED, State.QUEUED]
         with pytest.raises(Unavailable):
-            optouts.add(alias, NUMBERS[2:3])
-    with pytest.raises(OptedOut):
-        sms.send(NUMBERS[0], "hello")
-    sms.send(NUMBERS[1], "hello")
+            optouts.add("test", NUMBERS[2:3])
+    assert outbox == []
+    for id, state, error in zip(ids, (State.FAILED, State.SENT), ("opted_out", ""), strict=True):
+        wait_for(partial(delivered, id), 30)
+        assert (sms.get(id).state, sms.get(id).error) == (state, error)
+    assert [message.to for message in outbox] == both[1:]
 
 
 def test_without_the_second_nothing_stands_in(three):
