@@ -41,8 +41,8 @@ class OTPHandler:
     def verify_otp(cls, phone_number: given.Number, otp_code: str, purpose: str = "login") -> Check:
         """Check one guess and count it. A right code is accepted once. One round trip.
 
-        Guesses by number have their own ``attempts``: if strangers use them up, the code can still be
-        checked by its id. Raises ``NotAllowed`` (``code_missing``) if the code is not a string, which does
+        These guesses have their own ``attempts``: if strangers use them up, the code can still be checked
+        by its id. Raises ``NotAllowed`` (``code_missing``) if the code is not a string, which does
         not count as a guess.
         """
         phones = of_phone(phone_number, purpose)

@@ -53,7 +53,7 @@ HISTOGRAMS = {
 
 #: Name and help of each gauge, by the attribute of ``standing.Queue``.
 QUEUES = {
-    "backlog": ("backlog", "Messages that wait for their first call and only need a worker."),
+    "backlog": ("backlog", "Messages that wait for their first call to a provider and only need a worker."),
     "oldest": ("backlog_age_seconds", "How long the oldest message of the backlog has waited."),
     "held_back": ("held_back", "Messages that wait because their provider is left out or over its rate."),
     "unsettled": ("leases", "Leases: accepted messages that are not in a final state yet."),

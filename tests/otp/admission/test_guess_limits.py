@@ -159,7 +159,7 @@ def test_over_http_the_limit_is_named_and_the_users_address_counts(settings, api
     assert (told["code"], told["limit"]) == ("rate_limited", "guess-ip")
     assert answer["Retry-After"] == str(told["retry_after"])
     assert answer["RateLimit-Policy"] == '"guess-ip";q=2;w=3600'
-    for _ in range(3):  # a key that names no address has its own limit
+    for _ in range(3):  # without client_ip only the key's limit counts
         assert api.post(f"{VERIFICATIONS}/{other}/check", {"code": "nope"}).json()["status"] == "invalid"
     answer = api.post(f"{VERIFICATIONS}/{third}/check", {"code": "nope"})
     assert (answer.status_code, answer.json()["limit"]) == (429, "guess-key")

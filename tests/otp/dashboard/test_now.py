@@ -214,7 +214,7 @@ def test_what_waits_is_told(redis):
 
 
 def test_a_webhook_that_fails_is_told_while_its_events_are_tried_again(redis, settings):
-    """And not only once they are given up, after 17 hours."""
+    """And not only once they are given up, after 17½ hours or more."""
     settings.WEBHOOKS = {
         name: f"https://{name}.example/hook#secret=whsec_{b64encode(bytes(range(32))).decode()}"
         for name in ("shop", "audit")
