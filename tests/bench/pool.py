@@ -30,7 +30,7 @@ def gain(bench: Surroundings) -> Iterator[Measure]:
             bench.say(f"connections, {threads} threads, round {number + 1} of {len(rounds)}")
             for side in (ours, baseline) if number % 2 else (baseline, ours):
                 with patch.object(
-                    scripts, "_connections", scripts._connections if side is ours else lambda: theirs
+                    scripts, "_connections", scripts._connections if side is ours else lambda *_: theirs
                 ):
                     side.append(_rate(_ours, threads, bench.seconds(1)))
         name = f"own connections against redis-py's pool, {threads} thread{'s' * (threads > 1)}"

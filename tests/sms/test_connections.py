@@ -14,7 +14,7 @@ from django_redis.pool import ConnectionFactory
 from redis import Redis
 from redis.connection import Connection
 
-from sms import connections, scripts
+from sms import connections, names, scripts
 from sms.errors import Unavailable
 from tests.conftest import point_cache_at, server_with
 from tests.faults.stack import wait_for
@@ -163,7 +163,7 @@ def test_one_that_the_server_has_closed_is_opened_again(script, monkeypatch):
 def test_to_take_a_closed_one_opens_nothing(script):
     """Its user opens it. On a server that hangs each try takes as long as the time-out."""
     script(("n",), ())
-    idle = scripts._connections(0)
+    idle = scripts._connections(names.cache_alias(), 0)
     connection = idle.take()
     connection.disconnect()
     idle.append((connection, 0.0))
