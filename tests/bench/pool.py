@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -15,7 +16,15 @@ class _Theirs:
     """Every call takes a connection out of redis-py's pool and gives it back."""
 
     def __init__(self, pool: Any) -> None:
-        self.take, self.give_back = pool.get_connection, pool.release
+        self._pool = pool
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        connection = self._pool.get_connection()
+        try:
+            yield connection
+        finally:
+            self._pool.release(connection)
 
 
 def gain(bench: Surroundings) -> Iterator[Measure]:
