@@ -92,7 +92,10 @@ def verify(
 
 
 def guessed(answer: Mapping[str, Any], forgiven: Sequence[Mapping[str, Any]] = (), hub: str = "") -> None:
-    """Tell the hub, and the cell of the hand-off, how a guess ended. ``hub``: the server that counted it."""
+    """Tell the hub, and the cell of the user's session, how a guess ended.
+
+    ``hub``: the server that counted it.
+    """
     _settle(forgiven, hub, guards=answer.get("guards", []), right=answer["status"] == "valid")
     if "session" in answer:
         with suppress(StoreUnavailable):  # the next reader of the session updates it

@@ -12,7 +12,7 @@
     otp:lookup-failures:<alias>  string  failed calls in a row
     otp:lookup-left-out:<alias>  string  exists while the vendor is left out
     otp:puzzle:<nonce>     string  a puzzle whose answer was used; see otp.challenges.altcha
-    otp:session:<id>       hash    a hosted hand-off; see otp.sessions
+    otp:session:<id>       hash    a session on the hosted pages; see otp.sessions
     otp:session-ended:<id> hash    its result, in the cell of its verification; see includes/end_session.lua
     otp:dashboard-ended:<id>  string  a dashboard session that was logged out, until its cookie expires
     otp:probe              string  see sms.probe

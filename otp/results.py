@@ -57,7 +57,7 @@ class Live:
     tried: str = ""  # channels, see ``Sending``
     asked: str = ""
     owner: str = ""  # name of the API key that started it
-    session: str = ""  # id of the hand-off that it belongs to
+    session: str = ""  # id of the session that it belongs to, see ``otp.sessions``
     reverse: str = ""  # see ``Read``
 
 
@@ -74,7 +74,7 @@ class Read:
     reference: str  # id of its SMS
     asked_message: str  # id of the last SMS that the start or the user asked for
     caller_reference: str
-    session: str  # id of the hand-off that it belongs to
+    session: str  # id of the session that it belongs to, see ``otp.sessions``
     channels: str  # see ``Sending``
     tried: str
     asked: str

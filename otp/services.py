@@ -73,7 +73,8 @@ def start(
     - ``challenge``: the answer to ``OTP_CHALLENGE``.
     - ``holder``: who may find the verification by its phone, see ``otp.pages.kept``.
     - ``reference``: the caller's own reference, by which its messages are found; see ``sms.references``.
-    - ``session``: the id of the hand-off that this verification is part of.
+    - ``session``: the id of the session on the hosted pages that this verification is part of; see
+      ``otp.sessions``.
     - ``host``: the host of the page that asks for the code, if it differs from ``PUBLIC_URL``.
     - ``reverse``: send nothing, since the user sends the code to us (see ``otp.inbound``). ``email``,
       ``channel`` and ``code`` must then be empty.
@@ -191,7 +192,7 @@ def resend(id: str, *, caller: Caller = NOBODY, owner: str = "", channel: str = 
     Raises ``RateLimited`` during the cooldown, or when a limit is reached. Raises ``NotAllowed`` with code
 
     - ``expired`` or ``blocked`` if there is no live code;
-    - ``expired`` for a reverse verification, since its user sends the code, even during a cooldown;
+    - ``expired`` for a reverse verification, even during a cooldown: there the user sends the code;
     - ``channel_unavailable`` if the code cannot go by ``channel``.
     """
     live = store.live(id=given.id(id), owner=owner)

@@ -1,4 +1,4 @@
-"""Hosted hand-off: a program sends its user to our pages, and gets the user back with a verified phone.
+"""Sessions on the hosted pages: a program sends its user there, and gets the user back with a verified phone.
 
     open      the program created the session and sends its user to the session's URL
     bound     to the browser that opened it first; a cookie identifies that browser
@@ -43,7 +43,7 @@ _OWN_MACHINE = {"localhost", "127.0.0.1", "[::1]"}
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One hand-off. Times are seconds since the epoch."""
+    """One session on the hosted pages. Times are seconds since the epoch."""
 
     id: str
     status: Literal["pending", "valid", "invalid", "expired"]

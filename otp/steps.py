@@ -25,7 +25,8 @@ probe.KEYS.append(family("otp:probe"))
 #: Wrong guesses in a row after which a phone is blocked for FAILURES_KEPT (NIST SP 800-63B-4 §3.2.2).
 MOST_FAILURES = 100
 
-#: Seconds that a hand-off lives, and again once it is valid; see ``otp.sessions``.
+#: Seconds that a session on the hosted pages lives. Once it is valid, it lives as long again; see
+#: ``otp.sessions``.
 SESSION_LIFETIME = 900
 
 #: Constants of the scripts. Times in milliseconds.
@@ -114,11 +115,11 @@ def phone_keys(phones: Sequence[str], cell: int) -> tuple[tuple[str, str], list[
 
 
 def session(id: str, **step: Any) -> dict[str, str]:
-    """The fields of a hand-off after a step, see session.lua; {} if there is none. Raises
+    """The fields of a session on the hosted pages after a step, see session.lua; {} if there is none. Raises
     ``StoreUnavailable``.
 
-    The verification of a hand-off is usually in another cell, and leaves its result there. The next call of
-    this function moves it to the hand-off.
+    The verification of a session is usually in another cell, and leaves its result there. The next call of
+    this function moves it to the session.
     """
     cell = cells.of_id(id)
     found = ask("session", (), {"id": id, **step}, cell)

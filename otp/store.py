@@ -41,12 +41,13 @@ def start(
     """Issue a drawn code and accept its SMS, unless something refuses; see start.lua.
 
     ``phones``, here and below: digests of the number, under the newest secret first. ``owner``: name of the
-    API key that starts it. ``reference``: the caller's own. ``session_id``: of its hand-off. ``envelope``:
-    sealed, kept for ``services.resend``.
+    API key that starts it. ``reference``: the caller's own. ``session_id``: of its session on the hosted
+    pages. ``envelope``: sealed, kept for ``services.resend``.
     """
     left = str(rules.attempts)
     kept = ["status", "pending", *draft.kept, "left", left, "left_by_phone", left, "purpose", rules.name]
-    kept += ["envelope", envelope]  # always, as is the id of the SMS: the previous version reads both
+    # Written even if empty, like the id of the SMS, because the previous version reads both.
+    kept += ["envelope", envelope]
     if owner:
         kept += ["owner", owner]
     if reference:

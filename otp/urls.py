@@ -3,7 +3,7 @@
     path("", include("otp.urls"))
 
 ``PAGES`` decides which of them exist. No URL holds a phone number or a code, since URLs end up in logs. The
-only ids in URLs are those of hand-off sessions.
+only ids in URLs are those of sessions, see ``otp.sessions``.
 """
 
 from django.urls import URLPattern, URLResolver, include, path

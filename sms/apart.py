@@ -1,8 +1,8 @@
 """What ``sms.store`` asks the hub and tells it, if a message is in another cell: see ``sms.cells``.
 
-A script sees either the message or what counts over many. So a step asks the hub before its own script, or
-tells it afterwards. If a process dies in between, the hub may miss a call, or count one that was never made.
-No message is lost or sent twice by that.
+A script sees either the message or what is counted over many phones. So a step asks the hub before its own
+script, or tells it afterwards. If a process dies in between, the hub may miss a call, or count one that was
+never made. No message is lost or sent twice by that.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def receipt_recorded(message_id: str, answer: Mapping[str, Any], alias: str, *, 
 
 
 def keep_theirs(theirs: str, message_id: str, kept: int) -> str:
-    """Keep our id under the vendor's, in the cell of the vendor's. Returns a receipt that overtook the answer
-    of the call, or "".
+    """Keep our id under the vendor's id, in the cell that ``cell_of_theirs`` names. Returns a receipt that
+    overtook the answer of the call, or "".
 
     ``theirs``, here and below: the alias and the vendor's id, joined by a colon.
     """

@@ -34,7 +34,8 @@ MOST = 1000
 #: Whether the broker took the last entry of this process.
 _reached = False
 
-#: The queue that refused this process' last entry, "" for none. The node of that queue may still answer.
+#: The queue that refused this process' last entry, "" for none. Its RabbitMQ node may still answer, so
+#: only another entry shows whether the queue works again.
 _doubted = ""
 
 #: Held by the thread that tries that queue.
@@ -138,7 +139,7 @@ def _send(form: entries.Form, message_id: str) -> None:
         )
 
 
-@cached  # kept alive, as a connection by Sentinel asks it for the master
+@cached  # so that the pool lives on: a connection through Sentinel asks its pool where the master is
 def _pool(app: celery.Celery) -> Any:
     """kombu's pool for the server that has the queues."""
     with producer() as found:

@@ -72,8 +72,8 @@ def readable() -> Iterator[None]:
 def hurry(connection: Any) -> None:
     """Open a connection of kombu's. RabbitMQ gets PATIENCE for each answer.
 
-    kombu raises the error of the last node that it tried. An error that says more than "away" is raised
-    instead, if another node has one.
+    kombu raises the error of the last node that it tried. If that says only "away" and another node's error
+    says more, the latter becomes its cause, where ``reason`` finds it.
     """
     options = connection.transport_options
     failures: list[Exception] = []

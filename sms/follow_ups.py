@@ -46,9 +46,11 @@ class FollowUp(NamedTuple):
 
 
 def due(wanted: Iterable[tuple[Kind, str, float]], most: int, cell: int) -> list[int]:
-    """Count the follow-up calls in a cell that may begin now, ``most`` for each entry. One round trip.
+    """Count the follow-up calls in a cell that may begin now: at most ``most`` for each entry of ``wanted``.
+    One round trip.
 
-    ``wanted``: kind, alias, and the ms of the alias's rate that a call takes.
+    ``wanted``: kind, alias, and the milliseconds for which a call uses up the alias's rate: 100 at a rate of
+    10 a second, 0 without a rate.
     """
     lists = [
         {"due": key(_DUE[kind] + alias, cell), "alias": alias, "takes": 0 if cells.many() else takes}

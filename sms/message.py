@@ -86,7 +86,7 @@ class Message:
     purpose: str = ""  # of the code that it carries
     api_key: str = ""  # name of the key that asked for it
     reference: str = ""  # the caller's own
-    session: str = ""  # id of the hand-off that its code is for
+    session: str = ""  # id of the session on the hosted pages that it belongs to
     fault: str = ""  # why it failed, in one of our words: see FAULTS
     withheld: str = ""  # why no provider may have it, such as test_number
     channel: str = "sms"  # of the alias asked last; before any call, of the first alias of its route

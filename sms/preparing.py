@@ -87,9 +87,10 @@ def prepare(
     - ``code``: code, purpose and locale, for providers that compose the text themselves; {} for other texts.
     - ``withheld``: why no provider may have it, such as ``test_number``. To whoever asks, it looks like any
       other message. A worker cancels it.
-    - ``needs_route``: False lets a withheld message pass without a route. The time it takes is the same.
+    - ``needs_route``: False lets a withheld message pass without a route. It takes as long as with one, so
+      that timing reveals nothing.
     - ``api_key``, ``reference``: see ``sms.services.send``.
-    - ``session``: the id of the hand-off that it is for.
+    - ``session``: the id of the session on the hosted pages that it belongs to.
     - ``email``, ``channels``: see ``sms.ways.find``.
 
     Raises ``InvalidBody``, ``InvalidReference`` or ``NoRoute``.

@@ -2,8 +2,8 @@
 
 Only if there are several servers, see ``sms.cells``. What the hub has counted does not move: the stand-in
 begins anew, and the first server goes on with its own counts when it is back. So limits, the budget and rates
-may be used up once more, and the guard's caps stop nothing meanwhile: on the stand-in no country has verified
-codes yet. Opt-outs are read and written on the first server alone.
+may be used up once more. The guard's caps are switched off meanwhile: on the stand-in no country has verified
+codes yet, so they would stop all codes. Opt-outs are read and written on the first server alone.
 
 Each process finds out for itself, from the calls that it makes anyway. If some processes reach the first
 server and others do not, each hub counts what it sees.
@@ -23,13 +23,13 @@ log = structlog.get_logger("sms")
 #: Seconds between two calls to the first server that only find out whether it is back.
 LEFT_ALONE = 5.0
 
-#: Seconds after a failed call in which a start is refused at once if its phone is on that server.
+#: For this many seconds after a failed call, a start is refused at once if its phone is on that server.
 JUST_LOST = 1.0
 
 #: Seconds between two log lines that it is away, or back.
 _QUIET = 60.0
 
-#: The word of ``sms.away`` for a server that has done what was asked.
+#: The reason in ``sms.away`` of a server that did what was asked, but has too few replicas to confirm it.
 _DONE = "copies"
 
 
@@ -49,7 +49,10 @@ def server_of_hub() -> str:
 
 
 def server_to_ask() -> str:
-    """The same for a script. Every ``LEFT_ALONE`` seconds one of them finds out whether the first is back."""
+    """The alias of the server to run a script of the hub on.
+
+    While the first is away, one call every ``LEFT_ALONE`` seconds goes there, to find out whether it is back.
+    """
     first, second = _aliases()
     if first == second or not _state().lost:
         return first

@@ -156,7 +156,7 @@ def finish(
     """
     kept = int(conf.get("MESSAGE_RECORD_HOURS") * 3_600_000)
     more: dict[str, Any] = {"why": why, "calls": calls, "kept": kept}
-    if attempt is not None:  # cjson's null is true
+    if attempt is not None:  # left out if None: in Lua, a null read by cjson counts as true
         more["attempt"] = attempt
     if retry_in is not None:
         more["retry_in"] = int(retry_in * 1000)

@@ -76,8 +76,8 @@ def autofill() -> Iterator[str]:
         if not _faults(purpose) and not (purpose.alphabet.isdigit() and 4 <= purpose.length <= 10):
             yield (
                 f"OTP_PURPOSES[{purpose.name!r}]: Android's User Consent API recognises only codes of 4 to "
-                "10 characters with at least one digit, and these may differ. Use 6 to 10 digits, or silence "
-                "this check if no Android app of yours uses that API."
+                "10 characters with at least one digit. Codes of this purpose may have another form. Use 6 "
+                "to 10 digits, or silence this check if no Android app of yours uses that API."
             )
 
 

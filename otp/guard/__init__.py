@@ -7,6 +7,7 @@ its use. The guard runs inside the scripts that issue and check codes, so it cos
     decision   what the scripts are asked about a send, and what follows from their answer
     settings   GUARD_MODE, GUARD_ALLOW, GUARD_PRICES, GUARD_BUDGET, GUARD_FIGURES; ``checks`` validates them
     paid       corrects the budget once the cost of a message is known
-    report     what an operator sees, with ``manage.py guard`` or on the dashboard; ``orders``: what one does
+    report     what an operator sees, with ``manage.py guard`` or on the dashboard
+    orders     what an operator can order: allow, block or release a scope
     metrics    the guard in ``/metrics``
 """

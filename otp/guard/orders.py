@@ -38,7 +38,7 @@ def carry_out(word: str, scope: str, hours: float | None = None) -> Done:
         raise BadOrder(f"{scope!r} is not a scope: {problem}.")
     if word == "release":
         if not report.release(scope):
-            raise BadOrder(f"Nothing is known of {scope}. `manage.py guard --all` shows what is.")
+            raise BadOrder(f"Nothing is known of {scope}. `manage.py guard --all` shows all known scopes.")
         return Done(f"{scope} is released")
     hours = hours if hours is not None else BLOCK if word == "block" else ALLOW
     if not 0 < hours <= LONGEST:

@@ -25,7 +25,7 @@ class Figures:
     # code in 14 days, or in a new country.
     strict: int = 2
     known: int = 5  # sends beyond the caps to a phone that verified within 14 days; 0: none
-    # Countries in which an IP address has verified none, but may still ask for codes, a day. Each verified
+    # In how many countries a day an IP address may ask for codes without verifying one there. Each verified
     # code adds one.
     countries: int = 3
     new: tuple[int, int, int] = (20, 60, 200)

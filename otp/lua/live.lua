@@ -5,7 +5,7 @@
 --   status, seed, by_id, envelope, owner
 --   created_at, expires_at   ms
 --   tried, asked             channels, with commas between
---   session                  id of its hosted hand-off
+--   session                  id of its session on the hosted pages
 --   reverse                  '1' if the user is to send the code to us
 --- @include "clock"
 --- @include "meant"

@@ -1,4 +1,4 @@
--- Read a hosted hand-off, or take one of its steps. See otp.sessions.
+-- Read a session on the hosted pages, or take one of its steps. See otp.sessions.
 -- ARGV: args (JSON): id, and at most one of
 --   browser   digest of the browser that opens it
 --   cell      number of the cell in which a verification for it begins

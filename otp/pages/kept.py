@@ -45,7 +45,7 @@ class Kept:
     said: str = ""  # how the last form was answered, in a word that the templates know
     left: int = 0  # attempts left when the form was shown; 0 if not known
     purpose: str = PURPOSE
-    session: str = ""  # id of its hand-off, "" for none; with one, ``id`` may still be ""
+    session: str = ""  # id of its session, "" for none; with one, ``id`` may still be ""
     locale: str = ""  # of the session
 
 

@@ -1,5 +1,4 @@
-"""The first and the last page of a hand-off: the user arrives with a session, and returns with a verified
-phone.
+"""The first and the last page of a session: the user comes from a program, and returns with a verified phone.
 
 Every rule is in ``otp.sessions``.
 """
@@ -19,7 +18,7 @@ from otp.sessions import Session
 
 @shown.page
 def session(request: HttpRequest, id: str) -> HttpResponse:
-    """Begin a hand-off.
+    """The URL of a session, to which the program sends its user.
 
     Only the next page opens the session, once this browser has returned our cookie. A link preview, or an
     answer that gets lost, must not use it up.

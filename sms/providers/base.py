@@ -151,7 +151,7 @@ class Provider(FromUrl, ABC):
         self.host = urlsplit(base_url).hostname or ""  # of its API, "" if it has none
 
     def http_pool(self) -> Http:
-        """A new pool of connections, for every request of this provider."""
+        """Make the one pool of connections that all requests of this provider go through."""
         self.sends_by_pool = True
         return Http(self.pool_size, self.timeout, self.ssl_ca_certs)
 

@@ -1,15 +1,16 @@
 """``smpp://SYSTEM_ID:PASSWORD@HOST:2775?from=Shop``: an SMSC (a carrier's SMS server) that
 speaks SMPP 3.4. ``smpps://`` uses TLS (port 3550), and verifies the SMSC's certificate.
 
-Each worker binds once for all its threads, as a transceiver. It stays bound to hear receipts and inbound
-messages. A process that does not listen binds as a transmitter. The account needs one bind for each worker.
+Each worker binds (logs in) once for all its threads, as a transceiver, which sends and receives. It stays
+bound to hear receipts and inbound messages. A process that does not listen binds as a transmitter, which only
+sends. The account needs one bind for each worker.
 
 Options:
 
 - ``from``: a number, short code or sender ID. Without it, the SMSC uses the account's default.
 - ``window``: how many messages may wait for an answer (10).
 - ``timeout``: seconds for an answer.
-- ``enquire``: seconds of silence before an enquire_link (30).
+- ``enquire``: seconds of silence before an enquire_link, which asks whether the SMSC is still there (30).
 - ``pause``: seconds to hold back when the SMSC throttles or its queue is full (1).
 - ``long``: how a long text goes: in parts (``udh``), or whole in message_payload (``payload``).
 - ``validity``: how the SMSC is told when a message expires: ``relative`` (the default), ``absolute`` or

@@ -22,8 +22,8 @@ def is_sender(text: str) -> bool:
 
 
 def address(text: str, type: tuple[int, int] | None) -> Address:
-    """An address of this ``type``, TON and NPI. None: its form decides, as an international number, a short
-    code or a sender ID.
+    """An address of this ``type``, TON and NPI. None: take the type from the form of ``text``, which is an
+    international number, a short code or a sender ID.
     """
     digits = text.removeprefix("+")
     if not digits.isdecimal():

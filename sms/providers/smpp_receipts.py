@@ -65,5 +65,8 @@ def in_decimal(id: str, base: int) -> str:
 
 
 def _as_is(found: wire.Delivered) -> str:
-    """The text of a receipt. It is ASCII even if the default alphabet is GSM-7, which would change its _."""
+    """The text of a receipt.
+
+    It is ASCII even if the default alphabet is GSM-7, in which an underscore would become a "§".
+    """
     return wire.decoded(found.text, found.coding or wire.LATIN_1)

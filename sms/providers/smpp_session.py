@@ -77,7 +77,7 @@ class Session:
         """Send a request as soon as the window has room, and return its answer.
 
         ``write_by``: a time of the monotonic clock. ``timeout``: seconds for the answer, from the writing or
-        from ``write_by``, whichever is later. Raises ``TemporaryFailure`` or ``OutcomeUnknown``.
+        from ``write_by``, whichever is earlier. Raises ``TemporaryFailure`` or ``OutcomeUnknown``.
         """
         if not self._window.acquire(timeout=max(0.0, write_by - time.monotonic())):
             raise TemporaryFailure("the SMSC answers too slowly", code="window_full")

@@ -1,4 +1,4 @@
-"""Encode and decode the PDUs of SMPP 3.4. No sockets here.
+"""Encode and decode the PDUs of SMPP 3.4, its requests and answers. No sockets here.
 
 Numbers in brackets are sections of the SMPP Protocol Specification v3.4 issue 1.2 (smpp.org). The alphabet is
 from 3GPP TS 23.038, 6.2.1.
@@ -255,7 +255,9 @@ def decoded(text: bytes, coding: int) -> str:
 
 
 def relative(seconds: float) -> str:
-    """A relative time (7.1.1.2) in seconds, rounded up, at least one."""
+    """A relative time (7.1.1.2) in whole seconds, rounded down: at least one second, at most
+    ``LONGEST_VALIDITY`` days.
+    """
     left = max(1, int(min(seconds, LONGEST_VALIDITY * 86_400)))
     days, left = divmod(left, 86_400)
     hours, left = divmod(left, 3_600)

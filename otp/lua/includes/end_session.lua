@@ -1,4 +1,4 @@
--- Complete the hosted hand-off of a verification in the same step that accepts its code.
+-- Complete the session of a verification, see otp.sessions, in the same step that accepts its code.
 -- The program then gets the result even if the page never loads again.
 -- envelope: the verification's sealed envelope, from which otp.sessions reads the number
 -- apart: true: the session is in another cell, so leave the result here; see ../session.lua

@@ -20,7 +20,7 @@
 --   hub       true: limits and the guard are in the hub, see ../settle.lua
 -- Returns {status, left, id, purpose, caller_reference (the caller's own), reference (of the SMS), called_back (record
 -- of the SMS, if recalled)}. If a limit is reached, nothing is compared: {status = 'limited', wait (ms), limit (index)}.
--- With `hub`, a right guess also returns guards (texts for guard_verified) and session (id of its hand-off).
+-- With `hub`, a right guess also returns guards (texts for guard_verified) and session (its id).
 local function guess(now, id, args)
   local verification = VERIFICATION .. id
   -- stylua: ignore

@@ -1,4 +1,5 @@
--- The fan of an address: countries that it sent to within a day and that nobody has verified since.
+-- The fan of an IP address: the countries for which it asked for codes within a day, without one being
+-- verified there since.
 -- A list of "<country>:<ms of the first send>" with spaces between, oldest first.
 
 -- Return the entries that still count, without the country `apart`; when the oldest was (ms); whether `apart` was among

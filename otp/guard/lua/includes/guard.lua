@@ -14,7 +14,8 @@
 --   country
 --   coarse, fine   the two prefixes that the number counts for; absent for a short number
 --   start          the number without its last six digits
---   tags           of the two longer prefixes, the longest first
+--   tags           of the number without its last four digits, then without its last five; each under
+--                  every secret
 --
 -- Keys in Redis, all with a TTL (for GUARD, GUARD_FAN and so on see otp/names.py):
 --   otp:guard:<scope>         string      counts, see counts.lua. A scope is a country, a +prefix (the fine one with its
