@@ -1,8 +1,8 @@
-"""Lint the English of the docs, of templates and TOML, and of docstrings and comments in Python and Lua.
+"""Lint the English of the docs, of templates and TOML, and of docstrings and comments in code.
 
 A sentence has at most 35 words; split a longer one, or make it a list. Turns that sound translated are wrong
 anywhere, even in a table. Code, headings, indented examples and the targets of links are skipped.
-``readability`` measures the pages as a whole.
+``readability`` measures the pages as a whole. The linter vale would fetch a program from elsewhere.
 
     python .ci/lint_prose.py [FILE ...]     # without a file: all of them
 """
@@ -31,6 +31,18 @@ TEXTS = (
     *("config/templates/**/*.html", "otp/templates/**/*.html", "sms/templates/**/*.html"),
     *("otp/**/*.toml", "docs/**/*.toml"),
 )
+#: Files whose comments begin with #.
+HASHED = (
+    *(".ci/run", ".ci/check_examples", ".env.example", "Makefile", "Dockerfile", "pyproject.toml", "*.yml"),
+    *(
+        "docs/*.conf",
+        "docs/*.cfg",
+        "docs/Caddyfile",
+        "docs/kubernetes/*.yaml",
+        "docs/kubernetes/examples/*.yaml",
+        "docs/systemd/*",
+    ),
+)
 
 #: Turns that sound translated, as regular expressions.
 TURNS = (
@@ -38,6 +50,7 @@ TURNS = (
     *("belongs? to the (name|key)", "hangs? on (the|what)", "reckon(s|ed)? (with|from)", "for want of"),
     *("told as", "tells? of", "all the same", "so long the", "but for (the|what|ids)"),
     *("divided by (blanks|commas|dots)", "is to be had"),
+    "(^|(?<=[.] ))what (stays|else|our own) ",
 )
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -45,6 +58,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _FENCED = re.compile(r"^ *(```|~~~).*?^ *\1 *$|<!--.*?-->", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"^ {4}.*", re.MULTILINE)
 _LUA_COMMENT = re.compile(r"--[^\"']*$")
+_HASH_COMMENT = re.compile(r"^\s*(#+ .*)$")
 #: In a template: hidden parts, a text to translate, a value, and tags inside a sentence.
 _HIDDEN = re.compile(r"\{#.*?#\}|<(script|style)\b.*?</\1>", re.DOTALL)
 _TRANSLATED = re.compile(r"\{% translate \"([^\"]*)\".*?%\}")
@@ -61,7 +75,7 @@ _END = re.compile(r"(?<=[.!?])[\"')\]]* +(?=[\"'(`\[A-Z0-9])")
 
 
 def main() -> None:
-    paths = [*map(Path, sys.argv[1:])] or sorted(_found(*PAGES, *CODE, *TEXTS))
+    paths = [*map(Path, sys.argv[1:])] or sorted(_found(*PAGES, *CODE, *TEXTS, *HASHED))
     if wrong := [f"{path}:{fault}" for path in paths for fault in faults_in(path)]:
         sys.exit("\n".join(wrong))
     print(f"prose: {len(paths)} files are good")
@@ -70,7 +84,7 @@ def main() -> None:
 
 
 def _found(*globs: str) -> set[Path]:
-    return {path for glob in globs for path in ROOT.glob(glob)}
+    return {path for glob in globs for path in ROOT.glob(glob) if path.is_file()}
 
 
 def faults_in(path: Path) -> Iterator[str]:
@@ -88,6 +102,9 @@ def pieces(path: Path) -> Iterator[tuple[int, str]]:
     elif path.suffix == ".lua":
         found = (_LUA_COMMENT.search(line) for line in text.splitlines())
         yield from _runs((line, one.start(), one[0]) for line, one in enumerate(found, 1) if one)
+    elif any(path.match(glob.replace("**/", "")) for glob in HASHED):
+        found = (_HASH_COMMENT.search(line) for line in text.splitlines())
+        yield from _runs((line, one.start(1), one[1]) for line, one in enumerate(found, 1) if one)
     elif path.suffix == ".html":
         yield from _shown(text)
     elif path.suffix == ".toml":

@@ -49,7 +49,9 @@ MOVING, TESTING = "tests/contrib/moving/test_moving.py", "tests/sms/test_testing
 ALLAUTH, TWO_FACTOR = "tests/contrib/allauth/test_allauth.py", "tests/contrib/two_factor/test_two_factor.py"
 REFERENCE = "tests/reference/test_pages.py"
 
-TARGETS = CannotRun("the whole of make; each target is a step of CI, and is looked up in the Makefile")
+TARGETS = CannotRun(
+    "the whole of make: demo, test, lint and docs are steps of CI; the others take too long, or have a test"
+)
 INSTALLS = CannotRun("fetches packages, which CI has installed")
 CLUSTER = CannotRun("needs Docker and a cluster; .ci/check_chart.py renders the chart")
 MACHINE = CannotRun("needs root, and systemd, Docker or a cluster")
