@@ -44,7 +44,12 @@ class SessionIn(Body):
         description="Any usual spelling. The user is then not asked for a number, and cannot change it.",
         json_schema_extra=lambda schema: schema.update(examples=[sms.example_number() or sms.EXAMPLE]),
     )
-    locale: str = Field("", max_length=35, examples=["de"], description="Picks the text of the SMS.")
+    locale: str = Field(
+        "",
+        max_length=35,
+        examples=["de"],
+        description="Picks the language of the pages and the text of the SMS.",
+    )
     state: str = Field(
         "",
         max_length=MOST_STATE,

@@ -21,10 +21,14 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from otp import digests, services, store
 from otp.purposes import MAX_LIFETIME
+from otp.steps import SESSION_LIFETIME
 from otp.verification import Verification
 from sms import services as sms
 
 COOKIE = "otpost"
+
+#: Seconds for which the cookie and the field of a form are accepted: as long as a session lives, or a code.
+LONGEST = max(MAX_LIFETIME, SESSION_LIFETIME)
 
 #: The name of the hidden field.
 FIELD = "form"
@@ -67,7 +71,7 @@ def cookie_name() -> str:
 
 def of_cookie(request: HttpRequest) -> Kept | None:
     """The verification that the pages show in this browser."""
-    sealed = request.get_signed_cookie(cookie_name(), default="", max_age=MAX_LIFETIME)
+    sealed = request.get_signed_cookie(cookie_name(), default="", max_age=LONGEST)
     try:
         return Kept(**sms.unseal(sealed.encode())) if sealed else None
     except (sms.Unsealable, TypeError):  # TypeError: a cookie of another version
@@ -79,7 +83,7 @@ def keep(response: HttpResponse, kept: Kept) -> HttpResponse:
     response.set_signed_cookie(
         cookie_name(),
         sms.seal(_written(kept)).decode(),
-        max_age=MAX_LIFETIME,  # no code lives longer
+        max_age=LONGEST,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
@@ -100,7 +104,7 @@ def token(browser: str, kept: Kept) -> str:
 def of_token(token: str, browser: str) -> Kept | None:
     """The verification of a form. None if its token is forged, too old, or from another browser."""
     try:
-        sealed = signing.TimestampSigner(salt=_SALT).unsign(token, max_age=MAX_LIFETIME)
+        sealed = signing.TimestampSigner(salt=_SALT).unsign(token, max_age=LONGEST)
         content = sms.unseal(sealed.encode())
         kept = Kept(**content["kept"])
     except (signing.BadSignature, sms.Unsealable, TypeError):  # TypeError: a token of another version

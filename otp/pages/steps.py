@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from django.http import HttpRequest
 
-from otp import channels, purposes, recipients, services
+from otp import channels, languages, purposes, recipients, services
 from otp.admission import refusals
 from otp.caller import Caller, caller_of, of_key
 from otp.errors import NotAllowed, OtpError, RateLimited
@@ -52,7 +52,9 @@ def start(who: Visitor, spelling: str, within: Session | None = None, *, reverse
     if within:
         about = replace(about, purpose=purpose, session=within.id, locale=within.locale)
         caller = replace(of_key(within.owner), ip=caller.ip)
-        locale, reference = within.locale or locale, within.reference
+        reference = within.reference
+        if languages.lookup(within.locale, purposes.get(purpose).texts):  # else that of the page
+            locale = within.locale
     try:
         verification = services.start(
             number,

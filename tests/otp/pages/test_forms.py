@@ -330,14 +330,14 @@ def test_the_form_of_another_browser_does_nothing(browser, redis, action):
 
 def test_a_form_is_good_no_longer_than_a_code_can_live(browser, redis, monkeypatch):
     page, code = start(browser, A)
-    monkeypatch.setattr(kept, "MAX_LIFETIME", -1)
+    monkeypatch.setattr(kept, "LONGEST", -1)
     assert "Verify your phone" in page.send("/code", code=code).text
     assert left(redis) == {A: 3}
 
 
 def test_a_first_page_that_was_open_for_a_day_still_works(browser, monkeypatch):
     page = browser.open()
-    monkeypatch.setattr(kept, "MAX_LIFETIME", -1)
+    monkeypatch.setattr(kept, "LONGEST", -1)
     browser.client.post("/", page.form("/", phone=A))
     assert len(outbox) == 1
 

@@ -105,7 +105,7 @@ def test_a_session_that_is_over_speaks_the_browsers(browser):
     [
         ("de", "fr", "{code} ist Ihr "),
         ("", "fr", "{code} est votre code "),
-        ("sv", "fr", "{code} is your "),
+        ("sv", "fr", "{code} est votre code "),
         ("", "sv", "{code} is your "),
     ],
 )

@@ -103,7 +103,7 @@ def test_the_cookie_is_secure_where_sessions_are(browser, settings):
 
 def test_a_cookie_is_believed_no_longer_than_a_code_can_live(browser, monkeypatch):
     start(browser)
-    monkeypatch.setattr(kept, "MAX_LIFETIME", -1)
+    monkeypatch.setattr(kept, "LONGEST", -1)
     assert browser.get("/code")["Location"] == "/"
 
 

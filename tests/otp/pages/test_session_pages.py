@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 
 import pytest
 from django.test import Client
@@ -82,6 +83,18 @@ def test_a_number_that_is_given_cannot_be_another(browser):
     verify(browser, session, phone=OTHER)
     assert [sms.to for sms in outbox] == [PHONE]
     assert sessions.read(session.id).phone == PHONE
+
+
+def test_a_page_left_open_still_works_while_the_session_lives(browser, monkeypatch):
+    """By the clock that signs forms and cookies, which is 14 minutes later than when the page was shown."""
+    session = made()
+    first = begin(browser, session)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 840)
+    answer = browser.post("/number", form(first) | {"phone": PHONE}, follow=True)
+    assert [sms.to for sms in outbox] == [PHONE]
+    browser.post("/code", form(answer) | {"code": code_in(outbox[-1].body)})
+    assert sessions.read(session.id).status == "valid"
 
 
 def test_another_browser_is_told_so(browser):
