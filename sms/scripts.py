@@ -196,7 +196,7 @@ class Script:
 
     A call runs it on the server behind the alias of the cell's cache, by EVALSHA on a raw connection:
     redis-py's own way costs as much time as the server needs to run a script. If the answer was lost, the
-    call is never retried, as the script may already have run.
+    call is not retried, as the script may already have run. Only the stand-in retries the scripts of the hub.
     """
 
     def __init__(

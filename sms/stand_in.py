@@ -29,8 +29,8 @@ JUST_LOST = 1.0
 #: Seconds between two log lines that it is away, or back.
 _QUIET = 60.0
 
-#: The reason in ``sms.away`` of a server that did what was asked, but has too few replicas to confirm it.
-_DONE = "copies"
+#: Reasons in ``sms.away`` for which the stand-in takes over. All others need an operator, or pass.
+_UNUSABLE = ("away", "loading", "read_only", "full", "certificate")
 
 
 class _State:
@@ -40,6 +40,7 @@ class _State:
     lost_at = 0.0  # the last failed call
     next_try = 0.0
     told_at = -_QUIET
+    is_told = False  # that it is away
 
 
 def server_of_hub() -> str:
@@ -82,14 +83,14 @@ def has_the_hub() -> bool:
 def lost(alias: str, reason: str) -> None:
     """Note that a call to a server failed. ``reason``: see ``sms.away``."""
     first, second = _aliases()
-    if first == second or alias != first or reason == _DONE:
+    if first == second or alias != first or reason not in _UNUSABLE:
         return
     now, state = time.monotonic(), _state()
     state.lost_at, state.next_try = now, now + LEFT_ALONE
     if not state.lost:
         state.lost = True
         if now - state.told_at >= _QUIET:
-            state.told_at = now
+            state.told_at, state.is_told = now, True
             log.error("hub_stands_in", server=second, away=first, reason=reason)
 
 
@@ -104,7 +105,9 @@ def there(alias: str) -> None:
     state = _state()
     if state.lost and alias == first():
         state.lost = False
-        log.warning("hub_is_back", server=alias)
+        if state.is_told:
+            state.is_told = False
+            log.warning("hub_is_back", server=alias)
 
 
 @cached

@@ -201,7 +201,7 @@ def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> d
         raise errors[0]
     if errors:
         log.error("guard_order_missed", rule=word, scope=scope)
-    return answers[0]
+    return answers[0] | {"released": any(answer.get("released") for answer in answers)}
 
 
 def _names(scope: str) -> tuple[str, ...]:

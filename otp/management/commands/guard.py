@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from otp.guard import orders, report, settings
 from otp.guard.report import Row, Window
+from sms import probe
 from sms.errors import Unavailable
 
 _COUNTS = ("sent/verified 1 h", "unverified/cap", "sent/verified 1 d", "unverified/cap")
@@ -46,6 +47,7 @@ class Command(BaseCommand):
         if options["hours"] is not None and word not in ("allow", "block"):
             raise CommandError("--hours needs --allow or --block.")
         try:
+            probe.redis()  # finds out which server has the hub
             if word:
                 self._tell(word, options[word], options["hours"])
             else:
