@@ -238,6 +238,7 @@ TABLE: dict[str, dict[str, by.Runner | str]] = {
         "# shop/urls.py": START,
         "python manage.py migrate": START,
     },
+    "docs/smpp.md": {"SMS_PROVIDERS=": by.environment()},
     "docs/telegram.md": {"SMS_PROVIDERS='tg=": by.environment()},
     "docs/testing.md": {"# settings_test": TESTING, "from sms": TESTING, "import fakeredis": TESTING},
     "docs/traces.md": {

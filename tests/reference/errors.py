@@ -51,7 +51,8 @@ def _statuses(name: str) -> Iterator[str]:
             members.append(("`field`, such as" if known.field == "phone" else "`field`", code(known.field)))
         if known.limit:
             members.append(("`limit`, such as" if name == "rate_limited" else "`limit`", code(known.limit)))
-        members.append(("answered by", _operations(known.operations)))
+        besides = "; with a wrong `Host`, any address" if name == "bad_request" else ""
+        members.append(("answered by", _operations(known.operations) + besides))
         yield "\n".join(f"- {word}: {value}" for word, value in members)
 
 

@@ -22,6 +22,7 @@ MORE = {
     "https": "[A gateway of your country](../gateway.md) has examples, and "
     "[http_receipts.py](../../sms/providers/http_receipts.py) the options for receipts.",
     "email": "[E-mail](../email.md) has the steps.",
+    "smpp": "[SMPP](../smpp.md) has the steps.",
     "telegram": "[Telegram](../telegram.md) has the steps.",
     "twilio-voice": "[Voice calls](../voice.md) has the steps.",
     "vonage-voice": "[Voice calls](../voice.md) has the steps.",
