@@ -233,7 +233,8 @@ def _send_again(live: Live, caller: Caller, *, channel: str = "", instead_of: st
     own_code = kept.get("code", "")
     if own_code:  # we cannot replace a code that the caller made
         rules = replace(rules, new_code_on_resend=False)
-    # A resend over the API names no IP address; a page, or the next channel, has no key. The start had both.
+    # A resend over the API names no IP address. One from a page names no API key, and one by the next channel
+    # names neither. Take what is missing from the start.
     caller = replace(caller if caller.name else of_key(live.owner), ip=caller.ip or kept.get("ip", ""))
     with refusals.translated():
         address, to = kept.get("email", ""), kept["to"]  # earlier versions kept no address

@@ -34,7 +34,7 @@ _FIGURES = {
     "MOST_FAILURES": MOST_FAILURES,
     # Wrong guesses are forgotten after a day without another.
     "FAILURES_KEPT": 24 * 3_600_000,
-    # After this long without a send, cooldowns start again at the first step.
+    # Cooldowns start again at the first step this long after a code's life and its cooldown have both ended.
     "ESCALATION_KEPT": 600_000,
     # From the sixth wrong guess in a row, the next code has to wait. The wait doubles with every third one:
     # 30 s, 60 s … 1 h. NIST SP 800-63B-4 §3.2.2 suggests 30 s up to an hour.
@@ -96,7 +96,7 @@ def home(phones: Sequence[str]) -> int:
     ``StoreUnavailable``.
 
     ``phones``, here and below: digests of the number, under the newest secret first. No round trip, unless
-    REDIS_CELLS_BEFORE or fallbacks of the secret are set.
+    REDIS_CELLS_BEFORE or PHONE_SECRET_KEY_FALLBACKS is set.
     """
     try:
         return scripts.home(

@@ -54,7 +54,7 @@ def start(
         kept += ["caller_reference", reference]
     if session_id:
         kept += ["session", session_id]
-        if cells.many():  # the session notes in which cell to look for the result
+        if cells.many():  # the session records the cell in which to look for the result
             session(session_id, cell=cells.of_id(draft.id))
     return _issue("start", rules, phones, draft, sending, kept=kept, attempts=rules.attempts)
 

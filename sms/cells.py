@@ -11,7 +11,7 @@ The number of a cell comes from the keyed digest of a phone and purpose. It is p
 verifications and messages (see ``sms.ids``), so that every id leads to its cell.
 
 If K changes, or PHONE_SECRET_KEY, a phone may still have a live code or a cooldown in its former cell. So
-the former cell is asked first while ``REDIS_CELLS_BEFORE`` or the fallbacks of the secret are set. A phone
+the former cell is asked first while ``REDIS_CELLS_BEFORE`` or PHONE_SECRET_KEY_FALLBACKS is set. A phone
 stays there until nothing is left of it.
 """
 

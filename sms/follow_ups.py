@@ -60,8 +60,9 @@ def due(wanted: Iterable[tuple[Kind, str, float]], most: int, cell: int) -> list
 
 
 def take(kind: Kind, alias: str, takes: float, cell: int) -> FollowUp | None:
-    """Take the next follow-up call in a cell, which begins now. None if none is due or may begin. One round
-    trip, or with cells two if the alias has a rate, and three if none is due then.
+    """Take the next follow-up call in a cell, which begins now. None if none is due or may begin.
+
+    One round trip. With cells, an alias that has a rate takes two, or three if no call of it is due.
     """
     if cells.many() and not hub.begin_call(alias, takes):
         return None

@@ -14,7 +14,7 @@
     <namespace>sms:drained:<queue>:<second>  string  how many first calls began in that second
     <namespace>sms:drain:<queue>     string  first calls a second, when last measured
     <namespace>sms:started:<queue>   string  when a worker last started (ms), kept for a moment
-    <namespace>sms:dead              sorted set  id → when it had failed in every round (ms)
+    <namespace>sms:dead              sorted set  id → when the message was last given up (ms)
     <namespace>sms:health:<alias>    hash    outcomes of a window, the breaker; see includes/breaker.lua
     <namespace>sms:health:<alias>:<country>  hash  the same for one country alone
     <namespace>sms:left-out          sorted set  alias or alias:country that is left out → since when (ms);
@@ -57,7 +57,7 @@ Some fields keep older names, because the previous version reads them:
 
 ``otp.names`` has the keys of otp. Python and Lua get every key from ``key``, so that two installations can
 share a database. In a Redis Cluster the namespace is in a hash tag, ``{<namespace>c0}``, which keeps all keys
-of a cell in one slot. By default there is only the cell 0; see ``sms.cells``.
+of a cell in one slot. By default there is only cell 0; see ``sms.cells``.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def prefix(cell: int = 0) -> str:
 
 @conf.cached
 def in_cells() -> bool:
-    """Whether there are cells besides the cell 0. Raises ``ImproperlyConfigured``."""
+    """Whether there are cells besides cell 0. Raises ``ImproperlyConfigured``."""
     return max(cell_counts()) > 1
 
 
@@ -225,7 +225,7 @@ def cache_aliases() -> tuple[str, ...]:
 def cache_alias(cell: int = 0) -> str:
     """The alias in CACHES of the server that has a cell.
 
-    The cell 0 is on the first server. The others are spread by rendezvous hashing (Thaler and Ravishankar,
+    Cell 0 is on the first server. The others are spread by rendezvous hashing (Thaler and Ravishankar,
     1998): if a server is added or removed, only the cells move that it gains or had.
     """
     aliases = cache_aliases()

@@ -54,7 +54,8 @@ class Prepared:
     channels: tuple[Channel, ...] = (Channel.SMS,)  # of every alias of the route, in order
 
     def accepted(self, created_at: int, expires_at: int) -> Message:
-        """Announce that a script accepted the message, and publish its entry if the script did not push it.
+        """Announce that a script accepted the message. If the script did not push the message's queue entry,
+        publish it.
 
         Both times are milliseconds since the epoch.
         """
@@ -82,7 +83,8 @@ def prepare(
     email: str = "",
     channels: Sequence[Channel] = (),
 ) -> Prepared:
-    """Do all the work that needs no Redis: check the text, find the route, seal the content, make the entry.
+    """Do all the work that needs no Redis: check the text, find the route, seal the content, make the queue
+    entry (see ``sms.entries``).
 
     - ``code``: code, purpose and locale, for providers that compose the text themselves; {} for other texts.
     - ``withheld``: why no provider may have it, such as ``test_number``. To whoever asks, it looks like any

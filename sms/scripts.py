@@ -102,7 +102,7 @@ def client(cell: int = 0, server: str = "") -> Iterator[Any]:
 
 
 def _failed(alias: str, error: BaseException) -> BaseException:
-    """The exception for an error of a server, of which the stand-in is told."""
+    """The exception to raise for a server's error. Tells ``sms.stand_in`` if the server cannot be used."""
     found = away.unavailable(error, alias if len(names.cache_aliases()) > 1 else "")
     if isinstance(found, Unavailable) and not isinstance(error, MaxConnectionsError):
         stand_in.lost(alias, found.reason)
@@ -110,9 +110,10 @@ def _failed(alias: str, error: BaseException) -> BaseException:
 
 
 def home(digests: Sequence[str], keys: Callable[[int], Iterable[str]]) -> int:
-    """The cell of these digests, the newest first. If a former cell still has one of the keys, that cell.
+    """The cell of what has these digests, or a former cell if one of ``keys`` is still there.
 
-    No round trip, unless REDIS_CELLS_BEFORE or the fallbacks of the secret are set. Raises ``Unavailable``.
+    ``digests``: one under each secret, that of the newest secret first. No round trip, unless
+    REDIS_CELLS_BEFORE or PHONE_SECRET_KEY_FALLBACKS is set. Raises ``Unavailable``.
     """
     for cell in cells.former(digests):
         with client(cell) as redis:
@@ -196,7 +197,8 @@ class Script:
 
     A call runs it on the server behind the alias of the cell's cache, by EVALSHA on a raw connection:
     redis-py's own way costs as much time as the server needs to run a script. If the answer was lost, the
-    call is not retried, as the script may already have run. Only the stand-in retries the scripts of the hub.
+    call is not retried, as the script may already have run. A script of the hub is the exception: if the
+    first server cannot be used, the call is repeated on the stand-in.
     """
 
     def __init__(

@@ -117,8 +117,10 @@ def _state() -> _State:
 
 @cached
 def _aliases() -> tuple[str, str]:
-    """The first server, and the stand-in. They are the same where there is no stand-in: with one server, or
-    while the cell 0 may still hold phones.
+    """The aliases of the first server and of the stand-in. Without a stand-in, both are the first server's.
+
+    There is none with one server, or while ``REDIS_CELLS`` or ``REDIS_CELLS_BEFORE`` is 1, as cell 0 may then
+    hold phones.
     """
     first, *others = names.cache_aliases()
     return first, others[0] if others and 1 not in names.cell_counts() else first

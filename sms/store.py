@@ -44,8 +44,8 @@ def send(
     expires_in: float | None = None,
     marks: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Accept a message. Returns what send.lua does. One round trip, with cells two, or three if the
-    message that it replaces is in another cell.
+    """Accept a message. Returns what send.lua does. One round trip. With cells it takes two, or three
+    if the message that it replaces is in another cell.
 
     ``message``: as in includes/accept.lua. ``expires_at``: seconds since the epoch; None: it lives
     ``expires_in`` seconds, by default ``MESSAGE_LIFETIME``. ``marks``: the entries of the opt-out lists to
@@ -123,7 +123,9 @@ def choose(attempt: Attempt, *, hops: Sequence[str], **more: Any) -> Choice:
 
 
 def worker_started() -> None:
-    """Note that a worker started. Earlier seconds do not count for the pace: see includes/overload.lua."""
+    """Note that a worker started. How fast messages leave a queue is measured only from then on: see
+    includes/overload.lua.
+    """
 
     def note(cell: int) -> list[None]:
         with client(cell) as redis:
@@ -224,7 +226,8 @@ def get_all(message_ids: Sequence[str]) -> list[Message | None]:
 
 
 def dead_letters(limit: int = 0) -> list[tuple[str, float]]:
-    """Ids of messages that failed in every round, and when (seconds since the epoch); the latest first.
+    """Ids of messages that failed in every round or that no worker can open, and when (seconds since the
+    epoch); the latest first.
 
     ``limit``: at most this many; 0: all of them.
     """
@@ -239,7 +242,9 @@ def dead_letters(limit: int = 0) -> list[tuple[str, float]]:
 
 
 def given_up_at(message_id: str) -> float | None:
-    """When a message failed in every round; None if it did not, or was replayed since."""
+    """When a message was last given up, in seconds since the epoch. None if it is not, or no longer, a dead
+    letter.
+    """
     cell = cells.of_id(message_id)
     with client(cell) as redis:
         at = redis.zscore(key(DEAD, cell), message_id)

@@ -1,5 +1,5 @@
-"""Wake workers for messages that are due but not taken, as the broker, a worker or a restart lost their
-entry.
+"""Wake workers for messages that are due but not taken, because the broker, a worker or a restart lost their
+queue entry.
 
 A sweep travels through the queue that it sweeps. By the time it runs, entries published earlier have been
 taken. So if an earlier message is still due, its entry was lost or is late. A task that is woken takes

@@ -94,9 +94,11 @@ def _has_ranges(e164: str) -> bool:
 def tags(prefix: str) -> tuple[str, ...]:
     """Hide the last two digits of a prefix behind a keyed digest: ``+491511234`` → ``+4915112~5c0f9a1e``.
 
-    The record of a message shows the last two digits of a number. To keep the whole number unreadable, only
-    the digits before its last six may appear next to them. Returns one tag for each secret, the newest first.
-    Sends count under the first; rules hold under all of them.
+    The record of a message shows the last two digits of a number. So that the two together never give the
+    number away, a tag shows only the digits before the number's last six.
+
+    Returns one tag for each secret, the newest first. Sends count under the first; rules hold under all of
+    them.
     """
     shown = prefix[:-2]
     return tuple(f"{shown}~{codes.digest(secret, 'guard', prefix)[:8]}" for secret in conf.phone_secrets())

@@ -46,7 +46,8 @@ WIDE = (NEW, NO_COUNTRY, *phonenumbers.SUPPORTED_REGIONS)
 #: Ranges and addresses, last found over their cap, that are shown without a scan.
 MOST_NOTICED = 100
 
-#: Names of the kinds by their number in lua/includes/counts.lua. The last exists only through a rule.
+#: Names of the kinds by their number in lua/includes/counts.lua. Scopes of the last kind exist only through a
+#: rule, or for refusals by the budget.
 KINDS = ("", NEW, "country", "prefix", "prefix", "address", "rule")
 
 
@@ -185,10 +186,10 @@ def readable(scope: str) -> str:
 
 
 def _say(scope: str, word: str, lasts: int = 0, within: Sequence[Any] = ()) -> dict[str, Any]:
-    """``lasts``: ms. ``within``: keys of the scopes whose unverified sends a release forgives.
+    """Give an order about a scope to the first server and to the stand-in, so that it holds on whichever has
+    the hub. A server that is away misses it.
 
-    The first server and the stand-in both learn it, so that it holds on whichever has the hub. One that is
-    away does not.
+    ``lasts``: ms. ``within``: keys of the scopes whose unverified sends a release forgives.
     """
     keys, args = (key(GUARD_RULES), *within), {"scope": scope, "word": word, "lasts": lasts}
     answers, errors = [], []

@@ -1,4 +1,4 @@
--- Check whether a code could be issued, before the number is looked up for money. Issues nothing.
+-- Check whether a code could be issued, before paying a vendor to look the number up. Issues nothing.
 -- KEYS: phone, failures
 -- ARGV: args (JSON):
 --   older     see includes/carry.lua; none: look at the limits and the puzzle only, not at the phone

@@ -1,6 +1,6 @@
 -- Send the code of a verification again under the same id, or a new code, or refuse.
 -- KEYS: phone, failures, verification
--- ARGV: args (JSON): those of start.lua except attempts, with a new code or nothing in kept, and
+-- ARGV: args (JSON): those of start.lua except `attempts` (`kept` holds a new code, or is empty), and
 --   lifetime     ms; a code with less than half of it left is not sent again
 --   longest      ms that a code may live in all
 --   by           by_id or by_phone: how the caller names the verification

@@ -4,7 +4,8 @@
 --   right        true: the guess was right, so it takes back a wrong one as well, see includes/forgive.lua
 --   guards       texts for guard_verified, if a guess was right: see includes/guess.lua
 --   unsent       of the guard, for such a start: {text, at (ms), reserved}, see guard/lua/includes/unsent.lua
---   puzzle       key that marks the answer of such a start as used: it can be used again
+--   puzzle       key that marks the puzzle's answer of such a start as used. It is deleted, so that the
+--                answer can be used again.
 -- Returns JSON: {}
 --- @include "clock"
 --- @include "limits"

@@ -65,7 +65,8 @@ local function guess(now, id, args)
     answer.status, answer.left = 'valid', left - 1
     redis.call('DEL', phone, failures)
     limits_forgive(now, args.limits) -- a right guess takes back one wrong guess
-    for text in string.gmatch(guard or '', '[^\n]+') do -- one for each message sent automatically
+    -- One for the message that was asked for last, and one for each that was sent automatically after it.
+    for text in string.gmatch(guard or '', '[^\n]+') do
       if args.hub then
         answer.guards = answer.guards or {}
         table.insert(answer.guards, text)

@@ -76,14 +76,17 @@ local function issue(now, phone, failures, verification, args, code)
       tell_story(now, code.reference, 'replaced', '', 0, '')
     end
     local alias = redis.call('HGET', RECORD .. code.reference, 'alias') or ''
-    redis.call('ZREM', FEEDBACK .. alias, code.reference) -- the new SMS reports whether the code was typed
+    -- Vendors that want to know whether a code was typed are told so for the new SMS only.
+    redis.call('ZREM', FEEDBACK .. alias, code.reference)
   end
   if message then
     message.fields.before = not is_new and code.reference or nil
     message.fields.by_itself = args.instead_of and 1 or nil
     accept(now, message, expires_at)
   end
-  if args.instead_of then -- once typed, the code counts as verified for each message that was sent automatically
+  if args.instead_of then
+    -- Once typed, the code counts as verified for the message that was asked for, and for each sent
+    -- automatically after it.
     local before = redis.call('HGET', verification, 'guard') or ''
     counted = before == '' and counted or before .. '\n' .. counted
   end

@@ -1,4 +1,5 @@
--- Keep the data of a verification's last event while its code lives: nothing else is left of one that expires.
+-- While a code lives, keep the data for the event that its verification will end with. When a verification
+-- expires, nothing else is left of it.
 -- sms/webhooks/lua/sweep.lua sends the event of those that expired.
 --- @include "event"
 local function wants_ends()

@@ -8,7 +8,7 @@ local YOUNG, HOUR, DAY, FORTNIGHT = 4, 9, 14, 19 -- position of each window's in
 local SENDS, VERIFIED, SENDS_BEFORE, VERIFIED_BEFORE, NEXT = 1, 2, 3, 4, 5
 local LENGTH = { [YOUNG] = 300000, [HOUR] = 3600000, [DAY] = 86400000, [FORTNIGHT] = 14 * 86400000 } -- ms
 
--- Kinds of scopes. RULED: a scope that exists only through an operator's rule.
+-- Kinds of scopes. RULED: a scope that exists only through an operator's rule, or "all", that of the budget.
 local NEW, COUNTRY, COARSE, FINE, ADDRESS, RULED = 1, 2, 3, 4, 5, 6
 
 local AS_TEXT = '%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d'

@@ -1,4 +1,4 @@
--- Take back a send that the guard has counted, because the phone's cell has not made it.
+-- Take back a send that the guard has counted, because the phone's cell refused it or was away.
 -- text: as guard_send returned it
 -- at: when it was counted (ms)
 -- reserved: of the budget (millionths)
