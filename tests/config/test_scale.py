@@ -101,7 +101,7 @@ def test_the_page_shows_what_servers_of_their_own_took():
         "two servers carry {:.2f} times as many starts and sends as one, and four {:.2f}".format(*gains)
         in text
     )
-    assert "this calculation has {:.2f} and {:.2f}".format(*reckoned_gains) in text
+    assert "gives {:.2f} times for two servers and {:.2f} times for four".format(*reckoned_gains) in text
 
 
 def test_how_many_cells_a_server_has_is_as_chance_has_it():
