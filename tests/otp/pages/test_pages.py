@@ -80,7 +80,7 @@ def test_the_cookie_is_sealed_signed_short_lived_and_for_the_server_only(browser
     cookie = browser.cookies[kept.COOKIE]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
-    assert cookie["max-age"] == 600
+    assert cookie["max-age"] == 900
     assert not cookie["secure"]
     (key,) = redis.keys("otp:verification:*")
     assert key.decode().rpartition(":")[2] not in cookie.value
