@@ -182,7 +182,9 @@ def _standing(now: Standing) -> Iterator[Metric]:
     for attribute, (name, help) in QUEUES.items():
         values = [((queue,), getattr(found, attribute)) for queue, found in now.queues.items()]
         yield gauges(name, help, ("queue",), values)
-    yield gauge("dead_letters", "Messages that failed in every round.", now.dead_letters)
+    yield gauge(
+        "dead_letters", "Messages that failed in every round, or that no worker can open.", now.dead_letters
+    )
     if now.beat is not None:
         yield gauge("beat_seconds", "Time since beat last requested a sweep.", now.beat)
     if now.swept is not None:

@@ -32,7 +32,8 @@ number that has sent STOP to this sender. ``account`` blames your account, and `
 that country.
 
 - A listed word overrides the status.
-- Unlisted, 408, 429 and 5xx are temporary, 401, 402 and 403 blame the account, and other 4xx are refused.
+- Unlisted, 408, 429 and 5xx are temporary, 401 to 407, 410, 411, 415, 421 and 426 blame the
+  account, and other 4xx are refused.
 - A redirect is not followed. It means that the URL is wrong, so it blames the account.
 - A 2xx is an unknown outcome if its word is unlisted, if it has no word but accepted= lists words, or if it
   has no id.

@@ -112,9 +112,7 @@ class Command(BaseCommand):
             raise CommandError(_meaning(error)) from None
         finally:
             watching.reset(token)
-        self.stdout.write(
-            f"It took the message, as {masks.hide(taken_as)}. A receipt will tell whether it arrives."
-        )
+        self.stdout.write(f"It took the message, as {masks.hide(taken_as)}. Look whether it arrives.")
 
 
 def _alias(name: str) -> registry.Alias:
